@@ -1,0 +1,185 @@
+#include "common/ask.h"
+
+#include <algorithm>
+
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace secrets {
+namespace {
+
+constexpr std::string_view kRunPrefix = "run:";
+constexpr std::string_view kWorkspacePrefix = "workspace:";
+
+/// How the text of an item may say that a secret is to be given.
+struct Form {
+    std::string_view word;
+    std::string_view refusal;  ///< empty when this version can do it
+};
+constexpr Form kForms[] = {
+    {"env", ""},
+    {"file", "':file' is not available in this version; leave it out to get a variable"},
+    {"hold", "':hold' is not available in this version; leave it out to get a variable"},
+};
+
+/// Reads one part of an ask; `offset` is where the part begins in the whole text.
+class PartParser {
+  public:
+    PartParser(std::string_view part, std::size_t offset, Ask& ask)
+        : part_(part), offset_(offset), ask_(ask) {}
+
+    std::optional<AskError> parse() {
+        if (part_.empty()) return error(0, 1, "an item is missing before or after a comma");
+        if (part_ == "none") {
+            return error(0, part_.size(), "'none' stands alone: it can't be combined with items");
+        }
+        if (part_.starts_with(kRunPrefix)) return parse_run();
+        if (part_.starts_with(kWorkspacePrefix)) {
+            return error(0, part_.size(), "'workspace:' is not available in this version");
+        }
+        return parse_item();
+    }
+
+  private:
+    AskError error(std::size_t at, std::size_t length, std::string sentence) const {
+        return AskError{std::move(sentence), offset_ + at, std::max<std::size_t>(length, 1)};
+    }
+
+    std::optional<AskError> parse_run() {
+        std::string_view id = part_.substr(kRunPrefix.size());
+        const bool optional = id.ends_with('?');
+        if (optional) id.remove_suffix(1);
+        auto run = RunId::parse(id);
+        if (!run) return error(kRunPrefix.size(), id.size(), run.error().sentence);
+        if (ask_.run && *ask_.run != *run) {
+            return error(0, part_.size(), "a second run is named; a job is bound to one run");
+        }
+        ask_.run_optional = optional && (!ask_.run || ask_.run_optional);
+        ask_.run = std::move(run).value();
+        return std::nullopt;
+    }
+
+    std::optional<AskError> parse_item() {
+        std::string_view rest = part_;
+        AskItem item;
+        if (rest.ends_with('?')) {
+            item.optional = true;
+            rest.remove_suffix(1);
+        }
+        if (const auto colon = rest.find(':'); colon != rest.npos) {
+            if (auto wrong = check_form(rest.substr(colon + 1), colon + 1)) return wrong;
+            rest = rest.substr(0, colon);
+        }
+        const auto equals = rest.find('=');
+        const std::string_view name = rest.substr(0, equals);
+        if (equals == rest.npos) {
+            if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
+            item.variable = variable_for(name);
+        } else {
+            const std::string_view variable = rest.substr(equals + 1);
+            if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
+            if (auto why = why_not_a_variable(variable)) {
+                return error(equals + 1, variable.size(), *why);
+            }
+            item.variable = variable;
+        }
+        item.name = name;
+        return add(std::move(item));
+    }
+
+    std::optional<AskError> check_form(std::string_view word, std::size_t at) const {
+        for (const Form& form : kForms) {
+            if (word != form.word) continue;
+            if (form.refusal.empty()) return std::nullopt;
+            return error(at - 1, word.size() + 1, std::string(form.refusal));
+        }
+        return error(at, word.size(),
+                     quoted(word) + " is not a way to give a secret; ':env' is (':file' and ':hold' "
+                                    "come with a later version)");
+    }
+
+    std::optional<AskError> add(AskItem item) {
+        for (const AskItem& other : ask_.items) {
+            if (other == item) return std::nullopt;
+            if (other.variable != item.variable) continue;
+            return error(0, part_.size(),
+                         other.name == item.name
+                             ? "the secret " + quoted(item.name) +
+                                   " is asked for twice, once optional and once not"
+                             : "the variable " + quoted(item.variable) + " would be set from both " +
+                                   quoted(other.name) + " and " + quoted(item.name) +
+                                   "; rename one with NAME=VARIABLE");
+        }
+        if (ask_.items.size() == kMaxAskItems) {
+            return error(0, part_.size(),
+                         "more than " + std::to_string(kMaxAskItems) + " secrets are asked for");
+        }
+        ask_.items.push_back(std::move(item));
+        return std::nullopt;
+    }
+
+    std::string_view part_;
+    std::size_t offset_;
+    Ask& ask_;
+};
+
+}  // namespace
+
+std::variant<Ask, AskError> parse_ask(std::string_view text) {
+    if (text.size() > kMaxAskBytes) {
+        return AskError{"it has " + std::to_string(text.size()) + " characters; at most " +
+                            std::to_string(kMaxAskBytes) + " are allowed",
+                        kMaxAskBytes, 1};
+    }
+    Ask ask;
+    if (text == "none") {
+        ask.none = true;
+        return ask;
+    }
+    if (text.empty()) return AskError{"no secret is named", 0, 1};
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        if (auto wrong = PartParser(text.substr(begin, end - begin), begin, ask).parse()) {
+            return *wrong;
+        }
+        begin = end + 1;
+    }
+    return ask;
+}
+
+std::string print_ask(const Ask& ask) {
+    if (ask.none) return "none";
+    std::string text;
+    if (ask.run) {
+        text = std::string(kRunPrefix) + ask.run->text() + (ask.run_optional ? "?" : "");
+    }
+    for (const AskItem& item : ask.items) {
+        if (!text.empty()) text += ',';
+        text += item.name;
+        if (item.variable != variable_for(item.name)) text += '=' + item.variable;
+        // `run` and `workspace` followed by a colon would read as something else; `none` alone too.
+        if (item.name == "none" && ask.items.size() == 1 && !ask.run && !item.optional &&
+            item.variable == item.name) {
+            text += ":env";
+        }
+        if (item.optional) text += '?';
+    }
+    return text;
+}
+
+std::string mark_place(std::string_view text, const AskError& error) {
+    constexpr std::size_t kBefore = 40;
+    constexpr std::size_t kAfter = 30;
+    const std::size_t offset = std::min(error.offset, text.size());
+    const std::size_t begin = offset > kBefore ? offset - kBefore : 0;
+    const std::size_t end = std::min(text.size(), offset + error.length + kAfter);
+    std::string shown;
+    for (const char c : text.substr(begin, std::min<std::size_t>(end - begin, 100))) {
+        shown += (c >= ' ' && c <= '~') ? c : '?';
+    }
+    const std::size_t carets =
+        std::clamp<std::size_t>(error.length, 1, std::max<std::size_t>(shown.size() + begin, offset + 1) - offset);
+    return "    " + shown + "\n    " + std::string(offset - begin, ' ') + std::string(carets, '^');
+}
+
+}  // namespace secrets

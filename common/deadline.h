@@ -1,0 +1,29 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+namespace secrets {
+
+/// A point in time after which nothing waits any more. Copyable; steady clock.
+class Deadline {
+  public:
+    using Clock = std::chrono::steady_clock;
+    static Deadline in(std::chrono::milliseconds duration) {
+        return Deadline(Clock::now() + duration);
+    }
+
+    bool passed() const { return Clock::now() >= at_; }
+
+    /// Time left for poll(): at least 0, rounded up so that a poll never returns just before it.
+    int poll_milliseconds() const {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now()).count();
+        return static_cast<int>(std::clamp<long long>(left, 0, 24LL * 3600 * 1000));
+    }
+
+  private:
+    explicit Deadline(Clock::time_point at) : at_(at) {}
+    Clock::time_point at_;
+};
+
+}  // namespace secrets

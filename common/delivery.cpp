@@ -1,0 +1,155 @@
+#include "common/delivery.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <string>
+
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace secrets {
+namespace {
+
+constexpr char kMagic[8] = {'S', 'L', 'S', 'D', 'E', 'L', 'I', 'V'};
+constexpr std::uint32_t kVersion = 1;
+constexpr std::uint16_t kKindVariable = 1;
+
+struct ImageHeader {
+    char magic[8];
+    std::uint32_t version;
+    std::uint32_t count;
+    std::uint64_t length;
+};
+static_assert(sizeof(ImageHeader) == 24);
+
+struct EntryHeader {
+    std::uint16_t kind;
+    std::uint16_t variable_length;
+    std::uint32_t value_length;
+};
+static_assert(sizeof(EntryHeader) == 8);
+
+bool has_nul(std::span<const std::byte> bytes) {
+    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+Failure check_entry(const DeliveryEntry& entry) {
+    if (auto why = why_not_a_variable(entry.variable)) return Error{*why};
+    if (entry.value.size() > kMaxValueBytes) {
+        return Error{"the value for " + quoted(entry.variable) + " is too long for a variable"};
+    }
+    if (has_nul(entry.value.bytes())) {
+        return Error{"the value for " + quoted(entry.variable) +
+                     " holds a NUL byte, which no variable can"};
+    }
+    return std::nullopt;
+}
+
+/// Copies to the front of `out` and moves on behind what was written.
+void put(std::span<std::byte>& out, std::span<const std::byte> bytes) {
+    if (!bytes.empty()) memcpy(out.data(), bytes.data(), bytes.size());
+    out = out.subspan(bytes.size());
+}
+
+void put_with_nul(std::span<std::byte>& out, std::span<const std::byte> bytes) {
+    put(out, bytes);
+    out.front() = std::byte{0};
+    out = out.subspan(1);
+}
+
+/// Takes `length` bytes and the NUL behind them off the front of `rest`; empty-handed when they are
+/// not there, when no NUL ends them or when one stands among them.
+bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
+                   std::span<const std::byte>& taken) {
+    if (rest.size() < length + 1 || rest[length] != std::byte{0}) return false;
+    taken = rest.first(length);
+    rest = rest.subspan(length + 1);
+    return !has_nul(taken);
+}
+
+Error damaged(const char* what) {
+    return Error{std::string("the delivery from the agent is damaged: ") + what};
+}
+
+}  // namespace
+
+std::size_t delivery_size(std::span<const DeliveryEntry> entries) {
+    std::size_t size = sizeof(ImageHeader);
+    for (const DeliveryEntry& entry : entries) {
+        size += sizeof(EntryHeader) + entry.variable.size() + 1 + entry.value.size() + 1;
+    }
+    return size;
+}
+
+std::size_t variables_size(std::span<const DeliveryEntry> entries) {
+    std::size_t size = 0;
+    for (const DeliveryEntry& entry : entries) {
+        size += entry.variable.size() + 1 + entry.value.size() + 1;
+    }
+    return size;
+}
+
+Failure write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out) {
+    for (const DeliveryEntry& entry : entries) {
+        if (auto wrong = check_entry(entry)) return wrong;
+    }
+    const std::size_t size = delivery_size(entries);
+    if (size > out.size()) return Error{"the delivery does not fit into its region"};
+    ImageHeader header{{}, kVersion, static_cast<std::uint32_t>(entries.size()), size};
+    memcpy(header.magic, kMagic, sizeof(kMagic));
+    put(out, std::as_bytes(std::span(&header, 1)));
+    for (const DeliveryEntry& entry : entries) {
+        const EntryHeader entry_header{kKindVariable,
+                                       static_cast<std::uint16_t>(entry.variable.size()),
+                                       static_cast<std::uint32_t>(entry.value.size())};
+        put(out, std::as_bytes(std::span(&entry_header, 1)));
+        put_with_nul(out, bytes_of(entry.variable));
+        put_with_nul(out, entry.value.bytes());
+    }
+    return std::nullopt;
+}
+
+Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image) {
+    ImageHeader header;
+    if (image.size() < sizeof(header)) return damaged("it is shorter than its header");
+    memcpy(&header, image.data(), sizeof(header));
+    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return damaged("it is no delivery");
+    if (header.version != kVersion) {
+        return Error{"the agent's delivery has format version " + std::to_string(header.version) +
+                     " and this plugin reads version " + std::to_string(kVersion) +
+                     "; install agent and plugin of one release"};
+    }
+    if (header.length < sizeof(header) || header.length > image.size()) {
+        return damaged("its length is wrong");
+    }
+    std::span<const std::byte> rest =
+        image.subspan(sizeof(header), header.length - sizeof(header));
+    if (header.count > rest.size() / sizeof(EntryHeader)) return damaged("its count is wrong");
+    std::vector<DeliveryEntry> entries;
+    entries.reserve(header.count);
+    for (std::uint32_t i = 0; i < header.count; ++i) {
+        EntryHeader entry;
+        if (rest.size() < sizeof(entry)) return damaged("an entry is cut off");
+        memcpy(&entry, rest.data(), sizeof(entry));
+        rest = rest.subspan(sizeof(entry));
+        if (entry.kind != kKindVariable) return damaged("an entry is of an unknown kind");
+        std::span<const std::byte> variable;
+        std::span<const std::byte> value;
+        if (entry.value_length > kMaxValueBytes ||
+            !take_with_nul(rest, entry.variable_length, variable) ||
+            !take_with_nul(rest, entry.value_length, value)) {
+            return damaged("an entry's length is wrong");
+        }
+        const std::string_view name(reinterpret_cast<const char*>(variable.data()),
+                                    variable.size());
+        if (why_not_a_variable(name)) return damaged("an entry names no variable that may be set");
+        entries.push_back({name, SecretView(value)});
+    }
+    if (!rest.empty()) return damaged("bytes follow its last entry");
+    return entries;
+}
+
+}  // namespace secrets

@@ -1,0 +1,134 @@
+#include "common/locked_region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <string>
+
+#include "common/wipe.h"
+
+namespace secrets {
+namespace {
+
+Error failed(const char* what) {
+    return Error{std::string("locked memory: ") + what + " failed: " + strerror(errno)};
+}
+
+UniqueFd open_secretmem() {
+#ifdef SYS_memfd_secret
+    return UniqueFd(static_cast<int>(syscall(SYS_memfd_secret, O_CLOEXEC)));
+#else
+    errno = ENOSYS;
+    return UniqueFd();
+#endif
+}
+
+std::size_t whole_pages(std::size_t bytes) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (bytes + page - 1) / page * page;
+}
+
+/// The length of the object behind `fd`: what a mapping of it may touch without SIGBUS.
+Result<std::size_t> length_of(int fd) {
+    struct stat status {};
+    if (fstat(fd, &status) != 0) return failed("fstat");
+    if (status.st_size <= 0) return Error{"locked memory: the region is empty"};
+    return static_cast<std::size_t>(status.st_size);
+}
+
+}  // namespace
+
+const char* memory_kind_word(MemoryKind kind) {
+    return kind == MemoryKind::secretmem ? "memfd_secret" : "memfd";
+}
+
+MemoryKind best_memory_kind() {
+    return LockedRegion::create(1, MemoryKind::secretmem) ? MemoryKind::secretmem
+                                                          : MemoryKind::memfd;
+}
+
+Result<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
+    const bool secretmem = kind == MemoryKind::secretmem;
+    UniqueFd fd = secretmem ? open_secretmem()
+                            : UniqueFd(memfd_create("slurm-secrets", MFD_CLOEXEC));
+    if (!fd) return failed(secretmem ? "memfd_secret" : "memfd_create");
+    const std::size_t size = whole_pages(bytes);
+    if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return failed("ftruncate");
+    return map(std::move(fd), size);
+}
+
+Result<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
+    auto size = length_of(fd.get());
+    if (!size) return size.error();
+    return map(std::move(fd), *size);
+}
+
+Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size) {
+    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (data == MAP_FAILED) {
+        return Error{std::string("locked memory: mmap of ") + std::to_string(size) +
+                     " bytes failed: " + strerror(errno) +
+                     (errno == EAGAIN ? "; raise the limit of locked memory (LimitMEMLOCK=)" : "")};
+    }
+    LockedRegion region(std::move(fd), static_cast<std::byte*>(data), size);
+    // A secretmem mapping is locked and undumpable as it is; asking again is harmless there.
+    if (mlock(data, size) != 0) return failed("mlock");
+    if (madvise(data, size, MADV_DONTFORK) != 0) return failed("madvise(MADV_DONTFORK)");
+    if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
+    return region;
+}
+
+LockedRegion::LockedRegion(LockedRegion&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+LockedRegion& LockedRegion::operator=(LockedRegion&& other) noexcept {
+    if (this != &other) {
+        discard();
+        fd_ = std::move(other.fd_);
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
+    }
+    return *this;
+}
+
+LockedRegion::~LockedRegion() { discard(); }
+
+void LockedRegion::discard() {
+    if (data_ != nullptr) {
+        wipe(bytes());
+        munmap(data_, size_);
+    }
+    data_ = nullptr;
+    size_ = 0;
+    fd_.reset();
+}
+
+UniqueFd LockedRegion::unmap_and_release() {
+    munmap(data_, size_);
+    data_ = nullptr;
+    size_ = 0;
+    return std::move(fd_);
+}
+
+Result<RegionView> RegionView::map(int fd) {
+    auto size = length_of(fd);
+    if (!size) return size.error();
+    void* data = mmap(nullptr, *size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED) return failed("mmap");
+    return RegionView(static_cast<const std::byte*>(data), *size);
+}
+
+RegionView::RegionView(RegionView&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+RegionView::~RegionView() {
+    if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace secrets

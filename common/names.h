@@ -1,0 +1,31 @@
+#pragma once
+// Names of secrets and of the variables they become, and which are refused.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace secrets {
+
+/// ASCII letters and digits, whatever the locale.
+constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/// `text` between single quotes, fit for a sentence: bytes that are not printable ASCII become `?`,
+/// and what is longer than a name may be is cut, so that bad input cannot disfigure a log.
+std::string quoted(std::string_view text);
+
+/// Why `name` cannot be a secret's name, as a sentence; nothing when it can.
+/// Letters, digits, `_` and `-`, not beginning with a digit or `-`, at most kMaxNameBytes, and not
+/// becoming a variable that is refused.
+std::optional<std::string> why_not_a_secret_name(std::string_view name);
+
+/// Why `variable` cannot be set in a job, as a sentence; nothing when it can. Letters, digits and
+/// `_`, not beginning with a digit, at most kMaxNameBytes, and none of those that steer the job
+/// itself (the loader, the shell, interpreters, Slurm).
+std::optional<std::string> why_not_a_variable(std::string_view variable);
+
+/// The variable that a secret becomes when the ask names no other: `-` is written `_`.
+std::string variable_for(std::string_view secret_name);
+
+}  // namespace secrets

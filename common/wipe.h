@@ -1,0 +1,60 @@
+#pragma once
+// Overwriting, and a buffer that overwrites itself.
+
+#include <string.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace secrets {
+
+/// Overwrites `bytes` with zeros; the compiler may not leave it out.
+inline void wipe(std::span<std::byte> bytes) {
+    if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
+}
+
+/// A view of secret bytes that something else owns. It has no operator<<, no formatter and no
+/// conversion to a string, so that logging a value does not compile; bytes() is the one way in.
+class SecretView {
+  public:
+    SecretView() = default;
+    explicit SecretView(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+    std::span<const std::byte> bytes() const { return bytes_; }
+    std::size_t size() const { return bytes_.size(); }
+
+  private:
+    std::span<const std::byte> bytes_;
+};
+
+/// Secret bytes on the heap, of a size that is chosen once; overwritten when it goes. Move only.
+/// Prints as little as SecretView does.
+class SecretBuffer {
+  public:
+    SecretBuffer() = default;
+    explicit SecretBuffer(std::size_t size) : data_(new std::byte[size]()), size_(size) {}
+    SecretBuffer(SecretBuffer&& other) noexcept
+        : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+    SecretBuffer& operator=(SecretBuffer&& other) noexcept {
+        if (this != &other) {
+            wipe(bytes());
+            data_ = std::move(other.data_);
+            size_ = std::exchange(other.size_, 0);
+        }
+        return *this;
+    }
+    ~SecretBuffer() { wipe(bytes()); }
+
+    std::span<std::byte> bytes() { return {data_.get(), size_}; }
+    SecretView view() const { return SecretView({data_.get(), size_}); }
+    std::size_t size() const { return size_; }
+
+  private:
+    std::unique_ptr<std::byte[]> data_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace secrets
