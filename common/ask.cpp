@@ -94,8 +94,9 @@ class PartParser {
             return error(at - 1, word.size() + 1, std::string(form.refusal));
         }
         return error(at, word.size(),
-                     quoted(word) + " is not a way to give a secret; ':env' is (':file' and ':hold' "
-                                    "come with a later version)");
+                     quoted(word) +
+                         " is not a way to give a secret; ':env' is (':file' and ':hold' "
+                         "come with a later version)");
     }
 
     std::optional<AskError> add(AskItem item) {
@@ -106,9 +107,9 @@ class PartParser {
                          other.name == item.name
                              ? "the secret " + quoted(item.name) +
                                    " is asked for twice, once optional and once not"
-                             : "the variable " + quoted(item.variable) + " would be set from both " +
-                                   quoted(other.name) + " and " + quoted(item.name) +
-                                   "; rename one with NAME=VARIABLE");
+                             : "the variable " + quoted(item.variable) +
+                                   " would be set from both " + quoted(other.name) + " and " +
+                                   quoted(item.name) + "; rename one with NAME=VARIABLE");
         }
         if (ask_.items.size() == kMaxAskItems) {
             return error(0, part_.size(),
@@ -157,11 +158,8 @@ std::string print_ask(const Ask& ask) {
         if (!text.empty()) text += ',';
         text += item.name;
         if (item.variable != variable_for(item.name)) text += '=' + item.variable;
-        // `run` and `workspace` followed by a colon would read as something else; `none` alone too.
-        if (item.name == "none" && ask.items.size() == 1 && !ask.run && !item.optional &&
-            item.variable == item.name) {
-            text += ":env";
-        }
+        // A part that is the word `none` and nothing more would not read as an item.
+        if (item.name == "none" && item.variable == "none" && !item.optional) text += ":env";
         if (item.optional) text += '?';
     }
     return text;
@@ -177,8 +175,8 @@ std::string mark_place(std::string_view text, const AskError& error) {
     for (const char c : text.substr(begin, std::min<std::size_t>(end - begin, 100))) {
         shown += (c >= ' ' && c <= '~') ? c : '?';
     }
-    const std::size_t carets =
-        std::clamp<std::size_t>(error.length, 1, std::max<std::size_t>(shown.size() + begin, offset + 1) - offset);
+    const std::size_t carets = std::clamp<std::size_t>(
+        error.length, 1, std::max<std::size_t>(shown.size() + begin, offset + 1) - offset);
     return "    " + shown + "\n    " + std::string(offset - begin, ' ') + std::string(carets, '^');
 }
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <string>
 
@@ -16,6 +17,12 @@ namespace {
 
 Error failed(const char* what) {
     return Error{std::string("locked memory: ") + what + " failed: " + strerror(errno)};
+}
+
+Error failed_at_the_limit(const char* what, std::size_t size) {
+    return Error{std::string("locked memory: ") + what + " of " + std::to_string(size) +
+                 " bytes failed: " + strerror(errno) +
+                 "; raise the limit of locked memory (LimitMEMLOCK=)"};
 }
 
 UniqueFd open_secretmem() {
@@ -40,6 +47,12 @@ Result<std::size_t> length_of(int fd) {
     return static_cast<std::size_t>(status.st_size);
 }
 
+bool is_secretmem(int fd) {
+    constexpr auto kSecretmemMagic = 0x5345434d;  // SECRETMEM_MAGIC of linux/magic.h, "SECM"
+    struct statfs status {};
+    return fstatfs(fd, &status) == 0 && status.f_type == kSecretmemMagic;
+}
+
 }  // namespace
 
 const char* memory_kind_word(MemoryKind kind) {
@@ -53,8 +66,8 @@ MemoryKind best_memory_kind() {
 
 Result<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
     const bool secretmem = kind == MemoryKind::secretmem;
-    UniqueFd fd = secretmem ? open_secretmem()
-                            : UniqueFd(memfd_create("slurm-secrets", MFD_CLOEXEC));
+    UniqueFd fd =
+        secretmem ? open_secretmem() : UniqueFd(memfd_create("slurm-secrets", MFD_CLOEXEC));
     if (!fd) return failed(secretmem ? "memfd_secret" : "memfd_create");
     const std::size_t size = whole_pages(bytes);
     if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return failed("ftruncate");
@@ -70,13 +83,13 @@ Result<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
 Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size) {
     void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (data == MAP_FAILED) {
-        return Error{std::string("locked memory: mmap of ") + std::to_string(size) +
-                     " bytes failed: " + strerror(errno) +
-                     (errno == EAGAIN ? "; raise the limit of locked memory (LimitMEMLOCK=)" : "")};
+        return errno == EAGAIN ? failed_at_the_limit("mmap", size) : failed("mmap");
     }
     LockedRegion region(std::move(fd), static_cast<std::byte*>(data), size);
-    // A secretmem mapping is locked and undumpable as it is; asking again is harmless there.
-    if (mlock(data, size) != 0) return failed("mlock");
+    // The kernel locks a secretmem mapping by itself, and refuses mlock() on it.
+    if (!is_secretmem(region.fd()) && mlock(data, size) != 0) {
+        return failed_at_the_limit("mlock", size);
+    }
     if (madvise(data, size, MADV_DONTFORK) != 0) return failed("madvise(MADV_DONTFORK)");
     if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
     return region;
@@ -97,7 +110,9 @@ LockedRegion& LockedRegion::operator=(LockedRegion&& other) noexcept {
     return *this;
 }
 
-LockedRegion::~LockedRegion() { discard(); }
+LockedRegion::~LockedRegion() {
+    discard();
+}
 
 void LockedRegion::discard() {
     if (data_ != nullptr) {
@@ -121,7 +136,9 @@ Result<RegionView> RegionView::map(int fd) {
     if (!size) return size.error();
     void* data = mmap(nullptr, *size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) return failed("mmap");
-    return RegionView(static_cast<const std::byte*>(data), *size);
+    RegionView view(static_cast<const std::byte*>(data), *size);
+    if (madvise(data, *size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
+    return view;
 }
 
 RegionView::RegionView(RegionView&& other) noexcept

@@ -14,7 +14,9 @@ namespace {
 
 constexpr int kBacklog = 1024;
 
-Error failed(const std::string& what) { return Error{what + " failed: " + strerror(errno)}; }
+Error failed(const std::string& what) {
+    return Error{what + " failed: " + strerror(errno)};
+}
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -79,8 +81,8 @@ Result<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode
     if (auto wrong = remove_stale(path, kind, *address)) return *wrong;
     UniqueFd fd = open_socket(kind);
     if (!fd) return failed("socket()");
-    // The mode is set before the file is there (Linux takes it over in bind()), and once more behind
-    // the umask; there is no moment in which it is wider.
+    // The mode is set before the file is there (Linux takes it over in bind()), and once more
+    // behind the umask; there is no moment in which it is wider.
     if (fchmod(fd.get(), mode) != 0) return failed("fchmod() of the socket for " + path);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
         return failed("bind() to " + path);
@@ -146,7 +148,8 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
     ssize_t size = -1;
     while (true) {
         message.msg_control = control;
-        message.msg_controllen = sizeof(control);
+        // Room for one descriptor, without the padding, where the kernel would put a second.
+        message.msg_controllen = CMSG_LEN(sizeof(int));
         size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (size >= 0) break;
         if (errno == EINTR) continue;
@@ -164,6 +167,11 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
         packet.fd = UniqueFd(received);
     }
     return packet;
+}
+
+bool peer_is_gone(int fd) {
+    pollfd entry{fd, POLLRDHUP, 0};
+    return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 }  // namespace secrets

@@ -45,4 +45,7 @@ struct Packet {
 };
 Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline);
 
+/// Whether the other side has closed its end, without reading anything.
+bool peer_is_gone(int fd);
+
 }  // namespace secrets

@@ -13,7 +13,7 @@ namespace secrets {
 
 /// Overwrites `bytes` with zeros; the compiler may not leave it out.
 inline void wipe(std::span<std::byte> bytes) {
-    if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
+    if (bytes.data() != nullptr) explicit_bzero(bytes.data(), bytes.size());
 }
 
 /// A view of secret bytes that something else owns. It has no operator<<, no formatter and no

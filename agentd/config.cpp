@@ -1,0 +1,191 @@
+#include "agentd/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <functional>
+#include <initializer_list>
+
+#include "agentd/duration.h"
+#include "common/names.h"
+
+namespace secrets {
+namespace {
+
+/// What is wrong, and where in the file. Thrown and caught in this file alone.
+struct Wrong {
+    YAML::Mark mark;
+    std::string sentence;
+};
+
+/// One key that a mapping may have, and what to do with its value.
+struct Key {
+    std::string_view name;
+    std::function<void(const YAML::Node&)> read;
+};
+
+std::string text_of(const YAML::Node& node) {
+    if (!node.IsScalar()) throw Wrong{node.Mark(), "a text is expected here"};
+    return node.Scalar();
+}
+
+bool flag_of(const YAML::Node& node) {
+    const std::string text = text_of(node);
+    if (text == "true") return true;
+    if (text == "false") return false;
+    throw Wrong{node.Mark(), quoted(text) + " is neither true nor false"};
+}
+
+std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t most) {
+    const std::string text = text_of(node);
+    std::size_t number = 0;
+    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != text.npos ||
+        (number = std::stoull(text)) < least || number > most) {
+        throw Wrong{node.Mark(), quoted(text) + " is not a whole number from " +
+                                     std::to_string(least) + " to " + std::to_string(most)};
+    }
+    return number;
+}
+
+std::chrono::seconds duration_of(const YAML::Node& node) {
+    const auto duration = parse_duration(text_of(node));
+    if (!duration) throw Wrong{node.Mark(), duration.error().sentence};
+    return *duration;
+}
+
+std::string path_of(const YAML::Node& node) {
+    std::string path = text_of(node);
+    if (!path.starts_with('/')) throw Wrong{node.Mark(), quoted(path) + " is not an absolute path"};
+    if (path.size() > 107) throw Wrong{node.Mark(), "a socket's path has at most 107 characters"};
+    return path;
+}
+
+std::vector<std::string> texts_of(const YAML::Node& node) {
+    if (!node.IsSequence()) throw Wrong{node.Mark(), "a list is expected here, as in [alice, bob]"};
+    std::vector<std::string> texts;
+    for (const YAML::Node& element : node) texts.push_back(text_of(element));
+    return texts;
+}
+
+void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
+    if (!node.IsMap()) throw Wrong{node.Mark(), "keys and values are expected here"};
+    std::vector<std::string> seen;
+    for (const auto& entry : node) {
+        const std::string name = text_of(entry.first);
+        const auto key = std::find_if(keys.begin(), keys.end(),
+                                      [&](const Key& known) { return known.name == name; });
+        if (key == keys.end()) {
+            std::string known;
+            for (const Key& each : keys) known += (known.empty() ? "" : ", ") + std::string(each.name);
+            throw Wrong{entry.first.Mark(),
+                        "the key " + quoted(name) + " is not known; here may stand: " + known};
+        }
+        if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+            throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " stands twice"};
+        }
+        seen.push_back(name);
+        key->read(entry.second);
+    }
+}
+
+Platform platform_of(const YAML::Node& node) {
+    Platform platform;
+    read_mapping(node, {
+                           {"name", [&](const auto& value) { platform.name = text_of(value); }},
+                           {"user", [&](const auto& value) { platform.user = text_of(value); }},
+                           {"users", [&](const auto& value) { platform.users = texts_of(value); }},
+                           {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
+                       });
+    if (platform.name.empty()) throw Wrong{node.Mark(), "a platform needs a name"};
+    if (platform.user.empty()) throw Wrong{node.Mark(), "a platform needs the user it connects as"};
+    return platform;
+}
+
+void read_limits(const YAML::Node& node, Limits& limits) {
+    constexpr std::size_t kMiB = 1024 * 1024;
+    const auto number = [](std::size_t& target, std::size_t least, std::size_t most) {
+        return [&target, least, most](const YAML::Node& value) {
+            target = number_of(value, least, most);
+        };
+    };
+    read_mapping(node, {
+                           {"value_bytes", number(limits.value_bytes, 1, kMaxValueBytes)},
+                           {"run_bytes", number(limits.run_bytes, 1, 64 * kMiB)},
+                           {"runs_per_owner", number(limits.runs_per_owner, 1, 1000000)},
+                           {"total_bytes", number(limits.total_bytes, kMiB, kMiB * kMiB)},
+                       });
+}
+
+void read_log(const YAML::Node& node, Config& config) {
+    const auto level = [&](const YAML::Node& value) {
+        config.log_level = text_of(value);
+        for (const char* known : {"debug", "info", "warn", "error"}) {
+            if (config.log_level == known) return;
+        }
+        throw Wrong{value.Mark(), quoted(config.log_level) + " is not debug, info, warn or error"};
+    };
+    const auto target = [&](const YAML::Node& value) {
+        const std::string text = text_of(value);
+        if (text == "auto") config.log_target = LogTarget::automatic;
+        else if (text == "journal") config.log_target = LogTarget::journal;
+        else if (text == "stderr") config.log_target = LogTarget::standard_error;
+        else throw Wrong{value.Mark(), quoted(text) + " is not auto, journal or stderr"};
+    };
+    read_mapping(node, {{"level", level}, {"to", target}});
+}
+
+void read_config(const YAML::Node& root, Config& config) {
+    const auto memory = [&](const YAML::Node& node) {
+        read_mapping(node, {{"require_secretmem",
+                             [&](const auto& value) { config.require_secretmem = flag_of(value); }}});
+    };
+    const auto runs = [&](const YAML::Node& node) {
+        read_mapping(node, {
+                               {"default_ttl",
+                                [&](const auto& value) { config.default_ttl = duration_of(value); }},
+                               {"max_ttl",
+                                [&](const auto& value) { config.max_ttl = duration_of(value); }},
+                           });
+        if (config.default_ttl > config.max_ttl) {
+            throw Wrong{node.Mark(), "runs.default_ttl is longer than runs.max_ttl"};
+        }
+    };
+    const auto platforms = [&](const YAML::Node& node) {
+        if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
+        for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
+    };
+    read_mapping(
+        root,
+        {
+            {"node_socket", [&](const auto& value) { config.node_socket = path_of(value); }},
+            {"control_socket", [&](const auto& value) { config.control_socket = path_of(value); }},
+            {"memory", memory},
+            {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
+            {"runs", runs},
+            {"platforms", platforms},
+            {"log", [&](const auto& value) { read_log(value, config); }},
+        });
+}
+
+}  // namespace
+
+Result<Config> load_config(const std::string& path) {
+    const auto at = [&](const YAML::Mark& mark, const std::string& sentence) {
+        if (mark.is_null()) return Error{path + ": " + sentence};
+        return Error{path + ":" + std::to_string(mark.line + 1) + ":" +
+                     std::to_string(mark.column + 1) + ": " + sentence};
+    };
+    Config config;
+    try {
+        const YAML::Node root = YAML::LoadFile(path);
+        if (!root.IsNull()) read_config(root, config);
+    } catch (const Wrong& wrong) {
+        return at(wrong.mark, wrong.sentence);
+    } catch (const YAML::BadFile&) {
+        return Error{"the configuration " + path + " can't be read"};
+    } catch (const YAML::Exception& error) {
+        return at(error.mark, error.msg);
+    }
+    return config;
+}
+
+}  // namespace secrets

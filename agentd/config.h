@@ -1,0 +1,46 @@
+#pragma once
+// The agent's configuration file, agentd.yaml. Every key has a default; one that is not known is refused.
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/result.h"
+
+namespace secrets {
+
+struct Limits {
+    std::size_t value_bytes = kMaxValueBytes;        ///< one value
+    std::size_t run_bytes = 1024 * 1024;             ///< all values of one run together
+    std::size_t runs_per_owner = 1000;               ///< runs that one user owns at a time
+    std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
+};
+
+/// A workflow platform: a local account that may act for others.
+struct Platform {
+    std::string name;                 ///< what the journal calls it
+    std::string user;                 ///< the account it connects as
+    std::vector<std::string> users;   ///< whom it may act for
+    std::vector<std::string> groups;  ///< whose members it may act for
+};
+
+enum class LogTarget { automatic, journal, standard_error };
+
+struct Config {
+    std::string node_socket = "/run/slurm-secrets/node.sock";
+    std::string control_socket = "/run/slurm-secrets/control.sock";
+    bool require_secretmem = false;
+    Limits limits;
+    std::chrono::seconds default_ttl = std::chrono::hours(24);
+    std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
+    std::vector<Platform> platforms;
+    std::string log_level = "info";
+    LogTarget log_target = LogTarget::automatic;
+};
+
+/// Reads the file. The Error names the file, and the line and column where there is one.
+Result<Config> load_config(const std::string& path);
+
+}  // namespace secrets

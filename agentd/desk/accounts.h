@@ -1,0 +1,20 @@
+#pragma once
+// Local accounts and groups, as the system knows them (NSS).
+
+#include <optional>
+#include <string>
+
+#include "common/ids.h"
+
+namespace secrets::desk {
+
+/// The account of that name, or of that number when `text` is one. Nothing when there is none.
+std::optional<Uid> find_account(const std::string& text);
+
+/// The account's name, or its number where it has none.
+std::string account_name(Uid uid);
+
+/// Whether the account is a member of the group, by its own entry or by the group's.
+bool is_member(Uid uid, const std::string& group);
+
+}  // namespace secrets::desk

@@ -1,0 +1,186 @@
+// The desk's answers to steps and their jobs, and what all requests share. Requests about runs, which
+// people and platforms make, are in runs.cpp.
+
+#include "agentd/desk/desk.h"
+
+#include "agentd/audit.h"
+#include "agentd/desk/accounts.h"
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace secrets::desk {
+namespace {
+
+/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every step
+/// would fill memory that others need.
+constexpr std::size_t kMaxGrantsPerHold = 256;
+
+std::string who(const wire::AskRequest& request) {
+    std::string step = std::to_string(request.step.value);
+    if (request.step.value == 0xfffffffb) step = "batch";         // SLURM_BATCH_SCRIPT
+    if (request.step.value == 0xfffffffa) step = "interactive";   // SLURM_INTERACTIVE_STEP
+    return "job " + std::to_string(request.job.value) + " step " + step + " of uid " +
+           std::to_string(request.uid.value);
+}
+
+std::string names_of(const std::vector<DeliveryEntry>& entries) {
+    std::string names;
+    for (const DeliveryEntry& entry : entries) {
+        names += (names.empty() ? "" : ",") + std::string(entry.variable);
+    }
+    return names;
+}
+
+}  // namespace
+
+Desk::Desk(const Config& config, vault::Vault& vault, Now now)
+    : limits_(config.limits),
+      default_ttl_(config.default_ttl),
+      max_ttl_(config.max_ttl),
+      people_(config.platforms),
+      vault_(vault),
+      now_(std::move(now)),
+      started_(now_()) {}
+
+Refusal Desk::not_theirs(const RunId& run, Uid caller) const {
+    return {Reason::forbidden, "run " + run.text() + " belongs to another user, not to " +
+                                   account_name(caller)};
+}
+
+/// The answers to the items of `ask` for a job or a request of `uid`. A run that was asked for as
+/// optional and is not there, or is somebody else's, counts as one without secrets.
+Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Operation operation) {
+    std::vector<vault::StoredSecret> stored;
+    if (ask.run) {
+        const vault::RunHead* head = vault_.find_run(*ask.run);
+        const bool theirs = head != nullptr && may(people_.principal(uid, head->owner), operation);
+        if (theirs) {
+            stored = vault_.secrets_of(*ask.run);
+        } else if (!ask.run_optional) {
+            if (head != nullptr) return not_theirs(*ask.run, uid);
+            return Refusal{Reason::not_found,
+                           "run " + ask.run->text() +
+                               " is not known here: it was not pushed, or was completed, or expired"};
+        }
+    }
+    return resolve(ask, stored);
+}
+
+AskAnswer Desk::ask(const wire::AskRequest& request) {
+    expire();
+    const auto parsed = parse_ask(request.ask);
+    if (const auto* wrong = std::get_if<AskError>(&parsed)) {
+        const Refusal refusal{Reason::malformed, "SLURM_SECRETS at character " +
+                                                     std::to_string(wrong->offset + 1) + ": " +
+                                                     wrong->sentence};
+        audit::refused(who(request), "secrets", refusal.sentence);
+        return refusal;
+    }
+    const Ask& ask = std::get<Ask>(parsed);
+    if (ask.none) return Nothing{};
+    if (ask.run && !ask.run_optional && vault_.find_run(*ask.run) == nullptr &&
+        request.wait_milliseconds > 0) {
+        return WaitFor{*ask.run};
+    }
+    AskAnswer answer = grant(request, ask);
+    if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+        audit::refused(who(request), "secrets", refusal->sentence);
+    }
+    return answer;
+}
+
+AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
+    auto resolved = resolve_for(request.uid, ask, Operation::use_run);
+    if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
+    const auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
+    if (std::string missing = failures_of(answers); !missing.empty()) {
+        return Refusal{Reason::not_found, std::move(missing)};
+    }
+    const std::vector<DeliveryEntry> entries = entries_of(answers);
+    if (entries.empty()) return Nothing{};
+    if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
+        return Refusal{Reason::too_large,
+                       "the secrets asked for take " + std::to_string(bytes) +
+                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                           " fit; name those that the step needs with --secret"};
+    }
+    const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
+    const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
+                             head != nullptr ? head->generation : 0};
+    if (const vault::Hold* hold = vault_.find_hold(request.job);
+        hold != nullptr && hold->grants.size() >= kMaxGrantsPerHold) {
+        return Refusal{Reason::too_many, "this job has made " + std::to_string(kMaxGrantsPerHold) +
+                                             " different asks on this node, and no more are taken"};
+    }
+    // The delivery first: it reads from the record, which the hold's may move.
+    auto delivery = vault_.deliver(entries);
+    if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
+    const std::string names = names_of(entries);
+    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
+        return Refusal{Reason::unavailable, wrong->sentence};
+    }
+    audit::event(who(request) + " was granted " + names +
+                 (head != nullptr ? " of run " + grant.run : ""));
+    return Granted{std::move(delivery).value()};
+}
+
+Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) const {
+    Refusal refusal{Reason::not_found,
+                    "run " + run.text() + " was not pushed within " +
+                        std::to_string(request.wait_milliseconds / 1000) + " s"};
+    audit::refused(who(request), "secrets", refusal.sentence);
+    return refusal;
+}
+
+std::string Desk::wipe(JobId job) {
+    const std::string subject = "job " + std::to_string(job.value);
+    const vault::Hold* hold = vault_.find_hold(job);
+    if (hold == nullptr) return subject + " held nothing";
+    const std::size_t grants = hold->grants.size();
+    vault_.wipe_hold(job);
+    std::string receipt = subject + " ended: its hold with " + std::to_string(grants) +
+                          (grants == 1 ? " grant" : " grants") + " was wiped";
+    audit::event(receipt);
+    return receipt;
+}
+
+std::optional<vault::Time> Desk::expire() {
+    while (const auto next = vault_.next_to_expire()) {
+        if (next->expires > now_()) return next->expires;
+        vault_.wipe_run(next->id);
+        audit::event("run " + next->id.text() + " of uid " + std::to_string(next->owner.value) +
+                     " expired and was wiped");
+    }
+    return std::nullopt;
+}
+
+StatusInfo Desk::status() const {
+    return {vault_.inventory(), vault_.memory(), now_() - started_};
+}
+
+Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
+    expire();
+    const auto parsed = parse_ask(text);
+    if (const auto* wrong = std::get_if<AskError>(&parsed)) {
+        return Refusal{Reason::malformed, "the ask at character " +
+                                              std::to_string(wrong->offset + 1) + ": " +
+                                              wrong->sentence};
+    }
+    const Ask& ask = std::get<Ask>(parsed);
+    CheckInfo info{print_ask(ask), true, "", {}};
+    if (ask.none) return info;
+    auto resolved = resolve_for(caller, ask, Operation::read_run);
+    if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
+        info.ok = false;
+        info.reason = refusal->sentence;
+        return info;
+    }
+    for (const ItemAnswer& answer : std::get<std::vector<ItemAnswer>>(resolved)) {
+        if (answer.failed()) info.ok = false;
+        info.items.push_back({answer.item, answer.found, answer.secret.scope,
+                              answer.secret.value.size(), answer.reason});
+    }
+    return info;
+}
+
+}  // namespace secrets::desk

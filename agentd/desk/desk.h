@@ -1,0 +1,148 @@
+#pragma once
+// The desk: what each request means, who may make it, and what the answer is. It knows no socket and no
+// HTTP, and takes the time as an argument of construction, so that tests can turn the clock.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agentd/config.h"
+#include "agentd/desk/resolve.h"
+#include "agentd/desk/rights.h"
+#include "agentd/vault/vault.h"
+#include "common/wire.h"
+
+namespace secrets::desk {
+
+/// Why a request was refused, in kinds that a door turns into its own codes.
+enum class Reason { malformed, forbidden, not_found, conflict, too_large, too_many, unavailable };
+struct Refusal {
+    Reason reason;
+    std::string sentence;
+};
+
+/// A T or the Refusal.
+template <typename T>
+using Answer = std::variant<T, Refusal>;
+
+/// What a platform pushes. Values are already out of their encoding.
+struct PushRequest {
+    std::optional<std::string> owner;
+    std::optional<std::string> ttl;
+    std::vector<vault::NewSecret> secrets;
+};
+
+/// A run for those who may see it: names and sizes, no value.
+struct RunInfo {
+    struct Secret {
+        std::string name;
+        vault::Scope scope;
+        std::size_t bytes;
+    };
+    struct Holder {
+        JobId job;
+        vault::Time since;
+    };
+    vault::RunHead head;
+    std::string owner;
+    std::vector<Secret> secrets;
+    std::vector<Holder> holders;
+};
+
+struct Pushed {
+    RunInfo run;
+    bool created = false;
+};
+
+/// What an ask would be answered with: names, scopes and sizes.
+struct CheckInfo {
+    struct Item {
+        AskItem item;
+        bool found = false;
+        vault::Scope scope = vault::Scope::user;
+        std::size_t bytes = 0;
+        std::string reason;
+    };
+    std::string ask;
+    bool ok = false;
+    std::string reason;  ///< why the ask as a whole has no answer; empty otherwise
+    std::vector<Item> items;
+};
+
+struct StatusInfo {
+    vault::Inventory inventory;
+    MemoryKind memory = MemoryKind::memfd;
+    std::chrono::seconds uptime{};
+};
+
+/// What a step is answered.
+struct Granted {
+    vault::Delivery delivery;
+};
+struct Nothing {};
+struct WaitFor {
+    RunId run;
+};
+using AskAnswer = std::variant<Granted, Nothing, WaitFor, Refusal>;
+
+/// Not thread-safe.
+class Desk {
+  public:
+    using Now = std::function<vault::Time()>;
+    Desk(const Config& config, vault::Vault& vault, Now now);
+
+    /// What can be said of a push before its body is read; nothing when it may go on.
+    std::optional<Refusal> check_push(Uid caller, const RunId& run);
+    Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
+    Answer<RunInfo> read_run(Uid caller, const RunId& run);
+    std::vector<RunInfo> list_runs(Uid caller);
+    /// Also fine when there is no such run.
+    Answer<vault::Wiped> complete_run(Uid caller, const RunId& run);
+    Answer<CheckInfo> check(Uid caller, const std::string& ask);
+    StatusInfo status() const;
+
+    /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
+    AskAnswer ask(const wire::AskRequest& request);
+    /// The refusal of a step whose run did not come while it waited.
+    Refusal never_pushed(const wire::AskRequest& request, const RunId& run) const;
+    /// The job ended. The receipt, as a sentence.
+    std::string wipe(JobId job);
+
+    /// `notify` is called after each push, with the run.
+    void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
+
+    /// Wipes the runs whose time has come; says when the next one's comes. `on_expiry_change` is called
+    /// when that may have become earlier.
+    std::optional<vault::Time> expire();
+    void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
+
+    const Limits& limits() const { return limits_; }
+
+  private:
+    /// The jobs that hold each run.
+    using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
+
+    Answer<Uid> owner_of_push(Uid caller, const PushRequest& request) const;
+    Answer<vault::Time> expiry_of_push(const PushRequest& request) const;
+    std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
+    Refusal not_theirs(const RunId& run, Uid caller) const;
+    Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
+    AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
+    Holders holders() const;
+
+    Limits limits_;
+    std::chrono::seconds default_ttl_;
+    std::chrono::seconds max_ttl_;
+    People people_;
+    vault::Vault& vault_;
+    Now now_;
+    vault::Time started_;
+    std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
+    std::function<void()> on_expiry_change_ = [] {};
+};
+
+}  // namespace secrets::desk

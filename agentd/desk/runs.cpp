@@ -1,0 +1,214 @@
+// The desk's answers about runs: push, read, list, complete.
+
+#include <algorithm>
+#include <set>
+
+#include "agentd/audit.h"
+#include "agentd/desk/accounts.h"
+#include "agentd/desk/desk.h"
+#include "agentd/duration.h"
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace secrets::desk {
+namespace {
+
+std::string label(const vault::NewSecret& secret) {
+    return std::string(vault::scope_word(secret.scope)) + " secret " + quoted(secret.name);
+}
+
+std::string names_of(const std::vector<RunInfo::Secret>& secrets) {
+    std::string names;
+    for (const RunInfo::Secret& secret : secrets) {
+        names += (names.empty() ? "" : ",") + secret.name;
+        if (secret.scope == vault::Scope::user) names += "(user)";
+    }
+    return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+std::optional<Refusal> Desk::check_push(Uid caller, const RunId& run) {
+    expire();
+    const vault::RunHead* existing = vault_.find_run(run);
+    if (existing == nullptr) return std::nullopt;
+    if (may(people_.principal(caller, existing->owner), Operation::push_run)) return std::nullopt;
+    Refusal refusal = not_theirs(run, caller);
+    audit::refused(account_name(caller), "the push of run " + run.text(), refusal.sentence);
+    return refusal;
+}
+
+Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
+    if (!request.owner) {
+        if (caller.value != 0 && !people_.is_platform(caller)) return caller;
+        return Refusal{Reason::malformed,
+                       "\"owner\" is missing: name the user whose jobs may use the run"};
+    }
+    const auto owner = find_account(*request.owner);
+    if (!owner) {
+        return Refusal{Reason::malformed,
+                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine"};
+    }
+    if (!may(people_.principal(caller, *owner), Operation::push_run)) {
+        return Refusal{Reason::forbidden, account_name(caller) + " may not push runs for " +
+                                              account_name(*owner) +
+                                              " (the agent's configuration lists who may, under "
+                                              "platforms)"};
+    }
+    return *owner;
+}
+
+Answer<vault::Time> Desk::expiry_of_push(const PushRequest& request) const {
+    if (!request.ttl) return now_() + default_ttl_;
+    const auto ttl = parse_duration(*request.ttl);
+    if (!ttl) return Refusal{Reason::malformed, "\"ttl\": " + ttl.error().sentence};
+    if (*ttl > max_ttl_) {
+        return Refusal{Reason::malformed, "\"ttl\": " + *request.ttl + " is longer than the " +
+                                              print_duration(max_ttl_) + " that this site allows"};
+    }
+    return now_() + *ttl;
+}
+
+std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
+    if (secrets.size() > kMaxSecretsPerRun) {
+        return Refusal{Reason::too_large, "the run has " + std::to_string(secrets.size()) +
+                                              " secrets; at most " +
+                                              std::to_string(kMaxSecretsPerRun) + " are taken"};
+    }
+    std::size_t total = 0;
+    std::set<std::pair<vault::Scope, std::string>> names;
+    std::set<std::pair<vault::Scope, std::string>> variables;
+    for (const vault::NewSecret& secret : secrets) {
+        if (auto why = why_not_a_secret_name(secret.name)) {
+            return Refusal{Reason::malformed,
+                           std::string(vault::scope_word(secret.scope)) + ": " + *why};
+        }
+        if (!names.emplace(secret.scope, secret.name).second) {
+            return Refusal{Reason::malformed, label(secret) + " stands twice"};
+        }
+        if (!variables.emplace(secret.scope, variable_for(secret.name)).second) {
+            return Refusal{Reason::conflict, label(secret) + " would become the variable " +
+                                                 variable_for(secret.name) +
+                                                 ", as another secret of this scope does; rename one"};
+        }
+        if (secret.value.size() > limits_.value_bytes) {
+            return Refusal{Reason::too_large, label(secret) + " has " +
+                                                  std::to_string(secret.value.size()) +
+                                                  " bytes; at most " +
+                                                  std::to_string(limits_.value_bytes) +
+                                                  " are taken"};
+        }
+        total += secret.value.size();
+    }
+    if (total > limits_.run_bytes) {
+        return Refusal{Reason::too_large, "the run's values have " + std::to_string(total) +
+                                              " bytes together; at most " +
+                                              std::to_string(limits_.run_bytes) + " are taken"};
+    }
+    return std::nullopt;
+}
+
+Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& request) {
+    const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
+        audit::refused(account_name(caller), "the push of run " + run.text(), refusal.sentence);
+        return refusal;
+    };
+    if (auto refusal = check_push(caller, run)) return std::move(*refusal);
+    const auto owner = owner_of_push(caller, request);
+    if (const auto* refusal = std::get_if<Refusal>(&owner)) return refuse(*refusal);
+    const auto expires = expiry_of_push(request);
+    if (const auto* refusal = std::get_if<Refusal>(&expires)) return refuse(*refusal);
+    if (auto refusal = check_secrets(request.secrets)) return refuse(std::move(*refusal));
+
+    vault::RunHead head{run, std::get<Uid>(owner), 1, now_(), std::get<vault::Time>(expires)};
+    const vault::RunHead* existing = vault_.find_run(run);
+    if (existing != nullptr) {
+        if (existing->owner != head.owner) {
+            return refuse({Reason::conflict, "run " + run.text() + " belongs to " +
+                                                 account_name(existing->owner) +
+                                                 "; complete it before it is pushed for another user"});
+        }
+        head.generation = existing->generation + 1;
+        head.created = existing->created;
+    } else if (vault_.runs_of(head.owner) >= limits_.runs_per_owner) {
+        return refuse({Reason::too_many, account_name(head.owner) + " owns " +
+                                             std::to_string(limits_.runs_per_owner) +
+                                             " runs already; complete some first"});
+    }
+    const bool created = existing == nullptr;
+    if (auto wrong = vault_.put_run(head, request.secrets)) {
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    RunInfo info = describe(head, holders());
+    audit::event("run " + run.text() + " of " + info.owner + " was pushed by " +
+                 account_name(caller) + ": generation " + std::to_string(head.generation) +
+                 ", secrets " + names_of(info.secrets));
+    on_expiry_change_();
+    on_push_(run);
+    return Pushed{std::move(info), created};
+}
+
+Answer<RunInfo> Desk::read_run(Uid caller, const RunId& run) {
+    expire();
+    const vault::RunHead* head = vault_.find_run(run);
+    if (head == nullptr) return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
+    if (!may(people_.principal(caller, head->owner), Operation::read_run)) {
+        return not_theirs(run, caller);
+    }
+    return describe(*head, holders());
+}
+
+std::vector<RunInfo> Desk::list_runs(Uid caller) {
+    expire();
+    const Holders all_holders = holders();
+    std::vector<RunInfo> seen;
+    for (const vault::RunHead* head : vault_.runs()) {
+        if (may(people_.principal(caller, head->owner), Operation::read_run)) {
+            seen.push_back(describe(*head, all_holders));
+        }
+    }
+    return seen;
+}
+
+Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run) {
+    expire();
+    const vault::RunHead* head = vault_.find_run(run);
+    if (head == nullptr) return vault::Wiped{};
+    if (!may(people_.principal(caller, head->owner), Operation::complete_run)) {
+        Refusal refusal = not_theirs(run, caller);
+        audit::refused(account_name(caller), "the completion of run " + run.text(),
+                       refusal.sentence);
+        return refusal;
+    }
+    const std::string owner = account_name(head->owner);
+    const vault::Wiped wiped = vault_.wipe_run(run);
+    audit::event("run " + run.text() + " of " + owner + " was completed by " +
+                 account_name(caller) + ": " + std::to_string(wiped.bytes) + " bytes wiped");
+    return wiped;
+}
+
+Desk::Holders Desk::holders() const {
+    Holders holders;
+    for (const vault::Hold* hold : vault_.holds()) {
+        std::set<std::string> runs;
+        for (const vault::Grant& grant : hold->grants) runs.insert(grant.run);
+        for (const std::string& run : runs) holders[run].push_back({hold->job, hold->since});
+    }
+    return holders;
+}
+
+RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const {
+    RunInfo info{head, account_name(head.owner), {}, {}};
+    for (const vault::StoredSecret& secret : vault_.secrets_of(head.id)) {
+        info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
+    }
+    std::sort(info.secrets.begin(), info.secrets.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.name, a.scope) < std::tie(b.name, b.scope);
+    });
+    if (const auto found = holders.find(head.id.text()); found != holders.end()) {
+        info.holders = found->second;
+    }
+    return info;
+}
+
+}  // namespace secrets::desk

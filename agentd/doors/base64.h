@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "common/wipe.h"
+
+namespace secrets::doors {
+
+/// Decodes standard base64 with padding (RFC 4648); nothing when `text` is not that, to the letter.
+std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text);
+
+}  // namespace secrets::doors

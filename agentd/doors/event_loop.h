@@ -1,0 +1,19 @@
+#pragma once
+// The one event loop of the agent, and the pieces of Boost.Asio that doors share.
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace secrets::doors {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+/// Awaits without throwing: the outcome goes to `error`.
+inline auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+}  // namespace secrets::doors

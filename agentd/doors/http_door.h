@@ -1,0 +1,31 @@
+#pragma once
+// The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The kernel
+// says who is calling (SO_PEERCRED).
+
+#include <set>
+
+#include "agentd/doors/listener.h"
+#include "agentd/doors/routes.h"
+
+namespace secrets::doors {
+
+/// Must outlive the loop's run.
+class HttpDoor {
+  public:
+    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
+
+    /// Takes no further connection, ends the idle ones and finishes the requests that came.
+    void stop();
+
+  private:
+    class Connection;
+    asio::awaitable<void> serve(UniqueFd fd);
+
+    asio::io_context& loop_;
+    Routes routes_;
+    std::set<Connection*> connections_;
+    bool stopped_ = false;
+    Listener listener_;
+};
+
+}  // namespace secrets::doors

@@ -1,0 +1,220 @@
+#include "agentd/vault/slab.h"
+
+#include <string.h>
+
+#include <atomic>
+#include <boost/crc.hpp>
+#include <vector>
+
+#include "common/wipe.h"
+
+namespace secrets::vault {
+namespace {
+
+constexpr char kMagic[8] = {'S', 'L', 'S', 'S', 'L', 'A', 'B', '1'};
+constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::size_t kGranule = 32;
+
+enum State : std::uint16_t { kFree = 0, kBeingWritten = 1, kLive = 2 };
+
+struct SlabHeader {
+    char magic[8];
+    std::uint32_t version;
+    std::uint32_t length;
+    std::uint64_t reserved[2];
+};
+static_assert(sizeof(SlabHeader) == Slab::kOverhead);
+
+/// What of an extent's header stands behind its shape.
+struct RecordHeader {
+    std::uint32_t payload_length;
+    std::uint32_t checksum;
+    std::uint64_t sequence;
+    std::uint64_t reserved;
+};
+constexpr std::size_t kShapeBytes = sizeof(std::uint64_t);
+static_assert(kShapeBytes + sizeof(RecordHeader) == Slab::kOverhead);
+
+constexpr std::size_t whole_granules(std::size_t bytes) {
+    return (bytes + kGranule - 1) / kGranule * kGranule;
+}
+
+bool known(std::uint16_t type) {
+    return type == static_cast<std::uint16_t>(RecordType::run) ||
+           type == static_cast<std::uint16_t>(RecordType::hold);
+}
+
+}  // namespace
+
+struct Slab::Extent {
+    std::uint32_t length;
+    std::uint16_t state;
+    std::uint16_t type;
+    RecordHeader record;
+};
+
+Slab::Slab(LockedRegion region) : region_(std::move(region)) {
+    const auto bytes = region_.bytes();
+    SlabHeader header{{}, kFormatVersion, static_cast<std::uint32_t>(bytes.size()), {}};
+    memcpy(header.magic, kMagic, sizeof(kMagic));
+    add_free(sizeof(SlabHeader), static_cast<std::uint32_t>(bytes.size() - sizeof(SlabHeader)));
+    // Last: a region without a header is no slab, whatever else is in it.
+    memcpy(bytes.data(), &header, sizeof(header));
+}
+
+Result<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
+    Slab slab(std::move(region), ExistingTag{});
+    const auto bytes = slab.region_.bytes();
+    SlabHeader header;
+    if (bytes.size() < sizeof(header)) return Error{"the region is too short for a slab"};
+    memcpy(&header, bytes.data(), sizeof(header));
+    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return Error{"the region is no slab"};
+    if (header.version != kFormatVersion) {
+        return Error{"the slab has format version " + std::to_string(header.version) +
+                     " and this agent knows version " + std::to_string(kFormatVersion)};
+    }
+    if (header.length != bytes.size()) return Error{"the slab's length is wrong"};
+
+    // First the walk alone: until all extents are known to add up, nothing is written.
+    std::vector<std::uint32_t> offsets;
+    for (std::size_t at = sizeof(header); at < bytes.size();) {
+        const Extent extent = slab.read(static_cast<std::uint32_t>(at));
+        if (extent.length < kOverhead || extent.length % kGranule != 0 ||
+            extent.length > bytes.size() - at) {
+            return Error{"the slab's extents do not add up at byte " + std::to_string(at)};
+        }
+        offsets.push_back(static_cast<std::uint32_t>(at));
+        at += extent.length;
+    }
+    for (const std::uint32_t offset : offsets) {
+        const Extent extent = slab.read(offset);
+        const bool trusted = extent.state == kLive && known(extent.type) &&
+                             extent.record.payload_length <= extent.length - kOverhead &&
+                             extent.record.checksum == slab.checksum(offset);
+        if (trusted) {
+            ++slab.records_;
+            continue;
+        }
+        if (extent.state != kFree) ++dropped;
+        wipe(bytes.subspan(offset + kShapeBytes, extent.length - kShapeBytes));
+        slab.join_free(offset, extent.length);
+    }
+    return slab;
+}
+
+Slab::Extent Slab::read(std::uint32_t offset) const {
+    const std::byte* at = region_.bytes().data() + offset;
+    std::uint64_t shape = 0;
+    memcpy(&shape, at, sizeof(shape));
+    Extent extent{static_cast<std::uint32_t>(shape), static_cast<std::uint16_t>(shape >> 32),
+                  static_cast<std::uint16_t>(shape >> 48), {}};
+    memcpy(&extent.record, at + kShapeBytes, sizeof(extent.record));
+    return extent;
+}
+
+void Slab::write_shape(std::uint32_t offset, std::uint32_t length, std::uint16_t state,
+                       std::uint16_t type) {
+    const std::uint64_t shape = length | static_cast<std::uint64_t>(state) << 32 |
+                                static_cast<std::uint64_t>(type) << 48;
+    // Granules keep it aligned. Release: what was written before is there when the shape is.
+    auto* at = reinterpret_cast<std::uint64_t*>(region_.bytes().data() + offset);
+    std::atomic_ref<std::uint64_t>(*at).store(shape, std::memory_order_release);
+}
+
+std::uint32_t Slab::checksum(std::uint32_t offset) const {
+    const Extent extent = read(offset);
+    boost::crc_32_type crc;
+    crc.process_bytes(&extent.type, sizeof(extent.type));
+    crc.process_bytes(&extent.record.payload_length, sizeof(extent.record.payload_length));
+    crc.process_bytes(&extent.record.sequence, sizeof(extent.record.sequence));
+    crc.process_bytes(region_.bytes().data() + offset + kOverhead, extent.record.payload_length);
+    return crc.checksum();
+}
+
+std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_bytes,
+                                       std::uint64_t sequence) {
+    const std::size_t need = kOverhead + whole_granules(payload_bytes);
+    if (need > free_bytes_) return std::nullopt;
+    auto found = free_.begin();
+    while (found != free_.end() && found->second < need) ++found;
+    if (found == free_.end()) return std::nullopt;
+
+    const std::uint32_t offset = found->first;
+    const std::uint32_t rest = found->second - static_cast<std::uint32_t>(need);
+    free_bytes_ -= found->second;
+    free_.erase(found);
+    // The rest's header is written while it is still inside the free extent, the shape that cuts it
+    // off after it.
+    if (rest > 0) add_free(offset + static_cast<std::uint32_t>(need), rest);
+    write_shape(offset, static_cast<std::uint32_t>(need), kBeingWritten,
+                static_cast<std::uint16_t>(type));
+    const RecordHeader header{static_cast<std::uint32_t>(payload_bytes), 0, sequence, 0};
+    memcpy(region_.bytes().data() + offset + kShapeBytes, &header, sizeof(header));
+    ++records_;
+    return Draft{{offset}, region_.bytes().subspan(offset + kOverhead, payload_bytes)};
+}
+
+void Slab::commit(RecordOffset offset) {
+    Extent extent = read(offset.value);
+    extent.record.checksum = checksum(offset.value);
+    memcpy(region_.bytes().data() + offset.value + kShapeBytes, &extent.record,
+           sizeof(extent.record));
+    write_shape(offset.value, extent.length, kLive, extent.type);
+}
+
+void Slab::free(RecordOffset offset) {
+    const Extent extent = read(offset.value);
+    // Not live from here on: a process that ends in mid-wipe leaves a record to be wiped, not a damaged one.
+    write_shape(offset.value, extent.length, kBeingWritten, extent.type);
+    wipe(region_.bytes().subspan(offset.value + kShapeBytes, extent.length - kShapeBytes));
+    --records_;
+    join_free(offset.value, extent.length);
+}
+
+void Slab::add_free(std::uint32_t offset, std::uint32_t length) {
+    write_shape(offset, length, kFree, 0);
+    free_.emplace(offset, length);
+    free_bytes_ += length;
+}
+
+/// Adds a free extent and joins it with its neighbours. The shape of a joined one is overwritten only
+/// after the wider one before it covers it.
+void Slab::join_free(std::uint32_t offset, std::uint32_t length) {
+    std::uint32_t inner_shapes[2] = {0, 0};
+    if (const auto after = free_.find(offset + length); after != free_.end()) {
+        inner_shapes[0] = after->first;
+        length += after->second;
+        free_bytes_ -= after->second;
+        free_.erase(after);
+    }
+    auto before = free_.lower_bound(offset);
+    if (before != free_.begin() && (--before)->first + before->second == offset) {
+        inner_shapes[1] = offset;
+        offset = before->first;
+        length += before->second;
+        free_bytes_ -= before->second;
+        free_.erase(before);
+    }
+    add_free(offset, length);
+    for (const std::uint32_t inner : inner_shapes) {
+        if (inner != 0) wipe(region_.bytes().subspan(inner, kShapeBytes));
+    }
+}
+
+std::span<const std::byte> Slab::payload(RecordOffset offset) const {
+    return region_.bytes().subspan(offset.value + kOverhead,
+                                   read(offset.value).record.payload_length);
+}
+
+void Slab::for_each(const std::function<void(const RecordFound&)>& visit) const {
+    for (std::uint32_t at = sizeof(SlabHeader); at < region_.bytes().size();) {
+        const Extent extent = read(at);
+        if (extent.state == kLive) {
+            visit({static_cast<RecordType>(extent.type), {at}, extent.record.sequence,
+                   payload(RecordOffset{at})});
+        }
+        at += extent.length;
+    }
+}
+
+}  // namespace secrets::vault

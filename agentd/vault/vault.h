@@ -1,0 +1,109 @@
+#pragma once
+// The vault: the only owner of secret bytes in the agent. Knows no socket, no HTTP, no Slurm and no
+// rights; who may do what is the desk's.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "agentd/vault/records.h"
+#include "agentd/vault/slab.h"
+#include "common/delivery.h"
+
+namespace secrets::vault {
+
+/// A delivery: the descriptor of a fresh region with the image in it, for one step. Whoever holds the
+/// descriptor holds the values; when the last one is closed they are gone.
+struct Delivery {
+    UniqueFd fd;
+    std::uint32_t image_length = 0;
+};
+
+/// What a wipe did, for the receipt.
+struct Wiped {
+    std::size_t records = 0;
+    std::size_t bytes = 0;
+};
+
+/// What is held at the moment.
+struct Inventory {
+    std::size_t runs = 0;
+    std::size_t holds = 0;
+    std::size_t slabs = 0;
+    std::size_t slab_bytes = 0;    ///< locked memory of all slabs
+    std::size_t secret_bytes = 0;  ///< of which records of runs
+};
+
+/// Not thread-safe. Refers to time only as an argument.
+class Vault {
+  public:
+    /// `capacity`: the most locked memory that all slabs together may take, in bytes.
+    Vault(MemoryKind memory, std::size_t capacity) : memory_(memory), capacity_(capacity) {}
+
+    /// Writes the record of a run. One of the same id is replaced: it is live until the new one is, and
+    /// overwritten then. On failure nothing has changed.
+    Failure put_run(const RunHead& head, std::span<const NewSecret> secrets);
+
+    /// Nothing when there is no such run. The pointer is valid until the vault changes.
+    const RunHead* find_run(const RunId& run) const;
+    std::vector<StoredSecret> secrets_of(const RunId& run) const;
+    std::vector<const RunHead*> runs() const;
+    std::size_t runs_of(Uid owner) const;
+
+    /// Overwrites the record of a run; empty when there was none.
+    Wiped wipe_run(const RunId& run);
+
+    /// The earliest expiry of all runs, and a run that has it.
+    std::optional<RunHead> next_to_expire() const;
+
+    /// Records that a job was given `grant`: makes the job's hold, or adds to it. A grant of the same ask
+    /// and run that is there already is brought up to date.
+    Failure hold(JobId job, Uid owner, const Grant& grant, Time now);
+    const Hold* find_hold(JobId job) const;
+    std::vector<const Hold*> holds() const;
+    Wiped wipe_hold(JobId job);
+
+    /// Puts the values of `entries` into a region of their own.
+    Result<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
+
+    /// Overwrites everything.
+    Wiped wipe_all();
+
+    Inventory inventory() const;
+    MemoryKind memory() const { return memory_; }
+
+  private:
+    struct Place {
+        Slab* slab = nullptr;
+        RecordOffset offset;
+    };
+    struct StoredRun {
+        RunHead head;
+        Place place;
+    };
+    struct StoredHold {
+        Hold hold;
+        Place place;
+    };
+
+    Result<Place> begin(RecordType type, std::size_t payload_bytes, std::span<std::byte>& payload);
+    std::size_t free(Place place);
+
+    MemoryKind memory_;
+    std::size_t capacity_;
+    std::uint64_t next_sequence_ = 1;
+    std::size_t slab_bytes_ = 0;
+    std::size_t secret_bytes_ = 0;
+    std::vector<std::unique_ptr<Slab>> slabs_;
+    std::unordered_map<RunId, StoredRun> runs_;
+    std::set<std::pair<Time, RunId>> expiries_;
+    std::map<uid_t, std::size_t> runs_of_owner_;
+    std::unordered_map<JobId, StoredHold> holds_;
+};
+
+}  // namespace secrets::vault

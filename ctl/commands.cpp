@@ -1,0 +1,198 @@
+#include "ctl/commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <variant>
+
+#include "common/ask.h"
+#include "common/ids.h"
+#include "common/names.h"
+#include "ctl/answer.h"
+#include "ctl/table.h"
+
+namespace secrets::ctl {
+namespace {
+
+namespace json = boost::json;
+
+std::string target_of_run(const std::string& text) {
+    const auto run = RunId::parse(text);
+    if (!run) throw CommandError(ExitCode::bad_input, run.error().sentence);
+    return "/v1/runs/" + percent_encoded(run->text());
+}
+
+/// A slip of the hand that may have put a value on the command line: no error may repeat it.
+void check_no_value(const std::string& run) {
+    if (run.find('=') == run.npos) return;
+    throw CommandError(ExitCode::bad_input,
+                       "what stands in the run id's place holds '='; values are never given on the "
+                       "command line, they come from standard input or --from FILE");
+}
+
+void check_ask(const std::string& ask) {
+    const auto parsed = parse_ask(ask);
+    if (const auto* error = std::get_if<AskError>(&parsed)) {
+        throw CommandError(ExitCode::bad_input, error->sentence + "\n" + mark_place(ask, *error));
+    }
+}
+
+std::string run_line(const json::object& run) {
+    return "run " + text_of(run, "run") + " of " + text_of(run, "owner") + ": " +
+           counted(array_of(run, "secrets").size(), "secret") + ", generation " +
+           text_of(run, "generation") + ", expires " + local_time(text_of(run, "expires")) + "\n";
+}
+
+void print_secrets(const json::object& run) {
+    Table table({{"NAME"}, {"SCOPE"}, {"BYTES", Align::right}});
+    for (const json::value& element : array_of(run, "secrets")) {
+        const json::object& secret = as_object(element);
+        table.add({text_of(secret, "name"), text_of(secret, "scope"), text_of(secret, "bytes")});
+    }
+    if (!table.empty()) table.print(std::cout << '\n');
+}
+
+void print_holds(const json::object& run) {
+    Table table({{"JOB", Align::right}, {"HELD SINCE"}});
+    for (const json::value& element : array_of(run, "holds")) {
+        const json::object& hold = as_object(element);
+        table.add({text_of(hold, "job"), local_time(text_of(hold, "since"))});
+    }
+    std::cout << '\n';
+    if (table.empty()) {
+        std::cout << "held by no job\n";
+    } else {
+        table.print(std::cout);
+    }
+}
+
+std::string where_found(const json::object& item) {
+    if (is_true(item, "found")) return text_of(item, "scope");
+    return (is_true(item, "optional") ? "no, optional: " : "no: ") + text_of(item, "reason");
+}
+
+void print_items(const json::array& items) {
+    Table table({{"NAME"}, {"VARIABLE"}, {"BYTES", Align::right}, {"FOUND"}});
+    for (const json::value& element : items) {
+        const json::object& item = as_object(element);
+        table.add({text_of(item, "name"), text_of(item, "variable"), text_of(item, "bytes"),
+                   where_found(item)});
+    }
+    if (table.empty()) {
+        std::cout << "a job with this ask is given no secret\n";
+    } else {
+        table.print(std::cout);
+    }
+}
+
+/// Why a job with this ask would be refused, from an answer that says so.
+std::string why_not_granted(const json::object& answer) {
+    if (answer.contains("reason")) return text_of(answer, "reason");
+    std::string missing;
+    for (const json::value& element : array_of(answer, "items")) {
+        const json::object& item = as_object(element);
+        if (is_true(item, "found") || is_true(item, "optional")) continue;
+        missing += (missing.empty() ? "" : ", ") + text_of(item, "name");
+    }
+    return "a job that asks for this is refused; missing: " + missing;
+}
+
+}  // namespace
+
+Answer Commands::ask_agent(const Request& request) const {
+    Answer answer = client_.send(request);
+    check_success(answer);
+    if (json_ && !answer.body.empty()) {
+        std::cout << answer.body.substr(0, answer.body.find_last_not_of('\n') + 1) << '\n';
+    }
+    return answer;
+}
+
+ExitCode Commands::push(const PushOptions& options) const {
+    check_no_value(options.run);
+    const std::string target = target_of_run(options.run);
+    if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
+        std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";
+    }
+    const PushBody body = [&] {
+        const SecretText input = read_secret_text(options.from);
+        return make_push_body(input.characters(), source_name(options.from), options.fields);
+    }();
+    if (!body.note.empty()) std::cerr << "secretctl: note: " << body.note << '\n';
+
+    const Answer answer = ask_agent({Method::put, target, body.text.view()});
+    if (!json_) std::cout << run_line(read_object(answer));
+    return ExitCode::fine;
+}
+
+ExitCode Commands::complete(const std::string& run) const {
+    ask_agent({Method::remove, target_of_run(run), {}});
+    if (!json_) std::cout << "run " << run << " is complete: the agent holds none of its secrets\n";
+    return ExitCode::fine;
+}
+
+ExitCode Commands::list_runs() const {
+    const Answer answer = ask_agent({Method::get, "/v1/runs", {}});
+    if (json_) return ExitCode::fine;
+    const json::object object = read_object(answer);
+    Table table({{"RUN"},
+                 {"OWNER"},
+                 {"SECRETS", Align::right},
+                 {"HOLDS", Align::right},
+                 {"GENERATION", Align::right},
+                 {"EXPIRES"}});
+    for (const json::value& element : array_of(object, "runs")) {
+        const json::object& run = as_object(element);
+        table.add({text_of(run, "run"), text_of(run, "owner"), text_of(run, "secrets"),
+                   text_of(run, "holds"), text_of(run, "generation"),
+                   local_time(text_of(run, "expires"))});
+    }
+    if (table.empty()) {
+        std::cout << "there is no run that you may see\n";
+    } else {
+        table.print(std::cout);
+    }
+    return ExitCode::fine;
+}
+
+ExitCode Commands::show_run(const std::string& run) const {
+    const Answer answer = ask_agent({Method::get, target_of_run(run), {}});
+    if (json_) return ExitCode::fine;
+    const json::object object = read_object(answer);
+    std::cout << run_line(object);
+    print_secrets(object);
+    print_holds(object);
+    return ExitCode::fine;
+}
+
+ExitCode Commands::check(const std::string& ask) const {
+    check_ask(ask);
+    const Answer answer = ask_agent({Method::get, "/v1/check?ask=" + percent_encoded(ask), {}});
+    const json::object object = read_object(answer);
+    const bool granted = is_true(object, "ok");
+    const json::array& items = array_of(object, "items");
+    if (!json_ && (granted || !items.empty())) print_items(items);
+    if (granted) return ExitCode::fine;
+    throw CommandError(ExitCode::refused, why_not_granted(object));
+}
+
+ExitCode Commands::status() const {
+    const Answer answer = ask_agent({Method::get, "/v1/status", {}});
+    if (json_) return ExitCode::fine;
+    const json::object object = read_object(answer);
+    Table table({{"AGENT AT"}, {client_.socket_path()}});
+    for (const auto& [name, value] : object) {
+        if (name == "uptime_seconds" && value.is_int64()) {
+            table.add({"up", duration_words(value.get_int64())});
+        } else {
+            std::string words = printable(name);
+            std::replace(words.begin(), words.end(), '_', ' ');
+            table.add({words, text_of(object, name)});
+        }
+    }
+    table.print(std::cout);
+    return ExitCode::fine;
+}
+
+}  // namespace secrets::ctl

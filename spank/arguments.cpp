@@ -1,0 +1,74 @@
+#include "spank/arguments.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace secrets::spank {
+namespace {
+
+Error wrong(std::string_view argument, const char* what) {
+    return Error{"plugstack.conf: the argument " + quoted(argument) + " " + what};
+}
+
+Failure read_seconds(std::string_view argument, std::string_view value,
+                     std::chrono::seconds& target) {
+    constexpr int kMost = kMaxWaitMilliseconds / 1000;
+    int seconds = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+    if (value.empty() || error != std::errc() || end != value.data() + value.size() ||
+        seconds < 0 || seconds > kMost) {
+        return wrong(argument, "must be a whole number of seconds from 0 to 600");
+    }
+    target = std::chrono::seconds(seconds);
+    return std::nullopt;
+}
+
+Failure read_variables(std::string_view argument, std::string_view value,
+                       std::vector<std::string>& target) {
+    target.clear();
+    while (!value.empty()) {
+        const std::string_view name = value.substr(0, value.find(','));
+        value.remove_prefix(std::min(name.size() + 1, value.size()));
+        for (const char c : name) {
+            if (is_letter(c) || is_digit(c) || c == '_') continue;
+            return wrong(argument, "must name environment variables");
+        }
+        if (!name.empty()) target.emplace_back(name);
+    }
+    return std::nullopt;
+}
+
+Failure read_argument(std::string_view argument, Arguments& arguments) {
+    const auto equals = argument.find('=');
+    if (equals == argument.npos) return wrong(argument, "is not of the form name=value");
+    const std::string_view name = argument.substr(0, equals);
+    const std::string_view value = argument.substr(equals + 1);
+    if (name == "timeout") return read_seconds(argument, value, arguments.timeout);
+    if (name == "wait") return read_seconds(argument, value, arguments.wait);
+    if (name == "run_id_env") return read_variables(argument, value, arguments.run_id_variables);
+    if (name == "node_socket") {
+        if (!value.starts_with('/')) return wrong(argument, "must be an absolute path");
+        arguments.node_socket = value;
+        return std::nullopt;
+    }
+    if (name == "on_error") {
+        if (value != "fail" && value != "continue") return wrong(argument, "must be fail or continue");
+        arguments.on_error_continue = value == "continue";
+        return std::nullopt;
+    }
+    return wrong(argument, "is not known (known are node_socket, timeout, wait, on_error, run_id_env)");
+}
+
+}  // namespace
+
+Failure read_arguments(int count, char** values, Arguments& arguments) {
+    for (int i = 0; i < count; ++i) {
+        if (auto failure = read_argument(values[i], arguments)) return failure;
+    }
+    return std::nullopt;
+}
+
+}  // namespace secrets::spank

@@ -1,0 +1,25 @@
+#pragma once
+// The plugin's contexts, one file each, behind the dispatcher in plugin.cpp. None of these throws; what
+// they return goes to Slurm as it is. A non-zero return drains the node from every remote hook but
+// on_task() (measured, Slurm 22.05 to 26.05), so that is the one place where a job is made to fail.
+
+#include "spank/arguments.h"
+#include "spank/slurm.h"
+
+namespace secrets::spank {
+
+/// sbatch, srun, salloc: submit.cpp
+int register_options(spank_t spank);
+int on_submit();
+
+/// slurmstepd, as root, before it forks tasks: step.cpp
+void on_step(spank_t spank, const Arguments& arguments);
+void on_step_exit();
+
+/// The forked child of each task, still root: task.cpp
+int on_task(spank_t spank, const Arguments& arguments);
+
+/// The helper process at the job's end, as root: epilog.cpp
+void on_epilog(spank_t spank, const Arguments& arguments);
+
+}  // namespace secrets::spank

@@ -1,0 +1,166 @@
+// The submit side: sbatch, srun and salloc, running as the user. Options become the one variable
+// SLURM_SECRETS; syntax errors end the command; nothing is asked of an agent.
+
+#include <stdlib.h>
+
+#include <array>
+#include <string>
+
+#include "common/ask.h"
+#include "common/names.h"
+#include "spank/plugin.h"
+#include "spank/variables.h"
+
+namespace secrets::spank {
+namespace {
+
+/// What this command's own options said.
+struct Options {
+    std::string items;  ///< of all --secret options, separated by commas
+    std::string run;
+    bool none = false;
+};
+
+/// One process, one command: filled by the callbacks, used by on_submit(). Not destroyed at exit, since
+/// Slurm may unload the plugin before.
+Options& options() {
+    static auto* options = new Options();
+    return *options;
+}
+
+void say(const char* option, const std::string& text, const AskError& error) {
+    slurm_error("secrets: %s: %s", option, error.sentence.c_str());
+    const std::string place = mark_place(text, error);
+    const auto newline = place.find('\n');
+    slurm_error("%s", place.substr(0, newline).c_str());
+    slurm_error("%s", place.substr(newline + 1).c_str());
+}
+
+int take_secret(int, const char* value, int remote) {
+    if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd goes by the variable alone
+    const std::string items = value != nullptr ? value : "";
+    const auto parsed = parse_ask(items);
+    if (const auto* error = std::get_if<AskError>(&parsed)) {
+        say("--secret", items, *error);
+        return -1;
+    }
+    const Ask& ask = *std::get_if<Ask>(&parsed);
+    if (ask.none || ask.run) {
+        const char* instead = ask.none ? "--secrets=none" : "--secrets-run=RUN";
+        say("--secret", items,
+            {std::string("it names secrets; use ") + instead + " for that", 0, items.size()});
+        return -1;
+    }
+    std::string& all = options().items;
+    all += (all.empty() ? "" : ",") + items;
+    return ESPANK_SUCCESS;
+}
+
+int take_run(int, const char* value, int remote) {
+    if (remote != 0) return ESPANK_SUCCESS;
+    const std::string run = value != nullptr ? value : "";
+    if (const auto parsed = RunId::parse(run); !parsed) {
+        say("--secrets-run", run, {parsed.error().sentence, 0, run.size()});
+        return -1;
+    }
+    options().run = run;
+    return ESPANK_SUCCESS;
+}
+
+int take_none(int, const char* value, int remote) {
+    if (remote != 0) return ESPANK_SUCCESS;
+    const std::string word = value != nullptr ? value : "";
+    if (word != "none") {
+        say("--secrets", word, {"only 'none' may stand here; secrets are asked for with --secret", 0,
+                                word.size()});
+        return -1;
+    }
+    options().none = true;
+    return ESPANK_SUCCESS;
+}
+
+/// Takes values that were injected into this environment out of it, before Slurm captures it: without
+/// this an inner sbatch would have slurmctld write them to its disk. The inner job gets its own.
+void scrub() {
+    const char* set = getenv(kSetVariable);
+    if (set == nullptr) return;
+    std::string names(set);
+    for (std::size_t begin = 0; begin <= names.size();) {
+        const std::size_t end = std::min(names.find(',', begin), names.size());
+        const std::string name = names.substr(begin, end - begin);
+        // Whoever wrote the list, it takes nothing away that no secret could have set.
+        if (!why_not_a_variable(name)) unsetenv(name.c_str());
+        begin = end + 1;
+    }
+    unsetenv(kSetVariable);
+}
+
+/// The ask that this command's options and what it inherited make together.
+Result<std::string> combine(const Options& own, const char* inherited) {
+    if (own.none) return std::string("none");
+    if (own.items.empty() && own.run.empty()) return std::string(inherited != nullptr ? inherited : "");
+    std::string text = own.run.empty() ? "" : "run:" + own.run;
+    if (own.run.empty() && inherited != nullptr) {
+        // An inner command that names secrets narrows what its job's run gives.
+        const auto parsed = parse_ask(inherited);
+        const Ask* outer = std::get_if<Ask>(&parsed);
+        if (outer != nullptr && outer->run) {
+            text = "run:" + outer->run->text() + (outer->run_optional ? "?" : "");
+        }
+    }
+    if (!own.items.empty()) text += (text.empty() ? "" : ",") + own.items;
+    return text;
+}
+
+spank_option option(const char* name, const char* argument, const char* usage,
+                    spank_opt_cb_f callback) {
+    // spank.h wants char*, and only reads.
+    return {const_cast<char*>(name), const_cast<char*>(argument), const_cast<char*>(usage), 1, 0,
+            callback};
+}
+
+}  // namespace
+
+int register_options(spank_t spank) {
+    const spank_context_t context = spank_context();
+    if (context == S_CTX_LOCAL || context == S_CTX_ALLOCATOR) {
+        // Slurm would call the callbacks for an outer command's options as if they were this one's.
+        for (const char* name : kOptionNames) {
+            unsetenv((std::string(kInheritedInJob) + name).c_str());
+            unsetenv((std::string(kInheritedInShell) + name).c_str());
+        }
+    }
+    auto all = std::to_array({
+        option("secret", "NAME[=VAR][?][,...]",
+               "give the job these secrets as environment variables (see also --secrets-run)",
+               take_secret),
+        option("secrets-run", "RUN",
+               "take secrets from this pushed run; without --secret all that it has", take_run),
+        option("secrets", "none", "give this command no secrets, whatever the job has", take_none),
+    });
+    for (spank_option& each : all) {
+        if (spank_option_register(spank, &each) != ESPANK_SUCCESS) {
+            slurm_error("secrets: the option --%s can't be registered", each.name);
+        }
+    }
+    return ESPANK_SUCCESS;
+}
+
+int on_submit() {
+    const char* inherited = getenv(kAskVariable);
+    const auto text = combine(options(), inherited);
+    scrub();
+    if (!text || text->empty()) return ESPANK_SUCCESS;
+    const auto parsed = parse_ask(*text);
+    if (const auto* error = std::get_if<AskError>(&parsed)) {
+        say(options().items.empty() ? kAskVariable : "--secret", *text, *error);
+        return -1;
+    }
+    if (setenv(kAskVariable, print_ask(*std::get_if<Ask>(&parsed)).c_str(), 1) != 0) {
+        slurm_error("secrets: the variable %s can't be set", kAskVariable);
+        return -1;
+    }
+    return ESPANK_SUCCESS;
+}
+
+}  // namespace secrets::spank

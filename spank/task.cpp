@@ -1,0 +1,71 @@
+// The forked child of each task, still root: sets the variables straight from the delivery, in the memory
+// of this child alone. The one hook whose failure costs nothing but its task.
+
+#include "common/delivery.h"
+#include "common/names.h"
+#include "spank/plugin.h"
+#include "spank/step_state.h"
+#include "spank/variables.h"
+
+namespace secrets::spank {
+namespace {
+
+/// Of a node's tasks the first speaks: one sentence a node, not one a task.
+bool speaks(spank_t spank) {
+    int local_task = 0;
+    return spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS || local_task == 0;
+}
+
+/// Leaves nothing that an inner command could take for its own options, or for variables of this task.
+void forget_inherited(spank_t spank) {
+    for (const char* name : kOptionNames) {
+        spank_unsetenv(spank, (std::string(kInheritedInJob) + name).c_str());
+    }
+    spank_unsetenv(spank, kSetVariable);
+}
+
+Failure set(spank_t spank, const char* variable, const char* value) {
+    const spank_err_t error = spank_setenv(spank, variable, value, 1);
+    if (error == ESPANK_SUCCESS) return std::nullopt;
+    return Error{"the variable " + quoted(variable) + " can't be set: " + spank_strerror(error)};
+}
+
+Failure inject(spank_t spank, const LockedRegion& delivery) {
+    const auto view = RegionView::map(delivery.fd());
+    if (!view) return view.error();
+    const auto entries = read_delivery(view->bytes());
+    if (!entries) return entries.error();
+    std::string names;
+    for (const DeliveryEntry& entry : *entries) {
+        // Both stand NUL-terminated in the image.
+        const char* value = reinterpret_cast<const char*>(entry.value.bytes().data());
+        if (auto failure = set(spank, entry.variable.data(), value)) return failure;
+        names += (names.empty() ? "" : ",") + std::string(entry.variable);
+    }
+    return set(spank, kSetVariable, names.c_str());
+}
+
+}  // namespace
+
+int on_task(spank_t spank, const Arguments& arguments) {
+    const StepState& state = step_state();
+    forget_inherited(spank);
+    if (!state.note.empty() && speaks(spank)) slurm_spank_log("secrets: %s", state.note.c_str());
+
+    Failure failure;
+    if (!state.refusal.empty()) failure = Error{state.refusal};
+    if (!failure && state.delivery) failure = inject(spank, *state.delivery);
+    if (!failure) return ESPANK_SUCCESS;
+
+    if (arguments.on_error_continue) {
+        if (speaks(spank)) {
+            slurm_spank_log("secrets: warning: %s; the job goes on without secrets",
+                            failure->sentence.c_str());
+        }
+        return ESPANK_SUCCESS;
+    }
+    if (speaks(spank)) slurm_error("secrets: %s", failure->sentence.c_str());
+    return -1;
+}
+
+}  // namespace secrets::spank
