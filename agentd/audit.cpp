@@ -22,9 +22,8 @@ bool stderr_is_the_journal() {
 }  // namespace
 
 void open(const Config& config) {
-    const bool journal =
-        config.log_target == LogTarget::journal ||
-        (config.log_target == LogTarget::automatic && stderr_is_the_journal());
+    const bool journal = config.log_target == LogTarget::journal ||
+                         (config.log_target == LogTarget::automatic && stderr_is_the_journal());
     std::shared_ptr<spdlog::logger> logger;
     if (journal) {
         auto sink = std::make_shared<spdlog::sinks::systemd_sink_st>("slurm-secretsd");
@@ -40,14 +39,20 @@ void open(const Config& config) {
     spdlog::set_default_logger(std::move(logger));
 }
 
-void event(std::string_view sentence) { spdlog::info("{}", sentence); }
+void event(std::string_view sentence) {
+    spdlog::info("{}", sentence);
+}
 
 void refused(std::string_view who, std::string_view what, std::string_view why) {
     spdlog::warn("refused {} to {}: {}", what, who, why);
 }
 
-void trouble(std::string_view sentence) { spdlog::error("{}", sentence); }
+void trouble(std::string_view sentence) {
+    spdlog::error("{}", sentence);
+}
 
-void fatal(std::string_view sentence) { spdlog::critical("{}", sentence); }
+void fatal(std::string_view sentence) {
+    spdlog::critical("{}", sentence);
+}
 
 }  // namespace secrets::audit

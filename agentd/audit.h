@@ -1,6 +1,6 @@
 #pragma once
-// What the agent writes down: who pushed, asked, was refused, wiped which names. Never values. This is
-// the one place that knows the log's library.
+// What the agent writes down: who pushed, asked, was refused, wiped which names. Never values. This
+// is the one place that knows the log's library.
 
 #include <string>
 #include <string_view>

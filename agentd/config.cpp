@@ -75,7 +75,8 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
                                       [&](const Key& known) { return known.name == name; });
         if (key == keys.end()) {
             std::string known;
-            for (const Key& each : keys) known += (known.empty() ? "" : ", ") + std::string(each.name);
+            for (const Key& each : keys)
+                known += (known.empty() ? "" : ", ") + std::string(each.name);
             throw Wrong{entry.first.Mark(),
                         "the key " + quoted(name) + " is not known; here may stand: " + known};
         }
@@ -89,12 +90,13 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
 
 Platform platform_of(const YAML::Node& node) {
     Platform platform;
-    read_mapping(node, {
-                           {"name", [&](const auto& value) { platform.name = text_of(value); }},
-                           {"user", [&](const auto& value) { platform.user = text_of(value); }},
-                           {"users", [&](const auto& value) { platform.users = texts_of(value); }},
-                           {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
-                       });
+    read_mapping(node,
+                 {
+                     {"name", [&](const auto& value) { platform.name = text_of(value); }},
+                     {"user", [&](const auto& value) { platform.user = text_of(value); }},
+                     {"users", [&](const auto& value) { platform.users = texts_of(value); }},
+                     {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
+                 });
     if (platform.name.empty()) throw Wrong{node.Mark(), "a platform needs a name"};
     if (platform.user.empty()) throw Wrong{node.Mark(), "a platform needs the user it connects as"};
     return platform;
@@ -125,26 +127,31 @@ void read_log(const YAML::Node& node, Config& config) {
     };
     const auto target = [&](const YAML::Node& value) {
         const std::string text = text_of(value);
-        if (text == "auto") config.log_target = LogTarget::automatic;
-        else if (text == "journal") config.log_target = LogTarget::journal;
-        else if (text == "stderr") config.log_target = LogTarget::standard_error;
-        else throw Wrong{value.Mark(), quoted(text) + " is not auto, journal or stderr"};
+        if (text == "auto")
+            config.log_target = LogTarget::automatic;
+        else if (text == "journal")
+            config.log_target = LogTarget::journal;
+        else if (text == "stderr")
+            config.log_target = LogTarget::standard_error;
+        else
+            throw Wrong{value.Mark(), quoted(text) + " is not auto, journal or stderr"};
     };
     read_mapping(node, {{"level", level}, {"to", target}});
 }
 
 void read_config(const YAML::Node& root, Config& config) {
     const auto memory = [&](const YAML::Node& node) {
-        read_mapping(node, {{"require_secretmem",
-                             [&](const auto& value) { config.require_secretmem = flag_of(value); }}});
+        read_mapping(node, {{"require_secretmem", [&](const auto& value) {
+                                 config.require_secretmem = flag_of(value);
+                             }}});
     };
     const auto runs = [&](const YAML::Node& node) {
-        read_mapping(node, {
-                               {"default_ttl",
-                                [&](const auto& value) { config.default_ttl = duration_of(value); }},
-                               {"max_ttl",
-                                [&](const auto& value) { config.max_ttl = duration_of(value); }},
-                           });
+        read_mapping(
+            node, {
+                      {"default_ttl",
+                       [&](const auto& value) { config.default_ttl = duration_of(value); }},
+                      {"max_ttl", [&](const auto& value) { config.max_ttl = duration_of(value); }},
+                  });
         if (config.default_ttl > config.max_ttl) {
             throw Wrong{node.Mark(), "runs.default_ttl is longer than runs.max_ttl"};
         }

@@ -1,5 +1,6 @@
 #pragma once
-// The agent's configuration file, agentd.yaml. Every key has a default; one that is not known is refused.
+// The agent's configuration file, agentd.yaml. Every key has a default; one that is not known is
+// refused.
 
 #include <chrono>
 #include <cstddef>

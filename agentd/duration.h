@@ -8,8 +8,8 @@
 
 namespace secrets {
 
-/// Reads a duration as people write it: a whole number and one of `s`, `m`, `h`, `d` ("90s", "12h", "30d").
-/// At least one second, at most ten years.
+/// Reads a duration as people write it: a whole number and one of `s`, `m`, `h`, `d` ("90s", "12h",
+/// "30d"). At least one second, at most ten years.
 Result<std::chrono::seconds> parse_duration(std::string_view text);
 
 /// The same notation, in the largest unit that is exact.

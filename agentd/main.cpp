@@ -1,4 +1,5 @@
-// slurm-secretsd: reads its configuration, opens its doors, and runs the event loop until it is told to end.
+// slurm-secretsd: reads its configuration, opens its doors, and runs the event loop until it is
+// told to end.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -89,8 +90,9 @@ int serve(const Config& config) {
     audit::open(config);
     const MemoryKind memory = best_memory_kind();
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
-        return fail("memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
-                    "5.14 or later, and not secretmem.enable=0)");
+        return fail(
+            "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
+            "5.14 or later, and not secretmem.enable=0)");
     }
     auto node = listen_at(config.node_socket, SocketKind::seqpacket, 0600);
     if (!node) return fail("node_socket: " + node.error().sentence);
@@ -114,7 +116,8 @@ int main(int argc, char** argv) {
     std::string path = "/etc/slurm-secrets/agentd.yaml";
     bool check_only = false;
     app.add_option("--config", path, "The configuration file")->capture_default_str();
-    app.add_flag("--check-config", check_only, "Read the configuration, say what is wrong, and end");
+    app.add_flag("--check-config", check_only,
+                 "Read the configuration, say what is wrong, and end");
     app.set_version_flag("--version", "slurm-secretsd " SLURM_SECRETS_VERSION);
     try {
         app.parse(argc, argv);

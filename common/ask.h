@@ -30,8 +30,8 @@ struct AskItem {
 
 /// A whole ask. Empty (nothing asked) when default-made.
 struct Ask {
-    bool none = false;            ///< `none`: this command wants nothing, whatever it inherited
-    std::vector<AskItem> items;   ///< in the order of the text, each named once
+    bool none = false;           ///< `none`: this command wants nothing, whatever it inherited
+    std::vector<AskItem> items;  ///< in the order of the text, each named once
     std::optional<RunId> run;
     bool run_optional = false;
 
@@ -40,15 +40,16 @@ struct Ask {
     bool operator==(const Ask&) const = default;
 };
 
-/// What is wrong with an ask and where: bytes [offset, offset + length) of the text that was parsed.
+/// What is wrong with an ask and where: bytes [offset, offset + length) of the text that was
+/// parsed.
 struct AskError {
     std::string sentence;
     std::size_t offset = 0;
     std::size_t length = 1;
 };
 
-/// Parses `text`. An item that stands twice counts once; two items that would set the same variable,
-/// and two runs, are errors.
+/// Parses `text`. An item that stands twice counts once; two items that would set the same
+/// variable, and two runs, are errors.
 std::variant<Ask, AskError> parse_ask(std::string_view text);
 
 /// The text that parse_ask() reads back as `ask`.

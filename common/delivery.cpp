@@ -34,7 +34,9 @@ bool has_nul(std::span<const std::byte> bytes) {
     return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
 }
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 Failure check_entry(const DeliveryEntry& entry) {
     if (auto why = why_not_a_variable(entry.variable)) return Error{*why};
@@ -125,8 +127,7 @@ Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> imag
     if (header.length < sizeof(header) || header.length > image.size()) {
         return damaged("its length is wrong");
     }
-    std::span<const std::byte> rest =
-        image.subspan(sizeof(header), header.length - sizeof(header));
+    std::span<const std::byte> rest = image.subspan(sizeof(header), header.length - sizeof(header));
     if (header.count > rest.size() / sizeof(EntryHeader)) return damaged("its count is wrong");
     std::vector<DeliveryEntry> entries;
     entries.reserve(header.count);

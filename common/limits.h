@@ -1,5 +1,6 @@
 #pragma once
-// Every limit of slurm-secrets that is not a site's to configure, in one place. All lengths are bytes.
+// Every limit of slurm-secrets that is not a site's to configure, in one place. All lengths are
+// bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,20 +20,21 @@ inline constexpr std::size_t kMaxAskBytes = 8 * 1024;
 inline constexpr std::size_t kMaxAskItems = 256;
 
 /// A value. spank_setenv() reports success and sets nothing when name and value together reach
-/// 128 KiB (Slurm 22.05 to 26.05), and the kernel refuses a longer string to execve() (MAX_ARG_STRLEN).
+/// 128 KiB (Slurm 22.05 to 26.05), and the kernel refuses a longer string to execve()
+/// (MAX_ARG_STRLEN).
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
 
-/// All that one step is given as variables: names, values, `=` and NUL. execve() shares a quarter of
-/// the stack's limit (2 MiB of the usual 8 MiB) between arguments and the whole environment.
+/// All that one step is given as variables: names, values, `=` and NUL. execve() shares a quarter
+/// of the stack's limit (2 MiB of the usual 8 MiB) between arguments and the whole environment.
 inline constexpr std::size_t kMaxVariablesBytes = 512 * 1024;
 
-/// Secrets of one run, both scopes together. Their variables' names travel in SLURM_SECRETS_SET, which
-/// at this number and with the longest names stays below the kernel's 128 KiB for one variable.
+/// Secrets of one run, both scopes together. Their variables' names travel in SLURM_SECRETS_SET,
+/// which at this number and with the longest names stays below the kernel's 128 KiB for one
+/// variable.
 inline constexpr std::size_t kMaxSecretsPerRun = 1000;
 
 /// A delivery image: the variables of one step and the bookkeeping of each.
-inline constexpr std::size_t kMaxDeliveryBytes =
-    kMaxVariablesBytes + 64 + kMaxSecretsPerRun * 16;
+inline constexpr std::size_t kMaxDeliveryBytes = kMaxVariablesBytes + 64 + kMaxSecretsPerRun * 16;
 
 /// A sentence for a person: a refusal, a note, a receipt. A longer one is cut.
 inline constexpr std::size_t kMaxSentenceBytes = 1024;

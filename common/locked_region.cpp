@@ -71,27 +71,28 @@ Result<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
     if (!fd) return failed(secretmem ? "memfd_secret" : "memfd_create");
     const std::size_t size = whole_pages(bytes);
     if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return failed("ftruncate");
-    return map(std::move(fd), size);
+    return map(std::move(fd), size, kind);
 }
 
 Result<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
     auto size = length_of(fd.get());
     if (!size) return size.error();
-    return map(std::move(fd), *size);
+    const MemoryKind kind = is_secretmem(fd.get()) ? MemoryKind::secretmem : MemoryKind::memfd;
+    return map(std::move(fd), *size, kind);
 }
 
-Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size) {
+Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKind kind) {
     void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (data == MAP_FAILED) {
         return errno == EAGAIN ? failed_at_the_limit("mmap", size) : failed("mmap");
     }
     LockedRegion region(std::move(fd), static_cast<std::byte*>(data), size);
-    // The kernel locks a secretmem mapping by itself, and refuses mlock() on it.
-    if (!is_secretmem(region.fd()) && mlock(data, size) != 0) {
-        return failed_at_the_limit("mlock", size);
-    }
     if (madvise(data, size, MADV_DONTFORK) != 0) return failed("madvise(MADV_DONTFORK)");
-    if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
+    // A secretmem mapping is locked and left out of dumps as it is, and mlock() on it is refused.
+    if (kind == MemoryKind::memfd) {
+        if (mlock(data, size) != 0) return failed("mlock");
+        if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
+    }
     return region;
 }
 

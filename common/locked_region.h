@@ -1,5 +1,6 @@
 #pragma once
-// Memory for secrets: never swapped, never dumped, and where the kernel can do it read by nobody else.
+// Memory for secrets: never swapped, never dumped, and where the kernel can do it read by nobody
+// else.
 
 #include <cstddef>
 #include <span>
@@ -11,10 +12,10 @@ namespace secrets {
 
 /// What a region is made of.
 enum class MemoryKind {
-    secretmem,  ///< memfd_secret(2): out of the kernel's direct map; root reads it through no interface
-                ///< but pidfd_getfd() followed by mmap()
-    memfd,      ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, where there is no memfd_secret
-                ///< (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
+    secretmem,  ///< memfd_secret(2): out of the kernel's direct map; root reads it through no
+                ///< interface but pidfd_getfd() followed by mmap()
+    memfd,  ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, where there is no memfd_secret
+            ///< (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
 };
 
 /// The word that status, journal and metrics use.
@@ -47,7 +48,7 @@ class LockedRegion {
   private:
     LockedRegion(UniqueFd fd, std::byte* data, std::size_t size)
         : fd_(std::move(fd)), data_(data), size_(size) {}
-    static Result<LockedRegion> map(UniqueFd fd, std::size_t size);
+    static Result<LockedRegion> map(UniqueFd fd, std::size_t size, MemoryKind kind);
     void discard();
 
     UniqueFd fd_;

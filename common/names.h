@@ -8,8 +8,12 @@
 namespace secrets {
 
 /// ASCII letters and digits, whatever the locale.
-constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /// `text` between single quotes, fit for a sentence: bytes that are not printable ASCII become `?`,
 /// and what is longer than a name may be is cut, so that bad input cannot disfigure a log.

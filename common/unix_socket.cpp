@@ -169,6 +169,11 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
     return packet;
 }
 
+bool is_readable(int fd) {
+    pollfd entry{fd, POLLIN, 0};
+    return poll(&entry, 1, 0) > 0;
+}
+
 bool peer_is_gone(int fd) {
     pollfd entry{fd, POLLRDHUP, 0};
     return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;

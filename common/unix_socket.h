@@ -1,6 +1,6 @@
 #pragma once
-// Unix sockets with deadlines, peer credentials and one descriptor in hand. No call here blocks past
-// its deadline, raises SIGPIPE or leaves a descriptor that a child would inherit.
+// Unix sockets with deadlines, peer credentials and one descriptor in hand. No call here blocks
+// past its deadline, raises SIGPIPE or leaves a descriptor that a child would inherit.
 
 #include <sys/types.h>
 
@@ -30,7 +30,8 @@ Result<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode
 /// Takes the next waiting connection off a listener, non-blocking. No connection: fd is -1.
 Result<UniqueFd> accept_from(int listener);
 
-/// Connects to a SOCK_SEQPACKET listener; while its queue is full it tries again until the deadline.
+/// Connects to a SOCK_SEQPACKET listener; while its queue is full it tries again until the
+/// deadline.
 Result<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline);
 
 /// Sends one packet, and `passed_fd` with it unless that is -1.
@@ -44,6 +45,9 @@ struct Packet {
     UniqueFd fd;
 };
 Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline);
+
+/// Whether a packet, or the other side's end, can be read at once.
+bool is_readable(int fd);
 
 /// Whether the other side has closed its end, without reading anything.
 bool peer_is_gone(int fd);

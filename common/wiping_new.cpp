@@ -1,5 +1,5 @@
-// operator new and delete that overwrite memory when it is freed, so that whatever library touched a
-// value for a moment leaves none of it on the heap. Linked into programs, never into the plugin.
+// operator new and delete that overwrite memory when it is freed, so that whatever library touched
+// a value for a moment leaves none of it on the heap. Linked into programs, never into the plugin.
 
 #include <malloc.h>
 #include <string.h>
@@ -34,19 +34,39 @@ void wipe_and_free(void* block) noexcept {
 
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
+void* operator new(std::size_t size) {
+    return allocate(size);
+}
+void* operator new[](std::size_t size) {
+    return allocate(size);
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return allocate_aligned(size, alignment);
 }
 void* operator new[](std::size_t size, std::align_val_t alignment) {
     return allocate_aligned(size, alignment);
 }
-void operator delete(void* block) noexcept { wipe_and_free(block); }
-void operator delete[](void* block) noexcept { wipe_and_free(block); }
-void operator delete(void* block, std::size_t) noexcept { wipe_and_free(block); }
-void operator delete[](void* block, std::size_t) noexcept { wipe_and_free(block); }
-void operator delete(void* block, std::align_val_t) noexcept { wipe_and_free(block); }
-void operator delete[](void* block, std::align_val_t) noexcept { wipe_and_free(block); }
-void operator delete(void* block, std::size_t, std::align_val_t) noexcept { wipe_and_free(block); }
-void operator delete[](void* block, std::size_t, std::align_val_t) noexcept { wipe_and_free(block); }
+void operator delete(void* block) noexcept {
+    wipe_and_free(block);
+}
+void operator delete[](void* block) noexcept {
+    wipe_and_free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+    wipe_and_free(block);
+}
+void operator delete[](void* block, std::size_t) noexcept {
+    wipe_and_free(block);
+}
+void operator delete(void* block, std::align_val_t) noexcept {
+    wipe_and_free(block);
+}
+void operator delete[](void* block, std::align_val_t) noexcept {
+    wipe_and_free(block);
+}
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
+    wipe_and_free(block);
+}
+void operator delete[](void* block, std::size_t, std::align_val_t) noexcept {
+    wipe_and_free(block);
+}

@@ -31,7 +31,9 @@ struct Header {
 };
 static_assert(sizeof(Header) == 12);
 
-bool is_unprintable(char c) { return c < ' ' || c > '~'; }
+bool is_unprintable(char c) {
+    return c < ' ' || c > '~';
+}
 
 class Writer {
   public:
@@ -53,7 +55,9 @@ class Writer {
         return text(printable);
     }
     Message finish() {
-        Header header{{}, kVersion, static_cast<std::uint16_t>(type_),
+        Header header{{},
+                      kVersion,
+                      static_cast<std::uint16_t>(type_),
                       static_cast<std::uint32_t>(message_.size())};
         memcpy(header.magic, kMagic, sizeof(kMagic));
         memcpy(message_.data(), &header, sizeof(header));
@@ -126,7 +130,9 @@ Result<Header> check_header(std::span<const std::byte> message) {
     return header;
 }
 
-Error malformed(const char* what) { return Error{std::string("a malformed ") + what + " message"}; }
+Error malformed(const char* what) {
+    return Error{std::string("a malformed ") + what + " message"};
+}
 Error unknown_type(std::uint16_t type) {
     return Error{"a message has the unknown type " + std::to_string(type)};
 }

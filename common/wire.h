@@ -1,7 +1,7 @@
 #pragma once
-// The local wire: what plugin and agent say to one another on the node door, a SOCK_SEQPACKET socket.
-// A connection carries one request. One reply ends it, at most one descriptor with it; before that
-// reply the agent may send WAITING once.
+// The local wire: what plugin and agent say to one another on the node door, a SOCK_SEQPACKET
+// socket. A connection carries one request. One reply ends it, at most one descriptor with it;
+// before that reply the agent may send WAITING once.
 //
 // Every message is a header and a body. Numbers are in the machine's own byte order:
 //
@@ -13,12 +13,14 @@
 //               2 WIPE     job u32
 //               3 PING     -
 //     replies 101 GRANTED  image length u32, note: text; the delivery's descriptor comes with it
-//             102 NOTHING  note: text       nothing was asked for that is there, and that is no error
-//             103 WAITING  wait_ms u32      the run is not pushed yet; the agent answers within wait_ms
-//             104 REFUSED  sentence: text
-//             105 DONE     note: text       WIPE: the receipt; PING: the agent's version
-//     text         length u32 and as many bytes; it ends the message. Notes and sentences are printable
-//                  ASCII; an ask is whatever the user wrote, and the agent says what is wrong with it
+//             102 NOTHING  note: text       nothing was asked for that is there, and that is no
+//             error 103 WAITING  wait_ms u32      the run is not pushed yet; the agent answers
+//             within wait_ms 104 REFUSED  sentence: text 105 DONE     note: text       WIPE: the
+//             receipt; PING: the agent's version
+//     text         length u32 and as many bytes; it ends the message. Notes and sentences are
+//     printable
+//                  ASCII; an ask is whatever the user wrote, and the agent says what is wrong with
+//                  it
 
 #include <cstdint>
 #include <span>

@@ -38,7 +38,8 @@ Result<Answer> exchange(const std::string& socket, const wire::Request& request,
     const auto* waiting = std::get_if<wire::Waiting>(&answer->reply);
     if (waiting == nullptr) return answer;
     kept_waiting = true;
-    const std::chrono::milliseconds wait(std::min(waiting->wait_milliseconds, kMaxWaitMilliseconds));
+    const std::chrono::milliseconds wait(
+        std::min(waiting->wait_milliseconds, kMaxWaitMilliseconds));
     return receive(fd->get(), Deadline::in(wait + timeout));
 }
 
@@ -85,7 +86,8 @@ AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
     }
 }
 
-Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout, JobId job) {
+Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
+                             JobId job) {
     bool kept_waiting = false;
     auto answer =
         exchange(socket, wire::WipeRequest{job}, Deadline::in(timeout), timeout, kept_waiting);

@@ -9,19 +9,21 @@
 
 namespace secrets::spank {
 
-/// What came of an ask. Exactly one of: a delivery (fd), a refusal (sentence), nothing asked for (neither).
+/// What came of an ask. Exactly one of: a delivery (fd), a refusal (sentence), nothing asked for
+/// (neither).
 struct AskOutcome {
     UniqueFd delivery;
     std::string refusal;
     std::string note;  ///< for the job's stderr; may be empty
 };
 
-/// Asks, and tries again over a lost connection, until an answer comes or `timeout` has passed without
-/// one; while the agent says that it waits for a push, that wait comes on top.
+/// Asks, and tries again over a lost connection, until an answer comes or `timeout` has passed
+/// without one; while the agent says that it waits for a push, that wait comes on top.
 AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
                      wire::AskRequest request);
 
 /// Tells the agent that the job ended. The receipt, or why there is none.
-Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout, JobId job);
+Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
+                             JobId job);
 
 }  // namespace secrets::spank

@@ -55,11 +55,13 @@ Failure read_argument(std::string_view argument, Arguments& arguments) {
         return std::nullopt;
     }
     if (name == "on_error") {
-        if (value != "fail" && value != "continue") return wrong(argument, "must be fail or continue");
+        if (value != "fail" && value != "continue")
+            return wrong(argument, "must be fail or continue");
         arguments.on_error_continue = value == "continue";
         return std::nullopt;
     }
-    return wrong(argument, "is not known (known are node_socket, timeout, wait, on_error, run_id_env)");
+    return wrong(argument,
+                 "is not known (known are node_socket, timeout, wait, on_error, run_id_env)");
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ struct Arguments {
     std::vector<std::string> run_id_variables{"TOWER_WORKFLOW_ID"};
 };
 
-/// Reads `node_socket=… timeout=… wait=… on_error=fail|continue run_id_env=NAME[,NAME]`. On the first that
-/// is wrong an Error: Slurm must not be failed for it, so the caller logs it and goes on with what
-/// `arguments` holds, which is the defaults and what was right before it.
+/// Reads `node_socket=… timeout=… wait=… on_error=fail|continue run_id_env=NAME[,NAME]`. On the
+/// first that is wrong an Error: Slurm must not be failed for it, so the caller logs it and goes on
+/// with what `arguments` holds, which is the defaults and what was right before it.
 Failure read_arguments(int count, char** values, Arguments& arguments);
 
 }  // namespace secrets::spank

@@ -1,5 +1,6 @@
-// The helper process at the job's end: tells the agent to wipe what the job held. While it runs the node
-// is "completing" and takes no other job, so it does not wait long; nothing it meets may fail the epilog.
+// The helper process at the job's end: tells the agent to wipe what the job held. While it runs the
+// node is "completing" and takes no other job, so it does not wait long; nothing it meets may fail
+// the epilog.
 
 #include "spank/agent.h"
 #include "spank/plugin.h"

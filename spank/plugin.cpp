@@ -1,5 +1,6 @@
 // The dispatcher: Slurm's hooks, each handed to the file of its context. There is no job_prolog on
-// purpose: a plugin that has one makes slurmd fork a helper before every job (measured: 12 ms a job).
+// purpose: a plugin that has one makes slurmd fork a helper before every job (measured: 12 ms a
+// job).
 
 #include "spank/plugin.h"
 

@@ -1,5 +1,5 @@
-// slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node. Nothing is
-// reported from here but through step_state(): an error would drain the node.
+// slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node. Nothing
+// is reported from here but through step_state(): an error would drain the node.
 
 #include <array>
 
@@ -32,8 +32,8 @@ std::optional<RunId> run_from_platform(spank_t spank, const Arguments& arguments
     return std::nullopt;
 }
 
-/// The ask of this step; empty when it wants nothing. What is malformed stays as it is: the agent says
-/// what is wrong.
+/// The ask of this step; empty when it wants nothing. What is malformed stays as it is: the agent
+/// says what is wrong.
 std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
     std::string text = job_variable(spank, kAskVariable, too_long);
     if (too_long) return {};
@@ -96,6 +96,8 @@ void on_step(spank_t spank, const Arguments& arguments) {
     if (outcome.delivery) take_delivery(std::move(outcome.delivery));
 }
 
-void on_step_exit() { step_state().delivery.reset(); }
+void on_step_exit() {
+    step_state().delivery.reset();
+}
 
 }  // namespace secrets::spank

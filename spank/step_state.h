@@ -1,6 +1,6 @@
 #pragma once
-// What slurmstepd remembers between a step's start and its tasks. Filled by step.cpp before the tasks are
-// forked; each task's child reads its copy in task.cpp.
+// What slurmstepd remembers between a step's start and its tasks. Filled by step.cpp before the
+// tasks are forked; each task's child reads its copy in task.cpp.
 
 #include <optional>
 #include <string>
@@ -10,8 +10,8 @@
 namespace secrets::spank {
 
 struct StepState {
-    /// The delivery, mapped and locked in slurmstepd, so that memory of the fallback kind can't be swapped
-    /// out while it waits. The mapping does not reach the children, its descriptor does.
+    /// The delivery, mapped and locked in slurmstepd, so that memory of the fallback kind can't be
+    /// swapped out while it waits. The mapping does not reach the children, its descriptor does.
     std::optional<LockedRegion> delivery;
     std::string refusal;  ///< why there is none, for the tasks' stderr; empty when nothing is wrong
     std::string note;     ///< for the first task's stderr; may be empty

@@ -21,8 +21,8 @@ struct Options {
     bool none = false;
 };
 
-/// One process, one command: filled by the callbacks, used by on_submit(). Not destroyed at exit, since
-/// Slurm may unload the plugin before.
+/// One process, one command: filled by the callbacks, used by on_submit(). Not destroyed at exit,
+/// since Slurm may unload the plugin before.
 Options& options() {
     static auto* options = new Options();
     return *options;
@@ -71,16 +71,17 @@ int take_none(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string word = value != nullptr ? value : "";
     if (word != "none") {
-        say("--secrets", word, {"only 'none' may stand here; secrets are asked for with --secret", 0,
-                                word.size()});
+        say("--secrets", word,
+            {"only 'none' may stand here; secrets are asked for with --secret", 0, word.size()});
         return -1;
     }
     options().none = true;
     return ESPANK_SUCCESS;
 }
 
-/// Takes values that were injected into this environment out of it, before Slurm captures it: without
-/// this an inner sbatch would have slurmctld write them to its disk. The inner job gets its own.
+/// Takes values that were injected into this environment out of it, before Slurm captures it:
+/// without this an inner sbatch would have slurmctld write them to its disk. The inner job gets its
+/// own.
 void scrub() {
     const char* set = getenv(kSetVariable);
     if (set == nullptr) return;
@@ -98,7 +99,8 @@ void scrub() {
 /// The ask that this command's options and what it inherited make together.
 Result<std::string> combine(const Options& own, const char* inherited) {
     if (own.none) return std::string("none");
-    if (own.items.empty() && own.run.empty()) return std::string(inherited != nullptr ? inherited : "");
+    if (own.items.empty() && own.run.empty())
+        return std::string(inherited != nullptr ? inherited : "");
     std::string text = own.run.empty() ? "" : "run:" + own.run;
     if (own.run.empty() && inherited != nullptr) {
         // An inner command that names secrets narrows what its job's run gives.
@@ -115,7 +117,11 @@ Result<std::string> combine(const Options& own, const char* inherited) {
 spank_option option(const char* name, const char* argument, const char* usage,
                     spank_opt_cb_f callback) {
     // spank.h wants char*, and only reads.
-    return {const_cast<char*>(name), const_cast<char*>(argument), const_cast<char*>(usage), 1, 0,
+    return {const_cast<char*>(name),
+            const_cast<char*>(argument),
+            const_cast<char*>(usage),
+            1,
+            0,
             callback};
 }
 

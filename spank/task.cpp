@@ -1,5 +1,5 @@
-// The forked child of each task, still root: sets the variables straight from the delivery, in the memory
-// of this child alone. The one hook whose failure costs nothing but its task.
+// The forked child of each task, still root: sets the variables straight from the delivery, in the
+// memory of this child alone. The one hook whose failure costs nothing but its task.
 
 #include "common/delivery.h"
 #include "common/names.h"
@@ -16,7 +16,8 @@ bool speaks(spank_t spank) {
     return spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS || local_task == 0;
 }
 
-/// Leaves nothing that an inner command could take for its own options, or for variables of this task.
+/// Leaves nothing that an inner command could take for its own options, or for variables of this
+/// task.
 void forget_inherited(spank_t spank) {
     for (const char* name : kOptionNames) {
         spank_unsetenv(spank, (std::string(kInheritedInJob) + name).c_str());

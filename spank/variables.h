@@ -3,15 +3,16 @@
 
 namespace secrets::spank {
 
-/// The request: an ask (common/ask.h). Set on the submit side from the options; SLURM_* variables survive
-/// every --export of sbatch and srun (measured, Slurm 22.05 to 26.05).
+/// The request: an ask (common/ask.h). Set on the submit side from the options; SLURM_* variables
+/// survive every --export of sbatch and srun (measured, Slurm 22.05 to 26.05).
 inline constexpr char kAskVariable[] = "SLURM_SECRETS";
 
-/// In a task: which variables were set from secrets, separated by commas. The submit side takes those
-/// out of the environment before an inner sbatch captures it.
+/// In a task: which variables were set from secrets, separated by commas. The submit side takes
+/// those out of the environment before an inner sbatch captures it.
 inline constexpr char kSetVariable[] = "SLURM_SECRETS_SET";
 
-/// How Slurm hands an outer command's options down to inner commands, by the names of plugin and option
+/// How Slurm hands an outer command's options down to inner commands, by the names of plugin and
+/// option
 /// (`-` written `_`): in a job, and in the shell of salloc.
 inline constexpr char kInheritedInJob[] = "SLURM_SPANK__SLURM_SPANK_OPTION_secrets_";
 inline constexpr char kInheritedInShell[] = "_SLURM_SPANK_OPTION_secrets_";

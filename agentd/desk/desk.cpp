@@ -1,5 +1,5 @@
-// The desk's answers to steps and their jobs, and what all requests share. Requests about runs, which
-// people and platforms make, are in runs.cpp.
+// The desk's answers to steps and their jobs, and what all requests share. Requests about runs,
+// which people and platforms make, are in runs.cpp.
 
 #include "agentd/desk/desk.h"
 
@@ -11,14 +11,14 @@
 namespace secrets::desk {
 namespace {
 
-/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every step
-/// would fill memory that others need.
+/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every
+/// step would fill memory that others need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
 std::string who(const wire::AskRequest& request) {
     std::string step = std::to_string(request.step.value);
-    if (request.step.value == 0xfffffffb) step = "batch";         // SLURM_BATCH_SCRIPT
-    if (request.step.value == 0xfffffffa) step = "interactive";   // SLURM_INTERACTIVE_STEP
+    if (request.step.value == 0xfffffffb) step = "batch";        // SLURM_BATCH_SCRIPT
+    if (request.step.value == 0xfffffffa) step = "interactive";  // SLURM_INTERACTIVE_STEP
     return "job " + std::to_string(request.job.value) + " step " + step + " of uid " +
            std::to_string(request.uid.value);
 }
@@ -43,8 +43,8 @@ Desk::Desk(const Config& config, vault::Vault& vault, Now now)
       started_(now_()) {}
 
 Refusal Desk::not_theirs(const RunId& run, Uid caller) const {
-    return {Reason::forbidden, "run " + run.text() + " belongs to another user, not to " +
-                                   account_name(caller)};
+    return {Reason::forbidden,
+            "run " + run.text() + " belongs to another user, not to " + account_name(caller)};
 }
 
 /// The answers to the items of `ask` for a job or a request of `uid`. A run that was asked for as
@@ -58,9 +58,10 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Opera
             stored = vault_.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
-            return Refusal{Reason::not_found,
-                           "run " + ask.run->text() +
-                               " is not known here: it was not pushed, or was completed, or expired"};
+            return Refusal{
+                Reason::not_found,
+                "run " + ask.run->text() +
+                    " is not known here: it was not pushed, or was completed, or expired"};
         }
     }
     return resolve(ask, stored);
@@ -99,10 +100,10 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     const std::vector<DeliveryEntry> entries = entries_of(answers);
     if (entries.empty()) return Nothing{};
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large,
-                       "the secrets asked for take " + std::to_string(bytes) +
-                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
-                           " fit; name those that the step needs with --secret"};
+        return Refusal{Reason::too_large, "the secrets asked for take " + std::to_string(bytes) +
+                                              " bytes as variables and at most " +
+                                              std::to_string(kMaxVariablesBytes) +
+                                              " fit; name those that the step needs with --secret"};
     }
     const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
     const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
@@ -125,9 +126,8 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
 }
 
 Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) const {
-    Refusal refusal{Reason::not_found,
-                    "run " + run.text() + " was not pushed within " +
-                        std::to_string(request.wait_milliseconds / 1000) + " s"};
+    Refusal refusal{Reason::not_found, "run " + run.text() + " was not pushed within " +
+                                           std::to_string(request.wait_milliseconds / 1000) + " s"};
     audit::refused(who(request), "secrets", refusal.sentence);
     return refusal;
 }
@@ -162,9 +162,9 @@ Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
     expire();
     const auto parsed = parse_ask(text);
     if (const auto* wrong = std::get_if<AskError>(&parsed)) {
-        return Refusal{Reason::malformed, "the ask at character " +
-                                              std::to_string(wrong->offset + 1) + ": " +
-                                              wrong->sentence};
+        return Refusal{
+            Reason::malformed,
+            "the ask at character " + std::to_string(wrong->offset + 1) + ": " + wrong->sentence};
     }
     const Ask& ask = std::get<Ask>(parsed);
     CheckInfo info{print_ask(ask), true, "", {}};

@@ -1,6 +1,6 @@
 #pragma once
-// The desk: what each request means, who may make it, and what the answer is. It knows no socket and no
-// HTTP, and takes the time as an argument of construction, so that tests can turn the clock.
+// The desk: what each request means, who may make it, and what the answer is. It knows no socket
+// and no HTTP, and takes the time as an argument of construction, so that tests can turn the clock.
 
 #include <functional>
 #include <map>
@@ -114,8 +114,8 @@ class Desk {
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
 
-    /// Wipes the runs whose time has come; says when the next one's comes. `on_expiry_change` is called
-    /// when that may have become earlier.
+    /// Wipes the runs whose time has come; says when the next one's comes. `on_expiry_change` is
+    /// called when that may have become earlier.
     std::optional<vault::Time> expire();
     void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
 

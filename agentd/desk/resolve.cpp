@@ -1,6 +1,8 @@
 #include "agentd/desk/resolve.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "common/names.h"
 
@@ -12,28 +14,27 @@ bool has_nul(SecretView value) {
     return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
 }
 
-const vault::StoredSecret* find(std::string_view name,
-                                std::span<const vault::StoredSecret> stored) {
-    const vault::StoredSecret* found = nullptr;
+/// The secret that each name stands for: the user's before the workspace's.
+using ByName = std::map<std::string_view, const vault::StoredSecret*>;
+
+ByName by_name(std::span<const vault::StoredSecret> stored) {
+    ByName names;
     for (const vault::StoredSecret& secret : stored) {
-        if (secret.name != name) continue;
-        if (secret.scope == vault::Scope::user) return &secret;
-        found = &secret;
+        const vault::StoredSecret*& taken = names[secret.name];
+        if (taken == nullptr || secret.scope == vault::Scope::user) taken = &secret;
     }
-    return found;
+    return names;
 }
 
 /// An item for each variable that the run can set; where two names become one variable, the user's.
-std::vector<AskItem> all_items(std::span<const vault::StoredSecret> stored) {
+std::vector<AskItem> all_items(const ByName& names) {
     std::vector<AskItem> items;
+    std::set<std::string> variables;
     for (const vault::Scope scope : {vault::Scope::user, vault::Scope::workspace}) {
-        for (const vault::StoredSecret& secret : stored) {
-            if (secret.scope != scope) continue;
-            AskItem item{std::string(secret.name), variable_for(secret.name), false};
-            const bool taken = std::any_of(items.begin(), items.end(), [&](const AskItem& other) {
-                return other.variable == item.variable;
-            });
-            if (!taken) items.push_back(std::move(item));
+        for (const auto& [name, secret] : names) {
+            if (secret->scope != scope) continue;
+            AskItem item{std::string(name), variable_for(name), false};
+            if (variables.insert(item.variable).second) items.push_back(std::move(item));
         }
     }
     return items;
@@ -47,16 +48,18 @@ std::string missing_from(const Ask& ask) {
 }  // namespace
 
 std::vector<ItemAnswer> resolve(const Ask& ask, std::span<const vault::StoredSecret> stored) {
+    const ByName names = by_name(stored);
     std::vector<ItemAnswer> answers;
-    for (AskItem& item : ask.wants_all_of_run() ? all_items(stored) : std::vector(ask.items)) {
+    for (AskItem& item : ask.wants_all_of_run() ? all_items(names) : std::vector(ask.items)) {
         ItemAnswer answer;
         answer.item = std::move(item);
-        const vault::StoredSecret* secret = find(answer.item.name, stored);
+        const auto found = names.find(answer.item.name);
+        const vault::StoredSecret* secret = found == names.end() ? nullptr : found->second;
         if (secret == nullptr) {
             answer.reason = "secret " + answer.item.name + " " + missing_from(ask);
         } else if (has_nul(secret->value)) {
-            answer.reason = "secret " + answer.item.name +
-                            " holds a NUL byte, which a variable can't hold";
+            answer.reason =
+                "secret " + answer.item.name + " holds a NUL byte, which a variable can't hold";
             // Optional means that it may be missing, not that it may be unfit.
             answer.item.optional = false;
         } else {

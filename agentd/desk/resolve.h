@@ -21,11 +21,12 @@ struct ItemAnswer {
     bool failed() const { return !found && !item.optional; }
 };
 
-/// Answers each item, the user's secret before the workspace's. An ask for all of a run has an item for
-/// each variable that the run can set.
+/// Answers each item, the user's secret before the workspace's. An ask for all of a run has an item
+/// for each variable that the run can set.
 std::vector<ItemAnswer> resolve(const Ask& ask, std::span<const vault::StoredSecret> stored);
 
-/// The items that could not be answered and were not optional, as one sentence; empty when there is none.
+/// The items that could not be answered and were not optional, as one sentence; empty when there is
+/// none.
 std::string failures_of(std::span<const ItemAnswer> answers);
 
 /// The entries of the delivery that gives what was found.

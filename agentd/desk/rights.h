@@ -17,8 +17,8 @@ enum class Principal {
     stranger,  ///< any other local account
 };
 
-/// What can be done to a run of that user. (Status, checks of one's own asks and the list, in which each
-/// sees the runs that it may read, are open to every local account.)
+/// What can be done to a run of that user. (Status, checks of one's own asks and the list, in which
+/// each sees the runs that it may read, are open to every local account.)
 enum class Operation {
     push_run,
     read_run,

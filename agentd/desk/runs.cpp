@@ -46,8 +46,8 @@ Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
     }
     const auto owner = find_account(*request.owner);
     if (!owner) {
-        return Refusal{Reason::malformed,
-                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine"};
+        return Refusal{Reason::malformed, "\"owner\": there is no user " + quoted(*request.owner) +
+                                              " on this machine"};
     }
     if (!may(people_.principal(caller, *owner), Operation::push_run)) {
         return Refusal{Reason::forbidden, account_name(caller) + " may not push runs for " +
@@ -87,16 +87,16 @@ std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& 
             return Refusal{Reason::malformed, label(secret) + " stands twice"};
         }
         if (!variables.emplace(secret.scope, variable_for(secret.name)).second) {
-            return Refusal{Reason::conflict, label(secret) + " would become the variable " +
-                                                 variable_for(secret.name) +
-                                                 ", as another secret of this scope does; rename one"};
+            return Refusal{Reason::conflict,
+                           label(secret) + " would become the variable " +
+                               variable_for(secret.name) +
+                               ", as another secret of this scope does; rename one"};
         }
         if (secret.value.size() > limits_.value_bytes) {
-            return Refusal{Reason::too_large, label(secret) + " has " +
-                                                  std::to_string(secret.value.size()) +
-                                                  " bytes; at most " +
-                                                  std::to_string(limits_.value_bytes) +
-                                                  " are taken"};
+            return Refusal{Reason::too_large,
+                           label(secret) + " has " + std::to_string(secret.value.size()) +
+                               " bytes; at most " + std::to_string(limits_.value_bytes) +
+                               " are taken"};
         }
         total += secret.value.size();
     }
@@ -124,9 +124,9 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     const vault::RunHead* existing = vault_.find_run(run);
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
-            return refuse({Reason::conflict, "run " + run.text() + " belongs to " +
-                                                 account_name(existing->owner) +
-                                                 "; complete it before it is pushed for another user"});
+            return refuse({Reason::conflict,
+                           "run " + run.text() + " belongs to " + account_name(existing->owner) +
+                               "; complete it before it is pushed for another user"});
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
@@ -151,7 +151,8 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
 Answer<RunInfo> Desk::read_run(Uid caller, const RunId& run) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
-    if (head == nullptr) return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
+    if (head == nullptr)
+        return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
     if (!may(people_.principal(caller, head->owner), Operation::read_run)) {
         return not_theirs(run, caller);
     }

@@ -25,7 +25,9 @@ json::object head_of(const desk::RunInfo& run) {
             {"expires", date(run.head.expires)}};
 }
 
-std::string line(const json::value& value) { return json::serialize(value) + "\n"; }
+std::string line(const json::value& value) {
+    return json::serialize(value) + "\n";
+}
 
 }  // namespace
 

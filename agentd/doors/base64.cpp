@@ -23,7 +23,8 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
     std::size_t padding = 0;
     while (padding < 2 && text[text.size() - 1 - padding] == std::byte{'='}) ++padding;
     // OpenSSL's decoder forgives white space; here what does not mean bytes is an error.
-    if (!std::all_of(text.begin(), text.end() - static_cast<std::ptrdiff_t>(padding), in_alphabet)) {
+    if (!std::all_of(text.begin(), text.end() - static_cast<std::ptrdiff_t>(padding),
+                     in_alphabet)) {
         return std::nullopt;
     }
     SecretBuffer blocks(text.size() / 4 * 3);

@@ -14,6 +14,8 @@ namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 
 /// Awaits without throwing: the outcome goes to `error`.
-inline auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, error); }
+inline auto into(ErrorCode& error) {
+    return asio::redirect_error(asio::use_awaitable, error);
+}
 
 }  // namespace secrets::doors

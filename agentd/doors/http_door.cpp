@@ -59,7 +59,8 @@ HttpHead head_of(const http::request_parser<http::empty_body>& parser, Uid calle
 
 }  // namespace
 
-/// One client. Reads a head, decides, reads the body into one buffer of the announced size, answers.
+/// One client. Reads a head, decides, reads the body into one buffer of the announced size,
+/// answers.
 class HttpDoor::Connection {
   public:
     Connection(HttpDoor& door, Local::socket socket, Uid caller)
@@ -101,7 +102,8 @@ class HttpDoor::Connection {
         const bool keep_alive = parser.keep_alive();
         if (auto* refused = std::get_if<HttpAnswer>(&found)) {
             // A body that was not read can't be told from the next request.
-            const bool more = keep_alive && !parser.content_length().value_or(0) && !parser.chunked();
+            const bool more =
+                keep_alive && !parser.content_length().value_or(0) && !parser.chunked();
             co_return co_await write(std::move(*refused), more);
         }
         SecretBuffer body(parser.content_length().value_or(0));
@@ -149,7 +151,8 @@ class HttpDoor::Connection {
         }
     }
 
-    /// The buffer may have read bytes of the body together with the head; the parsers used the stack.
+    /// The buffer may have read bytes of the body together with the head; the parsers used the
+    /// stack.
     void forget_request(SecretBuffer body) {
         body = SecretBuffer();
         if (buffer_.size() == 0) {

@@ -1,6 +1,6 @@
 #pragma once
-// The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The kernel
-// says who is calling (SO_PEERCRED).
+// The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The
+// kernel says who is calling (SO_PEERCRED).
 
 #include <set>
 

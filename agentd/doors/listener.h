@@ -8,8 +8,9 @@
 
 namespace secrets::doors {
 
-/// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to `take`.
-/// When descriptors run out it pauses for a moment instead of spinning. Must outlive the loop's run.
+/// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to
+/// `take`. When descriptors run out it pauses for a moment instead of spinning. Must outlive the
+/// loop's run.
 class Listener {
   public:
     Listener(asio::io_context& loop, UniqueFd listener, std::string name,

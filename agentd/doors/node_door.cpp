@@ -17,8 +17,8 @@ constexpr auto kPatience = std::chrono::seconds(5);
 
 /// A reply is small and the socket empty: it goes out at once or the other side is broken.
 void send(int fd, const wire::Reply& reply, int passed_fd = -1) {
-    const auto failure = send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
-                                     passed_fd);
+    const auto failure =
+        send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)), passed_fd);
     if (failure) audit::trouble("node door: the reply was lost: " + failure->sentence);
 }
 
@@ -52,14 +52,9 @@ void NodeDoor::wake(const RunId& run) {
     }
 }
 
-asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
-    // Who, then what and how long, before a byte of it is read.
-    const auto peer = peer_of(connection.get());
-    if (!peer || peer->uid.value != 0) {
-        send(connection.get(), wire::Refused{"only root may speak on the agent's node socket"});
-        co_return;
-    }
-    asio::posix::stream_descriptor descriptor(loop_, connection.release());
+/// Waits for the request of a client that has not sent it yet; whether it came.
+asio::awaitable<bool> NodeDoor::wait_for_request(int fd) {
+    asio::posix::stream_descriptor descriptor(loop_, fd);
     asio::steady_timer patience(loop_, kPatience);
     patience.async_wait([&descriptor](const ErrorCode& error) {
         if (!error) descriptor.cancel();
@@ -67,23 +62,37 @@ asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
     ErrorCode error;
     co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, into(error));
     patience.cancel();
-    if (error) co_return;
+    descriptor.release();
+    co_return !error;
+}
 
+asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
+    const int fd = connection.get();
+    // Who, then what and how long, before a byte of it is read.
+    const auto peer = peer_of(fd);
+    if (!peer || peer->uid.value != 0) {
+        send(fd, wire::Refused{"only root may speak on the agent's node socket"});
+        co_return;
+    }
+    // Nearly always the request is there already: then the loop need not learn of the connection.
+    if (!is_readable(fd)) {
+        const bool came = co_await wait_for_request(fd);
+        if (!came) co_return;
+    }
     std::array<std::byte, kMaxMessageBytes> buffer;
-    const auto packet = receive_packet(descriptor.native_handle(), buffer,
-                                       Deadline::in(std::chrono::milliseconds(0)));
+    const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
     if (!packet || packet->size == 0) co_return;
     if (packet->cut) {
-        send(descriptor.native_handle(), wire::Refused{"a message is too long"});
+        send(fd, wire::Refused{"a message is too long"});
         co_return;
     }
     auto request = wire::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
         audit::refused("pid " + std::to_string(peer->pid), "a message", request.error().sentence);
-        send(descriptor.native_handle(), wire::Refused{request.error().sentence});
+        send(fd, wire::Refused{request.error().sentence});
         co_return;
     }
-    co_await answer(descriptor.native_handle(), std::move(request).value());
+    co_await answer(fd, std::move(request).value());
 }
 
 asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
@@ -111,13 +120,14 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     } else if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) {
         send(fd, wire::Refused{refusal->sentence});
     }
-    // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try again.
+    // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try
+    // again.
 }
 
 /// Waits until the run is pushed or the request's time is up, and asks again.
 asio::awaitable<desk::AskAnswer> NodeDoor::ask(int fd, wire::AskRequest request) {
-    const auto deadline = std::chrono::steady_clock::now() +
-                          std::chrono::milliseconds(request.wait_milliseconds);
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
     send(fd, wire::Waiting{request.wait_milliseconds});
     while (true) {
         desk::AskAnswer answer = desk_.ask(request);

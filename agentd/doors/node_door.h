@@ -14,8 +14,8 @@ class NodeDoor {
   public:
     NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
 
-    /// Takes no further connection, finishes the requests that came, and lets go of asks that wait for
-    /// a push: their plugins try again.
+    /// Takes no further connection, finishes the requests that came, and lets go of asks that wait
+    /// for a push: their plugins try again.
     void stop();
 
   private:
@@ -26,6 +26,7 @@ class NodeDoor {
     };
 
     asio::awaitable<void> serve(UniqueFd connection);
+    asio::awaitable<bool> wait_for_request(int fd);
     asio::awaitable<void> answer(int fd, wire::Request request);
     asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
     void wake(const RunId& run);

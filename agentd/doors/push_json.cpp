@@ -16,7 +16,8 @@ namespace {
 namespace json = boost::json;
 using json::string_view;
 
-/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is counted.
+/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
+/// counted.
 class ValueCollector {
   public:
     explicit ValueCollector(std::size_t capacity) : buffer_(capacity) {}
@@ -40,8 +41,8 @@ class ValueCollector {
     std::size_t length_ = 0;
 };
 
-/// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the sentence
-/// when something is wrong.
+/// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the
+/// sentence when something is wrong.
 class PushHandler {
   public:
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -107,7 +108,8 @@ class PushHandler {
             case Place::scope:
                 place_ = Place::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
-                return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice", error);
+                return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice",
+                            error);
             default:
                 place_ = Place::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
@@ -128,7 +130,9 @@ class PushHandler {
         return taken;
     }
 
-    bool on_number_part(string_view, json::error_code& error) { return unexpected("a number", error); }
+    bool on_number_part(string_view, json::error_code& error) {
+        return unexpected("a number", error);
+    }
     bool on_int64(std::int64_t, string_view, json::error_code& error) {
         return unexpected("a number", error);
     }
@@ -217,7 +221,8 @@ class PushHandler {
     bool take_value(json::error_code& error) {
         if (value_.length() > value_bytes_) return too_long(error);
         SecretBuffer value(value_.length());
-        if (value.size() > 0) std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
+        if (value.size() > 0)
+            std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
         request.secrets.push_back({scope_, name_, std::move(value)});
         place_ = Place::scope;
         return true;
@@ -267,13 +272,14 @@ Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_
     options.max_depth = 4;
     json::basic_parser<PushHandler> parser(options, value_bytes);
     json::error_code error;
-    const std::size_t consumed = parser.write_some(
-        false, reinterpret_cast<const char*>(body.data()), body.size(), error);
+    const std::size_t consumed =
+        parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
     PushHandler& handler = parser.handler();
     if (!error && consumed < body.size()) error = json::error::extra_data;
     if (error) {
-        const std::string what =
-            handler.sentence.empty() ? "the JSON is malformed: " + error.message() : handler.sentence;
+        const std::string what = handler.sentence.empty()
+                                     ? "the JSON is malformed: " + error.message()
+                                     : handler.sentence;
         return Error{what + " (" + line_and_column(body, consumed) + " of the body)"};
     }
     return std::move(handler.request);

@@ -1,8 +1,9 @@
 #pragma once
-// The body of a push: JSON in, a request out. Values go from the text straight into buffers that wipe
-// themselves; no document tree is built.
+// The body of a push: JSON in, a request out. Values go from the text straight into buffers that
+// wipe themselves; no document tree is built.
 //
-//     {"owner": "alice", "ttl": "12h", "workspace": {"NAME": "value"}, "user": {"NAME": {"base64": "…"}}}
+//     {"owner": "alice", "ttl": "12h", "workspace": {"NAME": "value"}, "user": {"NAME": {"base64":
+//     "…"}}}
 
 #include <cstddef>
 #include <span>
@@ -12,8 +13,8 @@
 
 namespace secrets::doors {
 
-/// The Error says what is wrong and where (line and column), and shows nothing of the text but names.
-/// `value_bytes`: the longest value that is taken.
+/// The Error says what is wrong and where (line and column), and shows nothing of the text but
+/// names. `value_bytes`: the longest value that is taken.
 Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes);
 
 }  // namespace secrets::doors

@@ -218,7 +218,8 @@ HttpAnswer problem(unsigned status, std::string_view detail) {
 }
 
 std::uint64_t Routes::longest_body() const {
-    // JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on top.
+    // JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on
+    // top.
     return 2 * std::uint64_t{desk_.limits().run_bytes} + 256 * 1024;
 }
 
@@ -251,8 +252,8 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
         });
     }
     if (!allow.empty()) {
-        HttpAnswer answer = problem(405, "this path knows " + allow + ", not " +
-                                             quoted(head.method));
+        HttpAnswer answer =
+            problem(405, "this path knows " + allow + ", not " + quoted(head.method));
         answer.allow = allow;
         return answer;
     }

@@ -30,8 +30,8 @@ struct HttpHead {
     bool has_body = false;  ///< a length above 0, or a transfer encoding
 };
 
-/// Decides on the head alone: a route's handler, which the body is then given to, or the refusal. What
-/// is refused here costs no byte of a body.
+/// Decides on the head alone: a route's handler, which the body is then given to, or the refusal.
+/// What is refused here costs no byte of a body.
 class Routes {
   public:
     explicit Routes(desk::Desk& desk) : desk_(desk) {}

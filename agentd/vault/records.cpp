@@ -88,9 +88,13 @@ void describe_hold(Pen& pen, const Hold& hold) {
     }
 }
 
-Time read_time(Eye& eye) { return Time(std::chrono::seconds(eye.number<std::int64_t>())); }
+Time read_time(Eye& eye) {
+    return Time(std::chrono::seconds(eye.number<std::int64_t>()));
+}
 
-Error malformed(const char* what) { return Error{std::string("a malformed record of a ") + what}; }
+Error malformed(const char* what) {
+    return Error{std::string("a malformed record of a ") + what};
+}
 
 Result<RunHead> take_run_head(Eye& eye) {
     const Uid owner{eye.number<std::uint32_t>()};
@@ -104,7 +108,9 @@ Result<RunHead> take_run_head(Eye& eye) {
 
 }  // namespace
 
-const char* scope_word(Scope scope) { return scope == Scope::user ? "user" : "workspace"; }
+const char* scope_word(Scope scope) {
+    return scope == Scope::user ? "user" : "workspace";
+}
 
 std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> secrets) {
     Pen pen;

@@ -106,16 +106,18 @@ Slab::Extent Slab::read(std::uint32_t offset) const {
     const std::byte* at = region_.bytes().data() + offset;
     std::uint64_t shape = 0;
     memcpy(&shape, at, sizeof(shape));
-    Extent extent{static_cast<std::uint32_t>(shape), static_cast<std::uint16_t>(shape >> 32),
-                  static_cast<std::uint16_t>(shape >> 48), {}};
+    Extent extent{static_cast<std::uint32_t>(shape),
+                  static_cast<std::uint16_t>(shape >> 32),
+                  static_cast<std::uint16_t>(shape >> 48),
+                  {}};
     memcpy(&extent.record, at + kShapeBytes, sizeof(extent.record));
     return extent;
 }
 
 void Slab::write_shape(std::uint32_t offset, std::uint32_t length, std::uint16_t state,
                        std::uint16_t type) {
-    const std::uint64_t shape = length | static_cast<std::uint64_t>(state) << 32 |
-                                static_cast<std::uint64_t>(type) << 48;
+    const std::uint64_t shape =
+        length | static_cast<std::uint64_t>(state) << 32 | static_cast<std::uint64_t>(type) << 48;
     // Granules keep it aligned. Release: what was written before is there when the shape is.
     auto* at = reinterpret_cast<std::uint64_t*>(region_.bytes().data() + offset);
     std::atomic_ref<std::uint64_t>(*at).store(shape, std::memory_order_release);
@@ -164,7 +166,8 @@ void Slab::commit(RecordOffset offset) {
 
 void Slab::free(RecordOffset offset) {
     const Extent extent = read(offset.value);
-    // Not live from here on: a process that ends in mid-wipe leaves a record to be wiped, not a damaged one.
+    // Not live from here on: a process that ends in mid-wipe leaves a record to be wiped, not a
+    // damaged one.
     write_shape(offset.value, extent.length, kBeingWritten, extent.type);
     wipe(region_.bytes().subspan(offset.value + kShapeBytes, extent.length - kShapeBytes));
     --records_;
@@ -177,8 +180,8 @@ void Slab::add_free(std::uint32_t offset, std::uint32_t length) {
     free_bytes_ += length;
 }
 
-/// Adds a free extent and joins it with its neighbours. The shape of a joined one is overwritten only
-/// after the wider one before it covers it.
+/// Adds a free extent and joins it with its neighbours. The shape of a joined one is overwritten
+/// only after the wider one before it covers it.
 void Slab::join_free(std::uint32_t offset, std::uint32_t length) {
     std::uint32_t inner_shapes[2] = {0, 0};
     if (const auto after = free_.find(offset + length); after != free_.end()) {
@@ -210,7 +213,9 @@ void Slab::for_each(const std::function<void(const RecordFound&)>& visit) const 
     for (std::uint32_t at = sizeof(SlabHeader); at < region_.bytes().size();) {
         const Extent extent = read(at);
         if (extent.state == kLive) {
-            visit({static_cast<RecordType>(extent.type), {at}, extent.record.sequence,
+            visit({static_cast<RecordType>(extent.type),
+                   {at},
+                   extent.record.sequence,
                    payload(RecordOffset{at})});
         }
         at += extent.length;

@@ -1,6 +1,6 @@
 #pragma once
-// A slab: one locked region that holds records. It carries its own index, so that a slab found again
-// (in systemd's descriptor store, after a restart) can be read without any other knowledge.
+// A slab: one locked region that holds records. It carries its own index, so that a slab found
+// again (in systemd's descriptor store, after a restart) can be read without any other knowledge.
 //
 // Format, version 1; numbers in the machine's own byte order; everything on 32-byte granules:
 //
@@ -9,7 +9,8 @@
 //                  12  4  length of the slab, this header included
 //                  16 16  zero
 //     then extents, one after the other to the end of the slab:
-//     extent        0  8  shape: length of the extent in bytes, header included (low 32 bits), state (bits
+//     extent        0  8  shape: length of the extent in bytes, header included (low 32 bits),
+//     state (bits
 //                         32..47: 0 free, 1 being written, 2 live), record type (bits 48..63)
 //                   8  4  length of the payload
 //                  12  4  CRC-32 of type, payload length, sequence and payload
@@ -17,9 +18,9 @@
 //                  24  8  zero
 //                  32     payload, then zeros to the next granule
 //
-// The shape is one aligned 8-byte store, so that whatever instant the process ends at, the extents can be
-// walked. A record is live only after all of it is written; freed bytes are overwritten before the
-// extent is marked free, and neighbouring free extents are joined.
+// The shape is one aligned 8-byte store, so that whatever instant the process ends at, the extents
+// can be walked. A record is live only after all of it is written; freed bytes are overwritten
+// before the extent is marked free, and neighbouring free extents are joined.
 
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,8 @@ namespace secrets::vault {
 
 enum class RecordType : std::uint16_t { run = 1, hold = 2 };
 
-/// Where a record lives in its slab: the offset of its extent. Stays valid until the record is freed.
+/// Where a record lives in its slab: the offset of its extent. Stays valid until the record is
+/// freed.
 struct RecordOffset {
     std::uint32_t value = 0;
 };
@@ -55,13 +57,14 @@ class Slab {
     /// Formats a fresh region, whose length must be below 4 GiB.
     explicit Slab(LockedRegion region);
 
-    /// Reads a region that was formatted before. Records that were being written, and live ones whose
-    /// checksum is wrong, are overwritten and counted in `dropped`. Fails when it is no slab, or one of
-    /// a format that is not known, or its extents do not add up: then nothing of it may be trusted.
+    /// Reads a region that was formatted before. Records that were being written, and live ones
+    /// whose checksum is wrong, are overwritten and counted in `dropped`. Fails when it is no slab,
+    /// or one of a format that is not known, or its extents do not add up: then nothing of it may
+    /// be trusted.
     static Result<Slab> reopen(LockedRegion region, std::size_t& dropped);
 
-    /// Makes room for a record, in state "being written", and hands out its payload to be filled; then
-    /// commit() it. Nothing when no free extent is large enough.
+    /// Makes room for a record, in state "being written", and hands out its payload to be filled;
+    /// then commit() it. Nothing when no free extent is large enough.
     struct Draft {
         RecordOffset offset;
         std::span<std::byte> payload;

@@ -106,9 +106,9 @@ std::optional<RunHead> Vault::next_to_expire() const {
 Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     const auto found = holds_.find(job);
     Hold hold = found == holds_.end() ? Hold{job, owner, now, {}} : found->second.hold;
-    const auto same = std::find_if(
-        hold.grants.begin(), hold.grants.end(),
-        [&](const Grant& other) { return other.ask == grant.ask && other.run == grant.run; });
+    const auto same = std::find_if(hold.grants.begin(), hold.grants.end(), [&](const Grant& other) {
+        return other.ask == grant.ask && other.run == grant.run;
+    });
     if (same == hold.grants.end()) {
         hold.grants.push_back(grant);
     } else if (same->generation == grant.generation) {

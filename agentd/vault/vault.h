@@ -17,8 +17,8 @@
 
 namespace secrets::vault {
 
-/// A delivery: the descriptor of a fresh region with the image in it, for one step. Whoever holds the
-/// descriptor holds the values; when the last one is closed they are gone.
+/// A delivery: the descriptor of a fresh region with the image in it, for one step. Whoever holds
+/// the descriptor holds the values; when the last one is closed they are gone.
 struct Delivery {
     UniqueFd fd;
     std::uint32_t image_length = 0;
@@ -45,8 +45,8 @@ class Vault {
     /// `capacity`: the most locked memory that all slabs together may take, in bytes.
     Vault(MemoryKind memory, std::size_t capacity) : memory_(memory), capacity_(capacity) {}
 
-    /// Writes the record of a run. One of the same id is replaced: it is live until the new one is, and
-    /// overwritten then. On failure nothing has changed.
+    /// Writes the record of a run. One of the same id is replaced: it is live until the new one is,
+    /// and overwritten then. On failure nothing has changed.
     Failure put_run(const RunHead& head, std::span<const NewSecret> secrets);
 
     /// Nothing when there is no such run. The pointer is valid until the vault changes.
@@ -61,8 +61,8 @@ class Vault {
     /// The earliest expiry of all runs, and a run that has it.
     std::optional<RunHead> next_to_expire() const;
 
-    /// Records that a job was given `grant`: makes the job's hold, or adds to it. A grant of the same ask
-    /// and run that is there already is brought up to date.
+    /// Records that a job was given `grant`: makes the job's hold, or adds to it. A grant of the
+    /// same ask and run that is there already is brought up to date.
     Failure hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;

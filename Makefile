@@ -1,0 +1,50 @@
+# The front door. Thin over CMake: everything below works with cmake and ctest alone, too.
+
+BUILD   ?= build
+prefix  ?= /usr/local
+DESTDIR ?=
+
+.PHONY: all help setup build demo check asan lint bench install clean
+
+all: build
+
+help:
+	@echo "make            build everything into $(BUILD)/"
+	@echo "make setup      install what a Debian machine lacks to build and test (root)"
+	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
+	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
+	@echo "make asan       the unit tests under AddressSanitizer and UBSan"
+	@echo "make lint       clang-format and clang-tidy"
+	@echo "make bench      the benchmarks, as ratios (root)"
+	@echo "make install    into prefix=$(prefix), below DESTDIR=$(DESTDIR)"
+	@echo "make clean      remove what was built"
+
+setup:
+	tests/setup
+
+build:
+	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(prefix) $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD)
+
+demo: setup build
+	BUILD_DIR=$(BUILD) tests/demo/run
+
+check: setup build
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 2
+
+asan:
+	@$(MAKE) --no-print-directory build BUILD=$(BUILD)-asan \
+	    CMAKE_FLAGS="-DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug"
+	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2 --label-exclude slurm
+
+lint:
+	tests/lint $(BUILD)
+
+bench: setup build
+	BUILD_DIR=$(BUILD) tests/bench/run
+
+install: build
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan

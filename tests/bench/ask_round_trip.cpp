@@ -1,0 +1,139 @@
+// Compares one ASK of the real agent with what any answer over such a socket costs: connect, one
+// packet there and back with a descriptor of a secret region, map, read, unmap.
+//
+// usage: ask_round_trip NODE_SOCKET RUN UID ROUNDS   (root; the run has ten secrets of that user)
+// Prints the medians in microseconds and their ratio, measured in turns.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "common/delivery.h"
+#include "common/limits.h"
+#include "common/locked_region.h"
+#include "common/unix_socket.h"
+#include "common/wire.h"
+
+namespace {
+
+using namespace secrets;
+using Clock = std::chrono::steady_clock;
+
+Deadline soon() {
+    return Deadline::in(std::chrono::seconds(5));
+}
+
+[[noreturn]] void fail(const std::string& what) {
+    std::fprintf(stderr, "ask_round_trip: %s\n", what.c_str());
+    std::exit(1);
+}
+
+template <typename T>
+T take(Result<T> result) {
+    if (!result) fail(result.error().sentence);
+    return std::move(result).value();
+}
+
+/// The bare server: sends each packet back, with a descriptor of a region that it made before.
+[[noreturn]] void echo(int listener) {
+    const LockedRegion region = take(LockedRegion::create(1, best_memory_kind()));
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    while (true) {
+        UniqueFd connection(accept(listener, nullptr, nullptr));
+        if (!connection) std::exit(0);
+        const Packet packet = take(receive_packet(connection.get(), buffer, soon()));
+        send_packet(connection.get(), std::span(buffer).first(packet.size), soon(), region.fd());
+    }
+}
+
+/// One exchange; the descriptor that came with the answer.
+UniqueFd exchange(const std::string& socket, const wire::Message& message,
+                  std::span<std::byte> answer, std::size_t& size) {
+    const UniqueFd fd = take(connect_seqpacket(socket, soon()));
+    if (auto failure = send_packet(fd.get(), message, soon())) fail(failure->sentence);
+    Packet packet = take(receive_packet(fd.get(), answer, soon()));
+    size = packet.size;
+    return std::move(packet.fd);
+}
+
+void read_bare(const std::string& socket, const wire::Message& message) {
+    std::array<std::byte, kMaxMessageBytes> answer;
+    std::size_t size = 0;
+    const UniqueFd fd = exchange(socket, message, answer, size);
+    const RegionView view = take(RegionView::map(fd.get()));
+    if (view.bytes().front() != std::byte{0}) fail("the bare region is not empty");
+}
+
+void read_asked(const std::string& socket, const wire::Message& message) {
+    std::array<std::byte, kMaxMessageBytes> answer;
+    std::size_t size = 0;
+    const UniqueFd fd = exchange(socket, message, answer, size);
+    const wire::Reply reply = take(wire::decode_reply(std::span(answer).first(size)));
+    if (const auto* refused = std::get_if<wire::Refused>(&reply)) fail(refused->sentence);
+    const RegionView view = take(RegionView::map(fd.get()));
+    if (take(read_delivery(view.bytes())).size() != 10) fail("the delivery has not ten entries");
+}
+
+double median(std::vector<double>& samples) {
+    std::nth_element(samples.begin(),
+                     samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2),
+                     samples.end());
+    return samples[samples.size() / 2];
+}
+
+template <typename Function>
+double microseconds(Function function) {
+    const auto begin = Clock::now();
+    function();
+    return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 5) fail("usage: ask_round_trip NODE_SOCKET RUN UID ROUNDS");
+    const std::string agent = argv[1];
+    const std::string bare = "/tmp/slurm-secrets-bench-" + std::to_string(getpid()) + ".sock";
+    UniqueFd listener = take(listen_at(bare, SocketKind::seqpacket, 0600));
+    // The echo server waits in accept(), as a bare one would.
+    const int flags = fcntl(listener.get(), F_GETFL);
+    fcntl(listener.get(), F_SETFL, flags & ~O_NONBLOCK);
+    const pid_t server = fork();
+    if (server == 0) echo(listener.get());
+
+    wire::AskRequest ask;
+    ask.job.value = 4000000000U;
+    ask.uid.value = static_cast<uid_t>(std::atoi(argv[3]));
+    ask.ask = std::string("run:") + argv[2];
+    const wire::Message message = wire::encode(wire::Request(ask));
+
+    std::vector<double> asked;
+    std::vector<double> echoed;
+    const int rounds = std::atoi(argv[4]);
+    for (int round = -rounds / 10; round < rounds; ++round) {
+        const double bare_time = microseconds([&] { read_bare(bare, message); });
+        const double ask_time = microseconds([&] { read_asked(agent, message); });
+        if (round < 0) continue;  // warming up
+        echoed.push_back(bare_time);
+        asked.push_back(ask_time);
+    }
+    kill(server, SIGTERM);
+    waitpid(server, nullptr, 0);
+    unlink(bare.c_str());
+    const double ask_median = median(asked);
+    const double echo_median = median(echoed);
+    std::printf(
+        "ASK, ten secrets: %.0f us; bare echo with a mapped descriptor: %.0f us; ratio %.2f\n",
+        ask_median, echo_median, ask_median / echo_median);
+    return 0;
+}

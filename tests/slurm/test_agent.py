@@ -1,0 +1,295 @@
+"""The agent as a process: its command line and configuration, its end, and what its memory keeps."""
+
+import base64
+import os
+import re
+import secrets
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from own_agent import AGENT, OwnAgent, own_agent, poll, request
+
+
+def run_agent(*arguments):
+    done = subprocess.run([AGENT, *arguments], capture_output=True, text=True, timeout=10, cwd="/")
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- command line and configuration -----------------------------------------------------------------
+
+
+def test_version():
+    code, out, _ = run_agent("--version")
+    assert code == 0 and re.fullmatch(r"slurm-secretsd \d+\.\d+\.\d+\n", out)
+
+
+@pytest.mark.parametrize("arguments", [["--no-such-option"], ["stray"], ["--config"]])
+def test_a_wrong_command_line_is_refused(arguments):
+    code, _, err = run_agent(*arguments)
+    assert code == 2 and err
+
+
+GOOD = [
+    "",
+    "# nothing but a comment",
+    """
+node_socket: /run/slurm-secrets/node.sock
+control_socket: /run/slurm-secrets/control.sock
+memory: { require_secretmem: false }
+limits: { value_bytes: 65536, run_bytes: 1048576, runs_per_owner: 1000, total_bytes: 1073741824 }
+runs: { default_ttl: 24h, max_ttl: 30d }
+platforms:
+  - { name: tower, user: alice, users: [alice, bob], groups: [hpc] }
+log: { level: info, to: auto }
+""",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_good_configuration_is_called_fine(tmp_path, text):
+    (tmp_path / "agentd.yaml").write_text(text)
+    code, out, err = run_agent("--config", tmp_path / "agentd.yaml", "--check-config")
+    assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is fine\n", "")
+
+
+BAD = [
+    # text, line, column, sentence
+    ("node_sockets: /x", 1, 1, "the key 'node_sockets' is not known; here may stand: node_socket"),
+    ("log: { level: info }\nlimits:\n  value_bytes: 1\n  run_byte: 1", 4, 3, "the key 'run_byte' is not"),
+    ("memory: { require: true }", 1, 11, "the key 'require' is not known"),
+    ("platforms:\n  - { name: a, user: b, uid: 3 }", 2, 25, "the key 'uid' is not known"),
+    ("log: { level: info, level: debug }", 1, 21, "the key 'level' stands twice"),
+    ("log: {}\nlog: {}", 2, 1, "the key 'log' stands twice"),
+    ("limits: { value_bytes: 65537 }", 1, 24, "'65537' is not a whole number from 1 to 65536"),
+    ("limits: { value_bytes: -1 }", 1, 24, "'-1' is not a whole number"),
+    ("limits: { value_bytes: 1e3 }", 1, 24, "'1e3' is not a whole number"),
+    ("limits: { run_bytes: 99999999999999999999 }", 1, 22, "is not a whole number"),
+    ("limits: { total_bytes: 1 }", 1, 24, "'1' is not a whole number from 1048576"),
+    ("limits: [1]", 1, 9, "keys and values are expected here"),
+    ("runs: { max_ttl: forever }", 1, 18, "'forever' is not a duration"),
+    ("runs: { default_ttl: 2d, max_ttl: 1d }", 1, 7, "runs.default_ttl is longer than runs.max_ttl"),
+    ("memory: { require_secretmem: maybe }", 1, 30, "'maybe' is neither true nor false"),
+    ("node_socket: run/x", 1, 14, "'run/x' is not an absolute path"),
+    ("node_socket: /" + "x" * 107, 1, 14, "a socket's path has at most 107 characters"),
+    ("node_socket: [/x]", 1, 14, "a text is expected here"),
+    ("platforms: { name: a }", 1, 12, "a list of platforms is expected here"),
+    ("platforms:\n  - { user: b }", 2, 5, "a platform needs a name"),
+    ("platforms:\n  - { name: a }", 2, 5, "a platform needs the user"),
+    ("platforms:\n  - { name: a, user: b, users: alice }", 2, 32, "a list is expected here"),
+    ("log: { level: loud }", 1, 15, "'loud' is not debug, info, warn or error"),
+    ("log: { to: /var/log/x }", 1, 12, "'/var/log/x' is not auto, journal or stderr"),
+    ("log: { level: info", 1, 1, "end of map flow not found"),
+    ("- a", 1, 1, "keys and values are expected here"),
+    ("just a text", 1, 1, "keys and values are expected here"),
+]
+
+
+@pytest.mark.parametrize("text, line, column, sentence", BAD)
+def test_a_bad_configuration_is_refused_with_line_and_column(tmp_path, text, line, column, sentence):
+    file = tmp_path / "agentd.yaml"
+    file.write_text(text)
+    code, out, err = run_agent("--config", file, "--check-config")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"slurm-secretsd: {file}:{line}:{column}: "), err
+    assert sentence in err
+    assert run_agent("--config", file)[0] == 1, "it must not start with it either"
+
+
+def test_a_configuration_that_is_not_there_is_named():
+    code, _, err = run_agent("--config", "/no/such/file", "--check-config")
+    assert code == 1 and "/no/such/file can't be read" in err
+
+
+# ---- its sockets and its end ------------------------------------------------------------------------
+
+
+def test_the_sockets_have_their_modes():
+    with own_agent() as agent:
+        assert stat.S_IMODE(agent.node_socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(agent.control_socket.stat().st_mode) == 0o666
+
+
+def test_sigterm_ends_an_idle_agent_at_once_and_removes_its_sockets():
+    agent = OwnAgent()
+    agent.push("held", user={"A": "x"})
+    with agent.connect() as idle:
+        code, seconds = agent.stop()
+        assert code == 0 and seconds < 1
+        assert idle.is_closed()
+    assert not agent.node_socket.exists() and not agent.control_socket.exists()
+    assert "ended: 1 records wiped" in agent.log.read_text()
+    agent.remove()
+
+
+def test_sigterm_finishes_a_request_that_came_before_it():
+    agent = OwnAgent()
+    body = b'{"owner":"alice","user":{"A":"x"}}'
+    data = request("PUT", "/v1/runs/late", body)
+    with agent.connect() as connection:
+        connection.send(data[:-5])
+        agent.status()  # by now the agent has read the head
+        agent.process.send_signal(signal.SIGTERM)
+        poll(lambda: "ending" in agent.log.read_text())
+        connection.send(data[-5:])
+        assert connection.answer().status == 201
+        assert connection.is_closed()
+    assert agent.process.wait(3) == 0
+    agent.remove()
+
+
+def test_a_client_that_never_finishes_does_not_keep_the_agent_from_ending():
+    agent = OwnAgent()
+    with agent.connect() as connection:
+        connection.send(request("PUT", "/v1/runs/never", b"{}", {"Content-Length": "100"}))
+        code, seconds = agent.stop()
+    assert code == 0 and seconds < 4
+    agent.remove()
+
+
+def test_a_second_agent_leaves_the_first_its_sockets():
+    with own_agent() as agent:
+        code, _, err = run_agent("--config", agent.config)
+        assert code == 1 and "another process listens at" in err
+        assert agent.is_alive()
+
+
+def test_sockets_that_a_killed_agent_left_behind_are_taken_over():
+    with own_agent() as agent:
+        agent.push("lost")
+        agent.process.kill()
+        agent.process.wait()
+        assert agent.node_socket.exists() and agent.control_socket.exists()
+        agent.start()
+        assert agent.http("GET", "/v1/runs").json == {"runs": []}
+
+
+def test_a_file_in_a_sockets_place_is_not_removed():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        file = Path(folder) / "node.sock"
+        file.write_text("mine")
+        config = Path(folder) / "agentd.yaml"
+        config.write_text(f"node_socket: {file}\ncontrol_socket: {folder}/control.sock\n")
+        code, _, err = run_agent("--config", config)
+        assert code == 1 and "exists and is no socket" in err
+        assert file.read_text() == "mine"
+
+
+# ---- its memory -------------------------------------------------------------------------------------
+
+
+def found_in_memory(agent, value):
+    """The mappings of the agent in which `value`, or most of it, or its base64, can be read."""
+    needles = [value.encode(), value.encode()[4:-4], base64.b64encode(value.encode())[:24]]
+    found = []
+    with open(f"/proc/{agent.pid}/maps", encoding="utf-8") as maps, \
+            open(f"/proc/{agent.pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, mode, _, _, _, *name = line.split(maxsplit=5)
+            if not mode.startswith("r"):
+                continue
+            begin, end = (int(number, 16) for number in span.split("-"))
+            try:
+                memory.seek(begin)
+                content = memory.read(end - begin)
+            except (OSError, ValueError, OverflowError):
+                continue  # secret memory, and what the kernel shows to nobody
+            if any(needle in content for needle in needles):
+                found.append(name[0].strip() if name else "anonymous")
+    return found
+
+
+@pytest.fixture
+def value():
+    return "canary-" + secrets.token_hex(16)
+
+
+def body_with(value):
+    """A value in all the ways in which one can be pushed."""
+    return {"owner": "alice", "workspace": {"LONG": value * 200, "ESCAPED": f'\n"{value}\\'},
+            "user": {"TEXT": value, "BASE64": {"base64": base64.b64encode(value.encode()).decode()}}}
+
+
+def test_the_hunt_finds_a_value_that_is_there(value):
+    """A body that is being received is in ordinary memory, until it is whole."""
+    with own_agent() as agent, agent.connect() as connection:
+        connection.send(request("PUT", "/v1/runs/half", body_with(value))[:-5])
+        poll(lambda: found_in_memory(agent, value))
+
+
+def test_a_value_that_is_held_can_be_read_in_no_memory_of_the_agent(value):
+    with own_agent() as agent:
+        if agent.status()["memory"] != "memfd_secret":
+            pytest.skip("this kernel gives no memfd_secret: held values can be read by root here")
+        agent.push("held", **{k: v for k, v in body_with(value).items() if k != "owner"})
+        assert found_in_memory(agent, value) == []
+
+
+def push(agent, connection, value):
+    connection.send(request("PUT", "/v1/runs/one", body_with(value)))
+    assert connection.answer().status == 201
+
+
+def push_with_half_a_request_behind_it(agent, connection, value):
+    connection.send(request("PUT", "/v1/runs/one", body_with(value)) + b"GET /v1/st")
+    assert connection.answer().status == 201
+
+
+def push_in_small_pieces(agent, connection, value):
+    data = request("PUT", "/v1/runs/one", body_with(value))
+    for begin in range(0, len(data), 61):
+        connection.send(data[begin:begin + 61])
+    assert connection.answer().status == 201
+
+
+def push_often(agent, connection, value):
+    for _ in range(20):
+        push_and_complete = request("PUT", "/v1/runs/one", body_with(value))
+        connection.send(push_and_complete + request("DELETE", "/v1/runs/one"))
+        assert [connection.answer().status for _ in range(2)] == [201, 204]
+
+
+def push_half_and_leave(agent, connection, value):
+    connection.send(request("PUT", "/v1/runs/one", body_with(value))[:-5])
+    poll(lambda: found_in_memory(agent, value))
+    connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+def push_what_is_refused_by_its_head(agent, connection, value):
+    connection.send(request("PUT", "/v1/runs/one", body_with(value), {"Content-Type": "text/plain"}))
+    assert connection.answer().status == 415
+
+
+def push_without_a_length(agent, connection, value):
+    connection.send(request("PUT", "/v1/runs/one", body_with(value), {"Content-Length": None}))
+    assert connection.answer().status == 411
+
+
+def push_what_is_no_json(agent, connection, value):
+    for end in (b"", b"}} x", b',"A":', b',"A":1}}', b',"PATH":"x"}}'):
+        body = b'{"owner":"alice","user":{"TEXT":"' + value.encode() + b'"' + end
+        connection.send(request("PUT", "/v1/runs/one", body))
+        assert connection.answer().status == 400
+
+
+@pytest.mark.parametrize("way", [push, push_with_half_a_request_behind_it, push_in_small_pieces,
+                                 push_often, push_half_and_leave, push_what_is_refused_by_its_head,
+                                 push_without_a_length, push_what_is_no_json])
+def test_no_value_is_left_in_memory_after_a(way, value):
+    with own_agent() as agent, agent.connect() as connection:
+        way(agent, connection, value)
+        agent.http("DELETE", "/v1/runs/one")
+        poll(lambda: found_in_memory(agent, value) == [], 3)
+        assert agent.status()["secret_bytes"] == 0
+
+
+def test_the_agent_leaves_no_core_and_no_debugger_of_another_user_in():
+    with own_agent() as agent:
+        limits = Path(f"/proc/{agent.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
+        assert os.stat(f"/proc/{agent.pid}/mem").st_uid == 0
