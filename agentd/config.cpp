@@ -37,9 +37,10 @@ bool flag_of(const YAML::Node& node) {
 
 std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t most) {
     const std::string text = text_of(node);
-    std::size_t number = 0;
-    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != text.npos ||
-        (number = std::stoull(text)) < least || number > most) {
+    const bool digits = !text.empty() && text.size() <= 18 &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    const std::size_t number = digits ? std::stoull(text) : 0;
+    if (!digits || number < least || number > most) {
         throw Wrong{node.Mark(), quoted(text) + " is not a whole number from " +
                                      std::to_string(least) + " to " + std::to_string(most)};
     }

@@ -18,9 +18,11 @@ std::string padded(const std::string& cell, std::size_t width, Align align) {
 
 void Table::print(std::ostream& out) const {
     std::vector<std::string> headings;
+    headings.reserve(columns_.size());
     for (const Column& column : columns_) headings.push_back(column.heading);
 
     std::vector<std::size_t> widths;
+    widths.reserve(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i) {
         std::size_t width = headings[i].size();
         for (const auto& row : rows_) width = std::max(width, row[i].size());

@@ -10,16 +10,9 @@ using secrets::spank::Arguments;
 
 extern "C" {
 
-#define EXPORTED __attribute__((visibility("default")))
-
-extern EXPORTED const char plugin_name[];
-extern EXPORTED const char plugin_type[];
-extern EXPORTED const unsigned int plugin_version;
-EXPORTED int slurm_spank_init(spank_t spank, int argument_count, char** arguments);
-EXPORTED int slurm_spank_init_post_opt(spank_t spank, int argument_count, char** arguments);
-EXPORTED int slurm_spank_task_init_privileged(spank_t spank, int argument_count, char** arguments);
-EXPORTED int slurm_spank_exit(spank_t spank, int argument_count, char** arguments);
-EXPORTED int slurm_spank_job_epilog(spank_t spank, int argument_count, char** arguments);
+extern __attribute__((visibility("default"))) const char plugin_name[];
+extern __attribute__((visibility("default"))) const char plugin_type[];
+extern __attribute__((visibility("default"))) const unsigned int plugin_version;
 
 SPANK_PLUGIN(secrets, 1)
 

@@ -1,6 +1,9 @@
 #pragma once
-// Slurm's plugin interface, included in one way by all files of the plugin.
+// Slurm's plugin interface, included in one way by all files of the plugin. What it declares is
+// visible outside, everything else is not (-fvisibility=hidden, exports.map).
 
+#pragma GCC visibility push(default)
 extern "C" {
 #include <slurm/spank.h>
 }
+#pragma GCC visibility pop

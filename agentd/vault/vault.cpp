@@ -133,6 +133,7 @@ const Hold* Vault::find_hold(JobId job) const {
 
 std::vector<const Hold*> Vault::holds() const {
     std::vector<const Hold*> holds;
+    holds.reserve(holds_.size());
     for (const auto& [job, stored] : holds_) holds.push_back(&stored.hold);
     std::sort(holds.begin(), holds.end(),
               [](const Hold* a, const Hold* b) { return a->job < b->job; });
