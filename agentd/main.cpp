@@ -18,7 +18,7 @@ namespace secrets {
 namespace {
 
 /// How long SIGTERM waits for requests that came before it.
-constexpr auto kGrace = std::chrono::seconds(2);
+constexpr auto kGrace = std::chrono::milliseconds(1500);
 
 vault::Time now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -54,6 +54,9 @@ class Agent {
         node_door_.stop();
         http_door_.stop();
         expiry_.cancel();
+        loop_.restart();
+        loop_.run_for(kGrace);
+        http_door_.abort();
         loop_.restart();
         loop_.run_for(kGrace);
         const vault::Wiped wiped = vault_.wipe_all();

@@ -13,6 +13,7 @@ extern "C" {
 extern __attribute__((visibility("default"))) const char plugin_name[];
 extern __attribute__((visibility("default"))) const char plugin_type[];
 extern __attribute__((visibility("default"))) const unsigned int plugin_version;
+extern __attribute__((visibility("default"))) const unsigned int spank_plugin_version;
 
 SPANK_PLUGIN(secrets, 1)
 

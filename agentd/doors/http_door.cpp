@@ -74,6 +74,7 @@ class HttpDoor::Connection {
     void end_if_idle() {
         if (idle_) stream_.cancel();
     }
+    void end() { stream_.cancel(); }
 
     asio::awaitable<void> run() {
         // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
@@ -187,6 +188,10 @@ void HttpDoor::stop() {
     stopped_ = true;
     listener_.stop();
     for (Connection* connection : connections_) connection->end_if_idle();
+}
+
+void HttpDoor::abort() {
+    for (Connection* connection : connections_) connection->end();
 }
 
 asio::awaitable<void> HttpDoor::serve(UniqueFd fd) {

@@ -17,6 +17,10 @@ class HttpDoor {
     /// Takes no further connection, ends the idle ones and finishes the requests that came.
     void stop();
 
+    /// Breaks off what is still not finished. The loop must run once more for the connections to
+    /// go.
+    void abort();
+
   private:
     class Connection;
     asio::awaitable<void> serve(UniqueFd fd);

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdio>
+#include <memory>
 
 #include "agentd/audit.h"
 #include "common/limits.h"
@@ -44,6 +45,7 @@ void NodeDoor::stop() {
     stopped_ = true;
     listener_.stop();
     for (const Waiter& waiter : waiters_) waiter.timer->cancel();
+    for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
 }
 
 void NodeDoor::wake(const RunId& run) {
@@ -54,15 +56,19 @@ void NodeDoor::wake(const RunId& run) {
 
 /// Waits for the request of a client that has not sent it yet; whether it came.
 asio::awaitable<bool> NodeDoor::wait_for_request(int fd) {
-    asio::posix::stream_descriptor descriptor(loop_, fd);
+    // Shared with the timer's handler, which may run after this coroutine went on.
+    const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     asio::steady_timer patience(loop_, kPatience);
-    patience.async_wait([&descriptor](const ErrorCode& error) {
-        if (!error) descriptor.cancel();
+    patience.async_wait([descriptor](const ErrorCode& error) {
+        ErrorCode ignored;
+        if (!error) descriptor->cancel(ignored);
     });
+    silent_.insert(descriptor.get());
     ErrorCode error;
-    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, into(error));
+    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
+    silent_.erase(descriptor.get());
     patience.cancel();
-    descriptor.release();
+    descriptor->release();  // the descriptor stays the connection's
     co_return !error;
 }
 

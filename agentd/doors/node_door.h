@@ -3,6 +3,7 @@
 // request out, and the desk's answer back; nothing is decided here but that only root may speak.
 
 #include <list>
+#include <set>
 
 #include "agentd/desk/desk.h"
 #include "agentd/doors/listener.h"
@@ -34,6 +35,8 @@ class NodeDoor {
     asio::io_context& loop_;
     desk::Desk& desk_;
     std::list<Waiter> waiters_;
+    std::set<asio::posix::stream_descriptor*>
+        silent_;  ///< connections that have not sent anything yet
     bool stopped_ = false;
     Listener listener_;
 };
