@@ -11,9 +11,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import hunt
 import pytest
-
-from own_agent import AGENT, OwnAgent, own_agent, poll, request
+from harness import poll
+from own_agent import AGENT, own_agent, request
 
 
 def run_agent(*arguments):
@@ -116,40 +117,34 @@ def test_the_sockets_have_their_modes():
 
 
 def test_sigterm_ends_an_idle_agent_at_once_and_removes_its_sockets():
-    agent = OwnAgent()
-    agent.push("held", user={"A": "x"})
-    with agent.connect() as idle:
-        code, seconds = agent.stop()
-        assert code == 0 and seconds < 1
-        assert idle.is_closed()
-    assert not agent.node_socket.exists() and not agent.control_socket.exists()
-    assert "ended: 1 records wiped" in agent.log.read_text()
-    agent.remove()
+    with own_agent() as agent:
+        agent.push("held", user={"A": "x"})
+        with agent.connect() as idle:
+            code, seconds = agent.stop()
+            assert code == 0 and seconds < 1
+            assert idle.is_closed()
+        assert not agent.node_socket.exists() and not agent.control_socket.exists()
+        assert "ended: 1 records wiped" in agent.log.read_text()
 
 
-def test_sigterm_finishes_a_request_that_came_before_it():
-    agent = OwnAgent()
-    body = b'{"owner":"alice","user":{"A":"x"}}'
-    data = request("PUT", "/v1/runs/late", body)
-    with agent.connect() as connection:
+def test_sigterm_finishes_a_request_that_came_before_it_and_then_ends_at_once():
+    with own_agent() as agent, agent.connect() as connection:
+        data = request("PUT", "/v1/runs/late", {"owner": "alice", "user": {"A": "x"}})
         connection.send(data[:-5])
         agent.status()  # by now the agent has read the head
         agent.process.send_signal(signal.SIGTERM)
-        poll(lambda: "ending" in agent.log.read_text())
+        poll(lambda: "ending" in agent.log.read_text(), 5, "the signal")
         connection.send(data[-5:])
         assert connection.answer().status == 201
         assert connection.is_closed()
-    assert agent.process.wait(3) == 0
-    agent.remove()
+        assert agent.process.wait(1) == 0
 
 
 def test_a_client_that_never_finishes_does_not_keep_the_agent_from_ending():
-    agent = OwnAgent()
-    with agent.connect() as connection:
+    with own_agent() as agent, agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/never", b"{}", {"Content-Length": "100"}))
         code, seconds = agent.stop()
-    assert code == 0 and seconds < 4
-    agent.remove()
+        assert code == 0 and seconds < 4
 
 
 def test_a_second_agent_leaves_the_first_its_sockets():
@@ -184,24 +179,9 @@ def test_a_file_in_a_sockets_place_is_not_removed():
 
 
 def found_in_memory(agent, value):
-    """The mappings of the agent in which `value`, or most of it, or its base64, can be read."""
+    """Where in the agent `value`, or most of it, or its base64, can be read by root."""
     needles = [value.encode(), value.encode()[4:-4], base64.b64encode(value.encode())[:24]]
-    found = []
-    with open(f"/proc/{agent.pid}/maps", encoding="utf-8") as maps, \
-            open(f"/proc/{agent.pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            span, mode, _, _, _, *name = line.split(maxsplit=5)
-            if not mode.startswith("r"):
-                continue
-            begin, end = (int(number, 16) for number in span.split("-"))
-            try:
-                memory.seek(begin)
-                content = memory.read(end - begin)
-            except (OSError, ValueError, OverflowError):
-                continue  # secret memory, and what the kernel shows to nobody
-            if any(needle in content for needle in needles):
-                found.append(name[0].strip() if name else "anonymous")
-    return found
+    return [place for place, _ in hunt.in_memory("the agent", agent.pid, needles)]
 
 
 @pytest.fixture
@@ -219,7 +199,7 @@ def test_the_hunt_finds_a_value_that_is_there(value):
     """A body that is being received is in ordinary memory, until it is whole."""
     with own_agent() as agent, agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/half", body_with(value))[:-5])
-        poll(lambda: found_in_memory(agent, value))
+        poll(lambda: found_in_memory(agent, value), 5, "the first half")
 
 
 def test_a_value_that_is_held_can_be_read_in_no_memory_of_the_agent(value):
@@ -256,7 +236,7 @@ def push_often(agent, connection, value):
 
 def push_half_and_leave(agent, connection, value):
     connection.send(request("PUT", "/v1/runs/one", body_with(value))[:-5])
-    poll(lambda: found_in_memory(agent, value))
+    poll(lambda: found_in_memory(agent, value), 5, "the first half")
     connection.socket.shutdown(socket.SHUT_RDWR)
 
 
@@ -284,7 +264,7 @@ def test_no_value_is_left_in_memory_after_a(way, value):
     with own_agent() as agent, agent.connect() as connection:
         way(agent, connection, value)
         agent.http("DELETE", "/v1/runs/one")
-        poll(lambda: found_in_memory(agent, value) == [], 3)
+        poll(lambda: found_in_memory(agent, value) == [], 3, "the last of the value")
         assert agent.status()["secret_bytes"] == 0
 
 

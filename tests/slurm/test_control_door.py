@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from own_agent import own_agent, poll, request
+from harness import poll
+from own_agent import own_agent, request
 
 
 @pytest.fixture(scope="module")
@@ -287,11 +288,13 @@ def test_answers_may_be_stored_nowhere(agent):
         assert agent.http("GET", path).headers["cache-control"] == "no-store"
 
 
-def test_more_clients_than_there_is_room_for_do_no_lasting_harm(agent):
-    crowd = []
-    for _ in range(700):
-        crowd.append(agent.connect("bob"))
-    for client in crowd:
-        client.close()
-    poll(agent.is_alive, 5)
-    assert agent.open_descriptors() < 30
+def test_one_users_many_connections_leave_room_for_others(agent):
+    crowd = [agent.connect("bob") for _ in range(700)]
+    try:
+        assert agent.answers()
+        assert agent.http("GET", "/v1/runs/kept", user="alice").status == 200
+    finally:
+        for client in crowd:
+            client.close()
+    poll(agent.is_alive, 5, "an answer")
+    poll(lambda: agent.open_descriptors() < 30, 5, "the end of all connections")

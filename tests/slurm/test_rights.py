@@ -5,7 +5,8 @@ import pwd
 
 import pytest
 
-from own_agent import own_agent, poll
+from harness import poll
+from own_agent import own_agent
 
 # Accounts that every Debian has play the platforms. None of them needs to run anything.
 PLATFORMS = """
@@ -210,7 +211,7 @@ def test_a_full_memory_refuses_the_push_and_keeps_what_it_holds():
 def test_an_expired_run_is_gone_by_itself(agent):
     agent.push("short", ttl="1s", user={"A": "x"})
     agent.push("long", ttl="2h")
-    poll(lambda: agent.status()["runs"] == 1)
+    poll(lambda: agent.status()["runs"] == 1, 5, "the expiry")
     assert agent.http("GET", "/v1/runs/short").status == 404
     assert [run["run"] for run in agent.http("GET", "/v1/runs").json["runs"]] == ["long"]
     assert "run short of uid" in agent.log.read_text()

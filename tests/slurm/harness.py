@@ -1,0 +1,246 @@
+"""A throwaway Slurm cluster with the agent, and what tests do with it: push, launch, look."""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("BUILD_DIR", PROJECT / "build")).resolve()
+CLUSTER = PROJECT / "tests" / "slurm" / "cluster"
+
+
+def poll(condition, seconds, what):
+    """Waits until `condition()` is true; its value."""
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.03)
+    return result
+
+
+@dataclass
+class Done:
+    """A command that ended, or a job."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Answer:
+    """An HTTP answer of the agent."""
+
+    def __init__(self, status, headers, text):
+        self.status = status
+        self.headers = headers
+        self.text = text
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Cluster:
+    def __init__(self, *options):
+        self.dir = Path(tempfile.mkdtemp(prefix="slurm-secrets.", dir="/tmp"))
+        self.out = self.dir / "out"
+        self.options = options
+
+    def up(self):
+        self._script("up", *self.options)
+
+    def down(self):
+        self._script("down")
+
+    # ---- the agent ----
+
+    @property
+    def agent_pid(self):
+        return self.daemon_pid("slurm-secretsd")
+
+    def daemon_pid(self, name):
+        return int((self.dir / "daemons" / name).read_text())
+
+    def agent_start(self):
+        self._script("agent-start")
+
+    def agent_stop(self):
+        self._script("agent-stop")
+
+    def agent_kill(self):
+        os.kill(self.agent_pid, signal.SIGKILL)
+        poll(lambda: not Path(f"/proc/{self.agent_pid}/exe").exists(), 5, "the agent's end")
+
+    def agent_restart(self):
+        self.agent_stop()
+        self.agent_start()
+
+    @contextlib.contextmanager
+    def agent_frozen(self):
+        os.kill(self.agent_pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.agent_pid, signal.SIGCONT)
+
+    def agent_log(self):
+        return (self.dir / "log" / "slurm-secretsd.out").read_text()
+
+    def http(self, method, path, body=None, user="root", headers=None):
+        head = dict(headers or {})
+        if body is not None:
+            head.setdefault("Content-Type", "application/json")
+        if user != "root":
+            return self._curl(method, path, body, user, head)
+        connection = UnixConnection(self.dir / "run" / "control.sock")
+        connection.request(method, path, body, head)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
+
+    def push(self, run, owner="alice", workspace=None, user=None, ttl=None):
+        """As the platform: values of type bytes go as base64, others as JSON strings."""
+
+        def encoded(values):
+            return {
+                name: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+                for name, value in (values or {}).items()
+            }
+
+        body = {"owner": owner, "workspace": encoded(workspace), "user": encoded(user)}
+        if ttl:
+            body["ttl"] = ttl
+        answer = self.http("PUT", f"/v1/runs/{run}", json.dumps(body))
+        assert answer.status in (200, 201), answer.text
+        return answer
+
+    def complete(self, run):
+        answer = self.http("DELETE", f"/v1/runs/{run}")
+        assert answer.status == 204, answer.text
+
+    def run(self, run):
+        return self.http("GET", f"/v1/runs/{run}").json
+
+    def runs(self):
+        return [run["run"] for run in self.http("GET", "/v1/runs").json["runs"]]
+
+    def status(self):
+        return self.http("GET", "/v1/status").json
+
+    def secretctl(self, *arguments, user="root", input=None):
+        command = [BUILD / "secretctl", "--socket", self.dir / "run" / "control.sock", *arguments]
+        return self.as_user(user, command, input=input)
+
+    # ---- jobs ----
+
+    def srun(self, *arguments, user="alice", env=None, input=None, plugin=True, timeout=30):
+        return self.as_user(user, ["srun", *arguments], env, input, plugin, timeout)
+
+    def salloc(self, *arguments, user="alice", env=None, input=None, plugin=True):
+        return self.as_user(user, ["salloc", *arguments], env, input, plugin)
+
+    def sbatch(self, script, *arguments, user="alice", env=None, plugin=True):
+        """Submits; the job's id. Its output goes to out/JOB.out and out/JOB.err."""
+        done = self.submit(script, *arguments, user=user, env=env, plugin=plugin)
+        assert done.code == 0, done.err
+        return done.out.split(";")[0].strip()
+
+    def submit(self, script, *arguments, user="alice", env=None, plugin=True):
+        text = script if script.startswith("#!") else "#!/bin/bash\n" + script
+        options = ["--parsable", "--output=%A.out", "--error=%A.err"]
+        return self.as_user(user, ["sbatch", *options, *arguments], env, text, plugin)
+
+    def await_end(self, job, timeout=30):
+        poll(lambda: not self.job_state(job), timeout, f"the end of job {job}")
+
+    def wait(self, job, timeout=30):
+        """The job's output once it has left the queue."""
+        self.await_end(job, timeout)
+        return Done(self.exit_code(job), *((self.out / f"{job}.{kind}").read_text() for kind in ("out", "err")))
+
+    def run_batch(self, script, *arguments, **options):
+        return self.wait(self.sbatch(script, *arguments, **options))
+
+    def job_state(self, job):
+        """PENDING, RUNNING, COMPLETING …; empty when the queue does not have it any more."""
+        done = self.as_user("root", ["squeue", "-h", "-j", str(job), "-o", "%T"])
+        states = set(done.out.split()) - {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
+        return " ".join(sorted(states))
+
+    def exit_code(self, job):
+        """Of a job that has ended, as long as Slurm remembers it; of an array the greatest."""
+        record = self.scontrol("show", "job", job).out
+        return max(int(code) for code in re.findall(r"^ +.*ExitCode=(\d+):", record, re.MULTILINE))
+
+    def jobs(self):
+        return self.as_user("root", ["squeue", "-h", "-o", "%A"]).out.split()
+
+    def scontrol(self, *arguments, user="root"):
+        return self.as_user(user, ["scontrol", *arguments])
+
+    def sinfo(self):
+        """Of each node its state and the reason that an admin or Slurm gave."""
+        return self.as_user("root", ["sinfo", "-h", "-N", "-o", "%N %t %E"]).out.splitlines()
+
+    def await_file(self, name, seconds=15):
+        """The content of out/NAME once a job has written a whole line to it."""
+        path = self.out / name
+        poll(lambda: path.exists() and path.read_text().endswith("\n"), seconds, name)
+        return path.read_text()
+
+    # ---- below ----
+
+    def command(self, user, command, env=None, plugin=True):
+        conf = "slurm.conf" if plugin else "slurm-noplugin.conf"
+        variables = {"PATH": os.environ["PATH"], "HOME": f"/home/{user}", "LANG": "C.UTF-8",
+                     "SLURM_CONF": self.dir / conf, **(env or {})}
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        become = ["runuser", "-u", user, "--"] if user != "root" else []
+        return [*become, "env", "-i", *pairs, *map(str, command)]
+
+    def as_user(self, user, command, env=None, input=None, plugin=True, timeout=30):
+        done = subprocess.run(
+            self.command(user, command, env, plugin), cwd=self.out, timeout=timeout, check=False,
+            capture_output=True, input=input.encode() if isinstance(input, str) else input,
+            **({} if input is not None else {"stdin": subprocess.DEVNULL}))
+        return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def _curl(self, method, path, body, user, headers):
+        command = ["curl", "-sS", "-X", method, "--unix-socket", self.dir / "run" / "control.sock",
+                   "-w", "\n%{http_code}"]
+        for name, value in headers.items():
+            command += ["-H", f"{name}: {value}"]
+        if body is not None:
+            command += ["--data-binary", "@-"]
+        done = self.as_user(user, [*command, f"http://localhost{path}"], input=body)
+        assert done.code == 0, done.err
+        text, _, status = done.out.rpartition("\n")
+        return Answer(int(status), {}, text)
+
+    def _script(self, verb, *arguments):
+        done = subprocess.run([CLUSTER, verb, self.dir, *arguments], capture_output=True, check=False,
+                              text=True, timeout=120, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "BUILD_DIR": str(BUILD)})
+        assert done.returncode == 0, f"cluster {verb}: {done.stdout}{done.stderr}"

@@ -1,0 +1,52 @@
+"""The hunt: looks for values where none may be, in files and in the memory of processes."""
+
+from pathlib import Path
+
+CHUNK = 1 << 20
+
+
+def in_files(roots, values):
+    """Where values were found, as (place, index of the value)."""
+    found = []
+    for root in roots:
+        for path in sorted(Path(root).rglob("*")):
+            if not path.is_file() or path.is_symlink():
+                continue
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # a log or state file that Slurm has just replaced
+                continue
+            for index, value in enumerate(values):
+                at = content.find(value)
+                if at >= 0:
+                    found.append((f"{path} at byte {at}", index))
+    return found
+
+
+def in_memory(name, pid, values):
+    """Where values were found in a process, read as root through /proc/PID/mem."""
+    found = []
+    longest = max((len(value) for value in values), default=0)
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        mappings = file.read().splitlines()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for mapping in mappings:
+            span, permissions, *_, last = mapping.split(maxsplit=5)
+            if "r" not in permissions or last.startswith(("[vvar", "[vsyscall")):
+                continue
+            begin, end = (int(part, 16) for part in span.split("-"))
+            tail = b""
+            while begin < end:
+                try:
+                    memory.seek(begin)
+                    chunk = memory.read(min(CHUNK, end - begin))
+                except OSError:  # memfd_secret memory: not even root reads it
+                    break
+                if not chunk:
+                    break
+                for index, value in enumerate(values):
+                    if value in tail + chunk:
+                        found.append((f"the memory of {name}, {mapping}", index))
+                tail = chunk[-longest:]
+                begin += len(chunk)
+    return found

@@ -1,0 +1,199 @@
+"""An agent on its own, without Slurm, and plain connections to its control socket."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import BUILD, Answer, poll
+
+AGENT = BUILD / "slurm-secretsd"
+
+
+@contextlib.contextmanager
+def acting_as(user):
+    """Within it a connect() is this user's: the kernel notes the effective user at that moment."""
+    account = pwd.getpwnam(user)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+class HttpAnswer(Answer):
+    @property
+    def detail(self):
+        """The sentence of a refusal, which is problem JSON in all its parts."""
+        assert self.headers["content-type"] == "application/problem+json", self.text
+        problem = self.json
+        assert set(problem) == {"type", "title", "status", "detail"}, self.text
+        assert problem["status"] == self.status, self.text
+        assert problem["type"] == "about:blank" and problem["title"] and problem["detail"]
+        return problem["detail"]
+
+
+class HttpConnection:
+    """A connection to a control socket, on which any bytes can be sent."""
+
+    def __init__(self, path, user="root", timeout=10):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        with acting_as(user):
+            self.socket.connect(str(path))
+        self.reader = self.socket.makefile("rb")
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def answer(self):
+        """The next answer; None when the agent has closed the connection instead."""
+        first = self.reader.readline()
+        if not first:
+            return None
+        version, status, _ = first.split(b" ", 2)
+        assert version == b"HTTP/1.1", first
+        headers = {}
+        while (line := self.reader.readline().strip()):
+            name, value = line.decode().split(":", 1)
+            headers[name.lower()] = value.strip()
+        body = self.reader.read(int(headers.get("content-length", 0)))
+        return HttpAnswer(int(status), headers, body.decode())
+
+    def is_closed(self):
+        """Whether the agent has nothing more to say, and says so."""
+        try:
+            return self.reader.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self):
+        self.reader.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def request(method, path, body=None, headers=None):
+    """A request in its bytes. `headers` come on top of the usual ones; None takes one away."""
+    if body is None:
+        data = b""
+        fields = {"Host": "localhost"}
+    else:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        fields = {"Host": "localhost", "Content-Type": "application/json",
+                  "Content-Length": str(len(data))}
+    fields |= headers or {}
+    lines = [f"{method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+class OwnAgent:
+    """Started with a configuration of its own (lines of YAML below its two sockets)."""
+
+    def __init__(self, *config):
+        self.folder = Path(tempfile.mkdtemp(prefix="agent.", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.control_socket = self.folder / "control.sock"
+        self.node_socket = self.folder / "node.sock"
+        self.log = self.folder / "log"
+        self.config = self.folder / "agentd.yaml"
+        self.config.write_text(f"node_socket: {self.node_socket}\n"
+                               f"control_socket: {self.control_socket}\n"
+                               "log: { level: debug, to: stderr }\n" + "\n".join(config) + "\n")
+        self.process = None
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([AGENT, "--config", self.config], cwd="/",
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        poll(self._answers_or_ended, 10, "the agent's start")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def _answers_or_ended(self):
+        return self.process.poll() is not None or (self.control_socket.exists() and self.answers())
+
+    def answers(self):
+        """Whether it does; not where it turns a client away because it has too many."""
+        try:
+            answer = self.http("GET", "/v1/status")
+        except ConnectionError:
+            return False
+        return answer is not None and answer.status == 200
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def connect(self, user="root"):
+        return HttpConnection(self.control_socket, user)
+
+    def http(self, method, path, body=None, user="root", headers=None):
+        """`body` is bytes, or else what JSON is made of."""
+        with self.connect(user) as connection:
+            connection.send(request(method, path, body, headers))
+            return connection.answer()
+
+    def push(self, run, owner="alice", **body):
+        answer = self.http("PUT", f"/v1/runs/{run}", {"owner": owner, **body})
+        assert answer.status in (200, 201), answer.text
+        return answer.json
+
+    def status(self):
+        return self.http("GET", "/v1/status").json
+
+    def state(self):
+        """All that the agent tells about what it holds."""
+        status = self.status()
+        del status["uptime_seconds"]
+        return self.http("GET", "/v1/runs").json, status
+
+    def is_alive(self):
+        return self.process.poll() is None and self.answers()
+
+    def open_descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def stop(self):
+        """Ends it as an admin would; its exit code and the seconds that it took."""
+        begin = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10), time.monotonic() - begin
+        finally:
+            self.process.kill()
+
+    def remove(self):
+        code = self.process.poll()
+        if code is None:
+            code, _ = self.stop()
+        log = self.log.read_text()
+        shutil.rmtree(self.folder)
+        assert code == 0, f"the agent ended with {code}:\n{log[-3000:]}"
+
+
+@contextlib.contextmanager
+def own_agent(*config):
+    agent = OwnAgent(*config)
+    try:
+        yield agent
+    finally:
+        agent.remove()

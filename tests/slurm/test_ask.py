@@ -1,0 +1,145 @@
+"""What a job asks for, in every way it can, and what it is told when it asks for what is not there."""
+
+import pytest
+from harness import Done
+
+RUN = "--secrets-run=run-ask"
+
+
+@pytest.fixture
+def values(cluster, canary):
+    values = {"A": canary("A"), "B": canary("B")}
+    cluster.push("run-ask", user={"A": values["A"]}, workspace={"B": values["B"], "A": canary("shadowed")})
+    return values
+
+
+def env_of(done: Done) -> dict:
+    return dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+
+
+def test_a_run_alone_asks_for_all_of_it(cluster, values):
+    env = env_of(cluster.srun(RUN, "env"))
+    assert (env["A"], env["B"]) == (values["A"], values["B"])
+    assert sorted(env["SLURM_SECRETS_SET"].split(",")) == ["A", "B"]
+
+
+def test_secret_options_narrow_and_add_up(cluster, values):
+    env = env_of(cluster.srun(RUN, "--secret=A", "env"))
+    assert env["A"] == values["A"] and "B" not in env
+    env = env_of(cluster.srun(RUN, "--secret=A", "--secret=B=BEE", "env"))
+    assert (env["A"], env["BEE"]) == (values["A"], values["B"]) and "B" not in env
+
+
+def test_script_and_command_line_add_up(cluster, values):
+    script = f"#!/bin/bash\n#SBATCH {RUN}\n#SBATCH --secret=A\nenv"
+    env = env_of(cluster.run_batch(script, "--secret=B"))
+    assert (env["A"], env["B"]) == (values["A"], values["B"])
+
+
+def test_an_inner_step_narrows_within_its_job_s_run(cluster, values):
+    env = env_of(cluster.run_batch("srun -n1 --secret=B env", RUN))
+    assert env["B"] == values["B"] and "A" not in env
+
+
+@pytest.mark.parametrize("plugin", [True, False])
+def test_the_variable_exported_by_hand(cluster, values, plugin):
+    """Also from a submit host that has no plugin."""
+    asked = {"SLURM_SECRETS": "run:run-ask,A=RENAMED"}
+    assert env_of(cluster.srun("env", env=asked, plugin=plugin))["RENAMED"] == values["A"]
+    done = cluster.run_batch("printenv RENAMED; srun -n1 printenv RENAMED", env=asked, plugin=plugin)
+    assert done.out.split() == [values["A"]] * 2
+
+
+def test_a_missing_secret_fails_the_job_with_a_sentence(cluster, values):
+    done = cluster.run_batch("echo ran", RUN, "--secret=A,NOPE")
+    assert done.out == ""
+    assert "error: secrets: secret NOPE is not among the secrets of run run-ask" in done.err
+
+
+def test_an_optional_one_does_not(cluster, values):
+    done = cluster.srun(RUN, "--secret=A,NOPE?", "env")
+    assert env_of(done)["A"] == values["A"] and not done.err
+
+
+def test_a_secret_without_a_run(cluster):
+    done = cluster.srun("--secret=A", "true")
+    assert done.code == 1
+    assert "secrets: secret A is not known: the job names no run (--secrets-run=RUN)" in done.err
+
+
+def test_none_turns_everything_off(cluster, values):
+    env = env_of(cluster.run_batch("srun -n1 --secrets=none env", RUN))
+    assert "A" not in env and env["SLURM_SECRETS"] == "none"
+    assert "A" not in env_of(cluster.srun(RUN, "--secrets=none", "env"))
+    assert "A" not in env_of(cluster.srun("env", env={"SLURM_SECRETS": "none", "TOWER_WORKFLOW_ID": "run-ask"}))
+
+
+def test_a_platform_s_run_id_variable_asks_for_that_run(cluster, values):
+    env = env_of(cluster.srun("env", env={"TOWER_WORKFLOW_ID": "run-ask"}))
+    assert (env["A"], env["B"]) == (values["A"], values["B"])
+    env = env_of(cluster.srun("--secret=B", "env", env={"TOWER_WORKFLOW_ID": "run-ask"}))
+    assert env["B"] == values["B"] and "A" not in env
+
+
+@pytest.mark.parametrize("run", ["never-pushed", "", "no run id at all!"])
+def test_a_platform_s_run_id_without_such_a_run_is_silent_and_waits_for_nothing(cluster, run):
+    done = cluster.srun("true", env={"TOWER_WORKFLOW_ID": run}, timeout=5)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_somebody_else_s_run_by_that_variable_is_silent_and_gives_nothing(cluster, values):
+    done = cluster.srun("env", user="bob", env={"TOWER_WORKFLOW_ID": "run-ask"})
+    assert done.code == 0 and "A" not in env_of(done)
+
+
+REFUSED = [
+    ("--secret=", "no secret is named", None),
+    ("--secret=A,,B", "an item is missing before or after a comma", "A,,B"),
+    ("--secret=1A", "must begin with a letter or '_'", "1A"),
+    ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' steers the dynamic loader", "A=LD_PRELOAD"),
+    ("--secret=PATH", "steers which programs run", "PATH"),
+    ("--secret=A:file", "':file' is not available in this version", "A:file"),
+    ("--secret=A:hold", "':hold' is not available in this version", "A:hold"),
+    ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
+    ("--secret=A:fil", "is not a way to give a secret", "A:fil"),
+    ("--secrets-run=a/b", "letters, digits, '.', '_' and '-' are allowed", "a/b"),
+    ("--secrets=all", "only 'none' may stand here", "all"),
+]
+
+
+@pytest.mark.parametrize("option, sentence, shown", REFUSED)
+@pytest.mark.parametrize("launcher", ["sbatch", "srun", "salloc"])
+def test_bad_syntax_is_refused_at_submission_with_the_place_marked(cluster, launcher, option, sentence, shown):
+    if launcher == "sbatch":
+        done = cluster.submit("true", option)
+    else:
+        done = getattr(cluster, launcher)(option, "true")
+    assert done.code != 0
+    assert sentence in done.err
+    if shown:
+        lines = done.err.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.endswith(f"error:     {shown}"))
+        assert set(lines[at + 1].rpartition("error: ")[2].strip()) == {"^"}
+    assert cluster.jobs() == []
+
+
+def test_a_malformed_variable_is_refused_at_submission_too(cluster):
+    done = cluster.submit("true", env={"SLURM_SECRETS": "A,B C"})
+    assert done.code != 0 and "SLURM_SECRETS: the secret's name 'B C' holds ' '" in done.err
+    assert cluster.jobs() == []
+
+
+def test_a_malformed_variable_from_a_host_without_the_plugin_fails_the_task(cluster):
+    done = cluster.srun("true", env={"SLURM_SECRETS": "A,B C"}, plugin=False)
+    assert done.code == 1
+    assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' holds ' '" in done.err
+
+
+def test_an_ask_that_is_far_too_long_fails_the_task_with_a_sentence(cluster):
+    done = cluster.srun("true", env={"SLURM_SECRETS": "A" * 9000}, plugin=False)
+    assert done.code == 1 and "SLURM_SECRETS is longer than the 8192 characters" in done.err
+
+
+def test_several_tasks_say_it_once_a_node(cluster, values):
+    done = cluster.srun("-N2", "-n6", RUN, "--secret=NOPE", "true")
+    assert done.code == 1 and done.err.count("secrets: secret NOPE") == 2

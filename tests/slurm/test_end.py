@@ -1,0 +1,76 @@
+"""A job's hold lives from its first grant to its epilog, however the job ends."""
+
+import pytest
+from harness import poll
+
+RUN = "--secrets-run=run-end"
+
+
+@pytest.fixture
+def token(cluster, canary):
+    value = canary("TOK")
+    cluster.push("run-end", user={"TOK": value})
+    return value
+
+
+def holders(cluster):
+    return [str(hold["job"]) for hold in cluster.run("run-end")["holds"]]
+
+
+def start(cluster, script, *arguments):
+    """A job that has begun: its script says so in the file that is named like it."""
+    job = cluster.sbatch(f"{script}\necho up >up-$SLURM_JOB_ID\nwhile [ ! -e go-$SLURM_JOB_ID ]; do sleep 0.05; done",
+                         RUN, *arguments)
+    cluster.await_file(f"up-{job}")
+    return job
+
+
+def let_go(cluster, job):
+    (cluster.out / f"go-{job}").touch()
+
+
+def test_the_hold_is_there_while_the_job_runs_and_wiped_by_its_epilog(cluster, token):
+    job = start(cluster, "printenv TOK")
+    assert holders(cluster) == [job]
+    let_go(cluster, job)
+    assert cluster.wait(job).out.split() == [token]
+    poll(lambda: holders(cluster) == [], 10, "the wipe of the hold")
+    assert f"job {job} ended: its hold with 1 grant was wiped" in cluster.agent_log()
+
+
+def test_two_jobs_hold_one_run_and_the_end_of_one_leaves_the_other_s(cluster, token):
+    first, second = start(cluster, ":"), start(cluster, ":")
+    assert sorted(holders(cluster)) == sorted([first, second])
+    let_go(cluster, first)
+    cluster.wait(first)
+    poll(lambda: holders(cluster) == [second], 10, "the wipe of the first hold")
+    let_go(cluster, second)
+    cluster.wait(second)
+
+
+def test_a_cancelled_job_s_hold_is_wiped(cluster, token):
+    job = start(cluster, ":")
+    cluster.as_user("alice", ["scancel", job])
+    cluster.wait(job)
+    poll(lambda: holders(cluster) == [], 10, "the wipe of the hold")
+
+
+def test_a_requeued_job_gets_them_again(cluster, token):
+    job = start(cluster, "echo got=$TOK restarts=${SLURM_RESTART_COUNT:-0}", "--requeue", "--open-mode=append")
+    (cluster.out / f"up-{job}").unlink()
+    assert cluster.scontrol("requeue", job).code == 0
+    # Slurm lets a requeued job wait for two minutes; an admin can release it before.
+    poll(lambda: cluster.job_state(job) == "PENDING", 20, "the requeue")
+    assert holders(cluster) == []
+    cluster.scontrol("update", f"JobId={job}", "StartTime=now")
+    cluster.await_file(f"up-{job}", seconds=40)
+    assert holders(cluster) == [job]
+    let_go(cluster, job)
+    assert cluster.wait(job).out.split() == [f"got={token}", "restarts=0", f"got={token}", "restarts=1"]
+
+
+def test_a_job_that_is_killed_by_its_time_limit_leaves_nothing(cluster, token):
+    job = start(cluster, "trap '' TERM")
+    cluster.as_user("root", ["scancel", "--signal=KILL", "--full", job])
+    cluster.wait(job)
+    poll(lambda: holders(cluster) == [], 10, "the wipe of the hold")

@@ -1,0 +1,146 @@
+"""What is built and installed: the plugin's symbols and libraries, and where everything goes."""
+
+import os
+import re
+import stat
+import subprocess
+
+import pytest
+
+from harness import BUILD, PROJECT
+
+PLUGIN = BUILD / "spank_secrets.so"
+PROGRAMS = ["slurm-secretsd", "secretctl"]
+
+HOOKS = {"init", "init_post_opt", "task_init_privileged", "exit", "job_epilog"}
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60,
+                          env=os.environ | {"LC_ALL": "C"}).stdout
+
+
+def needed_by(file):
+    return set(re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-d", file)))
+
+
+# ---- the plugin, which other people's processes load ------------------------------------------------
+
+
+def test_the_plugin_exports_spanks_symbols_only():
+    """slurm_spank_job_prolog above all is not there: slurmd would fork a helper before every job."""
+    exported = {line.split()[-1] for line in output_of("nm", "-D", "--defined-only", PLUGIN).splitlines()}
+    assert exported == {f"slurm_spank_{hook}" for hook in HOOKS} | {
+        "plugin_name", "plugin_type", "plugin_version", "spank_plugin_version"}
+
+
+def test_the_plugin_links_libc_only():
+    assert {re.sub(r"[.-].*", "", library) for library in needed_by(PLUGIN)} <= {"libc", "ld"}
+
+
+def test_the_plugin_wants_of_its_host_only_what_libc_and_spank_have():
+    undefined = [line.split()[-1] for line in output_of("nm", "-D", "--undefined-only", PLUGIN).splitlines()]
+    ours = [name for name in undefined if "@GLIBC_" not in name and "@@GLIBC_" not in name]
+    weak = {"__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"}
+    spank = re.compile(r"(slurm_)?spank_\w+|slurm_(error|info|verbose|debug|spank_log)")
+    assert [name for name in ours if not spank.fullmatch(name) and name not in weak] == []
+
+
+@pytest.mark.parametrize("file", [PLUGIN.name, *PROGRAMS])
+def test_what_is_built_is_hardened(file):
+    dynamic = output_of("readelf", "-dW", BUILD / file)
+    segments = output_of("readelf", "-lW", BUILD / file)
+    symbols = output_of("nm", "-D", BUILD / file)
+    assert "BIND_NOW" in dynamic and "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK.* RW ", segments), "an executable stack"
+    assert not re.search(r"\((RPATH|RUNPATH)\)", dynamic)
+    assert "Type:                              DYN" in output_of("readelf", "-h", BUILD / file)
+    assert "__stack_chk_fail" in symbols
+
+
+@pytest.mark.parametrize("file", PROGRAMS)
+def test_no_program_links_slurm(file):
+    assert not [library for library in needed_by(BUILD / file) if "slurm" in library]
+
+
+# ---- make install -----------------------------------------------------------------------------------
+
+
+def cached_prefix():
+    cache = (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
+    return re.search(r"^CMAKE_INSTALL_PREFIX:\w+=(.*)$", cache, re.MULTILINE)[1]
+
+
+def make_install(destination):
+    return output_of("make", "-C", PROJECT, "install", f"BUILD={BUILD}", f"DESTDIR={destination}", "prefix=/usr")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A root directory into which all was installed for /usr."""
+    if not (BUILD / "CMakeCache.txt").exists():
+        pytest.skip(f"{BUILD} is no build directory of CMake's")
+    destination = tmp_path_factory.mktemp("root")
+    prefix = cached_prefix()
+    try:
+        make_install(destination)
+        yield destination
+    finally:
+        output_of("cmake", "-S", PROJECT, "-B", BUILD, f"-DCMAKE_INSTALL_PREFIX={prefix}")
+
+
+EXPECTED = {
+    "usr/sbin/slurm-secretsd": 0o755,
+    "usr/bin/secretctl": 0o755,
+    "usr/lib/slurm-secrets/spank_secrets.so": None,
+    "etc/slurm-secrets/agentd.yaml": 0o644,
+    "etc/slurm-secrets/plugstack.conf.example": 0o644,
+    "usr/lib/systemd/system/slurm-secretsd.service": 0o644,
+}
+
+
+def test_everything_is_put_into_its_place(installed):
+    for path, mode in EXPECTED.items():
+        status = (installed / path).stat()
+        assert stat.S_ISREG(status.st_mode)
+        assert mode is None or stat.S_IMODE(status.st_mode) == mode, path
+
+
+def test_nothing_else_is_put_anywhere_but_documentation(installed):
+    files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
+    assert {path for path in files - set(EXPECTED) if not path.startswith("usr/share/doc/slurm-secrets/")} == set()
+
+
+def test_what_is_installed_runs(installed):
+    for program in ("usr/sbin/slurm-secretsd", "usr/bin/secretctl"):
+        assert re.search(r" \d+\.\d+\.\d+\n", output_of(installed / program, "--version"))
+
+
+def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed, tmp_path):
+    config = installed / "etc/slurm-secrets/agentd.yaml"
+    agent = installed / "usr/sbin/slurm-secretsd"
+    assert "is fine" in output_of(agent, "--config", config, "--check-config")
+    # With its comments taken away it shows the defaults, and must be as good.
+    lines = [re.sub(r"^#(\w+:|  )", r"\1", line) for line in config.read_text().splitlines()]
+    (tmp_path / "all.yaml").write_text("\n".join(lines))
+    assert "is fine" in output_of(agent, "--config", tmp_path / "all.yaml", "--check-config")
+    keys = set(re.findall(r"^\s*(?:- )?(\w+):", "\n".join(lines), re.MULTILINE))
+    assert {"node_socket", "control_socket", "require_secretmem", "value_bytes", "run_bytes", "runs_per_owner",
+            "total_bytes", "default_ttl", "max_ttl", "platforms", "users", "groups", "level", "to"} <= keys
+
+
+def test_unit_and_plugstack_line_name_what_is_installed(installed):
+    unit = (installed / "usr/lib/systemd/system/slurm-secretsd.service").read_text()
+    assert "ExecStart=/usr/sbin/slurm-secretsd --config /etc/slurm-secrets/agentd.yaml" in unit
+    example = (installed / "etc/slurm-secrets/plugstack.conf.example").read_text()
+    lines = [line for line in example.splitlines() if line and not line.startswith("#")]
+    assert lines == ["required /usr/lib/slurm-secrets/spank_secrets.so"]
+
+
+def test_an_admins_own_configuration_is_not_overwritten(installed):
+    config = installed / "etc/slurm-secrets/agentd.yaml"
+    shipped = config.read_text()
+    config.write_text("# mine\n")
+    make_install(installed)
+    assert config.read_text() == "# mine\n"
+    assert (installed / "etc/slurm-secrets/agentd.yaml.new").read_text() == shipped

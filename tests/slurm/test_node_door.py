@@ -1,0 +1,342 @@
+"""The node door: whatever comes, the agent answers with a refusal or not at all, and stays as it was."""
+
+import array
+import os
+import random
+import socket
+import struct
+import time
+
+import pytest
+
+from harness import poll
+from own_agent import acting_as, own_agent
+
+ASK, WIPE, PING = 1, 2, 3
+GRANTED, NOTHING, WAITING, REFUSED, DONE = 101, 102, 103, 104, 105
+HEADER = struct.Struct("=4sHHI")
+MAX_ASK = 8 * 1024
+MAX_MESSAGE = MAX_ASK + 256
+ALICE = 1001
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with own_agent() as agent:
+        agent.push("kept", user={"A": "value of A"})
+        yield agent
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(agent):
+    before, descriptors = agent.state(), agent.open_descriptors()
+    yield
+    assert agent.state() == before
+    poll(lambda: agent.open_descriptors() <= descriptors, 12, "the end of all connections")
+
+
+@pytest.fixture
+def changes(agent):
+    """For tests that are granted something: takes their hold and their runs away again."""
+    yield
+    reply_to(agent, message(WIPE, struct.pack("=I", 7)))
+    for run in agent.http("GET", "/v1/runs").json["runs"]:
+        if run["run"] != "kept":
+            agent.http("DELETE", f"/v1/runs/{run['run']}")
+
+
+def message(kind, body=b"", magic=b"SLS1", version=1, length=None):
+    whole = HEADER.size + len(body)
+    return HEADER.pack(magic, version, kind, whole if length is None else length) + body
+
+
+def ask(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
+    body = struct.pack("=5I", job, step, uid, wait, len(text) if length is None else length) + text
+    return message(ASK, body)
+
+
+class NodeConnection:
+    def __init__(self, agent, user="root", timeout=10):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(timeout)
+        with acting_as(user):
+            self.socket.connect(str(agent.node_socket))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.send(data)
+
+    def reply(self):
+        """The type of the reply, its text and its descriptors; None where the agent closed."""
+        data, ancillary, flags, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
+        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
+        if not data:
+            return None
+        magic, version, kind, length = HEADER.unpack_from(data)
+        assert (magic, version, length) == (b"SLS1", 1, len(data))
+        descriptors = array.array("i")
+        for _, _, content in ancillary:
+            descriptors.frombytes(content)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        offset = HEADER.size + (4 if kind in (GRANTED, WAITING) else 0)
+        text = data[offset + 4:].decode("ascii") if kind != WAITING else ""
+        assert text.isprintable()
+        return kind, text, len(descriptors)
+
+
+def reply_to(agent, data, user="root"):
+    with NodeConnection(agent, user) as connection:
+        connection.send(data)
+        return connection.reply()
+
+
+def is_refused(reply, fragment):
+    kind, sentence, descriptors = reply
+    assert (kind, descriptors) == (REFUSED, 0)
+    assert fragment in sentence, sentence
+
+
+# ---- what is right, so that what is wrong below is wrong for its own reason only ---------------------
+
+
+def test_a_ping_tells_the_version(agent):
+    kind, text, _ = reply_to(agent, message(PING))
+    assert kind == DONE and text.startswith("slurm-secretsd ")
+
+
+def test_an_ask_is_granted_with_one_descriptor_and_the_wipe_ends_the_hold(agent, changes):
+    assert reply_to(agent, ask()) == (GRANTED, "", 1)
+    assert agent.status()["holds"] == 1
+    assert agent.http("GET", "/v1/runs/kept").json["holds"][0]["job"] == 7
+    kind, receipt, _ = reply_to(agent, message(WIPE, struct.pack("=I", 7)))
+    assert kind == DONE and "its hold with 1 grant was wiped" in receipt
+
+
+def test_a_wipe_of_a_job_that_holds_nothing_is_fine(agent):
+    for job in (7, 0, 0xffffffff):
+        assert reply_to(agent, message(WIPE, struct.pack("=I", job))) == (DONE, f"job {job} held nothing", 0)
+
+
+def test_one_step_that_asks_again_gets_a_delivery_again_and_holds_once(agent, changes):
+    for _ in range(5):
+        assert reply_to(agent, ask()) == (GRANTED, "", 1)
+    assert agent.status()["holds"] == 1
+
+
+def test_a_job_that_invents_a_new_ask_for_every_step_is_stopped(agent, changes):
+    for number in range(256):
+        assert reply_to(agent, ask(b"run:kept,A=V%d" % number))[0] == GRANTED
+    is_refused(reply_to(agent, ask(b"run:kept,A=ONE_MORE")), "has made 256 different asks")
+    assert reply_to(agent, ask(b"run:kept,A=V0"))[0] == GRANTED, "it has made this one before"
+
+
+# ---- what is wrong ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data, fragment", [
+    (message(PING, magic=b"SLS2"), "does not speak the protocol"),
+    (message(PING, magic=b"GET "), "does not speak the protocol"),
+    (message(PING, magic=b"\0" * 4), "does not speak the protocol"),
+    (message(PING, version=0), "has protocol version 0 and this side speaks version 1"),
+    (message(PING, version=2), "install agent and plugin of one release"),
+    (message(PING, version=0xffff), "has protocol version 65535"),
+    (message(0), "unknown type 0"),
+    (message(4), "unknown type 4"),
+    (message(GRANTED, struct.pack("=II", 4096, 0)), "unknown type 101"),
+    (message(0xffff), "unknown type 65535"),
+    (message(PING, length=0), "says it has 0 bytes and has 12"),
+    (message(PING, length=13), "says it has 13 bytes and has 12"),
+    (message(PING, length=0xffffffff), "says it has 4294967295 bytes"),
+    (message(PING, b"x"), "a malformed PING message"),
+    (message(WIPE), "a malformed WIPE message"),
+    (message(WIPE, b"\0\0\0"), "a malformed WIPE message"),
+    (message(WIPE, b"\0" * 5), "a malformed WIPE message"),
+    (message(ASK), "a malformed ASK message"),
+    (ask(length=11), "a malformed ASK message"),
+    (ask(length=9), "a malformed ASK message"),
+    (ask(length=0xffffffff), "a malformed ASK message"),
+    (ask(length=0xfffffff0), "a malformed ASK message"),
+    (ask() + b"\0", "says it has"),
+    (ask(wait=10 * 60 * 1000 + 1), "a malformed ASK message"),
+    (ask(wait=0xffffffff), "a malformed ASK message"),
+    (ask(b"A" * (MAX_ASK + 1)), "a malformed ASK message"),
+    (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "a message is too long"),
+    (message(PING, b"x" * 100_000), "a message is too long"),
+    (b"x", "shorter than its header"),
+    (b"\0" * 11, "shorter than its header"),
+])
+def test_a_message_that_is_wrong_is_refused_with_what_is_wrong(agent, data, fragment):
+    is_refused(reply_to(agent, data), fragment)
+
+
+def test_every_truncation_of_an_ask_is_refused(agent):
+    whole = ask(b"run:kept,A")
+    for length in range(1, len(whole)):
+        cut = whole[:length]
+        is_refused(reply_to(agent, cut), "")
+        if length >= HEADER.size:  # once more, by a liar who says that this is all
+            is_refused(reply_to(agent, message(ASK, cut[HEADER.size:])), "a malformed ASK message")
+
+
+@pytest.mark.parametrize("text, fragment", [
+    (b"", "no secret is named"),
+    (b"\x1b]0;title\x07", "'?]0;title?'"),
+    (b"A\nB", "'A?B'"),
+    (b"A\0", "'A?'"),
+    (b"run:kept\n", "'kept?'"),
+    (b"run:../../etc", "must begin with a letter or a digit"),
+    (b"\xff\xfe", "'??'"),
+    (b"," * MAX_ASK, "an item is missing"),
+    (b"A" * MAX_ASK, "8192 characters"),
+    (b"A=PATH", "steers which programs run"),
+    (b"LD_PRELOAD", "steers the dynamic loader"),
+    (b"A:file", "':file' is not available"),
+    (b"A,B=A", "would be set from both"),
+    (b"run:kept,run:other", "a second run is named"),
+    (b",".join(b"N%d" % number for number in range(257)), "more than 256 secrets"),
+    (b"B", "names no run"),
+    (b"run:kept,B", "secret B is not among the secrets of run kept"),
+    (b"run:nowhere,A", "run nowhere is not known here"),
+])
+def test_an_ask_that_is_wrong_is_refused_in_printable_words(agent, text, fragment):
+    lines = agent.log.read_text().count("\n")
+    is_refused(reply_to(agent, ask(text)), fragment)
+    new_lines = agent.log.read_text().splitlines()[lines:]
+    assert len(new_lines) == 1 and new_lines[0].isprintable()
+
+
+@pytest.mark.parametrize("uid", [0, 1002, 65534, 0xffffffff])
+def test_an_ask_for_another_users_run_is_refused_for_root_too(agent, uid):
+    is_refused(reply_to(agent, ask(uid=uid)), "run kept belongs to another user")
+    assert reply_to(agent, ask(b"run:kept?,A?", uid=uid)) == (NOTHING, "", 0)
+
+
+def test_an_empty_message_and_an_end_without_one_are_closed(agent):
+    with NodeConnection(agent) as connection:
+        connection.send(b"")
+        assert connection.reply() is None
+    NodeConnection(agent).socket.close()
+    with NodeConnection(agent) as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.reply() is None
+
+
+def test_a_connection_carries_one_request(agent):
+    with NodeConnection(agent) as connection:
+        connection.send(message(PING))
+        assert connection.reply()[0] == DONE
+        assert connection.reply() is None
+
+
+def test_descriptors_that_come_with_a_request_are_closed(agent):
+    """Both where one comes, and where so many do that the kernel has to drop some."""
+    before = agent.open_descriptors()
+    with open("/dev/null", "rb") as null:
+        for count in (1, 2, 200):
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * count))]
+            with NodeConnection(agent) as connection:
+                connection.socket.sendmsg([message(PING)], rights)
+                assert connection.reply()[0] == DONE
+    poll(lambda: agent.open_descriptors() <= before, 5, "the close of all descriptors")
+
+
+def test_silence_is_ended_and_holds_nobody_up(agent):
+    begin = time.monotonic()
+    with NodeConnection(agent) as silent:
+        assert reply_to(agent, message(PING))[0] == DONE
+        assert time.monotonic() - begin < 1
+        assert silent.reply() is None
+    assert 3 < time.monotonic() - begin < 8
+
+
+def test_random_damage_never_gets_more_than_a_refusal(agent):
+    generator = random.Random(20261125)
+    whole = ask(b"run:kept,B", wait=0)  # there is no B: even what stays whole is refused
+    for _ in range(3000):
+        damaged = bytearray(whole)
+        for _ in range(generator.randint(1, 6)):
+            damaged[generator.randrange(len(damaged))] = generator.randrange(256)
+        data = bytes(damaged[:generator.randint(1, len(damaged))] if generator.random() < 0.3 else damaged)
+        kind, _, descriptors = reply_to(agent, data)
+        assert descriptors == 0
+        assert kind in (REFUSED, NOTHING, DONE, WAITING)
+
+
+# ---- who may speak ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["bob", "alice", "nobody"])
+def test_nobody_but_root_can_connect(agent, user):
+    with pytest.raises(PermissionError):
+        NodeConnection(agent, user)
+
+
+@pytest.mark.parametrize("user", ["bob", "alice", "nobody"])
+def test_where_the_mode_was_loosened_others_are_refused_all_the_same(agent, user):
+    agent.node_socket.chmod(0o666)
+    try:
+        for data in (ask(), message(PING), message(WIPE, struct.pack("=I", 7)), b"x", None):
+            with NodeConnection(agent, user) as connection:
+                if data is not None:
+                    try:
+                        connection.send(data)
+                    except BrokenPipeError:
+                        pass  # it was refused already
+                is_refused(connection.reply(), "only root may speak on the agent's node socket")
+    finally:
+        agent.node_socket.chmod(0o600)
+
+
+# ---- asks that wait ---------------------------------------------------------------------------------
+
+
+def test_an_ask_waits_for_the_push_and_says_how_long(agent, changes):
+    with NodeConnection(agent) as connection:
+        connection.send(ask(b"run:later,A", wait=8000))
+        assert connection.reply() == (WAITING, "", 0)
+        agent.push("later", user={"A": "x"})
+        kind, note, descriptors = connection.reply()
+        assert (kind, descriptors) == (GRANTED, 1)
+        assert note.startswith("waited ") and note.endswith(" s for run later")
+
+
+def test_an_ask_that_waited_in_vain_is_refused(agent):
+    begin = time.monotonic()
+    with NodeConnection(agent) as connection:
+        connection.send(ask(b"run:never,A", wait=1000))
+        assert connection.reply()[0] == WAITING
+        is_refused(connection.reply(), "run never was not pushed within 1 s")
+    assert 0.9 < time.monotonic() - begin < 3
+
+
+def test_who_waits_for_another_users_run_is_refused_when_it_comes(agent, changes):
+    with NodeConnection(agent) as connection:
+        connection.send(ask(b"run:bobs", wait=8000))
+        assert connection.reply()[0] == WAITING
+        agent.push("bobs", owner="bob", user={"A": "x"})
+        is_refused(connection.reply(), "run bobs belongs to another user")
+
+
+def test_a_job_that_was_cancelled_while_it_waited_is_given_no_hold(agent, changes):
+    with NodeConnection(agent) as connection:
+        connection.send(ask(b"run:too-late,A", wait=2000))
+        assert connection.reply()[0] == WAITING
+    agent.push("too-late", user={"A": "x"})
+    time.sleep(0.1)
+    assert agent.status()["holds"] == 0
+
+
+def test_an_agent_that_ends_lets_go_of_asks_that_wait():
+    """They are closed without an answer, and plugins try again."""
+    with own_agent() as agent, NodeConnection(agent) as waiting, NodeConnection(agent) as silent:
+        waiting.send(ask(b"run:never,A", wait=60000))
+        assert waiting.reply()[0] == WAITING
+        code, seconds = agent.stop()
+        assert waiting.reply() is None and silent.reply() is None
+        assert code == 0 and seconds < 1

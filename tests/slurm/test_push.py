@@ -1,0 +1,236 @@
+"""What a push may say, and that one which is refused changes nothing and tells where it was wrong."""
+
+import json
+
+import pytest
+
+from own_agent import own_agent
+
+KIB = 1024
+
+
+@pytest.fixture(scope="module")
+def agent():
+    """With a run of alice's, which every refused push here is about: it must stay as it is."""
+    with own_agent() as agent:
+        agent.push("kept", user={"OLD": "old value"})
+        yield agent
+
+
+def refused(agent, body, status, *fragments, run="kept"):
+    """Pushes `body`, over a run that is there and as a new one: refused, and nothing is changed."""
+    before = agent.state()
+    for target in (run, "fresh"):
+        answer = agent.http("PUT", f"/v1/runs/{target}", body)
+        assert answer.status == status, answer.text
+        for fragment in fragments:
+            assert fragment in answer.detail
+    assert agent.state() == before
+    return answer.detail
+
+
+MALFORMED_JSON = [
+    # body, line, column: those of the byte that is wrong, or of the end where something is missing
+    (b"", 1, 1),
+    (b"   ", 1, 4),
+    (b'{"owner":"alice","user":{"A":"x"}', 1, 34),
+    (b'{"owner":"alice",\n "user":{"A" "x"}}', 2, 14),
+    (b'{"owner":"alice",\n\n  "user":{"A":}}', 3, 15),
+    (b'{"owner":"alice"} {}', 1, 19),
+    (b'{"owner":"alice",}', 1, 18),
+    (b"{'owner':'alice'}", 1, 2),
+    (b'{"owner":"alice","user":{"A":"line\nbreak"}}', 1, 35),
+    (b'{"owner":"alice","user":{"A":"\xff"}}', 1, 31),
+    (b'{"owner":"alice","user":{"A":"\xc3"}}', 1, 31),
+    (b'{"owner":"alice","user":{"A":"\\ud800"}}', 1, 37),
+    (b'{"owner":"alice","user":{"A":"\\x"}}', 1, 32),
+    (b'{"owner":"alice","user":{"A":"\\u00g0"}}', 1, 35),
+    (b"\xef\xbb\xbf{}", 1, 1),
+    (b"\x00", 1, 1),
+    (b"nul", 1, 4),
+]
+
+
+@pytest.mark.parametrize("body, line, column", MALFORMED_JSON)
+def test_malformed_json_is_refused_with_its_line_and_column(agent, body, line, column):
+    refused(agent, body, 400, "the JSON is malformed", f"(line {line}, column {column} of the body)")
+
+
+def push_text(fields):
+    return ('{"owner":"alice",' + fields + "}").encode()
+
+
+WRONG_SHAPE = [
+    (b"[]", "an object is expected, not a list"),
+    (b'"text"', "an object is expected, not a string"),
+    (b"7", "an object is expected, not a number"),
+    (b"null", "an object is expected, not null"),
+    (push_text('"secrets":{}'), "the field 'secrets' is not known"),
+    (push_text('"Owner":"alice"'), "the field 'Owner' is not known"),
+    (push_text('"owner":"alice"'), 'the field "owner" stands twice'),
+    (push_text('"user":{},"user":{}'), 'the field "user" stands twice'),
+    (push_text('"ttl":3600'), '"ttl": a string is expected, not a number'),
+    (push_text('"ttl":{}'), '"ttl": a string is expected, not an object'),
+    (push_text('"ttl":"' + "1" * 300 + 'h"'), '"ttl" is too long'),
+    (b'{"owner":["alice"]}', '"owner": a string is expected, not a list'),
+    (b'{"owner":null}', '"owner": a string is expected, not null'),
+    (push_text('"user":[]'), '"user": an object is expected, not a list'),
+    (push_text('"user":"A=x"'), '"user": an object is expected, not a string'),
+    (push_text('"workspace":true'), '"workspace": an object is expected, not true or false'),
+    (push_text('"user":{"A":1}'), "\"user\", 'A': a string or {\"base64\": \"...\"} is expected"),
+    (push_text('"user":{"A":-1.5e3}'), "\"user\", 'A': a string or"),
+    (push_text('"user":{"A":null}'), "\"user\", 'A': a string or"),
+    (push_text('"user":{"A":false}'), "\"user\", 'A': a string or"),
+    (push_text('"workspace":{"A":["x"]}'), "\"workspace\", 'A': a string or"),
+    (push_text('"user":{"A":{}}'), '"base64" is missing'),
+    (push_text('"user":{"A":{"value":"x"}}'), "the field 'value' is not known"),
+    (push_text('"user":{"A":{"base64":"eA==","x":"y"}}'), "the field 'x' is not known"),
+    (push_text('"user":{"A":{"base64":"eA==","base64":"eA=="}}'), "is not known"),
+    (push_text('"user":{"A":{"base64":7}}'), '"base64": a string is expected, not a number'),
+    (push_text('"user":{"A":{"base64":{"base64":"eA=="}}}'), "a string is expected, not an object"),
+    (push_text('"user":{"A":"x","A":"y"}'), "\"user\": the name 'A' stands twice"),
+    (push_text('"user":{"A":"x","\\u0041":"y"}'), "\"user\": the name 'A' stands twice"),
+    (push_text('"user":{"' + "N" * 2000 + '":"x"}'), "a name is far too long"),
+]
+
+
+@pytest.mark.parametrize("body, sentence", WRONG_SHAPE)
+def test_unknown_fields_and_wrong_types_are_refused_by_name_and_place(agent, body, sentence):
+    refused(agent, body, 400, sentence, "(line 1, column ")
+
+
+@pytest.mark.parametrize("text", ["eA", "eA=", "eA===", "e A==", "eA==\\n", "e_8=", "=", "eB==",
+                                  "eA==eA==", "\u00e9A=="])
+def test_what_is_not_base64_to_the_letter_is_refused(agent, text):
+    refused(agent, push_text(f'"user":{{"A":{{"base64":"{text}"}}}}'), 400,
+            '"user", \'A\': "base64" does not hold base64')
+
+
+@pytest.mark.parametrize("name", ["", "1A", "-A", "A B", "A.B", "A=B", "\u00c4", "A\x00B", "A\nB",
+                                  "A/B", "A" * 65, "$A"])
+def test_a_bad_name_is_refused_in_each_scope(agent, name):
+    for scope in ("user", "workspace"):
+        detail = refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, f"{scope}: ")
+        assert "\n" not in detail and "\x00" not in detail
+
+
+@pytest.mark.parametrize("name", [
+    "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD-PRELOAD", "GLIBC_TUNABLES", "IFS", "ENV", "HOME",
+    "BASH_ENV", "BASH_FUNC_x", "PS4", "SHELLOPTS", "PYTHONPATH", "PYTHONSTARTUP", "PERL5LIB",
+    "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND", "SLURM_SECRETS", "SLURM-X", "SLURM_JOB_ID",
+    "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR"])
+def test_a_variable_that_steers_the_job_is_refused_with_the_reason(agent, name):
+    for scope in ("user", "workspace"):
+        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "steers", "may not hold a secret")
+
+
+def test_names_that_only_look_like_steering_ones_are_taken(agent):
+    names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64]
+    run = agent.push("look-alike", user={name: "x" for name in names})
+    assert sorted(secret["name"] for secret in run["secrets"]) == sorted(names)
+    agent.http("DELETE", "/v1/runs/look-alike")
+
+
+def test_two_names_of_one_scope_that_become_one_variable_are_refused(agent):
+    for scope in ("user", "workspace"):
+        refused(agent, {"owner": "alice", scope: {"A-B_C": "1", "A_B-C": "2"}}, 409,
+                "would become the variable A_B_C")
+
+
+def test_two_names_of_two_scopes_may_become_one_variable(agent):
+    run = agent.push("both", user={"A-B": "1"}, workspace={"A_B": "2"})
+    assert len(run["secrets"]) == 2
+    agent.http("DELETE", "/v1/runs/both")
+
+
+@pytest.mark.parametrize("body, sentence", [
+    ({}, '"owner" is missing: name the user'),
+    ({"owner": ""}, "there is no user ''"),
+    ({"owner": "nobody-at-all"}, "there is no user 'nobody-at-all' on this machine"),
+    ({"owner": "alice\nbob"}, "there is no user 'alice?bob'"),
+    ({"owner": "4000000000"}, "there is no user '4000000000'"),
+    ({"owner": "alice\x00"}, "there is no user"),
+    ({"owner": "-1"}, "there is no user"),
+    ({"owner": "99999999999999999999"}, "there is no user"),
+])
+def test_an_unknown_owner_is_refused(agent, body, sentence):
+    refused(agent, {**body, "user": {"A": "x"}}, 400, sentence)
+
+
+@pytest.mark.parametrize("ttl", ["", "h", "12", "0s", "-1h", "+1h", "1.5h", "1 h", "12H", "1w", "1h30m",
+                                 "99999999999999999999h", "31d", "\u0661h"])
+def test_a_bad_ttl_is_refused(agent, ttl):
+    refused(agent, {"owner": "alice", "ttl": ttl, "user": {"A": "x"}}, 400, '"ttl": ')
+
+
+def test_the_longest_ttl_is_the_sites(agent):
+    refused(agent, {"owner": "alice", "ttl": "31d"}, 400, "31d is longer than the 30d that this site")
+    agent.push("long", ttl="30d")
+    agent.http("DELETE", "/v1/runs/long")
+
+
+@pytest.mark.parametrize("value", ["v" * (64 * KIB + 1), {"base64": "dnZ2" * 21846},
+                                   {"base64": "dnZ2" * 60000}, "\u00e9" * (32 * KIB) + "x"])
+def test_a_value_of_64_kib_and_1_is_refused_at_the_push(agent, value):
+    refused(agent, {"owner": "alice", "user": {"A": "x", "BIG": value}}, 400,
+            "'BIG': the value is longer than the 65536 bytes")
+
+
+def test_a_value_of_exactly_64_kib_is_taken(agent):
+    run = agent.push("full", user={"TEXT": "v" * 64 * KIB, "BASE64": {"base64": "dnZ2" * 21845 + "dg=="}})
+    assert [secret["bytes"] for secret in run["secrets"]] == [64 * KIB] * 2
+    agent.http("DELETE", "/v1/runs/full")
+
+
+def test_a_thousand_secrets_are_taken_and_one_more_is_refused(agent):
+    secrets = {f"N{number}": "x" for number in range(1000)}
+    refused(agent, {"owner": "alice", "user": secrets, "workspace": {"ONE_MORE": "x"}}, 413,
+            "the run has 1001 secrets; at most 1000")
+    assert len(agent.push("many", user=secrets)["secrets"]) == 1000
+    agent.http("DELETE", "/v1/runs/many")
+
+
+def test_values_of_more_than_run_bytes_together_are_refused(agent):
+    secrets = {f"N{number}": "x" * 64 * KIB for number in range(16)}
+    refused(agent, {"owner": "alice", "user": {**secrets, "MORE": "x"}}, 413,
+            f"the run's values have {KIB * KIB + 1} bytes together; at most {KIB * KIB}")
+    agent.push("full", user=secrets)
+    agent.http("DELETE", "/v1/runs/full")
+
+
+def test_a_refused_push_shows_its_value_neither_in_the_answer_nor_in_the_log(agent):
+    value = "canary-3b1c5d7e9f-value"
+    bodies = [
+        f'{{"owner":"alice","user":{{"A":"{value}"',
+        f'{{"owner":"alice","user":{{"A":"{value}\x01"}}}}',
+        f'{{"owner":"alice","user":{{"A":["{value}"]}}}}',
+        f'{{"owner":"alice","user":{{"A":{{"base64":"{value}"}}}}}}',
+        f'{{"owner":"alice","user":{{"A":"{value}","A":"{value}"}}}}',
+        f'{{"owner":"alice","user":{{"A":"{value * 3000}"}}}}',
+        f'{{"owner":"alice","user":{{"PATH":"{value}"}}}}',
+        f'{{"owner":"alice","user":"{value}"}}',
+        f'{{"owner":"alice","user":{{"A":"x"}}}} {value}',
+        f'["{value}"]',
+        f"A={value}",
+    ]
+    for body in bodies:
+        answer = agent.http("PUT", "/v1/runs/kept", body.encode())
+        assert answer.status == 400, answer.text
+        assert "canary" not in answer.text
+    assert "canary" not in agent.log.read_text()
+
+
+def test_the_answer_to_a_push_tells_names_scopes_and_sizes(agent):
+    body = {"owner": "alice", "ttl": "12h", "workspace": {"B": "12345", "A": ""}, "user": {"B": "\u00e9"}}
+    answer = agent.http("PUT", "/v1/runs/told", body)
+    assert answer.status == 201
+    run = answer.json
+    assert run.pop("created") < run.pop("expires")
+    assert run == {"run": "told", "owner": "alice", "generation": 1, "holds": [], "secrets": [
+        {"name": "A", "scope": "workspace", "bytes": 0},
+        {"name": "B", "scope": "user", "bytes": 2},
+        {"name": "B", "scope": "workspace", "bytes": 5}]}
+    again = agent.http("PUT", "/v1/runs/told", json.dumps(body).encode())
+    assert (again.status, again.json["generation"]) == (200, 2)
+    assert again.json["created"] == answer.json["created"]
+    agent.http("DELETE", "/v1/runs/told")

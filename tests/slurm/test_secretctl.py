@@ -1,0 +1,291 @@
+"""secretctl as people and programs use it: what it takes, says and returns, and what it never shows."""
+
+import base64
+import json
+import os
+import pwd
+import re
+import subprocess
+
+import pytest
+
+from harness import BUILD
+from own_agent import own_agent
+
+SECRETCTL = BUILD / "secretctl"
+FINE, REFUSED, BAD_INPUT, UNREACHABLE = 0, 1, 2, 3
+VALUE = "canary-9d0a4c6e-value"
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with own_agent() as agent:
+        yield agent
+
+
+@pytest.fixture(autouse=True)
+def no_runs_are_left(agent):
+    yield
+    for run in agent.http("GET", "/v1/runs").json["runs"]:
+        agent.http("DELETE", f"/v1/runs/{run['run']}")
+
+
+class Done:
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def json(self):
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+    def is_error(self, code, *fragments):
+        """One sentence on standard error, nothing on standard output, and never a value."""
+        assert self.code == code, (self.code, self.err)
+        assert self.out == ""
+        assert self.err.startswith("secretctl: ")
+        for fragment in fragments:
+            assert fragment in self.err, self.err
+        assert "canary" not in self.err
+
+
+def secretctl(agent, *arguments, user="alice", stdin="", socket=None):
+    account = pwd.getpwnam(user)
+    environment = {"PATH": os.environ["PATH"], "TZ": "UTC",
+                   "SLURM_SECRETS_SOCKET": str(socket or agent.control_socket)}
+    return Done(subprocess.run(
+        [SECRETCTL, *arguments], input=stdin, env=environment, cwd="/", text=True, timeout=20,
+        capture_output=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[]))
+
+
+def secrets_of(agent, run):
+    secrets = agent.http("GET", f"/v1/runs/{run}").json["secrets"]
+    return [(secret["name"], secret["scope"], secret["bytes"]) for secret in secrets]
+
+
+# ---- push -------------------------------------------------------------------------------------------
+
+
+def test_lines_from_standard_input(agent):
+    done = secretctl(agent, "push", "r1", "--ttl", "12h", stdin=f"A={VALUE}\n\n# B=no\nC= x=y \nD=\nE=\u00e9")
+    assert (done.code, done.err) == (FINE, "")
+    assert re.fullmatch(r"run r1 of alice: 4 secrets, generation 1, expires \d{4}-\d\d-\d\d \d\d:\d\d\n", done.out)
+    assert secrets_of(agent, "r1") == [("A", "user", len(VALUE)), ("C", "user", 5), ("D", "user", 0),
+                                       ("E", "user", 2)]
+
+
+def test_lines_for_the_workspace_from_a_file_for_another_user(agent, tmp_path):
+    file = tmp_path / "secrets"
+    file.write_text("A=1\n")
+    done = secretctl(agent, "push", "r1", "--owner", "bob", "--scope", "workspace", "--from", str(file), user="root")
+    assert done.code == FINE and done.out.startswith("run r1 of bob: 1 secret, generation 1")
+    assert secrets_of(agent, "r1") == [("A", "workspace", 1)]
+
+
+def test_json_names_and_values(agent):
+    text = json.dumps({"A": "line\nline", "user": "x", "B": {"base64": base64.b64encode(b"\0\xff").decode()}})
+    assert secretctl(agent, "push", "r1", "--from", "-", stdin=f"\n  {text}\n").code == FINE
+    assert secrets_of(agent, "r1") == [("A", "user", 9), ("B", "user", 2), ("user", "user", 1)]
+    assert secretctl(agent, "push", "r1", "--scope", "workspace", stdin='{"A":"1"}').code == FINE
+    assert secrets_of(agent, "r1") == [("A", "workspace", 1)]
+
+
+def test_json_by_scope(agent):
+    text = json.dumps({"workspace": {"A": "1", "B": "12"}, "user": {"A": "123"}})
+    done = secretctl(agent, "push", "r1", "--json", stdin=text)
+    assert done.code == FINE and done.err == ""
+    assert done.json["run"] == "r1" and done.json["generation"] == 1
+    assert secrets_of(agent, "r1") == [("A", "user", 3), ("A", "workspace", 1), ("B", "workspace", 2)]
+
+
+def test_a_second_push_replaces_the_first(agent):
+    secretctl(agent, "push", "r1", stdin="A=1\nB=2\n")
+    assert "1 secret, generation 2" in secretctl(agent, "push", "r1", stdin="C=3\n").out
+    assert secrets_of(agent, "r1") == [("C", "user", 1)]
+
+
+def test_lines_with_carriage_returns_are_kept_as_they_are_and_remarked_on(agent):
+    done = secretctl(agent, "push", "r1", stdin="A=12\r\n")
+    assert done.code == FINE and "the CR is kept as part of the value" in done.err
+    assert secrets_of(agent, "r1") == [("A", "user", 3)]
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("", "standard input holds no secret"),
+    ("# nothing\n\n", "standard input holds no secret"),
+    ("{}", "standard input holds no secret"),
+    (f"A=1\n{VALUE}\n", "line 2 of standard input has no '='"),
+    (f"A=1\n{VALUE} x=1\n", "line 2 of standard input has something before its '='"),
+    (f"={VALUE}\n", "line 1 of standard input has something before its '='"),
+    (f"A={VALUE}\nB=1\nA={VALUE}\n", "line 3 of standard input names 'A' again; line 1 does already"),
+    (f'{{"A":"{VALUE}"', "standard input begins with '{' but is not JSON"),
+    (f'{{"A":"{VALUE}",\n "B":{VALUE}}}', "at line 2, column 6"),
+    (f'{{"A":"{VALUE}","A":"{VALUE}"}}', "the name 'A' stands twice in standard input"),
+    (f'{{"A":["{VALUE}"]}}', "'A' in standard input is an array"),
+    ('{"A":7}', "'A' in standard input is a number"),
+    (f'{{"users":{{"A":"{VALUE}"}}}}', "names in scopes stand in 'workspace' and 'user' alone"),
+    (f'{{"A":"{VALUE}"}} {VALUE}', "is not JSON"),
+])
+def test_bad_input_is_refused_before_the_agent_is_asked(agent, text, sentence):
+    secretctl(agent, "push", "r1", stdin=text).is_error(BAD_INPUT, sentence)
+    assert agent.status()["runs"] == 0
+
+
+@pytest.mark.parametrize("options, text, sentence", [
+    (["--owner", "bob"], f"A={VALUE}", "alice may not push runs for bob"),
+    (["--owner", "no-such-user"], f"A={VALUE}", "there is no user 'no-such-user'"),
+    (["--ttl", "99d"], f"A={VALUE}", "99d is longer than the 30d"),
+    (["--ttl", "soon"], f"A={VALUE}", "'soon' is not a duration"),
+    ([], f"PATH={VALUE}", "steers which programs run"),
+    ([], f"1A={VALUE}", "must begin with a letter"),
+    ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),
+    ([], "A=" + VALUE * 4000, "the value is longer than the 65536 bytes"),
+    ([], "".join(f"N{n}={VALUE * 3000}\n" for n in range(60)), "the body has "),
+])
+def test_what_the_agent_refuses_is_told_in_its_own_sentence(agent, options, text, sentence):
+    secretctl(agent, "push", "r1", *options, stdin=text).is_error(REFUSED, sentence)
+    assert agent.status()["runs"] == 0
+
+
+@pytest.mark.parametrize("run", ["-x", ".x", "a/b", "a b", "", "a" * 65])
+def test_a_bad_run_id_is_refused(agent, run):
+    for command in (["push", "--", run], ["complete", "--", run]):
+        secretctl(agent, *command, stdin="A=1").is_error(BAD_INPUT)
+    assert agent.status()["runs"] == 0
+
+
+def test_a_file_that_cannot_be_read_is_named(agent, tmp_path):
+    for path in (tmp_path, tmp_path / "no-such-file"):
+        secretctl(agent, "push", "r1", "--from", str(path), user="root").is_error(BAD_INPUT, f"cannot read {path}: ")
+
+
+# ---- values are never on the command line -----------------------------------------------------------
+
+
+def test_no_option_takes_a_value(agent):
+    def options_of(*command):
+        return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", secretctl(agent, *command, "--help").out, re.MULTILINE))
+
+    assert options_of("push") == {"--help", "--owner", "--ttl", "--scope", "--from"}
+    for command in ("complete", "runs", "check", "status"):
+        assert options_of(command) == {"--help"}
+    assert options_of() == {"--help", "--version", "--socket", "--json"}
+
+
+@pytest.mark.parametrize("arguments", [
+    ["push", "r1", f"A={VALUE}"], ["push", f"A={VALUE}"], ["push", f"A={VALUE}", "r1"], [f"A={VALUE}"],
+    ["push", "r1", "--value", VALUE], ["push", "r1", f"--A={VALUE}"], ["push", "r1", "--secret", f"A={VALUE}"],
+    ["push", "r1", "-A", VALUE], ["complete", "r1", VALUE], ["complete", f"A={VALUE}"], ["runs", f"A={VALUE}"],
+    ["push", "r1", "--scope", f"A={VALUE}"], ["status", VALUE],
+])
+def test_a_value_on_the_command_line_is_refused_and_not_repeated(agent, arguments):
+    secretctl(agent, *arguments, stdin="B=1").is_error(BAD_INPUT)
+    assert agent.status()["runs"] == 0
+
+
+# ---- the other commands -----------------------------------------------------------------------------
+
+
+def test_runs_lists_ones_own(agent):
+    assert secretctl(agent, "runs").out == "there is no run that you may see\n"
+    agent.push("hers", user={"A": "x", "B": "x"})
+    agent.push("his", owner="bob")
+    heading, line = secretctl(agent, "runs").out.splitlines()
+    assert heading.split() == ["RUN", "OWNER", "SECRETS", "HOLDS", "GENERATION", "EXPIRES"]
+    assert line.split()[:5] == ["hers", "alice", "2", "0", "1"]
+    assert [run["run"] for run in secretctl(agent, "runs", "--json", user="root").json["runs"]] == ["hers", "his"]
+
+
+def test_runs_shows_one_with_names_and_sizes(agent):
+    agent.push("hers", user={"A": "123"}, workspace={"B": "1234567"})
+    out = secretctl(agent, "runs", "hers").out
+    assert out.startswith("run hers of alice: 2 secrets, generation 1, expires ")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["A", "user", "3"] in rows and ["B", "workspace", "7"] in rows
+    assert out.endswith("held by no job\n")
+    assert secretctl(agent, "--json", "runs", "hers").json["secrets"][0]["name"] == "A"
+    secretctl(agent, "runs", "nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "runs", "hers", user="bob").is_error(REFUSED, "belongs to another user")
+
+
+def test_complete_ends_a_run_and_does_not_mind_one_that_is_not_there(agent):
+    agent.push("hers", user={"A": "x"})
+    secretctl(agent, "complete", "hers", user="bob").is_error(REFUSED, "belongs to another user")
+    for _ in range(2):
+        done = secretctl(agent, "complete", "hers")
+        assert done.code == FINE
+        assert done.out == "run hers is complete: the agent holds none of its secrets\n"
+    assert secretctl(agent, "complete", "hers", "--json").out == ""
+    assert agent.status()["runs"] == 0
+
+
+def test_check_tells_what_an_ask_would_find(agent):
+    agent.push("hers", user={"A": "123"}, workspace={"A": "1", "B": "12"})
+    done = secretctl(agent, "check", "run:hers,A=X,B,C?")
+    assert (done.code, done.err) == (FINE, "")
+    rows = [line.split() for line in done.out.splitlines()]
+    assert rows[0] == ["NAME", "VARIABLE", "BYTES", "FOUND"]
+    assert rows[1] == ["A", "X", "3", "user"] and rows[2] == ["B", "B", "2", "workspace"]
+    assert rows[3][:4] == ["C", "C", "-", "no,"]
+    answer = secretctl(agent, "check", "run:hers", "--json")
+    assert answer.code == FINE and answer.json["ok"] and len(answer.json["items"]) == 2
+
+
+def test_check_says_no_with_exit_code_and_reason(agent):
+    agent.push("hers", user={"A": "123"})
+    done = secretctl(agent, "check", "run:hers,A,B")
+    assert done.code == REFUSED and "missing: B" in done.err and "no: secret B is not among" in done.out
+    done = secretctl(agent, "check", "run:hers,B", "--json")
+    assert done.code == REFUSED and done.json["ok"] is False
+    secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "check", "run:hers", user="bob").is_error(REFUSED, "belongs to another user")
+
+
+def test_check_refuses_a_malformed_ask_with_the_place_marked(agent):
+    done = secretctl(agent, "check", "A,B=LD_PRELOAD,C")
+    done.is_error(BAD_INPUT, "steers the dynamic loader")
+    assert done.err.splitlines()[-2:] == ["    A,B=LD_PRELOAD,C", "        ^^^^^^^^^^"]
+
+
+def test_status(agent):
+    agent.push("hers", user={"A": "123"})
+    rows = dict(line.rsplit(maxsplit=1) for line in secretctl(agent, "status").out.splitlines())
+    assert rows["AGENT AT"] == str(agent.control_socket)
+    assert rows["runs"] == "1" and rows["holds"] == "0"
+    status = secretctl(agent, "status", "--json").json
+    assert status["memory"] in ("memfd_secret", "memfd") and status["runs"] == 1
+
+
+# ---- how it ends ------------------------------------------------------------------------------------
+
+
+def test_where_no_agent_is_it_says_so(agent):
+    for command in (["status"], ["runs"], ["complete", "r1"], ["check", "A"], ["push", "r1"]):
+        done = secretctl(agent, *command, stdin=f"A={VALUE}", socket="/no/such/socket")
+        done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
+
+
+def test_a_socket_that_is_not_the_agents_is_no_answer(agent, tmp_path):
+    (tmp_path / "file").touch()
+    secretctl(agent, "status", "--socket", str(tmp_path / "file"), user="root").is_error(UNREACHABLE)
+    secretctl(agent, "status", socket=agent.node_socket, user="root").is_error(UNREACHABLE)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--no-such-option"], ["push"], ["complete"], ["check"],
+                                       ["push", "r1", "--scope", "team"], ["status", "--from", "x"]])
+def test_wrong_usage(agent, arguments):
+    secretctl(agent, *arguments).is_error(BAD_INPUT)
+
+
+def test_help_and_version(agent):
+    assert re.fullmatch(r"secretctl \d+\.\d+\.\d+\n", secretctl(agent, "--version").out)
+    out = secretctl(agent, "--help").out
+    for command in ("push", "complete", "runs", "check", "status", "Exit codes"):
+        assert command in out
+
+
+def test_a_full_standard_output_is_an_error(agent):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([SECRETCTL, "--socket", agent.control_socket, "status"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == BAD_INPUT and "cannot write to standard output" in done.stderr

@@ -1,0 +1,309 @@
+// Promise: a step is given exactly the bytes that were pushed, and a damaged image harms nobody.
+
+#include "common/delivery.h"
+
+#include <string>
+
+#include "common/limits.h"
+#include "common/names.h"
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/guarded_bytes.h"
+
+namespace secrets {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 24;
+constexpr std::size_t kEntryHeaderBytes = 8;
+constexpr std::size_t kVersionAt = 8;
+constexpr std::size_t kCountAt = 12;
+constexpr std::size_t kLengthAt = 16;
+
+DeliveryEntry entry(std::string_view variable, std::string_view value) {
+    return {variable, SecretView(std::as_bytes(std::span(value)))};
+}
+
+Bytes image_of(const std::vector<DeliveryEntry>& entries) {
+    Bytes image(delivery_size(entries));
+    const Failure wrong = write_delivery(entries, image);
+    if (wrong) FAIL(wrong->sentence);
+    return image;
+}
+
+/// A small image with a value and an empty one: A=xyz, B_2=
+Bytes small_image() {
+    return image_of({entry("A", "xyz"), entry("B_2", "")});
+}
+constexpr std::size_t kFirstEntryAt = kHeaderBytes;
+constexpr std::size_t kSecondEntryAt = kFirstEntryAt + kEntryHeaderBytes + 2 + 4;
+
+std::string every_byte_but_nul() {
+    std::string bytes;
+    for (int byte = 1; byte < 256; ++byte) bytes += static_cast<char>(byte);
+    return bytes;
+}
+
+std::string repeated_to(std::size_t size, const std::string& pattern) {
+    std::string text;
+    while (text.size() < size) text += pattern;
+    text.resize(size);
+    return text;
+}
+
+TEST_CASE("a delivery image has exactly the documented bytes", "[delivery]") {
+    Bytes expected;
+    append(expected, "SLSDELIV");
+    append_number<std::uint32_t>(expected, 1);   // version
+    append_number<std::uint32_t>(expected, 2);   // count
+    append_number<std::uint64_t>(expected, 51);  // length, 24 + 14 + 13
+    append_number<std::uint16_t>(expected, 1);   // kind: variable
+    append_number<std::uint16_t>(expected, 1);
+    append_number<std::uint32_t>(expected, 3);
+    append(expected, std::string_view("A\0xyz\0", 6));
+    append_number<std::uint16_t>(expected, 1);
+    append_number<std::uint16_t>(expected, 3);
+    append_number<std::uint32_t>(expected, 0);
+    append(expected, std::string_view("B_2\0\0", 5));
+
+    CHECK(small_image() == expected);
+    CHECK(delivery_size(std::vector{entry("A", "xyz"), entry("B_2", "")}) == 51);
+}
+
+TEST_CASE("values come back byte for byte and NUL-terminated in place", "[delivery]") {
+    const std::vector<std::string> values = {
+        "",
+        "hf_plain",
+        "$HOME `id` $(id) \\ \"double\" 'single' !history %s %n",
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQ==\n-----END PRIVATE KEY-----\n",
+        R"({"type":"service_account","key":"a\nb"})",
+        "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\x91",
+        "\n\r\t =,;",
+        every_byte_but_nul(),
+        repeated_to(kMaxValueBytes, every_byte_but_nul()),
+        "short, behind the longest",
+    };
+    std::vector<std::string> variables;
+    std::vector<DeliveryEntry> entries;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        variables.push_back("VALUE_" + std::to_string(i));
+    for (std::size_t i = 0; i < values.size(); ++i)
+        entries.push_back(entry(variables[i], values[i]));
+    const GuardedBytes image(image_of(entries));
+
+    const auto read = read_delivery(image.bytes());
+    REQUIRE(read.ok());
+    REQUIRE(read->size() == values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        CAPTURE(i);
+        const DeliveryEntry& got = read.value()[i];
+        CHECK(got.variable == variables[i]);
+        CHECK(text_of(got.value.bytes()) == values[i]);
+        CHECK(lies_within(got.value.bytes(), image.bytes()));
+        CHECK(*(got.value.bytes().data() + got.value.size()) == std::byte{0});
+        CHECK(*(got.variable.data() + got.variable.size()) == '\0');
+    }
+}
+
+TEST_CASE("a delivery of nothing is a header alone", "[delivery]") {
+    const Bytes image = image_of({});
+    CHECK(image.size() == kHeaderBytes);
+    const auto read = read_delivery(image);
+    REQUIRE(read.ok());
+    CHECK(read->empty());
+}
+
+TEST_CASE("the longest variable with the longest value is delivered", "[delivery]") {
+    const std::string variable(kMaxNameBytes, 'V');
+    const std::string value(kMaxValueBytes, 'v');
+    const Bytes image = image_of({entry(variable, value)});
+    const auto read = read_delivery(image);
+    REQUIRE(read.ok());
+    CHECK(read.value()[0].variable == variable);
+    CHECK(text_of(read.value()[0].value.bytes()) == value);
+}
+
+TEST_CASE("what no variable can hold is refused and nothing is written", "[delivery]") {
+    struct Row {
+        std::string variable;
+        std::string value;
+        std::string sentence;
+    };
+    const Row rows[] = {
+        {"A", std::string(kMaxValueBytes + 1, 'v'), "the value for 'A' is too long for a variable"},
+        {"A", std::string("a\0b", 3), "the value for 'A' holds a NUL byte, which no variable can"},
+        {"A", std::string("a\0", 2), "the value for 'A' holds a NUL byte, which no variable can"},
+        {"", "v", "the variable is missing"},
+        {"A-B", "v", "the variable 'A-B' holds '-'; letters, digits and '_' are allowed"},
+        {std::string("A\0", 2), "v",
+         "the variable 'A?' holds '?'; letters, digits and '_' are allowed"},
+        {"LD_PRELOAD", "v",
+         "the variable 'LD_PRELOAD' steers the dynamic loader and may not hold a secret"},
+        {std::string(65, 'A'), "v",
+         "the variable '" + std::string(64, 'A') +
+             "...' has 65 characters; at most 64 are allowed"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.variable);
+        const std::vector entries = {entry("GOOD", "value"), entry(row.variable, row.value)};
+        Bytes out(delivery_size(entries) + 100, std::byte{0xAA});
+        const Failure wrong = write_delivery(entries, out);
+        REQUIRE(wrong.has_value());
+        CHECK(wrong->sentence == row.sentence);
+        CHECK(out == Bytes(out.size(), std::byte{0xAA}));
+    }
+}
+
+TEST_CASE("an image that lacks one byte of room is refused and nothing is written", "[delivery]") {
+    const std::vector entries = {entry("A", "xyz"), entry("B", "")};
+    Bytes out(delivery_size(entries) - 1, std::byte{0xAA});
+    const Failure wrong = write_delivery(entries, out);
+    REQUIRE(wrong.has_value());
+    CHECK(wrong->sentence == "the delivery does not fit into its region");
+    CHECK(out == Bytes(out.size(), std::byte{0xAA}));
+}
+
+TEST_CASE("the rest of the page behind an image is left alone and ignored", "[delivery]") {
+    const std::vector entries = {entry("A", "xyz"), entry("B_2", "")};
+    Bytes page(4096, std::byte{0xAA});
+    REQUIRE_FALSE(write_delivery(entries, page).has_value());
+    const Bytes behind(page.begin() + static_cast<std::ptrdiff_t>(delivery_size(entries)),
+                       page.end());
+    CHECK(behind == Bytes(behind.size(), std::byte{0xAA}));
+    const auto read = read_delivery(page);
+    REQUIRE(read.ok());
+    CHECK(read->size() == 2);
+}
+
+TEST_CASE("the size of variables counts names and values and what stands between", "[delivery]") {
+    CHECK(variables_size({}) == 0);
+    // "A=xyz" and "B_2=", each with its NUL.
+    CHECK(variables_size(std::vector{entry("A", "xyz"), entry("B_2", "")}) == 6 + 5);
+}
+
+TEST_CASE("the largest delivery that the limits allow fits into the largest image", "[delivery]") {
+    const std::size_t overhead_of_an_entry = delivery_size(std::vector{entry("A", "")}) -
+                                             delivery_size({}) -
+                                             variables_size(std::vector{entry("A", "")});
+    CHECK(delivery_size({}) + kMaxVariablesBytes + kMaxSecretsPerRun * overhead_of_an_entry <=
+          kMaxDeliveryBytes);
+}
+
+TEST_CASE("every cut of an image is refused and read no further", "[delivery]") {
+    const Bytes whole = small_image();
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+        CAPTURE(length);
+        Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+        CHECK_FALSE(read_delivery(GuardedBytes(cut).bytes()).ok());
+        if (length < kHeaderBytes) continue;
+        // The same, with a header that owns up to it.
+        set_number<std::uint64_t>(cut, kLengthAt, length);
+        CHECK_FALSE(read_delivery(GuardedBytes(cut).bytes()).ok());
+    }
+}
+
+TEST_CASE("each damaged field of an image is refused with what is wrong", "[delivery]") {
+    constexpr std::size_t kMax = ~std::size_t{0};
+    struct Row {
+        const char* field;
+        std::size_t offset;
+        std::size_t width;
+        std::size_t value;
+        const char* why;
+    };
+    const std::size_t size = small_image().size();
+    const Row rows[] = {
+        {"magic", 0, 1, 'X', "it is no delivery"},
+        {"magic", 7, 1, 'X', "it is no delivery"},
+        {"count", kCountAt, 4, 0, "bytes follow its last entry"},
+        {"count", kCountAt, 4, 1, "bytes follow its last entry"},
+        {"count", kCountAt, 4, 3, "an entry is cut off"},
+        {"count", kCountAt, 4, kMax, "its count is wrong"},
+        {"length", kLengthAt, 8, 0, "its length is wrong"},
+        {"length", kLengthAt, 8, kHeaderBytes - 1, "its length is wrong"},
+        {"length", kLengthAt, 8, size - 1, "an entry's length is wrong"},
+        {"length", kLengthAt, 8, size + 1, "its length is wrong"},
+        {"length", kLengthAt, 8, kMax, "its length is wrong"},
+        {"kind", kFirstEntryAt, 2, 0, "an entry is of an unknown kind"},
+        {"kind", kSecondEntryAt, 2, 2, "an entry is of an unknown kind"},
+        {"variable length", kFirstEntryAt + 2, 2, 0, "an entry's length is wrong"},
+        {"variable length", kFirstEntryAt + 2, 2, 2, "an entry's length is wrong"},
+        {"variable length", kSecondEntryAt + 2, 2, 4, "an entry's length is wrong"},
+        {"variable length", kSecondEntryAt + 2, 2, kMax, "an entry's length is wrong"},
+        {"value length", kFirstEntryAt + 4, 4, 2, "an entry's length is wrong"},
+        {"value length", kFirstEntryAt + 4, 4, 4, "an entry's length is wrong"},
+        {"value length", kSecondEntryAt + 4, 4, 1, "an entry's length is wrong"},
+        {"value length", kSecondEntryAt + 4, 4, kMax, "an entry's length is wrong"},
+        {"variable", kFirstEntryAt + 8, 1, '1', "an entry names no variable that may be set"},
+        {"variable", kFirstEntryAt + 8, 1, '=', "an entry names no variable that may be set"},
+        {"NUL behind a variable", kFirstEntryAt + 9, 1, 'x', "an entry's length is wrong"},
+        {"NUL in a value", kFirstEntryAt + 11, 1, 0, "an entry's length is wrong"},
+        {"NUL behind a value", size - 1, 1, 'x', "an entry's length is wrong"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.field, row.offset, row.value);
+        Bytes image = small_image();
+        memcpy(image.data() + row.offset, &row.value, row.width);
+        const auto read = read_delivery(GuardedBytes(image).bytes());
+        REQUIRE_FALSE(read.ok());
+        CHECK(read.error().sentence ==
+              "the delivery from the agent is damaged: " + std::string(row.why));
+    }
+}
+
+TEST_CASE("an image of another version is refused with both versions", "[delivery]") {
+    Bytes image = small_image();
+    set_number<std::uint32_t>(image, kVersionAt, 2);
+    const auto read = read_delivery(image);
+    REQUIRE_FALSE(read.ok());
+    CHECK(
+        read.error().sentence ==
+        "the agent's delivery has format version 2 and this plugin reads version 1; install agent "
+        "and plugin of one release");
+}
+
+TEST_CASE("a value longer than any that may be written is not read either", "[delivery]") {
+    Bytes image(kHeaderBytes);
+    const std::string value(kMaxValueBytes + 1, 'v');
+    append_number<std::uint16_t>(image, 1);
+    append_number<std::uint16_t>(image, 1);
+    append_number<std::uint32_t>(image, static_cast<std::uint32_t>(value.size()));
+    append(image, std::string_view("A\0", 2));
+    append(image, value);
+    append(image, std::string_view("\0", 1));
+    const Bytes header = image_of({});
+    std::copy(header.begin(), header.end(), image.begin());
+    set_number<std::uint32_t>(image, kCountAt, 1);
+    set_number<std::uint64_t>(image, kLengthAt, image.size());
+    CHECK_FALSE(read_delivery(image).ok());
+}
+
+/// Whether the byte at `offset` of small_image() belongs to a name or to a value.
+bool is_content(std::size_t offset) {
+    const std::size_t first = kFirstEntryAt + kEntryHeaderBytes;
+    const std::size_t second = kSecondEntryAt + kEntryHeaderBytes;
+    return offset == first || (offset >= first + 2 && offset < first + 5) ||
+           (offset >= second && offset < second + 3);
+}
+
+TEST_CASE("no flipped bit of an image is taken for anything but other content", "[delivery]") {
+    const Bytes whole = small_image();
+    for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+        CAPTURE(bit);
+        Bytes flipped = whole;
+        flipped[bit / 8] ^= static_cast<std::byte>(1 << (bit % 8));
+        const GuardedBytes image(flipped);
+        const auto read = read_delivery(image.bytes());
+        if (!is_content(bit / 8)) {
+            CHECK_FALSE(read.ok());
+            continue;
+        }
+        if (!read.ok()) continue;
+        for (const DeliveryEntry& got : *read) {
+            CHECK(lies_within(got.value.bytes(), image.bytes()));
+            CHECK_FALSE(why_not_a_variable(got.variable).has_value());
+        }
+    }
+}
+
+}  // namespace
+}  // namespace secrets

@@ -1,0 +1,219 @@
+// Promise: only names that can do no harm are taken, and a refusal says what is wrong.
+
+#include "common/names.h"
+
+#include <string>
+
+#include "common/ids.h"
+#include "common/limits.h"
+#include "tests/unit/catch.h"
+
+namespace secrets {
+namespace {
+
+bool is_secret_name(std::string_view name) {
+    return !why_not_a_secret_name(name).has_value();
+}
+bool is_variable(std::string_view variable) {
+    return !why_not_a_variable(variable).has_value();
+}
+
+/// One family of variables that steer the job, and how the refusal names what they steer.
+struct SteeringCase {
+    const char* variable;
+    const char* what;
+};
+
+constexpr SteeringCase kSteeringCases[] = {
+    {"LD_PRELOAD", "the dynamic loader"},
+    {"LD_LIBRARY_PATH", "the dynamic loader"},
+    {"LD_AUDIT", "the dynamic loader"},
+    {"GLIBC_TUNABLES", "the C library"},
+    {"MALLOC_TRACE", "the C library"},
+    {"GCONV_PATH", "the C library"},
+    {"LOCPATH", "the C library"},
+    {"NLSPATH", "the C library"},
+    {"HOSTALIASES", "name resolution"},
+    {"LOCALDOMAIN", "name resolution"},
+    {"RES_OPTIONS", "name resolution"},
+    {"PATH", "which programs run"},
+    {"HOME", "where programs find their settings"},
+    {"SHELL", "which shell runs"},
+    {"USER", "who programs think you are"},
+    {"LOGNAME", "who programs think you are"},
+    {"PWD", "the working directory"},
+    {"OLDPWD", "the working directory"},
+    {"TMPDIR", "where programs write"},
+    {"IFS", "the shell"},
+    {"ENV", "the shell"},
+    {"CDPATH", "the shell"},
+    {"GLOBIGNORE", "the shell"},
+    {"SHELLOPTS", "the shell"},
+    {"PROMPT_COMMAND", "the shell"},
+    {"PS4", "the shell"},
+    {"BASH_ENV", "the shell"},
+    {"BASHOPTS", "the shell"},
+    {"BASH_FUNC_ls", "the shell"},
+    {"PYTHONPATH", "the Python interpreter"},
+    {"PYTHONSTARTUP", "the Python interpreter"},
+    {"PERL5LIB", "the Perl interpreter"},
+    {"PERL5OPT", "the Perl interpreter"},
+    {"RUBYLIB", "the Ruby interpreter"},
+    {"RUBYOPT", "the Ruby interpreter"},
+    {"NODE_OPTIONS", "the Node.js interpreter"},
+    {"NODE_PATH", "the Node.js interpreter"},
+    {"CLASSPATH", "the Java machine"},
+    {"JAVA_TOOL_OPTIONS", "the Java machine"},
+    {"JDK_JAVA_OPTIONS", "the Java machine"},
+    {"_JAVA_OPTIONS", "the Java machine"},
+    {"GIT_SSH", "which programs Git runs"},
+    {"GIT_SSH_COMMAND", "which programs Git runs"},
+    {"GIT_EXEC_PATH", "which programs Git runs"},
+    {"SLURM_SECRETS", "Slurm"},
+    {"SLURM_JOB_ID", "Slurm"},
+    {"SLURMD_NODENAME", "Slurm"},
+    {"SPANK_ANYTHING", "Slurm"},
+    {"SBATCH_EXPORT", "Slurm"},
+    {"SALLOC_ACCOUNT", "Slurm"},
+    {"SRUN_EXPORT_ENV", "Slurm"},
+    {"_SLURM_SPANK_OPTION_x", "Slurm"},
+};
+
+TEST_CASE("no variable that steers the job may hold a secret", "[names]") {
+    for (const SteeringCase& row : kSteeringCases) {
+        CAPTURE(row.variable);
+        CHECK(why_not_a_variable(row.variable) == "the variable '" + std::string(row.variable) +
+                                                      "' steers " + row.what +
+                                                      " and may not hold a secret");
+    }
+}
+
+TEST_CASE("no secret has a name that becomes a variable that steers the job", "[names]") {
+    for (const SteeringCase& row : kSteeringCases) {
+        CAPTURE(row.variable);
+        CHECK_FALSE(is_secret_name(row.variable));
+    }
+    CHECK(why_not_a_secret_name("LD-PRELOAD") ==
+          "the secret's name 'LD-PRELOAD' is refused: the variable 'LD_PRELOAD' steers the dynamic "
+          "loader and may not hold a secret");
+    CHECK_FALSE(is_secret_name("SLURM-X"));
+    CHECK_FALSE(is_secret_name("BASH-ENV"));
+}
+
+TEST_CASE("names that only resemble those that steer the job are free", "[names]") {
+    for (const char* name :
+         {"PATHS", "MY_PATH", "path", "HOME_TOKEN", "LD", "LDAP_PASSWORD", "ENVIRONMENT", "IFS2",
+          "PS41", "SLURM", "SLURMY", "MY_SLURM_TOKEN", "GIT_TOKEN", "GIT_SSH_KEY",
+          "NODE_AUTH_TOKEN", "USER_TOKEN", "AWS_SECRET_ACCESS_KEY", "JAVA_KEYSTORE_PASSWORD",
+          "MY_PYTHON_TOKEN"}) {
+        CAPTURE(name);
+        CHECK(is_variable(name));
+        CHECK(is_secret_name(name));
+    }
+}
+
+TEST_CASE("a malformed name is refused with a sentence that says what is wrong", "[names]") {
+    struct Row {
+        const char* name;
+        const char* sentence;
+    };
+    const Row secret_rows[] = {
+        {"", "the secret's name is missing"},
+        {"1A", "the secret's name '1A' must begin with a letter or '_'"},
+        {"-A", "the secret's name '-A' must begin with a letter or '_'"},
+        {"-", "the secret's name '-' must begin with a letter or '_'"},
+        {"A.B", "the secret's name 'A.B' holds '.'; letters, digits and '_' and '-' are allowed"},
+        {"A B", "the secret's name 'A B' holds ' '; letters, digits and '_' and '-' are allowed"},
+        {"A\n", "the secret's name 'A?' holds '?'; letters, digits and '_' and '-' are allowed"},
+    };
+    for (const Row& row : secret_rows) {
+        CAPTURE(row.name);
+        CHECK(why_not_a_secret_name(row.name) == std::string(row.sentence));
+    }
+    const Row variable_rows[] = {
+        {"", "the variable is missing"},
+        {"1A", "the variable '1A' must begin with a letter or '_'"},
+        {"A-B", "the variable 'A-B' holds '-'; letters, digits and '_' are allowed"},
+        {"A=B", "the variable 'A=B' holds '='; letters, digits and '_' are allowed"},
+    };
+    for (const Row& row : variable_rows) {
+        CAPTURE(row.name);
+        CHECK(why_not_a_variable(row.name) == std::string(row.sentence));
+    }
+}
+
+TEST_CASE("a name may have 64 characters and not one more", "[names]") {
+    const std::string longest(kMaxNameBytes, 'A');
+    CHECK(is_secret_name(longest));
+    CHECK(is_variable(longest));
+    CHECK(why_not_a_secret_name(longest + "A") ==
+          "the secret's name '" + longest + "...' has 65 characters; at most 64 are allowed");
+    CHECK(why_not_a_variable(longest + "A") ==
+          "the variable '" + longest + "...' has 65 characters; at most 64 are allowed");
+}
+
+TEST_CASE("each byte is allowed in a name exactly where the grammar says so", "[names]") {
+    const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const std::string digits = "0123456789";
+    const auto among = [](const std::string& set, char c) { return set.find(c) != set.npos; };
+    for (int byte = 0; byte < 256; ++byte) {
+        const char c = static_cast<char>(byte);
+        CAPTURE(byte);
+        const std::string first = {c, 'x'};
+        const std::string later = {'x', c};
+        CHECK(is_secret_name(first) == among(letters + "_", c));
+        CHECK(is_variable(first) == among(letters + "_", c));
+        CHECK(RunId::parse(first).ok() == among(letters + digits, c));
+        CHECK(is_secret_name(later) == among(letters + digits + "_-", c));
+        CHECK(is_variable(later) == among(letters + digits + "_", c));
+        CHECK(RunId::parse(later).ok() == among(letters + digits + "._-", c));
+    }
+}
+
+TEST_CASE("a dash in a secret's name becomes an underscore in its variable", "[names]") {
+    CHECK(variable_for("a-b--c") == "a_b__c");
+    CHECK(variable_for("A_B9") == "A_B9");
+}
+
+TEST_CASE("quoted text cannot disfigure a log", "[names]") {
+    CHECK(quoted("plain") == "'plain'");
+    CHECK(quoted("") == "''");
+    CHECK(quoted("a\nb\x1b[31m\x7f") == "'a?b?[31m?'");
+    CHECK(quoted(std::string_view("a\0b", 3)) == "'a?b'");
+    CHECK(quoted("\xc3\xa9") ==
+          "'?"
+          "?'");
+    CHECK(quoted(std::string(kMaxNameBytes, 'x')) == "'" + std::string(kMaxNameBytes, 'x') + "'");
+    CHECK(quoted(std::string(kMaxNameBytes + 1, 'x')) ==
+          "'" + std::string(kMaxNameBytes, 'x') + "...'");
+}
+
+TEST_CASE("a run id is taken as it is or refused with a sentence", "[names]") {
+    for (const std::string& text :
+         {std::string("demo-1"), std::string("5xZ.9_a"), std::string("0"), std::string(64, 'r')}) {
+        CAPTURE(text);
+        const auto run = RunId::parse(text);
+        REQUIRE(run.ok());
+        CHECK(run->text() == text);
+    }
+    struct Row {
+        std::string text;
+        std::string sentence;
+    };
+    const Row rows[] = {
+        {"", "a run id is missing"},
+        {".hidden", "the run id '.hidden' must begin with a letter or a digit"},
+        {"../etc", "the run id '../etc' must begin with a letter or a digit"},
+        {"a/b", "the run id 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed"},
+        {std::string(65, 'r'), "a run id has 65 characters; at most 64 are allowed"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text);
+        const auto run = RunId::parse(row.text);
+        REQUIRE_FALSE(run.ok());
+        CHECK(run.error().sentence == row.sentence);
+    }
+}
+
+}  // namespace
+}  // namespace secrets

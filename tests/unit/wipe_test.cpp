@@ -1,0 +1,129 @@
+// Promise: a value can't be printed by mistake, and is overwritten when it goes.
+
+#include "common/wipe.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <fmt/ranges.h>
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/own_memory.h"
+
+namespace secrets {
+namespace {
+
+template <typename T>
+concept Streamable = requires(std::ostream& out, const T& value) { out << value; };
+
+template <typename T>
+concept Comparable = requires(const T& value) { value == value; };
+
+template <typename T>
+concept Range = requires(const T& value) {
+    value.begin();
+    value.end();
+};
+
+template <typename T>
+constexpr bool kBecomesText =
+    std::is_convertible_v<T, std::string> || std::is_convertible_v<T, std::string_view> ||
+    std::is_constructible_v<std::string, T> || std::is_constructible_v<std::string_view, T> ||
+    std::is_convertible_v<T, const char*> || std::is_convertible_v<T, std::span<const std::byte>>;
+
+/// What a type must not be able to do when it carries a value.
+template <typename T>
+constexpr bool kKeepsQuiet = !Streamable<T> && !fmt::is_formattable<T>::value && !kBecomesText<T> &&
+                             !Range<T> && !Comparable<T>;
+
+static_assert(kKeepsQuiet<SecretView>);
+static_assert(kKeepsQuiet<SecretBuffer>);
+
+// The questions themselves do find what can be printed.
+static_assert(Streamable<std::string_view> && fmt::is_formattable<std::string_view>::value &&
+              kBecomesText<std::string_view> && Range<std::string_view> &&
+              Comparable<std::string_view>);
+
+// No text becomes a secret, and no secret is copied, by accident.
+static_assert(!std::is_convertible_v<std::span<const std::byte>, SecretView>);
+static_assert(!std::is_convertible_v<std::string_view, SecretView>);
+static_assert(!std::is_convertible_v<std::size_t, SecretBuffer>);
+static_assert(!std::is_copy_constructible_v<SecretBuffer>);
+static_assert(!std::is_copy_assignable_v<SecretBuffer>);
+static_assert(std::is_nothrow_move_constructible_v<SecretBuffer>);
+static_assert(std::is_nothrow_move_assignable_v<SecretBuffer>);
+
+constexpr std::string_view kCanary = "CANARY-IN-THE-HEAP";
+
+void fill(std::span<std::byte> bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = static_cast<std::byte>(kCanary[i % kCanary.size()]);
+    }
+}
+
+bool holds_canary(std::uintptr_t address, std::size_t size) {
+    return own_memory_at(address, size).find(kCanary) != std::string::npos;
+}
+
+TEST_CASE("wipe overwrites all of its bytes and no others", "[wipe]") {
+    Bytes bytes(100, std::byte{0xAA});
+    wipe(std::span(bytes).subspan(10, 80));
+    Bytes expected(100, std::byte{0});
+    for (std::size_t i = 0; i < 10; ++i) expected[i] = expected[99 - i] = std::byte{0xAA};
+    CHECK(bytes == expected);
+    wipe({});
+}
+
+TEST_CASE("a secret buffer begins as zeros and shows what is written into it", "[wipe]") {
+    SecretBuffer buffer(1000);
+    CHECK(text_of(buffer.bytes()) == std::string(1000, '\0'));
+    fill(buffer.bytes());
+    CHECK(buffer.view().size() == 1000);
+    CHECK(buffer.view().bytes().data() == buffer.bytes().data());
+    CHECK(SecretBuffer().size() == 0);
+    CHECK(SecretView().size() == 0);
+}
+
+TEST_CASE("a secret buffer leaves nothing of its value on the heap when it goes", "[wipe]") {
+    constexpr std::size_t kSize = 700;
+    std::uintptr_t address = 0;
+    {
+        SecretBuffer buffer(kSize);
+        fill(buffer.bytes());
+        address = number_of(buffer.bytes().data());
+        REQUIRE(holds_canary(address, kSize));
+    }
+    CHECK_FALSE(holds_canary(address, kSize));
+}
+
+TEST_CASE("a secret buffer that is assigned to leaves nothing of its old value", "[wipe]") {
+    constexpr std::size_t kSize = 700;
+    SecretBuffer buffer(kSize);
+    fill(buffer.bytes());
+    const std::uintptr_t address = number_of(buffer.bytes().data());
+    REQUIRE(holds_canary(address, kSize));
+    buffer = SecretBuffer(3);
+    CHECK(buffer.size() == 3);
+    CHECK_FALSE(holds_canary(address, kSize));
+}
+
+TEST_CASE("a moved secret buffer keeps its bytes in their place and empties the other", "[wipe]") {
+    SecretBuffer first(700);
+    fill(first.bytes());
+    const std::byte* address = first.bytes().data();
+    SecretBuffer second(std::move(first));
+    CHECK(second.bytes().data() == address);
+    CHECK(second.size() == 700);
+    CHECK(first.size() == 0);
+    CHECK(first.bytes().empty());
+    CHECK(holds_canary(number_of(second.bytes().data()), 700));
+}
+
+}  // namespace
+}  // namespace secrets

@@ -1,0 +1,76 @@
+// Promise: whatever a library did with a value on the heap, nothing of it is left when it is freed.
+// A program of its own: in unit_tests it would hide what the parts do by themselves.
+
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/own_memory.h"
+
+namespace secrets {
+namespace {
+
+constexpr std::string_view kCanary = "CANARY-IN-THE-HEAP";
+constexpr std::size_t kSize = 720;
+
+std::string canaries() {
+    std::string text;
+    while (text.size() < kSize) text += kCanary;
+    return text;
+}
+
+bool holds_canary(std::uintptr_t address) {
+    return own_memory_at(address, kSize).find(kCanary) != std::string::npos;
+}
+
+TEST_CASE("a string that goes leaves nothing on the heap", "[wipe]") {
+    std::uintptr_t address = 0;
+    {
+        const std::string text = canaries();
+        address = number_of(text.data());
+        REQUIRE(holds_canary(address));
+    }
+    CHECK_FALSE(holds_canary(address));
+}
+
+TEST_CASE("a vector that grows leaves nothing where it was before", "[wipe]") {
+    const std::string text = canaries();
+    std::vector<char> bytes(text.begin(), text.end());
+    const std::uintptr_t address = number_of(bytes.data());
+    REQUIRE(holds_canary(address));
+    bytes.resize(100 * kSize);
+    REQUIRE(number_of(bytes.data()) != address);
+    CHECK_FALSE(holds_canary(address));
+}
+
+TEST_CASE("an object of a wide alignment that goes leaves nothing on the heap", "[wipe]") {
+    struct alignas(256) Wide {
+        char bytes[768];
+    };
+    auto wide = std::make_unique<Wide>();
+    const std::uintptr_t address = number_of(wide.get());
+    CHECK(address % 256 == 0);
+    canaries().copy(wide->bytes, kSize);
+    REQUIRE(holds_canary(address));
+    wide.reset();
+    CHECK_FALSE(holds_canary(address));
+}
+
+TEST_CASE("memory of no bytes and no memory at all can be freed", "[wipe]") {
+    void* nothing = ::operator new(0);
+    CHECK(nothing != nullptr);
+    ::operator delete(nothing);
+    ::operator delete(nullptr);
+}
+
+TEST_CASE("memory that can't be had is an exception and not a null pointer", "[wipe]") {
+    volatile std::size_t too_much = ~std::size_t{0} / 4;
+    CHECK_THROWS_AS(::operator new(too_much), std::bad_alloc);
+    CHECK_THROWS_AS(::operator new(too_much, std::align_val_t(64)), std::bad_alloc);
+    CHECK(::operator new(too_much, std::nothrow) == nullptr);
+}
+
+}  // namespace
+}  // namespace secrets
