@@ -90,7 +90,7 @@ Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKind
     if (madvise(data, size, MADV_DONTFORK) != 0) return failed("madvise(MADV_DONTFORK)");
     // A secretmem mapping is locked and left out of dumps as it is, and mlock() on it is refused.
     if (kind == MemoryKind::memfd) {
-        if (mlock(data, size) != 0) return failed("mlock");
+        if (mlock(data, size) != 0) return failed_at_the_limit("mlock", size);
         if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
     }
     return region;

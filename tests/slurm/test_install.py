@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 
@@ -11,6 +12,7 @@ from harness import BUILD, PROJECT
 
 PLUGIN = BUILD / "spank_secrets.so"
 PROGRAMS = ["slurm-secretsd", "secretctl"]
+BUILT = [PLUGIN.name, *PROGRAMS]
 
 HOOKS = {"init", "init_post_opt", "task_init_privileged", "exit", "job_epilog"}
 
@@ -46,7 +48,7 @@ def test_the_plugin_wants_of_its_host_only_what_libc_and_spank_have():
     assert [name for name in ours if not spank.fullmatch(name) and name not in weak] == []
 
 
-@pytest.mark.parametrize("file", [PLUGIN.name, *PROGRAMS])
+@pytest.mark.parametrize("file", BUILT)
 def test_what_is_built_is_hardened(file):
     dynamic = output_of("readelf", "-dW", BUILD / file)
     segments = output_of("readelf", "-lW", BUILD / file)
@@ -66,27 +68,28 @@ def test_no_program_links_slurm(file):
 # ---- make install -----------------------------------------------------------------------------------
 
 
-def cached_prefix():
-    cache = (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
-    return re.search(r"^CMAKE_INSTALL_PREFIX:\w+=(.*)$", cache, re.MULTILINE)[1]
-
-
-def make_install(destination):
-    return output_of("make", "-C", PROJECT, "install", f"BUILD={BUILD}", f"DESTDIR={destination}", "prefix=/usr")
+def make_install(build, destination):
+    """As an admin would, but that `make build` has been done: with what is in BUILD."""
+    output_of("make", "-C", PROJECT, "--old-file=build", "install", f"BUILD={build}", f"DESTDIR={destination}",
+              "prefix=/usr")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def build_for_usr(tmp_path_factory):
+    """A build directory of its own with the prefix /usr, so that the real one keeps its prefix."""
+    folder = tmp_path_factory.mktemp("build")
+    output_of("cmake", "-S", PROJECT, "-B", folder, "-G", "Ninja", "-DCMAKE_INSTALL_PREFIX=/usr")
+    for file in BUILT:
+        shutil.copy2(BUILD / file, folder / file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(build_for_usr, tmp_path_factory):
     """A root directory into which all was installed for /usr."""
-    if not (BUILD / "CMakeCache.txt").exists():
-        pytest.skip(f"{BUILD} is no build directory of CMake's")
     destination = tmp_path_factory.mktemp("root")
-    prefix = cached_prefix()
-    try:
-        make_install(destination)
-        yield destination
-    finally:
-        output_of("cmake", "-S", PROJECT, "-B", BUILD, f"-DCMAKE_INSTALL_PREFIX={prefix}")
+    make_install(build_for_usr, destination)
+    return destination
 
 
 EXPECTED = {
@@ -137,10 +140,10 @@ def test_unit_and_plugstack_line_name_what_is_installed(installed):
     assert lines == ["required /usr/lib/slurm-secrets/spank_secrets.so"]
 
 
-def test_an_admins_own_configuration_is_not_overwritten(installed):
+def test_an_admins_own_configuration_is_not_overwritten(build_for_usr, installed):
     config = installed / "etc/slurm-secrets/agentd.yaml"
     shipped = config.read_text()
     config.write_text("# mine\n")
-    make_install(installed)
+    make_install(build_for_usr, installed)
     assert config.read_text() == "# mine\n"
     assert (installed / "etc/slurm-secrets/agentd.yaml.new").read_text() == shipped

@@ -157,8 +157,8 @@ def test_a_second_push_reaches_the_next_step(cluster, token, flag, canary):
 
 def test_two_jobs_hold_one_run_until_each_has_ended(cluster, token, flag):
     flags = [flag("one"), flag("two")]
-    script = SCRIPT + "printenv TOK; wait_for {}; srun printenv TOK"
-    jobs = [cluster.sbatch(script.format(name), "--secrets-run=run-life") for name in flags]
+    jobs = [cluster.sbatch(f"{SCRIPT} printenv TOK; wait_for {name}; srun printenv TOK", "--secrets-run=run-life")
+            for name in flags]
 
     def holders():
         return sorted(hold["job"] for hold in cluster.run("run-life")["holds"])
@@ -189,7 +189,8 @@ def test_a_job_that_starts_before_its_push_waits_and_says_how_long(cluster, cana
 
 def test_a_step_of_many_tasks_says_how_long_it_waited_once_a_node(cluster, canary):
     cluster.push("run-outer", user={"TOK": canary()})
-    job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late true; echo $?", "-N2", "--secrets-run=run-outer")
+    job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late true; echo $?", "-N2", "-n8",
+                         "--secrets-run=run-outer")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
     time.sleep(0.7)
     cluster.push("run-late", user={"TOK": canary()})
@@ -203,11 +204,13 @@ def test_a_job_whose_run_is_never_pushed_says_so_after_ten_seconds(cluster):
     assert 9.5 < time.monotonic() - begin < 15
 
 
-def test_a_cancelled_job_waits_no_longer(cluster):
-    job = cluster.sbatch("true", "--secrets-run=run-never")
-    poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
-    cluster.as_user("alice", ["scancel", job])
-    cluster.wait(job)
+def test_a_job_that_is_cancelled_while_it_waits_ends_at_the_latest_when_its_wait_does(cluster):
+    with plugin_arguments(cluster, "wait=2"):
+        job = cluster.sbatch("touch too-late", "--secrets-run=run-never")
+        poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
+        cluster.as_user("alice", ["scancel", job])
+        poll(lambda: not cluster.job_state(job), 8, "the end of the job")
+    assert not (cluster.out / "too-late").exists()
 
 
 def test_an_agent_that_is_restarted_while_a_job_waits_does_no_harm(cluster, canary):

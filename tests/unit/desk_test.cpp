@@ -1,0 +1,258 @@
+// Promise: each may do what the table of rights says and nothing else, and a refused request
+// changes nothing. The accounts are the machine's own: root, alice and bob (tests/setup), and
+// www-data as platform.
+
+#include "agentd/desk/desk.h"
+
+#include "agentd/desk/accounts.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/secrets_of.h"
+
+namespace secrets::desk {
+namespace {
+
+const Uid kRoot{0};
+
+/// A desk with small limits, whose clock the test turns.
+struct Office {
+    static Config small() {
+        Config config;
+        config.limits.runs_per_owner = 2;
+        config.limits.run_bytes = 100;
+        config.limits.value_bytes = 60;
+        config.max_ttl = std::chrono::hours(48);
+        config.platforms = {{"tower", "www-data", {"alice"}, {}}};
+        return config;
+    }
+
+    Answer<Pushed> push(Uid caller, std::string_view run, std::optional<std::string> owner,
+                        std::vector<vault::NewSecret> secrets,
+                        std::optional<std::string> ttl = std::nullopt) {
+        return desk.push_run(caller, run_id(run),
+                             {std::move(owner), std::move(ttl), std::move(secrets)});
+    }
+    AskAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0) {
+        return desk.ask({JobId{1}, StepId{0}, uid, wait, std::move(text)});
+    }
+
+    vault::Vault vault{best_memory_kind(), 64UL * 1024 * 1024};
+    vault::Time time = at(1'000'000);
+    Desk desk{small(), vault, [this] { return time; }};
+    const Uid alice = find_account("alice").value();
+    const Uid bob = find_account("bob").value();
+    const Uid tower = find_account("www-data").value();
+};
+
+template <typename Variant>
+std::string refusal_of(const Variant& answer) {
+    const auto* refusal = std::get_if<Refusal>(&answer);
+    return refusal != nullptr ? refusal->sentence : "(granted)";
+}
+
+/// What a step was given, as NAME=value lines.
+std::string given(const AskAnswer& answer) {
+    const auto* granted = std::get_if<Granted>(&answer);
+    if (granted == nullptr) return refusal_of(answer);
+    const auto view = RegionView::map(granted->delivery.fd.get());
+    std::string text;
+    const auto entries = read_delivery(view->bytes());
+    for (const DeliveryEntry& entry : *entries) {
+        text +=
+            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
+    }
+    return text;
+}
+
+TEST_CASE("the table of rights, literally") {
+    using P = Principal;
+    using O = Operation;
+    const auto allowed = [](O operation) {
+        std::string who;
+        for (const auto& [principal, letter] :
+             {std::pair(P::root, 'r'), std::pair(P::owner, 'o'), std::pair(P::platform, 'p'),
+              std::pair(P::stranger, 's')}) {
+            if (may(principal, operation)) who += letter;
+        }
+        return who;
+    };
+    CHECK(allowed(O::push_run) == "rop");
+    CHECK(allowed(O::read_run) == "rop");
+    CHECK(allowed(O::complete_run) == "rop");
+    CHECK(allowed(O::use_run) == "o");
+}
+
+TEST_CASE("who may push for whom") {
+    Office office;
+    const auto outcome = [&](Uid caller, std::optional<std::string> owner) {
+        const auto answer = office.push(caller, "r", std::move(owner), {});
+        const bool done = std::holds_alternative<Pushed>(answer);
+        const std::string owned = done ? std::get<Pushed>(answer).run.owner : refusal_of(answer);
+        office.desk.complete_run(kRoot, run_id("r"));
+        return owned;
+    };
+    CHECK(outcome(kRoot, "alice") == "alice");
+    CHECK(outcome(office.alice, "alice") == "alice");
+    CHECK(outcome(office.alice, std::nullopt) == "alice");
+    CHECK(outcome(office.tower, "alice") == "alice");
+    CHECK(outcome(office.alice, std::to_string(office.alice.value)) == "alice");
+    CHECK(outcome(office.tower, "bob").starts_with("www-data may not push runs for bob"));
+    CHECK(outcome(office.bob, "alice").starts_with("bob may not push runs for alice"));
+    CHECK(outcome(kRoot, std::nullopt).starts_with("\"owner\" is missing"));
+    CHECK(outcome(office.tower, std::nullopt).starts_with("\"owner\" is missing"));
+    CHECK(outcome(kRoot, "no-such-user") ==
+          "\"owner\": there is no user 'no-such-user' on this machine");
+}
+
+TEST_CASE("a refused push changes nothing") {
+    Office office;
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, list_of(user_secret("A", "old")))) ==
+            "(granted)");
+    const auto refused = [&](std::vector<vault::NewSecret> secrets, std::string_view sentence,
+                             std::optional<std::string> ttl = std::nullopt) {
+        const auto answer = office.push(office.alice, "r", {}, std::move(secrets), std::move(ttl));
+        CAPTURE(refusal_of(answer));
+        CHECK(refusal_of(answer).find(sentence) != std::string::npos);
+        CHECK(office.vault.find_run(run_id("r"))->generation == 1);
+        CHECK(given(office.ask(office.alice, "run:r,A")) == "A=old\n");
+    };
+    refused(list_of(user_secret("PATH", "x")), "steers which programs run");
+    refused(list_of(user_secret("1A", "x")), "must begin with a letter");
+    refused(list_of(user_secret("A-B", "x"), user_secret("A_B", "y")),
+            "would become the variable A_B");
+    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "stands twice");
+    refused(list_of(user_secret("A", std::string(61, 'x'))), "has 61 bytes; at most 60");
+    refused(list_of(user_secret("A", std::string(60, 'x')), user_secret("B", std::string(41, 'x'))),
+            "have 101 bytes together; at most 100");
+    refused({}, "is not a duration", "soon");
+    refused({}, "longer than the 2d that this site allows", "49h");
+    CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
+          "run r belongs to another user, not to bob");
+    CHECK(refusal_of(office.push(kRoot, "r", "bob", {})).starts_with("run r belongs to alice"));
+}
+
+TEST_CASE("names of two scopes may become one variable, and the user's is taken") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(workspace_secret("A-B", "team"), user_secret("A_B", "own")));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A_B=own\n");
+    CHECK(given(office.ask(office.alice, "run:r,A-B=X")) == "X=team\n");
+}
+
+TEST_CASE("a user owns at most so many runs") {
+    Office office;
+    CHECK(refusal_of(office.push(office.alice, "a", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.alice, "b", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.alice, "c", {}, {})) ==
+          "alice owns 2 runs already; complete some first");
+    CHECK(refusal_of(office.push(office.alice, "a", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.bob, "c", {}, {})) == "(granted)");
+}
+
+TEST_CASE("a second push is one generation up, and the next ask has the new value") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "one")));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=one\n");
+    const auto again = office.push(office.alice, "r", {}, list_of(user_secret("A", "two")));
+    CHECK(std::get<Pushed>(again).run.head.generation == 2);
+    CHECK_FALSE(std::get<Pushed>(again).created);
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=two\n");
+}
+
+TEST_CASE("what an ask is answered") {
+    Office office;
+    office.push(
+        office.alice, "r", {},
+        list_of(user_secret("A", "a"), workspace_secret("A", "shadowed"),
+                workspace_secret("B", "b"), user_secret("NUL", std::string_view("x\0y", 3))));
+    const auto answer = [&](Uid uid, std::string ask) {
+        return given(office.ask(uid, std::move(ask)));
+    };
+    CHECK(answer(office.alice, "run:r,A,B=X") == "A=a\nX=b\n");
+    CHECK(answer(office.alice, "run:r,B,C?") == "B=b\n");
+    CHECK(answer(office.alice, "run:r,C,D") ==
+          "secret C is not among the secrets of run r; secret D is not among the secrets of run r");
+    CHECK(answer(office.alice, "A") ==
+          "secret A is not known: the job names no run (--secrets-run=RUN)");
+    CHECK(answer(office.alice, "run:r,NUL") ==
+          "secret NUL holds a NUL byte, which a variable can't hold");
+    CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
+    CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
+    CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
+    CHECK(answer(office.alice, "run:x,A").starts_with("run x is not known here"));
+    CHECK(answer(office.alice, "A,,B").starts_with("SLURM_SECRETS at character 3: "));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "none")));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?")));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.bob, "run:r?")));
+    CHECK(std::holds_alternative<WaitFor>(office.ask(office.alice, "run:x", 1000)));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?", 1000)));
+}
+
+TEST_CASE("a hold is made by a grant and by nothing else, and wiped with a receipt") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.bob, "run:r");
+    office.ask(office.alice, "run:r,NOPE");
+    office.ask(office.alice, "none");
+    CHECK(office.vault.inventory().holds == 0);
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 held nothing");
+    office.ask(office.alice, "run:r");
+    office.ask(office.alice, "run:r,A");
+    CHECK(std::get<RunInfo>(office.desk.read_run(office.alice, run_id("r"))).holders.size() == 1);
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 2 grants was wiped");
+    CHECK(office.vault.inventory().holds == 0);
+}
+
+TEST_CASE("a job can't fill the vault with ever new asks") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    std::string last;
+    for (int n = 0; n < 300; ++n)
+        last = given(office.ask(office.alice, "run:r,A=V" + std::to_string(n)));
+    CHECK(last.find("different asks on this node") != std::string::npos);
+    CHECK(office.vault.find_hold(JobId{1})->grants.size() == 256);
+}
+
+TEST_CASE("a run ends when its time has come, and not before") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s");
+    office.time += std::chrono::seconds(9);
+    CHECK(office.desk.expire() == office.time + std::chrono::seconds(1));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=a\n");
+    office.time += std::chrono::seconds(1);
+    CHECK(given(office.ask(office.alice, "run:r")).starts_with("run r is not known here"));
+    CHECK(office.vault.inventory().runs == 0);
+}
+
+TEST_CASE("who sees and who completes a run") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    for (const Uid uid : {kRoot, office.alice, office.tower}) {
+        CHECK(refusal_of(office.desk.read_run(uid, run_id("r"))) == "(granted)");
+        CHECK(office.desk.list_runs(uid).size() == 1);
+    }
+    CHECK(refusal_of(office.desk.read_run(office.bob, run_id("r")))
+              .starts_with("run r belongs to another"));
+    CHECK(office.desk.list_runs(office.bob).empty());
+    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r")))
+              .starts_with("run r belongs to another"));
+    CHECK(office.vault.inventory().runs == 1);
+    CHECK(refusal_of(office.desk.complete_run(office.tower, run_id("r"))) == "(granted)");
+    CHECK(office.vault.inventory().runs == 0);
+    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r"))) == "(granted)");
+}
+
+TEST_CASE("a check says what an ask would get, in names") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a"), workspace_secret("B", "bb")));
+    const auto check = std::get<CheckInfo>(office.desk.check(office.alice, "run:r,A,B,C?"));
+    CHECK(check.ok);
+    REQUIRE(check.items.size() == 3);
+    CHECK(check.items[1].scope == vault::Scope::workspace);
+    CHECK(check.items[1].bytes == 2);
+    CHECK_FALSE(check.items[2].found);
+    CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.bob, "run:r,A")).ok);
+    CHECK(office.vault.inventory().holds == 0);
+}
+
+}  // namespace
+}  // namespace secrets::desk
