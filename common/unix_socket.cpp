@@ -169,6 +169,13 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
     return packet;
 }
 
+void discard_input(int fd) {
+    shutdown(fd, SHUT_RD);  // nothing more arrives behind what is thrown away here
+    std::byte byte{};
+    while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) > 0) {
+    }
+}
+
 bool is_readable(int fd) {
     pollfd entry{fd, POLLIN, 0};
     return poll(&entry, 1, 0) > 0;

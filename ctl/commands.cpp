@@ -17,18 +17,19 @@ namespace {
 
 namespace json = boost::json;
 
-std::string target_of_run(const std::string& text) {
-    const auto run = RunId::parse(text);
-    if (!run) throw CommandError(ExitCode::bad_input, run.error().sentence);
-    return "/v1/runs/" + percent_encoded(run->text());
-}
-
 /// A slip of the hand that may have put a value on the command line: no error may repeat it.
 void check_no_value(const std::string& run) {
     if (run.find('=') == run.npos) return;
     throw CommandError(ExitCode::bad_input,
                        "what stands in the run id's place holds '='; values are never given on the "
                        "command line, they come from standard input or --from FILE");
+}
+
+std::string target_of_run(const std::string& text) {
+    check_no_value(text);
+    const auto run = RunId::parse(text);
+    if (!run) throw CommandError(ExitCode::bad_input, run.error().sentence);
+    return "/v1/runs/" + percent_encoded(run->text());
 }
 
 void check_ask(const std::string& ask) {
@@ -110,7 +111,6 @@ Answer Commands::ask_agent(const Request& request) const {
 }
 
 ExitCode Commands::push(const PushOptions& options) const {
-    check_no_value(options.run);
     const std::string target = target_of_run(options.run);
     if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
         std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";

@@ -97,6 +97,9 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error) {
         return "an argument is not understood; values are never given on the command line, and "
                "secretctl --help tells what is";
     }
+    if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
+        return "--scope is user or workspace; see secretctl --help";
+    }
     if (app.get_subcommands().empty()) {
         return "name a command: push, complete, runs, check or status; see secretctl --help";
     }

@@ -23,6 +23,7 @@ std::optional<uid_t> as_number(const std::string& text) {
 // The agent has one thread: the functions without _r are safe and have no buffer to guess.
 
 std::optional<Uid> find_account(const std::string& text) {
+    if (text.find('\0') != std::string::npos) return std::nullopt;
     if (const passwd* entry = getpwnam(text.c_str())) return Uid{entry->pw_uid};
     const auto number = as_number(text);
     if (number && getpwuid(*number) != nullptr) return Uid{*number};

@@ -3,6 +3,8 @@
 
 #include "agentd/desk/desk.h"
 
+#include <algorithm>
+
 #include "agentd/audit.h"
 #include "agentd/desk/accounts.h"
 #include "common/limits.h"
@@ -29,6 +31,14 @@ std::string names_of(const std::vector<DeliveryEntry>& entries) {
         names += (names.empty() ? "" : ",") + std::string(entry.variable);
     }
     return names;
+}
+
+/// Whether the job's hold may take that grant: one of its own again, or a further one.
+bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
+    if (hold == nullptr || hold->grants.size() < kMaxGrantsPerHold) return true;
+    return std::any_of(hold->grants.begin(), hold->grants.end(), [&](const vault::Grant& other) {
+        return other.ask == grant.ask && other.run == grant.run;
+    });
 }
 
 }  // namespace
@@ -108,8 +118,7 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
     const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
                              head != nullptr ? head->generation : 0};
-    if (const vault::Hold* hold = vault_.find_hold(request.job);
-        hold != nullptr && hold->grants.size() >= kMaxGrantsPerHold) {
+    if (!has_room_for(vault_.find_hold(request.job), grant)) {
         return Refusal{Reason::too_many, "this job has made " + std::to_string(kMaxGrantsPerHold) +
                                              " different asks on this node, and no more are taken"};
     }

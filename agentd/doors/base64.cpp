@@ -32,6 +32,15 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
                                         reinterpret_cast<const unsigned char*>(text.data()),
                                         static_cast<int>(text.size()));
     if (decoded < 0 || static_cast<std::size_t>(decoded) < padding) return std::nullopt;
+    // Bits behind the last byte mean nothing and must be zero: encoded again, the last group is the
+    // same.
+    unsigned char last[5];
+    EVP_EncodeBlock(last,
+                    reinterpret_cast<const unsigned char*>(blocks.bytes().data()) + decoded - 3,
+                    3 - static_cast<int>(padding));
+    const bool exact = std::memcmp(last, text.data() + text.size() - 4, 4) == 0;
+    wipe(std::as_writable_bytes(std::span(last)));
+    if (!exact) return std::nullopt;
     SecretBuffer value(static_cast<std::size_t>(decoded) - padding);
     if (value.size() > 0) std::memcpy(value.bytes().data(), blocks.bytes().data(), value.size());
     return value;

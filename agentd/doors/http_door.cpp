@@ -27,7 +27,8 @@ using Stream = beast::basic_stream<Local>;
 constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of one connection
 constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for an answer
 constexpr std::uint32_t kMaxHead = 32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
-constexpr std::size_t kMaxConnections = 512;
+constexpr std::size_t kMaxConnections = 1024;
+constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and others keep room
 
 http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     http::response<http::string_body> response;
@@ -66,8 +67,13 @@ class HttpDoor::Connection {
     Connection(HttpDoor& door, Local::socket socket, Uid caller)
         : door_(door), stream_(std::move(socket)), caller_(caller) {
         door_.connections_.insert(this);
+        ++door_.connections_of_[caller_.value];
     }
-    ~Connection() { door_.connections_.erase(this); }
+    ~Connection() {
+        door_.connections_.erase(this);
+        const auto count = door_.connections_of_.find(caller_.value);
+        if (--count->second == 0) door_.connections_of_.erase(count);
+    }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
@@ -80,8 +86,10 @@ class HttpDoor::Connection {
         // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
         while (!door_.stopped_) {
             const bool more = co_await serve_one();
-            if (!more) co_return;
+            if (!more) break;
         }
+        // Its timers would keep the loop running.
+        stream_.close();
     }
 
   private:
@@ -99,6 +107,7 @@ class HttpDoor::Connection {
             co_await complain(error);
             co_return false;
         }
+        head_only_ = parser.get().method() == http::verb::head;
         auto found = door_.routes_.find(head_of(parser, caller_));
         const bool keep_alive = parser.keep_alive();
         if (auto* refused = std::get_if<HttpAnswer>(&found)) {
@@ -134,7 +143,8 @@ class HttpDoor::Connection {
     }
 
     asio::awaitable<bool> write(HttpAnswer answer, bool keep_alive) {
-        const auto response = to_http(std::move(answer), keep_alive && !door_.stopped_);
+        auto response = to_http(std::move(answer), keep_alive && !door_.stopped_);
+        if (head_only_) response.body().clear();  // Content-Length stays what it would be
         stream_.expires_after(kTransfer);
         ErrorCode error;
         co_await http::async_write(stream_, response, into(error));
@@ -168,21 +178,29 @@ class HttpDoor::Connection {
     Uid caller_;
     beast::flat_buffer buffer_;
     bool idle_ = true;
+    bool head_only_ = false;  ///< a HEAD request, whose answer has no body
 };
 
 HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
     : loop_(loop),
       routes_(desk),
-      listener_(loop, std::move(listener), "control door", [this](UniqueFd fd) {
-          if (connections_.size() >= kMaxConnections) {
-              audit::trouble("control door: more than " + std::to_string(kMaxConnections) +
-                             " connections; one was turned away");
-              return;
-          }
-          asio::co_spawn(loop_, serve(std::move(fd)), [](const std::exception_ptr& thrown) {
-              if (thrown) audit::trouble("control door: a request failed and was dropped");
-          });
-      }) {}
+      listener_(loop, std::move(listener), "control door",
+                [this](UniqueFd fd) { take(std::move(fd)); }) {}
+
+void HttpDoor::take(UniqueFd fd) {
+    const auto peer = peer_of(fd.get());
+    if (!peer) return;
+    const auto held = connections_of_.find(peer->uid.value);
+    const std::size_t theirs = held == connections_of_.end() ? 0 : held->second;
+    if (connections_.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
+        audit::refused("uid " + std::to_string(peer->uid.value), "a connection",
+                       "it has " + std::to_string(theirs) + " already, or all have too many");
+        return;
+    }
+    asio::co_spawn(loop_, serve(std::move(fd), peer->uid), [](const std::exception_ptr& thrown) {
+        if (thrown) audit::trouble("control door: a request failed and was dropped");
+    });
+}
 
 void HttpDoor::stop() {
     stopped_ = true;
@@ -194,12 +212,10 @@ void HttpDoor::abort() {
     for (Connection* connection : connections_) connection->end();
 }
 
-asio::awaitable<void> HttpDoor::serve(UniqueFd fd) {
-    const auto peer = peer_of(fd.get());
-    if (!peer) co_return;
+asio::awaitable<void> HttpDoor::serve(UniqueFd fd, Uid caller) {
     Local::socket socket(loop_);
     socket.assign(Local(), fd.release());
-    Connection connection(*this, std::move(socket), peer->uid);
+    Connection connection(*this, std::move(socket), caller);
     co_await connection.run();
 }
 

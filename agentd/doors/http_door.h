@@ -2,6 +2,7 @@
 // The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The
 // kernel says who is calling (SO_PEERCRED).
 
+#include <map>
 #include <set>
 
 #include "agentd/doors/listener.h"
@@ -23,11 +24,13 @@ class HttpDoor {
 
   private:
     class Connection;
-    asio::awaitable<void> serve(UniqueFd fd);
+    void take(UniqueFd fd);
+    asio::awaitable<void> serve(UniqueFd fd, Uid caller);
 
     asio::io_context& loop_;
     Routes routes_;
     std::set<Connection*> connections_;
+    std::map<uid_t, std::size_t> connections_of_;  ///< how many of them each user has
     bool stopped_ = false;
     Listener listener_;
 };

@@ -78,6 +78,7 @@ asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
     const auto peer = peer_of(fd);
     if (!peer || peer->uid.value != 0) {
         send(fd, wire::Refused{"only root may speak on the agent's node socket"});
+        discard_input(fd);
         co_return;
     }
     // Nearly always the request is there already: then the loop need not learn of the connection.

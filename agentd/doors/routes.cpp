@@ -1,5 +1,6 @@
 #include "agentd/doors/routes.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <map>
@@ -190,6 +191,15 @@ std::optional<HttpAnswer> read_query(std::string_view query, const Route& route,
     return std::nullopt;
 }
 
+/// Whether a Content-Type says JSON, in whatever case and with whatever parameters.
+bool is_json(std::string_view content_type) {
+    std::string_view type = content_type.substr(0, content_type.find(';'));
+    while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+    return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(), [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+    });
+}
+
 /// What is wrong with the body that the head announces.
 std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
                                      std::uint64_t longest) {
@@ -200,7 +210,7 @@ std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
     if (!head.content_length) {
         return problem(411, "the request needs a Content-Length (no chunked encoding)");
     }
-    if (head.content_type.substr(0, head.content_type.find(';')) != kJson) {
+    if (!is_json(head.content_type)) {
         return problem(415, "the body must be JSON, with Content-Type: application/json");
     }
     if (*head.content_length > longest) {

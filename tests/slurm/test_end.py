@@ -62,8 +62,9 @@ def test_a_requeued_job_gets_them_again(cluster, token):
     # Slurm lets a requeued job wait for two minutes; an admin can release it before.
     poll(lambda: cluster.job_state(job) == "PENDING", 20, "the requeue")
     assert holders(cluster) == []
-    cluster.scontrol("update", f"JobId={job}", "StartTime=now")
-    cluster.await_file(f"up-{job}", seconds=40)
+    again = cluster.out / f"up-{job}"
+    poll(lambda: cluster.scontrol("update", f"JobId={job}", "StartTime=now") and again.exists(), 40, "the second start")
+    cluster.await_file(again.name)
     assert holders(cluster) == [job]
     let_go(cluster, job)
     assert cluster.wait(job).out.split() == [f"got={token}", "restarts=0", f"got={token}", "restarts=1"]
