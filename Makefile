@@ -33,9 +33,9 @@ check: setup build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 2
 
 asan:
-	@$(MAKE) --no-print-directory build BUILD=$(BUILD)-asan \
-	    CMAKE_FLAGS="-DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug"
-	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2 --label-exclude slurm
+	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	@cmake --build $(BUILD)-asan --target unit_tests
+	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2
 
 lint:
 	tests/lint $(BUILD)

@@ -14,8 +14,8 @@ namespace secrets {
 enum class MemoryKind {
     secretmem,  ///< memfd_secret(2): out of the kernel's direct map; root reads it through no
                 ///< interface but pidfd_getfd() followed by mmap()
-    memfd,  ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, where there is no memfd_secret
-            ///< (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
+    memfd,      ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, where there is no memfd_secret
+                ///< (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
 };
 
 /// The word that status, journal and metrics use.

@@ -46,8 +46,8 @@ struct Packet {
 };
 Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline);
 
-/// Lets the other side read the last answer although not all that it sent was read: without this the
-/// kernel would turn that answer into ECONNRESET. To be called before the descriptor is closed.
+/// Lets the other side read the last answer although not all that it sent was read: without this
+/// the kernel would turn that answer into ECONNRESET. To be called before the descriptor is closed.
 void discard_input(int fd);
 
 /// Whether a packet, or the other side's end, can be read at once.

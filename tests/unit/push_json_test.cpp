@@ -47,76 +47,75 @@ TEST_CASE("values arrive byte for byte") {
         {R"("")", ""},
         {R"({"base64":""})", ""},
     });
-        for (const Case& each : cases) {
-            const std::string body = "{\"user\":{\"A\":" + std::string(each.json) + "}}";
-            CHECK(value_of(body) == each.value);
-        }
+    for (const Case& each : cases) {
+        const std::string body = "{\"user\":{\"A\":" + std::string(each.json) + "}}";
+        CHECK(value_of(body) == each.value);
+    }
 }
 
 TEST_CASE("a value of exactly the limit is taken, and one byte more is not") {
-        CHECK(value_of(R"({"user":{"A":"0123456789abcdef"}})").size() == kValueBytes);
-        CHECK(value_of(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZg=="}}})") ==
-              "0123456789abcdef");
-        CHECK_FALSE(parse(R"({"user":{"A":"0123456789abcdefg"}})").ok());
-        CHECK_FALSE(parse(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmc="}}})").ok());
+    CHECK(value_of(R"({"user":{"A":"0123456789abcdef"}})").size() == kValueBytes);
+    CHECK(value_of(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZg=="}}})") ==
+          "0123456789abcdef");
+    CHECK_FALSE(parse(R"({"user":{"A":"0123456789abcdefg"}})").ok());
+    CHECK_FALSE(parse(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmc="}}})").ok());
 }
 
 TEST_CASE("what is wrong is said, with its place") {
-        struct Case {
-            std::string_view text;
-            std::string_view sentence;
-            std::string_view place;
-        };
-        const auto refused = std::to_array<Case>({
-            {"", "the JSON is malformed", "line 1, column 1"},
-            {"{\"user\":\n{\"A\" \"x\"}}", "the JSON is malformed", "line 2, column 6"},
-            {R"({"user":{}} x)", "the JSON is malformed", "line 1, column 13"},
-            {R"([])", "an object is expected, not a list", "line 1"},
-            {R"("x")", "an object is expected, not a string", "line 1"},
-            {R"({"users":{}})", "the field 'users' is not known", "line 1"},
-            {R"({"owner":"a","owner":"b"})", "the field \"owner\" stands twice", "line 1"},
-            {R"({"owner":7})", "\"owner\": a string is expected, not a number", "line 1"},
-            {R"({"user":"x"})", "\"user\": an object is expected, not a string", "line 1"},
-            {R"({"user":[]})", "\"user\": an object is expected, not a list", "line 1"},
-            {R"({"user":{"A":null}})",
-             "\"user\", 'A': a string or {\"base64\": \"...\"} is expected, not null", "line 1"},
-            {R"({"user":{"A":1}})", "not a number", "line 1"},
-            {R"({"user":{"A":true}})", "not true or false", "line 1"},
-            {R"({"user":{"A":{}}})", "\"user\", 'A': \"base64\" is missing", "line 1"},
-            {R"({"user":{"A":{"hex":"00"}}})", "the field 'hex' is not known", "line 1"},
-            {R"({"user":{"A":{"base64":1}}})", "\"base64\": a string is expected, not a number",
-             "line 1"},
-            {R"({"user":{"A":{"base64":"A"}}})", "\"base64\" does not hold base64", "line 1"},
-            {R"({"user":{"A":{"base64":"AA E"}}})", "\"base64\" does not hold base64", "line 1"},
-            {R"({"user":{"A":{"base64":"A===" }}})", "\"base64\" does not hold base64", "line 1"},
-            {R"({"user":{"A":{"base64":"AA==AA=="}}})", "\"base64\" does not hold base64",
-             "line 1"},
-            {R"({"workspace":{"A":"1","A":"2"}})", "the name 'A' stands twice", "line 1"},
-            {"{\"user\":{\"A\":\"\xff\"}}", "the JSON is malformed", "line 1"},
-        });
-        for (const Case& each : refused) {
-            CAPTURE(each.text);
-            const auto request = parse(each.text);
-            REQUIRE_FALSE(request.ok());
-            CAPTURE(request.error().sentence);
-            CHECK(request.error().sentence.find(each.sentence) != std::string::npos);
-            CHECK(request.error().sentence.find(each.place) != std::string::npos);
-        }
+    struct Case {
+        std::string_view text;
+        std::string_view sentence;
+        std::string_view place;
+    };
+    const auto refused = std::to_array<Case>({
+        {"", "the JSON is malformed", "line 1, column 1"},
+        {"{\"user\":\n{\"A\" \"x\"}}", "the JSON is malformed", "line 2, column 6"},
+        {R"({"user":{}} x)", "the JSON is malformed", "line 1, column 13"},
+        {R"([])", "an object is expected, not a list", "line 1"},
+        {R"("x")", "an object is expected, not a string", "line 1"},
+        {R"({"users":{}})", "the field 'users' is not known", "line 1"},
+        {R"({"owner":"a","owner":"b"})", "the field \"owner\" stands twice", "line 1"},
+        {R"({"owner":7})", "\"owner\": a string is expected, not a number", "line 1"},
+        {R"({"user":"x"})", "\"user\": an object is expected, not a string", "line 1"},
+        {R"({"user":[]})", "\"user\": an object is expected, not a list", "line 1"},
+        {R"({"user":{"A":null}})",
+         "\"user\", 'A': a string or {\"base64\": \"...\"} is expected, not null", "line 1"},
+        {R"({"user":{"A":1}})", "not a number", "line 1"},
+        {R"({"user":{"A":true}})", "not true or false", "line 1"},
+        {R"({"user":{"A":{}}})", "\"user\", 'A': \"base64\" is missing", "line 1"},
+        {R"({"user":{"A":{"hex":"00"}}})", "the field 'hex' is not known", "line 1"},
+        {R"({"user":{"A":{"base64":1}}})", "\"base64\": a string is expected, not a number",
+         "line 1"},
+        {R"({"user":{"A":{"base64":"A"}}})", "\"base64\" does not hold base64", "line 1"},
+        {R"({"user":{"A":{"base64":"AA E"}}})", "\"base64\" does not hold base64", "line 1"},
+        {R"({"user":{"A":{"base64":"A===" }}})", "\"base64\" does not hold base64", "line 1"},
+        {R"({"user":{"A":{"base64":"AA==AA=="}}})", "\"base64\" does not hold base64", "line 1"},
+        {R"({"workspace":{"A":"1","A":"2"}})", "the name 'A' stands twice", "line 1"},
+        {"{\"user\":{\"A\":\"\xff\"}}", "the JSON is malformed", "line 1"},
+    });
+    for (const Case& each : refused) {
+        CAPTURE(each.text);
+        const auto request = parse(each.text);
+        REQUIRE_FALSE(request.ok());
+        CAPTURE(request.error().sentence);
+        CHECK(request.error().sentence.find(each.sentence) != std::string::npos);
+        CHECK(request.error().sentence.find(each.place) != std::string::npos);
+    }
 }
 
 TEST_CASE("no sentence of a refusal shows a value") {
-        for (const std::string_view text : {
-                 R"({"user":{"A":"MARKER-MARKER-MARKER"}})",
-                 R"({"user":{"A":{"base64":"MARKER"}}})",
-                 R"({"user":{"A":"MARKER")",
-                 R"({"user":{"A":"MARKER" "B"}})",
-                 R"({"user":{"A":"MARKER","A":"MARKER"}})",
-                 R"({"owner":{"A":"MARKER"}})",
-             }) {
-            const auto request = parse(text);
-            REQUIRE_FALSE(request.ok());
-            CHECK(request.error().sentence.find("MARKER") == std::string::npos);
-        }
+    for (const std::string_view text : {
+             R"({"user":{"A":"MARKER-MARKER-MARKER"}})",
+             R"({"user":{"A":{"base64":"MARKER"}}})",
+             R"({"user":{"A":"MARKER")",
+             R"({"user":{"A":"MARKER" "B"}})",
+             R"({"user":{"A":"MARKER","A":"MARKER"}})",
+             R"({"owner":{"A":"MARKER"}})",
+         }) {
+        const auto request = parse(text);
+        REQUIRE_FALSE(request.ok());
+        CHECK(request.error().sentence.find("MARKER") == std::string::npos);
+    }
 }
 
 }  // namespace
