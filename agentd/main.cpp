@@ -61,7 +61,8 @@ class Agent {
         loop_.restart();
         loop_.run_for(kGrace);
         const vault::Wiped wiped = vault_.wipe_all();
-        audit::event("ended: " + std::to_string(wiped.records) + " records wiped");
+        audit::event("ended: " + std::to_string(wiped.records) +
+                     (wiped.records == 1 ? " record" : " records") + " wiped");
     }
 
   private:

@@ -97,10 +97,9 @@ void scrub() {
 }
 
 /// The ask that this command's options and what it inherited make together.
-Result<std::string> combine(const Options& own, const char* inherited) {
-    if (own.none) return std::string("none");
-    if (own.items.empty() && own.run.empty())
-        return std::string(inherited != nullptr ? inherited : "");
+std::string combine(const Options& own, const char* inherited) {
+    if (own.none) return "none";
+    if (own.items.empty() && own.run.empty()) return inherited != nullptr ? inherited : "";
     std::string text = own.run.empty() ? "" : "run:" + own.run;
     if (own.run.empty() && inherited != nullptr) {
         // An inner command that names secrets narrows what its job's run gives.
@@ -154,12 +153,12 @@ int register_options(spank_t spank) {
 
 int on_submit() {
     const char* inherited = getenv(kAskVariable);
-    const auto text = combine(options(), inherited);
+    const std::string text = combine(options(), inherited);
     scrub();
-    if (!text || text->empty()) return ESPANK_SUCCESS;
-    const auto parsed = parse_ask(*text);
+    if (text.empty()) return ESPANK_SUCCESS;
+    const auto parsed = parse_ask(text);
     if (const auto* error = std::get_if<AskError>(&parsed)) {
-        say(options().items.empty() ? kAskVariable : "--secret", *text, *error);
+        say(options().items.empty() ? kAskVariable : "--secret", text, *error);
         return -1;
     }
     if (setenv(kAskVariable, print_ask(*std::get_if<Ask>(&parsed)).c_str(), 1) != 0) {
