@@ -126,7 +126,7 @@ class Desk {
     using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
 
     Answer<Uid> owner_of_push(Uid caller, const PushRequest& request) const;
-    Answer<vault::Time> expiry_of_push(const PushRequest& request) const;
+    Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Refusal not_theirs(const RunId& run, Uid caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);

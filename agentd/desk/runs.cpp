@@ -58,15 +58,15 @@ Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
     return *owner;
 }
 
-Answer<vault::Time> Desk::expiry_of_push(const PushRequest& request) const {
-    if (!request.ttl) return now_() + default_ttl_;
+Answer<vault::Time> Desk::expiry_of_push(const PushRequest& request, vault::Time now) const {
+    if (!request.ttl) return now + default_ttl_;
     const auto ttl = parse_duration(*request.ttl);
     if (!ttl) return Refusal{Reason::malformed, "\"ttl\": " + ttl.error().sentence};
     if (*ttl > max_ttl_) {
         return Refusal{Reason::malformed, "\"ttl\": " + *request.ttl + " is longer than the " +
                                               print_duration(max_ttl_) + " that this site allows"};
     }
-    return now_() + *ttl;
+    return now + *ttl;
 }
 
 std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
@@ -116,11 +116,12 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     if (auto refusal = check_push(caller, run)) return std::move(*refusal);
     const auto owner = owner_of_push(caller, request);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) return refuse(*refusal);
-    const auto expires = expiry_of_push(request);
+    const vault::Time now = now_();
+    const auto expires = expiry_of_push(request, now);
     if (const auto* refusal = std::get_if<Refusal>(&expires)) return refuse(*refusal);
     if (auto refusal = check_secrets(request.secrets)) return refuse(std::move(*refusal));
 
-    vault::RunHead head{run, std::get<Uid>(owner), 1, now_(), std::get<vault::Time>(expires)};
+    vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
     const vault::RunHead* existing = vault_.find_run(run);
     if (existing != nullptr) {
         if (existing->owner != head.owner) {

@@ -41,6 +41,12 @@ def test_an_inner_step_narrows_within_its_job_s_run(cluster, values):
     assert env["B"] == values["B"] and "A" not in env
 
 
+def test_an_inner_step_narrows_within_what_salloc_named(cluster, values):
+    """There no task hook takes the outer options out of the environment."""
+    env = env_of(cluster.salloc("-n1", RUN, "--secret=A", "srun", "--secret=B", "env"))
+    assert env["B"] == values["B"] and "A" not in env
+
+
 @pytest.mark.parametrize("plugin", [True, False])
 def test_the_variable_exported_by_hand(cluster, values, plugin):
     """Also from a submit host that has no plugin."""
