@@ -124,7 +124,7 @@ def test_sigterm_ends_an_idle_agent_at_once_and_removes_its_sockets():
             assert code == 0 and seconds < 1
             assert idle.is_closed()
         assert not agent.node_socket.exists() and not agent.control_socket.exists()
-        assert "ended: 1 records wiped" in agent.log.read_text()
+        assert "ended: 1 record wiped" in agent.log.read_text()
 
 
 def test_sigterm_finishes_a_request_that_came_before_it_and_then_ends_at_once():

@@ -1,5 +1,7 @@
 """A job's hold lives from its first grant to its epilog, however the job ends."""
 
+import time
+
 import pytest
 from harness import poll
 
@@ -59,10 +61,12 @@ def test_a_requeued_job_gets_them_again(cluster, token):
     job = start(cluster, "echo got=$TOK restarts=${SLURM_RESTART_COUNT:-0}", "--requeue", "--open-mode=append")
     (cluster.out / f"up-{job}").unlink()
     assert cluster.scontrol("requeue", job).code == 0
-    # Slurm lets a requeued job wait for two minutes; an admin can release it before.
+    # Slurm lets a requeued job wait for two minutes; an admin can release it before. One that starts again
+    # in the very second of its epilog has no second epilog (slurmd: "Not running epilog: File exists").
     poll(lambda: cluster.job_state(job) == "PENDING", 20, "the requeue")
     assert holders(cluster) == []
     again = cluster.out / f"up-{job}"
+    time.sleep(2.5)
     poll(lambda: cluster.scontrol("update", f"JobId={job}", "StartTime=now") and again.exists(), 40, "the second start")
     cluster.await_file(again.name)
     assert holders(cluster) == [job]
