@@ -1,5 +1,6 @@
 """What the tests on the real cluster share, and what must hold after every one of them."""
 
+import contextlib
 import secrets
 import shutil
 
@@ -18,6 +19,16 @@ def pytest_runtest_makereport(item, call):
 _failed = pytest.StashKey[bool]()
 
 
+@contextlib.contextmanager
+def _noting_failure(session):
+    """Pytest reports what fails in a fixture only after the fixtures around it have ended: too late to keep logs."""
+    try:
+        yield
+    except BaseException:
+        session.stash[_failed] = True
+        raise
+
+
 def _end(cluster, session):
     cluster.down()
     if session.stash.get(_failed, False):
@@ -30,7 +41,8 @@ def _end(cluster, session):
 def cluster(request):
     cluster = Cluster("--platform", "www-data")
     try:
-        cluster.up()
+        with _noting_failure(request.session):
+            cluster.up()
         yield cluster
     finally:
         _end(cluster, request.session)
@@ -49,7 +61,8 @@ def new_cluster(request, canaries):
     yield make
     for cluster in made:
         try:
-            check_nothing_left(cluster, canaries)
+            with _noting_failure(request.session):
+                check_nothing_left(cluster, canaries)
         finally:
             _end(cluster, request.session)
 
@@ -77,7 +90,8 @@ def nothing_left(request, canaries):
     """After every test: the nodes are up, and nothing of a value is left."""
     yield
     if "cluster" in request.fixturenames:
-        check_nothing_left(request.getfixturevalue("cluster"), canaries)
+        with _noting_failure(request.session):
+            check_nothing_left(request.getfixturevalue("cluster"), canaries)
 
 
 def check_nothing_left(cluster, canaries):

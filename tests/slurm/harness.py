@@ -82,6 +82,16 @@ class Cluster:
     def daemon_pid(self, name):
         return int((self.dir / "daemons" / name).read_text())
 
+    def slurmstepd_pids(self):
+        """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
+        pids = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if (process / "exe").resolve().name.startswith("slurmstepd") and \
+                        (process / "cwd").resolve() == self.dir / "daemons":
+                    pids.append(int(process.name))
+        return pids
+
     def agent_start(self):
         self._script("agent-start")
 

@@ -76,6 +76,7 @@ def test_a_secret_without_a_run(cluster):
 def test_none_turns_everything_off(cluster, values):
     env = env_of(cluster.run_batch("srun -n1 --secrets=none env", RUN))
     assert "A" not in env and env["SLURM_SECRETS"] == "none"
+    assert "A=" not in cluster.run_batch("env; srun -n1 env", RUN, "--secrets=none").out
     assert "A" not in env_of(cluster.srun(RUN, "--secrets=none", "env"))
     assert "A" not in env_of(cluster.srun("env", env={"SLURM_SECRETS": "none", "TOWER_WORKFLOW_ID": "run-ask"}))
 
@@ -136,9 +137,11 @@ def test_a_malformed_variable_is_refused_at_submission_too(cluster):
 
 
 def test_a_malformed_variable_from_a_host_without_the_plugin_fails_the_task(cluster):
-    done = cluster.srun("true", env={"SLURM_SECRETS": "A,B C"}, plugin=False)
-    assert done.code == 1
-    assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' holds ' '" in done.err
+    malformed = {"SLURM_SECRETS": "A,B C"}
+    for done in (cluster.srun("echo", "ran", env=malformed, plugin=False),
+                 cluster.run_batch("echo ran", env=malformed, plugin=False)):
+        assert (done.code, done.out) == (1, "")
+        assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' holds ' '" in done.err
 
 
 def test_an_ask_that_is_far_too_long_fails_the_task_with_a_sentence(cluster):

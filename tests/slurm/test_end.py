@@ -62,7 +62,7 @@ def test_a_requeued_job_gets_them_again(cluster, token):
     (cluster.out / f"up-{job}").unlink()
     assert cluster.scontrol("requeue", job).code == 0
     # Slurm lets a requeued job wait for two minutes; an admin can release it before. One that starts again
-    # in the very second of its epilog has no second epilog (slurmd: "Not running epilog: File exists").
+    # within about two seconds of its epilog may have no second one (slurmd: "Not running epilog: File exists").
     poll(lambda: cluster.job_state(job) == "PENDING", 20, "the requeue")
     assert holders(cluster) == []
     again = cluster.out / f"up-{job}"
@@ -74,7 +74,7 @@ def test_a_requeued_job_gets_them_again(cluster, token):
     assert cluster.wait(job).out.split() == [f"got={token}", "restarts=0", f"got={token}", "restarts=1"]
 
 
-def test_a_job_that_is_killed_by_its_time_limit_leaves_nothing(cluster, token):
+def test_a_job_that_is_killed_outright_leaves_nothing(cluster, token):
     job = start(cluster, "trap '' TERM")
     cluster.as_user("root", ["scancel", "--signal=KILL", "--full", job])
     cluster.wait(job)

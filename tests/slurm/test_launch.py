@@ -6,6 +6,7 @@ import select
 import subprocess
 import time
 
+import hunt
 import pytest
 from harness import poll
 
@@ -75,6 +76,31 @@ def test_an_inner_sbatch_has_them_by_injection_and_not_by_its_environment(cluste
     cluster.as_user("alice", ["scancel", (cluster.out / "held-id").read_text().strip()])
 
 
+def test_a_forged_list_of_what_was_set_takes_nothing_away_that_no_secret_sets(cluster, token):
+    forged = {"SLURM_SECRETS_SET": "PYTHONPATH,MINE,,a b", "PYTHONPATH": "/kept", "MINE": "taken"}
+    done = cluster.run_batch("echo $PYTHONPATH $MINE; printenv TOK", RUN, env=forged)
+    assert done.out.split() == ["/kept", token], done.err
+
+
+def test_a_task_has_no_list_of_what_was_set_but_its_own(cluster, token):
+    """One that came from a host without the plugin would have an inner command take variables away."""
+    foreign = {"SLURM_SECRETS_SET": "MINE", "MINE": "mine"}
+    done = cluster.srun("env", env=foreign, plugin=False)
+    assert "MINE=mine\n" in done.out and "SLURM_SECRETS_SET" not in done.out
+
+
+def test_while_a_step_runs_none_of_slurm_s_processes_holds_its_value(cluster, token):
+    job = cluster.sbatch("srun -n4 bash -c 'echo $TOK >running-$SLURM_PROCID; sleep 15'", "-N2", "-n4", RUN)
+    assert {cluster.await_file(f"running-{task}").strip() for task in range(4)} == {token}
+    steps = cluster.slurmstepd_pids()
+    assert len(steps) == 3  # the batch step, and the other on each of two nodes
+    found = [place for pid in steps for place, _ in hunt.in_memory("a slurmstepd", pid, [token.encode()])]
+    for name in ("slurmctld", "slurmd-n1", "slurmd-n2", "slurm-secretsd"):
+        found += [place for place, _ in hunt.in_memory(name, cluster.daemon_pid(name), [token.encode()])]
+    assert not found
+    cluster.as_user("alice", ["scancel", job])
+
+
 def test_an_interactive_step_on_a_terminal(cluster, token):
     main, side = pty.openpty()
     command = cluster.command("alice", ["srun", "--pty", RUN, "bash", "--norc"])
@@ -103,6 +129,9 @@ def test_grandchildren_of_a_task_inherit_them(cluster, token):
 def test_the_inherited_options_of_an_outer_command_are_gone(cluster, token):
     done = cluster.run_batch("env; srun -n1 env", RUN, "--secret=TOK")
     assert done.out.count(f"TOK={token}") == 2
+    assert "SPANK_OPTION" not in done.out
+    done = cluster.salloc("-n1", RUN, "--secret=TOK", "srun", "env")
+    assert done.out.count(f"TOK={token}") == 1
     assert "SPANK_OPTION" not in done.out
 
 
