@@ -16,6 +16,9 @@ namespace {
 namespace json = boost::json;
 using json::string_view;
 
+/// The longest text of `owner` and `ttl`.
+constexpr std::size_t kLongestField = 256;
+
 /// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
 /// counted.
 class ValueCollector {
@@ -51,7 +54,7 @@ class PushHandler {
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
     explicit PushHandler(std::size_t value_bytes)
-        : value_bytes_(value_bytes), value_((value_bytes + 2) / 3 * 4) {}
+        : value_bytes_(value_bytes), value_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
 
     desk::PushRequest request;
     std::string sentence;
@@ -207,8 +210,7 @@ class PushHandler {
     }
 
     bool take_field(json::error_code& error) {
-        constexpr std::size_t kLongest = 256;
-        if (value_.overflowed() || value_.length() > kLongest) {
+        if (value_.overflowed() || value_.length() > kLongestField) {
             return fail("\"" + key_ + "\" is too long", error);
         }
         const auto bytes = value_.bytes();

@@ -2,8 +2,8 @@
 // The body of a push: JSON in, a request out. Values go from the text straight into buffers that
 // wipe themselves; no document tree is built.
 //
-//     {"owner": "alice", "ttl": "12h", "workspace": {"NAME": "value"}, "user": {"NAME": {"base64":
-//     "…"}}}
+//     {"owner": "alice", "ttl": "12h",
+//      "workspace": {"NAME": "value"}, "user": {"NAME": {"base64": "…"}}}
 
 #include <cstddef>
 #include <span>

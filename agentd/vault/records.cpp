@@ -55,6 +55,7 @@ class Eye {
         return taken;
     }
     bool failed() const { return failed_; }
+    bool at_end() const { return !failed_ && rest_.empty(); }
 
   private:
     std::span<const std::byte> rest_;
@@ -138,9 +139,10 @@ Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> pa
         secret.scope = static_cast<Scope>(eye.number<std::uint8_t>());
         secret.name = eye.text();
         secret.value = SecretView(eye.bytes(eye.number<std::uint32_t>()));
+        if (secret.scope != Scope::user && secret.scope != Scope::workspace) break;
         secrets.push_back(secret);
     }
-    if (eye.failed()) return malformed("run");
+    if (!eye.at_end() || secrets.size() != count) return malformed("run");
     return secrets;
 }
 
@@ -169,7 +171,7 @@ Result<Hold> read_hold(std::span<const std::byte> payload) {
         grant.generation = eye.number<std::uint64_t>();
         hold.grants.push_back(std::move(grant));
     }
-    if (eye.failed()) return malformed("hold");
+    if (!eye.at_end()) return malformed("hold");
     return hold;
 }
 

@@ -2,8 +2,8 @@
 // What a record of a run and a record of a hold say, and how they stand in a slab. Numbers are in
 // the machine's own byte order, without padding; a text is a length (u16) and its bytes.
 //
-//     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970), run id text,
-//     count u32,
+//     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
+//           run id text, count u32,
 //           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
 //     hold  job u32, owner u32, since i64, count u32,
 //           then `count` times: ask text, run id text (empty: none), generation u64

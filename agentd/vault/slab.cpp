@@ -88,8 +88,10 @@ Result<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
     }
     for (const std::uint32_t offset : offsets) {
         const Extent extent = slab.read(offset);
-        const bool trusted = extent.state == kLive && known(extent.type) &&
-                             extent.record.payload_length <= extent.length - kOverhead &&
+        // Cut to its record: a longer extent would hide the records that it covers.
+        const bool cut_to_size =
+            extent.length == kOverhead + whole_granules(extent.record.payload_length);
+        const bool trusted = extent.state == kLive && known(extent.type) && cut_to_size &&
                              extent.record.checksum == slab.checksum(offset);
         if (trusted) {
             ++slab.records_;

@@ -9,9 +9,9 @@
 //                  12  4  length of the slab, this header included
 //                  16 16  zero
 //     then extents, one after the other to the end of the slab:
-//     extent        0  8  shape: length of the extent in bytes, header included (low 32 bits),
-//     state (bits
-//                         32..47: 0 free, 1 being written, 2 live), record type (bits 48..63)
+//     extent        0  8  shape: length of the extent in bytes, header included (bits 0..31),
+//                         state (bits 32..47: 0 free, 1 being written, 2 live), record type
+//                         (bits 48..63)
 //                   8  4  length of the payload
 //                  12  4  CRC-32 of type, payload length, sequence and payload
 //                  16  8  sequence: of two records of one thing, the higher is the newer

@@ -6,6 +6,8 @@ namespace secrets::vault {
 namespace {
 
 constexpr std::size_t kSlabBytes = 1024 * 1024;
+/// What a larger slab's length is a multiple of: whole pages, so that the capacity is kept exactly.
+constexpr std::size_t kSlabStep = 64 * 1024;
 
 }  // namespace
 
@@ -18,7 +20,9 @@ Result<Vault::Place> Vault::begin(RecordType type, std::size_t payload_bytes,
             return Place{slab.get(), draft->offset};
         }
     }
-    const std::size_t bytes = std::max(kSlabBytes, payload_bytes + 2 * Slab::kOverhead + 64);
+    const std::size_t needed = payload_bytes + 2 * Slab::kOverhead + 64;
+    const std::size_t steps = (needed + kSlabStep - 1) / kSlabStep;
+    const std::size_t bytes = std::max(kSlabBytes, steps * kSlabStep);
     if (slab_bytes_ + bytes > capacity_) {
         return Error{"the agent's memory for secrets is full (" + std::to_string(capacity_) +
                      " bytes; limits.total_bytes in its configuration)"};

@@ -4,9 +4,9 @@
 #include "agentd/config.h"
 
 #include <fstream>
+#include <string>
+#include <vector>
 
-#include "agentd/duration.h"
-#include "spank/arguments.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -24,12 +24,60 @@ Result<Config> load(const std::string& text) {
     return Error{sentence};
 }
 
-TEST_CASE("an empty file is the defaults, and so is the file that is installed") {
-    const auto empty = load("");
-    REQUIRE(empty.ok());
-    CHECK(empty->node_socket == "/run/slurm-secrets/node.sock");
-    CHECK(empty->limits.value_bytes == 65536);
-    CHECK(load("# nothing but a comment\n").ok());
+void check_is_default(const Config& config) {
+    CHECK(config.node_socket == "/run/slurm-secrets/node.sock");
+    CHECK(config.control_socket == "/run/slurm-secrets/control.sock");
+    CHECK_FALSE(config.require_secretmem);
+    CHECK(config.limits.value_bytes == 65536);
+    CHECK(config.limits.run_bytes == 1048576);
+    CHECK(config.limits.runs_per_owner == 1000);
+    CHECK(config.limits.total_bytes == 1073741824);
+    CHECK(config.default_ttl == std::chrono::hours(24));
+    CHECK(config.max_ttl == std::chrono::hours(30 * 24));
+    CHECK(config.log_level == "info");
+    CHECK(config.log_target == LogTarget::automatic);
+}
+
+/// What is wrong with the text, after the file's name.
+std::string refusal_of(const std::string& text) {
+    const auto config = load(text);
+    return config ? "(read)" : config.error().sentence;
+}
+
+TEST_CASE("an empty file is the defaults") {
+    for (const char* text : {"", "# nothing but a comment\n", "---\n", "{}\n"}) {
+        const auto config = load(text);
+        REQUIRE(config.ok());
+        check_is_default(*config);
+        CHECK(config->platforms.empty());
+    }
+}
+
+TEST_CASE("the file that is installed is the defaults, and shows each as it is") {
+    const std::string path = SOURCE_FOLDER "/etc/agentd.yaml";
+    const auto installed = load_config(path);
+    if (!installed) FAIL(installed.error().sentence);
+    check_is_default(*installed);
+    CHECK(installed->platforms.empty());
+
+    // A line of settings has no space behind its '#', or two and more; a comment has one.
+    std::ifstream file(path);
+    std::string settings;
+    for (std::string line; std::getline(file, line);) {
+        if (line.size() < 2 || line[0] != '#') continue;
+        if (line[1] != ' ' || line[2] == ' ') settings += line.substr(1) + "\n";
+    }
+    const auto shown = load(settings);
+    if (!shown) FAIL(shown.error().sentence);
+    check_is_default(*shown);
+    REQUIRE(shown->platforms.size() == 1);
+    CHECK(shown->platforms[0].name == "tower");
+    for (const char* key : {"node_socket", "control_socket", "require_secretmem", "value_bytes",
+                            "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
+                            "level", "to", "users", "groups"}) {
+        CAPTURE(key);
+        CHECK(settings.find(std::string(key) + ":") != std::string::npos);
+    }
 }
 
 TEST_CASE("every key is read") {
@@ -95,42 +143,146 @@ TEST_CASE("what is wrong is refused with its line and column") {
           "the configuration /no/such/file can't be read");
 }
 
-TEST_CASE("durations are a number and a unit") {
-    CHECK(*parse_duration("90s") == std::chrono::seconds(90));
-    CHECK(*parse_duration("12h") == std::chrono::hours(12));
-    CHECK(print_duration(std::chrono::hours(48)) == "2d");
-    CHECK(print_duration(std::chrono::seconds(90)) == "90s");
-    for (const char* wrong :
-         {"", "s", "12", "1.5h", "-1h", "0s", "1w", " 1h", "3651d", "99999999999999999999s"}) {
-        CAPTURE(wrong);
-        CHECK_FALSE(parse_duration(wrong).ok());
+TEST_CASE("each key has a type, and what is of another is refused at its place") {
+    struct Row {
+        const char* text;
+        const char* sentence;
+    };
+    for (const Row& row : {
+             Row{"node_socket:\n", "1:1: the key 'node_socket' has no value"},
+             Row{"control_socket: { a: b }\n", "1:17: a text is expected here"},
+             Row{"memory: true\n", "1:9: keys and values are expected here"},
+             Row{"memory:\n", "1:1: the key 'memory' has no value"},
+             Row{"memory: { require_secretmem: [true] }\n", "1:30: a text is expected here"},
+             Row{"memory: { require_secretmem: yes }\n", "1:30: 'yes' is neither true nor false"},
+             Row{"log:\n  level:\n  to: stderr\n", "2:3: the key 'level' has no value"},
+             Row{"limits: [1]\n", "1:9: keys and values are expected here"},
+             Row{"limits: { run_bytes: 1MiB }\n",
+                 "1:22: '1MiB' is not a whole number from 1 to 67108864"},
+             Row{"limits: { run_bytes: [1] }\n", "1:22: a text is expected here"},
+             Row{"runs: 1h\n", "1:7: keys and values are expected here"},
+             Row{"runs: { max_ttl: 12 }\n",
+                 "1:18: '12' is not a duration; write a number and s, m, h or d, as in 12h"},
+             Row{"runs: { max_ttl: [12h] }\n", "1:18: a text is expected here"},
+             Row{"platforms: tower\n", "1:12: a list of platforms is expected here"},
+             Row{"platforms: [tower]\n", "1:13: keys and values are expected here"},
+             Row{"platforms: [{ name: x, user: y, users: alice }]\n",
+                 "1:40: a list is expected here, as in [alice, bob]"},
+             Row{"platforms: [{ name: x, user: y, groups: [[a]] }]\n",
+                 "1:42: a text is expected here"},
+             Row{"platforms: [{ user: y }]\n", "1:13: a platform needs a name"},
+             Row{"platforms: [{ name: x }]\n", "1:13: a platform needs the user it connects as"},
+             Row{"log: info\n", "1:6: keys and values are expected here"},
+             Row{"log: { level: INFO }\n", "1:15: 'INFO' is not debug, info, warn or error"},
+             Row{"log: { to: [stderr] }\n", "1:12: a text is expected here"},
+             Row{"a text\n", "1:1: keys and values are expected here"},
+             Row{"? [a]\n: b\n", "1:3: a text is expected here"},
+         }) {
+        CAPTURE(row.text);
+        CHECK(refusal_of(row.text) == row.sentence);
     }
 }
 
-TEST_CASE("the plugin's arguments are read, and a wrong one is said and leaves the rest") {
-    const auto read = [](std::vector<std::string> texts, spank::Arguments& arguments) {
-        std::vector<char*> values;
-        for (std::string& text : texts) values.push_back(text.data());
-        const auto wrong =
-            spank::read_arguments(static_cast<int>(values.size()), values.data(), arguments);
-        return wrong ? wrong->sentence : std::string();
+TEST_CASE("a key that is not known is refused with those that are, at every depth") {
+    CHECK(refusal_of("Log: {}\n") ==
+          "1:1: the key 'Log' is not known; here may stand: node_socket, control_socket, memory, "
+          "limits, runs, platforms, log");
+    CHECK(refusal_of("memory:\n  require: true\n") ==
+          "2:3: the key 'require' is not known; here may stand: require_secretmem");
+    CHECK(refusal_of("limits: { bytes: 1 }\n") ==
+          "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
+          "runs_per_owner, total_bytes");
+    CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
+          "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
+    CHECK(refusal_of("platforms:\n  - name: x\n    user: y\n    members: [z]\n") ==
+          "4:5: the key 'members' is not known; here may stand: name, user, users, groups");
+    CHECK(refusal_of("log: { file: /x }\n") ==
+          "1:8: the key 'file' is not known; here may stand: level, to");
+}
+
+TEST_CASE("a key that stands twice is refused at every depth") {
+    CHECK(refusal_of("log: {}\nlog: {}\n") == "2:1: the key 'log' stands twice");
+    CHECK(refusal_of("limits:\n  run_bytes: 1\n  run_bytes: 1\n") ==
+          "3:3: the key 'run_bytes' stands twice");
+    CHECK(refusal_of("platforms: [{ name: x, user: y, name: x }]\n") ==
+          "1:33: the key 'name' stands twice");
+}
+
+TEST_CASE("numbers have bounds, to the last") {
+    struct Row {
+        std::string key;
+        std::string least;
+        std::string most;
+        std::string below;
+        std::string above;
     };
-    spank::Arguments arguments;
-    CHECK(read({"node_socket=/x", "timeout=3", "wait=0", "on_error=continue", "run_id_env=A,B"},
-               arguments)
-              .empty());
-    CHECK(arguments.node_socket == "/x");
-    CHECK(arguments.timeout == std::chrono::seconds(3));
-    CHECK(arguments.wait == std::chrono::seconds(0));
-    CHECK(arguments.on_error_continue);
-    CHECK(arguments.run_id_variables == std::vector<std::string>{"A", "B"});
-    for (const char* wrong : {"timeout", "timeout=", "timeout=x", "timeout=601", "node_socket=x",
-                              "on_error=maybe", "colour=red", "run_id_env=A B"}) {
-        spank::Arguments others;
-        CAPTURE(wrong);
-        CHECK(read({wrong}, others).starts_with("plugstack.conf: the argument '"));
-        CHECK(others.node_socket == "/run/slurm-secrets/node.sock");
+    for (const Row& row : {
+             Row{"value_bytes", "1", "65536", "0", "65537"},
+             Row{"run_bytes", "1", "67108864", "0", "67108865"},
+             Row{"runs_per_owner", "1", "1000000", "0", "1000001"},
+             Row{"total_bytes", "1048576", "1099511627776", "1048575", "1099511627777"},
+         }) {
+        const auto with = [&](const std::string& number) {
+            return refusal_of("limits: { " + row.key + ": " + number + " }\n");
+        };
+        CHECK(with(row.least) == "(read)");
+        CHECK(with(row.most) == "(read)");
+        CHECK(with("\"" + row.most + "\"") == "(read)");
+        const std::string place = "1:" + std::to_string(13 + row.key.size()) + ": ";
+        for (const std::string& number :
+             {row.below, row.above, std::string("-1"), std::string("+1"), std::string("0x10"),
+              std::string("1e3"), std::string("1.0"), std::string("''"),
+              std::string("99999999999999999999")}) {
+            CAPTURE(number);
+            CHECK(with(number) == place + (number == "''" ? "''" : "'" + number + "'") +
+                                      " is not a whole number from " + row.least + " to " +
+                                      row.most);
+        }
     }
+}
+
+TEST_CASE("lifetimes go together whichever of them is configured") {
+    CHECK(refusal_of("runs: { max_ttl: 24h }\n") == "(read)");
+    CHECK(refusal_of("runs: { default_ttl: 30d }\n") == "(read)");
+    CHECK(refusal_of("runs: { max_ttl: 23h }\n") ==
+          "1:7: runs.default_ttl is longer than runs.max_ttl");
+    CHECK(refusal_of("runs: { default_ttl: 31d }\n") ==
+          "1:7: runs.default_ttl is longer than runs.max_ttl");
+    CHECK(refusal_of("runs: { max_ttl: 1h, default_ttl: 1h }\n") == "(read)");
+}
+
+TEST_CASE("a socket's path is absolute and fits into an address") {
+    for (const std::string key : {"node_socket", "control_socket"}) {
+        const std::string longest = "/" + std::string(106, 's');
+        CHECK(refusal_of(key + ": " + longest + "\n") == "(read)");
+        const std::string place = "1:" + std::to_string(key.size() + 3) + ": ";
+        CHECK(refusal_of(key + ": " + longest + "s\n") ==
+              place + "a socket's path has at most 107 characters");
+        CHECK(refusal_of(key + ": run/x.sock\n") == place + "'run/x.sock' is not an absolute path");
+        CHECK(refusal_of(key + ": ''\n") == place + "'' is not an absolute path");
+    }
+}
+
+TEST_CASE("the log goes where it is told") {
+    CHECK(load("log: { to: journal }\n")->log_target == LogTarget::journal);
+    CHECK(load("log: { to: auto }\n")->log_target == LogTarget::automatic);
+    for (const char* level : {"debug", "info", "warn", "error"}) {
+        CHECK(load("log: { level: " + std::string(level) + " }\n")->log_level == level);
+    }
+}
+
+TEST_CASE("there may be several platforms, with users, groups or neither") {
+    const auto config = load(
+        "platforms:\n  - { name: a, user: x, users: [alice] }\n  - { name: b, user: y, groups: [g] "
+        "}\n  - { name: c, user: z }\n");
+    REQUIRE(config.ok());
+    REQUIRE(config->platforms.size() == 3);
+    CHECK(config->platforms[0].users == std::vector<std::string>{"alice"});
+    CHECK(config->platforms[0].groups.empty());
+    CHECK(config->platforms[1].groups == std::vector<std::string>{"g"});
+    CHECK(config->platforms[2].name == "c");
+    CHECK(config->platforms[2].user == "z");
+    CHECK(load("platforms: []\n")->platforms.empty());
 }
 
 }  // namespace

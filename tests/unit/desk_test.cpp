@@ -4,82 +4,11 @@
 
 #include "agentd/desk/desk.h"
 
-#include "agentd/desk/accounts.h"
 #include "tests/unit/catch.h"
-#include "tests/unit/secrets_of.h"
+#include "tests/unit/office.h"
 
 namespace secrets::desk {
 namespace {
-
-const Uid kRoot{0};
-
-/// A desk with small limits, whose clock the test turns.
-struct Office {
-    static Config small() {
-        Config config;
-        config.limits.runs_per_owner = 2;
-        config.limits.run_bytes = 100;
-        config.limits.value_bytes = 60;
-        config.max_ttl = std::chrono::hours(48);
-        config.platforms = {{"tower", "www-data", {"alice"}, {}}};
-        return config;
-    }
-
-    Answer<Pushed> push(Uid caller, std::string_view run, std::optional<std::string> owner,
-                        std::vector<vault::NewSecret> secrets,
-                        std::optional<std::string> ttl = std::nullopt) {
-        return desk.push_run(caller, run_id(run),
-                             {std::move(owner), std::move(ttl), std::move(secrets)});
-    }
-    AskAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0) {
-        return desk.ask({JobId{1}, StepId{0}, uid, wait, std::move(text)});
-    }
-
-    vault::Vault vault{best_memory_kind(), 64UL * 1024 * 1024};
-    vault::Time time = at(1'000'000);
-    Desk desk{small(), vault, [this] { return time; }};
-    const Uid alice = find_account("alice").value();
-    const Uid bob = find_account("bob").value();
-    const Uid tower = find_account("www-data").value();
-};
-
-template <typename Variant>
-std::string refusal_of(const Variant& answer) {
-    const auto* refusal = std::get_if<Refusal>(&answer);
-    return refusal != nullptr ? refusal->sentence : "(granted)";
-}
-
-/// What a step was given, as NAME=value lines.
-std::string given(const AskAnswer& answer) {
-    const auto* granted = std::get_if<Granted>(&answer);
-    if (granted == nullptr) return refusal_of(answer);
-    const auto view = RegionView::map(granted->delivery.fd.get());
-    std::string text;
-    const auto entries = read_delivery(view->bytes());
-    for (const DeliveryEntry& entry : *entries) {
-        text +=
-            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
-    }
-    return text;
-}
-
-TEST_CASE("the table of rights, literally") {
-    using P = Principal;
-    using O = Operation;
-    const auto allowed = [](O operation) {
-        std::string who;
-        for (const auto& [principal, letter] :
-             {std::pair(P::root, 'r'), std::pair(P::owner, 'o'), std::pair(P::platform, 'p'),
-              std::pair(P::stranger, 's')}) {
-            if (may(principal, operation)) who += letter;
-        }
-        return who;
-    };
-    CHECK(allowed(O::push_run) == "rop");
-    CHECK(allowed(O::read_run) == "rop");
-    CHECK(allowed(O::complete_run) == "rop");
-    CHECK(allowed(O::use_run) == "o");
-}
 
 TEST_CASE("who may push for whom") {
     Office office;

@@ -4,8 +4,12 @@
 #include "agentd/vault/slab.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
@@ -55,6 +59,21 @@ std::vector<std::string> texts_in(const Slab& slab) {
 bool contains(const Ground& ground, std::string_view text) {
     const RegionView view = RegionView::map(ground.copy.get()).value();
     return text_of(view.bytes()).find(text) != std::string_view::npos;
+}
+
+/// The CRC-32 of the format, bit by bit.
+std::uint32_t crc32(std::span<const std::byte> bytes) {
+    std::uint32_t crc = 0xffffffffU;
+    for (const std::byte byte : bytes) {
+        crc ^= static_cast<std::uint32_t>(byte);
+        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1U) != 0 ? 0xedb88320U : 0U);
+    }
+    return ~crc;
+}
+
+Bytes all_bytes(const Ground& ground) {
+    const RegionView view = RegionView::map(ground.copy.get()).value();
+    return Bytes(view.bytes().begin(), view.bytes().end());
 }
 
 TEST_CASE("a slab found again has the records that were committed, with their sequence") {
@@ -182,6 +201,182 @@ TEST_CASE("a long life of puts and frees leaves what a model of it says") {
     REQUIRE(reopened.ok());
     CHECK(dropped == 0);
     CHECK(texts_in(*reopened).size() == model.size());
+}
+
+TEST_CASE("a slab has exactly the documented bytes") {
+    constexpr std::uint32_t kExtentBytes = 32 + 32;
+    Bytes checked;
+    append_number<std::uint16_t>(checked, 2);  // type: hold
+    append_number<std::uint32_t>(checked, 5);
+    append_number<std::uint64_t>(checked, 9);
+    append(checked, "value");
+
+    Bytes expected;
+    append(expected, "SLSSLAB1");
+    append_number<std::uint32_t>(expected, 1);  // version
+    append_number<std::uint32_t>(expected, kSlabBytes);
+    expected.resize(32);
+    append_number<std::uint32_t>(expected, kExtentBytes);
+    append_number<std::uint16_t>(expected, 2);  // live
+    append_number<std::uint16_t>(expected, 2);  // hold
+    append_number<std::uint32_t>(expected, 5);
+    append_number<std::uint32_t>(expected, crc32(checked));
+    append_number<std::uint64_t>(expected, 9);
+    append_number<std::uint64_t>(expected, 0);
+    append(expected, "value");
+    expected.resize(32 + kExtentBytes);
+    append_number<std::uint32_t>(expected, kSlabBytes - 32 - kExtentBytes);
+    append_number<std::uint32_t>(expected, 0);  // free
+    expected.resize(kSlabBytes);
+
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    auto draft = slab.begin(RecordType::hold, 5, 9);
+    REQUIRE(draft);
+    memcpy(draft->payload.data(), "value", 5);
+    slab.commit(draft->offset);
+    CHECK(all_bytes(ground) == expected);
+}
+
+TEST_CASE("whatever bit of a slab is flipped, each record is whole or gone from memory") {
+    const std::vector<std::string> texts = {"first-record", std::string(40, 's') + "second",
+                                            "third-record", "fourth-record"};
+    std::size_t end = 0;
+    {
+        Ground ground;
+        Slab slab(std::move(ground.region));
+        for (const std::string& text : texts) put(slab, text);
+        end = kSlabBytes - slab.free_bytes() + 32;  // and the header of the free extent
+    }
+    std::size_t refused = 0;
+    std::size_t damaged = 0;
+    for (std::size_t bit = 0; bit < end * 8; ++bit) {
+        CAPTURE(bit / 8, bit % 8);
+        Ground ground;
+        Slab slab(std::move(ground.region));
+        for (const std::string& text : texts) put(slab, text);
+        LockedRegion flipped = ground.again();
+        flipped.bytes()[bit / 8] ^= static_cast<std::byte>(1U << bit % 8);
+        std::size_t dropped = 0;
+        const auto reopened = Slab::reopen(ground.again(), dropped);
+        if (!reopened) {
+            ++refused;
+            continue;
+        }
+        const auto found = texts_in(*reopened);
+        if (found.size() < texts.size()) ++damaged;
+        for (const std::string& text : texts) {
+            const bool is_found = std::find(found.begin(), found.end(), text) != found.end();
+            if (!is_found && contains(ground, text)) FAIL("a record was lost and not wiped");
+        }
+        for (const std::string& text : found) {
+            if (std::find(texts.begin(), texts.end(), text) == texts.end()) {
+                FAIL("a record is there that was never written");
+            }
+        }
+    }
+    // Of the slab header all but the zeros matter; of each record its checked fields and its state.
+    CHECK(refused >= 16 * 8);
+    CHECK(damaged >= texts.size() * (4 + 4 + 8) * 8);
+}
+
+TEST_CASE("a record of a type that there is not is wiped and counted") {
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    const auto draft = slab.begin(static_cast<RecordType>(3), 7, 1);
+    REQUIRE(draft);
+    memcpy(draft->payload.data(), "unknown", 7);
+    slab.commit(draft->offset);
+    put(slab, "known");
+    std::size_t dropped = 0;
+    const auto reopened = Slab::reopen(ground.again(), dropped);
+    REQUIRE(reopened.ok());
+    CHECK(dropped == 1);
+    CHECK(texts_in(*reopened) == std::vector<std::string>{"known"});
+    CHECK_FALSE(contains(ground, "unknown"));
+}
+
+TEST_CASE("a draft that is given up leaves nothing") {
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    const Bytes fresh = all_bytes(ground);
+    const Slab::Draft draft = begin(slab, "given-up");
+    CHECK_FALSE(slab.empty());
+    CHECK(texts_in(slab).empty());
+    slab.free(draft.offset);
+    CHECK(slab.empty());
+    CHECK(all_bytes(ground) == fresh);
+}
+
+TEST_CASE("a slab whose records all went is as it was when it was fresh, to the byte") {
+    std::mt19937 random(42);
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    const Bytes fresh = all_bytes(ground);
+    const std::size_t room = slab.free_bytes();
+    std::vector<RecordOffset> offsets;
+    while (auto draft = slab.begin(RecordType::run, random() % 300, 1)) {
+        std::fill(draft->payload.begin(), draft->payload.end(), std::byte{0xAA});
+        if (random() % 4 != 0) slab.commit(draft->offset);
+        offsets.push_back(draft->offset);
+    }
+    std::shuffle(offsets.begin(), offsets.end(), random);
+    for (const RecordOffset offset : offsets) slab.free(offset);
+    CHECK(all_bytes(ground) == fresh);
+    CHECK(slab.free_bytes() == room);
+}
+
+TEST_CASE("free space is counted, and what does not fit changes nothing") {
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    CHECK(slab.size() == kSlabBytes);
+    CHECK(slab.free_bytes() == kSlabBytes - Slab::kOverhead);
+    const RecordOffset first = put(slab, "");  // a header alone
+    CHECK(slab.free_bytes() == kSlabBytes - Slab::kOverhead - 32);
+    put(slab, std::string(33, 'x'));
+    CHECK(slab.free_bytes() == kSlabBytes - Slab::kOverhead - 32 - 96);
+    const Bytes before = all_bytes(ground);
+    CHECK_FALSE(slab.begin(RecordType::run, slab.free_bytes() - 31, 1).has_value());
+    CHECK_FALSE(slab.begin(RecordType::run, SIZE_MAX / 2, 1).has_value());
+    CHECK(all_bytes(ground) == before);
+    slab.free(first);
+    CHECK(slab.begin(RecordType::run, slab.free_bytes() - 32 - 32, 1).has_value());
+}
+
+TEST_CASE("a slab found again is used on") {
+    Ground ground;
+    std::optional<Slab> slab(std::in_place, std::move(ground.region));
+    std::vector<Slab> earlier;  // each overwrites the region when it goes
+    std::mt19937 random(3);
+    std::vector<std::string> model;
+    for (int life = 0; life < 30; ++life) {
+        const std::string text(random() % 900, static_cast<char>('a' + life % 26));
+        begin(*slab, "unfinished");
+        if (auto draft = slab->begin(RecordType::run, text.size(), 1)) {
+            if (!text.empty()) memcpy(draft->payload.data(), text.data(), text.size());
+            slab->commit(draft->offset);
+            model.push_back(text);
+        }
+        if (life % 3 == 2) {
+            std::optional<RecordOffset> first;
+            slab->for_each([&](const RecordFound& record) {
+                if (!first) first = record.offset;
+            });
+            const std::string gone(text_of(slab->payload(*first)));
+            model.erase(std::find(model.begin(), model.end(), gone));
+            slab->free(*first);
+        }
+        std::size_t dropped = 0;
+        auto reopened = Slab::reopen(ground.again(), dropped);
+        REQUIRE(reopened.ok());
+        CHECK(dropped == 1);
+        earlier.push_back(std::move(*slab));
+        slab.emplace(std::move(reopened).value());
+        auto found = texts_in(*slab);
+        std::sort(found.begin(), found.end());
+        std::sort(model.begin(), model.end());
+        CHECK(found == model);
+    }
 }
 
 }  // namespace

@@ -149,21 +149,134 @@ TEST_CASE("wiping everything leaves nothing") {
     CHECK(inventory.runs + inventory.holds + inventory.slabs + inventory.slab_bytes == 0);
 }
 
-TEST_CASE("no truncated record of a run or a hold is read") {
-    const auto secrets = list_of(user_secret("A", "value"));
-    Bytes run(run_payload_size(head("r"), secrets));
-    write_run(head("r"), secrets, run);
-    const Hold hold{JobId{1}, Uid{2}, at(3), {{"ask", "run", 4}}};
-    Bytes held(hold_payload_size(hold));
-    write_hold(hold, held);
-    CHECK(read_run_secrets(run).ok());
-    CHECK(read_hold(held)->grants.front().ask == "ask");
-    for (std::size_t n = 0; n < run.size(); ++n) {
-        CHECK_FALSE(read_run_secrets(std::span(run).first(n)).ok());
+TEST_CASE("the vault knows each run as it was put, in the order of their ids") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    const RunHead b{run_id("b"), Uid{1001}, 7, at(5), at(50)};
+    REQUIRE_FALSE(vault.put_run(b, list_of(user_secret("A", "old"))));
+    REQUIRE_FALSE(vault.put_run(head("c", 30, 1002), {}));
+    REQUIRE_FALSE(vault.put_run(head("a", 40), {}));
+    REQUIRE_FALSE(vault.put_run({run_id("b"), Uid{1002}, 8, at(5), at(60)}, {}));
+
+    std::string listed;
+    for (const RunHead* each : vault.runs()) {
+        listed += each->id.text() + ":" + std::to_string(each->owner.value) + ":" +
+                  std::to_string(each->generation) + " ";
     }
-    for (std::size_t n = 0; n < held.size(); ++n) {
-        CHECK_FALSE(read_hold(std::span(held).first(n)).ok());
+    CHECK(listed == "a:1001:1 b:1002:8 c:1002:1 ");
+    CHECK(vault.find_run(run_id("b"))->created == at(5));
+    CHECK(vault.find_run(run_id("b"))->expires == at(60));
+    CHECK(vault.runs_of(Uid{1001}) == 1);
+    CHECK(vault.runs_of(Uid{1002}) == 2);
+    CHECK(vault.runs_of(Uid{0}) == 0);
+    CHECK(vault.secrets_of(run_id("none")).empty());
+    vault.wipe_run(run_id("a"));
+    CHECK(vault.runs_of(Uid{1001}) == 0);
+}
+
+TEST_CASE("a wipe says how many bytes it overwrote, and the inventory follows") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    const auto secrets = list_of(user_secret("A", std::string(500, 'x')));
+    const std::size_t bytes = run_payload_size(head("r"), secrets);
+    REQUIRE_FALSE(vault.put_run(head("r"), secrets));
+    REQUIRE_FALSE(vault.put_run(head("s"), secrets));
+    REQUIRE_FALSE(vault.put_run(head("s"), secrets));
+    CHECK(vault.inventory().secret_bytes == 2 * bytes);
+    CHECK(vault.wipe_run(run_id("r")).bytes == bytes);
+    CHECK(vault.inventory().secret_bytes == bytes);
+    CHECK(vault.inventory().slab_bytes == kMiB);
+}
+
+TEST_CASE("all slabs together never take more than the vault may, not even a page") {
+    for (std::size_t more = 0; more < 9000; more += 500) {
+        const std::size_t capacity = 3 * kMiB + more;
+        Vault vault(best_memory_kind(), capacity);
+        const std::size_t payload = run_payload_size(head("r"), list_of(user_secret("A", "")));
+        for (std::size_t less = 0; less < 10000; less += 500) {
+            const auto failure = vault.put_run(
+                head("r"), list_of(user_secret("A", std::string(capacity - payload - less, 'x'))));
+            CHECK(vault.inventory().slab_bytes <= capacity);
+            if (!failure) break;
+        }
+        CHECK(vault.inventory().slab_bytes >= 3 * kMiB - 64 * 1024);
     }
+}
+
+TEST_CASE("the slab of a large record goes with it") {
+    Vault vault(best_memory_kind(), 8 * kMiB);
+    REQUIRE_FALSE(vault.put_run(head("small"), list_of(user_secret("A", "a"))));
+    const std::string large(5 * kMiB, 'y');
+    for (int round = 0; round < 3; ++round) {
+        REQUIRE_FALSE(vault.put_run(head("large"), list_of(user_secret("A", large))));
+        CHECK(vault.inventory().slabs == 2);
+        vault.wipe_run(run_id("large"));
+        CHECK(vault.inventory().slabs == 1);
+        CHECK(vault.inventory().slab_bytes == kMiB);
+    }
+    CHECK(value_of(vault, "small", "A") == "a");
+}
+
+TEST_CASE("a hold for which there is no memory is refused, and what was held stays") {
+    Vault vault(best_memory_kind(), kMiB);
+    REQUIRE_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)));
+    const std::size_t payload = run_payload_size(head("r"), list_of(user_secret("A", "")));
+    // Leaves less room than a second record of the hold takes.
+    const std::size_t room = kMiB - 3 * Slab::kOverhead - 64;
+    REQUIRE_FALSE(
+        vault.put_run(head("r"), list_of(user_secret("A", std::string(room - payload - 32, 'x')))));
+    const Failure refused = vault.hold(JobId{1}, Uid{1001}, {"A", "r", 2}, at(2));
+    REQUIRE(refused);
+    CHECK(refused->sentence ==
+          "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes in its "
+          "configuration)");
+    CHECK(vault.hold(JobId{2}, Uid{1001}, {"A", "r", 1}, at(2)));
+    REQUIRE(vault.holds().size() == 1);
+    CHECK(vault.holds().front()->grants.front().generation == 1);
+    CHECK_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(2)));  // nothing to write
+}
+
+TEST_CASE("holds are of their jobs alone, with the time of their first grant") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    REQUIRE_FALSE(vault.hold(JobId{9}, Uid{1001}, {"A", "r", 1}, at(1)));
+    REQUIRE_FALSE(vault.hold(JobId{2}, Uid{1002}, {"A", "s", 1}, at(2)));
+    REQUIRE_FALSE(vault.hold(JobId{9}, Uid{1001}, {"A", "s", 1}, at(3)));
+    const auto holds = vault.holds();
+    REQUIRE(holds.size() == 2);
+    CHECK(holds[0]->job == JobId{2});
+    CHECK(holds[0]->owner == Uid{1002});
+    CHECK(holds[1]->since == at(1));
+    CHECK(holds[1]->grants.size() == 2);
+    CHECK(vault.wipe_hold(JobId{7}).records == 0);
+    vault.wipe_hold(JobId{9});
+    CHECK(vault.find_hold(JobId{2})->grants.front().run == "s");
+}
+
+TEST_CASE("a delivery outlives the run it came from, and each is a region of its own") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "value"))));
+    const DeliveryEntry entry{"A", vault.secrets_of(run_id("r")).front().value};
+    const auto first = vault.deliver({&entry, 1});
+    const auto second = vault.deliver({&entry, 1});
+    REQUIRE(first.ok());
+    REQUIRE(second.ok());
+    CHECK(first->image_length == delivery_size({&entry, 1}));
+    vault.wipe_all();
+    // What one step does with its region does not reach another's.
+    LockedRegion changed = LockedRegion::adopt(UniqueFd(dup(first->fd.get()))).value();
+    wipe(changed.bytes());
+    const RegionView view = RegionView::map(second->fd.get()).value();
+    const auto entries = read_delivery(view.bytes());
+    REQUIRE(entries.ok());
+    CHECK(text_of(entries->front().value.bytes()) == "value");
+}
+
+TEST_CASE("what can't be delivered is an error") {
+    const Vault vault(best_memory_kind(), 64 * kMiB);
+    const SecretBuffer value = buffer_of(std::string_view("x\0y", 3));
+    const DeliveryEntry nul{"A", value.view()};
+    CHECK(vault.deliver({&nul, 1}).error().sentence ==
+          "the value for 'A' holds a NUL byte, which no variable can");
+    const DeliveryEntry steering{"LD_PRELOAD", SecretView()};
+    CHECK_FALSE(vault.deliver({&steering, 1}).ok());
 }
 
 }  // namespace

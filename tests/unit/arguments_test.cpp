@@ -1,0 +1,121 @@
+// Promise: the plugin's line in plugstack.conf is understood as documented; what is wrong in it is
+// said, and the plugin goes on with what was right.
+
+#include "spank/arguments.h"
+
+#include "tests/unit/catch.h"
+
+namespace secrets::spank {
+namespace {
+
+/// The sentence about what is wrong, or nothing.
+std::string read(std::vector<std::string> texts, Arguments& arguments) {
+    std::vector<char*> values;
+    for (std::string& text : texts) values.push_back(text.data());
+    const auto wrong = read_arguments(static_cast<int>(values.size()), values.data(), arguments);
+    return wrong ? wrong->sentence : "";
+}
+
+std::string refusal_of(const std::string& text) {
+    Arguments arguments;
+    return read({text}, arguments);
+}
+
+using Names = std::vector<std::string>;
+
+Names variables_of(const std::string& text) {
+    Arguments arguments;
+    CHECK(read({"run_id_env=" + text}, arguments).empty());
+    return arguments.run_id_variables;
+}
+
+TEST_CASE("a line without arguments leaves the documented defaults") {
+    Arguments arguments;
+    CHECK(read({}, arguments).empty());
+    CHECK(arguments.node_socket == "/run/slurm-secrets/node.sock");
+    CHECK(arguments.timeout == std::chrono::seconds(5));
+    CHECK(arguments.wait == std::chrono::seconds(10));
+    CHECK_FALSE(arguments.on_error_continue);
+    CHECK(arguments.run_id_variables == Names{"TOWER_WORKFLOW_ID"});
+}
+
+TEST_CASE("every argument is read") {
+    Arguments arguments;
+    CHECK(read({"node_socket=/x/y=z.sock", "timeout=0", "wait=600", "on_error=continue",
+                "run_id_env=A,B_2"},
+               arguments)
+              .empty());
+    CHECK(arguments.node_socket == "/x/y=z.sock");
+    CHECK(arguments.timeout == std::chrono::seconds(0));
+    CHECK(arguments.wait == std::chrono::seconds(600));
+    CHECK(arguments.on_error_continue);
+    CHECK(arguments.run_id_variables == Names{"A", "B_2"});
+    CHECK(read({"on_error=fail"}, arguments).empty());
+    CHECK_FALSE(arguments.on_error_continue);
+}
+
+TEST_CASE("the variables with a run id are a list that replaces the default") {
+    CHECK(variables_of("MY_RUN") == Names{"MY_RUN"});
+    CHECK(variables_of("A,B,C") == Names{"A", "B", "C"});
+    CHECK(variables_of("A,,B,") == Names{"A", "B"});
+    CHECK(variables_of("").empty());
+}
+
+TEST_CASE("of an argument that stands twice the last counts") {
+    Arguments arguments;
+    CHECK(read({"wait=1", "wait=2", "run_id_env=A", "run_id_env=B"}, arguments).empty());
+    CHECK(arguments.wait == std::chrono::seconds(2));
+    CHECK(arguments.run_id_variables == Names{"B"});
+}
+
+TEST_CASE("what is wrong with an argument is said") {
+    const auto about = [](const std::string& argument, const std::string& what) {
+        return "plugstack.conf: the argument '" + argument + "' " + what;
+    };
+    for (const char* text :
+         {"timeout=", "timeout=x", "timeout=5s", "timeout=-1", "timeout=+1", "timeout= 1",
+          "timeout=1.5", "timeout=601", "timeout=99999999999", "wait=", "wait=601", "wait=ten"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "must be a whole number of seconds from 0 to 600"));
+    }
+    for (const char* text : {"timeout", "", "on_error", "fail"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "is not of the form name=value"));
+    }
+    for (const char* text : {"colour=red", "=", "Timeout=1", "timeout =1", "node=1"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) ==
+              about(text,
+                    "is not known (known are node_socket, timeout, wait, on_error, run_id_env)"));
+    }
+    for (const char* text : {"node_socket=", "node_socket=run/node.sock"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "must be an absolute path"));
+    }
+    for (const char* text : {"on_error=", "on_error=Fail", "on_error=ignore"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "must be fail or continue"));
+    }
+    for (const char* text : {"run_id_env=A B", "run_id_env=A-B", "run_id_env=A,$B"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "must name environment variables"));
+    }
+}
+
+TEST_CASE("a wrong argument leaves what was right before it") {
+    for (const char* wrong : {"timeout=x", "wait=601", "node_socket=x", "on_error=x", "x=y", "x"}) {
+        CAPTURE(wrong);
+        Arguments arguments;
+        CHECK_FALSE(
+            read({"timeout=3", "run_id_env=A", "on_error=continue", wrong, "wait=77"}, arguments)
+                .empty());
+        CHECK(arguments.timeout == std::chrono::seconds(3));
+        CHECK(arguments.run_id_variables == Names{"A"});
+        CHECK(arguments.on_error_continue);
+        CHECK(arguments.node_socket == "/run/slurm-secrets/node.sock");
+        CHECK(arguments.wait == std::chrono::seconds(10));
+    }
+}
+
+}  // namespace
+}  // namespace secrets::spank

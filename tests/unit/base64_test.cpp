@@ -1,0 +1,80 @@
+// Promise: base64 is decoded to the byte, and what is not base64 to the letter is no value.
+
+#include "agentd/doors/base64.h"
+
+#include <openssl/evp.h>
+
+#include <string>
+
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+
+namespace secrets::doors {
+namespace {
+
+std::string decoded(std::string_view text) {
+    const auto value = decode_base64(std::as_bytes(std::span(text)));
+    return value ? std::string(text_of(value->view().bytes())) : "(refused)";
+}
+
+std::string encoded(std::string_view bytes) {
+    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                       reinterpret_cast<const unsigned char*>(bytes.data()),
+                                       static_cast<int>(bytes.size()));
+    text.resize(static_cast<std::size_t>(length));
+    return text;
+}
+
+TEST_CASE("the examples of RFC 4648 are decoded") {
+    CHECK(decoded("").empty());
+    CHECK(decoded("Zg==") == "f");
+    CHECK(decoded("Zm8=") == "fo");
+    CHECK(decoded("Zm9v") == "foo");
+    CHECK(decoded("Zm9vYg==") == "foob");
+    CHECK(decoded("Zm9vYmE=") == "fooba");
+    CHECK(decoded("Zm9vYmFy") == "foobar");
+}
+
+TEST_CASE("every byte, in values of every length, is decoded") {
+    std::string bytes;
+    for (int i = 0; i < 600; ++i) {
+        CAPTURE(i);
+        CHECK(decoded(encoded(bytes)) == bytes);
+        bytes += static_cast<char>(i * 7);
+    }
+    const std::string zeros(5, '\0');
+    CHECK(decoded("AAAAAAA=") == zeros);
+    CHECK(decoded("+/+/") == "\xfb\xff\xbf");
+    const std::string long_value(64UL * 1024, '\xff');
+    CHECK(decoded(encoded(long_value)) == long_value);
+}
+
+TEST_CASE("what is not base64 to the letter is refused") {
+    for (const char* text : {
+             "Z", "Zg", "Zg=", "Zm8", "Zm9vY",              // cut off
+             "=", "==", "===", "====", "Z===", "Zm9v====",  // padding that
+                                                            // there is not
+             "Zg==Zg==", "Zm8=Zm8=", "Zg=v", "=Zg=",        // padding in the middle
+             "Zm 9", "Zm9v\n", "\nZm9v", " Zm9", "Zm9v    ", "Zm9\t", "-_-_", "Zm9.", "Zm9$",
+             "Zm9\xff", "Zm-9", "Zh==", "Z/==", "Zm9=",
+             "Zm//Zm9=",  // bits behind the last byte
+         }) {
+        CAPTURE(text);
+        CHECK(decoded(text) == "(refused)");
+    }
+    CHECK(decoded(std::string_view("Zm9\0", 4)) == "(refused)");
+    CHECK(decoded(std::string_view("\0\0\0\0", 4)) == "(refused)");
+}
+
+TEST_CASE("exactly the 64 letters of the alphabet have a meaning") {
+    int taken = 0;
+    for (int byte = 0; byte < 256; ++byte) {
+        const std::string text = std::string("AA") + static_cast<char>(byte) + "A";
+        if (decoded(text) != "(refused)") ++taken;
+    }
+    CHECK(taken == 64);
+}
+
+}  // namespace
+}  // namespace secrets::doors

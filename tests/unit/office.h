@@ -1,0 +1,118 @@
+#pragma once
+// A desk to make requests to. The accounts are the machine's own: root, alice and bob
+// (tests/setup), and www-data, which a platform connects as that may act for alice.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "agentd/audit.h"
+#include "agentd/desk/accounts.h"
+#include "agentd/desk/desk.h"
+#include "tests/unit/secrets_of.h"
+
+namespace secrets::desk {
+
+inline const Uid kRoot{0};
+
+/// A desk with small limits, whose clock the test turns.
+struct Office {
+    static Config small() {
+        Config config = large();
+        config.limits.runs_per_owner = 2;
+        config.limits.run_bytes = 100;
+        config.limits.value_bytes = 60;
+        config.max_ttl = std::chrono::hours(48);
+        return config;
+    }
+    /// The limits as they are where nobody configured them.
+    static Config large() {
+        Config config;
+        config.platforms = {{"tower", "www-data", {"alice"}, {}}};
+        return config;
+    }
+
+    explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024)
+        : vault(best_memory_kind(), vault_bytes), desk(config, vault, [this] { return time; }) {
+        static const bool quiet = [] {
+            Config log;
+            log.log_level = "error";
+            audit::open(log);
+            return true;
+        }();
+        (void)quiet;
+    }
+
+    Answer<Pushed> push(Uid caller, std::string_view run, std::optional<std::string> owner,
+                        std::vector<vault::NewSecret> secrets,
+                        std::optional<std::string> ttl = std::nullopt) {
+        return desk.push_run(caller, run_id(run),
+                             {std::move(owner), std::move(ttl), std::move(secrets)});
+    }
+    AskAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
+        return desk.ask({job, StepId{0}, uid, wait, std::move(text)});
+    }
+    RunInfo info(std::string_view run) {
+        return std::get<RunInfo>(desk.read_run(kRoot, run_id(run)));
+    }
+
+    /// All that the vault holds, as text: what must not differ where nothing may change.
+    std::string state() const {
+        std::string text;
+        for (const vault::RunHead* head : vault.runs()) {
+            text += head->id.text() + " of " + std::to_string(head->owner.value) + " generation " +
+                    std::to_string(head->generation) + " created " + seconds(head->created) +
+                    " expires " + seconds(head->expires) + "\n";
+            for (const vault::StoredSecret& secret : vault.secrets_of(head->id)) {
+                text += std::string(vault::scope_word(secret.scope)) + " " +
+                        std::string(secret.name) + "=" +
+                        std::string(text_of(secret.value.bytes())) + "\n";
+            }
+        }
+        for (const vault::Hold* hold : vault.holds()) {
+            text += "job " + std::to_string(hold->job.value) + " since " + seconds(hold->since);
+            for (const vault::Grant& grant : hold->grants) {
+                text += " [" + grant.ask + "|" + grant.run + "|" +
+                        std::to_string(grant.generation) + "]";
+            }
+            text += "\n";
+        }
+        return text + std::to_string(vault.inventory().slab_bytes);
+    }
+
+    vault::Vault vault;
+    vault::Time time = at(1'000'000);
+    Desk desk;
+    const Uid alice = find_account("alice").value();
+    const Uid bob = find_account("bob").value();
+    const Uid tower = find_account("www-data").value();
+
+  private:
+    static std::string seconds(vault::Time time) {
+        return std::to_string(time.time_since_epoch().count());
+    }
+};
+
+template <typename Variant>
+std::string refusal_of(const Variant& answer) {
+    const auto* refusal = std::get_if<Refusal>(&answer);
+    return refusal != nullptr ? refusal->sentence : "(granted)";
+}
+
+/// What a step was given, as NAME=value lines.
+inline std::string given(const AskAnswer& answer) {
+    const auto* granted = std::get_if<Granted>(&answer);
+    if (granted == nullptr) return refusal_of(answer);
+    const auto view = RegionView::map(granted->delivery.fd.get());
+    std::string text;
+    const auto entries = read_delivery(view->bytes());
+    for (const DeliveryEntry& entry : *entries) {
+        text +=
+            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
+    }
+    return text;
+}
+
+}  // namespace secrets::desk

@@ -1,0 +1,129 @@
+// Promise: each may do what the table of rights says and nothing else. The accounts are the
+// machine's own: root, alice and bob (tests/setup), and www-data as platform.
+
+#include "agentd/desk/rights.h"
+
+#include "agentd/desk/accounts.h"
+#include "tests/unit/catch.h"
+
+namespace secrets::desk {
+namespace {
+
+struct Here {
+    const Uid root{0};
+    const Uid alice = find_account("alice").value();
+    const Uid bob = find_account("bob").value();
+    const Uid tower = find_account("www-data").value();
+    const Uid unknown{4'000'000'000U};
+};
+
+TEST_CASE("the table of rights, literally") {
+    struct Row {
+        Principal principal;
+        Operation operation;
+        bool allowed;
+    };
+    for (const Row& row : {
+             Row{Principal::root, Operation::push_run, true},
+             Row{Principal::root, Operation::read_run, true},
+             Row{Principal::root, Operation::complete_run, true},
+             Row{Principal::root, Operation::use_run, false},
+             Row{Principal::owner, Operation::push_run, true},
+             Row{Principal::owner, Operation::read_run, true},
+             Row{Principal::owner, Operation::complete_run, true},
+             Row{Principal::owner, Operation::use_run, true},
+             Row{Principal::platform, Operation::push_run, true},
+             Row{Principal::platform, Operation::read_run, true},
+             Row{Principal::platform, Operation::complete_run, true},
+             Row{Principal::platform, Operation::use_run, false},
+             Row{Principal::stranger, Operation::push_run, false},
+             Row{Principal::stranger, Operation::read_run, false},
+             Row{Principal::stranger, Operation::complete_run, false},
+             Row{Principal::stranger, Operation::use_run, false},
+         }) {
+        CAPTURE(static_cast<int>(row.principal), static_cast<int>(row.operation));
+        CHECK(may(row.principal, row.operation) == row.allowed);
+    }
+}
+
+TEST_CASE("without platforms there are root, the user, and strangers") {
+    const Here here;
+    const People people({});
+    CHECK(people.principal(here.root, here.alice) == Principal::root);
+    CHECK(people.principal(here.root, here.unknown) == Principal::root);
+    CHECK(people.principal(here.alice, here.alice) == Principal::owner);
+    CHECK(people.principal(here.root, here.root) == Principal::owner);
+    CHECK(people.principal(here.unknown, here.unknown) == Principal::owner);
+    CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
+    CHECK(people.principal(here.alice, here.root) == Principal::stranger);
+    CHECK(people.principal(here.tower, here.alice) == Principal::stranger);
+    CHECK_FALSE(people.is_platform(here.tower));
+    CHECK_FALSE(people.is_platform(here.root));
+}
+
+TEST_CASE("a platform acts for the users that it lists, by name or number, and for no others") {
+    const Here here;
+    for (const std::string& user : {std::string("alice"), std::to_string(here.alice.value)}) {
+        const People people({{"tower", "www-data", {"no-such-user", user}, {}}});
+        CHECK(people.principal(here.tower, here.alice) == Principal::platform);
+        CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
+        CHECK(people.principal(here.tower, here.root) == Principal::stranger);
+        CHECK(people.principal(here.tower, here.unknown) == Principal::stranger);
+        CHECK(people.principal(here.tower, here.tower) == Principal::owner);
+        CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
+        CHECK(people.principal(here.root, here.alice) == Principal::root);
+        CHECK(people.is_platform(here.tower));
+        CHECK_FALSE(people.is_platform(here.alice));
+    }
+}
+
+TEST_CASE("a platform acts for the members of the groups that it lists") {
+    const Here here;
+    const People people({{"tower", "www-data", {}, {"no-such-group", "alice"}}});
+    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
+    CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
+    CHECK(people.principal(here.tower, here.unknown) == Principal::stranger);
+}
+
+TEST_CASE("one platform's users are not another's") {
+    const Here here;
+    const People people({{"tower", "www-data", {"alice"}, {}}, {"other", "bob", {"www-data"}, {}}});
+    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
+    CHECK(people.principal(here.bob, here.tower) == Principal::platform);
+    CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
+    CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
+}
+
+TEST_CASE("an account may act for others in several platforms") {
+    const Here here;
+    const People people({{"one", "www-data", {"alice"}, {}}, {"two", "www-data", {"bob"}, {}}});
+    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
+    CHECK(people.principal(here.tower, here.bob) == Principal::platform);
+}
+
+TEST_CASE("a platform whose account is not there is nobody") {
+    const Here here;
+    const People people({{"tower", "no-such-user", {"alice"}, {}}});
+    for (const Uid uid : {here.bob, here.tower, here.unknown}) {
+        CHECK_FALSE(people.is_platform(uid));
+        CHECK(people.principal(uid, here.alice) == Principal::stranger);
+    }
+}
+
+TEST_CASE("accounts are found by their whole name or number, and named") {
+    const Here here;
+    CHECK(find_account("root") == here.root);
+    CHECK(find_account("0") == here.root);
+    CHECK(account_name(here.alice) == "alice");
+    CHECK(account_name(here.unknown) == "uid 4000000000");
+    for (const std::string& text :
+         {std::string(), std::string("no-such-user"), std::string("4000000000"), std::string("-1"),
+          std::string("0x0"), std::string("0 "), std::string("4294967296"), std::string("alic"),
+          std::string("alice\0", 6), std::string("alice\0bob", 9)}) {
+        CAPTURE(text);
+        CHECK_FALSE(find_account(text).has_value());
+    }
+}
+
+}  // namespace
+}  // namespace secrets::desk
