@@ -13,6 +13,7 @@ from harness import BUILD, PROJECT, Done, Site, poll
 
 SCRIPT = PROJECT / "tests" / "systemd" / "machine"
 AGENT = "slurm-secretsd.service"
+SOCKETS = [f"slurm-secretsd-{door}.socket" for door in ("node", "job", "control")]
 
 
 class CannotBoot(Exception):
@@ -22,7 +23,6 @@ class CannotBoot(Exception):
 class Machine(Site):
     nodes = ["node idle none"]
     control_socket = Path("/run/slurm-secrets/control.sock")
-    node_socket = Path("/run/slurm-secrets/node.sock")
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="slurm-secrets.", dir="/tmp"))
@@ -45,6 +45,11 @@ class Machine(Site):
         """What is built, over what is installed: as an upgrade would."""
         done = self._script("install")
         assert done.code == 0, (self.dir / "log" / "install").read_text()[-2000:]
+
+    def installed(self):
+        """The files that the installation put there, by their paths below the root."""
+        manifest = BUILD / "tests" / "systemd" / "for-usr" / "install_manifest.txt"
+        return [file.lstrip("/") for file in manifest.read_text().splitlines()]
 
     # ---- commands in it ----
 
@@ -120,6 +125,18 @@ class Machine(Site):
     def agent_pid(self):
         """The pid of the agent's main process on this side; 0 while there is none."""
         return self.pid_here(self.show("MainPID"))
+
+    @property
+    def node_socket(self):
+        """Its path for this process."""
+        return self.here("/run/slurm-secrets/node.sock")
+
+    def processes(self, unit=AGENT):
+        """The pids on this side of whatever a service runs now."""
+        try:
+            return [int(pid) for pid in (self.cgroup / "payload/system.slice" / unit / "cgroup.procs").read_text().split()]
+        except OSError:  # the service ended, and its cgroup with it
+            return []
 
     def pid_here(self, pid_there):
         for process in self.cgroup.glob("payload/**/cgroup.procs"):
