@@ -17,11 +17,39 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(5);
 
 /// A reply is small and the socket empty: it goes out at once or the other side is broken.
-void send(int fd, const wire::Reply& reply, int passed_fd = -1) {
-    const auto failure =
-        send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)), passed_fd);
+Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1) {
+    return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
+                       passed_fd);
+}
+
+void send(int fd, const wire::Reply& reply) {
+    const auto failure = try_to_send(fd, reply);
     if (failure) audit::trouble("node door: the reply was lost: " + failure->sentence);
 }
+
+/// The job's hold stays where the delivery can't be handed over: its next step may need it, and its
+/// epilog ends it.
+void hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
+    const auto failure =
+        try_to_send(fd, wire::Granted{delivery.image_length, note}, delivery.fd.get());
+    if (!failure) return;
+    const std::string sentence = "the delivery could not be handed over: " + failure->sentence;
+    audit::trouble("node door: " + sentence);
+    send(fd, wire::Refused{sentence});
+}
+
+/// Runs a function at the end of a scope, however that comes.
+template <typename Function>
+class AtEnd {
+  public:
+    explicit AtEnd(Function function) : function_(std::move(function)) {}
+    ~AtEnd() { function_(); }
+    AtEnd(const AtEnd&) = delete;
+    AtEnd& operator=(const AtEnd&) = delete;
+
+  private:
+    Function function_;
+};
 
 std::string waited_note(std::chrono::steady_clock::time_point since, const RunId& run) {
     const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - since;
@@ -36,7 +64,9 @@ NodeDoor::NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
     : loop_(loop),
       desk_(desk),
       listener_(loop, std::move(listener), "node door", [this](UniqueFd connection) {
-          asio::co_spawn(loop_, serve(std::move(connection)), asio::detached);
+          asio::co_spawn(loop_, serve(std::move(connection)), [](const std::exception_ptr& thrown) {
+              if (thrown) audit::trouble("node door: a request failed and was dropped");
+          });
       }) {
     desk_.on_push([this](const RunId& run) { wake(run); });
 }
@@ -58,17 +88,18 @@ void NodeDoor::wake(const RunId& run) {
 asio::awaitable<bool> NodeDoor::wait_for_request(int fd) {
     // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    const AtEnd let_go([this, &descriptor] {
+        silent_.erase(descriptor.get());
+        descriptor->release();  // it stays the connection's
+    });
     asio::steady_timer patience(loop_, kPatience);
     patience.async_wait([descriptor](const ErrorCode& error) {
         ErrorCode ignored;
         if (!error) descriptor->cancel(ignored);
     });
-    silent_.insert(descriptor.get());
     ErrorCode error;
+    silent_.insert(descriptor.get());
     co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
-    silent_.erase(descriptor.get());
-    patience.cancel();
-    descriptor->release();  // the descriptor stays the connection's
     co_return !error;
 }
 
@@ -88,7 +119,14 @@ asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
     }
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
-    if (!packet || packet->size == 0) co_return;
+    if (!packet) {
+        const std::string sentence = "the request could not be read: " + packet.error().sentence;
+        audit::trouble("node door: " + sentence);
+        send(fd, wire::Refused{sentence});
+        discard_input(fd);
+        co_return;
+    }
+    if (packet->size == 0) co_return;
     if (packet->cut) {
         send(fd, wire::Refused{"a message is too long"});
         co_return;
@@ -121,7 +159,7 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
         note = waited_note(since, run);
     }
     if (const auto* granted = std::get_if<desk::Granted>(&answer)) {
-        send(fd, wire::Granted{granted->delivery.image_length, note}, granted->delivery.fd.get());
+        hand_over(fd, granted->delivery, note);
     } else if (std::holds_alternative<desk::Nothing>(answer)) {
         send(fd, wire::Nothing{note});
     } else if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) {
@@ -145,9 +183,9 @@ asio::awaitable<desk::AskAnswer> NodeDoor::ask(int fd, wire::AskRequest request)
         }
         asio::steady_timer timer(loop_, deadline);
         const auto waiter = waiters_.insert(waiters_.end(), Waiter{wait->run, &timer});
+        const AtEnd forget([this, waiter] { waiters_.erase(waiter); });
         ErrorCode woken;
         co_await timer.async_wait(into(woken));
-        waiters_.erase(waiter);
         // A job that was cancelled while it waited must not be given a hold.
         if (peer_is_gone(fd)) co_return desk::Nothing{};
     }
