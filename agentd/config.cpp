@@ -161,6 +161,11 @@ void read_config(const YAML::Node& root, Config& config) {
             throw Wrong{node.Mark(), "runs.default_ttl is longer than runs.max_ttl"};
         }
     };
+    const auto reaper = [&](const YAML::Node& node) {
+        read_mapping(node, {{"interval", [&](const auto& value) {
+                                 config.reaper_interval = duration_of(value);
+                             }}});
+    };
     const auto platforms = [&](const YAML::Node& node) {
         if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
@@ -170,9 +175,11 @@ void read_config(const YAML::Node& root, Config& config) {
         {
             {"node_socket", [&](const auto& value) { config.node_socket = path_of(value); }},
             {"control_socket", [&](const auto& value) { config.control_socket = path_of(value); }},
+            {"view_socket", [&](const auto& value) { config.view_socket = path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
             {"runs", runs},
+            {"reaper", reaper},
             {"platforms", platforms},
             {"log", [&](const auto& value) { read_log(value, config); }},
         });

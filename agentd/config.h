@@ -32,10 +32,12 @@ enum class LogTarget { automatic, journal, standard_error };
 struct Config {
     std::string node_socket = "/run/slurm-secrets/node.sock";
     std::string control_socket = "/run/slurm-secrets/control.sock";
+    std::string view_socket = "/run/slurm-secrets-view/view.sock";
     bool require_secretmem = false;
     Limits limits;
     std::chrono::seconds default_ttl = std::chrono::hours(24);
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
+    std::chrono::seconds reaper_interval = std::chrono::minutes(1);
     std::vector<Platform> platforms;
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;

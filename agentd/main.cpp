@@ -12,6 +12,7 @@
 #include "agentd/audit.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/reaper.h"
 #include "common/unix_socket.h"
 
 namespace secrets {
@@ -39,6 +40,7 @@ class Agent {
           desk_(config, vault_, now),
           node_door_(loop_, std::move(node), desk_),
           http_door_(loop_, std::move(control), desk_),
+          reaper_(loop_, config, desk_),
           signals_(loop_, SIGTERM, SIGINT),
           expiry_(loop_) {
         desk_.on_expiry_change([this] { wipe_expired(); });
@@ -53,6 +55,7 @@ class Agent {
         audit::event("ending: finishing the requests that came");
         node_door_.stop();
         http_door_.stop();
+        reaper_.stop();
         desk_.on_expiry_change([] {});  // a push that comes last arms no timer
         expiry_.cancel();
         loop_.restart();
@@ -81,6 +84,7 @@ class Agent {
     desk::Desk desk_;
     doors::NodeDoor node_door_;
     doors::HttpDoor http_door_;
+    Reaper reaper_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
 };
