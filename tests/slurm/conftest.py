@@ -37,15 +37,22 @@ def _end(cluster, session):
         shutil.rmtree(cluster.dir)
 
 
-@pytest.fixture(scope="session")
-def cluster(request):
-    cluster = Cluster("--platform", "www-data")
+@contextlib.contextmanager
+def running_cluster(session, *options):
+    """A cluster that many tests share."""
+    cluster = Cluster(*options)
     try:
-        with _noting_failure(request.session):
+        with _noting_failure(session):
             cluster.up()
         yield cluster
     finally:
-        _end(cluster, request.session)
+        _end(cluster, session)
+
+
+@pytest.fixture(scope="session")
+def cluster(request):
+    with running_cluster(request.session, "--platform", "www-data") as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -107,6 +114,7 @@ def check_nothing_left(cluster, canaries):
         return
     roots = [cluster.dir / name for name in ("state", "spool-n1", "spool-n2", "log", "run")]
     found = hunt.in_files(roots, canaries)
-    for name in ("slurm-secretsd", "slurmctld", "slurmd-n1", "slurmd-n2"):
-        found += hunt.in_memory(name, cluster.daemon_pid(name), canaries)
+    for name in ("slurm-secretsd", "slurm-secrets-view", "slurmctld", "slurmd-n1", "slurmd-n2"):
+        if cluster.daemon_runs(name):
+            found += hunt.in_memory(name, cluster.daemon_pid(name), canaries)
     assert not found, "a value was found in " + ", ".join(place for place, _ in found)

@@ -82,6 +82,25 @@ class Cluster:
     def daemon_pid(self, name):
         return int((self.dir / "daemons" / name).read_text())
 
+    def daemon_runs(self, name):
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self.daemon_pid(name)}/cwd").resolve() == self.dir / "daemons"
+        return False
+
+    def daemon_kill(self, name):
+        """Outright, as a crash would end it."""
+        os.kill(self.daemon_pid(name), signal.SIGKILL)
+        poll(lambda: not self.daemon_runs(name), 5, f"the end of {name}")
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.daemon_runs(name):
+                os.kill(self.daemon_pid(name), signal.SIGCONT)
+
     def slurmstepd_pids(self):
         """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
         pids = []
@@ -106,13 +125,24 @@ class Cluster:
         self.agent_stop()
         self.agent_start()
 
-    @contextlib.contextmanager
     def agent_frozen(self):
-        os.kill(self.agent_pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.agent_pid, signal.SIGCONT)
+        return self.daemon_frozen("slurm-secretsd")
+
+    @property
+    def view_socket(self):
+        return self.dir / "run" / "view.sock"
+
+    def view_start(self):
+        self._script("view-start")
+
+    def view_stop(self):
+        self._script("view-stop")
+
+    def controller_start(self):
+        self._script("controller-start")
+
+    def node_start(self, node):
+        self._script("node-start", node)
 
     def agent_log(self):
         return (self.dir / "log" / "slurm-secretsd.out").read_text()
