@@ -63,7 +63,11 @@ asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::millisecon
 asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
                                                            std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
-    if (!connection) co_return connection.error();
+    if (!connection) {
+        co_return Error{"slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
+                        "active? " +
+                        connection.error().sentence};
+    }
     const int fd = connection->get();
     const view_wire::JobsRequest request{{jobs.begin(), jobs.end()}};
     if (auto lost = send_packet(fd, view_wire::encode(request), at_once())) co_return *lost;

@@ -101,13 +101,14 @@ class Cluster:
             if self.daemon_runs(name):
                 os.kill(self.daemon_pid(name), signal.SIGCONT)
 
-    def slurmstepd_pids(self):
-        """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
+    def slurmstepd_pids(self, job=""):
+        """Of the steps that run now, of one job or of all. Each keeps the folder of the slurmd that started it."""
         pids = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended meanwhile
                 if (process / "exe").resolve().name.startswith("slurmstepd") and \
-                        (process / "cwd").resolve() == self.dir / "daemons":
+                        (process / "cwd").resolve() == self.dir / "daemons" and \
+                        (process / "cmdline").read_text().startswith(f"slurmstepd: [{job}"):
                     pids.append(int(process.name))
         return pids
 
