@@ -21,10 +21,14 @@ Deadline at_once() {
     return Deadline::in(std::chrono::milliseconds(0));
 }
 
+Error lost(const Error& error) {
+    return Error{"the connection to slurm-secrets-view was lost: " + error.sentence};
+}
+
 Result<view_wire::States> read_reply(int fd, std::size_t jobs) {
     std::array<std::byte, kMaxViewMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, at_once());
-    if (!packet) return packet.error();
+    if (!packet) return lost(packet.error());
     if (packet->size == 0) return Error{"slurm-secrets-view ended before it answered"};
     if (packet->cut) return Error{"slurm-secrets-view sent too long a message"};
     auto reply = view_wire::decode_reply(std::span(buffer).first(packet->size));
@@ -64,13 +68,16 @@ asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId
                                                            std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
-        co_return Error{"slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
-                        "active? " +
-                        connection.error().sentence};
+        co_return Error{
+            "slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
+            "active? " +
+            connection.error().sentence};
     }
     const int fd = connection->get();
     const view_wire::JobsRequest request{{jobs.begin(), jobs.end()}};
-    if (auto lost = send_packet(fd, view_wire::encode(request), at_once())) co_return *lost;
+    if (auto wrong = send_packet(fd, view_wire::encode(request), at_once())) {
+        co_return lost(*wrong);
+    }
     const bool came = co_await wait_for_reply(fd, patience);
     if (!came) {
         co_return Error{"slurm-secrets-view did not answer within " +
