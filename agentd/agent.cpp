@@ -35,6 +35,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
       node_door_(loop_, std::move(listeners.node), desk_),
       job_door_(loop_, std::move(listeners.job), desk_),
       http_door_(loop_, std::move(listeners.control), desk_),
+      reaper_(loop_, config_, desk_),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -118,6 +119,7 @@ void Agent::end() {
     node_door_.stop();
     job_door_.stop();
     http_door_.stop();
+    reaper_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
     desk_.on_change([] {});
     expiry_.cancel();

@@ -11,6 +11,7 @@
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
 namespace secrets {
@@ -56,6 +57,7 @@ class Agent {
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
+    Reaper reaper_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;

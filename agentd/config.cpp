@@ -167,6 +167,11 @@ void read_config(const YAML::Node& root, Config& config) {
             throw Wrong{node.Mark(), "runs.default_ttl is longer than runs.max_ttl"};
         }
     };
+    const auto reaper = [&](const YAML::Node& node) {
+        read_mapping(node, {{"interval", [&](const auto& value) {
+                                 config.reaper_interval = duration_of(value);
+                             }}});
+    };
     const auto platforms = [&](const YAML::Node& node) {
         if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
@@ -177,9 +182,11 @@ void read_config(const YAML::Node& root, Config& config) {
             {"node_socket", [&](const auto& value) { config.node_socket = path_of(value); }},
             {"job_socket", [&](const auto& value) { config.job_socket = path_of(value); }},
             {"control_socket", [&](const auto& value) { config.control_socket = path_of(value); }},
+            {"view_socket", [&](const auto& value) { config.view_socket = path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
             {"runs", runs},
+            {"reaper", reaper},
             {"platforms", platforms},
             {"log", [&](const auto& value) { read_log(value, config); }},
         });
@@ -195,6 +202,8 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     compare("node_socket", running.node_socket == wanted.node_socket);
     compare("job_socket", running.job_socket == wanted.job_socket);
     compare("control_socket", running.control_socket == wanted.control_socket);
+    compare("view_socket", running.view_socket == wanted.view_socket);
+    compare("reaper.interval", running.reaper_interval == wanted.reaper_interval);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
     return keys;

@@ -33,6 +33,13 @@ std::string names_of(const std::vector<DeliveryEntry>& entries) {
     return names;
 }
 
+/// What is said of a hold that is wiped because of `what`.
+std::string receipt_of(const vault::Hold& hold, std::string_view what) {
+    const std::size_t grants = hold.grants.size();
+    return "job " + std::to_string(hold.job.value) + " " + std::string(what) + ": its hold with " +
+           std::to_string(grants) + (grants == 1 ? " grant" : " grants") + " was wiped";
+}
+
 /// Whether the job's hold may take that grant: one of its own again, or a further one.
 bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
     if (hold == nullptr || hold->grants.size() < kMaxGrantsPerHold) return true;
@@ -132,6 +139,7 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
         return Refusal{Reason::unavailable, wrong->sentence};
     }
+    granted_in_round_.insert(request.job);
     on_change_();
     audit::event(who(request) + " was granted " + names +
                  (head != nullptr ? " of run " + grant.run : ""));
@@ -146,16 +154,31 @@ Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) co
 }
 
 std::string Desk::wipe(JobId job) {
-    const std::string subject = "job " + std::to_string(job.value);
     const vault::Hold* hold = vault_.find_hold(job);
-    if (hold == nullptr) return subject + " held nothing";
-    const std::size_t grants = hold->grants.size();
+    if (hold == nullptr) return "job " + std::to_string(job.value) + " held nothing";
+    const std::string receipt = receipt_of(*hold, "ended");
     vault_.wipe_hold(job);
     on_change_();
-    std::string receipt = subject + " ended: its hold with " + std::to_string(grants) +
-                          (grants == 1 ? " grant" : " grants") + " was wiped";
     audit::event(receipt);
     return receipt;
+}
+
+std::vector<JobId> Desk::begin_reaping(std::chrono::seconds age) {
+    granted_in_round_.clear();
+    std::vector<JobId> jobs;
+    for (const vault::Hold* hold : vault_.holds()) {
+        if (hold->since + age <= now_()) jobs.push_back(hold->job);
+    }
+    return jobs;
+}
+
+void Desk::reap(JobId job) {
+    const vault::Hold* hold = vault_.find_hold(job);
+    if (hold == nullptr || granted_in_round_.contains(job)) return;
+    const std::string receipt = receipt_of(*hold, "ended without an epilog");
+    vault_.wipe_hold(job);
+    on_change_();
+    audit::event(receipt);
 }
 
 std::optional<vault::Time> Desk::expire() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -118,6 +119,13 @@ class Desk {
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
 
+    /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
+    /// order. Whether they have ended is to be found out after this call.
+    std::vector<JobId> begin_reaping(std::chrono::seconds age);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold. Nothing
+    /// happens where the job was granted something since the round began, as it is running (again).
+    void reap(JobId job);
+
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
 
@@ -151,6 +159,7 @@ class Desk {
     vault::Vault& vault_;
     Now now_;
     vault::Time started_;
+    std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};
     std::function<void()> on_change_ = [] {};
