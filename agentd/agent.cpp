@@ -11,8 +11,9 @@ namespace {
 constexpr auto kGrace = std::chrono::milliseconds(1200);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(300);
 
-/// systemd hears from the agent this often at least.
+/// systemd hears from the agent this often at least, and so soon after a change of what is held.
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
+constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
 
 vault::Time now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -42,7 +43,8 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
     signals_.add(SIGUSR1);
     await_signal();
     desk_.on_expiry_change([this] { wipe_expired(); });
-    vault_.set_keeping(memory == MemoryKind::secretmem || !swap_is_active());
+    desk_.on_change([this] { keep_house_soon(); });
+    decide_keeping();
 }
 
 void Agent::restore(std::vector<vault::FoundSlab> found) {
@@ -64,7 +66,7 @@ void Agent::restore(std::vector<vault::FoundSlab> found) {
 }
 
 void Agent::run() {
-    await_housekeeping();
+    await_housekeeping(kHousekeeping);
     service_.ready(status());
     loop_.run();
     end();
@@ -117,6 +119,7 @@ void Agent::end() {
     job_door_.stop();
     http_door_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
+    desk_.on_change([] {});
     expiry_.cancel();
     housekeeping_.cancel();
     signals_.cancel();
@@ -148,19 +151,39 @@ void Agent::wipe_expired() {
 /// Tells systemd that the loop turns, and what is held.
 void Agent::keep_house() {
     service_.alive(status());
-    // Plain memory is locked by the process that has it. Between two processes it is not.
-    if (vault_.memory() == MemoryKind::memfd) vault_.set_keeping(!swap_is_active());
+    decide_keeping();
 }
 
-void Agent::await_housekeeping() {
+/// Plain memory is locked by the process that has it. Between two processes it is not, and could be
+/// written to a swap device.
+void Agent::decide_keeping() {
+    const bool keeping = vault_.memory() == MemoryKind::secretmem || !swap_is_active();
+    if (keeping == keeping_) return;
+    keeping_ = keeping;
+    vault_.set_keeping(keeping);
+    if (!service_.is_managed()) return;
+    audit::trouble(keeping
+                       ? "swap is not active any more: what is held survives a restart again"
+                       : "swap is active and this kernel gives no memfd_secret: what is held is "
+                         "lost at a restart");
+}
+
+void Agent::await_housekeeping(std::chrono::microseconds within) {
     if (!service_.is_managed()) return;
     const auto watchdog = service_.watchdog();
-    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : kHousekeeping, kHousekeeping));
+    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
     housekeeping_.async_wait([this](const doors::ErrorCode& error) {
         if (error) return;
+        housekeeping_soon_ = false;
         keep_house();
-        await_housekeeping();
+        await_housekeeping(kHousekeeping);
     });
+}
+
+void Agent::keep_house_soon() {
+    if (housekeeping_soon_) return;
+    housekeeping_soon_ = true;
+    await_housekeeping(kHousekeepingAfterChange);
 }
 
 std::string Agent::status() const {
@@ -168,7 +191,7 @@ std::string Agent::status() const {
     std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
                        " in " + count(held.slabs, "slab") + " of " +
                        memory_kind_word(vault_.memory());
-    if (held.kept_slabs < held.slabs) text += ", lost at a restart (swap is active)";
+    if (!keeping_) text += ", lost at a restart (swap is active)";
     if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
     return text;
 }

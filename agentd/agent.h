@@ -42,7 +42,9 @@ class Agent {
     void end();
     void wipe_expired();
     void keep_house();
-    void await_housekeeping();
+    void decide_keeping();
+    void await_housekeeping(std::chrono::microseconds within);
+    void keep_house_soon();
     std::string status() const;
 
     Config config_;
@@ -57,8 +59,10 @@ class Agent {
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;
+    bool housekeeping_soon_ = false;
     std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
     bool wipes_at_end_;
+    bool keeping_ = true;  ///< whether what is held may be kept for the process that follows
 };
 
 }  // namespace secrets

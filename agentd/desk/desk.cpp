@@ -132,6 +132,7 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
         return Refusal{Reason::unavailable, wrong->sentence};
     }
+    on_change_();
     audit::event(who(request) + " was granted " + names +
                  (head != nullptr ? " of run " + grant.run : ""));
     return Granted{std::move(delivery).value()};
@@ -150,6 +151,7 @@ std::string Desk::wipe(JobId job) {
     if (hold == nullptr) return subject + " held nothing";
     const std::size_t grants = hold->grants.size();
     vault_.wipe_hold(job);
+    on_change_();
     std::string receipt = subject + " ended: its hold with " + std::to_string(grants) +
                           (grants == 1 ? " grant" : " grants") + " was wiped";
     audit::event(receipt);
@@ -160,6 +162,7 @@ std::optional<vault::Time> Desk::expire() {
     while (const auto next = vault_.next_to_expire()) {
         if (next->expires > now_()) return next->expires;
         vault_.wipe_run(next->id);
+        on_change_();
         audit::event("run " + next->id.text() + " of uid " + std::to_string(next->owner.value) +
                      " expired and was wiped");
     }

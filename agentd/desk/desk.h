@@ -126,6 +126,9 @@ class Desk {
     std::optional<vault::Time> expire();
     void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
 
+    /// `notify` is called after each change of what is held.
+    void on_change(std::function<void()> notify) { on_change_ = std::move(notify); }
+
     const Limits& limits() const { return limits_; }
 
   private:
@@ -150,6 +153,7 @@ class Desk {
     vault::Time started_;
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};
+    std::function<void()> on_change_ = [] {};
 };
 
 }  // namespace secrets::desk

@@ -144,6 +144,7 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     audit::event("run " + run.text() + " of " + info.owner + " was pushed by " +
                  account_name(caller) + ": generation " + std::to_string(head.generation) +
                  ", secrets " + names_of(info.secrets));
+    on_change_();
     on_expiry_change_();
     on_push_(run);
     return Pushed{std::move(info), created};
@@ -184,6 +185,7 @@ Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run) {
     }
     const std::string owner = account_name(head->owner);
     const vault::Wiped wiped = vault_.wipe_run(run);
+    on_change_();
     audit::event("run " + run.text() + " of " + owner + " was completed by " +
                  account_name(caller) + ": " + std::to_string(wiped.bytes) + " bytes wiped");
     return wiped;

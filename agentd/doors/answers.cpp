@@ -88,6 +88,7 @@ std::string status_json(const desk::StatusInfo& status) {
                  {"runs", held.runs},
                  {"holds", held.holds},
                  {"slabs", held.slabs},
+                 {"kept_slabs", held.kept_slabs},
                  {"slab_bytes", held.slab_bytes},
                  {"secret_bytes", held.secret_bytes}});
 }
