@@ -12,13 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "common/call_failed.h"
 #include "common/wipe.h"
 
 namespace secrets {
 namespace {
 
 Error failed(const char* what) {
-    return Error{std::string("locked memory: ") + what + " failed: " + strerror(errno)};
+    return call_failed(std::string("locked memory: ") + what);
 }
 
 Error failed_at_the_limit(const char* what, std::size_t size) {

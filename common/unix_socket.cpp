@@ -9,14 +9,12 @@
 
 #include <thread>
 
+#include "common/call_failed.h"
+
 namespace secrets {
 namespace {
 
 constexpr int kBacklog = 1024;
-
-Error failed(const std::string& what) {
-    return Error{what + " failed: " + strerror(errno)};
-}
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -52,15 +50,15 @@ bool wait_ready(int fd, short events, Deadline deadline) {
 Failure remove_stale(const std::string& path, SocketKind kind, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? Failure() : failed("looking at " + path);
+        return errno == ENOENT ? Failure() : call_failed("looking at " + path);
     }
     if (!S_ISSOCK(status.st_mode)) return Error{path + " exists and is no socket; remove it"};
     const UniqueFd probe = open_socket(kind);
-    if (!probe) return failed("socket()");
+    if (!probe) return call_failed("socket()");
     if (connect_once(probe.get(), address) == 0 || errno != ECONNREFUSED) {
         return Error{"another process listens at " + path};
     }
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) return failed("removing " + path);
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return call_failed("removing " + path);
     return std::nullopt;
 }
 
@@ -70,7 +68,7 @@ Result<Peer> peer_of(int fd) {
     ucred credentials{};
     socklen_t length = sizeof(credentials);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-        return failed("getsockopt(SO_PEERCRED)");
+        return call_failed("getsockopt(SO_PEERCRED)");
     }
     return Peer{Uid{credentials.uid}, credentials.pid};
 }
@@ -80,15 +78,15 @@ Result<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode
     if (!address) return address.error();
     if (auto wrong = remove_stale(path, kind, *address)) return *wrong;
     UniqueFd fd = open_socket(kind);
-    if (!fd) return failed("socket()");
+    if (!fd) return call_failed("socket()");
     // The mode is set before the file is there (Linux takes it over in bind()), and once more
     // behind the umask; there is no moment in which it is wider.
-    if (fchmod(fd.get(), mode) != 0) return failed("fchmod() of the socket for " + path);
+    if (fchmod(fd.get(), mode) != 0) return call_failed("fchmod() of the socket for " + path);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
-        return failed("bind() to " + path);
+        return call_failed("bind() to " + path);
     }
-    if (chmod(path.c_str(), mode) != 0) return failed("chmod() of " + path);
-    if (listen(fd.get(), kBacklog) != 0) return failed("listen() at " + path);
+    if (chmod(path.c_str(), mode) != 0) return call_failed("chmod() of " + path);
+    if (listen(fd.get(), kBacklog) != 0) return call_failed("listen() at " + path);
     return fd;
 }
 
@@ -97,7 +95,7 @@ Result<UniqueFd> accept_from(int listener) {
     if (fd) return fd;
     // ECONNABORTED and EINTR: that client is gone; the listener will say when there is another.
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return UniqueFd();
-    return failed("accept()");
+    return call_failed("accept()");
 }
 
 Result<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline) {
@@ -105,11 +103,11 @@ Result<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline) {
     if (!address) return address.error();
     while (true) {
         UniqueFd fd = open_socket(SocketKind::seqpacket);
-        if (!fd) return failed("socket()");
+        if (!fd) return call_failed("socket()");
         if (connect_once(fd.get(), *address) == 0) return fd;
         const bool queue_full = errno == EAGAIN;
         if ((!queue_full && errno != EINTR) || deadline.passed()) {
-            return failed("connect() to " + path);
+            return call_failed("connect() to " + path);
         }
         // A Unix listener whose queue is full has nothing to poll for.
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -134,7 +132,7 @@ Failure send_packet(int fd, std::span<const std::byte> packet, Deadline deadline
     while (true) {
         if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return std::nullopt;
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) return failed("sending");
+        if (errno != EAGAIN) return call_failed("sending");
         if (!wait_ready(fd, POLLOUT, deadline)) return Error{"sending took too long"};
     }
 }
@@ -153,7 +151,7 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
         size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (size >= 0) break;
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) return failed("receiving");
+        if (errno != EAGAIN) return call_failed("receiving");
         if (!wait_ready(fd, POLLIN, deadline)) return Error{"no answer came in time"};
     }
     Packet packet;

@@ -1,5 +1,6 @@
 #include "agentd/doors/http_door.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -28,7 +29,7 @@ constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of o
 constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for an answer
 constexpr std::uint32_t kMaxHead = 32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
 constexpr std::size_t kMaxConnections = 1024;
-constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and others keep room
+constexpr std::ptrdiff_t kMaxConnectionsOfOne = 128;  ///< of one user: root and others keep room
 
 http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     http::response<http::string_body> response;
@@ -67,13 +68,8 @@ class HttpDoor::Connection {
     Connection(HttpDoor& door, Local::socket socket, Uid caller)
         : door_(door), stream_(std::move(socket)), caller_(caller) {
         door_.connections_.insert(this);
-        ++door_.connections_of_[caller_.value];
     }
-    ~Connection() {
-        door_.connections_.erase(this);
-        const auto count = door_.connections_of_.find(caller_.value);
-        if (--count->second == 0) door_.connections_of_.erase(count);
-    }
+    ~Connection() { door_.connections_.erase(this); }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
@@ -81,6 +77,7 @@ class HttpDoor::Connection {
         if (idle_) stream_.cancel();
     }
     void end() { stream_.cancel(); }
+    Uid caller() const { return caller_; }
 
     asio::awaitable<void> run() {
         // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
@@ -190,8 +187,9 @@ HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
 void HttpDoor::take(UniqueFd fd) {
     const auto peer = peer_of(fd.get());
     if (!peer) return;
-    const auto held = connections_of_.find(peer->uid.value);
-    const std::size_t theirs = held == connections_of_.end() ? 0 : held->second;
+    const auto theirs = std::count_if(
+        connections_.begin(), connections_.end(),
+        [&](const Connection* connection) { return connection->caller() == peer->uid; });
     if (connections_.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
         audit::refused("uid " + std::to_string(peer->uid.value), "a connection",
                        "it has " + std::to_string(theirs) + " already, or all have too many");
@@ -214,7 +212,8 @@ void HttpDoor::abort() {
 
 asio::awaitable<void> HttpDoor::serve(UniqueFd fd, Uid caller) {
     Local::socket socket(loop_);
-    socket.assign(Local(), fd.release());
+    socket.assign(Local(), fd.get());
+    fd.release();  // only now: assign() throws where the loop can't take it
     Connection connection(*this, std::move(socket), caller);
     co_await connection.run();
 }

@@ -2,7 +2,6 @@
 // The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The
 // kernel says who is calling (SO_PEERCRED).
 
-#include <map>
 #include <set>
 
 #include "agentd/doors/listener.h"
@@ -30,7 +29,6 @@ class HttpDoor {
     asio::io_context& loop_;
     Routes routes_;
     std::set<Connection*> connections_;
-    std::map<uid_t, std::size_t> connections_of_;  ///< how many of them each user has
     bool stopped_ = false;
     Listener listener_;
 };

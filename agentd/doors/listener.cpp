@@ -1,7 +1,6 @@
 #include "agentd/doors/listener.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <new>
 
 #include "agentd/audit.h"
 #include "common/unix_socket.h"
@@ -19,7 +18,7 @@ Listener::Listener(asio::io_context& loop, UniqueFd listener, std::string name,
       pause_(loop),
       name_(std::move(name)),
       take_(std::move(take)) {
-    asio::co_spawn(loop, accept(), asio::detached);
+    wait();
 }
 
 void Listener::stop() {
@@ -29,19 +28,52 @@ void Listener::stop() {
     pause_.cancel();
 }
 
-asio::awaitable<void> Listener::accept() {
-    while (!stopped_) {
-        ErrorCode error;
-        co_await listener_.async_wait(asio::posix::stream_descriptor::wait_read, into(error));
-        if (error || stopped_) co_return;
+void Listener::wait() {
+    listener_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         HandlerInPlace(memory_, [this](const ErrorCode& error) {
+                             if (!error && !stopped_) accept();
+                         }));
+}
+
+void Listener::pause() {
+    try {
+        pause_.expires_after(kPauseWithoutDescriptors);
+        pause_.async_wait(HandlerInPlace(memory_, [this](const ErrorCode&) {
+            if (!stopped_) wait();
+        }));
+    } catch (const std::bad_alloc&) {
+        wait();  // the loop's list of timers can't grow: then without a pause
+    }
+}
+
+void Listener::accept() {
+    bool out_of_descriptors = false;
+    try {
         auto connection = accept_from(listener_.native_handle());
+        out_of_descriptors = !connection.ok();
         if (!connection) {
-            audit::trouble(name_ + ": " + connection.error().sentence);
-            pause_.expires_after(kPauseWithoutDescriptors);
-            co_await pause_.async_wait(into(error));
+            say("", connection.error().sentence);
         } else if (*connection) {
+            in_trouble_ = false;
             take_(std::move(connection).value());
         }
+    } catch (const std::exception& error) {
+        say("a client was dropped: ", error.what());
+    }
+    if (out_of_descriptors) {
+        pause();
+    } else {
+        wait();
+    }
+}
+
+/// Once for as long as it lasts; not at all where there is no memory to say it.
+void Listener::say(std::string_view what, std::string_view why) noexcept {
+    if (std::exchange(in_trouble_, true)) return;
+    try {
+        audit::trouble(name_ + ": " + std::string(what) + std::string(why));
+    } catch (const std::exception&) {
+        in_trouble_ = false;
     }
 }
 

@@ -1,16 +1,20 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "agentd/doors/event_loop.h"
+#include "agentd/doors/operation_memory.h"
 #include "common/unique_fd.h"
 
 namespace secrets::doors {
 
 /// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to
-/// `take`. When descriptors run out it pauses for a moment instead of spinning. Must outlive the
-/// loop's run.
+/// `take`; one for which `take` throws is dropped. When descriptors run out it pauses for a moment
+/// instead of spinning, and says so once. Listening on needs no memory, so that it never ends for
+/// want of some. Must outlive the loop's run.
 class Listener {
   public:
     Listener(asio::io_context& loop, UniqueFd listener, std::string name,
@@ -20,13 +24,18 @@ class Listener {
     void stop();
 
   private:
-    asio::awaitable<void> accept();
+    void wait();
+    void pause();
+    void accept();
+    void say(std::string_view what, std::string_view why) noexcept;
 
+    std::shared_ptr<OperationMemory> memory_ = std::make_shared<OperationMemory>();
     asio::posix::stream_descriptor listener_;
     asio::steady_timer pause_;
     std::string name_;
     std::function<void(UniqueFd)> take_;
     bool stopped_ = false;
+    bool in_trouble_ = false;
 };
 
 }  // namespace secrets::doors

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstdio>
 
+#include "agentd/audit.h"
+#include "agentd/doors/at_end.h"
+
 namespace secrets::doors {
 namespace {
 
@@ -63,8 +66,7 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
         note = waited_note(since, run);
     }
     if (const auto* granted = std::get_if<desk::Granted>(&answer)) {
-        door_.send(fd, wire::Granted{granted->delivery.image_length, note},
-                   granted->delivery.fd.get());
+        hand_over(fd, granted->delivery, note);
     } else if (std::holds_alternative<desk::Nothing>(answer)) {
         door_.send(fd, wire::Nothing{note});
     } else if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) {
@@ -72,6 +74,17 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     }
     // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try
     // again.
+}
+
+/// The job's hold stays where the delivery can't be handed over: its next step may need it, and its
+/// epilog ends it.
+void NodeDoor::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
+    const auto failure =
+        door_.try_to_send(fd, wire::Granted{delivery.image_length, note}, delivery.fd.get());
+    if (!failure) return;
+    const std::string sentence = "the delivery could not be handed over: " + failure->sentence;
+    audit::trouble("node door: " + sentence);
+    door_.send(fd, wire::Refused{sentence});
 }
 
 /// Waits until the run is pushed or the request's time is up, and asks again.
@@ -88,9 +101,9 @@ asio::awaitable<desk::AskAnswer> NodeDoor::ask(int fd, wire::AskRequest request)
         }
         asio::steady_timer timer(loop_, deadline);
         const auto waiter = waiters_.insert(waiters_.end(), Waiter{wait->run, &timer});
+        const AtEnd forget([this, waiter] { waiters_.erase(waiter); });
         ErrorCode woken;
         co_await timer.async_wait(into(woken));
-        waiters_.erase(waiter);
         // A job that was cancelled while it waited must not be given a hold.
         if (peer_is_gone(fd)) co_return desk::Nothing{};
     }

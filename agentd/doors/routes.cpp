@@ -6,6 +6,7 @@
 #include <map>
 
 #include "agentd/audit.h"
+#include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
 #include "agentd/doors/push_json.h"
 #include "common/names.h"
@@ -205,6 +206,17 @@ bool is_json(std::string_view content_type) {
     });
 }
 
+/// What a route's function returns; a refusal where the accounts that it asks about can't be known.
+template <typename Function>
+auto with_accounts(const Call& call, Function function) -> decltype(function()) {
+    try {
+        return function();
+    } catch (const desk::AccountsUnavailable& error) {
+        audit::refused("uid " + std::to_string(call.caller.value), "a request", error.what());
+        return problem(503, error.what());
+    }
+}
+
 /// What is wrong with the body that the head announces.
 std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
                                      std::uint64_t longest) {
@@ -259,11 +271,15 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
         if (route.before_body != nullptr) {
-            if (auto refusal = route.before_body(call)) return refused(*refusal);
+            const auto refusal = with_accounts(call, [&]() -> std::optional<HttpAnswer> {
+                if (auto why = route.before_body(call)) return refused(*why);
+                return std::nullopt;
+            });
+            if (refusal) return *refusal;
         }
         if (auto wrong = check_body(head, route, longest_body())) return std::move(*wrong);
         return Handler([call, handle = route.handle](std::span<const std::byte> body) {
-            return handle(call, body);
+            return with_accounts(call, [&] { return handle(call, body); });
         });
     }
     if (!allow.empty()) {

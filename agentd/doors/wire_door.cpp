@@ -1,10 +1,12 @@
 #include "agentd/doors/wire_door.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <memory>
 
 #include "agentd/audit.h"
+#include "agentd/doors/at_end.h"
 #include "common/limits.h"
 
 namespace secrets::doors {
@@ -16,7 +18,7 @@ constexpr auto kPatience = std::chrono::seconds(5);
 /// Connections at a time, each at most one small request; of one user other than root, whom the
 /// wire is for, so many that others keep room.
 constexpr std::size_t kMaxConnections = 4096;
-constexpr std::size_t kMaxConnectionsOfOne = 64;
+constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
 
 }  // namespace
 
@@ -34,35 +36,40 @@ void WireDoor::stop() {
     for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
 }
 
-void WireDoor::send(int fd, const wire::Reply& reply, int passed_fd) const {
-    const auto failure =
-        send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)), passed_fd);
+Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) {
+    return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
+                       passed_fd);
+}
+
+void WireDoor::send(int fd, const wire::Reply& reply) const {
+    const auto failure = try_to_send(fd, reply);
     if (failure) audit::trouble(name_ + ": the reply was lost: " + failure->sentence);
+}
+
+bool WireDoor::is_crowded(Uid uid) const {
+    if (connections_.size() >= kMaxConnections) return true;
+    return uid.value != 0 &&
+           std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
 }
 
 /// Who, before anything is read.
 void WireDoor::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
-    if (!peer) return;
-    const char* refusal = gate_(*peer);
-    std::size_t& theirs = connections_of_[peer->uid.value];
-    const bool crowded =
-        connections_ >= kMaxConnections || (peer->uid.value != 0 && theirs >= kMaxConnectionsOfOne);
-    if (refusal == nullptr && crowded) refusal = "you have too many connections here already";
-    if (refusal != nullptr) {
-        if (theirs == 0) connections_of_.erase(peer->uid.value);
+    std::string refusal;
+    if (!peer) {
+        refusal = "the kernel does not say who is calling: " + peer.error().sentence;
+    } else if (const char* why = gate_(*peer)) {
+        refusal = why;
+    } else if (is_crowded(peer->uid)) {
+        refusal = "you have too many connections here already";
+    }
+    if (!refusal.empty()) {
         send(connection.get(), wire::Refused{refusal});
         discard_input(connection.get());
         return;
     }
-    ++theirs;
-    ++connections_;
-    const uid_t uid = peer->uid.value;
     asio::co_spawn(loop_, serve(std::move(connection), *peer),
-                   [this, uid](const std::exception_ptr& thrown) {
-                       --connections_;
-                       const auto count = connections_of_.find(uid);
-                       if (--count->second == 0) connections_of_.erase(count);
+                   [this](const std::exception_ptr& thrown) {
                        if (thrown) audit::trouble(name_ + ": a request failed and was dropped");
                    });
 }
@@ -71,23 +78,26 @@ void WireDoor::take(UniqueFd connection) {
 asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
     // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    const AtEnd let_go([this, &descriptor] {
+        silent_.erase(descriptor.get());
+        descriptor->release();  // it stays the connection's
+    });
     asio::steady_timer patience(loop_, kPatience);
     patience.async_wait([descriptor](const ErrorCode& error) {
         ErrorCode ignored;
         if (!error) descriptor->cancel(ignored);
     });
-    silent_.insert(descriptor.get());
     ErrorCode error;
+    silent_.insert(descriptor.get());
     co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
-    silent_.erase(descriptor.get());
-    patience.cancel();
-    descriptor->release();  // the descriptor stays the connection's
     co_return !error;
 }
 
 /// What and how long, before it is looked at.
 asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     const int fd = connection.get();
+    const auto place = connections_.insert(connections_.end(), peer.uid.value);
+    const AtEnd leave([this, place] { connections_.erase(place); });
     // Nearly always the request is there already: then the loop need not learn of the connection.
     if (!is_readable(fd)) {
         const bool came = co_await wait_for_request(fd);
@@ -95,7 +105,14 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     }
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
-    if (!packet || packet->size == 0) co_return;
+    if (!packet) {
+        const std::string sentence = "the request could not be read: " + packet.error().sentence;
+        audit::trouble(name_ + ": " + sentence);
+        send(fd, wire::Refused{sentence});
+        discard_input(fd);
+        co_return;
+    }
+    if (packet->size == 0) co_return;
     if (packet->cut) {
         send(fd, wire::Refused{"a message is too long"});
         co_return;

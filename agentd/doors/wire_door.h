@@ -3,7 +3,7 @@
 // what it sends are checked, and one request is handed over.
 
 #include <functional>
-#include <map>
+#include <list>
 #include <set>
 #include <string>
 
@@ -28,10 +28,13 @@ class WireDoor {
     void stop();
 
     /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
-    void send(int fd, const wire::Reply& reply, int passed_fd = -1) const;
+    static Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1);
+    /// The same, where nothing can be done about a failure but to write it down.
+    void send(int fd, const wire::Reply& reply) const;
 
   private:
     void take(UniqueFd connection);
+    bool is_crowded(Uid uid) const;
     asio::awaitable<void> serve(UniqueFd connection, Peer peer);
     asio::awaitable<bool> wait_for_request(int fd);
 
@@ -39,8 +42,7 @@ class WireDoor {
     std::string name_;
     Gate gate_;
     Answer answer_;
-    std::map<uid_t, std::size_t> connections_of_;  ///< how many each user has
-    std::size_t connections_ = 0;
+    std::list<uid_t> connections_;                      ///< whose each is
     std::set<asio::posix::stream_descriptor*> silent_;  ///< those that have not sent anything yet
     Listener listener_;
 };

@@ -108,6 +108,9 @@ def request(method, path, body=None, headers=None):
 class OwnAgent:
     """Started with a configuration of its own (lines of YAML below its three sockets)."""
 
+    prefix = ()  # of the command that starts it
+    environment = {}  # on top of the test's own
+
     def __init__(self, *config, works_in="/"):
         self.works_in = works_in
         self.folder = Path(tempfile.mkdtemp(prefix="agent.", dir="/tmp"))
@@ -122,12 +125,17 @@ class OwnAgent:
                                f"control_socket: {self.control_socket}\n"
                                "log: { level: debug, to: stderr }\n" + "\n".join(config) + "\n")
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([AGENT, "--config", self.config], cwd=self.works_in,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config],
+                                            cwd=self.works_in, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **self.environment})
         poll(self._answers_or_ended, 10, "the agent's start")
         assert self.process.poll() is None, self.log.read_text()
 

@@ -90,7 +90,7 @@ def test_a_job_that_invents_a_new_ask_for_every_step_is_stopped(agent, changes):
     (message(PING, version=2), "install agent and plugin of one release"),
     (message(PING, version=0xffff), "has protocol version 65535"),
     (message(0), "unknown type 0"),
-    (message(4), "unknown type 4"),
+    (message(5), "unknown type 5"),
     (message(GRANTED, struct.pack("=II", 4096, 0)), "unknown type 101"),
     (message(0xffff), "unknown type 65535"),
     (message(PING, length=0), "says it has 0 bytes and has 12"),

@@ -1,0 +1,94 @@
+"""An agent whose system calls fail when a test says so, through a library that is loaded before libc."""
+
+import contextlib
+import mmap
+import os
+import struct
+from pathlib import Path
+
+from harness import BUILD, poll
+from own_agent import OwnAgent
+
+# The rows of the library's table (tests/faults/faults.c), in its order.
+CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise", "socket", "sendmsg",
+         "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc")
+ROW = struct.Struct("=4i")
+ALWAYS = -1
+
+
+class Faults:
+    """The table. What it says holds in the running agent from that moment on."""
+
+    def __init__(self, path):
+        self.path = path
+        path.write_bytes(bytes(ROW.size * len(CALLS)))
+        with open(path, "r+b") as file:
+            self.table = mmap.mmap(file.fileno(), 0)
+
+    def set(self, call, error, skip=0, count=1):
+        ROW.pack_into(self.table, ROW.size * CALLS.index(call), error, skip, count, 0)
+
+    def clear(self):
+        self.table[:] = bytes(len(self.table))
+
+    def struck(self, call):
+        """How often the call has failed since set()."""
+        return ROW.unpack_from(self.table, ROW.size * CALLS.index(call))[3]
+
+
+class FaultyAgent(OwnAgent):
+    """`at_start`: calls that fail from the start on, as (call, errno)."""
+
+    def __init__(self, *config, at_start=()):
+        self.at_start = at_start
+        super().__init__(*config)
+
+    def start(self):
+        self.faults = Faults(self.folder / "faults")
+        for call, error in self.at_start:
+            self.faults.set(call, error, count=ALWAYS)
+        self.environment = {"LD_PRELOAD": str(BUILD / "libfaults.so"), "SECRETS_FAULTS": str(self.faults.path)}
+        super().start()
+
+    def await_quiet(self):
+        poll(lambda: not connections_of(self.pid), 10, "the end of all connections")
+
+    @contextlib.contextmanager
+    def failing(self, call, error, count=1):
+        """Within it that call fails; a fault that was never met is an error of the test."""
+        self.await_quiet()  # the agent hears of the end of a connection by calls, too
+        self.faults.set(call, error, count=count)
+        try:
+            yield
+            assert self.faults.struck(call), f"nothing called {call}()"
+        finally:
+            self.faults.clear()
+
+    def holdings(self):
+        """All that a request may not change when it fails: what is told, open files, locked memory."""
+        return {**resources_of(self.pid), "state": self.state()}
+
+
+def links_of(pid):
+    for number in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(number)
+
+
+def connections_of(pid):
+    """How many sockets it has that do not listen."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    listening = {f"socket:[{fields[6]}]" for fields in lines if int(fields[3], 16) & 0x10000}
+    return sum(link.startswith("socket:") and link not in listening for link in links_of(pid))
+
+
+def resources_of(pid):
+    """A process's open files by what they are (connections come and go), and its locked regions by their size."""
+    regions = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, access, *_ = line.split()
+        begin, end = (int(address, 16) for address in span.split("-"))
+        if "secretmem" in line or "memfd:slurm-secrets" in line or access == "---p":
+            regions.append((access, end - begin))
+    return {"files": sorted(link for link in links_of(pid) if not link.startswith("socket:")),
+            "regions": sorted(regions)}
