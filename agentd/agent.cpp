@@ -6,8 +6,9 @@
 namespace secrets {
 namespace {
 
-/// How long SIGTERM waits for requests that came before it, and then for those that it breaks off.
-/// Together less than the unit's TimeoutStopSec=.
+/// How long SIGTERM waits for the requests of clients that have just connected, then for the rest
+/// of what came, and then for what it breaks off. Together less than the unit's TimeoutStopSec=.
+constexpr auto kGraceOfSilent = std::chrono::milliseconds(100);
 constexpr auto kGrace = std::chrono::milliseconds(1200);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(300);
 
@@ -125,6 +126,11 @@ void Agent::end() {
     expiry_.cancel();
     housekeeping_.cancel();
     signals_.cancel();
+    loop_.restart();
+    loop_.run_for(kGraceOfSilent);
+    node_door_.end_silent();
+    job_door_.end_silent();
+    http_door_.end_silent();
     loop_.restart();
     loop_.run_for(kGrace);
     http_door_.abort();

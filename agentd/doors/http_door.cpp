@@ -81,9 +81,10 @@ class HttpDoor::Connection {
 
     asio::awaitable<void> run() {
         // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
-        while (!door_.stopped_) {
-            const bool more = co_await serve_one();
-            if (!more) break;
+        bool more = true;
+        while (more) {
+            more = co_await serve_one();
+            if (door_.stopped_) more = false;
         }
         // Its timers would keep the loop running.
         stream_.close();
@@ -203,6 +204,9 @@ void HttpDoor::take(UniqueFd fd) {
 void HttpDoor::stop() {
     stopped_ = true;
     listener_.stop();
+}
+
+void HttpDoor::end_silent() {
     for (Connection* connection : connections_) connection->end_if_idle();
 }
 

@@ -18,6 +18,8 @@ class NodeDoor {
     /// for a push: their plugins try again.
     void stop();
 
+    void end_silent() { door_.end_silent(); }
+
   private:
     /// An ask that waits for its run; lives on the stack of its connection's coroutine.
     struct Waiter {

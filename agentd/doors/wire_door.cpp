@@ -33,6 +33,9 @@ WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, 
 
 void WireDoor::stop() {
     listener_.stop();
+}
+
+void WireDoor::end_silent() {
     for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
 }
 

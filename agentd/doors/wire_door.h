@@ -23,9 +23,11 @@ class WireDoor {
 
     WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate, Answer answer);
 
-    /// Takes no further connection, finishes the requests that came, and lets go of clients that
-    /// have not sent theirs.
+    /// Takes no further connection, and finishes the requests of those that it has.
     void stop();
+
+    /// Ends the connections on which no request has come.
+    void end_silent();
 
     /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
     static Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1);
