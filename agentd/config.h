@@ -39,6 +39,7 @@ struct Config {
     std::vector<Platform> platforms;
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
+    std::string audit_file;  ///< empty: there is none
 };
 
 /// Reads the file. The Error names the file, and the line and column where there is one.

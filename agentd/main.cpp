@@ -9,7 +9,8 @@
 #include <boost/asio/system_timer.hpp>
 #include <cstdio>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
+#include "agentd/audit/drain.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/node_door.h"
 #include "common/unix_socket.h"
@@ -40,17 +41,22 @@ class Agent {
           node_door_(loop_, std::move(node), desk_),
           http_door_(loop_, std::move(control), desk_),
           signals_(loop_, SIGTERM, SIGINT),
+          hangup_(loop_, SIGHUP),
           expiry_(loop_) {
         desk_.on_expiry_change([this] { wipe_expired(); });
         signals_.async_wait([this](const doors::ErrorCode& error, int) {
             if (!error) loop_.stop();
         });
+        wait_for_hangup();
     }
 
     /// Until a signal comes. What was accepted before it is finished; then all is wiped.
     void run() {
         loop_.run();
-        audit::event("ending: finishing the requests that came");
+        audit::record({.kind = audit::Kind::stopping,
+                       .sentence = "ending: finishing the requests that came"});
+        log_.stop();
+        hangup_.cancel();
         node_door_.stop();
         http_door_.stop();
         desk_.on_expiry_change([] {});  // a push that comes last arms no timer
@@ -61,11 +67,30 @@ class Agent {
         loop_.restart();
         loop_.run_for(kGrace);
         const vault::Wiped wiped = vault_.wipe_all();
-        audit::event("ended: " + std::to_string(wiped.records) +
-                     (wiped.records == 1 ? " record" : " records") + " wiped");
+        audit::record(
+            {.kind = audit::Kind::stop,
+             .sentence = "ended: " + audit::counted(wiped.records, "record", "records") + " wiped",
+             .records = wiped.records,
+             .bytes = wiped.bytes});
+        audit::finish();
     }
 
   private:
+    /// The audit file was moved away, by logrotate for instance.
+    void wait_for_hangup() {
+        hangup_.async_wait([this](const doors::ErrorCode& error, int) {
+            if (error) return;
+            if (auto wrong = audit::reopen()) {
+                audit::record({.kind = audit::Kind::reload_refused,
+                               .sentence = wrong->sentence + "; the one that was open is kept"});
+            } else {
+                audit::record(
+                    {.kind = audit::Kind::reload, .sentence = "the audit trail was opened anew"});
+            }
+            wait_for_hangup();
+        });
+    }
+
     void wipe_expired() {
         const auto next = desk_.expire();
         expiry_.cancel();
@@ -77,11 +102,13 @@ class Agent {
     }
 
     boost::asio::io_context loop_{1};
+    audit::Drain log_{loop_, audit::recorder()};
     vault::Vault vault_;
     desk::Desk desk_;
     doors::NodeDoor node_door_;
     doors::HttpDoor http_door_;
     boost::asio::signal_set signals_;
+    boost::asio::signal_set hangup_;
     boost::asio::system_timer expiry_;
 };
 
@@ -92,7 +119,7 @@ int fail(const std::string& sentence) {
 
 int serve(const Config& config) {
     forbid_dumps();
-    audit::open(config);
+    if (auto wrong = audit::open(config)) return fail("audit.file: " + wrong->sentence);
     const MemoryKind memory = best_memory_kind();
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
@@ -104,9 +131,11 @@ int serve(const Config& config) {
     auto control = listen_at(config.control_socket, SocketKind::stream, 0666);
     if (!control) return fail("control_socket: " + control.error().sentence);
     Agent agent(config, memory, std::move(node).value(), std::move(control).value());
-    audit::event("slurm-secretsd " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
-                 std::string(memory_kind_word(memory)) + ", node socket " + config.node_socket +
-                 ", control socket " + config.control_socket);
+    audit::record({.kind = audit::Kind::start,
+                   .sentence = "slurm-secretsd " SLURM_SECRETS_VERSION
+                               " is ready: secrets are held in " +
+                               std::string(memory_kind_word(memory)) + ", node socket " +
+                               config.node_socket + ", control socket " + config.control_socket});
     agent.run();
     unlink(config.node_socket.c_str());
     unlink(config.control_socket.c_str());

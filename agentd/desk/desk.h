@@ -76,6 +76,7 @@ struct StatusInfo {
     vault::Inventory inventory;
     MemoryKind memory = MemoryKind::memfd;
     std::chrono::seconds uptime{};
+    std::uint64_t log_entries_dropped = 0;
 };
 
 /// What a step is answered.
@@ -97,6 +98,8 @@ class Desk {
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
     Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
+    /// The refusal of a push whose body can't be read.
+    Refusal malformed_push(Uid caller, const RunId& run, const std::string& sentence) const;
     Answer<RunInfo> read_run(Uid caller, const RunId& run);
     std::vector<RunInfo> list_runs(Uid caller);
     /// Also fine when there is no such run.
@@ -131,6 +134,8 @@ class Desk {
     Refusal not_theirs(const RunId& run, Uid caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    /// The names of the run's secrets, each once.
+    std::vector<std::string> names_in(const RunId& run) const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 

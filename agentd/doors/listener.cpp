@@ -3,7 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "common/unix_socket.h"
 
 namespace secrets::doors {

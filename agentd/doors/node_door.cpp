@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "common/limits.h"
 #include "common/unix_socket.h"
 
@@ -21,6 +21,17 @@ void send(int fd, const wire::Reply& reply, int passed_fd = -1) {
     const auto failure =
         send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)), passed_fd);
     if (failure) audit::trouble("node door: the reply was lost: " + failure->sentence);
+}
+
+/// Writes down that a message could not be read.
+void refuse(const Peer& peer, const std::string& reason) {
+    audit::Event event{.kind = audit::Kind::refuse_message,
+                       .sentence = "pid " + std::to_string(peer.pid) + " of uid " +
+                                   std::to_string(peer.uid.value) +
+                                   " was refused a message to the node door: " + reason};
+    event.caller = audit::Account{peer.uid, ""};
+    event.reason = reason;
+    audit::record(event);
 }
 
 std::string waited_note(std::chrono::steady_clock::time_point since, const RunId& run) {
@@ -95,7 +106,7 @@ asio::awaitable<void> NodeDoor::serve(UniqueFd connection) {
     }
     auto request = wire::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        audit::refused("pid " + std::to_string(peer->pid), "a message", request.error().sentence);
+        refuse(*peer, request.error().sentence);
         send(fd, wire::Refused{request.error().sentence});
         co_return;
     }

@@ -106,9 +106,10 @@ def request(method, path, body=None, headers=None):
 
 
 class OwnAgent:
-    """Started with a configuration of its own (lines of YAML below its two sockets)."""
+    """Started with a configuration of its own (lines of YAML below its two sockets). `log` is the value of that
+    key, `inside` the command that runs the agent."""
 
-    def __init__(self, *config):
+    def __init__(self, *config, log="{ level: debug, to: stderr }", inside=()):
         self.folder = Path(tempfile.mkdtemp(prefix="agent.", dir="/tmp"))
         self.folder.chmod(0o755)
         self.control_socket = self.folder / "control.sock"
@@ -117,13 +118,14 @@ class OwnAgent:
         self.config = self.folder / "agentd.yaml"
         self.config.write_text(f"node_socket: {self.node_socket}\n"
                                f"control_socket: {self.control_socket}\n"
-                               "log: { level: debug, to: stderr }\n" + "\n".join(config) + "\n")
+                               f"log: {log}\n" + "\n".join(config) + "\n")
+        self.inside = inside
         self.process = None
         self.start()
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([AGENT, "--config", self.config], cwd="/",
+            self.process = subprocess.Popen([*self.inside, AGENT, "--config", self.config], cwd="/",
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(self._answers_or_ended, 10, "the agent's start")
         assert self.process.poll() is None, self.log.read_text()
@@ -191,8 +193,8 @@ class OwnAgent:
 
 
 @contextlib.contextmanager
-def own_agent(*config):
-    agent = OwnAgent(*config)
+def own_agent(*config, **options):
+    agent = OwnAgent(*config, **options)
     try:
         yield agent
     finally:

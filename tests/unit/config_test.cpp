@@ -36,6 +36,7 @@ void check_is_default(const Config& config) {
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
     CHECK(config.log_level == "info");
     CHECK(config.log_target == LogTarget::automatic);
+    CHECK(config.audit_file.empty());
 }
 
 /// What is wrong with the text, after the file's name.
@@ -74,7 +75,7 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     CHECK(shown->platforms[0].name == "tower");
     for (const char* key : {"node_socket", "control_socket", "require_secretmem", "value_bytes",
                             "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
-                            "level", "to", "users", "groups"}) {
+                            "level", "to", "file", "users", "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -90,6 +91,7 @@ runs: { default_ttl: 90s, max_ttl: 2d }
 platforms:
   - { name: tower, user: tower, users: [alice, bob], groups: [hpc] }
 log: { level: debug, to: stderr }
+audit: { file: /a/audit.jsonl }
 )");
     REQUIRE(config.ok());
     CHECK(config->node_socket == "/a/node.sock");
@@ -106,6 +108,7 @@ log: { level: debug, to: stderr }
     CHECK(config->platforms[0].groups == std::vector<std::string>{"hpc"});
     CHECK(config->log_level == "debug");
     CHECK(config->log_target == LogTarget::standard_error);
+    CHECK(config->audit_file == "/a/audit.jsonl");
 }
 
 TEST_CASE("what is wrong is refused with its line and column") {
@@ -186,7 +189,7 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
 TEST_CASE("a key that is not known is refused with those that are, at every depth") {
     CHECK(refusal_of("Log: {}\n") ==
           "1:1: the key 'Log' is not known; here may stand: node_socket, control_socket, memory, "
-          "limits, runs, platforms, log");
+          "limits, runs, platforms, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
@@ -269,6 +272,16 @@ TEST_CASE("the log goes where it is told") {
     for (const char* level : {"debug", "info", "warn", "error"}) {
         CHECK(load("log: { level: " + std::string(level) + " }\n")->log_level == level);
     }
+}
+
+TEST_CASE("the audit file is one, by its whole path") {
+    CHECK(load("audit: { file: /" + std::string(200, 'x') + " }\n")->audit_file.size() == 201);
+    CHECK(load("audit: { file: '' }\n")->audit_file.empty());
+    CHECK(refusal_of("audit: { file: audit }\n") == "1:16: 'audit' is not an absolute path");
+    CHECK(refusal_of("audit: { file: /var/log/ }\n") ==
+          "1:16: '/var/log/' names a directory; name a file in it");
+    CHECK(refusal_of("audit: { to: /x }\n") ==
+          "1:10: the key 'to' is not known; here may stand: file");
 }
 
 TEST_CASE("there may be several platforms, with users, groups or neither") {
