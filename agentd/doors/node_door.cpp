@@ -26,9 +26,9 @@ void send(int fd, const wire::Reply& reply, int passed_fd = -1) {
 /// Writes down that a message could not be read.
 void refuse(const Peer& peer, const std::string& reason) {
     audit::Event event{.kind = audit::Kind::refuse_message,
-                       .sentence = "pid " + std::to_string(peer.pid) + " of uid " +
+                       .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
                                    std::to_string(peer.uid.value) +
-                                   " was refused a message to the node door: " + reason};
+                                   " to the node door was refused: " + reason};
     event.caller = audit::Account{peer.uid, ""};
     event.reason = reason;
     audit::record(event);

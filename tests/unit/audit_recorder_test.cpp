@@ -207,10 +207,20 @@ TEST_CASE("a drain that was stopped leaves the loop") {
     REQUIRE(!logged.recorder.open(to_journal()));
     boost::asio::io_context loop;
     Drain drain(loop, logged.recorder);
-    for (int i = 0; i < 2000; ++i) logged.recorder.record(event_of(Kind::wipe, std::to_string(i)));
-    drain.stop();
-    logged.recorder.record(event_of(Kind::wipe, "later"));
+    const auto fill = [&] {
+        for (int i = 0; i < 2000; ++i) logged.recorder.record(event_of(Kind::wipe, "x"));
+    };
+    SECTION("while something waits") {
+        fill();
+        drain.stop();
+    }
+    SECTION("before anything waits") {
+        drain.stop();
+        fill();
+    }
+    logged.socket.receive_all();  // room, which nobody uses any more
     loop.run();
+    CHECK(!logged.socket.receive());
 }
 
 TEST_CASE("the journal says how many entries it lacks, in an entry of that kind") {
