@@ -43,6 +43,7 @@ struct Config {
     std::vector<Platform> platforms;
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
+    std::string audit_file;  ///< empty: there is none
 };
 
 /// The keys in which the two differ and that a running agent can't change, as a list for a person;

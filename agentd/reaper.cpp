@@ -6,7 +6,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "common/limits.h"
 
 namespace secrets {
@@ -72,7 +72,7 @@ void Reaper::note(const std::string& trouble) {
     if (in_trouble_) {
         audit::trouble("holds of jobs that end without an epilog are kept: " + trouble);
     } else {
-        audit::event("slurm-secrets-view answers for every job again");
+        audit::mended("slurm-secrets-view answers for every job again");
     }
 }
 

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "agentd/audit/events.h"
 #include "agentd/config.h"
 #include "agentd/desk/resolve.h"
 #include "agentd/desk/rights.h"
@@ -78,6 +79,7 @@ struct StatusInfo {
     vault::Inventory inventory;
     MemoryKind memory = MemoryKind::memfd;
     std::chrono::seconds uptime{};
+    std::uint64_t log_entries_dropped = 0;
 };
 
 /// What a step is answered.
@@ -102,6 +104,8 @@ class Desk {
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
     Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
+    /// The refusal of a push whose body can't be read.
+    Refusal malformed_push(Uid caller, const RunId& run, const std::string& sentence) const;
     Answer<RunInfo> read_run(Uid caller, const RunId& run);
     std::vector<RunInfo> list_runs(Uid caller);
     /// Also fine when there is no such run.
@@ -148,7 +152,10 @@ class Desk {
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Refusal not_theirs(const RunId& run, Uid caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
+    std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    /// The names of the run's secrets, each once.
+    std::vector<std::string> names_in(const RunId& run) const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 

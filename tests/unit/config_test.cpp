@@ -40,6 +40,7 @@ void check_is_default(const Config& config) {
     CHECK(config.reaper_interval == std::chrono::minutes(1));
     CHECK(config.log_level == "info");
     CHECK(config.log_target == LogTarget::automatic);
+    CHECK(config.audit_file.empty());
 }
 
 /// What is wrong with the text, after the file's name.
@@ -79,7 +80,7 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     for (const char* key :
          {"node_socket", "job_socket", "control_socket", "view_socket", "require_secretmem",
           "force_memfd", "value_bytes", "run_bytes", "runs_per_owner", "total_bytes", "default_ttl",
-          "max_ttl", "interval", "level", "to", "users", "groups"}) {
+          "max_ttl", "interval", "level", "to", "file", "users", "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -98,6 +99,7 @@ reaper: { interval: 5s }
 platforms:
   - { name: tower, user: tower, users: [alice, bob], groups: [hpc] }
 log: { level: debug, to: stderr }
+audit: { file: /a/audit.jsonl }
 )");
     REQUIRE(config.ok());
     CHECK(config->node_socket == "/a/node.sock");
@@ -117,6 +119,7 @@ log: { level: debug, to: stderr }
     CHECK(config->platforms[0].groups == std::vector<std::string>{"hpc"});
     CHECK(config->log_level == "debug");
     CHECK(config->log_target == LogTarget::standard_error);
+    CHECK(config->audit_file == "/a/audit.jsonl");
 }
 
 TEST_CASE("what is wrong is refused with its line and column") {
@@ -200,7 +203,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "view_socket, memory, limits, runs, reaper, platforms, log");
+        "view_socket, memory, limits, runs, reaper, platforms, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
@@ -305,6 +308,16 @@ TEST_CASE("the log goes where it is told") {
     for (const char* level : {"debug", "info", "warn", "error"}) {
         CHECK(load("log: { level: " + std::string(level) + " }\n")->log_level == level);
     }
+}
+
+TEST_CASE("the audit file is one, by its whole path") {
+    CHECK(load("audit: { file: /" + std::string(200, 'x') + " }\n")->audit_file.size() == 201);
+    CHECK(load("audit: { file: '' }\n")->audit_file.empty());
+    CHECK(refusal_of("audit: { file: audit }\n") == "1:16: 'audit' is not an absolute path");
+    CHECK(refusal_of("audit: { file: /var/log/ }\n") ==
+          "1:16: '/var/log/' names a directory; name a file in it");
+    CHECK(refusal_of("audit: { to: /x }\n") ==
+          "1:10: the key 'to' is not known; here may stand: file");
 }
 
 TEST_CASE("there may be several platforms, with users, groups or neither") {
