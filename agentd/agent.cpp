@@ -1,6 +1,6 @@
 #include "agentd/agent.h"
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/locked_process.h"
 
 namespace secrets {
@@ -36,6 +36,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
       node_door_(loop_, std::move(listeners.node), desk_),
       job_door_(loop_, std::move(listeners.job), desk_),
       http_door_(loop_, std::move(listeners.control), desk_),
+      reaper_(loop_, config_, desk_),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -51,17 +52,23 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
 void Agent::restore(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
     const vault::Restored restored = vault_.restore(std::move(found));
-    audit::event("found again after a restart: " + count(restored.runs, "run") + " and " +
-                 count(restored.holds, "hold") + " in " + count(restored.slabs, "slab"));
+    audit::record({.kind = audit::Kind::restore,
+                   .sentence = "found again after a restart: " + count(restored.runs, "run") +
+                               " and " + count(restored.holds, "hold") + " in " +
+                               count(restored.slabs, "slab"),
+                   .records = restored.runs + restored.holds});
     if (restored.dropped > 0) {
-        audit::trouble(count(restored.dropped, "record") +
-                       " that the process before this one left half written or damaged: wiped");
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = count(restored.dropped, "record") +
+                                   " that the process before this one left half written or "
+                                   "damaged: wiped",
+                       .records = restored.dropped});
     }
     for (const std::string& why : restored.refused) {
-        audit::trouble(
-            "a slab that the process before this one left is not trusted, and was "
-            "wiped: " +
-            why);
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = "a slab that the process before this one left is not trusted, "
+                                   "and was wiped: " +
+                                   why});
     }
     wipe_expired();
 }
@@ -96,29 +103,46 @@ void Agent::on_signal(int number) {
 
 void Agent::reload() {
     service_.reloading();
+    refused_reload_.clear();
     const auto config = load_config(config_path_);
-    if (!config) {
-        refused_reload_ = config.error().sentence;
-        audit::trouble("reload: refused, the configuration stays as it was: " + refused_reload_);
+    if (config) {
+        take(*config);
     } else {
-        refused_reload_.clear();
-        const std::string later = needs_restart(config_, *config);
-        config_ = *config;
-        audit::open(config_);
-        desk_.configure(config_);
-        vault_.set_capacity(config_.limits.total_bytes);
-        audit::event("reload: " + config_path_ + " is in force" +
-                     (later.empty() ? "" : "; at the next restart only: " + later));
+        refused_reload_ = config.error().sentence;
+        // The signal may have come because the audit file was moved away.
+        if (const auto wrong = audit::reopen()) refused_reload_ += "; " + wrong->sentence;
+    }
+    if (!refused_reload_.empty()) {
+        audit::record(
+            {.kind = audit::Kind::reload_refused,
+             .sentence = "reload: refused, the configuration stays as it was: " + refused_reload_});
     }
     service_.ready(status());
 }
 
+void Agent::take(const Config& config) {
+    if (const auto wrong = audit::open(config)) {
+        refused_reload_ = "audit.file: " + wrong->sentence;
+        return;
+    }
+    const std::string later = needs_restart(config_, config);
+    config_ = config;
+    desk_.configure(config_);
+    vault_.set_capacity(config_.limits.total_bytes);
+    audit::record({.kind = audit::Kind::reload,
+                   .sentence = "reload: " + config_path_ + " is in force" +
+                               (later.empty() ? "" : "; at the next restart only: " + later)});
+}
+
 void Agent::end() {
     service_.stopping("finishing the requests that came");
-    audit::event("ending: finishing the requests that came");
+    audit::record(
+        {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
+    log_.stop();
     node_door_.stop();
     job_door_.stop();
     http_door_.stop();
+    reaper_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
     desk_.on_change([] {});
     expiry_.cancel();
@@ -134,14 +158,20 @@ void Agent::end() {
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    if (!wipes_at_end_) {
+    if (wipes_at_end_) {
+        const vault::Wiped wiped = vault_.wipe_all();
+        audit::record({.kind = audit::Kind::stop,
+                       .sentence = "ended: " + count(wiped.records, "record") + " wiped",
+                       .records = wiped.records,
+                       .bytes = wiped.bytes});
+    } else {
         const vault::Inventory kept = vault_.inventory();
-        audit::event("ended: " + count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
-                     " are kept for the process that follows");
-        return;
+        audit::record({.kind = audit::Kind::stop,
+                       .sentence = "ended: " + count(kept.runs, "run") + " and " +
+                                   count(kept.holds, "hold") +
+                                   " are kept for the process that follows"});
     }
-    const vault::Wiped wiped = vault_.wipe_all();
-    audit::event("ended: " + count(wiped.records, "record") + " wiped");
+    audit::finish();
 }
 
 void Agent::wipe_expired() {
@@ -168,10 +198,13 @@ void Agent::decide_keeping() {
     keeping_ = keeping;
     vault_.set_keeping(keeping);
     if (!service_.is_managed()) return;
-    audit::trouble(keeping
-                       ? "swap is not active any more: what is held survives a restart again"
-                       : "swap is active and this kernel gives no memfd_secret: what is held is "
-                         "lost at a restart");
+    if (keeping) {
+        audit::mended("swap is not active any more: what is held survives a restart again");
+    } else {
+        audit::trouble(
+            "swap is active and this kernel gives no memfd_secret: what is held is lost at a "
+            "restart");
+    }
 }
 
 void Agent::await_housekeeping(std::chrono::microseconds within) {

@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "agentd/audit/audit.h"
+#include "agentd/audit/drain.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
 namespace secrets {
@@ -39,6 +42,7 @@ class Agent {
     void await_signal();
     void on_signal(int number);
     void reload();
+    void take(const Config& config);
     void end();
     void wipe_expired();
     void keep_house();
@@ -51,11 +55,13 @@ class Agent {
     std::string config_path_;
     systemd::Service& service_;
     boost::asio::io_context loop_{1};
+    audit::Drain log_{loop_, audit::recorder()};
     vault::Vault vault_;
     desk::Desk desk_;
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
+    Reaper reaper_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;

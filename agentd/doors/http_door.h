@@ -27,6 +27,7 @@ class HttpDoor {
   private:
     class Connection;
     void take(UniqueFd fd);
+    void refuse(Uid uid, std::ptrdiff_t theirs) const;
     asio::awaitable<void> serve(UniqueFd fd, Uid caller);
 
     asio::io_context& loop_;

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdio>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/doors/at_end.h"
 
 namespace secrets::doors {

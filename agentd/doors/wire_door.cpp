@@ -5,7 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <memory>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/doors/at_end.h"
 #include "common/limits.h"
 
@@ -96,6 +96,18 @@ asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
     co_return !error;
 }
 
+/// A message that can't be read is answered, and written down.
+void WireDoor::refuse(int fd, const Peer& peer, const std::string& reason) const {
+    audit::Event event{.kind = audit::Kind::refuse_message,
+                       .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
+                                   std::to_string(peer.uid.value) + " to the " + name_ +
+                                   " was refused: " + reason};
+    event.caller = audit::Account{peer.uid, ""};
+    event.reason = reason;
+    audit::record(event);
+    send(fd, wire::Refused{reason});
+}
+
 /// What and how long, before it is looked at.
 asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     const int fd = connection.get();
@@ -117,13 +129,12 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     }
     if (packet->size == 0) co_return;
     if (packet->cut) {
-        send(fd, wire::Refused{"a message is too long"});
+        refuse(fd, peer, "a message is too long");
         co_return;
     }
     auto request = wire::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        audit::refused("pid " + std::to_string(peer.pid), "a message", request.error().sentence);
-        send(fd, wire::Refused{request.error().sentence});
+        refuse(fd, peer, request.error().sentence);
         co_return;
     }
     co_await answer_(fd, peer, std::move(request).value());

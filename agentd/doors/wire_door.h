@@ -37,6 +37,7 @@ class WireDoor {
   private:
     void take(UniqueFd connection);
     bool is_crowded(Uid uid) const;
+    void refuse(int fd, const Peer& peer, const std::string& reason) const;
     asio::awaitable<void> serve(UniqueFd connection, Peer peer);
     asio::awaitable<bool> wait_for_request(int fd);
 

@@ -1,6 +1,7 @@
 """The local wire, as the plugin speaks it on the node door and on the job door."""
 
 import array
+import contextlib
 import os
 import socket
 import struct
@@ -67,5 +68,6 @@ class NodeConnection:
 
 def reply_to(agent, data, user="root", door=None):
     with NodeConnection(agent, user, door=door) as connection:
-        connection.send(data)
+        with contextlib.suppress(BrokenPipeError):  # it may have been refused already
+            connection.send(data)
         return connection.reply()

@@ -99,6 +99,7 @@ EXPECTED = {
     "etc/slurm-secrets/agentd.yaml": 0o644,
     "etc/slurm-secrets/plugstack.conf.example": 0o644,
     "usr/lib/systemd/system/slurm-secretsd.service": 0o644,
+    "usr/lib/systemd/catalog/slurm-secrets.catalog": 0o644,
 }
 
 
@@ -129,7 +130,7 @@ def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed
     assert "is fine" in output_of(agent, "--config", tmp_path / "all.yaml", "--check-config")
     keys = set(re.findall(r"^\s*(?:- )?(\w+):", "\n".join(lines), re.MULTILINE))
     assert {"node_socket", "control_socket", "require_secretmem", "value_bytes", "run_bytes", "runs_per_owner",
-            "total_bytes", "default_ttl", "max_ttl", "platforms", "users", "groups", "level", "to"} <= keys
+            "total_bytes", "default_ttl", "max_ttl", "platforms", "users", "groups", "level", "to", "file"} <= keys
 
 
 def test_unit_and_plugstack_line_name_what_is_installed(installed):
@@ -138,6 +139,14 @@ def test_unit_and_plugstack_line_name_what_is_installed(installed):
     example = (installed / "etc/slurm-secrets/plugstack.conf.example").read_text()
     lines = [line for line in example.splitlines() if line and not line.startswith("#")]
     assert lines == ["required /usr/lib/slurm-secrets/spank_secrets.so"]
+
+
+def test_the_journals_catalog_is_well_formed(installed, tmp_path):
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    shutil.copytree(installed / "usr/lib/systemd/catalog", tmp_path / "usr/lib/systemd/catalog")
+    output_of("journalctl", "--root", tmp_path, "--update-catalog")
+    text = output_of("journalctl", "--root", tmp_path, "--list-catalog")
+    assert text.count("slurm-secrets: ") == text.count("\n") >= 20
 
 
 def test_an_admins_own_configuration_is_not_overwritten(build_for_usr, installed):
