@@ -10,10 +10,8 @@ import pytest
 
 from clients import clients_of
 from harness import poll
-from machines import AGENT
+from machines import AGENT, PROGRAM, broken_program, replace_program
 from slabs import open_slabs
-
-PROGRAM = "usr/sbin/slurm-secretsd"
 
 
 def state(machine):
@@ -93,14 +91,6 @@ def after_a_reload_of_systemd(machine):
     machine.kill_agent()
 
 
-def replace_program(machine, content):
-    """As a package does it: by a rename. A program that runs goes on with the old one."""
-    new = machine.root / f"{PROGRAM}.new"
-    new.write_bytes(content)
-    new.chmod(0o755)
-    new.rename(machine.root / PROGRAM)
-
-
 def upgraded(machine):
     newer = (machine.root / PROGRAM).read_bytes() + b"newer"
     replace_program(machine, newer)
@@ -132,15 +122,11 @@ def test_what_is_held_is_there_again(machine, held, end):
 
 def test_a_broken_program_in_between_loses_nothing(machine, held):
     """A job that starts meanwhile gets its secret when the program is mended in time."""
-    good = (machine.root / PROGRAM).read_bytes()
-    replace_program(machine, b"\x7fELF and nothing more")
-    try:
+    with broken_program(machine):
         machine.systemctl("restart", AGENT, check=False)
         poll(lambda: int(machine.show("NRestarts")) > 3, 10, "vain starts")
         assert machine.stored() == held.state[2]
         job = machine.sbatch("printenv TOKEN", "--secrets-run=kept", "--secret=TOKEN")
-    finally:
-        replace_program(machine, good)
     machine.await_agent()
     done = machine.wait(job)
     assert (done.code, done.out) == (0, held.value + "\n"), done.err
@@ -184,17 +170,13 @@ def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, h
     held.end()
 
 
-def test_what_systemd_kept_is_wiped_by_a_stop_although_no_agent_runs(machine, held):
+def test_what_systemd_kept_is_gone_after_a_stop_although_no_agent_runs(machine, held):
     """Here the agent was killed and could not start again before the stop."""
-    good = (machine.root / PROGRAM).read_bytes()
-    replace_program(machine, b"\x7fELF and nothing more")
-    try:
+    with broken_program(machine):
         os.kill(machine.agent_pid, signal.SIGKILL)
         poll(lambda: int(machine.show("NRestarts")) > 1, 10, "vain starts")
         machine.systemctl("stop", AGENT)
         assert machine.stored() == 0
-    finally:
-        replace_program(machine, good)
     machine.systemctl("start", AGENT)
     machine.await_agent()
     assert machine.runs() == []
