@@ -31,6 +31,7 @@ demo: setup build
 
 check: setup build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 2
+	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
 asan:
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null

@@ -146,9 +146,15 @@ void read_log(const YAML::Node& node, Config& config) {
 
 void read_config(const YAML::Node& root, Config& config) {
     const auto memory = [&](const YAML::Node& node) {
-        read_mapping(node, {{"require_secretmem", [&](const auto& value) {
-                                 config.require_secretmem = flag_of(value);
-                             }}});
+        const auto flag = [](bool& target) {
+            return [&target](const YAML::Node& value) { target = flag_of(value); };
+        };
+        read_mapping(node, {{"require_secretmem", flag(config.require_secretmem)},
+                            {"force_memfd", flag(config.force_memfd)}});
+        if (config.require_secretmem && config.force_memfd) {
+            throw Wrong{node.Mark(),
+                        "memory.require_secretmem and memory.force_memfd exclude one another"};
+        }
     };
     const auto runs = [&](const YAML::Node& node) {
         read_mapping(
@@ -169,6 +175,7 @@ void read_config(const YAML::Node& root, Config& config) {
         root,
         {
             {"node_socket", [&](const auto& value) { config.node_socket = path_of(value); }},
+            {"job_socket", [&](const auto& value) { config.job_socket = path_of(value); }},
             {"control_socket", [&](const auto& value) { config.control_socket = path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
@@ -179,6 +186,19 @@ void read_config(const YAML::Node& root, Config& config) {
 }
 
 }  // namespace
+
+std::string needs_restart(const Config& running, const Config& wanted) {
+    std::string keys;
+    const auto compare = [&](const char* key, bool same) {
+        if (!same) keys += (keys.empty() ? "" : ", ") + std::string(key);
+    };
+    compare("node_socket", running.node_socket == wanted.node_socket);
+    compare("job_socket", running.job_socket == wanted.job_socket);
+    compare("control_socket", running.control_socket == wanted.control_socket);
+    compare("memory", running.require_secretmem == wanted.require_secretmem &&
+                          running.force_memfd == wanted.force_memfd);
+    return keys;
+}
 
 Result<Config> load_config(const std::string& path) {
     const auto at = [&](const YAML::Mark& mark, const std::string& sentence) {

@@ -31,8 +31,10 @@ enum class LogTarget { automatic, journal, standard_error };
 
 struct Config {
     std::string node_socket = "/run/slurm-secrets/node.sock";
+    std::string job_socket = "/run/slurm-secrets/job.sock";
     std::string control_socket = "/run/slurm-secrets/control.sock";
-    bool require_secretmem = false;
+    bool require_secretmem = false;  ///< do not start without memfd_secret
+    bool force_memfd = false;        ///< use the fallback even where there is memfd_secret
     Limits limits;
     std::chrono::seconds default_ttl = std::chrono::hours(24);
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
@@ -40,6 +42,10 @@ struct Config {
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
 };
+
+/// The keys in which the two differ and that a running agent can't change, as a list for a person;
+/// empty: none.
+std::string needs_restart(const Config& running, const Config& wanted);
 
 /// Reads the file. The Error names the file, and the line and column where there is one.
 Result<Config> load_config(const std::string& path);

@@ -1,115 +1,116 @@
-// slurm-secretsd: reads its configuration, opens its doors, and runs the event loop until it is
+// slurm-secretsd: reads its configuration, makes itself safe, opens its doors, and runs until it is
 // told to end.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/system_timer.hpp>
 #include <cstdio>
 
+#include "agentd/agent.h"
 #include "agentd/audit.h"
-#include "agentd/doors/http_door.h"
-#include "agentd/doors/node_door.h"
+#include "agentd/locked_process.h"
 #include "common/unix_socket.h"
 
 namespace secrets {
 namespace {
-
-/// How long SIGTERM waits for requests that came before it.
-constexpr auto kGrace = std::chrono::milliseconds(1500);
-
-vault::Time now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
-/// No core file and no debugger of the same user: a value that a request brought is nobody else's.
-void forbid_dumps() {
-    const rlimit none{0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
-}
-
-/// The daemon while it runs: everything that lives as long as the event loop.
-class Agent {
-  public:
-    Agent(const Config& config, MemoryKind memory, UniqueFd node, UniqueFd control)
-        : vault_(memory, config.limits.total_bytes),
-          desk_(config, vault_, now),
-          node_door_(loop_, std::move(node), desk_),
-          http_door_(loop_, std::move(control), desk_),
-          signals_(loop_, SIGTERM, SIGINT),
-          expiry_(loop_) {
-        desk_.on_expiry_change([this] { wipe_expired(); });
-        signals_.async_wait([this](const doors::ErrorCode& error, int) {
-            if (!error) loop_.stop();
-        });
-    }
-
-    /// Until a signal comes. What was accepted before it is finished; then all is wiped.
-    void run() {
-        loop_.run();
-        audit::event("ending: finishing the requests that came");
-        node_door_.stop();
-        http_door_.stop();
-        desk_.on_expiry_change([] {});  // a push that comes last arms no timer
-        expiry_.cancel();
-        loop_.restart();
-        loop_.run_for(kGrace);
-        http_door_.abort();
-        loop_.restart();
-        loop_.run_for(kGrace);
-        const vault::Wiped wiped = vault_.wipe_all();
-        audit::event("ended: " + std::to_string(wiped.records) +
-                     (wiped.records == 1 ? " record" : " records") + " wiped");
-    }
-
-  private:
-    void wipe_expired() {
-        const auto next = desk_.expire();
-        expiry_.cancel();
-        if (!next) return;
-        expiry_.expires_at(*next);
-        expiry_.async_wait([this](const doors::ErrorCode& error) {
-            if (!error) wipe_expired();
-        });
-    }
-
-    boost::asio::io_context loop_{1};
-    vault::Vault vault_;
-    desk::Desk desk_;
-    doors::NodeDoor node_door_;
-    doors::HttpDoor http_door_;
-    boost::asio::signal_set signals_;
-    boost::asio::system_timer expiry_;
-};
 
 int fail(const std::string& sentence) {
     std::fprintf(stderr, "slurm-secretsd: %s\n", sentence.c_str());
     return 1;
 }
 
-int serve(const Config& config) {
+/// What systemd passed, told apart by name.
+struct Inheritance {
+    std::map<std::string, UniqueFd> listeners;
+    std::vector<vault::FoundSlab> slabs;
+};
+
+Inheritance take_inheritance() {
+    Inheritance inheritance;
+    for (systemd::Passed& passed : systemd::take_passed()) {
+        if (passed.name.starts_with("slab-")) {
+            inheritance.slabs.push_back({std::move(passed.name), std::move(passed.fd)});
+        } else {
+            inheritance.listeners[passed.name] = std::move(passed.fd);
+        }
+    }
+    return inheritance;
+}
+
+/// One door's socket: what its socket unit passed under that name, or else one of our own.
+class Socket {
+  public:
+    Socket(std::string name, std::string path, SocketKind kind, mode_t mode)
+        : name_(std::move(name)), path_(std::move(path)), kind_(kind), mode_(mode) {}
+    ~Socket() {
+        if (ours_) unlink(path_.c_str());
+    }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+
+    Result<UniqueFd> open(Inheritance& inheritance) {
+        const auto passed = inheritance.listeners.find(name_);
+        if (passed != inheritance.listeners.end()) {
+            const int type = kind_ == SocketKind::seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
+            if (!systemd::is_unix_listener(passed->second.get(), type)) {
+                return Error{
+                    "the socket that systemd passed as '" + name_ + "' is not a Unix " +
+                    (kind_ == SocketKind::seqpacket ? "ListenSequentialPacket=" : "ListenStream=") +
+                    " socket: mend its socket unit"};
+            }
+            return std::move(passed->second);
+        }
+        auto fd = listen_at(path_, kind_, mode_);
+        if (!fd) return Error{name_ + "_socket: " + fd.error().sentence};
+        ours_ = true;
+        return fd;
+    }
+
+  private:
+    std::string name_;
+    std::string path_;
+    SocketKind kind_;
+    mode_t mode_;
+    bool ours_ = false;
+};
+
+MemoryKind memory_of(const Config& config) {
+    return config.force_memfd ? MemoryKind::memfd : best_memory_kind();
+}
+
+int serve(const Config& config, const std::string& config_path) {
+    Inheritance inheritance = take_inheritance();
     forbid_dumps();
+    wipe_memory_of_openssl();
+    if (const auto wrong = lock_memory(config.limits.total_bytes)) return fail(wrong->sentence);
     audit::open(config);
-    const MemoryKind memory = best_memory_kind();
+    const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
             "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
             "5.14 or later, and not secretmem.enable=0)");
     }
-    auto node = listen_at(config.node_socket, SocketKind::seqpacket, 0600);
-    if (!node) return fail("node_socket: " + node.error().sentence);
-    auto control = listen_at(config.control_socket, SocketKind::stream, 0666);
-    if (!control) return fail("control_socket: " + control.error().sentence);
-    Agent agent(config, memory, std::move(node).value(), std::move(control).value());
+    Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
+    Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
+    Socket control("control", config.control_socket, SocketKind::stream, 0666);
+    auto node_listener = node.open(inheritance);
+    if (!node_listener) return fail(node_listener.error().sentence);
+    auto job_listener = job.open(inheritance);
+    if (!job_listener) return fail(job_listener.error().sentence);
+    auto control_listener = control.open(inheritance);
+    if (!control_listener) return fail(control_listener.error().sentence);
+    for (const auto& [name, fd] : inheritance.listeners) {
+        if (fd) audit::trouble("systemd passed a socket named '" + name + "', which is not used");
+    }
+    systemd::Service service;
+    Agent agent(config, config_path, memory,
+                {std::move(node_listener).value(), std::move(job_listener).value(),
+                 std::move(control_listener).value()},
+                service);
+    agent.restore(std::move(inheritance.slabs));
     audit::event("slurm-secretsd " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
-                 std::string(memory_kind_word(memory)) + ", node socket " + config.node_socket +
-                 ", control socket " + config.control_socket);
+                 std::string(memory_kind_word(memory)));
     agent.run();
-    unlink(config.node_socket.c_str());
-    unlink(config.control_socket.c_str());
     return 0;
 }
 
@@ -136,7 +137,7 @@ int main(int argc, char** argv) {
             std::printf("%s: the configuration is fine\n", path.c_str());
             return 0;
         }
-        return secrets::serve(*config);
+        return secrets::serve(*config, path);
     } catch (const std::exception& error) {
         return secrets::fail(error.what());
     }

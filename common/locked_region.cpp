@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "common/call_failed.h"
 #include "common/wipe.h"
@@ -35,9 +37,33 @@ UniqueFd open_secretmem() {
 #endif
 }
 
+std::size_t page_bytes() {
+    static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return page;
+}
+
 std::size_t whole_pages(std::size_t bytes) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    return (bytes + page - 1) / page * page;
+    return (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
+}
+
+/// Maps `size` bytes of `fd`, with a page on either side that nobody may touch.
+void* map_guarded(int fd, std::size_t size, int protection) {
+    const std::size_t guard = page_bytes();
+    void* all = mmap(nullptr, guard + size + guard, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED) return MAP_FAILED;
+    void* inner =
+        mmap(static_cast<std::byte*>(all) + guard, size, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (inner == MAP_FAILED) {
+        const int why = errno;
+        munmap(all, guard + size + guard);
+        errno = why;
+    }
+    return inner;
+}
+
+void unmap_guarded(std::byte* data, std::size_t size) {
+    munmap(data - page_bytes(), page_bytes() + size + page_bytes());
 }
 
 /// The length of the object behind `fd`: what a mapping of it may touch without SIGBUS.
@@ -48,13 +74,13 @@ Result<std::size_t> length_of(int fd) {
     return static_cast<std::size_t>(status.st_size);
 }
 
+}  // namespace
+
 bool is_secretmem(int fd) {
     constexpr auto kSecretmemMagic = 0x5345434d;  // SECRETMEM_MAGIC of linux/magic.h, "SECM"
     struct statfs status {};
     return fstatfs(fd, &status) == 0 && status.f_type == kSecretmemMagic;
 }
-
-}  // namespace
 
 const char* memory_kind_word(MemoryKind kind) {
     return kind == MemoryKind::secretmem ? "memfd_secret" : "memfd";
@@ -83,7 +109,7 @@ Result<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
 }
 
 Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKind kind) {
-    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    void* data = map_guarded(fd.get(), size, PROT_READ | PROT_WRITE);
     if (data == MAP_FAILED) {
         return errno == EAGAIN ? failed_at_the_limit("mmap", size) : failed("mmap");
     }
@@ -118,16 +144,28 @@ LockedRegion::~LockedRegion() {
 
 void LockedRegion::discard() {
     if (data_ != nullptr) {
-        wipe(bytes());
-        munmap(data_, size_);
+        wipe_touched();
+        unmap_guarded(data_, size_);
     }
     data_ = nullptr;
     size_ = 0;
     fd_.reset();
 }
 
+/// Overwrites the pages that the region has. One that nobody touched would be made only to be
+/// overwritten (26 us a page of memfd_secret), and locked pages never go before the region does.
+void LockedRegion::wipe_touched() {
+    std::vector<unsigned char> has(whole_pages(size_) / page_bytes());
+    const bool told = mincore(data_, size_, has.data()) == 0;
+    for (std::size_t page = 0; page < has.size(); ++page) {
+        const bool touched = !told || (has[page] & 1) != 0;
+        const std::size_t begin = page * page_bytes();
+        if (touched) wipe(bytes().subspan(begin, std::min(page_bytes(), size_ - begin)));
+    }
+}
+
 UniqueFd LockedRegion::unmap_and_release() {
-    munmap(data_, size_);
+    unmap_guarded(data_, size_);
     data_ = nullptr;
     size_ = 0;
     return std::move(fd_);
@@ -136,7 +174,7 @@ UniqueFd LockedRegion::unmap_and_release() {
 Result<RegionView> RegionView::map(int fd) {
     auto size = length_of(fd);
     if (!size) return size.error();
-    void* data = mmap(nullptr, *size, PROT_READ, MAP_SHARED, fd, 0);
+    void* data = map_guarded(fd, *size, PROT_READ);
     if (data == MAP_FAILED) return failed("mmap");
     RegionView view(static_cast<const std::byte*>(data), *size);
     if (madvise(data, *size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
@@ -147,7 +185,7 @@ RegionView::RegionView(RegionView&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 RegionView::~RegionView() {
-    if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+    if (data_ != nullptr) unmap_guarded(const_cast<std::byte*>(data_), size_);
 }
 
 }  // namespace secrets

@@ -24,8 +24,13 @@ const char* memory_kind_word(MemoryKind kind);
 /// The best kind this kernel offers to this process, found by trying.
 MemoryKind best_memory_kind();
 
+/// Whether the file descriptor is one of memfd_secret(2).
+bool is_secretmem(int fd);
+
 /// One mapped region of locked memory and the file descriptor behind it. Move only; when it goes it
-/// is overwritten, unmapped and closed. fork() does not hand the mapping on. Not thread-safe.
+/// is overwritten, unmapped and closed. A page that can't be touched lies on either side, so that
+/// whoever reads or writes past an end is stopped there. fork() does not hand the mapping on. Not
+/// thread-safe.
 class LockedRegion {
   public:
     /// A fresh region of zeros, its size rounded up to whole pages.
@@ -50,6 +55,7 @@ class LockedRegion {
         : fd_(std::move(fd)), data_(data), size_(size) {}
     static Result<LockedRegion> map(UniqueFd fd, std::size_t size, MemoryKind kind);
     void discard();
+    void wipe_touched();
 
     UniqueFd fd_;
     std::byte* data_ = nullptr;

@@ -16,6 +16,7 @@ enum class Type : std::uint16_t {
     ask = 1,
     wipe = 2,
     ping = 3,
+    check = 4,
     granted = 101,
     nothing = 102,
     waiting = 103,
@@ -154,6 +155,12 @@ Result<Request> decode_wipe(Reader body) {
     return Request(wipe);
 }
 
+Result<Request> decode_check(Reader body) {
+    CheckRequest check{body.text(kMaxAskBytes)};
+    if (!body.complete()) return malformed("CHECK");
+    return Request(std::move(check));
+}
+
 }  // namespace
 
 Message encode(const Request& request) {
@@ -168,6 +175,9 @@ Message encode(const Request& request) {
     }
     if (const auto* wipe = std::get_if<WipeRequest>(&request)) {
         return Writer(Type::wipe).number(wipe->job.value).finish();
+    }
+    if (const auto* check = std::get_if<CheckRequest>(&request)) {
+        return Writer(Type::check).text(check->ask).finish();
     }
     return Writer(Type::ping).finish();
 }
@@ -200,6 +210,8 @@ Result<Request> decode_request(std::span<const std::byte> message) {
         case Type::ping:
             if (!body.complete()) return malformed("PING");
             return Request(PingRequest{});
+        case Type::check:
+            return decode_check(body);
         default:
             return unknown_type(header->type);
     }

@@ -1,7 +1,7 @@
 #pragma once
-// The local wire: what plugin and agent say to one another on the node door, a SOCK_SEQPACKET
-// socket. A connection carries one request. One reply ends it, at most one descriptor with it;
-// before that reply the agent may send WAITING once.
+// The local wire: what plugin and agent say to one another on the node door (ASK, WIPE, PING) and
+// the job door (CHECK, PING), SOCK_SEQPACKET sockets. A connection carries one request. One reply
+// ends it, at most one descriptor with it; before that reply the agent may send WAITING once.
 //
 // Every message is a header and a body. Numbers are in the machine's own byte order:
 //
@@ -12,15 +12,15 @@
 //     requests  1 ASK      job u32, step u32, uid u32, wait_ms u32, ask: text
 //               2 WIPE     job u32
 //               3 PING     -
+//               4 CHECK    ask: text
 //     replies 101 GRANTED  image length u32, note: text; the delivery's descriptor comes with it
-//             102 NOTHING  note: text       nothing was asked for that is there, and that is no
-//             error 103 WAITING  wait_ms u32      the run is not pushed yet; the agent answers
-//             within wait_ms 104 REFUSED  sentence: text 105 DONE     note: text       WIPE: the
-//             receipt; PING: the agent's version
-//     text         length u32 and as many bytes; it ends the message. Notes and sentences are
-//     printable
-//                  ASCII; an ask is whatever the user wrote, and the agent says what is wrong with
-//                  it
+//             102 NOTHING  note: text       what was asked for is not there, and that is no error
+//             103 WAITING  wait_ms u32      the run is not pushed yet; an answer within wait_ms
+//             104 REFUSED  sentence: text
+//             105 DONE     note: text       WIPE: the receipt; PING: the agent's version
+//
+// A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
+// printable ASCII; an ask is whatever the user wrote, and the agent says what is wrong with it.
 
 #include <cstdint>
 #include <span>
@@ -47,7 +47,11 @@ struct WipeRequest {
 };
 /// Is anybody there?
 struct PingRequest {};
-using Request = std::variant<AskRequest, WipeRequest, PingRequest>;
+/// Somebody is about to submit a job: would its ask be answered?
+struct CheckRequest {
+    std::string ask;
+};
+using Request = std::variant<AskRequest, WipeRequest, PingRequest, CheckRequest>;
 
 struct Granted {
     std::uint32_t image_length = 0;

@@ -44,13 +44,16 @@ bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
 }  // namespace
 
 Desk::Desk(const Config& config, vault::Vault& vault, Now now)
-    : limits_(config.limits),
-      default_ttl_(config.default_ttl),
-      max_ttl_(config.max_ttl),
-      people_(config.platforms),
-      vault_(vault),
-      now_(std::move(now)),
-      started_(now_()) {}
+    : vault_(vault), now_(std::move(now)), started_(now_()) {
+    configure(config);
+}
+
+void Desk::configure(const Config& config) {
+    limits_ = config.limits;
+    default_ttl_ = config.default_ttl;
+    max_ttl_ = config.max_ttl;
+    people_ = People(config.platforms);
+}
 
 Refusal Desk::not_theirs(const RunId& run, Uid caller) const {
     return {Reason::forbidden,
@@ -163,6 +166,19 @@ std::optional<vault::Time> Desk::expire() {
     return std::nullopt;
 }
 
+std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& text) {
+    auto answer = check(caller, text);
+    if (auto* refusal = std::get_if<Refusal>(&answer)) return std::move(*refusal);
+    const CheckInfo& info = std::get<CheckInfo>(answer);
+    if (info.ok || info.names_run) return std::nullopt;
+    std::string reasons = info.reason;
+    for (const CheckInfo::Item& item : info.items) {
+        if (item.found || item.item.optional) continue;
+        reasons += (reasons.empty() ? "" : "; ") + item.reason;
+    }
+    return Refusal{Reason::not_found, std::move(reasons)};
+}
+
 StatusInfo Desk::status() const {
     return {vault_.inventory(), vault_.memory(), now_() - started_};
 }
@@ -176,7 +192,7 @@ Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
             "the ask at character " + std::to_string(wrong->offset + 1) + ": " + wrong->sentence};
     }
     const Ask& ask = std::get<Ask>(parsed);
-    CheckInfo info{print_ask(ask), true, "", {}};
+    CheckInfo info{print_ask(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
     auto resolved = resolve_for(caller, ask, Operation::read_run);
     if (const auto* refusal = std::get_if<Refusal>(&resolved)) {

@@ -68,6 +68,7 @@ struct CheckInfo {
     };
     std::string ask;
     bool ok = false;
+    bool names_run = false;
     std::string reason;  ///< why the ask as a whole has no answer; empty otherwise
     std::vector<Item> items;
 };
@@ -94,6 +95,9 @@ class Desk {
     using Now = std::function<vault::Time()>;
     Desk(const Config& config, vault::Vault& vault, Now now);
 
+    /// Takes the limits, times and platforms of a new configuration. What is held stays.
+    void configure(const Config& config);
+
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
     Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
@@ -102,6 +106,9 @@ class Desk {
     /// Also fine when there is no such run.
     Answer<vault::Wiped> complete_run(Uid caller, const RunId& run);
     Answer<CheckInfo> check(Uid caller, const std::string& ask);
+    /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
+    /// an answer. A run may be pushed after the job that names it.
+    std::optional<Refusal> check_submission(Uid caller, const std::string& ask);
     StatusInfo status() const;
 
     /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
@@ -135,9 +142,9 @@ class Desk {
     Holders holders() const;
 
     Limits limits_;
-    std::chrono::seconds default_ttl_;
-    std::chrono::seconds max_ttl_;
-    People people_;
+    std::chrono::seconds default_ttl_{};
+    std::chrono::seconds max_ttl_{};
+    People people_{{}};
     vault::Vault& vault_;
     Now now_;
     vault::Time started_;

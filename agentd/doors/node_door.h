@@ -3,10 +3,9 @@
 // request out, and the desk's answer back; nothing is decided here but that only root may speak.
 
 #include <list>
-#include <set>
 
 #include "agentd/desk/desk.h"
-#include "agentd/doors/listener.h"
+#include "agentd/doors/wire_door.h"
 
 namespace secrets::doors {
 
@@ -26,19 +25,16 @@ class NodeDoor {
         asio::steady_timer* timer;
     };
 
-    asio::awaitable<void> serve(UniqueFd connection);
-    asio::awaitable<bool> wait_for_request(int fd);
     asio::awaitable<void> answer(int fd, wire::Request request);
+    void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
     asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
     void wake(const RunId& run);
 
     asio::io_context& loop_;
     desk::Desk& desk_;
     std::list<Waiter> waiters_;
-    std::set<asio::posix::stream_descriptor*>
-        silent_;  ///< connections that have not sent anything yet
     bool stopped_ = false;
-    Listener listener_;
+    WireDoor door_;
 };
 
 }  // namespace secrets::doors

@@ -1,9 +1,9 @@
 #include "agentd/vault/slab.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #include <atomic>
-#include <boost/crc.hpp>
 #include <vector>
 
 #include "common/wipe.h"
@@ -127,12 +127,15 @@ void Slab::write_shape(std::uint32_t offset, std::uint32_t length, std::uint16_t
 
 std::uint32_t Slab::checksum(std::uint32_t offset) const {
     const Extent extent = read(offset);
-    boost::crc_32_type crc;
-    crc.process_bytes(&extent.type, sizeof(extent.type));
-    crc.process_bytes(&extent.record.payload_length, sizeof(extent.record.payload_length));
-    crc.process_bytes(&extent.record.sequence, sizeof(extent.record.sequence));
-    crc.process_bytes(region_.bytes().data() + offset + kOverhead, extent.record.payload_length);
-    return crc.checksum();
+    uLong sum = crc32(0, nullptr, 0);
+    const auto add = [&](const void* bytes, std::uint32_t length) {
+        sum = crc32(sum, static_cast<const Bytef*>(bytes), length);
+    };
+    add(&extent.type, sizeof(extent.type));
+    add(&extent.record.payload_length, sizeof(extent.record.payload_length));
+    add(&extent.record.sequence, sizeof(extent.record.sequence));
+    add(region_.bytes().data() + offset + kOverhead, extent.record.payload_length);
+    return static_cast<std::uint32_t>(sum);
 }
 
 std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_bytes,
@@ -209,6 +212,10 @@ void Slab::join_free(std::uint32_t offset, std::uint32_t length) {
 std::span<const std::byte> Slab::payload(RecordOffset offset) const {
     return region_.bytes().subspan(offset.value + kOverhead,
                                    read(offset.value).record.payload_length);
+}
+
+std::uint64_t Slab::sequence(RecordOffset offset) const {
+    return read(offset.value).record.sequence;
 }
 
 void Slab::for_each(const std::function<void(const RecordFound&)>& visit) const {

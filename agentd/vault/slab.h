@@ -76,12 +76,17 @@ class Slab {
     void free(RecordOffset offset);
 
     std::span<const std::byte> payload(RecordOffset offset) const;
+    std::uint64_t sequence(RecordOffset offset) const;
     void for_each(const std::function<void(const RecordFound&)>& visit) const;
 
     bool empty() const { return records_ == 0; }
     std::size_t size() const { return region_.bytes().size(); }
     std::size_t free_bytes() const { return free_bytes_; }
     int fd() const { return region_.fd(); }
+
+    /// Lets go of the region without overwriting it: somebody else keeps it. No other call is
+    /// allowed after it.
+    void leave() { region_.unmap_and_release(); }
 
   private:
     struct Extent;

@@ -8,58 +8,122 @@ namespace {
 constexpr std::size_t kSlabBytes = 1024 * 1024;
 /// What a larger slab's length is a multiple of: whole pages, so that the capacity is kept exactly.
 constexpr std::size_t kSlabStep = 64 * 1024;
+/// From that many on, a new slab is this fraction of all that is held: so 1 GiB is 145 slabs.
+constexpr std::size_t kSlabsBeforeGrowth = 32;
 
 }  // namespace
+
+Vault::~Vault() {
+    for (const auto& slab : slabs_) {
+        if (slab->kept) slab->slab.leave();
+    }
+}
 
 Result<Vault::Place> Vault::begin(RecordType type, std::size_t payload_bytes,
                                   std::span<std::byte>& payload) {
     const std::uint64_t sequence = next_sequence_++;
     for (const auto& slab : slabs_) {
-        if (auto draft = slab->begin(type, payload_bytes, sequence)) {
+        if (auto draft = slab->slab.begin(type, payload_bytes, sequence)) {
             payload = draft->payload;
             return Place{slab.get(), draft->offset};
         }
     }
-    const std::size_t needed = payload_bytes + 2 * Slab::kOverhead + 64;
-    const std::size_t steps = (needed + kSlabStep - 1) / kSlabStep;
-    const std::size_t bytes = std::max(kSlabBytes, steps * kSlabStep);
+    const std::size_t bytes = new_slab_bytes(payload_bytes);
     if (slab_bytes_ + bytes > capacity_) {
         return Error{"the agent's memory for secrets is full (" + std::to_string(capacity_) +
                      " bytes; limits.total_bytes in its configuration)"};
     }
     auto region = LockedRegion::create(bytes, memory_);
     if (!region) return region.error();
-    slabs_.push_back(std::make_unique<Slab>(std::move(region).value()));
-    slab_bytes_ += slabs_.back()->size();
-    auto draft = slabs_.back()->begin(type, payload_bytes, sequence);
+    const std::string name = "slab-" + std::to_string(next_name_++);
+    slabs_.push_back(
+        std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())}));
+    NamedSlab& slab = *slabs_.back();
+    slab_bytes_ += slab.slab.size();
+    keep(slab);
+    auto draft = slab.slab.begin(type, payload_bytes, sequence);
     payload = draft->payload;
-    return Place{slabs_.back().get(), draft->offset};
+    return Place{&slab, draft->offset};
 }
 
-/// Overwrites a record and drops its slab when that is empty now. Returns the bytes overwritten.
+/// Slabs grow with what is held, so that there are never many of them: systemd compares each
+/// descriptor that it is to keep with all that it keeps (1,000 of them take it 0.8 s).
+std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
+    const auto whole_steps = [](std::size_t bytes) {
+        return (bytes + kSlabStep - 1) / kSlabStep * kSlabStep;
+    };
+    const std::size_t needed =
+        std::max(kSlabBytes, whole_steps(payload_bytes + 2 * Slab::kOverhead + 64));
+    const std::size_t grown = std::max(needed, whole_steps(slab_bytes_ / kSlabsBeforeGrowth));
+    return slab_bytes_ + grown <= capacity_ ? grown : needed;
+}
+
+/// Overwrites a record. Returns how many bytes.
 std::size_t Vault::free(Place place) {
-    const std::size_t bytes = place.slab->payload(place.offset).size();
-    place.slab->free(place.offset);
-    if (place.slab->empty()) {
-        slab_bytes_ -= place.slab->size();
-        std::erase_if(slabs_, [&](const auto& slab) { return slab.get() == place.slab; });
-    }
+    const std::size_t bytes = place.slab->slab.payload(place.offset).size();
+    place.slab->slab.free(place.offset);
     return bytes;
 }
 
+void Vault::drop_if_empty(NamedSlab* slab) {
+    if (!slab->slab.empty()) return;
+    slab_bytes_ -= slab->slab.size();
+    forget(*slab);
+    std::erase_if(slabs_, [&](const auto& each) { return each.get() == slab; });
+}
+
+void Vault::keep(NamedSlab& slab) {
+    if (keeper_ == nullptr || !keeping_ || slab.kept) return;
+    keeper_->keep(slab.name, slab.slab.fd());
+    slab.kept = true;
+}
+
+void Vault::forget(NamedSlab& slab) {
+    if (!slab.kept) return;
+    keeper_->forget(slab.name);
+    slab.kept = false;
+}
+
+void Vault::set_keeping(bool keeping) {
+    keeping_ = keeping;
+    for (const auto& slab : slabs_) keeping ? keep(*slab) : forget(*slab);
+}
+
 Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
-    const std::size_t bytes = run_payload_size(head, secrets);
     std::span<std::byte> payload;
-    auto place = begin(RecordType::run, bytes, payload);
+    auto place = begin(RecordType::run, run_payload_size(head, secrets), payload);
     if (!place) return place.error();
     write_run(head, secrets, payload);
-    place->slab->commit(place->offset);
+    place->slab->slab.commit(place->offset);
     wipe_run(head.id);
-    runs_.emplace(head.id, StoredRun{head, *place});
+    add_run(head, *place);
+    return std::nullopt;
+}
+
+/// Takes a live record into the index.
+void Vault::add_run(const RunHead& head, Place place) {
+    runs_.emplace(head.id, StoredRun{head, place});
     expiries_.emplace(head.expires, head.id);
     ++runs_of_owner_[head.owner.value];
-    secret_bytes_ += bytes;
-    return std::nullopt;
+    secret_bytes_ += place.slab->slab.payload(place.offset).size();
+}
+
+/// Takes a run out of the index and overwrites its record. Returns the bytes overwritten.
+std::size_t Vault::remove(std::unordered_map<RunId, StoredRun>::iterator run) {
+    const StoredRun& stored = run->second;
+    const std::size_t bytes = free(stored.place);
+    secret_bytes_ -= bytes;
+    expiries_.erase({stored.head.expires, stored.head.id});
+    const auto owner = runs_of_owner_.find(stored.head.owner.value);
+    if (--owner->second == 0) runs_of_owner_.erase(owner);
+    runs_.erase(run);
+    return bytes;
+}
+
+std::size_t Vault::remove(std::unordered_map<JobId, StoredHold>::iterator hold) {
+    const std::size_t bytes = free(hold->second.place);
+    holds_.erase(hold);
+    return bytes;
 }
 
 const RunHead* Vault::find_run(const RunId& run) const {
@@ -71,7 +135,7 @@ std::vector<StoredSecret> Vault::secrets_of(const RunId& run) const {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
     const Place& place = found->second.place;
-    auto secrets = read_run_secrets(place.slab->payload(place.offset));
+    auto secrets = read_run_secrets(place.slab->slab.payload(place.offset));
     return secrets ? std::move(secrets).value() : std::vector<StoredSecret>();
 }
 
@@ -92,13 +156,9 @@ std::size_t Vault::runs_of(Uid owner) const {
 Wiped Vault::wipe_run(const RunId& run) {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
-    const StoredRun& stored = found->second;
-    const Wiped wiped{1, free(stored.place)};
-    secret_bytes_ -= wiped.bytes;
-    expiries_.erase({stored.head.expires, stored.head.id});
-    const auto owner = runs_of_owner_.find(stored.head.owner.value);
-    if (--owner->second == 0) runs_of_owner_.erase(owner);
-    runs_.erase(found);
+    NamedSlab* const slab = found->second.place.slab;
+    const Wiped wiped{1, remove(found)};
+    drop_if_empty(slab);
     return wiped;
 }
 
@@ -124,7 +184,7 @@ Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     auto place = begin(RecordType::hold, hold_payload_size(hold), payload);
     if (!place) return place.error();
     write_hold(hold, payload);
-    place->slab->commit(place->offset);
+    place->slab->slab.commit(place->offset);
     wipe_hold(job);
     holds_.emplace(job, StoredHold{std::move(hold), *place});
     return std::nullopt;
@@ -147,8 +207,9 @@ std::vector<const Hold*> Vault::holds() const {
 Wiped Vault::wipe_hold(JobId job) {
     const auto found = holds_.find(job);
     if (found == holds_.end()) return {};
-    const Wiped wiped{1, free(found->second.place)};
-    holds_.erase(found);
+    NamedSlab* const slab = found->second.place.slab;
+    const Wiped wiped{1, remove(found)};
+    drop_if_empty(slab);
     return wiped;
 }
 
@@ -166,6 +227,7 @@ Wiped Vault::wipe_all() {
     expiries_.clear();
     runs_of_owner_.clear();
     holds_.clear();
+    for (const auto& slab : slabs_) forget(*slab);
     slabs_.clear();  // a region overwrites itself when it goes
     slab_bytes_ = 0;
     secret_bytes_ = 0;
@@ -173,7 +235,9 @@ Wiped Vault::wipe_all() {
 }
 
 Inventory Vault::inventory() const {
-    return {runs_.size(), holds_.size(), slabs_.size(), slab_bytes_, secret_bytes_};
+    const auto kept = static_cast<std::size_t>(
+        std::count_if(slabs_.begin(), slabs_.end(), [](const auto& slab) { return slab->kept; }));
+    return {runs_.size(), holds_.size(), slabs_.size(), kept, slab_bytes_, secret_bytes_};
 }
 
 }  // namespace secrets::vault

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agentd/vault/keeper.h"
 #include "agentd/vault/records.h"
 #include "agentd/vault/slab.h"
 #include "common/delivery.h"
@@ -35,15 +36,49 @@ struct Inventory {
     std::size_t runs = 0;
     std::size_t holds = 0;
     std::size_t slabs = 0;
+    std::size_t kept_slabs = 0;    ///< of which a new process would find again
     std::size_t slab_bytes = 0;    ///< locked memory of all slabs
     std::size_t secret_bytes = 0;  ///< of which records of runs
+};
+
+/// A slab that an earlier process left with the keeper.
+struct FoundSlab {
+    std::string name;
+    UniqueFd fd;
+};
+
+/// What came of the slabs that were found.
+struct Restored {
+    std::size_t slabs = 0;
+    std::size_t runs = 0;
+    std::size_t holds = 0;
+    std::size_t dropped = 0;           ///< records that were half written or damaged: overwritten
+    std::vector<std::string> refused;  ///< of each slab that can't be trusted: why, as a sentence
 };
 
 /// Not thread-safe. Refers to time only as an argument.
 class Vault {
   public:
-    /// `capacity`: the most locked memory that all slabs together may take, in bytes.
-    Vault(MemoryKind memory, std::size_t capacity) : memory_(memory), capacity_(capacity) {}
+    /// `capacity`: the most locked memory that all slabs together may take, in bytes. `keeper`:
+    /// where slabs are kept over the end of the process, or null; must outlive the vault.
+    Vault(MemoryKind memory, std::size_t capacity, Keeper* keeper = nullptr)
+        : memory_(memory), capacity_(capacity), keeper_(keeper) {}
+
+    /// Slabs that are kept stay as they are, for the next process; others are overwritten.
+    ~Vault();
+    Vault(const Vault&) = delete;
+    Vault& operator=(const Vault&) = delete;
+
+    /// Takes over the slabs of an earlier process; to be called on an empty vault. A slab that
+    /// can't be trusted is overwritten and forgotten, and so are records that are not whole; of two
+    /// of one run or job the newer is taken.
+    Restored restore(std::vector<FoundSlab> found);
+
+    /// Whether slabs may be kept from now on; those there are follow.
+    void set_keeping(bool keeping);
+
+    /// For a new configuration. Slabs beyond it stay until their records go.
+    void set_capacity(std::size_t capacity) { capacity_ = capacity; }
 
     /// Writes the record of a run. One of the same id is replaced: it is live until the new one is,
     /// and overwritten then. On failure nothing has changed.
@@ -78,8 +113,14 @@ class Vault {
     MemoryKind memory() const { return memory_; }
 
   private:
+    /// A slab, and what the keeper knows it by.
+    struct NamedSlab {
+        std::string name;
+        bool kept = false;
+        Slab slab;
+    };
     struct Place {
-        Slab* slab = nullptr;
+        NamedSlab* slab = nullptr;
         RecordOffset offset;
     };
     struct StoredRun {
@@ -93,13 +134,30 @@ class Vault {
 
     Result<Place> begin(RecordType type, std::size_t payload_bytes, std::span<std::byte>& payload);
     std::size_t free(Place place);
+    std::size_t new_slab_bytes(std::size_t payload_bytes) const;
+    void keep(NamedSlab& slab);
+    void forget(NamedSlab& slab);
+    void add_run(const RunHead& head, Place place);
+    std::size_t remove(std::unordered_map<RunId, StoredRun>::iterator run);
+    std::size_t remove(std::unordered_map<JobId, StoredHold>::iterator hold);
+
+    /// What a record turned out to be that was found.
+    enum class Finding { taken, superseded, malformed };
+    Finding index(NamedSlab& slab, const RecordFound& record);
+    Finding index_run(Place place, std::span<const std::byte> payload);
+    Finding index_hold(Place place, std::span<const std::byte> payload);
+    static bool is_newer(Place a, Place b);
+    void drop_if_empty(NamedSlab* slab);
 
     MemoryKind memory_;
     std::size_t capacity_;
+    Keeper* keeper_;
+    bool keeping_ = true;
+    std::uint64_t next_name_ = 1;
     std::uint64_t next_sequence_ = 1;
     std::size_t slab_bytes_ = 0;
     std::size_t secret_bytes_ = 0;
-    std::vector<std::unique_ptr<Slab>> slabs_;
+    std::vector<std::unique_ptr<NamedSlab>> slabs_;
     std::unordered_map<RunId, StoredRun> runs_;
     std::set<std::pair<Time, RunId>> expiries_;
     std::map<uid_t, std::size_t> runs_of_owner_;

@@ -61,61 +61,30 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Cluster:
-    def __init__(self, *options):
-        self.dir = Path(tempfile.mkdtemp(prefix="slurm-secrets.", dir="/tmp"))
-        self.out = self.dir / "out"
-        self.options = options
+class Site:
+    """Where an agent and a Slurm run, and what tests do there. Whoever derives from it says where that is."""
 
-    def up(self):
-        self._script("up", *self.options)
+    out: Path  # anyone may write here: the folder in which commands run and jobs write their outputs
+    nodes: list  # what sinfo() says when all is well
+    control_socket: Path  # of the agent, by its path there
 
-    def down(self):
-        self._script("down")
+    def here(self, path):
+        """The path by which this process finds what has that path there."""
+        return path
+
+    def command(self, user, command, env=None, plugin=True):
+        """The words that run a command there as that user."""
+        raise NotImplementedError
+
+    def daemons(self):
+        """Name and pid of every daemon that may never have a value in memory that can be read."""
+        raise NotImplementedError
+
+    def folders(self):
+        """All that daemons write to."""
+        raise NotImplementedError
 
     # ---- the agent ----
-
-    @property
-    def agent_pid(self):
-        return self.daemon_pid("slurm-secretsd")
-
-    def daemon_pid(self, name):
-        return int((self.dir / "daemons" / name).read_text())
-
-    def slurmstepd_pids(self):
-        """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
-        pids = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                if (process / "exe").resolve().name.startswith("slurmstepd") and \
-                        (process / "cwd").resolve() == self.dir / "daemons":
-                    pids.append(int(process.name))
-        return pids
-
-    def agent_start(self):
-        self._script("agent-start")
-
-    def agent_stop(self):
-        self._script("agent-stop")
-
-    def agent_kill(self):
-        os.kill(self.agent_pid, signal.SIGKILL)
-        poll(lambda: not Path(f"/proc/{self.agent_pid}/exe").exists(), 5, "the agent's end")
-
-    def agent_restart(self):
-        self.agent_stop()
-        self.agent_start()
-
-    @contextlib.contextmanager
-    def agent_frozen(self):
-        os.kill(self.agent_pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.agent_pid, signal.SIGCONT)
-
-    def agent_log(self):
-        return (self.dir / "log" / "slurm-secretsd.out").read_text()
 
     def http(self, method, path, body=None, user="root", headers=None):
         head = dict(headers or {})
@@ -123,7 +92,7 @@ class Cluster:
             head.setdefault("Content-Type", "application/json")
         if user != "root":
             return self._curl(method, path, body, user, head)
-        connection = UnixConnection(self.dir / "run" / "control.sock")
+        connection = UnixConnection(self.here(self.control_socket))
         connection.request(method, path, body, head)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -158,10 +127,6 @@ class Cluster:
 
     def status(self):
         return self.http("GET", "/v1/status").json
-
-    def secretctl(self, *arguments, user="root", input=None):
-        command = [BUILD / "secretctl", "--socket", self.dir / "run" / "control.sock", *arguments]
-        return self.as_user(user, command, input=input)
 
     # ---- jobs ----
 
@@ -222,14 +187,6 @@ class Cluster:
 
     # ---- below ----
 
-    def command(self, user, command, env=None, plugin=True):
-        conf = "slurm.conf" if plugin else "slurm-noplugin.conf"
-        variables = {"PATH": os.environ["PATH"], "HOME": f"/home/{user}", "LANG": "C.UTF-8",
-                     "SLURM_CONF": self.dir / conf, **(env or {})}
-        pairs = [f"{name}={value}" for name, value in variables.items()]
-        become = ["runuser", "-u", user, "--"] if user != "root" else []
-        return [*become, "env", "-i", *pairs, *map(str, command)]
-
     def as_user(self, user, command, env=None, input=None, plugin=True, timeout=30):
         done = subprocess.run(
             self.command(user, command, env, plugin), cwd=self.out, timeout=timeout, check=False,
@@ -238,7 +195,7 @@ class Cluster:
         return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     def _curl(self, method, path, body, user, headers):
-        command = ["curl", "-sS", "-X", method, "--unix-socket", self.dir / "run" / "control.sock",
+        command = ["curl", "-sS", "-X", method, "--unix-socket", self.control_socket,
                    "-w", "\n%{http_code}"]
         for name, value in headers.items():
             command += ["-H", f"{name}: {value}"]
@@ -248,6 +205,88 @@ class Cluster:
         assert done.code == 0, done.err
         text, _, status = done.out.rpartition("\n")
         return Answer(int(status), {}, text)
+
+
+class Cluster(Site):
+    """Of daemons that the tests start themselves (tests/slurm/cluster)."""
+
+    nodes = ["n1 idle none", "n2 idle none"]
+
+    def __init__(self, *options):
+        self.dir = Path(tempfile.mkdtemp(prefix="slurm-secrets.", dir="/tmp"))
+        self.out = self.dir / "out"
+        self.control_socket = self.dir / "run" / "control.sock"
+        self.options = options
+
+    def up(self):
+        self._script("up", *self.options)
+
+    def down(self):
+        self._script("down")
+
+    def daemons(self):
+        return {name: self.daemon_pid(name) for name in ("slurm-secretsd", "slurmctld", "slurmd-n1", "slurmd-n2")}
+
+    def folders(self):
+        return [self.dir / name for name in ("state", "spool-n1", "spool-n2", "log", "run")]
+
+    # ---- the agent ----
+
+    @property
+    def agent_pid(self):
+        return self.daemon_pid("slurm-secretsd")
+
+    def daemon_pid(self, name):
+        return int((self.dir / "daemons" / name).read_text())
+
+    def slurmstepd_pids(self):
+        """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
+        pids = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if (process / "exe").resolve().name.startswith("slurmstepd") and \
+                        (process / "cwd").resolve() == self.dir / "daemons":
+                    pids.append(int(process.name))
+        return pids
+
+    def agent_start(self):
+        self._script("agent-start")
+
+    def agent_stop(self):
+        self._script("agent-stop")
+
+    def agent_kill(self):
+        os.kill(self.agent_pid, signal.SIGKILL)
+        poll(lambda: not Path(f"/proc/{self.agent_pid}/exe").exists(), 5, "the agent's end")
+
+    def agent_restart(self):
+        self.agent_stop()
+        self.agent_start()
+
+    @contextlib.contextmanager
+    def agent_frozen(self):
+        os.kill(self.agent_pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.agent_pid, signal.SIGCONT)
+
+    def agent_log(self):
+        return (self.dir / "log" / "slurm-secretsd.out").read_text()
+
+    def secretctl(self, *arguments, user="root", input=None):
+        command = [BUILD / "secretctl", "--socket", self.control_socket, *arguments]
+        return self.as_user(user, command, input=input)
+
+    # ---- below ----
+
+    def command(self, user, command, env=None, plugin=True):
+        conf = "slurm.conf" if plugin else "slurm-noplugin.conf"
+        variables = {"PATH": os.environ["PATH"], "HOME": f"/home/{user}", "LANG": "C.UTF-8",
+                     "SLURM_CONF": self.dir / conf, **(env or {})}
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        become = ["runuser", "-u", user, "--"] if user != "root" else []
+        return [*become, "env", "-i", *pairs, *map(str, command)]
 
     def _script(self, verb, *arguments):
         done = subprocess.run([CLUSTER, verb, self.dir, *arguments], capture_output=True, check=False,

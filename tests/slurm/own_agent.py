@@ -106,19 +106,22 @@ def request(method, path, body=None, headers=None):
 
 
 class OwnAgent:
-    """Started with a configuration of its own (lines of YAML below its two sockets)."""
+    """Started with a configuration of its own (lines of YAML below its three sockets)."""
 
     prefix = ()  # of the command that starts it
     environment = {}  # on top of the test's own
 
-    def __init__(self, *config):
+    def __init__(self, *config, works_in="/"):
+        self.works_in = works_in
         self.folder = Path(tempfile.mkdtemp(prefix="agent.", dir="/tmp"))
         self.folder.chmod(0o755)
         self.control_socket = self.folder / "control.sock"
         self.node_socket = self.folder / "node.sock"
+        self.job_socket = self.folder / "job.sock"
         self.log = self.folder / "log"
         self.config = self.folder / "agentd.yaml"
         self.config.write_text(f"node_socket: {self.node_socket}\n"
+                               f"job_socket: {self.job_socket}\n"
                                f"control_socket: {self.control_socket}\n"
                                "log: { level: debug, to: stderr }\n" + "\n".join(config) + "\n")
         self.process = None
@@ -130,7 +133,7 @@ class OwnAgent:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config], cwd="/",
+            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config], cwd=self.works_in,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment})
         poll(self._answers_or_ended, 10, "the agent's start")
@@ -199,8 +202,8 @@ class OwnAgent:
 
 
 @contextlib.contextmanager
-def own_agent(*config):
-    agent = OwnAgent(*config)
+def own_agent(*config, **options):
+    agent = OwnAgent(*config, **options)
     try:
         yield agent
     finally:

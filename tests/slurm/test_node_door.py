@@ -1,7 +1,6 @@
 """The node door: whatever comes, the agent answers with a refusal or not at all, and stays as it was."""
 
 import array
-import os
 import random
 import socket
 import struct
@@ -10,14 +9,9 @@ import time
 import pytest
 
 from harness import poll
-from own_agent import acting_as, own_agent
-
-ASK, WIPE, PING = 1, 2, 3
-GRANTED, NOTHING, WAITING, REFUSED, DONE = 101, 102, 103, 104, 105
-HEADER = struct.Struct("=4sHHI")
-MAX_ASK = 8 * 1024
-MAX_MESSAGE = MAX_ASK + 256
-ALICE = 1001
+from node_wire import (ASK, DONE, GRANTED, HEADER, MAX_ASK, MAX_MESSAGE, NOTHING, PING, REFUSED, WAITING, WIPE,
+                       NodeConnection, ask, message, reply_to)
+from own_agent import own_agent
 
 
 @pytest.fixture(scope="module")
@@ -43,57 +37,6 @@ def changes(agent):
     for run in agent.http("GET", "/v1/runs").json["runs"]:
         if run["run"] != "kept":
             agent.http("DELETE", f"/v1/runs/{run['run']}")
-
-
-def message(kind, body=b"", magic=b"SLS1", version=1, length=None):
-    whole = HEADER.size + len(body)
-    return HEADER.pack(magic, version, kind, whole if length is None else length) + body
-
-
-def ask(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
-    body = struct.pack("=5I", job, step, uid, wait, len(text) if length is None else length) + text
-    return message(ASK, body)
-
-
-class NodeConnection:
-    def __init__(self, agent, user="root", timeout=10):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(timeout)
-        with acting_as(user):
-            self.socket.connect(str(agent.node_socket))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.send(data)
-
-    def reply(self):
-        """The type of the reply, its text and its descriptors; None where the agent closed."""
-        data, ancillary, flags, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
-        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
-        if not data:
-            return None
-        magic, version, kind, length = HEADER.unpack_from(data)
-        assert (magic, version, length) == (b"SLS1", 1, len(data))
-        descriptors = array.array("i")
-        for _, _, content in ancillary:
-            descriptors.frombytes(content)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        offset = HEADER.size + (4 if kind in (GRANTED, WAITING) else 0)
-        text = data[offset + 4:].decode("ascii") if kind != WAITING else ""
-        assert text.isprintable()
-        return kind, text, len(descriptors)
-
-
-def reply_to(agent, data, user="root"):
-    with NodeConnection(agent, user) as connection:
-        connection.send(data)
-        return connection.reply()
 
 
 def is_refused(reply, fragment):
@@ -147,7 +90,7 @@ def test_a_job_that_invents_a_new_ask_for_every_step_is_stopped(agent, changes):
     (message(PING, version=2), "install agent and plugin of one release"),
     (message(PING, version=0xffff), "has protocol version 65535"),
     (message(0), "unknown type 0"),
-    (message(4), "unknown type 4"),
+    (message(5), "unknown type 5"),
     (message(GRANTED, struct.pack("=II", 4096, 0)), "unknown type 101"),
     (message(0xffff), "unknown type 65535"),
     (message(PING, length=0), "says it has 0 bytes and has 12"),

@@ -26,8 +26,10 @@ Result<Config> load(const std::string& text) {
 
 void check_is_default(const Config& config) {
     CHECK(config.node_socket == "/run/slurm-secrets/node.sock");
+    CHECK(config.job_socket == "/run/slurm-secrets/job.sock");
     CHECK(config.control_socket == "/run/slurm-secrets/control.sock");
     CHECK_FALSE(config.require_secretmem);
+    CHECK_FALSE(config.force_memfd);
     CHECK(config.limits.value_bytes == 65536);
     CHECK(config.limits.run_bytes == 1048576);
     CHECK(config.limits.runs_per_owner == 1000);
@@ -72,9 +74,10 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
-    for (const char* key : {"node_socket", "control_socket", "require_secretmem", "value_bytes",
-                            "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
-                            "level", "to", "users", "groups"}) {
+    for (const char* key :
+         {"node_socket", "job_socket", "control_socket", "require_secretmem", "force_memfd",
+          "value_bytes", "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
+          "level", "to", "users", "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -83,6 +86,7 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
 TEST_CASE("every key is read") {
     const auto config = load(R"(
 node_socket: /a/node.sock
+job_socket: /a/job.sock
 control_socket: /a/control.sock
 memory: { require_secretmem: true }
 limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, total_bytes: 2097152 }
@@ -93,6 +97,7 @@ log: { level: debug, to: stderr }
 )");
     REQUIRE(config.ok());
     CHECK(config->node_socket == "/a/node.sock");
+    CHECK(config->job_socket == "/a/job.sock");
     CHECK(config->control_socket == "/a/control.sock");
     CHECK(config->require_secretmem);
     CHECK(config->limits.value_bytes == 10);
@@ -184,11 +189,13 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
 }
 
 TEST_CASE("a key that is not known is refused with those that are, at every depth") {
-    CHECK(refusal_of("Log: {}\n") ==
-          "1:1: the key 'Log' is not known; here may stand: node_socket, control_socket, memory, "
-          "limits, runs, platforms, log");
+    CHECK(
+        refusal_of("Log: {}\n") ==
+        "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
+        "memory, "
+        "limits, runs, platforms, log");
     CHECK(refusal_of("memory:\n  require: true\n") ==
-          "2:3: the key 'require' is not known; here may stand: require_secretmem");
+          "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
           "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
           "runs_per_owner, total_bytes");
@@ -206,6 +213,26 @@ TEST_CASE("a key that stands twice is refused at every depth") {
           "3:3: the key 'run_bytes' stands twice");
     CHECK(refusal_of("platforms: [{ name: x, user: y, name: x }]\n") ==
           "1:33: the key 'name' stands twice");
+}
+
+TEST_CASE("memory can't be both required and forced to be the other kind") {
+    CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
+    CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
+          "1:9: memory.require_secretmem and memory.force_memfd exclude one another");
+}
+
+TEST_CASE("what a running agent can't change is named") {
+    const Config running;
+    Config wanted;
+    wanted.limits.total_bytes = 1;
+    wanted.log_level = "debug";
+    CHECK(needs_restart(running, wanted).empty());
+    wanted.node_socket = wanted.job_socket = wanted.control_socket = "/x";
+    wanted.force_memfd = true;
+    CHECK(needs_restart(running, wanted) == "node_socket, job_socket, control_socket, memory");
+    wanted = running;
+    wanted.require_secretmem = true;
+    CHECK(needs_restart(running, wanted) == "memory");
 }
 
 TEST_CASE("numbers have bounds, to the last") {

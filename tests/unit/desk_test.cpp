@@ -183,5 +183,38 @@ TEST_CASE("a check says what an ask would get, in names") {
     CHECK(office.vault.inventory().holds == 0);
 }
 
+TEST_CASE("a submission is refused when nothing can answer its ask any more") {
+    Office office;
+    const auto sentence = [&](std::string_view ask) {
+        const auto refusal = office.desk.check_submission(office.alice, std::string(ask));
+        return refusal ? refusal->sentence : "(may be submitted)";
+    };
+    CHECK(sentence("none") == "(may be submitted)");
+    CHECK(sentence("run:r") == "(may be submitted)");  // it may still be pushed
+    CHECK(sentence("run:r,NOPE") == "(may be submitted)");
+    CHECK(sentence("NOPE?") == "(may be submitted)");
+    CHECK(sentence("NOPE").find("NOPE") != std::string::npos);
+    CHECK(sentence("A,,B").starts_with("the ask at character "));
+}
+
+TEST_CASE("a new configuration is in force at once, and what is held stays") {
+    Office office;
+    REQUIRE(std::holds_alternative<Pushed>(
+        office.push(kRoot, "r", "alice", list_of(user_secret("A", "a")))));
+    Config config = Office::small();
+    config.limits.value_bytes = 3;
+    config.max_ttl = std::chrono::hours(1);
+    config.default_ttl = std::chrono::hours(1);
+    config.platforms.clear();
+    office.desk.configure(config);
+    CHECK(refusal_of(office.push(kRoot, "s", "alice", list_of(user_secret("A", "four")))) ==
+          "user secret 'A' has 4 bytes; at most 3 are taken");
+    CHECK(refusal_of(office.push(kRoot, "s", "alice", {}, "2h")).find("longer than the 1h") !=
+          std::string::npos);
+    CHECK(refusal_of(office.push(office.tower, "s", "alice", {})).find("may not push") !=
+          std::string::npos);
+    CHECK(office.info("r").secrets.size() == 1);
+}
+
 }  // namespace
 }  // namespace secrets::desk

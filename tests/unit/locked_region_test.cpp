@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -234,6 +235,55 @@ TEST_CASE("a region is locked into memory", "[region]") {
     const LockedRegion region = region_of(3 * page_size(), MemoryKind::memfd);
     CHECK(mapping_at(region.bytes().data()).locked_kilobytes ==
           static_cast<long>(3 * page_size() / 1024));
+}
+
+/// Whether this process could read the byte at `address`: the kernel tries, and says EFAULT.
+bool can_read(const std::byte* address) {
+    int ends[2] = {-1, -1};
+    if (pipe(ends) != 0) return true;
+    const UniqueFd reader(ends[0]);
+    const UniqueFd writer(ends[1]);
+    return write(writer.get(), address, 1) == 1 || errno != EFAULT;
+}
+
+TEST_CASE("past either end of a region or a view lies nothing that can be touched", "[region]") {
+    for (const MemoryKind kind : kinds_here()) {
+        CAPTURE(memory_kind_word(kind));
+        // Neighbours, which would lie side by side without a guard.
+        std::vector<LockedRegion> regions;
+        for (int i = 0; i < 3; ++i) regions.push_back(region_of(page_size(), kind));
+        std::vector<RegionView> views;
+        std::vector<std::span<const std::byte>> spans;
+        for (const LockedRegion& region : regions) {
+            auto view = RegionView::map(region.fd());
+            REQUIRE(view.ok());
+            views.push_back(std::move(view).value());
+            spans.push_back(region.bytes());
+            spans.push_back(views.back().bytes());
+        }
+        for (const std::span<const std::byte> span : spans) {
+            CHECK(can_read(span.data()));
+            CHECK(can_read(span.data() + span.size() - 1));
+            CHECK_FALSE(can_read(span.data() - 1));
+            CHECK_FALSE(can_read(span.data() + span.size()));
+        }
+    }
+}
+
+TEST_CASE("a region that goes makes no page only to overwrite it", "[region]") {
+    if (!kernel_has_secretmem()) SKIP_BECAUSE("this kernel has no memfd_secret");
+    LockedRegion region = region_of(64 * page_size(), MemoryKind::secretmem);
+    region.bytes()[5 * page_size()] = std::byte{1};
+    const UniqueFd kept = duplicate(region.fd());
+    { const LockedRegion gone(std::move(region)); }
+    // Who maps it now finds the one page, overwritten, and none of the others.
+    const auto view = RegionView::map(kept.get());
+    REQUIRE(view.ok());
+    std::vector<unsigned char> has(64);
+    void* data = const_cast<std::byte*>(view->bytes().data());
+    REQUIRE(mincore(data, view->bytes().size(), has.data()) == 0);
+    CHECK(std::count_if(has.begin(), has.end(), [](auto page) { return (page & 1) != 0; }) == 1);
+    CHECK(view->bytes()[5 * page_size()] == std::byte{0});
 }
 
 TEST_CASE("a view of a region is left out of core dumps and can't be written", "[region]") {

@@ -45,6 +45,7 @@ Bytes with_text(Bytes bytes, std::string_view text) {
 const Request kAsk = AskRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000, "A,run:demo-1"};
 const Request kWipe = WipeRequest{JobId{4294967295U}};
 const Request kPing = PingRequest{};
+const Request kCheck = CheckRequest{"A,run:demo-1"};
 const Reply kGranted = Granted{4096, "waited 2.3 s for run demo-1"};
 const Reply kNothing = Nothing{"no such run"};
 const Reply kWaiting = Waiting{10000};
@@ -59,7 +60,8 @@ struct RequestCase {
 std::vector<RequestCase> request_cases() {
     return {{kAsk, 1, with_text(numbers({7, 0xfffffffb, 1000, 10000}), "A,run:demo-1")},
             {kWipe, 2, numbers({4294967295U})},
-            {kPing, 3, {}}};
+            {kPing, 3, {}},
+            {kCheck, 4, with_text({}, "A,run:demo-1")}};
 }
 
 struct ReplyCase {
@@ -130,6 +132,12 @@ TEST_CASE("every request comes back with its fields", "[wire]") {
     request = decode_request(encode(kPing));
     REQUIRE(request.ok());
     CHECK(std::holds_alternative<PingRequest>(*request));
+
+    request = decode_request(encode(kCheck));
+    REQUIRE(request.ok());
+    const auto* check = std::get_if<CheckRequest>(&request.value());
+    REQUIRE(check != nullptr);
+    CHECK(check->ask == "A,run:demo-1");
 }
 
 TEST_CASE("every reply comes back with its fields", "[wire]") {
@@ -235,7 +243,7 @@ TEST_CASE("each wrong field of a header is refused with what is wrong", "[wire]"
 }
 
 TEST_CASE("a message of an unknown type or of the other direction is refused", "[wire]") {
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 4, 100, 106, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 106, 65535}) {
         const std::string sentence = "a message has the unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

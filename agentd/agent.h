@@ -1,0 +1,65 @@
+#pragma once
+// The daemon while it runs: the rooms, the event loop that they share, and what it does on a
+// signal.
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/system_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agentd/doors/http_door.h"
+#include "agentd/doors/job_door.h"
+#include "agentd/doors/node_door.h"
+#include "agentd/systemd_service.h"
+
+namespace secrets {
+
+/// The listening sockets, from systemd or of the agent's own.
+struct Listeners {
+    UniqueFd node;
+    UniqueFd job;
+    UniqueFd control;
+};
+
+class Agent {
+  public:
+    /// `service` must outlive the agent.
+    Agent(Config config, std::string config_path, MemoryKind memory, Listeners listeners,
+          systemd::Service& service);
+
+    /// Takes over the slabs that the process before this one left.
+    void restore(std::vector<vault::FoundSlab> found);
+
+    /// Until SIGTERM or SIGINT. What was accepted before it is finished. Then all is wiped, but for
+    /// what systemd keeps for a process that follows at once.
+    void run();
+
+  private:
+    void run_loop();
+    void await_signal();
+    void on_signal(int number);
+    void reload();
+    void end();
+    void wipe_expired();
+    void keep_house();
+    void await_housekeeping();
+    std::string status() const;
+
+    Config config_;
+    std::string config_path_;
+    systemd::Service& service_;
+    boost::asio::io_context loop_{1};
+    vault::Vault vault_;
+    desk::Desk desk_;
+    doors::NodeDoor node_door_;
+    doors::JobDoor job_door_;
+    doors::HttpDoor http_door_;
+    boost::asio::signal_set signals_;
+    boost::asio::system_timer expiry_;
+    boost::asio::steady_timer housekeeping_;
+    std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
+    bool wipes_at_end_;
+};
+
+}  // namespace secrets

@@ -1,0 +1,146 @@
+#include "agentd/doors/wire_door.h"
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <memory>
+
+#include "agentd/at_end.h"
+#include "agentd/audit.h"
+#include "common/limits.h"
+
+namespace secrets::doors {
+namespace {
+
+/// How long a connection may stay silent before its request.
+constexpr auto kPatience = std::chrono::seconds(5);
+
+/// Connections at a time, each at most one small request; of one user other than root, whom the
+/// wire is for, so many that others keep room.
+constexpr std::size_t kMaxConnections = 4096;
+constexpr std::size_t kMaxConnectionsOfOne = 64;
+
+}  // namespace
+
+/// A connection's place in the crowd, for as long as it lives.
+class WireDoor::Seat {
+  public:
+    Seat(std::shared_ptr<Crowd> crowd, uid_t uid) : crowd_(std::move(crowd)), uid_(uid) {
+        ++crowd_->of_user[uid_];
+        ++crowd_->all;
+    }
+    Seat(Seat&& other) noexcept : crowd_(std::move(other.crowd_)), uid_(other.uid_) {}
+    Seat& operator=(Seat&&) = delete;
+    ~Seat() {
+        if (crowd_ == nullptr) return;
+        --crowd_->all;
+        const auto theirs = crowd_->of_user.find(uid_);
+        if (--theirs->second == 0) crowd_->of_user.erase(theirs);
+    }
+
+  private:
+    std::shared_ptr<Crowd> crowd_;
+    uid_t uid_;
+};
+
+WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
+                   Answer answer)
+    : loop_(loop),
+      name_(name),
+      gate_(gate),
+      answer_(std::move(answer)),
+      listener_(loop, std::move(listener), std::move(name),
+                [this](UniqueFd connection) { take(std::move(connection)); }) {}
+
+void WireDoor::stop() {
+    listener_.stop();
+    for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
+}
+
+Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) const {
+    return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
+                       passed_fd);
+}
+
+void WireDoor::send(int fd, const wire::Reply& reply) const {
+    const auto failure = try_to_send(fd, reply);
+    if (failure) audit::trouble(name_ + ": the reply was lost: " + failure->sentence);
+}
+
+/// Who, before anything is read.
+void WireDoor::take(UniqueFd connection) {
+    const auto peer = peer_of(connection.get());
+    if (!peer) {
+        const std::string sentence = "the client is not known: " + peer.error().sentence;
+        audit::trouble(name_ + ": " + sentence);
+        send(connection.get(), wire::Refused{sentence});
+        discard_input(connection.get());
+        return;
+    }
+    const char* refusal = gate_(*peer);
+    const auto found = crowd_->of_user.find(peer->uid.value);
+    const std::size_t theirs = found == crowd_->of_user.end() ? 0 : found->second;
+    const bool crowded =
+        crowd_->all >= kMaxConnections || (peer->uid.value != 0 && theirs >= kMaxConnectionsOfOne);
+    if (refusal == nullptr && crowded) refusal = "you have too many connections here already";
+    if (refusal != nullptr) {
+        send(connection.get(), wire::Refused{refusal});
+        discard_input(connection.get());
+        return;
+    }
+    asio::co_spawn(loop_, serve(std::move(connection), *peer, Seat(crowd_, peer->uid.value)),
+                   [this](const std::exception_ptr& thrown) {
+                       if (thrown) audit::trouble(name_ + ": a request failed and was dropped");
+                   });
+}
+
+/// Waits for the request of a client that has not sent it yet; whether it came.
+asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
+    // Shared with the timer's handler, which may run after this coroutine went on.
+    const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    const AtEnd let_go([this, &descriptor] {
+        silent_.erase(descriptor.get());
+        descriptor->release();  // it stays the connection's
+    });
+    asio::steady_timer patience(loop_, kPatience);
+    patience.async_wait([descriptor](const ErrorCode& error) {
+        ErrorCode ignored;
+        if (!error) descriptor->cancel(ignored);
+    });
+    ErrorCode error;
+    silent_.insert(descriptor.get());
+    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
+    co_return !error;
+}
+
+/// What and how long, before it is looked at.
+asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer, Seat) {
+    const int fd = connection.get();
+    // Nearly always the request is there already: then the loop need not learn of the connection.
+    if (!is_readable(fd)) {
+        const bool came = co_await wait_for_request(fd);
+        if (!came) co_return;
+    }
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
+    if (!packet) {
+        const std::string sentence = "the request could not be read: " + packet.error().sentence;
+        audit::trouble(name_ + ": " + sentence);
+        send(fd, wire::Refused{sentence});
+        discard_input(fd);
+        co_return;
+    }
+    if (packet->size == 0) co_return;
+    if (packet->cut) {
+        send(fd, wire::Refused{"a message is too long"});
+        co_return;
+    }
+    auto request = wire::decode_request(std::span(buffer).first(packet->size));
+    if (!request) {
+        audit::refused("pid " + std::to_string(peer.pid), "a message", request.error().sentence);
+        send(fd, wire::Refused{request.error().sentence});
+        co_return;
+    }
+    co_await answer_(fd, peer, std::move(request).value());
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,24 @@
+#pragma once
+// Where slabs are kept so that they outlive the process: systemd's descriptor store, say.
+
+#include <string>
+
+namespace secrets::vault {
+
+/// Keeps duplicates of descriptors by name, for the next process of this service. Names are made of
+/// letters, digits and `-`, and are not reused while one is kept.
+class Keeper {
+  public:
+    virtual ~Keeper() = default;
+
+    virtual void keep(const std::string& name, int fd) = 0;
+    /// Also fine when nothing of that name is kept.
+    virtual void forget(const std::string& name) = 0;
+
+  protected:
+    Keeper() = default;
+    Keeper(const Keeper&) = default;
+    Keeper& operator=(const Keeper&) = default;
+};
+
+}  // namespace secrets::vault

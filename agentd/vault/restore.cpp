@@ -1,0 +1,98 @@
+// The vault after a restart: from slabs that were found to an index of what is in them.
+
+#include <algorithm>
+#include <charconv>
+
+#include "agentd/vault/vault.h"
+
+namespace secrets::vault {
+namespace {
+
+/// The number in a name such as slab-12; 0 in any other.
+std::uint64_t number_in(const std::string& name) {
+    const std::size_t dash = name.find('-');
+    std::uint64_t number = 0;
+    if (dash != name.npos) std::from_chars(name.data() + dash + 1, &name.back() + 1, number);
+    return number;
+}
+
+/// Fails, and overwrites the whole region, when nothing of it may be trusted.
+Result<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
+    auto region = LockedRegion::adopt(std::move(fd));
+    if (!region) return region.error();
+    return Slab::reopen(std::move(region).value(), dropped);
+}
+
+}  // namespace
+
+Restored Vault::restore(std::vector<FoundSlab> found) {
+    Restored restored;
+    for (FoundSlab& each : found) {
+        next_name_ = std::max(next_name_, number_in(each.name) + 1);
+        auto slab = open_slab(std::move(each.fd), restored.dropped);
+        if (!slab) {
+            restored.refused.push_back(each.name + ": " + slab.error().sentence);
+            if (keeper_ != nullptr) keeper_->forget(each.name);
+            continue;
+        }
+        slabs_.push_back(
+            std::make_unique<NamedSlab>(NamedSlab{each.name, true, std::move(slab).value()}));
+        slab_bytes_ += slabs_.back()->slab.size();
+    }
+    std::vector<NamedSlab*> slabs;
+    for (const auto& slab : slabs_) slabs.push_back(slab.get());
+    for (NamedSlab* slab : slabs) {
+        std::vector<RecordFound> records;
+        slab->slab.for_each([&](const RecordFound& record) { records.push_back(record); });
+        for (const RecordFound& record : records) {
+            const Finding finding = index(*slab, record);
+            if (finding == Finding::taken) continue;
+            slab->slab.free(record.offset);
+            if (finding == Finding::malformed) ++restored.dropped;
+        }
+    }
+    // Not before all are read: a newer record elsewhere may have left a slab without any.
+    for (NamedSlab* slab : slabs) drop_if_empty(slab);
+    if (!keeping_) set_keeping(false);
+    restored.slabs = slabs_.size();
+    restored.runs = runs_.size();
+    restored.holds = holds_.size();
+    return restored;
+}
+
+Vault::Finding Vault::index(NamedSlab& slab, const RecordFound& record) {
+    next_sequence_ = std::max(next_sequence_, record.sequence + 1);
+    const Place place{&slab, record.offset};
+    return record.type == RecordType::run ? index_run(place, record.payload)
+                                          : index_hold(place, record.payload);
+}
+
+/// Whether `a` was written after `b`.
+bool Vault::is_newer(Place a, Place b) {
+    return a.slab->slab.sequence(a.offset) > b.slab->slab.sequence(b.offset);
+}
+
+Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload) {
+    const auto head = read_run_head(payload);
+    if (!head || !read_run_secrets(payload)) return Finding::malformed;
+    if (const auto other = runs_.find(head->id); other != runs_.end()) {
+        if (!is_newer(place, other->second.place)) return Finding::superseded;
+        remove(other);
+    }
+    add_run(*head, place);
+    return Finding::taken;
+}
+
+Vault::Finding Vault::index_hold(Place place, std::span<const std::byte> payload) {
+    auto hold = read_hold(payload);
+    if (!hold) return Finding::malformed;
+    if (const auto other = holds_.find(hold->job); other != holds_.end()) {
+        if (!is_newer(place, other->second.place)) return Finding::superseded;
+        remove(other);
+    }
+    const JobId job = hold->job;
+    holds_.emplace(job, StoredHold{std::move(hold).value(), place});
+    return Finding::taken;
+}
+
+}  // namespace secrets::vault

@@ -1,0 +1,71 @@
+"""What tests leave behind: values that must not be found afterwards, and logs when something failed."""
+
+import contextlib
+import secrets
+
+import hunt
+import pytest
+from harness import poll
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        note_failure(item.session)
+
+
+_failed = pytest.StashKey[bool]()
+
+
+def note_failure(session):
+    session.stash[_failed] = True
+
+
+@contextlib.contextmanager
+def noting_failure(session):
+    """Pytest reports what fails in a fixture only after the fixtures around it have ended: too late to keep logs."""
+    try:
+        yield
+    except BaseException:
+        note_failure(session)
+        raise
+
+
+def has_failed(session):
+    return session.stash.get(_failed, False)
+
+
+@pytest.fixture
+def canaries():
+    """The values of this test that the hunt looks for."""
+    return []
+
+
+@pytest.fixture
+def canary(canaries):
+    """Makes a value that occurs nowhere else."""
+
+    def make(name="value"):
+        value = f"{name}-{secrets.token_hex(16)}"
+        canaries.append(value.encode())
+        return value
+
+    return make
+
+
+def check_nothing_left(site, canaries):
+    """The nodes are up, and nothing of a value is left."""
+    for run in site.runs():
+        site.complete(run)
+    poll(lambda: not site.jobs(), 30, "the end of all jobs")
+    poll(lambda: site.sinfo() == site.nodes, 15, f"idle nodes (now {site.sinfo()})")
+    poll(lambda: site.status()["holds"] == 0, 10, "the wipe of all holds")
+    assert site.status()["runs"] == 0
+    assert site.status()["slabs"] == 0
+    if not canaries:
+        return
+    found = hunt.in_files(site.folders(), canaries)
+    for name, pid in site.daemons().items():
+        found += hunt.in_memory(name, pid, canaries)
+    assert not found, "a value was found in " + ", ".join(place for place, _ in found)

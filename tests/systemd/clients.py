@@ -1,0 +1,71 @@
+"""Clients that ask in a tight loop, and count what was not answered."""
+
+import contextlib
+import http.client
+import threading
+
+from node_wire import DONE, PING, message, reply_to
+
+
+class Client(threading.Thread):
+    """Calls `ask` again and again, each time on a new connection. It raises where it got no answer."""
+
+    def __init__(self, name, ask, retries):
+        super().__init__(name=name)
+        self.ask = ask
+        self.retries = retries
+        self.answered = 0
+        self.lost = []
+        self.over = threading.Event()
+
+    def run(self):
+        while not self.over.is_set():
+            self._once()
+
+    def _once(self):
+        for tries_left in range(self.retries, -1, -1):
+            try:
+                self.ask()
+                self.answered += 1
+                return
+            except (OSError, http.client.HTTPException, AssertionError) as failure:
+                if tries_left == 0:
+                    self.lost.append(f"{self.name}, request {self.answered + len(self.lost)}: {failure!r}")
+
+
+class Clients(list):
+    def lost_nothing(self):
+        assert [lost for client in self for lost in client.lost] == []
+        for client in self:
+            assert client.answered >= 100, f"{client.name} was hardly a tight loop: {client.answered}"
+
+
+def _ping(machine):
+    reply = reply_to(machine, message(PING))
+    assert reply is not None, "the connection was closed without an answer"
+    assert reply[0] == DONE
+
+
+def _status(machine):
+    assert machine.http("GET", "/v1/status").status == 200
+
+
+def _push_and_complete(machine):
+    machine.push("client", workspace={"TOKEN": "value"})
+    machine.complete("client")
+
+
+@contextlib.contextmanager
+def clients_of(machine, retries):
+    """Two on each door, as long as the block runs."""
+    asks = {"ping": _ping, "second ping": _ping, "status": _status, "push": _push_and_complete}
+    clients = Clients(Client(name, lambda ask=ask: ask(machine), retries) for name, ask in asks.items())
+    for client in clients:
+        client.start()
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.over.set()
+        for client in clients:
+            client.join()

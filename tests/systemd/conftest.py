@@ -1,0 +1,69 @@
+"""What the tests on a real systemd share, and what must hold after every one of them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
+pytest.register_assert_rewrite("evidence", "machines")
+pytest_plugins = ["evidence"]
+
+from evidence import check_nothing_left, has_failed, note_failure, noting_failure  # noqa: E402
+from machines import CannotBoot, Machine  # noqa: E402
+
+
+def _boot(session):
+    machine = Machine()
+    try:
+        machine.up()
+    except CannotBoot as reason:
+        _end(machine, session)
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI=true, and yet {reason}")
+        # ctest lists the file as skipped by these words, and `make check` ends with the line.
+        pytest.skip(f"NOT TESTED on a real systemd: {reason}")
+    except BaseException:
+        note_failure(session)
+        _end(machine, session)
+        raise
+    return machine
+
+
+def _end(machine, session):
+    machine.down()
+    if has_failed(session):
+        print(f"\nthe machine's logs are kept in {machine.dir}/log")
+    else:
+        shutil.rmtree(machine.dir)
+
+
+@pytest.fixture(scope="session")
+def bare_machine(request):
+    """Booted, with the project installed, but not enabled."""
+    machine = _boot(request.session)
+    yield machine
+    _end(machine, request.session)
+
+
+@pytest.fixture(scope="session")
+def machine(request):
+    """Booted, with the agent enabled as an admin does it."""
+    machine = _boot(request.session)
+    try:
+        with noting_failure(request.session):
+            machine.enable_agent()
+        yield machine
+    finally:
+        _end(machine, request.session)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request, canaries):
+    """After every test: the agent answers, the node is up, and nothing of a value is left."""
+    yield
+    if "machine" in request.fixturenames:
+        with noting_failure(request.session):
+            check_nothing_left(request.getfixturevalue("machine"), canaries)

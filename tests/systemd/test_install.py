@@ -1,0 +1,145 @@
+"""A newcomer's way: what is installed is enabled, a job gets its secret, and all of it can be taken away again."""
+
+import os
+import re
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import poll
+from machines import AGENT, SOCKETS
+
+CAP_IPC_LOCK = 1 << 14
+
+
+def test_enable_now_is_all_that_it_takes(machine, canary):
+    """From there to a job's secret and its end, as the admin sees it in the journal."""
+    assert machine.show("ActiveState") == "active"
+    assert machine.systemctl("is-enabled", AGENT).out == "enabled\n"
+
+    begin = time.time()
+    value = canary()
+    machine.push("first", workspace={"TOKEN": value})
+    job = machine.sbatch("printenv TOKEN; echo asked", "--secrets-run=first")
+    done = machine.wait(job)
+    assert (done.code, done.out) == (0, f"{value}\nasked\n"), done.err
+    refused = machine.srun("--secrets-run=first", "--secret=NOPE", "true")
+    assert refused.code != 0 and "secret NOPE is not among the secrets of run first" in refused.err
+    machine.complete("first")
+
+    told = machine.journal(begin)
+    for words in ("pushed", "first", "TOKEN", f"job {job}", "alice", "complete", "NOPE"):
+        assert words in told, told
+    assert value not in told
+
+
+def test_the_status_tells_what_is_held(machine, canary):
+    machine.push("told", workspace={"TOKEN": canary()})
+    poll(lambda: "1 run" in machine.show("StatusText"), 5, "a status text that counts the run")
+    shown = machine.systemctl("status", AGENT).out
+    assert "Active: active (running)" in shown
+    assert re.search(r"Status: \".*1 run.*\"", shown), shown
+    machine.complete("told")
+    poll(lambda: re.search(r"\b(no|0) runs", machine.show("StatusText")), 5, "a status text without the run")
+
+
+def test_the_sockets_are_systemds_and_open_to_those_they_are_for(machine):
+    modes = {"node": 0o600, "job": 0o666, "control": 0o666}
+    for door, mode in modes.items():
+        unit = f"slurm-secretsd-{door}.socket"
+        assert machine.show("ActiveState", unit) == "active"
+        assert machine.systemctl("is-enabled", unit).out == "enabled\n"
+        file = machine.here(f"/run/slurm-secrets/{door}.sock").stat()
+        assert stat.S_ISSOCK(file.st_mode) and stat.S_IMODE(file.st_mode) == mode, door
+        assert file.st_uid == 0, door
+    folder = machine.here("/run/slurm-secrets").stat()
+    assert stat.S_IMODE(folder.st_mode) == 0o755 and folder.st_uid == 0
+    knock = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect('/run/slurm-secrets/node.sock')"
+    refused = machine.as_user("alice", ["python3", "-c", knock])
+    assert "PermissionError" in refused.err
+    # Neither may the agent's own user, whom a job could never be, speak as slurmstepd does.
+    assert "PermissionError" in machine.as_user("slurm-secrets", ["python3", "-c", knock]).err
+
+
+def status_of(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_the_agent_has_no_rights_that_it_does_not_need(machine):
+    account = machine.enter("getent", "passwd", "slurm-secrets").out.split(":")
+    status = status_of(machine.agent_pid)
+    assert status["Uid"] == [account[2]] * 4 and account[2] != "0"
+    assert status["Gid"] == [account[3]] * 4
+    assert set(status["Groups"]) <= {account[3]}
+    assert account[6].strip().endswith("nologin")
+    for kind in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"):
+        assert int(status[kind][0], 16) & ~CAP_IPC_LOCK == 0, kind
+    assert status["NoNewPrivs"] == ["1"]
+    assert status["Seccomp"] == ["2"]
+    assert int(status["VmLck"][0]) > 0
+    limits = Path(f"/proc/{machine.agent_pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+
+
+def test_the_agent_sees_no_network_and_no_home(machine):
+    pid = machine.agent_pid
+    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink(f"/proc/{machine.pid}/ns/net")
+    assert list(Path(f"/proc/{pid}/root/home").iterdir()) == []
+    mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+    assert re.search(r" / ro[, ]", mounts), mounts
+
+
+def test_systemd_finds_the_exposure_at_a_half_or_less(machine):
+    told = machine.enter("systemd-analyze", "security", "--no-pager", AGENT).out
+    exposure = re.search(r"Overall exposure level for slurm-secretsd\.service: ([0-9.]+)", told)
+    assert float(exposure[1]) <= 0.5, told
+    unit = machine.show("FragmentPath")
+    machine.enter("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=5", unit)
+
+
+@pytest.mark.parametrize("unit", [AGENT, *SOCKETS])
+def test_systemd_has_nothing_to_say_against_a_unit(machine, unit):
+    told = machine.enter("systemd-analyze", "verify", machine.show("FragmentPath", unit), check=False)
+    about_us = [line for line in (told.out + told.err).splitlines() if "slurm-secret" in line]
+    assert about_us == []
+
+
+# ---- taken away again ----------------------------------------------------------------------------
+
+
+def units_known(machine):
+    told = machine.systemctl("list-units", "--all", "--plain", "--no-legend", "slurm-secret*").out
+    return [line.split()[0] for line in told.splitlines()]
+
+
+def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
+    machine = bare_machine
+    before = set((machine.root / "etc/systemd/system").rglob("*"))
+    machine.enable_agent()
+    machine.push("forgotten", workspace={"TOKEN": "value"})
+
+    machine.systemctl("disable", "--now", AGENT, *SOCKETS)
+    assert machine.processes() == []
+    assert machine.stored() == 0
+    assert set((machine.root / "etc/systemd/system").rglob("*")) == before
+    assert not machine.here("/run/slurm-secrets").exists()
+
+    (machine.root / "etc/slurm/plugstack.conf").write_text("")
+    for file in machine.installed():
+        (machine.root / file).unlink()
+    machine.systemctl("daemon-reload")
+    assert units_known(machine) == []
+    done = machine.srun("echo", "as before")
+    assert (done.code, done.out) == (0, "as before\n"), done.err
+
+    # A user that once owned something stays, as systemd-sysusers has it; nothing runs as that user.
+    written = [path.relative_to(machine.dir / "layer/upper") for path in (machine.dir / "layer/upper").rglob("*")
+               if "slurm-secret" in path.name and path.is_file()]
+    assert written == []
+    uid = machine.enter("id", "-u", "slurm-secrets").out.strip()
+    for process in Path(machine.cgroup).glob("payload/**/cgroup.procs"):
+        for pid in process.read_text().split():
+            assert status_of(pid)["Uid"][0] != uid

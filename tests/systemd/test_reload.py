@@ -1,0 +1,89 @@
+"""`systemctl reload` takes a new configuration, or keeps the old one and says why."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from harness import poll
+from machines import AGENT
+
+CONFIG = "/etc/slurm-secrets/agentd.yaml"
+
+
+@pytest.fixture
+def config(machine):
+    """The configuration as installed; it is put back afterwards."""
+    shipped = (machine.root / CONFIG.lstrip("/")).read_text()
+    yield shipped
+    machine.write(CONFIG, shipped)
+    machine.restart_agent()
+
+
+def limit_of(machine):
+    """How long a value may be, by trying: 100 or more bytes."""
+    for size in (100, 1000):
+        answer = machine.http("PUT", "/v1/runs/trial", '{"owner":"alice","user":{"A":"%s"}}' % ("a" * size))
+        if answer.status == 413:
+            return "short"
+        assert answer.status in (200, 201), answer.text
+    machine.complete("trial")
+    return "long"
+
+
+SHORT = "limits: { value_bytes: 500 }\n"
+WRONG = "limits:\n  value_bytes: 500\n  nonsense: 1\n"
+
+
+def test_a_reload_takes_the_new_configuration_and_nothing_is_lost(machine, config, canary):
+    machine.push("kept", workspace={"TOKEN": canary()})
+    pid = machine.agent_pid
+    assert limit_of(machine) == "long"
+    machine.write(CONFIG, config + SHORT)
+    assert limit_of(machine) == "long"
+    machine.systemctl("reload", AGENT)
+    poll(lambda: limit_of(machine) == "short", 5, "the new limit")
+    machine.complete("trial")
+    assert machine.agent_pid == pid
+    assert machine.runs() == ["kept"]
+    assert machine.show("ActiveState") == "active"
+
+
+def test_a_wrong_configuration_is_refused_with_its_place_and_the_old_one_stays(machine, config):
+    machine.write(CONFIG, config + SHORT)
+    machine.systemctl("reload", AGENT)
+    poll(lambda: limit_of(machine) == "short", 5, "the new limit")
+    machine.write(CONFIG, WRONG)
+    begin, pid = time.time(), machine.agent_pid
+    refused = machine.systemctl("reload", AGENT, check=False)
+    assert refused.code != 0
+    machine.await_journal(r"agentd\.yaml:3:3: .*nonsense", begin)
+    assert machine.agent_pid == pid
+    assert limit_of(machine) == "short"
+    assert machine.show("ActiveState") == "active"
+    machine.complete("trial")
+
+
+def test_a_sighup_alone_does_not_take_a_wrong_configuration_either(machine, config):
+    machine.write(CONFIG, WRONG)
+    begin, pid = time.time(), machine.agent_pid
+    os.kill(pid, signal.SIGHUP)
+    machine.await_journal(r"agentd\.yaml:3:3: .*nonsense", begin)
+    assert machine.agent_pid == pid
+    assert limit_of(machine) == "long"
+    assert machine.show("ActiveState") == "active"
+
+
+def test_a_restart_with_a_wrong_configuration_loses_nothing_once_it_is_mended(machine, config, canary):
+    machine.push("kept", workspace={"TOKEN": canary()})
+    stored = machine.stored()
+    machine.write(CONFIG, WRONG)
+    begin = time.time()
+    machine.systemctl("restart", AGENT, check=False)
+    machine.await_journal(r"agentd\.yaml:3:3: .*nonsense", begin)
+    poll(lambda: int(machine.show("NRestarts")) > 3, 10, "vain starts")
+    assert machine.stored() == stored
+    machine.write(CONFIG, config)
+    machine.await_agent()
+    assert machine.runs() == ["kept"]

@@ -1,0 +1,242 @@
+"""What is held outlives the agent, however it ends; only `systemctl stop` wipes it. Jobs and clients never notice."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from clients import clients_of
+from harness import poll
+from machines import AGENT
+from slabs import open_slabs
+
+PROGRAM = "usr/sbin/slurm-secretsd"
+
+
+def state(machine):
+    """All that the agent tells about what it holds, and how much of it systemd keeps."""
+    status = machine.status()
+    del status["uptime_seconds"]
+    return machine.http("GET", "/v1/runs").json, status, machine.stored()
+
+
+class Held:
+    """A run that was pushed twice, and a job that was given a secret of it and goes on until end()."""
+
+    def __init__(self, machine, value):
+        self.machine = machine
+        machine.push("kept", workspace={"TOKEN": "an older value"})
+        machine.push("kept", workspace={"TOKEN": value}, user={"OTHER": "x" * 1000})
+        script = "printenv TOKEN; echo begun >begun.$SLURM_JOB_ID; until [ -e end.$SLURM_JOB_ID ]; do sleep 0.1; done"
+        self.job = machine.sbatch(script, "--secrets-run=kept", "--secret=TOKEN")
+        machine.await_file(f"begun.{self.job}")
+        self.value = value
+        self.state = state(machine)
+        runs, status, stored = self.state
+        assert runs["runs"][0]["generation"] == 2
+        assert (status["runs"], status["holds"]) == (1, 1)
+        assert stored == status["slabs"] > 0
+
+    def is_as_before(self):
+        assert state(self.machine) == self.state
+        done = self.machine.srun("--secrets-run=kept", "--secret=TOKEN", "printenv", "TOKEN")
+        assert (done.code, done.out) == (0, self.value + "\n"), done.err
+        poll(lambda: state(self.machine) == self.state, 10, "the wipe of what the step held")
+
+    def end(self):
+        begin = time.time()
+        (self.machine.out / f"end.{self.job}").touch()
+        done = self.machine.wait(self.job)
+        assert (done.code, done.out) == (0, self.value + "\n"), done.err
+        return begin
+
+
+@pytest.fixture
+def held(machine, canary):
+    return Held(machine, canary())
+
+
+# ---- the ways in which an agent ends -----------------------------------------------------------------
+
+
+def restarted(machine):
+    machine.restart_agent()
+
+
+def killed(machine):
+    machine.kill_agent(signal.SIGKILL)
+
+
+def aborted(machine):
+    machine.kill_agent(signal.SIGABRT)
+
+
+def crashed(machine):
+    machine.kill_agent(signal.SIGSEGV)
+
+
+def after_a_reexec_of_systemd(machine):
+    machine.systemctl("daemon-reexec")
+    machine.restart_agent()
+
+
+def after_a_reload_of_systemd(machine):
+    machine.systemctl("daemon-reload")
+    machine.kill_agent()
+
+
+def replace_program(machine, content):
+    """As a package does it: by a rename. A program that runs goes on with the old one."""
+    new = machine.root / f"{PROGRAM}.new"
+    new.write_bytes(content)
+    new.chmod(0o755)
+    new.rename(machine.root / PROGRAM)
+
+
+def upgraded(machine):
+    newer = (machine.root / PROGRAM).read_bytes() + b"newer"
+    replace_program(machine, newer)
+    machine.restart_agent()
+    with open(f"/proc/{machine.agent_pid}/exe", "rb") as program:
+        assert program.read() == newer
+
+
+def installed_again(machine):
+    machine.install()
+    machine.systemctl("daemon-reload")
+    machine.restart_agent()
+
+
+ENDS = [restarted, killed, aborted, crashed, after_a_reexec_of_systemd, after_a_reload_of_systemd, upgraded,
+        installed_again]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_what_is_held_is_there_again(machine, held, end):
+    pid = machine.agent_pid
+    end(machine)
+    assert machine.agent_pid != pid
+    held.is_as_before()
+    begin = held.end()
+    machine.await_journal(f"job {held.job} ended: its hold with 1 grant was wiped", begin)
+    poll(lambda: machine.status()["holds"] == 0, 10, "the wipe of the hold")
+
+
+def test_a_broken_program_in_between_loses_nothing(machine, held):
+    """A job that starts meanwhile gets its secret when the program is mended in time."""
+    good = (machine.root / PROGRAM).read_bytes()
+    replace_program(machine, b"\x7fELF and nothing more")
+    try:
+        machine.systemctl("restart", AGENT, check=False)
+        poll(lambda: int(machine.show("NRestarts")) > 3, 10, "vain starts")
+        assert machine.stored() == held.state[2]
+        job = machine.sbatch("printenv TOKEN", "--secrets-run=kept", "--secret=TOKEN")
+    finally:
+        replace_program(machine, good)
+    machine.await_agent()
+    done = machine.wait(job)
+    assert (done.code, done.out) == (0, held.value + "\n"), done.err
+    held.is_as_before()
+    held.end()
+
+
+def test_what_was_completed_before_a_restart_is_not_there_again(machine, canary):
+    machine.push("gone", workspace={"TOKEN": canary()})
+    machine.push("stays", workspace={"TOKEN": canary()})
+    machine.complete("gone")
+    machine.kill_agent()
+    assert machine.runs() == ["stays"]
+
+
+def test_a_thousand_runs_come_back(machine):
+    for number in range(1000):
+        machine.push(f"many-{number}", workspace={f"S{index}": "v" * 64 for index in range(10)})
+    before = state(machine)
+    machine.restart_agent()
+    assert state(machine) == before
+
+
+# ---- systemctl stop ----------------------------------------------------------------------------------
+
+
+def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, held):
+    begin = time.time()
+    with open_slabs(machine.agent_pid) as slabs:
+        assert any(held.value.encode() in slab for slab in slabs)
+        machine.systemctl("stop", AGENT)
+        assert len(slabs) == held.state[2]
+        for slab in slabs:
+            assert held.value.encode() not in slab
+            assert b"x" * 1000 not in slab
+    assert machine.stored() == 0
+    machine.await_journal("records wiped", begin)
+    machine.systemctl("start", AGENT)
+    machine.await_agent()
+    runs, status, stored = state(machine)
+    assert (runs, status["runs"], status["holds"], status["slabs"], stored) == ({"runs": []}, 0, 0, 0, 0)
+    held.end()
+
+
+def test_what_systemd_kept_is_wiped_by_a_stop_although_no_agent_runs(machine, held):
+    """Here the agent was killed and could not start again before the stop."""
+    good = (machine.root / PROGRAM).read_bytes()
+    replace_program(machine, b"\x7fELF and nothing more")
+    try:
+        os.kill(machine.agent_pid, signal.SIGKILL)
+        poll(lambda: int(machine.show("NRestarts")) > 1, 10, "vain starts")
+        machine.systemctl("stop", AGENT)
+        assert machine.stored() == 0
+    finally:
+        replace_program(machine, good)
+    machine.systemctl("start", AGENT)
+    machine.await_agent()
+    assert machine.runs() == []
+    held.end()
+
+
+# ---- jobs and clients ----------------------------------------------------------------------------
+
+
+def in_turn(machine, times, pause):
+    """Restarts and kills, one after the other."""
+    for number in range(times):
+        (machine.restart_agent if number % 2 else machine.kill_agent)()
+        time.sleep(pause)
+
+
+def test_two_hundred_steps_under_twenty_restarts_and_kills(machine, canary):
+    value = canary()
+    machine.push("stream", workspace={"TOKEN": value})
+    step = "srun --quiet --secrets-run=stream --secret=TOKEN sh -c 'printenv TOKEN | sha256sum'"
+    loop = f"for i in $(seq 50); do {step} || echo FAILED; done"
+    streams = [subprocess.Popen(machine.command("alice", ["sh", "-c", f"{{ {loop}; }} >stream.{number} 2>&1"]),
+                                stdin=subprocess.DEVNULL) for number in range(4)]
+    try:
+        in_turn(machine, 20, 0.1)
+        assert all(stream.poll() is None for stream in streams), "the stream ended before the restarts did"
+        for stream in streams:
+            assert stream.wait(240) == 0
+    finally:
+        for stream in streams:
+            stream.kill()
+            stream.wait()
+    expected = hashlib.sha256(value.encode() + b"\n").hexdigest() + "  -"
+    for number in range(4):
+        assert (machine.out / f"stream.{number}").read_text().splitlines() == [expected] * 50
+
+
+def test_no_client_loses_a_request_over_fifty_restarts(machine):
+    with clients_of(machine, retries=0) as clients:
+        for _ in range(50):
+            machine.systemctl("restart", AGENT)
+    clients.lost_nothing()
+
+
+def test_a_client_that_tries_twice_loses_nothing_over_twenty_kills(machine):
+    with clients_of(machine, retries=1) as clients:
+        for _ in range(20):
+            machine.kill_agent()
+    clients.lost_nothing()

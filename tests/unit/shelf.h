@@ -1,0 +1,36 @@
+#pragma once
+// Where slabs wait for the next process, as in systemd's descriptor store: duplicates of
+// descriptors, by name.
+
+#include <fcntl.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agentd/vault/vault.h"
+
+namespace secrets::vault {
+
+class Shelf : public Keeper {
+  public:
+    void keep(const std::string& name, int fd) override {
+        kept_[name] = UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    }
+    void forget(const std::string& name) override { kept_.erase(name); }
+
+    std::vector<FoundSlab> hand_out() const {
+        std::vector<FoundSlab> found;
+        for (const auto& [name, fd] : kept_) {
+            found.push_back({name, UniqueFd(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0))});
+        }
+        return found;
+    }
+    std::size_t size() const { return kept_.size(); }
+    int fd(const std::string& name) const { return kept_.at(name).get(); }
+
+  private:
+    std::map<std::string, UniqueFd> kept_;
+};
+
+}  // namespace secrets::vault
