@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/limits.h"
+#include "common/names.h"
 
 namespace secrets::wire {
 namespace {
@@ -51,9 +52,7 @@ class Writer {
     }
     /// A text for a person: cut to its limit, and made printable.
     Writer& sentence(std::string_view sentence) {
-        std::string printable(sentence.substr(0, kMaxSentenceBytes));
-        std::replace_if(printable.begin(), printable.end(), is_unprintable, '?');
-        return text(printable);
+        return text(printable(sentence.substr(0, kMaxSentenceBytes)));
     }
     Message finish() {
         Header header{{},
