@@ -4,7 +4,7 @@ BUILD   ?= build
 prefix  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup build demo check asan lint bench install clean
+.PHONY: all help setup build demo check asan fuzz lint bench install clean
 
 all: build
 
@@ -13,7 +13,8 @@ help:
 	@echo "make setup      install what a Debian machine lacks to build and test (root)"
 	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
 	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
-	@echo "make asan       the unit tests under AddressSanitizer and UBSan"
+	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
+	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"
 	@echo "make lint       clang-format and clang-tidy"
 	@echo "make bench      the benchmarks, as ratios (root)"
 	@echo "make install    into prefix=$(prefix), below DESTDIR=$(DESTDIR)"
@@ -35,8 +36,15 @@ check: setup build
 
 asan:
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
-	@cmake --build $(BUILD)-asan --target unit_tests
+	@cmake --build $(BUILD)-asan --target unit_tests fuzz_targets
 	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2
+
+fuzz:
+	tests/setup --fuzz
+	@cmake -S . -B $(BUILD)-fuzz -G Ninja -DFUZZ=ON \
+	  -DCMAKE_C_COMPILER=clang-16 -DCMAKE_CXX_COMPILER=clang++-16 >/dev/null
+	@cmake --build $(BUILD)-fuzz --target fuzz_targets
+	tests/fuzz/run $(BUILD)-fuzz
 
 lint:
 	tests/lint $(BUILD)
@@ -48,4 +56,4 @@ install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz

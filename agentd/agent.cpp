@@ -76,15 +76,27 @@ void Agent::restore(std::vector<vault::FoundSlab> found) {
 void Agent::run() {
     await_housekeeping(kHousekeeping);
     service_.ready(status());
-    loop_.run();
+    run_loop();
     end();
+}
+
+/// What a handler throws (memory ran out) costs that one request, and not all that is held.
+void Agent::run_loop() {
+    while (true) {
+        try {
+            loop_.run();
+            return;
+        } catch (const std::exception& error) {
+            audit::trouble(error.what());
+        }
+    }
 }
 
 void Agent::await_signal() {
     signals_.async_wait([this](const doors::ErrorCode& error, int number) {
         if (error) return;
-        on_signal(number);
         await_signal();
+        on_signal(number);
     });
 }
 
@@ -213,9 +225,9 @@ void Agent::await_housekeeping(std::chrono::microseconds within) {
     housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
     housekeeping_.async_wait([this](const doors::ErrorCode& error) {
         if (error) return;
+        await_housekeeping(kHousekeeping);
         housekeeping_soon_ = false;
         keep_house();
-        await_housekeeping(kHousekeeping);
     });
 }
 

@@ -39,6 +39,7 @@ class Agent {
     void run();
 
   private:
+    void run_loop();
     void await_signal();
     void on_signal(int number);
     void reload();

@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <fstream>
 #include <functional>
 #include <initializer_list>
 
@@ -229,6 +230,16 @@ std::string needs_restart(const Config& running, const Config& wanted) {
 }
 
 Result<Config> load_config(const std::string& path) {
+    std::ifstream file(path);
+    std::string text;
+    for (char c = 0; file.get(c);) text += c;
+    if (!file.is_open() || file.bad()) {
+        return Error{"the configuration " + path + " can't be read"};
+    }
+    return parse_config(text, path);
+}
+
+Result<Config> parse_config(const std::string& text, const std::string& path) {
     const auto at = [&](const YAML::Mark& mark, const std::string& sentence) {
         if (mark.is_null()) return Error{path + ": " + sentence};
         return Error{path + ":" + std::to_string(mark.line + 1) + ":" +
@@ -236,14 +247,12 @@ Result<Config> load_config(const std::string& path) {
     };
     Config config;
     try {
-        const YAML::Node root = YAML::LoadFile(path);
+        const YAML::Node root = YAML::Load(text);
         if (!root.IsNull()) read_config(root, config);
     } catch (const Wrong& wrong) {
         return at(wrong.mark, wrong.sentence);
-    } catch (const YAML::BadFile&) {
-        return Error{"the configuration " + path + " can't be read"};
     } catch (const YAML::Exception& error) {
-        return at(error.mark, error.msg);
+        return at(error.mark, printable(error.msg));  // it quotes the file as it is
     }
     return config;
 }

@@ -53,4 +53,7 @@ std::string needs_restart(const Config& running, const Config& wanted);
 /// Reads the file. The Error names the file, and the line and column where there is one.
 Result<Config> load_config(const std::string& path);
 
+/// The same for the text of a file; `path` is what the Error calls it.
+Result<Config> parse_config(const std::string& text, const std::string& path);
+
 }  // namespace secrets

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/limits.h"
+#include "common/names.h"
 
 namespace secrets::wire {
 namespace {
@@ -42,9 +43,7 @@ MessageWriter& MessageWriter::text(std::string_view text) {
 }
 
 MessageWriter& MessageWriter::sentence(std::string_view sentence) {
-    std::string printable(sentence.substr(0, kMaxSentenceBytes));
-    std::replace_if(printable.begin(), printable.end(), is_unprintable, '?');
-    return text(printable);
+    return text(printable(sentence.substr(0, kMaxSentenceBytes)));
 }
 
 Message MessageWriter::finish() {

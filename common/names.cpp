@@ -90,11 +90,16 @@ std::optional<std::string> why_not_a_word(std::string_view what, std::string_vie
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
-    std::string out = "'";
-    for (const char c : text.substr(0, kMaxNameBytes)) out += (c >= ' ' && c <= '~') ? c : '?';
-    out += text.size() > kMaxNameBytes ? "...'" : "'";
+std::string printable(std::string_view text) {
+    std::string out(text);
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
     return out;
+}
+
+std::string quoted(std::string_view text) {
+    return "'" + printable(text.substr(0, kMaxNameBytes)) +
+           (text.size() > kMaxNameBytes ? "...'" : "'");
 }
 
 std::string variable_for(std::string_view secret_name) {

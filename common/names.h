@@ -15,6 +15,9 @@ constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+/// `text` with a `?` for each byte that a terminal or a log should not be shown.
+std::string printable(std::string_view text);
+
 /// `text` between single quotes, fit for a sentence: bytes that are not printable ASCII become `?`,
 /// and what is longer than a name may be is cut, so that bad input cannot disfigure a log.
 std::string quoted(std::string_view text);

@@ -3,8 +3,8 @@
 #include <array>
 #include <cstdio>
 
+#include "agentd/at_end.h"
 #include "agentd/audit/audit.h"
-#include "agentd/doors/at_end.h"
 
 namespace secrets::doors {
 namespace {

@@ -28,8 +28,8 @@ class NodeDoor {
     };
 
     asio::awaitable<void> answer(int fd, wire::Request request);
-    asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
+    asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
     void wake(const RunId& run);
 
     asio::io_context& loop_;

@@ -5,8 +5,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <memory>
 
+#include "agentd/at_end.h"
 #include "agentd/audit/audit.h"
-#include "agentd/doors/at_end.h"
 #include "common/limits.h"
 
 namespace secrets::doors {

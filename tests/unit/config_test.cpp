@@ -155,6 +155,13 @@ TEST_CASE("what is wrong is refused with its line and column") {
     }
     CHECK(load_config("/no/such/file").error().sentence ==
           "the configuration /no/such/file can't be read");
+    // Not the defaults, as if it were empty.
+    const TemporaryFolder folder;
+    const auto of_a_folder = load_config(folder.file(""));
+    REQUIRE_FALSE(of_a_folder.ok());
+    CHECK(of_a_folder.error().sentence.ends_with("can't be read"));
+    // What the parser quotes of the file is made printable.
+    CHECK(refusal_of("a: \"\\\x01\"").find("unknown escape character: ?") != std::string::npos);
 }
 
 TEST_CASE("each key has a type, and what is of another is refused at its place") {

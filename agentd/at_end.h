@@ -2,12 +2,12 @@
 
 #include <utility>
 
-namespace secrets::doors {
+namespace secrets {
 
-/// Runs a function at the end of a scope, however that comes: a coroutine may be left by an
-/// exception.
+/// Runs a function at the end of its scope, however that comes: a coroutine's scope may end by an
+/// exception, too.
 template <typename Function>
-class AtEnd {
+class [[nodiscard]] AtEnd {
   public:
     explicit AtEnd(Function function) : function_(std::move(function)) {}
     ~AtEnd() { function_(); }
@@ -18,4 +18,4 @@ class AtEnd {
     Function function_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets

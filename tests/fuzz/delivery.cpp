@@ -1,0 +1,51 @@
+// What reads as a delivery lies inside the image, is fit to be set, and writes the same image
+// again.
+
+#include "common/delivery.h"
+
+#include <vector>
+
+#include "common/limits.h"
+#include "common/names.h"
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+/// Whether the bytes lie in the image with a NUL behind them and none among them.
+bool is_c_string(Bytes text, Bytes image) {
+    const Bytes with_nul(text.data(), text.size() + 1);
+    return lies_in(with_nul, image) &&
+           std::memchr(text.data(), 0, with_nul.size()) == &text[0] + text.size();
+}
+
+void check(const std::vector<DeliveryEntry>& entries, Bytes image) {
+    for (const DeliveryEntry& entry : entries) {
+        must(is_c_string(bytes_of(entry.variable), image), "a variable is a C string in the image");
+        must(is_c_string(entry.value.bytes(), image), "a value is a C string in the image");
+        must(!why_not_a_variable(entry.variable), "a variable may be set");
+        must(entry.value.size() <= kMaxValueBytes, "a value has at most the longest length");
+    }
+    std::vector<std::byte> written(delivery_size(entries));
+    must(!write_delivery(entries, written), "what was read can be written");
+    must(written.size() <= image.size() && same(written, image.first(written.size())),
+         "what was read writes the same image");
+    const auto again = read_delivery(written);
+    must(again.ok() && again->size() == entries.size(), "what follows an image changes nothing");
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace secrets;
+    const fuzz::Bytes image = std::as_bytes(std::span(data, size));
+    const auto entries = read_delivery(image);
+    if (entries) {
+        fuzz::check(*entries, image);
+    } else {
+        fuzz::must(fuzz::is_sentence(entries.error().sentence),
+                   "a delivery is refused with a sentence");
+    }
+    return 0;
+}

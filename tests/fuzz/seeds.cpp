@@ -1,0 +1,273 @@
+// Writes the inputs of tests/fuzz/corpus that are no text, with the encoders themselves. Argument:
+// that folder.
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "agentd/vault/records.h"
+#include "agentd/vault/slab.h"
+#include "common/delivery.h"
+#include "common/limits.h"
+#include "common/wire.h"
+
+namespace secrets {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+class Corpus {
+  public:
+    explicit Corpus(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+    void write(const std::string& target, const std::string& name,
+               std::span<const std::byte> bytes) {
+        std::filesystem::create_directories(folder_ / target);
+        std::ofstream(folder_ / target / name, std::ios::binary)
+            .write(reinterpret_cast<const char*>(bytes.data()),
+                   static_cast<std::streamsize>(bytes.size()));
+    }
+
+  private:
+    std::filesystem::path folder_;
+};
+
+SecretView view_of(std::string_view text) {
+    return SecretView(std::as_bytes(std::span(text)));
+}
+
+vault::NewSecret secret(vault::Scope scope, const std::string& name, std::string_view value) {
+    SecretBuffer buffer(value.size());
+    memcpy(buffer.bytes().data(), value.data(), value.size());
+    return {scope, name, std::move(buffer)};
+}
+
+Bytes with_byte(Bytes bytes, std::size_t at, int value) {
+    bytes.at(at) = static_cast<std::byte>(value);
+    return bytes;
+}
+
+Bytes cut(Bytes bytes, std::size_t length) {
+    bytes.resize(length);
+    return bytes;
+}
+
+void wire_seeds(Corpus& corpus) {
+    const wire::AskRequest ask{JobId{7}, StepId{0}, Uid{1001}, 10000, "run:demo-1,HF_TOKEN,NGC?"};
+    const Bytes whole = wire::encode(wire::Request(ask));
+    corpus.write("wire", "ask", whole);
+    corpus.write("wire", "ask-with-a-byte-too-many",
+                 with_byte(cut(whole, whole.size() + 1), 8, static_cast<int>(whole.size()) + 1));
+    corpus.write("wire", "ask-cut-off", cut(whole, whole.size() - 3));
+    corpus.write("wire", "ask-of-the-batch-step",
+                 wire::encode(wire::Request(wire::AskRequest{JobId{0xfffffffe}, StepId{0xfffffffb},
+                                                             Uid{0}, kMaxWaitMilliseconds, ""})));
+    corpus.write("wire", "ask-of-the-longest-text",
+                 wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1}, 0,
+                                                             std::string(kMaxAskBytes, 'A')})));
+    corpus.write("wire", "ask-that-waits-too-long",
+                 wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1},
+                                                             kMaxWaitMilliseconds + 1, "A"})));
+    corpus.write("wire", "wipe", wire::encode(wire::Request(wire::WipeRequest{JobId{7}})));
+    corpus.write("wire", "ping", wire::encode(wire::Request(wire::PingRequest{})));
+    corpus.write("wire", "check", wire::encode(wire::Request(wire::CheckRequest{"run:demo-1"})));
+    corpus.write("wire", "granted", wire::encode(wire::Reply(wire::Granted{4096, "waited 0.3 s"})));
+    corpus.write("wire", "nothing", wire::encode(wire::Reply(wire::Nothing{""})));
+    corpus.write("wire", "waiting", wire::encode(wire::Reply(wire::Waiting{10000})));
+    corpus.write("wire", "refused",
+                 wire::encode(wire::Reply(wire::Refused{"run demo-1 belongs to another user"})));
+    corpus.write("wire", "done", wire::encode(wire::Reply(wire::Done{"job 7 held nothing"})));
+    corpus.write("wire", "another-magic", with_byte(whole, 3, '2'));
+    corpus.write("wire", "another-version", with_byte(whole, 4, 2));
+    corpus.write("wire", "another-type", with_byte(whole, 6, 99));
+    corpus.write("wire", "another-length", with_byte(whole, 8, 1));
+    corpus.write("wire", "text-longer-than-the-message", with_byte(whole, 28, 255));
+    corpus.write("wire", "empty", {});
+}
+
+void delivery_seeds(Corpus& corpus) {
+    const auto image_of = [](std::vector<DeliveryEntry> entries) {
+        Bytes image(delivery_size(entries));
+        if (write_delivery(entries, image)) abort();
+        return image;
+    };
+    const Bytes two =
+        image_of({{"HF_TOKEN", view_of("hf_0123")}, {"DB_PASSWORD", view_of("a$b`c\n")}});
+    corpus.write("delivery", "two-variables", two);
+    corpus.write("delivery", "no-variable", image_of({}));
+    corpus.write("delivery", "an-empty-value", image_of({{"EMPTY", view_of("")}}));
+    corpus.write(
+        "delivery", "the-longest-name",
+        image_of(
+            {{std::string_view("N123456789N123456789N123456789N123456789N123456789N123456789ABCD"),
+              view_of("x")}}));
+    corpus.write("delivery", "the-rest-of-a-page", cut(two, 512));
+    corpus.write("delivery", "cut-off", cut(two, two.size() - 1));
+    corpus.write("delivery", "a-nul-in-a-value", with_byte(two, two.size() - 3, 0));
+    corpus.write("delivery", "no-nul-behind-a-value", with_byte(two, two.size() - 1, 'x'));
+    corpus.write("delivery", "another-magic", with_byte(two, 0, 'X'));
+    corpus.write("delivery", "another-version", with_byte(two, 8, 2));
+    corpus.write("delivery", "one-more-than-there-are", with_byte(two, 12, 3));
+    corpus.write("delivery", "one-less-than-there-are", with_byte(two, 12, 1));
+    corpus.write("delivery", "a-count-beyond-all", with_byte(two, 15, 255));
+    corpus.write("delivery", "a-length-beyond-all", with_byte(two, 23, 255));
+    corpus.write("delivery", "another-kind", with_byte(two, 24, 2));
+    corpus.write("delivery", "a-value-beyond-the-image", with_byte(two, 29, 255));
+}
+
+Bytes run_record(const std::string& id, std::int64_t expires,
+                 std::vector<vault::NewSecret> secrets) {
+    const vault::Time now{std::chrono::seconds(1'800'000'000)};
+    const vault::RunHead head{RunId::parse(id).value(), Uid{1001}, 1, now,
+                              vault::Time(std::chrono::seconds(expires))};
+    Bytes payload(vault::run_payload_size(head, secrets));
+    vault::write_run(head, secrets, payload);
+    return payload;
+}
+
+Bytes two_secrets() {
+    std::vector<vault::NewSecret> secrets;
+    secrets.push_back(secret(vault::Scope::workspace, "HF_TOKEN", "hf_team"));
+    secrets.push_back(secret(vault::Scope::user, "HF_TOKEN", std::string_view("\0\1\2", 3)));
+    return run_record("demo-1", 1'800'086'400, std::move(secrets));
+}
+
+Bytes hold_record(std::uint32_t job, std::vector<vault::Grant> grants) {
+    const vault::Hold hold{JobId{job}, Uid{1001}, vault::Time(std::chrono::seconds(1'800'000'000)),
+                           std::move(grants)};
+    Bytes payload(vault::hold_payload_size(hold));
+    vault::write_hold(hold, payload);
+    return payload;
+}
+
+Bytes two_grants(std::uint32_t job) {
+    return hold_record(job, {{"run:demo-1", "demo-1", 1}, {"run:demo-1,HF_TOKEN", "demo-1", 2}});
+}
+
+void record_seeds(Corpus& corpus) {
+    corpus.write("records", "run-with-two-secrets", two_secrets());
+    corpus.write("records", "run-without-secrets", run_record("a", 0, {}));
+    corpus.write("records", "run-that-never-expires", run_record("a", INT64_MAX, {}));
+    corpus.write("records", "run-of-another-scope", with_byte(two_secrets(), 40, 3));
+    corpus.write("records", "run-cut-off", cut(two_secrets(), 60));
+    corpus.write("records", "run-of-more-secrets-than-there-are",
+                 with_byte(two_secrets(), 39, 255));
+    corpus.write("records", "hold-with-two-grants", two_grants(7));
+    corpus.write("records", "hold-without-grants", hold_record(7, {}));
+    corpus.write("records", "hold-of-no-run", hold_record(7, {{"A?", "", 0}}));
+    corpus.write("records", "hold-cut-off", cut(two_grants(7), 30));
+    corpus.write("records", "hold-of-more-grants-than-there-are",
+                 with_byte(two_grants(7), 19, 255));
+}
+
+/// What a slab's records are at the moment that is to be looked at.
+class SlabMaker {
+  public:
+    SlabMaker()
+        : region_(LockedRegion::create(4096, MemoryKind::memfd).value()),
+          bytes_(region_.bytes()),
+          slab_(std::move(region_)) {}
+
+    vault::RecordOffset draft(vault::RecordType type, const Bytes& payload) {
+        const auto draft = slab_.begin(type, payload.size(), ++sequence_);
+        memcpy(draft->payload.data(), payload.data(), payload.size());
+        return draft->offset;
+    }
+    vault::RecordOffset put(vault::RecordType type, const Bytes& payload) {
+        const vault::RecordOffset offset = draft(type, payload);
+        slab_.commit(offset);
+        return offset;
+    }
+    void free(vault::RecordOffset offset) { slab_.free(offset); }
+    Bytes bytes() const { return {bytes_.begin(), bytes_.end()}; }
+
+  private:
+    LockedRegion region_;
+    std::span<const std::byte> bytes_;
+    vault::Slab slab_;
+    std::uint64_t sequence_ = 0;
+};
+
+/// Its record stays whole, checksum included.
+Bytes with_first_extent_over_the_second(Bytes bytes) {
+    std::uint32_t first = 0;
+    std::uint32_t second = 0;
+    memcpy(&first, bytes.data() + 32, sizeof(first));
+    memcpy(&second, bytes.data() + 32 + first, sizeof(second));
+    first += second;
+    memcpy(bytes.data() + 32, &first, sizeof(first));
+    return bytes;
+}
+
+void slab_seeds(Corpus& corpus) {
+    using vault::RecordType;
+    {
+        SlabMaker slab;
+        corpus.write("slab", "fresh", slab.bytes());
+        slab.put(RecordType::run, two_secrets());
+        const Bytes one = slab.bytes();
+        corpus.write("slab", "one-run", one);
+        corpus.write("slab", "one-run-damaged", with_byte(one, 32 + 32 + 5, 255));
+        corpus.write("slab", "extents-that-do-not-add-up", with_byte(one, 32 + 3, 255));
+        corpus.write("slab", "an-extent-of-nothing", with_byte(one, 32, 0));
+        corpus.write("slab", "another-magic", with_byte(one, 0, 'X'));
+        corpus.write("slab", "another-version", with_byte(one, 8, 2));
+        corpus.write("slab", "another-length", with_byte(one, 13, 0x20));
+        corpus.write("slab", "shorter-than-a-page", cut(one, 200));
+        corpus.write("slab", "shorter-than-its-header", cut(one, 20));
+        slab.put(RecordType::hold, two_grants(7));
+        corpus.write("slab", "a-run-and-a-hold", slab.bytes());
+        corpus.write("slab", "a-run-that-covers-a-hold",
+                     with_first_extent_over_the_second(slab.bytes()));
+        slab.put(static_cast<RecordType>(9), two_secrets());
+        corpus.write("slab", "a-record-of-another-type", slab.bytes());
+    }
+    {
+        SlabMaker slab;
+        const auto first = slab.put(RecordType::run, two_secrets());
+        slab.put(RecordType::hold, two_grants(7));
+        const auto third = slab.put(RecordType::run, run_record("other", INT64_MAX, {}));
+        slab.draft(RecordType::hold, two_grants(8));
+        corpus.write("slab", "a-hold-half-written", slab.bytes());
+        slab.free(first);
+        corpus.write("slab", "a-gap-at-the-beginning", slab.bytes());
+        slab.free(third);
+        corpus.write("slab", "two-gaps", slab.bytes());
+    }
+    {
+        SlabMaker slab;
+        slab.put(RecordType::run, two_secrets());
+        slab.put(RecordType::run, two_secrets());
+        slab.put(RecordType::hold, two_grants(7));
+        slab.put(RecordType::hold, hold_record(7, {}));
+        corpus.write("slab", "two-generations-of-each", slab.bytes());
+    }
+    {
+        SlabMaker slab;
+        std::vector<vault::NewSecret> secrets;
+        secrets.push_back(secret(vault::Scope::user, "LARGE", std::string(3966, 'x')));
+        slab.put(RecordType::run, run_record("full", 0, std::move(secrets)));
+        corpus.write("slab", "full", slab.bytes());
+    }
+    {
+        SlabMaker slab;
+        slab.put(RecordType::run, cut(two_secrets(), 50));
+        slab.put(RecordType::hold, cut(two_grants(7), 30));
+        slab.put(RecordType::run, {});
+        corpus.write("slab", "whole-records-of-malformed-content", slab.bytes());
+    }
+}
+
+}  // namespace
+}  // namespace secrets
+
+int main(int argc, char** argv) {
+    if (argc != 2) return 2;
+    secrets::Corpus corpus(argv[1]);
+    secrets::wire_seeds(corpus);
+    secrets::delivery_seeds(corpus);
+    secrets::record_seeds(corpus);
+    secrets::slab_seeds(corpus);
+    return 0;
+}
