@@ -84,8 +84,7 @@ int serve(const std::string& path, unsigned lifetime) {
             serve_one(listener->get(), *owner, questions);
         }
     }
-    _exit(
-        0);  // without exit(), which would wait for nothing but libslurm's threads could trip over
+    _exit(0);  // and not exit(): a thread may be within libslurm
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ def test_many_jobs_are_answered_in_their_order(cluster, sleeper):
     (view.question(), "a malformed JOBS message"),
     (view.question(*range(65)), "a malformed JOBS message"),
     (b"SLV1" + bytes(5000), "a message is too long"),
-])
+], ids=["short", "magic", "version", "type", "no job", "too many jobs", "too long"])
 def test_what_is_no_question_is_refused(cluster, packet, sentence):
     assert view.send(cluster.view_socket, packet) == ([], sentence)
     assert ask(cluster.view_socket, 4000000000) == ([ENDED], "")
