@@ -12,6 +12,7 @@ pytest.register_assert_rewrite("evidence", "machines")
 pytest_plugins = ["evidence"]
 
 from evidence import check_nothing_left, has_failed, note_failure, noting_failure  # noqa: E402
+from harness import poll  # noqa: E402
 from machines import CannotBoot, Machine  # noqa: E402
 
 
@@ -65,5 +66,7 @@ def nothing_left(request, canaries):
     """After every test: the agent answers, the node is up, and nothing of a value is left."""
     yield
     if "machine" in request.fixturenames:
+        machine = request.getfixturevalue("machine")
         with noting_failure(request.session):
-            check_nothing_left(request.getfixturevalue("machine"), canaries)
+            check_nothing_left(machine, canaries)
+            poll(lambda: machine.stored() == 0, 5, "an empty descriptor store")

@@ -13,8 +13,11 @@ from harness import BUILD, PROJECT, Done, Site, poll
 
 SCRIPT = PROJECT / "tests" / "systemd" / "machine"
 AGENT = "slurm-secretsd.service"
-PROGRAM = "usr/sbin/slurm-secretsd"
+PROGRAM = "usr/sbin/slurm-secretsd"  # below the machine's root, as CONFIG is
+CONFIG = "etc/slurm-secrets/agentd.yaml"
 SOCKETS = [f"slurm-secretsd-{door}.socket" for door in ("node", "job", "control")]
+VIEW = "slurm-secrets-view.service"
+VIEW_SOCKET = "slurm-secrets-view.socket"
 
 
 class CannotBoot(Exception):
@@ -158,7 +161,13 @@ class Machine(Site):
         except OSError:  # the service ended, and its cgroup with it
             return []
 
+    def process_status(self, pid):
+        """The lines of /proc/PID/status by their names, each as its words."""
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+
     def pid_here(self, pid_there):
+        """The pid on this side of a process that has that pid in the machine; 0 where there is none."""
         for process in self.cgroup.glob("payload/**/cgroup.procs"):
             for pid in process.read_text().split():
                 with contextlib.suppress(FileNotFoundError):  # it ended meanwhile

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import poll
-from machines import AGENT, SOCKETS
+from machines import AGENT, SOCKETS, VIEW, VIEW_SOCKET
 
 CAP_IPC_LOCK = 1 << 14
 
@@ -63,14 +63,9 @@ def test_the_sockets_are_systemds_and_open_to_those_they_are_for(machine):
     assert "PermissionError" in machine.as_user("slurm-secrets", ["python3", "-c", knock]).err
 
 
-def status_of(pid):
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
-
-
 def test_the_agent_has_no_rights_that_it_does_not_need(machine):
     account = machine.enter("getent", "passwd", "slurm-secrets").out.split(":")
-    status = status_of(machine.agent_pid)
+    status = machine.process_status(machine.agent_pid)
     assert status["Uid"] == [account[2]] * 4 and account[2] != "0"
     assert status["Gid"] == [account[3]] * 4
     assert set(status["Groups"]) <= {account[3]}
@@ -100,7 +95,7 @@ def test_systemd_finds_the_exposure_at_a_half_or_less(machine):
     machine.enter("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=5", unit)
 
 
-@pytest.mark.parametrize("unit", [AGENT, *SOCKETS])
+@pytest.mark.parametrize("unit", [AGENT, *SOCKETS, VIEW, VIEW_SOCKET])
 def test_systemd_has_nothing_to_say_against_a_unit(machine, unit):
     told = machine.enter("systemd-analyze", "verify", machine.show("FragmentPath", unit), check=False)
     about_us = [line for line in (told.out + told.err).splitlines() if "slurm-secret" in line]
@@ -121,11 +116,12 @@ def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
     machine.enable_agent()
     machine.push("forgotten", workspace={"TOKEN": "value"})
 
-    machine.systemctl("disable", "--now", AGENT, *SOCKETS)
-    assert machine.processes() == []
+    machine.systemctl("disable", "--now", AGENT, *SOCKETS, VIEW, VIEW_SOCKET)
+    assert machine.processes() == machine.processes(VIEW) == []
     assert machine.stored() == 0
     assert set((machine.root / "etc/systemd/system").rglob("*")) == before
-    assert list(machine.here("/run/slurm-secrets").iterdir()) == []
+    for folder in ("/run/slurm-secrets", "/run/slurm-secrets-view"):
+        assert list(machine.here(folder).iterdir()) == []
 
     (machine.root / "etc/slurm/plugstack.conf").write_text("")
     for file in machine.installed():
@@ -135,11 +131,11 @@ def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
     done = machine.srun("echo", "as before")
     assert (done.code, done.out) == (0, "as before\n"), done.err
 
-    # A user that once owned something stays, as systemd-sysusers has it; nothing runs as that user.
+    # Users that once owned something stay, as systemd-sysusers has it; nothing runs as them.
     written = [path.relative_to(machine.dir / "layer/upper") for path in (machine.dir / "layer/upper").rglob("*")
                if "slurm-secret" in path.name and path.is_file()]
     assert written == []
-    uid = machine.enter("id", "-u", "slurm-secrets").out.strip()
+    uids = [machine.enter("id", "-u", user).out.strip() for user in ("slurm-secrets", "slurm-secrets-view")]
     for process in Path(machine.cgroup).glob("payload/**/cgroup.procs"):
         for pid in process.read_text().split():
-            assert status_of(pid)["Uid"][0] != uid
+            assert machine.process_status(pid)["Uid"][0] not in uids

@@ -7,15 +7,13 @@ import time
 import pytest
 
 from harness import poll
-from machines import AGENT
-
-CONFIG = "/etc/slurm-secrets/agentd.yaml"
+from machines import AGENT, CONFIG
 
 
 @pytest.fixture
 def config(machine):
     """The configuration as installed; it is put back afterwards."""
-    shipped = (machine.root / CONFIG.lstrip("/")).read_text()
+    shipped = (machine.root / CONFIG).read_text()
     yield shipped
     machine.write(CONFIG, shipped)
     machine.restart_agent()
