@@ -170,7 +170,7 @@ void Agent::end() {
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    if (wipes_at_end_) {
+    if (wipes_at_end_ || !keeping_) {
         const vault::Wiped wiped = vault_.wipe_all();
         audit::record({.kind = audit::Kind::stop,
                        .sentence = "ended: " + count(wiped.records, "record") + " wiped",

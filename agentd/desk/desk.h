@@ -105,7 +105,7 @@ class Desk {
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
     Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
     /// The refusal of a push whose body can't be read.
-    Refusal malformed_push(Uid caller, const RunId& run, const std::string& sentence) const;
+    Refusal unreadable_push(Uid caller, const RunId& run, Refusal refusal) const;
     Answer<RunInfo> read_run(Uid caller, const RunId& run);
     std::vector<RunInfo> list_runs(Uid caller);
     /// Also fine when there is no such run.

@@ -71,8 +71,8 @@ std::optional<Refusal> Desk::check_push(Uid caller, const RunId& run) {
     return refused_push(run, caller, not_theirs(run, caller));
 }
 
-Refusal Desk::malformed_push(Uid caller, const RunId& run, const std::string& sentence) const {
-    return refused_push(run, caller, {Reason::malformed, sentence});
+Refusal Desk::unreadable_push(Uid caller, const RunId& run, Refusal refusal) const {
+    return refused_push(run, caller, std::move(refusal));
 }
 
 Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {

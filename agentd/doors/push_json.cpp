@@ -58,6 +58,7 @@ class PushHandler {
 
     desk::PushRequest request;
     std::string sentence;
+    desk::Reason reason = desk::Reason::malformed;
 
     bool on_document_begin(json::error_code&) { return true; }
     bool on_document_end(json::error_code&) { return true; }
@@ -242,6 +243,7 @@ class PushHandler {
     }
 
     bool too_long(json::error_code& error) {
+        reason = desk::Reason::too_large;
         return fail(path_of_secret() + ": the value is longer than the " +
                         std::to_string(value_bytes_) + " bytes that are taken",
                     error);
@@ -269,7 +271,8 @@ std::string line_and_column(std::span<const std::byte> body, std::size_t offset)
 
 }  // namespace
 
-Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes) {
+Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
+                                     desk::Reason* reason) {
     json::parse_options options;
     options.max_depth = 4;
     json::basic_parser<PushHandler> parser(options, value_bytes);
@@ -279,6 +282,7 @@ Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_
     PushHandler& handler = parser.handler();
     if (!error && consumed < body.size()) error = json::error::extra_data;
     if (error) {
+        if (reason != nullptr) *reason = handler.reason;
         const std::string what = handler.sentence.empty()
                                      ? "the JSON is malformed: " + error.message()
                                      : handler.sentence;

@@ -14,7 +14,9 @@
 namespace secrets::doors {
 
 /// The Error says what is wrong and where (line and column), and shows nothing of the text but
-/// names. `value_bytes`: the longest value that is taken.
-Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes);
+/// names; `reason` then becomes its kind: malformed or too_large. `value_bytes`: the longest value
+/// that is taken.
+Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
+                                     desk::Reason* reason = nullptr);
 
 }  // namespace secrets::doors

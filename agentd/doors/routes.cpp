@@ -98,9 +98,11 @@ std::optional<desk::Refusal> before_push(const Call& call) {
 }
 
 HttpAnswer push(const Call& call, std::span<const std::byte> body) {
-    const auto request = parse_push(body, call.desk.limits().value_bytes);
+    desk::Reason reason{};
+    const auto request = parse_push(body, call.desk.limits().value_bytes, &reason);
     if (!request) {
-        return refused(call.desk.malformed_push(call.caller, *call.run, request.error().sentence));
+        return refused(
+            call.desk.unreadable_push(call.caller, *call.run, {reason, request.error().sentence}));
     }
     const auto answer = call.desk.push_run(call.caller, *call.run, *request);
     if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);

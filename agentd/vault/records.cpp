@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include <algorithm>
+
+#include "common/limits.h"
+
 namespace secrets::vault {
 namespace {
 
@@ -134,6 +138,7 @@ Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> pa
     if (auto head = take_run_head(eye); !head) return head.error();
     std::vector<StoredSecret> secrets;
     const auto count = eye.number<std::uint32_t>();
+    secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
     for (std::uint32_t i = 0; i < count && !eye.failed(); ++i) {
         StoredSecret secret;
         secret.scope = static_cast<Scope>(eye.number<std::uint8_t>());

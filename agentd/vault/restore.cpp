@@ -40,9 +40,15 @@ Restored Vault::restore(std::vector<FoundSlab> found) {
         slab_bytes_ += slabs_.back()->slab.size();
     }
     std::vector<NamedSlab*> slabs;
-    for (const auto& slab : slabs_) slabs.push_back(slab.get());
+    std::size_t all_records = 0;
+    for (const auto& slab : slabs_) {
+        slabs.push_back(slab.get());
+        all_records += slab->slab.records();
+    }
+    runs_.reserve(all_records);  // job starts wait for this: growing step by step takes longer
     for (NamedSlab* slab : slabs) {
         std::vector<RecordFound> records;
+        records.reserve(slab->slab.records());
         slab->slab.for_each([&](const RecordFound& record) { records.push_back(record); });
         for (const RecordFound& record : records) {
             const Finding finding = index(*slab, record);
@@ -73,13 +79,13 @@ bool Vault::is_newer(Place a, Place b) {
 }
 
 Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload) {
-    const auto head = read_run_head(payload);
+    auto head = read_run_head(payload);
     if (!head || !read_run_secrets(payload)) return Finding::malformed;
     if (const auto other = runs_.find(head->id); other != runs_.end()) {
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    add_run(*head, place);
+    add_run(std::move(head).value(), place);
     return Finding::taken;
 }
 

@@ -80,6 +80,7 @@ class Slab {
     void for_each(const std::function<void(const RecordFound&)>& visit) const;
 
     bool empty() const { return records_ == 0; }
+    std::size_t records() const { return records_; }  ///< drafts and live ones
     std::size_t size() const { return region_.bytes().size(); }
     std::size_t free_bytes() const { return free_bytes_; }
     int fd() const { return region_.fd(); }

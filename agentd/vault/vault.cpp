@@ -101,10 +101,11 @@ Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) 
 }
 
 /// Takes a live record into the index.
-void Vault::add_run(const RunHead& head, Place place) {
-    runs_.emplace(head.id, StoredRun{head, place});
+void Vault::add_run(RunHead head, Place place) {
     expiries_.emplace(head.expires, head.id);
     ++runs_of_owner_[head.owner.value];
+    RunId id = head.id;
+    runs_.emplace(std::move(id), StoredRun{std::move(head), place});
     secret_bytes_ += place.slab->slab.payload(place.offset).size();
 }
 

@@ -137,7 +137,7 @@ class Vault {
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
     void keep(NamedSlab& slab);
     void forget(NamedSlab& slab);
-    void add_run(const RunHead& head, Place place);
+    void add_run(RunHead head, Place place);
     std::size_t remove(std::unordered_map<RunId, StoredRun>::iterator run);
     std::size_t remove(std::unordered_map<JobId, StoredHold>::iterator hold);
 

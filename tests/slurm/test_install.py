@@ -146,7 +146,8 @@ def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed
 
 def test_unit_and_plugstack_line_name_what_is_installed(installed):
     unit = (installed / "usr/lib/systemd/system/slurm-secretsd.service").read_text()
-    assert "ExecStart=/usr/sbin/slurm-secretsd --config /etc/slurm-secrets/agentd.yaml" in unit
+    assert "ExecStart=/usr/sbin/slurm-secretsd\n" in unit and "/etc/slurm-secrets/agentd.yaml" in output_of(
+        BUILD / "slurm-secretsd", "--help")
     view = (installed / "usr/lib/systemd/system/slurm-secrets-view.service").read_text()
     assert "ExecStart=/usr/sbin/slurm-secrets-view --lifetime 300\n" in view
     example = (installed / "etc/slurm-secrets/plugstack.conf.example").read_text()

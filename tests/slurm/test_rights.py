@@ -169,7 +169,7 @@ def test_the_limits_of_the_configuration_hold():
         agent.push("full", user={"A": "x" * 1000, "B": "x" * 1000}, workspace={"A": "x" * 500})
         before = agent.state()
         for path, body, status, sentence in [
-            ("full", {"user": {"A": "x" * 1001}}, 400, "longer than the 1000 bytes"),
+            ("full", {"user": {"A": "x" * 1001}}, 413, "longer than the 1000 bytes"),
             ("full", {"user": {"A": "x" * 1000, "B": "x" * 1000}, "workspace": {"A": "x" * 501}}, 413,
              "2501 bytes together; at most 2500"),
         ]:
@@ -214,7 +214,7 @@ def test_an_expired_run_is_gone_by_itself(agent):
     poll(lambda: agent.status()["runs"] == 1, 5, "the expiry")
     assert agent.http("GET", "/v1/runs/short").status == 404
     assert [run["run"] for run in agent.http("GET", "/v1/runs").json["runs"]] == ["long"]
-    assert "run short of uid" in agent.log.read_text()
+    assert "run short of alice expired and was wiped" in agent.log.read_text()
 
 
 def test_a_second_push_sets_the_expiry_anew(agent):

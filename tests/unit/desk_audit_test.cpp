@@ -15,6 +15,7 @@ namespace {
 class AuditFile {
   public:
     explicit AuditFile(std::string path) : path_(std::move(path)) {
+        keep_the_log_quiet();
         Config config;
         config.log_level = "error";
         config.audit_file = path_;
@@ -134,7 +135,8 @@ TEST_CASE("the entries say who, what and why") {
                                       " was refused its secrets: secret NOPE is not among the "
                                       "secrets of run r");
     CHECK(file.text("run") == "r");
-    office.desk.malformed_push(office.bob, run_id("x"), "the JSON is malformed");
+    office.desk.unreadable_push(office.bob, run_id("x"),
+                                {Reason::malformed, "the JSON is malformed"});
     CHECK(file.actions() == "push push ask refuse refuse");
     CHECK(file.text("message") == "bob was refused the push of run x: the JSON is malformed");
     office.desk.complete_run(office.bob, run_id("r"));

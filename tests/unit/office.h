@@ -17,6 +17,16 @@ namespace secrets::desk {
 
 inline const Uid kRoot{0};
 
+/// Only errors are logged. Once for the process: whoever opens an audit file calls it before that.
+inline void keep_the_log_quiet() {
+    static const bool done = [] {
+        Config log;
+        log.log_level = "error";
+        return !audit::open(log);
+    }();
+    (void)done;
+}
+
 /// A desk with small limits, whose clock the test turns.
 struct Office {
     static Config small() {
@@ -36,12 +46,7 @@ struct Office {
 
     explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024)
         : vault(best_memory_kind(), vault_bytes), desk(config, vault, [this] { return time; }) {
-        static const bool quiet = [] {
-            Config log;
-            log.log_level = "error";
-            return !audit::open(log);
-        }();
-        (void)quiet;
+        keep_the_log_quiet();
     }
 
     Answer<Pushed> push(Uid caller, std::string_view run, std::optional<std::string> owner,

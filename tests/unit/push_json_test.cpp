@@ -257,7 +257,11 @@ TEST_CASE("every escape and every byte arrives, in pieces too") {
     const auto request = parse_push(std::as_bytes(std::span(body)), value.size());
     REQUIRE(request.ok());
     CHECK(text_of(request->secrets.front().value.view().bytes()) == value);
-    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)), value.size() - 1).ok());
+    desk::Reason reason = desk::Reason::malformed;
+    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)), value.size() - 1, &reason).ok());
+    CHECK(reason == desk::Reason::too_large);
+    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)).first(9), 1, &reason).ok());
+    CHECK(reason == desk::Reason::malformed);
 }
 
 TEST_CASE("values do not run into one another") {
