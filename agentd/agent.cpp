@@ -46,7 +46,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
     await_signal();
     desk_.on_expiry_change([this] { wipe_expired(); });
     desk_.on_change([this] { keep_house_soon(); });
-    decide_keeping();
+    look_for_swap();
 }
 
 void Agent::restore(std::vector<vault::FoundSlab> found) {
@@ -70,6 +70,7 @@ void Agent::restore(std::vector<vault::FoundSlab> found) {
                                    "and was wiped: " +
                                    why});
     }
+    look_for_swap();
     wipe_expired();
 }
 
@@ -170,20 +171,26 @@ void Agent::end() {
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    if (wipes_at_end_ || !keeping_) {
-        const vault::Wiped wiped = vault_.wipe_all();
-        audit::record({.kind = audit::Kind::stop,
-                       .sentence = "ended: " + count(wiped.records, "record") + " wiped",
-                       .records = wiped.records,
-                       .bytes = wiped.bytes});
-    } else {
-        const vault::Inventory kept = vault_.inventory();
-        audit::record({.kind = audit::Kind::stop,
-                       .sentence = "ended: " + count(kept.runs, "run") + " and " +
-                                   count(kept.holds, "hold") +
-                                   " are kept for the process that follows"});
-    }
+    record_end();
     audit::finish();
+}
+
+/// Wipes what no process follows for, and says what is left for one that does.
+void Agent::record_end() {
+    const vault::Wiped wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
+    const vault::Inventory kept = vault_.inventory();
+    std::string sentence = "ended: ";
+    if (!wipes_at_end_) {
+        sentence += count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
+                    " are kept for the process that follows";
+    }
+    if (wipes_at_end_ || wiped.records > 0) {
+        sentence += (wipes_at_end_ ? "" : ", ") + count(wiped.records, "record") + " wiped";
+    }
+    audit::record({.kind = audit::Kind::stop,
+                   .sentence = std::move(sentence),
+                   .records = wiped.records,
+                   .bytes = wiped.bytes});
 }
 
 void Agent::wipe_expired() {
@@ -198,24 +205,27 @@ void Agent::wipe_expired() {
 
 /// Tells systemd that the loop turns, and what is held.
 void Agent::keep_house() {
+    look_for_swap();
     service_.alive(status());
-    decide_keeping();
 }
 
-/// Plain memory is locked by the process that has it. Between two processes it is not, and could be
-/// written to a swap device.
-void Agent::decide_keeping() {
-    const bool keeping = vault_.memory() == MemoryKind::secretmem || !swap_is_active();
-    if (keeping == keeping_) return;
-    keeping_ = keeping;
-    vault_.set_keeping(keeping);
+/// Memory of memfd is locked by the process that has it. Between two processes it is not, and could
+/// be written to a swap device.
+void Agent::look_for_swap() {
+    const bool active = secrets::swap_is_active();
+    if (active != swap_is_active_) vault_.set_swap(active);
+    swap_is_active_ = active;
+    const bool loses = active && vault_.fears_swap();
+    if (loses == loses_) return;
+    loses_ = loses;
     if (!service_.is_managed()) return;
-    if (keeping) {
-        audit::mended("swap is not active any more: what is held survives a restart again");
-    } else {
+    if (loses) {
         audit::trouble(
-            "swap is active and this kernel gives no memfd_secret: what is held is lost at a "
+            "swap is active: what is held in memfd, which is not memfd_secret, is lost at a "
             "restart");
+    } else {
+        audit::mended(active ? "nothing is held in memfd any more: a restart loses nothing again"
+                             : "swap is not active any more: a restart loses nothing again");
     }
 }
 
@@ -242,7 +252,10 @@ std::string Agent::status() const {
     std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
                        " in " + count(held.slabs, "slab") + " of " +
                        memory_kind_word(vault_.memory());
-    if (!keeping_) text += ", lost at a restart (swap is active)";
+    if (loses_) {
+        text += (held.kept_slabs == 0 ? ", lost" : ", some of it lost") +
+                std::string(" at a restart (swap is active)");
+    }
     if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
     return text;
 }

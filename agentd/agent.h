@@ -45,9 +45,10 @@ class Agent {
     void reload();
     void take(const Config& config);
     void end();
+    void record_end();
     void wipe_expired();
     void keep_house();
-    void decide_keeping();
+    void look_for_swap();
     void await_housekeeping(std::chrono::microseconds within);
     void keep_house_soon();
     std::string status() const;
@@ -69,7 +70,8 @@ class Agent {
     bool housekeeping_soon_ = false;
     std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
     bool wipes_at_end_;
-    bool keeping_ = true;  ///< whether what is held may be kept for the process that follows
+    bool swap_is_active_ = false;
+    bool loses_ = false;  ///< whether some of what is held is lost at a restart, because of swap
 };
 
 }  // namespace secrets

@@ -36,6 +36,11 @@ Result<Trail> Trail::open(const std::string& path) {
                O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
     if (file.get() < 0) {
         if (errno == ELOOP) return wrong("it is a symbolic link; name the file itself");
+        if (errno == EROFS) {
+            return wrong(
+                "Read-only file system; the agent's unit lets it write in "
+                "/var/log/slurm-secrets alone (ReadWritePaths= in a drop-in adds a folder)");
+        }
         return wrong(std::strerror(errno));
     }
     struct stat status {};

@@ -59,7 +59,7 @@ Restored Vault::restore(std::vector<FoundSlab> found) {
     }
     // Not before all are read: a newer record elsewhere may have left a slab without any.
     for (NamedSlab* slab : slabs) drop_if_empty(slab);
-    if (!keeping_) set_keeping(false);
+    set_swap(swap_is_active_);
     restored.slabs = slabs_.size();
     restored.runs = runs_.size();
     restored.holds = holds_.size();

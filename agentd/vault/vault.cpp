@@ -72,8 +72,13 @@ void Vault::drop_if_empty(NamedSlab* slab) {
     std::erase_if(slabs_, [&](const auto& each) { return each.get() == slab; });
 }
 
+/// A vault may hold slabs of both kinds: those found are of the kind that the process before used.
+bool Vault::may_keep(const NamedSlab& slab) const {
+    return !swap_is_active_ || is_secretmem(slab.slab.fd());
+}
+
 void Vault::keep(NamedSlab& slab) {
-    if (keeper_ == nullptr || !keeping_ || slab.kept) return;
+    if (keeper_ == nullptr || slab.kept || !may_keep(slab)) return;
     keeper_->keep(slab.name, slab.slab.fd());
     slab.kept = true;
 }
@@ -84,9 +89,15 @@ void Vault::forget(NamedSlab& slab) {
     slab.kept = false;
 }
 
-void Vault::set_keeping(bool keeping) {
-    keeping_ = keeping;
-    for (const auto& slab : slabs_) keeping ? keep(*slab) : forget(*slab);
+void Vault::set_swap(bool active) {
+    swap_is_active_ = active;
+    for (const auto& slab : slabs_) may_keep(*slab) ? keep(*slab) : forget(*slab);
+}
+
+bool Vault::fears_swap() const {
+    return memory_ == MemoryKind::memfd ||
+           std::any_of(slabs_.begin(), slabs_.end(),
+                       [](const auto& slab) { return !is_secretmem(slab->slab.fd()); });
 }
 
 Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
@@ -233,6 +244,25 @@ Wiped Vault::wipe_all() {
     slab_bytes_ = 0;
     secret_bytes_ = 0;
     return wiped;
+}
+
+Wiped Vault::wipe_unkept() {
+    std::vector<RunId> runs;
+    for (const auto& [id, run] : runs_) {
+        if (!run.place.slab->kept) runs.push_back(id);
+    }
+    std::vector<JobId> jobs;
+    for (const auto& [job, hold] : holds_) {
+        if (!hold.place.slab->kept) jobs.push_back(job);
+    }
+    Wiped all;
+    const auto add = [&all](const Wiped& wiped) {
+        all.records += wiped.records;
+        all.bytes += wiped.bytes;
+    };
+    for (const RunId& run : runs) add(wipe_run(run));
+    for (const JobId job : jobs) add(wipe_hold(job));
+    return all;
 }
 
 Inventory Vault::inventory() const {

@@ -74,8 +74,12 @@ class Vault {
     /// of one run or job the newer is taken.
     Restored restore(std::vector<FoundSlab> found);
 
-    /// Whether slabs may be kept from now on; those there are follow.
-    void set_keeping(bool keeping);
+    /// Whether swap is active. While it is, slabs of memfd are not kept: between two processes
+    /// nobody has them locked. Slabs of memfd_secret always are. Those there are follow.
+    void set_swap(bool active);
+
+    /// Whether it holds, or is about to hold, what swap could take between two processes.
+    bool fears_swap() const;
 
     /// For a new configuration. Slabs beyond it stay until their records go.
     void set_capacity(std::size_t capacity) { capacity_ = capacity; }
@@ -109,6 +113,9 @@ class Vault {
     /// Overwrites everything.
     Wiped wipe_all();
 
+    /// Overwrites what is not kept for the next process.
+    Wiped wipe_unkept();
+
     Inventory inventory() const;
     MemoryKind memory() const { return memory_; }
 
@@ -135,6 +142,7 @@ class Vault {
     Result<Place> begin(RecordType type, std::size_t payload_bytes, std::span<std::byte>& payload);
     std::size_t free(Place place);
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
+    bool may_keep(const NamedSlab& slab) const;
     void keep(NamedSlab& slab);
     void forget(NamedSlab& slab);
     void add_run(RunHead head, Place place);
@@ -152,7 +160,7 @@ class Vault {
     MemoryKind memory_;
     std::size_t capacity_;
     Keeper* keeper_;
-    bool keeping_ = true;
+    bool swap_is_active_ = false;
     std::uint64_t next_name_ = 1;
     std::uint64_t next_sequence_ = 1;
     std::size_t slab_bytes_ = 0;

@@ -17,6 +17,7 @@ import hunt
 from faulty_agent import FaultyAgent
 from harness import poll
 from own_agent import AGENT, own_agent, request
+from smaps import is_locked, locked_kilobytes, mappings, within_reach_of_swap
 
 KINDS = {"memfd_secret": [], "memfd": ["memory: { force_memfd: true }"]}
 
@@ -33,7 +34,6 @@ def agent(kind):
         if agent.status()["memory"] != kind:
             pytest.skip(f"this kernel gives no {kind}")
         yield agent
-
 
 
 def found_in_memory(agent, value):
@@ -180,30 +180,10 @@ def test_a_crash_leaves_no_core_whatever_the_limit(kind, value, tmp_path, forbid
 # ---- swap -------------------------------------------------------------------------------------------
 
 
-def locked_kilobytes(pid):
-    return int(re.search(r"VmLck:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
-
-
-def mappings(pid):
-    """Of each mapping its first line and its fields, from /proc/PID/smaps."""
-    found = []
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            found.append((line, {}))
-        else:
-            name, _, content = line.partition(":")
-            found[-1][1][name] = content.strip()
-    return found
-
-
 def test_no_page_that_could_hold_a_value_can_be_swapped(agent, value):
     hold_values(agent, value)
     assert locked_kilobytes(agent.pid) > 1024
-    for line, fields in mappings(agent.pid):
-        if "w" not in line.split()[1] or "[vvar" in line or "[vsyscall]" in line:
-            continue
-        assert " lo" in " " + fields["VmFlags"], line
-        assert fields["Swap"] == "0 kB", line
+    assert within_reach_of_swap(agent.pid) == []
 
 
 def test_memory_that_is_taken_later_is_locked_too(agent):
@@ -212,7 +192,7 @@ def test_memory_that_is_taken_later_is_locked_too(agent):
     assert locked_kilobytes(agent.pid) > before
     for line, fields in mappings(agent.pid):
         if "[heap]" in line:
-            assert " lo" in " " + fields["VmFlags"]
+            assert is_locked(fields), line
 
 
 @pytest.mark.parametrize("total", [1 << 20, 1 << 30])

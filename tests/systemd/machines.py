@@ -113,9 +113,9 @@ class Machine(Site):
         """The messages of a unit and those of systemd about it, a line each; those after time.time() `since`."""
         return self._journal("--output=cat", "--unit", unit, f"--since=@{since:.6f}")
 
-    def journal_entries(self, since=0, unit=AGENT):
-        """The same with all their fields."""
-        text = self._journal("--output=json", "--all", "--unit", unit, f"--since=@{since:.6f}")
+    def entries(self, *matches, since=0):
+        """All fields of the entries that match, as in "SLURM_JOB_ID=12"."""
+        text = self._journal("--output=json", "--all", f"--since=@{since:.6f}", *matches)
         return [json.loads(line) for line in text.splitlines()]
 
     def await_journal(self, pattern, since=0, unit=AGENT, seconds=10):
@@ -134,6 +134,18 @@ class Machine(Site):
         self.systemctl("daemon-reload")
         self.systemctl("enable", "--now", AGENT)
         self.await_agent()
+
+    @contextlib.contextmanager
+    def configured(self, line):
+        """An agent started with a further line of configuration. What it holds stays, before and after."""
+        shipped = (self.root / CONFIG).read_text()
+        self.write(CONFIG, shipped + line)
+        try:
+            self.restart_agent()
+            yield
+        finally:
+            self.write(CONFIG, shipped)
+            self.restart_agent()
 
     def await_agent(self):
         poll(self.answers, 10, "an answer of the agent")

@@ -24,7 +24,7 @@ def open_slabs(pid):
     maps = Slabs()
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
-            if "secretmem" in os.readlink(entry):
+            if os.readlink(entry).startswith(("/secretmem", "/memfd:slurm-secrets")):
                 maps.append(_map(process, int(entry.name)))
         yield maps
     finally:

@@ -11,6 +11,7 @@
 #include "tests/unit/child.h"
 #include "tests/unit/secrets_of.h"
 #include "tests/unit/shelf.h"
+#include "tests/unit/skip.h"
 
 namespace secrets::vault {
 namespace {
@@ -185,22 +186,22 @@ TEST_CASE("what is no region at all is refused") {
     CHECK(shelf.size() == 0);
 }
 
-TEST_CASE("what may not be kept is overwritten when the vault goes, and what is wiped is too") {
+TEST_CASE("what swap could take is overwritten when the vault goes, and what is wiped is too") {
     Shelf shelf;
     UniqueFd slab;
-    const bool keeping = GENERATE(true, false);
-    CAPTURE(keeping);
+    const bool swap = GENERATE(false, true);
+    CAPTURE(swap);
     {
-        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
         REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))));
         slab = UniqueFd(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
-        vault.set_keeping(keeping);
-        CHECK(shelf.size() == (keeping ? 1 : 0));
-        CHECK(vault.inventory().kept_slabs == (keeping ? 1 : 0));
+        vault.set_swap(swap);
+        CHECK(shelf.size() == (swap ? 0 : 1));
+        CHECK(vault.inventory().kept_slabs == (swap ? 0 : 1));
     }
-    CHECK(holds_text(slab.get(), "a value") == keeping);
+    CHECK(holds_text(slab.get(), "a value") != swap);
     {
-        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
         vault.restore(shelf.hand_out());
         vault.wipe_all();
         CHECK(shelf.size() == 0);
@@ -208,14 +209,44 @@ TEST_CASE("what may not be kept is overwritten when the vault goes, and what is 
     CHECK_FALSE(holds_text(slab.get(), "a value"));
 }
 
-TEST_CASE("a slab made while nothing may be kept is kept when it may be again") {
+TEST_CASE("a slab made while swap is active is kept when it is not any more") {
     Shelf shelf;
-    Vault vault(best_memory_kind(), kCapacity, &shelf);
-    vault.set_keeping(false);
+    Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    CHECK(vault.fears_swap());
+    vault.set_swap(true);
     REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a"))));
     CHECK(shelf.size() == 0);
-    vault.set_keeping(true);
+    vault.set_swap(false);
     CHECK(shelf.size() == 1);
+}
+
+TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
+    if (best_memory_kind() != MemoryKind::secretmem) {
+        SKIP_BECAUSE("this kernel gives no memfd_secret");
+    }
+    Shelf shelf;
+    const auto [before, after] = GENERATE(std::pair(MemoryKind::memfd, MemoryKind::secretmem),
+                                          std::pair(MemoryKind::secretmem, MemoryKind::memfd));
+    CAPTURE(memory_kind_word(before));
+    {
+        Vault vault(before, kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("before"), list_of(user_secret("A", "a"))));
+        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:before", "before", 1}, at(5)));
+    }
+    Vault vault(after, kCapacity, &shelf);
+    CHECK(vault.restore(shelf.hand_out()).runs == 1);
+    CHECK(vault.fears_swap());
+    const std::string large(kMiB - 1024, 'x');  // has no room in the slab that was found
+    REQUIRE_FALSE(vault.put_run(head("after"), list_of(user_secret("A", large))));
+    CHECK(shelf.size() == 2);
+    vault.set_swap(true);
+    CHECK(shelf.size() == 1);
+    const bool first_stays = before == MemoryKind::secretmem;
+    CHECK(vault.wipe_unkept().records == (first_stays ? 1 : 2));
+    CHECK((vault.find_run(run_id("before")) != nullptr) == first_stays);
+    CHECK((vault.find_run(run_id("after")) != nullptr) != first_stays);
+    CHECK(vault.holds().size() == (first_stays ? 1 : 0));
+    CHECK(vault.wipe_unkept().records == 0);
 }
 
 TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {

@@ -1,0 +1,297 @@
+"""The agent's memory as its unit makes it: nobody reads a value there, and swap never gets one."""
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import hunt
+from harness import poll
+from machines import AGENT
+from slabs import open_slabs
+from smaps import locked_kilobytes, within_reach_of_swap
+
+
+def found_in(machine, value):
+    """Where root finds a value, or most of it, in the memory of the machine's daemons."""
+    needles = [value.encode(), value.encode()[4:-4]]
+    return [place for name, pid in machine.daemons().items() for place, _ in hunt.in_memory(name, pid, needles)]
+
+
+@pytest.fixture
+def memfd(machine):
+    """The memory of kernels that have no memfd_secret."""
+    with machine.configured("memory: { force_memfd: true }\n"):
+        assert machine.status()["memory"] == "memfd"
+        yield
+
+
+def job_gets(machine, run, value):
+    done = machine.srun(f"--secrets-run={run}", "--secret=TOKEN", "printenv", "TOKEN")
+    assert (done.code, done.out) == (0, value + "\n"), done.err
+
+
+# ---- who reads it ------------------------------------------------------------------------------------
+
+
+def test_root_finds_no_value_in_the_agent_nor_in_systemd_nor_in_the_journal(machine, canary):
+    """While runs are held, a job has a grant, and systemd keeps the descriptors of it all."""
+    value = canary()
+    machine.push("held", workspace={"TOKEN": value, "LONG": value * 100})
+    machine.push("held", workspace={"TOKEN": value, "LONG": value * 100}, user={"B": value.encode()})
+    job = machine.sbatch("printenv TOKEN >/dev/null; echo begun >begun.$SLURM_JOB_ID; sleep 600", "--secrets-run=held")
+    machine.await_file(f"begun.{job}")
+    with open_slabs(machine.agent_pid) as slabs:
+        assert slabs.have(value.encode()), "the value is not held"
+    assert machine.stored() == machine.status()["slabs"] > 0
+    assert found_in(machine, value) == []
+    machine.restart_agent()
+    assert machine.run("held")["generation"] == 2
+    assert found_in(machine, value) == []
+    machine.as_user("alice", ["scancel", job])
+    machine.await_end(job)
+    machine.complete("held")
+    assert found_in(machine, value) == []
+
+
+def test_nothing_of_an_expired_run_is_left(machine, canary):
+    value = canary()
+    machine.push("short", workspace={"TOKEN": value}, ttl="1s")
+    with open_slabs(machine.agent_pid) as slabs:
+        poll(lambda: machine.status()["runs"] == 0, 5, "the expiry")
+        assert not slabs.have(value.encode())
+    assert found_in(machine, value) == []
+    poll(lambda: machine.stored() == 0, 5, "an empty descriptor store")
+
+
+# Run by a process of the agent's user; it prints the ways in which it can get at a process.
+READER = """
+import ctypes, os, sys
+from ctypes import byref
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+class Piece(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+pid, address = map(int, sys.argv[1:])
+buffer = ctypes.create_string_buffer(1)
+local, remote = Piece(ctypes.addressof(buffer), 1), Piece(address, 1)
+def done(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+ways = {
+    "its memory": lambda: os.open(f"/proc/{pid}/mem", os.O_RDONLY),
+    "its descriptors": lambda: os.listdir(f"/proc/{pid}/fd"),
+    "a copy of its memory": lambda: done(libc.process_vm_readv(pid, byref(local), 1, byref(remote), 1, 0)),
+    "a descriptor taken over": lambda: done(libc.syscall(438, os.pidfd_open(pid), 0, 0)),  # pidfd_getfd
+    "a debugger": lambda: done(libc.ptrace(16, pid, None, None)),  # PTRACE_ATTACH
+}
+for name, way in ways.items():
+    try:
+        way()
+        print(name)
+    except PermissionError:
+        pass
+"""
+WAYS = ["its memory", "its descriptors", "a copy of its memory", "a descriptor taken over", "a debugger"]
+
+
+def ways_into(machine, pid, pid_here):
+    """How another process of the agent's user can read a process. `pid` is its pid in the machine."""
+    maps = Path(f"/proc/{pid_here}/maps").read_text().splitlines()
+    address = int(next(line for line in maps if " r" in line).split("-")[0], 16)
+    done = machine.as_user("slurm-secrets", ["python3", "-c", READER, pid, address])
+    assert done.code == 0, done.err
+    return done.out.splitlines()
+
+
+@pytest.fixture
+def ordinary(machine):
+    """A process of the agent's user that does nothing against being read: its pid there and here."""
+    machine.enter("systemd-run", "--quiet", "--unit=ordinary", "--uid=slurm-secrets", "sleep", "600")
+    try:
+        there = int(machine.show("MainPID", "ordinary.service"))
+        here = machine.pid_here(there)
+        poll(lambda: Path(f"/proc/{here}/comm").read_text() == "sleep\n", 5, "the process")
+        yield there, here
+    finally:
+        machine.systemctl("stop", "ordinary.service")
+
+
+def test_a_process_of_the_agents_own_user_cant_read_it(machine, ordinary):
+    restricted = Path("/proc/sys/kernel/yama/ptrace_scope")
+    if not restricted.exists() or restricted.read_text() == "0\n":
+        assert ways_into(machine, *ordinary) == WAYS, "this reads nobody"
+    assert ways_into(machine, int(machine.show("MainPID")), machine.agent_pid) == []
+
+
+def test_it_is_undumpable_and_leaves_no_core(machine):
+    pid = machine.agent_pid
+    assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+    assert machine.process_status(pid)["Uid"][0] != "0"
+    assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
+
+
+# ---- what is locked ----------------------------------------------------------------------------------
+
+
+def test_all_that_a_value_could_be_written_to_is_locked(machine, canary):
+    empty = locked_kilobytes(machine.agent_pid)
+    value = canary() * 1000
+    machine.push("held", user={f"V{i}": value for i in range(15)})
+    assert locked_kilobytes(machine.agent_pid) >= empty + 1024
+    assert within_reach_of_swap(machine.agent_pid) == []
+
+
+def test_the_fallback_is_locked_too_and_its_slabs_alone_have_the_value(machine, memfd, canary):
+    value = canary()
+    machine.push("held", workspace={"TOKEN": value})
+    assert within_reach_of_swap(machine.agent_pid) == []
+    places = found_in(machine, value)
+    assert places and all("/memfd:slurm-secrets" in place for place in places), places
+    machine.complete("held")
+    assert found_in(machine, value) == []
+
+
+NO_RIGHT = "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\nLimitMEMLOCK=1M\n"
+
+
+def test_where_memory_cant_be_locked_it_does_not_start_and_what_was_held_waits(machine, canary):
+    value = canary()
+    machine.push("kept", workspace={"TOKEN": value})
+    stored = machine.stored()
+    with machine.drop_in(NO_RIGHT):
+        begin = time.time()
+        assert machine.systemctl("restart", AGENT, check=False).code != 0
+        said = machine.await_journal(r"slurm-secretsd: the limit of locked memory is (.*)", begin)
+        assert said[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
+                           "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
+        assert machine.show("ActiveState") != "active"
+        assert machine.stored() == stored > 0
+    machine.await_agent()
+    assert machine.runs() == ["kept"]
+    job_gets(machine, "kept", value)
+
+
+# ---- swap --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def swap(machine):
+    """A small swap device, which the whole host then has."""
+    file = machine.dir / "swap"
+    with open(file, "wb") as content:
+        os.fchmod(content.fileno(), 0o600)
+        content.write(bytes(1 << 20))
+    try:
+        for command in (["mkswap", file], ["swapon", "--priority=0", file]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+            if done.returncode != 0:
+                pytest.skip(f"NOT TESTED on a machine with swap: {done.stderr.strip()}")
+        yield
+    finally:
+        subprocess.run(["swapoff", file], capture_output=True, check=False, timeout=60)
+        file.unlink()
+
+
+@pytest.fixture
+def no_swap():
+    if len(Path("/proc/swaps").read_text().splitlines()) > 1:
+        pytest.skip("NOT TESTED on a machine without swap: this one has some")
+
+
+@pytest.fixture
+def quick(machine):
+    """An agent that looks after swap every second: three times in what the watchdog grants."""
+    with machine.drop_in("[Service]\nWatchdogSec=3s\n"):
+        yield
+
+
+def test_the_fallback_is_held_over_a_restart_and_a_kill(machine, no_swap, memfd, canary):
+    value = canary()
+    machine.push("kept", workspace={"TOKEN": value})
+    assert machine.stored() == machine.status()["slabs"] == 1
+    machine.restart_agent()
+    machine.kill_agent()
+    assert machine.runs() == ["kept"]
+    job_gets(machine, "kept", value)
+
+
+LOST = "lost at a restart (swap is active)"
+
+
+def test_while_swap_is_active_the_fallback_is_lost_at_a_restart_as_it_said(machine, no_swap, quick, memfd, canary):
+    value = canary()
+    machine.push("early", workspace={"TOKEN": value})
+    assert LOST not in machine.show("StatusText")
+    begin = time.time()
+    with swap(machine):
+        poll(lambda: LOST in machine.show("StatusText"), 5, "a status that says it")
+        machine.await_journal("swap is active: what is held in memfd, .* is lost at a restart", begin)
+        assert machine.stored() == 0
+        machine.push("late", workspace={"TOKEN": value})
+        job_gets(machine, "late", value)
+        assert machine.stored() == 0
+        with open_slabs(machine.agent_pid) as slabs:
+            machine.restart_agent()
+            assert not slabs.have(value.encode()), "not overwritten"
+        assert machine.runs() == []
+        machine.await_journal("ended: 0 runs and 0 holds are kept for the process that follows, [23] records wiped",
+                              begin)
+        machine.push("again", workspace={"TOKEN": value})
+        machine.kill_agent()
+        assert machine.runs() == []
+        machine.push("last", workspace={"TOKEN": value})
+        assert LOST in machine.show("StatusText")
+    machine.await_journal("swap is not active any more: a restart loses nothing again", begin)
+    assert machine.stored() == 1
+    poll(lambda: LOST not in machine.show("StatusText"), 5, "a status that says it no longer")
+    machine.kill_agent()
+    assert machine.runs() == ["last"]
+
+
+def test_swap_is_nothing_to_memfd_secret(machine, quick, canary):
+    value = canary()
+    machine.restart_agent()
+    with swap(machine):
+        machine.push("kept", workspace={"TOKEN": value})
+        machine.restart_agent()
+        assert machine.runs() == ["kept"]
+        assert LOST not in machine.show("StatusText")
+        assert machine.stored() == 1
+        job_gets(machine, "kept", value)
+
+
+def test_what_is_held_in_one_kind_of_memory_is_found_by_an_agent_that_uses_the_other(machine, no_swap, canary):
+    value = canary()
+    machine.push("first", workspace={"TOKEN": value})
+    with machine.configured("memory: { force_memfd: true }\n"):
+        assert machine.runs() == ["first"]
+        job_gets(machine, "first", value)
+        machine.push("second", workspace={"TOKEN": value, "L1": "x" * 65000, "L2": "x" * 65000})
+        machine.push("third", workspace={f"L{i}": "x" * 65000 for i in range(15)} | {"TOKEN": value})
+        assert machine.stored() == 2
+    assert machine.status()["memory"] == "memfd_secret"
+    assert machine.runs() == ["first", "second", "third"]
+    for run in machine.runs():
+        job_gets(machine, run, value)
+
+
+def test_swap_costs_only_what_it_could_take_where_both_kinds_are_held(machine, no_swap, quick, canary):
+    """After the fallback was switched off, its slabs go on as such."""
+    value = canary()
+    begin = time.time()
+    with machine.configured("memory: { force_memfd: true }\n"):
+        machine.push("fallback", workspace={"TOKEN": value, "L1": "x" * 65000, "L2": "x" * 65000})
+    machine.push("better", workspace={f"L{i}": "x" * 65000 for i in range(15)} | {"TOKEN": value})
+    assert machine.stored() == 2
+    with swap(machine):
+        poll(lambda: "some of it lost at a restart" in machine.show("StatusText"), 5, "a status that says it")
+        assert machine.stored() == 1
+        machine.restart_agent()
+        assert machine.runs() == ["better"]
+        job_gets(machine, "better", value)
+        machine.await_journal("ended: 1 run and 0 holds are kept for the process that follows, 1 record wiped", begin)
