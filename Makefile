@@ -3,8 +3,9 @@
 BUILD   ?= build
 prefix  ?= /usr/local
 DESTDIR ?=
+RUNS    ?= 500
 
-.PHONY: all help setup build demo check asan fuzz lint bench install clean
+.PHONY: all help setup build demo check asan fuzz lint bench soak install clean
 
 all: build
 
@@ -17,6 +18,7 @@ help:
 	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"
 	@echo "make lint       clang-format and clang-tidy"
 	@echo "make bench      the benchmarks, as ratios (root)"
+	@echo "make soak       RUNS runs ($(RUNS)) on a real systemd, under restarts and kills: what is left? (root)"
 	@echo "make install    into prefix=$(prefix), below DESTDIR=$(DESTDIR)"
 	@echo "make clean      remove what was built"
 
@@ -51,6 +53,9 @@ lint:
 
 bench: setup build
 	BUILD_DIR=$(BUILD) tests/bench/run
+
+soak: setup build
+	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
