@@ -171,22 +171,24 @@ void Agent::end() {
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    record_end();
+    wipe_at_end();
     audit::finish();
 }
 
 /// Wipes what no process follows for, and says what is left for one that does.
-void Agent::record_end() {
+void Agent::wipe_at_end() {
     const vault::Wiped wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
     const vault::Inventory kept = vault_.inventory();
-    std::string sentence = "ended: ";
-    if (!wipes_at_end_) {
-        sentence += count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
-                    " are kept for the process that follows";
+    std::string sentence;
+    if (kept.runs + kept.holds > 0) {
+        sentence = count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
+                   " are kept for the process that follows";
     }
-    if (wipes_at_end_ || wiped.records > 0) {
-        sentence += (wipes_at_end_ ? "" : ", ") + count(wiped.records, "record") + " wiped";
+    if (wiped.records > 0) {
+        sentence += (sentence.empty() ? "" : ", ") + count(wiped.records, "record") + " wiped";
     }
+    sentence = "ended: " + (sentence.empty() ? "nothing was held" : sentence);
+    service_.stopping(sentence);
     audit::record({.kind = audit::Kind::stop,
                    .sentence = std::move(sentence),
                    .records = wiped.records,

@@ -45,7 +45,7 @@ class Agent {
     void reload();
     void take(const Config& config);
     void end();
-    void record_end();
+    void wipe_at_end();
     void wipe_expired();
     void keep_house();
     void look_for_swap();

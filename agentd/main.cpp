@@ -8,14 +8,17 @@
 
 #include "agentd/agent.h"
 #include "agentd/audit/audit.h"
+#include "agentd/audit/journal.h"
 #include "agentd/locked_process.h"
 #include "common/unix_socket.h"
 
 namespace secrets {
 namespace {
 
+/// In the journal as an error (the level as sd-daemon(3) has it); there the name stands already.
 int fail(const std::string& sentence) {
-    std::fprintf(stderr, "slurm-secretsd: %s\n", sentence.c_str());
+    const char* prefix = audit::stderr_is_the_journal() ? "<3>" : "slurm-secretsd: ";
+    std::fprintf(stderr, "%s%s\n", prefix, sentence.c_str());
     return 1;
 }
 
@@ -111,8 +114,7 @@ int serve(const Config& config, const std::string& config_path) {
                               service);
     agent.restore(std::move(inheritance.slabs));
     audit::record({.kind = audit::Kind::start,
-                   .sentence = "slurm-secretsd " SLURM_SECRETS_VERSION
-                               " is ready: secrets are held in " +
+                   .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
                                std::string(memory_kind_word(memory))});
     agent.run();
     return 0;

@@ -2,10 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace secrets::audit {
 namespace {
@@ -18,6 +21,13 @@ constexpr int kSendBuffer = 8 * 1024 * 1024;
 constexpr auto kPause = std::chrono::milliseconds(10);
 
 }  // namespace
+
+bool stderr_is_the_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat status {};
+    if (stream == nullptr || fstat(2, &status) != 0) return false;
+    return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
+}
 
 bool Journal::connect() {
     sockaddr_un address{};

@@ -19,6 +19,9 @@ inline constexpr const char* kJournalSocket = "/run/systemd/journal/socket";
 inline constexpr std::size_t kMaxWaitingEntries = 8192;
 inline constexpr std::size_t kMaxWaitingBytes = 4 * 1024 * 1024;
 
+/// Whether standard error is the journal's stream that systemd gave us (sd_journal_stream_fd(3)).
+bool stderr_is_the_journal();
+
 /// Sends entries to the journal and never waits for it. sd_journal_send() blocks for ever on a
 /// stalled journald, and tells nobody that an entry was lost because none was there. What can't be
 /// sent at once (the journal is slow, stalled or being restarted) waits here; what finds no room is

@@ -1,10 +1,8 @@
 #include "agentd/audit/recorder.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "agentd/audit/encode.h"
 
@@ -21,14 +19,6 @@ constexpr auto kLastPatience = std::chrono::milliseconds(200);
 
 Time now() {
     return std::chrono::system_clock::now();
-}
-
-/// Whether standard error is the journal's stream that systemd gave us (sd_journal_stream_fd(3)).
-bool stderr_is_the_journal() {
-    const char* stream = std::getenv("JOURNAL_STREAM");
-    struct stat status {};
-    if (stream == nullptr || fstat(2, &status) != 0) return false;
-    return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
 }
 
 bool is_journal(LogTarget target) {

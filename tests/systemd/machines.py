@@ -120,7 +120,7 @@ class Machine(Site):
 
     def await_journal(self, pattern, since=0, unit=AGENT, seconds=10):
         """The first match of a regular expression in the journal."""
-        return poll(lambda: re.search(pattern, self.journal(since, unit)), seconds, f"{pattern!r} in the journal")
+        return poll(lambda: re.search(pattern, self.journal(since, unit), re.MULTILINE), seconds, f"{pattern!r} in the journal")
 
     def _journal(self, *arguments):
         self.enter("journalctl", "--sync")

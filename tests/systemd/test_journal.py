@@ -109,6 +109,20 @@ def test_the_catalog_explains_every_kind(machine, told):
     assert "@" not in explained, "a field that an entry lacks"
 
 
+def test_the_end_says_what_is_kept_and_what_was_wiped(machine):
+    begin = time.time()
+    machine.restart_agent()
+    machine.await_journal("^ended: nothing was held$", begin)
+    machine.push("kept")
+    machine.restart_agent()
+    machine.await_journal("^ended: 1 run and 0 holds are kept for the process that follows$", begin)
+    machine.systemctl("stop", AGENT)
+    machine.await_journal("^ended: 1 record wiped$", begin)
+    assert machine.show("StatusText") == "ended: 1 record wiped"
+    machine.systemctl("start", AGENT)
+    machine.await_agent()
+
+
 # ---- a journal that stands still, or goes away -------------------------------------------------------
 
 

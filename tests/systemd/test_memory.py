@@ -166,9 +166,11 @@ def test_where_memory_cant_be_locked_it_does_not_start_and_what_was_held_waits(m
     with machine.drop_in(NO_RIGHT):
         begin = time.time()
         assert machine.systemctl("restart", AGENT, check=False).code != 0
-        said = machine.await_journal(r"slurm-secretsd: the limit of locked memory is (.*)", begin)
+        said = machine.await_journal(r"^the limit of locked memory is (.*)", begin)
         assert said[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
                            "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
+        errors = machine.entries(f"_SYSTEMD_UNIT={AGENT}", "PRIORITY=3", since=begin)
+        assert errors and all(entry["MESSAGE"].startswith("the limit of locked memory is 1 MiB") for entry in errors)
         assert machine.show("ActiveState") != "active"
         assert machine.stored() == stored > 0
     machine.await_agent()
@@ -239,8 +241,7 @@ def test_while_swap_is_active_the_fallback_is_lost_at_a_restart_as_it_said(machi
             machine.restart_agent()
             assert not slabs.have(value.encode()), "not overwritten"
         assert machine.runs() == []
-        machine.await_journal("ended: 0 runs and 0 holds are kept for the process that follows, [23] records wiped",
-                              begin)
+        machine.await_journal("ended: [23] records wiped", begin)
         machine.push("again", workspace={"TOKEN": value})
         machine.kill_agent()
         assert machine.runs() == []
