@@ -1,18 +1,20 @@
 #include "agentd/agent.h"
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/locked_process.h"
 
 namespace secrets {
 namespace {
 
-/// How long SIGTERM waits for requests that came before it, and then for those that it breaks off.
-/// Together less than the unit's TimeoutStopSec=.
+/// How long SIGTERM waits for the requests of clients that have just connected, then for the rest
+/// of what came, and then for what it breaks off. Together less than the unit's TimeoutStopSec=.
+constexpr auto kGraceOfSilent = std::chrono::milliseconds(100);
 constexpr auto kGrace = std::chrono::milliseconds(1200);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(300);
 
-/// systemd hears from the agent this often at least.
+/// systemd hears from the agent this often at least, and so soon after a change of what is held.
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
+constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
 
 vault::Time now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -34,6 +36,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
       node_door_(loop_, std::move(listeners.node), desk_),
       job_door_(loop_, std::move(listeners.job), desk_),
       http_door_(loop_, std::move(listeners.control), desk_),
+      reaper_(loop_, config_, desk_),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -42,29 +45,36 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
     signals_.add(SIGUSR1);
     await_signal();
     desk_.on_expiry_change([this] { wipe_expired(); });
-    vault_.set_keeping(memory == MemoryKind::secretmem || !swap_is_active());
+    desk_.on_change([this] { keep_house_soon(); });
+    decide_keeping();
 }
 
 void Agent::restore(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
     const vault::Restored restored = vault_.restore(std::move(found));
-    audit::event("found again after a restart: " + count(restored.runs, "run") + " and " +
-                 count(restored.holds, "hold") + " in " + count(restored.slabs, "slab"));
+    audit::record({.kind = audit::Kind::restore,
+                   .sentence = "found again after a restart: " + count(restored.runs, "run") +
+                               " and " + count(restored.holds, "hold") + " in " +
+                               count(restored.slabs, "slab"),
+                   .records = restored.runs + restored.holds});
     if (restored.dropped > 0) {
-        audit::trouble(count(restored.dropped, "record") +
-                       " that the process before this one left half written or damaged: wiped");
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = count(restored.dropped, "record") +
+                                   " that the process before this one left half written or "
+                                   "damaged: wiped",
+                       .records = restored.dropped});
     }
     for (const std::string& why : restored.refused) {
-        audit::trouble(
-            "a slab that the process before this one left is not trusted, and was "
-            "wiped: " +
-            why);
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = "a slab that the process before this one left is not trusted, "
+                                   "and was wiped: " +
+                                   why});
     }
     wipe_expired();
 }
 
 void Agent::run() {
-    await_housekeeping();
+    await_housekeeping(kHousekeeping);
     service_.ready(status());
     run_loop();
     end();
@@ -105,46 +115,75 @@ void Agent::on_signal(int number) {
 
 void Agent::reload() {
     service_.reloading();
+    refused_reload_.clear();
     const auto config = load_config(config_path_);
-    if (!config) {
-        refused_reload_ = config.error().sentence;
-        audit::trouble("reload: refused, the configuration stays as it was: " + refused_reload_);
+    if (config) {
+        take(*config);
     } else {
-        refused_reload_.clear();
-        const std::string later = needs_restart(config_, *config);
-        config_ = *config;
-        audit::open(config_);
-        desk_.configure(config_);
-        vault_.set_capacity(config_.limits.total_bytes);
-        audit::event("reload: " + config_path_ + " is in force" +
-                     (later.empty() ? "" : "; at the next restart only: " + later));
+        refused_reload_ = config.error().sentence;
+        // The signal may have come because the audit file was moved away.
+        if (const auto wrong = audit::reopen()) refused_reload_ += "; " + wrong->sentence;
+    }
+    if (!refused_reload_.empty()) {
+        audit::record(
+            {.kind = audit::Kind::reload_refused,
+             .sentence = "reload: refused, the configuration stays as it was: " + refused_reload_});
     }
     service_.ready(status());
 }
 
+void Agent::take(const Config& config) {
+    if (const auto wrong = audit::open(config)) {
+        refused_reload_ = "audit.file: " + wrong->sentence;
+        return;
+    }
+    const std::string later = needs_restart(config_, config);
+    config_ = config;
+    desk_.configure(config_);
+    vault_.set_capacity(config_.limits.total_bytes);
+    audit::record({.kind = audit::Kind::reload,
+                   .sentence = "reload: " + config_path_ + " is in force" +
+                               (later.empty() ? "" : "; at the next restart only: " + later)});
+}
+
 void Agent::end() {
     service_.stopping("finishing the requests that came");
-    audit::event("ending: finishing the requests that came");
+    audit::record(
+        {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
+    log_.stop();
     node_door_.stop();
     job_door_.stop();
     http_door_.stop();
+    reaper_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
+    desk_.on_change([] {});
     expiry_.cancel();
     housekeeping_.cancel();
     signals_.cancel();
+    loop_.restart();
+    loop_.run_for(kGraceOfSilent);
+    node_door_.end_silent();
+    job_door_.end_silent();
+    http_door_.end_silent();
     loop_.restart();
     loop_.run_for(kGrace);
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    if (!wipes_at_end_) {
+    if (wipes_at_end_) {
+        const vault::Wiped wiped = vault_.wipe_all();
+        audit::record({.kind = audit::Kind::stop,
+                       .sentence = "ended: " + count(wiped.records, "record") + " wiped",
+                       .records = wiped.records,
+                       .bytes = wiped.bytes});
+    } else {
         const vault::Inventory kept = vault_.inventory();
-        audit::event("ended: " + count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
-                     " are kept for the process that follows");
-        return;
+        audit::record({.kind = audit::Kind::stop,
+                       .sentence = "ended: " + count(kept.runs, "run") + " and " +
+                                   count(kept.holds, "hold") +
+                                   " are kept for the process that follows"});
     }
-    const vault::Wiped wiped = vault_.wipe_all();
-    audit::event("ended: " + count(wiped.records, "record") + " wiped");
+    audit::finish();
 }
 
 void Agent::wipe_expired() {
@@ -160,19 +199,42 @@ void Agent::wipe_expired() {
 /// Tells systemd that the loop turns, and what is held.
 void Agent::keep_house() {
     service_.alive(status());
-    // Plain memory is locked by the process that has it. Between two processes it is not.
-    if (vault_.memory() == MemoryKind::memfd) vault_.set_keeping(!swap_is_active());
+    decide_keeping();
 }
 
-void Agent::await_housekeeping() {
+/// Plain memory is locked by the process that has it. Between two processes it is not, and could be
+/// written to a swap device.
+void Agent::decide_keeping() {
+    const bool keeping = vault_.memory() == MemoryKind::secretmem || !swap_is_active();
+    if (keeping == keeping_) return;
+    keeping_ = keeping;
+    vault_.set_keeping(keeping);
+    if (!service_.is_managed()) return;
+    if (keeping) {
+        audit::mended("swap is not active any more: what is held survives a restart again");
+    } else {
+        audit::trouble(
+            "swap is active and this kernel gives no memfd_secret: what is held is lost at a "
+            "restart");
+    }
+}
+
+void Agent::await_housekeeping(std::chrono::microseconds within) {
     if (!service_.is_managed()) return;
     const auto watchdog = service_.watchdog();
-    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : kHousekeeping, kHousekeeping));
+    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
     housekeeping_.async_wait([this](const doors::ErrorCode& error) {
         if (error) return;
-        await_housekeeping();
+        housekeeping_soon_ = false;
+        await_housekeeping(kHousekeeping);
         keep_house();
     });
+}
+
+void Agent::keep_house_soon() {
+    if (housekeeping_soon_) return;
+    housekeeping_soon_ = true;
+    await_housekeeping(kHousekeepingAfterChange);
 }
 
 std::string Agent::status() const {
@@ -180,7 +242,7 @@ std::string Agent::status() const {
     std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
                        " in " + count(held.slabs, "slab") + " of " +
                        memory_kind_word(vault_.memory());
-    if (held.kept_slabs < held.slabs) text += ", lost at a restart (swap is active)";
+    if (!keeping_) text += ", lost at a restart (swap is active)";
     if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
     return text;
 }

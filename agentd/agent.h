@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "agentd/audit/audit.h"
+#include "agentd/audit/drain.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
 namespace secrets {
@@ -40,26 +43,33 @@ class Agent {
     void await_signal();
     void on_signal(int number);
     void reload();
+    void take(const Config& config);
     void end();
     void wipe_expired();
     void keep_house();
-    void await_housekeeping();
+    void decide_keeping();
+    void await_housekeeping(std::chrono::microseconds within);
+    void keep_house_soon();
     std::string status() const;
 
     Config config_;
     std::string config_path_;
     systemd::Service& service_;
     boost::asio::io_context loop_{1};
+    audit::Drain log_{loop_, audit::recorder()};
     vault::Vault vault_;
     desk::Desk desk_;
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
+    Reaper reaper_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;
+    bool housekeeping_soon_ = false;
     std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
     bool wipes_at_end_;
+    bool keeping_ = true;  ///< whether what is held may be kept for the process that follows
 };
 
 }  // namespace secrets

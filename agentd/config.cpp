@@ -57,6 +57,11 @@ std::chrono::seconds duration_of(const YAML::Node& node) {
 std::string path_of(const YAML::Node& node) {
     std::string path = text_of(node);
     if (!path.starts_with('/')) throw Wrong{node.Mark(), quoted(path) + " is not an absolute path"};
+    return path;
+}
+
+std::string socket_path_of(const YAML::Node& node) {
+    std::string path = path_of(node);
     if (path.size() > 107) throw Wrong{node.Mark(), "a socket's path has at most 107 characters"};
     return path;
 }
@@ -145,6 +150,18 @@ void read_log(const YAML::Node& node, Config& config) {
     read_mapping(node, {{"level", level}, {"to", target}});
 }
 
+void read_audit(const YAML::Node& node, Config& config) {
+    const auto file = [&](const YAML::Node& value) {
+        if (text_of(value).empty()) return;
+        config.audit_file = path_of(value);
+        if (config.audit_file.ends_with('/')) {
+            throw Wrong{value.Mark(),
+                        quoted(config.audit_file) + " names a directory; name a file in it"};
+        }
+    };
+    read_mapping(node, {{"file", file}});
+}
+
 void read_config(const YAML::Node& root, Config& config) {
     const auto memory = [&](const YAML::Node& node) {
         const auto flag = [](bool& target) {
@@ -168,6 +185,11 @@ void read_config(const YAML::Node& root, Config& config) {
             throw Wrong{node.Mark(), "runs.default_ttl is longer than runs.max_ttl"};
         }
     };
+    const auto reaper = [&](const YAML::Node& node) {
+        read_mapping(node, {{"interval", [&](const auto& value) {
+                                 config.reaper_interval = duration_of(value);
+                             }}});
+    };
     const auto platforms = [&](const YAML::Node& node) {
         if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
@@ -175,14 +197,18 @@ void read_config(const YAML::Node& root, Config& config) {
     read_mapping(
         root,
         {
-            {"node_socket", [&](const auto& value) { config.node_socket = path_of(value); }},
-            {"job_socket", [&](const auto& value) { config.job_socket = path_of(value); }},
-            {"control_socket", [&](const auto& value) { config.control_socket = path_of(value); }},
+            {"node_socket", [&](const auto& value) { config.node_socket = socket_path_of(value); }},
+            {"job_socket", [&](const auto& value) { config.job_socket = socket_path_of(value); }},
+            {"control_socket",
+             [&](const auto& value) { config.control_socket = socket_path_of(value); }},
+            {"view_socket", [&](const auto& value) { config.view_socket = socket_path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
             {"runs", runs},
+            {"reaper", reaper},
             {"platforms", platforms},
             {"log", [&](const auto& value) { read_log(value, config); }},
+            {"audit", [&](const auto& value) { read_audit(value, config); }},
         });
 }
 
@@ -196,6 +222,8 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     compare("node_socket", running.node_socket == wanted.node_socket);
     compare("job_socket", running.job_socket == wanted.job_socket);
     compare("control_socket", running.control_socket == wanted.control_socket);
+    compare("view_socket", running.view_socket == wanted.view_socket);
+    compare("reaper.interval", running.reaper_interval == wanted.reaper_interval);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
     return keys;

@@ -33,14 +33,17 @@ struct Config {
     std::string node_socket = "/run/slurm-secrets/node.sock";
     std::string job_socket = "/run/slurm-secrets/job.sock";
     std::string control_socket = "/run/slurm-secrets/control.sock";
+    std::string view_socket = "/run/slurm-secrets-view/view.sock";
     bool require_secretmem = false;  ///< do not start without memfd_secret
     bool force_memfd = false;        ///< use the fallback even where there is memfd_secret
     Limits limits;
     std::chrono::seconds default_ttl = std::chrono::hours(24);
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
+    std::chrono::seconds reaper_interval = std::chrono::minutes(1);
     std::vector<Platform> platforms;
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
+    std::string audit_file;  ///< empty: there is none
 };
 
 /// The keys in which the two differ and that a running agent can't change, as a list for a person;

@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "agentd/agent.h"
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/locked_process.h"
 #include "common/unix_socket.h"
 
@@ -83,7 +83,7 @@ int serve(const Config& config, const std::string& config_path) {
     forbid_dumps();
     wipe_memory_of_openssl();
     if (const auto wrong = lock_memory(config.limits.total_bytes)) return fail(wrong->sentence);
-    audit::open(config);
+    if (const auto wrong = audit::open(config)) return fail("audit.file: " + wrong->sentence);
     const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
@@ -108,8 +108,10 @@ int serve(const Config& config, const std::string& config_path) {
                  std::move(control_listener).value()},
                 service);
     agent.restore(std::move(inheritance.slabs));
-    audit::event("slurm-secretsd " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
-                 std::string(memory_kind_word(memory)));
+    audit::record({.kind = audit::Kind::start,
+                   .sentence = "slurm-secretsd " SLURM_SECRETS_VERSION
+                               " is ready: secrets are held in " +
+                               std::string(memory_kind_word(memory))});
     agent.run();
     return 0;
 }

@@ -42,6 +42,14 @@ inline constexpr std::size_t kMaxSentenceBytes = 1024;
 /// A message on the node door, request or reply.
 inline constexpr std::size_t kMaxMessageBytes = kMaxAskBytes + 256;
 
+/// Jobs that slurm-secrets-view is asked about at once. It asks slurmctld one by one, at some
+/// milliseconds each, and answers within seconds.
+inline constexpr std::size_t kMaxJobsPerQuestion = 64;
+
+/// A message on the socket of slurm-secrets-view, request or reply.
+inline constexpr std::size_t kMaxViewMessageBytes =
+    kMaxJobsPerQuestion * sizeof(std::uint32_t) + kMaxSentenceBytes + 64;
+
 /// How long a plugin may make the agent keep an ask waiting for its run, in milliseconds.
 inline constexpr std::uint32_t kMaxWaitMilliseconds = 10 * 60 * 1000;
 

@@ -1,17 +1,11 @@
 #include "common/wire.h"
 
-#include <string.h>
-
-#include <algorithm>
-
 #include "common/limits.h"
-#include "common/names.h"
 
 namespace secrets::wire {
 namespace {
 
-constexpr char kMagic[4] = {'S', 'L', 'S', '1'};
-constexpr std::uint16_t kVersion = 1;
+constexpr Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
 
 enum class Type : std::uint16_t {
     ask = 1,
@@ -25,138 +19,32 @@ enum class Type : std::uint16_t {
     done = 105,
 };
 
-struct Header {
-    char magic[4];
-    std::uint16_t version;
-    std::uint16_t type;
-    std::uint32_t length;
-};
-static_assert(sizeof(Header) == 12);
-
-bool is_unprintable(char c) {
-    return c < ' ' || c > '~';
-}
-
-class Writer {
+class Writer : public MessageWriter {
   public:
-    explicit Writer(Type type) : message_(sizeof(Header)), type_(type) {}
-
-    Writer& number(std::uint32_t value) {
-        append(&value, sizeof(value));
-        return *this;
-    }
-    Writer& text(std::string_view text) {
-        number(static_cast<std::uint32_t>(text.size()));
-        append(text.data(), text.size());
-        return *this;
-    }
-    /// A text for a person: cut to its limit, and made printable.
-    Writer& sentence(std::string_view sentence) {
-        return text(printable(sentence.substr(0, kMaxSentenceBytes)));
-    }
-    Message finish() {
-        Header header{{},
-                      kVersion,
-                      static_cast<std::uint16_t>(type_),
-                      static_cast<std::uint32_t>(message_.size())};
-        memcpy(header.magic, kMagic, sizeof(kMagic));
-        memcpy(message_.data(), &header, sizeof(header));
-        return std::move(message_);
-    }
-
-  private:
-    void append(const void* data, std::size_t size) {
-        const auto* bytes = static_cast<const std::byte*>(data);
-        message_.insert(message_.end(), bytes, bytes + size);
-    }
-
-    Message message_;
-    Type type_;
+    explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-class Reader {
-  public:
-    explicit Reader(std::span<const std::byte> body) : rest_(body) {}
-
-    std::uint32_t number() {
-        std::uint32_t value = 0;
-        if (rest_.size() < sizeof(value)) {
-            failed_ = true;
-            return 0;
-        }
-        memcpy(&value, rest_.data(), sizeof(value));
-        rest_ = rest_.subspan(sizeof(value));
-        return value;
-    }
-    std::string text(std::size_t limit) {
-        const std::uint32_t length = number();
-        if (failed_ || length > limit || length > rest_.size()) {
-            failed_ = true;
-            return {};
-        }
-        std::string text(reinterpret_cast<const char*>(rest_.data()), length);
-        rest_ = rest_.subspan(length);
-        return text;
-    }
-    std::string sentence() {
-        std::string sentence = text(kMaxSentenceBytes);
-        if (std::any_of(sentence.begin(), sentence.end(), is_unprintable)) failed_ = true;
-        return sentence;
-    }
-    /// Whether every field was there and nothing is left over.
-    bool complete() const { return !failed_ && rest_.empty(); }
-
-  private:
-    std::span<const std::byte> rest_;
-    bool failed_ = false;
-};
-
-Result<Header> check_header(std::span<const std::byte> message) {
-    Header header;
-    if (message.size() < sizeof(header)) return Error{"a message is shorter than its header"};
-    memcpy(&header, message.data(), sizeof(header));
-    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
-        return Error{"a message does not speak the protocol of slurm-secrets"};
-    }
-    if (header.version != kVersion) {
-        return Error{"a message has protocol version " + std::to_string(header.version) +
-                     " and this side speaks version " + std::to_string(kVersion) +
-                     "; install agent and plugin of one release"};
-    }
-    if (header.length != message.size() || message.size() > kMaxMessageBytes) {
-        return Error{"a message says it has " + std::to_string(header.length) + " bytes and has " +
-                     std::to_string(message.size())};
-    }
-    return header;
-}
-
-Error malformed(const char* what) {
-    return Error{std::string("a malformed ") + what + " message"};
-}
-Error unknown_type(std::uint16_t type) {
-    return Error{"a message has the unknown type " + std::to_string(type)};
-}
-
-Result<Request> decode_ask(Reader body) {
+Result<Request> decode_ask(MessageReader body) {
     AskRequest ask;
     ask.job.value = body.number();
     ask.step.value = body.number();
     ask.uid.value = body.number();
     ask.wait_milliseconds = body.number();
     ask.ask = body.text(kMaxAskBytes);
-    if (!body.complete() || ask.wait_milliseconds > kMaxWaitMilliseconds) return malformed("ASK");
+    if (!body.complete() || ask.wait_milliseconds > kMaxWaitMilliseconds)
+        return malformed_message("ASK");
     return Request(std::move(ask));
 }
 
-Result<Request> decode_wipe(Reader body) {
+Result<Request> decode_wipe(MessageReader body) {
     WipeRequest wipe{JobId{body.number()}};
-    if (!body.complete()) return malformed("WIPE");
+    if (!body.complete()) return malformed_message("WIPE");
     return Request(wipe);
 }
 
-Result<Request> decode_check(Reader body) {
+Result<Request> decode_check(MessageReader body) {
     CheckRequest check{body.text(kMaxAskBytes)};
-    if (!body.complete()) return malformed("CHECK");
+    if (!body.complete()) return malformed_message("CHECK");
     return Request(std::move(check));
 }
 
@@ -198,30 +86,30 @@ Message encode(const Reply& reply) {
 }
 
 Result<Request> decode_request(std::span<const std::byte> message) {
-    const auto header = check_header(message);
-    if (!header) return header.error();
-    const Reader body(message.subspan(sizeof(Header)));
-    switch (static_cast<Type>(header->type)) {
+    const auto type = message_type(kProtocol, message);
+    if (!type) return type.error();
+    const MessageReader body(message);
+    switch (static_cast<Type>(*type)) {
         case Type::ask:
             return decode_ask(body);
         case Type::wipe:
             return decode_wipe(body);
         case Type::ping:
-            if (!body.complete()) return malformed("PING");
+            if (!body.complete()) return malformed_message("PING");
             return Request(PingRequest{});
         case Type::check:
             return decode_check(body);
         default:
-            return unknown_type(header->type);
+            return unknown_message_type(*type);
     }
 }
 
 Result<Reply> decode_reply(std::span<const std::byte> message) {
-    const auto header = check_header(message);
-    if (!header) return header.error();
-    Reader body(message.subspan(sizeof(Header)));
+    const auto type = message_type(kProtocol, message);
+    if (!type) return type.error();
+    MessageReader body(message);
     Reply reply;
-    switch (static_cast<Type>(header->type)) {
+    switch (static_cast<Type>(*type)) {
         case Type::granted: {
             Granted granted{body.number(), body.sentence()};
             reply = std::move(granted);
@@ -240,9 +128,9 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
             reply = Done{body.sentence()};
             break;
         default:
-            return unknown_type(header->type);
+            return unknown_message_type(*type);
     }
-    if (!body.complete()) return malformed("reply");
+    if (!body.complete()) return malformed_message("reply");
     return reply;
 }
 

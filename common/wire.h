@@ -3,12 +3,8 @@
 // the job door (CHECK, PING), SOCK_SEQPACKET sockets. A connection carries one request. One reply
 // ends it, at most one descriptor with it; before that reply the agent may send WAITING once.
 //
-// Every message is a header and a body. Numbers are in the machine's own byte order:
+// Every message has the form that common/message.h describes, with magic "SLS1" and version 1:
 //
-//     header       0  4  magic "SLS1"
-//                  4  2  version, 1
-//                  6  2  type
-//                  8  4  length of the whole message, this header included
 //     requests  1 ASK      job u32, step u32, uid u32, wait_ms u32, ask: text
 //               2 WIPE     job u32
 //               3 PING     -
@@ -26,9 +22,9 @@
 #include <span>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include "common/ids.h"
+#include "common/message.h"
 #include "common/result.h"
 
 namespace secrets::wire {
@@ -70,8 +66,6 @@ struct Done {
     std::string note;
 };
 using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done>;
-
-using Message = std::vector<std::byte>;
 
 /// At most kMaxMessageBytes; a text that is too long is cut (sentences), so it always succeeds.
 /// Asks are not cut: the caller checks kMaxAskBytes.

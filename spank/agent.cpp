@@ -10,6 +10,7 @@ namespace secrets::spank {
 namespace {
 
 constexpr auto kRetryPause = std::chrono::milliseconds(50);
+constexpr int kWipeTries = 3;
 
 struct Answer {
     wire::Reply reply;
@@ -26,14 +27,18 @@ Result<Answer> receive(int fd, Deadline deadline) {
     return Answer{std::move(reply).value(), std::move(packet->fd)};
 }
 
+Result<Answer> exchange(int fd, const wire::Request& request, Deadline deadline) {
+    if (auto failure = send_packet(fd, wire::encode(request), deadline)) return *failure;
+    return receive(fd, deadline);
+}
+
 /// One connection, one request, its final answer. When the agent says that it waits for a push,
 /// `kept_waiting` is set and the answer has that long, and `timeout` more.
-Result<Answer> exchange(const std::string& socket, const wire::Request& request, Deadline deadline,
-                        std::chrono::milliseconds timeout, bool& kept_waiting) {
+Result<Answer> ask_once(const std::string& socket, const wire::AskRequest& request,
+                        Deadline deadline, std::chrono::milliseconds timeout, bool& kept_waiting) {
     auto fd = connect_seqpacket(socket, deadline);
     if (!fd) return fd.error();
-    if (auto failure = send_packet(fd->get(), wire::encode(request), deadline)) return *failure;
-    auto answer = receive(fd->get(), deadline);
+    auto answer = exchange(fd->get(), request, deadline);
     if (!answer) return answer;
     const auto* waiting = std::get_if<wire::Waiting>(&answer->reply);
     if (waiting == nullptr) return answer;
@@ -71,7 +76,7 @@ AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
     while (true) {
         request.wait_milliseconds = static_cast<std::uint32_t>(wait.poll_milliseconds());
         bool kept_waiting = false;
-        auto answer = exchange(socket, request, silence, timeout, kept_waiting);
+        auto answer = ask_once(socket, request, silence, timeout, kept_waiting);
         if (answer) return outcome_of(std::move(answer).value());
         // It was there until just now (a restart): it has its time anew. `wait` bounds how often.
         if (kept_waiting) silence = Deadline::in(timeout);
@@ -88,13 +93,22 @@ AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
 
 Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
                              JobId job) {
-    bool kept_waiting = false;
-    auto answer =
-        exchange(socket, wire::WipeRequest{job}, Deadline::in(timeout), timeout, kept_waiting);
-    if (!answer) return answer.error();
-    if (auto* done = std::get_if<wire::Done>(&answer->reply)) return std::move(done->note);
-    if (auto* refused = std::get_if<wire::Refused>(&answer->reply)) return Error{refused->sentence};
-    return Error{"the agent gave an answer that does not fit the question"};
+    for (int tries_left = kWipeTries - 1;; --tries_left) {
+        const auto deadline = Deadline::in(timeout);
+        auto fd = connect_seqpacket(socket, deadline);
+        if (!fd) return fd.error();
+        auto answer = exchange(fd->get(), wire::WipeRequest{job}, deadline);
+        if (!answer) {
+            if (tries_left == 0 || deadline.passed()) return answer.error();
+            std::this_thread::sleep_for(kRetryPause);
+            continue;
+        }
+        if (auto* done = std::get_if<wire::Done>(&answer->reply)) return std::move(done->note);
+        if (auto* refused = std::get_if<wire::Refused>(&answer->reply)) {
+            return Error{refused->sentence};
+        }
+        return Error{"the agent gave an answer that does not fit the question"};
+    }
 }
 
 }  // namespace secrets::spank

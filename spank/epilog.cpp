@@ -8,7 +8,7 @@
 namespace secrets::spank {
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(1000);
+constexpr auto kPatience = std::chrono::milliseconds(2000);
 
 }  // namespace
 

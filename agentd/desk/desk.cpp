@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/desk/accounts.h"
 #include "common/limits.h"
 #include "common/names.h"
@@ -17,20 +17,37 @@ namespace {
 /// step would fill memory that others need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
-std::string who(const wire::AskRequest& request) {
-    std::string step = std::to_string(request.step.value);
-    if (request.step.value == 0xfffffffb) step = "batch";        // SLURM_BATCH_SCRIPT
-    if (request.step.value == 0xfffffffa) step = "interactive";  // SLURM_INTERACTIVE_STEP
-    return "job " + std::to_string(request.job.value) + " step " + step + " of uid " +
-           std::to_string(request.uid.value);
+/// What all events of a step's ask say of it, and a sentence that begins with the step.
+audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
+                      const std::string& what_happened) {
+    return {.kind = kind,
+            .sentence = "job " + std::to_string(request.job.value) + " step " +
+                        audit::step_word(request.step) + " of uid " +
+                        std::to_string(request.uid.value) + " " + what_happened,
+            .job = request.job,
+            .step = request.step,
+            .owner = audit::Account{request.uid, ""}};
 }
 
-std::string names_of(const std::vector<DeliveryEntry>& entries) {
-    std::string names;
-    for (const DeliveryEntry& entry : entries) {
-        names += (names.empty() ? "" : ",") + std::string(entry.variable);
+/// Writes down that a step was refused; `ask` where its ask could be read.
+Refusal refused(const wire::AskRequest& request, const Ask* ask, Refusal refusal) {
+    audit::Event event =
+        event_of(audit::Kind::refuse_ask, request, "was refused its secrets: " + refusal.sentence);
+    if (ask != nullptr && ask->run) event.run = ask->run->text();
+    if (ask != nullptr) {
+        for (const AskItem& item : ask->items) event.names.push_back(item.name);
     }
-    return names;
+    event.reason = refusal.sentence;
+    audit::record(event);
+    return refusal;
+}
+
+/// The one run that all of the hold's grants are of; empty where there are several, or none.
+std::string run_of(const vault::Hold& hold) {
+    const std::string& first = hold.grants.front().run;
+    const bool same = std::all_of(hold.grants.begin(), hold.grants.end(),
+                                  [&](const vault::Grant& grant) { return grant.run == first; });
+    return same ? first : "";
 }
 
 /// Whether the job's hold may take that grant: one of its own again, or a further one.
@@ -84,11 +101,10 @@ AskAnswer Desk::ask(const wire::AskRequest& request) {
     expire();
     const auto parsed = parse_ask(request.ask);
     if (const auto* wrong = std::get_if<AskError>(&parsed)) {
-        const Refusal refusal{Reason::malformed, "SLURM_SECRETS at character " +
-                                                     std::to_string(wrong->offset + 1) + ": " +
-                                                     wrong->sentence};
-        audit::refused(who(request), "secrets", refusal.sentence);
-        return refusal;
+        return refused(
+            request, nullptr,
+            {Reason::malformed, "SLURM_SECRETS at character " + std::to_string(wrong->offset + 1) +
+                                    ": " + wrong->sentence});
     }
     const Ask& ask = std::get<Ask>(parsed);
     if (ask.none) return Nothing{};
@@ -97,8 +113,8 @@ AskAnswer Desk::ask(const wire::AskRequest& request) {
         return WaitFor{*ask.run};
     }
     AskAnswer answer = grant(request, ask);
-    if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-        audit::refused(who(request), "secrets", refusal->sentence);
+    if (auto* refusal = std::get_if<Refusal>(&answer)) {
+        return refused(request, &ask, std::move(*refusal));
     }
     return answer;
 }
@@ -128,42 +144,69 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     // The delivery first: it reads from the record, which the hold's may move.
     auto delivery = vault_.deliver(entries);
     if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
-    const std::string names = names_of(entries);
-    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
+    audit::Event event = event_of(
+        audit::Kind::ask, request,
+        "was granted " + listed(answers) + (head != nullptr ? " of run " + grant.run : ""));
+    event.run = grant.run;
+    event.names = names_of(answers);
+    if (auto wrong = audit::write_ahead(event)) {
         return Refusal{Reason::unavailable, wrong->sentence};
     }
-    audit::event(who(request) + " was granted " + names +
-                 (head != nullptr ? " of run " + grant.run : ""));
+    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
+        audit::take_back(event, *wrong);
+        return Refusal{Reason::unavailable, wrong->sentence};
+    }
+    audit::tell(event);
+    granted_in_round_.insert(request.job);
+    on_change_();
     return Granted{std::move(delivery).value()};
 }
 
 Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) const {
-    Refusal refusal{Reason::not_found, "run " + run.text() + " was not pushed within " +
-                                           std::to_string(request.wait_milliseconds / 1000) + " s"};
-    audit::refused(who(request), "secrets", refusal.sentence);
-    return refusal;
+    const auto parsed = parse_ask(request.ask);
+    return refused(
+        request, std::get_if<Ask>(&parsed),
+        {Reason::not_found, "run " + run.text() + " was not pushed within " +
+                                std::to_string(request.wait_milliseconds / 1000) + " s"});
 }
 
 std::string Desk::wipe(JobId job) {
-    const std::string subject = "job " + std::to_string(job.value);
     const vault::Hold* hold = vault_.find_hold(job);
-    if (hold == nullptr) return subject + " held nothing";
-    const std::size_t grants = hold->grants.size();
-    vault_.wipe_hold(job);
-    std::string receipt = subject + " ended: its hold with " + std::to_string(grants) +
-                          (grants == 1 ? " grant" : " grants") + " was wiped";
-    audit::event(receipt);
-    return receipt;
+    if (hold == nullptr) return "job " + std::to_string(job.value) + " held nothing";
+    return wipe_hold(*hold, audit::Kind::wipe, "ended");
 }
 
-std::optional<vault::Time> Desk::expire() {
-    while (const auto next = vault_.next_to_expire()) {
-        if (next->expires > now_()) return next->expires;
-        vault_.wipe_run(next->id);
-        audit::event("run " + next->id.text() + " of uid " + std::to_string(next->owner.value) +
-                     " expired and was wiped");
+std::vector<JobId> Desk::begin_reaping(std::chrono::seconds age) {
+    granted_in_round_.clear();
+    std::vector<JobId> jobs;
+    for (const vault::Hold* hold : vault_.holds()) {
+        if (hold->since + age <= now_()) jobs.push_back(hold->job);
     }
-    return std::nullopt;
+    return jobs;
+}
+
+void Desk::reap(JobId job) {
+    const vault::Hold* hold = vault_.find_hold(job);
+    if (hold == nullptr || granted_in_round_.contains(job)) return;
+    wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+}
+
+/// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.
+std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what) {
+    std::string receipt = "job " + std::to_string(hold.job.value) + " " + std::string(what) +
+                          ": its hold with " +
+                          audit::counted(hold.grants.size(), "grant", "grants") + " was wiped";
+    audit::Event event{.kind = kind, .job = hold.job};
+    event.run = run_of(hold);
+    event.owner = audit::Account{hold.owner, ""};
+    const vault::Wiped wiped = vault_.wipe_hold(hold.job);
+    on_change_();
+    event.sentence = receipt + " (uid " + std::to_string(event.owner->uid.value) + ", " +
+                     audit::counted(wiped.bytes, "byte", "bytes") + ")";
+    event.records = wiped.records;
+    event.bytes = wiped.bytes;
+    audit::record(event);
+    return receipt;
 }
 
 std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& text) {
@@ -180,7 +223,7 @@ std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& tex
 }
 
 StatusInfo Desk::status() const {
-    return {vault_.inventory(), vault_.memory(), now_() - started_};
+    return {vault_.inventory(), vault_.memory(), now_() - started_, audit::dropped()};
 }
 
 Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {

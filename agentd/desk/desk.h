@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "agentd/audit/events.h"
 #include "agentd/config.h"
 #include "agentd/desk/resolve.h"
 #include "agentd/desk/rights.h"
@@ -77,6 +79,7 @@ struct StatusInfo {
     vault::Inventory inventory;
     MemoryKind memory = MemoryKind::memfd;
     std::chrono::seconds uptime{};
+    std::uint64_t log_entries_dropped = 0;
 };
 
 /// What a step is answered.
@@ -101,6 +104,8 @@ class Desk {
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
     Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
+    /// The refusal of a push whose body can't be read.
+    Refusal malformed_push(Uid caller, const RunId& run, const std::string& sentence) const;
     Answer<RunInfo> read_run(Uid caller, const RunId& run);
     std::vector<RunInfo> list_runs(Uid caller);
     /// Also fine when there is no such run.
@@ -118,6 +123,13 @@ class Desk {
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
 
+    /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
+    /// order. Whether they have ended is to be found out after this call.
+    std::vector<JobId> begin_reaping(std::chrono::seconds age);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold. Nothing
+    /// happens where the job was granted something since the round began, as it is running (again).
+    void reap(JobId job);
+
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
 
@@ -125,6 +137,9 @@ class Desk {
     /// called when that may have become earlier.
     std::optional<vault::Time> expire();
     void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
+
+    /// `notify` is called after each change of what is held.
+    void on_change(std::function<void()> notify) { on_change_ = std::move(notify); }
 
     const Limits& limits() const { return limits_; }
 
@@ -137,7 +152,10 @@ class Desk {
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Refusal not_theirs(const RunId& run, Uid caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
+    std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    /// The names of the run's secrets, each once.
+    std::vector<std::string> names_in(const RunId& run) const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 
@@ -148,8 +166,10 @@ class Desk {
     vault::Vault& vault_;
     Now now_;
     vault::Time started_;
+    std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};
+    std::function<void()> on_change_ = [] {};
 };
 
 }  // namespace secrets::desk

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "agentd/audit/events.h"
 #include "common/names.h"
 
 namespace secrets::desk {
@@ -81,6 +82,25 @@ std::string failures_of(std::span<const ItemAnswer> answers) {
     }
     if (failed > kMostNamed) sentence += "; and " + std::to_string(failed - kMostNamed) + " more";
     return sentence;
+}
+
+std::vector<std::string> names_of(std::span<const ItemAnswer> answers) {
+    std::vector<std::string> names;
+    for (const ItemAnswer& answer : answers) {
+        if (answer.found) names.push_back(answer.item.name);
+    }
+    return names;
+}
+
+std::string listed(std::span<const ItemAnswer> answers) {
+    std::vector<std::string> texts;
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found) continue;
+        const AskItem& item = answer.item;
+        const bool usual = item.variable == variable_for(item.name);
+        texts.push_back(usual ? item.name : item.name + " (as " + item.variable + ")");
+    }
+    return audit::listed(texts);
 }
 
 std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers) {

@@ -1,9 +1,9 @@
-// The desk's answers about runs: push, read, list, complete.
+// The desk's answers about runs: push, read, list, complete; and their expiry.
 
 #include <algorithm>
 #include <set>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/desk/accounts.h"
 #include "agentd/desk/desk.h"
 #include "agentd/duration.h"
@@ -17,13 +17,48 @@ std::string label(const vault::NewSecret& secret) {
     return std::string(vault::scope_word(secret.scope)) + " secret " + quoted(secret.name);
 }
 
-std::string names_of(const std::vector<RunInfo::Secret>& secrets) {
-    std::string names;
-    for (const RunInfo::Secret& secret : secrets) {
-        names += (names.empty() ? "" : ",") + secret.name;
-        if (secret.scope == vault::Scope::user) names += "(user)";
-    }
-    return names.empty() ? "none" : names;
+std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) {
+    std::set<std::string> names;
+    for (const vault::NewSecret& secret : secrets) names.insert(secret.name);
+    return {names.begin(), names.end()};
+}
+
+/// What all events of a request about a run say of it.
+audit::Event event_of(audit::Kind kind, const RunId& run, Uid caller, std::string sentence) {
+    return {.kind = kind,
+            .sentence = std::move(sentence),
+            .run = run.text(),
+            .caller = audit::Account{caller, account_name(caller)}};
+}
+
+/// Adds to the event of a wiped run what was overwritten.
+void add_receipt(audit::Event& event, const vault::Wiped& wiped) {
+    event.sentence += ": " + audit::listed(event.names) + " (" +
+                      audit::counted(wiped.bytes, "byte", "bytes") + ")";
+    event.records = wiped.records;
+    event.bytes = wiped.bytes;
+}
+
+/// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
+Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, Uid caller,
+                Refusal refusal, std::vector<std::string> names = {}) {
+    audit::Event event = event_of(kind, run, caller,
+                                  account_name(caller) + " was refused " + std::string(what) +
+                                      " of run " + run.text() + ": " + refusal.sentence);
+    event.names = std::move(names);
+    event.reason = refusal.sentence;
+    audit::record(event);
+    return refusal;
+}
+
+Refusal refused_push(const RunId& run, Uid caller, Refusal refusal,
+                     std::vector<std::string> names = {}) {
+    return refused(audit::Kind::refuse_push, "the push", run, caller, std::move(refusal),
+                   std::move(names));
+}
+
+Refusal refused_completion(const RunId& run, Uid caller, Refusal refusal) {
+    return refused(audit::Kind::refuse_complete, "the completion", run, caller, std::move(refusal));
 }
 
 }  // namespace
@@ -33,9 +68,11 @@ std::optional<Refusal> Desk::check_push(Uid caller, const RunId& run) {
     const vault::RunHead* existing = vault_.find_run(run);
     if (existing == nullptr) return std::nullopt;
     if (may(people_.principal(caller, existing->owner), Operation::push_run)) return std::nullopt;
-    Refusal refusal = not_theirs(run, caller);
-    audit::refused(account_name(caller), "the push of run " + run.text(), refusal.sentence);
-    return refusal;
+    return refused_push(run, caller, not_theirs(run, caller));
+}
+
+Refusal Desk::malformed_push(Uid caller, const RunId& run, const std::string& sentence) const {
+    return refused_push(run, caller, {Reason::malformed, sentence});
 }
 
 Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
@@ -109,9 +146,9 @@ std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& 
 }
 
 Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& request) {
+    std::vector<std::string> names;  // none before they are known to be good ones
     const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
-        audit::refused(account_name(caller), "the push of run " + run.text(), refusal.sentence);
-        return refusal;
+        return refused_push(run, caller, std::move(refusal), names);
     };
     if (auto refusal = check_push(caller, run)) return std::move(*refusal);
     const auto owner = owner_of_push(caller, request);
@@ -120,6 +157,7 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     const auto expires = expiry_of_push(request, now);
     if (const auto* refusal = std::get_if<Refusal>(&expires)) return refuse(*refusal);
     if (auto refusal = check_secrets(request.secrets)) return refuse(std::move(*refusal));
+    names = names_of(request.secrets);
 
     vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
     const vault::RunHead* existing = vault_.find_run(run);
@@ -137,16 +175,27 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
                                              " runs already; complete some first"});
     }
     const bool created = existing == nullptr;
-    if (auto wrong = vault_.put_run(head, request.secrets)) {
+    const std::string owner_name = account_name(head.owner);
+    audit::Event event = event_of(
+        audit::Kind::push, run, caller,
+        "run " + run.text() + " of " + owner_name +
+            (created ? " was pushed by " : " was pushed again by ") + account_name(caller) +
+            (created ? "" : " (generation " + std::to_string(head.generation) + ")") + " with " +
+            audit::listed(names));
+    event.names = names;
+    event.owner = audit::Account{head.owner, owner_name};
+    if (auto wrong = audit::write_ahead(event)) {
         return refuse({Reason::unavailable, wrong->sentence});
     }
-    RunInfo info = describe(head, holders());
-    audit::event("run " + run.text() + " of " + info.owner + " was pushed by " +
-                 account_name(caller) + ": generation " + std::to_string(head.generation) +
-                 ", secrets " + names_of(info.secrets));
+    if (auto wrong = vault_.put_run(head, request.secrets)) {
+        audit::take_back(event, *wrong);
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    on_change_();
     on_expiry_change_();
     on_push_(run);
-    return Pushed{std::move(info), created};
+    return Pushed{describe(head, holders()), created};
 }
 
 Answer<RunInfo> Desk::read_run(Uid caller, const RunId& run) {
@@ -177,16 +226,48 @@ Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run) {
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr) return vault::Wiped{};
     if (!may(people_.principal(caller, head->owner), Operation::complete_run)) {
-        Refusal refusal = not_theirs(run, caller);
-        audit::refused(account_name(caller), "the completion of run " + run.text(),
-                       refusal.sentence);
-        return refusal;
+        return refused_completion(run, caller, not_theirs(run, caller));
     }
     const std::string owner = account_name(head->owner);
+    audit::Event event = event_of(
+        audit::Kind::complete, run, caller,
+        "run " + run.text() + " of " + owner + " was completed by " + account_name(caller));
+    event.names = names_in(run);
+    event.owner = audit::Account{head->owner, owner};
+    if (auto wrong = audit::write_ahead(event)) {
+        return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
     const vault::Wiped wiped = vault_.wipe_run(run);
-    audit::event("run " + run.text() + " of " + owner + " was completed by " +
-                 account_name(caller) + ": " + std::to_string(wiped.bytes) + " bytes wiped");
+    on_change_();
+    event.kind = audit::Kind::wipe;
+    event.sentence = "run " + run.text() + " of " + owner + " was wiped";
+    add_receipt(event, wiped);
+    audit::record(event);
     return wiped;
+}
+
+std::optional<vault::Time> Desk::expire() {
+    while (const auto next = vault_.next_to_expire()) {
+        if (next->expires > now_()) return next->expires;
+        const std::string owner = account_name(next->owner);
+        audit::Event event{
+            .kind = audit::Kind::expire,
+            .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
+            .run = next->id.text(),
+            .names = names_in(next->id),
+            .owner = audit::Account{next->owner, owner}};
+        add_receipt(event, vault_.wipe_run(next->id));
+        on_change_();
+        audit::record(event);
+    }
+    return std::nullopt;
+}
+
+std::vector<std::string> Desk::names_in(const RunId& run) const {
+    std::set<std::string> names;
+    for (const vault::StoredSecret& secret : vault_.secrets_of(run)) names.emplace(secret.name);
+    return {names.begin(), names.end()};
 }
 
 Desk::Holders Desk::holders() const {

@@ -88,8 +88,10 @@ std::string status_json(const desk::StatusInfo& status) {
                  {"runs", held.runs},
                  {"holds", held.holds},
                  {"slabs", held.slabs},
+                 {"kept_slabs", held.kept_slabs},
                  {"slab_bytes", held.slab_bytes},
-                 {"secret_bytes", held.secret_bytes}});
+                 {"secret_bytes", held.secret_bytes},
+                 {"log_entries_dropped", status.log_entries_dropped}});
 }
 
 std::string problem_json(unsigned status, std::string_view title, std::string_view detail) {

@@ -13,7 +13,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/wipe_stack.h"
 #include "common/unix_socket.h"
 
@@ -81,9 +81,10 @@ class HttpDoor::Connection {
 
     asio::awaitable<void> run() {
         // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
-        while (!door_.stopped_) {
-            const bool more = co_await serve_one();
-            if (!more) break;
+        bool more = true;
+        while (more) {
+            more = co_await serve_one();
+            if (door_.stopped_) more = false;
         }
         // Its timers would keep the loop running.
         stream_.close();
@@ -191,18 +192,34 @@ void HttpDoor::take(UniqueFd fd) {
         connections_.begin(), connections_.end(),
         [&](const Connection* connection) { return connection->caller() == peer->uid; });
     if (connections_.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
-        audit::refused("uid " + std::to_string(peer->uid.value), "a connection",
-                       "it has " + std::to_string(theirs) + " already, or all have too many");
-        return;
+        return refuse(peer->uid, theirs);
     }
     asio::co_spawn(loop_, serve(std::move(fd), peer->uid), [](const std::exception_ptr& thrown) {
         if (thrown) audit::trouble("control door: a request failed and was dropped");
     });
 }
 
+/// Writes down that a user who has `theirs` connections got no further one.
+void HttpDoor::refuse(Uid uid, std::ptrdiff_t theirs) const {
+    const std::string reason =
+        theirs >= kMaxConnectionsOfOne
+            ? "it has " + std::to_string(theirs) + " open, and nobody is given more"
+            : "all users together have " + std::to_string(connections_.size()) +
+                  " open, and the control door takes no more";
+    audit::Event event{.kind = audit::Kind::refuse_connection,
+                       .sentence = "uid " + std::to_string(uid.value) +
+                                   " was refused a connection to the control door: " + reason};
+    event.caller = audit::Account{uid, ""};
+    event.reason = reason;
+    audit::record(event);
+}
+
 void HttpDoor::stop() {
     stopped_ = true;
     listener_.stop();
+}
+
+void HttpDoor::end_silent() {
     for (Connection* connection : connections_) connection->end_if_idle();
 }
 

@@ -14,8 +14,11 @@ class HttpDoor {
   public:
     HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
 
-    /// Takes no further connection, ends the idle ones and finishes the requests that came.
+    /// Takes no further connection, and finishes the requests of those that it has.
     void stop();
+
+    /// Ends the connections on which no request has come.
+    void end_silent();
 
     /// Breaks off what is still not finished. The loop must run once more for the connections to
     /// go.
@@ -24,6 +27,7 @@ class HttpDoor {
   private:
     class Connection;
     void take(UniqueFd fd);
+    void refuse(Uid uid, std::ptrdiff_t theirs) const;
     asio::awaitable<void> serve(UniqueFd fd, Uid caller);
 
     asio::io_context& loop_;

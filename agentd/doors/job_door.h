@@ -13,6 +13,7 @@ class JobDoor {
     JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
 
     void stop() { door_.stop(); }
+    void end_silent() { door_.end_silent(); }
 
   private:
     asio::awaitable<void> answer(int fd, Peer peer, wire::Request request);

@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "common/unix_socket.h"
 
 namespace secrets::doors {

@@ -3,8 +3,8 @@
 #include <array>
 #include <cstdio>
 
-#include "agentd/at_end.h"
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
+#include "agentd/doors/at_end.h"
 
 namespace secrets::doors {
 namespace {
@@ -76,7 +76,7 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     // again.
 }
 
-/// The job's hold stays where its delivery can't be handed over: its next step may need it, and its
+/// The job's hold stays where the delivery can't be handed over: its next step may need it, and its
 /// epilog ends it.
 void NodeDoor::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
     const auto failure =

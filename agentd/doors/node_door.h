@@ -18,6 +18,8 @@ class NodeDoor {
     /// for a push: their plugins try again.
     void stop();
 
+    void end_silent() { door_.end_silent(); }
+
   private:
     /// An ask that waits for its run; lives on the stack of its connection's coroutine.
     struct Waiter {
@@ -26,8 +28,8 @@ class NodeDoor {
     };
 
     asio::awaitable<void> answer(int fd, wire::Request request);
-    void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
     asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
+    void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
     void wake(const RunId& run);
 
     asio::io_context& loop_;

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <map>
 
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
 #include "agentd/doors/push_json.h"
@@ -100,9 +100,7 @@ std::optional<desk::Refusal> before_push(const Call& call) {
 HttpAnswer push(const Call& call, std::span<const std::byte> body) {
     const auto request = parse_push(body, call.desk.limits().value_bytes);
     if (!request) {
-        audit::refused("uid " + std::to_string(call.caller.value),
-                       "the push of run " + call.run->text(), request.error().sentence);
-        return problem(400, request.error().sentence);
+        return refused(call.desk.malformed_push(call.caller, *call.run, request.error().sentence));
     }
     const auto answer = call.desk.push_run(call.caller, *call.run, *request);
     if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
@@ -212,7 +210,8 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     try {
         return function();
     } catch (const desk::AccountsUnavailable& error) {
-        audit::refused("uid " + std::to_string(call.caller.value), "a request", error.what());
+        audit::trouble("a request of uid " + std::to_string(call.caller.value) +
+                       " was refused: " + error.what());
         return problem(503, error.what());
     }
 }

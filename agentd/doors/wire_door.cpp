@@ -1,11 +1,12 @@
 #include "agentd/doors/wire_door.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <memory>
 
-#include "agentd/at_end.h"
-#include "agentd/audit.h"
+#include "agentd/audit/audit.h"
+#include "agentd/doors/at_end.h"
 #include "common/limits.h"
 
 namespace secrets::doors {
@@ -17,30 +18,9 @@ constexpr auto kPatience = std::chrono::seconds(5);
 /// Connections at a time, each at most one small request; of one user other than root, whom the
 /// wire is for, so many that others keep room.
 constexpr std::size_t kMaxConnections = 4096;
-constexpr std::size_t kMaxConnectionsOfOne = 64;
+constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
 
 }  // namespace
-
-/// A connection's place in the crowd, for as long as it lives.
-class WireDoor::Seat {
-  public:
-    Seat(std::shared_ptr<Crowd> crowd, uid_t uid) : crowd_(std::move(crowd)), uid_(uid) {
-        ++crowd_->of_user[uid_];
-        ++crowd_->all;
-    }
-    Seat(Seat&& other) noexcept : crowd_(std::move(other.crowd_)), uid_(other.uid_) {}
-    Seat& operator=(Seat&&) = delete;
-    ~Seat() {
-        if (crowd_ == nullptr) return;
-        --crowd_->all;
-        const auto theirs = crowd_->of_user.find(uid_);
-        if (--theirs->second == 0) crowd_->of_user.erase(theirs);
-    }
-
-  private:
-    std::shared_ptr<Crowd> crowd_;
-    uid_t uid_;
-};
 
 WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
                    Answer answer)
@@ -53,10 +33,13 @@ WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, 
 
 void WireDoor::stop() {
     listener_.stop();
+}
+
+void WireDoor::end_silent() {
     for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
 }
 
-Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) const {
+Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) {
     return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
                        passed_fd);
 }
@@ -66,28 +49,29 @@ void WireDoor::send(int fd, const wire::Reply& reply) const {
     if (failure) audit::trouble(name_ + ": the reply was lost: " + failure->sentence);
 }
 
+bool WireDoor::is_crowded(Uid uid) const {
+    if (connections_.size() >= kMaxConnections) return true;
+    return uid.value != 0 &&
+           std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
+}
+
 /// Who, before anything is read.
 void WireDoor::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
+    std::string refusal;
     if (!peer) {
-        const std::string sentence = "the client is not known: " + peer.error().sentence;
-        audit::trouble(name_ + ": " + sentence);
-        send(connection.get(), wire::Refused{sentence});
-        discard_input(connection.get());
-        return;
+        refusal = "the kernel does not say who is calling: " + peer.error().sentence;
+    } else if (const char* why = gate_(*peer)) {
+        refusal = why;
+    } else if (is_crowded(peer->uid)) {
+        refusal = "you have too many connections here already";
     }
-    const char* refusal = gate_(*peer);
-    const auto found = crowd_->of_user.find(peer->uid.value);
-    const std::size_t theirs = found == crowd_->of_user.end() ? 0 : found->second;
-    const bool crowded =
-        crowd_->all >= kMaxConnections || (peer->uid.value != 0 && theirs >= kMaxConnectionsOfOne);
-    if (refusal == nullptr && crowded) refusal = "you have too many connections here already";
-    if (refusal != nullptr) {
+    if (!refusal.empty()) {
         send(connection.get(), wire::Refused{refusal});
         discard_input(connection.get());
         return;
     }
-    asio::co_spawn(loop_, serve(std::move(connection), *peer, Seat(crowd_, peer->uid.value)),
+    asio::co_spawn(loop_, serve(std::move(connection), *peer),
                    [this](const std::exception_ptr& thrown) {
                        if (thrown) audit::trouble(name_ + ": a request failed and was dropped");
                    });
@@ -112,9 +96,23 @@ asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
     co_return !error;
 }
 
+/// A message that can't be read is answered, and written down.
+void WireDoor::refuse(int fd, const Peer& peer, const std::string& reason) const {
+    audit::Event event{.kind = audit::Kind::refuse_message,
+                       .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
+                                   std::to_string(peer.uid.value) + " to the " + name_ +
+                                   " was refused: " + reason};
+    event.caller = audit::Account{peer.uid, ""};
+    event.reason = reason;
+    audit::record(event);
+    send(fd, wire::Refused{reason});
+}
+
 /// What and how long, before it is looked at.
-asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer, Seat) {
+asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     const int fd = connection.get();
+    const auto place = connections_.insert(connections_.end(), peer.uid.value);
+    const AtEnd leave([this, place] { connections_.erase(place); });
     // Nearly always the request is there already: then the loop need not learn of the connection.
     if (!is_readable(fd)) {
         const bool came = co_await wait_for_request(fd);
@@ -131,13 +129,12 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer, Seat) {
     }
     if (packet->size == 0) co_return;
     if (packet->cut) {
-        send(fd, wire::Refused{"a message is too long"});
+        refuse(fd, peer, "a message is too long");
         co_return;
     }
     auto request = wire::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        audit::refused("pid " + std::to_string(peer.pid), "a message", request.error().sentence);
-        send(fd, wire::Refused{request.error().sentence});
+        refuse(fd, peer, request.error().sentence);
         co_return;
     }
     co_await answer_(fd, peer, std::move(request).value());

@@ -3,8 +3,7 @@
 // what it sends are checked, and one request is handed over.
 
 #include <functional>
-#include <map>
-#include <memory>
+#include <list>
 #include <set>
 #include <string>
 
@@ -24,32 +23,29 @@ class WireDoor {
 
     WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate, Answer answer);
 
-    /// Takes no further connection, finishes the requests that came, and lets go of clients that
-    /// have not sent theirs.
+    /// Takes no further connection, and finishes the requests of those that it has.
     void stop();
 
+    /// Ends the connections on which no request has come.
+    void end_silent();
+
     /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
-    Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1) const;
-    /// The same, where nothing can be done but to write down that it failed.
+    static Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1);
+    /// The same, where nothing can be done about a failure but to write it down.
     void send(int fd, const wire::Reply& reply) const;
 
   private:
-    /// How many connections there are, and how many of them each user has.
-    struct Crowd {
-        std::size_t all = 0;
-        std::map<uid_t, std::size_t> of_user;
-    };
-    class Seat;
-
     void take(UniqueFd connection);
-    asio::awaitable<void> serve(UniqueFd connection, Peer peer, Seat seat);
+    bool is_crowded(Uid uid) const;
+    void refuse(int fd, const Peer& peer, const std::string& reason) const;
+    asio::awaitable<void> serve(UniqueFd connection, Peer peer);
     asio::awaitable<bool> wait_for_request(int fd);
 
     asio::io_context& loop_;
     std::string name_;
     Gate gate_;
     Answer answer_;
-    std::shared_ptr<Crowd> crowd_ = std::make_shared<Crowd>();
+    std::list<uid_t> connections_;                      ///< whose each is
     std::set<asio::posix::stream_descriptor*> silent_;  ///< those that have not sent anything yet
     Listener listener_;
 };

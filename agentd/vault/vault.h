@@ -36,7 +36,7 @@ struct Inventory {
     std::size_t runs = 0;
     std::size_t holds = 0;
     std::size_t slabs = 0;
-    std::size_t kept_slabs = 0;    ///< of which a new process would find again
+    std::size_t kept_slabs = 0;    ///< of which a process after this one would find
     std::size_t slab_bytes = 0;    ///< locked memory of all slabs
     std::size_t secret_bytes = 0;  ///< of which records of runs
 };

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -38,6 +39,7 @@ enum call {
     CALL_EPOLL_CTL,
     CALL_GETSOCKOPT,
     CALL_MALLOC,
+    CALL_SETRLIMIT,
     CALLS,
 };
 
@@ -101,6 +103,11 @@ int ftruncate(int fd, off_t length) {
 int madvise(void* address, size_t length, int advice) {
     if (strikes(CALL_MADVISE)) return -1;
     return NEXT(madvise)(address, length, advice);
+}
+
+int setrlimit(__rlimit_resource_t resource, const struct rlimit* limit) {
+    if (strikes(CALL_SETRLIMIT)) return -1;
+    return NEXT(setrlimit)(resource, limit);
 }
 
 int socket(int domain, int type, int protocol) {

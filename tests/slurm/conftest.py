@@ -1,5 +1,6 @@
 """What the tests on the real cluster share, and what must hold after every one of them."""
 
+import contextlib
 import shutil
 
 import pytest
@@ -19,15 +20,22 @@ def _end(cluster, session):
         shutil.rmtree(cluster.dir)
 
 
-@pytest.fixture(scope="session")
-def cluster(request):
-    cluster = Cluster("--platform", "www-data")
+@contextlib.contextmanager
+def running_cluster(session, *options):
+    """A cluster that many tests share."""
+    cluster = Cluster(*options)
     try:
-        with noting_failure(request.session):
+        with noting_failure(session):
             cluster.up()
         yield cluster
     finally:
-        _end(cluster, request.session)
+        _end(cluster, session)
+
+
+@pytest.fixture(scope="session")
+def cluster(request):
+    with running_cluster(request.session, "--platform", "www-data") as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from own_agent import OwnAgent
 
 # The rows of the library's table (tests/faults/faults.c), in its order.
 CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise", "socket", "sendmsg",
-         "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc")
+         "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc", "setrlimit")
 ROW = struct.Struct("=4i")
 ALWAYS = -1
 
@@ -39,9 +39,9 @@ class Faults:
 class FaultyAgent(OwnAgent):
     """`at_start`: calls that fail from the start on, as (call, errno)."""
 
-    def __init__(self, *config, at_start=()):
+    def __init__(self, *config, at_start=(), **options):
         self.at_start = at_start
-        super().__init__(*config)
+        super().__init__(*config, **options)
 
     def start(self):
         self.faults = Faults(self.folder / "faults")

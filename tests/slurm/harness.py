@@ -225,7 +225,8 @@ class Cluster(Site):
         self._script("down")
 
     def daemons(self):
-        return {name: self.daemon_pid(name) for name in ("slurm-secretsd", "slurmctld", "slurmd-n1", "slurmd-n2")}
+        names = ("slurm-secretsd", "slurm-secrets-view", "slurmctld", "slurmd-n1", "slurmd-n2")
+        return {name: self.daemon_pid(name) for name in names if self.daemon_runs(name)}
 
     def folders(self):
         return [self.dir / name for name in ("state", "spool-n1", "spool-n2", "log", "run")]
@@ -239,13 +240,33 @@ class Cluster(Site):
     def daemon_pid(self, name):
         return int((self.dir / "daemons" / name).read_text())
 
-    def slurmstepd_pids(self):
-        """Of the steps that run now. Each keeps the folder of the slurmd that started it."""
+    def daemon_runs(self, name):
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self.daemon_pid(name)}/cwd").resolve() == self.dir / "daemons"
+        return False
+
+    def daemon_kill(self, name):
+        """Outright, as a crash would end it."""
+        os.kill(self.daemon_pid(name), signal.SIGKILL)
+        poll(lambda: not self.daemon_runs(name), 5, f"the end of {name}")
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.daemon_runs(name):
+                os.kill(self.daemon_pid(name), signal.SIGCONT)
+
+    def slurmstepd_pids(self, job=""):
+        """Of the steps that run now, of one job or of all. Each keeps the folder of the slurmd that started it."""
         pids = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended meanwhile
                 if (process / "exe").resolve().name.startswith("slurmstepd") and \
-                        (process / "cwd").resolve() == self.dir / "daemons":
+                        (process / "cwd").resolve() == self.dir / "daemons" and \
+                        (process / "cmdline").read_text().startswith(f"slurmstepd: [{job}"):
                     pids.append(int(process.name))
         return pids
 
@@ -263,13 +284,24 @@ class Cluster(Site):
         self.agent_stop()
         self.agent_start()
 
-    @contextlib.contextmanager
     def agent_frozen(self):
-        os.kill(self.agent_pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.agent_pid, signal.SIGCONT)
+        return self.daemon_frozen("slurm-secretsd")
+
+    @property
+    def view_socket(self):
+        return self.dir / "run" / "view.sock"
+
+    def view_start(self):
+        self._script("view-start")
+
+    def view_stop(self):
+        self._script("view-stop")
+
+    def controller_start(self):
+        self._script("controller-start")
+
+    def node_start(self, node):
+        self._script("node-start", node)
 
     def agent_log(self):
         return (self.dir / "log" / "slurm-secretsd.out").read_text()

@@ -1,13 +1,14 @@
-"""The node door's wire, as the plugin speaks it."""
+"""The local wire, as the plugin speaks it on the node door and on the job door."""
 
 import array
+import contextlib
 import os
 import socket
 import struct
 
 from own_agent import acting_as
 
-ASK, WIPE, PING = 1, 2, 3
+ASK, WIPE, PING, CHECK = 1, 2, 3, 4
 GRANTED, NOTHING, WAITING, REFUSED, DONE = 101, 102, 103, 104, 105
 HEADER = struct.Struct("=4sHHI")
 MAX_ASK = 8 * 1024
@@ -25,12 +26,17 @@ def ask(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
     return message(ASK, body)
 
 
+def text_message(kind, text):
+    data = text.encode()
+    return message(kind, struct.pack("=I", len(data)) + data)
+
+
 class NodeConnection:
-    def __init__(self, agent, user="root", timeout=10):
+    def __init__(self, agent, user="root", timeout=10, door=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         with acting_as(user):
-            self.socket.connect(str(agent.node_socket))
+            self.socket.connect(str(door or agent.node_socket))
 
     def __enter__(self):
         return self
@@ -60,7 +66,8 @@ class NodeConnection:
         return kind, text, len(descriptors)
 
 
-def reply_to(agent, data, user="root"):
-    with NodeConnection(agent, user) as connection:
-        connection.send(data)
+def reply_to(agent, data, user="root", door=None):
+    with NodeConnection(agent, user, door=door) as connection:
+        with contextlib.suppress(BrokenPipeError):  # it may have been refused already
+            connection.send(data)
         return connection.reply()

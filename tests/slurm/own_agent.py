@@ -106,13 +106,15 @@ def request(method, path, body=None, headers=None):
 
 
 class OwnAgent:
-    """Started with a configuration of its own (lines of YAML below its three sockets)."""
+    """Started with a configuration of its own (lines of YAML below its three sockets). `log` is the value of that
+    key."""
 
-    prefix = ()  # of the command that starts it
+    prefix = ()
     environment = {}  # on top of the test's own
 
-    def __init__(self, *config, works_in="/"):
+    def __init__(self, *config, works_in="/", log="{ level: debug, to: stderr }", prefix=()):
         self.works_in = works_in
+        self.prefix = prefix or self.prefix  # of the command that starts it
         self.folder = Path(tempfile.mkdtemp(prefix="agent.", dir="/tmp"))
         self.folder.chmod(0o755)
         self.control_socket = self.folder / "control.sock"
@@ -123,7 +125,7 @@ class OwnAgent:
         self.config.write_text(f"node_socket: {self.node_socket}\n"
                                f"job_socket: {self.job_socket}\n"
                                f"control_socket: {self.control_socket}\n"
-                               "log: { level: debug, to: stderr }\n" + "\n".join(config) + "\n")
+                               f"log: {log}\n" + "\n".join(config) + "\n")
         self.process = None
         try:
             self.start()
@@ -133,8 +135,8 @@ class OwnAgent:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config], cwd=self.works_in,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config],
+                                            cwd=self.works_in, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment})
         poll(self._answers_or_ended, 10, "the agent's start")
         assert self.process.poll() is None, self.log.read_text()

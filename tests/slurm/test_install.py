@@ -11,8 +11,9 @@ import pytest
 from harness import BUILD, PROJECT
 
 PLUGIN = BUILD / "spank_secrets.so"
+VIEW = "slurm-secrets-view"
 PROGRAMS = ["slurm-secretsd", "secretctl"]
-BUILT = [PLUGIN.name, *PROGRAMS]
+BUILT = [PLUGIN.name, *PROGRAMS, VIEW]
 
 HOOKS = {"init", "init_post_opt", "task_init_privileged", "exit", "job_epilog"}
 
@@ -61,8 +62,9 @@ def test_what_is_built_is_hardened(file):
 
 
 @pytest.mark.parametrize("file", PROGRAMS)
-def test_no_program_links_slurm(file):
+def test_no_program_links_slurm_but_the_view(file):
     assert not [library for library in needed_by(BUILD / file) if "slurm" in library]
+    assert [library for library in needed_by(BUILD / VIEW) if "slurm" in library]
 
 
 # ---- make install -----------------------------------------------------------------------------------
@@ -94,11 +96,20 @@ def installed(build_for_usr, tmp_path_factory):
 
 EXPECTED = {
     "usr/sbin/slurm-secretsd": 0o755,
+    "usr/sbin/slurm-secrets-view": 0o755,
     "usr/bin/secretctl": 0o755,
     "usr/lib/slurm-secrets/spank_secrets.so": None,
     "etc/slurm-secrets/agentd.yaml": 0o644,
     "etc/slurm-secrets/plugstack.conf.example": 0o644,
     "usr/lib/systemd/system/slurm-secretsd.service": 0o644,
+    "usr/lib/systemd/system/slurm-secrets-view.service": 0o644,
+    "usr/lib/systemd/system/slurm-secrets-view.socket": 0o644,
+    "usr/lib/systemd/catalog/slurm-secrets.catalog": 0o644,
+    "usr/lib/systemd/system/slurm-secretsd-node.socket": 0o644,
+    "usr/lib/systemd/system/slurm-secretsd-job.socket": 0o644,
+    "usr/lib/systemd/system/slurm-secretsd-control.socket": 0o644,
+    "usr/lib/slurm-secrets/wipe-if-stopped": 0o755,
+    "usr/lib/sysusers.d/slurm-secrets.conf": 0o644,
 }
 
 
@@ -115,7 +126,7 @@ def test_nothing_else_is_put_anywhere_but_documentation(installed):
 
 
 def test_what_is_installed_runs(installed):
-    for program in ("usr/sbin/slurm-secretsd", "usr/bin/secretctl"):
+    for program in ("usr/sbin/slurm-secretsd", "usr/sbin/slurm-secrets-view", "usr/bin/secretctl"):
         assert re.search(r" \d+\.\d+\.\d+\n", output_of(installed / program, "--version"))
 
 
@@ -129,15 +140,26 @@ def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed
     assert "is fine" in output_of(agent, "--config", tmp_path / "all.yaml", "--check-config")
     keys = set(re.findall(r"^\s*(?:- )?(\w+):", "\n".join(lines), re.MULTILINE))
     assert {"node_socket", "control_socket", "require_secretmem", "value_bytes", "run_bytes", "runs_per_owner",
-            "total_bytes", "default_ttl", "max_ttl", "platforms", "users", "groups", "level", "to"} <= keys
+            "total_bytes", "default_ttl", "max_ttl", "view_socket", "interval", "platforms", "users", "groups", "level",
+            "to", "file", "job_socket", "force_memfd"} <= keys
 
 
 def test_unit_and_plugstack_line_name_what_is_installed(installed):
     unit = (installed / "usr/lib/systemd/system/slurm-secretsd.service").read_text()
     assert "ExecStart=/usr/sbin/slurm-secretsd --config /etc/slurm-secrets/agentd.yaml" in unit
+    view = (installed / "usr/lib/systemd/system/slurm-secrets-view.service").read_text()
+    assert "ExecStart=/usr/sbin/slurm-secrets-view --lifetime 300\n" in view
     example = (installed / "etc/slurm-secrets/plugstack.conf.example").read_text()
     lines = [line for line in example.splitlines() if line and not line.startswith("#")]
     assert lines == ["required /usr/lib/slurm-secrets/spank_secrets.so"]
+
+
+def test_the_journals_catalog_is_well_formed(installed, tmp_path):
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    shutil.copytree(installed / "usr/lib/systemd/catalog", tmp_path / "usr/lib/systemd/catalog")
+    output_of("journalctl", "--root", tmp_path, "--update-catalog")
+    text = output_of("journalctl", "--root", tmp_path, "--list-catalog")
+    assert text.count("slurm-secrets: ") == text.count("\n") >= 20
 
 
 def test_an_admins_own_configuration_is_not_overwritten(build_for_usr, installed):

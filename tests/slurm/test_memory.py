@@ -1,6 +1,7 @@
 """The agent's memory: who looks into it, alive or as a core, finds no value there."""
 
 import base64
+import errno
 import os
 import re
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import hunt
+from faulty_agent import FaultyAgent
 from harness import poll
 from own_agent import AGENT, own_agent, request
 
@@ -155,17 +157,24 @@ def test_a_core_that_a_debugger_forces_has_no_value(agent, value, tmp_path):
     assert agent.is_alive()
 
 
-def test_a_crash_leaves_no_core_whatever_the_limit_is_raised_to(kind, value, tmp_path):
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_a_crash_leaves_no_core_whatever_the_limit(kind, value, tmp_path, forbidden):
+    """Also where the limit could not be lowered, and stays as high as it was at the start."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern or pattern.startswith("|"):
         pytest.skip(f"cores go elsewhere on this machine: {pattern}")
-    with own_agent(*KINDS[kind], works_in=tmp_path) as agent:
+    agent = FaultyAgent(*KINDS[kind], works_in=tmp_path, prefix=("prlimit", "--core=unlimited"),
+                        at_start=[] if forbidden else [("setrlimit", errno.EPERM)])
+    try:
         hold_values(agent, value)
-        subprocess.run(["prlimit", "--pid", str(agent.pid), "--core=unlimited:unlimited"], check=True)
+        limits = Path(f"/proc/{agent.pid}/limits").read_text()
+        assert bool(re.search(r"Max core file size +unlimited", limits)) != forbidden
         agent.process.send_signal(signal.SIGABRT)
         assert agent.process.wait(10) == -signal.SIGABRT
         assert not list(tmp_path.glob("core*"))
+    finally:
         agent.start()
+        agent.remove()
 
 
 # ---- swap -------------------------------------------------------------------------------------------

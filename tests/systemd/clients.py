@@ -35,7 +35,8 @@ class Client(threading.Thread):
 
 class Clients(list):
     def lost_nothing(self):
-        assert [lost for client in self for lost in client.lost] == []
+        lost = [lost for client in self for lost in client.lost]
+        assert not lost, f"{len(lost)} of {sum(client.answered for client in self)}: " + "; ".join(lost[:10])
         for client in self:
             assert client.answered >= 100, f"{client.name} was hardly a tight loop: {client.answered}"
 

@@ -13,11 +13,31 @@ from harness import BUILD, PROJECT, Done, Site, poll
 
 SCRIPT = PROJECT / "tests" / "systemd" / "machine"
 AGENT = "slurm-secretsd.service"
+PROGRAM = "usr/sbin/slurm-secretsd"
 SOCKETS = [f"slurm-secretsd-{door}.socket" for door in ("node", "job", "control")]
 
 
 class CannotBoot(Exception):
     """No machine can be booted here; says why."""
+
+
+def replace_program(machine, content):
+    """As a package does it: by a rename. A program that runs goes on with the old one."""
+    new = machine.root / f"{PROGRAM}.new"
+    new.write_bytes(content)
+    new.chmod(0o755)
+    new.rename(machine.root / PROGRAM)
+
+
+@contextlib.contextmanager
+def broken_program(machine):
+    """Within it the agent can't be started; what systemd does about that goes on."""
+    good = (machine.root / PROGRAM).read_bytes()
+    replace_program(machine, b"\x7fELF and nothing more")
+    try:
+        yield
+    finally:
+        replace_program(machine, good)
 
 
 class Machine(Site):

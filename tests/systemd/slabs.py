@@ -10,11 +10,18 @@ _PIDFD_GETFD = 438  # of the system call, on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class Slabs(list):
+    """Mappings of slabs: they show the content of the moment, also after the process has ended."""
+
+    def have(self, value):
+        return any(slab.find(value) >= 0 for slab in self)
+
+
 @contextlib.contextmanager
 def open_slabs(pid):
-    """The content of each slab of a process, as it is at any moment, and also after the process has ended."""
+    """All slabs of a process."""
     process = os.pidfd_open(pid)
-    maps = []
+    maps = Slabs()
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             if "secretmem" in os.readlink(entry):

@@ -10,10 +10,8 @@ import pytest
 
 from clients import clients_of
 from harness import poll
-from machines import AGENT
+from machines import AGENT, PROGRAM, broken_program, replace_program
 from slabs import open_slabs
-
-PROGRAM = "usr/sbin/slurm-secretsd"
 
 
 def state(machine):
@@ -46,9 +44,12 @@ class Held:
         assert (done.code, done.out) == (0, self.value + "\n"), done.err
         poll(lambda: state(self.machine) == self.state, 10, "the wipe of what the step held")
 
+    def let_end(self):
+        (self.machine.out / f"end.{self.job}").touch()
+
     def end(self):
         begin = time.time()
-        (self.machine.out / f"end.{self.job}").touch()
+        self.let_end()
         done = self.machine.wait(self.job)
         assert (done.code, done.out) == (0, self.value + "\n"), done.err
         return begin
@@ -56,7 +57,9 @@ class Held:
 
 @pytest.fixture
 def held(machine, canary):
-    return Held(machine, canary())
+    held = Held(machine, canary())
+    yield held
+    held.let_end()
 
 
 # ---- the ways in which an agent ends -----------------------------------------------------------------
@@ -86,14 +89,6 @@ def after_a_reexec_of_systemd(machine):
 def after_a_reload_of_systemd(machine):
     machine.systemctl("daemon-reload")
     machine.kill_agent()
-
-
-def replace_program(machine, content):
-    """As a package does it: by a rename. A program that runs goes on with the old one."""
-    new = machine.root / f"{PROGRAM}.new"
-    new.write_bytes(content)
-    new.chmod(0o755)
-    new.rename(machine.root / PROGRAM)
 
 
 def upgraded(machine):
@@ -127,15 +122,11 @@ def test_what_is_held_is_there_again(machine, held, end):
 
 def test_a_broken_program_in_between_loses_nothing(machine, held):
     """A job that starts meanwhile gets its secret when the program is mended in time."""
-    good = (machine.root / PROGRAM).read_bytes()
-    replace_program(machine, b"\x7fELF and nothing more")
-    try:
+    with broken_program(machine):
         machine.systemctl("restart", AGENT, check=False)
         poll(lambda: int(machine.show("NRestarts")) > 3, 10, "vain starts")
         assert machine.stored() == held.state[2]
         job = machine.sbatch("printenv TOKEN", "--secrets-run=kept", "--secret=TOKEN")
-    finally:
-        replace_program(machine, good)
     machine.await_agent()
     done = machine.wait(job)
     assert (done.code, done.out) == (0, held.value + "\n"), done.err
@@ -165,12 +156,11 @@ def test_a_thousand_runs_come_back(machine):
 def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, held):
     begin = time.time()
     with open_slabs(machine.agent_pid) as slabs:
-        assert any(held.value.encode() in slab for slab in slabs)
+        assert slabs.have(held.value.encode())
         machine.systemctl("stop", AGENT)
         assert len(slabs) == held.state[2]
-        for slab in slabs:
-            assert held.value.encode() not in slab
-            assert b"x" * 1000 not in slab
+        assert not slabs.have(held.value.encode())
+        assert not slabs.have(b"x" * 1000)
     assert machine.stored() == 0
     machine.await_journal("records wiped", begin)
     machine.systemctl("start", AGENT)
@@ -180,17 +170,13 @@ def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, h
     held.end()
 
 
-def test_what_systemd_kept_is_wiped_by_a_stop_although_no_agent_runs(machine, held):
+def test_what_systemd_kept_is_gone_after_a_stop_although_no_agent_runs(machine, held):
     """Here the agent was killed and could not start again before the stop."""
-    good = (machine.root / PROGRAM).read_bytes()
-    replace_program(machine, b"\x7fELF and nothing more")
-    try:
+    with broken_program(machine):
         os.kill(machine.agent_pid, signal.SIGKILL)
         poll(lambda: int(machine.show("NRestarts")) > 1, 10, "vain starts")
         machine.systemctl("stop", AGENT)
         assert machine.stored() == 0
-    finally:
-        replace_program(machine, good)
     machine.systemctl("start", AGENT)
     machine.await_agent()
     assert machine.runs() == []

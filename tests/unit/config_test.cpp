@@ -28,6 +28,7 @@ void check_is_default(const Config& config) {
     CHECK(config.node_socket == "/run/slurm-secrets/node.sock");
     CHECK(config.job_socket == "/run/slurm-secrets/job.sock");
     CHECK(config.control_socket == "/run/slurm-secrets/control.sock");
+    CHECK(config.view_socket == "/run/slurm-secrets-view/view.sock");
     CHECK_FALSE(config.require_secretmem);
     CHECK_FALSE(config.force_memfd);
     CHECK(config.limits.value_bytes == 65536);
@@ -36,8 +37,10 @@ void check_is_default(const Config& config) {
     CHECK(config.limits.total_bytes == 1073741824);
     CHECK(config.default_ttl == std::chrono::hours(24));
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
+    CHECK(config.reaper_interval == std::chrono::minutes(1));
     CHECK(config.log_level == "info");
     CHECK(config.log_target == LogTarget::automatic);
+    CHECK(config.audit_file.empty());
 }
 
 /// What is wrong with the text, after the file's name.
@@ -75,9 +78,9 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
     for (const char* key :
-         {"node_socket", "job_socket", "control_socket", "require_secretmem", "force_memfd",
-          "value_bytes", "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
-          "level", "to", "users", "groups"}) {
+         {"node_socket", "job_socket", "control_socket", "view_socket", "require_secretmem",
+          "force_memfd", "value_bytes", "run_bytes", "runs_per_owner", "total_bytes", "default_ttl",
+          "max_ttl", "interval", "level", "to", "file", "users", "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -88,17 +91,21 @@ TEST_CASE("every key is read") {
 node_socket: /a/node.sock
 job_socket: /a/job.sock
 control_socket: /a/control.sock
+view_socket: /a/view.sock
 memory: { require_secretmem: true }
 limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, total_bytes: 2097152 }
 runs: { default_ttl: 90s, max_ttl: 2d }
+reaper: { interval: 5s }
 platforms:
   - { name: tower, user: tower, users: [alice, bob], groups: [hpc] }
 log: { level: debug, to: stderr }
+audit: { file: /a/audit.jsonl }
 )");
     REQUIRE(config.ok());
     CHECK(config->node_socket == "/a/node.sock");
     CHECK(config->job_socket == "/a/job.sock");
     CHECK(config->control_socket == "/a/control.sock");
+    CHECK(config->view_socket == "/a/view.sock");
     CHECK(config->require_secretmem);
     CHECK(config->limits.value_bytes == 10);
     CHECK(config->limits.run_bytes == 20);
@@ -106,11 +113,13 @@ log: { level: debug, to: stderr }
     CHECK(config->limits.total_bytes == 2097152);
     CHECK(config->default_ttl == std::chrono::seconds(90));
     CHECK(config->max_ttl == std::chrono::hours(48));
+    CHECK(config->reaper_interval == std::chrono::seconds(5));
     REQUIRE(config->platforms.size() == 1);
     CHECK(config->platforms[0].users == std::vector<std::string>{"alice", "bob"});
     CHECK(config->platforms[0].groups == std::vector<std::string>{"hpc"});
     CHECK(config->log_level == "debug");
     CHECK(config->log_target == LogTarget::standard_error);
+    CHECK(config->audit_file == "/a/audit.jsonl");
 }
 
 TEST_CASE("what is wrong is refused with its line and column") {
@@ -176,6 +185,8 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
              Row{"runs: { max_ttl: 12 }\n",
                  "1:18: '12' is not a duration; write a number and s, m, h or d, as in 12h"},
              Row{"runs: { max_ttl: [12h] }\n", "1:18: a text is expected here"},
+             Row{"reaper: 1m\n", "1:9: keys and values are expected here"},
+             Row{"reaper: { interval: 0s }\n", "1:21: '0s' is too short: at least 1s"},
              Row{"platforms: tower\n", "1:12: a list of platforms is expected here"},
              Row{"platforms: [tower]\n", "1:13: keys and values are expected here"},
              Row{"platforms: [{ name: x, user: y, users: alice }]\n",
@@ -199,8 +210,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "memory, "
-        "limits, runs, platforms, log");
+        "view_socket, memory, limits, runs, reaper, platforms, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
@@ -208,6 +218,8 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
           "runs_per_owner, total_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
           "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
+    CHECK(refusal_of("reaper: { every: 1m }\n") ==
+          "1:11: the key 'every' is not known; here may stand: interval");
     CHECK(refusal_of("platforms:\n  - name: x\n    user: y\n    members: [z]\n") ==
           "4:5: the key 'members' is not known; here may stand: name, user, users, groups");
     CHECK(refusal_of("log: { file: /x }\n") ==
@@ -286,7 +298,7 @@ TEST_CASE("lifetimes go together whichever of them is configured") {
 }
 
 TEST_CASE("a socket's path is absolute and fits into an address") {
-    for (const std::string key : {"node_socket", "control_socket"}) {
+    for (const std::string key : {"node_socket", "control_socket", "view_socket"}) {
         const std::string longest = "/" + std::string(106, 's');
         CHECK(refusal_of(key + ": " + longest + "\n") == "(read)");
         const std::string place = "1:" + std::to_string(key.size() + 3) + ": ";
@@ -303,6 +315,16 @@ TEST_CASE("the log goes where it is told") {
     for (const char* level : {"debug", "info", "warn", "error"}) {
         CHECK(load("log: { level: " + std::string(level) + " }\n")->log_level == level);
     }
+}
+
+TEST_CASE("the audit file is one, by its whole path") {
+    CHECK(load("audit: { file: /" + std::string(200, 'x') + " }\n")->audit_file.size() == 201);
+    CHECK(load("audit: { file: '' }\n")->audit_file.empty());
+    CHECK(refusal_of("audit: { file: audit }\n") == "1:16: 'audit' is not an absolute path");
+    CHECK(refusal_of("audit: { file: /var/log/ }\n") ==
+          "1:16: '/var/log/' names a directory; name a file in it");
+    CHECK(refusal_of("audit: { to: /x }\n") ==
+          "1:10: the key 'to' is not known; here may stand: file");
 }
 
 TEST_CASE("there may be several platforms, with users, groups or neither") {

@@ -2,12 +2,12 @@
 
 #include <utility>
 
-namespace secrets {
+namespace secrets::doors {
 
-/// Runs a function at the end of its scope, however that comes: a coroutine's scope may end by an
-/// exception, too.
+/// Runs a function at the end of a scope, however that comes: a coroutine may be left by an
+/// exception.
 template <typename Function>
-class [[nodiscard]] AtEnd {
+class AtEnd {
   public:
     explicit AtEnd(Function function) : function_(std::move(function)) {}
     ~AtEnd() { function_(); }
@@ -18,4 +18,4 @@ class [[nodiscard]] AtEnd {
     Function function_;
 };
 
-}  // namespace secrets
+}  // namespace secrets::doors

@@ -1,0 +1,52 @@
+#pragma once
+// What the agent writes down: who pushed, asked, was refused, wiped which names. Never values. Here
+// is the one recorder of the process, for all who have something to say; see recorder.h for what
+// each function promises.
+
+#include <cstdint>
+#include <string>
+
+#include "agentd/audit/events.h"
+#include "agentd/config.h"
+#include "common/result.h"
+
+namespace secrets::audit {
+
+class Recorder;
+
+/// The recorder itself, for those who drive it.
+Recorder& recorder();
+
+/// To be called before anything else, and again with a new configuration. On an Error (the audit
+/// file can't be opened) all goes on as before.
+Failure open(const Config& config);
+
+/// Opens the audit file anew, after it was moved away. On an Error the old one is written on.
+Failure reopen();
+
+/// An event that happened, or a refusal: to the log and the audit file. Never fails.
+void record(const Event& event);
+
+/// An event that is about to happen, to the audit file. On an Error it must not happen, and the
+/// sentence is the reason to give.
+Failure write_ahead(const Event& event);
+
+/// That an event which was written ahead just now could not be done after all: to the audit file.
+void take_back(const Event& event, const Error& why);
+
+/// That an event which was written ahead has happened: to the log.
+void tell(const Event& event);
+
+/// Something went wrong that an admin should mend.
+void trouble(std::string sentence);
+
+/// What was in trouble works again.
+void mended(std::string sentence);
+
+/// How many entries the log had to drop, since the start.
+std::uint64_t dropped();
+
+/// Writes what waits for the journal, as far as it is taken in a moment: before the process ends.
+void finish();
+
+}  // namespace secrets::audit

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agentd/audit/recorder.h"
+
+namespace secrets::audit {
+
+/// Lets a recorder do its work in the event loop, when some has become due: no timer runs while
+/// nothing waits. Must outlive the loop's run, and the recorder must outlive it.
+class Drain {
+  public:
+    Drain(boost::asio::io_context& loop, Recorder& recorder);
+    Drain(const Drain&) = delete;
+    Drain& operator=(const Drain&) = delete;
+    ~Drain();
+
+    /// Leaves the loop, which a journal that takes nothing would else keep busy.
+    void stop();
+
+  private:
+    void arm();
+
+    Recorder& recorder_;
+    boost::asio::steady_timer timer_;
+    std::optional<Recorder::Clock::time_point> armed_for_;
+};
+
+}  // namespace secrets::audit

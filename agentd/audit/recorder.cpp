@@ -1,0 +1,230 @@
+#include "agentd/audit/recorder.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "agentd/audit/encode.h"
+
+namespace secrets::audit {
+namespace {
+
+/// How long entries wait for a journal that takes nothing before it is tried again, and for one
+/// that does: its socket holds 10 to 512 at a time (net.unix.max_dgram_qlen).
+constexpr auto kRetry = std::chrono::milliseconds(100);
+constexpr auto kRetrySoon = std::chrono::milliseconds(5);
+
+/// What the journal is given at the end to take what waits. All is wiped by then.
+constexpr auto kLastPatience = std::chrono::milliseconds(200);
+
+Time now() {
+    return std::chrono::system_clock::now();
+}
+
+/// Whether standard error is the journal's stream that systemd gave us (sd_journal_stream_fd(3)).
+bool stderr_is_the_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat status {};
+    if (stream == nullptr || fstat(2, &status) != 0) return false;
+    return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
+}
+
+bool is_journal(LogTarget target) {
+    return target == LogTarget::journal ||
+           (target == LogTarget::automatic && stderr_is_the_journal());
+}
+
+/// `word` is one that the configuration accepts for log.level.
+Level level_of(const std::string& word) {
+    if (word == "debug") return Level::debug;
+    if (word == "warn") return Level::warning;
+    if (word == "error") return Level::error;
+    return Level::info;
+}
+
+spdlog::level::level_enum for_spdlog(Level level) {
+    switch (level) {
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warning:
+            return spdlog::level::warn;
+        case Level::error:
+            return spdlog::level::err;
+    }
+    return spdlog::level::err;
+}
+
+std::string entry_of_dropped(std::uint64_t count) {
+    Event event{.kind = Kind::dropped,
+                .sentence = counted(count, "entry", "entries") +
+                            " of this log are missing here: the journal did not take them in time"};
+    event.count = count;
+    return journal_entry(event, now());
+}
+
+/// Whose refusal it is: who made the request, or the user of the job that asked.
+std::optional<Uid> refused_user(const Event& event) {
+    if (info_of(event.kind).refused.empty()) return std::nullopt;
+    if (event.caller) return event.caller->uid;
+    return event.owner ? std::optional(event.owner->uid) : std::nullopt;
+}
+
+Event event_of(const RefusalLimit::Summary& summary) {
+    const std::string whose =
+        summary.uid ? "uid " + std::to_string(summary.uid->value) : "other users";
+    const std::string within =
+        summary.within >= kRefusalWindow
+            ? "minute"
+            : counted(static_cast<std::uint64_t>(summary.within.count()), "second", "seconds");
+    Event event{.kind = summary.kind,
+                .sentence = "... and " + std::to_string(summary.count) + " more " +
+                            std::string(info_of(summary.kind).refused) + " of " + whose +
+                            " were refused in the last " + within};
+    if (summary.uid) event.caller = Account{*summary.uid, ""};
+    event.count = summary.count;
+    return event;
+}
+
+}  // namespace
+
+Recorder::Recorder(std::string journal_socket)
+    : standard_error_(std::make_shared<spdlog::logger>(
+          "slurm-secretsd", std::make_shared<spdlog::sinks::stderr_sink_st>())),
+      journal_(std::move(journal_socket), entry_of_dropped) {
+    standard_error_->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l: %v");
+    standard_error_->set_level(spdlog::level::trace);  // write_to_log() decides
+    standard_error_->flush_on(spdlog::level::trace);
+}
+
+Failure Recorder::open(const Config& config) {
+    std::optional<Trail> trail;
+    if (!config.audit_file.empty()) {
+        auto opened = Trail::open(config.audit_file);
+        if (!opened) return opened.error();
+        trail = std::move(opened).value();
+    }
+    trail_ = std::move(trail);
+    if (!trail_) missing_on_trail_ = 0;
+    to_journal_ = is_journal(config.log_target);
+    least_ = level_of(config.log_level);
+    return std::nullopt;
+}
+
+Failure Recorder::reopen() {
+    if (!trail_) return std::nullopt;
+    auto opened = Trail::open(trail_->path());
+    if (!opened) return opened.error();
+    trail_ = std::move(opened).value();
+    return std::nullopt;
+}
+
+/// Puts an event on the audit file, and before it that some are missing, where they are.
+Failure Recorder::put_on_trail(const Event& event) {
+    if (!trail_) return std::nullopt;
+    if (missing_on_trail_ > 0) {
+        Event gap{.kind = Kind::trail_gap,
+                  .sentence = counted(missing_on_trail_, "entry is", "entries are") +
+                              " missing on the audit trail " + trail_->path() +
+                              " here, which could not be written; the log of that time has what "
+                              "happened"};
+        gap.count = missing_on_trail_;
+        if (auto failure = trail_->append(trail_line(gap, now()))) return failure;
+        missing_on_trail_ = 0;
+        put_in_log(gap);
+    }
+    return trail_->append(trail_line(event, now()));
+}
+
+Failure Recorder::write_ahead(const Event& event) {
+    return put_on_trail(event);
+}
+
+void Recorder::take_back(const Event& event, const Error& why) {
+    Event undone = event;
+    undone.kind = Kind::undone;
+    undone.sentence = "what the entry before this says did not happen: " + why.sentence;
+    undone.reason = why.sentence;
+    const Failure failure = put_on_trail(undone);
+    if (!failure) return;
+    ++missing_on_trail_;
+    complain(undone, *failure);
+}
+
+void Recorder::tell(const Event& event) {
+    put_in_log(event);
+}
+
+void Recorder::record(const Event& event) {
+    const Failure failure = put_on_trail(event);
+    if (failure) ++missing_on_trail_;
+    const bool is_in_log = put_in_log(event);
+    // A refusal for that very reason has said it.
+    if (failure && is_in_log && event.reason != failure->sentence) complain(event, *failure);
+}
+
+/// Says in the log that an event is missing on the audit file.
+void Recorder::complain(const Event& event, const Error& why) {
+    put_in_log({.kind = Kind::trail_failed,
+                .sentence = why.sentence + "; it lacks this: " + event.sentence});
+}
+
+/// Whether it may be there: false for a refusal that is only counted.
+bool Recorder::put_in_log(const Event& event) {
+    const auto time = Clock::now();
+    sum_up(refusals_.take_ended(time));
+    const auto user = refused_user(event);
+    const bool admitted = !user || refusals_.admit(event.kind, *user, time);
+    if (admitted) write_to_log(event);
+    schedule(time);
+    return admitted;
+}
+
+void Recorder::write_to_log(const Event& event) {
+    const Level level = info_of(event.kind).level;
+    if (level < least_) return;
+    if (to_journal_) {
+        journal_.send(journal_entry(event, now()));
+    } else {
+        standard_error_->log(for_spdlog(level), "{}", event.sentence);
+    }
+}
+
+void Recorder::sum_up(const std::vector<RefusalLimit::Summary>& summaries) {
+    for (const RefusalLimit::Summary& summary : summaries) write_to_log(event_of(summary));
+}
+
+void Recorder::schedule(Clock::time_point time) {
+    if (!journal_.waits()) {
+        next_attempt_.reset();
+    } else if (!next_attempt_) {
+        next_attempt_ = time + kRetry;
+    }
+    if (next_work()) on_work_();
+}
+
+std::optional<Recorder::Clock::time_point> Recorder::next_work() const {
+    const auto summary = refusals_.next_to_tell();
+    if (!next_attempt_ || !summary) return next_attempt_ ? next_attempt_ : summary;
+    return std::min(*next_attempt_, *summary);
+}
+
+void Recorder::work(Clock::time_point time) {
+    sum_up(refusals_.take_ended(time));
+    if (next_attempt_ && *next_attempt_ <= time) {
+        const bool took_some = journal_.drain();
+        next_attempt_.reset();
+        if (took_some && journal_.waits()) next_attempt_ = time + kRetrySoon;
+    }
+    schedule(time);
+}
+
+void Recorder::finish() {
+    sum_up(refusals_.take_all(Clock::now()));
+    journal_.drain_within(kLastPatience);
+}
+
+}  // namespace secrets::audit

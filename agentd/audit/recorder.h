@@ -1,0 +1,83 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agentd/audit/events.h"
+#include "agentd/audit/journal.h"
+#include "agentd/audit/refusal_limit.h"
+#include "agentd/audit/trail.h"
+#include "agentd/config.h"
+
+namespace secrets::audit {
+
+/// Writes events down: to the log, which is the journal or standard error, and to the audit file
+/// where one is configured. Before open() all goes to standard error. Writing to the journal never
+/// blocks; the audit file waits for the disk, and standard error for whoever reads it. Not
+/// thread-safe.
+class Recorder {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit Recorder(std::string journal_socket = kJournalSocket);
+
+    /// Goes on as the configuration says; at a reload again. The audit file is opened anew, which
+    /// is how it is rotated. On an Error nothing has changed.
+    Failure open(const Config& config);
+
+    /// Opens the audit file anew. On an Error the one that was open is kept.
+    Failure reopen();
+
+    /// Puts an event that is about to happen on the audit file. On an Error it must not happen.
+    /// When it has happened, tell() says so in the log.
+    Failure write_ahead(const Event& event);
+
+    /// Says on the audit file that the event which was written ahead just now did not happen, and
+    /// why. The log needs no such word: it was told nothing.
+    void take_back(const Event& event, const Error& why);
+
+    /// Writes an event to the log alone.
+    void tell(const Event& event);
+
+    /// Writes an event that has happened to both. One that the audit file can't take is in the log
+    /// all the same, with a complaint; the audit file says later how many it lacks.
+    void record(const Event& event);
+
+    /// How many entries the log had to drop, ever.
+    std::uint64_t dropped() const { return journal_.dropped(); }
+
+    /// Does what has become due: sends entries that wait, sums up refusals.
+    void work(Clock::time_point now);
+
+    /// When work() is next due; nothing while nothing waits. `notify` is called when that becomes
+    /// earlier.
+    std::optional<Clock::time_point> next_work() const;
+    void on_work(std::function<void()> notify) { on_work_ = std::move(notify); }
+
+    /// Writes what waits, within a fraction of a second: for the end.
+    void finish();
+
+  private:
+    void write_to_log(const Event& event);
+    bool put_in_log(const Event& event);
+    Failure put_on_trail(const Event& event);
+    void complain(const Event& event, const Error& why);
+    void sum_up(const std::vector<RefusalLimit::Summary>& summaries);
+    void schedule(Clock::time_point now);
+
+    std::shared_ptr<spdlog::logger> standard_error_;
+    bool to_journal_ = false;
+    Level least_ = Level::info;
+    Journal journal_;
+    std::optional<Trail> trail_;
+    std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be put there
+    RefusalLimit refusals_;
+    std::optional<Clock::time_point> next_attempt_;  ///< to send what waits for the journal
+    std::function<void()> on_work_ = [] {};
+};
+
+}  // namespace secrets::audit

@@ -1,0 +1,94 @@
+#include "agentd/cluster/view_client.h"
+
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+
+#include "common/limits.h"
+#include "common/unix_socket.h"
+
+namespace secrets::cluster {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+namespace {
+
+/// For calls that do at once what they can do, or fail.
+Deadline at_once() {
+    return Deadline::in(std::chrono::milliseconds(0));
+}
+
+Error lost(const Error& error) {
+    return Error{"the connection to slurm-secrets-view was lost: " + error.sentence};
+}
+
+Result<view_wire::States> read_reply(int fd, std::size_t jobs) {
+    std::array<std::byte, kMaxViewMessageBytes> buffer;
+    const auto packet = receive_packet(fd, buffer, at_once());
+    if (!packet) return lost(packet.error());
+    if (packet->size == 0) return Error{"slurm-secrets-view ended before it answered"};
+    if (packet->cut) return Error{"slurm-secrets-view sent too long a message"};
+    auto reply = view_wire::decode_reply(std::span(buffer).first(packet->size));
+    if (!reply) return Error{"slurm-secrets-view sent " + reply.error().sentence};
+    if (const auto* refused = std::get_if<view_wire::Refused>(&*reply)) {
+        return Error{refused->sentence};
+    }
+    auto& states = std::get<view_wire::States>(*reply);
+    if (states.states.size() != jobs) {
+        return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
+    }
+    return std::move(states);
+}
+
+}  // namespace
+
+/// Whether there is something to read before the patience ends.
+asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
+    // Shared with the timer's handler, which may run after this coroutine went on.
+    const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    asio::steady_timer timer(loop_, patience);
+    timer.async_wait([descriptor](const ErrorCode& error) {
+        ErrorCode ignored;
+        if (!error) descriptor->cancel(ignored);
+    });
+    waiting_ = descriptor.get();
+    ErrorCode error;
+    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                                    asio::redirect_error(asio::use_awaitable, error));
+    waiting_ = nullptr;
+    timer.cancel();
+    descriptor->release();  // the descriptor stays the connection's
+    co_return !error;
+}
+
+asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
+                                                           std::chrono::milliseconds patience) {
+    const auto connection = connect_seqpacket(socket_, at_once());
+    if (!connection) {
+        co_return Error{
+            "slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
+            "active? " +
+            connection.error().sentence};
+    }
+    const int fd = connection->get();
+    const view_wire::JobsRequest request{{jobs.begin(), jobs.end()}};
+    if (auto wrong = send_packet(fd, view_wire::encode(request), at_once())) {
+        co_return lost(*wrong);
+    }
+    const bool came = co_await wait_for_reply(fd, patience);
+    if (!came) {
+        co_return Error{"slurm-secrets-view did not answer within " +
+                        std::to_string(patience.count() / 1000) + " s"};
+    }
+    co_return read_reply(fd, jobs.size());
+}
+
+void ViewClient::cancel() {
+    ErrorCode ignored;
+    if (waiting_ != nullptr) waiting_->cancel(ignored);
+}
+
+}  // namespace secrets::cluster

@@ -1,0 +1,19 @@
+#pragma once
+// The one place that calls libslurm.
+
+#include "slurmview/questions.h"
+
+namespace secrets::slurmview {
+
+/// Reads slurm.conf, as every Slurm command does. Where libslurm finds none it ends the process,
+/// with its reason on standard error. To be called once, before ask_controller().
+void open_controller();
+
+/// Asks slurmctld about that very job; blocks for as long as libslurm waits (MessageTimeout of
+/// slurm.conf for each controller).
+///
+/// One call a job, and not slurm_load_jobs(): that copies every job of the cluster out of
+/// slurmctld, which holds its lock meanwhile, while a node has holds of its own few jobs only.
+Result<Told> ask_controller(JobId job);
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common/view_wire.h"
+
+namespace secrets::slurmview {
+
+/// What Slurm's job_state, with its flags, says of a job's hold on a node.
+view_wire::JobState state_of(std::uint32_t job_state);
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,114 @@
+// slurm-secrets-view: tells the agent which jobs have ended. It asks slurmctld as any user may, and
+// holds no secret. It is a program of its own because libslurm is of one Slurm version, blocks, and
+// ends the process it is in when it finds no slurm.conf.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "slurmview/controller.h"
+#include "slurmview/door.h"
+
+namespace secrets::slurmview {
+namespace {
+
+/// The socket that systemd hands over.
+Result<UniqueFd> inherited_listener() {
+    const int count = sd_listen_fds(1);
+    if (count != 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, nullptr, 0) <= 0) {
+        return Error{
+            "no socket to listen at: start slurm-secrets-view.socket, which starts this program "
+            "when it is asked, or give --listen PATH"};
+    }
+    UniqueFd listener(SD_LISTEN_FDS_START);
+    const int flags = fcntl(listener.get(), F_GETFL);
+    if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+        return Error{"the socket to listen at can't be made non-blocking"};
+    }
+    return listener;
+}
+
+/// Whose the listener's file is: systemd makes it the agent's.
+Result<Uid> owner_of(int listener) {
+    sockaddr_un address{};
+    socklen_t length = sizeof(address);
+    struct stat status {};
+    if (getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+        stat(address.sun_path, &status) != 0) {
+        return Error{"the file of the socket to listen at can't be looked at"};
+    }
+    return Uid{status.st_uid};
+}
+
+/// Whether standard error says already why this program ends.
+bool explained = false;
+
+int fail(const std::string& sentence) {
+    std::fprintf(stderr, "slurm-secrets-view: %s\n", sentence.c_str());
+    explained = true;
+    return 1;
+}
+
+/// At exit(): libslurm calls it where it can't go on, behind a reason of its own.
+void explain_exit() {
+    if (explained) return;
+    std::fputs(
+        "slurm-secrets-view: libslurm gave up, for the reason above. It needs the cluster's "
+        "slurm.conf as every Slurm command does: in /etc/slurm, or where SLURM_CONF says\n",
+        stderr);
+}
+
+/// `lifetime` in seconds, or 0 for ever.
+int serve(const std::string& path, unsigned lifetime) {
+    const auto listener =
+        path.empty() ? inherited_listener() : listen_at(path, SocketKind::seqpacket, 0600);
+    if (!listener) return fail(listener.error().sentence);
+    const auto owner = owner_of(listener->get());
+    if (!owner) return fail(owner.error().sentence);
+    std::atexit(explain_exit);
+    open_controller();
+    Questions questions(ask_controller);
+    sd_notify(0, "READY=1");
+    const auto end = Deadline::in(std::chrono::seconds(lifetime));
+    while (lifetime == 0 || !end.passed()) {
+        pollfd entry{listener->get(), POLLIN, 0};
+        if (poll(&entry, 1, lifetime == 0 ? -1 : end.poll_milliseconds()) > 0) {
+            serve_one(listener->get(), *owner, questions);
+        }
+    }
+    _exit(0);  // and not exit(): a thread may be within libslurm
+}
+
+}  // namespace
+}  // namespace secrets::slurmview
+
+int main(int argc, char** argv) {
+    CLI::App app{"slurm-secrets-view: tells slurm-secretsd which jobs have ended",
+                 "slurm-secrets-view"};
+    std::string path;
+    unsigned lifetime = 0;
+    app.add_option("--listen", path, "Listen at this path, and not at the socket of systemd");
+    app.add_option("--lifetime", lifetime,
+                   "End after that many seconds, between two questions: systemd starts it again "
+                   "at the next one, and slurm.conf is read anew; 0: never")
+        ->capture_default_str();
+    app.set_version_flag("--version", "slurm-secrets-view " SLURM_SECRETS_VERSION);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    try {
+        return secrets::slurmview::serve(path, lifetime);
+    } catch (const std::exception& error) {
+        return secrets::slurmview::fail(error.what());
+    }
+}

@@ -1,0 +1,320 @@
+"""The audit trail and the journal: what is on the file before an answer, and what a full disk or a stalled journal
+does to requests."""
+
+import contextlib
+import datetime
+import json
+import os
+import pwd
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import time
+
+import pytest
+
+from harness import poll
+from node_wire import DONE, GRANTED, REFUSED, WIPE, ask, message, reply_to
+from own_agent import AGENT, own_agent, request
+
+ALICE = pwd.getpwnam("alice").pw_uid
+
+
+def lines_of(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def actions_of(file):
+    return [line["action"] for line in lines_of(file)]
+
+
+def wipe(agent, job=7):
+    return reply_to(agent, message(WIPE, struct.pack("=I", job)))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of four pages."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True, timeout=10)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True, timeout=10)
+
+
+def fill(disk):
+    with open(disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x")
+
+
+# ---- the file --------------------------------------------------------------------------------------
+
+
+def test_a_runs_way_from_push_to_wipe_is_on_the_file(tmp_path):
+    file = tmp_path / "audit.jsonl"
+    begin = datetime.datetime.now(datetime.timezone.utc)
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("r1", user={"A": "value-of-a", "B": "value-of-b"})
+        assert reply_to(agent, ask(b"run:r1,A=MY_A", uid=ALICE))[0] == GRANTED
+        assert reply_to(agent, ask(b"run:r1,NOPE", uid=ALICE))[0] == REFUSED
+        assert agent.http("PUT", "/v1/runs/r1", {"user": {}}, user="bob").status == 403
+        assert wipe(agent)[0] == DONE
+        assert agent.http("DELETE", "/v1/runs/r1").status == 204
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "value-of" not in file.read_text()
+    lines = lines_of(file)
+    assert [line["action"] for line in lines] == ["start", "push", "ask", "refuse", "refuse", "wipe", "complete",
+                                                  "wipe", "stopping", "stop"]
+    times = [datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")) for line in lines]
+    assert times == sorted(times) and times[0] >= begin
+    _, push, granted, refused_ask, refused_push, ended, completed, wiped, _, stop = lines
+    assert push["names"] == ["A", "B"] and push["owner"] == "alice" and push["caller_uid"] == 0
+    assert (granted["job"], granted["step"], granted["run"], granted["names"]) == (7, "0", "r1", ["A"])
+    assert granted["owner_uid"] == ALICE
+    assert granted["message"] == f"job 7 step 0 of uid {ALICE} was granted A (as MY_A) of run r1"
+    assert refused_ask["reason"] == "secret NOPE is not among the secrets of run r1"
+    assert refused_ask["names"] == ["NOPE"] and refused_ask["level"] == "warning"
+    assert refused_push["caller"] == "bob" and refused_push["run"] == "r1"
+    assert (ended["job"], ended["run"], ended["records"]) == (7, "r1", 1) and ended["bytes"] > 0
+    assert completed["caller"] == "root" and "bytes" not in completed
+    assert wiped["names"] == ["A", "B"] and wiped["bytes"] > 20 and "job" not in wiped
+    assert stop["records"] == 0
+
+
+def test_each_entry_is_on_the_disk_before_its_answer(tmp_path):
+    """In the order of the system calls: the line, the disk, the answer. A completion wipes only then."""
+    file = tmp_path / "audit.jsonl"
+    trace = tmp_path / "trace"
+    strace = ["strace", "-o", trace, "-s", "400", "-e", "trace=write,fdatasync,sendmsg,writev,sendto"]
+    with own_agent(f"audit: {{ file: {file} }}", prefix=strace) as agent:
+        agent.push("r1", user={"A": "x"})
+        reply_to(agent, ask(b"run:r1,A", uid=ALICE))
+        agent.http("PUT", "/v1/runs/r1", {"user": {}}, user="bob")
+        agent.http("DELETE", "/v1/runs/r1")
+        # It is strace's child that is told to end.
+        child = int(open(f"/proc/{agent.pid}/task/{agent.pid}/children").read().split()[0])
+        os.kill(child, signal.SIGTERM)
+        assert agent.process.wait(10) == 0
+    calls = [line for line in trace.read_text().splitlines()
+             if '\\"action\\"' in line or "fdatasync" in line or "HTTP/1.1" in line or "SLS1" in line]
+
+    def place(fragment, after=0):
+        found = [i for i, line in enumerate(calls) if i > after and fragment in line]
+        assert found, (fragment, calls)
+        return found[0]
+
+    for action, answer in (("push", "HTTP/1.1 201"), ("ask", "SLS1"), ("refuse", "HTTP/1.1 403"),
+                           ("complete", "HTTP/1.1 204")):
+        written = place(f'\\"action\\":\\"{action}\\"')
+        assert "fdatasync" in calls[written + 1] and calls[written + 1].endswith("= 0"), calls[written + 1]
+        assert place(answer) > written + 1
+
+
+def test_a_full_disk_refuses_what_must_be_written_and_wipes_all_the_same(disk):
+    file = disk / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("kept", user={"A": "x"})
+        agent.push("short", user={"B": "x"}, ttl="5s")
+        assert reply_to(agent, ask(b"run:kept,A", uid=ALICE))[0] == GRANTED
+        fill(disk)
+        # What is left of the file's last page holds a few lines.
+        sentence = f"the audit trail {file} can't be written: No space left on device"
+        poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
+        before = agent.state()
+
+        answer = agent.http("PUT", "/v1/runs/new", {"owner": "alice", "user": {"A": "y"}})
+        assert answer.status == 503 and answer.detail == sentence
+        answer = agent.http("PUT", "/v1/runs/kept", {"owner": "alice", "user": {"A": "y"}})
+        assert answer.status == 503 and answer.detail == sentence
+        answer = agent.http("DELETE", "/v1/runs/kept")
+        assert answer.status == 503 and answer.detail == sentence
+        assert reply_to(agent, ask(b"run:kept,A", job=8, uid=ALICE)) == (REFUSED, sentence, 0)
+        assert agent.http("PUT", "/v1/runs/kept", {"user": {}}, user="bob").status == 403
+        assert "secret NOPE" in reply_to(agent, ask(b"run:kept,NOPE", uid=ALICE))[1]
+        poll(lambda: "short" not in [run["run"] for run in agent.state()[0]["runs"]], 10, "the expiry")
+        before[0]["runs"] = [run for run in before[0]["runs"] if run["run"] != "short"]
+        assert agent.state()[0] == before[0]
+
+        kind, receipt, _ = wipe(agent)
+        assert kind == DONE and receipt == "job 7 ended: its hold with 1 grant was wiped"
+        assert agent.status()["holds"] == 0
+        log = agent.log.read_text()
+        assert f"error: {sentence}; it lacks this: job 7 ended: its hold with 1 grant was wiped" in log
+        assert f"error: {sentence}; it lacks this: run short of alice expired and was wiped: B" in log
+        assert f"warning: root was refused the push of run new: {sentence}" in log
+
+        # Room again: all goes on, the torn line stands alone, and the file says that it has a gap.
+        (disk / "filler").unlink()
+        assert agent.http("DELETE", "/v1/runs/kept").status == 204
+        agent.push("new", user={"A": "y"})
+        text = file.read_text().splitlines()
+        with pytest.raises(ValueError):
+            [json.loads(line) for line in text]
+        whole = []
+        for line in text:
+            with contextlib.suppress(ValueError):
+                whole.append(json.loads(line))
+        assert len(whole) == len(text) - 1
+        assert [line["action"] for line in whole[-4:]] == ["trail", "complete", "wipe", "push"]
+        assert whole[-4]["count"] >= 8
+    assert actions_of_whole(file)[-2:] == ["stopping", "stop"]
+
+
+def actions_of_whole(file):
+    actions = []
+    for line in file.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            actions.append(json.loads(line)["action"])
+    return actions
+
+
+def test_sigterm_wipes_and_ends_although_the_disk_is_full(disk):
+    file = disk / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("kept", user={"A": "x"})
+        fill(disk)
+        poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
+        code, seconds = agent.stop()
+        assert code == 0 and seconds < 1
+        assert "can't be written: No space left on device; it lacks this: ended: " in agent.log.read_text()
+
+
+def test_sighup_opens_the_file_anew(tmp_path):
+    file = tmp_path / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("r1")
+        file.rename(tmp_path / "audit.jsonl.1")
+        agent.push("r2")
+        agent.process.send_signal(signal.SIGHUP)
+        poll(file.exists, 5, "the new file")
+        agent.push("r3")
+    assert [line["run"] for line in lines_of(tmp_path / "audit.jsonl.1") if line["action"] == "push"] == ["r1", "r2"]
+    assert [line["run"] for line in lines_of(file) if line["action"] == "push"] == ["r3"]
+
+
+def test_sighup_with_a_path_that_is_bad_keeps_the_file_that_was_open(tmp_path):
+    file = tmp_path / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        file.rename(tmp_path / "moved")
+        file.symlink_to(tmp_path / "moved")
+        agent.process.send_signal(signal.SIGHUP)
+        poll(lambda: "it is a symbolic link; name the file itself" in agent.log.read_text(), 5, "the complaint")
+        agent.push("r1")
+    assert "push" in actions_of(tmp_path / "moved")
+
+
+@pytest.mark.parametrize(("make", "why"), [
+    (lambda file: file.symlink_to("/dev/null"), "it is a symbolic link; name the file itself"),
+    (lambda file: file.mkdir(), "Is a directory"),
+    (lambda file: os.mkfifo(file), "it is not a regular file"),
+    (lambda file: file.parent.rmdir(), "No such file or directory"),
+], ids=["symlink", "directory", "fifo", "no-folder"])
+def test_a_file_that_cant_be_opened_keeps_the_agent_from_starting(tmp_path, make, why):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    file = folder / "audit.jsonl"
+    make(file)
+    config = tmp_path / "agentd.yaml"
+    config.write_text(f"node_socket: {tmp_path}/node.sock\ncontrol_socket: {tmp_path}/control.sock\n"
+                      f"audit: {{ file: {file} }}\n")
+    done = subprocess.run([AGENT, "--config", config], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert done.stderr == f"slurm-secretsd: audit.file: the audit trail {file} can't be opened: {why}\n"
+    assert not (tmp_path / "node.sock").exists()
+
+
+# ---- a flood ---------------------------------------------------------------------------------------
+
+
+def test_a_flood_of_refusals_is_summed_up_in_the_log_and_whole_on_the_file(tmp_path):
+    file = tmp_path / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("kept", user={"A": "x"})
+        with agent.connect("bob") as connection:
+            for _ in range(150):
+                connection.send(request("DELETE", "/v1/runs/kept"))
+                assert connection.answer().status == 403
+        assert agent.http("PUT", "/v1/runs/kept", b"{", user="alice").status == 400
+        agent.stop()
+        log = agent.log.read_text()
+    assert log.count("bob was refused the completion of run kept") == 100
+    assert log.count("alice was refused the push of run kept") == 1
+    bob = pwd.getpwnam("bob").pw_uid
+    assert f"warning: ... and 50 more completions of uid {bob} were refused in the last " in log
+    assert actions_of(file).count("refuse") == 151
+
+
+# ---- the journal -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal's socket that nobody reads until a test does, and how to run an agent that finds it."""
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(folder / "socket"))
+        listening.setblocking(False)
+        script = f"mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && " \
+                 f"mount --bind {folder} /run/systemd/journal && exec \"$@\""
+        yield listening, ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+def fields_of(entry):
+    return dict(line.split("=", 1) for line in entry.decode().splitlines())
+
+
+def read_all(listening):
+    entries = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            entries.append(fields_of(listening.recv(1 << 18)))
+    return entries
+
+
+def test_the_journal_is_given_all_fields(journal):
+    listening, inside = journal
+    with own_agent(log="{ to: journal }", prefix=inside) as agent:
+        agent.push("r1", user={"A": "value-of-a"})
+        reply_to(agent, ask(b"run:r1,A", uid=ALICE))
+        entries = read_all(listening)
+        assert agent.log.read_text() == ""
+    start, push, granted = entries
+    assert start["SECRETS_ACTION"] == "start" and start["SYSLOG_IDENTIFIER"] == "slurm-secretsd"
+    assert push["SECRETS_RUN"] == "r1" and push["SECRETS_NAMES"] == "A" and push["SECRETS_OWNER"] == "alice"
+    assert granted["SLURM_JOB_ID"] == "7" and granted["SLURM_STEP_ID"] == "0" and granted["PRIORITY"] == "6"
+    assert granted["MESSAGE"] == f"job 7 step 0 of uid {ALICE} was granted A of run r1"
+    assert len({entry["MESSAGE_ID"] for entry in entries}) == 3
+    assert "value-of-a" not in str(entries)
+
+
+def test_a_stalled_journal_holds_up_no_request_and_not_the_end(journal):
+    listening, inside = journal
+    with own_agent(log="{ to: journal }", prefix=inside) as agent:
+        agent.push("r1", user={"A": "x"})
+        begin = time.monotonic()
+        with agent.connect() as connection:
+            # More than the socket and the agent's queue take together.
+            for _ in range(9500):
+                connection.send(request("PUT", "/v1/runs/r1", {"owner": "alice"}))
+                assert connection.answer().status == 200
+        assert time.monotonic() - begin < 60
+        dropped = agent.status()["log_entries_dropped"]
+        assert dropped > 0
+        # The journal comes back: what waited arrives, and then a word of what is missing.
+        arrived = [{"SECRETS_ACTION": ""}]
+        listening.settimeout(10)
+        while arrived[-1]["SECRETS_ACTION"] != "drop":
+            arrived.append(fields_of(listening.recv(1 << 18)))
+        del arrived[0]
+        assert int(arrived[-1]["SECRETS_COUNT"]) == dropped
+        assert len(arrived) + dropped == 2 + 9500 + 1  # start, the first push, and that word
+        generations = [entry["MESSAGE"] for entry in arrived if entry["SECRETS_ACTION"] == "push"]
+        assert all(f"(generation {n})" in text for n, text in enumerate(generations[1:], 2))
+        while agent.status()["log_entries_dropped"] == dropped:
+            assert agent.http("PUT", "/v1/runs/r1", {"owner": "alice"}).status == 200
+        code, seconds = agent.stop()
+        assert code == 0 and seconds < 2

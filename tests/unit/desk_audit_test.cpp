@@ -1,0 +1,155 @@
+// Promise: where there is an audit file, what a request changes is written there before, or is not
+// changed; what was written and could not be done is taken back there.
+
+#include <boost/json.hpp>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+#include "tests/unit/skip.h"
+#include "tests/unit/small_disk.h"
+
+namespace secrets::desk {
+namespace {
+
+/// All events go to this file while it is there.
+class AuditFile {
+  public:
+    explicit AuditFile(std::string path) : path_(std::move(path)) {
+        Config config;
+        config.log_level = "error";
+        config.audit_file = path_;
+        if (audit::open(config)) std::abort();
+    }
+    AuditFile(const AuditFile&) = delete;
+    AuditFile& operator=(const AuditFile&) = delete;
+    ~AuditFile() {
+        Config config;
+        config.log_level = "error";
+        audit::open(config);
+    }
+
+    /// The actions in their order, and what the last one says.
+    std::string actions() {
+        std::string actions;
+        std::istringstream lines(content_of(path_));
+        for (std::string line; std::getline(lines, line);) {
+            last_ = boost::json::parse(line).as_object();
+            actions += (actions.empty() ? "" : " ") + text("action");
+        }
+        return actions;
+    }
+    std::string text(const char* field) const { return std::string(last_.at(field).as_string()); }
+
+  private:
+    std::string path_;
+    boost::json::object last_;
+};
+
+TEST_CASE("a request whose entry can't be written is refused and changes nothing") {
+    if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
+    const SmallDisk disk;
+    Office office;
+    REQUIRE(refusal_of(office.push(kRoot, "r", "alice", list_of(user_secret("A", "x")))) ==
+            "(granted)");
+    REQUIRE(given(office.ask(office.alice, "run:r,A")) == "A=x\n");
+    disk.fill();
+    const AuditFile file(disk.file("audit"));
+    const std::string before = office.state();
+    const std::string wrong =
+        "the audit trail " + disk.file("audit") + " can't be written: No space left on device";
+
+    const auto pushed = office.push(kRoot, "r", "alice", list_of(user_secret("A", "y")));
+    CHECK(refusal_of(pushed) == wrong);
+    CHECK(std::get<Refusal>(pushed).reason == Reason::unavailable);
+    CHECK(refusal_of(office.push(kRoot, "new", "alice", {})) == wrong);
+    CHECK(refusal_of(office.desk.complete_run(kRoot, run_id("r"))) == wrong);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,A", 0, JobId{2})) == wrong);
+    CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
+          "run r belongs to another user, not to bob");
+    CHECK(office.state() == before);
+
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
+    office.time += std::chrono::hours(100);
+    CHECK(!office.desk.expire());
+    CHECK(office.vault.inventory().slabs == 0);
+}
+
+TEST_CASE("a push that was written and then finds no room is taken back") {
+    const TemporaryFolder folder;
+    AuditFile file(folder.file("audit"));
+    Office office(Office::large(), 1024 * 1024);
+    std::vector<vault::NewSecret> secrets;
+    for (int i = 0; i < 16; ++i) {
+        secrets.push_back(user_secret("A" + std::to_string(i), std::string(64 * 1024, 'x')));
+    }
+    const std::string sentence = refusal_of(office.push(kRoot, "r", "alice", std::move(secrets)));
+    CHECK(sentence.starts_with("the agent's memory for secrets is full"));
+    CHECK(file.actions() == "push undo refuse");
+    CHECK(file.text("reason") == sentence);
+    CHECK(office.vault.inventory().runs == 0);
+}
+
+TEST_CASE("an ask that was written and then finds no room is taken back") {
+    const TemporaryFolder folder;
+    Office office(Office::large(), 1024 * 1024);
+    std::vector<vault::NewSecret> secrets = list_of(user_secret("A", "x"));
+    for (int i = 0; i < 15; ++i) {
+        secrets.push_back(user_secret("B" + std::to_string(i), std::string(65 * 1000, 'x')));
+    }
+    REQUIRE(refusal_of(office.push(kRoot, "r", "alice", std::move(secrets))) == "(granted)");
+    // The rest of the slab is filled with runs, so that no hold finds room.
+    for (std::size_t size = 60'000; size > 0; size /= 2) {
+        while (refusal_of(office.push(kRoot, "f" + std::to_string(office.vault.runs().size()),
+                                      "bob", list_of(user_secret("F", std::string(size, 'x'))))) ==
+               "(granted)") {
+        }
+    }
+    AuditFile file(folder.file("audit"));
+    const std::string sentence = refusal_of(office.ask(office.alice, "run:r,A"));
+    CHECK(sentence.starts_with("the agent's memory for secrets is full"));
+    CHECK(file.actions() == "ask undo refuse");
+    CHECK(file.text("reason") == sentence);
+    CHECK(office.vault.holds().empty());
+}
+
+TEST_CASE("the entries say who, what and why") {
+    const TemporaryFolder folder;
+    AuditFile file(folder.file("audit"));
+    Office office;
+    office.push(office.tower, "r", "alice", list_of(user_secret("A", "x")));
+    CHECK(file.actions() == "push");
+    CHECK(file.text("message") == "run r of alice was pushed by www-data with A");
+    office.push(office.tower, "r", "alice",
+                list_of(user_secret("B", "x"), workspace_secret("B", "y")));
+    CHECK(file.actions() == "push push");
+    CHECK(file.text("message") ==
+          "run r of alice was pushed again by www-data (generation 2) with B");
+    office.ask(office.alice, "run:r,B=C", 0, JobId{7});
+    CHECK(file.actions() == "push push ask");
+    CHECK(file.text("message") == "job 7 step 0 of uid " + std::to_string(office.alice.value) +
+                                      " was granted B (as C) of run r");
+    office.ask(office.alice, "run:r,NOPE", 0, JobId{8});
+    CHECK(file.actions() == "push push ask refuse");
+    CHECK(file.text("message") == "job 8 step 0 of uid " + std::to_string(office.alice.value) +
+                                      " was refused its secrets: secret NOPE is not among the "
+                                      "secrets of run r");
+    CHECK(file.text("run") == "r");
+    office.desk.malformed_push(office.bob, run_id("x"), "the JSON is malformed");
+    CHECK(file.actions() == "push push ask refuse refuse");
+    CHECK(file.text("message") == "bob was refused the push of run x: the JSON is malformed");
+    office.desk.complete_run(office.bob, run_id("r"));
+    CHECK(file.actions() == "push push ask refuse refuse refuse");
+    CHECK(file.text("message") ==
+          "bob was refused the completion of run r: run r belongs to "
+          "another user, not to bob");
+    office.desk.wipe(JobId{7});
+    CHECK(file.actions() == "push push ask refuse refuse refuse wipe");
+    CHECK(file.text("message").starts_with("job 7 ended: its hold with 1 grant was wiped (uid "));
+    CHECK(file.text("run") == "r");
+    office.desk.complete_run(office.alice, run_id("r"));
+    CHECK(file.actions() == "push push ask refuse refuse refuse wipe complete wipe");
+    CHECK(file.text("message").starts_with("run r of alice was wiped: B ("));
+}
+
+}  // namespace
+}  // namespace secrets::desk

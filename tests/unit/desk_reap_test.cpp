@@ -1,0 +1,60 @@
+// Promise: a hold is reaped when it is old enough to be asked about and its job has ended, and not
+// when the job has been granted something meanwhile.
+
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+constexpr auto kMinute = std::chrono::seconds(60);
+
+TEST_CASE("the reaper asks about the jobs whose holds are old enough, in order") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    CHECK(office.desk.begin_reaping(kMinute).empty());
+    office.ask(office.alice, "run:r", 0, JobId{9});
+    office.ask(office.alice, "run:r", 0, JobId{7});
+    office.time += kMinute / 2;
+    office.ask(office.alice, "run:r", 0, JobId{8});
+    office.ask(office.alice, "run:r,A", 0, JobId{9});
+    CHECK(office.desk.begin_reaping(kMinute).empty());
+    office.time += kMinute / 2;
+    CHECK(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}, JobId{9}});
+    office.time += kMinute / 2;
+    CHECK(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}, JobId{8}, JobId{9}});
+}
+
+TEST_CASE("a job that has ended loses its hold, and no other does") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.alice, "run:r", 0, JobId{7});
+    office.ask(office.alice, "run:r,A", 0, JobId{7});
+    office.ask(office.alice, "run:r", 0, JobId{8});
+    office.desk.begin_reaping(kMinute);
+    office.desk.reap(JobId{7});
+    CHECK(office.vault.find_hold(JobId{7}) == nullptr);
+    CHECK(office.vault.find_hold(JobId{8}) != nullptr);
+    const std::string before = office.state();
+    office.desk.reap(JobId{7});
+    office.desk.reap(JobId{1234});
+    CHECK(office.state() == before);
+}
+
+TEST_CASE("a job that was granted something while the question was on its way keeps its hold") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.alice, "run:r", 0, JobId{7});
+    office.time += kMinute;
+    REQUIRE(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}});
+    office.ask(office.alice, "run:r", 0, JobId{7});  // requeued, and started again
+    office.desk.reap(JobId{7});
+    CHECK(office.vault.find_hold(JobId{7}) != nullptr);
+    // The next round's question comes after that.
+    REQUIRE(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}});
+    office.desk.reap(JobId{7});
+    CHECK(office.vault.find_hold(JobId{7}) == nullptr);
+}
+
+}  // namespace
+}  // namespace secrets::desk

@@ -1,0 +1,201 @@
+// Promise: the agent and slurm-secrets-view understand one another exactly or not at all, and no
+// packet harms either.
+
+#include "common/view_wire.h"
+
+#include <string>
+
+#include "common/limits.h"
+#include "common/wire.h"
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/guarded_bytes.h"
+
+namespace secrets::view_wire {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 12;
+constexpr std::size_t kVersionAt = 4;
+constexpr std::size_t kTypeAt = 6;
+constexpr std::size_t kLengthAt = 8;
+
+/// A message written by hand, from `type` and the bytes of its body.
+Bytes message_of(std::uint16_t type, const Bytes& body) {
+    Bytes message;
+    append(message, "SLV1");
+    append_number<std::uint16_t>(message, 1);
+    append_number<std::uint16_t>(message, type);
+    append_number(message, static_cast<std::uint32_t>(kHeaderBytes + body.size()));
+    message.insert(message.end(), body.begin(), body.end());
+    return message;
+}
+
+/// A count, and that many numbers.
+Bytes counted(const std::vector<std::uint32_t>& values) {
+    Bytes bytes;
+    append_number(bytes, static_cast<std::uint32_t>(values.size()));
+    for (const std::uint32_t value : values) append_number(bytes, value);
+    return bytes;
+}
+
+Bytes with_text(Bytes bytes, std::string_view text) {
+    append_number(bytes, static_cast<std::uint32_t>(text.size()));
+    append(bytes, text);
+    return bytes;
+}
+
+const JobsRequest kJobs{{JobId{7}, JobId{4294967295U}}};
+const Reply kStates =
+    States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
+const Reply kRefused = Refused{"only root and the agent may ask"};
+
+std::string refusal_of_request(const Bytes& message) {
+    const auto request = decode_request(GuardedBytes(message).bytes());
+    return request.ok() ? "(taken)" : request.error().sentence;
+}
+std::string refusal_of_reply(const Bytes& message) {
+    const auto reply = decode_reply(GuardedBytes(message).bytes());
+    return reply.ok() ? "(taken)" : reply.error().sentence;
+}
+bool is_taken(const Bytes& message) {
+    return refusal_of_request(message) == "(taken)" || refusal_of_reply(message) == "(taken)";
+}
+
+std::vector<Bytes> all_messages() {
+    return {encode(kJobs), encode(kStates), encode(kRefused)};
+}
+
+TEST_CASE("every message of the view has exactly the documented bytes", "[view_wire]") {
+    CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
+    CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
+    CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
+}
+
+TEST_CASE("every message of the view comes back with its fields", "[view_wire]") {
+    const auto request = decode_request(encode(kJobs));
+    REQUIRE(request.ok());
+    CHECK(request->jobs == kJobs.jobs);
+
+    auto reply = decode_reply(encode(kStates));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<States>(*reply));
+    CHECK(std::get<States>(*reply).states == std::get<States>(kStates).states);
+    CHECK(std::get<States>(*reply).sentence == "slurmctld is down");
+
+    reply = decode_reply(encode(kRefused));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<Refused>(*reply));
+    CHECK(std::get<Refused>(*reply).sentence == "only root and the agent may ask");
+}
+
+TEST_CASE("the longest messages of the view fit", "[view_wire]") {
+    const Bytes request = encode(JobsRequest{std::vector(kMaxJobsPerQuestion, JobId{1})});
+    CHECK(request.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(request) == "(taken)");
+    const Bytes reply = encode(
+        Reply(States{std::vector(kMaxJobsPerQuestion, JobState::ended), std::string(100000, 'x')}));
+    CHECK(reply.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_reply(reply) == "(taken)");
+}
+
+TEST_CASE("every cut of every message of the view is refused", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        for (std::size_t length = 0; length < whole.size(); ++length) {
+            CAPTURE(number_at<std::uint16_t>(whole, kTypeAt), length);
+            Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+            CHECK_FALSE(is_taken(cut));
+            if (length < kHeaderBytes) continue;
+            // The same, with a header that owns up to it.
+            set_number(cut, kLengthAt, static_cast<std::uint32_t>(length));
+            CHECK_FALSE(is_taken(cut));
+        }
+        Bytes longer = whole;
+        longer.push_back(std::byte{0});
+        CHECK_FALSE(is_taken(longer));
+        set_number(longer, kLengthAt, static_cast<std::uint32_t>(longer.size()));
+        CHECK_FALSE(is_taken(longer));
+    }
+}
+
+TEST_CASE("each wrong field of the view's header is refused with what is wrong", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        Bytes message = whole;
+        message[2] ^= std::byte{0x20};
+        CHECK(refusal_of_request(message) ==
+              "a message does not speak the protocol of slurm-secrets");
+        CHECK(refusal_of_reply(message) == refusal_of_request(message));
+        message = whole;
+        set_number<std::uint16_t>(message, kVersionAt, 2);
+        CHECK(refusal_of_request(message) ==
+              "a message has protocol version 2 and this side speaks version 1; install agent and "
+              "slurm-secrets-view of one release");
+        CHECK(refusal_of_reply(message) == refusal_of_request(message));
+        message = whole;
+        set_number(message, kLengthAt, 0xffffffffU);
+        CHECK_FALSE(is_taken(message));
+    }
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 2, 100, 103, 65535}) {
+        const std::string sentence = "a message has the unknown type " + std::to_string(type);
+        CHECK(refusal_of_request(message_of(type, {})) == sentence);
+        CHECK(refusal_of_reply(message_of(type, {})) == sentence);
+    }
+    CHECK(refusal_of_reply(encode(kJobs)) == "a message has the unknown type 1");
+    CHECK(refusal_of_request(encode(kStates)) == "a message has the unknown type 101");
+}
+
+TEST_CASE("the node door's messages are none of the view's", "[view_wire]") {
+    CHECK_FALSE(is_taken(wire::encode(wire::Request(wire::PingRequest{}))));
+    CHECK_FALSE(wire::decode_request(encode(kJobs)).ok());
+    CHECK_FALSE(wire::decode_reply(encode(kRefused)).ok());
+}
+
+TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]") {
+    const auto jobs = [](std::size_t count) {
+        return message_of(1, counted(std::vector<std::uint32_t>(count, 1)));
+    };
+    const auto states = [](std::size_t count) {
+        return message_of(101, with_text(counted(std::vector<std::uint32_t>(count, 1)), ""));
+    };
+    CHECK(refusal_of_request(jobs(1)) == "(taken)");
+    CHECK(refusal_of_request(jobs(kMaxJobsPerQuestion)) == "(taken)");
+    CHECK(refusal_of_reply(states(kMaxJobsPerQuestion)) == "(taken)");
+    for (const std::size_t count : {std::size_t{0}, kMaxJobsPerQuestion + 1}) {
+        CHECK(refusal_of_request(jobs(count)) == "a malformed JOBS message");
+        CHECK(refusal_of_reply(states(count)) == "a malformed STATES message");
+    }
+    for (const std::uint32_t count : {1U, 3U, 0x7fffffffU, 0xffffffffU}) {
+        Bytes message = encode(kJobs);
+        set_number(message, kHeaderBytes, count);
+        CHECK(refusal_of_request(message) == "a malformed JOBS message");
+    }
+}
+
+TEST_CASE("a state that is none is refused", "[view_wire]") {
+    for (const std::uint32_t state : {0U, 4U, 0xffffffffU}) {
+        CHECK(refusal_of_reply(message_of(101, with_text(counted({1, state}), ""))) ==
+              "a malformed STATES message");
+    }
+}
+
+TEST_CASE("the view's sentences are printable on both sides", "[view_wire]") {
+    const std::string ugly = "a\nb\x1b[31m";
+    CHECK(encode(Reply(Refused{ugly})) == message_of(102, with_text({}, "a?b?[31m")));
+    CHECK(refusal_of_reply(message_of(102, with_text({}, ugly))) == "a malformed REFUSED message");
+    CHECK(refusal_of_reply(message_of(101, with_text(counted({1}), ugly))) ==
+          "a malformed STATES message");
+}
+
+TEST_CASE("no flipped bit of the view's messages makes it read outside of them", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+            Bytes flipped = whole;
+            flipped[bit / 8] ^= static_cast<std::byte>(1 << (bit % 8));
+            const bool taken = is_taken(flipped);
+            CAPTURE(bit);
+            if (bit / 8 < kHeaderBytes) CHECK_FALSE(taken);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace secrets::view_wire
