@@ -79,7 +79,7 @@ Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload)
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    add_run(*head, place);
+    add_run(prepare_run(*head, place));
     return Finding::taken;
 }
 
@@ -90,8 +90,7 @@ Vault::Finding Vault::index_hold(Place place, std::span<const std::byte> payload
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    const JobId job = hold->job;
-    holds_.emplace(job, StoredHold{std::move(hold).value(), place});
+    holds_.insert(prepare_hold(std::move(hold).value(), place));
     return Finding::taken;
 }
 
