@@ -207,6 +207,8 @@ def test_whichever_allocation_of_a_request_fails_nothing_is_half_done(agent, kin
     assert failed > 2
     agent.await_quiet()
     assert agent.holdings() == before
+    assert agent.http("DELETE", "/v1/runs/kept").status == 204
+    assert agent.status()["slabs"] == 0, "a record that was given up is still in a slab"
 
 
 @pytest.mark.parametrize("kind", KINDS)
