@@ -24,6 +24,14 @@ std::string count(std::size_t number, const std::string& thing) {
     return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
 }
 
+/// Not at all where there is no memory to say it.
+void say_without_fail(std::string_view trouble) noexcept {
+    try {
+        audit::trouble(std::string(trouble));
+    } catch (const std::exception&) {
+    }
+}
+
 }  // namespace
 
 Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listeners listeners,
@@ -88,7 +96,7 @@ void Agent::run_loop() {
             loop_.run();
             return;
         } catch (const std::exception& error) {
-            audit::trouble(error.what());
+            say_without_fail(error.what());
         }
     }
 }

@@ -9,8 +9,8 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
-#include <vector>
 
 #include "common/call_failed.h"
 #include "common/wipe.h"
@@ -155,12 +155,16 @@ void LockedRegion::discard() {
 /// Overwrites the pages that the region has. One that nobody touched would be made only to be
 /// overwritten (26 us a page of memfd_secret), and locked pages never go before the region does.
 void LockedRegion::wipe_touched() {
-    std::vector<unsigned char> has(whole_pages(size_) / page_bytes());
-    const bool told = mincore(data_, size_, has.data()) == 0;
-    for (std::size_t page = 0; page < has.size(); ++page) {
-        const bool touched = !told || (has[page] & 1) != 0;
-        const std::size_t begin = page * page_bytes();
-        if (touched) wipe(bytes().subspan(begin, std::min(page_bytes(), size_ - begin)));
+    // In steps, so that a wipe needs no memory of its own.
+    std::array<unsigned char, 256> has{};
+    const std::size_t step = has.size() * page_bytes();
+    for (std::size_t from = 0; from < size_; from += step) {
+        const std::size_t length = std::min(step, size_ - from);
+        const bool told = mincore(data_ + from, length, has.data()) == 0;
+        for (std::size_t at = 0; at < length; at += page_bytes()) {
+            const bool touched = !told || (has[at / page_bytes()] & 1) != 0;
+            if (touched) wipe(bytes().subspan(from + at, std::min(page_bytes(), length - at)));
+        }
     }
 }
 

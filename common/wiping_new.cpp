@@ -4,14 +4,60 @@
 #include <malloc.h>
 #include <string.h>
 
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <new>
 
 namespace {
 
+/// A few small blocks for what is allocated while an exception is on its way. Destructors run then,
+/// and one that allocates (a coroutine of Asio posts its own end) ends the process when it can't:
+/// a lack of memory must not take away what cleans up after it.
+class LastReserve {
+  public:
+    void* take(std::size_t size) {
+        if (size > kBlockBytes) return nullptr;
+        for (Block& block : blocks_) {
+            if (!block.taken.exchange(true)) return block.bytes.data();
+        }
+        return nullptr;
+    }
+    /// Whether the block was one of these.
+    bool give_back(void* block) {
+        // Nearly always it is not, and every delete asks.
+        const auto address = reinterpret_cast<std::uintptr_t>(block);
+        const auto begin = reinterpret_cast<std::uintptr_t>(blocks_.data());
+        if (address - begin >= sizeof(blocks_)) return false;
+        for (Block& own : blocks_) {
+            if (block != own.bytes.data()) continue;
+            explicit_bzero(block, kBlockBytes);
+            own.taken = false;
+            return true;
+        }
+        return false;
+    }
+
+  private:
+    static constexpr std::size_t kBlockBytes = 512;
+    struct Block {
+        alignas(std::max_align_t) std::array<std::byte, kBlockBytes> bytes;
+        std::atomic<bool> taken;
+    };
+    std::array<Block, 16> blocks_{};
+};
+
+LastReserve last_reserve;
+
 void* allocate(std::size_t size) {
     while (true) {
         if (void* block = std::malloc(size != 0 ? size : 1)) return block;
+        if (std::uncaught_exceptions() > 0) {
+            if (void* block = last_reserve.take(size)) return block;
+        }
         const std::new_handler handler = std::get_new_handler();
         if (handler == nullptr) throw std::bad_alloc();
         handler();
@@ -27,7 +73,7 @@ void* allocate_aligned(std::size_t size, std::align_val_t alignment) {
 }
 
 void wipe_and_free(void* block) noexcept {
-    if (block == nullptr) return;
+    if (block == nullptr || last_reserve.give_back(block)) return;
     explicit_bzero(block, malloc_usable_size(block));
     std::free(block);
 }

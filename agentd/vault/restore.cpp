@@ -85,7 +85,7 @@ Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload)
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    add_run(std::move(head).value(), place);
+    add_run(prepare_run(std::move(head).value(), place));
     return Finding::taken;
 }
 
@@ -96,8 +96,7 @@ Vault::Finding Vault::index_hold(Place place, std::span<const std::byte> payload
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    const JobId job = hold->job;
-    holds_.emplace(job, StoredHold{std::move(hold).value(), place});
+    holds_.insert(prepare_hold(std::move(hold).value(), place));
     return Finding::taken;
 }
 

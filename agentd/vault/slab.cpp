@@ -44,6 +44,12 @@ bool known(std::uint16_t type) {
            type == static_cast<std::uint16_t>(RecordType::hold);
 }
 
+std::map<std::uint32_t, std::uint32_t>::node_type node_of(std::uint32_t offset,
+                                                          std::uint32_t length) {
+    std::map<std::uint32_t, std::uint32_t> one{{offset, length}};
+    return one.extract(one.begin());
+}
+
 }  // namespace
 
 struct Slab::Extent {
@@ -57,7 +63,8 @@ Slab::Slab(LockedRegion region) : region_(std::move(region)) {
     const auto bytes = region_.bytes();
     SlabHeader header{{}, kFormatVersion, static_cast<std::uint32_t>(bytes.size()), {}};
     memcpy(header.magic, kMagic, sizeof(kMagic));
-    add_free(sizeof(SlabHeader), static_cast<std::uint32_t>(bytes.size() - sizeof(SlabHeader)));
+    join_free(
+        node_of(sizeof(SlabHeader), static_cast<std::uint32_t>(bytes.size() - sizeof(SlabHeader))));
     // Last: a region without a header is no slab, whatever else is in it.
     memcpy(bytes.data(), &header, sizeof(header));
 }
@@ -94,12 +101,12 @@ Result<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
         const bool trusted = extent.state == kLive && known(extent.type) && cut_to_size &&
                              extent.record.checksum == slab.checksum(offset);
         if (trusted) {
-            ++slab.records_;
+            slab.records_.emplace_hint(slab.records_.end(), offset, extent.length);
             continue;
         }
         if (extent.state != kFree) ++dropped;
         wipe(bytes.subspan(offset + kShapeBytes, extent.length - kShapeBytes));
-        slab.join_free(offset, extent.length);
+        slab.join_free(node_of(offset, extent.length));
     }
     return slab;
 }
@@ -147,17 +154,19 @@ std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_byte
     if (found == free_.end()) return std::nullopt;
 
     const std::uint32_t offset = found->first;
-    const std::uint32_t rest = found->second - static_cast<std::uint32_t>(need);
-    free_bytes_ -= found->second;
-    free_.erase(found);
+    const auto length = static_cast<std::uint32_t>(need);
+    const std::uint32_t rest = found->second - length;
+    // First what needs memory: where there is none, nothing has changed.
+    if (rest > 0) free_.emplace(offset + length, rest);
+    found->second = length;
+    records_.insert(free_.extract(found));
+    free_bytes_ -= length;
     // The rest's header is written while it is still inside the free extent, the shape that cuts it
     // off after it.
-    if (rest > 0) add_free(offset + static_cast<std::uint32_t>(need), rest);
-    write_shape(offset, static_cast<std::uint32_t>(need), kBeingWritten,
-                static_cast<std::uint16_t>(type));
+    if (rest > 0) write_shape(offset + length, rest, kFree, 0);
+    write_shape(offset, length, kBeingWritten, static_cast<std::uint16_t>(type));
     const RecordHeader header{static_cast<std::uint32_t>(payload_bytes), 0, sequence, 0};
     memcpy(region_.bytes().data() + offset + kShapeBytes, &header, sizeof(header));
-    ++records_;
     return Draft{{offset}, region_.bytes().subspan(offset + kOverhead, payload_bytes)};
 }
 
@@ -169,30 +178,25 @@ void Slab::commit(RecordOffset offset) {
     write_shape(offset.value, extent.length, kLive, extent.type);
 }
 
-void Slab::free(RecordOffset offset) {
+void Slab::free(RecordOffset offset) noexcept {
     const Extent extent = read(offset.value);
     // Not live from here on: a process that ends in mid-wipe leaves a record to be wiped, not a
     // damaged one.
     write_shape(offset.value, extent.length, kBeingWritten, extent.type);
     wipe(region_.bytes().subspan(offset.value + kShapeBytes, extent.length - kShapeBytes));
-    --records_;
-    join_free(offset.value, extent.length);
-}
-
-void Slab::add_free(std::uint32_t offset, std::uint32_t length) {
-    write_shape(offset, length, kFree, 0);
-    free_.emplace(offset, length);
-    free_bytes_ += length;
+    join_free(records_.extract(offset.value));
 }
 
 /// Adds a free extent and joins it with its neighbours. The shape of a joined one is overwritten
 /// only after the wider one before it covers it.
-void Slab::join_free(std::uint32_t offset, std::uint32_t length) {
+void Slab::join_free(Extents::node_type extent) noexcept {
+    std::uint32_t offset = extent.key();
+    std::uint32_t length = extent.mapped();
+    free_bytes_ += length;
     std::uint32_t inner_shapes[2] = {0, 0};
     if (const auto after = free_.find(offset + length); after != free_.end()) {
         inner_shapes[0] = after->first;
         length += after->second;
-        free_bytes_ -= after->second;
         free_.erase(after);
     }
     auto before = free_.lower_bound(offset);
@@ -200,10 +204,12 @@ void Slab::join_free(std::uint32_t offset, std::uint32_t length) {
         inner_shapes[1] = offset;
         offset = before->first;
         length += before->second;
-        free_bytes_ -= before->second;
         free_.erase(before);
     }
-    add_free(offset, length);
+    write_shape(offset, length, kFree, 0);
+    extent.key() = offset;
+    extent.mapped() = length;
+    free_.insert(std::move(extent));
     for (const std::uint32_t inner : inner_shapes) {
         if (inner != 0) wipe(region_.bytes().subspan(inner, kShapeBytes));
     }

@@ -72,15 +72,16 @@ class Slab {
     std::optional<Draft> begin(RecordType type, std::size_t payload_bytes, std::uint64_t sequence);
     void commit(RecordOffset offset);
 
-    /// Overwrites the record and gives its extent back. For drafts and live records.
-    void free(RecordOffset offset);
+    /// Overwrites the record and gives its extent back. For drafts and live records. Needs no
+    /// memory: what must be wiped can be.
+    void free(RecordOffset offset) noexcept;
 
     std::span<const std::byte> payload(RecordOffset offset) const;
     std::uint64_t sequence(RecordOffset offset) const;
     void for_each(const std::function<void(const RecordFound&)>& visit) const;
 
-    bool empty() const { return records_ == 0; }
-    std::size_t records() const { return records_; }  ///< drafts and live ones
+    bool empty() const { return records_.empty(); }
+    std::size_t records() const { return records_.size(); }  ///< drafts and live ones
     std::size_t size() const { return region_.bytes().size(); }
     std::size_t free_bytes() const { return free_bytes_; }
     int fd() const { return region_.fd(); }
@@ -91,6 +92,7 @@ class Slab {
 
   private:
     struct Extent;
+    using Extents = std::map<std::uint32_t, std::uint32_t>;  ///< offset -> length
     struct ExistingTag {};
     Slab(LockedRegion region, ExistingTag) : region_(std::move(region)) {}
 
@@ -98,13 +100,12 @@ class Slab {
     void write_shape(std::uint32_t offset, std::uint32_t length, std::uint16_t state,
                      std::uint16_t type);
     std::uint32_t checksum(std::uint32_t offset) const;
-    void add_free(std::uint32_t offset, std::uint32_t length);
-    void join_free(std::uint32_t offset, std::uint32_t length);
+    void join_free(Extents::node_type extent) noexcept;
 
     LockedRegion region_;
-    std::map<std::uint32_t, std::uint32_t> free_;  ///< offset -> length of each free extent
+    Extents free_;
+    Extents records_;  ///< drafts and live ones; their nodes go back to free_
     std::size_t free_bytes_ = 0;
-    std::size_t records_ = 0;
 };
 
 }  // namespace secrets::vault

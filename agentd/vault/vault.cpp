@@ -1,6 +1,8 @@
 #include "agentd/vault/vault.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace secrets::vault {
 namespace {
@@ -11,7 +13,41 @@ constexpr std::size_t kSlabStep = 64 * 1024;
 /// From that many on, a new slab is this fraction of all that is held: so 1 GiB is 145 slabs.
 constexpr std::size_t kSlabsBeforeGrowth = 32;
 
+/// Makes room for one more element, so that its insertion needs no memory.
+template <typename Table>
+void make_room(Table& table) {
+    if (table.size() + 1 > table.bucket_count()) table.reserve(2 * (table.size() + 1));
+}
+
 }  // namespace
+
+class Vault::Draft {
+  public:
+    Draft(Vault& vault, Place place, std::span<std::byte> payload)
+        : vault_(&vault), place_(place), payload_(payload) {}
+    Draft(Draft&& other) noexcept
+        : vault_(std::exchange(other.vault_, nullptr)),
+          place_(other.place_),
+          payload_(other.payload_) {}
+    Draft& operator=(Draft&&) = delete;
+    ~Draft() {
+        if (vault_ == nullptr) return;
+        vault_->free(place_);
+        vault_->drop_if_empty(place_.slab);
+    }
+
+    Place place() const { return place_; }
+    std::span<std::byte> payload() const { return payload_; }
+    void commit() {
+        place_.slab->slab.commit(place_.offset);
+        vault_ = nullptr;
+    }
+
+  private:
+    Vault* vault_;
+    Place place_;
+    std::span<std::byte> payload_;
+};
 
 Vault::~Vault() {
     for (const auto& slab : slabs_) {
@@ -19,13 +55,11 @@ Vault::~Vault() {
     }
 }
 
-Result<Vault::Place> Vault::begin(RecordType type, std::size_t payload_bytes,
-                                  std::span<std::byte>& payload) {
+Result<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) {
     const std::uint64_t sequence = next_sequence_++;
     for (const auto& slab : slabs_) {
         if (auto draft = slab->slab.begin(type, payload_bytes, sequence)) {
-            payload = draft->payload;
-            return Place{slab.get(), draft->offset};
+            return Draft(*this, {slab.get(), draft->offset}, draft->payload);
         }
     }
     const std::size_t bytes = new_slab_bytes(payload_bytes);
@@ -36,14 +70,14 @@ Result<Vault::Place> Vault::begin(RecordType type, std::size_t payload_bytes,
     auto region = LockedRegion::create(bytes, memory_);
     if (!region) return region.error();
     const std::string name = "slab-" + std::to_string(next_name_++);
-    slabs_.push_back(
-        std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())}));
-    NamedSlab& slab = *slabs_.back();
-    slab_bytes_ += slab.slab.size();
-    keep(slab);
-    auto draft = slab.slab.begin(type, payload_bytes, sequence);
-    payload = draft->payload;
-    return Place{&slab, draft->offset};
+    auto fresh =
+        std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())});
+    const auto begun = fresh->slab.begin(type, payload_bytes, sequence);
+    slabs_.push_back(std::move(fresh));
+    slab_bytes_ += slabs_.back()->slab.size();
+    Draft draft(*this, {slabs_.back().get(), begun->offset}, begun->payload);
+    keep(*slabs_.back());
+    return draft;
 }
 
 /// Slabs grow with what is held, so that there are never many of them: systemd compares each
@@ -59,13 +93,13 @@ std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
 }
 
 /// Overwrites a record. Returns how many bytes.
-std::size_t Vault::free(Place place) {
+std::size_t Vault::free(Place place) noexcept {
     const std::size_t bytes = place.slab->slab.payload(place.offset).size();
     place.slab->slab.free(place.offset);
     return bytes;
 }
 
-void Vault::drop_if_empty(NamedSlab* slab) {
+void Vault::drop_if_empty(NamedSlab* slab) noexcept {
     if (!slab->slab.empty()) return;
     slab_bytes_ -= slab->slab.size();
     forget(*slab);
@@ -83,10 +117,15 @@ void Vault::keep(NamedSlab& slab) {
     slab.kept = true;
 }
 
-void Vault::forget(NamedSlab& slab) {
+/// Where there is no memory to say it, the keeper hands an empty slab to the next process, which
+/// drops it.
+void Vault::forget(NamedSlab& slab) noexcept {
     if (!slab.kept) return;
-    keeper_->forget(slab.name);
     slab.kept = false;
+    try {
+        keeper_->forget(slab.name);
+    } catch (const std::bad_alloc&) {
+    }
 }
 
 void Vault::set_swap(bool active) {
@@ -101,38 +140,57 @@ bool Vault::fears_swap() const {
 }
 
 Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
-    std::span<std::byte> payload;
-    auto place = begin(RecordType::run, run_payload_size(head, secrets), payload);
-    if (!place) return place.error();
-    write_run(head, secrets, payload);
-    place->slab->slab.commit(place->offset);
+    auto record = begin(RecordType::run, run_payload_size(head, secrets));
+    if (!record) return record.error();
+    write_run(head, secrets, record->payload());
+    RunEntry entry = prepare_run(head, record->place());
+    record->commit();
     wipe_run(head.id);
-    add_run(head, *place);
+    add_run(std::move(entry));
     return std::nullopt;
 }
 
-/// Takes a live record into the index.
-void Vault::add_run(RunHead head, Place place) {
-    expiries_.emplace(head.expires, head.id);
-    ++runs_of_owner_[head.owner.value];
+/// All of the index's work for a live record that needs memory; to be followed by add_run().
+Vault::RunEntry Vault::prepare_run(RunHead head, Place place) {
+    Expiries expiry{{head.expires, head.id}};
+    const Uid owner = head.owner;
     RunId id = head.id;
-    runs_.emplace(std::move(id), StoredRun{std::move(head), place});
-    secret_bytes_ += place.slab->slab.payload(place.offset).size();
+    Runs run;
+    run.emplace(std::move(id), StoredRun{std::move(head), place, {}});
+    make_room(runs_);
+    ++runs_of_owner_[owner.value];
+    return {run.extract(run.begin()), expiry.extract(expiry.begin())};
+}
+
+/// Takes a live record into the index.
+void Vault::add_run(RunEntry entry) noexcept {
+    StoredRun& stored = entry.run.mapped();
+    secret_bytes_ += stored.place.slab->slab.payload(stored.place.offset).size();
+    stored.expiry = expiries_.insert(std::move(entry.expiry)).position;
+    runs_.insert(std::move(entry.run));
+}
+
+Vault::Holds::node_type Vault::prepare_hold(Hold hold, Place place) {
+    Holds one;
+    const JobId job = hold.job;
+    one.emplace(job, StoredHold{std::move(hold), place});
+    make_room(holds_);
+    return one.extract(one.begin());
 }
 
 /// Takes a run out of the index and overwrites its record. Returns the bytes overwritten.
-std::size_t Vault::remove(std::unordered_map<RunId, StoredRun>::iterator run) {
+std::size_t Vault::remove(Runs::iterator run) noexcept {
     const StoredRun& stored = run->second;
     const std::size_t bytes = free(stored.place);
     secret_bytes_ -= bytes;
-    expiries_.erase({stored.head.expires, stored.head.id});
+    expiries_.erase(stored.expiry);
     const auto owner = runs_of_owner_.find(stored.head.owner.value);
     if (--owner->second == 0) runs_of_owner_.erase(owner);
     runs_.erase(run);
     return bytes;
 }
 
-std::size_t Vault::remove(std::unordered_map<JobId, StoredHold>::iterator hold) {
+std::size_t Vault::remove(Holds::iterator hold) noexcept {
     const std::size_t bytes = free(hold->second.place);
     holds_.erase(hold);
     return bytes;
@@ -165,7 +223,7 @@ std::size_t Vault::runs_of(Uid owner) const {
     return found == runs_of_owner_.end() ? 0 : found->second;
 }
 
-Wiped Vault::wipe_run(const RunId& run) {
+Wiped Vault::wipe_run(const RunId& run) noexcept {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
@@ -192,13 +250,13 @@ Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     } else {
         same->generation = grant.generation;
     }
-    std::span<std::byte> payload;
-    auto place = begin(RecordType::hold, hold_payload_size(hold), payload);
-    if (!place) return place.error();
-    write_hold(hold, payload);
-    place->slab->slab.commit(place->offset);
+    auto record = begin(RecordType::hold, hold_payload_size(hold));
+    if (!record) return record.error();
+    write_hold(hold, record->payload());
+    auto entry = prepare_hold(std::move(hold), record->place());
+    record->commit();
     wipe_hold(job);
-    holds_.emplace(job, StoredHold{std::move(hold), *place});
+    holds_.insert(std::move(entry));
     return std::nullopt;
 }
 
@@ -216,7 +274,7 @@ std::vector<const Hold*> Vault::holds() const {
     return holds;
 }
 
-Wiped Vault::wipe_hold(JobId job) {
+Wiped Vault::wipe_hold(JobId job) noexcept {
     const auto found = holds_.find(job);
     if (found == holds_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;

@@ -56,7 +56,8 @@ struct Restored {
     std::vector<std::string> refused;  ///< of each slab that can't be trusted: why, as a sentence
 };
 
-/// Not thread-safe. Refers to time only as an argument.
+/// Not thread-safe. Refers to time only as an argument. Where memory of any kind runs out, in a
+/// Failure or as std::bad_alloc, nothing has changed; what wipes needs none.
 class Vault {
   public:
     /// `capacity`: the most locked memory that all slabs together may take, in bytes. `keeper`:
@@ -95,7 +96,7 @@ class Vault {
     std::size_t runs_of(Uid owner) const;
 
     /// Overwrites the record of a run; empty when there was none.
-    Wiped wipe_run(const RunId& run);
+    Wiped wipe_run(const RunId& run) noexcept;
 
     /// The earliest expiry of all runs, and a run that has it.
     std::optional<RunHead> next_to_expire() const;
@@ -105,7 +106,7 @@ class Vault {
     Failure hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
-    Wiped wipe_hold(JobId job);
+    Wiped wipe_hold(JobId job) noexcept;
 
     /// Puts the values of `entries` into a region of their own.
     Result<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
@@ -130,24 +131,38 @@ class Vault {
         NamedSlab* slab = nullptr;
         RecordOffset offset;
     };
+    using Expiries = std::set<std::pair<Time, RunId>>;
     struct StoredRun {
         RunHead head;
         Place place;
+        Expiries::iterator expiry;
     };
     struct StoredHold {
         Hold hold;
         Place place;
     };
+    using Runs = std::unordered_map<RunId, StoredRun>;
+    using Holds = std::unordered_map<JobId, StoredHold>;
 
-    Result<Place> begin(RecordType type, std::size_t payload_bytes, std::span<std::byte>& payload);
-    std::size_t free(Place place);
+    /// A record on its way: overwritten, and its slab dropped, unless it is committed.
+    class Draft;
+    /// What a run needs of the index, made before anything changes.
+    struct RunEntry {
+        Runs::node_type run;
+        Expiries::node_type expiry;
+    };
+
+    Result<Draft> begin(RecordType type, std::size_t payload_bytes);
+    std::size_t free(Place place) noexcept;
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
     bool may_keep(const NamedSlab& slab) const;
     void keep(NamedSlab& slab);
-    void forget(NamedSlab& slab);
-    void add_run(RunHead head, Place place);
-    std::size_t remove(std::unordered_map<RunId, StoredRun>::iterator run);
-    std::size_t remove(std::unordered_map<JobId, StoredHold>::iterator hold);
+    void forget(NamedSlab& slab) noexcept;
+    RunEntry prepare_run(RunHead head, Place place);
+    Holds::node_type prepare_hold(Hold hold, Place place);
+    void add_run(RunEntry entry) noexcept;
+    std::size_t remove(Runs::iterator run) noexcept;
+    std::size_t remove(Holds::iterator hold) noexcept;
 
     /// What a record turned out to be that was found.
     enum class Finding { taken, superseded, malformed };
@@ -155,7 +170,7 @@ class Vault {
     Finding index_run(Place place, std::span<const std::byte> payload);
     Finding index_hold(Place place, std::span<const std::byte> payload);
     static bool is_newer(Place a, Place b);
-    void drop_if_empty(NamedSlab* slab);
+    void drop_if_empty(NamedSlab* slab) noexcept;
 
     MemoryKind memory_;
     std::size_t capacity_;
@@ -166,10 +181,10 @@ class Vault {
     std::size_t slab_bytes_ = 0;
     std::size_t secret_bytes_ = 0;
     std::vector<std::unique_ptr<NamedSlab>> slabs_;
-    std::unordered_map<RunId, StoredRun> runs_;
-    std::set<std::pair<Time, RunId>> expiries_;
+    Runs runs_;
+    Expiries expiries_;
     std::map<uid_t, std::size_t> runs_of_owner_;
-    std::unordered_map<JobId, StoredHold> holds_;
+    Holds holds_;
 };
 
 }  // namespace secrets::vault

@@ -10,6 +10,7 @@
 #include "agentd/vault/slab.h"
 #include "common/delivery.h"
 #include "common/limits.h"
+#include "common/view_wire.h"
 #include "common/wire.h"
 
 namespace secrets {
@@ -84,6 +85,27 @@ void wire_seeds(Corpus& corpus) {
     corpus.write("wire", "another-length", with_byte(whole, 8, 1));
     corpus.write("wire", "text-longer-than-the-message", with_byte(whole, 28, 255));
     corpus.write("wire", "empty", {});
+}
+
+void view_wire_seeds(Corpus& corpus) {
+    using view_wire::JobState;
+    const view_wire::JobsRequest jobs{{JobId{7}, JobId{0}, JobId{0xffffffff}}};
+    const Bytes whole = view_wire::encode(jobs);
+    corpus.write("view_wire", "jobs", whole);
+    corpus.write("view_wire", "jobs-cut-off", cut(whole, whole.size() - 1));
+    corpus.write("view_wire", "jobs-more-than-there-are", with_byte(whole, 12, 200));
+    corpus.write("view_wire", "jobs-none", view_wire::encode(view_wire::JobsRequest{}));
+    corpus.write("view_wire", "states",
+                 view_wire::encode(view_wire::Reply(
+                     view_wire::States{{JobState::active, JobState::ended, JobState::unknown},
+                                       "slurmctld gave no answer within 5 s"})));
+    corpus.write(
+        "view_wire", "states-of-a-number-too-large",
+        with_byte(view_wire::encode(view_wire::Reply(view_wire::States{{JobState::active}, ""})),
+                  16, 9));
+    corpus.write("view_wire", "refused",
+                 view_wire::encode(view_wire::Reply(view_wire::Refused{"too many jobs"})));
+    corpus.write("view_wire", "another-magic", with_byte(whole, 2, 'S'));
 }
 
 void delivery_seeds(Corpus& corpus) {
@@ -266,6 +288,7 @@ int main(int argc, char** argv) {
     if (argc != 2) return 2;
     secrets::Corpus corpus(argv[1]);
     secrets::wire_seeds(corpus);
+    secrets::view_wire_seeds(corpus);
     secrets::delivery_seeds(corpus);
     secrets::record_seeds(corpus);
     secrets::slab_seeds(corpus);
