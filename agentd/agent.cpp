@@ -208,6 +208,7 @@ void Agent::wipe_expired() {
 void Agent::keep_house() {
     service_.alive(status());
     decide_keeping();
+    if (keeping_) vault_.set_keeping(true);  // systemd may not have been told of a slab
 }
 
 /// Plain memory is locked by the process that has it. Between two processes it is not, and could be
@@ -250,7 +251,12 @@ std::string Agent::status() const {
     std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
                        " in " + count(held.slabs, "slab") + " of " +
                        memory_kind_word(vault_.memory());
-    if (!keeping_) text += ", lost at a restart (swap is active)";
+    if (!keeping_) {
+        text += ", lost at a restart (swap is active)";
+    } else if (service_.is_managed() && held.kept_slabs < held.slabs) {
+        text += ", of which systemd could not be told of " +
+                std::to_string(held.slabs - held.kept_slabs) + " yet";
+    }
     if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
     return text;
 }

@@ -108,12 +108,11 @@ void Vault::drop_if_empty(NamedSlab* slab) noexcept {
 
 void Vault::keep(NamedSlab& slab) {
     if (keeper_ == nullptr || !keeping_ || slab.kept) return;
-    keeper_->keep(slab.name, slab.slab.fd());
-    slab.kept = true;
+    slab.kept = keeper_->keep(slab.name, slab.slab.fd());
 }
 
-/// Where there is no memory to say it, the keeper hands an empty slab to the next process, which
-/// drops it.
+/// Where there is no memory to say it, the keeper hands an overwritten region to the next process,
+/// which refuses it.
 void Vault::forget(NamedSlab& slab) noexcept {
     if (!slab.kept) return;
     slab.kept = false;

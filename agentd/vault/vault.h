@@ -75,7 +75,8 @@ class Vault {
     /// of one run or job the newer is taken.
     Restored restore(std::vector<FoundSlab> found);
 
-    /// Whether slabs may be kept from now on; those there are follow.
+    /// Whether slabs may be kept from now on; those there are follow. To be called again now and
+    /// then: it tells the keeper of those that it could not be told of before.
     void set_keeping(bool keeping);
 
     /// For a new configuration. Slabs beyond it stay until their records go.
