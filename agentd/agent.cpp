@@ -223,8 +223,7 @@ void Agent::keep_house() {
 /// be written to a swap device.
 void Agent::look_for_swap() {
     const bool active = secrets::swap_is_active();
-    if (active != swap_is_active_) vault_.set_swap(active);
-    swap_is_active_ = active;
+    vault_.set_swap(active);
     const bool loses = active && vault_.fears_swap();
     if (loses == loses_) return;
     loses_ = loses;
@@ -265,6 +264,9 @@ std::string Agent::status() const {
     if (loses_) {
         text += (held.kept_slabs == 0 ? ", lost" : ", some of it lost") +
                 std::string(" at a restart (swap is active)");
+    } else if (service_.is_managed() && held.kept_slabs < held.slabs) {
+        text += ", of which systemd could not be told of " +
+                std::to_string(held.slabs - held.kept_slabs) + " yet";
     }
     if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
     return text;

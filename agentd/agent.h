@@ -70,7 +70,6 @@ class Agent {
     bool housekeeping_soon_ = false;
     std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
     bool wipes_at_end_;
-    bool swap_is_active_ = false;
     bool loses_ = false;  ///< whether some of what is held is lost at a restart, because of swap
 };
 

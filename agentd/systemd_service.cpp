@@ -48,9 +48,9 @@ std::optional<std::chrono::microseconds> Service::watchdog() const {
     return std::chrono::microseconds(microseconds);
 }
 
-void Service::keep(const std::string& name, int fd) {
+bool Service::keep(const std::string& name, int fd) {
     // No FDPOLL=0 is needed: nobody ever hangs up on a memory region.
-    sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1);
+    return sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1) > 0;
 }
 
 void Service::forget(const std::string& name) {

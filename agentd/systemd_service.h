@@ -40,7 +40,7 @@ class Service : public vault::Keeper {
     std::optional<std::chrono::microseconds> watchdog() const;
 
     /// The descriptor store. It is emptied when the service is stopped, not when it is restarted.
-    void keep(const std::string& name, int fd) override;
+    bool keep(const std::string& name, int fd) override;
     void forget(const std::string& name) override;
 };
 

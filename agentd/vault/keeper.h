@@ -11,7 +11,8 @@ class Keeper {
   public:
     virtual ~Keeper() = default;
 
-    virtual void keep(const std::string& name, int fd) = 0;
+    /// Whether it is kept: false where the keeper could not be told.
+    virtual bool keep(const std::string& name, int fd) = 0;
     /// Also fine when nothing of that name is kept.
     virtual void forget(const std::string& name) = 0;
 

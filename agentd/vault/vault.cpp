@@ -113,12 +113,11 @@ bool Vault::may_keep(const NamedSlab& slab) const {
 
 void Vault::keep(NamedSlab& slab) {
     if (keeper_ == nullptr || slab.kept || !may_keep(slab)) return;
-    keeper_->keep(slab.name, slab.slab.fd());
-    slab.kept = true;
+    slab.kept = keeper_->keep(slab.name, slab.slab.fd());
 }
 
-/// Where there is no memory to say it, the keeper hands an empty slab to the next process, which
-/// drops it.
+/// Where there is no memory to say it, the keeper hands an overwritten region to the next process,
+/// which refuses it.
 void Vault::forget(NamedSlab& slab) noexcept {
     if (!slab.kept) return;
     slab.kept = false;

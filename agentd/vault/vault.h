@@ -76,7 +76,8 @@ class Vault {
     Restored restore(std::vector<FoundSlab> found);
 
     /// Whether swap is active. While it is, slabs of memfd are not kept: between two processes
-    /// nobody has them locked. Slabs of memfd_secret always are. Those there are follow.
+    /// nobody has them locked. Slabs of memfd_secret always are. Those there are follow,
+    /// and the keeper is told again of those that it could not be told of.
     void set_swap(bool active);
 
     /// Whether it holds, or is about to hold, what swap could take between two processes.

@@ -137,7 +137,7 @@ void check(Bytes content) {
 /// Keeps nothing, as in a process that systemd did not start.
 class NoKeeper : public vault::Keeper {
   public:
-    void keep(const std::string&, int) override {}
+    bool keep(const std::string&, int) override { return false; }
     void forget(const std::string&) override {}
 };
 

@@ -39,6 +39,8 @@ class Faults:
 class FaultyAgent(OwnAgent):
     """`at_start`: calls that fail from the start on, as (call, errno)."""
 
+    more_environment = {}
+
     def __init__(self, *config, at_start=(), **options):
         self.at_start = at_start
         super().__init__(*config, **options)
@@ -47,7 +49,8 @@ class FaultyAgent(OwnAgent):
         self.faults = Faults(self.folder / "faults")
         for call, error in self.at_start:
             self.faults.set(call, error, count=ALWAYS)
-        self.environment = {"LD_PRELOAD": str(BUILD / "libfaults.so"), "SECRETS_FAULTS": str(self.faults.path)}
+        self.environment = {**self.more_environment, "LD_PRELOAD": str(BUILD / "libfaults.so"),
+                            "SECRETS_FAULTS": str(self.faults.path)}
         super().start()
 
     def await_quiet(self):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import resource
+import socket
 import struct
 import time
 
@@ -356,6 +357,32 @@ def test_a_client_that_the_kernel_does_not_know_is_refused_by_the_node_door(secr
 def test_a_start_without_a_socket_ends_with_a_sentence():
     with pytest.raises(AssertionError, match=r"node_socket: socket\(\) failed: Too many open files; raise"):
         FaultyAgent(at_start=[("socket", errno.EMFILE)])
+
+
+class NotifiedAgent(FaultyAgent):
+    """Its systemd is this test: a socket that hears what systemd would."""
+
+    def start(self):
+        self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.systemd.bind(str(self.folder / "notify"))
+        self.more_environment = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "1500000"}
+        super().start()
+
+
+def test_a_slab_that_systemd_could_not_be_told_of_is_told_again():
+    agent = NotifiedAgent()
+    try:
+        with agent.failing("sendmsg", errno.ENOBUFS):
+            agent.push("kept", user={"A": "x"})
+        assert agent.status()["slabs"] == 1
+        poll(lambda: agent.status()["kept_slabs"] == 1, 5, "the slab's way to systemd")
+        agent.systemd.settimeout(5)
+        while not (heard := agent.systemd.recv(4096)).startswith(b"FDSTORE=1"):
+            pass
+        assert heard == b"FDSTORE=1\nFDNAME=slab-1"
+    finally:
+        agent.remove()
+        agent.systemd.close()
 
 
 # ---- the real thing: nothing is injected, there is no more ------------------------------------------

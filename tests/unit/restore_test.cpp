@@ -260,6 +260,21 @@ TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
     CHECK(vault.inventory().slabs < 32 + 50);
 }
 
+TEST_CASE("a slab that the keeper could not be told of is not taken for kept, and told again") {
+    Shelf shelf;
+    shelf.deaf = true;
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "x"))));
+    CHECK(vault.inventory().slabs == 1);
+    CHECK(vault.inventory().kept_slabs == 0);
+    vault.set_swap(false);
+    CHECK(vault.inventory().kept_slabs == 0);
+    shelf.deaf = false;
+    vault.set_swap(false);
+    CHECK(vault.inventory().kept_slabs == 1);
+    CHECK(shelf.size() == 1);
+}
+
 // ---- kill -9
 // ---------------------------------------------------------------------------------------
 
@@ -267,7 +282,10 @@ TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
 class Wire : public Keeper {
   public:
     explicit Wire(int socket) : socket_(socket) {}
-    void keep(const std::string& name, int fd) override { say("+" + name, fd); }
+    bool keep(const std::string& name, int fd) override {
+        say("+" + name, fd);
+        return true;
+    }
     void forget(const std::string& name) override { say("-" + name, -1); }
     /// What the test may rely on from now on.
     void done(std::uint64_t change) { say("!" + std::to_string(change), -1); }

@@ -14,8 +14,12 @@ namespace secrets::vault {
 
 class Shelf : public Keeper {
   public:
-    void keep(const std::string& name, int fd) override {
+    bool deaf = false;  ///< it can't be told
+
+    bool keep(const std::string& name, int fd) override {
+        if (deaf) return false;
         kept_[name] = UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        return true;
     }
     void forget(const std::string& name) override { kept_.erase(name); }
 
