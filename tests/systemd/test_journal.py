@@ -281,12 +281,20 @@ def push_status(machine, run):
     return machine.http("PUT", f"/v1/runs/{run}", '{"owner":"alice"}').status
 
 
-def test_a_full_disk_refuses_pushes_and_asks_and_no_wipe(machine, small_disk, canary):
+@pytest.fixture
+def running_job(machine, small_disk, canary):
+    """A job that was given a secret of run kept, and goes on until end() is called; that secret."""
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     job = machine.sbatch("echo begun >begun.$SLURM_JOB_ID; until [ -e end.$SLURM_JOB_ID ]; do sleep 0.1; done",
                          "--secrets-run=kept")
     machine.await_file(f"begun.{job}")
+    yield job, value, (machine.out / f"end.{job}").touch
+    (machine.out / f"end.{job}").touch()
+
+
+def test_a_full_disk_refuses_pushes_and_asks_and_no_wipe(machine, small_disk, running_job):
+    job, value, end = running_job
     begin = time.time()
     fill(small_disk)
     # What is left of the file's last page holds a few lines.
@@ -301,7 +309,7 @@ def test_a_full_disk_refuses_pushes_and_asks_and_no_wipe(machine, small_disk, ca
     assert machine.http("DELETE", "/v1/runs/kept").status == 503
     assert machine.status()["holds"] == 1
 
-    (machine.out / f"end.{job}").touch()
+    end()
     machine.await_end(job)
     poll(lambda: machine.status()["holds"] == 0, 10, "the epilog's wipe")
     poll(lambda: machine.sinfo() == machine.nodes, 15, "an idle node")

@@ -236,7 +236,7 @@ TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
     Vault vault(after, kCapacity, &shelf);
     CHECK(vault.restore(shelf.hand_out()).runs == 1);
     CHECK(vault.fears_swap());
-    const std::string large(kMiB - 1024, 'x');  // has no room in the slab that was found
+    const std::string large(kMiB, 'x');  // has no room in the slab that was found
     REQUIRE_FALSE(vault.put_run(head("after"), list_of(user_secret("A", large))));
     CHECK(shelf.size() == 2);
     vault.set_swap(true);
