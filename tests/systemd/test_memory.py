@@ -38,7 +38,13 @@ def job_gets(machine, run, value):
 # ---- who reads it ------------------------------------------------------------------------------------
 
 
-def test_root_finds_no_value_in_the_agent_nor_in_systemd_nor_in_the_journal(machine, canary):
+@pytest.fixture
+def end_of_jobs(machine):
+    yield
+    machine.as_user("root", ["scancel", "--user=alice"])
+
+
+def test_root_finds_no_value_in_the_agent_nor_in_systemd_nor_in_the_journal(machine, end_of_jobs, canary):
     """While runs are held, a job has a grant, and systemd keeps the descriptors of it all."""
     value = canary()
     machine.push("held", workspace={"TOKEN": value, "LONG": value * 100})
