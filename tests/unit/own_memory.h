@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -16,13 +18,14 @@ inline std::uintptr_t number_of(const void* address) {
 }
 
 /// What stands at an address of this process as a debugger reads it, through /proc/self/mem: memory
-/// that was freed may be looked at this way. Empty where nothing can be read.
+/// that was freed may be looked at this way. Empty where nothing can be read. At most 64 KiB.
 inline std::string own_memory_at(std::uintptr_t address, std::size_t size) {
+    // Nothing is taken from the heap before all is read: it might be what is to be looked at.
+    static std::array<char, 64 * 1024> bytes;
     const UniqueFd memory(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
-    std::string bytes(size, '\0');
-    const ssize_t got = pread(memory.get(), bytes.data(), size, static_cast<off_t>(address));
-    bytes.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
-    return bytes;
+    const ssize_t got = pread(memory.get(), bytes.data(), std::min(size, bytes.size()),
+                              static_cast<off_t>(address));
+    return {bytes.data(), got < 0 ? 0 : static_cast<std::size_t>(got)};
 }
 
 }  // namespace secrets
