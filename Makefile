@@ -53,6 +53,7 @@ lint:
 
 bench: setup build
 	BUILD_DIR=$(BUILD) tests/bench/run
+	BUILD_DIR=$(BUILD) tests/bench/restart
 
 soak: setup build
 	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak
