@@ -6,11 +6,12 @@
 namespace secrets {
 namespace {
 
-/// How long SIGTERM waits for the requests of clients that have just connected, then for the rest
-/// of what came, and then for what it breaks off. Together less than the unit's TimeoutStopSec=.
-constexpr auto kGraceOfSilent = std::chrono::milliseconds(100);
-constexpr auto kGrace = std::chrono::milliseconds(1200);
-constexpr auto kGraceOfBroken = std::chrono::milliseconds(300);
+/// How long SIGTERM waits for the requests of clients that have just connected (on a busy machine
+/// they may not have run since), then for the rest of what came, and then for what it breaks off.
+/// Together less than the unit's TimeoutStopSec=.
+constexpr auto kGraceOfSilent = std::chrono::milliseconds(500);
+constexpr auto kGrace = std::chrono::milliseconds(1000);
+constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 
 /// systemd hears from the agent this often at least, and so soon after a change of what is held.
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);

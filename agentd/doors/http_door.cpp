@@ -73,8 +73,12 @@ class HttpDoor::Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
+    /// A client that was answered before expects that its connection may be closed.
+    void end_if_kept_alive() {
+        if (served_) end_if_idle();
+    }
     void end_if_idle() {
-        if (idle_) stream_.cancel();
+        if (idle_ && !is_readable(stream_.socket().native_handle())) stream_.cancel();
     }
     void end() { stream_.cancel(); }
     Uid caller() const { return caller_; }
@@ -121,6 +125,7 @@ class HttpDoor::Connection {
         }
         HttpAnswer answer = std::get<Routes::Handler>(found)(body.bytes());
         forget_request(std::move(body));
+        served_ = true;
         co_return co_await write(std::move(answer), keep_alive);
     }
 
@@ -176,6 +181,7 @@ class HttpDoor::Connection {
     Uid caller_;
     beast::flat_buffer buffer_;
     bool idle_ = true;
+    bool served_ = false;
     bool head_only_ = false;  ///< a HEAD request, whose answer has no body
 };
 
@@ -217,6 +223,7 @@ void HttpDoor::refuse(Uid uid, std::ptrdiff_t theirs) const {
 void HttpDoor::stop() {
     stopped_ = true;
     listener_.stop();
+    for (Connection* connection : connections_) connection->end_if_kept_alive();
 }
 
 void HttpDoor::end_silent() {

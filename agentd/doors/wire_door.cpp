@@ -36,7 +36,9 @@ void WireDoor::stop() {
 }
 
 void WireDoor::end_silent() {
-    for (asio::posix::stream_descriptor* silent : silent_) silent->cancel();
+    for (asio::posix::stream_descriptor* silent : silent_) {
+        if (!is_readable(silent->native_handle())) silent->cancel();
+    }
 }
 
 Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) {
@@ -114,7 +116,8 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     const auto place = connections_.insert(connections_.end(), peer.uid.value);
     const AtEnd leave([this, place] { connections_.erase(place); });
     // Nearly always the request is there already: then the loop need not learn of the connection.
-    if (!is_readable(fd)) {
+    // Asked again after the wait: that something can be read is what the loop believes.
+    while (!is_readable(fd)) {
         const bool came = co_await wait_for_request(fd);
         if (!came) co_return;
     }

@@ -50,11 +50,11 @@ class NodeConnection:
     def reply(self):
         """The type of the reply, its text and its descriptors; None where the agent closed."""
         data, ancillary, flags, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
-        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
+        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC), f"cut: {flags:#x}"
         if not data:
             return None
         magic, version, kind, length = HEADER.unpack_from(data)
-        assert (magic, version, length) == (b"SLS1", 1, len(data))
+        assert (magic, version, length) == (b"SLS1", 1, len(data)), data
         descriptors = array.array("i")
         for _, _, content in ancillary:
             descriptors.frombytes(content)
@@ -62,7 +62,7 @@ class NodeConnection:
             os.close(descriptor)
         offset = HEADER.size + (4 if kind in (GRANTED, WAITING) else 0)
         text = data[offset + 4:].decode("ascii") if kind != WAITING else ""
-        assert text.isprintable()
+        assert text.isprintable(), text
         return kind, text, len(descriptors)
 
 

@@ -44,11 +44,12 @@ class Clients(list):
 def _ping(machine):
     reply = reply_to(machine, message(PING))
     assert reply is not None, "the connection was closed without an answer"
-    assert reply[0] == DONE
+    assert reply[0] == DONE, reply
 
 
 def _status(machine):
-    assert machine.http("GET", "/v1/status").status == 200
+    answer = machine.http("GET", "/v1/status")
+    assert answer.status == 200, answer
 
 
 def _push_and_complete(machine):
