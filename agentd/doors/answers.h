@@ -10,6 +10,11 @@ namespace secrets::doors {
 
 std::string run_json(const desk::RunInfo& run);
 std::string runs_json(const std::vector<desk::RunInfo>& runs);
+std::string secret_json(const people::SecretHead& secret);
+/// `whose`: "owner" or "workspace".
+std::string secrets_json(std::string_view whose, const std::string& name,
+                         const std::vector<people::SecretHead>& secrets);
+std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces);
 std::string check_json(const desk::CheckInfo& check);
 std::string status_json(const desk::StatusInfo& status);
 

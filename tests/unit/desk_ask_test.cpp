@@ -129,7 +129,9 @@ TEST_CASE("a value that no variable can hold is refused wherever it is asked for
     Office office;
     office.push(office.alice, "r", {},
                 list_of(user_secret("A", "a"), user_secret("NUL", std::string_view("x\0", 2))));
-    const std::string why = "secret NUL holds a NUL byte, which a variable can't hold";
+    const std::string why =
+        "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file: "
+        "NUL:file";
     CHECK(refusal_of(office.ask(office.alice, "run:r")) == why);
     CHECK(refusal_of(office.ask(office.alice, "run:r,NUL?")) == why);
     CHECK(given(office.ask(office.alice, "run:r,A")) == "A=a\n");
@@ -279,13 +281,15 @@ TEST_CASE("a check tells item by item, to who may see the run") {
         CHECK(info.items[0].item == AskItem{"A", "X", true});
         CHECK(info.items[0].found);
         CHECK(info.items[0].bytes == 3);
-        CHECK(info.items[0].scope == vault::Scope::user);
+        CHECK(info.items[0].source == Source::run);
         CHECK(info.items[1].item.variable == "B_C");
-        CHECK(info.items[1].scope == vault::Scope::workspace);
+        CHECK(info.items[1].source == Source::run);
         CHECK_FALSE(info.items[2].found);
         CHECK(info.items[2].reason == "secret D is not among the secrets of run r");
         CHECK_FALSE(info.items[3].found);
-        CHECK(info.items[4].reason == "secret NUL holds a NUL byte, which a variable can't hold");
+        CHECK(info.items[4].reason ==
+              "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file: "
+              "NUL:file");
     }
     CHECK(check(office.alice, "run:r,A,E?").ok);
     CHECK_FALSE(check(office.alice, "run:r,NUL?").ok);

@@ -44,8 +44,11 @@ struct Office {
         return config;
     }
 
-    explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024)
-        : vault(best_memory_kind(), vault_bytes), desk(config, vault, [this] { return time; }) {
+    explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024,
+                    people::Store* store = nullptr)
+        : vault(best_memory_kind(), vault_bytes),
+          desk(
+              config, vault, [this] { return time; }, store) {
         keep_the_log_quiet();
     }
 
