@@ -22,8 +22,8 @@ audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
                       const std::string& what_happened) {
     return {.kind = kind,
             .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        audit::step_word(request.step) + " of uid " +
-                        std::to_string(request.uid.value) + " " + what_happened,
+                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
+                        " " + what_happened,
             .job = request.job,
             .step = request.step,
             .owner = audit::Account{request.uid, ""}};
@@ -129,10 +129,17 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     const std::vector<DeliveryEntry> entries = entries_of(answers);
     if (entries.empty()) return Nothing{};
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large, "the secrets asked for take " + std::to_string(bytes) +
-                                              " bytes as variables and at most " +
-                                              std::to_string(kMaxVariablesBytes) +
-                                              " fit; name those that the step needs with --secret"};
+        return Refusal{Reason::too_large,
+                       "the secrets asked for take " + std::to_string(bytes) +
+                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                           " fit; name those that the step needs with --secret, or "
+                           "ask for large ones as files (NAME:file)"};
+    }
+    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
+        return Refusal{Reason::too_large,
+                       "the secrets asked for as files have " + std::to_string(bytes) +
+                           " bytes together and at most " + std::to_string(kMaxFilesBytes) +
+                           " fit; ask for those that the step needs"};
     }
     const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
     const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",

@@ -103,7 +103,8 @@ TEST_CASE("what an ask is answered") {
     CHECK(answer(office.alice, "A") ==
           "secret A is not known: the job names no run (--secrets-run=RUN)");
     CHECK(answer(office.alice, "run:r,NUL") ==
-          "secret NUL holds a NUL byte, which a variable can't hold");
+          "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+          "(NUL:file)");
     CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
     CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
     CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
