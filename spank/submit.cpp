@@ -1,14 +1,18 @@
 // The submit side: sbatch, srun and salloc, running as the user. Options become the one variable
-// SLURM_SECRETS; syntax errors end the command; nothing is asked of an agent.
+// SLURM_SECRETS; syntax errors end the command, and so does an ask that the agent says can have no
+// answer.
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <array>
 #include <string>
 
 #include "common/ask.h"
 #include "common/names.h"
+#include "spank/platform_run.h"
 #include "spank/plugin.h"
+#include "spank/submit_check.h"
 #include "spank/variables.h"
 
 namespace secrets::spank {
@@ -113,6 +117,25 @@ std::string combine(const Options& own, const char* inherited) {
     return text;
 }
 
+/// Asks the agent whether the job would get what it wants; false where the command is to end. Not
+/// for root, who may submit for others.
+bool check(const Ask& ask, const Arguments& arguments) {
+    if (arguments.check_at_submit == SubmitCheck::off || ask.none || getuid() == 0) return true;
+    const auto why =
+        why_not_submit(arguments.job_socket,
+                       with_run_of_platform(print_ask(ask), ask, arguments, [](const char* name) {
+                           const char* value = getenv(name);
+                           return std::string(value != nullptr ? value : "");
+                       }));
+    if (!why) return true;
+    if (arguments.check_at_submit == SubmitCheck::warn) {
+        slurm_info("warning: %s", why->c_str());
+        return true;
+    }
+    slurm_error("%s", why->c_str());
+    return false;
+}
+
 spank_option option(const char* name, const char* argument, const char* usage,
                     spank_opt_cb_f callback) {
     // spank.h wants char*, and only reads.
@@ -136,8 +159,9 @@ int register_options(spank_t spank) {
         }
     }
     auto all = std::to_array({
-        option("secret", "NAME[=VAR][?][,...]",
-               "give the job these secrets as environment variables (see also --secrets-run)",
+        option("secret", "NAME[=VAR][:file][?][,...]",
+               "give the job these secrets as environment variables, or as files (see also "
+               "--secrets-run)",
                take_secret),
         option("secrets-run", "RUN",
                "take secrets from this pushed run; without --secret all that it has", take_run),
@@ -151,7 +175,7 @@ int register_options(spank_t spank) {
     return ESPANK_SUCCESS;
 }
 
-int on_submit() {
+int on_submit(const Arguments& arguments) {
     const char* inherited = getenv(kAskVariable);
     const std::string text = combine(options(), inherited);
     scrub();
@@ -161,11 +185,12 @@ int on_submit() {
         say(options().items.empty() ? kAskVariable : "--secret", text, *error);
         return -1;
     }
-    if (setenv(kAskVariable, print_ask(*std::get_if<Ask>(&parsed)).c_str(), 1) != 0) {
+    const Ask& ask = *std::get_if<Ask>(&parsed);
+    if (setenv(kAskVariable, print_ask(ask).c_str(), 1) != 0) {
         slurm_error("secrets: the variable %s can't be set", kAskVariable);
         return -1;
     }
-    return ESPANK_SUCCESS;
+    return check(ask, arguments) ? ESPANK_SUCCESS : -1;
 }
 
 }  // namespace secrets::spank

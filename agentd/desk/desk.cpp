@@ -192,10 +192,11 @@ std::vector<JobId> Desk::begin_reaping(std::chrono::seconds age) {
     return jobs;
 }
 
-void Desk::reap(JobId job) {
+bool Desk::reap(JobId job) {
+    if (granted_in_round_.contains(job)) return false;
     const vault::Hold* hold = vault_.find_hold(job);
-    if (hold == nullptr || granted_in_round_.contains(job)) return;
-    wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    if (hold != nullptr) wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    return true;
 }
 
 /// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.

@@ -126,9 +126,10 @@ class Desk {
     /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
     /// order. Whether they have ended is to be found out after this call.
     std::vector<JobId> begin_reaping(std::chrono::seconds age);
-    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold. Nothing
-    /// happens where the job was granted something since the round began, as it is running (again).
-    void reap(JobId job);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold, if it has
+    /// one. Nothing happens, and false comes back, where the job was granted something since the
+    /// round began, as it is running (again).
+    bool reap(JobId job);
 
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
