@@ -129,7 +129,6 @@ Failure StepFiles::write_file(std::string_view secret, SecretView value) {
     const std::string being_written = "." + name + "." + std::to_string(getpid());
     const int directory = job_directory_.get();
     const std::string what = "the file of secret " + quoted(secret) + " can't be written: ";
-    unlinkat(directory, being_written.c_str(), 0);
     const UniqueFd fd(openat(directory, being_written.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return Error{what + call_failed("opening it").sentence};

@@ -4,7 +4,6 @@
 
 #include "common/deadline.h"
 #include "common/limits.h"
-#include "common/names.h"
 #include "common/unix_socket.h"
 #include "common/wire.h"
 
@@ -29,7 +28,7 @@ std::optional<std::string> why_not_submit(const std::string& job_socket, std::st
     if (!reply) return std::nullopt;
     const auto* refused = std::get_if<wire::Refused>(&*reply);
     if (refused == nullptr || refused->sentence.empty()) return std::nullopt;
-    return printable(refused->sentence);
+    return refused->sentence;
 }
 
 }  // namespace secrets::spank

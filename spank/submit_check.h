@@ -6,7 +6,7 @@
 
 namespace secrets::spank {
 
-/// Why the ask can have no answer, in the agent's words, printable; nothing where it can, or where
+/// Why the ask can have no answer, in the agent's words; nothing where it can, or where
 /// no agent says within a second that it can't.
 std::optional<std::string> why_not_submit(const std::string& job_socket, std::string ask);
 

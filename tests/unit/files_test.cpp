@@ -177,12 +177,29 @@ TEST_CASE("a link in the place of a file is replaced, not followed", "[files]") 
     REQUIRE(node.written({file("A", "a")}).empty());
     fs::remove(node.job + "/A.0");
     fs::create_symlink(target, node.job + "/A.0");
-    fs::create_symlink(target, node.job + "/.A.0." + std::to_string(getpid()));
     CHECK(node.written({file("A", "again")}).empty());
     CHECK(content(target) == "untouched");
     CHECK((status_of(target).st_mode & 07777) != 0400);
     CHECK(S_ISREG(status_of(node.job + "/A.0").st_mode));
     CHECK(content(node.job + "/A.0") == "again");
+}
+
+TEST_CASE("a link at the name that a file has while it is written is refused", "[files]") {
+    if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
+    const Node node;
+    const std::string target = node.folder.file("target");
+    std::ofstream(target) << "untouched";
+    REQUIRE(node.written({file("B", "b")}).empty());
+    const std::string planted = node.job + "/.A.0." + std::to_string(getpid());
+    for (const bool leads_somewhere : {true, false}) {
+        fs::create_symlink(leads_somewhere ? target : target + "-new", planted);
+        CHECK(node.written({file("A", "a")}) ==
+              "the file of secret 'A' can't be written: opening it failed: File exists");
+        fs::remove(planted);
+    }
+    CHECK(content(target) == "untouched");
+    CHECK_FALSE(fs::exists(target + "-new"));
+    CHECK(names_in(node.job) == std::vector<std::string>{"B.0"});
 }
 
 TEST_CASE("of files that can't all be written none stays", "[files]") {
