@@ -253,6 +253,8 @@ void read_config(const YAML::Node& root, Config& config) {
             {"job_socket", [&](const auto& value) { config.job_socket = socket_path_of(value); }},
             {"control_socket",
              [&](const auto& value) { config.control_socket = socket_path_of(value); }},
+            {"files_directory",
+             [&](const auto& value) { config.files_directory = path_of(value); }},
             {"view_socket", [&](const auto& value) { config.view_socket = socket_path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
@@ -276,6 +278,7 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     compare("node_socket", running.node_socket == wanted.node_socket);
     compare("job_socket", running.job_socket == wanted.job_socket);
     compare("control_socket", running.control_socket == wanted.control_socket);
+    compare("files_directory", running.files_directory == wanted.files_directory);
     compare("view_socket", running.view_socket == wanted.view_socket);
     compare("reaper.interval", running.reaper_interval == wanted.reaper_interval);
     compare("store", running.store_file == wanted.store_file &&

@@ -49,6 +49,7 @@ struct Config {
     std::string node_socket = "/run/slurm-secrets/node.sock";
     std::string job_socket = "/run/slurm-secrets/job.sock";
     std::string control_socket = "/run/slurm-secrets/control.sock";
+    std::string files_directory = "/run/slurm-secrets/jobs";
     std::string view_socket = "/run/slurm-secrets-view/view.sock";
     bool require_secretmem = false;  ///< do not start without memfd_secret
     bool force_memfd = false;        ///< use the fallback even where there is memfd_secret

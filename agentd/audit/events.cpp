@@ -67,19 +67,6 @@ std::span<const KindInfo> all_kinds() {
     return kKinds;
 }
 
-std::string step_word(StepId step) {
-    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and its like
-        case 0xfffffffa:
-            return "interactive";
-        case 0xfffffffb:
-            return "batch";
-        case 0xfffffffc:
-            return "extern";
-        default:
-            return std::to_string(step.value);
-    }
-}
-
 std::string listed(const std::vector<std::string>& names) {
     if (names.empty()) return "no secrets";
     std::string text;

@@ -84,9 +84,6 @@ struct Event {
     std::optional<std::uint64_t> count{};    ///< of a summary: how many events it stands for
 };
 
-/// The step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
-std::string step_word(StepId step);
-
 /// "A, B, C", and of a long list how many more there are; "no secrets" for none.
 std::string listed(const std::vector<std::string>& names);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agentd/audit/audit.h"
+#include "agentd/audit/recent.h"
 #include "agentd/desk/accounts.h"
 #include "common/limits.h"
 #include "common/names.h"
@@ -17,13 +18,16 @@ namespace {
 /// step would fill memory that others need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
+/// What a status says of the last errors.
+constexpr std::size_t kMostErrors = 5;
+
 /// What all events of a step's ask say of it, and a sentence that begins with the step.
 audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
                       const std::string& what_happened) {
     return {.kind = kind,
             .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        audit::step_word(request.step) + " of uid " +
-                        std::to_string(request.uid.value) + " " + what_happened,
+                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
+                        " " + what_happened,
             .job = request.job,
             .step = request.step,
             .owner = audit::Account{request.uid, ""}};
@@ -160,10 +164,17 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     const std::vector<DeliveryEntry> entries = entries_of(answers);
     if (entries.empty()) return Nothing{};
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large, "the secrets asked for take " + std::to_string(bytes) +
-                                              " bytes as variables and at most " +
-                                              std::to_string(kMaxVariablesBytes) +
-                                              " fit; name those that the step needs with --secret"};
+        return Refusal{Reason::too_large,
+                       "the secrets asked for take " + std::to_string(bytes) +
+                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                           " fit; name those that the step needs with --secret, or "
+                           "ask for large ones as files (NAME:file)"};
+    }
+    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
+        return Refusal{Reason::too_large,
+                       "the secrets asked for as files have " + std::to_string(bytes) +
+                           " bytes together and at most " + std::to_string(kMaxFilesBytes) +
+                           " fit; ask for those that the step needs"};
     }
     const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
     const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
@@ -219,10 +230,11 @@ std::vector<JobId> Desk::begin_reaping(std::chrono::seconds age) {
     return jobs;
 }
 
-void Desk::reap(JobId job) {
+bool Desk::reap(JobId job) {
+    if (granted_in_round_.contains(job)) return false;
     const vault::Hold* hold = vault_.find_hold(job);
-    if (hold == nullptr || granted_in_round_.contains(job)) return;
-    wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    if (hold != nullptr) wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    return true;
 }
 
 /// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.
@@ -253,7 +265,7 @@ std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& tex
     return Refusal{Reason::not_found, std::move(reasons)};
 }
 
-StatusInfo Desk::status() const {
+StatusInfo Desk::status(Uid caller) const {
     StatusInfo info{vault_.inventory(),
                     vault_.memory(),
                     now_() - started_,
@@ -265,6 +277,24 @@ StatusInfo Desk::status() const {
         info.store_file = store_->path();
         info.kept = store_->usage();
         info.kept_owners = store_->owners();
+    }
+    if (caller.value != 0) return info;
+    const auto& entries = audit::recent().entries();
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+        if (entry->level != audit::Level::error) continue;
+        info.last_errors.push_back(audit::time_text(entry->at) + " " + entry->sentence);
+        if (info.last_errors.size() == kMostErrors) break;
+    }
+    return info;
+}
+
+EventsInfo Desk::events(Uid caller, std::optional<std::uint64_t> after) const {
+    EventsInfo info{audit::recent().last(), {}};
+    if (!after) return info;
+    for (const audit::Recent::Entry& entry : audit::recent().entries()) {
+        if (entry.number <= *after) continue;
+        if (caller.value != 0 && entry.owner != caller && entry.caller != caller) continue;
+        info.events.push_back(entry.json);
     }
     return info;
 }

@@ -85,6 +85,13 @@ struct StatusInfo {
     std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
     people::Store::Usage kept;
     std::size_t kept_owners = 0;
+    std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
+};
+
+/// What happened since an event, to one who may know it.
+struct EventsInfo {
+    std::uint64_t next = 1;           ///< the number of the next event
+    std::vector<std::string> events;  ///< JSON objects, as a line of the audit file has them
 };
 
 /// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
@@ -177,7 +184,10 @@ class Desk {
     /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
     /// an answer. A run may be pushed after the job that names it.
     std::optional<Refusal> check_submission(Uid caller, const std::string& ask);
-    StatusInfo status() const;
+    StatusInfo status(Uid caller) const;
+    /// The last events after number `after`: root's are all, everybody else's those of their own
+    /// runs, jobs and requests. None where it is not given: then the number to begin with.
+    EventsInfo events(Uid caller, std::optional<std::uint64_t> after) const;
 
     /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
     AskAnswer ask(const wire::AskRequest& request);
@@ -189,9 +199,10 @@ class Desk {
     /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
     /// order. Whether they have ended is to be found out after this call.
     std::vector<JobId> begin_reaping(std::chrono::seconds age);
-    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold. Nothing
-    /// happens where the job was granted something since the round began, as it is running (again).
-    void reap(JobId job);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold, if it has
+    /// one. Nothing happens, and false comes back, where the job was granted something since the
+    /// round began, as it is running (again).
+    bool reap(JobId job);
 
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }

@@ -341,8 +341,8 @@ std::optional<vault::Time> Desk::expire_kept() {
             return now_() + kRetryExpiry;
         }
         on_change_();
-        audit::record(
-            event_of(audit::Kind::expire_secret, next->owner, {next->name}, what + " and was removed"));
+        audit::record(event_of(audit::Kind::expire_secret, next->owner, {next->name},
+                               what + " and was removed"));
     }
     return std::nullopt;
 }

@@ -63,8 +63,8 @@ class Search {
             return;
         }
         answer.reason = "secret " + answer.item.name +
-                        " holds a NUL byte, which a variable can't hold; ask for it as a file: " +
-                        answer.item.name + ":file";
+                        " holds a NUL byte, which a variable can't hold; ask for it as a file (" +
+                        answer.item.name + ":file)";
         // Optional means that it may be missing, not that it may be unfit.
         answer.item.optional = false;
     }
@@ -209,7 +209,9 @@ std::string listed(std::span<const ItemAnswer> answers) {
         if (!answer.found) continue;
         const AskItem& item = answer.item;
         const bool usual = item.variable == usual_variable(item.name, item.form);
-        texts.push_back(usual ? item.name : item.name + " (as " + item.variable + ")");
+        const std::string file = item.form == ItemForm::file ? "file " : "";
+        texts.push_back(usual && file.empty() ? item.name
+                                              : item.name + " (as " + file + item.variable + ")");
     }
     return audit::listed(texts);
 }
@@ -217,7 +219,10 @@ std::string listed(std::span<const ItemAnswer> answers) {
 std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers) {
     std::vector<DeliveryEntry> entries;
     for (const ItemAnswer& answer : answers) {
-        if (answer.found) entries.push_back({answer.item.variable, answer.value});
+        if (!answer.found) continue;
+        const AskItem& item = answer.item;
+        entries.push_back({item.variable, answer.value,
+                           item.form == ItemForm::file ? std::string_view(item.name) : ""});
     }
     return entries;
 }

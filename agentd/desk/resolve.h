@@ -61,7 +61,8 @@ std::string failures_of(std::span<const ItemAnswer> answers);
 /// The names of the secrets that were found, in the order of the items.
 std::vector<std::string> names_of(std::span<const ItemAnswer> answers);
 
-/// The same as text for a person, a name with its variable where that is not the usual one.
+/// The same as text for a person, a name with its variable where that is not the usual one, or
+/// is of a file.
 std::string listed(std::span<const ItemAnswer> answers);
 
 /// The entries of the delivery that gives what was found.

@@ -118,6 +118,14 @@ std::string check_json(const desk::CheckInfo& check) {
     return line(object);
 }
 
+std::string events_json(const desk::EventsInfo& events) {
+    std::string text = "{\"next\":" + std::to_string(events.next) + ",\"events\":[";
+    for (const std::string& event : events.events) {
+        text += (&event == &events.events.front() ? "" : ",") + event;
+    }
+    return text + "]}\n";
+}
+
 std::string status_json(const desk::StatusInfo& status) {
     const vault::Inventory& held = status.inventory;
     json::object store{{"state", status.store_file ? "open" : "none"}};
@@ -127,17 +135,19 @@ std::string status_json(const desk::StatusInfo& status) {
         store["bytes"] = status.kept.bytes;
         store["owners"] = status.kept_owners;
     }
-    return line({{"version", SLURM_SECRETS_VERSION},
-                 {"memory", memory_kind_word(status.memory)},
-                 {"uptime_seconds", status.uptime.count()},
-                 {"runs", held.runs},
-                 {"holds", held.holds},
-                 {"slabs", held.slabs},
-                 {"kept_slabs", held.kept_slabs},
-                 {"slab_bytes", held.slab_bytes},
-                 {"secret_bytes", held.secret_bytes},
-                 {"store", std::move(store)},
-                 {"log_entries_dropped", status.log_entries_dropped}});
+    json::object object{{"version", SLURM_SECRETS_VERSION},
+                        {"memory", memory_kind_word(status.memory)},
+                        {"uptime_seconds", status.uptime.count()},
+                        {"runs", held.runs},
+                        {"holds", held.holds},
+                        {"slabs", held.slabs},
+                        {"kept_slabs", held.kept_slabs},
+                        {"slab_bytes", held.slab_bytes},
+                        {"secret_bytes", held.secret_bytes},
+                        {"store", std::move(store)},
+                        {"log_entries_dropped", status.log_entries_dropped}};
+    if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
+    return line(object);
 }
 
 std::string problem_json(unsigned status, std::string_view title, std::string_view detail) {

@@ -161,8 +161,22 @@ HttpAnswer check(const Call& call, std::span<const std::byte>) {
     return json(200, check_json(std::get<desk::CheckInfo>(answer)));
 }
 
+HttpAnswer events(const Call& call, std::span<const std::byte>) {
+    std::optional<std::uint64_t> after;
+    if (const auto text = call.query.find("after"); text != call.query.end()) {
+        const char* end = text->second.data() + text->second.size();
+        std::uint64_t number = 0;
+        const auto [stopped, error] = std::from_chars(text->second.data(), end, number);
+        if (error != std::errc() || stopped != end) {
+            return problem(400, "the query parameter 'after' is no number of an event");
+        }
+        after = number;
+    }
+    return json(200, events_json(call.desk.events(call.caller, after)));
+}
+
 HttpAnswer status(const Call& call, std::span<const std::byte>) {
-    return json(200, status_json(call.desk.status()));
+    return json(200, status_json(call.desk.status(call.caller)));
 }
 
 std::optional<desk::Refusal> before_change(const Call& call) {
@@ -244,6 +258,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
+    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
     {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
 });
 // clang-format on

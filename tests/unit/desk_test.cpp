@@ -102,9 +102,9 @@ TEST_CASE("what an ask is answered") {
           "secret C is not among the secrets of run r; secret D is not among the secrets of run r");
     CHECK(answer(office.alice, "A") ==
           "secret A is not known: the job names no run (--secrets-run=RUN)");
-    CHECK(
-        answer(office.alice, "run:r,NUL") ==
-        "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file: NUL:file");
+    CHECK(answer(office.alice, "run:r,NUL") ==
+          "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+          "(NUL:file)");
     CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
     CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
     CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
