@@ -23,8 +23,8 @@ class Recent {
         Level level = Level::info;
         std::optional<Uid> owner{};
         std::optional<Uid> caller{};
-        std::string sentence;
-        std::string json;  ///< as a line of the audit file has it, without the newline
+        std::string sentence{};
+        std::string json{};  ///< as a line of the audit file has it, without the newline
     };
 
     void add(const Event& event, Time at);
