@@ -10,6 +10,7 @@
 #include "agentd/doors/answers.h"
 #include "agentd/doors/keep_json.h"
 #include "agentd/doors/push_json.h"
+#include "agentd/metrics.h"
 #include "common/names.h"
 
 namespace secrets::doors {
@@ -239,6 +240,11 @@ HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
     return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
 }
 
+HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics::text(call.desk.status(call.caller), call.desk.limits())};
+}
+
 // clang-format off
 constexpr auto kRoutes = std::to_array<Route>({
     // method    path                                       query  longest body   before         handle
@@ -260,6 +266,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
     {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
     {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
+    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
 });
 // clang-format on
 
