@@ -1,0 +1,91 @@
+#include "ctl/status.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "ctl/answer.h"
+#include "ctl/table.h"
+
+namespace secrets::ctl {
+namespace {
+
+namespace json = boost::json;
+
+std::string bytes_words(std::int64_t bytes) {
+    constexpr std::int64_t kKiB = 1024;
+    if (bytes < 10 * kKiB) return std::to_string(bytes) + " bytes";
+    if (bytes < 10 * kKiB * kKiB) return std::to_string(bytes / kKiB) + " KiB";
+    return std::to_string(bytes / kKiB / kKiB) + " MiB";
+}
+
+Cell memory(const std::string& kind) {
+    if (kind == "memfd")
+        return {"memfd (locked; this kernel gives no memfd_secret)", Tone::warning};
+    return kind;
+}
+
+Cell store(const json::object& object) {
+    if (text_of(object, "state") != "open") {
+        return {"none: people's own secrets can't be kept here", Tone::warning};
+    }
+    std::string words = "open";
+    if (object.contains("secrets")) words += ", " + text_of(object, "secrets") + " secrets";
+    if (object.contains("users")) words += " of " + text_of(object, "users") + " users";
+    if (object.contains("path")) words += ", " + text_of(object, "path");
+    return words;
+}
+
+/// What is the same in words that a person reads, whatever its name is.
+Cell cell_of(const json::object& status, std::string_view name) {
+    const json::value& value = status.at(name);
+    const bool is_number = value.is_int64();
+    if (name == "uptime_seconds" && is_number) return duration_words(value.get_int64());
+    if (name.ends_with("_bytes") && is_number) return bytes_words(value.get_int64());
+    if (name == "memory") return memory(text_of(status, name));
+    if (name == "store" && value.is_object()) return store(value.get_object());
+    if (name == "log_entries_dropped" && text_of(status, name) != "0") {
+        return {text_of(status, name), Tone::warning};
+    }
+    return text_of(status, name);
+}
+
+std::string heading_of(std::string_view name) {
+    if (name == "uptime_seconds") return "up";
+    std::string words = printable(name);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    if (words.ends_with(" bytes")) words = "bytes in " + words.substr(0, words.size() - 6) + "s";
+    return words;
+}
+
+void print_last_errors(const json::array& errors, Paint paint) {
+    if (errors.empty()) {
+        std::cout << "\nno errors lately\n";
+        return;
+    }
+    Table table({{"LAST ERRORS"}, {""}});
+    for (const json::value& element : errors) {
+        const json::object& error = as_object(element);
+        table.add({local_time(text_of(error, "at")), {text_of(error, "sentence"), Tone::bad}});
+    }
+    table.print(std::cout << '\n', paint);
+}
+
+}  // namespace
+
+ExitCode show_status(const Conversation& agent) {
+    const Answer answer = agent.ask({Method::get, "/v1/status", {}});
+    if (agent.json()) return ExitCode::fine;
+    const json::object status = read_object(answer);
+    Table table({{"AGENT AT"}, {agent.client().socket_path()}});
+    for (const auto& member : status) {
+        if (member.key() == "last_errors") continue;
+        table.add({heading_of(member.key()), cell_of(status, member.key())});
+    }
+    table.print(std::cout, agent.paint());
+    if (const auto* errors = status.if_contains("last_errors"); errors && errors->is_array()) {
+        print_last_errors(errors->get_array(), agent.paint());
+    }
+    return ExitCode::fine;
+}
+
+}  // namespace secrets::ctl
