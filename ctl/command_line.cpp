@@ -35,6 +35,16 @@ constexpr const char* kRemoveFooter = R"(Examples:
 constexpr const char* kRenameFooter = R"(Example:
   secretctl rename HF_TOKEN HUGGINGFACE_TOKEN)";
 
+constexpr const char* kImportFooter =
+    R"(FILE is an .env file, export NAME=value lines (read, never run), or Nextflow's
+store.json; - is standard input. What a shell would replace or run is refused,
+unless it stands in single quotes. Then it says what else holds a copy.
+
+Examples:
+  secretctl import .env --dry-run
+  secretctl import ~/.nextflow/secrets/store.json
+  secretctl import ~/.bashrc --only HF_TOKEN --expires 90d)";
+
 constexpr const char* kWorkspacesFooter =
     R"(Admins set and remove a workspace's secrets; jobs of its members use them.
 
@@ -109,6 +119,18 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
     add_name(rename, "OLD", line.from, "Its name");
     add_name(rename, "NEW", line.to, "Its new name");
     add_workspace(rename, line);
+
+    CLI::App* import =
+        add_command(app, kYours, "import", "Set what is in a .env file, or Nextflow's store.json",
+                    kImportFooter);
+    add_name(import, "FILE", line.import.from, "The file to read; -: standard input");
+    import->add_option("--only", line.import.only, "Take this one alone; may be repeated")
+        ->allow_extra_args(false)
+        ->option_text("NAME");
+    import->add_flag("--dry-run", line.import.dry_run, "Say what would be set, and set nothing");
+    import->add_option("--expires", line.import.expires, "Remove them after that time, such as 30d")
+        ->option_text("TIME");
+    add_workspace(import, line);
 
     add_command(app, kYours, "workspaces", "List the workspaces that you are in",
                 kWorkspacesFooter);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ctl/import.h"
 #include "ctl/run_commands.h"
 #include "ctl/secret_commands.h"
 
@@ -21,6 +22,7 @@ struct CommandLine {
     std::optional<std::string> workspace;
     PushOptions push;
     SetOptions set;
+    ImportOptions import;
     std::vector<std::string> names;
     std::string from;
     std::string to;

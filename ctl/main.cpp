@@ -31,6 +31,11 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     if (command == "rm") return secrets.remove(line.names);
     if (command == "rename") return secrets.rename(line.from, line.to);
     if (command == "workspaces") return secrets.workspaces();
+    if (command == "import") {
+        ImportOptions options = line.import;
+        options.workspace = line.workspace;
+        return import_secrets(agent, options);
+    }
     if (command == "push") return runs.push(line.push);
     if (command == "complete") return runs.complete(line.run);
     if (command == "runs") {
