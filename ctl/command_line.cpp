@@ -80,6 +80,12 @@ constexpr const char* kStatusFooter = R"(Examples:
   secretctl status
   secretctl status --json)";
 
+constexpr const char* kWatchFooter = R"(Runs until Ctrl-C. root sees all, a user what concerns them.
+
+Examples:
+  secretctl watch
+  secretctl watch --json | jq -r .sentence)";
+
 CLI::App* add_command(CLI::App& app, const char* group, const char* name, const char* what,
                       const char* footer) {
     CLI::App* command = app.add_subcommand(name, what);
@@ -164,6 +170,7 @@ void describe_agent(CLI::App& app, CommandLine& line) {
                                   "Say what a job that asks for this would get", kCheckFooter);
     add_name(check, "ASK", line.ask, "As in sbatch --secret: NAME[=VAR][:file][?],...");
     add_command(app, kAgent, "status", "Say how the agent is", kStatusFooter);
+    add_command(app, kAgent, "watch", "Say what happens, as it happens", kWatchFooter);
 }
 
 bool takes_values(const CLI::App& app) {

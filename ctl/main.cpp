@@ -8,11 +8,13 @@
 
 #include "ctl/command_line.h"
 #include "ctl/status.h"
+#include "ctl/watch.h"
 
 namespace secrets::ctl {
 namespace {
 
 constexpr std::chrono::seconds kTimeout(30);
+constexpr std::chrono::seconds kWatchTimeout(5);  // Ctrl-C is heard between two requests
 
 /// Nothing that this process reads may outlive it in a core file.
 void forbid_core_dumps() {
@@ -40,6 +42,9 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     if (command == "complete") return runs.complete(line.run);
     if (command == "runs") {
         return line.run.empty() ? runs.list_runs() : runs.show_run(line.run);
+    }
+    if (command == "watch") {
+        return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
     if (command == "check") return runs.check(line.ask);
     return show_status(agent);

@@ -16,6 +16,14 @@ std::optional<time_t> time_of(const std::string& utc) {
     return ::timegm(&parts);
 }
 
+std::string local_time_as(const std::string& utc, const char* form) {
+    const auto time = time_of(utc);
+    tm parts{};
+    if (!time || ::localtime_r(&*time, &parts) == nullptr) return utc;
+    char text[64];
+    return {text, ::strftime(text, sizeof text, form, &parts)};
+}
+
 }  // namespace
 
 void Table::print(std::ostream& out, Paint paint) const {
@@ -54,11 +62,11 @@ std::string counted(std::size_t count, const std::string& noun) {
 }
 
 std::string local_time(const std::string& utc) {
-    const auto time = time_of(utc);
-    tm parts{};
-    if (!time || ::localtime_r(&*time, &parts) == nullptr) return utc;
-    char text[64];
-    return {text, ::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts)};
+    return local_time_as(utc, "%Y-%m-%d %H:%M");
+}
+
+std::string local_time_with_seconds(const std::string& utc) {
+    return local_time_as(utc, "%Y-%m-%d %H:%M:%S");
 }
 
 std::optional<std::int64_t> seconds_of(const std::string& utc) {

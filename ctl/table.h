@@ -47,6 +47,9 @@ std::string counted(std::size_t count, const std::string& noun);
 /// 2026-11-25T16:00:00Z as local time, to the minute; what is not such a time stays as it is.
 std::string local_time(const std::string& utc);
 
+/// The same to the second.
+std::string local_time_with_seconds(const std::string& utc);
+
 /// 2026-11-25T16:00:00Z in seconds since 1970; nothing when it is not such a time.
 std::optional<std::int64_t> seconds_of(const std::string& utc);
 
