@@ -86,6 +86,14 @@ Examples:
   secretctl watch
   secretctl watch --json | jq -r .sentence)";
 
+constexpr const char* kDoctorFooter =
+    R"(Each check is ok, warn, FAIL or skipped, with what to do; the exit code is 0
+only when none fails. Run it as root: a user can't see everything.
+
+Examples:
+  sudo secretctl doctor
+  secretctl doctor --submit-host)";
+
 CLI::App* add_command(CLI::App& app, const char* group, const char* name, const char* what,
                       const char* footer) {
     CLI::App* command = app.add_subcommand(name, what);
@@ -171,6 +179,9 @@ void describe_agent(CLI::App& app, CommandLine& line) {
     add_name(check, "ASK", line.ask, "As in sbatch --secret: NAME[=VAR][:file][?],...");
     add_command(app, kAgent, "status", "Say how the agent is", kStatusFooter);
     add_command(app, kAgent, "watch", "Say what happens, as it happens", kWatchFooter);
+    add_command(app, kAgent, "doctor", "Say what is wrong with this installation", kDoctorFooter)
+        ->add_flag("--submit-host", line.submit_host,
+                   "Jobs are submitted here and no agent runs: look at the plugin alone");
 }
 
 bool takes_values(const CLI::App& app) {

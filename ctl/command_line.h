@@ -28,6 +28,7 @@ struct CommandLine {
     std::string to;
     std::string run;
     std::string ask;
+    bool submit_host = false;
 };
 
 /// Tells `app` all commands and options; what is said goes to `line`, which must outlive it.

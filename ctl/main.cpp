@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "ctl/command_line.h"
+#include "ctl/doctor/doctor.h"
 #include "ctl/status.h"
 #include "ctl/watch.h"
 
@@ -46,6 +47,7 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     if (command == "watch") {
         return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
+    if (command == "doctor") return doctor::examine(agent, line.submit_host);
     if (command == "check") return runs.check(line.ask);
     return show_status(agent);
 }
