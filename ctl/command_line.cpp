@@ -181,7 +181,14 @@ void describe_agent(CLI::App& app, CommandLine& line) {
     add_command(app, kAgent, "watch", "Say what happens, as it happens", kWatchFooter);
     add_command(app, kAgent, "doctor", "Say what is wrong with this installation", kDoctorFooter)
         ->add_flag("--submit-host", line.submit_host,
-                   "Jobs are submitted here and no agent runs: look at the plugin alone");
+                   "Look at the plugin alone: no agent runs here");
+}
+
+void describe_completion(CLI::App& app, CommandLine& line) {
+    CLI::App* names = add_command(app, "", "complete-names", "What a shell may offer", "");
+    names->add_option("KIND", line.complete.kind)->required();
+    names->add_option("COMMAND", line.complete.command);
+    add_workspace(names, line);
 }
 
 bool takes_values(const CLI::App& app) {
@@ -233,6 +240,7 @@ void describe(CLI::App& app, CommandLine& line) {
     describe_secrets(app, line);
     describe_runs(app, line);
     describe_agent(app, line);
+    describe_completion(app, line);
 }
 
 std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ctl/complete_names.h"
 #include "ctl/import.h"
 #include "ctl/run_commands.h"
 #include "ctl/secret_commands.h"
@@ -29,6 +30,7 @@ struct CommandLine {
     std::string run;
     std::string ask;
     bool submit_host = false;
+    CompleteOptions complete;
 };
 
 /// Tells `app` all commands and options; what is said goes to `line`, which must outlive it.

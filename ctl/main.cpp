@@ -15,7 +15,8 @@ namespace secrets::ctl {
 namespace {
 
 constexpr std::chrono::seconds kTimeout(30);
-constexpr std::chrono::seconds kWatchTimeout(5);  // Ctrl-C is heard between two requests
+constexpr std::chrono::seconds kCompleteTimeout(1);  // somebody waits at a prompt
+constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C is heard between two requests
 
 /// Nothing that this process reads may outlive it in a core file.
 void forbid_core_dumps() {
@@ -48,6 +49,11 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
         return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
     if (command == "doctor") return doctor::examine(agent, line.submit_host);
+    if (command == "complete-names") {
+        const Conversation quick(Client(line.socket, kCompleteTimeout), false, Paint::no);
+        return complete_names(quick, app,
+                              {line.complete.kind, line.complete.command, line.workspace});
+    }
     if (command == "check") return runs.check(line.ask);
     return show_status(agent);
 }

@@ -114,6 +114,8 @@ EXPECTED = {
     "usr/lib/systemd/system/slurm-secretsd-control.socket": 0o644,
     "usr/lib/slurm-secrets/wipe-if-stopped": 0o755,
     "usr/lib/sysusers.d/slurm-secrets.conf": 0o644,
+    "usr/share/bash-completion/completions/secretctl": 0o644,
+    "usr/share/zsh/site-functions/_secretctl": 0o644,
 }
 
 

@@ -170,7 +170,9 @@ def test_no_option_takes_a_value(agent):
     assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
-    for command in ("complete", "runs", "check", "status", "workspaces"):
+    assert options_of("import") == {"--help", "--only", "--dry-run", "--expires", "--workspace"}
+    assert options_of("doctor") == {"--help", "--submit-host"}
+    for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
     told = secretctl(agent, "--help").out
     assert set(re.findall(r"(?<![\w-])--[a-z-]+", told.split("To begin with")[0])) == {
