@@ -11,16 +11,7 @@ namespace {
 constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kWorkspacePrefix = "workspace:";
 
-/// How the text of an item may say that a secret is to be given.
-struct Form {
-    std::string_view word;
-    std::string_view refusal;  ///< empty when this version can do it
-};
-constexpr Form kForms[] = {
-    {"env", ""},
-    {"file", "':file' is not available in this version; leave it out to get a variable"},
-    {"hold", "':hold' is not available in this version; leave it out to get a variable"},
-};
+constexpr std::string_view kFileSuffix = "_FILE";
 
 /// Reads one part of an ask; `offset` is where the part begins in the whole text.
 class PartParser {
@@ -34,9 +25,7 @@ class PartParser {
             return error(0, part_.size(), "'none' stands alone: it can't be combined with items");
         }
         if (part_.starts_with(kRunPrefix)) return parse_run();
-        if (part_.starts_with(kWorkspacePrefix)) {
-            return error(0, part_.size(), "'workspace:' is not available in this version");
-        }
+        if (part_.starts_with(kWorkspacePrefix)) return parse_workspace();
         return parse_item();
     }
 
@@ -59,6 +48,18 @@ class PartParser {
         return std::nullopt;
     }
 
+    std::optional<AskError> parse_workspace() {
+        const std::string_view name = part_.substr(kWorkspacePrefix.size());
+        if (auto why = why_not_a_workspace_name(name)) {
+            return error(kWorkspacePrefix.size(), name.size(), *why);
+        }
+        if (ask_.workspace && *ask_.workspace != name) {
+            return error(0, part_.size(), "a second workspace is named; name one");
+        }
+        ask_.workspace = name;
+        return std::nullopt;
+    }
+
     std::optional<AskError> parse_item() {
         std::string_view rest = part_;
         AskItem item;
@@ -67,49 +68,58 @@ class PartParser {
             rest.remove_suffix(1);
         }
         if (const auto colon = rest.find(':'); colon != rest.npos) {
-            if (auto wrong = check_form(rest.substr(colon + 1), colon + 1)) return wrong;
+            if (auto wrong = parse_form(rest.substr(colon + 1), colon + 1, item)) return wrong;
             rest = rest.substr(0, colon);
         }
         const auto equals = rest.find('=');
         const std::string_view name = rest.substr(0, equals);
-        if (equals == rest.npos) {
-            if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
-            item.variable = variable_for(name);
-        } else {
-            const std::string_view variable = rest.substr(equals + 1);
-            if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
-            if (auto why = why_not_a_variable(variable)) {
-                return error(equals + 1, variable.size(), *why);
-            }
-            item.variable = variable;
-        }
+        if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
         item.name = name;
+        const bool names_variable = equals != rest.npos;
+        const std::string_view variable = names_variable ? rest.substr(equals + 1) : name;
+        const std::size_t at = names_variable ? equals + 1 : 0;
+        if (variable.empty()) return error(at, 0, "the variable is missing");
+        item.variable = names_variable ? std::string(variable) : variable_for(name);
+        if (item.form == ItemForm::file) item.variable += kFileSuffix;
+        if (auto why = why_not_a_variable(item.variable)) return error(at, variable.size(), *why);
         return add(std::move(item));
     }
 
-    std::optional<AskError> check_form(std::string_view word, std::size_t at) const {
-        for (const Form& form : kForms) {
-            if (word != form.word) continue;
-            if (form.refusal.empty()) return std::nullopt;
-            return error(at - 1, word.size() + 1, std::string(form.refusal));
+    std::optional<AskError> parse_form(std::string_view word, std::size_t at, AskItem& item) const {
+        if (word == "hold") {
+            return error(at - 1, word.size() + 1,
+                         "':hold' is not available in this version; leave it out to get a "
+                         "variable");
         }
-        return error(at, word.size(),
-                     quoted(word) +
-                         " is not a way to give a secret; ':env' is (':file' and ':hold' "
-                         "come with a later version)");
+        if (word != "env" && word != "file") {
+            return error(at, word.size(),
+                         quoted(word) + " is not a way to give a secret; ':env' and ':file' are");
+        }
+        item.form = word == "file" ? ItemForm::file : ItemForm::env;
+        return std::nullopt;
+    }
+
+    /// Why two different items that set one variable can't both be given.
+    static std::string collision(const AskItem& one, const AskItem& other) {
+        if (one.name != other.name) {
+            return "the variable " + quoted(one.variable) + " would be set from both " +
+                   quoted(one.name) + " and " + quoted(other.name) +
+                   "; rename one with NAME=VARIABLE";
+        }
+        if (one.form != other.form) {
+            return "the variable " + quoted(one.variable) + " would be set to both " +
+                   quoted(one.name) +
+                   " itself and the path of its file; rename one with "
+                   "NAME=VARIABLE";
+        }
+        return "the secret " + quoted(one.name) + " is asked for twice, once optional and once not";
     }
 
     std::optional<AskError> add(AskItem item) {
         for (const AskItem& other : ask_.items) {
             if (other == item) return std::nullopt;
             if (other.variable != item.variable) continue;
-            return error(0, part_.size(),
-                         other.name == item.name
-                             ? "the secret " + quoted(item.name) +
-                                   " is asked for twice, once optional and once not"
-                             : "the variable " + quoted(item.variable) +
-                                   " would be set from both " + quoted(other.name) + " and " +
-                                   quoted(item.name) + "; rename one with NAME=VARIABLE");
+            return error(0, part_.size(), collision(other, item));
         }
         if (ask_.items.size() == kMaxAskItems) {
             return error(0, part_.size(),
@@ -124,7 +134,19 @@ class PartParser {
     Ask& ask_;
 };
 
+/// How the variable of an item reads in its text: a file's suffix is not part of it.
+std::string_view written_variable(const AskItem& item) {
+    std::string_view variable = item.variable;
+    if (item.form == ItemForm::file) variable.remove_suffix(kFileSuffix.size());
+    return variable;
+}
+
 }  // namespace
+
+std::string usual_variable(std::string_view secret_name, ItemForm form) {
+    return variable_for(secret_name) +
+           std::string(form == ItemForm::file ? kFileSuffix : std::string_view());
+}
 
 std::variant<Ask, AskError> parse_ask(std::string_view text) {
     if (text.size() > kMaxAskBytes) {
@@ -145,6 +167,9 @@ std::variant<Ask, AskError> parse_ask(std::string_view text) {
         }
         begin = end + 1;
     }
+    if (ask.workspace && ask.items.empty() && !ask.run) {
+        return AskError{"a workspace is named, and no secret", 0, text.size()};
+    }
     return ask;
 }
 
@@ -154,12 +179,19 @@ std::string print_ask(const Ask& ask) {
     if (ask.run) {
         text = std::string(kRunPrefix) + ask.run->text() + (ask.run_optional ? "?" : "");
     }
+    if (ask.workspace) {
+        if (!text.empty()) text += ',';
+        text += std::string(kWorkspacePrefix) + *ask.workspace;
+    }
     for (const AskItem& item : ask.items) {
         if (!text.empty()) text += ',';
         text += item.name;
-        if (item.variable != variable_for(item.name)) text += '=' + item.variable;
+        if (item.variable != usual_variable(item.name, item.form)) {
+            text += '=' + std::string(written_variable(item));
+        }
+        if (item.form == ItemForm::file) text += ":file";
         // A part that is the word `none` and nothing more would not read as an item.
-        if (item.name == "none" && item.variable == "none" && !item.optional) text += ":env";
+        if (item == AskItem{"none", "none"}) text += ":env";
         if (item.optional) text += '?';
     }
     return text;

@@ -10,6 +10,9 @@ namespace secrets {
 /// A secret's name, and the name of the variable it becomes.
 inline constexpr std::size_t kMaxNameBytes = 64;
 
+/// A workspace's name.
+inline constexpr std::size_t kMaxWorkspaceBytes = 64;
+
 /// A platform's run id.
 inline constexpr std::size_t kMaxRunIdBytes = 64;
 

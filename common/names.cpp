@@ -118,6 +118,30 @@ std::optional<std::string> why_not_a_variable(std::string_view variable) {
     return std::nullopt;
 }
 
+std::optional<std::string> why_not_an_identifier(std::string_view what, std::string_view text,
+                                                 std::size_t most) {
+    const std::string kind(what);
+    if (text.empty()) return "a " + kind + " is missing";
+    if (text.size() > most) {
+        return "a " + kind + " has " + std::to_string(text.size()) + " characters; at most " +
+               std::to_string(most) + " are allowed";
+    }
+    if (!is_letter(text.front()) && !is_digit(text.front())) {
+        return "the " + kind + " " + quoted(text) + " must begin with a letter or a digit";
+    }
+    for (const char c : text) {
+        if (!is_letter(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
+            return "the " + kind + " " + quoted(text) + " holds " + quoted({&c, 1}) +
+                   "; letters, digits, '.', '_' and '-' are allowed";
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> why_not_a_workspace_name(std::string_view name) {
+    return why_not_an_identifier("workspace's name", name, kMaxWorkspaceBytes);
+}
+
 std::optional<std::string> why_not_a_secret_name(std::string_view name) {
     if (auto why = why_not_a_word("the secret's name", name, "-")) return why;
     if (auto why = why_not_a_variable(variable_for(name))) {

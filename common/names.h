@@ -32,6 +32,16 @@ std::optional<std::string> why_not_a_secret_name(std::string_view name);
 /// itself (the loader, the shell, interpreters, Slurm).
 std::optional<std::string> why_not_a_variable(std::string_view variable);
 
+/// Why `text` cannot be an identifier, as a sentence in which `what` names its kind; nothing when
+/// it can. Letters, digits, `.`, `_` and `-`, beginning with a letter or a digit, at most `most`
+/// bytes.
+std::optional<std::string> why_not_an_identifier(std::string_view what, std::string_view text,
+                                                 std::size_t most);
+
+/// Why `name` cannot be a workspace's name, as a sentence; nothing when it can: an
+/// identifier of at most kMaxWorkspaceBytes.
+std::optional<std::string> why_not_a_workspace_name(std::string_view name);
+
 /// The variable that a secret becomes when the ask names no other: `-` is written `_`.
 std::string variable_for(std::string_view secret_name);
 

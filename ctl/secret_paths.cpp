@@ -15,19 +15,11 @@ CommandError bad_input(const std::string& sentence) {
     return CommandError(ExitCode::bad_input, sentence);
 }
 
-bool is_workspace_name(const std::string& name) {
-    return !name.empty() && name.size() <= kMaxNameBytes &&
-           (is_letter(name.front()) || is_digit(name.front())) &&
-           std::all_of(name.begin(), name.end(), [](char c) {
-               return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == '-';
-           });
-}
-
 }  // namespace
 
 std::string path_of_secrets(const std::optional<std::string>& workspace) {
     if (!workspace) return "/v1/secrets";
-    if (!is_workspace_name(*workspace)) {
+    if (why_not_a_workspace_name(*workspace)) {
         throw bad_input(
             "what stands behind --workspace is no workspace's name; see: secretctl workspaces");
     }

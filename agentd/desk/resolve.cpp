@@ -97,7 +97,7 @@ std::string listed(std::span<const ItemAnswer> answers) {
     for (const ItemAnswer& answer : answers) {
         if (!answer.found) continue;
         const AskItem& item = answer.item;
-        const bool usual = item.variable == variable_for(item.name);
+        const bool usual = item.variable == usual_variable(item.name, item.form);
         texts.push_back(usual ? item.name : item.name + " (as " + item.variable + ")");
     }
     return audit::listed(texts);

@@ -105,7 +105,7 @@ REFUSED = [
     ("--secret=1A", "must begin with a letter or '_'", "1A"),
     ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' steers the dynamic loader", "A=LD_PRELOAD"),
     ("--secret=PATH", "steers which programs run", "PATH"),
-    ("--secret=A:file", "':file' is not available in this version", "A:file"),
+    ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B:file"),
     ("--secret=A:hold", "':hold' is not available in this version", "A:hold"),
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
     ("--secret=A:fil", "is not a way to give a secret", "A:fil"),

@@ -50,6 +50,29 @@ TEST_CASE("an ask is read into its items in their order", "[ask]") {
     CHECK_FALSE(ask.wants_all_of_run());
 }
 
+TEST_CASE("a file's variable is the item's with _FILE behind it", "[ask]") {
+    CHECK(parsed("KEY:file").items ==
+          std::vector<AskItem>{{"KEY", "KEY_FILE", false, ItemForm::file}});
+    CHECK(parsed("my-key:file?").items ==
+          std::vector<AskItem>{{"my-key", "my_key_FILE", true, ItemForm::file}});
+    CHECK(parsed("KEY=GOOGLE:file").items ==
+          std::vector<AskItem>{{"KEY", "GOOGLE_FILE", false, ItemForm::file}});
+    CHECK(usual_variable("my-key", ItemForm::file) == "my_key_FILE");
+    CHECK(usual_variable("my-key", ItemForm::env) == "my_key");
+}
+
+TEST_CASE("one secret can be asked for as a variable and as a file", "[ask]") {
+    CHECK(parsed("KEY,KEY:file,KEY:file").items ==
+          std::vector<AskItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
+}
+
+TEST_CASE("a workspace is named once, beside what is asked of it", "[ask]") {
+    CHECK(parsed("workspace:lab-2.x,A").workspace == "lab-2.x");
+    CHECK(parsed("A,workspace:lab,workspace:lab").workspace == "lab");
+    CHECK(parsed("run:r?,workspace:lab").wants_all_of_run());
+    CHECK_FALSE(parsed("A").workspace);
+}
+
 TEST_CASE("a run alone asks for all that it has and with items for those", "[ask]") {
     const Ask all = parsed("run:demo-1");
     CHECK(all.run == run_id("demo-1"));
@@ -109,11 +132,22 @@ std::vector<ErrorCase> error_cases() {
         {"run:" + std::string(65, 'r'), 4, 65, "a run id has 65 characters"},
         {"run:a,run:b", 6, 5, "a second run is named"},
         {"run:a,A,run:b?", 8, 6, "a second run is named"},
-        {"workspace:lab", 0, 13, "'workspace:' is not available in this version"},
-        {"A,workspace:lab?", 2, 14, "'workspace:' is not available in this version"},
-        {"A:file", 1, 5, "':file' is not available in this version"},
+        {"workspace:lab", 0, 13, "a workspace is named, and no secret"},
+        {"workspace:,A", 10, 1, "a workspace's name is missing"},
+        {"A,workspace:lab?", 12, 4, "the workspace's name 'lab?' holds '?'"},
+        {"workspace:_a,A", 10, 2, "the workspace's name '_a' must begin with a letter or a digit"},
+        {"workspace:" + std::string(65, 'w') + ",A", 10, 65, "a workspace's name has 65 charact"},
+        {"workspace:a,A,workspace:b", 14, 11, "a second workspace is named"},
         {"A:hold?", 1, 5, "':hold' is not available in this version"},
-        {"B,KEY=VAR:file?", 9, 5, "':file' is not available in this version"},
+        {"B,KEY=VAR:hold?", 9, 5, "':hold' is not available in this version"},
+        {"A=:file", 2, 1, "the variable is missing"},
+        {"B,A=1:file", 4, 1, "the variable '1_FILE' must begin with a letter or '_'"},
+        {"A=LD_X:file", 2, 4, "the variable 'LD_X_FILE' steers the dynamic loader"},
+        {"B," + std::string(60, 'A') + ":file", 2, 60, "the variable 'AAA"},
+        {"A=B_FILE,B:file", 9, 6, "the variable 'B_FILE' would be set from both 'A' and 'B'"},
+        {"B:file,A=B_FILE", 7, 8, "the variable 'B_FILE' would be set from both 'B' and 'A'"},
+        {"A=A_FILE,A:file", 9, 6, "the variable 'A_FILE' would be set to both 'A' itself and"},
+        {"A:file,A:file?", 7, 7, "the secret 'A' is asked for twice, once optional and once not"},
         {"A:", 2, 1, "'' is not a way to give a secret"},
         {"A:foo", 2, 3, "'foo' is not a way to give a secret"},
         {"A:env:env", 2, 7, "'env:env' is not a way to give a secret"},
@@ -193,6 +227,11 @@ TEST_CASE("an ask is printed in its shortest form and that reads back the same",
         {"none=none", "none:env"},
         {"A,none:env", "A,none:env"},
         {"run:r,none:env", "run:r,none:env"},
+        {"A=A:file", "A:file"},
+        {"my-key:file?,my-key", "my-key:file?,my-key"},
+        {"A=B:file", "A=B:file"},
+        {"none:file", "none:file"},
+        {"A,workspace:lab,run:r?", "run:r?,workspace:lab,A"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.text);
@@ -206,8 +245,8 @@ TEST_CASE("an ask is printed in its shortest form and that reads back the same",
 /// A text of words that matter to the grammar, in any order.
 std::string random_text(std::mt19937& random) {
     const char* const words[] = {
-        "A",    "B-c",  "none", "run", "run:", "workspace:", "PATH", "=", ",",
-        ":env", ":fil", ":",    "?",   "9",    "_x",         " ",    ",", "="};
+        "A",    "B-c",   "none", "run", "run:", "workspace:", "PATH", "=", ",",
+        ":env", ":file", ":",    "?",   "9",    "_x",         " ",    ",", "="};
     std::string text;
     for (auto left = random() % 9; left > 0; --left) text += words[random() % std::size(words)];
     return text;
@@ -244,8 +283,8 @@ TEST_CASE("the place of an error is marked with carets below the text", "[ask]")
     CHECK(mark_place("", refused("")) ==
           "    \n"
           "    ^");
-    CHECK(mark_place("KEY=VAR:file?", refused("KEY=VAR:file?")) ==
-          "    KEY=VAR:file?\n"
+    CHECK(mark_place("KEY=VAR:hold?", refused("KEY=VAR:hold?")) ==
+          "    KEY=VAR:hold?\n"
           "           ^^^^^");
 }
 

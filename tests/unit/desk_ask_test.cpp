@@ -66,7 +66,7 @@ TEST_CASE("every answer but a grant leaves everything as it was") {
              Row{kRoot, "run:r,A", 1000, "forbidden"},
              Row{office.tower, "run:r,A", 1000, "forbidden"},
              Row{office.alice, "", 1000, "malformed"},
-             Row{office.alice, "A:file", 1000, "malformed"},
+             Row{office.alice, "A:hold", 1000, "malformed"},
              Row{office.alice, "run:r,PATH", 1000, "malformed"},
          }) {
         CAPTURE(row.uid.value, row.ask, row.wait);
@@ -81,8 +81,8 @@ TEST_CASE("the sentence of a refused ask says what to mend") {
     const auto sentence = [&](Uid uid, const char* ask) {
         return refusal_of(office.ask(uid, ask));
     };
-    CHECK(sentence(office.alice, "A:file") ==
-          "SLURM_SECRETS at character 2: ':file' is not available in this version; leave it out to "
+    CHECK(sentence(office.alice, "A:hold") ==
+          "SLURM_SECRETS at character 2: ':hold' is not available in this version; leave it out to "
           "get a variable");
     CHECK(sentence(office.alice, "run:later") ==
           "run later is not known here: it was not pushed, or was completed, or expired");

@@ -188,6 +188,21 @@ TEST_CASE("quoted text cannot disfigure a log", "[names]") {
           "'" + std::string(kMaxNameBytes, 'x') + "...'");
 }
 
+TEST_CASE("a workspace's name is taken or refused with a sentence", "[names]") {
+    for (const char* name : {"lab", "9", "A-b_c.d", "lab.2"}) {
+        CAPTURE(name);
+        CHECK_FALSE(why_not_a_workspace_name(name));
+    }
+    CHECK_FALSE(why_not_a_workspace_name(std::string(kMaxWorkspaceBytes, 'w')));
+    CHECK(why_not_a_workspace_name(std::string(kMaxWorkspaceBytes + 1, 'w')) ==
+          "a workspace's name has 65 characters; at most 64 are allowed");
+    CHECK(why_not_a_workspace_name("") == "a workspace's name is missing");
+    CHECK(why_not_a_workspace_name("..") ==
+          "the workspace's name '..' must begin with a letter or a digit");
+    CHECK(why_not_a_workspace_name("a/b") ==
+          "the workspace's name 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
+}
+
 TEST_CASE("a run id is taken as it is or refused with a sentence", "[names]") {
     for (const std::string& text :
          {std::string("demo-1"), std::string("5xZ.9_a"), std::string("0"), std::string(64, 'r')}) {
