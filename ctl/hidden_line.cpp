@@ -42,7 +42,9 @@ class EchoOff {
         sigemptyset(&action.sa_mask);
         arrived_signal = 0;
         for (std::size_t i = 0; i < kSignals.size(); ++i) {
-            ::sigaction(kSignals[i], &action, &signals_before_[i]);
+            ::sigaction(kSignals[i], nullptr, &signals_before_[i]);
+            if (signals_before_[i].sa_handler == SIG_IGN) continue;  // as under nohup
+            ::sigaction(kSignals[i], &action, nullptr);
         }
         if (::tcgetattr(STDIN_FILENO, &before_) != 0) {
             restore_signals();

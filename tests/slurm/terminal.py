@@ -21,7 +21,15 @@ class Terminal:
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, cwd="/", env=environment, start_new_session=True,
             user=account.pw_uid, group=account.pw_gid, extra_groups=[],
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            preexec_fn=self._prepare)
+
+    @staticmethod
+    def _prepare():
+        """In the new process: the terminal is its own, and signals do what they do by themselves, although the
+        tests may have been started in the background."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_DFL)
 
     def type(self, text):
         os.write(self.master, text.encode())
