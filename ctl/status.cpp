@@ -24,13 +24,21 @@ Cell memory(const std::string& kind) {
     return kind;
 }
 
+/// `before` and the number with its noun; empty where there is no such number.
+std::string how_many(const json::object& object, std::string_view name, const char* before,
+                     const char* noun) {
+    const json::value* number = object.if_contains(name);
+    if (number == nullptr || !number->is_int64()) return {};
+    return before + counted(static_cast<std::size_t>(number->get_int64()), noun);
+}
+
 Cell store(const json::object& object) {
     if (text_of(object, "state") != "open") {
         return {"none: people's own secrets can't be kept here", Tone::warning};
     }
     std::string words = "open";
-    if (object.contains("secrets")) words += ", " + text_of(object, "secrets") + " secrets";
-    if (object.contains("users")) words += " of " + text_of(object, "users") + " users";
+    words +=
+        how_many(object, "secrets", ", ", "secret") + how_many(object, "users", " of ", "user");
     if (object.contains("path")) words += ", " + text_of(object, "path");
     return words;
 }
