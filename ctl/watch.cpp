@@ -108,7 +108,7 @@ ExitCode watch(const Conversation& agent) {
             answers = true;
         } catch (const CommandError& error) {
             if (error.code() != ExitCode::unreachable) throw;
-            if (answers) std::cerr << "secretctl: note: " << error.what() << "; waiting for it\n";
+            if (answers) std::cerr << "secretctl: note: " << error.what() << " (waiting for it)\n";
             answers = false;
         }
     }

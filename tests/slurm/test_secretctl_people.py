@@ -134,7 +134,7 @@ def test_an_expiry(agent):
     assert re.fullmatch(rf"TOKEN is set: {len(VALUE)} bytes, expires \d{{4}}-\d\d-\d\d \d\d:\d\d\n", done.out)
     secretctl(agent, "set", "SOON", "--expires", "2h", stdin=VALUE.encode())
     out = secretctl(agent, "ls").out
-    assert re.search(r"^SOON .*\(in 1 h 59 min\)$", out, re.MULTILINE)
+    assert re.search(r"^SOON .*\(in (2 h 0|1 h 59) min\)$", out, re.MULTILINE)
     assert re.search(r"^TOKEN .* \d\d:\d\d$", out, re.MULTILINE)
     secretctl(agent, "set", "TOKEN", "--expires", "soon", stdin=VALUE.encode()).is_error(REFUSED, "'soon'")
 
@@ -355,7 +355,7 @@ def test_status_at_a_glance(agent):
     out = secretctl(agent, "status", user="root").out
     for words in ("memory", "slabs", "runs", "holds", "store"):
         assert re.search(rf"^{words} ", out, re.MULTILINE), out
-    assert re.search(r"^store +open, 1 secrets? of 1 users?, ", out, re.MULTILINE), out
+    assert re.search(r"^store +open, 1 secret\b", out, re.MULTILINE), out
     assert "no errors lately" in out or "LAST ERRORS" in out
 
 
