@@ -17,6 +17,9 @@ constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
 constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
 
+/// How often it is written down which jobs used which kept secrets.
+constexpr auto kSaving = std::chrono::seconds(30);
+
 vault::Time now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
@@ -35,13 +38,14 @@ void say_without_fail(std::string_view trouble) noexcept {
 
 }  // namespace
 
-Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listeners listeners,
-             systemd::Service& service)
+Agent::Agent(Config config, std::string config_path, MemoryKind memory,
+             std::unique_ptr<people::Store> store, Listeners listeners, systemd::Service& service)
     : config_(std::move(config)),
       config_path_(std::move(config_path)),
       service_(service),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
-      desk_(config_, vault_, now),
+      store_(std::move(store)),
+      desk_(config_, vault_, now, store_.get()),
       node_door_(loop_, std::move(listeners.node), desk_),
       job_door_(loop_, std::move(listeners.job), desk_),
       http_door_(loop_, std::move(listeners.control), desk_),
@@ -49,6 +53,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
+      saving_(loop_),
       wipes_at_end_(!service.is_managed()) {
     signals_.add(SIGHUP);
     signals_.add(SIGUSR1);
@@ -56,6 +61,12 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory, Listener
     desk_.on_expiry_change([this] { wipe_expired(); });
     desk_.on_change([this] { keep_house_soon(); });
     look_for_swap();
+    if (store_ == nullptr) return;
+    for (const std::string& sentence : store_->damage()) {
+        audit::record({.kind = audit::Kind::damage, .sentence = sentence});
+    }
+    wipe_expired();
+    await_saving();
 }
 
 void Agent::restore(std::vector<vault::FoundSlab> found) {
@@ -169,6 +180,7 @@ void Agent::end() {
     desk_.on_change([] {});
     expiry_.cancel();
     housekeeping_.cancel();
+    saving_.cancel();
     signals_.cancel();
     loop_.restart();
     loop_.run_for(kGraceOfSilent);
@@ -180,6 +192,7 @@ void Agent::end() {
     http_door_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
+    desk_.save_uses();
     wipe_at_end();
     audit::finish();
 }
@@ -237,6 +250,16 @@ void Agent::look_for_swap() {
         audit::mended(active ? "nothing is held in memfd any more: a restart loses nothing again"
                              : "swap is not active any more: a restart loses nothing again");
     }
+}
+
+/// Which jobs used which secrets goes to the disk now and then, and not while a job waits.
+void Agent::await_saving() {
+    saving_.expires_after(kSaving);
+    saving_.async_wait([this](const doors::ErrorCode& error) {
+        if (error) return;
+        await_saving();
+        desk_.save_uses();
+    });
 }
 
 void Agent::await_housekeeping(std::chrono::microseconds within) {

@@ -27,9 +27,9 @@ struct Listeners {
 
 class Agent {
   public:
-    /// `service` must outlive the agent.
-    Agent(Config config, std::string config_path, MemoryKind memory, Listeners listeners,
-          systemd::Service& service);
+    /// `store`: what is kept for people, or null. `service` must outlive the agent.
+    Agent(Config config, std::string config_path, MemoryKind memory,
+          std::unique_ptr<people::Store> store, Listeners listeners, systemd::Service& service);
 
     /// Takes over the slabs that the process before this one left.
     void restore(std::vector<vault::FoundSlab> found);
@@ -49,6 +49,7 @@ class Agent {
     void wipe_expired();
     void keep_house();
     void look_for_swap();
+    void await_saving();
     void await_housekeeping(std::chrono::microseconds within);
     void keep_house_soon();
     std::string status() const;
@@ -59,6 +60,7 @@ class Agent {
     boost::asio::io_context loop_{1};
     audit::Drain log_{loop_, audit::recorder()};
     vault::Vault vault_;
+    std::unique_ptr<people::Store> store_;
     desk::Desk desk_;
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
@@ -67,6 +69,7 @@ class Agent {
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;
+    boost::asio::steady_timer saving_;
     bool housekeeping_soon_ = false;
     std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
     bool wipes_at_end_;

@@ -113,6 +113,42 @@ Platform platform_of(const YAML::Node& node) {
     return platform;
 }
 
+Accounts accounts_of(const YAML::Node& node) {
+    Accounts accounts;
+    read_mapping(node,
+                 {
+                     {"users", [&](const auto& value) { accounts.users = texts_of(value); }},
+                     {"groups", [&](const auto& value) { accounts.groups = texts_of(value); }},
+                 });
+    return accounts;
+}
+
+Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& others) {
+    Workspace workspace;
+    const auto name = [&](const YAML::Node& value) {
+        workspace.name = text_of(value);
+        if (const auto why = why_not_a_workspace_name(workspace.name)) {
+            throw Wrong{value.Mark(), *why};
+        }
+        for (const Workspace& other : others) {
+            if (other.name != workspace.name) continue;
+            throw Wrong{value.Mark(), "the workspace " + quoted(other.name) + " stands twice"};
+        }
+    };
+    read_mapping(
+        node, {
+                  {"name", name},
+                  {"admins", [&](const auto& value) { workspace.admins = accounts_of(value); }},
+                  {"members", [&](const auto& value) { workspace.members = accounts_of(value); }},
+              });
+    if (workspace.name.empty()) throw Wrong{node.Mark(), "a workspace needs a name"};
+    if (workspace.admins.users.empty() && workspace.admins.groups.empty()) {
+        throw Wrong{node.Mark(), "the workspace " + quoted(workspace.name) +
+                                     " needs admins: users or groups who set its secrets"};
+    }
+    return workspace;
+}
+
 void read_limits(const YAML::Node& node, Limits& limits) {
     constexpr std::size_t kMiB = 1024 * 1024;
     const auto number = [](std::size_t& target, std::size_t least, std::size_t most) {
@@ -125,6 +161,9 @@ void read_limits(const YAML::Node& node, Limits& limits) {
                            {"run_bytes", number(limits.run_bytes, 1, 64 * kMiB)},
                            {"runs_per_owner", number(limits.runs_per_owner, 1, 1000000)},
                            {"total_bytes", number(limits.total_bytes, kMiB, kMiB * kMiB)},
+                           {"kept_secrets", number(limits.kept_secrets, 1, 100000)},
+                           {"kept_bytes", number(limits.kept_bytes, 1, 1024 * kMiB)},
+                           {"store_bytes", number(limits.store_bytes, 1, kMiB * kMiB)},
                        });
 }
 
@@ -194,6 +233,19 @@ void read_config(const YAML::Node& root, Config& config) {
         if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
     };
+    const auto workspaces = [&](const YAML::Node& node) {
+        if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of workspaces is expected here"};
+        for (const YAML::Node& element : node) {
+            config.workspaces.push_back(workspace_of(element, config.workspaces));
+        }
+    };
+    const auto store = [&](const YAML::Node& node) {
+        const auto file = [](std::string& target) {
+            return [&target](const YAML::Node& value) { target = path_of(value); };
+        };
+        read_mapping(
+            node, {{"file", file(config.store_file)}, {"key_file", file(config.store_key_file)}});
+    };
     read_mapping(
         root,
         {
@@ -201,12 +253,16 @@ void read_config(const YAML::Node& root, Config& config) {
             {"job_socket", [&](const auto& value) { config.job_socket = socket_path_of(value); }},
             {"control_socket",
              [&](const auto& value) { config.control_socket = socket_path_of(value); }},
+            {"files_directory",
+             [&](const auto& value) { config.files_directory = path_of(value); }},
             {"view_socket", [&](const auto& value) { config.view_socket = socket_path_of(value); }},
             {"memory", memory},
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
             {"runs", runs},
             {"reaper", reaper},
             {"platforms", platforms},
+            {"workspaces", workspaces},
+            {"store", store},
             {"log", [&](const auto& value) { read_log(value, config); }},
             {"audit", [&](const auto& value) { read_audit(value, config); }},
         });
@@ -222,8 +278,11 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     compare("node_socket", running.node_socket == wanted.node_socket);
     compare("job_socket", running.job_socket == wanted.job_socket);
     compare("control_socket", running.control_socket == wanted.control_socket);
+    compare("files_directory", running.files_directory == wanted.files_directory);
     compare("view_socket", running.view_socket == wanted.view_socket);
     compare("reaper.interval", running.reaper_interval == wanted.reaper_interval);
+    compare("store", running.store_file == wanted.store_file &&
+                         running.store_key_file == wanted.store_key_file);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
     return keys;

@@ -17,6 +17,22 @@ struct Limits {
     std::size_t run_bytes = 1024 * 1024;             ///< all values of one run together
     std::size_t runs_per_owner = 1000;               ///< runs that one user owns at a time
     std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
+    std::size_t kept_secrets = 500;                  ///< stored secrets of one user or workspace
+    std::size_t kept_bytes = 1024 * 1024;            ///< all their values together
+    std::size_t store_bytes = 256UL * 1024 * 1024;   ///< all stored values together
+};
+
+/// Some of this machine's users: those that are named, and the members of groups.
+struct Accounts {
+    std::vector<std::string> users;
+    std::vector<std::string> groups;
+};
+
+/// Users who share secrets.
+struct Workspace {
+    std::string name;
+    Accounts admins;   ///< may list, set and remove its secrets, and use them
+    Accounts members;  ///< may use them
 };
 
 /// A workflow platform: a local account that may act for others.
@@ -33,6 +49,7 @@ struct Config {
     std::string node_socket = "/run/slurm-secrets/node.sock";
     std::string job_socket = "/run/slurm-secrets/job.sock";
     std::string control_socket = "/run/slurm-secrets/control.sock";
+    std::string files_directory = "/run/slurm-secrets/jobs";
     std::string view_socket = "/run/slurm-secrets-view/view.sock";
     bool require_secretmem = false;  ///< do not start without memfd_secret
     bool force_memfd = false;        ///< use the fallback even where there is memfd_secret
@@ -41,6 +58,9 @@ struct Config {
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
     std::chrono::seconds reaper_interval = std::chrono::minutes(1);
     std::vector<Platform> platforms;
+    std::vector<Workspace> workspaces;
+    std::string store_file;  ///< empty: $STATE_DIRECTORY/store.db, or none where that is not set
+    std::string store_key_file;  ///< empty: $CREDENTIALS_DIRECTORY/store.key
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
     std::string audit_file;  ///< empty: there is none

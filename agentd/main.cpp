@@ -10,6 +10,7 @@
 #include "agentd/audit/audit.h"
 #include "agentd/audit/journal.h"
 #include "agentd/locked_process.h"
+#include "agentd/open_store.h"
 #include "common/unix_socket.h"
 
 namespace secrets {
@@ -93,6 +94,8 @@ int serve(const Config& config, const std::string& config_path) {
             "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
             "5.14 or later, and not secretmem.enable=0)");
     }
+    auto store = open_store(config, memory);
+    if (!store) return fail(store.error().sentence);
     Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
     Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
     Socket control("control", config.control_socket, SocketKind::stream, 0666);
@@ -108,7 +111,7 @@ int serve(const Config& config, const std::string& config_path) {
     systemd::Service service;
     // Never destroyed: what must be overwritten at the end is, by run(), and the next process waits
     // for this one to go (an index of 100,000 runs takes 0.1 s to take down).
-    Agent& agent = *new Agent(config, config_path, memory,
+    Agent& agent = *new Agent(config, config_path, memory, std::move(store).value(),
                               {std::move(node_listener).value(), std::move(job_listener).value(),
                                std::move(control_listener).value()},
                               service);
@@ -123,13 +126,53 @@ int serve(const Config& config, const std::string& config_path) {
 }  // namespace
 }  // namespace secrets
 
+namespace {
+
+/// What the command line asks for.
+struct Options {
+    std::string config = "/etc/slurm-secrets/agentd.yaml";
+    bool check_config = false;
+    std::string key;
+    std::string new_key;
+    std::string back_up_to;
+};
+
+int say(const secrets::Result<std::string>& done) {
+    if (!done) return secrets::fail(done.error().sentence);
+    std::printf("%s\n", done->c_str());
+    return 0;
+}
+
+int run(const Options& options) {
+    const auto config = secrets::load_config(options.config);
+    if (!config) return secrets::fail(config.error().sentence);
+    if (options.check_config) return say(options.config + ": the configuration is fine");
+    if (!options.new_key.empty()) {
+        secrets::forbid_dumps();
+        secrets::wipe_memory_of_openssl();
+        return say(secrets::rekey_store(*config, options.key, options.new_key));
+    }
+    if (!options.back_up_to.empty()) {
+        return say(secrets::back_up_store(*config, options.back_up_to));
+    }
+    return secrets::serve(*config, options.config);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
     CLI::App app{"slurm-secretsd: holds the secrets of jobs on this node", "slurm-secretsd"};
-    std::string path = "/etc/slurm-secrets/agentd.yaml";
-    bool check_only = false;
-    app.add_option("--config", path, "The configuration file")->capture_default_str();
-    app.add_flag("--check-config", check_only,
+    Options options;
+    app.add_option("--config", options.config, "The configuration file")->capture_default_str();
+    app.add_flag("--check-config", options.check_config,
                  "Read the configuration, say what is wrong, and end");
+    auto* rekey = app.add_option("--rekey", options.new_key,
+                                 "Seal the store anew under the key in this file, and end");
+    app.add_option("--key", options.key,
+                   "With --rekey: the file of the key until now (store.key_file)")
+        ->needs(rekey);
+    app.add_option("--backup", options.back_up_to,
+                   "Copy the store to this file, which must not exist, and end");
     app.set_version_flag("--version", "slurm-secretsd " SLURM_SECRETS_VERSION);
     try {
         app.parse(argc, argv);
@@ -137,13 +180,7 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     try {
-        const auto config = secrets::load_config(path);
-        if (!config) return secrets::fail(config.error().sentence);
-        if (check_only) {
-            std::printf("%s: the configuration is fine\n", path.c_str());
-            return 0;
-        }
-        return secrets::serve(*config, path);
+        return run(options);
     } catch (const std::exception& error) {
         return secrets::fail(error.what());
     }

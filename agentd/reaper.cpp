@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <set>
 
 #include "agentd/audit/audit.h"
 #include "common/limits.h"
@@ -22,6 +23,7 @@ constexpr auto kPatience = std::chrono::seconds(15);
 
 Reaper::Reaper(asio::io_context& loop, const Config& config, desk::Desk& desk)
     : desk_(desk),
+      files_(config.files_directory),
       interval_(config.reaper_interval),
       view_(loop, config.view_socket),
       timer_(loop) {
@@ -40,9 +42,19 @@ asio::awaitable<void> Reaper::run() {
         boost::system::error_code cancelled;
         co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
         if (stopped_) co_return;
-        std::vector<JobId> jobs = desk_.begin_reaping(interval_);
+        std::vector<JobId> jobs = jobs_to_ask_about();
         if (!jobs.empty()) co_await ask_about(std::move(jobs));
     }
+}
+
+/// Files without a hold are there when the agent was stopped, which wipes holds, while the job ran.
+std::vector<JobId> Reaper::jobs_to_ask_about() {
+    std::vector<JobId> jobs = desk_.begin_reaping(interval_);
+    const std::set<JobId> holding(jobs.begin(), jobs.end());
+    for (const JobId job : files_.jobs(interval_)) {
+        if (!holding.contains(job)) jobs.push_back(job);
+    }
+    return jobs;
 }
 
 /// As many questions as it takes; after one that got no answer the others wait for the next time.
@@ -58,7 +70,8 @@ asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
             break;
         }
         for (std::size_t i = 0; i < some.size(); ++i) {
-            if (told->states[i] == view_wire::JobState::ended) desk_.reap(some[i]);
+            if (told->states[i] != view_wire::JobState::ended) continue;
+            if (desk_.reap(some[i])) files_.remove(some[i]);
         }
         if (!told->sentence.empty()) trouble = told->sentence;
     }

@@ -1,5 +1,6 @@
 #pragma once
-// The reaper: wipes the holds of jobs that ended without an epilog, as Slurm tells.
+// The reaper: wipes the holds of jobs that ended without an epilog, as Slurm tells, and removes
+// their files.
 
 #include <boost/asio/steady_timer.hpp>
 #include <span>
@@ -7,11 +8,13 @@
 #include "agentd/cluster/view_client.h"
 #include "agentd/config.h"
 #include "agentd/desk/desk.h"
+#include "agentd/left_files.h"
 
 namespace secrets {
 
-/// Asks slurm-secrets-view at every interval about the jobs of holds that are at least that old.
-/// Where it can't be asked or can't tell, nothing is wiped. Must outlive the loop's run.
+/// Asks slurm-secrets-view at every interval about the jobs of holds, and of files, that are at
+/// least that old. Where it can't be asked or can't tell, nothing is wiped. Must outlive the loop's
+/// run.
 class Reaper {
   public:
     Reaper(boost::asio::io_context& loop, const Config& config, desk::Desk& desk);
@@ -21,10 +24,12 @@ class Reaper {
 
   private:
     boost::asio::awaitable<void> run();
+    std::vector<JobId> jobs_to_ask_about();
     boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
     void note(const std::string& trouble);
 
     desk::Desk& desk_;
+    LeftFiles files_;
     std::chrono::seconds interval_;
     cluster::ViewClient view_;
     boost::asio::steady_timer timer_;

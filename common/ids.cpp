@@ -10,4 +10,17 @@ Result<RunId> RunId::parse(std::string_view text) {
     return RunId(text);
 }
 
+std::string step_word(StepId step) {
+    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and its like
+        case 0xfffffffa:
+            return "interactive";
+        case 0xfffffffb:
+            return "batch";
+        case 0xfffffffc:
+            return "extern";
+        default:
+            return std::to_string(step.value);
+    }
+}
+
 }  // namespace secrets

@@ -25,6 +25,9 @@ struct StepId {
     auto operator<=>(const StepId&) const = default;
 };
 
+/// The step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
+std::string step_word(StepId step);
+
 /// A local account, as the kernel or slurmstepd named it.
 struct Uid {
     uid_t value = 0;

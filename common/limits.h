@@ -36,8 +36,14 @@ inline constexpr std::size_t kMaxVariablesBytes = 512 * 1024;
 /// variable.
 inline constexpr std::size_t kMaxSecretsPerRun = 1000;
 
-/// A delivery image: the variables of one step and the bookkeeping of each.
-inline constexpr std::size_t kMaxDeliveryBytes = kMaxVariablesBytes + 64 + kMaxSecretsPerRun * 16;
+/// All that one step is given as files, on one node. They lie in memory there (/run).
+inline constexpr std::size_t kMaxFilesBytes = 2 * 1024 * 1024;
+
+/// A delivery image: the variables and files of one step, the bookkeeping of each, and the names of
+/// the files, which only an ask's items can be.
+inline constexpr std::size_t kMaxDeliveryBytes = kMaxVariablesBytes + kMaxFilesBytes + 64 +
+                                                 kMaxSecretsPerRun * 16 +
+                                                 kMaxAskItems * (kMaxNameBytes + 1);
 
 /// A sentence for a person: a refusal, a note, a receipt. A longer one is cut.
 inline constexpr std::size_t kMaxSentenceBytes = 1024;

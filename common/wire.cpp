@@ -17,6 +17,7 @@ enum class Type : std::uint16_t {
     waiting = 103,
     refused = 104,
     done = 105,
+    busy = 106,
 };
 
 class Writer : public MessageWriter {
@@ -82,6 +83,9 @@ Message encode(const Reply& reply) {
     if (const auto* refused = std::get_if<Refused>(&reply)) {
         return Writer(Type::refused).sentence(refused->sentence).finish();
     }
+    if (const auto* busy = std::get_if<Busy>(&reply)) {
+        return Writer(Type::busy).sentence(busy->sentence).finish();
+    }
     return Writer(Type::done).sentence(std::get_if<Done>(&reply)->note).finish();
 }
 
@@ -126,6 +130,9 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
             break;
         case Type::done:
             reply = Done{body.sentence()};
+            break;
+        case Type::busy:
+            reply = Busy{body.sentence()};
             break;
         default:
             return unknown_message_type(*type);

@@ -14,6 +14,7 @@
 //             103 WAITING  wait_ms u32      the run is not pushed yet; an answer within wait_ms
 //             104 REFUSED  sentence: text
 //             105 DONE     note: text       WIPE: the receipt; PING: the agent's version
+//             106 BUSY     sentence: text   no request of this client is read now; not about any
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII; an ask is whatever the user wrote, and the agent says what is wrong with it.
@@ -65,7 +66,10 @@ struct Refused {
 struct Done {
     std::string note;
 };
-using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done>;
+struct Busy {
+    std::string sentence;
+};
+using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done, Busy>;
 
 /// At most kMaxMessageBytes; a text that is too long is cut (sentences), so it always succeeds.
 /// Asks are not cut: the caller checks kMaxAskBytes.

@@ -61,6 +61,8 @@ AskOutcome outcome_of(Answer answer) {
         outcome.note = std::move(nothing->note);
     } else if (auto* refused = std::get_if<wire::Refused>(&answer.reply)) {
         outcome.refusal = std::move(refused->sentence);
+    } else if (auto* busy = std::get_if<wire::Busy>(&answer.reply)) {
+        outcome.refusal = std::move(busy->sentence);
     } else {
         outcome.refusal = "the agent gave an answer that does not fit the question";
     }
@@ -107,6 +109,7 @@ Result<std::string> wipe_job(const std::string& socket, std::chrono::millisecond
         if (auto* refused = std::get_if<wire::Refused>(&answer->reply)) {
             return Error{refused->sentence};
         }
+        if (auto* busy = std::get_if<wire::Busy>(&answer->reply)) return Error{busy->sentence};
         return Error{"the agent gave an answer that does not fit the question"};
     }
 }

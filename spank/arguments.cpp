@@ -41,6 +41,25 @@ Failure read_variables(std::string_view argument, std::string_view value,
     return std::nullopt;
 }
 
+Failure read_path(std::string_view argument, std::string_view value, std::string& target) {
+    if (!value.starts_with('/')) return wrong(argument, "must be an absolute path");
+    target = value;
+    return std::nullopt;
+}
+
+Failure read_check(std::string_view argument, std::string_view value, SubmitCheck& target) {
+    if (value == "refuse") {
+        target = SubmitCheck::refuse;
+    } else if (value == "warn") {
+        target = SubmitCheck::warn;
+    } else if (value == "off") {
+        target = SubmitCheck::off;
+    } else {
+        return wrong(argument, "must be refuse, warn or off");
+    }
+    return std::nullopt;
+}
+
 Failure read_argument(std::string_view argument, Arguments& arguments) {
     const auto equals = argument.find('=');
     if (equals == argument.npos) return wrong(argument, "is not of the form name=value");
@@ -49,11 +68,10 @@ Failure read_argument(std::string_view argument, Arguments& arguments) {
     if (name == "timeout") return read_seconds(argument, value, arguments.timeout);
     if (name == "wait") return read_seconds(argument, value, arguments.wait);
     if (name == "run_id_env") return read_variables(argument, value, arguments.run_id_variables);
-    if (name == "node_socket") {
-        if (!value.starts_with('/')) return wrong(argument, "must be an absolute path");
-        arguments.node_socket = value;
-        return std::nullopt;
-    }
+    if (name == "node_socket") return read_path(argument, value, arguments.node_socket);
+    if (name == "job_socket") return read_path(argument, value, arguments.job_socket);
+    if (name == "files") return read_path(argument, value, arguments.files_directory);
+    if (name == "check_at_submit") return read_check(argument, value, arguments.check_at_submit);
     if (name == "on_error") {
         if (value != "fail" && value != "continue")
             return wrong(argument, "must be fail or continue");
@@ -61,7 +79,8 @@ Failure read_argument(std::string_view argument, Arguments& arguments) {
         return std::nullopt;
     }
     return wrong(argument,
-                 "is not known (known are node_socket, timeout, wait, on_error, run_id_env)");
+                 "is not known (known are node_socket, job_socket, files, timeout, wait, on_error, "
+                 "check_at_submit, run_id_env)");
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
-// The helper process at the job's end: tells the agent to wipe what the job held. While it runs the
+// The helper process at the job's end: tells the agent to wipe what the job held, and removes what
+// files of the job are left. While it runs the
 // node is "completing" and takes no other job, so it does not wait long; nothing it meets may fail
 // the epilog.
 
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/job_files.h"
 #include "spank/agent.h"
 #include "spank/plugin.h"
 
@@ -9,6 +14,25 @@ namespace secrets::spank {
 namespace {
 
 constexpr auto kPatience = std::chrono::milliseconds(2000);
+
+void wipe(JobId job, const Arguments& arguments) {
+    const auto receipt = wipe_job(arguments.node_socket, kPatience, job);
+    if (receipt) {
+        slurm_verbose("secrets: %s", receipt->c_str());
+    } else {
+        slurm_error("secrets: what job %u held was not wiped: %s", job.value,
+                    receipt.error().sentence.c_str());
+    }
+}
+
+/// Where no job of the node had a file there is no directory for them.
+Failure remove_files(JobId job, const std::string& directory) {
+    if (access(directory.c_str(), F_OK) != 0 && errno == ENOENT) return std::nullopt;
+    const auto all_jobs = open_files_directory(directory);
+    if (!all_jobs) return all_jobs.error();
+    const auto removed = remove_job_files(all_jobs->get(), job);
+    return removed ? Failure() : removed.error();
+}
 
 }  // namespace
 
@@ -18,12 +42,10 @@ void on_epilog(spank_t spank, const Arguments& arguments) {
         slurm_error("secrets: Slurm does not say which job ended; what it held is not wiped now");
         return;
     }
-    const auto receipt = wipe_job(arguments.node_socket, kPatience, JobId{job});
-    if (receipt) {
-        slurm_verbose("secrets: %s", receipt->c_str());
-    } else {
-        slurm_error("secrets: what job %u held was not wiped: %s", job,
-                    receipt.error().sentence.c_str());
+    wipe(JobId{job}, arguments);
+    if (const auto failure = remove_files(JobId{job}, arguments.files_directory)) {
+        slurm_error("secrets: the files of job %u in %s were not removed: %s", job,
+                    arguments.files_directory.c_str(), failure->sentence.c_str());
     }
 }
 

@@ -44,7 +44,12 @@ int slurm_spank_init(spank_t spank, int, char**) {
 }
 
 int slurm_spank_init_post_opt(spank_t spank, int argument_count, char** arguments) {
-    if (on_submit_side()) return secrets::spank::on_submit();
+    if (on_submit_side()) {
+        // What is wrong in the line is for the admin, in the nodes' logs, and not for who submits.
+        Arguments known;
+        (void)secrets::spank::read_arguments(argument_count, arguments, known);
+        return secrets::spank::on_submit(known);
+    }
     if (spank_context() == S_CTX_REMOTE) {
         secrets::spank::on_step(spank, arguments_of(argument_count, arguments));
     }

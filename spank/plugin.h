@@ -11,7 +11,7 @@ namespace secrets::spank {
 
 /// sbatch, srun, salloc: submit.cpp
 int register_options(spank_t spank);
-int on_submit();
+int on_submit(const Arguments& arguments);
 
 /// slurmstepd, as root, before it forks tasks: step.cpp
 void on_step(spank_t spank, const Arguments& arguments);

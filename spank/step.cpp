@@ -1,11 +1,14 @@
-// slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node. Nothing
-// is reported from here but through step_state(): an error would drain the node.
+// slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node, and
+// writes its files. Nothing is reported from here but through step_state(): an error would drain
+// the node.
 
 #include <array>
 
 #include "common/ask.h"
+#include "common/delivery.h"
 #include "common/limits.h"
 #include "spank/agent.h"
+#include "spank/platform_run.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
 #include "spank/variables.h"
@@ -22,16 +25,6 @@ std::string job_variable(spank_t spank, const char* name, bool& too_long) {
     return error == ESPANK_SUCCESS ? std::string(value.data()) : std::string();
 }
 
-/// The run id that one of the admin's variables holds, if one does.
-std::optional<RunId> run_from_platform(spank_t spank, const Arguments& arguments) {
-    for (const std::string& name : arguments.run_id_variables) {
-        bool too_long = false;
-        auto run = RunId::parse(job_variable(spank, name.c_str(), too_long));
-        if (run && !too_long) return std::move(run).value();
-    }
-    return std::nullopt;
-}
-
 /// The ask of this step; empty when it wants nothing. What is malformed stays as it is: the agent
 /// says what is wrong.
 std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
@@ -39,12 +32,12 @@ std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
     if (too_long) return {};
     const auto parsed = text.empty() ? Ask() : parse_ask(text);
     const Ask* ask = std::get_if<Ask>(&parsed);
-    if (ask == nullptr || ask->run) return text;
+    if (ask == nullptr) return text;
     if (ask->none) return {};
-    if (const auto run = run_from_platform(spank, arguments)) {
-        text = "run:" + run->text() + "?" + (text.empty() ? "" : "," + text);
-    }
-    return text;
+    return with_run_of_platform(std::move(text), *ask, arguments, [&](const char* name) {
+        bool run_too_long = false;
+        return job_variable(spank, name, run_too_long);
+    });
 }
 
 template <typename Number>
@@ -54,12 +47,21 @@ Number item_of(spank_t spank, spank_item_t item) {
     return value;
 }
 
-void take_delivery(UniqueFd fd) {
-    if (auto region = LockedRegion::adopt(std::move(fd))) {
-        step_state().delivery.emplace(std::move(region).value());
-    } else {
-        step_state().refusal = region.error().sentence;
-    }
+/// Writes the files that the delivery holds.
+Failure write_files(const LockedRegion& delivery, StepFiles files) {
+    const auto entries = read_delivery(delivery.bytes());
+    if (!entries) return entries.error();
+    if (auto failure = files.write(*entries)) return failure;
+    step_state().files.emplace(std::move(files));
+    return std::nullopt;
+}
+
+Failure take_delivery(UniqueFd fd, StepFiles files) {
+    auto region = LockedRegion::adopt(std::move(fd));
+    if (!region) return region.error();
+    if (auto failure = write_files(*region, std::move(files))) return failure;
+    step_state().delivery.emplace(std::move(region).value());
+    return std::nullopt;
 }
 
 }  // namespace
@@ -79,8 +81,10 @@ void on_step(spank_t spank, const Arguments& arguments) {
         return;
     }
     if (request.ask.empty()) return;
-    request.job.value = item_of<std::uint32_t>(spank, S_JOB_ID);
-    request.step.value = item_of<std::uint32_t>(spank, S_JOB_STEPID);
+    const JobId job{item_of<std::uint32_t>(spank, S_JOB_ID)};
+    const StepId step{item_of<std::uint32_t>(spank, S_JOB_STEPID)};
+    request.job = job;
+    request.step = step;
     uid_t uid = static_cast<uid_t>(-1);
     if (spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS) {
         step_state().refusal = "Slurm does not say whose job this is";
@@ -93,10 +97,15 @@ void on_step(spank_t spank, const Arguments& arguments) {
     AskOutcome outcome = ask_agent(arguments.node_socket, arguments.timeout, std::move(request));
     step_state().refusal = std::move(outcome.refusal);
     step_state().note = std::move(outcome.note);
-    if (outcome.delivery) take_delivery(std::move(outcome.delivery));
+    if (!outcome.delivery) return;
+    StepFiles files(arguments.files_directory, job, step, {uid, item_of<gid_t>(spank, S_JOB_GID)});
+    if (const auto failure = take_delivery(std::move(outcome.delivery), std::move(files))) {
+        step_state().refusal = failure->sentence;
+    }
 }
 
 void on_step_exit() {
+    if (step_state().files) step_state().files->remove();
     step_state().delivery.reset();
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/locked_region.h"
+#include "spank/files.h"
 
 namespace secrets::spank {
 
@@ -13,6 +14,7 @@ struct StepState {
     /// The delivery, mapped and locked in slurmstepd, so that memory of the fallback kind can't be
     /// swapped out while it waits. The mapping does not reach the children, its descriptor does.
     std::optional<LockedRegion> delivery;
+    std::optional<StepFiles> files;  ///< those that were written, where any were asked for
     std::string refusal;  ///< why there is none, for the tasks' stderr; empty when nothing is wrong
     std::string note;     ///< for the first task's stderr; may be empty
 };

@@ -1,14 +1,18 @@
 // The submit side: sbatch, srun and salloc, running as the user. Options become the one variable
-// SLURM_SECRETS; syntax errors end the command; nothing is asked of an agent.
+// SLURM_SECRETS; syntax errors end the command, and so does an ask that the agent says can have no
+// answer.
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <array>
 #include <string>
 
 #include "common/ask.h"
 #include "common/names.h"
+#include "spank/platform_run.h"
 #include "spank/plugin.h"
+#include "spank/submit_check.h"
 #include "spank/variables.h"
 
 namespace secrets::spank {
@@ -18,6 +22,7 @@ namespace {
 struct Options {
     std::string items;  ///< of all --secret options, separated by commas
     std::string run;
+    std::string workspace;
     bool none = false;
 };
 
@@ -67,6 +72,17 @@ int take_run(int, const char* value, int remote) {
     return ESPANK_SUCCESS;
 }
 
+int take_workspace(int, const char* value, int remote) {
+    if (remote != 0) return ESPANK_SUCCESS;
+    const std::string workspace = value != nullptr ? value : "";
+    if (const auto why = why_not_a_workspace_name(workspace)) {
+        say("--workspace", workspace, {*why, 0, workspace.size()});
+        return -1;
+    }
+    options().workspace = workspace;
+    return ESPANK_SUCCESS;
+}
+
 int take_none(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string word = value != nullptr ? value : "";
@@ -96,21 +112,55 @@ void scrub() {
     unsetenv(kSetVariable);
 }
 
-/// The ask that this command's options and what it inherited make together.
+/// The ask that this command's options and what it inherited make together. An inner command that
+/// names secrets narrows what its job's run and workspace give.
 std::string combine(const Options& own, const char* inherited) {
     if (own.none) return "none";
-    if (own.items.empty() && own.run.empty()) return inherited != nullptr ? inherited : "";
-    std::string text = own.run.empty() ? "" : "run:" + own.run;
-    if (own.run.empty() && inherited != nullptr) {
-        // An inner command that names secrets narrows what its job's run gives.
-        const auto parsed = parse_ask(inherited);
-        const Ask* outer = std::get_if<Ask>(&parsed);
-        if (outer != nullptr && outer->run) {
-            text = "run:" + outer->run->text() + (outer->run_optional ? "?" : "");
-        }
+    const auto parsed = inherited != nullptr ? parse_ask(inherited) : Ask();
+    const Ask* outer = std::get_if<Ask>(&parsed);
+    if (own.items.empty() && own.run.empty()) {
+        if (own.workspace.empty()) return inherited != nullptr ? inherited : "";
+        if (outer == nullptr) return inherited;  // what is wrong with it is said
+        Ask ask = *outer;
+        ask.workspace = own.workspace;
+        return print_ask(ask);
     }
-    if (!own.items.empty()) text += (text.empty() ? "" : ",") + own.items;
+    std::string text;
+    const auto add = [&text](const std::string& part) {
+        if (!part.empty()) text += (text.empty() ? "" : ",") + part;
+    };
+    if (!own.run.empty()) {
+        add("run:" + own.run);
+    } else if (outer != nullptr && outer->run) {
+        add("run:" + outer->run->text() + (outer->run_optional ? "?" : ""));
+    }
+    if (!own.workspace.empty()) {
+        add("workspace:" + own.workspace);
+    } else if (outer != nullptr && outer->workspace &&
+               own.items.find("workspace:") == own.items.npos) {
+        add("workspace:" + *outer->workspace);
+    }
+    add(own.items);
     return text;
+}
+
+/// Asks the agent whether the job would get what it wants; false where the command is to end. Not
+/// for root, who may submit for others.
+bool check(const Ask& ask, const Arguments& arguments) {
+    if (arguments.check_at_submit == SubmitCheck::off || ask.none || getuid() == 0) return true;
+    const auto why =
+        why_not_submit(arguments.job_socket,
+                       with_run_of_platform(print_ask(ask), ask, arguments, [](const char* name) {
+                           const char* value = getenv(name);
+                           return std::string(value != nullptr ? value : "");
+                       }));
+    if (!why) return true;
+    if (arguments.check_at_submit == SubmitCheck::warn) {
+        slurm_info("warning: %s", why->c_str());
+        return true;
+    }
+    slurm_error("%s", why->c_str());
+    return false;
 }
 
 spank_option option(const char* name, const char* argument, const char* usage,
@@ -136,11 +186,14 @@ int register_options(spank_t spank) {
         }
     }
     auto all = std::to_array({
-        option("secret", "NAME[=VAR][?][,...]",
-               "give the job these secrets as environment variables (see also --secrets-run)",
+        option("secret", "NAME[=VAR][:file][?][,...]",
+               "give the job these secrets as environment variables, or as files (see also "
+               "--secrets-run)",
                take_secret),
         option("secrets-run", "RUN",
                "take secrets from this pushed run; without --secret all that it has", take_run),
+        option("workspace", "W", "take secrets that several workspaces have from this one",
+               take_workspace),
         option("secrets", "none", "give this command no secrets, whatever the job has", take_none),
     });
     for (spank_option& each : all) {
@@ -151,7 +204,7 @@ int register_options(spank_t spank) {
     return ESPANK_SUCCESS;
 }
 
-int on_submit() {
+int on_submit(const Arguments& arguments) {
     const char* inherited = getenv(kAskVariable);
     const std::string text = combine(options(), inherited);
     scrub();
@@ -161,11 +214,12 @@ int on_submit() {
         say(options().items.empty() ? kAskVariable : "--secret", text, *error);
         return -1;
     }
-    if (setenv(kAskVariable, print_ask(*std::get_if<Ask>(&parsed)).c_str(), 1) != 0) {
+    const Ask& ask = *std::get_if<Ask>(&parsed);
+    if (setenv(kAskVariable, print_ask(ask).c_str(), 1) != 0) {
         slurm_error("secrets: the variable %s can't be set", kAskVariable);
         return -1;
     }
-    return ESPANK_SUCCESS;
+    return check(ask, arguments) ? ESPANK_SUCCESS : -1;
 }
 
 }  // namespace secrets::spank

@@ -1,5 +1,6 @@
 // The forked child of each task, still root: sets the variables straight from the delivery, in the
-// memory of this child alone. The one hook whose failure costs nothing but its task.
+// memory of this child alone; of files, which the step has written, the path. The one hook whose
+// failure costs nothing but its task.
 
 #include "common/delivery.h"
 #include "common/names.h"
@@ -31,15 +32,19 @@ Failure set(spank_t spank, const char* variable, const char* value) {
     return Error{"the variable " + quoted(variable) + " can't be set: " + spank_strerror(error)};
 }
 
-Failure inject(spank_t spank, const LockedRegion& delivery) {
-    const auto view = RegionView::map(delivery.fd());
+Failure inject(spank_t spank, const StepState& state) {
+    const auto view = RegionView::map(state.delivery->fd());
     if (!view) return view.error();
     const auto entries = read_delivery(view->bytes());
     if (!entries) return entries.error();
     std::string names;
     for (const DeliveryEntry& entry : *entries) {
-        // Both stand NUL-terminated in the image.
-        const char* value = reinterpret_cast<const char*>(entry.value.bytes().data());
+        const std::string path =
+            entry.is_file() && state.files ? state.files->path_of(entry.secret) : "";
+        // Variable and value stand NUL-terminated in the image.
+        const char* value = entry.is_file()
+                                ? path.c_str()
+                                : reinterpret_cast<const char*>(entry.value.bytes().data());
         if (auto failure = set(spank, entry.variable.data(), value)) return failure;
         names += (names.empty() ? "" : ",") + std::string(entry.variable);
     }
@@ -55,7 +60,7 @@ int on_task(spank_t spank, const Arguments& arguments) {
 
     Failure failure;
     if (!state.refusal.empty()) failure = Error{state.refusal};
-    if (!failure && state.delivery) failure = inject(spank, *state.delivery);
+    if (!failure && state.delivery) failure = inject(spank, state);
     if (!failure) return ESPANK_SUCCESS;
 
     if (arguments.on_error_continue) {

@@ -18,6 +18,6 @@ inline constexpr char kInheritedInJob[] = "SLURM_SPANK__SLURM_SPANK_OPTION_secre
 inline constexpr char kInheritedInShell[] = "_SLURM_SPANK_OPTION_secrets_";
 
 /// The options as they stand in those names.
-inline constexpr const char* kOptionNames[] = {"secret", "secrets_run", "secrets"};
+inline constexpr const char* kOptionNames[] = {"secret", "secrets_run", "workspace", "secrets"};
 
 }  // namespace secrets::spank

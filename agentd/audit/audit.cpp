@@ -41,6 +41,10 @@ void mended(std::string sentence) {
     recorder().record({.kind = Kind::mended, .sentence = std::move(sentence)});
 }
 
+const Recent& recent() {
+    return recorder().recent();
+}
+
 std::uint64_t dropped() {
     return recorder().dropped();
 }

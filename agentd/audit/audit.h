@@ -13,6 +13,7 @@
 namespace secrets::audit {
 
 class Recorder;
+class Recent;
 
 /// The recorder itself, for those who drive it.
 Recorder& recorder();
@@ -42,6 +43,9 @@ void trouble(std::string sentence);
 
 /// What was in trouble works again.
 void mended(std::string sentence);
+
+/// What was written to the log last.
+const Recent& recent();
 
 /// How many entries the log had to drop, since the start.
 std::uint64_t dropped();

@@ -61,6 +61,7 @@ void for_each_field(const Event& event, Time time, const Add& add) {
     if (event.job) add_number("SLURM_JOB_ID", "job", event.job->value);
     if (event.step) add_text("SLURM_STEP_ID", "step", step_word(*event.step));
     add_text("SECRETS_RUN", "run", event.run);
+    add_text("SECRETS_WORKSPACE", "workspace", event.workspace);
     if (!event.names.empty()) add("SECRETS_NAMES", "names", event.names);
     add_account(event.owner, "SECRETS_OWNER", "owner", "SECRETS_OWNER_UID", "owner_uid");
     add_account(event.caller, "SECRETS_CALLER", "caller", "SECRETS_CALLER_UID", "caller_uid");

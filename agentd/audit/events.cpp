@@ -18,6 +18,10 @@ constexpr auto kKinds = std::to_array<KindInfo>({
     {Kind::wipe,              "8611f32307994b169a95debffbbbcfc6", "wipe",     Level::info,    ""},
     {Kind::expire,            "1ff2df8f7994445a823f3e1b51cb4c57", "expire",   Level::info,    ""},
     {Kind::reap,              "3fdd69d64e494cb58abb8065f1f92f22", "reap",     Level::warning, ""},
+    {Kind::set_secret,        "df3b7ffdd3d54a929f124bb92f90711a", "set",      Level::info,    ""},
+    {Kind::rename_secret,     "504e12eefade45a29740881f321c4089", "rename",   Level::info,    ""},
+    {Kind::remove_secret,     "d845585630ec42b9a925cb336148fb52", "remove",   Level::info,    ""},
+    {Kind::expire_secret,     "653e136c322d49e2a3b6a80a8cd7ad94", "expire",   Level::info,    ""},
     {Kind::restore,           "333470db6b7d480c8fef99ece0a22a68", "restore",  Level::info,    ""},
     {Kind::damage,            "dc0a2844521247e4868db00e6ea6fb34", "damage",   Level::error,   ""},
     {Kind::reload,            "21334de94a4f412abfd58c6f961d2806", "reload",   Level::info,    ""},
@@ -25,6 +29,7 @@ constexpr auto kKinds = std::to_array<KindInfo>({
     {Kind::refuse_push,       "846a142797e748b4929135f922f65aff", "refuse",   Level::warning, "pushes"},
     {Kind::refuse_ask,        "e366aa178095499d88a3bf3a9d6b5bab", "refuse",   Level::warning, "asks"},
     {Kind::refuse_complete,   "bf8b54067d394c9b877e32fa6372e900", "refuse",   Level::warning, "completions"},
+    {Kind::refuse_secret,     "bf1bd5d12c504fec8a628605ef8ded57", "refuse",   Level::warning, "changes of secrets"},
     {Kind::refuse_connection, "3b3212dba77e4d3a96d70a8e6e58676f", "refuse",   Level::warning, "connections"},
     {Kind::refuse_message,    "d383081a62624b06ad25665a5d0a4966", "refuse",   Level::warning, "messages"},
     {Kind::undone,            "7a3c83d691654aaea2dcd0e1da9885ff", "undo",     Level::error,   ""},
@@ -60,19 +65,6 @@ const KindInfo& info_of(Kind kind) {
 
 std::span<const KindInfo> all_kinds() {
     return kKinds;
-}
-
-std::string step_word(StepId step) {
-    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and its like
-        case 0xfffffffa:
-            return "interactive";
-        case 0xfffffffb:
-            return "batch";
-        case 0xfffffffc:
-            return "extern";
-        default:
-            return std::to_string(step.value);
-    }
 }
 
 std::string listed(const std::vector<std::string>& names) {

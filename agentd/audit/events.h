@@ -26,6 +26,10 @@ enum class Kind {
     wipe,
     expire,
     reap,
+    set_secret,
+    rename_secret,
+    remove_secret,
+    expire_secret,
     restore,
     damage,
     reload,
@@ -33,6 +37,7 @@ enum class Kind {
     refuse_push,
     refuse_ask,
     refuse_complete,
+    refuse_secret,
     refuse_connection,
     refuse_message,
     undone,
@@ -69,6 +74,7 @@ struct Event {
     std::optional<JobId> job{};
     std::optional<StepId> step{};
     std::string run{};
+    std::string workspace{};
     std::vector<std::string> names{};        ///< of the secrets that it is about
     std::optional<Account> owner{};          ///< the user whose run or job it is
     std::optional<Account> caller{};         ///< who made the request
@@ -77,9 +83,6 @@ struct Event {
     std::optional<std::uint64_t> bytes{};    ///< and their bytes
     std::optional<std::uint64_t> count{};    ///< of a summary: how many events it stands for
 };
-
-/// The step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
-std::string step_word(StepId step);
 
 /// "A, B, C", and of a long list how many more there are; "no secrets" for none.
 std::string listed(const std::vector<std::string>& names);

@@ -176,6 +176,7 @@ bool Recorder::put_in_log(const Event& event) {
 void Recorder::write_to_log(const Event& event) {
     const Level level = info_of(event.kind).level;
     if (level < least_) return;
+    recent_.add(event, now());
     if (to_journal_) {
         journal_.send(journal_entry(event, now()));
     } else {

@@ -9,6 +9,7 @@
 
 #include "agentd/audit/events.h"
 #include "agentd/audit/journal.h"
+#include "agentd/audit/recent.h"
 #include "agentd/audit/refusal_limit.h"
 #include "agentd/audit/trail.h"
 #include "agentd/config.h"
@@ -50,6 +51,9 @@ class Recorder {
     /// How many entries the log had to drop, ever.
     std::uint64_t dropped() const { return journal_.dropped(); }
 
+    /// What was written to the log last.
+    const Recent& recent() const { return recent_; }
+
     /// Does what has become due: sends entries that wait, sums up refusals.
     void work(Clock::time_point now);
 
@@ -73,6 +77,7 @@ class Recorder {
     bool to_journal_ = false;
     Level least_ = Level::info;
     Journal journal_;
+    Recent recent_;
     std::optional<Trail> trail_;
     std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be put there
     RefusalLimit refusals_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agentd/audit/audit.h"
+#include "agentd/audit/recent.h"
 #include "agentd/desk/accounts.h"
 #include "common/limits.h"
 #include "common/names.h"
@@ -17,13 +18,16 @@ namespace {
 /// step would fill memory that others need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
+/// What a status says of the last errors.
+constexpr std::size_t kMostErrors = 5;
+
 /// What all events of a step's ask say of it, and a sentence that begins with the step.
 audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
                       const std::string& what_happened) {
     return {.kind = kind,
             .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        audit::step_word(request.step) + " of uid " +
-                        std::to_string(request.uid.value) + " " + what_happened,
+                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
+                        " " + what_happened,
             .job = request.job,
             .step = request.step,
             .owner = audit::Account{request.uid, ""}};
@@ -60,8 +64,8 @@ bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
 
 }  // namespace
 
-Desk::Desk(const Config& config, vault::Vault& vault, Now now)
-    : vault_(vault), now_(std::move(now)), started_(now_()) {
+Desk::Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store)
+    : vault_(vault), store_(store), now_(std::move(now)), started_(now_()) {
     configure(config);
 }
 
@@ -69,12 +73,39 @@ void Desk::configure(const Config& config) {
     limits_ = config.limits;
     default_ttl_ = config.default_ttl;
     max_ttl_ = config.max_ttl;
-    people_ = People(config.platforms);
+    people_ = People(config.platforms, config.workspaces);
 }
 
 Refusal Desk::not_theirs(const RunId& run, Uid caller) const {
     return {Reason::forbidden,
             "run " + run.text() + " belongs to another user, not to " + account_name(caller)};
+}
+
+/// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
+/// is looked up where the ask names one, or an item may come from one.
+Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
+    KeptFor kept{store_, uid, account_name(uid), {}, now_()};
+    const auto may_use = [&](const Workspace& workspace) {
+        return may(people_.principal(uid, workspace), Operation::use_workspace);
+    };
+    if (ask.workspace) {
+        const Workspace* workspace = people_.find_workspace(*ask.workspace);
+        if (workspace == nullptr || !may_use(*workspace)) {
+            return Refusal{Reason::forbidden, "there is no workspace " + *ask.workspace + " that " +
+                                                  kept.user + " is in"};
+        }
+        kept.workspaces = {workspace->name};
+        return kept;
+    }
+    for (const Workspace& workspace : people_.workspaces()) {
+        const people::Owner owner = people::Owner::workspace_named(workspace.name);
+        const auto holds = [&](const AskItem& item) {
+            return store_ != nullptr && store_->find(owner, item.name) != nullptr;
+        };
+        const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
+        if (matters && may_use(workspace)) kept.workspaces.push_back(workspace.name);
+    }
+    return kept;
 }
 
 /// The answers to the items of `ask` for a job or a request of `uid`. A run that was asked for as
@@ -94,7 +125,9 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Opera
                     " is not known here: it was not pushed, or was completed, or expired"};
         }
     }
-    return resolve(ask, stored);
+    const auto kept = kept_for(uid, ask);
+    if (const auto* refusal = std::get_if<Refusal>(&kept)) return *refusal;
+    return resolve(ask, stored, std::get<KeptFor>(kept));
 }
 
 AskAnswer Desk::ask(const wire::AskRequest& request) {
@@ -122,17 +155,26 @@ AskAnswer Desk::ask(const wire::AskRequest& request) {
 AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     auto resolved = resolve_for(request.uid, ask, Operation::use_run);
     if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
-    const auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
+    auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
     if (std::string missing = failures_of(answers); !missing.empty()) {
         return Refusal{Reason::not_found, std::move(missing)};
     }
+    const auto opened = open_kept(answers, {store_, request.uid, "", {}, now_()});
+    if (!opened) return Refusal{Reason::unavailable, opened.error().sentence};
     const std::vector<DeliveryEntry> entries = entries_of(answers);
     if (entries.empty()) return Nothing{};
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large, "the secrets asked for take " + std::to_string(bytes) +
-                                              " bytes as variables and at most " +
-                                              std::to_string(kMaxVariablesBytes) +
-                                              " fit; name those that the step needs with --secret"};
+        return Refusal{Reason::too_large,
+                       "the secrets asked for take " + std::to_string(bytes) +
+                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                           " fit; name those that the step needs with --secret, or "
+                           "ask for large ones as files (NAME:file)"};
+    }
+    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
+        return Refusal{Reason::too_large,
+                       "the secrets asked for as files have " + std::to_string(bytes) +
+                           " bytes together and at most " + std::to_string(kMaxFilesBytes) +
+                           " fit; ask for those that the step needs"};
     }
     const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
     const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
@@ -141,6 +183,8 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
         return Refusal{Reason::too_many, "this job has made " + std::to_string(kMaxGrantsPerHold) +
                                              " different asks on this node, and no more are taken"};
     }
+    // Each job is told once on a node.
+    std::string note = vault_.find_hold(request.job) == nullptr ? expiry_note(answers) : "";
     // The delivery first: it reads from the record, which the hold's may move.
     auto delivery = vault_.deliver(entries);
     if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
@@ -158,8 +202,9 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     }
     audit::tell(event);
     granted_in_round_.insert(request.job);
+    note_uses(answers, request.uid, request.job);
     on_change_();
-    return Granted{std::move(delivery).value()};
+    return Granted{std::move(delivery).value(), std::move(note)};
 }
 
 Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) const {
@@ -185,10 +230,11 @@ std::vector<JobId> Desk::begin_reaping(std::chrono::seconds age) {
     return jobs;
 }
 
-void Desk::reap(JobId job) {
+bool Desk::reap(JobId job) {
+    if (granted_in_round_.contains(job)) return false;
     const vault::Hold* hold = vault_.find_hold(job);
-    if (hold == nullptr || granted_in_round_.contains(job)) return;
-    wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    if (hold != nullptr) wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    return true;
 }
 
 /// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.
@@ -215,15 +261,42 @@ std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& tex
     const CheckInfo& info = std::get<CheckInfo>(answer);
     if (info.ok || info.names_run) return std::nullopt;
     std::string reasons = info.reason;
-    for (const CheckInfo::Item& item : info.items) {
-        if (item.found || item.item.optional) continue;
-        reasons += (reasons.empty() ? "" : "; ") + item.reason;
-    }
+    if (reasons.empty()) reasons = failures_of(info.items);
     return Refusal{Reason::not_found, std::move(reasons)};
 }
 
-StatusInfo Desk::status() const {
-    return {vault_.inventory(), vault_.memory(), now_() - started_, audit::dropped()};
+StatusInfo Desk::status(Uid caller) const {
+    StatusInfo info{vault_.inventory(),
+                    vault_.memory(),
+                    now_() - started_,
+                    audit::dropped(),
+                    std::nullopt,
+                    {},
+                    0};
+    if (store_ != nullptr) {
+        info.store_file = store_->path();
+        info.kept = store_->usage();
+        info.kept_owners = store_->owners();
+    }
+    if (caller.value != 0) return info;
+    const auto& entries = audit::recent().entries();
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+        if (entry->level != audit::Level::error) continue;
+        info.last_errors.push_back(audit::time_text(entry->at) + " " + entry->sentence);
+        if (info.last_errors.size() == kMostErrors) break;
+    }
+    return info;
+}
+
+EventsInfo Desk::events(Uid caller, std::optional<std::uint64_t> after) const {
+    EventsInfo info{audit::recent().last(), {}};
+    if (!after) return info;
+    for (const audit::Recent::Entry& entry : audit::recent().entries()) {
+        if (entry.number <= *after) continue;
+        if (caller.value != 0 && entry.owner != caller && entry.caller != caller) continue;
+        info.events.push_back(entry.json);
+    }
+    return info;
 }
 
 Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
@@ -243,10 +316,10 @@ Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
         info.reason = refusal->sentence;
         return info;
     }
-    for (const ItemAnswer& answer : std::get<std::vector<ItemAnswer>>(resolved)) {
+    info.items = std::get<std::vector<ItemAnswer>>(std::move(resolved));
+    for (ItemAnswer& answer : info.items) {
         if (answer.failed()) info.ok = false;
-        info.items.push_back({answer.item, answer.found, answer.secret.scope,
-                              answer.secret.value.size(), answer.reason});
+        answer.value = {};
     }
     return info;
 }

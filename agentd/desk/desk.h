@@ -20,7 +20,16 @@
 namespace secrets::desk {
 
 /// Why a request was refused, in kinds that a door turns into its own codes.
-enum class Reason { malformed, forbidden, not_found, conflict, too_large, too_many, unavailable };
+enum class Reason {
+    malformed,
+    forbidden,
+    not_found,
+    conflict,
+    stale,  ///< the caller's precondition does not hold
+    too_large,
+    too_many,
+    unavailable,
+};
 struct Refusal {
     Reason reason;
     std::string sentence;
@@ -59,20 +68,13 @@ struct Pushed {
     bool created = false;
 };
 
-/// What an ask would be answered with: names, scopes and sizes.
+/// What an ask would be answered with: names, sources and sizes, and no value.
 struct CheckInfo {
-    struct Item {
-        AskItem item;
-        bool found = false;
-        vault::Scope scope = vault::Scope::user;
-        std::size_t bytes = 0;
-        std::string reason;
-    };
     std::string ask;
     bool ok = false;
     bool names_run = false;
     std::string reason;  ///< why the ask as a whole has no answer; empty otherwise
-    std::vector<Item> items;
+    std::vector<ItemAnswer> items;
 };
 
 struct StatusInfo {
@@ -80,11 +82,55 @@ struct StatusInfo {
     MemoryKind memory = MemoryKind::memfd;
     std::chrono::seconds uptime{};
     std::uint64_t log_entries_dropped = 0;
+    std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
+    people::Store::Usage kept;
+    std::size_t kept_owners = 0;
+    std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
+};
+
+/// What happened since an event, to one who may know it.
+struct EventsInfo {
+    std::uint64_t next = 1;           ///< the number of the next event
+    std::vector<std::string> events;  ///< JSON objects, as a line of the audit file has them
+};
+
+/// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
+struct Place {
+    std::optional<std::string> workspace;
+};
+
+/// A secret on its way into the store.
+struct KeepRequest {
+    SecretBuffer value;
+    std::optional<std::string> ttl;
+};
+
+/// What must hold for a change of a run or a kept secret; nothing where it is default-made.
+struct Precondition {
+    std::optional<std::uint64_t> generation{};  ///< it has this one
+    bool exists = false;                        ///< it is there
+    bool is_new = false;                        ///< it is not there
+
+    /// The refusal where it does not hold for `what`, which has that generation; nothing: it is not
+    /// there.
+    std::optional<Refusal> check(const std::string& what, std::optional<std::uint64_t> has) const;
+};
+
+struct Kept {
+    people::SecretHead secret;
+    bool created = false;
+};
+
+struct WorkspaceInfo {
+    std::string name;
+    bool is_admin = false;
+    std::size_t secrets = 0;
 };
 
 /// What a step is answered.
 struct Granted {
     vault::Delivery delivery;
+    std::string note;  ///< for the job's stderr; may be empty
 };
 struct Nothing {};
 struct WaitFor {
@@ -96,25 +142,52 @@ using AskAnswer = std::variant<Granted, Nothing, WaitFor, Refusal>;
 class Desk {
   public:
     using Now = std::function<vault::Time()>;
-    Desk(const Config& config, vault::Vault& vault, Now now);
+    /// `store`: what is kept for people, or null; must outlive the desk.
+    Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store = nullptr);
 
     /// Takes the limits, times and platforms of a new configuration. What is held stays.
     void configure(const Config& config);
 
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(Uid caller, const RunId& run);
-    Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request);
+    Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request,
+                            const Precondition& precondition = {});
     /// The refusal of a push whose body can't be read.
     Refusal unreadable_push(Uid caller, const RunId& run, Refusal refusal) const;
     Answer<RunInfo> read_run(Uid caller, const RunId& run);
     std::vector<RunInfo> list_runs(Uid caller);
     /// Also fine when there is no such run.
-    Answer<vault::Wiped> complete_run(Uid caller, const RunId& run);
+    Answer<vault::Wiped> complete_run(Uid caller, const RunId& run,
+                                      const Precondition& precondition = {});
+
+    /// What can be said of a change of a kept secret before its body is read; nothing when it may
+    /// go on.
+    std::optional<Refusal> check_keep(Uid caller, const Place& place, const std::string& name);
+    Answer<Kept> set_secret(Uid caller, const Place& place, const std::string& name,
+                            const KeepRequest& request, const Precondition& precondition);
+    /// The refusal of a change whose body can't be read.
+    Refusal unreadable_secret(Uid caller, const Place& place, const std::string& name,
+                              Refusal refusal) const;
+    Answer<people::SecretHead> rename_secret(Uid caller, const Place& place,
+                                             const std::string& name, const std::string& new_name,
+                                             const Precondition& precondition);
+    std::optional<Refusal> remove_secret(Uid caller, const Place& place, const std::string& name,
+                                         const Precondition& precondition);
+    Answer<people::SecretHead> read_secret(Uid caller, const Place& place, const std::string& name);
+    Answer<std::vector<people::SecretHead>> list_secrets(Uid caller, const Place& place);
+    /// Those that the caller is in; root: all.
+    std::vector<WorkspaceInfo> list_workspaces(Uid caller);
+    /// Puts on the disk which jobs used which secrets last, where that has changed.
+    void save_uses();
+
     Answer<CheckInfo> check(Uid caller, const std::string& ask);
     /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
     /// an answer. A run may be pushed after the job that names it.
     std::optional<Refusal> check_submission(Uid caller, const std::string& ask);
-    StatusInfo status() const;
+    StatusInfo status(Uid caller) const;
+    /// The last events after number `after`: root's are all, everybody else's those of their own
+    /// runs, jobs and requests. None where it is not given: then the number to begin with.
+    EventsInfo events(Uid caller, std::optional<std::uint64_t> after) const;
 
     /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
     AskAnswer ask(const wire::AskRequest& request);
@@ -126,15 +199,16 @@ class Desk {
     /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
     /// order. Whether they have ended is to be found out after this call.
     std::vector<JobId> begin_reaping(std::chrono::seconds age);
-    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold. Nothing
-    /// happens where the job was granted something since the round began, as it is running (again).
-    void reap(JobId job);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold, if it has
+    /// one. Nothing happens, and false comes back, where the job was granted something since the
+    /// round began, as it is running (again).
+    bool reap(JobId job);
 
     /// `notify` is called after each push, with the run.
     void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
 
-    /// Wipes the runs whose time has come; says when the next one's comes. `on_expiry_change` is
-    /// called when that may have become earlier.
+    /// Wipes the runs, and deletes the kept secrets, whose time has come; says when the next one's
+    /// comes. `on_expiry_change` is called when that may have become earlier.
     std::optional<vault::Time> expire();
     void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
 
@@ -152,6 +226,16 @@ class Desk {
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Refusal not_theirs(const RunId& run, Uid caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
+    Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
+    void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
+    std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
+    Answer<people::Owner> owner_at(Uid caller, const Place& place) const;
+    std::optional<Refusal> check_new_value(const people::Owner& owner, const std::string& name,
+                                           std::size_t bytes) const;
+    std::optional<Refusal> check_free_variable(const people::Owner& owner, const std::string& name,
+                                               const std::string& except) const;
+    std::optional<vault::Time> expire_kept();
+    std::optional<vault::Time> expire_runs();
     std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
     /// The names of the run's secrets, each once.
@@ -164,6 +248,7 @@ class Desk {
     std::chrono::seconds max_ttl_{};
     People people_{{}};
     vault::Vault& vault_;
+    people::Store* store_;
     Now now_;
     vault::Time started_;
     std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()

@@ -10,44 +10,37 @@ namespace {
 
 struct Right {
     Operation operation;
-    bool root;
-    bool owner;
-    bool platform;
-    bool stranger;
+    std::array<bool, kPrincipals> may;  ///< in the order of Principal
 };
 
 // clang-format off
+constexpr bool YES = true;
+constexpr bool no = false;
 constexpr auto kRights = std::to_array<Right>({
-    // operation               root   owner  platform stranger
-    {Operation::push_run,      true,  true,  true,    false},
-    {Operation::read_run,      true,  true,  true,    false},
-    {Operation::complete_run,  true,  true,  true,    false},
-    {Operation::use_run,       false, true,  false,   false},  // a job acts as its user, root's jobs too
+    // operation                   root owner platform admin member stranger
+    {Operation::push_run,        {{YES, YES,  YES,     no,   no,    no}}},
+    {Operation::read_run,        {{YES, YES,  YES,     no,   no,    no}}},
+    {Operation::complete_run,    {{YES, YES,  YES,     no,   no,    no}}},
+    {Operation::use_run,         {{no,  YES,  no,      no,   no,    no}}},  // a job acts as its user, root's jobs too
+    {Operation::keep_own,        {{no,  YES,  no,      no,   no,    no}}},
+    {Operation::use_own,         {{no,  YES,  no,      no,   no,    no}}},
+    {Operation::keep_workspace,  {{YES, no,   no,      YES,  no,    no}}},
+    {Operation::use_workspace,   {{no,  no,   no,      YES,  YES,   no}}},
 });
 // clang-format on
 
-bool acts_for(const Platform& platform, Uid about) {
-    const auto names = [&](const std::string& user) { return find_account(user) == about; };
-    const auto holds = [&](const std::string& group) { return is_member(about, group); };
-    return std::any_of(platform.users.begin(), platform.users.end(), names) ||
-           std::any_of(platform.groups.begin(), platform.groups.end(), holds);
+bool holds(const Accounts& accounts, Uid uid) {
+    const auto names = [&](const std::string& user) { return find_account(user) == uid; };
+    const auto has = [&](const std::string& group) { return is_member(uid, group); };
+    return std::any_of(accounts.users.begin(), accounts.users.end(), names) ||
+           std::any_of(accounts.groups.begin(), accounts.groups.end(), has);
 }
 
 }  // namespace
 
 bool may(Principal principal, Operation operation) {
     for (const Right& right : kRights) {
-        if (right.operation != operation) continue;
-        switch (principal) {
-            case Principal::root:
-                return right.root;
-            case Principal::owner:
-                return right.owner;
-            case Principal::platform:
-                return right.platform;
-            case Principal::stranger:
-                return right.stranger;
-        }
+        if (right.operation == operation) return right.may[static_cast<std::size_t>(principal)];
     }
     return false;
 }
@@ -62,11 +55,25 @@ Principal People::principal(Uid caller, Uid about) const {
     if (caller == about) return Principal::owner;
     if (caller.value == 0) return Principal::root;
     for (const Platform& platform : platforms_) {
-        if (find_account(platform.user) == caller && acts_for(platform, about)) {
+        if (find_account(platform.user) == caller &&
+            holds({platform.users, platform.groups}, about)) {
             return Principal::platform;
         }
     }
     return Principal::stranger;
+}
+
+Principal People::principal(Uid caller, const Workspace& workspace) const {
+    if (holds(workspace.admins, caller)) return Principal::workspace_admin;
+    if (holds(workspace.members, caller)) return Principal::member;
+    return caller.value == 0 ? Principal::root : Principal::stranger;
+}
+
+const Workspace* People::find_workspace(std::string_view name) const {
+    for (const Workspace& workspace : workspaces_) {
+        if (workspace.name == name) return &workspace;
+    }
+    return nullptr;
 }
 
 }  // namespace secrets::desk

@@ -9,21 +9,29 @@
 
 namespace secrets::desk {
 
-/// What somebody is to the user that a request is about.
+/// What somebody is to the user or the workspace that a request is about.
 enum class Principal {
     root,
-    owner,     ///< that user
-    platform,  ///< an account that the configuration lets act for that user
-    stranger,  ///< any other local account
+    owner,            ///< that user
+    platform,         ///< an account that the configuration lets act for that user
+    workspace_admin,  ///< of that workspace
+    member,           ///< of that workspace, and no admin of it
+    stranger,         ///< any other local account
 };
+inline constexpr std::size_t kPrincipals = 6;
 
-/// What can be done to a run of that user. (Status, checks of one's own asks and the list, in which
-/// each sees the runs that it may read, are open to every local account.)
+/// What can be done to a run of that user, to what is kept for that user, or to a workspace.
+/// (Status, metrics, checks of one's own asks and the lists, in which each sees what it may read,
+/// are open to every local account.)
 enum class Operation {
     push_run,
     read_run,
     complete_run,
-    use_run,  ///< have a job's ask answered from it
+    use_run,         ///< have a job's ask answered from it
+    keep_own,        ///< list, set, rename and remove the secrets of that user
+    use_own,         ///< have a job's ask answered from them
+    keep_workspace,  ///< list, set, rename and remove its secrets
+    use_workspace,   ///< have a job's ask answered from it
 };
 
 /// The table.
@@ -32,15 +40,24 @@ bool may(Principal principal, Operation operation);
 /// Tells what `caller` is to `about`.
 class People {
   public:
-    explicit People(std::vector<Platform> platforms) : platforms_(std::move(platforms)) {}
+    explicit People(std::vector<Platform> platforms, std::vector<Workspace> workspaces = {})
+        : platforms_(std::move(platforms)), workspaces_(std::move(workspaces)) {}
 
     Principal principal(Uid caller, Uid about) const;
+
+    /// Root is what the configuration says, like everybody, and else root.
+    Principal principal(Uid caller, const Workspace& workspace) const;
+
+    /// Null when there is none of that name.
+    const Workspace* find_workspace(std::string_view name) const;
+    const std::vector<Workspace>& workspaces() const { return workspaces_; }
 
     /// Whether the caller is an account that a platform connects as.
     bool is_platform(Uid caller) const;
 
   private:
     std::vector<Platform> platforms_;
+    std::vector<Workspace> workspaces_;
 };
 
 }  // namespace secrets::desk

@@ -145,7 +145,18 @@ std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& 
     return std::nullopt;
 }
 
-Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& request) {
+std::optional<Refusal> Precondition::check(const std::string& what,
+                                           std::optional<std::uint64_t> has) const {
+    if (is_new && has) return Refusal{Reason::stale, what + " is there already"};
+    if (!has && (exists || generation)) return Refusal{Reason::stale, what + " is not there"};
+    if (!generation || *generation == *has) return std::nullopt;
+    return Refusal{Reason::stale, what + " has generation " + std::to_string(*has) + ", not " +
+                                      std::to_string(*generation) +
+                                      ": somebody changed it in between"};
+}
+
+Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& request,
+                              const Precondition& precondition) {
     std::vector<std::string> names;  // none before they are known to be good ones
     const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
         return refused_push(run, caller, std::move(refusal), names);
@@ -161,6 +172,11 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
 
     vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
     const vault::RunHead* existing = vault_.find_run(run);
+    if (auto wrong = precondition.check(
+            "run " + run.text(),
+            existing != nullptr ? std::optional(existing->generation) : std::nullopt)) {
+        return refuse(std::move(*wrong));
+    }
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
             return refuse({Reason::conflict,
@@ -221,12 +237,16 @@ std::vector<RunInfo> Desk::list_runs(Uid caller) {
     return seen;
 }
 
-Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run) {
+Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run,
+                                        const Precondition& precondition) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
-    if (head == nullptr) return vault::Wiped{};
+    if (head == nullptr) return vault::Wiped{};  // whatever generation it had
     if (!may(people_.principal(caller, head->owner), Operation::complete_run)) {
         return refused_completion(run, caller, not_theirs(run, caller));
+    }
+    if (auto wrong = precondition.check("run " + run.text(), head->generation)) {
+        return refused_completion(run, caller, std::move(*wrong));
     }
     const std::string owner = account_name(head->owner);
     audit::Event event = event_of(
@@ -247,7 +267,7 @@ Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run) {
     return wiped;
 }
 
-std::optional<vault::Time> Desk::expire() {
+std::optional<vault::Time> Desk::expire_runs() {
     while (const auto next = vault_.next_to_expire()) {
         if (next->expires > now_()) return next->expires;
         const std::string owner = account_name(next->owner);

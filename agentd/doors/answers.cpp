@@ -25,6 +25,19 @@ json::object head_of(const desk::RunInfo& run) {
             {"expires", date(run.head.expires)}};
 }
 
+json::object object_of(const people::SecretHead& secret) {
+    json::object object{{"name", secret.name},
+                        {"bytes", secret.bytes},
+                        {"generation", secret.generation},
+                        {"set", date(secret.set)}};
+    if (secret.expires) object["expires"] = date(*secret.expires);
+    if (secret.used) {
+        object["used"] = {{"job", secret.used->job.value}, {"at", date(secret.used->at)}};
+    }
+    if (secret.damaged) object["damaged"] = true;
+    return object;
+}
+
 std::string line(const json::value& value) {
     return json::serialize(value) + "\n";
 }
@@ -59,20 +72,45 @@ std::string runs_json(const std::vector<desk::RunInfo>& runs) {
     return line({{"runs", std::move(list)}});
 }
 
+std::string secret_json(const people::SecretHead& secret) {
+    return line(object_of(secret));
+}
+
+std::string secrets_json(std::string_view whose, const std::string& name,
+                         const std::vector<people::SecretHead>& secrets) {
+    json::array list;
+    for (const people::SecretHead& secret : secrets) list.push_back(object_of(secret));
+    return line({{std::string(whose), name}, {"secrets", std::move(list)}});
+}
+
+std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces) {
+    json::array list;
+    for (const desk::WorkspaceInfo& workspace : workspaces) {
+        json::object object{{"workspace", workspace.name},
+                            {"role", workspace.is_admin ? "admin" : "member"}};
+        if (workspace.is_admin) object["secrets"] = workspace.secrets;
+        list.push_back(std::move(object));
+    }
+    return line({{"workspaces", std::move(list)}});
+}
+
 std::string check_json(const desk::CheckInfo& check) {
     json::object object{{"ask", check.ask}, {"ok", check.ok}};
     if (!check.reason.empty()) object["reason"] = check.reason;
     json::array items;
-    for (const desk::CheckInfo::Item& item : check.items) {
-        json::object entry{{"name", item.item.name},
-                           {"variable", item.item.variable},
-                           {"optional", item.item.optional},
-                           {"found", item.found}};
-        if (item.found) {
-            entry["scope"] = vault::scope_word(item.scope);
-            entry["bytes"] = item.bytes;
+    for (const desk::ItemAnswer& answer : check.items) {
+        json::object entry{{"name", answer.item.name},
+                           {"variable", answer.item.variable},
+                           {"form", answer.item.form == ItemForm::file ? "file" : "env"},
+                           {"optional", answer.item.optional},
+                           {"found", answer.found}};
+        if (answer.found) {
+            entry["scope"] = desk::source_word(answer.source);
+            if (answer.source == desk::Source::workspace) entry["workspace"] = answer.workspace;
+            entry["bytes"] = answer.bytes;
+            if (answer.expires) entry["expires"] = date(*answer.expires);
         } else {
-            entry["reason"] = item.reason;
+            entry["reason"] = answer.reason;
         }
         items.push_back(std::move(entry));
     }
@@ -80,18 +118,36 @@ std::string check_json(const desk::CheckInfo& check) {
     return line(object);
 }
 
+std::string events_json(const desk::EventsInfo& events) {
+    std::string text = "{\"next\":" + std::to_string(events.next) + ",\"events\":[";
+    for (const std::string& event : events.events) {
+        text += (&event == &events.events.front() ? "" : ",") + event;
+    }
+    return text + "]}\n";
+}
+
 std::string status_json(const desk::StatusInfo& status) {
     const vault::Inventory& held = status.inventory;
-    return line({{"version", SLURM_SECRETS_VERSION},
-                 {"memory", memory_kind_word(status.memory)},
-                 {"uptime_seconds", status.uptime.count()},
-                 {"runs", held.runs},
-                 {"holds", held.holds},
-                 {"slabs", held.slabs},
-                 {"kept_slabs", held.kept_slabs},
-                 {"slab_bytes", held.slab_bytes},
-                 {"secret_bytes", held.secret_bytes},
-                 {"log_entries_dropped", status.log_entries_dropped}});
+    json::object store{{"state", status.store_file ? "open" : "none"}};
+    if (status.store_file) {
+        store["file"] = *status.store_file;
+        store["secrets"] = status.kept.secrets;
+        store["bytes"] = status.kept.bytes;
+        store["owners"] = status.kept_owners;
+    }
+    json::object object{{"version", SLURM_SECRETS_VERSION},
+                        {"memory", memory_kind_word(status.memory)},
+                        {"uptime_seconds", status.uptime.count()},
+                        {"runs", held.runs},
+                        {"holds", held.holds},
+                        {"slabs", held.slabs},
+                        {"kept_slabs", held.kept_slabs},
+                        {"slab_bytes", held.slab_bytes},
+                        {"secret_bytes", held.secret_bytes},
+                        {"store", std::move(store)},
+                        {"log_entries_dropped", status.log_entries_dropped}};
+    if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
+    return line(object);
 }
 
 std::string problem_json(unsigned status, std::string_view title, std::string_view detail) {

@@ -41,6 +41,7 @@ http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
         response.set(http::field::content_type, answer.content_type);
     }
     if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
+    if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
     response.keep_alive(keep_alive);
     response.body() = std::move(answer.body);
     if (answer.status != 204) response.prepare_payload();
@@ -54,6 +55,8 @@ HttpHead head_of(const http::request_parser<http::empty_body>& parser, Uid calle
     head.method = request.method_string();
     head.target = request.target();
     head.content_type = request[http::field::content_type];
+    head.if_match = request[http::field::if_match];
+    head.if_none_match = request[http::field::if_none_match];
     if (const auto length = parser.content_length()) head.content_length = *length;
     head.has_body = parser.chunked() || head.content_length.value_or(0) > 0;
     return head;

@@ -66,6 +66,7 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
         note = waited_note(since, run);
     }
     if (const auto* granted = std::get_if<desk::Granted>(&answer)) {
+        if (!granted->note.empty()) note += (note.empty() ? "" : "; ") + granted->note;
         hand_over(fd, granted->delivery, note);
     } else if (std::holds_alternative<desk::Nothing>(answer)) {
         door_.send(fd, wire::Nothing{note});

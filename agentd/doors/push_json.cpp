@@ -1,13 +1,12 @@
 #include "agentd/doors/push_json.h"
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/error.hpp>
 #include <cstring>
 #include <set>
 #include <string>
 
 #include "agentd/doors/base64.h"
+#include "agentd/doors/value_json.h"
 #include "common/names.h"
 
 namespace secrets::doors {
@@ -16,43 +15,10 @@ namespace {
 namespace json = boost::json;
 using json::string_view;
 
-/// The longest text of `owner` and `ttl`.
-constexpr std::size_t kLongestField = 256;
-
-/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
-/// counted.
-class ValueCollector {
-  public:
-    explicit ValueCollector(std::size_t capacity) : buffer_(capacity) {}
-
-    void add(string_view part) {
-        if (length_ + part.size() <= buffer_.size() && !part.empty()) {
-            std::memcpy(buffer_.bytes().data() + length_, part.data(), part.size());
-        }
-        length_ += part.size();
-    }
-    bool overflowed() const { return length_ > buffer_.size(); }
-    std::size_t length() const { return length_; }
-    std::span<const std::byte> bytes() { return buffer_.bytes().first(length_); }
-    void clear() {
-        wipe(buffer_.bytes().first(std::min(length_, buffer_.size())));
-        length_ = 0;
-    }
-
-  private:
-    SecretBuffer buffer_;
-    std::size_t length_ = 0;
-};
-
 /// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the
 /// sentence when something is wrong.
-class PushHandler {
+class PushHandler : public HandlerLimits {
   public:
-    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
-
     explicit PushHandler(std::size_t value_bytes)
         : value_bytes_(value_bytes), value_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
 
@@ -261,34 +227,16 @@ class PushHandler {
     std::set<std::pair<vault::Scope, std::string>> names_;
 };
 
-std::string line_and_column(std::span<const std::byte> body, std::size_t offset) {
-    const auto before = body.first(std::min(offset, body.size()));
-    const auto lines = std::count(before.begin(), before.end(), std::byte{'\n'});
-    const auto last = std::find(before.rbegin(), before.rend(), std::byte{'\n'});
-    return "line " + std::to_string(lines + 1) + ", column " +
-           std::to_string(last - before.rbegin() + 1);
-}
-
 }  // namespace
 
 Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
                                      desk::Reason* reason) {
-    json::parse_options options;
-    options.max_depth = 4;
-    json::basic_parser<PushHandler> parser(options, value_bytes);
-    json::error_code error;
-    const std::size_t consumed =
-        parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
-    PushHandler& handler = parser.handler();
-    if (!error && consumed < body.size()) error = json::error::extra_data;
-    if (error) {
-        if (reason != nullptr) *reason = handler.reason;
-        const std::string what = handler.sentence.empty()
-                                     ? "the JSON is malformed: " + error.message()
-                                     : handler.sentence;
-        return Error{what + " (" + line_and_column(body, consumed) + " of the body)"};
+    json::basic_parser<PushHandler> parser(strict_json(), value_bytes);
+    if (const auto wrong = parse_whole(parser, body)) {
+        if (reason != nullptr) *reason = parser.handler().reason;
+        return *wrong;
     }
-    return std::move(handler.request);
+    return std::move(parser.handler().request);
 }
 
 }  // namespace secrets::doors

@@ -8,6 +8,7 @@
 #include "agentd/audit/audit.h"
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
+#include "agentd/doors/keep_json.h"
 #include "agentd/doors/push_json.h"
 #include "common/names.h"
 
@@ -21,18 +22,22 @@ struct Call {
     desk::Desk& desk;
     Uid caller;
     std::optional<RunId> run;
+    desk::Place place;
+    std::string name;  ///< of a kept secret, as it came
+    desk::Precondition precondition;
     std::map<std::string, std::string, std::less<>> query;
 };
 
 using Before = std::optional<desk::Refusal> (*)(const Call&);
 using Handle = HttpAnswer (*)(const Call&, std::span<const std::byte>);
+using Longest = std::uint64_t (*)(const Limits&);
 
 struct Route {
     std::string_view method;
-    std::string_view path;   ///< `{run}` stands for a run id
+    std::string_view path;   ///< `{run}`, `{workspace}` and `{name}` stand for one part each
     std::string_view query;  ///< the one query parameter that it takes; empty for none
-    bool takes_body;
-    Before before_body;  ///< may refuse before the body is read; or null
+    Longest longest_body;    ///< null: it takes none
+    Before before_body;      ///< may refuse before the body is read; or null
     Handle handle;
 };
 
@@ -46,6 +51,8 @@ unsigned status_of(desk::Reason reason) {
             return 404;
         case desk::Reason::conflict:
             return 409;
+        case desk::Reason::stale:
+            return 412;
         case desk::Reason::too_large:
             return 413;
         case desk::Reason::too_many:
@@ -70,6 +77,8 @@ std::string_view title_of(unsigned status) {
             return "Conflict";
         case 411:
             return "Length Required";
+        case 412:
+            return "Precondition Failed";
         case 413:
             return "Content Too Large";
         case 415:
@@ -86,11 +95,28 @@ std::string_view title_of(unsigned status) {
 }
 
 HttpAnswer json(unsigned status, std::string body) {
-    return {status, std::string(kJson), std::move(body), ""};
+    return {status, std::string(kJson), std::move(body)};
+}
+
+HttpAnswer json(unsigned status, std::string body, std::uint64_t generation) {
+    HttpAnswer answer = json(status, std::move(body));
+    answer.etag = "\"" + std::to_string(generation) + "\"";
+    return answer;
 }
 
 HttpAnswer refused(const desk::Refusal& refusal) {
     return problem(status_of(refusal.reason), refusal.sentence);
+}
+
+// JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on top.
+std::uint64_t longest_push(const Limits& limits) {
+    return 2 * std::uint64_t{limits.run_bytes} + 256 * 1024;
+}
+std::uint64_t longest_value(const Limits& limits) {
+    return 2 * std::uint64_t{limits.value_bytes} + 4 * 1024;
+}
+std::uint64_t longest_name(const Limits&) {
+    return 4 * 1024;
 }
 
 std::optional<desk::Refusal> before_push(const Call& call) {
@@ -104,16 +130,17 @@ HttpAnswer push(const Call& call, std::span<const std::byte> body) {
         return refused(
             call.desk.unreadable_push(call.caller, *call.run, {reason, request.error().sentence}));
     }
-    const auto answer = call.desk.push_run(call.caller, *call.run, *request);
+    const auto answer = call.desk.push_run(call.caller, *call.run, *request, call.precondition);
     if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
     const auto& pushed = std::get<desk::Pushed>(answer);
-    return json(pushed.created ? 201 : 200, run_json(pushed.run));
+    return json(pushed.created ? 201 : 200, run_json(pushed.run), pushed.run.head.generation);
 }
 
 HttpAnswer read(const Call& call, std::span<const std::byte>) {
     const auto answer = call.desk.read_run(call.caller, *call.run);
     if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    return json(200, run_json(std::get<desk::RunInfo>(answer)));
+    const auto& run = std::get<desk::RunInfo>(answer);
+    return json(200, run_json(run), run.head.generation);
 }
 
 HttpAnswer list(const Call& call, std::span<const std::byte>) {
@@ -121,9 +148,9 @@ HttpAnswer list(const Call& call, std::span<const std::byte>) {
 }
 
 HttpAnswer complete(const Call& call, std::span<const std::byte>) {
-    const auto answer = call.desk.complete_run(call.caller, *call.run);
+    const auto answer = call.desk.complete_run(call.caller, *call.run, call.precondition);
     if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    return {204, "", "", ""};
+    return {204, "", ""};
 }
 
 HttpAnswer check(const Call& call, std::span<const std::byte>) {
@@ -134,19 +161,105 @@ HttpAnswer check(const Call& call, std::span<const std::byte>) {
     return json(200, check_json(std::get<desk::CheckInfo>(answer)));
 }
 
+HttpAnswer events(const Call& call, std::span<const std::byte>) {
+    std::optional<std::uint64_t> after;
+    if (const auto text = call.query.find("after"); text != call.query.end()) {
+        const char* end = text->second.data() + text->second.size();
+        std::uint64_t number = 0;
+        const auto [stopped, error] = std::from_chars(text->second.data(), end, number);
+        if (error != std::errc() || stopped != end) {
+            return problem(400, "the query parameter 'after' is no number of an event");
+        }
+        after = number;
+    }
+    return json(200, events_json(call.desk.events(call.caller, after)));
+}
+
 HttpAnswer status(const Call& call, std::span<const std::byte>) {
-    return json(200, status_json(call.desk.status()));
+    return json(200, status_json(call.desk.status(call.caller)));
+}
+
+std::optional<desk::Refusal> before_change(const Call& call) {
+    return call.desk.check_keep(call.caller, call.place, call.name);
+}
+
+HttpAnswer set_secret(const Call& call, std::span<const std::byte> body) {
+    desk::Reason reason = desk::Reason::malformed;
+    const auto request = parse_keep(body, call.desk.limits().value_bytes, reason);
+    if (!request) {
+        return refused(call.desk.unreadable_secret(call.caller, call.place, call.name,
+                                                   {reason, request.error().sentence}));
+    }
+    const auto answer =
+        call.desk.set_secret(call.caller, call.place, call.name, *request, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& kept = std::get<desk::Kept>(answer);
+    return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
+}
+
+HttpAnswer rename_secret(const Call& call, std::span<const std::byte> body) {
+    const auto name = parse_rename(body);
+    if (!name) {
+        return refused(call.desk.unreadable_secret(
+            call.caller, call.place, call.name, {desk::Reason::malformed, name.error().sentence}));
+    }
+    const auto answer =
+        call.desk.rename_secret(call.caller, call.place, call.name, *name, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<people::SecretHead>(answer);
+    return json(200, secret_json(head), head.generation);
+}
+
+HttpAnswer read_secret(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.read_secret(call.caller, call.place, call.name);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<people::SecretHead>(answer);
+    return json(200, secret_json(head), head.generation);
+}
+
+HttpAnswer remove_secret(const Call& call, std::span<const std::byte>) {
+    if (const auto refusal =
+            call.desk.remove_secret(call.caller, call.place, call.name, call.precondition)) {
+        return refused(*refusal);
+    }
+    return {204, "", ""};
+}
+
+HttpAnswer list_secrets(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.list_secrets(call.caller, call.place);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& heads = std::get<std::vector<people::SecretHead>>(answer);
+    if (call.place.workspace) {
+        return json(200, secrets_json("workspace", *call.place.workspace, heads));
+    }
+    return json(200, secrets_json("owner", desk::account_name(call.caller), heads));
+}
+
+HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
+    return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
 }
 
 // clang-format off
 constexpr auto kRoutes = std::to_array<Route>({
-    // method    path              query  body   before       handle
-    {"PUT",    "/v1/runs/{run}", "",    true,  before_push, push},
-    {"GET",    "/v1/runs/{run}", "",    false, nullptr,     read},
-    {"DELETE", "/v1/runs/{run}", "",    false, nullptr,     complete},
-    {"GET",    "/v1/runs",       "",    false, nullptr,     list},
-    {"GET",    "/v1/check",      "ask", false, nullptr,     check},
-    {"GET",    "/v1/status",     "",    false, nullptr,     status},
+    // method    path                                       query  longest body   before         handle
+    {"PUT",    "/v1/runs/{run}",                            "",    longest_push,  before_push,   push},
+    {"GET",    "/v1/runs/{run}",                            "",    nullptr,       nullptr,       read},
+    {"DELETE", "/v1/runs/{run}",                            "",    nullptr,       nullptr,       complete},
+    {"GET",    "/v1/runs",                                  "",    nullptr,       nullptr,       list},
+    {"GET",    "/v1/secrets",                               "",    nullptr,       nullptr,       list_secrets},
+    {"GET",    "/v1/secrets/{name}",                        "",    nullptr,       nullptr,       read_secret},
+    {"PUT",    "/v1/secrets/{name}",                        "",    longest_value, before_change, set_secret},
+    {"PATCH",  "/v1/secrets/{name}",                        "",    longest_name,  before_change, rename_secret},
+    {"DELETE", "/v1/secrets/{name}",                        "",    nullptr,       before_change, remove_secret},
+    {"GET",    "/v1/workspaces",                            "",    nullptr,       nullptr,       list_workspaces},
+    {"GET",    "/v1/workspaces/{workspace}/secrets",        "",    nullptr,       nullptr,       list_secrets},
+    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       nullptr,       read_secret},
+    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_value, before_change, set_secret},
+    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
+    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
+    {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
+    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
+    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
 });
 // clang-format on
 
@@ -171,13 +284,74 @@ std::optional<std::string> decode(std::string_view text) {
     return out;
 }
 
-/// Whether `path` is of the form `pattern`; `parameter` becomes what stands for `{run}`.
-bool matches(std::string_view pattern, std::string_view path, std::string_view& parameter) {
-    const auto brace = pattern.find('{');
-    if (brace == pattern.npos) return pattern == path;
-    if (!path.starts_with(pattern.substr(0, brace))) return false;
-    parameter = path.substr(brace);
-    return parameter.find('/') == parameter.npos;
+/// What stands in a path for each `{…}` of a pattern, not decoded yet.
+using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
+
+/// Takes the first part of a path, with the slash before it, off it.
+std::string_view take_part(std::string_view& path) {
+    const std::string_view part = path.substr(0, path.find('/', 1));
+    path.remove_prefix(part.size());
+    return part;
+}
+
+/// Whether `path` is of the form `pattern`.
+bool matches(std::string_view pattern, std::string_view path, Parameters& parameters) {
+    parameters.clear();
+    while (!pattern.empty() && !path.empty()) {
+        const std::string_view wanted = take_part(pattern);
+        const std::string_view part = take_part(path);
+        if (wanted.starts_with("/{") && part.starts_with('/')) {
+            parameters.emplace_back(wanted.substr(2, wanted.size() - 3), part.substr(1));
+        } else if (wanted != part) {
+            return false;
+        }
+    }
+    return pattern.empty() && path.empty();
+}
+
+/// Reads one part of the path into the call.
+Failure read_parameter(std::string_view which, std::string_view text, Call& call) {
+    const auto decoded = decode(text);
+    std::string value = decoded ? *decoded : std::string(text);
+    if (which == "run") {
+        auto run = RunId::parse(value);
+        if (!run) return run.error();
+        call.run = std::move(run).value();
+    } else if (which == "workspace") {
+        if (const auto why = why_not_a_workspace_name(value)) return Error{*why};
+        call.place.workspace = std::move(value);
+    } else {
+        call.name = std::move(value);
+    }
+    return std::nullopt;
+}
+
+/// The generation that an entity tag stands for.
+std::optional<std::uint64_t> generation_of(std::string_view tag) {
+    if (tag.size() < 3 || !tag.starts_with('"') || !tag.ends_with('"')) return std::nullopt;
+    tag = tag.substr(1, tag.size() - 2);
+    std::uint64_t generation = 0;
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), generation);
+    if (error != std::errc() || end != tag.data() + tag.size()) return std::nullopt;
+    return generation;
+}
+
+/// Preconditions are taken where something is changed; a GET is answered as if they were not there.
+Failure read_precondition(const HttpHead& head, desk::Precondition& precondition) {
+    if (head.method == "GET") return std::nullopt;
+    if (head.if_match == "*") {
+        precondition.exists = true;
+    } else if (!head.if_match.empty()) {
+        precondition.generation = generation_of(head.if_match);
+        if (!precondition.generation) {
+            return Error{"If-Match: " + quoted(head.if_match) +
+                         " is not one entity tag as a GET gives it in ETag, or *"};
+        }
+    }
+    if (head.if_none_match.empty()) return std::nullopt;
+    if (head.if_none_match != "*") return Error{"If-None-Match: only * can stand here"};
+    precondition.is_new = true;
+    return std::nullopt;
 }
 
 std::optional<HttpAnswer> read_query(std::string_view query, const Route& route, Call& call) {
@@ -220,8 +394,8 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
 
 /// What is wrong with the body that the head announces.
 std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
-                                     std::uint64_t longest) {
-    if (!route.takes_body) {
+                                     const Limits& limits) {
+    if (route.longest_body == nullptr) {
         if (!head.has_body) return std::nullopt;
         return problem(400, "a " + std::string(head.method) + " of this path takes no body");
     }
@@ -231,10 +405,11 @@ std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
     if (!is_json(head.content_type)) {
         return problem(415, "the body must be JSON, with Content-Type: application/json");
     }
+    const std::uint64_t longest = route.longest_body(limits);
     if (*head.content_length > longest) {
         return problem(413, "the body has " + std::to_string(*head.content_length) +
                                 " bytes; at most " + std::to_string(longest) +
-                                " are taken (limits.run_bytes in the agent's configuration)");
+                                " are taken (limits in the agent's configuration)");
     }
     return std::nullopt;
 }
@@ -242,13 +417,7 @@ std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
 }  // namespace
 
 HttpAnswer problem(unsigned status, std::string_view detail) {
-    return {status, "application/problem+json", problem_json(status, title_of(status), detail), ""};
-}
-
-std::uint64_t Routes::longest_body() const {
-    // JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on
-    // top.
-    return 2 * std::uint64_t{desk_.limits().run_bytes} + 256 * 1024;
+    return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
 }
 
 std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
@@ -257,18 +426,20 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
     std::string allow;
     for (const Route& route : kRoutes) {
-        std::string_view parameter;
-        if (!matches(route.path, path, parameter)) continue;
+        Parameters parameters;
+        if (!matches(route.path, path, parameters)) continue;
         if (route.method != head.method) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        Call call{desk_, head.caller, std::nullopt, {}};
-        if (!parameter.empty() || route.path.find('{') != route.path.npos) {
-            const auto text = decode(parameter);
-            auto run = RunId::parse(text ? *text : std::string_view(parameter));
-            if (!run) return problem(400, run.error().sentence);
-            call.run = std::move(run).value();
+        Call call{desk_, head.caller, std::nullopt, {}, {}, {}, {}};
+        for (const auto& [which, text] : parameters) {
+            if (const auto wrong = read_parameter(which, text, call)) {
+                return problem(400, wrong->sentence);
+            }
+        }
+        if (const auto wrong = read_precondition(head, call.precondition)) {
+            return problem(400, wrong->sentence);
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
         if (route.before_body != nullptr) {
@@ -278,7 +449,7 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
             });
             if (refusal) return *refusal;
         }
-        if (auto wrong = check_body(head, route, longest_body())) return std::move(*wrong);
+        if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
         return Handler([call, handle = route.handle](std::span<const std::byte> body) {
             return with_accounts(call, [&] { return handle(call, body); });
         });

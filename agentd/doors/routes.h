@@ -17,7 +17,8 @@ struct HttpAnswer {
     unsigned status = 200;
     std::string content_type;
     std::string body;
-    std::string allow;  ///< the methods that the path knows, with 405
+    std::string allow{};  ///< the methods that the path knows, with 405
+    std::string etag{};   ///< the generation of what was asked for or changed; may be empty
 };
 
 /// A request whose head was read and whose body was not.
@@ -27,7 +28,9 @@ struct HttpHead {
     std::string_view target;  ///< path and query, as they came
     std::string_view content_type;
     std::optional<std::uint64_t> content_length;
-    bool has_body = false;  ///< a length above 0, or a transfer encoding
+    bool has_body = false;             ///< a length above 0, or a transfer encoding
+    std::string_view if_match{};       ///< empty where it is not there
+    std::string_view if_none_match{};  ///< the same
 };
 
 /// Decides on the head alone: a route's handler, which the body is then given to, or the refusal.
@@ -38,9 +41,6 @@ class Routes {
 
     using Handler = std::function<HttpAnswer(std::span<const std::byte> body)>;
     std::variant<Handler, HttpAnswer> find(const HttpHead& head);
-
-    /// The longest body that any route takes.
-    std::uint64_t longest_body() const;
 
   private:
     desk::Desk& desk_;

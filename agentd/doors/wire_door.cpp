@@ -60,16 +60,16 @@ bool WireDoor::is_crowded(Uid uid) const {
 /// Who, before anything is read.
 void WireDoor::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
-    std::string refusal;
+    std::optional<wire::Reply> refusal;
     if (!peer) {
-        refusal = "the kernel does not say who is calling: " + peer.error().sentence;
+        refusal = wire::Refused{"the kernel does not say who is calling: " + peer.error().sentence};
     } else if (const char* why = gate_(*peer)) {
-        refusal = why;
+        refusal = wire::Refused{why};
     } else if (is_crowded(peer->uid)) {
-        refusal = "you have too many connections here already";
+        refusal = wire::Busy{"you have too many connections here already"};
     }
-    if (!refusal.empty()) {
-        send(connection.get(), wire::Refused{refusal});
+    if (refusal) {
+        send(connection.get(), *refusal);
         discard_input(connection.get());
         return;
     }

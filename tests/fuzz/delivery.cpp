@@ -22,7 +22,13 @@ bool is_c_string(Bytes text, Bytes image) {
 void check(const std::vector<DeliveryEntry>& entries, Bytes image) {
     for (const DeliveryEntry& entry : entries) {
         must(is_c_string(bytes_of(entry.variable), image), "a variable is a C string in the image");
-        must(is_c_string(entry.value.bytes(), image), "a value is a C string in the image");
+        if (entry.is_file()) {
+            must(is_c_string(bytes_of(entry.secret), image), "a name is a C string in the image");
+            must(!why_not_a_secret_name(entry.secret), "a file is named for a secret");
+            must(lies_in(entry.value.bytes(), image), "a file's value lies in the image");
+        } else {
+            must(is_c_string(entry.value.bytes(), image), "a value is a C string in the image");
+        }
         must(!why_not_a_variable(entry.variable), "a variable may be set");
         must(entry.value.size() <= kMaxValueBytes, "a value has at most the longest length");
     }

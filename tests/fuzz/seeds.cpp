@@ -79,6 +79,7 @@ void wire_seeds(Corpus& corpus) {
     corpus.write("wire", "refused",
                  wire::encode(wire::Reply(wire::Refused{"run demo-1 belongs to another user"})));
     corpus.write("wire", "done", wire::encode(wire::Reply(wire::Done{"job 7 held nothing"})));
+    corpus.write("wire", "busy", wire::encode(wire::Reply(wire::Busy{"too many connections"})));
     corpus.write("wire", "another-magic", with_byte(whole, 3, '2'));
     corpus.write("wire", "another-version", with_byte(whole, 4, 2));
     corpus.write("wire", "another-type", with_byte(whole, 6, 99));
@@ -134,7 +135,14 @@ void delivery_seeds(Corpus& corpus) {
     corpus.write("delivery", "one-less-than-there-are", with_byte(two, 12, 1));
     corpus.write("delivery", "a-count-beyond-all", with_byte(two, 15, 255));
     corpus.write("delivery", "a-length-beyond-all", with_byte(two, 23, 255));
-    corpus.write("delivery", "another-kind", with_byte(two, 24, 2));
+    corpus.write("delivery", "another-kind", with_byte(two, 24, 3));
+    corpus.write("delivery", "a-variable-called-a-file", with_byte(two, 24, 2));
+    const Bytes file = image_of(
+        {{"KEY_FILE", view_of(std::string_view("\0b\0", 3)), "KEY"}, {"KEY", view_of("abc")}});
+    corpus.write("delivery", "a-file-and-a-variable", file);
+    corpus.write("delivery", "a-file-called-a-variable", with_byte(file, 24, 1));
+    corpus.write("delivery", "a-file-without-a-name", with_byte(file, 27, 0));
+    corpus.write("delivery", "a-file-of-another-folder", with_byte(file, 41, '/'));
     corpus.write("delivery", "a-value-beyond-the-image", with_byte(two, 29, 255));
 }
 

@@ -9,7 +9,7 @@ import struct
 from own_agent import acting_as
 
 ASK, WIPE, PING, CHECK = 1, 2, 3, 4
-GRANTED, NOTHING, WAITING, REFUSED, DONE = 101, 102, 103, 104, 105
+GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
 MAX_ASK = 8 * 1024
 MAX_MESSAGE = MAX_ASK + 256

@@ -70,7 +70,7 @@ def test_an_optional_one_does_not(cluster, values):
 def test_a_secret_without_a_run(cluster):
     done = cluster.srun("--secret=A", "true")
     assert done.code == 1
-    assert "secrets: secret A is not known: the job names no run (--secrets-run=RUN)" in done.err
+    assert "error: secret A is not known: the job names no run (--secrets-run=RUN)" in done.err
 
 
 def test_none_turns_everything_off(cluster, values):
@@ -105,7 +105,7 @@ REFUSED = [
     ("--secret=1A", "must begin with a letter or '_'", "1A"),
     ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' steers the dynamic loader", "A=LD_PRELOAD"),
     ("--secret=PATH", "steers which programs run", "PATH"),
-    ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B:file"),
+    ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B,A=B:file,B:file"),
     ("--secret=A:hold", "':hold' is not available in this version", "A:hold"),
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
     ("--secret=A:fil", "is not a way to give a secret", "A:fil"),

@@ -132,8 +132,9 @@ def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
     assert machine.processes() == machine.processes(VIEW) == []
     assert machine.stored() == 0
     assert set((machine.root / "etc/systemd/system").rglob("*")) == before
-    for folder in ("/run/slurm-secrets", "/run/slurm-secrets-view"):
-        assert list(machine.here(folder).iterdir()) == []
+    jobs = machine.here("/run/slurm-secrets/jobs")  # which would have the files of running jobs
+    assert list(machine.here("/run/slurm-secrets").iterdir()) == [jobs] and not list(jobs.iterdir())
+    assert list(machine.here("/run/slurm-secrets-view").iterdir()) == []
 
     (machine.root / "etc/slurm/plugstack.conf").write_text("")
     for file in machine.installed():

@@ -33,6 +33,9 @@ TEST_CASE("a line without arguments leaves the documented defaults") {
     Arguments arguments;
     CHECK(read({}, arguments).empty());
     CHECK(arguments.node_socket == "/run/slurm-secrets/node.sock");
+    CHECK(arguments.job_socket == "/run/slurm-secrets/job.sock");
+    CHECK(arguments.files_directory == "/run/slurm-secrets/jobs");
+    CHECK(arguments.check_at_submit == SubmitCheck::refuse);
     CHECK(arguments.timeout == std::chrono::seconds(5));
     CHECK(arguments.wait == std::chrono::seconds(10));
     CHECK_FALSE(arguments.on_error_continue);
@@ -42,7 +45,7 @@ TEST_CASE("a line without arguments leaves the documented defaults") {
 TEST_CASE("every argument is read") {
     Arguments arguments;
     CHECK(read({"node_socket=/x/y=z.sock", "timeout=0", "wait=600", "on_error=continue",
-                "run_id_env=A,B_2"},
+                "run_id_env=A,B_2", "job_socket=/j.sock", "files=/f", "check_at_submit=off"},
                arguments)
               .empty());
     CHECK(arguments.node_socket == "/x/y=z.sock");
@@ -50,6 +53,13 @@ TEST_CASE("every argument is read") {
     CHECK(arguments.wait == std::chrono::seconds(600));
     CHECK(arguments.on_error_continue);
     CHECK(arguments.run_id_variables == Names{"A", "B_2"});
+    CHECK(arguments.job_socket == "/j.sock");
+    CHECK(arguments.files_directory == "/f");
+    CHECK(arguments.check_at_submit == SubmitCheck::off);
+    CHECK(read({"check_at_submit=warn"}, arguments).empty());
+    CHECK(arguments.check_at_submit == SubmitCheck::warn);
+    CHECK(read({"check_at_submit=refuse"}, arguments).empty());
+    CHECK(arguments.check_at_submit == SubmitCheck::refuse);
     CHECK(read({"on_error=fail"}, arguments).empty());
     CHECK_FALSE(arguments.on_error_continue);
 }
@@ -86,15 +96,21 @@ TEST_CASE("what is wrong with an argument is said") {
         CAPTURE(text);
         CHECK(refusal_of(text) ==
               about(text,
-                    "is not known (known are node_socket, timeout, wait, on_error, run_id_env)"));
+                    "is not known (known are node_socket, job_socket, files, timeout, wait, "
+                    "on_error, check_at_submit, run_id_env)"));
     }
-    for (const char* text : {"node_socket=", "node_socket=run/node.sock"}) {
+    for (const char* text :
+         {"node_socket=", "node_socket=run/node.sock", "job_socket=j", "files=", "files=run"}) {
         CAPTURE(text);
         CHECK(refusal_of(text) == about(text, "must be an absolute path"));
     }
     for (const char* text : {"on_error=", "on_error=Fail", "on_error=ignore"}) {
         CAPTURE(text);
         CHECK(refusal_of(text) == about(text, "must be fail or continue"));
+    }
+    for (const char* text : {"check_at_submit=", "check_at_submit=Off", "check_at_submit=fail"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) == about(text, "must be refuse, warn or off"));
     }
     for (const char* text : {"run_id_env=A B", "run_id_env=A-B", "run_id_env=A,$B"}) {
         CAPTURE(text);

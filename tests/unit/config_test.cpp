@@ -28,6 +28,7 @@ void check_is_default(const Config& config) {
     CHECK(config.node_socket == "/run/slurm-secrets/node.sock");
     CHECK(config.job_socket == "/run/slurm-secrets/job.sock");
     CHECK(config.control_socket == "/run/slurm-secrets/control.sock");
+    CHECK(config.files_directory == "/run/slurm-secrets/jobs");
     CHECK(config.view_socket == "/run/slurm-secrets-view/view.sock");
     CHECK_FALSE(config.require_secretmem);
     CHECK_FALSE(config.force_memfd);
@@ -77,10 +78,10 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
-    for (const char* key :
-         {"node_socket", "job_socket", "control_socket", "view_socket", "require_secretmem",
-          "force_memfd", "value_bytes", "run_bytes", "runs_per_owner", "total_bytes", "default_ttl",
-          "max_ttl", "interval", "level", "to", "file", "users", "groups"}) {
+    for (const char* key : {"node_socket", "job_socket", "control_socket", "files_directory",
+                            "view_socket", "require_secretmem", "force_memfd", "value_bytes",
+                            "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
+                            "interval", "level", "to", "file", "users", "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -91,6 +92,7 @@ TEST_CASE("every key is read") {
 node_socket: /a/node.sock
 job_socket: /a/job.sock
 control_socket: /a/control.sock
+files_directory: /a/jobs
 view_socket: /a/view.sock
 memory: { require_secretmem: true }
 limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, total_bytes: 2097152 }
@@ -105,6 +107,7 @@ audit: { file: /a/audit.jsonl }
     CHECK(config->node_socket == "/a/node.sock");
     CHECK(config->job_socket == "/a/job.sock");
     CHECK(config->control_socket == "/a/control.sock");
+    CHECK(config->files_directory == "/a/jobs");
     CHECK(config->view_socket == "/a/view.sock");
     CHECK(config->require_secretmem);
     CHECK(config->limits.value_bytes == 10);
@@ -210,12 +213,13 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "view_socket, memory, limits, runs, reaper, platforms, log, audit");
+        "files_directory, view_socket, memory, limits, runs, reaper, "
+        "platforms, workspaces, store, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
           "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
-          "runs_per_owner, total_bytes");
+          "runs_per_owner, total_bytes, kept_secrets, kept_bytes, store_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
           "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
     CHECK(refusal_of("reaper: { every: 1m }\n") ==
@@ -248,7 +252,9 @@ TEST_CASE("what a running agent can't change is named") {
     CHECK(needs_restart(running, wanted).empty());
     wanted.node_socket = wanted.job_socket = wanted.control_socket = "/x";
     wanted.force_memfd = true;
-    CHECK(needs_restart(running, wanted) == "node_socket, job_socket, control_socket, memory");
+    wanted.files_directory = "/x";
+    CHECK(needs_restart(running, wanted) ==
+          "node_socket, job_socket, control_socket, files_directory, memory");
     wanted = running;
     wanted.require_secretmem = true;
     CHECK(needs_restart(running, wanted) == "memory");

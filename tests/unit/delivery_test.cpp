@@ -23,6 +23,10 @@ DeliveryEntry entry(std::string_view variable, std::string_view value) {
     return {variable, SecretView(std::as_bytes(std::span(value)))};
 }
 
+DeliveryEntry file(std::string_view variable, std::string_view secret, std::string_view value) {
+    return {variable, SecretView(std::as_bytes(std::span(value))), secret};
+}
+
 Bytes image_of(const std::vector<DeliveryEntry>& entries) {
     Bytes image(delivery_size(entries));
     const Failure wrong = write_delivery(entries, image);
@@ -57,16 +61,101 @@ TEST_CASE("a delivery image has exactly the documented bytes", "[delivery]") {
     append_number<std::uint32_t>(expected, 2);   // count
     append_number<std::uint64_t>(expected, 51);  // length, 24 + 14 + 13
     append_number<std::uint16_t>(expected, 1);   // kind: variable
-    append_number<std::uint16_t>(expected, 1);
+    append_number<std::uint8_t>(expected, 1);
+    append_number<std::uint8_t>(expected, 0);
     append_number<std::uint32_t>(expected, 3);
     append(expected, std::string_view("A\0xyz\0", 6));
     append_number<std::uint16_t>(expected, 1);
-    append_number<std::uint16_t>(expected, 3);
+    append_number<std::uint8_t>(expected, 3);
+    append_number<std::uint8_t>(expected, 0);
     append_number<std::uint32_t>(expected, 0);
     append(expected, std::string_view("B_2\0\0", 5));
 
     CHECK(small_image() == expected);
     CHECK(delivery_size(std::vector{entry("A", "xyz"), entry("B_2", "")}) == 51);
+}
+
+TEST_CASE("a file in an image has its secret's name behind the variable's", "[delivery]") {
+    const std::vector entries = {file("K_FILE", "k-2", std::string_view("\0b\0", 3))};
+    Bytes expected;
+    append(expected, "SLSDELIV");
+    append_number<std::uint32_t>(expected, 1);   // version
+    append_number<std::uint32_t>(expected, 1);   // count
+    append_number<std::uint64_t>(expected, 47);  // length, 24 + 8 + 7 + 4 + 4
+    append_number<std::uint16_t>(expected, 2);   // kind: file
+    append_number<std::uint8_t>(expected, 6);
+    append_number<std::uint8_t>(expected, 3);
+    append_number<std::uint32_t>(expected, 3);
+    append(expected, std::string_view("K_FILE\0k-2\0\0b\0\0", 15));
+
+    const Bytes image = image_of(entries);
+    CHECK(image == expected);
+    const auto read = read_delivery(GuardedBytes(image).bytes());
+    REQUIRE(read.ok());
+    REQUIRE(read->size() == 1);
+    CHECK(read.value()[0].is_file());
+}
+
+TEST_CASE("files and variables come back byte for byte, NUL in files included", "[delivery]") {
+    std::string every_byte;
+    for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
+    const std::string longest = repeated_to(kMaxValueBytes, every_byte);
+    const std::string name(kMaxNameBytes, 'n');
+    const std::vector entries = {file("A_FILE", "A", every_byte), entry("A", "a"),
+                                 file("B", "A", ""), file(name, name, longest)};
+    const GuardedBytes image(image_of(entries));
+    const auto read = read_delivery(image.bytes());
+    REQUIRE(read.ok());
+    REQUIRE(read->size() == entries.size());
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        CAPTURE(i);
+        const DeliveryEntry& got = read.value()[i];
+        CHECK(got.variable == entries[i].variable);
+        CHECK(got.secret == entries[i].secret);
+        CHECK(text_of(got.value.bytes()) == text_of(entries[i].value.bytes()));
+        CHECK(lies_within(got.value.bytes(), image.bytes()));
+    }
+    CHECK(files_size(entries) == 256 + kMaxValueBytes);
+    CHECK(files_size(std::vector{entry("A", "xyz")}) == 0);
+    CHECK(variables_size(entries) == 8 + 4 + 3 + kMaxNameBytes + 2);
+}
+
+TEST_CASE("what no file can be is refused and nothing is written", "[delivery]") {
+    const std::string long_value(kMaxValueBytes + 1, 'v');
+    const auto refusal = [](const DeliveryEntry& wrong) {
+        Bytes out(delivery_size({&wrong, 1}), std::byte{0xAA});
+        const Failure failure = write_delivery({&wrong, 1}, out);
+        CHECK(out == Bytes(out.size(), std::byte{0xAA}));
+        return failure ? failure->sentence : "(written)";
+    };
+    CHECK(refusal(file("A_FILE", "A", long_value)) ==
+          "the value for 'A_FILE' is too long for a file");
+    CHECK(refusal(file("PATH", "A", "v")).starts_with("the variable 'PATH' steers"));
+    for (const char* name : {"..", ".", "../A", "/A", "A/B", "-A"}) {
+        CAPTURE(name);
+        CHECK(refusal(file("A_FILE", name, "v")).starts_with("the secret's name"));
+    }
+}
+
+TEST_CASE("an image whose file would be of another name or kind is refused", "[delivery]") {
+    const Bytes whole = image_of({file("A_FILE", "ABC", "value")});
+    const std::size_t name_at = kFirstEntryAt + kEntryHeaderBytes + 7;
+    const auto refusal = [&](std::size_t offset, std::uint8_t byte) {
+        Bytes image = whole;
+        image[offset] = std::byte{byte};
+        const auto read = read_delivery(GuardedBytes(image).bytes());
+        return read ? "(read)" : read.error().sentence;
+    };
+    const std::string damaged = "the delivery from the agent is damaged: ";
+    CHECK(refusal(name_at, '.') == damaged + "an entry names no secret");
+    CHECK(refusal(name_at + 1, '/') == damaged + "an entry names no secret");
+    CHECK(refusal(name_at + 1, 0) == damaged + "an entry's length is wrong");
+    CHECK(refusal(name_at + 3, 'x') == damaged + "an entry's length is wrong");
+    CHECK(refusal(kFirstEntryAt + 3, 0) == damaged + "an entry's length is wrong");
+    CHECK(refusal(kFirstEntryAt + 3, 2) == damaged + "an entry's length is wrong");
+    CHECK(refusal(kFirstEntryAt + 3, 255) == damaged + "an entry's length is wrong");
+    CHECK(refusal(kFirstEntryAt, 1) == damaged + "an entry's length is wrong");
+    CHECK(refusal(kFirstEntryAt, 3) == damaged + "an entry is of an unknown kind");
 }
 
 TEST_CASE("values come back byte for byte and NUL-terminated in place", "[delivery]") {
@@ -184,7 +273,11 @@ TEST_CASE("the largest delivery that the limits allow fits into the largest imag
     const std::size_t overhead_of_an_entry = delivery_size(std::vector{entry("A", "")}) -
                                              delivery_size({}) -
                                              variables_size(std::vector{entry("A", "")});
-    CHECK(delivery_size({}) + kMaxVariablesBytes + kMaxSecretsPerRun * overhead_of_an_entry <=
+    const std::string name(kMaxNameBytes, 'n');
+    const std::size_t overhead_of_a_name = delivery_size(std::vector{file("A", name, "")}) -
+                                           delivery_size(std::vector{entry("A", "")});
+    CHECK(delivery_size({}) + kMaxVariablesBytes + kMaxFilesBytes +
+              kMaxSecretsPerRun * overhead_of_an_entry + kMaxAskItems * overhead_of_a_name <=
           kMaxDeliveryBytes);
 }
 
@@ -224,7 +317,9 @@ TEST_CASE("each damaged field of an image is refused with what is wrong", "[deli
         {"length", kLengthAt, 8, size + 1, "its length is wrong"},
         {"length", kLengthAt, 8, kMax, "its length is wrong"},
         {"kind", kFirstEntryAt, 2, 0, "an entry is of an unknown kind"},
-        {"kind", kSecondEntryAt, 2, 2, "an entry is of an unknown kind"},
+        {"kind", kSecondEntryAt, 2, 3, "an entry is of an unknown kind"},
+        {"kind", kSecondEntryAt, 2, 2, "an entry's length is wrong"},
+        {"secret length", kFirstEntryAt + 3, 1, 1, "an entry's length is wrong"},
         {"variable length", kFirstEntryAt + 2, 2, 0, "an entry's length is wrong"},
         {"variable length", kFirstEntryAt + 2, 2, 2, "an entry's length is wrong"},
         {"variable length", kSecondEntryAt + 2, 2, 4, "an entry's length is wrong"},
@@ -265,7 +360,8 @@ TEST_CASE("a value longer than any that may be written is not read either", "[de
     Bytes image(kHeaderBytes);
     const std::string value(kMaxValueBytes + 1, 'v');
     append_number<std::uint16_t>(image, 1);
-    append_number<std::uint16_t>(image, 1);
+    append_number<std::uint8_t>(image, 1);
+    append_number<std::uint8_t>(image, 0);
     append_number<std::uint32_t>(image, static_cast<std::uint32_t>(value.size()));
     append(image, std::string_view("A\0", 2));
     append(image, value);

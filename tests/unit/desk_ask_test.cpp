@@ -129,10 +129,49 @@ TEST_CASE("a value that no variable can hold is refused wherever it is asked for
     Office office;
     office.push(office.alice, "r", {},
                 list_of(user_secret("A", "a"), user_secret("NUL", std::string_view("x\0", 2))));
-    const std::string why = "secret NUL holds a NUL byte, which a variable can't hold";
+    const std::string why =
+        "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file (NUL:file)";
     CHECK(refusal_of(office.ask(office.alice, "run:r")) == why);
     CHECK(refusal_of(office.ask(office.alice, "run:r,NUL?")) == why);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,NUL,NUL:file")) == why);
     CHECK(given(office.ask(office.alice, "run:r,A")) == "A=a\n");
+}
+
+TEST_CASE("a file is given under its secret's name, beside a variable of the same") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("a-b", "x"), user_secret("NUL", std::string_view("x\0", 2))));
+    const std::string expected(
+        "NUL_FILE=file NUL x\0\n"
+        "a_b=x\n"
+        "a_b_FILE=file a-b x\n"
+        "C_FILE=file a-b x\n",
+        65);
+    CHECK(given(office.ask(office.alice, "run:r,NUL:file,a-b,a-b:file,a-b=C:file,N:file?")) ==
+          expected);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,X:file")) ==
+          "secret X is not among the secrets of run r");
+}
+
+TEST_CASE("what a step is given as files fits, to the byte, and is not counted as variables") {
+    constexpr int kFull = kMaxFilesBytes / kMaxValueBytes;
+    Config config = Office::large();
+    config.limits.run_bytes = 2 * kMaxFilesBytes;
+    Office office(config);
+    std::vector<vault::NewSecret> secrets;
+    std::string ask = "run:r";
+    for (int i = 0; i < kFull; ++i) {
+        const std::string name = "F" + std::to_string(i);
+        secrets.push_back(user_secret(name, std::string(kMaxValueBytes, 'f')));
+        ask += "," + name + ":file";
+    }
+    secrets.push_back(user_secret("ONE", "1"));
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
+    CHECK(kind_of(office.ask(office.alice, ask + ",F0")) == "granted");
+    CHECK(refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
+          "the secrets asked for as files have 2097153 bytes together and at most 2097152 fit; ask "
+          "for those that the step needs");
+    CHECK(kind_of(office.ask(office.alice, ask + ",ONE:file")) == "too large");
 }
 
 TEST_CASE("what a step is given as variables fits, to the byte") {
@@ -150,7 +189,7 @@ TEST_CASE("what a step is given as variables fits, to the byte") {
     push(last + 1);
     CHECK(refusal_of(office.ask(office.alice, "run:r")) ==
           "the secrets asked for take 524289 bytes as variables and at most 524288 fit; name those "
-          "that the step needs with --secret");
+          "that the step needs with --secret, or ask for large ones as files (NAME:file)");
     CHECK(kind_of(office.ask(office.alice, "run:r")) == "too large");
     CHECK(office.vault.inventory().holds == 0);
     CHECK(kind_of(office.ask(office.alice, "run:r,A,H")) == "granted");
@@ -279,13 +318,15 @@ TEST_CASE("a check tells item by item, to who may see the run") {
         CHECK(info.items[0].item == AskItem{"A", "X", true});
         CHECK(info.items[0].found);
         CHECK(info.items[0].bytes == 3);
-        CHECK(info.items[0].scope == vault::Scope::user);
+        CHECK(info.items[0].source == Source::run);
         CHECK(info.items[1].item.variable == "B_C");
-        CHECK(info.items[1].scope == vault::Scope::workspace);
+        CHECK(info.items[1].source == Source::run);
         CHECK_FALSE(info.items[2].found);
         CHECK(info.items[2].reason == "secret D is not among the secrets of run r");
         CHECK_FALSE(info.items[3].found);
-        CHECK(info.items[4].reason == "secret NUL holds a NUL byte, which a variable can't hold");
+        CHECK(info.items[4].reason ==
+              "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+              "(NUL:file)");
     }
     CHECK(check(office.alice, "run:r,A,E?").ok);
     CHECK_FALSE(check(office.alice, "run:r,NUL?").ok);

@@ -103,7 +103,8 @@ TEST_CASE("what an ask is answered") {
     CHECK(answer(office.alice, "A") ==
           "secret A is not known: the job names no run (--secrets-run=RUN)");
     CHECK(answer(office.alice, "run:r,NUL") ==
-          "secret NUL holds a NUL byte, which a variable can't hold");
+          "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+          "(NUL:file)");
     CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
     CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
     CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
@@ -176,7 +177,7 @@ TEST_CASE("a check says what an ask would get, in names") {
     const auto check = std::get<CheckInfo>(office.desk.check(office.alice, "run:r,A,B,C?"));
     CHECK(check.ok);
     REQUIRE(check.items.size() == 3);
-    CHECK(check.items[1].scope == vault::Scope::workspace);
+    CHECK(check.items[1].source == Source::run);
     CHECK(check.items[1].bytes == 2);
     CHECK_FALSE(check.items[2].found);
     CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.bob, "run:r,A")).ok);

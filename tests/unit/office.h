@@ -44,8 +44,11 @@ struct Office {
         return config;
     }
 
-    explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024)
-        : vault(best_memory_kind(), vault_bytes), desk(config, vault, [this] { return time; }) {
+    explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024,
+                    people::Store* store = nullptr)
+        : vault(best_memory_kind(), vault_bytes),
+          desk(
+              config, vault, [this] { return time; }, store) {
         keep_the_log_quiet();
     }
 
@@ -105,7 +108,7 @@ std::string refusal_of(const Variant& answer) {
     return refusal != nullptr ? refusal->sentence : "(granted)";
 }
 
-/// What a step was given, as NAME=value lines.
+/// What a step was given, as NAME=value lines, and NAME=file SECRET value.
 inline std::string given(const AskAnswer& answer) {
     const auto* granted = std::get_if<Granted>(&answer);
     if (granted == nullptr) return refusal_of(answer);
@@ -113,8 +116,10 @@ inline std::string given(const AskAnswer& answer) {
     std::string text;
     const auto entries = read_delivery(view->bytes());
     for (const DeliveryEntry& entry : *entries) {
-        text +=
-            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
+        std::string file;
+        if (entry.is_file()) file = "file " + std::string(entry.secret) + " ";
+        text += std::string(entry.variable) + "=" + file +
+                std::string(text_of(entry.value.bytes())) + "\n";
     }
     return text;
 }

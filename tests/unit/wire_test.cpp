@@ -51,6 +51,7 @@ const Reply kNothing = Nothing{"no such run"};
 const Reply kWaiting = Waiting{10000};
 const Reply kRefused = Refused{"the run demo-1 belongs to bob"};
 const Reply kDone = Done{"0.1.0"};
+const Reply kBusy = Busy{"later"};
 
 struct RequestCase {
     Request request;
@@ -74,7 +75,8 @@ std::vector<ReplyCase> reply_cases() {
             {kNothing, 102, with_text({}, "no such run")},
             {kWaiting, 103, numbers({10000})},
             {kRefused, 104, with_text({}, "the run demo-1 belongs to bob")},
-            {kDone, 105, with_text({}, "0.1.0")}};
+            {kDone, 105, with_text({}, "0.1.0")},
+            {kBusy, 106, with_text({}, "later")}};
 }
 
 bool is_request(const Bytes& message) {
@@ -166,6 +168,11 @@ TEST_CASE("every reply comes back with its fields", "[wire]") {
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<Done>(*reply));
     CHECK(std::get<Done>(*reply).note == "0.1.0");
+
+    reply = decode_reply(encode(kBusy));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<Busy>(*reply));
+    CHECK(std::get<Busy>(*reply).sentence == "later");
 }
 
 TEST_CASE("an ask travels as it was written whatever its bytes", "[wire]") {
@@ -243,7 +250,7 @@ TEST_CASE("each wrong field of a header is refused with what is wrong", "[wire]"
 }
 
 TEST_CASE("a message of an unknown type or of the other direction is refused", "[wire]") {
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 106, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 107, 65535}) {
         const std::string sentence = "a message has the unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);
@@ -294,7 +301,8 @@ TEST_CASE("a sentence for a person is printable on both sides", "[wire]") {
     const Row rows[] = {{101, numbers({1}), Granted{1, ugly}},
                         {102, {}, Nothing{ugly}},
                         {104, {}, Refused{ugly}},
-                        {105, {}, Done{ugly}}};
+                        {105, {}, Done{ugly}},
+                        {106, {}, Busy{ugly}}};
     for (const Row& row : rows) {
         CAPTURE(row.type);
         CHECK(encode(row.reply) == message_of(row.type, with_text(row.numbers, clean)));

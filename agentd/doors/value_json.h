@@ -1,0 +1,83 @@
+#pragma once
+// What the parsers of bodies that hold values share. Values go from the text straight into buffers
+// that wipe themselves; no document tree is built.
+
+#include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/error.hpp>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "common/result.h"
+#include "common/wipe.h"
+
+namespace secrets::doors {
+
+/// The longest text of a field that is no value.
+inline constexpr std::size_t kLongestField = 256;
+
+/// What Boost.JSON's parser asks its handler for. The body's length is the limit.
+struct HandlerLimits {
+    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+};
+
+/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
+/// counted.
+class ValueCollector {
+  public:
+    explicit ValueCollector(std::size_t capacity) : buffer_(capacity) {}
+
+    void add(boost::json::string_view part) {
+        if (length_ + part.size() <= buffer_.size() && !part.empty()) {
+            std::memcpy(buffer_.bytes().data() + length_, part.data(), part.size());
+        }
+        length_ += part.size();
+    }
+    bool overflowed() const { return length_ > buffer_.size(); }
+    std::size_t length() const { return length_; }
+    std::span<const std::byte> bytes() { return buffer_.bytes().first(length_); }
+    void clear() {
+        wipe(buffer_.bytes().first(std::min(length_, buffer_.size())));
+        length_ = 0;
+    }
+
+  private:
+    SecretBuffer buffer_;
+    std::size_t length_ = 0;
+};
+
+/// "line 2, column 7" of the text.
+inline std::string line_and_column(std::span<const std::byte> body, std::size_t offset) {
+    const auto before = body.first(std::min(offset, body.size()));
+    const auto lines = std::count(before.begin(), before.end(), std::byte{'\n'});
+    const auto last = std::find(before.rbegin(), before.rend(), std::byte{'\n'});
+    return "line " + std::to_string(lines + 1) + ", column " +
+           std::to_string(last - before.rbegin() + 1);
+}
+
+/// Few levels, and what the standard says.
+inline boost::json::parse_options strict_json() {
+    boost::json::parse_options options;
+    options.max_depth = 4;
+    return options;
+}
+
+/// Has `parser` read all of the body. The Error is the sentence that its handler kept, or else what
+/// the parser says, and the place.
+template <typename Parser>
+Failure parse_whole(Parser& parser, std::span<const std::byte> body) {
+    boost::json::error_code error;
+    const std::size_t consumed =
+        parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
+    if (!error && consumed < body.size()) error = boost::json::error::extra_data;
+    if (!error) return std::nullopt;
+    const std::string& sentence = parser.handler().sentence;
+    return Error{(sentence.empty() ? "the JSON is malformed: " + error.message() : sentence) +
+                 " (" + line_and_column(body, consumed) + " of the body)"};
+}
+
+}  // namespace secrets::doors

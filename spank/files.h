@@ -1,0 +1,55 @@
+#pragma once
+// The files of one step on this node: DIRECTORY/JOB/SECRET.STEP, which only the job's user and root
+// can read.
+
+#include <sys/types.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/delivery.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace secrets::spank {
+
+/// Whose the files are.
+struct FileOwner {
+    uid_t user = 0;
+    gid_t group = 0;
+};
+
+/// Writes as root, while steps of the same job may do so too and the job's user may change
+/// what is in the job's directory. Nothing that is planted there is followed.
+class StepFiles {
+  public:
+    /// `directory` is that of all jobs.
+    StepFiles(std::string directory, JobId job, StepId step, FileOwner owner);
+
+    /// Writes the files among `entries`, each secret's once, straight from where the values are.
+    /// When one can't be written none stays.
+    Failure write(std::span<const DeliveryEntry> entries);
+
+    /// The path of a secret's file.
+    std::string path_of(std::string_view secret) const;
+
+    /// Removes what write() wrote.
+    void remove();
+
+  private:
+    std::string file_name(std::string_view secret) const;
+    Result<UniqueFd> open_job_directory(int all_jobs) const;
+    Failure own(int job_directory, int all_jobs) const;
+    Failure write_file(std::string_view secret, SecretView value);
+
+    std::string directory_;
+    JobId job_;
+    StepId step_;
+    FileOwner owner_;
+    UniqueFd job_directory_;
+    std::vector<std::string> written_;
+};
+
+}  // namespace secrets::spank

@@ -1,0 +1,34 @@
+#include "spank/submit_check.h"
+
+#include <array>
+
+#include "common/deadline.h"
+#include "common/limits.h"
+#include "common/unix_socket.h"
+#include "common/wire.h"
+
+namespace secrets::spank {
+namespace {
+
+/// For all of it: a person waits.
+constexpr auto kPatience = std::chrono::milliseconds(1000);
+
+}  // namespace
+
+std::optional<std::string> why_not_submit(const std::string& job_socket, std::string ask) {
+    const auto deadline = Deadline::in(kPatience);
+    const auto fd = connect_seqpacket(job_socket, deadline);
+    if (!fd) return std::nullopt;
+    const auto request = wire::encode(wire::Request(wire::CheckRequest{std::move(ask)}));
+    if (send_packet(fd->get(), request, deadline)) return std::nullopt;
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    const auto packet = receive_packet(fd->get(), buffer, deadline);
+    if (!packet) return std::nullopt;
+    const auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    if (!reply) return std::nullopt;
+    const auto* refused = std::get_if<wire::Refused>(&*reply);
+    if (refused == nullptr || refused->sentence.empty()) return std::nullopt;
+    return refused->sentence;
+}
+
+}  // namespace secrets::spank

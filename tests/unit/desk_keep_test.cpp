@@ -1,0 +1,301 @@
+// Promise: what people keep is theirs to change and their jobs' to use, by the table of rights;
+// what is refused changes nothing.
+
+#include "tests/unit/catch.h"
+#include "tests/unit/kept.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+const Place kOwn;
+const Place kLab{"lab"};
+const Place kTeam{"team"};
+
+/// A desk with a store: bob is admin of lab, alice a member of lab and team, www-data (the
+/// platform) in neither, root in neither.
+struct KeepingOffice {
+    static Config config() {
+        Config config = Office::small();
+        config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {"alice"}}},
+                             {"team", {{"bob"}, {}}, {{"alice"}, {}}},
+                             {"other", {{"bob"}, {}}, {}}};
+        config.limits.kept_secrets = 3;
+        config.limits.kept_bytes = 100;
+        return config;
+    }
+
+    TemporaryFolder folder;
+    std::unique_ptr<people::Store> store = open();
+    Office office{config(), 64UL * 1024 * 1024, store.get()};
+    Desk& desk = office.desk;
+    const Uid alice = office.alice, bob = office.bob, tower = office.tower;
+
+    std::unique_ptr<people::Store> open() const {
+        return std::move(
+            people::Store::open(folder.file("store.db"), people::key_of(folder, 'k')).value());
+    }
+    Answer<Kept> set(Uid caller, const Place& place, const std::string& name,
+                     std::string_view value, std::optional<std::string> ttl = {},
+                     const Precondition& precondition = {}) {
+        return desk.set_secret(caller, place, name, {buffer_of(value), std::move(ttl)},
+                               precondition);
+    }
+    std::string state() const {
+        std::string text = office.state();
+        for (const auto& owner :
+             {people::Owner::user(alice), people::Owner::user(bob), people::Owner::user(tower),
+              people::Owner::user(kRoot), people::Owner::workspace_named("lab"),
+              people::Owner::workspace_named("team"), people::Owner::workspace_named("other")}) {
+            for (const people::SecretHead* head : store->list(owner)) {
+                text += owner.workspace() + std::to_string(owner.uid().value) + " " + head->name +
+                        " " + std::to_string(head->generation) + " " +
+                        std::string(text_of(store->value_of(owner, head->name)->view().bytes())) +
+                        "\n";
+            }
+        }
+        return text;
+    }
+};
+
+TEST_CASE("a user's jobs are given what the user set, and nobody else's", "[keeping]") {
+    KeepingOffice here;
+    const auto made = here.set(here.alice, kOwn, "HF-TOKEN", "hf value");
+    REQUIRE(std::holds_alternative<Kept>(made));
+    CHECK(std::get<Kept>(made).created);
+    CHECK(std::get<Kept>(made).secret.generation == 1);
+    CHECK(given(here.office.ask(here.alice, "HF-TOKEN")) == "HF_TOKEN=hf value\n");
+    CHECK(given(here.office.ask(here.alice, "HF-TOKEN=X")) == "X=hf value\n");
+    CHECK(given(here.office.ask(here.bob, "HF-TOKEN", 0, JobId{2})) ==
+          "secret HF-TOKEN is not set for bob; set it with: secretctl set HF-TOKEN");
+    CHECK(given(here.office.ask(kRoot, "HF-TOKEN", 0, JobId{3})) ==
+          "secret HF-TOKEN is not set for root; set it with: secretctl set HF-TOKEN");
+    const auto again = here.set(here.alice, kOwn, "HF-TOKEN", "new");
+    CHECK_FALSE(std::get<Kept>(again).created);
+    CHECK(std::get<Kept>(again).secret.generation == 2);
+    CHECK(given(here.office.ask(here.alice, "HF-TOKEN")) == "HF_TOKEN=new\n");
+    CHECK(!here.desk.remove_secret(here.alice, kOwn, "HF-TOKEN", {}));
+    CHECK(given(here.office.ask(here.alice, "HF-TOKEN")).find("is not set for alice") !=
+          std::string::npos);
+}
+
+TEST_CASE("of run, user and workspace the first that has the name is taken", "[keeping]") {
+    KeepingOffice here;
+    here.office.push(here.alice, "r", {}, list_of(user_secret("RUN", "run's")));
+    for (const char* name : {"RUN", "OWN", "LAB"}) {
+        REQUIRE(std::holds_alternative<Kept>(here.set(here.bob, kLab, name, "lab's")));
+    }
+    for (const char* name : {"RUN", "OWN"}) {
+        REQUIRE(std::holds_alternative<Kept>(here.set(here.alice, kOwn, name, "user's")));
+    }
+    CHECK(given(here.office.ask(here.alice, "run:r,RUN,OWN,LAB")) ==
+          "RUN=run's\nOWN=user's\nLAB=lab's\n");
+    const CheckInfo info =
+        std::get<CheckInfo>(here.desk.check(here.alice, "run:r,RUN,OWN,LAB,NO?"));
+    CHECK(info.ok);
+    CHECK(info.items[0].source == Source::run);
+    CHECK(info.items[1].source == Source::user);
+    CHECK(info.items[2].source == Source::workspace);
+    CHECK(info.items[2].workspace == "lab");
+    CHECK(info.items[2].bytes == 5);
+    CHECK_FALSE(info.items[3].found);
+    // All of a run is what was pushed.
+    CHECK(given(here.office.ask(here.alice, "run:r")) == "RUN=run's\n");
+    CHECK(given(here.office.ask(here.alice, "run:r,NEVER")) ==
+          "secret NEVER is not among the secrets of run r, and not set for alice; set it with: "
+          "secretctl set NEVER");
+}
+
+TEST_CASE("where two workspaces have a name, the ask must say which", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.bob, kLab, "TOKEN", "lab's");
+    here.set(here.bob, kTeam, "TOKEN", "team's");
+    here.set(here.bob, Place{"other"}, "TOKEN", "other's");
+    CHECK(given(here.office.ask(here.alice, "TOKEN?")) ==
+          "secret TOKEN is in the workspaces lab, team; say which with --workspace=lab");
+    CHECK(given(here.office.ask(here.alice, "workspace:team,TOKEN")) == "TOKEN=team's\n");
+    CHECK(given(here.office.ask(here.alice, "workspace:lab,TOKEN")) == "TOKEN=lab's\n");
+    CHECK(given(here.office.ask(here.alice, "workspace:other,TOKEN")) ==
+          "there is no workspace other that alice is in");
+    CHECK(given(here.office.ask(here.alice, "workspace:never,TOKEN")) ==
+          "there is no workspace never that alice is in");
+    CHECK(given(here.office.ask(here.tower, "TOKEN", 0, JobId{2})).find("not set for www-data") !=
+          std::string::npos);
+    here.set(here.alice, kOwn, "TOKEN", "own");
+    CHECK(given(here.office.ask(here.alice, "TOKEN")) == "TOKEN=own\n");
+}
+
+TEST_CASE("who may keep what, and nothing that is refused changes anything", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.bob, kLab, "LAB", "lab's");
+    here.set(here.alice, kOwn, "OWN", "own");
+    struct Row {
+        Uid caller;
+        Place place;
+        bool keeps;
+        Reason why;
+    };
+    const Uid nobody{65534};
+    for (const Row& row : {
+             Row{kRoot, kLab, true, {}},
+             Row{here.bob, kLab, true, {}},
+             Row{here.alice, kLab, false, Reason::forbidden},
+             Row{here.tower, kLab, false, Reason::not_found},
+             Row{nobody, kLab, false, Reason::not_found},
+             Row{kRoot, Place{"never"}, false, Reason::not_found},
+             Row{here.bob, Place{"never"}, false, Reason::not_found},
+         }) {
+        CAPTURE(row.caller.value, row.place.workspace.value_or(""));
+        const std::string before = here.state();
+        const auto reason_of = [](const auto& answer) {
+            const auto* refusal = std::get_if<Refusal>(&answer);
+            return refusal != nullptr ? std::optional(refusal->reason) : std::nullopt;
+        };
+        const auto expected = row.keeps ? std::nullopt : std::optional(row.why);
+        CHECK(reason_of(here.desk.list_secrets(row.caller, row.place)) == expected);
+        CHECK(reason_of(here.set(row.caller, row.place, "NEW", "v")) == expected);
+        CHECK(reason_of(here.desk.rename_secret(row.caller, row.place, "NEW", "NEWER", {})) ==
+              expected);
+        CHECK(reason_of(here.desk.read_secret(row.caller, row.place, "NEWER")) == expected);
+        const auto removed = here.desk.remove_secret(row.caller, row.place, "NEWER", {});
+        CHECK((removed ? std::optional(removed->reason) : std::nullopt) == expected);
+        CHECK(here.state() == before);
+    }
+    // Each sees and changes their own alone.
+    for (const Uid caller : {kRoot, here.bob, here.tower}) {
+        const auto list = here.desk.list_secrets(caller, kOwn);
+        CHECK(std::get<std::vector<people::SecretHead>>(list).empty());
+        CHECK(here.desk.remove_secret(caller, kOwn, "OWN", {})->reason == Reason::not_found);
+    }
+    const auto seen = [&](Uid caller) {
+        std::string text;
+        for (const WorkspaceInfo& workspace : here.desk.list_workspaces(caller)) {
+            text += workspace.name + (workspace.is_admin ? "!" : "") +
+                    std::to_string(workspace.secrets) + " ";
+        }
+        return text;
+    };
+    CHECK(seen(here.bob) == "lab!1 team!0 other!0 ");
+    CHECK(seen(here.alice) == "lab0 team0 ");
+    CHECK(seen(kRoot) == "lab!1 team!0 other!0 ");
+    CHECK(seen(here.tower).empty());
+}
+
+TEST_CASE("what can't be kept is refused with a sentence, and changes nothing", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "A-B", "v");
+    here.set(here.alice, kOwn, "C", std::string(50, 'c'));
+    const std::string before = here.state();
+    const auto refused = [&](const std::string& name, std::string_view value,
+                             std::optional<std::string> ttl = {},
+                             const Precondition& precondition = {}) {
+        return refusal_of(here.set(here.alice, kOwn, name, value, std::move(ttl), precondition));
+    };
+    CHECK(refused("1A", "v").find("'1A'") != std::string::npos);
+    CHECK(refused("PATH", "v") != "(granted)");
+    CHECK(refused("A_B", "v") ==
+          "secret A_B would become the variable A_B, as A-B of alice does; choose another name");
+    CHECK(refused("D", std::string(61, 'd')) == "the value has 61 bytes; at most 60 are taken");
+    CHECK(refused("D", std::string(60, 'd')).find("more than the 100 bytes") != std::string::npos);
+    CHECK(refused("D", "v", "never").find("\"ttl\": ") == 0);
+    CHECK(refused("C", "v", {}, {.is_new = true}) == "secret C is there already");
+    CHECK(refused("C", "v", {}, {.generation = 2}).find("has generation 1, not 2") !=
+          std::string::npos);
+    CHECK(refused("D", "v", {}, {.generation = 1}) == "secret D is not there");
+    CHECK(refused("D", "v", {}, {.exists = true}) == "secret D is not there");
+    const auto rename = [&](const char* from, const char* to) {
+        return refusal_of(here.desk.rename_secret(here.alice, kOwn, from, to, {}));
+    };
+    CHECK(rename("NEVER", "D") == "secret NEVER is not set for alice");
+    CHECK(rename("C", "A-B") == "secret A-B of alice is set already; remove it first");
+    CHECK(rename("C", "A_B").find("would become the variable A_B") != std::string::npos);
+    CHECK(rename("C", "LD_PRELOAD") != "(granted)");
+    CHECK(here.desk.remove_secret(here.alice, kOwn, "NEVER", {})->sentence ==
+          "secret NEVER is not set for alice");
+    CHECK(here.state() == before);
+    CHECK(rename("A-B", "A_B") == "(granted)");  // its own variable is no other's
+    CHECK(std::holds_alternative<Kept>(here.set(here.alice, kOwn, "D", "v")));
+    CHECK(refused("E", "v").find("has 3 secrets already") != std::string::npos);
+    CHECK(
+        std::holds_alternative<Kept>(here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1})));
+}
+
+TEST_CASE("a kept secret goes when its time has come, and jobs are warned before", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "SOON", "v", "3d");
+    here.set(here.alice, kOwn, "LATER", "v", "30d");
+    here.set(here.bob, kLab, "SHARED", "v", "2h");
+    const auto note = [&](const char* ask, JobId job) {
+        const auto answer = here.office.ask(here.alice, ask, 0, job);
+        const auto* granted = std::get_if<Granted>(&answer);
+        return granted != nullptr ? granted->note : refusal_of(answer);
+    };
+    CHECK(note("SOON,LATER,SHARED", JobId{1}) ==
+          "secret SOON expires in 3 days; set it anew with: secretctl set SOON; secret SHARED of "
+          "workspace lab expires in less than a day");
+    CHECK(note("SOON", JobId{1}).empty());  // each job is told once
+    CHECK(note("LATER", JobId{2}).empty());
+    CHECK(here.desk.expire() == here.office.time + std::chrono::hours(2));
+    here.office.time += std::chrono::hours(3 * 24) - std::chrono::seconds(1);
+    CHECK(note("SOON", JobId{3}).find("in less than a day") != std::string::npos);
+    here.office.time += std::chrono::seconds(1);
+    CHECK(note("SOON", JobId{4}).find("is not set for alice") != std::string::npos);
+    CHECK(here.store->find(people::Owner::user(here.alice), "SOON") == nullptr);
+    CHECK(here.desk.expire() == here.office.time + std::chrono::hours(27 * 24));
+}
+
+TEST_CASE("the list says which job used a secret last", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "A", "v");
+    here.set(here.bob, kLab, "B", "v");
+    here.office.time += std::chrono::seconds(5);
+    here.office.ask(here.alice, "A,B", 0, JobId{77});
+    const auto list =
+        std::get<std::vector<people::SecretHead>>(here.desk.list_secrets(here.alice, kOwn));
+    REQUIRE(list.size() == 1);
+    CHECK(list[0].used->job == JobId{77});
+    CHECK(list[0].used->at == here.office.time);
+    const auto shared =
+        std::get<std::vector<people::SecretHead>>(here.desk.list_secrets(here.bob, kLab));
+    CHECK(shared[0].used->job == JobId{77});
+    here.desk.save_uses();
+    CHECK_FALSE(here.store->has_unsaved_uses());
+}
+
+TEST_CASE("a submission is refused where a secret is missing that no run can bring", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "A", "v");
+    CHECK(!here.desk.check_submission(here.alice, "A"));
+    CHECK(!here.desk.check_submission(here.alice, "run:later,B"));
+    CHECK(!here.desk.check_submission(here.alice, "B?"));
+    CHECK(here.desk.check_submission(here.alice, "A,HF_TOKEN")->sentence ==
+          "secret HF_TOKEN is not set for alice; set it with: secretctl set HF_TOKEN");
+}
+
+TEST_CASE("a secret that was tampered with is not given", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "A", "v");
+    here.store.reset();
+    {
+        const auto database = people::Database::open(here.folder.file("store.db"), false);
+        REQUIRE(!database->run("UPDATE secrets SET generation=9"));
+    }
+    const auto store = here.open();
+    Office office(KeepingOffice::config(), 64UL * 1024 * 1024, store.get());
+    CHECK(given(office.ask(office.alice, "A?")) ==
+          "secret A of alice was altered in the agent's store and is not used; set it again");
+    CHECK(refusal_of(office.desk.rename_secret(office.alice, kOwn, "A", "B", {})).find("altered") !=
+          std::string::npos);
+}
+
+TEST_CASE("an agent without a store says so", "[keeping]") {
+    Office office;
+    CHECK(refusal_of(office.desk.list_secrets(office.alice, kOwn)).find("names no store") !=
+          std::string::npos);
+    CHECK(refusal_of(office.desk.set_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
+              .find("names no store") != std::string::npos);
+    CHECK(office.desk.list_workspaces(office.alice).empty());
+}
+
+}  // namespace
+}  // namespace secrets::desk
