@@ -84,7 +84,7 @@ constexpr const char* kWatchFooter = R"(Runs until Ctrl-C. root sees all, a user
 
 Examples:
   secretctl watch
-  secretctl watch --json | jq -r .sentence)";
+  secretctl watch --json | jq -r .message)";
 
 constexpr const char* kDoctorFooter =
     R"(Each check is ok, warn, FAIL or skipped, with what to do; the exit code is 0

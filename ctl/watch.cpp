@@ -51,14 +51,19 @@ Tone tone_of(const std::string& level) {
     return level == "warn" || level == "warning" ? Tone::warning : Tone::plain;
 }
 
+/// 2026-11-25T16:00:00.123456Z to the second.
+std::string without_fraction(std::string time) {
+    const std::size_t point = time.find('.');
+    return point == time.npos ? time : time.substr(0, point) + "Z";
+}
+
 void print_event(const json::object& event, const Conversation& agent) {
     if (agent.json()) {
         std::cout << json::serialize(event) << '\n';
         return;
     }
-    std::cout << local_time_with_seconds(text_of(event, "at")) << "  "
-              << painted(text_of(event, "sentence"), tone_of(text_of(event, "level")),
-                         agent.paint())
+    std::cout << local_time_with_seconds(without_fraction(text_of(event, "time"))) << "  "
+              << painted(text_of(event, "message"), tone_of(text_of(event, "level")), agent.paint())
               << '\n';
 }
 
