@@ -72,8 +72,11 @@ void print_last_errors(const json::array& errors, Paint paint) {
     }
     Table table({{"LAST ERRORS"}, {""}});
     for (const json::value& element : errors) {
-        const json::object& error = as_object(element);
-        table.add({local_time(text_of(error, "at")), {text_of(error, "sentence"), Tone::bad}});
+        if (!element.is_string()) continue;
+        const std::string line = printable(element.get_string());  // its time, and the sentence
+        const std::size_t time_end = std::min(line.find(' '), line.size());
+        table.add({local_time(without_fraction(line.substr(0, time_end))),
+                   {line.substr(std::min(time_end + 1, line.size())), Tone::bad}});
     }
     table.print(std::cout << '\n', paint);
 }

@@ -69,6 +69,11 @@ std::string local_time_with_seconds(const std::string& utc) {
     return local_time_as(utc, "%Y-%m-%d %H:%M:%S");
 }
 
+std::string without_fraction(const std::string& utc) {
+    const std::size_t point = utc.find('.');
+    return point == utc.npos ? utc : utc.substr(0, point) + "Z";
+}
+
 std::optional<std::int64_t> seconds_of(const std::string& utc) {
     return time_of(utc);
 }

@@ -50,6 +50,9 @@ std::string local_time(const std::string& utc);
 /// The same to the second.
 std::string local_time_with_seconds(const std::string& utc);
 
+/// 2026-11-25T16:00:00.123456Z to the second, in the same form.
+std::string without_fraction(const std::string& utc);
+
 /// 2026-11-25T16:00:00Z in seconds since 1970; nothing when it is not such a time.
 std::optional<std::int64_t> seconds_of(const std::string& utc);
 

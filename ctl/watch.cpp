@@ -51,12 +51,6 @@ Tone tone_of(const std::string& level) {
     return level == "warn" || level == "warning" ? Tone::warning : Tone::plain;
 }
 
-/// 2026-11-25T16:00:00.123456Z to the second.
-std::string without_fraction(std::string time) {
-    const std::size_t point = time.find('.');
-    return point == time.npos ? time : time.substr(0, point) + "Z";
-}
-
 void print_event(const json::object& event, const Conversation& agent) {
     if (agent.json()) {
         std::cout << json::serialize(event) << '\n';

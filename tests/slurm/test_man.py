@@ -63,7 +63,7 @@ def test_every_option_of_the_agent_is_named():
 
 def test_every_key_of_the_configuration_is_named():
     text = text_of("slurm-secrets.yaml.5")
-    keys = re.findall(r"^#? *(?:- )?(\w+):(?: |$)", (PROJECT / "etc/agentd.yaml").read_text(), re.MULTILINE)
+    keys = re.findall(r"^#(?: {2,}(?:- )?)?([a-z_]+):(?: |$)", (PROJECT / "etc/agentd.yaml").read_text(), re.MULTILINE)
     assert len(keys) >= 20
     for key in keys:
         assert re.search(rf"\b{key}\b", text), key

@@ -39,6 +39,8 @@ TEST_CASE("times are read, and left as they are where they are none") {
     CHECK_FALSE(seconds_of("never"));
     CHECK_FALSE(seconds_of("1970-01-02T00:00:01Z "));
     CHECK(local_time("never") == "never");
+    CHECK(without_fraction("2026-11-25T16:00:00.123456Z") == "2026-11-25T16:00:00Z");
+    CHECK(without_fraction("2026-11-25T16:00:00Z") == "2026-11-25T16:00:00Z");
     CHECK(duration_words(59) == "59 s");
     CHECK(duration_words(3 * 86400 + 7200) == "3 d 2 h");
 }
