@@ -232,7 +232,7 @@ def test_check_tells_what_an_ask_would_find(agent):
     assert (done.code, done.err) == (FINE, "")
     rows = [line.split() for line in done.out.splitlines()]
     assert rows[0] == ["NAME", "VARIABLE", "BYTES", "FOUND"]
-    assert rows[1] == ["A", "X", "3", "user"] and rows[2] == ["B", "B", "2", "workspace"]
+    assert rows[1] == ["A", "X", "3", "run"] and rows[2] == ["B", "B", "2", "run"]
     assert rows[3][:4] == ["C", "C", "-", "no,"]
     answer = secretctl(agent, "check", "run:hers", "--json")
     assert answer.code == FINE and answer.json["ok"] and len(answer.json["items"]) == 2
