@@ -88,7 +88,7 @@ Failure StepFiles::write(std::span<const DeliveryEntry> entries) {
 Result<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
     const std::string name = job_directory_name(job_);
     const std::string path = directory_ + "/" + name;
-    constexpr int kTries = 3;
+    constexpr int kTries = 10;
     for (int tries = 0; tries < kTries; ++tries) {
         if (mkdirat(all_jobs, name.c_str(), 0700) != 0 && errno != EEXIST) {
             return call_failed("making the directory " + path);
@@ -101,7 +101,9 @@ Result<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
                 if (auto failure = own(fd.get(), all_jobs)) return *failure;
                 return fd;
             }
-        } else if (errno != ENOTDIR && errno != ELOOP && errno != ENOENT) {
+        } else if (errno == ENOENT) {
+            continue;  // it went, or is not quite there yet: another step's is never removed for that
+        } else if (errno != ENOTDIR && errno != ELOOP) {
             return call_failed("opening the directory " + path);
         }
         if (const auto removed = remove_job_files(all_jobs, job_); !removed) {

@@ -238,12 +238,12 @@ TEST_CASE("steps that start at once all have their files", "[files]") {
     for (int round = 0; round < 20; ++round) {
         const Node node;
         std::vector<Failure> failures(8);
+        std::vector<StepFiles> steps;  // made here: looking up alice is no thread's business
+        for (std::uint32_t id = 0; id < failures.size(); ++id) steps.push_back(node.step(id));
         std::vector<std::thread> threads;
-        for (std::uint32_t id = 0; id < failures.size(); ++id) {
-            threads.emplace_back([&, id] {
-                StepFiles files = node.step(id);
-                failures[id] = files.write(std::vector{file("A", "a")});
-            });
+        for (std::size_t id = 0; id < failures.size(); ++id) {
+            threads.emplace_back(
+                [&, id] { failures[id] = steps[id].write(std::vector{file("A", "a")}); });
         }
         for (std::thread& thread : threads) thread.join();
         for (const Failure& failure : failures) CHECK((failure ? failure->sentence : "") == "");
