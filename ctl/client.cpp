@@ -40,6 +40,8 @@ http::verb verb_of(Method method) {
             return http::verb::put;
         case Method::remove:
             return http::verb::delete_;
+        case Method::patch:
+            return http::verb::patch;
     }
     return http::verb::unknown;
 }

@@ -9,7 +9,7 @@
 
 namespace secrets::ctl {
 
-enum class Method { get, put, remove };
+enum class Method { get, put, remove, patch };
 
 struct Request {
     Method method = Method::get;

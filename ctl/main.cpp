@@ -1,4 +1,4 @@
-// secretctl: the command line, and how the program ends.
+// secretctl: how the program runs and ends.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -6,27 +6,17 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "ctl/commands.h"
+#include "ctl/command_line.h"
+#include "ctl/doctor/doctor.h"
+#include "ctl/status.h"
+#include "ctl/watch.h"
 
 namespace secrets::ctl {
 namespace {
 
-constexpr const char* kDefaultSocket = "/run/slurm-secrets/control.sock";
 constexpr std::chrono::seconds kTimeout(30);
-
-constexpr const char* kFooter = R"(Examples:
-  printf 'HF_TOKEN=%s\n' "$TOKEN" | secretctl push demo-1 --ttl 12h
-  secretctl push demo-1 --owner alice --from secrets.json
-  secretctl check run:demo-1,HF_TOKEN,DB=PGPASSWORD
-
-Exit codes: 0 fine; 1 refused, missing or not found; 2 wrong usage, or input or
-output that cannot be used; 3 no agent answers)";
-
-constexpr const char* kPushFooter =
-    R"(Input is NAME=VALUE lines (the value is exact to the end of its line; empty
-lines and lines that begin with '#' are skipped), or JSON: an object of names
-and values, or {"workspace":{...},"user":{...}}. A value in JSON is a string or
-{"base64":"..."}. Values are never given on the command line.)";
+constexpr std::chrono::seconds kCompleteTimeout(1);  // somebody waits at a prompt
+constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C is heard between two requests
 
 /// Nothing that this process reads may outlive it in a core file.
 void forbid_core_dumps() {
@@ -35,75 +25,37 @@ void forbid_core_dumps() {
     ::setrlimit(RLIMIT_CORE, &none);
 }
 
-struct CommandLine {
-    std::string socket = kDefaultSocket;
-    bool json = false;
-    PushOptions push;
-    std::string run;
-    std::string ask;
-};
-
-void describe(CLI::App& app, CommandLine& line) {
-    app.name("secretctl");
-    app.footer(kFooter);
-    app.require_subcommand(1);
-    app.fallthrough();
-    app.set_version_flag("--version", "secretctl " SLURM_SECRETS_VERSION);
-    app.add_option("--socket", line.socket, "The agent's control socket")
-        ->envname("SLURM_SECRETS_SOCKET")
-        ->option_text("PATH");
-    app.add_flag("--json", line.json, "Print the agent's answer: one line of JSON");
-
-    CLI::App* push = app.add_subcommand("push", "Give the agent a run's secrets");
-    push->footer(kPushFooter);
-    push->add_option("RUN", line.push.run, "The run's id")->required()->option_text(" ");
-    push->add_option("--owner", line.push.fields.owner, "Whose run it is; yours if left out")
-        ->option_text("USER");
-    push->add_option("--ttl", line.push.fields.ttl, "How long the agent keeps it, such as 12h")
-        ->option_text("TIME");
-    push->add_option("--scope", line.push.fields.scope,
-                     "For flat input: user (the default) or workspace")
-        ->check(CLI::IsMember({"user", "workspace"}))
-        ->option_text("SCOPE");
-    push->add_option("--from", line.push.from, "The file to read; - (the default): standard input")
-        ->option_text("FILE");
-
-    app.add_subcommand("complete", "Say that a run is over: the agent wipes its secrets")
-        ->add_option("RUN", line.run, "The run's id")
-        ->required()
-        ->option_text(" ");
-    app.add_subcommand("runs", "List runs, or what one run has and who holds it")
-        ->add_option("RUN", line.run, "The run's id")
-        ->option_text(" ");
-    app.add_subcommand("check", "Say what an ask would find, or why not")
-        ->add_option("ASK", line.ask, "As in sbatch --secret: NAME[=VARIABLE][?],..., run:RUN")
-        ->required()
-        ->option_text(" ");
-    app.add_subcommand("status", "Say how the agent is");
-}
-
 ExitCode run(const CLI::App& app, const CommandLine& line) {
-    const Commands commands(Client(line.socket, kTimeout), line.json);
-    if (app.got_subcommand("push")) return commands.push(line.push);
-    if (app.got_subcommand("complete")) return commands.complete(line.run);
-    if (app.got_subcommand("check")) return commands.check(line.ask);
-    if (app.got_subcommand("status")) return commands.status();
-    return line.run.empty() ? commands.list_runs() : commands.show_run(line.run);
-}
-
-/// CLI11's own sentence for arguments that are too many repeats them, and one may be a value.
-std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error) {
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-        return "an argument is not understood; values are never given on the command line, and "
-               "secretctl --help tells what is";
+    const Conversation agent(Client(line.socket, kTimeout), line.json, paint_for_output());
+    const RunCommands runs(agent);
+    const SecretCommands secrets(agent, line.workspace);
+    const std::string command = app.get_subcommands().front()->get_name();
+    if (command == "set") return secrets.set(line.set);
+    if (command == "ls") return secrets.list();
+    if (command == "rm") return secrets.remove(line.names);
+    if (command == "rename") return secrets.rename(line.from, line.to);
+    if (command == "workspaces") return secrets.workspaces();
+    if (command == "import") {
+        ImportOptions options = line.import;
+        options.workspace = line.workspace;
+        return import_secrets(agent, options);
     }
-    if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
-        return "--scope is user or workspace; see secretctl --help";
+    if (command == "push") return runs.push(line.push);
+    if (command == "complete") return runs.complete(line.run);
+    if (command == "runs") {
+        return line.run.empty() ? runs.list_runs() : runs.show_run(line.run);
     }
-    if (app.get_subcommands().empty()) {
-        return "name a command: push, complete, runs, check or status; see secretctl --help";
+    if (command == "watch") {
+        return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
-    return std::string(error.what()) + "; see secretctl --help";
+    if (command == "doctor") return doctor::examine(agent, line.submit_host);
+    if (command == "complete-names") {
+        const Conversation quick(Client(line.socket, kCompleteTimeout), false, Paint::no);
+        return complete_names(quick, app,
+                              {line.complete.kind, line.complete.command, line.workspace});
+    }
+    if (command == "check") return runs.check(line.ask);
+    return show_status(agent);
 }
 
 int end(ExitCode code, const std::string& sentence) {
@@ -112,9 +64,7 @@ int end(ExitCode code, const std::string& sentence) {
 }
 
 int run_program(int argc, char** argv) {
-    CLI::App app(
-        "Gives runs' secrets to the slurm-secrets agent of this machine. It shows names\n"
-        "and sizes; no command shows a value.");
+    CLI::App app;
     CommandLine line;
     try {
         describe(app, line);
@@ -128,7 +78,7 @@ int run_program(int argc, char** argv) {
     } catch (const CLI::Success& wanted) {  // --help and --version
         return app.exit(wanted);
     } catch (const CLI::ParseError& error) {
-        return end(ExitCode::bad_input, usage_sentence(app, error));
+        return end(ExitCode::bad_input, usage_sentence(app, error, {argv + 1, argv + argc}));
     } catch (const std::exception& error) {
         return end(ExitCode::bad_input, std::string("this should not happen: ") + error.what());
     }

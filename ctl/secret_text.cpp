@@ -48,6 +48,12 @@ void SecretText::append_base64(std::string_view piece) {
     size_ += base64_size(piece.size());
 }
 
+void SecretText::cut_back_to(std::size_t size) {
+    if (size > size_) std::abort();
+    wipe(buffer_.bytes().subspan(size, size_ - size));
+    size_ = size;
+}
+
 std::string_view SecretText::characters() const {
     return {reinterpret_cast<const char*>(view().bytes().data()), size_};
 }

@@ -20,6 +20,9 @@ class SecretText {
     void append(std::string_view piece);
     void append_base64(std::string_view piece);
 
+    /// Overwrites what stands behind the first `size` bytes, which becomes free again.
+    void cut_back_to(std::size_t size);
+
     /// For reading into: what is free, and how much of it has been filled.
     std::span<std::byte> free_space() { return buffer_.bytes().subspan(size_); }
     void filled(std::size_t bytes) { size_ += bytes; }

@@ -41,6 +41,10 @@ void mended(std::string sentence) {
     recorder().record({.kind = Kind::mended, .sentence = std::move(sentence)});
 }
 
+std::uint64_t count_of(Kind kind) {
+    return recorder().count_of(kind);
+}
+
 const Recent& recent() {
     return recorder().recent();
 }

@@ -44,6 +44,9 @@ void trouble(std::string sentence);
 /// What was in trouble works again.
 void mended(std::string sentence);
 
+/// How many events of that kind there were, since the start.
+std::uint64_t count_of(Kind kind);
+
 /// What was written to the log last.
 const Recent& recent();
 

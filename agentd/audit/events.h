@@ -47,6 +47,7 @@ enum class Kind {
     mended,
     trouble,
 };
+inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::trouble) + 1;
 
 /// A line of the table. What to do about an event of that kind is in the journal's catalog
 /// (systemd/slurm-secrets.catalog), under the same id.

@@ -164,6 +164,7 @@ void Recorder::complain(const Event& event, const Error& why) {
 
 /// Whether it may be there: false for a refusal that is only counted.
 bool Recorder::put_in_log(const Event& event) {
+    ++counts_[static_cast<std::size_t>(event.kind)];
     const auto time = Clock::now();
     sum_up(refusals_.take_ended(time));
     const auto user = refused_user(event);

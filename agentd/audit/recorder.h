@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,6 +52,9 @@ class Recorder {
     /// How many entries the log had to drop, ever.
     std::uint64_t dropped() const { return journal_.dropped(); }
 
+    /// How many events of that kind there were, whether or not the log shows each.
+    std::uint64_t count_of(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
+
     /// What was written to the log last.
     const Recent& recent() const { return recent_; }
 
@@ -78,6 +82,7 @@ class Recorder {
     Level least_ = Level::info;
     Journal journal_;
     Recent recent_;
+    std::array<std::uint64_t, kKindCount> counts_{};
     std::optional<Trail> trail_;
     std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be put there
     RefusalLimit refusals_;

@@ -277,6 +277,10 @@ StatusInfo Desk::status(Uid caller) const {
         info.store_file = store_->path();
         info.kept = store_->usage();
         info.kept_owners = store_->owners();
+        info.expiring = store_->expiring_before(now_() + kWarnBefore);
+    }
+    for (const vault::Hold* hold : vault_.holds()) {
+        info.oldest_hold = std::max(info.oldest_hold, now_() - hold->since);
     }
     if (caller.value != 0) return info;
     const auto& entries = audit::recent().entries();

@@ -86,6 +86,8 @@ struct StatusInfo {
     std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
     people::Store::Usage kept;
     std::size_t kept_owners = 0;
+    std::size_t expiring = 0;                ///< kept secrets that jobs are warned of
+    std::chrono::seconds oldest_hold{};      ///< its age
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
 };
 
@@ -94,6 +96,9 @@ struct EventsInfo {
     std::uint64_t next = 1;           ///< the number of the next event
     std::vector<std::string> events;  ///< JSON objects, as a line of the audit file has them
 };
+
+/// A job is warned of a kept secret that it uses and that expires within this time.
+inline constexpr auto kWarnBefore = std::chrono::hours(7 * 24);
 
 /// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
 struct Place {

@@ -11,9 +11,6 @@
 namespace secrets::desk {
 namespace {
 
-/// A job is warned of a secret that it uses and that expires within this time.
-constexpr auto kWarnBefore = std::chrono::hours(7 * 24);
-
 /// After a failure to delete what expired (the disk is full), it is tried again.
 constexpr auto kRetryExpiry = std::chrono::minutes(1);
 

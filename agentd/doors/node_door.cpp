@@ -5,6 +5,7 @@
 
 #include "agentd/at_end.h"
 #include "agentd/audit/audit.h"
+#include "agentd/metrics.h"
 
 namespace secrets::doors {
 namespace {
@@ -18,6 +19,14 @@ std::string waited_note(std::chrono::steady_clock::time_point since, const RunId
     std::array<char, 32> seconds{};
     std::snprintf(seconds.data(), seconds.size(), "%.1f", waited.count());
     return "waited " + std::string(seconds.data()) + " s for run " + run.text();
+}
+
+/// Nothing for an ask that gets no answer now.
+std::optional<metrics::AskOutcome> outcome_of(const desk::AskAnswer& answer) {
+    if (std::holds_alternative<desk::Granted>(answer)) return metrics::AskOutcome::granted;
+    if (std::holds_alternative<desk::Nothing>(answer)) return metrics::AskOutcome::nothing;
+    if (std::holds_alternative<desk::Refusal>(answer)) return metrics::AskOutcome::refused;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -60,8 +69,9 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     auto& ask_request = std::get<wire::AskRequest>(request);
     desk::AskAnswer answer = desk_.ask(ask_request);
     std::string note;
-    if (const auto* wait = std::get_if<desk::WaitFor>(&answer)) {
-        const RunId run = wait->run;
+    const bool waited = std::holds_alternative<desk::WaitFor>(answer);
+    if (waited) {
+        const RunId run = std::get<desk::WaitFor>(answer).run;
         answer = co_await ask(fd, ask_request);
         note = waited_note(since, run);
     }
@@ -72,6 +82,10 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
         door_.send(fd, wire::Nothing{note});
     } else if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) {
         door_.send(fd, wire::Refused{refusal->sentence});
+    }
+    if (const auto outcome = outcome_of(answer)) {
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
+        metrics::count_ask(*outcome, waited ? std::nullopt : std::optional(took));
     }
     // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try
     // again.

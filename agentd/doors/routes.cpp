@@ -11,6 +11,7 @@
 #include "agentd/doors/keep_json.h"
 #include "agentd/doors/openapi.h"
 #include "agentd/doors/push_json.h"
+#include "agentd/metrics.h"
 #include "common/names.h"
 
 namespace secrets::doors {
@@ -250,6 +251,11 @@ HttpAnswer openapi(const Call&, std::span<const std::byte>) {
     return json(200, std::string(openapi_json()));
 }
 
+HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics::text(call.desk.status(call.caller), call.desk.limits())};
+}
+
 // clang-format off
 constexpr auto kRoutes = std::to_array<Route>({
     // method    path                                       query  longest body   before         handle
@@ -272,6 +278,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
     {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
     {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi},
+    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
 });
 // clang-format on
 

@@ -259,6 +259,16 @@ std::optional<Store::Expiry> Store::next_to_expire() const {
     return next;
 }
 
+std::size_t Store::expiring_before(Time time) const {
+    std::size_t count_before = 0;
+    for (const auto& [owner, shelf] : shelves_) {
+        for (const auto& [name, entry] : shelf) {
+            if (entry.head.expires && *entry.head.expires < time) ++count_before;
+        }
+    }
+    return count_before;
+}
+
 Result<std::size_t> Store::rekey(const std::string& path, const StoreKey& from,
                                  const StoreKey& to) {
     const auto database = Database::open(path, false);

@@ -94,6 +94,8 @@ class Store {
     /// The secret that expires first.
     std::optional<Expiry> next_to_expire() const;
 
+    std::size_t expiring_before(Time time) const;
+
     const std::string& path() const { return database_.path(); }
     const std::string& key_id() const { return key_.id(); }
 

@@ -8,11 +8,13 @@
  *     8  4  count: so many calls fail then; -1: all
  *    12  4  struck: how many have failed; counted here
  *
- * All rows zero: everything goes through. */
+ * All rows zero: everything goes through. In the row of the disk (what SQLite changes a file by) the error
+ * -1 kills the process in place of the call. */
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +42,7 @@ enum call {
     CALL_GETSOCKOPT,
     CALL_MALLOC,
     CALL_SETRLIMIT,
+    CALL_DISK,
     CALLS,
 };
 
@@ -138,6 +141,32 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) {
 int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
     if (strikes(CALL_GETSOCKOPT)) return -1;
     return NEXT(getsockopt)(fd, level, name, value, length);
+}
+
+static int strikes_disk(void) {
+    if (!strikes(CALL_DISK)) return 0;
+    if (errno == -1) kill(getpid(), SIGKILL);
+    return 1;
+}
+
+ssize_t pwrite64(int fd, const void* bytes, size_t count, off64_t offset) {
+    return strikes_disk() ? -1 : NEXT(pwrite64)(fd, bytes, count, offset);
+}
+
+int fsync(int fd) {
+    return strikes_disk() ? -1 : NEXT(fsync)(fd);
+}
+
+int fdatasync(int fd) {
+    return strikes_disk() ? -1 : NEXT(fdatasync)(fd);
+}
+
+int ftruncate64(int fd, off64_t length) {
+    return strikes_disk() ? -1 : NEXT(ftruncate64)(fd, length);
+}
+
+int unlink(const char* path) {
+    return strikes_disk() ? -1 : NEXT(unlink)(path);
 }
 
 /* memfd_secret has no function of its own. */

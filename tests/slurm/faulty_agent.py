@@ -11,7 +11,8 @@ from own_agent import OwnAgent
 
 # The rows of the library's table (tests/faults/faults.c), in its order.
 CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise", "socket", "sendmsg",
-         "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc", "setrlimit")
+         "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc", "setrlimit", "disk")
+KILLED = -1  # in place of an errno, of the disk alone
 ROW = struct.Struct("=4i")
 ALWAYS = -1
 

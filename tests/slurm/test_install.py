@@ -83,6 +83,8 @@ def build_for_usr(tmp_path_factory):
     output_of("cmake", "-S", PROJECT, "-B", folder, "-G", "Ninja", "-DCMAKE_INSTALL_PREFIX=/usr")
     for file in BUILT:
         shutil.copy2(BUILD / file, folder / file)
+    for page in (BUILD / "docs/man").glob("*.[1-8]"):
+        shutil.copy2(page, folder / "docs/man" / page.name)
     return folder
 
 
@@ -114,6 +116,12 @@ EXPECTED = {
     "usr/lib/systemd/system/slurm-secretsd-control.socket": 0o644,
     "usr/lib/slurm-secrets/wipe-if-stopped": 0o755,
     "usr/lib/sysusers.d/slurm-secrets.conf": 0o644,
+    "usr/share/man/man1/secretctl.1": 0o644,
+    "usr/share/man/man5/slurm-secrets.yaml.5": 0o644,
+    "usr/share/man/man7/spank_secrets.7": 0o644,
+    "usr/share/man/man8/slurm-secretsd.8": 0o644,
+    "usr/share/bash-completion/completions/secretctl": 0o644,
+    "usr/share/zsh/site-functions/_secretctl": 0o644,
 }
 
 

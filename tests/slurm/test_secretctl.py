@@ -167,9 +167,16 @@ def test_no_option_takes_a_value(agent):
         return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", secretctl(agent, *command, "--help").out, re.MULTILINE))
 
     assert options_of("push") == {"--help", "--owner", "--ttl", "--scope", "--from"}
-    for command in ("complete", "runs", "check", "status"):
+    assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
+    for command in ("ls", "rm", "rename"):
+        assert options_of(command) == {"--help", "--workspace"}
+    assert options_of("import") == {"--help", "--only", "--dry-run", "--expires", "--workspace"}
+    assert options_of("doctor") == {"--help", "--submit-host"}
+    for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
-    assert options_of() == {"--help", "--version", "--socket", "--json"}
+    told = secretctl(agent, "--help").out
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", told.split("To begin with")[0])) == {
+        "--workspace", "--version", "--socket", "--json", "--help"}
 
 
 @pytest.mark.parametrize("arguments", [
@@ -225,7 +232,7 @@ def test_check_tells_what_an_ask_would_find(agent):
     assert (done.code, done.err) == (FINE, "")
     rows = [line.split() for line in done.out.splitlines()]
     assert rows[0] == ["NAME", "VARIABLE", "BYTES", "FOUND"]
-    assert rows[1] == ["A", "X", "3", "user"] and rows[2] == ["B", "B", "2", "workspace"]
+    assert rows[1] == ["A", "X", "3", "run"] and rows[2] == ["B", "B", "2", "run"]
     assert rows[3][:4] == ["C", "C", "-", "no,"]
     answer = secretctl(agent, "check", "run:hers", "--json")
     assert answer.code == FINE and answer.json["ok"] and len(answer.json["items"]) == 2
@@ -282,6 +289,35 @@ def test_help_and_version(agent):
     out = secretctl(agent, "--help").out
     for command in ("push", "complete", "runs", "check", "status", "Exit codes"):
         assert command in out
+
+
+def commands(agent):
+    """All that people are told of."""
+    return re.findall(r"^  ([a-z]+) .*$", secretctl(agent, "--help").out.split("Also")[0], re.MULTILINE)
+
+
+def test_help_fits_a_screen(agent):
+    lines = secretctl(agent, "--help").out.splitlines()
+    assert len(lines) < 24 and max(len(line) for line in lines) <= 80
+
+
+def test_every_command_has_an_example(agent):
+    assert len(commands(agent)) >= 10
+    for command in commands(agent):
+        lines = secretctl(agent, command, "--help").out.splitlines()
+        assert any(line.startswith(f"  secretctl {command}") or f"| secretctl {command}" in line for line in lines)
+        assert len(lines) <= 30 and max(len(line) for line in lines) <= 80, command
+
+
+@pytest.mark.parametrize("typed, meant", [("stauts", "status"), ("lst", "ls"), ("renam", "rename"), ("pussh", "push"),
+                                          ("work", "workspaces")])
+def test_an_unknown_command_is_answered_with_the_nearest(agent, typed, meant):
+    secretctl(agent, typed).is_error(BAD_INPUT, f"did you mean 'secretctl {meant}'?")
+
+
+def test_what_is_nothing_like_a_command_is_not_repeated(agent):
+    done = secretctl(agent, VALUE)
+    done.is_error(BAD_INPUT, "there is no such command; see secretctl --help")
 
 
 def test_a_full_standard_output_is_an_error(agent):

@@ -1,5 +1,6 @@
 """A newcomer's way: what is installed is enabled, a job gets its secret, and all of it can be taken away again."""
 
+import json
 import os
 import re
 import stat
@@ -33,6 +34,17 @@ def test_enable_now_is_all_that_it_takes(machine, canary):
     for words in ("pushed", "first", "TOKEN", f"job {job}", "alice", "complete", "NOPE"):
         assert words in told, told
     assert value not in told
+
+
+def test_the_doctor_finds_it_sound(machine):
+    checks = json.loads(machine.enter("secretctl", "doctor", "--json").out)
+    states = {check["name"]: check["state"] for check in checks["checks"]}
+    assert checks["ok"] and "fail" not in states.values(), checks
+    for name in ("plugstack.conf", "plugin's line", "plugin", "plugin's Slurm", "node socket", "job socket",
+                 "control socket", "agent answers", "agent's version", "agent's memory", "memory lock limit"):
+        assert states[name] == "ok", checks
+    told = machine.as_user("alice", ["secretctl", "doctor"])
+    assert "nothing fails" in told.out and "FAIL" not in told.out, told.out
 
 
 def test_the_status_tells_what_is_held(machine, canary):

@@ -349,7 +349,7 @@ TEST_CASE("the status counts what is held") {
     office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
     office.ask(office.alice, "run:r");
     office.time += std::chrono::seconds(90);
-    const StatusInfo status = office.desk.status();
+    const StatusInfo status = office.desk.status(kRoot);
     CHECK(status.uptime == std::chrono::seconds(90));
     CHECK(status.memory == office.vault.memory());
     CHECK(status.inventory.runs == 1);

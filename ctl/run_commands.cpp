@@ -1,8 +1,7 @@
-#include "ctl/commands.h"
+#include "ctl/run_commands.h"
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <iostream>
 #include <variant>
 
@@ -45,16 +44,16 @@ std::string run_line(const json::object& run) {
            text_of(run, "generation") + ", expires " + local_time(text_of(run, "expires")) + "\n";
 }
 
-void print_secrets(const json::object& run) {
+void print_secrets(const json::object& run, Paint paint) {
     Table table({{"NAME"}, {"SCOPE"}, {"BYTES", Align::right}});
     for (const json::value& element : array_of(run, "secrets")) {
         const json::object& secret = as_object(element);
         table.add({text_of(secret, "name"), text_of(secret, "scope"), text_of(secret, "bytes")});
     }
-    if (!table.empty()) table.print(std::cout << '\n');
+    if (!table.empty()) table.print(std::cout << '\n', paint);
 }
 
-void print_holds(const json::object& run) {
+void print_holds(const json::object& run, Paint paint) {
     Table table({{"JOB", Align::right}, {"HELD SINCE"}});
     for (const json::value& element : array_of(run, "holds")) {
         const json::object& hold = as_object(element);
@@ -64,16 +63,20 @@ void print_holds(const json::object& run) {
     if (table.empty()) {
         std::cout << "held by no job\n";
     } else {
-        table.print(std::cout);
+        table.print(std::cout, paint);
     }
 }
 
-std::string where_found(const json::object& item) {
-    if (is_true(item, "found")) return text_of(item, "scope");
-    return (is_true(item, "optional") ? "no, optional: " : "no: ") + text_of(item, "reason");
+Cell where_found(const json::object& item) {
+    if (is_true(item, "found")) {
+        const std::string scope = text_of(item, "scope");
+        return item.contains("workspace") ? scope + " " + text_of(item, "workspace") : scope;
+    }
+    if (is_true(item, "optional")) return "no, optional: " + text_of(item, "reason");
+    return {"no: " + text_of(item, "reason"), Tone::bad};
 }
 
-void print_items(const json::array& items) {
+void print_items(const json::array& items, Paint paint) {
     Table table({{"NAME"}, {"VARIABLE"}, {"BYTES", Align::right}, {"FOUND"}});
     for (const json::value& element : items) {
         const json::object& item = as_object(element);
@@ -83,7 +86,7 @@ void print_items(const json::array& items) {
     if (table.empty()) {
         std::cout << "a job with this ask is given no secret\n";
     } else {
-        table.print(std::cout);
+        table.print(std::cout, paint);
     }
 }
 
@@ -101,16 +104,7 @@ std::string why_not_granted(const json::object& answer) {
 
 }  // namespace
 
-Answer Commands::ask_agent(const Request& request) const {
-    Answer answer = client_.send(request);
-    check_success(answer);
-    if (json_ && !answer.body.empty()) {
-        std::cout << answer.body.substr(0, answer.body.find_last_not_of('\n') + 1) << '\n';
-    }
-    return answer;
-}
-
-ExitCode Commands::push(const PushOptions& options) const {
+ExitCode RunCommands::push(const PushOptions& options) const {
     const std::string target = target_of_run(options.run);
     if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
         std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";
@@ -121,20 +115,21 @@ ExitCode Commands::push(const PushOptions& options) const {
     }();
     if (!body.note.empty()) std::cerr << "secretctl: note: " << body.note << '\n';
 
-    const Answer answer = ask_agent({Method::put, target, body.text.view()});
-    if (!json_) std::cout << run_line(read_object(answer));
+    const Answer answer = agent_.ask({Method::put, target, body.text.view()});
+    if (!agent_.json()) std::cout << run_line(read_object(answer));
     return ExitCode::fine;
 }
 
-ExitCode Commands::complete(const std::string& run) const {
-    ask_agent({Method::remove, target_of_run(run), {}});
-    if (!json_) std::cout << "run " << run << " is complete: the agent holds none of its secrets\n";
+ExitCode RunCommands::complete(const std::string& run) const {
+    agent_.ask({Method::remove, target_of_run(run), {}});
+    if (!agent_.json())
+        std::cout << "run " << run << " is complete: the agent holds none of its secrets\n";
     return ExitCode::fine;
 }
 
-ExitCode Commands::list_runs() const {
-    const Answer answer = ask_agent({Method::get, "/v1/runs", {}});
-    if (json_) return ExitCode::fine;
+ExitCode RunCommands::list_runs() const {
+    const Answer answer = agent_.ask({Method::get, "/v1/runs", {}});
+    if (agent_.json()) return ExitCode::fine;
     const json::object object = read_object(answer);
     Table table({{"RUN"},
                  {"OWNER"},
@@ -151,48 +146,30 @@ ExitCode Commands::list_runs() const {
     if (table.empty()) {
         std::cout << "there is no run that you may see\n";
     } else {
-        table.print(std::cout);
+        table.print(std::cout, agent_.paint());
     }
     return ExitCode::fine;
 }
 
-ExitCode Commands::show_run(const std::string& run) const {
-    const Answer answer = ask_agent({Method::get, target_of_run(run), {}});
-    if (json_) return ExitCode::fine;
+ExitCode RunCommands::show_run(const std::string& run) const {
+    const Answer answer = agent_.ask({Method::get, target_of_run(run), {}});
+    if (agent_.json()) return ExitCode::fine;
     const json::object object = read_object(answer);
     std::cout << run_line(object);
-    print_secrets(object);
-    print_holds(object);
+    print_secrets(object, agent_.paint());
+    print_holds(object, agent_.paint());
     return ExitCode::fine;
 }
 
-ExitCode Commands::check(const std::string& ask) const {
+ExitCode RunCommands::check(const std::string& ask) const {
     check_ask(ask);
-    const Answer answer = ask_agent({Method::get, "/v1/check?ask=" + percent_encoded(ask), {}});
+    const Answer answer = agent_.ask({Method::get, "/v1/check?ask=" + percent_encoded(ask), {}});
     const json::object object = read_object(answer);
     const bool granted = is_true(object, "ok");
     const json::array& items = array_of(object, "items");
-    if (!json_ && (granted || !items.empty())) print_items(items);
+    if (!agent_.json() && (granted || !items.empty())) print_items(items, agent_.paint());
     if (granted) return ExitCode::fine;
     throw CommandError(ExitCode::refused, why_not_granted(object));
-}
-
-ExitCode Commands::status() const {
-    const Answer answer = ask_agent({Method::get, "/v1/status", {}});
-    if (json_) return ExitCode::fine;
-    const json::object object = read_object(answer);
-    Table table({{"AGENT AT"}, {client_.socket_path()}});
-    for (const auto& [name, value] : object) {
-        if (name == "uptime_seconds" && value.is_int64()) {
-            table.add({"up", duration_words(value.get_int64())});
-        } else {
-            std::string words = printable(name);
-            std::replace(words.begin(), words.end(), '_', ' ');
-            table.add({words, text_of(object, name)});
-        }
-    }
-    table.print(std::cout);
-    return ExitCode::fine;
 }
 
 }  // namespace secrets::ctl

@@ -1,10 +1,11 @@
 #pragma once
-// The commands: each makes one request and prints its answer, for people or (--json) for programs.
+// The commands of runs and asks: each makes one request and prints its answer, for people or
+// (--json) for programs.
 
 #include <optional>
 #include <string>
 
-#include "ctl/client.h"
+#include "ctl/conversation.h"
 #include "ctl/exit_codes.h"
 #include "ctl/push.h"
 
@@ -17,9 +18,9 @@ struct PushOptions {
 };
 
 /// Answers go to standard output, notes to standard error, errors come as CommandError.
-class Commands {
+class RunCommands {
   public:
-    Commands(Client client, bool json) : client_(std::move(client)), json_(json) {}
+    explicit RunCommands(const Conversation& agent) : agent_(agent) {}
 
     ExitCode push(const PushOptions& options) const;
     ExitCode complete(const std::string& run) const;
@@ -27,14 +28,9 @@ class Commands {
     ExitCode show_run(const std::string& run) const;
     /// `refused` when a job with this ask would be refused.
     ExitCode check(const std::string& ask) const;
-    ExitCode status() const;
 
   private:
-    /// Sends it; prints the answer as it is when that is wanted. Throws unless it is a success.
-    Answer ask_agent(const Request& request) const;
-
-    Client client_;
-    bool json_;
+    const Conversation& agent_;
 };
 
 }  // namespace secrets::ctl

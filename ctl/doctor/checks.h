@@ -1,0 +1,29 @@
+#pragma once
+// The checks of an installation, each one question.
+
+#include "ctl/doctor/finding.h"
+#include "ctl/doctor/site.h"
+
+namespace secrets::ctl::doctor {
+
+// Slurm and the plugin: on every node, and on every host from which jobs are submitted.
+Finding check_plugstack(const Site& site);
+Finding check_line(const Site& site);
+Finding check_plugin(const Site& site);
+Finding check_slurm_version(const Site& site);
+
+// The agent: on every node.
+Finding check_node_socket(const Site& site);
+Finding check_job_socket(const Site& site);
+Finding check_control_socket(const Site& site);
+Finding check_answers(const Site& site);
+Finding check_same_version(const Site& site);
+Finding check_memory(const Site& site);
+Finding check_memlock(const Site& site);
+Finding check_store(const Site& site);
+
+// The host.
+Finding check_swap(const Site& site);
+Finding check_clock(const Site& site);
+
+}  // namespace secrets::ctl::doctor

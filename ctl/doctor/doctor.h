@@ -1,0 +1,13 @@
+#pragma once
+// secretctl doctor: is this installation sound, and what is to be done?
+
+#include "ctl/conversation.h"
+#include "ctl/exit_codes.h"
+
+namespace secrets::ctl::doctor {
+
+/// `submit_host`: there no agent is needed, and only the plugin is looked at.
+/// `refused` when a check fails; warnings alone are fine.
+ExitCode examine(const Conversation& agent, bool submit_host);
+
+}  // namespace secrets::ctl::doctor

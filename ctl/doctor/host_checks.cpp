@@ -1,0 +1,34 @@
+#include <sys/timex.h>
+
+#include <algorithm>
+
+#include "ctl/answer.h"
+#include "ctl/doctor/checks.h"
+#include "ctl/doctor/text_file.h"
+
+namespace secrets::ctl::doctor {
+
+Finding check_swap(const Site& site) {
+    const auto swaps = read_text_file("/proc/swaps");
+    if (!swaps) return skipped("/proc/swaps can't be read");
+    const bool active = std::count(swaps->begin(), swaps->end(), '\n') > 1;
+    if (!active) return ok("none is active");
+    if (site.status && text_of(*site.status, "memory") == "memfd_secret") {
+        return ok("active; memfd_secret memory is never swapped, and the agent's is locked");
+    }
+    return warn(
+        "active: without memfd_secret a restart of the agent loses what it holds, rather "
+        "than leave it where it could be swapped");
+}
+
+Finding check_clock(const Site&) {
+    timex clock{};
+    if (::adjtimex(&clock) == TIME_ERROR || (clock.status & STA_UNSYNC) != 0) {
+        return warn(
+            "nothing keeps it in step: munge refuses credentials, and secrets expire early "
+            "or late, where clocks differ");
+    }
+    return ok("kept in step");
+}
+
+}  // namespace secrets::ctl::doctor

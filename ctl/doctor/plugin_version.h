@@ -1,0 +1,29 @@
+#pragma once
+// Which Slurm a plugin was built for, read from its file without loading it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace secrets::ctl::doctor {
+
+/// A Slurm version; plugins and daemons fit when both numbers are the same.
+struct SlurmVersion {
+    unsigned major = 0;  ///< 22
+    unsigned minor = 0;  ///< 5
+    bool operator==(const SlurmVersion&) const = default;
+    std::string text() const;  ///< "22.05"
+};
+
+/// The number that the shared object `file` (all of its bytes) exports as `symbol`; nothing when it
+/// is no 64-bit ELF file of this machine's byte order, or has no such symbol.
+std::optional<std::uint32_t> exported_number(std::string_view file, std::string_view symbol);
+
+/// Of a plugin's file, from the number that Slurm itself compares (plugin_version).
+std::optional<SlurmVersion> version_of_plugin(std::string_view file);
+
+/// Of what `slurmd -V` and its like print: "slurm 22.05.8", "slurm-wlm 24.11.5".
+std::optional<SlurmVersion> version_in(std::string_view printed);
+
+}  // namespace secrets::ctl::doctor

@@ -1,0 +1,158 @@
+#include "ctl/doctor/site.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/unix_socket.h"
+#include "common/wire.h"
+#include "ctl/answer.h"
+#include "ctl/doctor/command_output.h"
+#include "ctl/doctor/text_file.h"
+#include "ctl/exit_codes.h"
+
+namespace secrets::ctl::doctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kLongest(5);
+constexpr const char* kConfiglessFolder = "/run/slurm/conf";
+
+/// Where Slurm's commands look, in their order.
+std::string find_slurm_conf() {
+    std::vector<std::string> places;
+    if (const char* named = std::getenv("SLURM_CONF")) places.emplace_back(named);
+    places.insert(places.end(), {"/etc/slurm/slurm.conf", "/usr/local/etc/slurm.conf",
+                                 std::string(kConfiglessFolder) + "/slurm.conf"});
+    for (const std::string& place : places) {
+        if (::access(place.c_str(), F_OK) == 0) return place;
+    }
+    return {};
+}
+
+std::string plugstack_from_scontrol() {
+    const auto shown = output_of({"scontrol", "show", "config"}, kLongest);
+    if (!shown) return {};
+    constexpr std::string_view kKey = "PlugStackConfig";
+    const std::size_t key = shown->find(kKey);
+    const std::size_t equals = key == shown->npos ? key : shown->find("= ", key);
+    if (equals == shown->npos) return {};
+    const std::size_t begin = equals + 2;
+    return shown->substr(begin, shown->find('\n', begin) - begin);
+}
+
+std::string find_plugstack(const std::string& slurm_conf) {
+    if (slurm_conf.empty()) {
+        const std::string told = plugstack_from_scontrol();
+        return told.empty() ? "/etc/slurm/plugstack.conf" : told;
+    }
+    if (const auto named = slurm_conf_value(slurm_conf, "PlugStackConfig")) return *named;
+    return fs::path(slurm_conf).parent_path() / "plugstack.conf";
+}
+
+std::optional<PluginLine> line_of(const Plugstack& plugstack) {
+    for (const PluginLine& line : plugstack.lines) {
+        if (!line.commented_out) return line;
+    }
+    if (plugstack.lines.empty()) return std::nullopt;
+    return plugstack.lines.front();
+}
+
+/// `slurmd -V` needs no configuration, the commands do.
+std::optional<SlurmVersion> running_slurm() {
+    const std::vector<std::vector<std::string>> commands = {{"slurmd", "-V"},
+                                                            {"/usr/sbin/slurmd", "-V"},
+                                                            {"srun", "--version"},
+                                                            {"scontrol", "--version"}};
+    for (const auto& command : commands) {
+        const auto printed = output_of(command, kLongest);
+        if (!printed) continue;
+        if (auto version = version_in(*printed)) return version;
+    }
+    return std::nullopt;
+}
+
+std::string first_word(const std::string& text) {
+    return text.substr(0, text.find_first_of(" \t\n"));
+}
+
+/// Whose listener it is: the agent's own, or systemd's, which knows the agent.
+pid_t agent_behind(int connection) {
+    constexpr std::string_view kName = "slurm-secretsd";
+    const auto peer = peer_of(connection);
+    if (!peer) return 0;
+    const auto name = read_text_file("/proc/" + std::to_string(peer->pid) + "/comm");
+    if (name && first_word(*name) == kName) return peer->pid;
+    const auto told = output_of(
+        {"systemctl", "show", "--value", "--property=MainPID", "slurm-secretsd.service"}, kLongest);
+    return told ? static_cast<pid_t>(std::strtol(told->c_str(), nullptr, 10)) : 0;
+}
+
+Result<std::string> answer_to_ping(int connection, Deadline deadline) {
+    const wire::Message request = wire::encode(wire::Request(wire::PingRequest{}));
+    if (const auto failure = send_packet(connection, request, deadline)) return *failure;
+    std::vector<std::byte> buffer(kMaxMessageBytes);
+    const auto packet = receive_packet(connection, buffer, deadline);
+    if (!packet) return packet.error();
+    const auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    if (!reply) return reply.error();
+    if (const auto* done = std::get_if<wire::Done>(&*reply)) return done->note;
+    if (const auto* refused = std::get_if<wire::Refused>(&*reply)) return Error{refused->sentence};
+    return Error{"it answers something else than was asked"};
+}
+
+void ask_the_job_door(Site& site) {
+    const Deadline deadline = Deadline::in(kLongest);
+    const auto connection = connect_seqpacket(site.job_socket, deadline);
+    if (!connection) {
+        site.why_no_ping = connection.error().sentence;
+        return;
+    }
+    site.agent_pid = agent_behind(connection->get());
+    auto answer = answer_to_ping(connection->get(), deadline);
+    if (answer) {
+        site.ping = first_word(*answer);
+    } else {
+        site.why_no_ping = answer.error().sentence;
+    }
+}
+
+void ask_the_control_door(Site& site, const Client& client) {
+    try {
+        site.status = read_object(
+            Client(client.socket_path(), kLongest).send({Method::get, "/v1/status", {}}));
+    } catch (const CommandError& error) {
+        site.why_no_status = error.what();
+    }
+}
+
+}  // namespace
+
+Site look_around(const Conversation& agent) {
+    Site site;
+    site.is_root = ::geteuid() == 0;
+    site.slurm_conf = find_slurm_conf();
+    site.is_configless = site.slurm_conf.starts_with(kConfiglessFolder);
+    site.plugstack_path = find_plugstack(site.slurm_conf);
+    site.plugstack = read_plugstack(site.plugstack_path);
+    if (site.plugstack) site.line = line_of(*site.plugstack);
+    site.slurm = running_slurm();
+
+    site.control_socket = agent.client().socket_path();
+    const fs::path folder = fs::path(site.control_socket).parent_path();
+    const auto socket_of = [&](const char* argument, const char* file) {
+        const auto named = site.line ? site.line->argument(argument) : std::nullopt;
+        return named ? *named : (folder / file).string();
+    };
+    site.node_socket = socket_of("node_socket", "node.sock");
+    site.job_socket = socket_of("job_socket", "job.sock");
+    ask_the_job_door(site);
+    ask_the_control_door(site, agent.client());
+    return site;
+}
+
+}  // namespace secrets::ctl::doctor

@@ -1,0 +1,106 @@
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "ctl/doctor/checks.h"
+#include "ctl/doctor/text_file.h"
+
+namespace secrets::ctl::doctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Why others than root could put something else in the place of `path`; empty when they can't.
+std::string why_not_roots_alone(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    if (status.st_uid != 0) return path + " belongs to uid " + std::to_string(status.st_uid);
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0) {
+        return path + " can be written by others than root";
+    }
+    return {};
+}
+
+}  // namespace
+
+Finding check_plugstack(const Site& site) {
+    const std::string from =
+        site.slurm_conf.empty() ? "no slurm.conf was found" : "by " + site.slurm_conf;
+    if (!site.plugstack) {
+        return fail(site.plugstack_path + " (" + from +
+                    ") can't be read: " + why_not_readable(site.plugstack_path));
+    }
+    if (!site.plugstack->unreadable.empty()) {
+        return warn("it includes " + site.plugstack->unreadable.front() + ", which can't be read",
+                    "make it readable for everybody");
+    }
+    return ok(site.plugstack_path + (site.is_configless ? " (configless)" : ""));
+}
+
+Finding check_line(const Site& site) {
+    if (!site.plugstack) return skipped("there is no plugstack.conf to look in");
+    if (!site.line) {
+        if (site.is_configless) {
+            return fail(
+                "no line of " + site.plugstack_path + " names spank_secrets.so",
+                "add the line to plugstack.conf itself beside slurmctld's slurm.conf (files "
+                "that it includes by a path with '/' are not sent), then: scontrol "
+                "reconfigure");
+        }
+        return fail("no line of " + site.plugstack_path + " names spank_secrets.so");
+    }
+    const PluginLine& line = *site.line;
+    if (line.commented_out) return fail(line.place() + " is commented out", "take its '#' away");
+    if (!line.plugin.starts_with('/')) {
+        return warn(line.place() + " names the plugin without its path",
+                    "write the whole path, so that it does not depend on PluginDir");
+    }
+    if (!line.required) {
+        return warn(line.place() + " says 'optional'",
+                    "write 'required': else jobs run without their secrets where it can't be "
+                    "loaded");
+    }
+    return ok(line.place());
+}
+
+Finding check_plugin(const Site& site) {
+    if (!site.line || !site.line->plugin.starts_with('/')) {
+        return skipped("no line says where it is");
+    }
+    const std::string& path = site.line->plugin;
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+        return fail(path + " is not there",
+                    "install it there, or correct the path in " + site.line->place());
+    }
+    for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
+        const std::string why = why_not_roots_alone(each);
+        if (!why.empty()) {
+            return fail(why + ", and slurmstepd loads the plugin as root",
+                        "run: chown root: " + each + " && chmod go-w " + each);
+        }
+    }
+    return ok(path + ", root's alone");
+}
+
+Finding check_slurm_version(const Site& site) {
+    if (!site.line || !site.line->plugin.starts_with('/')) {
+        return skipped("no line says where the plugin is");
+    }
+    const auto file = read_text_file(site.line->plugin);
+    if (!file) return skipped(site.line->plugin + " can't be read");
+    const auto built_for = version_of_plugin(*file);
+    if (!built_for) return fail(site.line->plugin + " is no plugin of Slurm", "install it again");
+    if (!site.slurm) {
+        return skipped("it is built for " + built_for->text() +
+                       ", and no slurmd, srun or scontrol says what runs here");
+    }
+    if (*built_for != *site.slurm) {
+        return fail("it is built for Slurm " + built_for->text() + ", and this is " +
+                        site.slurm->text() + ": Slurm will not load it",
+                    "build it with the headers of Slurm " + site.slurm->text());
+    }
+    return ok("built for Slurm " + built_for->text() + ", as what runs here");
+}
+
+}  // namespace secrets::ctl::doctor

@@ -1,0 +1,16 @@
+#pragma once
+// The text of --help. That of secretctl itself fits a screen of 24 lines.
+
+#include <CLI/Formatter.hpp>
+#include <string>
+
+namespace secrets::ctl {
+
+class Help : public CLI::Formatter {
+  public:
+    Help() { column_width(26); }
+    std::string make_help(const CLI::App* app, std::string name,
+                          CLI::AppFormatMode mode) const override;
+};
+
+}  // namespace secrets::ctl

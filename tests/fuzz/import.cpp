@@ -1,0 +1,43 @@
+// What is imported has good names, each once, and values that lie in one another's order; what is
+// not is refused with a sentence that shows nothing of it.
+
+#include "common/limits.h"
+#include "common/names.h"
+#include "ctl/exit_codes.h"
+#include "ctl/import_text.h"
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+void check(const ctl::ImportedSecrets& found, std::size_t size) {
+    must(!found.entries().empty(), "something is imported, or it is refused");
+    std::size_t end = 0;
+    for (const auto& entry : found.entries()) {
+        must(!why_not_a_secret_name(entry.name), "a name is a secret's");
+        must(entry.size <= kMaxValueBytes, "a value is not too long");
+        must(entry.begin >= end, "values lie one behind the other");
+        end = entry.begin + entry.size;
+        must(end <= found.values.size(), "a value lies in the values");
+        must(found.value_of(entry).size() == entry.size, "a value is all of its bytes");
+    }
+    must(found.values.size() <= size, "no value is longer than what it was read from");
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace secrets;
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    for (const std::vector<std::string>& only : {std::vector<std::string>{}, {"A"}}) {
+        try {
+            const ctl::ImportedSecrets found = ctl::read_import(text, "FILE", only);
+            fuzz::check(found, size);
+            fuzz::must(only.empty() || found.entries().size() == 1, "only what is wanted is taken");
+        } catch (const ctl::CommandError& error) {
+            fuzz::must(fuzz::is_sentence(error.what()), "an import is refused with a sentence");
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,185 @@
+"""secretctl doctor: each thing that can be wrong with an installation is found, and what to do is said."""
+
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness import BUILD
+from own_agent import own_agent
+
+SECRETCTL = BUILD / "secretctl"
+FINE, REFUSED = 0, 1
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with own_agent() as agent:
+        yield agent
+
+
+class Site:
+    """A slurm.conf, a plugstack.conf and the plugin, in a folder of root's alone."""
+
+    def __init__(self, folder, agent):
+        self.agent = agent
+        self.slurm_conf = folder / "slurm.conf"
+        self.plugstack = folder / "plugstack.conf"
+        self.plugin = folder / "spank_secrets.so"
+        self.slurm_conf.write_text("ClusterName=c\n")
+        shutil.copy(BUILD / "spank_secrets.so", self.plugin)
+        self.plugin.chmod(0o755)
+        self.plugstack.write_text(f"required {self.plugin} node_socket={agent.node_socket}\n")
+
+    def doctor(self, *options, user="root", socket=None):
+        account = pwd.getpwnam(user)
+        environment = {"PATH": os.environ["PATH"] + ":/usr/sbin", "SLURM_CONF": str(self.slurm_conf),
+                       "SLURM_SECRETS_SOCKET": str(socket or self.agent.control_socket)}
+        return subprocess.run([SECRETCTL, "doctor", *options], env=environment, cwd="/", text=True, timeout=60,
+                              capture_output=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[])
+
+    def checks(self, *options, **how):
+        done = self.doctor("--json", *options, **how)
+        answer = json.loads(done.stdout)
+        assert (done.returncode == FINE) == answer["ok"], done.stdout
+        return {check["name"]: check for check in answer["checks"]}
+
+
+@pytest.fixture
+def site(agent):
+    # Not pytest's own folder, which belongs to root alone: users look at it, too.
+    folder = Path(tempfile.mkdtemp(prefix="doctor.", dir="/tmp"))
+    folder.chmod(0o755)
+    yield Site(folder, agent)
+    shutil.rmtree(folder)
+
+
+PLUGIN_CHECKS = ["plugstack.conf", "plugin's line", "plugin", "plugin's Slurm"]
+AGENT_CHECKS = ["node socket", "job socket", "control socket", "agent answers", "agent's version", "memory lock limit"]
+
+
+def test_where_all_is_well_nothing_fails(site):
+    checks = site.checks()
+    for name in [*PLUGIN_CHECKS, *AGENT_CHECKS]:
+        assert checks[name]["state"] == "ok", checks[name]
+    done = site.doctor()
+    assert done.returncode == FINE and done.stdout.endswith("\nnothing fails\n") and done.stderr == ""
+    assert re.search(r"^plugin +ok ", done.stdout, re.MULTILINE)
+    assert re.search(r"built for Slurm \d\d\.\d\d, as what runs here", done.stdout)
+
+
+def test_what_is_wrong_comes_with_what_to_do(site):
+    for check in site.checks().values():
+        assert bool(check.get("what_to_do")) == (check["state"] in ("warn", "fail")), check
+
+
+def test_a_user_sees_nothing_fail_either(site):
+    """What a user can't see is skipped, and says why."""
+    checks = site.checks(user="alice")
+    assert checks["agent answers"]["state"] == "ok"
+    for check in checks.values():
+        assert check["state"] != "fail", check
+        assert check["state"] != "skipped" or check["sentence"], check
+
+
+@pytest.mark.parametrize("line, state, words", [
+    ("", "fail", "no line of"),
+    ("#required {plugin}", "fail", "line 1 of {plugstack} is commented out"),
+    ("optional {plugin}", "warn", "says 'optional'"),
+    ("required spank_secrets.so", "warn", "without its path"),
+    ("# required /old/spank_secrets.so\nrequired {plugin}", "ok", "line 2 of {plugstack}"),
+])
+def test_the_plugins_line(site, line, state, words):
+    names = {"plugin": site.plugin, "plugstack": site.plugstack}
+    site.plugstack.write_text(line.format(**names) + f" node_socket={site.agent.node_socket}\n" if line else "\n")
+    check = site.checks()["plugin's line"]
+    assert check["state"] == state and words.format(**names) in check["sentence"], check
+
+
+def test_the_line_may_stand_in_an_included_file(site):
+    folder = site.plugstack.parent / "plugstack.conf.d"
+    folder.mkdir()
+    (folder / "secrets.conf").write_text(site.plugstack.read_text())
+    site.plugstack.write_text("include plugstack.conf.d/*.conf\n")
+    assert site.checks()["plugin's line"]["sentence"] == f"line 1 of {folder}/secrets.conf"
+
+
+def test_slurm_conf_may_name_another_plugstack(site):
+    other = site.plugstack.rename(site.plugstack.with_name("other.conf"))
+    check = site.checks()["plugstack.conf"]
+    assert check["state"] == "fail" and "No such file" in check["sentence"]
+    site.slurm_conf.write_text(f"ClusterName=c\nPlugStackConfig={other}\n")
+    assert site.checks()["plugstack.conf"]["sentence"] == str(other)
+
+
+def test_a_plugin_that_is_not_there(site):
+    site.plugin.unlink()
+    check = site.checks()["plugin"]
+    assert check["state"] == "fail" and f"{site.plugin} is not there" in check["sentence"]
+
+
+def test_a_plugin_that_others_could_change(site):
+    site.plugin.chmod(0o775)
+    check = site.checks()["plugin"]
+    assert check["state"] == "fail" and "can be written by others than root" in check["sentence"]
+    site.plugin.chmod(0o755)
+    os.chown(site.plugin, pwd.getpwnam("alice").pw_uid, 0)
+    check = site.checks()["plugin"]
+    assert check["state"] == "fail" and "belongs to uid" in check["sentence"] and "chown root:" in check["what_to_do"]
+    os.chown(site.plugin, 0, 0)
+    site.plugin.parent.chmod(0o777)
+    assert site.checks()["plugin"]["state"] == "fail"
+
+
+def test_a_plugin_for_another_slurm(site):
+    running = subprocess.run(["/usr/sbin/slurmd", "-V"], capture_output=True, text=True, check=True).stdout
+    major, minor, micro = map(int, re.search(r"(\d+)\.(\d+)\.(\d+)", running).groups())
+    number = (major << 16 | minor << 8 | micro).to_bytes(4, "little")
+    data = site.plugin.read_bytes()
+    assert number in data
+    site.plugin.write_bytes(data.replace(number, (99 << 16 | minor << 8).to_bytes(4, "little")))
+    check = site.checks()["plugin's Slurm"]
+    assert check["state"] == "fail" and "it is built for Slurm 99." in check["sentence"], check
+    site.plugin.write_bytes(b"\x7fELF")
+    assert "is no plugin of Slurm" in site.checks()["plugin's Slurm"]["sentence"]
+
+
+def test_sockets_with_another_mode(site):
+    for name, mode in (("node", 0o666), ("job", 0o600), ("control", 0o660)):
+        path = getattr(site.agent, f"{name}_socket")
+        before = path.stat().st_mode & 0o7777
+        path.chmod(mode)
+        try:
+            check = site.checks()[f"{name} socket"]
+        finally:
+            path.chmod(before)
+        assert check["state"] == "fail" and f"has mode 0{mode:o}, not 0{before:o}" in check["sentence"], check
+
+
+def test_where_no_agent_is(site):
+    site.plugstack.write_text(f"required {site.plugin}\n")
+    checks = site.checks(socket="/no/such/control.sock")
+    for name in ("node socket", "job socket", "control socket", "agent answers"):
+        assert checks[name]["state"] == "fail", checks[name]
+    assert "No such file or directory" in checks["agent answers"]["sentence"]
+    for name in ("agent's version", "agent's memory", "memory lock limit", "store and its key"):
+        assert checks[name]["state"] == "skipped", checks[name]
+
+
+def test_a_submit_host_needs_no_agent(site):
+    checks = site.checks("--submit-host", socket="/no/such/control.sock")
+    assert list(checks) == [*PLUGIN_CHECKS, "clock"]
+    assert site.doctor("--submit-host", socket="/no/such/control.sock").returncode == FINE
+
+
+def test_the_memory_that_is_in_use(site):
+    with own_agent("memory: { force_memfd: true }") as agent:
+        site.agent = agent
+        check = site.checks()["agent's memory"]
+    assert check["state"] == "warn" and check["sentence"].startswith("memfd: ")

@@ -1,0 +1,380 @@
+"""secretctl for people: their own secrets, those of a workspace, and what they have today."""
+
+import base64
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import BUILD, poll
+from own_agent import own_agent
+from terminal import Terminal
+
+SECRETCTL = BUILD / "secretctl"
+FINE, REFUSED, BAD_INPUT, UNREACHABLE = 0, 1, 2, 3
+VALUE = "canary-5e11c0de-value"
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    key = folder / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o400)
+    with own_agent(f"store: {{ file: {folder}/store.db, key_file: {key} }}",
+                   "workspaces: [{ name: lab, admins: { users: [alice] }, members: { users: [bob] } }]") as agent:
+        yield agent
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_are_left(agent):
+    yield
+    for user in ("alice", "bob"):
+        for secret in agent.http("GET", "/v1/secrets", user=user).json["secrets"]:
+            agent.http("DELETE", f"/v1/secrets/{secret['name']}", user=user)
+    for secret in agent.http("GET", "/v1/workspaces/lab/secrets", user="alice").json["secrets"]:
+        agent.http("DELETE", f"/v1/workspaces/lab/secrets/{secret['name']}", user="alice")
+
+
+class Done:
+    def __init__(self, done):
+        self.code = done.returncode
+        self.out = done.stdout.decode()
+        self.err = done.stderr.decode()
+        assert "canary" not in self.out + self.err
+
+    @property
+    def json(self):
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+    def is_error(self, code, *fragments):
+        """One sentence on standard error, and nothing on standard output."""
+        assert self.code == code, (self.code, self.err)
+        assert self.out == "" and self.err.startswith("secretctl: ") and self.err.count("\n") == 1, self.err
+        for fragment in fragments:
+            assert fragment in self.err, self.err
+
+
+def environment_of(agent, home, socket=None):
+    return {"PATH": os.environ["PATH"], "TZ": "UTC", "HOME": str(home),
+            "SLURM_SECRETS_SOCKET": str(socket or agent.control_socket)}
+
+
+def secretctl(agent, *arguments, user="alice", stdin=b"", home="/nonexistent", socket=None):
+    account = pwd.getpwnam(user)
+    return Done(subprocess.run(
+        [SECRETCTL, *map(str, arguments)], input=stdin, env=environment_of(agent, home, socket), cwd="/", timeout=20,
+        capture_output=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[]))
+
+
+def value_in_a_run(agent, name, user="alice"):
+    """How long a secret is that a job would be given; values are never shown, so lengths tell them apart."""
+    item = agent.http("GET", f"/v1/check?ask={name}", user=user).json["items"][0]
+    return item.get("bytes"), item.get("scope")
+
+
+@pytest.fixture
+def home(tmp_path_factory):
+    """A home of alice's."""
+    account = pwd.getpwnam("alice")
+    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/home.XXXXXX"], check=True, capture_output=True,
+                                 text=True).stdout.strip())
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    yield folder
+    subprocess.run(["rm", "-r", "--", folder], check=True)
+
+
+def write(path, text, mode=0o600):
+    account = pwd.getpwnam("alice")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    os.chown(path, account.pw_uid, account.pw_gid)
+    return path
+
+
+# ---- set --------------------------------------------------------------------------------------------
+
+
+def test_standard_input_loses_one_newline_and_says_so(agent):
+    done = secretctl(agent, "set", "TOKEN", stdin=VALUE.encode() + b"\n\n")
+    assert (done.code, done.out) == (FINE, f"TOKEN is set: {len(VALUE) + 1} bytes\n")
+    assert done.err == "secretctl: note: the newline at the end was left out; --keep-newline keeps it\n"
+    done = secretctl(agent, "set", "TOKEN", "--keep-newline", stdin=VALUE.encode() + b"\n")
+    assert (done.code, done.err) == (FINE, "") and done.out == f"TOKEN is replaced: {len(VALUE) + 1} bytes\n"
+    assert secretctl(agent, "set", "TOKEN", stdin=VALUE.encode()).err == ""
+
+
+def test_a_file_is_taken_byte_for_byte(agent, home):
+    file = write(home / "key", f"{VALUE}\n\n")
+    file.write_bytes(file.read_bytes() + b"\0\xff\n")
+    done = secretctl(agent, "set", "KEY", "--file", file)
+    assert (done.code, done.err) == (FINE, "") and done.out == f"KEY is set: {len(VALUE) + 5} bytes\n"
+
+
+def test_what_is_typed_twice_is_set(agent):
+    with Terminal([str(SECRETCTL), "set", "TOKEN"], environment=environment_of(agent, "/nonexistent")) as terminal:
+        for prompt in ("value of TOKEN (not shown): ", "once more: "):
+            terminal.wait_for(prompt)
+            terminal.wait_until_hidden()
+            terminal.type(VALUE + "\n")
+        assert "canary" not in terminal.wait_for(f"TOKEN is set: {len(VALUE)} bytes")
+        assert terminal.end()[0] == FINE
+
+
+def test_an_expiry(agent):
+    done = secretctl(agent, "set", "TOKEN", "--expires", "30d", stdin=VALUE.encode())
+    assert re.fullmatch(rf"TOKEN is set: {len(VALUE)} bytes, expires \d{{4}}-\d\d-\d\d \d\d:\d\d\n", done.out)
+    secretctl(agent, "set", "SOON", "--expires", "2h", stdin=VALUE.encode())
+    out = secretctl(agent, "ls").out
+    assert re.search(r"^SOON .*\(in (2 h 0|1 h 59) min\)$", out, re.MULTILINE)
+    assert re.search(r"^TOKEN .* \d\d:\d\d$", out, re.MULTILINE)
+    secretctl(agent, "set", "TOKEN", "--expires", "soon", stdin=VALUE.encode()).is_error(REFUSED, "'soon'")
+
+
+@pytest.mark.parametrize("options, stdin, sentence", [
+    ([], b"", "standard input holds nothing, so nothing is changed"),
+    ([], b"\n", "standard input holds nothing, so nothing is changed"),
+    ([], b"x" * 65537, "the value has 65537 bytes; at most 65536 are taken"),
+    (["--file", "/no/such/file"], b"", "cannot read /no/such/file: No such file or directory"),
+    (["--file", "/tmp"], b"", "cannot read /tmp: Is a directory"),
+    (["--workspace", "a/b"], b"x", "is no workspace's name"),
+])
+def test_what_can_be_no_value_is_refused(agent, options, stdin, sentence):
+    secretctl(agent, "set", "TOKEN", *options, stdin=stdin).is_error(BAD_INPUT, sentence)
+    assert secretctl(agent, "ls", "--json").json["secrets"] == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["set", "TOKEN", VALUE], ["set", f"TOKEN={VALUE}"], ["set", VALUE, "TOKEN"], ["set", "TOKEN", "--value", VALUE],
+    ["set", "TOKEN", f"--value={VALUE}"], ["import", ".env", f"A={VALUE}"],
+])
+def test_a_value_as_an_argument_is_refused_and_known(agent, arguments):
+    secretctl(agent, *arguments, stdin=b"x").is_error(BAD_INPUT, "your shell's history", "list of processes")
+    assert secretctl(agent, "ls", "--json").json["secrets"] == []
+
+
+@pytest.mark.parametrize("name, code, sentence", [
+    ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is no secret's name"),
+    ("PATH", BAD_INPUT, "steers"), ("A" * 65, BAD_INPUT, "at most 64"),
+])
+def test_a_name_that_none_can_have(agent, name, code, sentence):
+    for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
+        secretctl(agent, *command, stdin=b"x").is_error(code, sentence)
+
+
+# ---- ls, rm, rename ---------------------------------------------------------------------------------
+
+
+def test_ls_lists_ones_own(agent):
+    done = secretctl(agent, "ls")
+    assert (done.code, done.out) == (FINE, "alice has no secrets; set one with: secretctl set NAME\n")
+    for name in ("B", "A"):
+        secretctl(agent, "set", name, stdin=VALUE.encode())
+    secretctl(agent, "set", "HIS", user="bob", stdin=VALUE.encode())
+    heading, *lines = secretctl(agent, "ls").out.splitlines()
+    assert heading.split() == ["NAME", "BYTES", "SET", "LAST", "USED", "EXPIRES"]
+    assert [line.split()[:2] for line in lines] == [[name, str(len(VALUE))] for name in ("A", "B")]
+    assert all(line.split()[-2:] == ["never", "never"] for line in lines)
+    listed = secretctl(agent, "ls", "--json").json
+    assert listed["owner"] == "alice" and [secret["name"] for secret in listed["secrets"]] == ["A", "B"]
+
+
+def test_rm(agent):
+    for name in ("A", "B"):
+        secretctl(agent, "set", name, stdin=VALUE.encode())
+    done = secretctl(agent, "rm", "A", "NONE", "B")
+    assert done.code == REFUSED and done.out == "A is removed\nB is removed\n"
+    assert done.err.startswith("secretctl: ") and "NONE" in done.err and done.err.count("\n") == 1
+    secretctl(agent, "rm", "A").is_error(REFUSED, "A")
+    secretctl(agent, "set", "A", stdin=b"x")
+    assert secretctl(agent, "rm", "A", "--json").json == {"removed": ["A"]}
+
+
+def test_rename(agent):
+    secretctl(agent, "set", "A", stdin=VALUE.encode())
+    secretctl(agent, "set", "TAKEN", stdin=b"x")
+    done = secretctl(agent, "rename", "A", "B")
+    assert (done.code, done.out) == (FINE, "A is now B; jobs that ask for A no longer find it\n")
+    assert value_in_a_run(agent, "B") == (len(VALUE), "user")
+    secretctl(agent, "rename", "A", "C").is_error(REFUSED, "A")
+    secretctl(agent, "rename", "B", "TAKEN").is_error(REFUSED, "TAKEN")
+    assert secretctl(agent, "rename", "B", "C", "--json").json["name"] == "C"
+
+
+# ---- workspaces -------------------------------------------------------------------------------------
+
+
+def test_a_workspace_is_its_admins_and_members_use_it(agent):
+    assert secretctl(agent, "ls", "--workspace", "lab").out.startswith("workspace lab has no secrets; set one with: ")
+    done = secretctl(agent, "set", "LICENSE", "--workspace", "lab", stdin=VALUE.encode())
+    assert (done.code, done.out) == (FINE, f"LICENSE is set in workspace lab: {len(VALUE)} bytes\n")
+    assert "LICENSE" in secretctl(agent, "ls", "--workspace", "lab").out
+    assert "LICENSE" not in secretctl(agent, "ls").out
+    rows = [line.split() for line in secretctl(agent, "workspaces").out.splitlines()]
+    assert rows == [["WORKSPACE", "YOU", "ARE", "SECRETS"], ["lab", "admin", "1"]]
+    assert secretctl(agent, "workspaces", user="bob").out.splitlines()[1].split() == ["lab", "member", "-"]
+
+    row = secretctl(agent, "check", "LICENSE", user="bob").out.splitlines()[1].split()
+    assert row == ["LICENSE", "LICENSE", str(len(VALUE)), "workspace", "lab"]
+    secretctl(agent, "set", "LICENSE", user="bob", stdin=b"own")
+    assert secretctl(agent, "check", "LICENSE", user="bob").out.splitlines()[1].split()[2:] == ["3", "user"]
+
+    for command in (["ls"], ["set", "LICENSE"], ["rm", "LICENSE"], ["rename", "LICENSE", "OTHER"]):
+        secretctl(agent, *command, "--workspace", "lab", user="bob", stdin=b"x").is_error(REFUSED, "lab")
+    secretctl(agent, "rename", "LICENSE", "OTHER", "--workspace", "lab")
+    assert secretctl(agent, "rm", "OTHER", "--workspace", "lab").out == "OTHER is removed\n"
+
+
+def test_who_is_in_none_is_told(agent):
+    assert secretctl(agent, "workspaces", user="nobody").out.startswith("you are in no workspace")
+    secretctl(agent, "ls", "--workspace", "lab", user="nobody").is_error(REFUSED, "lab")
+    secretctl(agent, "ls", "--workspace", "nowhere").is_error(REFUSED, "nowhere")
+
+
+# ---- import -----------------------------------------------------------------------------------------
+
+
+def test_an_env_file(agent, home):
+    file = write(home / ".env", f"# said\nTOKEN='{VALUE}'\nPEM=\"{VALUE}\\n\"\n", mode=0o644)
+    dry = secretctl(agent, "import", file, "--dry-run")
+    assert dry.code == FINE and "TOKEN" in dry.out and "nothing is set" in dry.out
+    assert secretctl(agent, "ls", "--json").json["secrets"] == []
+    done = secretctl(agent, "import", file, "--expires", "90d")
+    assert done.code == FINE and done.out.startswith("2 secrets are set: TOKEN PEM\n")
+    assert f"line 3 of {file} has \\n" in done.err
+    assert f"  {file} still holds what was imported; remove it; its mode is 0644, so that others can read it" in done.out
+    sizes = {secret["name"]: secret["bytes"] for secret in secretctl(agent, "ls", "--json").json["secrets"]}
+    assert sizes == {"TOKEN": len(VALUE), "PEM": len(VALUE) + 1}
+
+
+def test_nextflows_store_and_what_it_leaves(agent, home):
+    store = write(home / ".nextflow/secrets/store.json", json.dumps([{"name": "TOKEN", "value": VALUE}]))
+    left = write(store.parent / ".nf-1234.secrets", f'export TOKEN="{VALUE}"\n')
+    history = write(home / ".bash_history", f"ls\nexport TOKEN={VALUE}\n")
+    write(home / ".bashrc", "export MY_TOKEN=x\n")
+    done = secretctl(agent, "import", store, "--json", home=home)
+    assert done.json["imported"] == [{"name": "TOKEN", "bytes": len(VALUE)}]
+    copies = {copy["path"]: copy["sentence"] for copy in done.json["copies"]}
+    assert set(copies) == {str(store), str(left), str(history)}
+    assert "remove it" in copies[str(store)] and "others" not in copies[str(store)]
+    assert "Nextflow left it behind" in copies[str(left)]
+    assert copies[str(history)].startswith("holds TOKEN; take the lines out")
+
+
+def test_one_of_many_lines_from_standard_input_into_a_workspace(agent):
+    text = f"if true; then\nPATH=$HOME:$PATH\nexport TOKEN={VALUE}\nfi\n".encode()
+    done = secretctl(agent, "import", "-", "--only", "TOKEN", "--workspace", "lab", stdin=text)
+    assert (done.code, done.out) == (FINE, "1 secret of workspace lab is set: TOKEN\n")
+    assert value_in_a_run(agent, "TOKEN", "bob") == (len(VALUE), "workspace")
+
+
+@pytest.mark.parametrize("text, sentence", [
+    (f"A=1\nB=$({VALUE})", "line 2 of standard input has a $(...)"),
+    (f"A=1\n{VALUE}", "line 2 of standard input is no NAME=value"),
+    (f"A=1\nPATH={VALUE}", "line 2 of standard input: the secret's name 'PATH' is refused"),
+    (f"A=1\nA={VALUE}", "line 2 of standard input names 'A' again"),
+    ("", "standard input holds no secret"),
+])
+def test_nothing_is_imported_where_one_line_is_wrong(agent, text, sentence):
+    secretctl(agent, "import", "-", stdin=text.encode()).is_error(BAD_INPUT, sentence)
+    assert secretctl(agent, "ls", "--json").json["secrets"] == []
+
+
+def test_where_the_agent_refuses_one_it_is_said_what_is_set(agent):
+    done = secretctl(agent, "import", "-", stdin=f"A-B=1\nC=2\nA_B={VALUE}\n".encode())
+    done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; mend it and import again")
+
+
+# ---- watch ------------------------------------------------------------------------------------------
+
+
+def test_watch_follows_what_happens_until_it_is_told_to_end(agent):
+    account = pwd.getpwnam("alice")
+    for options, number in ((["--json"], signal.SIGINT), ([], signal.SIGTERM)):
+        process = subprocess.Popen([SECRETCTL, "watch", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True, env=environment_of(agent, "/nonexistent"), user=account.pw_uid,
+                                   group=account.pw_gid, extra_groups=[])
+        time.sleep(1)
+        secretctl(agent, "set", "HIS", user="bob", stdin=b"x")
+        secretctl(agent, "set", "TOKEN", stdin=VALUE.encode())
+        line = process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (FINE, ""), err
+        assert "TOKEN" in line and "HIS" not in line + out and "canary" not in line + out
+        if options:
+            assert {"time", "action", "level", "message"} <= set(json.loads(line))
+        else:
+            assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line)
+
+
+def test_watch_outlives_the_agent(agent, tmp_path_factory):
+    with own_agent() as other:
+        process = subprocess.Popen([SECRETCTL, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=environment_of(other, "/nonexistent"))
+        time.sleep(1)
+        other.stop()
+        assert "waiting for it" in process.stderr.readline()
+        other.start()
+        assert "answers again" in process.stderr.readline()
+        other.push("r1", user={"A": "x"})
+        poll(lambda: "r1" in process.stdout.readline(), 10, "the event of a push")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == FINE
+        process.communicate()
+
+
+# ---- a bad day --------------------------------------------------------------------------------------
+
+ALL = [["ls"], ["rm", "A"], ["rename", "A", "B"], ["set", "A"], ["workspaces"], ["import", "-"], ["watch"]]
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_where_no_agent_is_it_says_so(agent, command):
+    done = secretctl(agent, *command, stdin=b"A=1", socket="/no/such/socket")
+    done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
+
+
+def test_where_no_store_is_it_says_so(agent):
+    with own_agent() as other:
+        for command in (["ls"], ["set", "A"], ["rm", "A"], ["rename", "A", "B"], ["import", "-"]):
+            secretctl(other, *command, stdin=b"A=1").is_error(REFUSED, "store")
+        assert "people's own secrets can't be kept here" in secretctl(other, "status").out
+
+
+def test_status_at_a_glance(agent):
+    secretctl(agent, "set", "TOKEN", stdin=VALUE.encode())
+    out = secretctl(agent, "status", user="root").out
+    for words in ("memory", "slabs", "runs", "holds", "store"):
+        assert re.search(rf"^{words} ", out, re.MULTILINE), out
+    assert re.search(r"^store +open, 1 secret\b", out, re.MULTILINE), out
+
+
+def test_doctor_says_that_the_store_is_open(agent):
+    checks = secretctl(agent, "doctor", "--json").json["checks"]
+    store = next(check for check in checks if check["name"] == "store and its key")
+    assert store["state"] == "ok", store
+
+
+# ---- values are never arguments ---------------------------------------------------------------------
+
+
+def test_no_process_ever_has_a_value_among_its_arguments(agent, home):
+    """All processes of secretctl and of its children, from beginning to end, by strace."""
+    write(home / ".env", f"TOKEN={VALUE}\n")
+    for command in (["set", "TOKEN"], ["import", str(home / ".env")], ["push", "r1"], ["doctor"]):
+        done = subprocess.run(["strace", "-f", "-v", "-s", "10000", "-e", "trace=execve", "-o", home / "trace", SECRETCTL,
+                               *command], input=f"TOKEN={VALUE}".encode(), capture_output=True, timeout=60,
+                              env=environment_of(agent, home), check=False)
+        trace = (home / "trace").read_text()
+        assert "execve(" in trace and "canary" not in trace, done.stderr
+    agent.http("DELETE", "/v1/runs/r1")
+    agent.http("DELETE", "/v1/secrets/TOKEN")

@@ -1,0 +1,80 @@
+// Promise: a slip of the hand is understood, and what may be a value is repeated by no sentence.
+
+#include <string>
+
+#include "common/names.h"
+#include "ctl/exit_codes.h"
+#include "ctl/nearest.h"
+#include "ctl/secret_paths.h"
+#include "tests/unit/catch.h"
+
+namespace secrets::ctl {
+namespace {
+
+std::string refusal_of(const std::string& name) {
+    try {
+        check_secret_name(name);
+    } catch (const CommandError& error) {
+        CHECK(error.code() == ExitCode::bad_input);
+        return error.what();
+    }
+    return {};
+}
+
+std::string_view text_of(const SecretText& body) {
+    return body.characters();
+}
+
+TEST_CASE("one letter wrong, missing, too much or exchanged is one slip") {
+    CHECK(typing_distance("status", "status") == 0);
+    CHECK(typing_distance("statos", "status") == 1);
+    CHECK(typing_distance("statu", "status") == 1);
+    CHECK(typing_distance("sstatus", "status") == 1);
+    CHECK(typing_distance("stauts", "status") == 1);
+    CHECK(typing_distance("", "ls") == 2);
+}
+
+TEST_CASE("the nearest word is found where one is near") {
+    const std::vector<std::string> words = {"set", "ls", "rm", "rename", "status"};
+    CHECK(nearest("stats", words) == "status");
+    CHECK(nearest("ren", words) == "rename");
+    CHECK(nearest("sl", words) == "ls");
+    CHECK(nearest("", words).empty());
+    CHECK(nearest("entirely", words).empty());
+    CHECK(nearest(std::string(1000, 's'), words).empty());
+}
+
+TEST_CASE("what may be a value is not repeated") {
+    CHECK(refusal_of("HF_TOKEN").empty());
+    CHECK(refusal_of("hf-token").empty());
+    for (const char* text :
+         {"A=canary", "canary canary", "canary!", "canary/canary",
+          "canarycanarycanarycanarycanarycanarycanarycanarycanarycanarycanary"}) {
+        const std::string sentence = refusal_of(text);
+        CHECK_FALSE(sentence.empty());
+        CHECK(sentence.find("canary") == sentence.npos);
+    }
+    CHECK(refusal_of("A=canary").find("history") != std::string::npos);
+    CHECK(refusal_of("LD_PRELOAD").find("steers") != std::string::npos);
+    CHECK(refusal_of("1A").find("must begin") != std::string::npos);
+}
+
+TEST_CASE("a workspace's secrets have a path of their own") {
+    CHECK(path_of_secrets(std::nullopt) == "/v1/secrets");
+    CHECK(path_of_secrets("lab.1") == "/v1/workspaces/lab.1/secrets");
+    for (const std::string name : {"", "a/b", "..", "-x", "a b"}) {
+        CHECK_THROWS_AS(path_of_secrets(name), CommandError);
+    }
+    CHECK_THROWS_AS(path_of_secrets(std::string(65, 'w')), CommandError);
+}
+
+TEST_CASE("a value is sent as bytes") {
+    const std::string value("a\0\"\n", 4);
+    const SecretView view(std::as_bytes(std::span(value)));
+    CHECK(text_of(body_of_secret(view, std::nullopt)) == R"({"value":{"base64":"YQAiCg=="}})");
+    CHECK(text_of(body_of_secret(view, "30d")) == R"({"value":{"base64":"YQAiCg=="},"ttl":"30d"})");
+    CHECK(text_of(body_of_secret(SecretView(), std::nullopt)) == R"({"value":{"base64":""}})");
+}
+
+}  // namespace
+}  // namespace secrets::ctl
