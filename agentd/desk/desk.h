@@ -28,7 +28,8 @@ enum class Reason {
     stale,  ///< the caller's precondition does not hold
     too_large,
     too_many,
-    unavailable,
+    unavailable,  ///< now; the same request may be granted a little later
+    not_offered,  ///< until an admin changes something
 };
 struct Refusal {
     Reason reason;

@@ -68,7 +68,7 @@ Refusal not_set(const std::string& name, const people::Owner& owner) {
 /// Whose secrets a request is about, if the caller may keep them.
 Answer<people::Owner> Desk::owner_at(Uid caller, const Place& place) const {
     if (store_ == nullptr) {
-        return Refusal{Reason::unavailable,
+        return Refusal{Reason::not_offered,
                        "this agent keeps no secrets of users and workspaces: its configuration "
                        "names no store (store.file)"};
     }
@@ -148,7 +148,7 @@ std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const s
                                               " bytes that are kept; remove some"};
     }
     if (store_->usage().bytes - freed + bytes > limits_.store_bytes) {
-        return Refusal{Reason::unavailable,
+        return Refusal{Reason::not_offered,
                        "the agent's store is full (limits.store_bytes); tell its admin"};
     }
     return std::nullopt;

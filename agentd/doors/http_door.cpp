@@ -42,6 +42,9 @@ http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     }
     if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
     if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
+    if (answer.retry_after) {
+        response.set(http::field::retry_after, std::to_string(answer.retry_after->count()));
+    }
     response.keep_alive(keep_alive);
     response.body() = std::move(answer.body);
     if (answer.status != 204) response.prepare_payload();

@@ -9,6 +9,7 @@
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
 #include "agentd/doors/keep_json.h"
+#include "agentd/doors/openapi.h"
 #include "agentd/doors/push_json.h"
 #include "agentd/metrics.h"
 #include "common/names.h"
@@ -17,6 +18,9 @@ namespace secrets::doors {
 namespace {
 
 constexpr std::string_view kJson = "application/json";
+
+/// What is unavailable for a moment: runs end all the time, and an admin makes room on a disk.
+constexpr std::chrono::seconds kRetryAfter{10};
 
 /// One request on its way through a route.
 struct Call {
@@ -59,6 +63,7 @@ unsigned status_of(desk::Reason reason) {
         case desk::Reason::too_many:
             return 429;
         case desk::Reason::unavailable:
+        case desk::Reason::not_offered:
             return 503;
     }
     return 500;
@@ -106,7 +111,9 @@ HttpAnswer json(unsigned status, std::string body, std::uint64_t generation) {
 }
 
 HttpAnswer refused(const desk::Refusal& refusal) {
-    return problem(status_of(refusal.reason), refusal.sentence);
+    HttpAnswer answer = problem(status_of(refusal.reason), refusal.sentence);
+    if (refusal.reason == desk::Reason::unavailable) answer.retry_after = kRetryAfter;
+    return answer;
 }
 
 // JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on top.
@@ -240,6 +247,10 @@ HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
     return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
 }
 
+HttpAnswer openapi(const Call&, std::span<const std::byte>) {
+    return json(200, std::string(openapi_json()));
+}
+
 HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
     return {200, "text/plain; version=0.0.4; charset=utf-8",
             metrics::text(call.desk.status(call.caller), call.desk.limits())};
@@ -266,6 +277,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
     {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
     {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
+    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi},
     {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
 });
 // clang-format on
@@ -395,7 +407,7 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     } catch (const desk::AccountsUnavailable& error) {
         audit::trouble("a request of uid " + std::to_string(call.caller.value) +
                        " was refused: " + error.what());
-        return problem(503, error.what());
+        return refused({desk::Reason::unavailable, error.what()});
     }
 }
 
@@ -425,6 +437,12 @@ std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
 
 HttpAnswer problem(unsigned status, std::string_view detail) {
     return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
+}
+
+std::vector<Routes::Entry> Routes::table() {
+    std::vector<Entry> entries;
+    for (const Route& route : kRoutes) entries.push_back({route.method, route.path, route.query});
+    return entries;
 }
 
 std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {

@@ -2,11 +2,13 @@
 // What may be asked of the control door: one table from method and path to a request, and what each
 // request means to the desk. Knows no socket.
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agentd/desk/desk.h"
 
@@ -19,6 +21,7 @@ struct HttpAnswer {
     std::string body;
     std::string allow{};  ///< the methods that the path knows, with 405
     std::string etag{};   ///< the generation of what was asked for or changed; may be empty
+    std::optional<std::chrono::seconds> retry_after{};  ///< with 503, where waiting may help
 };
 
 /// A request whose head was read and whose body was not.
@@ -38,6 +41,14 @@ struct HttpHead {
 class Routes {
   public:
     explicit Routes(desk::Desk& desk) : desk_(desk) {}
+
+    /// What one line of the table is about.
+    struct Entry {
+        std::string_view method;
+        std::string_view path;   ///< `{run}` and the like stand for one part each
+        std::string_view query;  ///< the one query parameter that it takes; empty for none
+    };
+    static std::vector<Entry> table();
 
     using Handler = std::function<HttpAnswer(std::span<const std::byte> body)>;
     std::variant<Handler, HttpAnswer> find(const HttpHead& head);

@@ -26,6 +26,8 @@ std::string kind_of(const AskAnswer& answer) {
             return "too many";
         case Reason::unavailable:
             return "unavailable";
+        case Reason::not_offered:
+            return "not offered";
         default:
             return "another refusal";
     }

@@ -82,6 +82,7 @@ TEST_CASE("every path and method of the table is served, and no other") {
              Row{"GET", "/v1/runs?", 200, ""},
              Row{"GET", "/v1/check?ask=none", 200, ""},
              Row{"GET", "/v1/status", 200, ""},
+             Row{"GET", "/v1/openapi.json", 200, ""},
              Row{"POST", "/v1/runs/r", 405, "PUT, GET, DELETE"},
              Row{"HEAD", "/v1/runs/r", 405, "PUT, GET, DELETE"},
              Row{"get", "/v1/runs/r", 405, "PUT, GET, DELETE"},
@@ -188,6 +189,30 @@ TEST_CASE("each kind of refusal of a push has its status") {
     check_problem(push(door.office.bob, "t", large), 503, "Service Unavailable",
                   "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes in "
                   "its configuration)");
+}
+
+TEST_CASE("a refusal says when to try again where that alone may help") {
+    Config config = Office::small();
+    config.limits.run_bytes = Limits().run_bytes;
+    config.limits.value_bytes = Limits().value_bytes;
+    Door door(config, 1024UL * 1024);
+    std::string secrets;
+    for (int n = 0; n < 15; ++n) {
+        secrets += (n > 0 ? ",\"S" : "\"S") + std::to_string(n) + "\":\"" +
+                   std::string(64UL * 1024, 'v') + "\"";
+    }
+    const std::string large = "{\"user\":{" + secrets + "}}";
+    REQUIRE(door.push(door.office.alice, "/v1/runs/r", large).status == 201);
+    const auto full = door.push(door.office.bob, "/v1/runs/t", large);
+    CHECK(full.status == 503);
+    CHECK(full.retry_after == std::chrono::seconds(10));
+    REQUIRE(door.push(door.office.alice, "/v1/runs/s", "{}").status == 201);
+    const auto too_many = door.push(door.office.alice, "/v1/runs/t", "{}");
+    CHECK(too_many.status == 429);
+    CHECK_FALSE(too_many.retry_after);
+    const auto no_store = door.ask(door.office.alice, "GET", "/v1/secrets");
+    CHECK(no_store.status == 503);
+    CHECK_FALSE(no_store.retry_after);
 }
 
 TEST_CASE("a head that can't be right is refused before the body is read") {
