@@ -1,0 +1,91 @@
+"""The store with the real unit: its key is made at the first start and sealed by systemd, what people keep is there
+after restarts, kills and a stop, and an agent that can't read it says so and does not start."""
+
+import time
+
+from machines import AGENT
+
+STORE = "var/lib/slurm-secrets/store.db"
+KEY = "etc/slurm-secrets/store.key.cred"
+
+
+def secretctl(machine, user, *arguments, input=None):
+    return machine.as_user(user, ["secretctl", *arguments], input=input)
+
+
+def keeps(machine, value):
+    done = machine.srun("--secret=KEPT", "printenv", "KEPT")
+    return done.out == value + "\n"
+
+
+def test_the_first_start_made_a_store_and_a_key_that_nobody_can_read(machine):
+    def stat(path):
+        return machine.enter("stat", "-c", "%a %U", f"/{path}").out.strip()
+
+    assert stat("var/lib/slurm-secrets") == "700 slurm-secrets"
+    assert stat(STORE) == "600 slurm-secrets"
+    assert stat(KEY) == "600 root"
+    assert "made a key for the store" in machine.journal(unit="slurm-secrets-key.service")
+    # Sealed: it is no 32 bytes, and what systemd makes of it is.
+    sealed = (machine.root / KEY).read_bytes()
+    clear = machine.enter("sh", "-c", f"systemd-creds decrypt --name=store.key /{KEY} - | wc -c").out.strip()
+    assert clear == "32" and len(sealed) > 100
+    before = sealed
+    machine.systemctl("restart", AGENT)
+    machine.await_agent()
+    assert (machine.root / KEY).read_bytes() == before
+
+
+def test_what_a_user_keeps_is_there_after_a_restart_a_kill_and_a_stop(machine, canary):
+    value = canary()
+    done = secretctl(machine, "alice", "set", "KEPT", input=value)
+    assert done.code == 0, done.err
+    assert keeps(machine, value)
+    machine.restart_agent()
+    assert keeps(machine, value)
+    machine.kill_agent()
+    assert keeps(machine, value)
+    machine.systemctl("stop", AGENT)
+    assert value.encode() not in (machine.root / STORE).read_bytes()
+    machine.systemctl("start", AGENT)
+    machine.await_agent()
+    assert keeps(machine, value)
+    assert secretctl(machine, "alice", "rm", "KEPT").code == 0
+    assert not keeps(machine, value)
+
+
+def test_a_key_that_is_missing_is_said_and_never_made_anew_over_a_store(machine):
+    key = machine.root / KEY
+    away = key.with_suffix(".away")
+    machine.systemctl("stop", AGENT)
+    key.rename(away)
+    begin = time.time()
+    try:
+        machine.systemctl("start", AGENT, check=False)
+        machine.await_journal("its key /etc/slurm-secrets/store.key.cred is not: put the key back", begin,
+                              unit="slurm-secrets-key.service")
+        assert machine.show("ActiveState") != "active"
+        assert not key.exists()
+    finally:
+        machine.systemctl("stop", AGENT, check=False)
+        away.rename(key)
+        machine.systemctl("reset-failed", check=False)
+        machine.systemctl("start", AGENT)
+        machine.await_agent()
+
+
+def test_a_wrong_key_is_a_sentence_and_no_start(machine):
+    key = machine.root / KEY
+    right = key.read_bytes()
+    machine.systemctl("stop", AGENT)
+    begin = time.time()
+    try:
+        machine.enter("sh", "-c", "umask 077; head -c 32 /dev/urandom | "
+                                  f"systemd-creds encrypt --name=store.key - /{KEY}")
+        machine.systemctl("start", AGENT, check=False)
+        machine.await_journal("the store /var/lib/slurm-secrets/store.db is sealed under the key ", begin)
+        machine.systemctl("stop", AGENT, check=False)
+    finally:
+        key.write_bytes(right)
+        machine.systemctl("start", AGENT)
+        machine.await_agent()
