@@ -89,3 +89,30 @@ def test_a_wrong_key_is_a_sentence_and_no_start(machine):
         key.write_bytes(right)
         machine.systemctl("start", AGENT)
         machine.await_agent()
+
+
+def test_a_backup_and_a_new_key_as_the_documents_tell_it(machine, canary):
+    value = canary()
+    assert secretctl(machine, "alice", "set", "KEPT", input=value).code == 0
+    machine.enter("slurm-secretsd", "--backup", "/root/store.backup.db")
+    assert secretctl(machine, "alice", "rm", "KEPT").code == 0
+    machine.enter("sh", "-ec", """
+        install -o slurm-secrets -g slurm-secrets -m 600 /root/store.backup.db /var/lib/slurm-secrets/store.db.new
+        mv /var/lib/slurm-secrets/store.db.new /var/lib/slurm-secrets/store.db
+        rm /root/store.backup.db
+        systemctl restart slurm-secretsd""")
+    machine.await_agent()
+    assert keeps(machine, value)
+    machine.enter("sh", "-ec", """
+        umask 077
+        head -c 32 /dev/urandom >/run/new.key
+        systemd-creds decrypt --name=store.key /etc/slurm-secrets/store.key.cred /run/old.key
+        slurm-secretsd --rekey /run/new.key --key /run/old.key
+        systemd-creds encrypt --name=store.key /run/new.key /etc/slurm-secrets/store.key.cred""")
+    assert keeps(machine, value)
+    refused = secretctl(machine, "alice", "set", "OTHER", input="value")
+    assert refused.code != 0 and "restart it" in refused.err
+    machine.enter("sh", "-ec", "systemctl restart slurm-secretsd; shred -u /run/new.key /run/old.key")
+    machine.await_agent()
+    assert keeps(machine, value)
+    assert secretctl(machine, "alice", "rm", "KEPT").code == 0
