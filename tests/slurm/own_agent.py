@@ -177,6 +177,7 @@ class OwnAgent:
         """All that the agent tells about what it holds."""
         status = self.status()
         del status["uptime_seconds"]
+        status.pop("last_errors", None)
         return self.http("GET", "/v1/runs").json, status
 
     def is_alive(self):

@@ -1,0 +1,87 @@
+// Any bytes in the place of the store's file: either a sentence, or a store in which each secret
+// opens or is said to be damaged, and that takes a change and has it when it is opened again.
+
+#include "agentd/people/store.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+using people::Owner;
+using people::Store;
+using people::StoreKey;
+
+/// A folder in memory where there is one, for as long as the process lives.
+const std::string& folder() {
+    static const std::string path = [] {
+        std::string made = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") +
+                           std::string("/fuzz-store-XXXXXX");
+        must(mkdtemp(made.data()) != nullptr, "a folder can be made");
+        std::ofstream(made + "/key") << std::string(StoreKey::kBytes, 'k');
+        std::filesystem::permissions(made + "/key", std::filesystem::perms(0400));
+        atexit([] { std::filesystem::remove_all(folder()); });
+        return made;
+    }();
+    return path;
+}
+
+Result<std::unique_ptr<Store>> open_store() {
+    auto key = StoreKey::read(folder() + "/key", false, MemoryKind::memfd);
+    must(key.ok(), "the key can be read");
+    return Store::open(folder() + "/store.db", std::move(key).value());
+}
+
+void check_secrets(const Store& store, const Owner& owner) {
+    for (const people::SecretHead* head : store.list(owner)) {
+        const auto value = store.value_of(owner, head->name);
+        must(value.ok() == !head->damaged, "a secret opens, or is said to be damaged");
+        must(!value || value->size() == head->bytes, "the size is the value's");
+    }
+}
+
+void run(Bytes input) {
+    const std::string path = folder() + "/store.db";
+    std::filesystem::remove(path);
+    std::filesystem::remove(path + "-journal");
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(input.data()),
+               static_cast<std::streamsize>(input.size()));
+    const Owner alice = Owner::user(Uid{1001});
+    const Owner lab = Owner::workspace_named("lab");
+    people::SecretHead head;
+    head.name = "NEW";
+    bool is_changed = false;
+    {
+        auto store = open_store();
+        if (!store) {
+            must(!store.error().sentence.empty(), "an error has a sentence");
+            return;
+        }
+        check_secrets(**store, alice);
+        check_secrets(**store, lab);
+        const std::string value = "value";
+        is_changed = !(*store)->put(
+            alice, head, SecretView(std::as_bytes(std::span(value.data(), value.size()))));
+        if (is_changed) check_secrets(**store, alice);
+    }
+    if (!is_changed) return;
+    const auto again = open_store();
+    if (!again) return;  // damage that only a change brought to light
+    const people::SecretHead* found = (*again)->find(alice, "NEW");
+    must(found != nullptr && !found->damaged, "a change is there when it is opened again");
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    secrets::fuzz::run(std::as_bytes(std::span(data, size)));
+    return 0;
+}
