@@ -36,6 +36,16 @@ def test_what_can_get_none_is_refused_with_the_reason(agent, text, fragment):
     assert (kind, descriptors) == (REFUSED, 0) and fragment in sentence
 
 
+def test_clients_that_go_before_their_answer_can_not_fill_the_log(agent):
+    with agent.connect("root"):
+        lines = len(agent.log.read_text().splitlines())
+        for _ in range(50):
+            with NodeConnection(agent, "bob", door=agent.job_socket) as gone:
+                gone.send(message(3))
+        assert check(agent, "none") == (DONE, "", 0)
+        assert len(agent.log.read_text().splitlines()) == lines
+
+
 def test_it_answers_a_ping_and_takes_nothing_else(agent):
     ping = reply_to(agent, message(3), "alice", door=agent.job_socket)
     assert ping[0] == DONE and ping[1].startswith("slurm-secretsd ")
