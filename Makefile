@@ -54,6 +54,7 @@ lint:
 bench: setup build
 	BUILD_DIR=$(BUILD) tests/bench/run
 	BUILD_DIR=$(BUILD) tests/bench/restart
+	BUILD_DIR=$(BUILD) tests/bench/crowded
 
 soak: setup build
 	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak
