@@ -1,6 +1,7 @@
 #include "ctl/hidden_line.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -33,14 +34,22 @@ CommandError cannot_use(int error) {
                         "cannot read from the terminal: " + std::generic_category().message(error));
 }
 
-/// While it lives the terminal shows nothing of what is typed, and signals are only noted.
+/// While it lives the terminal shows nothing of what is typed, and signals are only noted, and that
+/// in wait_for_input() alone: one that came between two calls would be slept over else.
 class EchoOff {
   public:
     EchoOff() {
         struct sigaction action {};
-        action.sa_handler = note_signal;  // without SA_RESTART: a read() ends at once
+        action.sa_handler = note_signal;
         sigemptyset(&action.sa_mask);
         arrived_signal = 0;
+        sigset_t held_back;
+        sigemptyset(&held_back);
+        for (const int number : kSignals) {
+            // These two come of a call of our own, in the background, and interrupt that.
+            if (number != SIGTTIN && number != SIGTTOU) sigaddset(&held_back, number);
+        }
+        ::sigprocmask(SIG_BLOCK, &held_back, &mask_before_);
         for (std::size_t i = 0; i < kSignals.size(); ++i) {
             ::sigaction(kSignals[i], nullptr, &signals_before_[i]);
             if (signals_before_[i].sa_handler == SIG_IGN) continue;  // as under nohup
@@ -62,21 +71,34 @@ class EchoOff {
         restore_signals();
     }
 
+    /// False when a signal came first.
+    bool wait_for_input() const {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        while (::ppoll(&input, 1, nullptr, &mask_before_) < 0) {
+            if (errno != EINTR) throw cannot_use(errno);
+            if (arrived_signal != 0) return false;
+        }
+        return true;
+    }
+
   private:
     void restore_signals() {
         for (std::size_t i = 0; i < kSignals.size(); ++i) {
             ::sigaction(kSignals[i], &signals_before_[i], nullptr);
         }
+        ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
     }
 
     termios before_{};
+    sigset_t mask_before_{};
     std::array<struct sigaction, kSignals.size()> signals_before_{};
 };
 
 /// Nothing when a signal came first.
-std::optional<SecretText> read_line() {
+std::optional<SecretText> read_line(const EchoOff& terminal) {
     SecretText line(kLineBytes);
     while (true) {
+        if (!terminal.wait_for_input()) return std::nullopt;
         const ssize_t got =
             ::read(STDIN_FILENO, line.free_space().data(), line.free_space().size());
         if (got < 0 && errno == EINTR && arrived_signal != 0) return std::nullopt;
@@ -109,7 +131,7 @@ SecretText read_hidden_line(const std::string& prompt) {
             const EchoOff echo_off;
             std::cerr << prompt << std::flush;
             try {
-                line = read_line();
+                line = read_line(echo_off);
             } catch (...) {
                 std::cerr << '\n';
                 throw;

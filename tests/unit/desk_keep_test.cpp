@@ -244,6 +244,18 @@ TEST_CASE("a kept secret goes when its time has come, and jobs are warned before
     CHECK(here.desk.expire() == here.office.time + std::chrono::hours(27 * 24));
 }
 
+TEST_CASE("a secret that expired is not given, even where it can't be removed", "[keeping]") {
+    KeepingOffice here;
+    here.set(here.alice, kOwn, "A", "v", "1h");
+    REQUIRE(people::Store::rekey(here.folder.file("store.db"), people::key_of(here.folder, 'k'),
+                                 people::key_of(here.folder, 'n')));
+    here.office.time += std::chrono::hours(1);
+    CHECK(given(here.office.ask(here.alice, "A")).find("is not set for alice") !=
+          std::string::npos);
+    REQUIRE(here.store->find(people::Owner::user(here.alice), "A") != nullptr);
+    CHECK(here.desk.expire() == here.office.time + std::chrono::minutes(1));  // tried again then
+}
+
 TEST_CASE("the list says which job used a secret last", "[keeping]") {
     KeepingOffice here;
     here.set(here.alice, kOwn, "A", "v");

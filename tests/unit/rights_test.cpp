@@ -19,31 +19,48 @@ struct Here {
 
 TEST_CASE("the table of rights, literally") {
     struct Row {
-        Principal principal;
         Operation operation;
-        bool allowed;
+        const char* may;  // root, owner, platform, workspace admin, member, stranger
     };
+    constexpr Principal kAll[] = {Principal::root,     Principal::owner,
+                                  Principal::platform, Principal::workspace_admin,
+                                  Principal::member,   Principal::stranger};
     for (const Row& row : {
-             Row{Principal::root, Operation::push_run, true},
-             Row{Principal::root, Operation::read_run, true},
-             Row{Principal::root, Operation::complete_run, true},
-             Row{Principal::root, Operation::use_run, false},
-             Row{Principal::owner, Operation::push_run, true},
-             Row{Principal::owner, Operation::read_run, true},
-             Row{Principal::owner, Operation::complete_run, true},
-             Row{Principal::owner, Operation::use_run, true},
-             Row{Principal::platform, Operation::push_run, true},
-             Row{Principal::platform, Operation::read_run, true},
-             Row{Principal::platform, Operation::complete_run, true},
-             Row{Principal::platform, Operation::use_run, false},
-             Row{Principal::stranger, Operation::push_run, false},
-             Row{Principal::stranger, Operation::read_run, false},
-             Row{Principal::stranger, Operation::complete_run, false},
-             Row{Principal::stranger, Operation::use_run, false},
+             Row{Operation::push_run, "YYYnnn"},
+             Row{Operation::read_run, "YYYnnn"},
+             Row{Operation::complete_run, "YYYnnn"},
+             Row{Operation::use_run, "nYnnnn"},
+             Row{Operation::keep_own, "nYnnnn"},
+             Row{Operation::use_own, "nYnnnn"},
+             Row{Operation::keep_workspace, "YnnYnn"},
+             Row{Operation::use_workspace, "nnnYYn"},
          }) {
-        CAPTURE(static_cast<int>(row.principal), static_cast<int>(row.operation));
-        CHECK(may(row.principal, row.operation) == row.allowed);
+        for (std::size_t i = 0; i < std::size(kAll); ++i) {
+            CAPTURE(static_cast<int>(row.operation), i);
+            CHECK(may(kAll[i], row.operation) == (row.may[i] == 'Y'));
+        }
     }
+}
+
+TEST_CASE("in a workspace each is what the configuration says, root too") {
+    const Here here;
+    const People people({}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
+                             {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
+    const auto in = [&](Uid uid, const char* name) {
+        return people.principal(uid, *people.find_workspace(name));
+    };
+    CHECK(in(here.bob, "lab") == Principal::workspace_admin);
+    CHECK(in(here.alice, "lab") == Principal::member);
+    CHECK(in(here.root, "lab") == Principal::member);
+    CHECK(in(here.tower, "lab") == Principal::stranger);
+    CHECK(in(here.unknown, "lab") == Principal::stranger);
+    CHECK(in(here.root, "ops") == Principal::workspace_admin);
+    CHECK(in(here.bob, "ops") == Principal::member);
+    CHECK(in(here.alice, "ops") == Principal::stranger);
+    const People alone({}, {{"lab", {{"bob"}, {}}, {}}});
+    CHECK(alone.principal(here.root, *alone.find_workspace("lab")) == Principal::root);
+    CHECK(people.find_workspace("Lab") == nullptr);
+    CHECK(people.find_workspace("") == nullptr);
 }
 
 TEST_CASE("without platforms there are root, the user, and strangers") {
