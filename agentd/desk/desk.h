@@ -257,6 +257,7 @@ class Desk {
     people::Store* store_;
     Now now_;
     vault::Time started_;
+    vault::Time next_expiry_try_;       ///< of kept secrets, after one that could not be removed
     std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};

@@ -329,13 +329,15 @@ std::string Desk::expiry_note(const std::vector<ItemAnswer>& answers) const {
 
 std::optional<vault::Time> Desk::expire_kept() {
     if (store_ == nullptr) return std::nullopt;
+    if (now_() < next_expiry_try_) return next_expiry_try_;
     while (const auto next = store_->next_to_expire()) {
         if (next->expires > now_()) return next->expires;
         const std::string what =
             "secret " + next->name + " of " + words_for(next->owner) + " expired";
         if (const auto wrong = store_->remove(next->owner, next->name)) {
             audit::trouble(what + " and could not be removed: " + wrong->sentence);
-            return now_() + kRetryExpiry;
+            next_expiry_try_ = now_() + kRetryExpiry;
+            return next_expiry_try_;
         }
         on_change_();
         audit::record(event_of(audit::Kind::expire_secret, next->owner, {next->name},

@@ -62,7 +62,8 @@ def test_a_run_is_followed_from_its_push_to_its_wipe(machine, told):
     assert (push["SECRETS_OWNER"], push["SECRETS_CALLER"], push["SECRETS_CALLER_UID"]) == ("alice", "root", "0")
     assert asked["SECRETS_NAMES"] == "TOKEN" and asked["SLURM_STEP_ID"] == "batch"
     assert (refused["SECRETS_NAMES"], refused["SLURM_STEP_ID"]) == ("NOPE", "0")
-    assert refused["SECRETS_REASON"] == "secret NOPE is not among the secrets of run story"
+    assert refused["SECRETS_REASON"] == ("secret NOPE is not among the secrets of run story, and not set for alice; "
+                                         "set it with: secretctl set NOPE")
     assert completed["SECRETS_CALLER"] == "root"
     for receipt in (ended, wiped):
         assert receipt["SECRETS_RECORDS"] == "1" and int(receipt["SECRETS_BYTES"]) > 0
