@@ -96,7 +96,7 @@ def test_json_by_any_spelling_of_its_name_is_taken(agent, kind):
 def test_an_oversized_body_is_refused_before_it_is_read(agent, length):
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/kept", b"", {"Content-Length": str(length)}))
-        is_refused(connection.answer(), 413, f"the body has {length} bytes", "limits.run_bytes")
+        is_refused(connection.answer(), 413, f"the body has {length} bytes", "limits in the agent's configuration")
         assert connection.is_closed()
 
 
@@ -130,7 +130,7 @@ def test_a_body_that_goes_on_after_its_length_is_no_part_of_it(agent):
 
 
 @pytest.mark.parametrize("path", ["/", "*", "/v1", "/v1/", "/V1/status", "/v1/status/", "/v1/runs/a/b",
-                                  "/v1/runs/../status", "//v1/status", "/v1/secrets", "/v1/status#x",
+                                  "/v1/runs/../status", "//v1/status", "/v1/secret", "/v1/status#x",
                                   "/v1/%73tatus", "/" + "a" * 20000])
 def test_an_unknown_path_is_not_found(agent, path):
     is_refused(answer_to(agent, request("GET", path)), 404, "there is no '")

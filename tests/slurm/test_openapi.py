@@ -71,7 +71,6 @@ def served(operation):
     return pytest.param(operation, id=str(operation))
 
 
-
 # ---- the document ---------------------------------------------------------------------------------
 
 
@@ -80,7 +79,7 @@ def needs_pypi():
         return
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI=true, and yet there is no {VENV}: run tests/setup")
-    # ctest lists the file as skipped by these words, and `make check` ends with the line.
+    # `make check` ends with the line.
     pytest.skip(f"NOT TESTED on a machine that reached PyPI: there is no {VENV}; run tests/setup")
 
 
@@ -254,7 +253,7 @@ def test_a_fuzzer_finds_no_answer_that_is_not_documented(agents, user, tmp_path)
     with Forwarder(agent, user) as forwarder:
         done = subprocess.run(
             [VENV / "bin" / "schemathesis", "run", FILE, "--url", forwarder.url, "--checks", ",".join(checks),
-             "--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "9", "--workers", "1",
+             "--phases", "examples,coverage,fuzzing", "--max-examples", "40", "--seed", "9", "--workers", "1",
              "--generation-database", "none", "--request-timeout", "10",
              "--warnings", "off", "--no-color"],
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,

@@ -71,8 +71,8 @@ Names without(const Names& all, const Names& some) {
 }
 
 TEST_CASE("every route is in the document of the HTTP API, and the reverse") {
-    CHECK(without(in_table(), in_document()).empty());
-    CHECK(without(in_document(), in_table()).empty());
+    CHECK(without(in_table(), in_document()) == Names{});
+    CHECK(without(in_document(), in_table()) == Names{});
 }
 
 TEST_CASE("the document is the file, byte by byte") {
