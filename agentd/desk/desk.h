@@ -93,7 +93,7 @@ struct StatusInfo {
 
 /// What happened since an event, to one who may know it.
 struct EventsInfo {
-    std::uint64_t next = 1;           ///< the number of the next event
+    std::uint64_t next = 0;           ///< the last event's number: what to ask after the next time
     std::vector<std::string> events;  ///< JSON objects, as a line of the audit file has them
 };
 

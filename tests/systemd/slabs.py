@@ -6,6 +6,8 @@ import mmap
 import os
 from pathlib import Path
 
+# Less is the store's key, a page.
+_LEAST_SLAB = 1024 * 1024
 _PIDFD_GETFD = 438  # of the system call, on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -21,15 +23,16 @@ class Slabs(list):
 def open_slabs(pid):
     """All slabs of a process."""
     process = os.pidfd_open(pid)
-    maps = Slabs()
+    maps, others = Slabs(), []
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             if os.readlink(entry).startswith(("/secretmem", "/memfd:slurm-secrets")):
-                maps.append(_map(process, int(entry.name)))
+                mapped = _map(process, int(entry.name))
+                (maps if len(mapped) >= _LEAST_SLAB else others).append(mapped)
         yield maps
     finally:
         os.close(process)
-        for mapped in maps:
+        for mapped in maps + others:
             mapped.close()
 
 

@@ -7,6 +7,7 @@ the process that followed: what it leaks, no new process hides. It is measured a
 run was there and glibc has the heap that this takes, and at the end."""
 
 import hashlib
+import mmap
 import re
 import secrets
 import subprocess
@@ -138,7 +139,7 @@ class Soak:
             before, after = getattr(self.warm, name), getattr(self.at_end, name)
             if after != before:
                 left.append(f"{name} of the agent were {before} and are {after}")
-        if any("---p" not in region for region in self.at_end.regions):
+        if any(access != "---p" and size > mmap.PAGESIZE for access, size in self.at_end.regions):  # a page: the store's key
             left.append(f"locked regions: {self.at_end.regions}")
         if self.at_end.files_of_init > self.fresh.files_of_init:
             left.append(f"PID 1 had {self.fresh.files_of_init} open files and has {self.at_end.files_of_init}")

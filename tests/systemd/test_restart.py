@@ -18,6 +18,7 @@ def state(machine):
     """All that the agent tells about what it holds, and how much of it systemd keeps."""
     status = machine.status()
     del status["uptime_seconds"]
+    status.pop("last_errors", None)
     return machine.http("GET", "/v1/runs").json, status, machine.stored()
 
 

@@ -1,0 +1,226 @@
+#include "agentd/doors/route_table.h"
+
+#include <array>
+#include <charconv>
+
+#include "agentd/desk/accounts.h"
+#include "agentd/doors/answers.h"
+#include "agentd/doors/keep_json.h"
+#include "agentd/doors/openapi.h"
+#include "agentd/doors/push_json.h"
+#include "agentd/metrics.h"
+
+namespace secrets::doors {
+namespace {
+
+/// What is unavailable for a moment: runs end all the time, and an admin makes room on a disk.
+constexpr std::chrono::seconds kRetryAfter{10};
+
+unsigned status_of(desk::Reason reason) {
+    switch (reason) {
+        case desk::Reason::malformed:
+            return 400;
+        case desk::Reason::forbidden:
+            return 403;
+        case desk::Reason::not_found:
+            return 404;
+        case desk::Reason::conflict:
+            return 409;
+        case desk::Reason::stale:
+            return 412;
+        case desk::Reason::too_large:
+            return 413;
+        case desk::Reason::too_many:
+            return 429;
+        case desk::Reason::unavailable:
+        case desk::Reason::not_offered:
+            return 503;
+    }
+    return 500;
+}
+HttpAnswer json(unsigned status, std::string body) {
+    return {status, "application/json", std::move(body)};
+}
+
+HttpAnswer json(unsigned status, std::string body, std::uint64_t generation) {
+    HttpAnswer answer = json(status, std::move(body));
+    answer.etag = "\"" + std::to_string(generation) + "\"";
+    return answer;
+}
+// JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on top.
+std::uint64_t longest_push(const Limits& limits) {
+    return 2 * std::uint64_t{limits.run_bytes} + 256 * 1024;
+}
+std::uint64_t longest_value(const Limits& limits) {
+    return 2 * std::uint64_t{limits.value_bytes} + 4 * 1024;
+}
+std::uint64_t longest_name(const Limits&) {
+    return 4 * 1024;
+}
+
+std::optional<desk::Refusal> before_push(const Call& call) {
+    return call.desk.check_push(call.caller, *call.run);
+}
+
+HttpAnswer push(const Call& call, std::span<const std::byte> body) {
+    desk::Reason reason{};
+    const auto request = parse_push(body, call.desk.limits().value_bytes, &reason);
+    if (!request) {
+        return refused(
+            call.desk.unreadable_push(call.caller, *call.run, {reason, request.error().sentence}));
+    }
+    const auto answer = call.desk.push_run(call.caller, *call.run, *request, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& pushed = std::get<desk::Pushed>(answer);
+    return json(pushed.created ? 201 : 200, run_json(pushed.run), pushed.run.head.generation);
+}
+
+HttpAnswer read(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.read_run(call.caller, *call.run);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& run = std::get<desk::RunInfo>(answer);
+    return json(200, run_json(run), run.head.generation);
+}
+
+HttpAnswer list(const Call& call, std::span<const std::byte>) {
+    return json(200, runs_json(call.desk.list_runs(call.caller)));
+}
+
+HttpAnswer complete(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.complete_run(call.caller, *call.run, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    return {204, "", ""};
+}
+
+HttpAnswer check(const Call& call, std::span<const std::byte>) {
+    const auto ask = call.query.find("ask");
+    if (ask == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
+    const auto answer = call.desk.check(call.caller, ask->second);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    return json(200, check_json(std::get<desk::CheckInfo>(answer)));
+}
+
+HttpAnswer events(const Call& call, std::span<const std::byte>) {
+    std::optional<std::uint64_t> after;
+    if (const auto text = call.query.find("after"); text != call.query.end()) {
+        const char* end = text->second.data() + text->second.size();
+        std::uint64_t number = 0;
+        const auto [stopped, error] = std::from_chars(text->second.data(), end, number);
+        if (error != std::errc() || stopped != end) {
+            return problem(400, "the query parameter 'after' is no number of an event");
+        }
+        after = number;
+    }
+    return json(200, events_json(call.desk.events(call.caller, after)));
+}
+
+HttpAnswer status(const Call& call, std::span<const std::byte>) {
+    return json(200, status_json(call.desk.status(call.caller)));
+}
+
+std::optional<desk::Refusal> before_change(const Call& call) {
+    return call.desk.check_keep(call.caller, call.place, call.name);
+}
+
+HttpAnswer set_secret(const Call& call, std::span<const std::byte> body) {
+    desk::Reason reason = desk::Reason::malformed;
+    const auto request = parse_keep(body, call.desk.limits().value_bytes, reason);
+    if (!request) {
+        return refused(call.desk.unreadable_secret(call.caller, call.place, call.name,
+                                                   {reason, request.error().sentence}));
+    }
+    const auto answer =
+        call.desk.set_secret(call.caller, call.place, call.name, *request, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& kept = std::get<desk::Kept>(answer);
+    return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
+}
+
+HttpAnswer rename_secret(const Call& call, std::span<const std::byte> body) {
+    const auto name = parse_rename(body);
+    if (!name) {
+        return refused(call.desk.unreadable_secret(
+            call.caller, call.place, call.name, {desk::Reason::malformed, name.error().sentence}));
+    }
+    const auto answer =
+        call.desk.rename_secret(call.caller, call.place, call.name, *name, call.precondition);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<people::SecretHead>(answer);
+    return json(200, secret_json(head), head.generation);
+}
+
+HttpAnswer read_secret(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.read_secret(call.caller, call.place, call.name);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<people::SecretHead>(answer);
+    return json(200, secret_json(head), head.generation);
+}
+
+HttpAnswer remove_secret(const Call& call, std::span<const std::byte>) {
+    if (const auto refusal =
+            call.desk.remove_secret(call.caller, call.place, call.name, call.precondition)) {
+        return refused(*refusal);
+    }
+    return {204, "", ""};
+}
+
+HttpAnswer list_secrets(const Call& call, std::span<const std::byte>) {
+    const auto answer = call.desk.list_secrets(call.caller, call.place);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    const auto& heads = std::get<std::vector<people::SecretHead>>(answer);
+    if (call.place.workspace) {
+        return json(200, secrets_json("workspace", *call.place.workspace, heads));
+    }
+    return json(200, secrets_json("owner", desk::account_name(call.caller), heads));
+}
+
+HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
+    return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
+}
+
+HttpAnswer openapi(const Call&, std::span<const std::byte>) {
+    return json(200, std::string(openapi_json()));
+}
+
+HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics::text(call.desk.status(call.caller), call.desk.limits())};
+}
+
+// clang-format off
+constexpr auto kRoutes = std::to_array<Route>({
+    // method    path                                       query  longest body   before         handle
+    {"PUT",    "/v1/runs/{run}",                            "",    longest_push,  before_push,   push},
+    {"GET",    "/v1/runs/{run}",                            "",    nullptr,       nullptr,       read},
+    {"DELETE", "/v1/runs/{run}",                            "",    nullptr,       nullptr,       complete},
+    {"GET",    "/v1/runs",                                  "",    nullptr,       nullptr,       list},
+    {"GET",    "/v1/secrets",                               "",    nullptr,       nullptr,       list_secrets},
+    {"GET",    "/v1/secrets/{name}",                        "",    nullptr,       nullptr,       read_secret},
+    {"PUT",    "/v1/secrets/{name}",                        "",    longest_value, before_change, set_secret},
+    {"PATCH",  "/v1/secrets/{name}",                        "",    longest_name,  before_change, rename_secret},
+    {"DELETE", "/v1/secrets/{name}",                        "",    nullptr,       before_change, remove_secret},
+    {"GET",    "/v1/workspaces",                            "",    nullptr,       nullptr,       list_workspaces},
+    {"GET",    "/v1/workspaces/{workspace}/secrets",        "",    nullptr,       nullptr,       list_secrets},
+    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       nullptr,       read_secret},
+    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_value, before_change, set_secret},
+    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
+    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
+    {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
+    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
+    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
+    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi},
+    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
+});
+// clang-format on
+}  // namespace
+
+std::span<const Route> route_table() {
+    return kRoutes;
+}
+
+HttpAnswer refused(const desk::Refusal& refusal) {
+    HttpAnswer answer = problem(status_of(refusal.reason), refusal.sentence);
+    if (refusal.reason == desk::Reason::unavailable) answer.retry_after = kRetryAfter;
+    return answer;
+}
+}  // namespace secrets::doors
