@@ -102,7 +102,8 @@ Result<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
                 return fd;
             }
         } else if (errno == ENOENT) {
-            continue;  // it went, or is not quite there yet: another step's is never removed for that
+            continue;  // it went, or is not quite there yet: another step's is never removed for
+                       // that
         } else if (errno != ENOTDIR && errno != ELOOP) {
             return call_failed("opening the directory " + path);
         }
