@@ -118,9 +118,9 @@ std::optional<Refusal> Desk::check_free_variable(const people::Owner& owner,
         if (head->name == name || head->name == except || variable_for(head->name) != variable) {
             continue;
         }
-        return Refusal{Reason::conflict, "secret " + name + " would become the variable " +
-                                             variable + ", as " + head->name + " of " +
-                                             words_for(owner) + " does; choose another name"};
+        std::string sentence = "secret " + name + " would become the variable " + variable;
+        sentence += ", as " + head->name + " of " + words_for(owner) + " does; choose another name";
+        return Refusal{Reason::conflict, std::move(sentence)};
     }
     return std::nullopt;
 }

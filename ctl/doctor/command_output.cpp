@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 pid_t start(const std::vector<std::string>& command, int output) {
     std::vector<std::string> words = command;
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
 

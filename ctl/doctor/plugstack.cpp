@@ -38,7 +38,7 @@ std::vector<std::string> matching(const std::string& pattern, const std::string&
     return paths;
 }
 
-std::optional<PluginLine> plugin_line(std::string text, const std::string& file,
+std::optional<PluginLine> plugin_line(const std::string& text, const std::string& file,
                                       std::size_t number) {
     PluginLine line{file, number, false, false, {}, {}};
     const std::size_t first = text.find_first_not_of(" \t#");

@@ -76,8 +76,9 @@ Finding check_plugin(const Site& site) {
     for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
         const std::string why = why_not_roots_alone(each);
         if (!why.empty()) {
-            return fail(why + ", and slurmstepd loads the plugin as root",
-                        "run: chown root: " + each + " && chmod go-w " + each);
+            std::string advice = "run: chown root: " + each;
+            advice += " && chmod go-w " + each;
+            return fail(why + ", and slurmstepd loads the plugin as root", advice);
         }
     }
     return ok(path + ", root's alone");
