@@ -253,7 +253,7 @@ def test_a_fuzzer_finds_no_answer_that_is_not_documented(agents, user, tmp_path)
     with Forwarder(agent, user) as forwarder:
         done = subprocess.run(
             [VENV / "bin" / "schemathesis", "run", FILE, "--url", forwarder.url, "--checks", ",".join(checks),
-             "--phases", "examples,coverage,fuzzing", "--max-examples", "40", "--seed", "9", "--workers", "1",
+             "--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "9", "--workers", "1",
              "--generation-database", "none", "--request-timeout", "10",
              "--warnings", "off", "--no-color"],
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
