@@ -63,6 +63,12 @@ Refusal not_set(const std::string& name, const people::Owner& owner) {
     return {Reason::not_found, "secret " + name + " is not set for " + words_for(owner)};
 }
 
+std::string same_variable(const std::string& name, const std::string& other,
+                          const people::Owner& owner) {
+    return "secret " + name + " would become the variable " + variable_for(name) + ", as " + other +
+           " of " + words_for(owner) + " does; choose another name";
+}
+
 }  // namespace
 
 /// Whose secrets a request is about, if the caller may keep them.
@@ -118,9 +124,7 @@ std::optional<Refusal> Desk::check_free_variable(const people::Owner& owner,
         if (head->name == name || head->name == except || variable_for(head->name) != variable) {
             continue;
         }
-        std::string sentence = "secret " + name + " would become the variable " + variable;
-        sentence += ", as " + head->name + " of " + words_for(owner) + " does; choose another name";
-        return Refusal{Reason::conflict, std::move(sentence)};
+        return Refusal{Reason::conflict, same_variable(name, head->name, owner)};
     }
     return std::nullopt;
 }
