@@ -18,18 +18,31 @@ using people::Owner;
 using people::Store;
 using people::StoreKey;
 
-/// A folder in memory where there is one, for as long as the process lives.
+/// A folder with the key in it, in memory where there is such a place; it goes with the process.
+class Folder {
+  public:
+    Folder() {
+        must(mkdtemp(path_.data()) != nullptr, "a folder can be made");
+        std::ofstream(path_ + "/key") << std::string(StoreKey::kBytes, 'k');
+        std::filesystem::permissions(path_ + "/key", std::filesystem::perms(0400));
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_ =
+        (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/fuzz-store-XXXXXX");
+};
+
 const std::string& folder() {
-    static const std::string path = [] {
-        std::string made = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") +
-                           std::string("/fuzz-store-XXXXXX");
-        must(mkdtemp(made.data()) != nullptr, "a folder can be made");
-        std::ofstream(made + "/key") << std::string(StoreKey::kBytes, 'k');
-        std::filesystem::permissions(made + "/key", std::filesystem::perms(0400));
-        atexit([] { std::filesystem::remove_all(folder()); });
-        return made;
-    }();
-    return path;
+    static const Folder the_one;
+    return the_one.path();
 }
 
 Result<std::unique_ptr<Store>> open_store() {
