@@ -3,9 +3,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "agentd/audit/encode.h"
 #include "agentd/audit/events.h"
@@ -20,11 +17,7 @@ class Recent {
     struct Entry {
         std::uint64_t number = 0;
         Time at;
-        Level level = Level::info;
-        std::optional<Uid> owner{};
-        std::optional<Uid> caller{};
-        std::string sentence{};
-        std::string json{};  ///< as a line of the audit file has it, without the newline
+        Event event;
     };
 
     void add(const Event& event, Time at);

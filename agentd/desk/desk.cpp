@@ -21,6 +21,10 @@ constexpr std::size_t kMaxGrantsPerHold = 256;
 /// What a status says of the last errors.
 constexpr std::size_t kMostErrors = 5;
 
+bool concerns(const audit::Event& event, Uid uid) {
+    return (event.owner && event.owner->uid == uid) || (event.caller && event.caller->uid == uid);
+}
+
 /// What all events of a step's ask say of it, and a sentence that begins with the step.
 audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
                       const std::string& what_happened) {
@@ -285,8 +289,9 @@ StatusInfo Desk::status(Uid caller) const {
     if (caller.value != 0) return info;
     const auto& entries = audit::recent().entries();
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (entry->level != audit::Level::error) continue;
-        info.last_errors.push_back(audit::time_text(entry->at) + " " + entry->sentence);
+        const audit::Event& event = entry->event;
+        if (audit::info_of(event.kind).level != audit::Level::error) continue;
+        info.last_errors.push_back(audit::time_text(entry->at) + " " + event.sentence);
         if (info.last_errors.size() == kMostErrors) break;
     }
     return info;
@@ -297,8 +302,9 @@ EventsInfo Desk::events(Uid caller, std::optional<std::uint64_t> after) const {
     if (!after) return info;
     for (const audit::Recent::Entry& entry : audit::recent().entries()) {
         if (entry.number <= *after) continue;
-        if (caller.value != 0 && entry.owner != caller && entry.caller != caller) continue;
-        info.events.push_back(entry.json);
+        if (caller.value != 0 && !concerns(entry.event, caller)) continue;
+        info.events.push_back(audit::trail_line(entry.event, entry.at));
+        info.events.back().pop_back();  // the newline
     }
     return info;
 }
