@@ -94,11 +94,17 @@ std::vector<std::string> Store::damage() const {
     return sentences;
 }
 
-const SecretHead* Store::find(const Owner& owner, const std::string& name) const {
+/// Null when there is none.
+const Store::Entry* Store::entry_of(const Owner& owner, const std::string& name) const {
     const auto shelf = shelves_.find(owner);
     if (shelf == shelves_.end()) return nullptr;
     const auto entry = shelf->second.find(name);
-    return entry == shelf->second.end() ? nullptr : &entry->second.head;
+    return entry == shelf->second.end() ? nullptr : &entry->second;
+}
+
+const SecretHead* Store::find(const Owner& owner, const std::string& name) const {
+    const Entry* entry = entry_of(owner, name);
+    return entry != nullptr ? &entry->head : nullptr;
 }
 
 std::vector<const SecretHead*> Store::list(const Owner& owner) const {
@@ -119,11 +125,9 @@ Store::Usage Store::usage_of(const Owner& owner) const {
 }
 
 Result<SecretBuffer> Store::value_of(const Owner& owner, const std::string& name) const {
-    const auto shelf = shelves_.find(owner);
-    if (shelf == shelves_.end()) return Error{"there is no such secret"};
-    const auto entry = shelf->second.find(name);
-    if (entry == shelf->second.end()) return Error{"there is no such secret"};
-    return unseal(key_, entry->second.sealed, context_of(owner, entry->second.head));
+    const Entry* entry = entry_of(owner, name);
+    if (entry == nullptr) return Error{"there is no such secret"};
+    return unseal(key_, entry->sealed, context_of(owner, entry->head));
 }
 
 /// A transaction in a database whose values are still sealed under our key.

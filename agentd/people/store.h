@@ -114,6 +114,7 @@ class Store {
     using Shelf = std::map<std::string, Entry, std::less<>>;
 
     Store(Database database, StoreKey key, UniqueFd lock);
+    const Entry* entry_of(const Owner& owner, const std::string& name) const;
     Failure read_all();
     Result<Transaction> begin_change() const;
     void place(const Owner& owner, Shelf::node_type entry) noexcept;
