@@ -15,7 +15,9 @@ using json::string_view;
 
 /// What Boost.JSON's parser calls: an object with texts, of which one, `value`, may be an object
 /// {"base64": text} instead.
-class FieldsHandler : public HandlerLimits {
+class FieldsHandler : public BodyHandler<FieldsHandler> {
+    friend BodyHandler<FieldsHandler>;
+
   public:
     /// `second_field`: the name of the field that is no value; `value_bytes`: the longest value, 0
     /// where none may stand.
@@ -26,11 +28,6 @@ class FieldsHandler : public HandlerLimits {
 
     std::optional<SecretBuffer> value;
     std::optional<std::string> second;
-    std::string sentence;
-    desk::Reason reason = desk::Reason::malformed;
-
-    bool on_document_begin(json::error_code&) { return true; }
-    bool on_document_end(json::error_code&) { return true; }
 
     bool on_object_begin(json::error_code& error) {
         if (depth_ == 0 || (depth_ == 1 && key_ == "value" && value_bytes_ > 0)) {
@@ -43,9 +40,6 @@ class FieldsHandler : public HandlerLimits {
         if (--depth_ == 1 && !value) return fail("\"value\": \"base64\" is missing", error);
         return true;
     }
-    bool on_array_begin(json::error_code& error) { return unexpected("a list", error); }
-    bool on_array_end(std::size_t, json::error_code&) { return true; }
-
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
         if (key_part_.size() + part.size() > kLongestField)
             return fail("a name is far too long", error);
@@ -84,29 +78,7 @@ class FieldsHandler : public HandlerLimits {
         return taken;
     }
 
-    bool on_number_part(string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_int64(std::int64_t, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_uint64(std::uint64_t, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_double(double, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_bool(bool, json::error_code& error) { return unexpected("true or false", error); }
-    bool on_null(json::error_code& error) { return unexpected("null", error); }
-    bool on_comment_part(string_view, json::error_code&) { return true; }
-    bool on_comment(string_view, json::error_code&) { return true; }
-
   private:
-    bool fail(std::string what, json::error_code& error) {
-        sentence = std::move(what);
-        error = json::error::syntax;
-        return false;
-    }
     bool unexpected(const std::string& found, json::error_code& error) {
         if (depth_ == 0) return fail("an object is expected, not " + found, error);
         if (depth_ == 1 && key_ == "value" && value_bytes_ > 0) {

@@ -17,17 +17,14 @@ using json::string_view;
 
 /// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the
 /// sentence when something is wrong.
-class PushHandler : public HandlerLimits {
+class PushHandler : public BodyHandler<PushHandler> {
+    friend BodyHandler<PushHandler>;
+
   public:
     explicit PushHandler(std::size_t value_bytes)
         : value_bytes_(value_bytes), value_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
 
     desk::PushRequest request;
-    std::string sentence;
-    desk::Reason reason = desk::Reason::malformed;
-
-    bool on_document_begin(json::error_code&) { return true; }
-    bool on_document_end(json::error_code&) { return true; }
 
     bool on_object_begin(json::error_code& error) {
         switch (place_) {
@@ -58,9 +55,6 @@ class PushHandler : public HandlerLimits {
         }
         return true;
     }
-
-    bool on_array_begin(json::error_code& error) { return unexpected("a list", error); }
-    bool on_array_end(std::size_t, json::error_code&) { return true; }
 
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
         // A field's name that no field can have is not collected without end.
@@ -100,31 +94,8 @@ class PushHandler : public HandlerLimits {
         return taken;
     }
 
-    bool on_number_part(string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_int64(std::int64_t, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_uint64(std::uint64_t, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_double(double, string_view, json::error_code& error) {
-        return unexpected("a number", error);
-    }
-    bool on_bool(bool, json::error_code& error) { return unexpected("true or false", error); }
-    bool on_null(json::error_code& error) { return unexpected("null", error); }
-    bool on_comment_part(string_view, json::error_code&) { return true; }
-    bool on_comment(string_view, json::error_code&) { return true; }
-
   private:
     enum class Place { outside, top, top_value, scope, secret_value, encoded, encoded_value };
-
-    bool fail(std::string what, json::error_code& error) {
-        sentence = std::move(what);
-        error = json::error::syntax;
-        return false;
-    }
 
     std::string path_of_scope() const {
         return std::string("\"") + vault::scope_word(scope_) + "\"";

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "agentd/desk/desk.h"
 #include "common/result.h"
 #include "common/wipe.h"
 
@@ -17,12 +18,47 @@ namespace secrets::doors {
 /// The longest text of a field that is no value.
 inline constexpr std::size_t kLongestField = 256;
 
-/// What Boost.JSON's parser asks its handler for. The body's length is the limit.
-struct HandlerLimits {
+/// What the handlers that Boost.JSON's parser calls share: the body's length is the limit, and in
+/// these bodies stand objects and strings alone. `Handler` has unexpected(what, error), which says
+/// what is expected in the place that it is at.
+template <typename Handler>
+class BodyHandler {
+    using ErrorCode = boost::json::error_code;
+    using Text = boost::json::string_view;
+
+  public:
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+
+    std::string sentence;  ///< what is wrong
+    desk::Reason reason = desk::Reason::malformed;
+
+    bool on_document_begin(ErrorCode&) { return true; }
+    bool on_document_end(ErrorCode&) { return true; }
+    bool on_array_begin(ErrorCode& error) { return unexpected("a list", error); }
+    bool on_array_end(std::size_t, ErrorCode&) { return true; }
+    bool on_number_part(Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_int64(std::int64_t, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_uint64(std::uint64_t, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_double(double, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_bool(bool, ErrorCode& error) { return unexpected("true or false", error); }
+    bool on_null(ErrorCode& error) { return unexpected("null", error); }
+    bool on_comment_part(Text, ErrorCode&) { return true; }
+    bool on_comment(Text, ErrorCode&) { return true; }
+
+  protected:
+    bool fail(std::string what, ErrorCode& error) {
+        sentence = std::move(what);
+        error = boost::json::error::syntax;
+        return false;
+    }
+
+  private:
+    bool unexpected(const char* what, ErrorCode& error) {
+        return static_cast<Handler*>(this)->unexpected(what, error);
+    }
 };
 
 /// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
