@@ -236,6 +236,7 @@ class Desk {
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
     Answer<people::Owner> owner_at(Uid caller, const Place& place) const;
+    Answer<people::Owner> owner_of_change(Uid caller, const Place& place, const std::string& name);
     std::optional<Refusal> check_new_value(const people::Owner& owner, const std::string& name,
                                            std::size_t bytes) const;
     std::optional<Refusal> check_free_variable(const people::Owner& owner, const std::string& name,
@@ -257,7 +258,7 @@ class Desk {
     people::Store* store_;
     Now now_;
     vault::Time started_;
-    vault::Time next_expiry_try_;       ///< of kept secrets, after one that could not be removed
+    vault::Time no_expiry_before_;      ///< of kept secrets; to look for the first takes long
     std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};

@@ -98,15 +98,23 @@ Answer<people::Owner> Desk::owner_at(Uid caller, const Place& place) const {
                                           " that " + account_name(caller) + " is in"};
 }
 
-std::optional<Refusal> Desk::check_keep(Uid caller, const Place& place, const std::string& name) {
+/// Whose secret a change is about; a refusal is written down.
+Answer<people::Owner> Desk::owner_of_change(Uid caller, const Place& place,
+                                            const std::string& name) {
     expire();
-    const auto owner = owner_at(caller, place);
+    auto owner = owner_at(caller, place);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) {
         return refused(caller, place, name, *refusal);
     }
     if (const auto why = why_not_a_secret_name(name)) {
         return refused(caller, place, name, {Reason::malformed, *why});
     }
+    return owner;
+}
+
+std::optional<Refusal> Desk::check_keep(Uid caller, const Place& place, const std::string& name) {
+    auto owner = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&owner)) return std::move(*refusal);
     return std::nullopt;
 }
 
@@ -160,8 +168,9 @@ std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const s
 
 Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string& name,
                               const KeepRequest& request, const Precondition& precondition) {
-    if (auto refusal = check_keep(caller, place, name)) return std::move(*refusal);
-    const people::Owner owner = std::get<people::Owner>(owner_at(caller, place));
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
     const auto refuse = [&](Refusal refusal) -> Answer<Kept> {
         return refused(caller, place, name, std::move(refusal));
     };
@@ -196,6 +205,7 @@ Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string&
     }
     audit::tell(event);
     on_change_();
+    no_expiry_before_ = {};
     on_expiry_change_();
     return Kept{*store_->find(owner, name), created};
 }
@@ -203,8 +213,9 @@ Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string&
 Answer<people::SecretHead> Desk::rename_secret(Uid caller, const Place& place,
                                                const std::string& name, const std::string& new_name,
                                                const Precondition& precondition) {
-    if (auto refusal = check_keep(caller, place, name)) return std::move(*refusal);
-    const people::Owner owner = std::get<people::Owner>(owner_at(caller, place));
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
     const auto refuse = [&](Refusal refusal) -> Answer<people::SecretHead> {
         return refused(caller, place, name, std::move(refusal));
     };
@@ -240,8 +251,9 @@ Answer<people::SecretHead> Desk::rename_secret(Uid caller, const Place& place,
 
 std::optional<Refusal> Desk::remove_secret(Uid caller, const Place& place, const std::string& name,
                                            const Precondition& precondition) {
-    if (auto refusal = check_keep(caller, place, name)) return refusal;
-    const people::Owner owner = std::get<people::Owner>(owner_at(caller, place));
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
     const people::SecretHead* old = store_->find(owner, name);
     if (auto wrong = check_precondition(old, precondition, name)) {
         return refused(caller, place, name, std::move(*wrong));
@@ -333,21 +345,23 @@ std::string Desk::expiry_note(const std::vector<ItemAnswer>& answers) const {
 
 std::optional<vault::Time> Desk::expire_kept() {
     if (store_ == nullptr) return std::nullopt;
-    if (now_() < next_expiry_try_) return next_expiry_try_;
-    while (const auto next = store_->next_to_expire()) {
-        if (next->expires > now_()) return next->expires;
+    while (no_expiry_before_ <= now_()) {
+        const auto next = store_->next_to_expire();
+        no_expiry_before_ = next ? next->expires : vault::Time::max();
+        if (no_expiry_before_ > now_()) break;
         const std::string what =
             "secret " + next->name + " of " + words_for(next->owner) + " expired";
         if (const auto wrong = store_->remove(next->owner, next->name)) {
             audit::trouble(what + " and could not be removed: " + wrong->sentence);
-            next_expiry_try_ = now_() + kRetryExpiry;
-            return next_expiry_try_;
+            no_expiry_before_ = now_() + kRetryExpiry;
+            break;
         }
         on_change_();
         audit::record(event_of(audit::Kind::expire_secret, next->owner, {next->name},
                                what + " and was removed"));
     }
-    return std::nullopt;
+    if (no_expiry_before_ == vault::Time::max()) return std::nullopt;
+    return no_expiry_before_;
 }
 
 std::optional<vault::Time> Desk::expire() {
