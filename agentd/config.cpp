@@ -109,6 +109,10 @@ Platform platform_of(const YAML::Node& node) {
                      {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
                  });
     if (platform.name.empty()) throw Wrong{node.Mark(), "a platform needs a name"};
+    if (platform.name.size() > kMaxPlatformBytes) {
+        throw Wrong{node.Mark(), "a platform's name has at most " +
+                                     std::to_string(kMaxPlatformBytes) + " bytes"};
+    }
     if (platform.user.empty()) throw Wrong{node.Mark(), "a platform needs the user it connects as"};
     return platform;
 }
@@ -160,6 +164,7 @@ void read_limits(const YAML::Node& node, Limits& limits) {
                            {"value_bytes", number(limits.value_bytes, 1, kMaxValueBytes)},
                            {"run_bytes", number(limits.run_bytes, 1, 64 * kMiB)},
                            {"runs_per_owner", number(limits.runs_per_owner, 1, 1000000)},
+                           {"runs_per_platform", number(limits.runs_per_platform, 1, 10000000)},
                            {"total_bytes", number(limits.total_bytes, kMiB, kMiB * kMiB)},
                            {"kept_secrets", number(limits.kept_secrets, 1, 100000)},
                            {"kept_bytes", number(limits.kept_bytes, 1, 1024 * kMiB)},

@@ -16,6 +16,7 @@ struct Limits {
     std::size_t value_bytes = kMaxValueBytes;        ///< one value
     std::size_t run_bytes = 1024 * 1024;             ///< all values of one run together
     std::size_t runs_per_owner = 1000;               ///< runs that one user owns at a time
+    std::size_t runs_per_platform = 100000;          ///< runs that one platform has pushed
     std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
     std::size_t kept_secrets = 500;                  ///< stored secrets of one user or workspace
     std::size_t kept_bytes = 1024 * 1024;            ///< all their values together
@@ -37,8 +38,8 @@ struct Workspace {
 
 /// A workflow platform: a local account that may act for others.
 struct Platform {
-    std::string name;                 ///< what the journal calls it
-    std::string user;                 ///< the account it connects as
+    std::string name;  ///< what the journal calls it, and which runs are counted together
+    std::string user;  ///< the account it connects as
     std::vector<std::string> users;   ///< whom it may act for
     std::vector<std::string> groups;  ///< whose members it may act for
 };

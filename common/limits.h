@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxWorkspaceBytes = 64;
 /// A platform's run id.
 inline constexpr std::size_t kMaxRunIdBytes = 64;
 
+/// A platform's name, which stands in the records of the runs that it pushes.
+inline constexpr std::size_t kMaxPlatformBytes = 64;
+
 /// One ask: the text of SLURM_SECRETS, or of all --secret options of one command together.
 inline constexpr std::size_t kMaxAskBytes = 8 * 1024;
 

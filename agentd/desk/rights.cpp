@@ -54,13 +54,17 @@ bool People::is_platform(Uid caller) const {
 Principal People::principal(Uid caller, Uid about) const {
     if (caller == about) return Principal::owner;
     if (caller.value == 0) return Principal::root;
+    return find_platform(caller, about) != nullptr ? Principal::platform : Principal::stranger;
+}
+
+const Platform* People::find_platform(Uid caller, Uid about) const {
     for (const Platform& platform : platforms_) {
         if (find_account(platform.user) == caller &&
             holds({platform.users, platform.groups}, about)) {
-            return Principal::platform;
+            return &platform;
         }
     }
-    return Principal::stranger;
+    return nullptr;
 }
 
 Principal People::principal(Uid caller, const Workspace& workspace) const {

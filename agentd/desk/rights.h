@@ -45,6 +45,9 @@ class People {
 
     Principal principal(Uid caller, Uid about) const;
 
+    /// Null when the caller is not a platform for that user.
+    const Platform* find_platform(Uid caller, Uid about) const;
+
     /// Root is what the configuration says, like everybody, and else root.
     Principal principal(Uid caller, const Workspace& workspace) const;
 

@@ -171,6 +171,9 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     names = names_of(request.secrets);
 
     vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
+    if (people_.principal(caller, head.owner) == Principal::platform) {
+        head.platform = people_.find_platform(caller, head.owner)->name;
+    }
     const vault::RunHead* existing = vault_.find_run(run);
     if (auto wrong = precondition.check(
             "run " + run.text(),
@@ -189,6 +192,13 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
         return refuse({Reason::too_many, account_name(head.owner) + " owns " +
                                              std::to_string(limits_.runs_per_owner) +
                                              " runs already; complete some first"});
+    }
+    const bool counts_anew = existing == nullptr || existing->platform != head.platform;
+    if (!head.platform.empty() && counts_anew &&
+        vault_.runs_of_platform(head.platform) >= limits_.runs_per_platform) {
+        return refuse({Reason::too_many, "platform " + head.platform + " has " +
+                                             std::to_string(limits_.runs_per_platform) +
+                                             " runs here already; complete some first"});
     }
     const bool created = existing == nullptr;
     const std::string owner_name = account_name(head.owner);

@@ -18,11 +18,13 @@ std::string date(vault::Time time) {
 }
 
 json::object head_of(const desk::RunInfo& run) {
-    return {{"run", run.head.id.text()},
-            {"owner", run.owner},
-            {"generation", run.head.generation},
-            {"created", date(run.head.created)},
-            {"expires", date(run.head.expires)}};
+    json::object head{{"run", run.head.id.text()},
+                      {"owner", run.owner},
+                      {"generation", run.head.generation},
+                      {"created", date(run.head.created)},
+                      {"expires", date(run.head.expires)}};
+    if (!run.head.platform.empty()) head["platform"] = run.head.platform;
+    return head;
 }
 
 json::object object_of(const people::SecretHead& secret) {

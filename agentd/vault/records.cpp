@@ -72,6 +72,7 @@ void describe_run(Pen& pen, const RunHead& head, std::span<const NewSecret> secr
     pen.number(static_cast<std::int64_t>(head.created.time_since_epoch().count()));
     pen.number(static_cast<std::int64_t>(head.expires.time_since_epoch().count()));
     pen.text(head.id.text());
+    pen.text(head.platform);
     pen.number(static_cast<std::uint32_t>(secrets.size()));
     for (const NewSecret& secret : secrets) {
         pen.number(static_cast<std::uint8_t>(secret.scope));
@@ -107,8 +108,10 @@ Result<RunHead> take_run_head(Eye& eye) {
     const Time created = read_time(eye);
     const Time expires = read_time(eye);
     auto id = RunId::parse(eye.text());
+    const std::string_view platform = eye.text();
     if (eye.failed() || !id) return malformed("run");
-    return RunHead{std::move(id).value(), owner, generation, created, expires};
+    return RunHead{std::move(id).value(), owner, generation, created, expires,
+                   std::string(platform)};
 }
 
 }  // namespace

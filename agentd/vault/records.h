@@ -3,7 +3,7 @@
 // the machine's own byte order, without padding; a text is a length (u16) and its bytes.
 //
 //     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
-//           run id text, count u32,
+//           run id text, platform text (empty: none), count u32,
 //           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
 //     hold  job u32, owner u32, since i64, count u32,
 //           then `count` times: ask text, run id text (empty: none), generation u64
@@ -49,6 +49,7 @@ struct RunHead {
     std::uint64_t generation = 1;
     Time created;
     Time expires;
+    std::string platform{};  ///< which pushed it last; empty: the owner or root did
 };
 
 /// A grant that a job was given: its ask, and which state of which run answered it.

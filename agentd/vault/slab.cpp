@@ -12,7 +12,7 @@ namespace secrets::vault {
 namespace {
 
 constexpr char kMagic[8] = {'S', 'L', 'S', 'S', 'L', 'A', 'B', '1'};
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 constexpr std::size_t kGranule = 32;
 
 enum State : std::uint16_t { kFree = 0, kBeingWritten = 1, kLive = 2 };

@@ -2,10 +2,10 @@
 // A slab: one locked region that holds records. It carries its own index, so that a slab found
 // again (in systemd's descriptor store, after a restart) can be read without any other knowledge.
 //
-// Format, version 1; numbers in the machine's own byte order; everything on 32-byte granules:
+// Format, version 2; numbers in the machine's own byte order; everything on 32-byte granules:
 //
 //     slab header   0  8  magic "SLSSLAB1"
-//                   8  4  format version, 1
+//                   8  4  format version, 2
 //                  12  4  length of the slab, this header included
 //                  16 16  zero
 //     then extents, one after the other to the end of the slab:

@@ -152,12 +152,14 @@ Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) 
 /// All of the index's work for a live record that needs memory; to be followed by add_run().
 Vault::RunEntry Vault::prepare_run(RunHead head, Place place) {
     Expiries expiry{{head.expires, head.id}};
-    const Uid owner = head.owner;
+    std::size_t& of_owner = runs_of_owner_[head.owner.value];
+    std::size_t& of_platform = runs_of_platform_[head.platform];
     RunId id = head.id;
     Runs run;
     run.emplace(std::move(id), StoredRun{std::move(head), place, {}});
     make_room(runs_);
-    ++runs_of_owner_[owner.value];
+    ++of_owner;
+    ++of_platform;
     return {run.extract(run.begin()), expiry.extract(expiry.begin())};
 }
 
@@ -185,6 +187,8 @@ std::size_t Vault::remove(Runs::iterator run) noexcept {
     expiries_.erase(stored.expiry);
     const auto owner = runs_of_owner_.find(stored.head.owner.value);
     if (--owner->second == 0) runs_of_owner_.erase(owner);
+    const auto platform = runs_of_platform_.find(stored.head.platform);
+    if (--platform->second == 0) runs_of_platform_.erase(platform);
     runs_.erase(run);
     return bytes;
 }
@@ -220,6 +224,11 @@ std::vector<const RunHead*> Vault::runs() const {
 std::size_t Vault::runs_of(Uid owner) const {
     const auto found = runs_of_owner_.find(owner.value);
     return found == runs_of_owner_.end() ? 0 : found->second;
+}
+
+std::size_t Vault::runs_of_platform(const std::string& platform) const {
+    const auto found = runs_of_platform_.find(platform);
+    return found == runs_of_platform_.end() ? 0 : found->second;
 }
 
 Wiped Vault::wipe_run(const RunId& run) noexcept {
@@ -295,6 +304,7 @@ Wiped Vault::wipe_all() {
     runs_.clear();
     expiries_.clear();
     runs_of_owner_.clear();
+    runs_of_platform_.clear();
     holds_.clear();
     for (const auto& slab : slabs_) forget(*slab);
     slabs_.clear();  // a region overwrites itself when it goes

@@ -95,6 +95,7 @@ class Vault {
     std::vector<StoredSecret> secrets_of(const RunId& run) const;
     std::vector<const RunHead*> runs() const;
     std::size_t runs_of(Uid owner) const;
+    std::size_t runs_of_platform(const std::string& platform) const;
 
     /// Overwrites the record of a run; empty when there was none.
     Wiped wipe_run(const RunId& run) noexcept;
@@ -185,6 +186,7 @@ class Vault {
     Runs runs_;
     Expiries expiries_;
     std::map<uid_t, std::size_t> runs_of_owner_;
+    std::map<std::string, std::size_t> runs_of_platform_;  ///< of none, too, by the empty name
     Holds holds_;
 };
 

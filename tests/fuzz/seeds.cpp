@@ -149,8 +149,12 @@ void delivery_seeds(Corpus& corpus) {
 Bytes run_record(const std::string& id, std::int64_t expires,
                  std::vector<vault::NewSecret> secrets) {
     const vault::Time now{std::chrono::seconds(1'800'000'000)};
-    const vault::RunHead head{RunId::parse(id).value(), Uid{1001}, 1, now,
-                              vault::Time(std::chrono::seconds(expires))};
+    const vault::RunHead head{RunId::parse(id).value(),
+                              Uid{1001},
+                              1,
+                              now,
+                              vault::Time(std::chrono::seconds(expires)),
+                              "tower"};
     Bytes payload(vault::run_payload_size(head, secrets));
     vault::write_run(head, secrets, payload);
     return payload;

@@ -156,7 +156,7 @@ def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed
     assert "is fine" in output_of(agent, "--config", tmp_path / "all.yaml", "--check-config")
     keys = set(re.findall(r"^\s*(?:- )?(\w+):", "\n".join(lines), re.MULTILINE))
     assert {"node_socket", "control_socket", "require_secretmem", "value_bytes", "run_bytes", "runs_per_owner",
-            "total_bytes", "default_ttl", "max_ttl", "view_socket", "interval", "platforms", "users", "groups", "level",
+            "runs_per_platform", "total_bytes", "default_ttl", "max_ttl", "view_socket", "interval", "platforms", "users", "groups", "level",
             "to", "file", "job_socket", "force_memfd"} <= keys
 
 

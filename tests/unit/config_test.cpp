@@ -35,6 +35,7 @@ void check_is_default(const Config& config) {
     CHECK(config.limits.value_bytes == 65536);
     CHECK(config.limits.run_bytes == 1048576);
     CHECK(config.limits.runs_per_owner == 1000);
+    CHECK(config.limits.runs_per_platform == 100000);
     CHECK(config.limits.total_bytes == 1073741824);
     CHECK(config.default_ttl == std::chrono::hours(24));
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
@@ -78,10 +79,26 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
-    for (const char* key : {"node_socket", "job_socket", "control_socket", "files_directory",
-                            "view_socket", "require_secretmem", "force_memfd", "value_bytes",
-                            "run_bytes", "runs_per_owner", "total_bytes", "default_ttl", "max_ttl",
-                            "interval", "level", "to", "file", "users", "groups"}) {
+    for (const char* key : {"node_socket",
+                            "job_socket",
+                            "control_socket",
+                            "files_directory",
+                            "view_socket",
+                            "require_secretmem",
+                            "force_memfd",
+                            "value_bytes",
+                            "run_bytes",
+                            "runs_per_owner",
+                            "runs_per_platform",
+                            "total_bytes",
+                            "default_ttl",
+                            "max_ttl",
+                            "interval",
+                            "level",
+                            "to",
+                            "file",
+                            "users",
+                            "groups"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -95,7 +112,7 @@ control_socket: /a/control.sock
 files_directory: /a/jobs
 view_socket: /a/view.sock
 memory: { require_secretmem: true }
-limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, total_bytes: 2097152 }
+limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, runs_per_platform: 4, total_bytes: 2097152 }
 runs: { default_ttl: 90s, max_ttl: 2d }
 reaper: { interval: 5s }
 platforms:
@@ -113,6 +130,7 @@ audit: { file: /a/audit.jsonl }
     CHECK(config->limits.value_bytes == 10);
     CHECK(config->limits.run_bytes == 20);
     CHECK(config->limits.runs_per_owner == 3);
+    CHECK(config->limits.runs_per_platform == 4);
     CHECK(config->limits.total_bytes == 2097152);
     CHECK(config->default_ttl == std::chrono::seconds(90));
     CHECK(config->max_ttl == std::chrono::hours(48));
@@ -219,7 +237,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
           "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
-          "runs_per_owner, total_bytes, kept_secrets, kept_bytes, store_bytes");
+          "runs_per_owner, runs_per_platform, total_bytes, kept_secrets, kept_bytes, store_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
           "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
     CHECK(refusal_of("reaper: { every: 1m }\n") ==
@@ -272,6 +290,7 @@ TEST_CASE("numbers have bounds, to the last") {
              Row{"value_bytes", "1", "65536", "0", "65537"},
              Row{"run_bytes", "1", "67108864", "0", "67108865"},
              Row{"runs_per_owner", "1", "1000000", "0", "1000001"},
+             Row{"runs_per_platform", "1", "10000000", "0", "10000001"},
              Row{"total_bytes", "1048576", "1099511627776", "1048575", "1099511627777"},
          }) {
         const auto with = [&](const std::string& number) {

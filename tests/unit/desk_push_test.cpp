@@ -150,6 +150,30 @@ TEST_CASE("what is exactly at a limit is taken") {
     CHECK(office.info("r").head.expires == office.time + std::chrono::seconds(1));
 }
 
+TEST_CASE("a platform has only so many runs, whoever owns them") {
+    Config config = Office::large();
+    config.platforms = {{"tower", "www-data", {"alice", "bob"}, {}}};
+    config.limits.runs_per_platform = 2;
+    Office office(config);
+    const auto push = [&](Uid caller, std::string_view run, const char* owner) {
+        return refusal_of(office.push(caller, run, owner, one_secret("A")));
+    };
+    CHECK(push(office.tower, "a", "alice") == "(granted)");
+    CHECK(push(office.tower, "b", "bob") == "(granted)");
+    CHECK(office.info("b").head.platform == "tower");
+    const std::string full = "platform tower has 2 runs here already; complete some first";
+    CHECK(push(office.tower, "c", "alice") == full);
+    CHECK(push(office.tower, "a", "alice") == "(granted)");  // again
+    CHECK(push(office.alice, "c", "alice") == "(granted)");  // not the platform's
+    CHECK(office.info("c").head.platform.empty());
+    CHECK(push(office.tower, "c", "alice") == full);  // it would become the platform's
+    CHECK(push(office.alice, "a", "alice") == "(granted)");
+    CHECK(push(office.tower, "c", "alice") == "(granted)");
+    office.desk.complete_run(office.bob, run_id("b"));
+    CHECK(push(office.tower, "d", "bob") == "(granted)");
+    CHECK(push(office.tower, "b", "bob") == full);
+}
+
 TEST_CASE("a push that names no lifetime has the configured one") {
     Config config = Office::small();
     config.default_ttl = std::chrono::minutes(7);

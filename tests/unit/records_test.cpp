@@ -16,12 +16,12 @@ static_assert(kKeepsQuiet<NewSecret>);
 static_assert(kKeepsQuiet<StoredSecret>);
 static_assert(!std::is_copy_constructible_v<NewSecret>);
 
-const RunHead kHead{run_id("demo-1"), Uid{1001}, 3, at(1'700'000'000), at(1'700'086'400)};
+const RunHead kHead{run_id("demo-1"), Uid{1001}, 3, at(1'700'000'000), at(1'700'086'400), "tower"};
 const Hold kHold{JobId{12}, Uid{1001}, at(-5), {{"A,run:r", "r", 7}, {"none?", "", 0}}};
 
 // Where a record of kHead, whose form is written down in records.h, has its fields.
 constexpr std::size_t kRunIdAt = 4 + 8 + 8 + 8;
-constexpr std::size_t kCountAt = kRunIdAt + 2 + 6;
+constexpr std::size_t kCountAt = kRunIdAt + 2 + 6 + 2 + 5;
 constexpr std::size_t kFirstScopeAt = kCountAt + 4;
 constexpr std::size_t kHoldCountAt = 4 + 4 + 8;
 
@@ -63,6 +63,7 @@ TEST_CASE("the record of a run has exactly the documented bytes") {
     append_number<std::int64_t>(expected, 1'700'000'000);
     append_number<std::int64_t>(expected, 1'700'086'400);
     append_text(expected, "demo-1");
+    append_text(expected, "tower");
     append_number<std::uint32_t>(expected, 2);
     append_number<std::uint8_t>(expected, 1);
     append_text(expected, "A");
@@ -107,6 +108,7 @@ TEST_CASE("a run comes back as it was written, its values byte for byte and in p
     CHECK(head->generation == kHead.generation);
     CHECK(head->created == kHead.created);
     CHECK(head->expires == kHead.expires);
+    CHECK(head->platform == kHead.platform);
     const auto stored = read_run_secrets(record.bytes());
     REQUIRE(stored.ok());
     REQUIRE(stored->size() == secrets.size());

@@ -157,7 +157,7 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
     std::string why;
     SECTION("of a format that is not known") {
         flip(slab.get(), 8);
-        why = "slab-1: the slab has format version 65 and this agent knows version 1";
+        why = "slab-1: the slab has format version 66 and this agent knows version 2";
     }
     SECTION("that is no slab") {
         flip(slab.get(), 0);

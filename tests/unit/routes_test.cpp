@@ -328,18 +328,18 @@ TEST_CASE("answers have the documented fields, and never a value") {
                   R"("workspace":{"B":{"base64":"TUFSS0VSLU9GLUEtVkFMVUU="}}})");
     CHECK(pushed.body ==
           R"({"run":"demo-1","owner":"alice","generation":1,"created":"1970-01-12T13:46:40Z",)"
-          R"("expires":"1970-01-13T01:46:40Z","secrets":[{"name":"A","scope":"user","bytes":17},)"
+          R"("expires":"1970-01-13T01:46:40Z","platform":"tower",)"
+          R"("secrets":[{"name":"A","scope":"user","bytes":17},)"
           R"({"name":"B","scope":"workspace","bytes":17}],"holds":[]})"
           "\n");
     CHECK(given(office.ask(office.alice, "run:demo-1,B", 0, JobId{12})) == "B=MARKER-OF-A-VALUE\n");
     const auto read = door.ask(office.alice, "GET", "/v1/runs/demo-1");
     CHECK(read.body.ends_with("\"holds\":[{\"job\":12,\"since\":\"1970-01-12T13:46:40Z\"}]}\n"));
     const auto list = door.ask(kRoot, "GET", "/v1/runs");
-    CHECK(list.body ==
-          R"({"runs":[{"run":"demo-1","owner":"alice","generation":1,)"
-          R"("created":"1970-01-12T13:46:40Z","expires":"1970-01-13T01:46:40Z","secrets":2,)"
-          R"("holds":1}]})"
-          "\n");
+    CHECK(list.body == R"({"runs":[{"run":"demo-1","owner":"alice","generation":1,)"
+                       R"("created":"1970-01-12T13:46:40Z","expires":"1970-01-13T01:46:40Z",)"
+                       R"("platform":"tower","secrets":2,"holds":1}]})"
+                       "\n");
     CHECK(door.ask(office.bob, "GET", "/v1/runs").body == "{\"runs\":[]}\n");
     const auto check = door.ask(office.alice, "GET", "/v1/check?ask=run:demo-1,A=X,C?,D");
     CHECK(

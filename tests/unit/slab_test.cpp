@@ -138,8 +138,8 @@ TEST_CASE("a slab of a format that is not known, and one that does not add up, a
         return reopened ? std::string("was taken") : reopened.error().sentence;
     };
     CHECK(error_after(0, std::byte{'x'}) == "the region is no slab");
-    CHECK(error_after(kVersionAt, std::byte{2}) ==
-          "the slab has format version 2 and this agent knows version 1");
+    CHECK(error_after(kVersionAt, std::byte{3}) ==
+          "the slab has format version 3 and this agent knows version 2");
     CHECK(error_after(12, std::byte{1}) == "the slab's length is wrong");
     CHECK(error_after(kFirstExtentAt, std::byte{0}) ==
           "the slab's extents do not add up at byte 32");
@@ -213,7 +213,7 @@ TEST_CASE("a slab has exactly the documented bytes") {
 
     Bytes expected;
     append(expected, "SLSSLAB1");
-    append_number<std::uint32_t>(expected, 1);  // version
+    append_number<std::uint32_t>(expected, 2);  // version
     append_number<std::uint32_t>(expected, kSlabBytes);
     expected.resize(32);
     append_number<std::uint32_t>(expected, kExtentBytes);
