@@ -101,19 +101,24 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
 
 Platform platform_of(const YAML::Node& node) {
     Platform platform;
-    read_mapping(node,
-                 {
-                     {"name", [&](const auto& value) { platform.name = text_of(value); }},
-                     {"user", [&](const auto& value) { platform.user = text_of(value); }},
-                     {"users", [&](const auto& value) { platform.users = texts_of(value); }},
-                     {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
-                 });
+    read_mapping(
+        node,
+        {
+            {"name", [&](const auto& value) { platform.name = text_of(value); }},
+            {"user", [&](const auto& value) { platform.user = text_of(value); }},
+            {"users", [&](const auto& value) { platform.users = texts_of(value); }},
+            {"groups", [&](const auto& value) { platform.groups = texts_of(value); }},
+            {"certificate", [&](const auto& value) { platform.certificate = text_of(value); }},
+        });
     if (platform.name.empty()) throw Wrong{node.Mark(), "a platform needs a name"};
     if (platform.name.size() > kMaxPlatformBytes) {
         throw Wrong{node.Mark(), "a platform's name has at most " +
                                      std::to_string(kMaxPlatformBytes) + " bytes"};
     }
-    if (platform.user.empty()) throw Wrong{node.Mark(), "a platform needs the user it connects as"};
+    if (platform.user.empty() && platform.certificate.empty()) {
+        throw Wrong{node.Mark(),
+                    "a platform needs the user it connects as, or the name in its certificate"};
+    }
     return platform;
 }
 

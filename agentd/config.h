@@ -39,9 +39,10 @@ struct Workspace {
 /// A workflow platform: a local account that may act for others.
 struct Platform {
     std::string name;  ///< what the journal calls it, and which runs are counted together
-    std::string user;  ///< the account it connects as
-    std::vector<std::string> users;   ///< whom it may act for
-    std::vector<std::string> groups;  ///< whose members it may act for
+    std::string user;  ///< the account it connects as; empty: none
+    std::vector<std::string> users{};   ///< whom it may act for
+    std::vector<std::string> groups{};  ///< whose members it may act for
+    std::string certificate{};          ///< what its certificate names (SAN); empty: none
 };
 
 enum class LogTarget { automatic, journal, standard_error };

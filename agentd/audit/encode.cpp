@@ -41,7 +41,7 @@ void for_each_field(const Event& event, Time time, const Add& add) {
                                  std::string_view uid_in_trail) {
         if (!account) return;
         if (!account->name.empty()) add(in_journal, in_trail, std::string_view(account->name));
-        add(uid_in_journal, uid_in_trail, std::uint64_t{account->uid.value});
+        if (account->uid) add(uid_in_journal, uid_in_trail, std::uint64_t{account->uid->value});
     };
     const auto add_number = [&](std::string_view in_journal, std::string_view in_trail,
                                 const std::optional<std::uint64_t>& number) {

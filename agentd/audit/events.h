@@ -62,9 +62,10 @@ struct KindInfo {
 const KindInfo& info_of(Kind kind);
 std::span<const KindInfo> all_kinds();
 
-/// An account: a name, where it is known without asking the system for it, and a number.
+/// An account: a name, where it is known without asking the system for it, and a number. A platform
+/// that a certificate names has no number.
 struct Account {
-    Uid uid;
+    std::optional<Uid> uid;
     std::string name;
 };
 

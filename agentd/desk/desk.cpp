@@ -21,8 +21,10 @@ constexpr std::size_t kMaxGrantsPerHold = 256;
 /// What a status says of the last errors.
 constexpr std::size_t kMostErrors = 5;
 
-bool concerns(const audit::Event& event, Uid uid) {
-    return (event.owner && event.owner->uid == uid) || (event.caller && event.caller->uid == uid);
+bool concerns(const audit::Event& event, const Caller& caller) {
+    if (!caller.uid()) return event.caller && event.caller->name == caller.name();
+    return (event.owner && event.owner->uid == caller.uid()) ||
+           (event.caller && event.caller->uid == caller.uid());
 }
 
 /// What all events of a step's ask say of it, and a sentence that begins with the step.
@@ -35,6 +37,12 @@ audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
             .job = request.job,
             .step = request.step,
             .owner = audit::Account{request.uid, ""}};
+}
+
+Refusal has_no_jobs(const Caller& caller) {
+    return {Reason::forbidden, caller.name() +
+                                   " is no account, and has no jobs or secrets of its "
+                                   "own: only runs can be asked for"};
 }
 
 /// Writes down that a step was refused; `ask` where its ask could be read.
@@ -80,9 +88,9 @@ void Desk::configure(const Config& config) {
     people_ = People(config.platforms, config.workspaces);
 }
 
-Refusal Desk::not_theirs(const RunId& run, Uid caller) const {
+Refusal Desk::not_theirs(const RunId& run, const Caller& caller) const {
     return {Reason::forbidden,
-            "run " + run.text() + " belongs to another user, not to " + account_name(caller)};
+            "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
 /// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
@@ -248,10 +256,11 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
                           audit::counted(hold.grants.size(), "grant", "grants") + " was wiped";
     audit::Event event{.kind = kind, .job = hold.job};
     event.run = run_of(hold);
-    event.owner = audit::Account{hold.owner, ""};
+    const Uid owner = hold.owner;
+    event.owner = audit::Account{owner, ""};
     const vault::Wiped wiped = vault_.wipe_hold(hold.job);
     on_change_();
-    event.sentence = receipt + " (uid " + std::to_string(event.owner->uid.value) + ", " +
+    event.sentence = receipt + " (uid " + std::to_string(owner.value) + ", " +
                      audit::counted(wiped.bytes, "byte", "bytes") + ")";
     event.records = wiped.records;
     event.bytes = wiped.bytes;
@@ -259,7 +268,7 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
     return receipt;
 }
 
-std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& text) {
+std::optional<Refusal> Desk::check_submission(const Caller& caller, const std::string& text) {
     auto answer = check(caller, text);
     if (auto* refusal = std::get_if<Refusal>(&answer)) return std::move(*refusal);
     const CheckInfo& info = std::get<CheckInfo>(answer);
@@ -269,7 +278,7 @@ std::optional<Refusal> Desk::check_submission(Uid caller, const std::string& tex
     return Refusal{Reason::not_found, std::move(reasons)};
 }
 
-StatusInfo Desk::status(Uid caller) const {
+StatusInfo Desk::status(const Caller& caller) const {
     StatusInfo info{vault_.inventory(),
                     vault_.memory(),
                     now_() - started_,
@@ -286,7 +295,7 @@ StatusInfo Desk::status(Uid caller) const {
     for (const vault::Hold* hold : vault_.holds()) {
         info.oldest_hold = std::max(info.oldest_hold, now_() - hold->since);
     }
-    if (caller.value != 0) return info;
+    if (!caller.is_root()) return info;
     const auto& entries = audit::recent().entries();
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
         const audit::Event& event = entry->event;
@@ -297,20 +306,21 @@ StatusInfo Desk::status(Uid caller) const {
     return info;
 }
 
-EventsInfo Desk::events(Uid caller, std::optional<std::uint64_t> after) const {
+EventsInfo Desk::events(const Caller& caller, std::optional<std::uint64_t> after) const {
     EventsInfo info{audit::recent().last(), {}};
     if (!after) return info;
     for (const audit::Recent::Entry& entry : audit::recent().entries()) {
         if (entry.number <= *after) continue;
-        if (caller.value != 0 && !concerns(entry.event, caller)) continue;
+        if (!caller.is_root() && !concerns(entry.event, caller)) continue;
         info.events.push_back(audit::trail_line(entry.event, entry.at));
         info.events.back().pop_back();  // the newline
     }
     return info;
 }
 
-Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
+Answer<CheckInfo> Desk::check(const Caller& caller, const std::string& text) {
     expire();
+    if (!caller.uid()) return has_no_jobs(caller);
     const auto parsed = parse_ask(text);
     if (const auto* wrong = std::get_if<AskError>(&parsed)) {
         return Refusal{
@@ -320,7 +330,7 @@ Answer<CheckInfo> Desk::check(Uid caller, const std::string& text) {
     const Ask& ask = std::get<Ask>(parsed);
     CheckInfo info{print_ask(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
-    auto resolved = resolve_for(caller, ask, Operation::read_run);
+    auto resolved = resolve_for(*caller.uid(), ask, Operation::read_run);
     if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
         info.ok = false;
         info.reason = refusal->sentence;

@@ -155,45 +155,47 @@ class Desk {
     void configure(const Config& config);
 
     /// What can be said of a push before its body is read; nothing when it may go on.
-    std::optional<Refusal> check_push(Uid caller, const RunId& run);
-    Answer<Pushed> push_run(Uid caller, const RunId& run, const PushRequest& request,
+    std::optional<Refusal> check_push(const Caller& caller, const RunId& run);
+    Answer<Pushed> push_run(const Caller& caller, const RunId& run, const PushRequest& request,
                             const Precondition& precondition = {});
     /// The refusal of a push whose body can't be read.
-    Refusal unreadable_push(Uid caller, const RunId& run, Refusal refusal) const;
-    Answer<RunInfo> read_run(Uid caller, const RunId& run);
-    std::vector<RunInfo> list_runs(Uid caller);
+    Refusal unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const;
+    Answer<RunInfo> read_run(const Caller& caller, const RunId& run);
+    std::vector<RunInfo> list_runs(const Caller& caller);
     /// Also fine when there is no such run.
-    Answer<vault::Wiped> complete_run(Uid caller, const RunId& run,
+    Answer<vault::Wiped> complete_run(const Caller& caller, const RunId& run,
                                       const Precondition& precondition = {});
 
     /// What can be said of a change of a kept secret before its body is read; nothing when it may
     /// go on.
-    std::optional<Refusal> check_keep(Uid caller, const Place& place, const std::string& name);
-    Answer<Kept> set_secret(Uid caller, const Place& place, const std::string& name,
+    std::optional<Refusal> check_keep(const Caller& caller, const Place& place,
+                                      const std::string& name);
+    Answer<Kept> set_secret(const Caller& caller, const Place& place, const std::string& name,
                             const KeepRequest& request, const Precondition& precondition);
     /// The refusal of a change whose body can't be read.
-    Refusal unreadable_secret(Uid caller, const Place& place, const std::string& name,
+    Refusal unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
                               Refusal refusal) const;
-    Answer<people::SecretHead> rename_secret(Uid caller, const Place& place,
+    Answer<people::SecretHead> rename_secret(const Caller& caller, const Place& place,
                                              const std::string& name, const std::string& new_name,
                                              const Precondition& precondition);
-    std::optional<Refusal> remove_secret(Uid caller, const Place& place, const std::string& name,
-                                         const Precondition& precondition);
-    Answer<people::SecretHead> read_secret(Uid caller, const Place& place, const std::string& name);
-    Answer<std::vector<people::SecretHead>> list_secrets(Uid caller, const Place& place);
+    std::optional<Refusal> remove_secret(const Caller& caller, const Place& place,
+                                         const std::string& name, const Precondition& precondition);
+    Answer<people::SecretHead> read_secret(const Caller& caller, const Place& place,
+                                           const std::string& name);
+    Answer<std::vector<people::SecretHead>> list_secrets(const Caller& caller, const Place& place);
     /// Those that the caller is in; root: all.
-    std::vector<WorkspaceInfo> list_workspaces(Uid caller);
+    std::vector<WorkspaceInfo> list_workspaces(const Caller& caller);
     /// Puts on the disk which jobs used which secrets last, where that has changed.
     void save_uses();
 
-    Answer<CheckInfo> check(Uid caller, const std::string& ask);
+    Answer<CheckInfo> check(const Caller& caller, const std::string& ask);
     /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
     /// an answer. A run may be pushed after the job that names it.
-    std::optional<Refusal> check_submission(Uid caller, const std::string& ask);
-    StatusInfo status(Uid caller) const;
+    std::optional<Refusal> check_submission(const Caller& caller, const std::string& ask);
+    StatusInfo status(const Caller& caller) const;
     /// The last events after number `after`: root's are all, everybody else's those of their own
     /// runs, jobs and requests. None where it is not given: then the number to begin with.
-    EventsInfo events(Uid caller, std::optional<std::uint64_t> after) const;
+    EventsInfo events(const Caller& caller, std::optional<std::uint64_t> after) const;
 
     /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
     AskAnswer ask(const wire::AskRequest& request);
@@ -227,16 +229,17 @@ class Desk {
     /// The jobs that hold each run.
     using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
 
-    Answer<Uid> owner_of_push(Uid caller, const PushRequest& request) const;
+    Answer<Uid> owner_of_push(const Caller& caller, const PushRequest& request) const;
     Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
-    Refusal not_theirs(const RunId& run, Uid caller) const;
+    Refusal not_theirs(const RunId& run, const Caller& caller) const;
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
     Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
-    Answer<people::Owner> owner_at(Uid caller, const Place& place) const;
-    Answer<people::Owner> owner_of_change(Uid caller, const Place& place, const std::string& name);
+    Answer<people::Owner> owner_at(const Caller& caller, const Place& place) const;
+    Answer<people::Owner> owner_of_change(const Caller& caller, const Place& place,
+                                          const std::string& name);
     std::optional<Refusal> check_new_value(const people::Owner& owner, const std::string& name,
                                            std::size_t bytes) const;
     std::optional<Refusal> check_free_variable(const people::Owner& owner, const std::string& name,

@@ -15,8 +15,8 @@ namespace {
 constexpr auto kRetryExpiry = std::chrono::minutes(1);
 
 /// Whose the secrets are, for a sentence. `of_caller` where that is a user.
-std::string words_for(const Place& place, Uid caller) {
-    return place.workspace ? "workspace " + *place.workspace : account_name(caller);
+std::string words_for(const Place& place, const Caller& caller) {
+    return place.workspace ? "workspace " + *place.workspace : caller.name();
 }
 
 std::string words_for(const people::Owner& owner) {
@@ -33,14 +33,14 @@ audit::Event event_of(audit::Kind kind, const people::Owner& owner, std::vector<
 }
 
 /// Writes down that a change was refused.
-Refusal refused(Uid caller, const Place& place, const std::string& name, Refusal refusal) {
+Refusal refused(const Caller& caller, const Place& place, const std::string& name,
+                Refusal refusal) {
     audit::Event event{.kind = audit::Kind::refuse_secret,
-                       .sentence = account_name(caller) +
-                                   " was refused a change of the secrets of " +
+                       .sentence = caller.name() + " was refused a change of the secrets of " +
                                    words_for(place, caller) + ": " + refusal.sentence};
     if (!why_not_a_secret_name(name)) event.names = {name};
     event.workspace = place.workspace.value_or("");
-    event.caller = {caller, account_name(caller)};
+    event.caller = caller.account();
     event.reason = refusal.sentence;
     audit::record(event);
     return refusal;
@@ -72,16 +72,17 @@ std::string same_variable(const std::string& name, const std::string& other,
 }  // namespace
 
 /// Whose secrets a request is about, if the caller may keep them.
-Answer<people::Owner> Desk::owner_at(Uid caller, const Place& place) const {
+Answer<people::Owner> Desk::owner_at(const Caller& caller, const Place& place) const {
     if (store_ == nullptr) {
         return Refusal{Reason::not_offered,
                        "this agent keeps no secrets of users and workspaces: its configuration "
                        "names no store (store.file)"};
     }
     if (!place.workspace) {
-        const people::Owner owner = people::Owner::user(caller);
-        if (may(people_.principal(caller, caller), Operation::keep_own)) return owner;
-        return Refusal{Reason::forbidden, account_name(caller) + " may keep no secrets here"};
+        const bool allowed =
+            caller.uid() && may(people_.principal(caller, *caller.uid()), Operation::keep_own);
+        if (allowed) return people::Owner::user(*caller.uid());
+        return Refusal{Reason::forbidden, caller.name() + " may keep no secrets here"};
     }
     const Workspace* workspace = people_.find_workspace(*place.workspace);
     const Principal principal =
@@ -92,14 +93,14 @@ Answer<people::Owner> Desk::owner_at(Uid caller, const Place& place) const {
     if (principal == Principal::member) {
         return Refusal{Reason::forbidden, "the secrets of workspace " + *place.workspace +
                                               " are listed and changed by its admins alone; " +
-                                              account_name(caller) + " may use them in jobs"};
+                                              caller.name() + " may use them in jobs"};
     }
     return Refusal{Reason::not_found, "there is no workspace " + quoted(*place.workspace) +
-                                          " that " + account_name(caller) + " is in"};
+                                          " that " + caller.name() + " is in"};
 }
 
 /// Whose secret a change is about; a refusal is written down.
-Answer<people::Owner> Desk::owner_of_change(Uid caller, const Place& place,
+Answer<people::Owner> Desk::owner_of_change(const Caller& caller, const Place& place,
                                             const std::string& name) {
     expire();
     auto owner = owner_at(caller, place);
@@ -112,13 +113,14 @@ Answer<people::Owner> Desk::owner_of_change(Uid caller, const Place& place,
     return owner;
 }
 
-std::optional<Refusal> Desk::check_keep(Uid caller, const Place& place, const std::string& name) {
+std::optional<Refusal> Desk::check_keep(const Caller& caller, const Place& place,
+                                        const std::string& name) {
     auto owner = owner_of_change(caller, place, name);
     if (auto* refusal = std::get_if<Refusal>(&owner)) return std::move(*refusal);
     return std::nullopt;
 }
 
-Refusal Desk::unreadable_secret(Uid caller, const Place& place, const std::string& name,
+Refusal Desk::unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
                                 Refusal refusal) const {
     return refused(caller, place, name, std::move(refusal));
 }
@@ -166,7 +168,7 @@ std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const s
     return std::nullopt;
 }
 
-Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string& name,
+Answer<Kept> Desk::set_secret(const Caller& caller, const Place& place, const std::string& name,
                               const KeepRequest& request, const Precondition& precondition) {
     auto allowed = owner_of_change(caller, place, name);
     if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
@@ -193,9 +195,9 @@ Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string&
     audit::Event event =
         event_of(audit::Kind::set_secret, owner, {name},
                  "secret " + name + " of " + words_for(owner) +
-                     (created ? " was set by " : " was set anew by ") + account_name(caller) +
+                     (created ? " was set by " : " was set anew by ") + caller.name() +
                      (created ? "" : " (generation " + std::to_string(head.generation) + ")"));
-    event.caller = {caller, account_name(caller)};
+    event.caller = caller.account();
     if (auto wrong = audit::write_ahead(event)) {
         return refuse({Reason::unavailable, wrong->sentence});
     }
@@ -210,7 +212,7 @@ Answer<Kept> Desk::set_secret(Uid caller, const Place& place, const std::string&
     return Kept{*store_->find(owner, name), created};
 }
 
-Answer<people::SecretHead> Desk::rename_secret(Uid caller, const Place& place,
+Answer<people::SecretHead> Desk::rename_secret(const Caller& caller, const Place& place,
                                                const std::string& name, const std::string& new_name,
                                                const Precondition& precondition) {
     auto allowed = owner_of_change(caller, place, name);
@@ -233,11 +235,10 @@ Answer<people::SecretHead> Desk::rename_secret(Uid caller, const Place& place,
                                              " was altered in the agent's store and can't be read; "
                                              "set it again, or remove it"});
     }
-    audit::Event event =
-        event_of(audit::Kind::rename_secret, owner, {name, new_name},
-                 "secret " + name + " of " + words_for(owner) + " was renamed to " + new_name +
-                     " by " + account_name(caller));
-    event.caller = {caller, account_name(caller)};
+    audit::Event event = event_of(audit::Kind::rename_secret, owner, {name, new_name},
+                                  "secret " + name + " of " + words_for(owner) +
+                                      " was renamed to " + new_name + " by " + caller.name());
+    event.caller = caller.account();
     if (auto wrong = audit::write_ahead(event)) {
         return refuse({Reason::unavailable, wrong->sentence});
     }
@@ -249,7 +250,8 @@ Answer<people::SecretHead> Desk::rename_secret(Uid caller, const Place& place,
     return *store_->find(owner, new_name);
 }
 
-std::optional<Refusal> Desk::remove_secret(Uid caller, const Place& place, const std::string& name,
+std::optional<Refusal> Desk::remove_secret(const Caller& caller, const Place& place,
+                                           const std::string& name,
                                            const Precondition& precondition) {
     auto allowed = owner_of_change(caller, place, name);
     if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
@@ -259,10 +261,10 @@ std::optional<Refusal> Desk::remove_secret(Uid caller, const Place& place, const
         return refused(caller, place, name, std::move(*wrong));
     }
     if (old == nullptr) return refused(caller, place, name, not_set(name, owner));
-    audit::Event event = event_of(
-        audit::Kind::remove_secret, owner, {name},
-        "secret " + name + " of " + words_for(owner) + " was removed by " + account_name(caller));
-    event.caller = {caller, account_name(caller)};
+    audit::Event event =
+        event_of(audit::Kind::remove_secret, owner, {name},
+                 "secret " + name + " of " + words_for(owner) + " was removed by " + caller.name());
+    event.caller = caller.account();
     event.bytes = old->bytes;
     if (auto wrong = audit::write_ahead(event)) {
         return refused(caller, place, name, {Reason::unavailable, wrong->sentence});
@@ -276,7 +278,7 @@ std::optional<Refusal> Desk::remove_secret(Uid caller, const Place& place, const
     return std::nullopt;
 }
 
-Answer<people::SecretHead> Desk::read_secret(Uid caller, const Place& place,
+Answer<people::SecretHead> Desk::read_secret(const Caller& caller, const Place& place,
                                              const std::string& name) {
     expire();
     const auto owner = owner_at(caller, place);
@@ -287,7 +289,8 @@ Answer<people::SecretHead> Desk::read_secret(Uid caller, const Place& place,
     return *head;
 }
 
-Answer<std::vector<people::SecretHead>> Desk::list_secrets(Uid caller, const Place& place) {
+Answer<std::vector<people::SecretHead>> Desk::list_secrets(const Caller& caller,
+                                                           const Place& place) {
     expire();
     const auto owner = owner_at(caller, place);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
@@ -298,7 +301,7 @@ Answer<std::vector<people::SecretHead>> Desk::list_secrets(Uid caller, const Pla
     return heads;
 }
 
-std::vector<WorkspaceInfo> Desk::list_workspaces(Uid caller) {
+std::vector<WorkspaceInfo> Desk::list_workspaces(const Caller& caller) {
     expire();
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : people_.workspaces()) {

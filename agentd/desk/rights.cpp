@@ -36,6 +36,14 @@ bool holds(const Accounts& accounts, Uid uid) {
            std::any_of(accounts.groups.begin(), accounts.groups.end(), has);
 }
 
+/// Whether the caller is who that platform connects as.
+bool comes_as(const Platform& platform, const Caller& caller) {
+    if (!caller.uid()) {
+        return !platform.certificate.empty() && platform.certificate == caller.certificate();
+    }
+    return !platform.user.empty() && find_account(platform.user) == caller.uid();
+}
+
 }  // namespace
 
 bool may(Principal principal, Operation operation) {
@@ -45,32 +53,31 @@ bool may(Principal principal, Operation operation) {
     return false;
 }
 
-bool People::is_platform(Uid caller) const {
-    return std::any_of(platforms_.begin(), platforms_.end(), [&](const Platform& platform) {
-        return find_account(platform.user) == caller;
-    });
+bool People::is_platform(const Caller& caller) const {
+    return std::any_of(platforms_.begin(), platforms_.end(),
+                       [&](const Platform& platform) { return comes_as(platform, caller); });
 }
 
-Principal People::principal(Uid caller, Uid about) const {
-    if (caller == about) return Principal::owner;
-    if (caller.value == 0) return Principal::root;
+Principal People::principal(const Caller& caller, Uid about) const {
+    if (caller.uid() == about) return Principal::owner;
+    if (caller.is_root()) return Principal::root;
     return find_platform(caller, about) != nullptr ? Principal::platform : Principal::stranger;
 }
 
-const Platform* People::find_platform(Uid caller, Uid about) const {
+const Platform* People::find_platform(const Caller& caller, Uid about) const {
     for (const Platform& platform : platforms_) {
-        if (find_account(platform.user) == caller &&
-            holds({platform.users, platform.groups}, about)) {
+        if (comes_as(platform, caller) && holds({platform.users, platform.groups}, about)) {
             return &platform;
         }
     }
     return nullptr;
 }
 
-Principal People::principal(Uid caller, const Workspace& workspace) const {
-    if (holds(workspace.admins, caller)) return Principal::workspace_admin;
-    if (holds(workspace.members, caller)) return Principal::member;
-    return caller.value == 0 ? Principal::root : Principal::stranger;
+Principal People::principal(const Caller& caller, const Workspace& workspace) const {
+    if (!caller.uid()) return Principal::stranger;
+    if (holds(workspace.admins, *caller.uid())) return Principal::workspace_admin;
+    if (holds(workspace.members, *caller.uid())) return Principal::member;
+    return caller.is_root() ? Principal::root : Principal::stranger;
 }
 
 const Workspace* People::find_workspace(std::string_view name) const {

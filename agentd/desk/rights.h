@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agentd/config.h"
+#include "agentd/desk/caller.h"
 #include "common/ids.h"
 
 namespace secrets::desk {
@@ -43,20 +44,20 @@ class People {
     explicit People(std::vector<Platform> platforms, std::vector<Workspace> workspaces = {})
         : platforms_(std::move(platforms)), workspaces_(std::move(workspaces)) {}
 
-    Principal principal(Uid caller, Uid about) const;
+    Principal principal(const Caller& caller, Uid about) const;
 
     /// Null when the caller is not a platform for that user.
-    const Platform* find_platform(Uid caller, Uid about) const;
+    const Platform* find_platform(const Caller& caller, Uid about) const;
 
     /// Root is what the configuration says, like everybody, and else root.
-    Principal principal(Uid caller, const Workspace& workspace) const;
+    Principal principal(const Caller& caller, const Workspace& workspace) const;
 
     /// Null when there is none of that name.
     const Workspace* find_workspace(std::string_view name) const;
     const std::vector<Workspace>& workspaces() const { return workspaces_; }
 
     /// Whether the caller is an account that a platform connects as.
-    bool is_platform(Uid caller) const;
+    bool is_platform(const Caller& caller) const;
 
   private:
     std::vector<Platform> platforms_;

@@ -24,11 +24,12 @@ std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) 
 }
 
 /// What all events of a request about a run say of it.
-audit::Event event_of(audit::Kind kind, const RunId& run, Uid caller, std::string sentence) {
+audit::Event event_of(audit::Kind kind, const RunId& run, const Caller& caller,
+                      std::string sentence) {
     return {.kind = kind,
             .sentence = std::move(sentence),
             .run = run.text(),
-            .caller = audit::Account{caller, account_name(caller)}};
+            .caller = caller.account()};
 }
 
 /// Adds to the event of a wiped run what was overwritten.
@@ -40,30 +41,30 @@ void add_receipt(audit::Event& event, const vault::Wiped& wiped) {
 }
 
 /// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
-Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, Uid caller,
+Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, const Caller& caller,
                 Refusal refusal, std::vector<std::string> names = {}) {
     audit::Event event = event_of(kind, run, caller,
-                                  account_name(caller) + " was refused " + std::string(what) +
-                                      " of run " + run.text() + ": " + refusal.sentence);
+                                  caller.name() + " was refused " + std::string(what) + " of run " +
+                                      run.text() + ": " + refusal.sentence);
     event.names = std::move(names);
     event.reason = refusal.sentence;
     audit::record(event);
     return refusal;
 }
 
-Refusal refused_push(const RunId& run, Uid caller, Refusal refusal,
+Refusal refused_push(const RunId& run, const Caller& caller, Refusal refusal,
                      std::vector<std::string> names = {}) {
     return refused(audit::Kind::refuse_push, "the push", run, caller, std::move(refusal),
                    std::move(names));
 }
 
-Refusal refused_completion(const RunId& run, Uid caller, Refusal refusal) {
+Refusal refused_completion(const RunId& run, const Caller& caller, Refusal refusal) {
     return refused(audit::Kind::refuse_complete, "the completion", run, caller, std::move(refusal));
 }
 
 }  // namespace
 
-std::optional<Refusal> Desk::check_push(Uid caller, const RunId& run) {
+std::optional<Refusal> Desk::check_push(const Caller& caller, const RunId& run) {
     expire();
     const vault::RunHead* existing = vault_.find_run(run);
     if (existing == nullptr) return std::nullopt;
@@ -71,13 +72,14 @@ std::optional<Refusal> Desk::check_push(Uid caller, const RunId& run) {
     return refused_push(run, caller, not_theirs(run, caller));
 }
 
-Refusal Desk::unreadable_push(Uid caller, const RunId& run, Refusal refusal) const {
+Refusal Desk::unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const {
     return refused_push(run, caller, std::move(refusal));
 }
 
-Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
+Answer<Uid> Desk::owner_of_push(const Caller& caller, const PushRequest& request) const {
     if (!request.owner) {
-        if (caller.value != 0 && !people_.is_platform(caller)) return caller;
+        const bool is_user = caller.uid() && !caller.is_root() && !people_.is_platform(caller);
+        if (is_user) return *caller.uid();
         return Refusal{Reason::malformed,
                        "\"owner\" is missing: name the user whose jobs may use the run"};
     }
@@ -87,7 +89,7 @@ Answer<Uid> Desk::owner_of_push(Uid caller, const PushRequest& request) const {
                                               " on this machine"};
     }
     if (!may(people_.principal(caller, *owner), Operation::push_run)) {
-        return Refusal{Reason::forbidden, account_name(caller) + " may not push runs for " +
+        return Refusal{Reason::forbidden, caller.name() + " may not push runs for " +
                                               account_name(*owner) +
                                               " (the agent's configuration lists who may, under "
                                               "platforms)"};
@@ -155,7 +157,7 @@ std::optional<Refusal> Precondition::check(const std::string& what,
                                       ": somebody changed it in between"};
 }
 
-Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& request,
+Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const PushRequest& request,
                               const Precondition& precondition) {
     std::vector<std::string> names;  // none before they are known to be good ones
     const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
@@ -202,12 +204,12 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     }
     const bool created = existing == nullptr;
     const std::string owner_name = account_name(head.owner);
-    audit::Event event = event_of(
-        audit::Kind::push, run, caller,
-        "run " + run.text() + " of " + owner_name +
-            (created ? " was pushed by " : " was pushed again by ") + account_name(caller) +
-            (created ? "" : " (generation " + std::to_string(head.generation) + ")") + " with " +
-            audit::listed(names));
+    audit::Event event =
+        event_of(audit::Kind::push, run, caller,
+                 "run " + run.text() + " of " + owner_name +
+                     (created ? " was pushed by " : " was pushed again by ") + caller.name() +
+                     (created ? "" : " (generation " + std::to_string(head.generation) + ")") +
+                     " with " + audit::listed(names));
     event.names = names;
     event.owner = audit::Account{head.owner, owner_name};
     if (auto wrong = audit::write_ahead(event)) {
@@ -224,7 +226,7 @@ Answer<Pushed> Desk::push_run(Uid caller, const RunId& run, const PushRequest& r
     return Pushed{describe(head, holders()), created};
 }
 
-Answer<RunInfo> Desk::read_run(Uid caller, const RunId& run) {
+Answer<RunInfo> Desk::read_run(const Caller& caller, const RunId& run) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr)
@@ -235,7 +237,7 @@ Answer<RunInfo> Desk::read_run(Uid caller, const RunId& run) {
     return describe(*head, holders());
 }
 
-std::vector<RunInfo> Desk::list_runs(Uid caller) {
+std::vector<RunInfo> Desk::list_runs(const Caller& caller) {
     expire();
     const Holders all_holders = holders();
     std::vector<RunInfo> seen;
@@ -247,7 +249,7 @@ std::vector<RunInfo> Desk::list_runs(Uid caller) {
     return seen;
 }
 
-Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run,
+Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
                                         const Precondition& precondition) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
@@ -259,9 +261,9 @@ Answer<vault::Wiped> Desk::complete_run(Uid caller, const RunId& run,
         return refused_completion(run, caller, std::move(*wrong));
     }
     const std::string owner = account_name(head->owner);
-    audit::Event event = event_of(
-        audit::Kind::complete, run, caller,
-        "run " + run.text() + " of " + owner + " was completed by " + account_name(caller));
+    audit::Event event =
+        event_of(audit::Kind::complete, run, caller,
+                 "run " + run.text() + " of " + owner + " was completed by " + caller.name());
     event.names = names_in(run);
     event.owner = audit::Account{head->owner, owner};
     if (auto wrong = audit::write_ahead(event)) {

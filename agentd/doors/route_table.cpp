@@ -171,7 +171,7 @@ HttpAnswer list_secrets(const Call& call, std::span<const std::byte>) {
     if (call.place.workspace) {
         return json(200, secrets_json("workspace", *call.place.workspace, heads));
     }
-    return json(200, secrets_json("owner", desk::account_name(call.caller), heads));
+    return json(200, secrets_json("owner", call.caller.name(), heads));
 }
 
 HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {

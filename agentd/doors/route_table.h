@@ -13,7 +13,7 @@ namespace secrets::doors {
 /// One request on its way through a route.
 struct Call {
     desk::Desk& desk;
-    Uid caller;
+    desk::Caller caller;
     std::optional<RunId> run;
     desk::Place place;
     std::string name;  ///< of a kept secret, as it came

@@ -167,8 +167,9 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     try {
         return function();
     } catch (const desk::AccountsUnavailable& error) {
-        audit::trouble("a request of uid " + std::to_string(call.caller.value) +
-                       " was refused: " + error.what());
+        const auto& uid = call.caller.uid();
+        const std::string who = uid ? "uid " + std::to_string(uid->value) : call.caller.name();
+        audit::trouble("a request of " + who + " was refused: " + error.what());
         return refused({desk::Reason::unavailable, error.what()});
     }
 }

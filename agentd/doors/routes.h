@@ -26,7 +26,7 @@ struct HttpAnswer {
 
 /// A request whose head was read and whose body was not.
 struct HttpHead {
-    Uid caller;
+    desk::Caller caller;
     std::string_view method;
     std::string_view target;  ///< path and query, as they came
     std::string_view content_type;

@@ -215,7 +215,7 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
              Row{"platforms: [{ name: x, user: y, groups: [[a]] }]\n",
                  "1:42: a text is expected here"},
              Row{"platforms: [{ user: y }]\n", "1:13: a platform needs a name"},
-             Row{"platforms: [{ name: x }]\n", "1:13: a platform needs the user it connects as"},
+             Row{"platforms: [{ name: x }]\n", "1:13: a platform needs the user it connects as, or the name in its certificate"},
              Row{"log: info\n", "1:6: keys and values are expected here"},
              Row{"log: { level: INFO }\n", "1:15: 'INFO' is not debug, info, warn or error"},
              Row{"log: { to: [stderr] }\n", "1:12: a text is expected here"},
@@ -243,7 +243,8 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(refusal_of("reaper: { every: 1m }\n") ==
           "1:11: the key 'every' is not known; here may stand: interval");
     CHECK(refusal_of("platforms:\n  - name: x\n    user: y\n    members: [z]\n") ==
-          "4:5: the key 'members' is not known; here may stand: name, user, users, groups");
+          "4:5: the key 'members' is not known; here may stand: name, user, users, groups, "
+          "certificate");
     CHECK(refusal_of("log: { file: /x }\n") ==
           "1:8: the key 'file' is not known; here may stand: level, to");
 }
@@ -364,6 +365,10 @@ TEST_CASE("there may be several platforms, with users, groups or neither") {
     CHECK(config->platforms[2].name == "c");
     CHECK(config->platforms[2].user == "z");
     CHECK(load("platforms: []\n")->platforms.empty());
+    const auto certified = load("platforms: [{ name: x, certificate: tower.example.org }]\n");
+    REQUIRE(certified);
+    CHECK(certified->platforms[0].certificate == "tower.example.org");
+    CHECK(certified->platforms[0].user.empty());
 }
 
 }  // namespace

@@ -127,6 +127,31 @@ TEST_CASE("a platform whose account is not there is nobody") {
     }
 }
 
+TEST_CASE("a certificate is its platform alone, and no account") {
+    const Here here;
+    Platform named{"tower", "", {"alice"}, {}};
+    named.certificate = "tower.example.org";
+    const People people({named, {"local", "www-data", {"bob"}, {}}}, {{"lab", {{"alice"}, {}}, {}}});
+    const Caller tower = Caller::of_certificate("tower.example.org");
+    CHECK(people.is_platform(tower));
+    CHECK(people.principal(tower, here.alice) == Principal::platform);
+    CHECK(people.principal(tower, here.bob) == Principal::stranger);
+    CHECK(people.principal(tower, here.root) == Principal::stranger);
+    CHECK(people.principal(tower, *people.find_workspace("lab")) == Principal::stranger);
+    CHECK_FALSE(tower.is_root());
+    for (const char* other : {"", "Tower.example.org", "tower", "www-data", "alice", "root"}) {
+        CAPTURE(other);
+        const Caller stranger = Caller::of_certificate(other);
+        CHECK_FALSE(people.is_platform(stranger));
+        CHECK(people.principal(stranger, here.alice) == Principal::stranger);
+        CHECK(people.principal(stranger, here.root) == Principal::stranger);
+    }
+    // Who comes without a certificate is not the platform that has only one.
+    for (const Uid uid : {here.root, here.alice, here.unknown}) {
+        CHECK_FALSE(people.is_platform(uid));
+    }
+}
+
 TEST_CASE("accounts are found by their whole name or number, and named") {
     const Here here;
     CHECK(find_account("root") == here.root);
