@@ -131,7 +131,8 @@ TEST_CASE("a certificate is its platform alone, and no account") {
     const Here here;
     Platform named{"tower", "", {"alice"}, {}};
     named.certificate = "tower.example.org";
-    const People people({named, {"local", "www-data", {"bob"}, {}}}, {{"lab", {{"alice"}, {}}, {}}});
+    const People people({named, {"local", "www-data", {"bob"}, {}}},
+                        {{"lab", {{"alice"}, {}}, {}}});
     const Caller tower = Caller::of_certificate("tower.example.org");
     CHECK(people.is_platform(tower));
     CHECK(people.principal(tower, here.alice) == Principal::platform);
