@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/delivery.h"
 #include "common/limits.h"
 
 namespace secrets::vault {
@@ -94,6 +95,26 @@ void describe_hold(Pen& pen, const Hold& hold) {
     }
 }
 
+void describe_hub_grant(Pen& pen, const HubGrant& grant, SecretView image) {
+    pen.number(grant.job.value);
+    pen.number(static_cast<std::uint32_t>(grant.owner.value));
+    pen.text(grant.ask);
+    pen.text(grant.run);
+    pen.text(grant.tag);
+    pen.number(static_cast<std::uint32_t>(image.size()));
+    pen.bytes(image.bytes());
+}
+
+HubGrant take_hub_grant(Eye& eye) {
+    HubGrant grant;
+    grant.job.value = eye.number<std::uint32_t>();
+    grant.owner.value = eye.number<std::uint32_t>();
+    grant.ask = eye.text();
+    grant.run = eye.text();
+    grant.tag = eye.text();
+    return grant;
+}
+
 Time read_time(Eye& eye) {
     return Time(std::chrono::seconds(eye.number<std::int64_t>()));
 }
@@ -181,6 +202,31 @@ Result<Hold> read_hold(std::span<const std::byte> payload) {
     }
     if (!eye.at_end()) return malformed("hold");
     return hold;
+}
+
+std::size_t hub_grant_payload_size(const HubGrant& grant, SecretView image) {
+    Pen pen;
+    describe_hub_grant(pen, grant, image);
+    return pen.used();
+}
+
+void write_hub_grant(const HubGrant& grant, SecretView image, std::span<std::byte> out) {
+    Pen pen(out);
+    describe_hub_grant(pen, grant, image);
+}
+
+Result<HubGrant> read_hub_grant(std::span<const std::byte> payload) {
+    Eye eye(payload);
+    HubGrant grant = take_hub_grant(eye);
+    const SecretView image(eye.bytes(eye.number<std::uint32_t>()));
+    if (!eye.at_end() || !read_delivery(image.bytes())) return malformed("grant of a hub");
+    return grant;
+}
+
+SecretView image_in(std::span<const std::byte> payload) {
+    Eye eye(payload);
+    take_hub_grant(eye);
+    return SecretView(eye.bytes(eye.number<std::uint32_t>()));
 }
 
 }  // namespace secrets::vault

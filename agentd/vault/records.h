@@ -1,5 +1,5 @@
 #pragma once
-// What a record of a run and a record of a hold say, and how they stand in a slab. Numbers are in
+// What the records of runs, holds and hub grants say, and how they stand in a slab. Numbers are in
 // the machine's own byte order, without padding; a text is a length (u16) and its bytes.
 //
 //     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
@@ -7,8 +7,11 @@
 //           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
 //     hold  job u32, owner u32, since i64, count u32,
 //           then `count` times: ask text, run id text (empty: none), generation u64
+//     hub   job u32, owner u32, ask text, run id text (empty: none), tag text,
+//     grant then the length of its delivery image u32, and the image
 //
-// A hold says which grants a job was given, in names; it holds no value.
+// A hold says which grants a job was given, in names; it holds no value. On a node of a hub, where
+// no run lies, a hub grant is what the hub answered to one ask of a job.
 
 #include <chrono>
 #include <cstdint>
@@ -67,6 +70,15 @@ struct Hold {
     std::vector<Grant> grants;
 };
 
+/// All of a hub grant but its values. A job has one for each ask.
+struct HubGrant {
+    JobId job;
+    Uid owner;
+    std::string ask;
+    std::string run;  ///< empty: no run was involved
+    std::string tag;  ///< the hub's entity tag: what it is revalidated by
+};
+
 std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> secrets);
 void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::span<std::byte> out);
 
@@ -77,5 +89,11 @@ Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> pa
 std::size_t hold_payload_size(const Hold& hold);
 void write_hold(const Hold& hold, std::span<std::byte> out);
 Result<Hold> read_hold(std::span<const std::byte> payload);
+
+std::size_t hub_grant_payload_size(const HubGrant& grant, SecretView image);
+void write_hub_grant(const HubGrant& grant, SecretView image, std::span<std::byte> out);
+Result<HubGrant> read_hub_grant(std::span<const std::byte> payload);
+/// The image in the payload of a hub grant that read_hub_grant() took.
+SecretView image_in(std::span<const std::byte> payload);
 
 }  // namespace secrets::vault

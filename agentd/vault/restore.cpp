@@ -57,20 +57,29 @@ Restored Vault::restore(std::vector<FoundSlab> found) {
             if (finding == Finding::malformed) ++restored.dropped;
         }
     }
+    wipe_hub_grants_without_hold();
     // Not before all are read: a newer record elsewhere may have left a slab without any.
     for (NamedSlab* slab : slabs) drop_if_empty(slab);
     set_swap(swap_is_active_);
     restored.slabs = slabs_.size();
     restored.runs = runs_.size();
     restored.holds = holds_.size();
+    restored.hub_grants = hub_grants_.size();
     return restored;
 }
 
 Vault::Finding Vault::index(NamedSlab& slab, const RecordFound& record) {
     next_sequence_ = std::max(next_sequence_, record.sequence + 1);
     const Place place{&slab, record.offset};
-    return record.type == RecordType::run ? index_run(place, record.payload)
-                                          : index_hold(place, record.payload);
+    switch (record.type) {
+        case RecordType::run:
+            return index_run(place, record.payload);
+        case RecordType::hold:
+            return index_hold(place, record.payload);
+        case RecordType::hub_grant:
+            return index_hub_grant(place, record.payload);
+    }
+    return Finding::malformed;
 }
 
 /// Whether `a` was written after `b`.

@@ -263,8 +263,22 @@ Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     write_hold(hold, record->payload());
     auto entry = prepare_hold(std::move(hold), record->place());
     record->commit();
-    wipe_hold(job);
+    wipe_hold_record(job);
     holds_.insert(std::move(entry));
+    return std::nullopt;
+}
+
+Failure Vault::put_hub_grant(const HubGrant& grant, SecretView image) {
+    if (!holds_.contains(grant.job)) {
+        return Error{"job " + std::to_string(grant.job.value) + " has no hold on this node"};
+    }
+    auto record = begin(RecordType::hub_grant, hub_grant_payload_size(grant, image));
+    if (!record) return record.error();
+    write_hub_grant(grant, image, record->payload());
+    auto entry = prepare_hub_grant(grant, record->place());
+    record->commit();
+    wipe_hub_grant(grant.job, grant.ask);
+    add_hub_grant(std::move(entry));
     return std::nullopt;
 }
 
@@ -282,13 +296,18 @@ std::vector<const Hold*> Vault::holds() const {
     return holds;
 }
 
-Wiped Vault::wipe_hold(JobId job) noexcept {
+Wiped Vault::wipe_hold_record(JobId job) noexcept {
     const auto found = holds_.find(job);
     if (found == holds_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
     const Wiped wiped{1, remove(found)};
     drop_if_empty(slab);
     return wiped;
+}
+
+Wiped Vault::wipe_hold(JobId job) noexcept {
+    Wiped wiped = wipe_hold_record(job);
+    return wiped += wipe_hub_grants_of(job);
 }
 
 Result<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
@@ -300,12 +319,13 @@ Result<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
 }
 
 Wiped Vault::wipe_all() {
-    Wiped wiped{runs_.size() + holds_.size(), slab_bytes_};
+    Wiped wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
     runs_.clear();
     expiries_.clear();
     runs_of_owner_.clear();
     runs_of_platform_.clear();
     holds_.clear();
+    hub_grants_.clear();
     for (const auto& slab : slabs_) forget(*slab);
     slabs_.clear();  // a region overwrites itself when it goes
     slab_bytes_ = 0;
@@ -323,19 +343,20 @@ Wiped Vault::wipe_unkept() {
         if (!hold.place.slab->kept) jobs.push_back(job);
     }
     Wiped all;
-    const auto add = [&all](const Wiped& wiped) {
-        all.records += wiped.records;
-        all.bytes += wiped.bytes;
-    };
-    for (const RunId& run : runs) add(wipe_run(run));
-    for (const JobId job : jobs) add(wipe_hold(job));
+    for (const RunId& run : runs) all += wipe_run(run);
+    for (const JobId job : jobs) all += wipe_hold(job);
+    for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {
+        const auto each = grant++;
+        if (!each->second.place.slab->kept) all += wipe(each);
+    }
     return all;
 }
 
 Inventory Vault::inventory() const {
     const auto kept = static_cast<std::size_t>(
         std::count_if(slabs_.begin(), slabs_.end(), [](const auto& slab) { return slab->kept; }));
-    return {runs_.size(), holds_.size(), slabs_.size(), kept, slab_bytes_, secret_bytes_};
+    return {runs_.size(), holds_.size(), slabs_.size(),     kept,
+            slab_bytes_,  secret_bytes_, hub_grants_.size()};
 }
 
 }  // namespace secrets::vault

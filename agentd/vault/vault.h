@@ -29,6 +29,12 @@ struct Delivery {
 struct Wiped {
     std::size_t records = 0;
     std::size_t bytes = 0;
+
+    Wiped& operator+=(const Wiped& other) {
+        records += other.records;
+        bytes += other.bytes;
+        return *this;
+    }
 };
 
 /// What is held at the moment.
@@ -38,7 +44,8 @@ struct Inventory {
     std::size_t slabs = 0;
     std::size_t kept_slabs = 0;    ///< of which a process after this one would find
     std::size_t slab_bytes = 0;    ///< locked memory of all slabs
-    std::size_t secret_bytes = 0;  ///< of which records of runs
+    std::size_t secret_bytes = 0;  ///< of which records of runs and of hub grants
+    std::size_t hub_grants = 0;
 };
 
 /// A slab that an earlier process left with the keeper.
@@ -52,6 +59,7 @@ struct Restored {
     std::size_t slabs = 0;
     std::size_t runs = 0;
     std::size_t holds = 0;
+    std::size_t hub_grants = 0;
     std::size_t dropped = 0;           ///< records that were half written or damaged: overwritten
     std::vector<std::string> refused;  ///< of each slab that can't be trusted: why, as a sentence
 };
@@ -108,7 +116,18 @@ class Vault {
     Failure hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
+    /// With the hub grants of the job.
     Wiped wipe_hold(JobId job) noexcept;
+
+    /// Keeps what a hub granted to a job that has a hold. One of the same job and ask is replaced.
+    /// On failure nothing has changed.
+    Failure put_hub_grant(const HubGrant& grant, SecretView image);
+    const HubGrant* find_hub_grant(JobId job, const std::string& ask) const;
+    std::vector<const HubGrant*> hub_grants() const;
+    Wiped wipe_hub_grant(JobId job, const std::string& ask) noexcept;
+
+    /// Puts a hub grant's values into a region of their own; the job must have it.
+    Result<Delivery> deliver_hub_grant(JobId job, const std::string& ask) const;
 
     /// Puts the values of `entries` into a region of their own.
     Result<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
@@ -143,8 +162,21 @@ class Vault {
         Hold hold;
         Place place;
     };
+    struct StoredHubGrant {
+        HubGrant grant;
+        Place place;
+    };
     using Runs = std::unordered_map<RunId, StoredRun>;
     using Holds = std::unordered_map<JobId, StoredHold>;
+    /// By job, then by ask; all of a job are found without an ask, which would need memory.
+    struct ByJob {
+        using is_transparent = void;
+        using Key = std::pair<JobId, std::string>;
+        bool operator()(const Key& a, const Key& b) const { return a < b; }
+        bool operator()(const Key& a, JobId b) const { return a.first < b; }
+        bool operator()(JobId a, const Key& b) const { return a < b.first; }
+    };
+    using HubGrants = std::map<ByJob::Key, StoredHubGrant, ByJob>;
 
     /// A record on its way: overwritten, and its slab dropped, unless it is committed.
     class Draft;
@@ -165,12 +197,20 @@ class Vault {
     void add_run(RunEntry entry) noexcept;
     std::size_t remove(Runs::iterator run) noexcept;
     std::size_t remove(Holds::iterator hold) noexcept;
+    Wiped wipe_hold_record(JobId job) noexcept;
+    std::size_t remove(HubGrants::iterator grant) noexcept;
+    Wiped wipe(HubGrants::iterator grant) noexcept;
+    Wiped wipe_hub_grants_of(JobId job) noexcept;
+    static HubGrants::node_type prepare_hub_grant(HubGrant grant, Place place);
+    void add_hub_grant(HubGrants::node_type grant) noexcept;
 
     /// What a record turned out to be that was found.
     enum class Finding { taken, superseded, malformed };
     Finding index(NamedSlab& slab, const RecordFound& record);
     Finding index_run(Place place, std::span<const std::byte> payload);
     Finding index_hold(Place place, std::span<const std::byte> payload);
+    Finding index_hub_grant(Place place, std::span<const std::byte> payload);
+    void wipe_hub_grants_without_hold() noexcept;
     static bool is_newer(Place a, Place b);
     void drop_if_empty(NamedSlab* slab) noexcept;
 
@@ -188,6 +228,7 @@ class Vault {
     std::map<uid_t, std::size_t> runs_of_owner_;
     std::map<std::string, std::size_t> runs_of_platform_;  ///< of none, too, by the empty name
     Holds holds_;
+    HubGrants hub_grants_;
 };
 
 }  // namespace secrets::vault

@@ -31,6 +31,7 @@ class Shelf : public Keeper {
         return found;
     }
     std::size_t size() const { return kept_.size(); }
+    const std::map<std::string, UniqueFd>& all() const { return kept_; }
     int fd(const std::string& name) const { return kept_.at(name).get(); }
 
   private:

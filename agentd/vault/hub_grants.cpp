@@ -1,0 +1,90 @@
+// What the vault keeps on a node of a hub: the values that the hub granted to jobs here.
+
+#include <string.h>
+
+#include "agentd/vault/vault.h"
+
+namespace secrets::vault {
+
+Vault::HubGrants::node_type Vault::prepare_hub_grant(HubGrant grant, Place place) {
+    HubGrants one;
+    std::pair key(grant.job, grant.ask);
+    one.emplace(std::move(key), StoredHubGrant{std::move(grant), place});
+    return one.extract(one.begin());
+}
+
+void Vault::add_hub_grant(HubGrants::node_type grant) noexcept {
+    const Place place = grant.mapped().place;
+    secret_bytes_ += place.slab->slab.payload(place.offset).size();
+    hub_grants_.insert(std::move(grant));
+}
+
+const HubGrant* Vault::find_hub_grant(JobId job, const std::string& ask) const {
+    const auto found = hub_grants_.find({job, ask});
+    return found == hub_grants_.end() ? nullptr : &found->second.grant;
+}
+
+std::vector<const HubGrant*> Vault::hub_grants() const {
+    std::vector<const HubGrant*> grants;
+    for (const auto& [key, stored] : hub_grants_) grants.push_back(&stored.grant);
+    return grants;
+}
+
+std::size_t Vault::remove(HubGrants::iterator grant) noexcept {
+    const std::size_t bytes = free(grant->second.place);
+    secret_bytes_ -= bytes;
+    hub_grants_.erase(grant);
+    return bytes;
+}
+
+Wiped Vault::wipe(HubGrants::iterator grant) noexcept {
+    NamedSlab* const slab = grant->second.place.slab;
+    const Wiped wiped{1, remove(grant)};
+    drop_if_empty(slab);
+    return wiped;
+}
+
+Wiped Vault::wipe_hub_grant(JobId job, const std::string& ask) noexcept {
+    const auto [begin, end] = hub_grants_.equal_range(job);
+    for (auto grant = begin; grant != end; ++grant) {
+        if (grant->first.second == ask) return wipe(grant);
+    }
+    return {};
+}
+
+Wiped Vault::wipe_hub_grants_of(JobId job) noexcept {
+    Wiped wiped;
+    const auto [begin, end] = hub_grants_.equal_range(job);
+    for (auto grant = begin; grant != end;) wiped += wipe(grant++);
+    return wiped;
+}
+
+Result<Delivery> Vault::deliver_hub_grant(JobId job, const std::string& ask) const {
+    const Place& place = hub_grants_.at({job, ask}).place;
+    const auto image = image_in(place.slab->slab.payload(place.offset)).bytes();
+    auto region = LockedRegion::create(image.size(), memory_);
+    if (!region) return region.error();
+    memcpy(region->bytes().data(), image.data(), image.size());
+    return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(image.size())};
+}
+
+/// What a process that was killed between two records, or before the wipe of the second, left.
+void Vault::wipe_hub_grants_without_hold() noexcept {
+    for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {
+        const auto each = grant++;
+        if (!holds_.contains(each->first.first)) wipe(each);
+    }
+}
+
+Vault::Finding Vault::index_hub_grant(Place place, std::span<const std::byte> payload) {
+    auto grant = read_hub_grant(payload);
+    if (!grant) return Finding::malformed;
+    if (const auto other = hub_grants_.find({grant->job, grant->ask}); other != hub_grants_.end()) {
+        if (!is_newer(place, other->second.place)) return Finding::superseded;
+        remove(other);
+    }
+    add_hub_grant(prepare_hub_grant(std::move(grant).value(), place));
+    return Finding::taken;
+}
+
+}  // namespace secrets::vault
