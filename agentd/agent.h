@@ -13,6 +13,7 @@
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/doors/tls_door.h"
 #include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
@@ -23,13 +24,16 @@ struct Listeners {
     UniqueFd node;
     UniqueFd job;
     UniqueFd control;
+    UniqueFd hub{};  ///< none where the agent is no hub
 };
 
 class Agent {
   public:
-    /// `store`: what is kept for people, or null. `service` must outlive the agent.
+    /// `store`: what is kept for people, or null. `hub_context`: of a hub's door, else null.
+    /// `service` must outlive the agent.
     Agent(Config config, std::string config_path, MemoryKind memory,
-          std::unique_ptr<people::Store> store, Listeners listeners, systemd::Service& service);
+          std::unique_ptr<people::Store> store, Listeners listeners,
+          std::shared_ptr<boost::asio::ssl::context> hub_context, systemd::Service& service);
 
     /// Takes over the slabs that the process before this one left.
     void restore(std::vector<vault::FoundSlab> found);
@@ -44,6 +48,7 @@ class Agent {
     void on_signal(int number);
     void reload();
     void take(const Config& config);
+    Failure reload_certificates();
     void end();
     void wipe_at_end();
     void wipe_expired();
@@ -62,9 +67,11 @@ class Agent {
     vault::Vault vault_;
     std::unique_ptr<people::Store> store_;
     desk::Desk desk_;
+    doors::RunWaiters waiters_{loop_};
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
+    std::unique_ptr<doors::TlsDoor> hub_door_;  ///< of a hub alone
     Reaper reaper_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,36 @@ struct Platform {
     std::string certificate{};          ///< what its certificate names (SAN); empty: none
 };
 
+/// Where a hub of other nodes' agents listens over TLS.
+struct Listen {
+    std::string host;  ///< an address; empty: this agent is no hub
+    std::uint16_t port = 0;
+    std::string certificate;  ///< of the hub, with those between it and its CA: a PEM file
+    std::string key;          ///< empty: $CREDENTIALS_DIRECTORY/tls.key
+    std::string client_ca;    ///< who signs the certificates of platforms; empty: none are taken
+    std::string agents;  ///< the account that the nodes' agents run as; empty: this agent's own
+
+    bool operator==(const Listen&) const = default;
+};
+
+/// A hub's address, as a node has it.
+struct HubUrl {
+    std::string text;  ///< as it stands in the configuration
+    std::string host;  ///< a name or an address, without the brackets of IPv6
+    std::uint16_t port = 0;
+
+    bool operator==(const HubUrl&) const = default;
+};
+
+/// The hubs that this node asks.
+struct Hub {
+    std::vector<HubUrl> urls;  ///< tried in order; empty: this agent answers by itself
+    std::string ca;    ///< who signs the hubs' certificates: a PEM file; empty: the system's
+    std::string node;  ///< this node's name in slurm.conf; empty: the short host name
+
+    bool operator==(const Hub&) const = default;
+};
+
 enum class LogTarget { automatic, journal, standard_error };
 
 struct Config {
@@ -61,6 +92,8 @@ struct Config {
     std::chrono::seconds reaper_interval = std::chrono::minutes(1);
     std::vector<Platform> platforms;
     std::vector<Workspace> workspaces;
+    Listen listen;
+    Hub hub;
     std::string store_file;  ///< empty: $STATE_DIRECTORY/store.db, or none where that is not set
     std::string store_key_file;  ///< empty: $CREDENTIALS_DIRECTORY/store.key
     std::string log_level = "info";

@@ -9,6 +9,7 @@
 #include "agentd/agent.h"
 #include "agentd/audit/audit.h"
 #include "agentd/audit/journal.h"
+#include "agentd/doors/tcp_listen.h"
 #include "agentd/locked_process.h"
 #include "agentd/open_store.h"
 #include "common/unix_socket.h"
@@ -78,6 +79,20 @@ class Socket {
     bool ours_ = false;
 };
 
+/// The hub's socket: what its socket unit passed, or else one of our own.
+Result<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
+    const auto passed = inheritance.listeners.find("hub");
+    if (passed == inheritance.listeners.end()) {
+        return doors::listen_at_address(listen.host, listen.port);
+    }
+    if (!systemd::is_tcp_listener(passed->second.get())) {
+        return Error{
+            "the socket that systemd passed as 'hub' is not a ListenStream= of a port: mend its "
+            "socket unit"};
+    }
+    return std::move(passed->second);
+}
+
 MemoryKind memory_of(const Config& config) {
     return config.force_memfd ? MemoryKind::memfd : best_memory_kind();
 }
@@ -105,6 +120,16 @@ int serve(const Config& config, const std::string& config_path) {
     if (!job_listener) return fail(job_listener.error().sentence);
     auto control_listener = control.open(inheritance);
     if (!control_listener) return fail(control_listener.error().sentence);
+    UniqueFd hub_listener;
+    std::shared_ptr<boost::asio::ssl::context> hub_context;
+    if (!config.listen.host.empty()) {
+        auto listener = open_hub_socket(config.listen, inheritance);
+        if (!listener) return fail("listen.address: " + listener.error().sentence);
+        hub_listener = std::move(listener).value();
+        auto context = doors::make_server_context(config.listen);
+        if (!context) return fail(context.error().sentence);
+        hub_context = std::move(context).value();
+    }
     for (const auto& [name, fd] : inheritance.listeners) {
         if (fd) audit::trouble("systemd passed a socket named '" + name + "', which is not used");
     }
@@ -113,8 +138,8 @@ int serve(const Config& config, const std::string& config_path) {
     // for this one to go (an index of 100,000 runs takes 0.1 s to take down).
     Agent& agent = *new Agent(config, config_path, memory, std::move(store).value(),
                               {std::move(node_listener).value(), std::move(job_listener).value(),
-                               std::move(control_listener).value()},
-                              service);
+                               std::move(control_listener).value(), std::move(hub_listener)},
+                              std::move(hub_context), service);
     agent.restore(std::move(inheritance.slabs));
     audit::record({.kind = audit::Kind::start,
                    .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +

@@ -22,6 +22,10 @@ bool is_unix_listener(int fd, int type) {
     return sd_is_socket_unix(fd, type, 1, nullptr, 0) > 0;
 }
 
+bool is_tcp_listener(int fd) {
+    return sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0;
+}
+
 bool Service::is_managed() const {
     return getenv("NOTIFY_SOCKET") != nullptr;
 }

@@ -25,6 +25,9 @@ std::vector<Passed> take_passed();
 /// Whether a listening socket is a Unix socket of that type (SOCK_SEQPACKET, SOCK_STREAM).
 bool is_unix_listener(int fd, int type);
 
+/// Whether it is a listening TCP socket.
+bool is_tcp_listener(int fd);
+
 /// What systemd is told. Each call is one datagram to PID 1, which is always there to take it.
 class Service : public vault::Keeper {
   public:

@@ -13,6 +13,9 @@ inline constexpr std::size_t kMaxNameBytes = 64;
 /// A workspace's name.
 inline constexpr std::size_t kMaxWorkspaceBytes = 64;
 
+/// A node's name in slurm.conf.
+inline constexpr std::size_t kMaxNodeNameBytes = 64;
+
 /// A platform's run id.
 inline constexpr std::size_t kMaxRunIdBytes = 64;
 

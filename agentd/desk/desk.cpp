@@ -1,5 +1,5 @@
-// The desk's answers to steps and their jobs, and what all requests share. Requests about runs,
-// which people and platforms make, are in runs.cpp.
+// What all requests to the desk share, and what ends a job's hold. Steps' asks are in asks.cpp,
+// requests about runs, which people and platforms make, in runs.cpp.
 
 #include "agentd/desk/desk.h"
 
@@ -14,10 +14,6 @@
 namespace secrets::desk {
 namespace {
 
-/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every
-/// step would fill memory that others need.
-constexpr std::size_t kMaxGrantsPerHold = 256;
-
 /// What a status says of the last errors.
 constexpr std::size_t kMostErrors = 5;
 
@@ -27,35 +23,10 @@ bool concerns(const audit::Event& event, const Caller& caller) {
            (event.caller && event.caller->uid == caller.uid());
 }
 
-/// What all events of a step's ask say of it, and a sentence that begins with the step.
-audit::Event event_of(audit::Kind kind, const wire::AskRequest& request,
-                      const std::string& what_happened) {
-    return {.kind = kind,
-            .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
-                        " " + what_happened,
-            .job = request.job,
-            .step = request.step,
-            .owner = audit::Account{request.uid, ""}};
-}
-
 Refusal has_no_jobs(const Caller& caller) {
     return {Reason::forbidden, caller.name() +
                                    " is no account, and has no jobs or secrets of its "
                                    "own: only runs can be asked for"};
-}
-
-/// Writes down that a step was refused; `ask` where its ask could be read.
-Refusal refused(const wire::AskRequest& request, const Ask* ask, Refusal refusal) {
-    audit::Event event =
-        event_of(audit::Kind::refuse_ask, request, "was refused its secrets: " + refusal.sentence);
-    if (ask != nullptr && ask->run) event.run = ask->run->text();
-    if (ask != nullptr) {
-        for (const AskItem& item : ask->items) event.names.push_back(item.name);
-    }
-    event.reason = refusal.sentence;
-    audit::record(event);
-    return refusal;
 }
 
 /// The one run that all of the hold's grants are of; empty where there are several, or none.
@@ -64,14 +35,6 @@ std::string run_of(const vault::Hold& hold) {
     const bool same = std::all_of(hold.grants.begin(), hold.grants.end(),
                                   [&](const vault::Grant& grant) { return grant.run == first; });
     return same ? first : "";
-}
-
-/// Whether the job's hold may take that grant: one of its own again, or a further one.
-bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
-    if (hold == nullptr || hold->grants.size() < kMaxGrantsPerHold) return true;
-    return std::any_of(hold->grants.begin(), hold->grants.end(), [&](const vault::Grant& other) {
-        return other.ask == grant.ask && other.run == grant.run;
-    });
 }
 
 }  // namespace
@@ -140,91 +103,6 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Opera
     const auto kept = kept_for(uid, ask);
     if (const auto* refusal = std::get_if<Refusal>(&kept)) return *refusal;
     return resolve(ask, stored, std::get<KeptFor>(kept));
-}
-
-AskAnswer Desk::ask(const wire::AskRequest& request) {
-    expire();
-    const auto parsed = parse_ask(request.ask);
-    if (const auto* wrong = std::get_if<AskError>(&parsed)) {
-        return refused(
-            request, nullptr,
-            {Reason::malformed, "SLURM_SECRETS at character " + std::to_string(wrong->offset + 1) +
-                                    ": " + wrong->sentence});
-    }
-    const Ask& ask = std::get<Ask>(parsed);
-    if (ask.none) return Nothing{};
-    if (ask.run && !ask.run_optional && vault_.find_run(*ask.run) == nullptr &&
-        request.wait_milliseconds > 0) {
-        return WaitFor{*ask.run};
-    }
-    AskAnswer answer = grant(request, ask);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) {
-        return refused(request, &ask, std::move(*refusal));
-    }
-    return answer;
-}
-
-AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
-    auto resolved = resolve_for(request.uid, ask, Operation::use_run);
-    if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
-    auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
-    if (std::string missing = failures_of(answers); !missing.empty()) {
-        return Refusal{Reason::not_found, std::move(missing)};
-    }
-    const auto opened = open_kept(answers, {store_, request.uid, "", {}, now_()});
-    if (!opened) return Refusal{Reason::unavailable, opened.error().sentence};
-    const std::vector<DeliveryEntry> entries = entries_of(answers);
-    if (entries.empty()) return Nothing{};
-    if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large,
-                       "the secrets asked for take " + std::to_string(bytes) +
-                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
-                           " fit; name those that the step needs with --secret, or "
-                           "ask for large ones as files (NAME:file)"};
-    }
-    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
-        return Refusal{Reason::too_large,
-                       "the secrets asked for as files have " + std::to_string(bytes) +
-                           " bytes together and at most " + std::to_string(kMaxFilesBytes) +
-                           " fit; ask for those that the step needs"};
-    }
-    const vault::RunHead* head = ask.run ? vault_.find_run(*ask.run) : nullptr;
-    const vault::Grant grant{request.ask, head != nullptr ? head->id.text() : "",
-                             head != nullptr ? head->generation : 0};
-    if (!has_room_for(vault_.find_hold(request.job), grant)) {
-        return Refusal{Reason::too_many, "this job has made " + std::to_string(kMaxGrantsPerHold) +
-                                             " different asks on this node, and no more are taken"};
-    }
-    // Each job is told once on a node.
-    std::string note = vault_.find_hold(request.job) == nullptr ? expiry_note(answers) : "";
-    // The delivery first: it reads from the record, which the hold's may move.
-    auto delivery = vault_.deliver(entries);
-    if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
-    audit::Event event = event_of(
-        audit::Kind::ask, request,
-        "was granted " + listed(answers) + (head != nullptr ? " of run " + grant.run : ""));
-    event.run = grant.run;
-    event.names = names_of(answers);
-    if (auto wrong = audit::write_ahead(event)) {
-        return Refusal{Reason::unavailable, wrong->sentence};
-    }
-    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
-        audit::take_back(event, *wrong);
-        return Refusal{Reason::unavailable, wrong->sentence};
-    }
-    audit::tell(event);
-    granted_in_round_.insert(request.job);
-    note_uses(answers, request.uid, request.job);
-    on_change_();
-    return Granted{std::move(delivery).value(), std::move(note)};
-}
-
-Refusal Desk::never_pushed(const wire::AskRequest& request, const RunId& run) const {
-    const auto parsed = parse_ask(request.ask);
-    return refused(
-        request, std::get_if<Ask>(&parsed),
-        {Reason::not_found, "run " + run.text() + " was not pushed within " +
-                                std::to_string(request.wait_milliseconds / 1000) + " s"});
 }
 
 std::string Desk::wipe(JobId job) {

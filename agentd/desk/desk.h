@@ -144,6 +144,15 @@ struct WaitFor {
 };
 using AskAnswer = std::variant<Granted, Nothing, WaitFor, Refusal>;
 
+/// What a node of a hub is answered for a step there.
+struct NodeGranted {
+    SecretBuffer image;  ///< of the delivery
+    std::string tag;     ///< an entity tag: the same for the same answer
+    std::string note;    ///< for the job's stderr; may be empty
+};
+struct Unchanged {};  ///< the node has it already
+using NodeAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitFor, Refusal>;
+
 /// Not thread-safe.
 class Desk {
   public:
@@ -197,10 +206,37 @@ class Desk {
     /// runs, jobs and requests. None where it is not given: then the number to begin with.
     EventsInfo events(const Caller& caller, std::optional<std::uint64_t> after) const;
 
+    /// Whether the caller is who a platform connects as.
+    bool is_platform(const Caller& caller) const { return people_.is_platform(caller); }
+
     /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
     AskAnswer ask(const wire::AskRequest& request);
     /// The refusal of a step whose run did not come while it waited.
-    Refusal never_pushed(const wire::AskRequest& request, const RunId& run) const;
+    Refusal never_pushed(const wire::AskRequest& request, const std::string& node,
+                         const RunId& run) const;
+
+    /// A node asks for a step of a job that Slurm says it runs. `has_tag`: of what it was granted
+    /// before; may be empty. Nothing is held here. Elsewhere, too, a `node` that is empty is this
+    /// one.
+    NodeAnswer ask_of_node(const wire::AskRequest& request, const std::string& node,
+                           std::string_view has_tag);
+    /// Writes the refusal of a step's ask down.
+    Refusal refuse_ask(const wire::AskRequest& request, const std::string& node,
+                       Refusal refusal) const;
+
+    /// On a node of a hub: what can be said of a step's ask without the hub; nothing where it is to
+    /// be asked.
+    std::optional<AskAnswer> ask_before_hub(const wire::AskRequest& request) const;
+    /// What the hub granted to the same ask of the same job before; or null.
+    const vault::HubGrant* find_hub_grant(const wire::AskRequest& request) const;
+    /// The hub granted this.
+    AskAnswer take_hub_grant(const wire::AskRequest& request, const std::string& tag,
+                             SecretView image, std::string note);
+    /// Gives what find_hub_grant() finds, once more; `why`: the end of a sentence.
+    AskAnswer give_hub_grant(const wire::AskRequest& request, const std::string& why);
+    /// The hub refused: what it granted before is wiped.
+    Refusal refused_by_hub(const wire::AskRequest& request, Refusal refusal);
+
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
 
@@ -247,7 +283,11 @@ class Desk {
     std::optional<vault::Time> expire_kept();
     std::optional<vault::Time> expire_runs();
     std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
+    struct Prepared;
+    Answer<Prepared> prepare(const wire::AskRequest& request, const Ask& ask);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    std::string tag_of(const wire::AskRequest& request, const Prepared& prepared) const;
+    void keep_hub_grant(const vault::HubGrant& grant, SecretView image);
     /// The names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;

@@ -1,11 +1,10 @@
 #pragma once
-// The control door: HTTP/1.1 on a Unix socket. Bytes in, a request out, and the answer back. The
-// kernel says who is calling (SO_PEERCRED).
+// The control door: HTTP/1.1 on a Unix socket. The kernel says who is calling (SO_PEERCRED).
 
-#include <set>
+#include <map>
 
+#include "agentd/doors/http_connection.h"
 #include "agentd/doors/listener.h"
-#include "agentd/doors/routes.h"
 
 namespace secrets::doors {
 
@@ -18,22 +17,19 @@ class HttpDoor {
     void stop();
 
     /// Ends the connections on which no request has come.
-    void end_silent();
+    void end_silent() { hall_.end_silent(); }
 
-    /// Breaks off what is still not finished. The loop must run once more for the connections to
-    /// go.
-    void abort();
+    /// Breaks off what is still not finished.
+    void abort() { hall_.abort(); }
 
   private:
-    class Connection;
     void take(UniqueFd fd);
-    void refuse(Uid uid, std::ptrdiff_t theirs) const;
+    void refuse(Uid uid, std::size_t theirs) const;
     asio::awaitable<void> serve(UniqueFd fd, Uid caller);
 
     asio::io_context& loop_;
-    Routes routes_;
-    std::set<Connection*> connections_;
-    bool stopped_ = false;
+    HttpHall hall_;
+    std::map<uid_t, std::size_t> connections_of_;
     Listener listener_;
 };
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdio>
 
-#include "agentd/at_end.h"
 #include "agentd/audit/audit.h"
 #include "agentd/metrics.h"
 
@@ -31,26 +30,14 @@ std::optional<metrics::AskOutcome> outcome_of(const desk::AskAnswer& answer) {
 
 }  // namespace
 
-NodeDoor::NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
-    : loop_(loop),
-      desk_(desk),
+NodeDoor::NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
+                   AsksElsewhere* elsewhere)
+    : desk_(desk),
+      elsewhere_(elsewhere),
+      waiters_(waiters),
       door_(
           loop, std::move(listener), "node door", only_root,
-          [this](int fd, Peer, wire::Request request) { return answer(fd, std::move(request)); }) {
-    desk_.on_push([this](const RunId& run) { wake(run); });
-}
-
-void NodeDoor::stop() {
-    stopped_ = true;
-    door_.stop();
-    for (const Waiter& waiter : waiters_) waiter.timer->cancel();
-}
-
-void NodeDoor::wake(const RunId& run) {
-    for (const Waiter& waiter : waiters_) {
-        if (waiter.run == run) waiter.timer->cancel();
-    }
-}
+          [this](int fd, Peer, wire::Request request) { return answer(fd, std::move(request)); }) {}
 
 asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     if (const auto* wipe = std::get_if<wire::WipeRequest>(&request)) {
@@ -67,14 +54,10 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     }
     const auto since = std::chrono::steady_clock::now();
     auto& ask_request = std::get<wire::AskRequest>(request);
-    desk::AskAnswer answer = desk_.ask(ask_request);
+    desk::AskAnswer answer;
+    const auto waited_for = co_await answer_ask(fd, ask_request, answer);
     std::string note;
-    const bool waited = std::holds_alternative<desk::WaitFor>(answer);
-    if (waited) {
-        const RunId run = std::get<desk::WaitFor>(answer).run;
-        answer = co_await ask(fd, ask_request);
-        note = waited_note(since, run);
-    }
+    if (waited_for) note = waited_note(since, *waited_for);
     if (const auto* granted = std::get_if<desk::Granted>(&answer)) {
         if (!granted->note.empty()) note += (note.empty() ? "" : "; ") + granted->note;
         hand_over(fd, granted->delivery, note);
@@ -85,7 +68,7 @@ asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
     }
     if (const auto outcome = outcome_of(answer)) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
-        metrics::count_ask(*outcome, waited ? std::nullopt : std::optional(took));
+        metrics::count_ask(*outcome, waited_for ? std::nullopt : std::optional(took));
     }
     // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try
     // again.
@@ -102,23 +85,37 @@ void NodeDoor::hand_over(int fd, const vault::Delivery& delivery, const std::str
     door_.send(fd, wire::Refused{sentence});
 }
 
+/// The run that it waited for, if it did.
+asio::awaitable<std::optional<RunId>> NodeDoor::answer_ask(int fd, const wire::AskRequest& request,
+                                                           desk::AskAnswer& answer) {
+    if (elsewhere_ != nullptr) {
+        // Only the hub knows whether the run is there.
+        const std::uint32_t wait = request.wait_milliseconds;
+        if (wait > 0) door_.send(fd, wire::Waiting{wait});
+        answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
+        co_return std::nullopt;
+    }
+    answer = desk_.ask(request);
+    const auto* wait = std::get_if<desk::WaitFor>(&answer);
+    if (wait == nullptr) co_return std::nullopt;
+    const RunId run = wait->run;
+    answer = co_await wait_for_run(fd, request);
+    co_return run;
+}
+
 /// Waits until the run is pushed or the request's time is up, and asks again.
-asio::awaitable<desk::AskAnswer> NodeDoor::ask(int fd, wire::AskRequest request) {
+asio::awaitable<desk::AskAnswer> NodeDoor::wait_for_run(int fd, wire::AskRequest request) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
     door_.send(fd, wire::Waiting{request.wait_milliseconds});
     while (true) {
         desk::AskAnswer answer = desk_.ask(request);
         const auto* wait = std::get_if<desk::WaitFor>(&answer);
-        if (wait == nullptr || stopped_) co_return answer;
+        if (wait == nullptr || waiters_.stopped()) co_return answer;
         if (std::chrono::steady_clock::now() >= deadline) {
-            co_return desk_.never_pushed(request, wait->run);
+            co_return desk_.never_pushed(request, "", wait->run);
         }
-        asio::steady_timer timer(loop_, deadline);
-        const auto waiter = waiters_.insert(waiters_.end(), Waiter{wait->run, &timer});
-        const AtEnd forget([this, waiter] { waiters_.erase(waiter); });
-        ErrorCode woken;
-        co_await timer.async_wait(into(woken));
+        co_await waiters_.wait(wait->run, deadline);
         // A job that was cancelled while it waited must not be given a hold.
         if (peer_is_gone(fd)) co_return desk::Nothing{};
     }

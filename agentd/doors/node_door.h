@@ -2,40 +2,51 @@
 // The node door: slurmstepd and the epilog ask here, in the local wire (common/wire.h). Bytes in, a
 // request out, and the desk's answer back; nothing is decided here but that only root may speak.
 
-#include <list>
+#include <optional>
 
 #include "agentd/desk/desk.h"
+#include "agentd/doors/routes.h"
+#include "agentd/doors/run_waiters.h"
 #include "agentd/doors/wire_door.h"
 
 namespace secrets::doors {
 
+/// Where the asks of steps go that the agent does not answer by itself: on a node of a hub.
+class AsksElsewhere {
+  public:
+    /// `is_gone`: whether nobody waits for the answer any more.
+    virtual asio::awaitable<desk::AskAnswer> ask(wire::AskRequest request, IsGone is_gone) = 0;
+
+  protected:
+    AsksElsewhere() = default;
+    AsksElsewhere(const AsksElsewhere&) = default;
+    AsksElsewhere& operator=(const AsksElsewhere&) = default;
+    ~AsksElsewhere() = default;
+};
+
 /// Must outlive the loop's run.
 class NodeDoor {
   public:
-    NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
+    /// `elsewhere`: null where this agent's desk answers asks; must outlive the door.
+    NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
+             AsksElsewhere* elsewhere);
 
-    /// Takes no further connection, finishes the requests that came, and lets go of asks that wait
-    /// for a push: their plugins try again.
-    void stop();
+    /// Takes no further connection, and finishes the requests that came. Asks that wait for a push
+    /// must be let go, by the waiters: their plugins try again.
+    void stop() { door_.stop(); }
 
     void end_silent() { door_.end_silent(); }
 
   private:
-    /// An ask that waits for its run; lives on the stack of its connection's coroutine.
-    struct Waiter {
-        RunId run;
-        asio::steady_timer* timer;
-    };
-
     asio::awaitable<void> answer(int fd, wire::Request request);
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
-    asio::awaitable<desk::AskAnswer> ask(int fd, wire::AskRequest request);
-    void wake(const RunId& run);
+    asio::awaitable<std::optional<RunId>> answer_ask(int fd, const wire::AskRequest& request,
+                                                     desk::AskAnswer& answer);
+    asio::awaitable<desk::AskAnswer> wait_for_run(int fd, wire::AskRequest request);
 
-    asio::io_context& loop_;
     desk::Desk& desk_;
-    std::list<Waiter> waiters_;
-    bool stopped_ = false;
+    AsksElsewhere* elsewhere_;
+    RunWaiters& waiters_;
     WireDoor door_;
 };
 

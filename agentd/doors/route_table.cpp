@@ -5,10 +5,12 @@
 
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
+#include "agentd/doors/grant_json.h"
 #include "agentd/doors/keep_json.h"
 #include "agentd/doors/openapi.h"
 #include "agentd/doors/push_json.h"
 #include "agentd/metrics.h"
+#include "common/limits.h"
 
 namespace secrets::doors {
 namespace {
@@ -56,6 +58,11 @@ std::uint64_t longest_value(const Limits& limits) {
 }
 std::uint64_t longest_name(const Limits&) {
     return 4 * 1024;
+}
+
+// JSON may write a byte of an ask in six.
+std::uint64_t longest_ask(const Limits&) {
+    return 6 * kMaxAskBytes + 4 * 1024;
 }
 
 std::optional<desk::Refusal> before_push(const Call& call) {
@@ -178,6 +185,22 @@ HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
     return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
 }
 
+std::optional<desk::Refusal> before_grant(const Call& call) {
+    if (call.nodes->is_agent(call.caller)) return std::nullopt;
+    return desk::Refusal{desk::Reason::forbidden,
+                         call.caller.name() +
+                             " is not the account that the nodes' agents run as, "
+                             "and only they may ask for grants"};
+}
+
+HttpAnswer grant(const Call& call, std::span<const std::byte> body) {
+    auto request = parse_grant(body);
+    if (!request) return problem(400, request.error().sentence);
+    request->has_tag = call.has_tag;
+    request->origin = call.origin;
+    return call.nodes->grant(std::move(request).value());
+}
+
 HttpAnswer openapi(const Call&, std::span<const std::byte>) {
     return json(200, std::string(openapi_json()));
 }
@@ -205,6 +228,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_value, before_change, set_secret},
     {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
+    {"POST",   "/v1/grants",                                "",    longest_ask,   before_grant,  grant, true},
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
     {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
     {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},

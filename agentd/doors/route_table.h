@@ -6,18 +6,21 @@
 #include <span>
 #include <string>
 
-#include "agentd/doors/routes.h"
+#include "agentd/doors/node_requests.h"
 
 namespace secrets::doors {
 
 /// One request on its way through a route.
 struct Call {
     desk::Desk& desk;
+    NodeRequests* nodes;  ///< not null in a route of nodes
     desk::Caller caller;
+    Origin origin;
     std::optional<RunId> run;
     desk::Place place;
     std::string name;  ///< of a kept secret, as it came
     desk::Precondition precondition;
+    std::string has_tag;  ///< If-None-Match, in a route of nodes
     std::map<std::string, std::string, std::less<>> query;
 };
 
@@ -32,6 +35,9 @@ struct Route {
     Longest longest_body;    ///< null: it takes none
     Before before_body;      ///< may refuse before the body is read; or null
     Handle handle;
+    /// Between agents of one release, and there only where nodes may ask. If-None-Match is the tag
+    /// of what the node has.
+    bool of_nodes = false;
 };
 /// All routes; those of one path stand together.
 std::span<const Route> route_table();

@@ -204,8 +204,9 @@ HttpAnswer problem(unsigned status, std::string_view detail) {
 
 std::vector<Routes::Entry> Routes::table() {
     std::vector<Entry> entries;
-    for (const Route& route : route_table())
-        entries.push_back({route.method, route.path, route.query});
+    for (const Route& route : route_table()) {
+        if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
+    }
     return entries;
 }
 
@@ -215,28 +216,31 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
     std::string allow;
     for (const Route& route : route_table()) {
+        if (route.of_nodes && nodes_ == nullptr) continue;
         Parameters parameters;
         if (!matches(route.path, path, parameters)) continue;
         if (route.method != head.method) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        Call call{desk_, head.caller, std::nullopt, {}, {}, {}, {}};
+        Call call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
             if (const auto wrong = read_parameter(which, text, call)) {
                 return problem(400, wrong->sentence);
             }
         }
-        if (const auto wrong = read_precondition(head, call.precondition)) {
+        if (route.of_nodes) {
+            call.has_tag = head.if_none_match;
+        } else if (const auto wrong = read_precondition(head, call.precondition)) {
             return problem(400, wrong->sentence);
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
         if (route.before_body != nullptr) {
-            const auto refusal = with_accounts(call, [&]() -> std::optional<HttpAnswer> {
+            auto refusal = with_accounts(call, [&]() -> std::optional<HttpAnswer> {
                 if (auto why = route.before_body(call)) return refused(*why);
                 return std::nullopt;
             });
-            if (refusal) return *refusal;
+            if (refusal) return std::move(*refusal);
         }
         if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
         return Handler([call, handle = route.handle](std::span<const std::byte> body) {

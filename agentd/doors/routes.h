@@ -2,6 +2,7 @@
 // What may be asked of the control door: one table from method and path to a request, and what each
 // request means to the desk. Knows no socket.
 
+#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -11,8 +12,19 @@
 #include <vector>
 
 #include "agentd/desk/desk.h"
+#include "common/wipe.h"
 
 namespace secrets::doors {
+
+/// A field of answers: what the job is to be told.
+inline constexpr std::string_view kNoteField = "Slurm-Secrets-Note";
+
+class NodeRequests;
+struct HttpAnswer;
+/// Whether the client that waits for an answer has gone.
+using IsGone = std::function<bool()>;
+/// An answer that takes its time.
+using Later = std::function<boost::asio::awaitable<HttpAnswer>(IsGone)>;
 
 /// An answer before it is HTTP. No body: only a status.
 struct HttpAnswer {
@@ -22,6 +34,15 @@ struct HttpAnswer {
     std::string allow{};  ///< the methods that the path knows, with 405
     std::string etag{};   ///< the generation of what was asked for or changed; may be empty
     std::optional<std::chrono::seconds> retry_after{};  ///< with 503, where waiting may help
+    std::string note{};                                 ///< for the job; a line of ASCII
+    SecretBuffer secret{};  ///< the body where it holds values; `body` is empty then
+    Later later{};          ///< where it is there, what it returns is the answer
+};
+
+/// Where a request over TLS comes from.
+struct Origin {
+    std::string address;        ///< of the connection's other end; empty on a local door
+    std::string munge_address;  ///< where the munge credential was made; empty without one
 };
 
 /// A request whose head was read and whose body was not.
@@ -32,6 +53,8 @@ struct HttpHead {
     std::string_view content_type;
     std::optional<std::uint64_t> content_length;
     bool has_body = false;             ///< a length above 0, or a transfer encoding
+    std::string_view authorization{};  ///< empty where it is not there
+    Origin origin{};
     std::string_view if_match{};       ///< empty where it is not there
     std::string_view if_none_match{};  ///< the same
 };
@@ -40,7 +63,8 @@ struct HttpHead {
 /// What is refused here costs no byte of a body.
 class Routes {
   public:
-    explicit Routes(desk::Desk& desk) : desk_(desk) {}
+    /// `nodes`: where nodes may ask; else null. Must outlive the routes.
+    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr) : desk_(desk), nodes_(nodes) {}
 
     /// What one line of the table is about.
     struct Entry {
@@ -48,6 +72,7 @@ class Routes {
         std::string_view path;   ///< `{run}` and the like stand for one part each
         std::string_view query;  ///< the one query parameter that it takes; empty for none
     };
+    /// All but those of nodes.
     static std::vector<Entry> table();
 
     using Handler = std::function<HttpAnswer(std::span<const std::byte> body)>;
@@ -55,6 +80,7 @@ class Routes {
 
   private:
     desk::Desk& desk_;
+    NodeRequests* nodes_;
 };
 
 /// An answer of problem JSON.

@@ -30,6 +30,16 @@ std::vector<const HubGrant*> Vault::hub_grants() const {
     return grants;
 }
 
+std::size_t Vault::hub_grant_bytes_of(JobId job) const {
+    std::size_t bytes = 0;
+    const auto [begin, end] = hub_grants_.equal_range(job);
+    for (auto grant = begin; grant != end; ++grant) {
+        const Place& place = grant->second.place;
+        bytes += place.slab->slab.payload(place.offset).size();
+    }
+    return bytes;
+}
+
 std::size_t Vault::remove(HubGrants::iterator grant) noexcept {
     const std::size_t bytes = free(grant->second.place);
     secret_bytes_ -= bytes;

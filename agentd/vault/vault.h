@@ -124,6 +124,7 @@ class Vault {
     Failure put_hub_grant(const HubGrant& grant, SecretView image);
     const HubGrant* find_hub_grant(JobId job, const std::string& ask) const;
     std::vector<const HubGrant*> hub_grants() const;
+    std::size_t hub_grant_bytes_of(JobId job) const;
     Wiped wipe_hub_grant(JobId job, const std::string& ask) noexcept;
 
     /// Puts a hub grant's values into a region of their own; the job must have it.

@@ -233,7 +233,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
         "files_directory, view_socket, memory, limits, runs, reaper, "
-        "platforms, workspaces, store, log, audit");
+        "platforms, workspaces, store, listen, hub, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==

@@ -95,7 +95,8 @@ TEST_CASE("the sentence of a refused ask says what to mend") {
           "secret P is not among the secrets of run r; secret Q is not among the secrets of run r; "
           "secret R is not among the secrets of run r; secret S is not among the secrets of run r; "
           "secret T is not among the secrets of run r; and 2 more");
-    CHECK(office.desk.never_pushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, run_id("x"))
+    CHECK(office.desk
+              .never_pushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, "", run_id("x"))
               .sentence == "run x was not pushed within 10 s");
 }
 

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace secrets {
+
+using Digest = std::array<std::byte, 32>;  ///< SHA-256
+
+Digest digest_of(std::span<const std::byte> bytes);
+std::string hexadecimal(std::span<const std::byte> bytes);
+
+}  // namespace secrets

@@ -1,0 +1,13 @@
+#include "agentd/doors/caller_check.h"
+
+#include "agentd/digest.h"
+
+namespace secrets::doors {
+
+std::optional<HttpAnswer> CallerCheck::check_body(const KnownCaller& known, SecretView body) {
+    if (!known.body_digest) return std::nullopt;
+    if (hexadecimal(digest_of(body.bytes())) == *known.body_digest) return std::nullopt;
+    return problem(401, "the munge credential was made for another body than this one");
+}
+
+}  // namespace secrets::doors

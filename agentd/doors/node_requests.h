@@ -1,0 +1,37 @@
+#pragma once
+// What nodes ask of a hub: the two routes that are theirs alone.
+
+#include <string>
+
+#include "agentd/desk/caller.h"
+#include "agentd/doors/routes.h"
+#include "common/wire.h"
+
+namespace secrets::doors {
+
+/// A node wants what a step of a job on it is given.
+struct GrantRequest {
+    wire::AskRequest ask;
+    std::string node;  ///< its name in slurm.conf, as it says
+    std::chrono::milliseconds
+        patience{};         ///< how long it waits for an answer, the ask's wait aside
+    std::string has_tag{};  ///< of what it was granted before; may be empty
+    Origin origin{};
+};
+
+/// Where the routes hand over. A hub has one.
+class NodeRequests {
+  public:
+    /// Whether the caller is a node's agent, by its account; where on the network it may be one is
+    /// each request's to say.
+    virtual bool is_agent(const desk::Caller& caller) const = 0;
+    virtual HttpAnswer grant(GrantRequest request) = 0;
+
+  protected:
+    NodeRequests() = default;
+    NodeRequests(const NodeRequests&) = default;
+    NodeRequests& operator=(const NodeRequests&) = default;
+    ~NodeRequests() = default;
+};
+
+}  // namespace secrets::doors

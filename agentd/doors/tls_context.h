@@ -1,0 +1,26 @@
+#pragma once
+// What a hub shows and takes in TLS: its certificate and key, and whose certificates of platforms
+// it believes.
+
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agentd/config.h"
+
+namespace secrets::doors {
+
+/// The context of a hub's door: TLS 1.3 alone; sessions are resumed by tickets, so that it keeps
+/// none; a connection that is idle keeps no buffers. A client may show a certificate, which must
+/// then be good. The Error names the file.
+Result<std::shared_ptr<boost::asio::ssl::context>> make_server_context(const Listen& listen);
+
+/// Whether the certificate that a context shows is of that host, by a name or an address in it.
+bool is_certificate_of(boost::asio::ssl::context& context, const std::string& host);
+
+/// The names (SAN: DNS, URI, email, address) in the certificate that the other side showed; empty
+/// where it showed none.
+std::vector<std::string> names_of_peer(SSL* connection);
+
+}  // namespace secrets::doors

@@ -1,0 +1,49 @@
+#pragma once
+// The hub's door: the same HTTP as at the control door, over TLS 1.3. A platform is who its client
+// certificate names; nodes and users are who munge says.
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <map>
+
+#include "agentd/cluster/munge.h"
+#include "agentd/doors/http_connection.h"
+#include "agentd/doors/listener.h"
+#include "agentd/doors/tls_context.h"
+
+namespace secrets::doors {
+
+/// Must outlive the loop's run.
+class TlsDoor {
+  public:
+    /// `nodes`: what answers nodes' requests; null where nothing does; must outlive the door.
+    TlsDoor(asio::io_context& loop, UniqueFd listener, std::shared_ptr<asio::ssl::context> context,
+            desk::Desk& desk, NodeRequests* nodes);
+
+    /// For the connections that come from now on.
+    void set_context(std::shared_ptr<asio::ssl::context> context) { context_ = std::move(context); }
+
+    void stop();
+    void end_silent() { hall_.end_silent(); }
+    void abort() { hall_.abort(); }
+
+  private:
+    class RemoteCaller;
+
+    void take(UniqueFd fd);
+    asio::awaitable<void> serve(UniqueFd fd, asio::ip::tcp::endpoint peer);
+    void note_refusal(const std::string& address, const std::string& why);
+
+    asio::io_context& loop_;
+    desk::Desk& desk_;
+    std::shared_ptr<asio::ssl::context> context_;
+    cluster::Munge munge_;
+    HttpHall hall_;
+    std::size_t connections_ = 0;  ///< those that have not shaken hands yet, too
+    std::map<std::string, std::size_t> connections_of_;
+    /// When a refusal of each address was last written down; those of the last minute.
+    std::map<std::string, std::chrono::steady_clock::time_point> refusals_;
+    Listener listener_;
+};
+
+}  // namespace secrets::doors
