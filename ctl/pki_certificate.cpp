@@ -16,8 +16,7 @@ constexpr int kSerialBits = 128;
 constexpr long kVersion3 = 2;
 constexpr int kSecondsToAct =
     60 * 60;  ///< for as long as that, what a refusal says to do can be done
-constexpr long kSecondsBefore =
-    5 * 60;  ///< a clock that is slow by that takes a new one all the same
+constexpr long kSecondsBefore = 5 * 60;  ///< a clock that is slow by that takes a new certificate
 
 struct FreeOthers {
     void operator()(BIO* bio) const { BIO_free(bio); }
@@ -105,10 +104,11 @@ Result<Identity> begin(int days) {
         std::unique_ptr<X509, Free>(X509_new())};
     if (!made.key) return openssl_failed("making a key");
     X509* certificate = made.certificate.get();
+    time_t now = ::time(nullptr);
     if (certificate == nullptr || X509_set_version(certificate, kVersion3) != 1 ||
         !set_serial(certificate) ||
-        X509_gmtime_adj(X509_getm_notBefore(certificate), -kSecondsBefore) == nullptr ||
-        X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, nullptr) == nullptr ||
+        X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -kSecondsBefore, &now) == nullptr ||
+        X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, &now) == nullptr ||
         X509_set_pubkey(certificate, made.key.get()) != 1) {
         return openssl_failed("making a certificate");
     }
