@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kYours = "Your secrets, or a workspace's with --workspace NAME";
 constexpr const char* kRuns = "Runs of a workflow platform, or of your own";
-constexpr const char* kAgent = "Asks, and the agent";
+constexpr const char* kAgent = "Asks, the agent, and certificates for it";
 
 constexpr const char* kSetFooter =
     R"(At a terminal the value is asked for twice and not shown. Else it is standard
@@ -93,6 +93,29 @@ only when none fails. Run it as root: a user can't see everything.
 Examples:
   sudo secretctl doctor
   secretctl doctor --submit-host)";
+
+constexpr const char* kPkiFooter =
+    R"(For sites that have no CA: one in a directory, which needs no agent. Whoever has
+its ca.key can be anybody for those who trust its ca.crt.
+
+Examples:
+  secretctl pki init /root/ca
+  secretctl pki issue /root/ca hub.example.org)";
+
+constexpr const char* kPkiInitFooter =
+    R"(Makes ca.key and ca.crt in DIR, for ten years. Nothing is overwritten.
+
+Example:
+  secretctl pki init /root/ca)";
+
+constexpr const char* kPkiIssueFooter =
+    R"(Makes NAME.key and NAME.crt in DIR: a new key, and its certificate with the CA's
+behind it. Without --dns, --ip and --uri it is for the DNS name NAME; without
+--client and --server for both. Nothing is overwritten.
+
+Examples:
+  secretctl pki issue /root/ca hub --dns hub.example.org --ip 10.0.0.1 --server
+  secretctl pki issue /root/ca tower --uri spiffe://example.org/tower --client)";
 
 CLI::App* add_command(CLI::App& app, const char* group, const char* name, const char* what,
                       const char* footer) {
@@ -184,6 +207,32 @@ void describe_agent(CLI::App& app, CommandLine& line) {
                    "Look at the plugin alone: no agent runs here");
 }
 
+void add_alt_names(CLI::App* command, const char* option, std::vector<std::string>& target,
+                   const char* word, const char* what) {
+    command->add_option(option, target, what)->allow_extra_args(false)->option_text(word);
+}
+
+void describe_pki(CLI::App& app, pki::Options& options) {
+    CLI::App* pki =
+        add_command(app, kAgent, "pki", "Make a small CA, and certificates", kPkiFooter);
+    pki->require_subcommand(1);
+
+    CLI::App* init = add_command(*pki, "Commands", "init", "Make a CA", kPkiInitFooter);
+    add_name(init, "DIR", options.directory, "Its directory, which is made where it is not there");
+
+    CLI::App* issue =
+        add_command(*pki, "Commands", "issue", "Make a key and a certificate", kPkiIssueFooter);
+    add_name(issue, "DIR", options.directory, "The CA's directory");
+    add_name(issue, "NAME", options.name, "The name of the files, and the common name");
+    add_alt_names(issue, "--dns", options.dns, "NAME", "For this DNS name; may be repeated");
+    add_alt_names(issue, "--ip", options.ip, "ADDRESS", "For this IP address; may be repeated");
+    add_alt_names(issue, "--uri", options.uri, "URI", "For this URI; may be repeated");
+    issue->add_option("--days", options.days, "How long it is valid; 825 if left out")
+        ->option_text("DAYS");
+    CLI::Option* client = issue->add_flag("--client", options.client, "For a client alone");
+    issue->add_flag("--server", options.server, "For a server alone")->excludes(client);
+}
+
 void describe_completion(CLI::App& app, CommandLine& line) {
     CLI::App* names = add_command(app, "", "complete-names", "What a shell may offer", "");
     names->add_option("KIND", line.complete.kind)->required();
@@ -240,14 +289,23 @@ void describe(CLI::App& app, CommandLine& line) {
     describe_secrets(app, line);
     describe_runs(app, line);
     describe_agent(app, line);
+    describe_pki(app, line.pki);
     describe_completion(app, line);
+}
+
+std::string command_of(const CLI::App& app) {
+    std::string words;
+    for (const CLI::App* said = &app; !said->get_subcommands().empty();) {
+        said = said->get_subcommands().front();
+        words += (words.empty() ? "" : " ") + said->get_name();
+    }
+    return words;
 }
 
 std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
                            const std::vector<std::string>& words) {
     if (app.get_subcommands().empty()) return unknown_command_sentence(app, words);
-    const std::string see =
-        "see secretctl " + app.get_subcommands().front()->get_name() + " --help";
+    const std::string see = "see secretctl " + command_of(app) + " --help";
     // CLI11's own sentence repeats what is too much, which may be a value.
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
         if (takes_values(app)) return value_as_argument_sentence();

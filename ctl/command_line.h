@@ -9,6 +9,7 @@
 
 #include "ctl/complete_names.h"
 #include "ctl/import.h"
+#include "ctl/pki.h"
 #include "ctl/run_commands.h"
 #include "ctl/secret_commands.h"
 
@@ -30,11 +31,15 @@ struct CommandLine {
     std::string run;
     std::string ask;
     bool submit_host = false;
+    pki::Options pki;
     CompleteOptions complete;
 };
 
 /// Tells `app` all commands and options; what is said goes to `line`, which must outlive it.
 void describe(CLI::App& app, CommandLine& line);
+
+/// The command that was said, as in "ls" or "pki init".
+std::string command_of(const CLI::App& app);
 
 /// What is wrong with a command line, as a sentence that repeats nothing which may be a value.
 /// `words` is what was said, without the program's name.

@@ -1,7 +1,9 @@
 #include "ctl/complete_names.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
+#include <sstream>
 
 #include "ctl/answer.h"
 #include "ctl/secret_paths.h"
@@ -13,8 +15,25 @@ bool is_any(const CLI::App*) {
     return true;
 }
 
-void print_commands(const CLI::App& app) {
-    for (const CLI::App* command : app.get_subcommands(is_any)) {
+/// The command that `words` say, as in "pki issue"; the program itself where there are none; null
+/// where there is no such command.
+const CLI::App* find_command(const CLI::App& app, const std::string& words) {
+    const CLI::App* found = &app;
+    std::istringstream left(words);
+    for (std::string word; found != nullptr && left >> word;) {
+        const auto commands = found->get_subcommands(is_any);
+        const auto named =
+            std::find_if(commands.begin(), commands.end(),
+                         [&](const CLI::App* command) { return command->get_name() == word; });
+        found = named == commands.end() ? nullptr : *named;
+    }
+    return found;
+}
+
+void print_commands(const CLI::App& app, const std::string& of) {
+    const CLI::App* found = find_command(app, of);
+    if (found == nullptr) return;
+    for (const CLI::App* command : found->get_subcommands(is_any)) {
         if (command->get_group().empty()) continue;  // for shells, as this one
         std::cout << command->get_name() << '\t' << command->get_description() << '\n';
     }
@@ -30,9 +49,8 @@ void print_options_of(const CLI::App& app) {
 }
 
 void print_options(const CLI::App& app, const std::string& of) {
-    for (const CLI::App* command : app.get_subcommands(is_any)) {
-        if (command->get_name() == of) print_options_of(*command);
-    }
+    const CLI::App* command = of.empty() ? nullptr : find_command(app, of);
+    if (command != nullptr) print_options_of(*command);
     for (const CLI::Option* option : app.get_options()) {
         const bool of_commands_too = option->check_name("--socket") || option->check_name("--json");
         if (of.empty() || !of_commands_too) continue;
@@ -54,7 +72,7 @@ void print_names(const Conversation& agent, const std::string& path, const char*
 ExitCode complete_names(const Conversation& agent, const CLI::App& app,
                         const CompleteOptions& options) {
     if (options.kind == "commands") {
-        print_commands(app);
+        print_commands(app, options.command);
     } else if (options.kind == "options") {
         print_options(app, options.command);
     } else if (options.kind == "runs") {

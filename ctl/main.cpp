@@ -29,7 +29,7 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     const Conversation agent(Client(line.socket, kTimeout), line.json, paint_for_output());
     const RunCommands runs(agent);
     const SecretCommands secrets(agent, line.workspace);
-    const std::string command = app.get_subcommands().front()->get_name();
+    const std::string command = command_of(app);
     if (command == "set") return secrets.set(line.set);
     if (command == "ls") return secrets.list();
     if (command == "rm") return secrets.remove(line.names);
@@ -49,6 +49,8 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
         return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
     if (command == "doctor") return doctor::examine(agent, line.submit_host);
+    if (command == "pki init") return pki::init(line.pki, line.json);
+    if (command == "pki issue") return pki::issue(line.pki, line.json);
     if (command == "complete-names") {
         const Conversation quick(Client(line.socket, kCompleteTimeout), false, Paint::no);
         return complete_names(quick, app,

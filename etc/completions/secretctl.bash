@@ -27,9 +27,15 @@ _secretctl() {
     case $word in
       --socket) _secretctl_agent=(--socket "${COMP_WORDS[++i]}") ;;
       --workspace) workspace=(--workspace "${COMP_WORDS[++i]}") ;;
-      --file | --from | --expires | --ttl | --scope | --owner | --only) ((++i)) ;;
+      --file | --from | --expires | --ttl | --scope | --owner | --only | --dns | --ip | --uri | --days) ((++i)) ;;
       -*) ;;
-      *) if [ -z "$command" ]; then command=$word; else ((++positionals)); fi ;;
+      *)
+        case $command in
+          '') command=$word ;;
+          pki) command="pki $word" ;;
+          *) ((++positionals)) ;;
+        esac
+        ;;
     esac
   done
 
@@ -48,11 +54,11 @@ _secretctl() {
     --file | --from | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
     --scope) _secretctl_offer "user workspace" "$part"; return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$part"); return ;;
-    --expires | --ttl | --only) return ;;
+    --expires | --ttl | --only | --dns | --ip | --uri | --days) return ;;
   esac
 
   if [[ $part == -* ]]; then
-    _secretctl_offer "$(_secretctl_names options $command)" "$part"
+    _secretctl_offer "$(_secretctl_names options "$command")" "$part"
     return
   fi
   case $command in
@@ -62,6 +68,10 @@ _secretctl() {
     push | complete | runs) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names runs)" "$part" ;;
     check) _secretctl_ask "$part" ;;
     import) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames ;;
+    pki) _secretctl_offer "$(_secretctl_names commands pki)" "$part" ;;
+    pki\ *)
+      ((positionals > 0)) || { mapfile -t COMPREPLY < <(compgen -d -- "$part"); compopt -o filenames; }
+      ;;
   esac
 }
 

@@ -1,0 +1,45 @@
+"""What the tests on several hosts share, and what must hold after every one of them."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
+pytest.register_assert_rewrite("evidence", "four_hosts")
+pytest_plugins = ["evidence"]
+
+from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from four_hosts import Hosts  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def hosts(request):
+    hosts = Hosts("--plugin-arguments", "wait=1")
+    try:
+        with noting_failure(request.session):
+            hosts.up()
+        yield hosts
+    finally:
+        hosts.down()
+        if has_failed(request.session):
+            print(f"\nthe logs are kept in {hosts.dir}")
+        else:
+            shutil.rmtree(hosts.dir)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request, canaries):
+    """After every test: the nodes are up, no agent has anything of a value left, and then no agent runs."""
+    yield
+    if "hosts" not in request.fixturenames:
+        return
+    hosts = request.getfixturevalue("hosts")
+    with noting_failure(request.session):
+        try:
+            for host in hosts.with_agent():
+                check_nothing_left(host, canaries)
+        finally:
+            wrong = hosts.begin_anew()
+        assert not wrong, f"the test ended what has to run, or left what had to end: {wrong}"

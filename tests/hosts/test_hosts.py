@@ -1,0 +1,111 @@
+"""The hosts themselves are what the tests on them take them for."""
+
+import pytest
+import view
+from four_hosts import ADDRESSES
+from harness import poll
+
+
+def test_both_nodes_are_idle(hosts):
+    assert hosts.on("hub").sinfo() == ["n1 idle none", "n2 idle none"]
+
+
+def test_a_job_runs_on_the_host_that_it_names(hosts):
+    for node in ("n1", "n2"):
+        done = hosts.run("login", ["srun", "-w", node, "hostname"], user="alice")
+        assert done.out == f"{node}\n"
+
+
+def test_a_job_runs_on_both_nodes_at_once(hosts):
+    done = hosts.run("hub", ["srun", "-N2", "hostname"], user="bob")
+    assert sorted(done.out.split()) == ["n1", "n2"]
+
+
+@pytest.mark.parametrize("host", ADDRESSES)
+def test_a_credential_says_from_which_host_it_is(hosts, host):
+    credential = hosts.run(host, ["munge", "-n"], user="alice").out
+    opened = hosts.run("hub", ["unmunge"], input=credential).out
+    assert f"ENCODE_HOST:     {host} ({ADDRESSES[host]})" in opened.splitlines()
+
+
+def test_a_credential_of_another_key_is_refused(hosts):
+    key = hosts.dir / "munge" / "munge.key"
+    own = key.read_bytes()
+    login = hosts.on("login")
+    login.daemon_stop("munged")
+    try:
+        key.write_bytes(bytes(len(own)))
+        login.daemon_start("munged")
+    finally:
+        key.write_bytes(own)
+    try:
+        credential = hosts.run("login", ["munge", "-n"]).out
+        refused = hosts.run("hub", ["unmunge"], input=credential, check=False)
+        assert refused.code != 0 and "Invalid credential" in refused.err
+    finally:
+        login.daemon_stop("munged")
+        login.daemon_start("munged")
+
+
+def test_a_login_host_reaches_slurmctld_and_has_no_daemon_of_slurm(hosts):
+    login = hosts.on("login")
+    assert login.daemons() == {}
+    assert login.sinfo() == login.nodes
+    hosts.run("login", ["bash", "-c", ": </dev/tcp/hub/28217"])
+
+
+def test_what_is_below_run_is_the_host_s_own(hosts):
+    hosts.run("n1", ["touch", "/run/slurm-secrets/of-n1"])
+    try:
+        assert hosts.on("n1").here("/run/slurm-secrets/of-n1").exists()
+        assert not hosts.on("n2").here("/run/slurm-secrets/of-n1").exists()
+    finally:
+        hosts.run("n1", ["rm", "/run/slurm-secrets/of-n1"])
+
+
+def test_two_agents_are_two_worlds(hosts, canary):
+    for node in ("n1", "n2"):
+        hosts.start_agent(node)
+    value = canary()
+    hosts.on("n2").push("demo-1", workspace={"HF_TOKEN": value})
+    # Its output may not have the value: the hunt after the test would find it.
+    compare = ["bash", "-c", '[ "$HF_TOKEN" = "$(cat)" ] && hostname']
+    done = hosts.on("login").srun("-w", "n2", "--secrets-run=demo-1", *compare, input=value)
+    assert (done.code, done.out) == (0, "n2\n"), done.err
+    done = hosts.on("login").srun("-w", "n1", "--secrets-run=demo-1", "hostname")
+    assert done.code != 0 and done.out == ""
+    assert "run demo-1 was not pushed within 1 s" in done.err
+    assert hosts.on("n1").runs() == []
+    assert "demo-1" in hosts.agent_log("n1") and value not in hosts.agent_log("n2")
+
+
+def test_a_view_on_a_node_reaches_slurmctld(hosts):
+    hosts.start_view("n1")
+    socket = hosts.on("n1").here("/run/slurm-secrets-view/view.sock")
+    job = hosts.on("login").sbatch("sleep 300", "-w", "n2")
+    poll(lambda: view.ask(socket, job) == ([view.ACTIVE], ""), 10, "the start of the job")
+    hosts.run("hub", ["scancel", job])
+    poll(lambda: view.ask(socket, job) == ([view.ENDED], ""), 10, "the end of the job")
+
+
+def test_slurmctld_comes_back_with_its_jobs(hosts):
+    login = hosts.on("login")
+    job = login.sbatch("sleep 300", "--comment=known-to-the-state")
+    # It writes what it knows seconds later, and one that is killed before that has forgotten it.
+    state = hosts.dir / "state" / "job_state"
+    poll(lambda: state.exists() and b"known-to-the-state" in state.read_bytes(), 20, "the job in slurmctld's state")
+    hosts.kill_slurmctld()
+    ask = ["bash", "-c", ": </dev/tcp/hub/28217"]
+    assert "Connection refused" in hosts.run("login", ask, check=False).err
+    hosts.start_slurmctld()
+    assert login.job_state(job) == "RUNNING"
+    hosts.run("login", ["scancel", job], user="alice")
+    login.await_end(job)
+
+
+def test_a_host_can_be_cut_off(hosts):
+    ask = ["timeout", "1", "bash", "-c", ": </dev/tcp/hub/28217"]
+    with hosts.on("login").cut_off():
+        assert hosts.run("login", ask, check=False).code != 0
+        hosts.run("n1", ask)
+    hosts.run("login", ask)
