@@ -10,6 +10,7 @@
 
 #include "agentd/audit/audit.h"
 #include "agentd/audit/drain.h"
+#include "agentd/cluster/account_watch.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
@@ -66,6 +67,7 @@ class Agent {
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
     Reaper reaper_;
+    cluster::AccountWatch account_watch_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;

@@ -215,7 +215,8 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
              Row{"platforms: [{ name: x, user: y, groups: [[a]] }]\n",
                  "1:42: a text is expected here"},
              Row{"platforms: [{ user: y }]\n", "1:13: a platform needs a name"},
-             Row{"platforms: [{ name: x }]\n", "1:13: a platform needs the user it connects as, or the name in its certificate"},
+             Row{"platforms: [{ name: x }]\n",
+                 "1:13: a platform needs the user it connects as, or the name in its certificate"},
              Row{"log: info\n", "1:6: keys and values are expected here"},
              Row{"log: { level: INFO }\n", "1:15: 'INFO' is not debug, info, warn or error"},
              Row{"log: { to: [stderr] }\n", "1:12: a text is expected here"},
@@ -231,7 +232,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "files_directory, view_socket, memory, limits, runs, reaper, "
+        "files_directory, view_socket, memory, limits, runs, reaper, slurm_accounts, "
         "platforms, workspaces, store, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");

@@ -47,7 +47,7 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
     const People people({}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
                              {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
-        return people.principal(uid, *people.find_workspace(name));
+        return people.standing(uid, *people.find_workspace(name)).principal;
     };
     CHECK(in(here.bob, "lab") == Principal::workspace_admin);
     CHECK(in(here.alice, "lab") == Principal::member);
@@ -58,7 +58,7 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
     CHECK(in(here.bob, "ops") == Principal::member);
     CHECK(in(here.alice, "ops") == Principal::stranger);
     const People alone({}, {{"lab", {{"bob"}, {}}, {}}});
-    CHECK(alone.principal(here.root, *alone.find_workspace("lab")) == Principal::root);
+    CHECK(alone.standing(here.root, *alone.find_workspace("lab")).principal == Principal::root);
     CHECK(people.find_workspace("Lab") == nullptr);
     CHECK(people.find_workspace("") == nullptr);
 }
@@ -131,13 +131,14 @@ TEST_CASE("a certificate is its platform alone, and no account") {
     const Here here;
     Platform named{"tower", "", {"alice"}, {}};
     named.certificate = "tower.example.org";
-    const People people({named, {"local", "www-data", {"bob"}, {}}}, {{"lab", {{"alice"}, {}}, {}}});
+    const People people({named, {"local", "www-data", {"bob"}, {}}},
+                        {{"lab", {{"alice"}, {}}, {}}});
     const Caller tower = Caller::of_certificate("tower.example.org");
     CHECK(people.is_platform(tower));
     CHECK(people.principal(tower, here.alice) == Principal::platform);
     CHECK(people.principal(tower, here.bob) == Principal::stranger);
     CHECK(people.principal(tower, here.root) == Principal::stranger);
-    CHECK(people.principal(tower, *people.find_workspace("lab")) == Principal::stranger);
+    CHECK(people.standing(tower, *people.find_workspace("lab")).principal == Principal::stranger);
     CHECK_FALSE(tower.is_root());
     for (const char* other : {"", "Tower.example.org", "tower", "www-data", "alice", "root"}) {
         CAPTURE(other);

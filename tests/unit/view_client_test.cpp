@@ -102,7 +102,7 @@ TEST_CASE("the view is asked as it is documented, and its states are taken", "[v
         });
         states.emplace(ask(view.path()));
     }
-    CHECK(question == view_wire::encode({{JobId{7}, JobId{8}}}));
+    CHECK(question == view_wire::encode(view_wire::JobsRequest{{JobId{7}, JobId{8}}}));
     REQUIRE(states->ok());
     CHECK((*states)->states == std::vector{JobState::ended, JobState::unknown});
     CHECK((*states)->sentence == "hidden");
