@@ -43,11 +43,13 @@ bool is_in(const std::vector<std::string>& accounts, Uid uid, const cluster::Slu
     if (accounts.empty()) return false;
     const auto user = find_name(uid);
     if (!user) return false;
+    std::string first_unknown;
     for (const std::string& account : accounts) {
         const auto has = known.has(account, *user);
         if (has && *has) return true;
-        if (!has && undecided.empty()) undecided = account;
+        if (!has && first_unknown.empty()) first_unknown = account;
     }
+    if (undecided.empty()) undecided = first_unknown;
     return false;
 }
 

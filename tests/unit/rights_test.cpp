@@ -63,6 +63,63 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
     CHECK(people.find_workspace("") == nullptr);
 }
 
+cluster::SlurmAccounts saying(const std::map<std::string, std::vector<std::string>>& accounts) {
+    cluster::SlurmAccounts said;
+    for (const auto& [account, users] : accounts) said.set(account, users);
+    return said;
+}
+
+TEST_CASE("the users of a Slurm account are in the workspaces that name it") {
+    const Here here;
+    People people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem", "bio"}}},
+                       {"desk", {{}, {}, {"bio"}}, {{"alice"}, {}}}});
+    people.know(saying({{"chem", {"alice"}}, {"bio", {"bob", "root"}}, {"law", {"www-data"}}}));
+    const auto in = [&](Uid uid, const char* name) {
+        const Standing standing = people.standing(uid, *people.find_workspace(name));
+        CHECK(standing.undecided.empty());
+        return standing.principal;
+    };
+    CHECK(in(here.alice, "lab") == Principal::member);
+    CHECK(in(here.bob, "lab") == Principal::member);
+    CHECK(in(here.root, "lab") == Principal::workspace_admin);
+    CHECK(in(here.tower, "lab") == Principal::stranger);
+    CHECK(in(here.unknown, "lab") == Principal::stranger);
+    CHECK(in(here.bob, "desk") == Principal::workspace_admin);
+    CHECK(in(here.root, "desk") == Principal::workspace_admin);
+    CHECK(in(here.alice, "desk") == Principal::member);
+    CHECK(in(here.tower, "desk") == Principal::stranger);
+    people.know(saying({{"chem", {}}, {"bio", {}}}));
+    CHECK(in(here.alice, "lab") == Principal::stranger);
+    CHECK(in(here.bob, "desk") == Principal::stranger);
+    CHECK(in(here.root, "desk") == Principal::root);
+    CHECK(
+        people.standing(Caller::of_certificate("bob"), *people.find_workspace("desk")).principal ==
+        Principal::stranger);
+}
+
+TEST_CASE("what hangs on a Slurm account that is not known yet is undecided, and nothing else") {
+    const Here here;
+    People people({}, {{"lab", {{"root"}, {}}, {{}, {"bob"}, {"chem", "bio"}}},
+                       {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
+    const auto in = [&](Uid uid, const char* name) {
+        const Standing standing = people.standing(uid, *people.find_workspace(name));
+        return std::pair(standing.principal, standing.undecided);
+    };
+    CHECK(in(here.root, "lab") == std::pair(Principal::workspace_admin, std::string()));
+    CHECK(in(here.bob, "lab") == std::pair(Principal::member, std::string()));
+    CHECK(in(here.alice, "lab") == std::pair(Principal::stranger, std::string("chem")));
+    CHECK(in(here.root, "desk") == std::pair(Principal::workspace_admin, std::string()));
+    CHECK(in(here.alice, "desk") == std::pair(Principal::member, std::string("bio")));
+    CHECK(in(here.bob, "desk") == std::pair(Principal::stranger, std::string("bio")));
+    // One account suffices where it has them, and does not where it has them not.
+    people.know(saying({{"bio", {"alice"}}}));
+    CHECK(in(here.alice, "lab") == std::pair(Principal::member, std::string()));
+    CHECK(in(here.tower, "lab") == std::pair(Principal::stranger, std::string("chem")));
+    CHECK(in(here.alice, "desk") == std::pair(Principal::workspace_admin, std::string()));
+    // Whoever is no account of this machine is no user of a Slurm account.
+    CHECK(in(here.unknown, "lab") == std::pair(Principal::stranger, std::string()));
+}
+
 TEST_CASE("without platforms there are root, the user, and strangers") {
     const Here here;
     const People people({});
