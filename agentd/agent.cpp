@@ -55,6 +55,8 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory,
                     : std::make_unique<doors::TlsDoor>(loop_, std::move(listeners.hub),
                                                        std::move(hub_context), desk_, nullptr)),
       reaper_(loop_, config_, desk_),
+      account_watch_(loop_, config_,
+                     [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -171,6 +173,7 @@ void Agent::take(const Config& config) {
     const std::string later = needs_restart(config_, config);
     config_ = config;
     desk_.configure(config_);
+    account_watch_.configure(config_);
     vault_.set_capacity(config_.limits.total_bytes);
     audit::record({.kind = audit::Kind::reload,
                    .sentence = "reload: " + config_path_ + " is in force" +
@@ -198,6 +201,7 @@ void Agent::end() {
     http_door_.stop();
     if (hub_door_) hub_door_->stop();
     reaper_.stop();
+    account_watch_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
     desk_.on_change([] {});
     expiry_.cancel();

@@ -10,6 +10,7 @@
 
 #include "agentd/audit/audit.h"
 #include "agentd/audit/drain.h"
+#include "agentd/cluster/account_watch.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
@@ -73,6 +74,7 @@ class Agent {
     doors::HttpDoor http_door_;
     std::unique_ptr<doors::TlsDoor> hub_door_;  ///< of a hub alone
     Reaper reaper_;
+    cluster::AccountWatch account_watch_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;

@@ -126,13 +126,23 @@ Platform platform_of(const YAML::Node& node) {
     return platform;
 }
 
+std::vector<std::string> slurm_accounts_of(const YAML::Node& node) {
+    std::vector<std::string> names = texts_of(node);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (const auto why = why_not_an_account_name(names[i])) throw Wrong{node[i].Mark(), *why};
+    }
+    return names;
+}
+
 Accounts accounts_of(const YAML::Node& node) {
     Accounts accounts;
-    read_mapping(node,
-                 {
-                     {"users", [&](const auto& value) { accounts.users = texts_of(value); }},
-                     {"groups", [&](const auto& value) { accounts.groups = texts_of(value); }},
-                 });
+    read_mapping(
+        node, {
+                  {"users", [&](const auto& value) { accounts.users = texts_of(value); }},
+                  {"groups", [&](const auto& value) { accounts.groups = texts_of(value); }},
+                  {"accounts",
+                   [&](const auto& value) { accounts.slurm_accounts = slurm_accounts_of(value); }},
+              });
     return accounts;
 }
 
@@ -155,9 +165,10 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
                   {"members", [&](const auto& value) { workspace.members = accounts_of(value); }},
               });
     if (workspace.name.empty()) throw Wrong{node.Mark(), "a workspace needs a name"};
-    if (workspace.admins.users.empty() && workspace.admins.groups.empty()) {
-        throw Wrong{node.Mark(), "the workspace " + quoted(workspace.name) +
-                                     " needs admins: users or groups who set its secrets"};
+    if (workspace.admins.empty()) {
+        throw Wrong{node.Mark(),
+                    "the workspace " + quoted(workspace.name) +
+                        " needs admins: users, groups or accounts who set its secrets"};
     }
     return workspace;
 }
@@ -310,6 +321,11 @@ void read_config(const YAML::Node& root, Config& config) {
                                  config.reaper_interval = duration_of(value);
                              }}});
     };
+    const auto slurm_accounts = [&](const YAML::Node& node) {
+        read_mapping(node, {{"interval", [&](const auto& value) {
+                                 config.slurm_accounts_interval = duration_of(value);
+                             }}});
+    };
     const auto platforms = [&](const YAML::Node& node) {
         if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
@@ -341,6 +357,7 @@ void read_config(const YAML::Node& root, Config& config) {
             {"limits", [&](const auto& value) { read_limits(value, config.limits); }},
             {"runs", runs},
             {"reaper", reaper},
+            {"slurm_accounts", slurm_accounts},
             {"platforms", platforms},
             {"workspaces", workspaces},
             {"store", store},
@@ -355,6 +372,16 @@ void read_config(const YAML::Node& root, Config& config) {
 }
 
 }  // namespace
+
+std::set<std::string> slurm_accounts_in(const Config& config) {
+    std::set<std::string> accounts;
+    for (const Workspace& workspace : config.workspaces) {
+        for (const Accounts* some : {&workspace.admins, &workspace.members}) {
+            accounts.insert(some->slurm_accounts.begin(), some->slurm_accounts.end());
+        }
+    }
+    return accounts;
+}
 
 std::string needs_restart(const Config& running, const Config& wanted) {
     std::string keys;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,14 @@ struct Limits {
     std::size_t store_bytes = 256UL * 1024 * 1024;   ///< all stored values together
 };
 
-/// Some of this machine's users: those that are named, and the members of groups.
+/// Some of this machine's users: those that are named, the members of groups, and those of Slurm
+/// accounts.
 struct Accounts {
     std::vector<std::string> users;
     std::vector<std::string> groups;
+    std::vector<std::string> slurm_accounts{};
+
+    bool empty() const { return users.empty() && groups.empty() && slurm_accounts.empty(); }
 };
 
 /// Users who share secrets.
@@ -90,6 +95,7 @@ struct Config {
     std::chrono::seconds default_ttl = std::chrono::hours(24);
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
     std::chrono::seconds reaper_interval = std::chrono::minutes(1);
+    std::chrono::seconds slurm_accounts_interval = std::chrono::minutes(1);
     std::vector<Platform> platforms;
     std::vector<Workspace> workspaces;
     Listen listen;
@@ -100,6 +106,9 @@ struct Config {
     LogTarget log_target = LogTarget::automatic;
     std::string audit_file;  ///< empty: there is none
 };
+
+/// The Slurm accounts that workspaces name.
+std::set<std::string> slurm_accounts_in(const Config& config);
 
 /// The keys in which the two differ and that a running agent can't change, as a list for a person;
 /// empty: none.

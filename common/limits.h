@@ -61,9 +61,22 @@ inline constexpr std::size_t kMaxMessageBytes = kMaxAskBytes + 256;
 /// milliseconds each, and answers within seconds.
 inline constexpr std::size_t kMaxJobsPerQuestion = 64;
 
-/// A message on the socket of slurm-secrets-view, request or reply.
+/// A Slurm account's name.
+inline constexpr std::size_t kMaxAccountBytes = 128;
+
+/// A user's name; Linux has no longer ones (LOGIN_NAME_MAX).
+inline constexpr std::size_t kMaxUserBytes = 255;
+
+/// Users that slurm-secrets-view names in one reply; the rest of an account's is asked for again.
+inline constexpr std::size_t kMaxUsersPerReply = 200;
+
+/// Users of one Slurm account that are taken.
+inline constexpr std::size_t kMaxUsersOfAccount = 100000;
+
+/// A message on the socket of slurm-secrets-view, request or reply. The longest is a reply of
+/// users.
 inline constexpr std::size_t kMaxViewMessageBytes =
-    kMaxJobsPerQuestion * sizeof(std::uint32_t) + kMaxSentenceBytes + 64;
+    kMaxUsersPerReply * (sizeof(std::uint32_t) + kMaxUserBytes) + kMaxSentenceBytes + 64;
 
 /// How long a plugin may make the agent keep an ask waiting for its run, in milliseconds.
 inline constexpr std::uint32_t kMaxWaitMilliseconds = 10 * 60 * 1000;

@@ -142,6 +142,20 @@ std::optional<std::string> why_not_a_workspace_name(std::string_view name) {
     return why_not_an_identifier("workspace's name", name, kMaxWorkspaceBytes);
 }
 
+std::optional<std::string> why_not_an_account_name(std::string_view name) {
+    if (name.empty()) return "the name of a Slurm account is missing";
+    if (name.size() > kMaxAccountBytes) {
+        return "the name of a Slurm account has at most " + std::to_string(kMaxAccountBytes) +
+               " bytes";
+    }
+    if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+        return quoted(name) +
+               " is no name of a Slurm account: it holds a blank, or what is not "
+               "printable ASCII";
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> why_not_a_secret_name(std::string_view name) {
     if (auto why = why_not_a_word("the secret's name", name, "-")) return why;
     if (auto why = why_not_a_variable(variable_for(name))) {

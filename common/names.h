@@ -42,6 +42,10 @@ std::optional<std::string> why_not_an_identifier(std::string_view what, std::str
 /// identifier of at most kMaxWorkspaceBytes.
 std::optional<std::string> why_not_a_workspace_name(std::string_view name);
 
+/// Why `name` cannot be a Slurm account's name, as a sentence; nothing when it can: printable ASCII
+/// without blanks, at most kMaxAccountBytes.
+std::optional<std::string> why_not_an_account_name(std::string_view name);
+
 /// The variable that a secret becomes when the ask names no other: `-` is written `_`.
 std::string variable_for(std::string_view secret_name);
 

@@ -1,6 +1,7 @@
 #include "common/view_wire.h"
 
 #include "common/limits.h"
+#include "common/names.h"
 
 namespace secrets::view_wire {
 namespace {
@@ -9,8 +10,10 @@ constexpr wire::Protocol kProtocol{"SLV1", 1, kMaxViewMessageBytes, "agent and s
 
 enum class Type : std::uint16_t {
     jobs = 1,
+    account = 2,
     states = 101,
     refused = 102,
+    users = 103,
 };
 
 class Writer : public wire::MessageWriter {
@@ -41,18 +44,71 @@ Result<Reply> decode_states(wire::MessageReader body) {
     return Reply(std::move(states));
 }
 
+/// A number that is 0 or 1; anything else is none.
+std::optional<bool> read_flag(wire::MessageReader& body) {
+    const std::uint32_t number = body.number();
+    if (number > 1) return std::nullopt;
+    return number == 1;
+}
+
+Result<Reply> decode_users(wire::MessageReader body) {
+    const auto known = read_flag(body);
+    const auto more = read_flag(body);
+    const std::uint32_t count = body.number();
+    if (!known || !more || count > kMaxUsersPerReply) return wire::malformed_message("USERS");
+    Users users{*known, *more, {}};
+    for (std::uint32_t i = 0; i < count; ++i) {
+        std::string user = body.text(kMaxUserBytes);
+        // Ascending, and so none is empty and none stands twice.
+        const std::string& before = users.users.empty() ? "" : users.users.back();
+        if (user <= before) return wire::malformed_message("USERS");
+        users.users.push_back(std::move(user));
+    }
+    const bool fits = count > 0 ? users.known : !users.more;
+    if (!fits || !body.complete()) return wire::malformed_message("USERS");
+    return Reply(std::move(users));
+}
+
+Result<Request> decode_jobs(wire::MessageReader body) {
+    JobsRequest request;
+    for (const std::uint32_t number : read_numbers(body)) request.jobs.push_back(JobId{number});
+    if (request.jobs.empty() || !body.complete()) return wire::malformed_message("JOBS");
+    return Request(std::move(request));
+}
+
+Result<Request> decode_account(wire::MessageReader body) {
+    AccountRequest request;
+    request.account = body.text(kMaxAccountBytes);
+    request.after = body.text(kMaxUserBytes);
+    if (!body.complete() || why_not_an_account_name(request.account)) {
+        return wire::malformed_message("ACCOUNT");
+    }
+    return Request(std::move(request));
+}
+
 }  // namespace
 
-Message encode(const JobsRequest& request) {
+Message encode(const Request& request) {
+    if (const auto* account = std::get_if<AccountRequest>(&request)) {
+        return Writer(Type::account).text(account->account).text(account->after).finish();
+    }
+    const auto& jobs = std::get_if<JobsRequest>(&request)->jobs;
     Writer writer(Type::jobs);
-    writer.number(static_cast<std::uint32_t>(request.jobs.size()));
-    for (const JobId job : request.jobs) writer.number(job.value);
+    writer.number(static_cast<std::uint32_t>(jobs.size()));
+    for (const JobId job : jobs) writer.number(job.value);
     return writer.finish();
 }
 
 Message encode(const Reply& reply) {
     if (const auto* refused = std::get_if<Refused>(&reply)) {
         return Writer(Type::refused).sentence(refused->sentence).finish();
+    }
+    if (const auto* users = std::get_if<Users>(&reply)) {
+        Writer writer(Type::users);
+        writer.number(users->known ? 1 : 0).number(users->more ? 1 : 0);
+        writer.number(static_cast<std::uint32_t>(users->users.size()));
+        for (const std::string& user : users->users) writer.text(user);
+        return writer.finish();
     }
     const auto& states = *std::get_if<States>(&reply);
     Writer writer(Type::states);
@@ -61,15 +117,18 @@ Message encode(const Reply& reply) {
     return writer.sentence(states.sentence).finish();
 }
 
-Result<JobsRequest> decode_request(std::span<const std::byte> message) {
+Result<Request> decode_request(std::span<const std::byte> message) {
     const auto type = wire::message_type(kProtocol, message);
     if (!type) return type.error();
-    if (static_cast<Type>(*type) != Type::jobs) return wire::unknown_message_type(*type);
-    wire::MessageReader body(message);
-    JobsRequest request;
-    for (const std::uint32_t number : read_numbers(body)) request.jobs.push_back(JobId{number});
-    if (request.jobs.empty() || !body.complete()) return wire::malformed_message("JOBS");
-    return request;
+    const wire::MessageReader body(message);
+    switch (static_cast<Type>(*type)) {
+        case Type::jobs:
+            return decode_jobs(body);
+        case Type::account:
+            return decode_account(body);
+        default:
+            return wire::unknown_message_type(*type);
+    }
 }
 
 Result<Reply> decode_reply(std::span<const std::byte> message) {
@@ -79,6 +138,8 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
     switch (static_cast<Type>(*type)) {
         case Type::states:
             return decode_states(body);
+        case Type::users:
+            return decode_users(body);
         case Type::refused: {
             Refused refused{body.sentence()};
             if (!body.complete()) return wire::malformed_message("REFUSED");

@@ -1,15 +1,24 @@
 #pragma once
-// The view's wire: how the agent asks slurm-secrets-view which jobs have ended, on a SOCK_SEQPACKET
-// socket. A connection carries one request, and one reply ends it.
+// The view's wire: how the agent asks slurm-secrets-view which jobs have ended and who is in a
+// Slurm account, on a SOCK_SEQPACKET socket. A connection carries one request, and one reply ends
+// it.
 //
 // Every message has the form that common/message.h describes, with magic "SLV1" and version 1:
 //
-//     request   1 JOBS     count u32, then `count` times: job u32
+//     requests  1 JOBS     count u32, then `count` times: job u32
+//               2 ACCOUNT  account: text; after: text
 //     replies 101 STATES   count u32, then `count` times: state u32; sentence: text
 //             102 REFUSED  sentence: text
+//             103 USERS    known u32; more u32; count u32, then `count` times: user: text
 //
-// A count is 1 to kMaxJobsPerQuestion. STATES answers each job in the order of the request: 1
-// active, 2 ended, 3 unknown. Its sentence says why states are unknown, and is empty where none is.
+// A count of jobs is 1 to kMaxJobsPerQuestion. STATES answers each job in the order of the request:
+// 1 active, 2 ended, 3 unknown. Its sentence says why states are unknown, and is empty where none
+// is.
+//
+// USERS answers ACCOUNT with at most kMaxUsersPerReply users of the account, each once, in
+// ascending order of their bytes, beginning behind the user `after` (empty: with the first). `more`
+// is 1 where there are further ones, which the next ACCOUNT asks for. `known` is 0, and there are
+// no users, where slurmctld knows no such account.
 
 #include <cstdint>
 #include <span>
@@ -34,6 +43,11 @@ enum class JobState : std::uint32_t {
 struct JobsRequest {
     std::vector<JobId> jobs;
 };
+struct AccountRequest {
+    std::string account;  ///< one that why_not_an_account_name() takes
+    std::string after{};  ///< at most kMaxUserBytes
+};
+using Request = std::variant<JobsRequest, AccountRequest>;
 
 struct States {
     std::vector<JobState> states;
@@ -42,15 +56,20 @@ struct States {
 struct Refused {
     std::string sentence;
 };
-using Reply = std::variant<States, Refused>;
+struct Users {
+    bool known = false;
+    bool more = false;
+    std::vector<std::string> users;
+};
+using Reply = std::variant<States, Refused, Users>;
 
-/// At most kMaxViewMessageBytes where there are at most kMaxJobsPerQuestion jobs, which the caller
-/// checks; sentences are cut.
-Message encode(const JobsRequest& request);
+/// At most kMaxViewMessageBytes where jobs, users and their names keep to their limits, which the
+/// caller checks; sentences are cut.
+Message encode(const Request& request);
 Message encode(const Reply& reply);
 
 /// Checks magic, version, type and length before it reads a body, and each field before it is used.
-Result<JobsRequest> decode_request(std::span<const std::byte> message);
+Result<Request> decode_request(std::span<const std::byte> message);
 Result<Reply> decode_reply(std::span<const std::byte> message);
 
 }  // namespace secrets::view_wire

@@ -16,10 +16,6 @@ using view_wire::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
-Error cannot_be_asked(int code) {
-    return Error{std::string("slurmctld can't be asked: ") + slurm_strerror(code)};
-}
-
 /// A job that slurmctld says it does not know: long ended, or hidden from us.
 Result<Told> not_known() {
     slurm_conf_t* raw = nullptr;
@@ -35,6 +31,10 @@ Result<Told> not_known() {
 }
 
 }  // namespace
+
+Error cannot_be_asked(int code) {
+    return Error{std::string("slurmctld can't be asked: ") + slurm_strerror(code)};
+}
 
 void open_controller() {
     slurm_init(nullptr);

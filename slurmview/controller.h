@@ -1,13 +1,16 @@
 #pragma once
-// The one place that calls libslurm.
+// Asks slurmctld about jobs. This and accounting.cpp are the only ones that call libslurm.
 
 #include "slurmview/questions.h"
 
 namespace secrets::slurmview {
 
 /// Reads slurm.conf, as every Slurm command does. Where libslurm finds none it ends the process,
-/// with its reason on standard error. To be called once, before ask_controller().
+/// with its reason on standard error. To be called once, before slurmctld is asked.
 void open_controller();
+
+/// That slurmctld can't be asked, in libslurm's words for `code`.
+Error cannot_be_asked(int code);
 
 /// Asks slurmctld about that very job; blocks for as long as libslurm waits (MessageTimeout of
 /// slurm.conf for each controller).

@@ -44,7 +44,7 @@ void serve_one(int listener, Uid owner, Questions& questions) {
         return reply(fd, view_wire::Refused{request.error().sentence});
     }
     if (peer_is_gone(fd)) return;  // it waited at the socket for too long
-    reply(fd, questions.answer(request->jobs));
+    reply(fd, questions.answer(*request));
 }
 
 }  // namespace secrets::slurmview

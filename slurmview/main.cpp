@@ -1,6 +1,6 @@
-// slurm-secrets-view: tells the agent which jobs have ended. It asks slurmctld as any user may, and
-// holds no secret. It is a program of its own because libslurm is of one Slurm version, blocks, and
-// ends the process it is in when it finds no slurm.conf.
+// slurm-secrets-view: tells the agent which jobs have ended and who is in a Slurm account. It asks
+// slurmctld as any user may, and holds no secret. It is a program of its own because libslurm is of
+// one Slurm version, blocks, and ends the process it is in when it finds no slurm.conf.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "slurmview/accounting.h"
 #include "slurmview/controller.h"
 #include "slurmview/door.h"
 
@@ -75,7 +76,7 @@ int serve(const std::string& path, unsigned lifetime) {
     if (!owner) return fail(owner.error().sentence);
     std::atexit(explain_exit);
     open_controller();
-    Questions questions(ask_controller);
+    Questions questions({ask_controller, users_of_account});
     sd_notify(0, "READY=1");
     const auto end = Deadline::in(std::chrono::seconds(lifetime));
     while (lifetime == 0 || !end.passed()) {
@@ -91,8 +92,10 @@ int serve(const std::string& path, unsigned lifetime) {
 }  // namespace secrets::slurmview
 
 int main(int argc, char** argv) {
-    CLI::App app{"slurm-secrets-view: tells slurm-secretsd which jobs have ended",
-                 "slurm-secrets-view"};
+    CLI::App app{
+        "slurm-secrets-view: tells slurm-secretsd which jobs have ended, and who is in a Slurm "
+        "account",
+        "slurm-secrets-view"};
     std::string path;
     unsigned lifetime = 0;
     app.add_option("--listen", path, "Listen at this path, and not at the socket of systemd");

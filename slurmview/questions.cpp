@@ -1,14 +1,16 @@
 #include "slurmview/questions.h"
 
-#include <condition_variable>
+#include <algorithm>
+#include <memory>
 #include <mutex>
-#include <thread>
-#include <unordered_map>
-#include <vector>
+#include <utility>
+
+#include "common/limits.h"
 
 namespace secrets::slurmview {
 
 using view_wire::JobState;
+using view_wire::Refused;
 using Clock = std::chrono::steady_clock;
 
 namespace {
@@ -17,99 +19,118 @@ std::string in_seconds(Clock::duration duration) {
     return std::to_string(std::chrono::round<std::chrono::seconds>(duration).count()) + " s";
 }
 
+/// The users behind `after`, as many as one reply has.
+view_wire::Users page_of(const AccountUsers& account, const std::string& after) {
+    const auto& all = account.users;
+    const auto first = std::upper_bound(all.begin(), all.end(), after);
+    const auto count = std::min(all.end() - first, std::ptrdiff_t{kMaxUsersPerReply});
+    return {account.known, first + count != all.end(), {first, first + count}};
+}
+
 }  // namespace
 
-struct Questions::Question {
+/// What is asked about jobs, and what is known by now. Shared with the thread that asks, which may
+/// go on when nobody waits any more.
+struct Questions::OfJobs {
+    std::mutex mutex;
     std::vector<JobId> jobs;
     std::vector<JobState> states;
+    std::vector<std::pair<JobId, Time>> active;  ///< and when that was known
     std::string why;
-    Clock::time_point since;
-    bool done = false;
     bool abandoned = false;  ///< nobody waits for the rest of it
-};
 
-/// What both threads use, under `mutex`. It outlives whichever ends first.
-struct Questions::Shared {
-    Shared(AskController ask_controller, Bounds given)
-        : ask(std::move(ask_controller)), bounds(given) {}
-
-    const AskController ask;
-    const Bounds bounds;
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::shared_ptr<Question> question;  ///< what is being asked; none: the thread is free
-    bool ended = false;
-    std::unordered_map<JobId, Clock::time_point> active_until;
-};
-
-Questions::Questions(AskController ask, Bounds bounds)
-    : shared_(std::make_shared<Shared>(std::move(ask), bounds)) {
-    std::thread(work, shared_).detach();
-}
-
-Questions::~Questions() {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->ended = true;
-    if (shared_->question) shared_->question->abandoned = true;
-    shared_->changed.notify_all();
-}
-
-void Questions::work(const std::shared_ptr<Shared>& shared) {
-    std::unique_lock lock(shared->mutex);
-    while (true) {
-        shared->changed.wait(lock, [&] { return shared->ended || shared->question; });
-        if (shared->ended) return;
-        const std::shared_ptr<Question> question = shared->question;
-        for (std::size_t i = 0; i < question->jobs.size() && !question->abandoned; ++i) {
-            const JobId job = question->jobs[i];
+    void ask(const ControllerCalls& calls) {
+        std::unique_lock lock(mutex);
+        for (std::size_t i = 0; i < jobs.size() && !abandoned; ++i) {
             lock.unlock();
-            const auto told = shared->ask(job);
+            const auto told = calls.ask_about_job(jobs[i]);
             lock.lock();
             if (!told) {
-                question->why = told.error().sentence;
-                break;
+                why = told.error().sentence;
+                return;
             }
-            question->states[i] = told->state;
-            if (told->state == JobState::unknown) question->why = told->why;
-            if (told->state == JobState::active) {
-                shared->active_until[job] = Clock::now() + shared->bounds.memory;
-            }
+            states[i] = told->state;
+            if (told->state == JobState::unknown) why = told->why;
+            if (told->state == JobState::active) active.emplace_back(jobs[i], Clock::now());
         }
-        question->done = true;
-        shared->question.reset();
-        shared->changed.notify_all();
     }
+};
+
+/// The same for the users of an account.
+struct Questions::OfAccount {
+    std::mutex mutex;
+    std::string account;
+    Result<AccountUsers> told = Error{""};
+
+    void ask(const ControllerCalls& calls) {
+        auto users = calls.users_of(account);
+        const std::lock_guard lock(mutex);
+        told = std::move(users);
+    }
+};
+
+Questions::Questions(ControllerCalls calls, Bounds bounds)
+    : calls_(std::move(calls)), bounds_(bounds) {}
+
+view_wire::Reply Questions::answer(const view_wire::Request& request) {
+    if (const auto* account = std::get_if<view_wire::AccountRequest>(&request)) {
+        return users_of(*account);
+    }
+    return states_of(std::get<view_wire::JobsRequest>(request).jobs);
 }
 
-view_wire::Reply Questions::answer(std::span<const JobId> jobs) {
-    std::unique_lock lock(shared_->mutex);
+view_wire::Reply Questions::states_of(std::span<const JobId> jobs) {
     const auto now = Clock::now();
-    std::erase_if(shared_->active_until, [&](const auto& entry) { return entry.second <= now; });
+    std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
     view_wire::States reply{std::vector(jobs.size(), JobState::active), ""};
-    const auto question = std::make_shared<Question>();
+    const auto question = std::make_shared<OfJobs>();
     std::vector<std::size_t> places;  // in the reply, of the question's jobs
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-        if (shared_->active_until.contains(jobs[i])) continue;
+        if (active_until_.contains(jobs[i])) continue;
         question->jobs.push_back(jobs[i]);
         places.push_back(i);
     }
     if (places.empty()) return reply;
-    if (shared_->question) {
-        return view_wire::Refused{"still waiting for slurmctld, which was asked " +
-                                  in_seconds(now - shared_->question->since) + " ago"};
-    }
     question->states.assign(places.size(), JobState::unknown);
-    question->since = now;
-    shared_->question = question;
-    shared_->changed.notify_all();
-    const auto& patience = shared_->bounds.patience;
-    if (!shared_->changed.wait_for(lock, patience, [&] { return question->done; })) {
+    const auto outcome =
+        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    const std::lock_guard lock(question->mutex);
+    if (outcome == AskingThread::Outcome::late) {
         question->abandoned = true;
-        question->why = "slurmctld did not answer within " + in_seconds(patience);
+        question->why = too_late();
     }
+    for (const auto& [job, since] : question->active) active_until_[job] = since + bounds_.memory;
     for (std::size_t i = 0; i < places.size(); ++i) reply.states[places[i]] = question->states[i];
     reply.sentence = question->why;
     return reply;
+}
+
+view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
+    const bool goes_on =
+        !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
+    if (goes_on) return page_of(users_, request.after);
+    const auto question = std::make_shared<OfAccount>();
+    question->account = request.account;
+    const auto outcome =
+        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    if (outcome == AskingThread::Outcome::late) return Refused{too_late()};
+    const std::lock_guard lock(question->mutex);
+    if (!question->told) return Refused{question->told.error().sentence};
+    account_ = request.account;
+    users_ = std::move(question->told).value();
+    users_until_ = Clock::now() + bounds_.memory_of_users;
+    return page_of(users_, request.after);
+}
+
+Refused Questions::still_waiting() const {
+    return {"still waiting for slurmctld, which was asked " + in_seconds(thread_.busy_for()) +
+            " ago"};
+}
+
+std::string Questions::too_late() const {
+    return "slurmctld did not answer within " + in_seconds(bounds_.patience);
 }
 
 }  // namespace secrets::slurmview

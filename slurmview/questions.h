@@ -3,10 +3,13 @@
 
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "common/view_wire.h"
+#include "slurmview/asking_thread.h"
 
 namespace secrets::slurmview {
 
@@ -16,9 +19,19 @@ struct Told {
     std::string why;  ///< why it is unknown
 };
 
-/// Asks slurmctld about one job, for as long as that takes. The Error: slurmctld can't be asked,
-/// and it is no use to try with another job now.
-using AskController = std::function<Result<Told>(JobId)>;
+/// Who is in a Slurm account.
+struct AccountUsers {
+    bool known = false;              ///< whether slurmctld knows the account
+    std::vector<std::string> users;  ///< ascending, each once
+};
+
+/// The calls to slurmctld, which take as long as they take.
+struct ControllerCalls {
+    /// About one job. The Error: slurmctld can't be asked, and it is no use to try with another job
+    /// now.
+    std::function<Result<Told>(JobId)> ask_about_job;
+    std::function<Result<AccountUsers>(const std::string& account)> users_of;
+};
 
 struct Bounds {
     /// After that long a question is answered with what is known by then.
@@ -26,27 +39,35 @@ struct Bounds {
     /// How long a job that was active is said to be that. That a job has ended is never said from
     /// memory: on this a hold is wiped, and the job may have started again.
     std::chrono::milliseconds memory = std::chrono::seconds(3);
+    /// How long the users of an account are remembered, for those who ask for more of them.
+    std::chrono::milliseconds memory_of_users = std::chrono::seconds(30);
 };
 
 /// One thread of its own asks, one question at a time. While that thread waits for slurmctld beyond
 /// its question's time, further questions are refused. For use by one thread.
 class Questions {
   public:
-    explicit Questions(AskController ask, Bounds bounds = {});
-    Questions(const Questions&) = delete;
-    Questions& operator=(const Questions&) = delete;
-    /// Does not wait for slurmctld: the thread ends when it answers.
-    ~Questions();
+    explicit Questions(ControllerCalls calls, Bounds bounds = {});
 
-    view_wire::Reply answer(std::span<const JobId> jobs);
+    view_wire::Reply answer(const view_wire::Request& request);
 
   private:
-    struct Question;
-    struct Shared;
+    using Time = std::chrono::steady_clock::time_point;
+    struct OfJobs;
+    struct OfAccount;
 
-    static void work(const std::shared_ptr<Shared>& shared);
+    view_wire::Reply states_of(std::span<const JobId> jobs);
+    view_wire::Reply users_of(const view_wire::AccountRequest& request);
+    view_wire::Refused still_waiting() const;
+    std::string too_late() const;
 
-    std::shared_ptr<Shared> shared_;
+    ControllerCalls calls_;
+    Bounds bounds_;
+    AskingThread thread_;
+    std::unordered_map<JobId, Time> active_until_;
+    std::string account_;  ///< whose users were asked for last
+    AccountUsers users_;
+    Time users_until_{};
 };
 
 }  // namespace secrets::slurmview

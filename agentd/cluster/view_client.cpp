@@ -1,9 +1,11 @@
 #include "agentd/cluster/view_client.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <memory>
 
 #include "common/limits.h"
@@ -25,7 +27,11 @@ Error lost(const Error& error) {
     return Error{"the connection to slurm-secrets-view was lost: " + error.sentence};
 }
 
-Result<view_wire::States> read_reply(int fd, std::size_t jobs) {
+Error answered_another_question() {
+    return Error{"slurm-secrets-view answered another question than was asked"};
+}
+
+Result<view_wire::Reply> read_reply(int fd) {
     std::array<std::byte, kMaxViewMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, at_once());
     if (!packet) return lost(packet.error());
@@ -36,11 +42,7 @@ Result<view_wire::States> read_reply(int fd, std::size_t jobs) {
     if (const auto* refused = std::get_if<view_wire::Refused>(&*reply)) {
         return Error{refused->sentence};
     }
-    auto& states = std::get<view_wire::States>(*reply);
-    if (states.states.size() != jobs) {
-        return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
-    }
-    return std::move(states);
+    return reply;
 }
 
 }  // namespace
@@ -64,8 +66,9 @@ asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::millisecon
     co_return !error;
 }
 
-asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
-                                                           std::chrono::milliseconds patience) {
+/// The reply to a request, which is not a refusal.
+asio::awaitable<Result<view_wire::Reply>> ViewClient::exchange(view_wire::Request request,
+                                                               std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
         co_return Error{
@@ -74,7 +77,6 @@ asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId
             connection.error().sentence};
     }
     const int fd = connection->get();
-    const view_wire::JobsRequest request{{jobs.begin(), jobs.end()}};
     if (auto wrong = send_packet(fd, view_wire::encode(request), at_once())) {
         co_return lost(*wrong);
     }
@@ -83,7 +85,43 @@ asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId
         co_return Error{"slurm-secrets-view did not answer within " +
                         std::to_string(patience.count() / 1000) + " s"};
     }
-    co_return read_reply(fd, jobs.size());
+    co_return read_reply(fd);
+}
+
+asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
+                                                           std::chrono::milliseconds patience) {
+    view_wire::Request request = view_wire::JobsRequest{{jobs.begin(), jobs.end()}};
+    auto reply = co_await exchange(std::move(request), patience);
+    if (!reply) co_return reply.error();
+    auto* states = std::get_if<view_wire::States>(&*reply);
+    if (states == nullptr) co_return answered_another_question();
+    if (states->states.size() != jobs.size()) {
+        co_return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
+    }
+    co_return std::move(*states);
+}
+
+asio::awaitable<Result<view_wire::Users>> ViewClient::ask_users(
+    std::string account, std::chrono::milliseconds patience) {
+    view_wire::Users all;
+    do {
+        const std::string after = all.users.empty() ? "" : all.users.back();
+        view_wire::Request request = view_wire::AccountRequest{account, after};
+        auto reply = co_await exchange(std::move(request), patience);
+        if (!reply) co_return reply.error();
+        auto* users = std::get_if<view_wire::Users>(&*reply);
+        const bool fits =
+            users != nullptr && (users->users.empty() || users->users.front() > after);
+        if (!fits) co_return answered_another_question();
+        all.known = users->known;
+        all.more = users->more;
+        std::move(users->users.begin(), users->users.end(), std::back_inserter(all.users));
+        if (all.users.size() > kMaxUsersOfAccount) {
+            co_return Error{"slurm-secrets-view names more users of the Slurm account " + account +
+                            " than the " + std::to_string(kMaxUsersOfAccount) + " that are taken"};
+        }
+    } while (all.more);
+    co_return all;
 }
 
 void ViewClient::cancel() {

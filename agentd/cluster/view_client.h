@@ -24,10 +24,17 @@ class ViewClient {
     boost::asio::awaitable<Result<view_wire::States>> ask(std::span<const JobId> jobs,
                                                           std::chrono::milliseconds patience);
 
+    /// All users of a Slurm account, whose name why_not_an_account_name() takes; `more` is false.
+    /// The patience is for each of the replies that it takes.
+    boost::asio::awaitable<Result<view_wire::Users>> ask_users(std::string account,
+                                                               std::chrono::milliseconds patience);
+
     /// Ends the question that is being asked, with an Error.
     void cancel();
 
   private:
+    boost::asio::awaitable<Result<view_wire::Reply>> exchange(view_wire::Request request,
+                                                              std::chrono::milliseconds patience);
     boost::asio::awaitable<bool> wait_for_reply(int fd, std::chrono::milliseconds patience);
 
     boost::asio::io_context& loop_;

@@ -52,6 +52,12 @@ std::optional<Uid> find_account(const std::string& text) {
     return std::nullopt;
 }
 
+std::optional<std::string> find_name(Uid uid) {
+    const passwd* entry = user_of(uid.value);
+    if (entry == nullptr) return std::nullopt;
+    return entry->pw_name;
+}
+
 std::string account_name(Uid uid) {
     const passwd* entry = getpwuid(uid.value);
     return entry != nullptr ? entry->pw_name : "uid " + std::to_string(uid.value);

@@ -19,6 +19,10 @@ struct AccountsUnavailable : std::runtime_error {
 /// Throws AccountsUnavailable.
 std::optional<Uid> find_account(const std::string& text);
 
+/// The name of the account with that number; nothing when there is none. Throws
+/// AccountsUnavailable.
+std::optional<std::string> find_name(Uid uid);
+
 /// The account's name, or its number where it has none.
 std::string account_name(Uid uid);
 

@@ -109,7 +109,7 @@ Answer<Desk::Prepared> Desk::prepare(const wire::AskRequest& request, const Ask&
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
         return Refusal{Reason::not_found, std::move(missing)};
     }
-    auto opened = open_kept(prepared.answers, {store_, request.uid, "", {}, now_()});
+    auto opened = open_kept(prepared.answers, {store_, request.uid, "", {}, {}, now_()});
     if (!opened) return Refusal{Reason::unavailable, opened.error().sentence};
     prepared.opened = std::move(opened).value();
     prepared.entries = entries_of(prepared.answers);

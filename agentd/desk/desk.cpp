@@ -48,7 +48,9 @@ void Desk::configure(const Config& config) {
     limits_ = config.limits;
     default_ttl_ = config.default_ttl;
     max_ttl_ = config.max_ttl;
-    people_ = People(config.platforms, config.workspaces);
+    People people(config.platforms, config.workspaces);
+    people.know(people_.slurm_accounts());
+    people_ = std::move(people);
 }
 
 Refusal Desk::not_theirs(const RunId& run, const Caller& caller) const {
@@ -56,16 +58,26 @@ Refusal Desk::not_theirs(const RunId& run, const Caller& caller) const {
             "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
+Refusal Desk::not_known_yet(const Caller& caller, const std::string& workspace,
+                            const std::string& account) {
+    return {Reason::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
+                                     " is not known yet: slurmctld has not said who is in the "
+                                     "Slurm account " +
+                                     account + "; try again in a moment"};
+}
+
 /// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
 /// is looked up where the ask names one, or an item may come from one.
 Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
-    KeptFor kept{store_, uid, account_name(uid), {}, now_()};
-    const auto may_use = [&](const Workspace& workspace) {
-        return may(people_.principal(uid, workspace), Operation::use_workspace);
-    };
+    KeptFor kept{store_, uid, account_name(uid), {}, {}, now_()};
     if (ask.workspace) {
         const Workspace* workspace = people_.find_workspace(*ask.workspace);
-        if (workspace == nullptr || !may_use(*workspace)) {
+        const Standing standing =
+            workspace != nullptr ? people_.standing(uid, *workspace) : Standing{};
+        if (!may(standing.principal, Operation::use_workspace)) {
+            if (!standing.undecided.empty()) {
+                return not_known_yet(uid, workspace->name, standing.undecided);
+            }
             return Refusal{Reason::forbidden, "there is no workspace " + *ask.workspace + " that " +
                                                   kept.user + " is in"};
         }
@@ -78,7 +90,13 @@ Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
             return store_ != nullptr && store_->find(owner, item.name) != nullptr;
         };
         const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
-        if (matters && may_use(workspace)) kept.workspaces.push_back(workspace.name);
+        if (!matters) continue;
+        const Standing standing = people_.standing(uid, workspace);
+        if (may(standing.principal, Operation::use_workspace)) {
+            kept.workspaces.push_back(workspace.name);
+        } else if (!standing.undecided.empty()) {
+            kept.undecided.push_back({workspace.name, standing.undecided});
+        }
     }
     return kept;
 }
@@ -102,7 +120,13 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Opera
     }
     const auto kept = kept_for(uid, ask);
     if (const auto* refusal = std::get_if<Refusal>(&kept)) return *refusal;
-    return resolve(ask, stored, std::get<KeptFor>(kept));
+    auto answers = resolve(ask, stored, std::get<KeptFor>(kept));
+    for (const ItemAnswer& answer : answers) {
+        if (answer.hangs_on) {
+            return not_known_yet(uid, answer.hangs_on->workspace, answer.hangs_on->account);
+        }
+    }
+    return answers;
 }
 
 std::string Desk::wipe(JobId job) {
@@ -148,7 +172,10 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
 
 std::optional<Refusal> Desk::check_submission(const Caller& caller, const std::string& text) {
     auto answer = check(caller, text);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) return std::move(*refusal);
+    if (auto* refusal = std::get_if<Refusal>(&answer)) {
+        if (refusal->reason == Reason::unavailable) return std::nullopt;
+        return std::move(*refusal);
+    }
     const CheckInfo& info = std::get<CheckInfo>(answer);
     if (info.ok || info.names_run) return std::nullopt;
     std::string reasons = info.reason;
@@ -210,6 +237,7 @@ Answer<CheckInfo> Desk::check(const Caller& caller, const std::string& text) {
     if (ask.none) return info;
     auto resolved = resolve_for(*caller.uid(), ask, Operation::read_run);
     if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
+        if (refusal->reason == Reason::unavailable) return *refusal;
         info.ok = false;
         info.reason = refusal->sentence;
         return info;

@@ -163,6 +163,9 @@ class Desk {
     /// Takes the limits, times and platforms of a new configuration. What is held stays.
     void configure(const Config& config);
 
+    /// Who is in the Slurm accounts that workspaces name, from now on.
+    void know(cluster::SlurmAccounts accounts) { people_.know(std::move(accounts)); }
+
     /// What can be said of a push before its body is read; nothing when it may go on.
     std::optional<Refusal> check_push(const Caller& caller, const RunId& run);
     Answer<Pushed> push_run(const Caller& caller, const RunId& run, const PushRequest& request,
@@ -193,7 +196,7 @@ class Desk {
                                            const std::string& name);
     Answer<std::vector<people::SecretHead>> list_secrets(const Caller& caller, const Place& place);
     /// Those that the caller is in; root: all.
-    std::vector<WorkspaceInfo> list_workspaces(const Caller& caller);
+    Answer<std::vector<WorkspaceInfo>> list_workspaces(const Caller& caller);
     /// Puts on the disk which jobs used which secrets last, where that has changed.
     void save_uses();
 
@@ -269,6 +272,8 @@ class Desk {
     Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Refusal not_theirs(const RunId& run, const Caller& caller) const;
+    static Refusal not_known_yet(const Caller& caller, const std::string& workspace,
+                                 const std::string& account);
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
     Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);

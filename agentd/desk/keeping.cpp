@@ -85,12 +85,15 @@ Answer<people::Owner> Desk::owner_at(const Caller& caller, const Place& place) c
         return Refusal{Reason::forbidden, caller.name() + " may keep no secrets here"};
     }
     const Workspace* workspace = people_.find_workspace(*place.workspace);
-    const Principal principal =
-        workspace != nullptr ? people_.principal(caller, *workspace) : Principal::stranger;
-    if (workspace != nullptr && may(principal, Operation::keep_workspace)) {
+    const Standing standing =
+        workspace != nullptr ? people_.standing(caller, *workspace) : Standing{};
+    if (workspace != nullptr && may(standing.principal, Operation::keep_workspace)) {
         return people::Owner::workspace_named(workspace->name);
     }
-    if (principal == Principal::member) {
+    if (!standing.undecided.empty()) {
+        return not_known_yet(caller, workspace->name, standing.undecided);
+    }
+    if (standing.principal == Principal::member) {
         return Refusal{Reason::forbidden, "the secrets of workspace " + *place.workspace +
                                               " are listed and changed by its admins alone; " +
                                               caller.name() + " may use them in jobs"};
@@ -301,13 +304,17 @@ Answer<std::vector<people::SecretHead>> Desk::list_secrets(const Caller& caller,
     return heads;
 }
 
-std::vector<WorkspaceInfo> Desk::list_workspaces(const Caller& caller) {
+Answer<std::vector<WorkspaceInfo>> Desk::list_workspaces(const Caller& caller) {
     expire();
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : people_.workspaces()) {
-        const Principal principal = people_.principal(caller, workspace);
-        if (principal == Principal::stranger) continue;
-        const bool keeps = may(principal, Operation::keep_workspace);
+        const Standing standing = people_.standing(caller, workspace);
+        const bool keeps = may(standing.principal, Operation::keep_workspace);
+        // To leave it out, or to call an admin a member, would be a wrong answer.
+        if (!keeps && !standing.undecided.empty()) {
+            return not_known_yet(caller, workspace.name, standing.undecided);
+        }
+        if (standing.principal == Principal::stranger) continue;
         const auto owner = people::Owner::workspace_named(workspace.name);
         seen.push_back({workspace.name, keeps,
                         keeps && store_ != nullptr ? store_->usage_of(owner).secrets : 0});

@@ -114,6 +114,14 @@ class Search {
                 having.push_back(workspace);
             }
         }
+        if (having.size() < 2) {
+            for (const Undecided& undecided : kept_.undecided) {
+                const auto owner = people::Owner::workspace_named(undecided.workspace);
+                if (kept(owner, answer.item.name) == nullptr) continue;
+                answer.hangs_on = undecided;
+                return true;
+            }
+        }
         if (having.empty()) return false;
         answer.source = Source::workspace;
         answer.workspace = having.front();

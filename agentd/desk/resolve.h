@@ -16,6 +16,13 @@ namespace secrets::desk {
 enum class Source { run, user, workspace };
 const char* source_word(Source source);
 
+/// A workspace of which it is not known whether the user is in it, and the Slurm account that
+/// decides that.
+struct Undecided {
+    std::string workspace;
+    std::string account;
+};
+
 /// The kept secrets that a user's jobs may be given.
 struct KeptFor {
     const people::Store* store = nullptr;  ///< null: this agent keeps none
@@ -23,7 +30,8 @@ struct KeptFor {
     std::string user;                     ///< the user's name, for sentences
     std::vector<std::string> workspaces;  ///< those that the user may use, or the one that is asked
                                           ///< for
-    people::Time now;                     ///< what has expired is not there
+    std::vector<Undecided> undecided;
+    people::Time now;  ///< what has expired is not there
 };
 
 /// What became of one item of an ask. `value` is valid as long as the run's secrets and the
@@ -37,6 +45,7 @@ struct ItemAnswer {
     std::size_t bytes = 0;                  ///< its length
     std::optional<people::Time> expires{};  ///< of a kept secret
     std::string reason;                     ///< when not found: why, as a sentence
+    std::optional<Undecided> hangs_on{};    ///< without that nobody can tell; it is not found then
 
     bool failed() const { return !found && !item.optional; }
     people::Owner owner(Uid uid) const {

@@ -36,6 +36,23 @@ bool holds(const Accounts& accounts, Uid uid) {
            std::any_of(accounts.groups.begin(), accounts.groups.end(), has);
 }
 
+/// Whether the user is in one of these Slurm accounts. Where none is known to have them,
+/// `undecided` becomes the first of which it is not known who is in it.
+bool is_in(const std::vector<std::string>& accounts, Uid uid, const cluster::SlurmAccounts& known,
+           std::string& undecided) {
+    if (accounts.empty()) return false;
+    const auto user = find_name(uid);
+    if (!user) return false;
+    std::string first_unknown;
+    for (const std::string& account : accounts) {
+        const auto has = known.has(account, *user);
+        if (has && *has) return true;
+        if (!has && first_unknown.empty()) first_unknown = account;
+    }
+    if (undecided.empty()) undecided = first_unknown;
+    return false;
+}
+
 /// Whether the caller is who that platform connects as.
 bool comes_as(const Platform& platform, const Caller& caller) {
     if (!caller.uid()) {
@@ -73,11 +90,17 @@ const Platform* People::find_platform(const Caller& caller, Uid about) const {
     return nullptr;
 }
 
-Principal People::principal(const Caller& caller, const Workspace& workspace) const {
-    if (!caller.uid()) return Principal::stranger;
-    if (holds(workspace.admins, *caller.uid())) return Principal::workspace_admin;
-    if (holds(workspace.members, *caller.uid())) return Principal::member;
-    return caller.is_root() ? Principal::root : Principal::stranger;
+Standing People::standing(const Caller& caller, const Workspace& workspace) const {
+    if (!caller.uid()) return {Principal::stranger};
+    const Uid uid = *caller.uid();
+    std::string undecided;
+    const auto is_one_of = [&](const Accounts& accounts) {
+        return holds(accounts, uid) ||
+               is_in(accounts.slurm_accounts, uid, slurm_accounts_, undecided);
+    };
+    if (is_one_of(workspace.admins)) return {Principal::workspace_admin};
+    if (is_one_of(workspace.members)) return {Principal::member, undecided};
+    return {caller.is_root() ? Principal::root : Principal::stranger, undecided};
 }
 
 const Workspace* People::find_workspace(std::string_view name) const {

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "agentd/cluster/slurm_accounts.h"
 #include "agentd/config.h"
 #include "agentd/desk/caller.h"
 #include "common/ids.h"
@@ -38,6 +39,14 @@ enum class Operation {
 /// The table.
 bool may(Principal principal, Operation operation);
 
+/// What somebody is to a workspace, as far as that is known.
+struct Standing {
+    Principal principal = Principal::stranger;
+    /// The Slurm account that may make them more than that, as soon as it is known who is in it;
+    /// empty: none.
+    std::string undecided{};
+};
+
 /// Tells what `caller` is to `about`.
 class People {
   public:
@@ -50,7 +59,11 @@ class People {
     const Platform* find_platform(const Caller& caller, Uid about) const;
 
     /// Root is what the configuration says, like everybody, and else root.
-    Principal principal(const Caller& caller, const Workspace& workspace) const;
+    Standing standing(const Caller& caller, const Workspace& workspace) const;
+
+    /// Who is in Slurm accounts, from now on. Until the first time that is not known of any.
+    void know(cluster::SlurmAccounts accounts) { slurm_accounts_ = std::move(accounts); }
+    const cluster::SlurmAccounts& slurm_accounts() const { return slurm_accounts_; }
 
     /// Null when there is none of that name.
     const Workspace* find_workspace(std::string_view name) const;
@@ -62,6 +75,7 @@ class People {
   private:
     std::vector<Platform> platforms_;
     std::vector<Workspace> workspaces_;
+    cluster::SlurmAccounts slurm_accounts_;
 };
 
 }  // namespace secrets::desk

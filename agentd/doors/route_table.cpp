@@ -182,7 +182,9 @@ HttpAnswer list_secrets(const Call& call, std::span<const std::byte>) {
 }
 
 HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
-    return json(200, workspaces_json(call.desk.list_workspaces(call.caller)));
+    const auto answer = call.desk.list_workspaces(call.caller);
+    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    return json(200, workspaces_json(std::get<std::vector<desk::WorkspaceInfo>>(answer)));
 }
 
 std::optional<desk::Refusal> before_grant(const Call& call) {

@@ -106,6 +106,17 @@ void view_wire_seeds(Corpus& corpus) {
                   16, 9));
     corpus.write("view_wire", "refused",
                  view_wire::encode(view_wire::Reply(view_wire::Refused{"too many jobs"})));
+    const Bytes account = view_wire::encode(view_wire::AccountRequest{"chem", "alice"});
+    corpus.write("view_wire", "account", account);
+    corpus.write("view_wire", "account-of-a-blank", with_byte(account, 17, ' '));
+    const Bytes users =
+        view_wire::encode(view_wire::Reply(view_wire::Users{true, true, {"alice", "bob"}}));
+    corpus.write("view_wire", "users", users);
+    corpus.write("view_wire", "users-cut-off", cut(users, users.size() - 1));
+    corpus.write("view_wire", "users-more-than-there-are", with_byte(users, 20, 3));
+    corpus.write("view_wire", "users-out-of-order", with_byte(users, 28, 'z'));
+    corpus.write("view_wire", "users-of-no-account",
+                 view_wire::encode(view_wire::Reply(view_wire::Users{})));
     corpus.write("view_wire", "another-magic", with_byte(whole, 2, 'S'));
 }
 

@@ -96,8 +96,9 @@ def test_many_jobs_are_answered_in_their_order(cluster, sleeper):
     (view.message(7, b""), "a message has the unknown type 7"),
     (view.question(), "a malformed JOBS message"),
     (view.question(*range(65)), "a malformed JOBS message"),
-    (b"SLV1" + bytes(5000), "a message is too long"),
-], ids=["short", "magic", "version", "type", "no job", "too many jobs", "too long"])
+    (b"SLV1" + bytes(60000), "a message is too long"),
+    (view.message(2, view.text("a b") + view.text("")), "a malformed ACCOUNT message"),
+], ids=["short", "magic", "version", "type", "no job", "too many jobs", "too long", "account"])
 def test_what_is_no_question_is_refused(cluster, packet, sentence):
     assert view.send(cluster.view_socket, packet) == ([], sentence)
     assert ask(cluster.view_socket, 4000000000) == ([ENDED], "")
@@ -155,6 +156,11 @@ def test_where_slurm_hides_jobs_what_is_not_known_is_not_ended(new_cluster):
         assert sentence == ("slurmctld does not know a job or hides it: PrivateData in slurm.conf has jobs, and "
                             "slurm-secrets-view runs neither as SlurmUser nor as root")
     cluster.as_user("root", ["scancel", job])
+
+
+def test_where_a_cluster_has_no_accounts_that_is_the_answer(cluster):
+    assert view.users_of(cluster.view_socket, "chem") == (
+        "this cluster has no accounts: AccountingStorageType in slurm.conf is not accounting_storage/slurmdbd")
 
 
 def test_without_a_slurm_conf_it_ends_and_says_so(cluster):

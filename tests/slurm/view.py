@@ -17,8 +17,12 @@ def question(*jobs):
     return message(1, struct.pack(f"=I{len(jobs)}I", len(jobs), *map(int, jobs)))
 
 
-def send(path, packet, user="root"):
-    """The reply: the states in their order, and the sentence. A refusal has no states."""
+def text(words):
+    return struct.pack("=I", len(words.encode())) + words.encode()
+
+
+def exchange(path, packet, user="root"):
+    """The reply: its kind, and all behind the header."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as connection:
         connection.settimeout(15)
         with acting_as(user):
@@ -28,13 +32,37 @@ def send(path, packet, user="root"):
         reply = connection.recv(65536)
     magic, version, kind, length = struct.unpack_from("=4sHHI", reply)
     assert (magic, version, length) == (b"SLV1", 1, len(reply))
+    return kind, reply[12:]
+
+
+def send(path, packet, user="root"):
+    """The states in their order, and the sentence. A refusal has no states."""
+    kind, body = exchange(path, packet, user)
     if kind == 102:
-        return [], reply[16:].decode()
+        return [], body[4:].decode()
     assert kind == 101
-    count, = struct.unpack_from("=I", reply, 12)
-    states = list(struct.unpack_from(f"={count}I", reply, 16))
-    return states, reply[16 + 4 * count + 4:].decode()
+    count, = struct.unpack_from("=I", body)
+    states = list(struct.unpack_from(f"={count}I", body, 4))
+    return states, body[4 + 4 * count + 4:].decode()
 
 
 def ask(path, *jobs, user="root"):
     return send(path, question(*jobs), user)
+
+
+def users_of(path, account, user="root"):
+    """The users of an account; None where it is not known. A refusal is its sentence."""
+    users, more = [], 1
+    while more:
+        kind, body = exchange(path, message(2, text(account) + text(users[-1] if users else "")), user)
+        if kind == 102:
+            return body[4:].decode()
+        assert kind == 103
+        known, more, count = struct.unpack_from("=III", body)
+        at = 12
+        for _ in range(count):
+            length, = struct.unpack_from("=I", body, at)
+            users.append(body[at + 4:at + 4 + length].decode())
+            at += 4 + length
+        assert at == len(body)
+    return users if known else None

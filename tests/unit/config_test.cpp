@@ -232,7 +232,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "files_directory, view_socket, memory, limits, runs, reaper, "
+        "files_directory, view_socket, memory, limits, runs, reaper, slurm_accounts, "
         "platforms, workspaces, store, listen, hub, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
@@ -370,6 +370,42 @@ TEST_CASE("there may be several platforms, with users, groups or neither") {
     REQUIRE(certified);
     CHECK(certified->platforms[0].certificate == "tower.example.org");
     CHECK(certified->platforms[0].user.empty());
+}
+
+TEST_CASE("workspaces are of users, groups and Slurm accounts") {
+    const auto config = load(
+        "workspaces:\n"
+        "  - { name: a, admins: { accounts: [chem] }, members: { users: [x], accounts: [bio, chem] "
+        "} "
+        "}\n"
+        "  - { name: b, admins: { users: [y] }, members: { groups: [g] } }\n"
+        "slurm_accounts: { interval: 10m }\n");
+    REQUIRE(config.ok());
+    CHECK(config->workspaces[0].admins.slurm_accounts == std::vector<std::string>{"chem"});
+    CHECK(config->workspaces[0].members.slurm_accounts == std::vector<std::string>{"bio", "chem"});
+    CHECK(config->workspaces[1].members.slurm_accounts.empty());
+    CHECK(slurm_accounts_in(*config) == std::set<std::string>{"bio", "chem"});
+    CHECK(config->slurm_accounts_interval == std::chrono::minutes(10));
+    CHECK(load("")->slurm_accounts_interval == std::chrono::minutes(1));
+    CHECK(needs_restart(*load(""), *config).empty());
+
+    const auto accounts = [](const std::string& list) {
+        return refusal_of("workspaces: [{ name: a, admins: { accounts: " + list + " } }]\n");
+    };
+    CHECK(accounts("chem") == "1:45: a list is expected here, as in [alice, bob]");
+    CHECK(accounts("[chem, '']") == "1:52: the name of a Slurm account is missing");
+    CHECK(accounts("['a b']") ==
+          "1:46: 'a b' is no name of a Slurm account: it holds a blank, or what is not printable "
+          "ASCII");
+    CHECK(accounts("[" + std::string(128, 'a') + "]") == "(read)");
+    CHECK(accounts("[" + std::string(129, 'a') + "]") ==
+          "1:46: the name of a Slurm account has at most 128 bytes");
+    CHECK(accounts("[]") ==
+          "1:14: the workspace 'a' needs admins: users, groups or accounts who set its secrets");
+    CHECK(refusal_of("slurm_accounts: { interval: 0s }\n") ==
+          "1:29: '0s' is too short: at least 1s");
+    CHECK(refusal_of("slurm_accounts: { every: 1m }\n") ==
+          "1:19: the key 'every' is not known; here may stand: interval");
 }
 
 }  // namespace

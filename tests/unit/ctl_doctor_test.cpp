@@ -85,7 +85,8 @@ TEST_CASE("a file that is no plugin, or half of one, has no version") {
     const std::string file = *read_text_file(PLUGIN_FILE);
     CHECK_FALSE(version_of_plugin(""));
     CHECK_FALSE(version_of_plugin("required /usr/lib/spank_secrets.so\n"));
-    for (std::size_t size = 0; size < file.size(); size += 4999) {
+    // In the last half of it may stand only what is not read: debugging, and the headers of that.
+    for (std::size_t size = 0; size <= file.size() / 2; size += 4999) {
         CHECK_FALSE(version_of_plugin(std::string_view(file).substr(0, size)));
     }
     // Numbers that lie: nothing outside of the file is read (under the sanitizers this would show).

@@ -169,7 +169,8 @@ TEST_CASE("who may keep what, and nothing that is refused changes anything", "[k
     }
     const auto seen = [&](Uid caller) {
         std::string text;
-        for (const WorkspaceInfo& workspace : here.desk.list_workspaces(caller)) {
+        const auto answer = here.desk.list_workspaces(caller);
+        for (const auto& workspace : std::get<std::vector<WorkspaceInfo>>(answer)) {
             text += workspace.name + (workspace.is_admin ? "!" : "") +
                     std::to_string(workspace.secrets) + " ";
         }
@@ -306,13 +307,95 @@ TEST_CASE("a secret that was tampered with is not given", "[keeping]") {
           std::string::npos);
 }
 
+/// A desk where workspace chemists is of a Slurm account, as are the admins of desk, in which alice
+/// is by her name; both have a secret PEN, and chemists TOKEN.
+struct AccountOffice : KeepingOffice {
+    AccountOffice() {
+        Config config = KeepingOffice::config();
+        config.workspaces = {{"chemists", {{"bob"}, {}}, {{}, {}, {"chem"}}},
+                             {"desk", {{"bob"}, {}, {"bio"}}, {{"alice"}, {}}}};
+        desk.configure(config);
+        for (const auto& [place, name] :
+             {std::pair(Place{"chemists"}, "TOKEN"), std::pair(Place{"chemists"}, "PEN"),
+              std::pair(Place{"desk"}, "PEN")}) {
+            REQUIRE(std::holds_alternative<Kept>(set(bob, place, name, *place.workspace)));
+        }
+    }
+    void say(const std::string& account, std::vector<std::string> users) {
+        said.set(account, std::move(users));
+        desk.know(said);
+    }
+
+    cluster::SlurmAccounts said;
+};
+
+template <typename Variant>
+bool is_unavailable(const Variant& answer, const std::string& sentence) {
+    const auto* refusal = std::get_if<Refusal>(&answer);
+    if (refusal == nullptr || refusal->reason != Reason::unavailable) return false;
+    CHECK(refusal->sentence == sentence);
+    return true;
+}
+
+TEST_CASE("before an account is known, what hangs on it is unavailable, and nothing else",
+          "[keeping]") {
+    AccountOffice here;
+    const auto whether = [](const std::string& user, const std::string& workspace,
+                            const std::string& account) {
+        return "whether " + user + " is in workspace " + workspace +
+               " is not known yet: slurmctld has not said who is in the Slurm account " + account +
+               "; try again in a moment";
+    };
+    const std::string alice_in_chemists = whether("alice", "chemists", "chem");
+    for (const char* ask : {"TOKEN", "TOKEN?", "workspace:chemists,TOKEN", "PEN", "TOKEN,NONE?"}) {
+        CAPTURE(ask);
+        CHECK(is_unavailable(here.office.ask(here.alice, ask), alice_in_chemists));
+        CHECK(is_unavailable(here.desk.check(here.alice, ask), alice_in_chemists));
+        // The job may well be answered by the time it starts.
+        CHECK_FALSE(here.desk.check_submission(here.alice, ask));
+    }
+    CHECK(given(here.office.ask(here.alice, "workspace:desk,PEN")) == "PEN=desk\n");
+    CHECK(given(here.office.ask(here.bob, "TOKEN", 0, JobId{2})) == "TOKEN=chemists\n");
+    REQUIRE(std::holds_alternative<Kept>(here.set(here.alice, kOwn, "TOKEN", "own")));
+    CHECK(given(here.office.ask(here.alice, "TOKEN")) == "TOKEN=own\n");
+
+    const Place desk{"desk"};
+    CHECK(is_unavailable(here.desk.list_workspaces(here.alice), alice_in_chemists));
+    CHECK(std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(here.bob)));
+    CHECK(std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(kRoot)));
+    CHECK(
+        is_unavailable(here.desk.list_secrets(here.alice, desk), whether("alice", "desk", "bio")));
+    const std::string before = here.state();
+    CHECK(
+        is_unavailable(here.set(here.tower, desk, "PEN", "x"), whether("www-data", "desk", "bio")));
+    CHECK(here.state() == before);
+
+    here.say("chem", {"alice"});
+    CHECK(given(here.office.ask(here.alice, "workspace:chemists,PEN")) == "PEN=chemists\n");
+    CHECK(given(here.office.ask(here.alice, "PEN")).find("say which") != std::string::npos);
+    CHECK(is_unavailable(here.desk.list_workspaces(here.alice), whether("alice", "desk", "bio")));
+    here.say("bio", {});
+    CHECK(
+        std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(here.alice)));
+    CHECK(std::get<Refusal>(here.set(here.alice, desk, "PEN", "x")).reason == Reason::forbidden);
+    here.say("bio", {"alice"});
+    CHECK(std::holds_alternative<Kept>(here.set(here.alice, desk, "PEN", "x")));
+    // What is known stays known with a new configuration.
+    AccountOffice another;
+    another.say("chem", {"alice"});
+    Config config = KeepingOffice::config();
+    config.workspaces = {{"chemists", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
+    another.desk.configure(config);
+    CHECK(given(another.office.ask(another.alice, "TOKEN")) == "TOKEN=chemists\n");
+}
+
 TEST_CASE("an agent without a store says so", "[keeping]") {
     Office office;
     CHECK(refusal_of(office.desk.list_secrets(office.alice, kOwn)).find("names no store") !=
           std::string::npos);
     CHECK(refusal_of(office.desk.set_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
               .find("names no store") != std::string::npos);
-    CHECK(office.desk.list_workspaces(office.alice).empty());
+    CHECK(std::get<std::vector<WorkspaceInfo>>(office.desk.list_workspaces(office.alice)).empty());
 }
 
 }  // namespace

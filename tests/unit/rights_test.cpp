@@ -47,7 +47,7 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
     const People people({}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
                              {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
-        return people.principal(uid, *people.find_workspace(name));
+        return people.standing(uid, *people.find_workspace(name)).principal;
     };
     CHECK(in(here.bob, "lab") == Principal::workspace_admin);
     CHECK(in(here.alice, "lab") == Principal::member);
@@ -58,9 +58,66 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
     CHECK(in(here.bob, "ops") == Principal::member);
     CHECK(in(here.alice, "ops") == Principal::stranger);
     const People alone({}, {{"lab", {{"bob"}, {}}, {}}});
-    CHECK(alone.principal(here.root, *alone.find_workspace("lab")) == Principal::root);
+    CHECK(alone.standing(here.root, *alone.find_workspace("lab")).principal == Principal::root);
     CHECK(people.find_workspace("Lab") == nullptr);
     CHECK(people.find_workspace("") == nullptr);
+}
+
+cluster::SlurmAccounts saying(const std::map<std::string, std::vector<std::string>>& accounts) {
+    cluster::SlurmAccounts said;
+    for (const auto& [account, users] : accounts) said.set(account, users);
+    return said;
+}
+
+TEST_CASE("the users of a Slurm account are in the workspaces that name it") {
+    const Here here;
+    People people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem", "bio"}}},
+                       {"desk", {{}, {}, {"bio"}}, {{"alice"}, {}}}});
+    people.know(saying({{"chem", {"alice"}}, {"bio", {"bob", "root"}}, {"law", {"www-data"}}}));
+    const auto in = [&](Uid uid, const char* name) {
+        const Standing standing = people.standing(uid, *people.find_workspace(name));
+        CHECK(standing.undecided.empty());
+        return standing.principal;
+    };
+    CHECK(in(here.alice, "lab") == Principal::member);
+    CHECK(in(here.bob, "lab") == Principal::member);
+    CHECK(in(here.root, "lab") == Principal::workspace_admin);
+    CHECK(in(here.tower, "lab") == Principal::stranger);
+    CHECK(in(here.unknown, "lab") == Principal::stranger);
+    CHECK(in(here.bob, "desk") == Principal::workspace_admin);
+    CHECK(in(here.root, "desk") == Principal::workspace_admin);
+    CHECK(in(here.alice, "desk") == Principal::member);
+    CHECK(in(here.tower, "desk") == Principal::stranger);
+    people.know(saying({{"chem", {}}, {"bio", {}}}));
+    CHECK(in(here.alice, "lab") == Principal::stranger);
+    CHECK(in(here.bob, "desk") == Principal::stranger);
+    CHECK(in(here.root, "desk") == Principal::root);
+    CHECK(
+        people.standing(Caller::of_certificate("bob"), *people.find_workspace("desk")).principal ==
+        Principal::stranger);
+}
+
+TEST_CASE("what hangs on a Slurm account that is not known yet is undecided, and nothing else") {
+    const Here here;
+    People people({}, {{"lab", {{"root"}, {}}, {{}, {"bob"}, {"chem", "bio"}}},
+                       {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
+    const auto in = [&](Uid uid, const char* name) {
+        const Standing standing = people.standing(uid, *people.find_workspace(name));
+        return std::pair(standing.principal, standing.undecided);
+    };
+    CHECK(in(here.root, "lab") == std::pair(Principal::workspace_admin, std::string()));
+    CHECK(in(here.bob, "lab") == std::pair(Principal::member, std::string()));
+    CHECK(in(here.alice, "lab") == std::pair(Principal::stranger, std::string("chem")));
+    CHECK(in(here.root, "desk") == std::pair(Principal::workspace_admin, std::string()));
+    CHECK(in(here.alice, "desk") == std::pair(Principal::member, std::string("bio")));
+    CHECK(in(here.bob, "desk") == std::pair(Principal::stranger, std::string("bio")));
+    // One account suffices where it has them, and does not where it has them not.
+    people.know(saying({{"bio", {"alice"}}}));
+    CHECK(in(here.alice, "lab") == std::pair(Principal::member, std::string()));
+    CHECK(in(here.tower, "lab") == std::pair(Principal::stranger, std::string("chem")));
+    CHECK(in(here.alice, "desk") == std::pair(Principal::workspace_admin, std::string()));
+    // Whoever is no account of this machine is no user of a Slurm account.
+    CHECK(in(here.unknown, "lab") == std::pair(Principal::stranger, std::string()));
 }
 
 TEST_CASE("without platforms there are root, the user, and strangers") {
@@ -138,7 +195,7 @@ TEST_CASE("a certificate is its platform alone, and no account") {
     CHECK(people.principal(tower, here.alice) == Principal::platform);
     CHECK(people.principal(tower, here.bob) == Principal::stranger);
     CHECK(people.principal(tower, here.root) == Principal::stranger);
-    CHECK(people.principal(tower, *people.find_workspace("lab")) == Principal::stranger);
+    CHECK(people.standing(tower, *people.find_workspace("lab")).principal == Principal::stranger);
     CHECK_FALSE(tower.is_root());
     for (const char* other : {"", "Tower.example.org", "tower", "www-data", "alice", "root"}) {
         CAPTURE(other);

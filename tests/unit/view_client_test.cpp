@@ -24,6 +24,7 @@ using view_wire::JobState;
 using view_wire::Refused;
 using view_wire::Reply;
 using view_wire::States;
+using view_wire::Users;
 
 /// A view that takes one question and does with its connection what the test wants.
 class View {
@@ -102,7 +103,7 @@ TEST_CASE("the view is asked as it is documented, and its states are taken", "[v
         });
         states.emplace(ask(view.path()));
     }
-    CHECK(question == view_wire::encode({{JobId{7}, JobId{8}}}));
+    CHECK(question == view_wire::encode(view_wire::JobsRequest{{JobId{7}, JobId{8}}}));
     REQUIRE(states->ok());
     CHECK((*states)->states == std::vector{JobState::ended, JobState::unknown});
     CHECK((*states)->sentence == "hidden");
@@ -117,6 +118,8 @@ TEST_CASE("what is no answer is an error with a sentence", "[view_client]") {
              Row{view_wire::encode(Reply(Refused{"slurmctld sleeps"})), "slurmctld sleeps"},
              Row{view_wire::encode(Reply(States{{JobState::ended}, ""})),
                  "slurm-secrets-view answered for another number of jobs than was asked"},
+             Row{view_wire::encode(Reply(Users{})),
+                 "slurm-secrets-view answered another question than was asked"},
              Row{bytes_of("nonsense and more"),
                  "slurm-secrets-view sent a message does not speak the protocol of slurm-secrets"},
              Row{Bytes(kMaxViewMessageBytes + 1), "slurm-secrets-view sent too long a message"},
@@ -129,6 +132,103 @@ TEST_CASE("what is no answer is an error with a sentence", "[view_client]") {
         receive_packet(fd, buffer, plenty()).ok();
     });
     CHECK(refusal_of(ask(view.path())) == "slurm-secrets-view ended before it answered");
+}
+
+/// Answers that many questions, each with one of these replies, and keeps the questions.
+auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+    return [&](int listener) {
+        for (const Reply& reply : replies) {
+            const auto end = plenty();
+            while (!end.passed()) {
+                auto connection = accept_from(listener);
+                if (!connection || !*connection) {
+                    std::this_thread::sleep_for(milliseconds(1));
+                    continue;
+                }
+                std::array<std::byte, kMaxViewMessageBytes> buffer;
+                const auto packet = receive_packet(connection->get(), buffer, plenty());
+                if (packet) {
+                    questions.emplace_back(buffer.begin(),
+                                           buffer.begin() + std::ptrdiff_t(packet->size));
+                }
+                send_packet(connection->get(), view_wire::encode(reply), plenty());
+                break;
+            }
+        }
+    };
+}
+
+/// What the client makes of these replies to a question for the users of chem.
+Result<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("view.sock");
+    auto listener = listen_at(path, SocketKind::seqpacket, 0600);
+    REQUIRE(listener.ok());
+    std::thread view(answering_all(replies, questions), listener->get());
+    boost::asio::io_context loop;
+    ViewClient client(loop, path);
+    std::optional<Result<Users>> result;
+    const auto run = [&]() -> boost::asio::awaitable<void> {
+        auto users = co_await client.ask_users("chem", std::chrono::seconds(20));
+        result.emplace(std::move(users));
+    };
+    boost::asio::co_spawn(loop, run, boost::asio::detached);
+    loop.run();
+    view.join();
+    REQUIRE(result);
+    return std::move(*result);
+}
+
+TEST_CASE("an account's users are asked for until there are no more", "[view_client]") {
+    std::vector<Bytes> questions;
+    const auto users =
+        users_by({Users{true, true, {"alice", "bob"}}, Users{true, false, {"carol"}}}, questions);
+    REQUIRE(users.ok());
+    CHECK((users->known && !users->more));
+    CHECK(users->users == std::vector<std::string>{"alice", "bob", "carol"});
+    CHECK(questions == std::vector{view_wire::encode(view_wire::AccountRequest{"chem", ""}),
+                                   view_wire::encode(view_wire::AccountRequest{"chem", "bob"})});
+    questions.clear();
+    const auto unknown = users_by({Users{}}, questions);
+    REQUIRE(unknown.ok());
+    CHECK_FALSE(unknown->known);
+}
+
+TEST_CASE("the longest part of an account's users comes through", "[view_client]") {
+    Users longest{true, false, {}};
+    for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+        longest.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
+    }
+    std::vector<Bytes> questions;
+    const auto users = users_by({longest}, questions);
+    REQUIRE(users.ok());
+    CHECK(users->users == longest.users);
+}
+
+TEST_CASE("users that do not go on where the question did are none", "[view_client]") {
+    const auto refusal = [](const std::vector<Reply>& replies) {
+        std::vector<Bytes> questions;
+        const auto users = users_by(replies, questions);
+        return users ? "(taken)" : users.error().sentence;
+    };
+    const std::string another = "slurm-secrets-view answered another question than was asked";
+    CHECK(refusal({Users{true, true, {"bob"}}, Users{true, true, {"alice"}}}) == another);
+    CHECK(refusal({Users{true, true, {"bob"}}, Users{true, false, {"bob"}}}) == another);
+    CHECK(refusal({States{{JobState::ended}, ""}}) == another);
+    CHECK(refusal({Refused{"slurmctld sleeps"}}) == "slurmctld sleeps");
+    CHECK(refusal({Users{true, true, {"bob"}}, Refused{"slurmctld sleeps"}}) == "slurmctld sleeps");
+    // Who goes on for ever is stopped.
+    std::vector<Reply> endless;
+    for (std::size_t name = 1000000; endless.size() <= kMaxUsersOfAccount / kMaxUsersPerReply;) {
+        Users users{true, true, {}};
+        for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+            users.users.push_back(std::to_string(name++));
+        }
+        endless.emplace_back(std::move(users));
+    }
+    CHECK(refusal(endless) ==
+          "slurm-secrets-view names more users of the Slurm account chem than the 100000 that are "
+          "taken");
 }
 
 TEST_CASE("a view that is not there is an error at once", "[view_client]") {

@@ -44,7 +44,18 @@ Bytes with_text(Bytes bytes, std::string_view text) {
     return bytes;
 }
 
-const JobsRequest kJobs{{JobId{7}, JobId{4294967295U}}};
+Bytes users_body(std::uint32_t known, std::uint32_t more, const std::vector<std::string>& users) {
+    Bytes bytes;
+    for (const std::uint32_t number : {known, more, static_cast<std::uint32_t>(users.size())}) {
+        append_number(bytes, number);
+    }
+    for (const std::string& user : users) bytes = with_text(std::move(bytes), user);
+    return bytes;
+}
+
+const Request kJobs = JobsRequest{{JobId{7}, JobId{4294967295U}}};
+const Request kAccount = AccountRequest{"chem", "alice"};
+const Reply kUsers = Users{true, true, {"bob", "carol"}};
 const Reply kStates =
     States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
 const Reply kRefused = Refused{"only root and the agent may ask"};
@@ -62,19 +73,25 @@ bool is_taken(const Bytes& message) {
 }
 
 std::vector<Bytes> all_messages() {
-    return {encode(kJobs), encode(kStates), encode(kRefused)};
+    return {encode(kJobs), encode(kAccount), encode(kStates), encode(kRefused), encode(kUsers)};
 }
 
 TEST_CASE("every message of the view has exactly the documented bytes", "[view_wire]") {
     CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
     CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
     CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
+    CHECK(encode(kAccount) == message_of(2, with_text(with_text({}, "chem"), "alice")));
+    CHECK(encode(kUsers) == message_of(103, users_body(1, 1, {"bob", "carol"})));
 }
 
 TEST_CASE("every message of the view comes back with its fields", "[view_wire]") {
-    const auto request = decode_request(encode(kJobs));
+    auto request = decode_request(encode(kJobs));
     REQUIRE(request.ok());
-    CHECK(request->jobs == kJobs.jobs);
+    CHECK(std::get<JobsRequest>(*request).jobs == std::get<JobsRequest>(kJobs).jobs);
+    request = decode_request(encode(kAccount));
+    REQUIRE(request.ok());
+    CHECK(std::get<AccountRequest>(*request).account == "chem");
+    CHECK(std::get<AccountRequest>(*request).after == "alice");
 
     auto reply = decode_reply(encode(kStates));
     REQUIRE(reply.ok());
@@ -86,6 +103,15 @@ TEST_CASE("every message of the view comes back with its fields", "[view_wire]")
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<Refused>(*reply));
     CHECK(std::get<Refused>(*reply).sentence == "only root and the agent may ask");
+
+    reply = decode_reply(encode(kUsers));
+    REQUIRE(reply.ok());
+    const auto& users = std::get<Users>(*reply);
+    CHECK((users.known && users.more));
+    CHECK(users.users == std::vector<std::string>{"bob", "carol"});
+    reply = decode_reply(encode(Reply(Users{})));
+    REQUIRE(reply.ok());
+    CHECK_FALSE(std::get<Users>(*reply).known);
 }
 
 TEST_CASE("the longest messages of the view fit", "[view_wire]") {
@@ -96,6 +122,52 @@ TEST_CASE("the longest messages of the view fit", "[view_wire]") {
         Reply(States{std::vector(kMaxJobsPerQuestion, JobState::ended), std::string(100000, 'x')}));
     CHECK(reply.size() <= kMaxViewMessageBytes);
     CHECK(refusal_of_reply(reply) == "(taken)");
+    const Bytes account =
+        encode(AccountRequest{std::string(kMaxAccountBytes, 'a'), std::string(kMaxUserBytes, 'u')});
+    CHECK(account.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(account) == "(taken)");
+    Users users{true, true, {}};
+    for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+        users.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
+    }
+    const Bytes named = encode(Reply(users));
+    CHECK(named.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_reply(named) == "(taken)");
+}
+
+TEST_CASE("what names no account is no question", "[view_wire]") {
+    const auto account = [](std::string_view name, std::string_view after) {
+        return message_of(2, with_text(with_text({}, name), after));
+    };
+    CHECK(refusal_of_request(account("chem", "")) == "(taken)");
+    for (const std::string& name :
+         {std::string(), std::string("a b"), std::string("a\0b", 3), std::string("a\n"),
+          std::string("\xc3\xa4"), std::string(kMaxAccountBytes + 1, 'a')}) {
+        CHECK(refusal_of_request(account(name, "")) == "a malformed ACCOUNT message");
+    }
+    CHECK(refusal_of_request(account("chem", std::string(kMaxUserBytes + 1, 'u'))) ==
+          "a malformed ACCOUNT message");
+}
+
+TEST_CASE("users come in order, each once, and none of an account that is not known",
+          "[view_wire]") {
+    using Names = std::vector<std::string>;
+    const auto users = [](std::uint32_t known, std::uint32_t more, const Names& names) {
+        return refusal_of_reply(message_of(103, users_body(known, more, names)));
+    };
+    CHECK(users(1, 0, {"alice", "bob"}) == "(taken)");
+    CHECK(users(1, 0, {}) == "(taken)");
+    CHECK(users(0, 0, {}) == "(taken)");
+    for (const std::string& refusal :
+         {users(1, 0, {"bob", "alice"}), users(1, 0, {"bob", "bob"}), users(1, 0, {""}),
+          users(1, 0, {"bob", ""}), users(0, 0, {"bob"}), users(1, 1, {}), users(0, 1, {}),
+          users(2, 0, {"bob"}), users(1, 2, {"bob"}),
+          users(1, 0, {std::string(kMaxUserBytes + 1, 'u')})}) {
+        CHECK(refusal == "a malformed USERS message");
+    }
+    Names many;
+    for (std::size_t i = 0; i <= kMaxUsersPerReply; ++i) many.push_back(std::to_string(1000 + i));
+    CHECK(users(1, 0, many) == "a malformed USERS message");
 }
 
 TEST_CASE("every cut of every message of the view is refused", "[view_wire]") {
@@ -134,7 +206,7 @@ TEST_CASE("each wrong field of the view's header is refused with what is wrong",
         set_number(message, kLengthAt, 0xffffffffU);
         CHECK_FALSE(is_taken(message));
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 2, 100, 103, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 3, 100, 104, 65535}) {
         const std::string sentence = "a message has the unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

@@ -1,0 +1,85 @@
+#include "slurmview/accounting.h"
+
+#include <errno.h>
+#include <slurm/slurm.h>
+#include <slurm/slurmdb.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
+#include "common/limits.h"
+#include "slurmview/controller.h"
+
+namespace secrets::slurmview {
+namespace {
+
+using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
+using Associations =
+    std::unique_ptr<assoc_mgr_info_msg_t, decltype(&slurm_free_assoc_mgr_info_msg)>;
+
+/// slurmctld answers with an empty list also where it has, or shows, none.
+Failure why_not_to_believe_a_list() {
+    slurm_conf_t* raw = nullptr;
+    if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
+    const ControllerConfig config(raw, &slurm_free_ctl_conf);
+    const char* type = config->accounting_storage_type;
+    if (type == nullptr || !std::string_view(type).ends_with("slurmdbd")) {
+        return Error{
+            "this cluster has no accounts: AccountingStorageType in slurm.conf is not "
+            "accounting_storage/slurmdbd"};
+    }
+    const bool hides = (config->private_data & (PRIVATE_DATA_USERS | PRIVATE_DATA_USAGE)) != 0;
+    if (hides && getuid() != config->slurm_user_id) {
+        return Error{
+            "slurmctld hides who is in an account: PrivateData in slurm.conf has users or usage, "
+            "and slurm-secrets-view does not run as SlurmUser"};
+    }
+    return std::nullopt;
+}
+
+Result<Associations> associations_with(std::string account) {
+    const auto accounts = slurm_list_create(nullptr);
+    slurm_list_append(accounts, account.data());
+    assoc_mgr_info_request_msg_t request{};
+    request.acct_list = accounts;
+    request.flags = ASSOC_MGR_INFO_FLAG_ASSOC;
+    assoc_mgr_info_msg_t* raw = nullptr;
+    const bool done = slurm_load_assoc_mgr_info(&request, &raw) == SLURM_SUCCESS;
+    const int code = errno;
+    slurm_list_destroy(accounts);
+    if (!done) return cannot_be_asked(code);
+    return Associations(raw, &slurm_free_assoc_mgr_info_msg);
+}
+
+}  // namespace
+
+Result<AccountUsers> users_of_account(const std::string& account) {
+    if (auto why = why_not_to_believe_a_list()) return *why;
+    const auto associations = associations_with(account);
+    if (!associations) return associations.error();
+    AccountUsers found;
+    if ((*associations)->assoc_list == nullptr) return found;
+    const auto each = slurm_list_iterator_create((*associations)->assoc_list);
+    while (const void* element = slurm_list_next(each)) {
+        const auto& association = *static_cast<const slurmdb_assoc_rec_t*>(element);
+        if (association.acct == nullptr || association.acct != account) continue;
+        found.known = true;  // the account itself is an association, without a user
+        if (association.user == nullptr || *association.user == '\0') continue;
+        std::string user = association.user;
+        // A longer name is no account of this machine.
+        if (user.size() <= kMaxUserBytes) found.users.push_back(std::move(user));
+    }
+    slurm_list_iterator_destroy(each);
+    // A user may have an association for each partition.
+    std::sort(found.users.begin(), found.users.end());
+    found.users.erase(std::unique(found.users.begin(), found.users.end()), found.users.end());
+    if (found.users.size() > kMaxUsersOfAccount) {
+        return Error{"the Slurm account " + account + " has " + std::to_string(found.users.size()) +
+                     " users, and at most " + std::to_string(kMaxUsersOfAccount) + " are taken"};
+    }
+    return found;
+}
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,231 @@
+"""Promise: who is in a Slurm account that a workspace names is in the workspace, within the interval, and nobody
+else; what is not known is refused as that, and hinders nobody whom it does not concern."""
+
+import contextlib
+import os
+import pwd
+import re
+import signal
+import struct
+from types import SimpleNamespace
+
+import pytest
+
+import view
+from conftest import running_cluster
+from harness import BUILD, poll
+from node_wire import DONE, GRANTED, REFUSED, WIPE, ask, message, reply_to
+from test_view import another_view
+
+NOT_YET = ("whether {} is in workspace {} is not known yet: slurmctld has not said who is in the Slurm account {}; "
+           "try again in a moment")
+STAYS = "who is in the Slurm accounts of workspaces stays as slurmctld said it last: "
+AGAIN = "slurmctld says again who is in the Slurm accounts of workspaces"
+WORKSPACES = """workspaces:
+  - {{ name: lab, admins: {{ users: [root] }}, members: {{ accounts: [{lab}] }} }}
+  - {{ name: desk, admins: {{ accounts: [bio] }}, members: {{ users: [alice] }} }}
+"""
+
+
+def configure(cluster, lab="chem"):
+    config = cluster.dir / "agentd.yaml"
+    kept = config.read_text().partition("workspaces:")[0]
+    config.write_text(kept + WORKSPACES.format(lab=lab) + "slurm_accounts: { interval: 1s }\n")
+
+
+def sacctmgr(cluster, *arguments):
+    done = cluster.as_user("root", ["sacctmgr", "--immediate", *arguments])
+    assert done.code == 0, done.out + done.err
+
+
+@pytest.fixture(scope="module")
+def cluster(request):
+    with running_cluster(request.session, "--accounting", "--store", "--without-agent") as cluster:
+        sacctmgr(cluster, "add", "account", "chem,bio")
+        sacctmgr(cluster, "add", "account", "organic", "parent=chem")
+        sacctmgr(cluster, "add", "user", "alice", "account=chem")
+        configure(cluster)
+        cluster.agent_start()
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def token(request, canary):
+    """What lab has as TOKEN."""
+    if "cluster" not in request.fixturenames:
+        return None
+    cluster = request.getfixturevalue("cluster")
+    value = canary("TOK")
+    done = cluster.secretctl("set", "TOKEN", "--workspace=lab", input=value)
+    assert done.code == 0, done.err
+    poll(lambda: workspaces(cluster, "alice") == {"lab": "member", "desk": "member"}, 10, "alice in lab")
+    return value
+
+
+@pytest.fixture
+def log(cluster):
+    """What the agent wrote since the test began."""
+    before = len(cluster.agent_log())
+    return lambda: cluster.agent_log()[before:]
+
+
+@contextlib.contextmanager
+def association(cluster, user, account):
+    sacctmgr(cluster, "add", "user", user, f"account={account}")
+    try:
+        yield
+    finally:
+        sacctmgr(cluster, "delete", "user", user, f"account={account}")
+
+
+@contextlib.contextmanager
+def private_data(cluster, kinds):
+    conf = cluster.dir / "slurm.conf"
+    before = conf.read_text()
+    try:
+        conf.write_text(before + f"PrivateData={kinds}\n")
+        assert cluster.scontrol("reconfigure").code == 0
+        yield
+    finally:
+        conf.write_text(before)
+        assert cluster.scontrol("reconfigure").code == 0
+
+
+def workspaces(cluster, user):
+    answer = cluster.http("GET", "/v1/workspaces", user=user)
+    if answer.status != 200:
+        return answer.json["detail"]
+    return {entry["workspace"]: entry["role"] for entry in answer.json["workspaces"]}
+
+
+def check(cluster, user, text):
+    answer = cluster.http("GET", f"/v1/check?ask={text}", user=user)
+    return answer.json["ok"] if answer.status == 200 else (answer.status, answer.json["detail"])
+
+
+def asked_by_step(cluster, user, text):
+    """The reply to a step's ask, whose job then ends: its kind, and its sentence."""
+    agent = SimpleNamespace(node_socket=cluster.dir / "run" / "node.sock")
+    kind, said, _ = reply_to(agent, ask(text.encode(), job=4000000000, uid=pwd.getpwnam(user).pw_uid))
+    assert reply_to(agent, message(WIPE, struct.pack("=I", 4000000000)))[0] == DONE
+    return kind, said
+
+
+def test_members_are_the_users_of_the_account_and_nobody_else(cluster, token):
+    assert cluster.srun("-n1", "--secret=TOKEN", "printenv", "TOKEN").out.strip() == token
+    assert cluster.run_batch("printenv TOKEN", "--secret=TOKEN,workspace:lab").code == 0
+    assert workspaces(cluster, "bob") == {}
+    refused = cluster.srun("-n1", "--secret=TOKEN", "true", user="bob")
+    assert refused.code != 0 and "secret TOKEN is not set for bob" in refused.err
+    refused = cluster.submit("true", "--secret=TOKEN,workspace:lab", user="bob")
+    assert refused.code != 0 and "there is no workspace lab that bob is in" in refused.err
+    done = cluster.as_user("alice", [BUILD / "secretctl", "--socket", cluster.control_socket, "workspaces"])
+    assert re.search(r"^lab +member", done.out, re.MULTILINE), done.out
+
+
+def test_who_joins_or_leaves_the_account_does_so_in_the_workspace(cluster, token):
+    with association(cluster, "bob", "chem"):
+        poll(lambda: workspaces(cluster, "bob") == {"lab": "member"}, 5, "bob in lab")
+        assert cluster.srun("-n1", "--secret=TOKEN", "printenv", "TOKEN", user="bob").out.strip() == token
+        assert workspaces(cluster, "alice") == {"lab": "member", "desk": "member"}
+    poll(lambda: workspaces(cluster, "bob") == {}, 5, "bob out of lab")
+    assert cluster.srun("-n1", "--secret=TOKEN", "true", user="bob").code != 0
+
+
+def test_admins_may_be_the_users_of_an_account(cluster):
+    with association(cluster, "bob", "bio"):
+        poll(lambda: workspaces(cluster, "bob") == {"desk": "admin"}, 5, "bob as admin of desk")
+        command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=desk"]
+        assert cluster.as_user("bob", command, input="ink").code == 0
+        assert check(cluster, "alice", "PEN") is True
+        assert cluster.as_user("alice", command, input="ink").code == 1
+    poll(lambda: cluster.as_user("bob", command, input="ink").code == 1, 5, "bob out of desk")
+    assert cluster.secretctl("rm", "PEN", "--workspace=desk").code == 0
+
+
+def test_the_users_of_a_child_account_are_not_those_of_its_parent(cluster):
+    with association(cluster, "bob", "organic"):
+        assert view.users_of(cluster.view_socket, "organic") == ["bob"]
+        assert view.users_of(cluster.view_socket, "chem") == ["alice"]
+    assert view.users_of(cluster.view_socket, "organic") == []
+    assert view.users_of(cluster.view_socket, "physics") is None
+
+
+def test_a_user_who_has_the_account_in_several_partitions_stands_once(cluster):
+    sacctmgr(cluster, "add", "user", "alice", "account=chem", "partition=debug")
+    assert view.users_of(cluster.view_socket, "chem") == ["alice"]
+    sacctmgr(cluster, "delete", "user", "alice", "account=chem", "partition=debug")
+    assert view.users_of(cluster.view_socket, "chem") == ["alice"]
+
+
+def test_a_large_account_comes_in_parts(cluster):
+    users = [f"u{number:04}" for number in range(450)]
+    sacctmgr(cluster, "add", "account", "large")
+    sacctmgr(cluster, "add", "user", ",".join(users), "account=large")
+    assert view.users_of(cluster.view_socket, "large") == users
+
+
+def test_while_slurmctld_is_away_what_it_said_last_stays(cluster, token, log):
+    cluster.daemon_kill("slurmctld")
+    poll(lambda: STAYS in log(), 15, "the line that says so")
+    os.kill(cluster.agent_pid, signal.SIGHUP)
+    poll(lambda: "is in force" in log(), 5, "the reload")
+    assert check(cluster, "alice", "TOKEN") is True
+    assert check(cluster, "bob", "TOKEN") is False
+    assert asked_by_step(cluster, "alice", "TOKEN")[0] == GRANTED
+    cluster.controller_start()
+    poll(lambda: AGAIN in log(), 15, "the line that says that it is over")
+    assert (log().count(STAYS), log().count(AGAIN)) == (1, 1), "a line for each time"
+
+
+def test_before_the_first_answer_only_what_hangs_on_it_is_refused(cluster, token, log):
+    assert cluster.secretctl("set", "PEN", "--workspace=desk", input="ink").code == 0
+    cluster.daemon_kill("slurmctld")
+    cluster.agent_restart()
+    sentence = NOT_YET.format("alice", "lab", "chem")
+    assert workspaces(cluster, "alice") == sentence
+    assert cluster.http("GET", "/v1/check?ask=TOKEN").json["ok"] is True  # root is in lab by its name
+    assert check(cluster, "alice", "TOKEN") == (503, sentence)
+    assert check(cluster, "alice", "TOKEN?") == (503, sentence)
+    assert check(cluster, "bob", "TOKEN,workspace:lab") == (503, NOT_YET.format("bob", "lab", "chem"))
+    assert check(cluster, "bob", "workspace:desk,PEN") == (503, NOT_YET.format("bob", "desk", "bio"))
+    assert check(cluster, "alice", "PEN") is True
+    assert check(cluster, "alice", "workspace:desk,PEN") is True
+    assert asked_by_step(cluster, "alice", "PEN")[0] == GRANTED
+    assert asked_by_step(cluster, "alice", "TOKEN") == (REFUSED, sentence)
+    command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=desk"]
+    refused = cluster.as_user("alice", command, input="ink")
+    assert refused.code != 0 and NOT_YET.format("alice", "desk", "bio") in refused.err
+    cluster.controller_start()
+    poll(lambda: check(cluster, "alice", "TOKEN") is True, 15, "alice in lab")
+    assert check(cluster, "bob", "TOKEN") is False
+    assert STAYS not in log()
+    assert cluster.secretctl("rm", "PEN", "--workspace=desk").code == 0
+
+
+def test_an_account_that_slurmctld_does_not_know_has_no_members_and_is_named_once(cluster, log):
+    missing = ("slurmctld does not know the Slurm account physics, so that it gives no workspace a member: compare its "
+               "name with 'sacctmgr show account', or take it out of the configuration")
+    configure(cluster, lab="physics")
+    os.kill(cluster.agent_pid, signal.SIGHUP)
+    poll(lambda: missing in log(), 5, "the line that says so")
+    poll(lambda: workspaces(cluster, "alice") == {"desk": "member"}, 5, "alice out of lab")
+    sacctmgr(cluster, "add", "account", "physics")
+    with association(cluster, "alice", "physics"):
+        poll(lambda: "lab" in workspaces(cluster, "alice"), 5, "alice in lab")
+        assert "slurmctld knows the Slurm account physics now" in log()
+        assert log().count(missing) == 1
+    sacctmgr(cluster, "delete", "account", "physics")
+    configure(cluster)
+    os.kill(cluster.agent_pid, signal.SIGHUP)
+    poll(lambda: "lab" in workspaces(cluster, "alice"), 5, "alice in lab")
+
+
+def test_where_slurm_hides_who_is_in_an_account_the_view_says_so(cluster):
+    with private_data(cluster, "users"), another_view(cluster, user="nobody") as (_, path):
+        assert view.users_of(cluster.view_socket, "chem") == ["alice"]  # as SlurmUser
+        assert view.users_of(path, "chem") == (
+            "slurmctld hides who is in an account: PrivateData in slurm.conf has users or usage, and "
+            "slurm-secrets-view does not run as SlurmUser")
+    with another_view(cluster, user="nobody") as (_, path):
+        assert view.users_of(path, "chem") == ["alice"]
