@@ -1,107 +1,15 @@
 #include "agentd/config.h"
 
-#include <yaml-cpp/yaml.h>
-
+#include <algorithm>
 #include <fstream>
-#include <functional>
-#include <initializer_list>
-#include <tuple>
 
-#include "agentd/duration.h"
+#include "agentd/config_reading.h"
 #include "common/names.h"
 
 namespace secrets {
 namespace {
 
-/// Where a hub listens that names no port.
-constexpr std::uint16_t kHubPort = 8443;
-
-/// What is wrong, and where in the file. Thrown and caught in this file alone.
-struct Wrong {
-    YAML::Mark mark;
-    std::string sentence;
-};
-
-/// One key that a mapping may have, and what to do with its value.
-struct Key {
-    std::string_view name;
-    std::function<void(const YAML::Node&)> read;
-};
-
-std::string text_of(const YAML::Node& node) {
-    if (!node.IsScalar()) throw Wrong{node.Mark(), "a text is expected here"};
-    return node.Scalar();
-}
-
-bool flag_of(const YAML::Node& node) {
-    const std::string text = text_of(node);
-    if (text == "true") return true;
-    if (text == "false") return false;
-    throw Wrong{node.Mark(), quoted(text) + " is neither true nor false"};
-}
-
-std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t most) {
-    const std::string text = text_of(node);
-    const bool digits = !text.empty() && text.size() <= 18 &&
-                        text.find_first_not_of("0123456789") == std::string::npos;
-    const std::size_t number = digits ? std::stoull(text) : 0;
-    if (!digits || number < least || number > most) {
-        throw Wrong{node.Mark(), quoted(text) + " is not a whole number from " +
-                                     std::to_string(least) + " to " + std::to_string(most)};
-    }
-    return number;
-}
-
-std::chrono::seconds duration_of(const YAML::Node& node) {
-    const auto duration = parse_duration(text_of(node));
-    if (!duration) throw Wrong{node.Mark(), duration.error().sentence};
-    return *duration;
-}
-
-std::string path_of(const YAML::Node& node) {
-    std::string path = text_of(node);
-    if (!path.starts_with('/')) throw Wrong{node.Mark(), quoted(path) + " is not an absolute path"};
-    return path;
-}
-
-std::string socket_path_of(const YAML::Node& node) {
-    std::string path = path_of(node);
-    if (path.size() > 107) throw Wrong{node.Mark(), "a socket's path has at most 107 characters"};
-    return path;
-}
-
-std::vector<std::string> texts_of(const YAML::Node& node) {
-    if (!node.IsSequence()) throw Wrong{node.Mark(), "a list is expected here, as in [alice, bob]"};
-    std::vector<std::string> texts;
-    for (const YAML::Node& element : node) texts.push_back(text_of(element));
-    return texts;
-}
-
-void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
-    if (!node.IsMap()) throw Wrong{node.Mark(), "keys and values are expected here"};
-    std::vector<std::string> seen;
-    for (const auto& entry : node) {
-        const std::string name = text_of(entry.first);
-        const auto key = std::find_if(keys.begin(), keys.end(),
-                                      [&](const Key& known) { return known.name == name; });
-        if (key == keys.end()) {
-            std::string known;
-            for (const Key& each : keys)
-                known += (known.empty() ? "" : ", ") + std::string(each.name);
-            throw Wrong{entry.first.Mark(),
-                        "the key " + quoted(name) + " is not known; here may stand: " + known};
-        }
-        if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
-            throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " stands twice"};
-        }
-        seen.push_back(name);
-        // Said here: the parser places what is not there where it reads on.
-        if (entry.second.IsNull()) {
-            throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " has no value"};
-        }
-        key->read(entry.second);
-    }
-}
+using namespace config_reading;
 
 Platform platform_of(const YAML::Node& node) {
     Platform platform;
@@ -190,73 +98,6 @@ void read_limits(const YAML::Node& node, Limits& limits) {
                            {"kept_bytes", number(limits.kept_bytes, 1, 1024 * kMiB)},
                            {"store_bytes", number(limits.store_bytes, 1, kMiB * kMiB)},
                        });
-}
-
-/// The port behind a host's colon.
-std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
-    const bool digits = !text.empty() && text.size() <= 5 &&
-                        text.find_first_not_of("0123456789") == std::string::npos;
-    const unsigned long port = digits ? std::stoul(text) : 0;
-    if (port < 1 || port > 65535) throw Wrong{node.Mark(), quoted(text) + " is no port"};
-    return static_cast<std::uint16_t>(port);
-}
-
-/// Takes `host:port` or `[address]:port` apart; a port that is not there is the usual one.
-std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
-                                                       const std::string& text) {
-    const bool bracketed = text.starts_with('[');
-    const std::size_t end = bracketed ? text.find(']') : text.find(':');
-    const std::string host = text.substr(bracketed ? 1 : 0, end - (bracketed ? 1 : 0));
-    const std::string rest = end == text.npos ? "" : text.substr(end + (bracketed ? 1 : 0));
-    const bool fine = !host.empty() && (!bracketed || end != text.npos) &&
-                      (rest.empty() || rest.starts_with(':')) &&
-                      host.find_first_of("/?#@ []") == host.npos;
-    if (!fine) throw Wrong{node.Mark(), quoted(text) + " is not of the form HOST or HOST:PORT"};
-    return {host, rest.empty() ? kHubPort : port_of(node, rest.substr(1))};
-}
-
-HubUrl hub_url_of(const YAML::Node& node) {
-    constexpr std::string_view kScheme = "https://";
-    HubUrl url{text_of(node), "", 0};
-    if (!url.text.starts_with(kScheme)) {
-        throw Wrong{node.Mark(),
-                    quoted(url.text) + " is no hub's address, as in https://hub.example.org:8443"};
-    }
-    std::string rest = url.text.substr(kScheme.size());
-    if (rest.ends_with('/')) rest.pop_back();
-    std::tie(url.host, url.port) = host_and_port_of(node, rest);
-    return url;
-}
-
-void read_listen(const YAML::Node& node, Listen& listen) {
-    const auto path = [](std::string& target) {
-        return [&target](const YAML::Node& value) { target = path_of(value); };
-    };
-    const auto address = [&](const YAML::Node& value) {
-        std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
-    };
-    read_mapping(node, {{"address", address},
-                        {"certificate", path(listen.certificate)},
-                        {"key", path(listen.key)},
-                        {"client_ca", path(listen.client_ca)},
-                        {"agents", [&](const auto& value) { listen.agents = text_of(value); }}});
-    if (listen.host.empty()) throw Wrong{node.Mark(), "listen needs an address, as in 0.0.0.0"};
-    if (listen.certificate.empty()) {
-        throw Wrong{node.Mark(), "listen needs the certificate of this hub"};
-    }
-}
-
-void read_hub(const YAML::Node& node, Hub& hub) {
-    const auto urls = [&](const YAML::Node& value) {
-        if (!value.IsSequence()) {
-            throw Wrong{value.Mark(), "a list is expected here, as in [https://hub.example.org]"};
-        }
-        for (const YAML::Node& element : value) hub.urls.push_back(hub_url_of(element));
-    };
-    read_mapping(node, {{"urls", urls},
-                        {"ca", [&](const auto& value) { hub.ca = path_of(value); }},
-                        {"node", [&](const auto& value) { hub.node = text_of(value); }}});
-    if (hub.urls.empty()) throw Wrong{node.Mark(), "hub needs urls"};
 }
 
 void read_log(const YAML::Node& node, Config& config) {

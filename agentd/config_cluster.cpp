@@ -1,0 +1,83 @@
+// The keys that make an agent a hub, or a node of one.
+
+#include <tuple>
+
+#include "agentd/config_reading.h"
+#include "common/names.h"
+
+namespace secrets::config_reading {
+namespace {
+
+/// Where a hub listens that names no port.
+constexpr std::uint16_t kHubPort = 8443;
+
+/// The port behind a host's colon.
+std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
+    const bool digits = !text.empty() && text.size() <= 5 &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    const unsigned long port = digits ? std::stoul(text) : 0;
+    if (port < 1 || port > 65535) throw Wrong{node.Mark(), quoted(text) + " is no port"};
+    return static_cast<std::uint16_t>(port);
+}
+
+/// Takes `host:port` or `[address]:port` apart; a port that is not there is the usual one.
+std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
+                                                       const std::string& text) {
+    const bool bracketed = text.starts_with('[');
+    const std::size_t end = bracketed ? text.find(']') : text.find(':');
+    const std::string host = text.substr(bracketed ? 1 : 0, end - (bracketed ? 1 : 0));
+    const std::string rest = end == text.npos ? "" : text.substr(end + (bracketed ? 1 : 0));
+    const bool fine = !host.empty() && (!bracketed || end != text.npos) &&
+                      (rest.empty() || rest.starts_with(':')) &&
+                      host.find_first_of("/?#@ []") == host.npos;
+    if (!fine) throw Wrong{node.Mark(), quoted(text) + " is not of the form HOST or HOST:PORT"};
+    return {host, rest.empty() ? kHubPort : port_of(node, rest.substr(1))};
+}
+
+HubUrl hub_url_of(const YAML::Node& node) {
+    constexpr std::string_view kScheme = "https://";
+    HubUrl url{text_of(node), "", 0};
+    if (!url.text.starts_with(kScheme)) {
+        throw Wrong{node.Mark(),
+                    quoted(url.text) + " is no hub's address, as in https://hub.example.org:8443"};
+    }
+    std::string rest = url.text.substr(kScheme.size());
+    if (rest.ends_with('/')) rest.pop_back();
+    std::tie(url.host, url.port) = host_and_port_of(node, rest);
+    return url;
+}
+
+}  // namespace
+
+void read_listen(const YAML::Node& node, Listen& listen) {
+    const auto path = [](std::string& target) {
+        return [&target](const YAML::Node& value) { target = path_of(value); };
+    };
+    const auto address = [&](const YAML::Node& value) {
+        std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
+    };
+    read_mapping(node, {{"address", address},
+                        {"certificate", path(listen.certificate)},
+                        {"key", path(listen.key)},
+                        {"client_ca", path(listen.client_ca)},
+                        {"agents", [&](const auto& value) { listen.agents = text_of(value); }}});
+    if (listen.host.empty()) throw Wrong{node.Mark(), "listen needs an address, as in 0.0.0.0"};
+    if (listen.certificate.empty()) {
+        throw Wrong{node.Mark(), "listen needs the certificate of this hub"};
+    }
+}
+
+void read_hub(const YAML::Node& node, Hub& hub) {
+    const auto urls = [&](const YAML::Node& value) {
+        if (!value.IsSequence()) {
+            throw Wrong{value.Mark(), "a list is expected here, as in [https://hub.example.org]"};
+        }
+        for (const YAML::Node& element : value) hub.urls.push_back(hub_url_of(element));
+    };
+    read_mapping(node, {{"urls", urls},
+                        {"ca", [&](const auto& value) { hub.ca = path_of(value); }},
+                        {"node", [&](const auto& value) { hub.node = text_of(value); }}});
+    if (hub.urls.empty()) throw Wrong{node.Mark(), "hub needs urls"};
+}
+
+}  // namespace secrets::config_reading
