@@ -162,14 +162,16 @@ void Agent::reload() {
 }
 
 void Agent::take(const Config& config) {
+    auto hub_context = renewed_context(config.listen);
+    if (!hub_context) {
+        refused_reload_ = hub_context.error().sentence;
+        return;
+    }
     if (const auto wrong = audit::open(config)) {
         refused_reload_ = "audit.file: " + wrong->sentence;
         return;
     }
-    if (const auto wrong = reload_certificates()) {
-        refused_reload_ = wrong->sentence;
-        return;
-    }
+    if (*hub_context != nullptr) hub_door_->set_context(std::move(hub_context).value());
     const std::string later = needs_restart(config_, config);
     config_ = config;
     desk_.configure(config_);
@@ -180,14 +182,12 @@ void Agent::take(const Config& config) {
                                (later.empty() ? "" : "; at the next restart only: " + later)});
 }
 
-/// For the connections that come from now on; those there are stay. The files are those that the
-/// agent was started with.
-Failure Agent::reload_certificates() {
-    if (!hub_door_) return std::nullopt;
-    auto context = doors::make_server_context(config_.listen);
-    if (!context) return context.error();
-    hub_door_->set_context(std::move(context).value());
-    return std::nullopt;
+/// Certificates and key as they are now, for the connections that come from now on. Null where
+/// there is no hub's door, or will be none after a restart.
+Result<std::shared_ptr<boost::asio::ssl::context>> Agent::renewed_context(
+    const Listen& listen) const {
+    if (!hub_door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
+    return doors::make_server_context(listen);
 }
 
 void Agent::end() {

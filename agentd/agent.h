@@ -49,7 +49,7 @@ class Agent {
     void on_signal(int number);
     void reload();
     void take(const Config& config);
-    Failure reload_certificates();
+    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
     void end();
     void wipe_at_end();
     void wipe_expired();

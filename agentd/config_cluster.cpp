@@ -1,5 +1,7 @@
 // The keys that make an agent a hub, or a node of one.
 
+#include <arpa/inet.h>
+
 #include <tuple>
 
 #include "agentd/config_reading.h"
@@ -34,6 +36,12 @@ std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
     return {host, rest.empty() ? kHubPort : port_of(node, rest.substr(1))};
 }
 
+bool is_address(const std::string& text) {
+    in6_addr bytes{};
+    return inet_pton(AF_INET, text.c_str(), &bytes) == 1 ||
+           inet_pton(AF_INET6, text.c_str(), &bytes) == 1;
+}
+
 HubUrl hub_url_of(const YAML::Node& node) {
     constexpr std::string_view kScheme = "https://";
     HubUrl url{text_of(node), "", 0};
@@ -55,6 +63,10 @@ void read_listen(const YAML::Node& node, Listen& listen) {
     };
     const auto address = [&](const YAML::Node& value) {
         std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
+        if (is_address(listen.host)) return;
+        throw Wrong{value.Mark(), quoted(listen.host) +
+                                      " is no address to listen at, as in 0.0.0.0 (all of IPv4), "
+                                      "10.77.0.1:8443 or [::]:8443 (all)"};
     };
     read_mapping(node, {{"address", address},
                         {"certificate", path(listen.certificate)},

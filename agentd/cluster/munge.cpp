@@ -5,7 +5,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <csignal>
 #include <cstdlib>
+
+#include "agentd/audit/audit.h"
 
 namespace secrets::cluster {
 namespace {
@@ -78,7 +81,9 @@ std::variant<Credential, CredentialRefused> decode_now(const std::string& creden
 
 }  // namespace
 
-Munge::Munge() = default;
+Munge::Munge() {
+    std::signal(SIGPIPE, SIG_IGN);  // libmunge raises it where munged ends while it is being asked
+}
 
 Munge::~Munge() {
     thread_.join();
@@ -90,6 +95,7 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
         co_return encode_now(text);
     };
     auto made = co_await asio::co_spawn(thread_, work(std::move(payload)), asio::use_awaitable);
+    note(made->ok() ? "" : made->error().sentence);
     co_return std::move(*made);
 }
 
@@ -98,7 +104,18 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
         [](std::string text) -> asio::awaitable<std::variant<Credential, CredentialRefused>> {
         co_return decode_now(text);
     };
-    co_return co_await asio::co_spawn(thread_, work(std::move(credential)), asio::use_awaitable);
+    auto decoded =
+        co_await asio::co_spawn(thread_, work(std::move(credential)), asio::use_awaitable);
+    const auto* refused = std::get_if<CredentialRefused>(&decoded);
+    note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
+    co_return decoded;
+}
+
+/// `why_away`: empty where munged answered.
+void Munge::note(const std::string& why_away) {
+    const bool was_away = std::exchange(is_away_, !why_away.empty());
+    if (is_away_ && !was_away) audit::trouble("munged can't be asked: " + why_away);
+    if (was_away && !is_away_) audit::mended("munged answers again");
 }
 
 }  // namespace secrets::cluster

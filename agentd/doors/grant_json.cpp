@@ -1,7 +1,9 @@
 #include "agentd/doors/grant_json.h"
 
-#include <boost/json.hpp>
+#include <algorithm>
+#include <vector>
 
+#include "agentd/doors/value_json.h"
 #include "common/limits.h"
 #include "common/names.h"
 
@@ -9,69 +11,118 @@ namespace secrets::doors {
 namespace {
 
 namespace json = boost::json;
+using json::string_view;
 
 /// The longest that a node says it waits for an answer.
 constexpr std::uint64_t kMaxPatience = 60 * 1000;
 
-/// Takes fields out of an object, and keeps what is wrong with the first that is.
-class Fields {
-  public:
-    explicit Fields(const json::object& object) : object_(object) {}
+/// One field of the body: a number, or a text of at most `most` bytes.
+struct Field {
+    std::string_view name;
+    std::uint64_t most;
+    std::uint64_t* number;
+    std::string* text;
+    bool is_there = false;
+};
 
-    std::uint32_t number(std::string_view name, std::uint64_t most) {
-        ++taken_;
-        const json::value* value = object_.if_contains(name);
-        std::uint64_t number = most + 1;
-        if (value != nullptr && value->is_int64() && value->get_int64() >= 0) {
-            number = static_cast<std::uint64_t>(value->get_int64());
-        }
-        if (number > most) fail(name, "a whole number from 0 to " + std::to_string(most));
-        return static_cast<std::uint32_t>(number);
+/// What Boost.JSON's parser calls: an object with those fields, each once.
+class GrantHandler : public BodyHandler<GrantHandler> {
+    friend BodyHandler<GrantHandler>;
+
+  public:
+    explicit GrantHandler(std::vector<Field> fields) : fields_(std::move(fields)) {}
+
+    bool on_object_begin(json::error_code& error) {
+        if (in_object_) return unexpected("an object", error);
+        in_object_ = true;
+        return true;
     }
-    std::string text(std::string_view name, std::size_t most) {
-        ++taken_;
-        const json::value* value = object_.if_contains(name);
-        if (value != nullptr && value->is_string() && value->get_string().size() <= most) {
-            return std::string(value->get_string());
+    bool on_object_end(std::size_t, json::error_code& error) {
+        for (const Field& field : fields_) {
+            if (!field.is_there)
+                return fail("\"" + std::string(field.name) + "\" is missing", error);
         }
-        fail(name, "a text of at most " + std::to_string(most) + " bytes");
-        return "";
+        return true;
     }
-    Failure wrong() const {
-        if (wrong_ || taken_ == object_.size()) return wrong_;
-        return Error{"the body has a field that is not known"};
+    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
+        if (key_.size() + part.size() > kLongestField) return fail("a name is far too long", error);
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(string_view part, std::size_t size, json::error_code& error) {
+        if (!on_key_part(part, size, error)) return false;
+        const std::string key = std::exchange(key_, {});
+        const auto found = std::find_if(fields_.begin(), fields_.end(),
+                                        [&](const Field& field) { return field.name == key; });
+        if (found == fields_.end())
+            return fail("the field " + quoted(key) + " is not known", error);
+        if (found->is_there) return fail("the field " + quoted(key) + " stands twice", error);
+        found->is_there = true;
+        field_ = &*found;
+        return true;
+    }
+
+    bool on_int64(std::int64_t number, string_view, json::error_code& error) {
+        if (!in_object_ || field_->number == nullptr || number < 0 ||
+            static_cast<std::uint64_t>(number) > field_->most) {
+            return unexpected("this number", error);
+        }
+        *field_->number = static_cast<std::uint64_t>(number);
+        return true;
+    }
+    bool on_number_part(string_view, json::error_code&) { return true; }
+    bool on_string_part(string_view part, std::size_t, json::error_code& error) {
+        if (!in_object_ || field_->text == nullptr) return unexpected("a text", error);
+        if (field_->text->size() + part.size() > field_->most) {
+            return unexpected("a longer one", error);
+        }
+        field_->text->append(part.data(), part.size());
+        return true;
+    }
+    bool on_string(string_view part, std::size_t size, json::error_code& error) {
+        return on_string_part(part, size, error);
     }
 
   private:
-    void fail(std::string_view name, const std::string& expected) {
-        if (!wrong_) wrong_ = Error{"\"" + std::string(name) + "\": " + expected + " is expected"};
+    bool unexpected(const std::string& found, json::error_code& error) {
+        if (!in_object_) return fail("an object is expected, not " + found, error);
+        const std::string most = std::to_string(field_->most);
+        return fail("\"" + std::string(field_->name) + "\": " +
+                        (field_->text != nullptr ? "a text of at most " + most + " bytes"
+                                                 : "a whole number from 0 to " + most) +
+                        " is expected, not " + found,
+                    error);
     }
 
-    const json::object& object_;
-    std::size_t taken_ = 0;
-    Failure wrong_;
+    std::vector<Field> fields_;
+    Field* field_ = nullptr;
+    bool in_object_ = false;
+    std::string key_;
 };
 
 }  // namespace
 
 Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 2;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-    const json::value value = json::parse(text, error, {}, options);
-    if (error) return Error{"the JSON is malformed: " + error.message()};
-    if (!value.is_object()) return Error{"an object is expected"};
-    Fields fields(value.get_object());
     GrantRequest request;
-    request.ask.job.value = fields.number("job", UINT32_MAX);
-    request.ask.step.value = fields.number("step", UINT32_MAX);
-    request.ask.uid.value = fields.number("uid", UINT32_MAX);
-    request.ask.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
-    request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
-    request.ask.ask = fields.text("ask", kMaxAskBytes);
-    request.node = fields.text("node", kMaxNodeNameBytes);
-    if (auto wrong = fields.wrong()) return *wrong;
+    std::uint64_t job = 0;
+    std::uint64_t step = 0;
+    std::uint64_t uid = 0;
+    std::uint64_t wait = 0;
+    std::uint64_t patience = 0;
+    json::basic_parser<GrantHandler> parser(
+        strict_json(), std::vector<Field>{{"job", UINT32_MAX, &job, nullptr},
+                                          {"step", UINT32_MAX, &step, nullptr},
+                                          {"uid", UINT32_MAX, &uid, nullptr},
+                                          {"wait_ms", kMaxWaitMilliseconds, &wait, nullptr},
+                                          {"patience_ms", kMaxPatience, &patience, nullptr},
+                                          {"ask", kMaxAskBytes, nullptr, &request.ask.ask},
+                                          {"node", kMaxNodeNameBytes, nullptr, &request.node}});
+    if (const auto wrong = parse_whole(parser, body)) return *wrong;
+    request.ask.job.value = static_cast<std::uint32_t>(job);
+    request.ask.step.value = static_cast<std::uint32_t>(step);
+    request.ask.uid.value = static_cast<uid_t>(uid);
+    request.ask.wait_milliseconds = static_cast<std::uint32_t>(wait);
+    request.patience = std::chrono::milliseconds(patience);
     return request;
 }
 
