@@ -20,7 +20,7 @@ using Text = std::unique_ptr<char, decltype(&std::free)>;
 /// Whether the failure says nothing of a credential, but that munged could not be asked.
 bool is_away(munge_err_t error) {
     return error == EMUNGE_SOCKET || error == EMUNGE_TIMEOUT || error == EMUNGE_SNAFU ||
-           error == EMUNGE_NO_MEMORY || error == EMUNGE_BAD_VERSION;
+           error == EMUNGE_NO_MEMORY;
 }
 
 std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {

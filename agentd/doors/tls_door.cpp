@@ -136,8 +136,9 @@ asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string&
     co_await stream.async_handshake(TlsStream::server, into(error));
     if (!error) co_return true;
     // Who only looked whether somebody is there was refused nothing, nor who came as this ends.
-    const bool went = error == asio::error::eof || error == asio::error::connection_reset ||
-                      error == asio::error::broken_pipe || error == asio::error::operation_aborted;
+    const bool went = error == asio::ssl::error::stream_truncated || error == asio::error::eof ||
+                      error == asio::error::connection_reset || error == asio::error::broken_pipe ||
+                      error == asio::error::operation_aborted;
     if (went) co_return false;
     note_refusal(address, why_no_handshake(stream.native_handle(), error));
     if (error == beast::error::timeout) co_return false;
