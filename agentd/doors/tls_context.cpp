@@ -32,8 +32,9 @@ Failure why_unreadable(const char* key, const std::string& file) {
 Error not_taken(const char* key, const std::string& file, const char* lacks) {
     const unsigned long why = ERR_peek_last_error();
     ERR_clear_error();
-    // What this library finds wrong in a certificate or key that it could read, as that it is weak.
-    const char* text = ERR_GET_LIB(why) == ERR_LIB_SSL ? ERR_reason_error_string(why) : nullptr;
+    // Of what it could read this library may find that it is weak, or broken.
+    const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
+    const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
     return Error{std::string(key) + ": " + file + " " +
                  (text != nullptr ? "can't be used: " + std::string(text)
                                   : "holds no " + std::string(lacks))};

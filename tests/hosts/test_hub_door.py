@@ -3,15 +3,17 @@
 import base64
 import contextlib
 import json
+import os
 import re
+import signal
 import ssl
-import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from four_hosts import ADDRESSES, AGENT
 from harness import poll
-from hub_door import Hub, Pki, TlsConnection, connect, payload
+from hub_door import Hub, Pki, connect, payload
 from own_agent import request
 
 import hunt
@@ -341,6 +343,27 @@ def test_without_munged_the_hub_says_so_and_it_is_fine_again_afterwards(hub, hos
     assert hub.refusals() == []
 
 
+def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
+    credential = hub.credential("alice", "GET", "/v1/secrets")
+    host = hosts.on("hub")
+    munged = host.daemon_pid("munged")
+    os.kill(munged, signal.SIGSTOP)
+    with hub.connect() as waiting:
+        waiting.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}))
+        begin = time.monotonic()
+        for _ in range(20):
+            assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
+        assert time.monotonic() - begin < 2
+        os.kill(munged, signal.SIGKILL)
+        is_refused(waiting.answer(), 503, "munged on the hub can't be asked")
+    host.daemon_stop("munged")
+    host.daemon_start("munged")
+    assert hub.by_munge("alice", "GET", "/v1/secrets").status == 200
+    # That it dies while a request is written to it is too short a moment to be met here.
+    status = Path(f"/proc/{host.daemon_pid(AGENT)}/status").read_text()
+    assert int(re.search(r"SigIgn:\t(\w+)", status)[1], 16) & 1 << (signal.SIGPIPE - 1)
+
+
 def test_no_route_of_nodes_is_there_for_others(hub):
     for answer in (hub.http("POST", "/v1/grants", {}, certificate="tower"), hub.by_munge("alice", "POST", "/v1/grants", {})):
         assert answer.status in (403, 404), answer.text
@@ -431,8 +454,7 @@ def test_who_is_refused_before_the_body_is_read_can_read_why(hub, hosts):
 
 
 def test_the_end_of_a_connection_is_said_in_tls(hub):
-    strict = {"client": lambda context: None}
-    with hub.connect(certificate="tower", **strict) as connection:
+    with hub.connect(certificate="tower") as connection:
         connection.socket.suppress_ragged_eofs = False
         connection.send(request("GET", "/v1/runs", headers={"Connection": "close"}))
         assert connection.answer().status == 200
