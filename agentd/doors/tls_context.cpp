@@ -139,14 +139,14 @@ Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) 
 }
 
 Failure check_files(const Listen& listen) {
-    if (!key_file_of(listen).empty()) {
-        const auto context = make_server_context(listen);
-        return context ? Failure() : context.error();
-    }
     ssl::context context(ssl::context::tls_server);
-    if (auto wrong = use_certificate(context.native_handle(), listen.certificate)) return wrong;
+    SSL_CTX* const raw = context.native_handle();
+    if (auto wrong = use_certificate(raw, listen.certificate)) return wrong;
+    if (!listen.key.empty()) {
+        if (auto wrong = use_key(raw, listen.key, listen.certificate)) return wrong;
+    }
     if (listen.client_ca.empty()) return std::nullopt;
-    return believe(context.native_handle(), listen.client_ca);
+    return believe(raw, listen.client_ca);
 }
 
 std::optional<std::string> why_not_valid_now(ssl::context& context) {

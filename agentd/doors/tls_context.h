@@ -17,8 +17,8 @@ namespace secrets::doors {
 /// then be good. The Error names the key and the file.
 Result<std::shared_ptr<boost::asio::ssl::context>> make_server_context(const Listen& listen);
 
-/// What is wrong with the files of `listen`, as far as they can be known: without systemd's
-/// credential the key may not be.
+/// What is wrong with the files that `listen` names. A key that is systemd's credential is not
+/// looked at: the service's main process alone may read it, and not what checks a reload.
 Failure check_files(const Listen& listen);
 
 /// Why clients will not take the certificate that a context shows, though it can be used: it has

@@ -115,6 +115,7 @@ EXPECTED = {
     "usr/lib/systemd/system/slurm-secretsd-node.socket": 0o644,
     "usr/lib/systemd/system/slurm-secretsd-job.socket": 0o644,
     "usr/lib/systemd/system/slurm-secretsd-control.socket": 0o644,
+    "usr/lib/systemd/system/slurm-secretsd-hub.socket": 0o644,
     "usr/lib/slurm-secrets/wipe-if-stopped": 0o755,
     "usr/lib/slurm-secrets/make-store-key": 0o755,
     "usr/share/doc/slurm-secrets/prometheus/slurm-secrets.rules.yml": 0o644,
