@@ -100,8 +100,9 @@ asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_
     }
     // A credential is good for one request: munged on the hub refuses it a second time.
     const Digest digest = digest_of(std::as_bytes(std::span(request.body)));
-    auto credential = co_await munge_.encode(
-        print_hub_request({url.host, request.method, request.target, hexadecimal(digest)}));
+    // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
+    const HubRequest made_for{url.host, request.method, request.target, hexadecimal(digest)};
+    auto credential = co_await munge_.encode(print_hub_request(made_for));
     if (!credential) co_return credential.error();
     co_return co_await connection.exchange(url, request, *credential, answer,
                                            deadline + request.wait);

@@ -95,8 +95,9 @@ asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantReque
                                                  request.origin.address};
     }
     const auto deadline = Places::Clock::now() + request.patience;
-    const PlaceAnswer answer = co_await places_.ask(
-        {request.ask.job, request.ask.uid, request.node, request.origin.address}, deadline);
+    // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
+    view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};
+    const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
     co_return refusal_of(answer, request);
 }
 

@@ -89,7 +89,8 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
     const auto work = [](std::string text) -> asio::awaitable<std::optional<Result<std::string>>> {
         co_return encode_now(text);
     };
-    auto made = co_await asio::co_spawn(thread_, work(std::move(payload)), asio::use_awaitable);
+    auto task = work(std::move(payload));
+    auto made = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
     co_return std::move(*made);
 }
 
@@ -98,7 +99,8 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
         [](std::string text) -> asio::awaitable<std::variant<Credential, CredentialRefused>> {
         co_return decode_now(text);
     };
-    co_return co_await asio::co_spawn(thread_, work(std::move(credential)), asio::use_awaitable);
+    auto task = work(std::move(credential));
+    co_return co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
 }
 
 }  // namespace secrets::cluster
