@@ -38,9 +38,10 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
                                                  desk, nodes_.get());
     }
     if (contexts.client) {
-        const std::string& name = config.hub.node;
+        const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
-        asks_ = std::make_unique<HubAsks>(*client_, desk, name.empty() ? short_host_name() : name);
+        asks_ = std::make_unique<HubAsks>(*client_, desk, node);
+        report_ = std::make_unique<HoldsReport>(loop, *client_, desk, node);
     }
 }
 
@@ -55,6 +56,7 @@ Failure Membership::reload() {
 void Membership::stop() {
     if (door_) door_->stop();
     if (nodes_) nodes_->stop();
+    if (report_) report_->stop();
     if (client_) client_->stop();
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "agentd/cluster/holds_report.h"
 #include "agentd/cluster/hub_asks.h"
 #include "agentd/cluster/hub_nodes.h"
 #include "agentd/doors/tls_door.h"
@@ -41,6 +42,7 @@ class Membership {
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;
     std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HoldsReport> report_;
 };
 
 }  // namespace secrets::cluster

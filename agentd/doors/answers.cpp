@@ -27,6 +27,19 @@ json::object head_of(const desk::RunInfo& run) {
     return head;
 }
 
+json::array nodes_of(const desk::RunInfo& run) {
+    json::array nodes;
+    for (const desk::NodeHolds::Holding& holding : run.nodes) {
+        json::array jobs;
+        for (const JobId job : holding.jobs) jobs.push_back(job.value);
+        nodes.push_back({{"node", holding.node},
+                         {"jobs", std::move(jobs)},
+                         {"seen", date(holding.seen)},
+                         {"lost", holding.lost}});
+    }
+    return nodes;
+}
+
 json::object object_of(const people::SecretHead& secret) {
     json::object object{{"name", secret.name},
                         {"bytes", secret.bytes},
@@ -60,6 +73,8 @@ std::string run_json(const desk::RunInfo& run) {
     }
     object["secrets"] = std::move(secrets);
     object["holds"] = std::move(holds);
+    if (run.ended) object["ended"] = date(*run.ended);
+    if (!run.nodes.empty()) object["nodes"] = nodes_of(run);
     return line(object);
 }
 

@@ -13,6 +13,9 @@ namespace json = boost::json;
 /// The longest that a node says it waits for an answer.
 constexpr std::uint64_t kMaxPatience = 60 * 1000;
 
+/// An entity tag of ours is shorter.
+constexpr std::size_t kMaxTagBytes = 128;
+
 /// Takes fields out of an object, and keeps what is wrong with the first that is.
 class Fields {
   public:
@@ -52,17 +55,23 @@ class Fields {
     Failure wrong_;
 };
 
+Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
+    json::error_code error;
+    json::parse_options options;
+    options.max_depth = depth;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    json::value value = json::parse(text, error, {}, options);
+    if (error) return Error{"the JSON is malformed: " + error.message()};
+    if (!value.is_object()) return Error{"an object is expected"};
+    return value;
+}
+
 }  // namespace
 
 Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 2;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-    const json::value value = json::parse(text, error, {}, options);
-    if (error) return Error{"the JSON is malformed: " + error.message()};
-    if (!value.is_object()) return Error{"an object is expected"};
-    Fields fields(value.get_object());
+    const auto value = parse_object(body, 2);
+    if (!value) return value.error();
+    Fields fields(value->get_object());
     GrantRequest request;
     request.ask.job.value = fields.number("job", UINT32_MAX);
     request.ask.step.value = fields.number("step", UINT32_MAX);
@@ -73,6 +82,33 @@ Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (auto wrong = fields.wrong()) return *wrong;
     return request;
+}
+
+Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 4);
+    if (!value) return value.error();
+    const json::object& object = value->get_object();
+    const json::value* list = object.if_contains("holds");
+    if (object.size() != 1 || list == nullptr || !list->is_array()) {
+        return Error{"\"holds\", a list, is expected and nothing else"};
+    }
+    std::vector<vault::HubGrant> held;
+    for (const json::value& each : list->get_array()) {
+        if (!each.is_object()) return Error{"\"holds\": objects are expected"};
+        Fields fields(each.get_object());
+        vault::HubGrant grant;
+        grant.job.value = fields.number("job", UINT32_MAX);
+        grant.owner.value = fields.number("uid", UINT32_MAX);
+        grant.ask = fields.text("ask", kMaxAskBytes);
+        grant.tag = fields.text("tag", kMaxTagBytes);
+        if (auto wrong = fields.wrong()) return *wrong;
+        held.push_back(std::move(grant));
+    }
+    return held;
+}
+
+std::string revoked_json(const std::vector<std::size_t>& places) {
+    return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
 }
 
 }  // namespace secrets::doors
