@@ -156,7 +156,8 @@ def test_the_users_of_a_child_account_are_not_those_of_its_parent(cluster):
         assert view.users_of(cluster.view_socket, "organic") == ["bob"]
         assert view.users_of(cluster.view_socket, "chem") == ["alice"]
     assert view.users_of(cluster.view_socket, "organic") == []
-    assert view.users_of(cluster.view_socket, "physics") is None
+    for other in ("physics", "che", "CHEM", "chem,bio"):
+        assert view.users_of(cluster.view_socket, other) is None
 
 
 def test_a_user_who_has_the_account_in_several_partitions_stands_once(cluster):
