@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <vector>
 
 #include "agentd/audit/audit.h"
@@ -33,6 +34,7 @@ void AccountWatch::configure(const Config& config) {
     wanted_ = slurm_accounts_in(config.workspaces);
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
+    if (wanted_.empty()) known_.set_trouble("");  // with what nobody wants to know any more
     give_(known_);
     next_try_ = kFirstTry;
     changed_ = true;
@@ -48,7 +50,12 @@ void AccountWatch::stop() {
 asio::awaitable<void> AccountWatch::run() {
     while (!stopped_) {
         changed_ = false;
-        co_await ask_about_all();
+        try {
+            co_await ask_about_all();
+        } catch (const std::exception&) {
+            // Memory ran out. That costs this round, and not the watch: who left an account must
+            // not stay in it for ever.
+        }
         if (stopped_) co_return;
         if (changed_) continue;
         timer_.expires_after(pause());
