@@ -81,6 +81,14 @@ struct CheckInfo {
     std::vector<ItemAnswer> items;
 };
 
+/// What is known of the Slurm accounts that workspaces name.
+struct SlurmAccountsInfo {
+    std::size_t named = 0;
+    std::size_t known = 0;             ///< of which slurmctld has said who is in them
+    std::vector<std::string> missing;  ///< of these, those that it does not know
+    std::string trouble;               ///< why it can't be asked now; empty: it can
+};
+
 struct StatusInfo {
     vault::Inventory inventory;
     MemoryKind memory = MemoryKind::memfd;
@@ -89,8 +97,9 @@ struct StatusInfo {
     std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
     people::Store::Usage kept;
     std::size_t kept_owners = 0;
-    std::size_t expiring = 0;                ///< kept secrets that jobs are warned of
-    std::chrono::seconds oldest_hold{};      ///< its age
+    std::size_t expiring = 0;                           ///< kept secrets that jobs are warned of
+    std::chrono::seconds oldest_hold{};                 ///< its age
+    std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
 };
 
@@ -312,6 +321,7 @@ class Desk {
     void keep_hub_grant(const vault::HubGrant& grant, SecretView image);
     /// The names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
+    std::optional<SlurmAccountsInfo> describe_slurm_accounts() const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 

@@ -163,6 +163,12 @@ std::string status_json(const desk::StatusInfo& status) {
                         {"secret_bytes", held.secret_bytes},
                         {"store", std::move(store)},
                         {"log_entries_dropped", status.log_entries_dropped}};
+    if (const auto& accounts = status.slurm_accounts) {
+        json::object known{{"named", accounts->named}, {"known", accounts->known}};
+        if (!accounts->missing.empty()) known["missing"] = json::value_from(accounts->missing);
+        if (!accounts->trouble.empty()) known["trouble"] = accounts->trouble;
+        object["slurm_accounts"] = std::move(known);
+    }
     if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
     return line(object);
 }
