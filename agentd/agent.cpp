@@ -39,21 +39,18 @@ void say_without_fail(std::string_view trouble) noexcept {
 }  // namespace
 
 Agent::Agent(Config config, std::string config_path, MemoryKind memory,
-             std::unique_ptr<people::Store> store, Listeners listeners,
-             std::shared_ptr<boost::asio::ssl::context> hub_context, systemd::Service& service)
+             std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
+             systemd::Service& service)
     : config_(std::move(config)),
       config_path_(std::move(config_path)),
       service_(service),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       desk_(config_, vault_, now, store_.get()),
-      node_door_(loop_, std::move(listeners.node), desk_, waiters_, nullptr),
+      membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_),
+      node_door_(loop_, std::move(listeners.node), desk_, waiters_, membership_.asks()),
       job_door_(loop_, std::move(listeners.job), desk_),
       http_door_(loop_, std::move(listeners.control), desk_),
-      hub_door_(hub_context == nullptr
-                    ? nullptr
-                    : std::make_unique<doors::TlsDoor>(loop_, std::move(listeners.hub),
-                                                       std::move(hub_context), desk_, nullptr)),
       reaper_(loop_, config_, desk_),
       account_watch_(loop_, config_,
                      [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
@@ -162,7 +159,7 @@ void Agent::reload() {
 }
 
 void Agent::take(const Config& config) {
-    auto hub_context = renewed_context(config.listen);
+    auto hub_context = membership_.renewed_context(config.listen);
     if (!hub_context) {
         refused_reload_ = hub_context.error().sentence;
         return;
@@ -171,7 +168,7 @@ void Agent::take(const Config& config) {
         refused_reload_ = "audit.file: " + wrong->sentence;
         return;
     }
-    if (*hub_context != nullptr) hub_door_->set_context(std::move(hub_context).value());
+    membership_.set_context(std::move(hub_context).value());
     const std::string later = needs_restart(config_, config);
     config_ = config;
     desk_.configure(config_);
@@ -180,14 +177,6 @@ void Agent::take(const Config& config) {
     audit::record({.kind = audit::Kind::reload,
                    .sentence = "reload: " + config_path_ + " is in force" +
                                (later.empty() ? "" : "; at the next restart only: " + later)});
-}
-
-/// Certificates and key as they are now, for the connections that come from now on. Null where
-/// there is no hub's door, or will be none after a restart.
-Result<std::shared_ptr<boost::asio::ssl::context>> Agent::renewed_context(
-    const Listen& listen) const {
-    if (!hub_door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
-    return doors::make_server_context(listen);
 }
 
 void Agent::end() {
@@ -199,7 +188,7 @@ void Agent::end() {
     waiters_.stop();
     job_door_.stop();
     http_door_.stop();
-    if (hub_door_) hub_door_->stop();
+    membership_.stop();
     reaper_.stop();
     account_watch_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
@@ -213,11 +202,11 @@ void Agent::end() {
     node_door_.end_silent();
     job_door_.end_silent();
     http_door_.end_silent();
-    if (hub_door_) hub_door_->end_silent();
+    membership_.end_silent();
     loop_.restart();
     loop_.run_for(kGrace);
     http_door_.abort();
-    if (hub_door_) hub_door_->abort();
+    membership_.abort();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
     desk_.save_uses();

@@ -11,10 +11,10 @@
 #include "agentd/audit/audit.h"
 #include "agentd/audit/drain.h"
 #include "agentd/cluster/account_watch.h"
+#include "agentd/cluster/membership.h"
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
-#include "agentd/doors/tls_door.h"
 #include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
@@ -30,11 +30,10 @@ struct Listeners {
 
 class Agent {
   public:
-    /// `store`: what is kept for people, or null. `hub_context`: of a hub's door, else null.
-    /// `service` must outlive the agent.
+    /// `store`: what is kept for people, or null. `service` must outlive the agent.
     Agent(Config config, std::string config_path, MemoryKind memory,
-          std::unique_ptr<people::Store> store, Listeners listeners,
-          std::shared_ptr<boost::asio::ssl::context> hub_context, systemd::Service& service);
+          std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
+          systemd::Service& service);
 
     /// Takes over the slabs that the process before this one left.
     void restore(std::vector<vault::FoundSlab> found);
@@ -49,7 +48,6 @@ class Agent {
     void on_signal(int number);
     void reload();
     void take(const Config& config);
-    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
     void end();
     void wipe_at_end();
     void wipe_expired();
@@ -69,10 +67,10 @@ class Agent {
     std::unique_ptr<people::Store> store_;
     desk::Desk desk_;
     doors::RunWaiters waiters_{loop_};
+    cluster::Membership membership_;
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;
     doors::HttpDoor http_door_;
-    std::unique_ptr<doors::TlsDoor> hub_door_;  ///< of a hub alone
     Reaper reaper_;
     cluster::AccountWatch account_watch_;
     boost::asio::signal_set signals_;

@@ -221,9 +221,9 @@ void read_config(const YAML::Node& root, Config& config) {
 
 }  // namespace
 
-std::set<std::string> slurm_accounts_in(const Config& config) {
+std::set<std::string> slurm_accounts_in(const std::vector<Workspace>& workspaces) {
     std::set<std::string> accounts;
-    for (const Workspace& workspace : config.workspaces) {
+    for (const Workspace& workspace : workspaces) {
         for (const Accounts* some : {&workspace.admins, &workspace.members}) {
             accounts.insert(some->slurm_accounts.begin(), some->slurm_accounts.end());
         }

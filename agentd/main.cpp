@@ -122,15 +122,13 @@ int serve(const Config& config, const std::string& config_path) {
     auto control_listener = control.open(inheritance);
     if (!control_listener) return fail(control_listener.error().sentence);
     UniqueFd hub_listener;
-    std::shared_ptr<boost::asio::ssl::context> hub_context;
     if (!config.listen.host.empty()) {
         auto listener = open_hub_socket(config.listen, inheritance);
         if (!listener) return fail("listen.address: " + listener.error().sentence);
         hub_listener = std::move(listener).value();
-        auto context = doors::make_server_context(config.listen);
-        if (!context) return fail(context.error().sentence);
-        hub_context = std::move(context).value();
     }
+    auto tls = cluster::make_tls_contexts(config);
+    if (!tls) return fail(tls.error().sentence);
     for (const auto& [name, fd] : inheritance.listeners) {
         if (fd) audit::trouble("systemd passed a socket named '" + name + "', which is not used");
     }
@@ -140,7 +138,7 @@ int serve(const Config& config, const std::string& config_path) {
     Agent& agent = *new Agent(config, config_path, memory, std::move(store).value(),
                               {std::move(node_listener).value(), std::move(job_listener).value(),
                                std::move(control_listener).value(), std::move(hub_listener)},
-                              std::move(hub_context), service);
+                              std::move(tls).value(), service);
     agent.restore(std::move(inheritance.slabs));
     audit::record({.kind = audit::Kind::start,
                    .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +

@@ -73,6 +73,13 @@ inline constexpr std::size_t kMaxUsersPerReply = 200;
 /// Users of one Slurm account that are taken.
 inline constexpr std::size_t kMaxUsersOfAccount = 100000;
 
+/// A node's address as text; the longest is one of IPv6.
+inline constexpr std::size_t kMaxAddressBytes = 45;
+
+/// Places that slurm-secrets-view is asked about at once. Those of one job cost one call to
+/// slurmctld.
+inline constexpr std::size_t kMaxPlacesPerQuestion = 64;
+
 /// A message on the socket of slurm-secrets-view, request or reply. The longest is a reply of
 /// users.
 inline constexpr std::size_t kMaxViewMessageBytes =

@@ -11,9 +11,11 @@ constexpr wire::Protocol kProtocol{"SLV1", 1, kMaxViewMessageBytes, "agent and s
 enum class Type : std::uint16_t {
     jobs = 1,
     account = 2,
+    places = 3,
     states = 101,
     refused = 102,
     users = 103,
+    verdicts = 104,
 };
 
 class Writer : public wire::MessageWriter {
@@ -21,18 +23,18 @@ class Writer : public wire::MessageWriter {
     explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-/// As many numbers as the message says; empty when that is not a number of jobs.
-std::vector<std::uint32_t> read_numbers(wire::MessageReader& body) {
+/// As many numbers as the message says; empty when these are more than `most`.
+std::vector<std::uint32_t> read_numbers(wire::MessageReader& body, std::size_t most) {
     std::vector<std::uint32_t> numbers;
     const std::uint32_t count = body.number();
-    if (count > kMaxJobsPerQuestion) return numbers;
+    if (count > most) return numbers;
     for (std::uint32_t i = 0; i < count; ++i) numbers.push_back(body.number());
     return numbers;
 }
 
 Result<Reply> decode_states(wire::MessageReader body) {
     States states;
-    for (const std::uint32_t number : read_numbers(body)) {
+    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuestion)) {
         const auto state = static_cast<JobState>(number);
         if (state < JobState::active || state > JobState::unknown) {
             return wire::malformed_message("STATES");
@@ -42,6 +44,36 @@ Result<Reply> decode_states(wire::MessageReader body) {
     states.sentence = body.sentence();
     if (states.states.empty() || !body.complete()) return wire::malformed_message("STATES");
     return Reply(std::move(states));
+}
+
+Result<Reply> decode_verdicts(wire::MessageReader body) {
+    Verdicts verdicts;
+    for (const std::uint32_t number : read_numbers(body, kMaxPlacesPerQuestion)) {
+        const auto verdict = static_cast<Verdict>(number);
+        if (verdict < Verdict::runs_there || verdict > Verdict::unknown) {
+            return wire::malformed_message("VERDICTS");
+        }
+        verdicts.verdicts.push_back(verdict);
+    }
+    verdicts.sentence = body.sentence();
+    if (verdicts.verdicts.empty() || !body.complete()) return wire::malformed_message("VERDICTS");
+    return Reply(std::move(verdicts));
+}
+
+Result<Request> decode_places(wire::MessageReader body) {
+    PlacesRequest request;
+    const std::uint32_t count = body.number();
+    if (count < 1 || count > kMaxPlacesPerQuestion) return wire::malformed_message("PLACES");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        Place place;
+        place.job.value = body.number();
+        place.owner.value = body.number();
+        place.node = body.text(kMaxNodeNameBytes);
+        place.address = body.text(kMaxAddressBytes);
+        request.places.push_back(std::move(place));
+    }
+    if (!body.complete()) return wire::malformed_message("PLACES");
+    return Request(std::move(request));
 }
 
 /// A number that is 0 or 1; anything else is none.
@@ -71,7 +103,9 @@ Result<Reply> decode_users(wire::MessageReader body) {
 
 Result<Request> decode_jobs(wire::MessageReader body) {
     JobsRequest request;
-    for (const std::uint32_t number : read_numbers(body)) request.jobs.push_back(JobId{number});
+    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuestion)) {
+        request.jobs.push_back(JobId{number});
+    }
     if (request.jobs.empty() || !body.complete()) return wire::malformed_message("JOBS");
     return Request(std::move(request));
 }
@@ -92,6 +126,15 @@ Message encode(const Request& request) {
     if (const auto* account = std::get_if<AccountRequest>(&request)) {
         return Writer(Type::account).text(account->account).text(account->after).finish();
     }
+    if (const auto* asked = std::get_if<PlacesRequest>(&request)) {
+        Writer writer(Type::places);
+        writer.number(static_cast<std::uint32_t>(asked->places.size()));
+        for (const Place& place : asked->places) {
+            writer.number(place.job.value).number(static_cast<std::uint32_t>(place.owner.value));
+            writer.text(place.node).text(place.address);
+        }
+        return writer.finish();
+    }
     const auto& jobs = std::get_if<JobsRequest>(&request)->jobs;
     Writer writer(Type::jobs);
     writer.number(static_cast<std::uint32_t>(jobs.size()));
@@ -110,6 +153,14 @@ Message encode(const Reply& reply) {
         for (const std::string& user : users->users) writer.text(user);
         return writer.finish();
     }
+    if (const auto* told = std::get_if<Verdicts>(&reply)) {
+        Writer writer(Type::verdicts);
+        writer.number(static_cast<std::uint32_t>(told->verdicts.size()));
+        for (const Verdict verdict : told->verdicts) {
+            writer.number(static_cast<std::uint32_t>(verdict));
+        }
+        return writer.sentence(told->sentence).finish();
+    }
     const auto& states = *std::get_if<States>(&reply);
     Writer writer(Type::states);
     writer.number(static_cast<std::uint32_t>(states.states.size()));
@@ -126,6 +177,8 @@ Result<Request> decode_request(std::span<const std::byte> message) {
             return decode_jobs(body);
         case Type::account:
             return decode_account(body);
+        case Type::places:
+            return decode_places(body);
         default:
             return wire::unknown_message_type(*type);
     }
@@ -140,6 +193,8 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
             return decode_states(body);
         case Type::users:
             return decode_users(body);
+        case Type::verdicts:
+            return decode_verdicts(body);
         case Type::refused: {
             Refused refused{body.sentence()};
             if (!body.complete()) return wire::malformed_message("REFUSED");

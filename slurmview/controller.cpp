@@ -53,7 +53,10 @@ Result<Told> ask_controller(JobId job) {
         const slurm_job_info_t& record = info->job_array[i];
         if (record.job_id != job.value) continue;
         const JobState state = state_of(record.job_state);
-        if (state != JobState::unknown) return Told{state, ""};
+        if (state != JobState::unknown) {
+            return Told{state, "", runs(record.job_state), Uid{record.user_id},
+                        record.nodes != nullptr ? record.nodes : ""};
+        }
         return Told{state, "slurmctld knows a job in the state " +
                                std::to_string(record.job_state) +
                                ", which slurm-secrets-view does not; install one that is built "

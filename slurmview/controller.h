@@ -1,5 +1,5 @@
 #pragma once
-// Asks slurmctld about jobs. This and accounting.cpp are the only ones that call libslurm.
+// Asks slurmctld about jobs. This, accounting.cpp and nodes.cpp alone call libslurm.
 
 #include "slurmview/questions.h"
 

@@ -16,4 +16,10 @@ JobState state_of(std::uint32_t job_state) {
     return base < JOB_END ? JobState::ended : JobState::unknown;
 }
 
+bool runs(std::uint32_t job_state) {
+    if ((job_state & JOB_COMPLETING) != 0) return false;
+    const std::uint32_t base = job_state & JOB_STATE_BASE;
+    return base == JOB_RUNNING || base == JOB_SUSPENDED;
+}
+
 }  // namespace secrets::slurmview

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/limits.h"
+#include "slurmview/place_book.h"
 
 namespace secrets::slurmview {
 
@@ -69,12 +70,41 @@ struct Questions::OfAccount {
     }
 };
 
+/// The same for places.
+struct Questions::OfPlaces {
+    std::mutex mutex;
+    std::vector<view_wire::Place> places;
+    view_wire::Verdicts told;
+    bool abandoned = false;
+
+    void ask(PlaceBook& book) {
+        std::unique_lock lock(mutex);
+        for (std::size_t i = 0; i < places.size() && !abandoned; ++i) {
+            lock.unlock();
+            const auto verdict = book.verdict_on(places[i]);
+            lock.lock();
+            if (verdict) {
+                told.verdicts[i] = *verdict;
+            } else {
+                told.sentence = verdict.error().sentence;
+            }
+        }
+    }
+};
+
 Questions::Questions(ControllerCalls calls, Bounds bounds)
-    : calls_(std::move(calls)), bounds_(bounds) {}
+    : calls_(std::move(calls)),
+      bounds_(bounds),
+      places_(std::make_shared<PlaceBook>(calls_, bounds_)) {}
+
+Questions::~Questions() = default;
 
 view_wire::Reply Questions::answer(const view_wire::Request& request) {
     if (const auto* account = std::get_if<view_wire::AccountRequest>(&request)) {
         return users_of(*account);
+    }
+    if (const auto* asked = std::get_if<view_wire::PlacesRequest>(&request)) {
+        return verdicts_on(asked->places);
     }
     return states_of(std::get<view_wire::JobsRequest>(request).jobs);
 }
@@ -122,6 +152,21 @@ view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
     users_ = std::move(question->told).value();
     users_until_ = Clock::now() + bounds_.memory_of_users;
     return page_of(users_, request.after);
+}
+
+view_wire::Reply Questions::verdicts_on(std::span<const view_wire::Place> places) {
+    const auto question = std::make_shared<OfPlaces>();
+    question->places.assign(places.begin(), places.end());
+    question->told.verdicts.assign(places.size(), view_wire::Verdict::unknown);
+    const auto outcome =
+        thread_.run([question, book = places_] { question->ask(*book); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    const std::lock_guard lock(question->mutex);
+    if (outcome == AskingThread::Outcome::late) {
+        question->abandoned = true;
+        question->told.sentence = too_late();
+    }
+    return question->told;
 }
 
 Refused Questions::still_waiting() const {

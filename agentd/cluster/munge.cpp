@@ -94,8 +94,13 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
     const auto work = [](std::string text) -> asio::awaitable<std::optional<Result<std::string>>> {
         co_return encode_now(text);
     };
+<<<<<<< HEAD
     auto made = co_await asio::co_spawn(thread_, work(std::move(payload)), asio::use_awaitable);
     note(made->ok() ? "" : made->error().sentence);
+=======
+    auto task = work(std::move(payload));
+    auto made = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+>>>>>>> main
     co_return std::move(*made);
 }
 
@@ -104,6 +109,7 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
         [](std::string text) -> asio::awaitable<std::variant<Credential, CredentialRefused>> {
         co_return decode_now(text);
     };
+<<<<<<< HEAD
     auto decoded =
         co_await asio::co_spawn(thread_, work(std::move(credential)), asio::use_awaitable);
     const auto* refused = std::get_if<CredentialRefused>(&decoded);
@@ -116,6 +122,10 @@ void Munge::note(const std::string& why_away) {
     const bool was_away = std::exchange(is_away_, !why_away.empty());
     if (is_away_ && !was_away) audit::trouble("munged can't be asked: " + why_away);
     if (was_away && !is_away_) audit::mended("munged answers again");
+=======
+    auto task = work(std::move(credential));
+    co_return co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+>>>>>>> main
 }
 
 }  // namespace secrets::cluster

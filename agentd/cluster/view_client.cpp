@@ -124,6 +124,18 @@ asio::awaitable<Result<view_wire::Users>> ViewClient::ask_users(
     co_return all;
 }
 
+asio::awaitable<Result<view_wire::Verdicts>> ViewClient::ask_places(
+    std::vector<view_wire::Place> places, std::chrono::milliseconds patience) {
+    const std::size_t count = places.size();
+    view_wire::Request request = view_wire::PlacesRequest{std::move(places)};
+    auto reply = co_await exchange(std::move(request), patience);
+    if (!reply) co_return reply.error();
+    auto* verdicts = std::get_if<view_wire::Verdicts>(&*reply);
+    const bool fits = verdicts != nullptr && verdicts->verdicts.size() == count;
+    if (!fits) co_return answered_another_question();
+    co_return std::move(*verdicts);
+}
+
 void ViewClient::cancel() {
     ErrorCode ignored;
     if (waiting_ != nullptr) waiting_->cancel(ignored);

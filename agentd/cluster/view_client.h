@@ -29,6 +29,11 @@ class ViewClient {
     boost::asio::awaitable<Result<view_wire::Users>> ask_users(std::string account,
                                                                std::chrono::milliseconds patience);
 
+    /// Whether each of at most kMaxPlacesPerQuestion jobs runs where it is said to; some may be
+    /// unknown, and a sentence then says why.
+    boost::asio::awaitable<Result<view_wire::Verdicts>> ask_places(
+        std::vector<view_wire::Place> places, std::chrono::milliseconds patience);
+
     /// Ends the question that is being asked, with an Error.
     void cancel();
 

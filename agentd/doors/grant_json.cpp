@@ -1,7 +1,7 @@
 #include "agentd/doors/grant_json.h"
 
-#include <algorithm>
-#include <vector>
+#include <boost/json.hpp>
+#include <set>
 
 #include "agentd/doors/value_json.h"
 #include "common/limits.h"
@@ -11,119 +11,141 @@ namespace secrets::doors {
 namespace {
 
 namespace json = boost::json;
-using json::string_view;
 
 /// The longest that a node says it waits for an answer.
 constexpr std::uint64_t kMaxPatience = 60 * 1000;
 
-/// One field of the body: a number, or a text of at most `most` bytes.
-struct Field {
-    std::string_view name;
-    std::uint64_t most;
-    std::uint64_t* number;
-    std::string* text;
-    bool is_there = false;
-};
+/// An entity tag of ours is shorter.
+constexpr std::size_t kMaxTagBytes = 128;
 
-/// What Boost.JSON's parser calls: an object with those fields, each once.
-class GrantHandler : public BodyHandler<GrantHandler> {
-    friend BodyHandler<GrantHandler>;
-
+/// Takes fields out of an object, and keeps what is wrong with the first that is.
+class Fields {
   public:
-    explicit GrantHandler(std::vector<Field> fields) : fields_(std::move(fields)) {}
+    explicit Fields(const json::object& object) : object_(object) {}
 
-    bool on_object_begin(json::error_code& error) {
-        if (in_object_) return unexpected("an object", error);
-        in_object_ = true;
-        return true;
-    }
-    bool on_object_end(std::size_t, json::error_code& error) {
-        for (const Field& field : fields_) {
-            if (!field.is_there)
-                return fail("\"" + std::string(field.name) + "\" is missing", error);
+    std::uint32_t number(std::string_view name, std::uint64_t most) {
+        ++taken_;
+        const json::value* value = object_.if_contains(name);
+        std::uint64_t number = most + 1;
+        if (value != nullptr && value->is_int64() && value->get_int64() >= 0) {
+            number = static_cast<std::uint64_t>(value->get_int64());
         }
-        return true;
+        if (number > most) fail(name, "a whole number from 0 to " + std::to_string(most));
+        return static_cast<std::uint32_t>(number);
     }
-    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
-        if (key_.size() + part.size() > kLongestField) return fail("a name is far too long", error);
-        key_.append(part.data(), part.size());
-        return true;
-    }
-    bool on_key(string_view part, std::size_t size, json::error_code& error) {
-        if (!on_key_part(part, size, error)) return false;
-        const std::string key = std::exchange(key_, {});
-        const auto found = std::find_if(fields_.begin(), fields_.end(),
-                                        [&](const Field& field) { return field.name == key; });
-        if (found == fields_.end())
-            return fail("the field " + quoted(key) + " is not known", error);
-        if (found->is_there) return fail("the field " + quoted(key) + " stands twice", error);
-        found->is_there = true;
-        field_ = &*found;
-        return true;
-    }
-
-    bool on_int64(std::int64_t number, string_view, json::error_code& error) {
-        if (!in_object_ || field_->number == nullptr || number < 0 ||
-            static_cast<std::uint64_t>(number) > field_->most) {
-            return unexpected("this number", error);
+    std::string text(std::string_view name, std::size_t most) {
+        ++taken_;
+        const json::value* value = object_.if_contains(name);
+        if (value != nullptr && value->is_string() && value->get_string().size() <= most) {
+            return std::string(value->get_string());
         }
-        *field_->number = static_cast<std::uint64_t>(number);
-        return true;
+        fail(name, "a text of at most " + std::to_string(most) + " bytes");
+        return "";
     }
-    bool on_number_part(string_view, json::error_code&) { return true; }
-    bool on_string_part(string_view part, std::size_t, json::error_code& error) {
-        if (!in_object_ || field_->text == nullptr) return unexpected("a text", error);
-        if (field_->text->size() + part.size() > field_->most) {
-            return unexpected("a longer one", error);
-        }
-        field_->text->append(part.data(), part.size());
-        return true;
-    }
-    bool on_string(string_view part, std::size_t size, json::error_code& error) {
-        return on_string_part(part, size, error);
+    Failure wrong() const {
+        if (wrong_ || taken_ == object_.size()) return wrong_;
+        return Error{"the body has a field that is not known"};
     }
 
   private:
-    bool unexpected(const std::string& found, json::error_code& error) {
-        if (!in_object_) return fail("an object is expected, not " + found, error);
-        const std::string most = std::to_string(field_->most);
-        return fail("\"" + std::string(field_->name) + "\": " +
-                        (field_->text != nullptr ? "a text of at most " + most + " bytes"
-                                                 : "a whole number from 0 to " + most) +
-                        " is expected, not " + found,
-                    error);
+    void fail(std::string_view name, const std::string& expected) {
+        if (!wrong_) wrong_ = Error{"\"" + std::string(name) + "\": " + expected + " is expected"};
     }
 
-    std::vector<Field> fields_;
-    Field* field_ = nullptr;
-    bool in_object_ = false;
+    const json::object& object_;
+    std::size_t taken_ = 0;
+    Failure wrong_;
+};
+
+/// Finds a field that stands twice in one object, of which the parser of documents keeps one.
+class RepeatedField : public BodyHandler<RepeatedField> {
+    friend BodyHandler<RepeatedField>;
+
+  public:
+    bool on_object_begin(json::error_code&) {
+        open_.emplace_back();
+        return true;
+    }
+    bool on_object_end(std::size_t, json::error_code&) {
+        open_.pop_back();
+        return true;
+    }
+    bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(json::string_view part, std::size_t, json::error_code& error) {
+        key_.append(part.data(), part.size());
+        const std::string key = std::exchange(key_, {});
+        if (open_.back().insert(key).second) return true;
+        return fail("the field " + quoted(key) + " stands twice", error);
+    }
+    bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
+    bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
+
+  private:
+    bool unexpected(const char*, json::error_code&) { return true; }  // is told of by who reads it
+
+    std::vector<std::set<std::string>> open_;
     std::string key_;
 };
+
+Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
+    json::error_code error;
+    json::parse_options options;
+    options.max_depth = depth;
+    json::basic_parser<RepeatedField> fields(options);
+    if (const auto wrong = parse_whole(fields, body)) return *wrong;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    json::value value = json::parse(text, error, {}, options);
+    if (error) return Error{"the JSON is malformed: " + error.message()};
+    if (!value.is_object()) return Error{"an object is expected"};
+    return value;
+}
 
 }  // namespace
 
 Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 2);
+    if (!value) return value.error();
+    Fields fields(value->get_object());
     GrantRequest request;
-    std::uint64_t job = 0;
-    std::uint64_t step = 0;
-    std::uint64_t uid = 0;
-    std::uint64_t wait = 0;
-    std::uint64_t patience = 0;
-    json::basic_parser<GrantHandler> parser(
-        strict_json(), std::vector<Field>{{"job", UINT32_MAX, &job, nullptr},
-                                          {"step", UINT32_MAX, &step, nullptr},
-                                          {"uid", UINT32_MAX, &uid, nullptr},
-                                          {"wait_ms", kMaxWaitMilliseconds, &wait, nullptr},
-                                          {"patience_ms", kMaxPatience, &patience, nullptr},
-                                          {"ask", kMaxAskBytes, nullptr, &request.ask.ask},
-                                          {"node", kMaxNodeNameBytes, nullptr, &request.node}});
-    if (const auto wrong = parse_whole(parser, body)) return *wrong;
-    request.ask.job.value = static_cast<std::uint32_t>(job);
-    request.ask.step.value = static_cast<std::uint32_t>(step);
-    request.ask.uid.value = static_cast<uid_t>(uid);
-    request.ask.wait_milliseconds = static_cast<std::uint32_t>(wait);
-    request.patience = std::chrono::milliseconds(patience);
+    request.ask.job.value = fields.number("job", UINT32_MAX);
+    request.ask.step.value = fields.number("step", UINT32_MAX);
+    request.ask.uid.value = fields.number("uid", UINT32_MAX);
+    request.ask.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
+    request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
+    request.ask.ask = fields.text("ask", kMaxAskBytes);
+    request.node = fields.text("node", kMaxNodeNameBytes);
+    if (auto wrong = fields.wrong()) return *wrong;
     return request;
+}
+
+Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 4);
+    if (!value) return value.error();
+    const json::object& object = value->get_object();
+    const json::value* list = object.if_contains("holds");
+    if (object.size() != 1 || list == nullptr || !list->is_array()) {
+        return Error{"\"holds\", a list, is expected and nothing else"};
+    }
+    std::vector<vault::HubGrant> held;
+    for (const json::value& each : list->get_array()) {
+        if (!each.is_object()) return Error{"\"holds\": objects are expected"};
+        Fields fields(each.get_object());
+        vault::HubGrant grant;
+        grant.job.value = fields.number("job", UINT32_MAX);
+        grant.owner.value = fields.number("uid", UINT32_MAX);
+        grant.ask = fields.text("ask", kMaxAskBytes);
+        grant.tag = fields.text("tag", kMaxTagBytes);
+        if (auto wrong = fields.wrong()) return *wrong;
+        held.push_back(std::move(grant));
+    }
+    return held;
+}
+
+std::string revoked_json(const std::vector<std::size_t>& places) {
+    return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
 }
 
 }  // namespace secrets::doors

@@ -19,6 +19,13 @@ struct GrantRequest {
     Origin origin{};
 };
 
+/// A node says what it holds.
+struct ReportRequest {
+    std::string node;
+    std::vector<vault::HubGrant> held;
+    Origin origin{};
+};
+
 /// Where the routes hand over. A hub has one.
 class NodeRequests {
   public:
@@ -26,6 +33,7 @@ class NodeRequests {
     /// each request's to say.
     virtual bool is_agent(const desk::Caller& caller) const = 0;
     virtual HttpAnswer grant(GrantRequest request) = 0;
+    virtual HttpAnswer report(ReportRequest request) = 0;
 
   protected:
     NodeRequests() = default;

@@ -40,6 +40,7 @@ void check_is_default(const Config& config) {
     CHECK(config.default_ttl == std::chrono::hours(24));
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
     CHECK(config.reaper_interval == std::chrono::minutes(1));
+    CHECK(config.slurm_accounts_interval == std::chrono::minutes(1));
     CHECK(config.log_level == "info");
     CHECK(config.log_target == LogTarget::automatic);
     CHECK(config.audit_file.empty());
@@ -98,7 +99,9 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
                             "to",
                             "file",
                             "users",
-                            "groups"}) {
+                            "groups",
+                            "accounts",
+                            "slurm_accounts"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -384,7 +387,7 @@ TEST_CASE("workspaces are of users, groups and Slurm accounts") {
     CHECK(config->workspaces[0].admins.slurm_accounts == std::vector<std::string>{"chem"});
     CHECK(config->workspaces[0].members.slurm_accounts == std::vector<std::string>{"bio", "chem"});
     CHECK(config->workspaces[1].members.slurm_accounts.empty());
-    CHECK(slurm_accounts_in(*config) == std::set<std::string>{"bio", "chem"});
+    CHECK(slurm_accounts_in(config->workspaces) == std::set<std::string>{"bio", "chem"});
     CHECK(config->slurm_accounts_interval == std::chrono::minutes(10));
     CHECK(load("")->slurm_accounts_interval == std::chrono::minutes(1));
     CHECK(needs_restart(*load(""), *config).empty());

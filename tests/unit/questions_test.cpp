@@ -181,6 +181,7 @@ TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[
     while (users.more) {
         users = users_of(questions.answer(AccountRequest{"chem", got.empty() ? "" : got.back()}));
         REQUIRE_FALSE(users.users.empty());
+        CHECK(users.users.size() <= kMaxUsersPerReply);
         got.insert(got.end(), users.users.begin(), users.users.end());
     }
     CHECK(got == all);

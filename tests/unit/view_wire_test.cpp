@@ -206,7 +206,7 @@ TEST_CASE("each wrong field of the view's header is refused with what is wrong",
         set_number(message, kLengthAt, 0xffffffffU);
         CHECK_FALSE(is_taken(message));
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 3, 100, 104, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 4, 100, 105, 65535}) {
         const std::string sentence = "a message has the unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

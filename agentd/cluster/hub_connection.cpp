@@ -1,0 +1,179 @@
+#include "agentd/cluster/hub_connection.h"
+
+#include <netinet/tcp.h>
+
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/span_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/json.hpp>
+
+#include "agentd/doors/routes.h"
+#include "agentd/wipe_stack.h"
+#include "common/limits.h"
+#include "common/names.h"
+#include "common/unix_socket.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+namespace ssl = asio::ssl;
+using Tcp = asio::ip::tcp;
+using doors::ErrorCode;
+using doors::into;
+
+/// After that long without an acknowledgement of the other side a connection is broken.
+constexpr int kSilenceMilliseconds = 2000;
+
+constexpr std::size_t kMaxProblem = 64 * 1024;  ///< a body that says what is wrong
+constexpr std::uint32_t kMaxHead = 16 * 1024;
+
+/// The sentence in problem JSON.
+std::string detail_of(std::span<const std::byte> body) {
+    boost::json::error_code error;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const auto value = boost::json::parse(text, error);
+    const auto* object = error ? nullptr : value.if_object();
+    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
+    if (detail == nullptr || !detail->is_string()) return "the hub gives no reason";
+    return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
+}
+
+std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
+    const long verified = SSL_get_verify_result(connection);
+    if (verified == X509_V_OK) return "TLS: " + error.message();
+    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+}
+
+std::string in_words(const ErrorCode& error) {
+    return error == boost::beast::error::timeout ? "it does not answer in time" : error.message();
+}
+
+/// A hub that went without a word is found out by what it does not acknowledge.
+void expect_acknowledgements(int fd) {
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilenceMilliseconds,
+               sizeof(kSilenceMilliseconds));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca) {
+    auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
+    SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_3_VERSION);
+    SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    context->set_verify_mode(ssl::verify_peer);
+    ErrorCode error;
+    if (ca.empty()) {
+        context->set_default_verify_paths(error);
+    } else {
+        context->load_verify_file(ca, error);
+    }
+    if (error) return Error{"hub.ca: " + ca + " can't be used: " + error.message()};
+    return context;
+}
+
+asio::awaitable<Failure> HubConnection::connect(const HubUrl& url, Clock::time_point deadline) {
+    Tcp::resolver resolver(co_await asio::this_coro::executor);
+    asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
+    timer.async_wait([&resolver](const ErrorCode& cancelled) {
+        if (!cancelled) resolver.cancel();
+    });
+    ErrorCode error;
+    const auto addresses =
+        co_await resolver.async_resolve(url.host, std::to_string(url.port), into(error));
+    timer.cancel();
+    if (error) co_return Error{"its name has no address: " + error.message()};
+    transport().expires_at(deadline);
+    co_await transport().async_connect(addresses, into(error));
+    if (error) co_return Error{in_words(error)};
+    transport().socket().set_option(Tcp::no_delay(true), error);
+    expect_acknowledgements(transport().socket().native_handle());
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HubConnection::open(const HubUrl& url, SSL_SESSION* session,
+                                             Clock::time_point deadline) {
+    auto failure = co_await connect(url, deadline);
+    if (failure) co_return failure;
+    SSL* const connection = stream_.native_handle();
+    X509_VERIFY_PARAM* const expected = SSL_get0_param(connection);
+    const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(expected, url.host.c_str()) == 1;
+    if (!is_address) {
+        X509_VERIFY_PARAM_set1_host(expected, url.host.c_str(), url.host.size());
+        // The macro SSL_set_tlsext_host_name() has a cast of C in it.
+        std::string name = url.host;
+        SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+    }
+    if (session != nullptr) SSL_set_session(connection, session);
+    ErrorCode error;
+    co_await stream_.async_handshake(ssl::stream_base::client, into(error));
+    if (error) co_return Error{why_no_handshake(connection, error)};
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub& request,
+                                                 const std::string& credential, FromHub& answer,
+                                                 Clock::time_point deadline) {
+    http::request<http::string_body> message;
+    message.version(11);
+    message.method_string(request.method);
+    message.target(request.target);
+    message.set(http::field::host, url.host);
+    message.set(http::field::user_agent, "slurm-secretsd/" SLURM_SECRETS_VERSION);
+    message.set(http::field::authorization, "Munge " + credential);
+    if (!request.if_none_match.empty()) {
+        message.set(http::field::if_none_match, request.if_none_match);
+    }
+    if (!request.body.empty()) message.set(http::field::content_type, "application/json");
+    message.body() = request.body;
+    message.prepare_payload();
+    transport().expires_at(deadline);
+    ErrorCode error;
+    co_await http::async_write(stream_, message, into(error));
+    if (error) co_return Error{in_words(error)};
+    http::response_parser<http::empty_body> head;
+    head.header_limit(kMaxHead);
+    head.body_limit(boost::none);
+    co_await http::async_read_header(stream_, buffer_, head, into(error));
+    if (error) co_return Error{in_words(error)};
+    kept_ = head.keep_alive();
+    answer.status = head.get().result_int();
+    answer.etag = head.get()[http::field::etag];
+    answer.note = printable(std::string(head.get()[doors::kNoteField]));
+    const auto length = head.content_length().value_or(0);
+    if (head.chunked() || length > std::max(kMaxDeliveryBytes, kMaxProblem)) {
+        co_return Error{"it sends what no hub sends"};
+    }
+    if (answer.status == 204 || answer.status == 304) co_return std::nullopt;
+    SecretBuffer body(length);
+    http::response_parser<http::span_body<char>> parser(std::move(head));
+    parser.body_limit(length);
+    parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
+    co_await http::async_read(stream_, buffer_, parser, into(error));
+    buffer_.clear();
+    buffer_.shrink_to_fit();
+    wipe_stack();
+    if (error) co_return Error{in_words(error)};
+    transport().expires_never();
+    if (answer.status >= 400) {
+        answer.detail = detail_of(body.bytes());
+    } else {
+        answer.body = std::move(body);
+    }
+    co_return std::nullopt;
+}
+
+bool HubConnection::is_alive() {
+    return kept_ && transport().socket().is_open() &&
+           !peer_is_gone(transport().socket().native_handle());
+}
+
+TlsSession HubConnection::session() {
+    return {SSL_get1_session(stream_.native_handle()), &SSL_SESSION_free};
+}
+
+}  // namespace secrets::cluster

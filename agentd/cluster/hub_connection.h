@@ -1,0 +1,79 @@
+#pragma once
+// One connection of a node to a hub, and the HTTP on it.
+
+#include <openssl/ssl.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "agentd/config.h"
+#include "agentd/doors/event_loop.h"
+#include "common/wipe.h"
+
+namespace secrets::cluster {
+
+struct ToHub {
+    std::string method;
+    std::string target;
+    std::string body{};  ///< JSON without a value
+    std::string if_none_match{};
+    /// How long the hub may keep the request waiting beside what it takes to answer.
+    std::chrono::milliseconds wait{};
+};
+
+struct FromHub {
+    unsigned status = 0;
+    std::string etag{};
+    std::string note{};    ///< for the job
+    std::string detail{};  ///< of an answer that is a problem
+    SecretBuffer body{};   ///< of the status 200
+};
+
+/// A session of TLS that a later connection resumes.
+using TlsSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+
+/// The context of all connections to hubs: TLS 1.3 alone, certificates of `ca` (a PEM file; empty:
+/// of the system's CAs) alone. The Error names the file.
+Result<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca);
+
+/// Every operation has a deadline. After a Failure it can't be used any more.
+class HubConnection {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    HubConnection(boost::asio::io_context& loop, boost::asio::ssl::context& context)
+        : stream_(loop, context) {}
+
+    /// Connects, with a session of before if there is one, and makes sure that it is that hub.
+    doors::asio::awaitable<Failure> open(const HubUrl& url, SSL_SESSION* session,
+                                         Clock::time_point deadline);
+
+    /// One request and its answer. `credential`: for this request alone.
+    doors::asio::awaitable<Failure> exchange(const HubUrl& url, const ToHub& request,
+                                             const std::string& credential, FromHub& answer,
+                                             Clock::time_point deadline);
+
+    /// Whether a further request may be made on it: the hub keeps it, and has not closed it.
+    bool is_alive();
+    TlsSession session();
+    void cancel() { transport().cancel(); }
+
+  private:
+    using Transport = boost::beast::basic_stream<boost::asio::ip::tcp>;
+
+    Transport& transport() { return stream_.next_layer(); }
+    doors::asio::awaitable<Failure> connect(const HubUrl& url, Clock::time_point deadline);
+
+    boost::asio::ssl::stream<Transport> stream_;
+    boost::beast::flat_buffer buffer_;
+    bool kept_ = true;
+};
+
+}  // namespace secrets::cluster

@@ -1,0 +1,170 @@
+#include "agentd/cluster/hub_nodes.h"
+
+#include <unistd.h>
+
+#include "agentd/doors/grant_json.h"
+#include "agentd/doors/route_table.h"
+#include "common/names.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+using desk::Reason;
+using desk::Refusal;
+using doors::GrantRequest;
+using doors::HttpAnswer;
+using view_wire::Verdict;
+
+/// How long a report waits for Slurm, and of how many of its jobs it asks: of one that has just
+/// ended Slurm says nothing.
+constexpr auto kPatienceForReports = std::chrono::seconds(3);
+constexpr std::size_t kMostPlacesOfReport = 4;
+
+std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest& request) {
+    const std::string job = "job " + std::to_string(request.ask.job.value);
+    switch (answer.verdict) {
+        case Verdict::runs_there:
+            return std::nullopt;
+        case Verdict::does_not_run:
+            return Refusal{Reason::forbidden, job + " does not run, says slurmctld"};
+        case Verdict::other_owner:
+            return Refusal{Reason::forbidden, job + " is not of uid " +
+                                                  std::to_string(request.ask.uid.value) +
+                                                  ", says slurmctld"};
+        case Verdict::other_node:
+            return Refusal{Reason::forbidden,
+                           job + " does not run on node " + quoted(request.node) +
+                               ", says slurmctld (hub.node in the node's configuration is its name "
+                               "in slurm.conf)"};
+        case Verdict::other_address:
+            return Refusal{Reason::forbidden, "node " + quoted(request.node) + " is not at " +
+                                                  request.origin.address + ", says slurmctld"};
+        case Verdict::unknown:
+            break;
+    }
+    return Refusal{Reason::unavailable,
+                   "the hub could not find out whether " + job + " runs there: " + answer.why};
+}
+
+/// Whether the credential may have been made at the connection's other end. Where munged knows no
+/// address of its host it says a loopback one, which tells nothing.
+bool is_of_one_place(const doors::Origin& origin) {
+    return origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
+           origin.munge_address == "0.0.0.0" || origin.munge_address == origin.address ||
+           origin.address.find(':') != origin.address.npos;
+}
+
+HttpAnswer answer_of(desk::NodeAnswer answer) {
+    if (auto* granted = std::get_if<desk::NodeGranted>(&answer)) {
+        HttpAnswer http{200, "application/octet-stream", ""};
+        http.secret = std::move(granted->image);
+        http.etag = std::move(granted->tag);
+        http.note = std::move(granted->note);
+        return http;
+    }
+    if (std::holds_alternative<desk::Unchanged>(answer)) return {304, "", ""};
+    if (const auto* refusal = std::get_if<Refusal>(&answer)) return doors::refused(*refusal);
+    return {204, "", ""};
+}
+
+}  // namespace
+
+HubNodes::HubNodes(asio::io_context& loop, const Config& config, desk::Desk& desk,
+                   doors::RunWaiters& waiters)
+    : agents_(config.listen.agents),
+      desk_(desk),
+      places_(loop, config.view_socket),
+      waiters_(waiters) {}
+
+bool HubNodes::is_agent(const desk::Caller& caller) const {
+    if (!caller.uid()) return false;
+    return agents_.empty() ? *caller.uid() == Uid{geteuid()}
+                           : desk::find_account(agents_) == caller.uid();
+}
+
+HttpAnswer HubNodes::grant(GrantRequest request) {
+    HttpAnswer answer;
+    // std::function copies what it holds.
+    auto shared = std::make_shared<GrantRequest>(std::move(request));
+    answer.later = [this, shared](doors::IsGone is_gone) {
+        return this->answer(std::move(*shared), std::move(is_gone));
+    };
+    return answer;
+}
+
+HttpAnswer HubNodes::report(doors::ReportRequest request) {
+    HttpAnswer answer;
+    auto shared = std::make_shared<doors::ReportRequest>(std::move(request));
+    answer.later = [this, shared](const doors::IsGone&) {
+        return answer_report(std::move(*shared));
+    };
+    return answer;
+}
+
+asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request) {
+    const bool there = co_await is_there(request);
+    const auto revoked = desk_.report_of_node(request.node, request.held, there);
+    co_return HttpAnswer{200, "application/json", doors::revoked_json(revoked)};
+}
+
+/// Whether the node is where it says, of which one of its jobs tells. A node that holds nothing is
+/// nowhere else.
+asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
+    std::size_t tried = 0;
+    for (const vault::HubGrant& held : request.held) {
+        if (++tried > kMostPlacesOfReport) break;
+        view_wire::Place place{held.job, held.owner, request.node, request.origin.address};
+        const auto deadline = Places::Clock::now() + kPatienceForReports;
+        const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+        if (answer.verdict == Verdict::runs_there) {
+            addresses_[request.node] = request.origin.address;
+            co_return true;
+        }
+    }
+    const auto known = addresses_.find(request.node);
+    co_return known != addresses_.end() && known->second == request.origin.address;
+}
+
+/// Nothing where Slurm says that the job runs where the request comes from.
+asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantRequest& request) {
+    if (!is_of_one_place(request.origin)) {
+        co_return Refusal{Reason::forbidden, "the munge credential was made at " +
+                                                 request.origin.munge_address + " and came from " +
+                                                 request.origin.address};
+    }
+    const auto deadline = Places::Clock::now() + request.patience;
+    // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
+    view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};
+    const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+    if (answer.verdict == Verdict::runs_there) {
+        addresses_[request.node] = request.origin.address;
+    }
+    co_return refusal_of(answer, request);
+}
+
+asio::awaitable<HttpAnswer> HubNodes::answer(GrantRequest request, doors::IsGone is_gone) {
+    const auto until =
+        Places::Clock::now() + std::chrono::milliseconds(request.ask.wait_milliseconds);
+    while (true) {
+        auto refusal = co_await why_not_there(request);
+        if (refusal) {
+            co_return doors::refused(
+                desk_.refuse_ask(request.ask, request.node, std::move(*refusal)));
+        }
+        // A node that has gone, or a job that was cancelled, is given nothing.
+        if (is_gone()) co_return HttpAnswer{204, "", ""};
+        auto answer = desk_.ask_of_node(request.ask, request.node, request.has_tag);
+        const auto* wait = std::get_if<desk::WaitFor>(&answer);
+        if (wait == nullptr) co_return answer_of(std::move(answer));
+        if (waiters_.stopped()) {
+            co_return doors::refused({Reason::unavailable, "this hub is about to end"});
+        }
+        if (Places::Clock::now() >= until) {
+            co_return doors::refused(desk_.never_pushed(request.ask, request.node, wait->run));
+        }
+        co_await waiters_.wait(wait->run, until);
+    }
+}
+
+}  // namespace secrets::cluster

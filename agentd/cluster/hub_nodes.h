@@ -1,0 +1,42 @@
+#pragma once
+// The hub's answers to nodes: a node is given what a job's step asks for when Slurm says that the
+// job runs there.
+
+#include "agentd/cluster/places.h"
+#include "agentd/config.h"
+#include "agentd/desk/desk.h"
+#include "agentd/doors/node_requests.h"
+#include "agentd/doors/run_waiters.h"
+
+namespace secrets::cluster {
+
+/// Must outlive the loop's run.
+class HubNodes final : public doors::NodeRequests {
+  public:
+    /// All must outlive it.
+    HubNodes(boost::asio::io_context& loop, const Config& config, desk::Desk& desk,
+             doors::RunWaiters& waiters);
+
+    bool is_agent(const desk::Caller& caller) const override;
+    doors::HttpAnswer grant(doors::GrantRequest request) override;
+    doors::HttpAnswer report(doors::ReportRequest request) override;
+
+    /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
+    void stop() { places_.stop(); }
+
+  private:
+    boost::asio::awaitable<doors::HttpAnswer> answer(doors::GrantRequest request,
+                                                     doors::IsGone is_gone);
+    boost::asio::awaitable<doors::HttpAnswer> answer_report(doors::ReportRequest request);
+    boost::asio::awaitable<bool> is_there(const doors::ReportRequest& request);
+    boost::asio::awaitable<std::optional<desk::Refusal>> why_not_there(
+        const doors::GrantRequest& request);
+
+    std::string agents_;  ///< the nodes' account; empty: this process's own
+    desk::Desk& desk_;
+    std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
+    Places places_;
+    doors::RunWaiters& waiters_;
+};
+
+}  // namespace secrets::cluster

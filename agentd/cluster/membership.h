@@ -1,0 +1,50 @@
+#pragma once
+// What an agent is in a cluster: alone, a hub, or a node of hubs.
+
+#include <memory>
+
+#include "agentd/cluster/holds_report.h"
+#include "agentd/cluster/hub_asks.h"
+#include "agentd/cluster/hub_nodes.h"
+#include "agentd/doors/tls_door.h"
+
+namespace secrets::cluster {
+
+/// TLS as a hub's door or a node's client needs it; both are null for an agent alone.
+struct TlsContexts {
+    std::shared_ptr<boost::asio::ssl::context> hub;
+    std::unique_ptr<boost::asio::ssl::context> client;
+};
+
+/// What the configuration asks for. The Error names the key and the file.
+Result<TlsContexts> make_tls_contexts(const Config& config);
+
+/// Must outlive the loop's run.
+class Membership {
+  public:
+    /// `listener`: of a hub's door. All that is referred to must outlive it.
+    Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
+               UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters);
+
+    /// Who answers the asks of steps; null where the desk does.
+    doors::AsksElsewhere* asks() { return asks_.get(); }
+
+    /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
+    /// door, or will be none after a restart.
+    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
+    /// For the connections that come from now on.
+    void set_context(std::shared_ptr<boost::asio::ssl::context> context);
+
+    void stop();
+    void end_silent();
+    void abort();
+
+  private:
+    std::unique_ptr<HubNodes> nodes_;
+    std::unique_ptr<doors::TlsDoor> door_;
+    std::unique_ptr<HubClient> client_;
+    std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HoldsReport> report_;
+};
+
+}  // namespace secrets::cluster

@@ -1,0 +1,65 @@
+#include "slurmview/nodes.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <slurm/slurm.h>
+#include <slurm/slurm_errno.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "common/limits.h"
+#include "slurmview/controller.h"
+
+namespace secrets::slurmview {
+namespace {
+
+using NodeInfo = std::unique_ptr<node_info_msg_t, decltype(&slurm_free_node_info_msg)>;
+using Text = std::unique_ptr<char, decltype(&std::free)>;
+using HostAddresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+}  // namespace
+
+Result<NodeAddresses> addresses_of_all_nodes() {
+    node_info_msg_t* raw = nullptr;
+    if (slurm_load_node(0, &raw, SHOW_ALL) != SLURM_SUCCESS) return cannot_be_asked(errno);
+    const NodeInfo info(raw, &slurm_free_node_info_msg);
+    NodeAddresses nodes;
+    for (std::uint32_t i = 0; i < info->record_count; ++i) {
+        const node_info_t& node = info->node_array[i];
+        // Nodes of a cloud that are not there have none.
+        if (node.name != nullptr && node.node_addr != nullptr) nodes[node.name] = node.node_addr;
+    }
+    return nodes;
+}
+
+std::vector<std::string> names_in_list(const std::string& list) {
+    std::vector<std::string> names;
+    const auto nodes = slurm_hostlist_create(list.c_str());
+    if (nodes == nullptr) return names;
+    while (char* name = slurm_hostlist_shift(nodes)) {
+        const Text owned(name, &std::free);
+        names.emplace_back(name);
+    }
+    slurm_hostlist_destroy(nodes);
+    return names;
+}
+
+std::vector<std::string> addresses_of_host(const std::string& host) {
+    std::vector<std::string> addresses;
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* raw = nullptr;
+    if (getaddrinfo(host.c_str(), nullptr, &hints, &raw) != 0) return addresses;
+    const HostAddresses found(raw, &freeaddrinfo);
+    for (const addrinfo* each = raw; each != nullptr; each = each->ai_next) {
+        char text[kMaxAddressBytes + 1] = "";
+        if (getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof(text), nullptr, 0,
+                        NI_NUMERICHOST) == 0) {
+            addresses.emplace_back(text);
+        }
+    }
+    return addresses;
+}
+
+}  // namespace secrets::slurmview
