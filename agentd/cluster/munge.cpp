@@ -94,13 +94,8 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
     const auto work = [](std::string text) -> asio::awaitable<std::optional<Result<std::string>>> {
         co_return encode_now(text);
     };
-<<<<<<< HEAD
-    auto made = co_await asio::co_spawn(thread_, work(std::move(payload)), asio::use_awaitable);
-    note(made->ok() ? "" : made->error().sentence);
-=======
     auto task = work(std::move(payload));
     auto made = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
->>>>>>> main
     co_return std::move(*made);
 }
 
@@ -109,9 +104,8 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
         [](std::string text) -> asio::awaitable<std::variant<Credential, CredentialRefused>> {
         co_return decode_now(text);
     };
-<<<<<<< HEAD
-    auto decoded =
-        co_await asio::co_spawn(thread_, work(std::move(credential)), asio::use_awaitable);
+    auto task = work(std::move(credential));
+    auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
     const auto* refused = std::get_if<CredentialRefused>(&decoded);
     note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
     co_return decoded;
@@ -122,10 +116,6 @@ void Munge::note(const std::string& why_away) {
     const bool was_away = std::exchange(is_away_, !why_away.empty());
     if (is_away_ && !was_away) audit::trouble("munged can't be asked: " + why_away);
     if (was_away && !is_away_) audit::mended("munged answers again");
-=======
-    auto task = work(std::move(credential));
-    co_return co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
->>>>>>> main
 }
 
 }  // namespace secrets::cluster
