@@ -33,9 +33,10 @@ std::string body_of(const std::vector<vault::HubGrant>& held) {
 
 }  // namespace
 
-HoldsReport::HoldsReport(asio::io_context& loop, HubClient& client, desk::Desk& desk,
+HoldsReport::HoldsReport(asio::io_context& loop, HubClient& client, HubAsks& asks, desk::Desk& desk,
                          std::string node)
     : client_(client),
+      asks_(asks),
       desk_(desk),
       node_(std::move(node)),
       timer_(loop),
@@ -63,6 +64,8 @@ asio::awaitable<void> HoldsReport::run() {
 asio::awaitable<void> HoldsReport::report() {
     std::vector<vault::HubGrant> held;
     for (const vault::HubGrant* grant : desk_.hub_grants()) held.push_back(*grant);
+    // What was granted and has ended since the last report the hub does not know of.
+    if (asks_.take_granted()) said_something_ = true;
     if (held.empty() && !said_something_) co_return;
     ToHub to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", body_of(held), "", {}};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);

@@ -4,7 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <random>
 
-#include "agentd/cluster/hub_client.h"
+#include "agentd/cluster/hub_asks.h"
 #include "agentd/desk/desk.h"
 
 namespace secrets::cluster {
@@ -13,8 +13,8 @@ namespace secrets::cluster {
 /// the hub is wiped here within 30 s. Must outlive the loop's run.
 class HoldsReport {
   public:
-    /// `client` and `desk` must outlive it.
-    HoldsReport(boost::asio::io_context& loop, HubClient& client, desk::Desk& desk,
+    /// All that is referred to must outlive it.
+    HoldsReport(boost::asio::io_context& loop, HubClient& client, HubAsks& asks, desk::Desk& desk,
                 std::string node);
 
     void stop();
@@ -26,6 +26,7 @@ class HoldsReport {
     void note(const std::string& trouble);
 
     HubClient& client_;
+    HubAsks& asks_;
     desk::Desk& desk_;
     std::string node_;
     boost::asio::steady_timer timer_;

@@ -40,7 +40,7 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
         asks_ = std::make_unique<HubAsks>(*client_, desk, node);
-        report_ = std::make_unique<HoldsReport>(loop, *client_, desk, node);
+        report_ = std::make_unique<HoldsReport>(loop, *client_, *asks_, desk, node);
     }
 }
 
