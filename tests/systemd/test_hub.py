@@ -4,24 +4,23 @@ import json
 import os
 import re
 import shlex
+import textwrap
 import time
 
 import pytest
 
 from clients import clients_of
-from harness import Answer, poll
+from harness import PROJECT, Answer, poll
 from machines import AGENT, CONFIG
 
 HUB_SOCKET = "slurm-secretsd-hub.socket"
-LISTEN = """
-listen:
-  address: 0.0.0.0
-  certificate: /etc/slurm-secrets/hub.crt
-  client_ca: /etc/slurm-secrets/ca.crt
-platforms:
-  - { name: tower, certificate: tower.example.org, users: [alice] }
-"""
 PUSH = '{"owner": "alice", "workspace": {"TOKEN": "%s"}}'
+
+
+def blocks(document, heading):
+    """What a section of the documents says to type or to write."""
+    section = (PROJECT / "docs" / document).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)]
 
 
 def is_open(machine):
@@ -35,7 +34,7 @@ def over_tls(machine, method, path, body=None, more=()):
                "--key", "/root/ca/tower.key", "-w", "\n%{http_code}", *more]
     if body is not None:
         command += ["-H", "Content-Type: application/json", "--data-binary", "@-"]
-    done = machine.enter(*command, f"https://node:8443{path}", input=body)
+    done = machine.enter(*command, f"https://hub.example.org:8443{path}", input=body)
     text, _, status = done.out.rpartition("\n")
     return Answer(int(status), {}, text)
 
@@ -49,22 +48,20 @@ def test_a_node_listens_at_no_port(machine):
 @pytest.fixture(scope="module")
 def hub(machine):
     """As docs/admin.md has it. What the agent held before stays."""
-    for words in ("init /root/ca", "issue /root/ca hub --dns node --server", "issue /root/ca renewed --dns node --server",
-                  "issue /root/ca tower --dns tower.example.org --client"):
-        machine.enter("secretctl", "pki", *words.split())
-    machine.enter("install", "-m", "644", "/root/ca/hub.crt", "/root/ca/ca.crt", "/etc/slurm-secrets/")
-    machine.enter("install", "-m", "600", "/root/ca/hub.key", "/etc/slurm-secrets/")
-    machine.write(f"/etc/systemd/system/{AGENT}.d/hub.conf", "[Service]\nLoadCredential=tls.key:/etc/slurm-secrets/hub.key\n")
-    machine.write(CONFIG, (machine.root / CONFIG).read_text() + LISTEN)
+    machine.enter("bash", "-c", "echo 192.0.2.1 hub.example.org >>/etc/hosts")
+    certificates, = blocks("admin.md", "Certificates")
+    machine.enter("bash", "-e", input=certificates)
+    steps, = blocks("admin.md", "A hub")
+    before, enabling, after = steps.partition("systemctl enable ")
     machine.push("before", workspace={"TOKEN": "a value"})
     begin = time.time()
-    machine.systemctl("daemon-reload")
+    machine.enter("bash", "-e", input=before)
     # Without the socket's unit it has no port, and can have none.
     machine.systemctl("restart", AGENT, check=False)
     machine.await_journal(r"listen\.address: 0\.0\.0\.0 port 8443 can't be listened at: this service has no network of its "
                           r"own; enable slurm-secretsd-hub\.socket", begin)
-    machine.systemctl("enable", HUB_SOCKET)
-    machine.restart_agent()
+    machine.enter("bash", "-e", input=enabling + after)
+    machine.await_agent()
     assert machine.runs() == ["before"]
     machine.complete("before")
     return machine
@@ -80,14 +77,25 @@ def test_a_platform_pushes_over_the_port_of_systemd(hub, canary):
     assert hub.runs() == []
 
 
+def test_what_the_documents_tell_platforms_and_users_to_do_works(hub):
+    hub.enter("cp", "/root/ca/ca.crt", "/root/ca/tower.crt", "/root/ca/tower.key", "/out/")
+    with_curl, in_python, by_munge = blocks("platform.md", "Over TLS")
+    pushed = json.loads(hub.enter("bash", "-e", input=with_curl).out)
+    assert (pushed["run"], pushed["platform"], pushed["generation"]) == ("demo-1", "tower", 1)
+    assert json.loads(hub.enter("python3", "-", input=in_python).out)["generation"] == 2
+    assert json.loads(hub.as_user("alice", ["bash", "-e"], input=by_munge).out)["name"] == "HF_TOKEN"
+    assert hub.secretctl("rm", "HF_TOKEN", user="alice").code == 0
+    hub.enter("rm", "/out/tower.key")
+
+
 def test_a_user_comes_in_by_munge_from_within_the_sandbox(hub):
-    credential = hub.as_user("alice", ["bash", "-c", "printf 'slurm-secrets 1\\nnode\\nGET\\n/v1/secrets\\n%s\\n' "
+    credential = hub.as_user("alice", ["bash", "-c", "printf 'slurm-secrets 1\\nhub.example.org\\nGET\\n/v1/secrets\\n%s\\n' "
                                        "$(sha256sum </dev/null | cut -d' ' -f1) | munge"]).out.strip()
     done = hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "-H", f"Authorization: Munge {credential}",
-                     "https://node:8443/v1/secrets")
+                     "https://hub.example.org:8443/v1/secrets")
     assert json.loads(done.out) == {"owner": "alice", "secrets": []}
     # It knows where that came from, although it has no network.
-    hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "https://node:8443/v1/secrets")
+    hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "https://hub.example.org:8443/v1/secrets")
     hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request does not say who it comes from")
 
 
@@ -101,7 +109,7 @@ def test_a_restart_keeps_the_port_and_what_is_held_and_refuses_nobody(hub, canar
     assert over_tls(hub, "PUT", "/v1/runs/kept", PUSH % canary()).status == 201
     script = " ".join(map(shlex.quote, ["curl", "-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}\n", "--cacert",
                                         "/root/ca/ca.crt", "--cert", "/root/ca/tower.crt", "--key", "/root/ca/tower.key",
-                                        "https://node:8443/v1/runs/kept"]))
+                                        "https://hub.example.org:8443/v1/runs/kept"]))
     with clients_of(hub, retries=0) as clients:
         for _ in range(3):
             loop = f"for i in 1 2 3 4 5 6 7 8; do {script}; done & systemctl restart slurm-secretsd; wait"
@@ -115,7 +123,7 @@ def test_a_restart_keeps_the_port_and_what_is_held_and_refuses_nobody(hub, canar
 
 
 def serial(machine):
-    shown = machine.enter("bash", "-c", "openssl s_client -connect node:8443 -CAfile /root/ca/ca.crt </dev/null 2>/dev/null |"
+    shown = machine.enter("bash", "-c", "openssl s_client -connect hub.example.org:8443 -CAfile /root/ca/ca.crt </dev/null 2>/dev/null |"
                           " openssl x509 -noout -serial").out
     return re.search(r"serial=(\w+)", shown)[1]
 
@@ -123,12 +131,13 @@ def serial(machine):
 def test_a_reload_takes_a_renewed_certificate_and_refuses_a_broken_one(hub):
     old, pid = serial(hub), hub.agent_pid
     # The same key: a credential of systemd is read at a start.
-    hub.enter("bash", "-c", "cd /root/ca && openssl req -new -key hub.key -subj /CN=hub -addext subjectAltName=DNS:node |"
+    hub.enter("bash", "-c", "cd /root/ca && openssl req -new -key hub.key -subj /CN=hub -addext subjectAltName=DNS:hub.example.org |"
               " openssl x509 -req -copy_extensions copyall -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out again.crt &&"
               " install -m 644 again.crt /etc/slurm-secrets/hub.crt")
     hub.systemctl("reload", AGENT)
     poll(lambda: serial(hub) != old, 5, "the new certificate")
     new = serial(hub)
+    hub.enter("secretctl", "pki", "issue", "/root/ca", "renewed", "--dns", "hub.example.org", "--server")
     begin = time.time()
     hub.enter("bash", "-c", "echo nonsense >/etc/slurm-secrets/hub.crt")
     assert hub.systemctl("reload", AGENT, check=False).code != 0
@@ -153,3 +162,15 @@ def test_the_key_may_be_an_encrypted_credential(hub):
     hub.systemctl("daemon-reload")
     hub.restart_agent()
     assert over_tls(hub, "GET", "/v1/runs").status == 200
+
+
+def test_another_port_is_the_sockets_to_say(hub):
+    hub.push("held", workspace={"TOKEN": "a value"})
+    with hub.drop_in("[Socket]\nListenStream=\nListenStream=192.0.2.1:9443\n", unit=HUB_SOCKET):
+        hub.systemctl("stop", HUB_SOCKET)
+        hub.restart_agent()
+        assert not is_open(hub) and "192.0.2.1:9443 " in hub.enter("ss", "-Hltn").out
+        assert hub.runs() == ["held"]
+    hub.systemctl("stop", HUB_SOCKET)
+    hub.restart_agent()
+    assert over_tls(hub, "GET", "/v1/runs/held").status == 200
