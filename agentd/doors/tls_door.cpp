@@ -141,9 +141,6 @@ asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string&
                       error == asio::error::operation_aborted;
     if (went) co_return false;
     note_refusal(address, why_no_handshake(stream.native_handle(), error));
-    if (error == beast::error::timeout) co_return false;
-    transport->expires_after(kLeave);
-    co_await read_away(*transport);  // so that the client can read why
     co_return false;
 }
 

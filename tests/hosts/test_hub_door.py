@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -365,8 +366,11 @@ def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
 
 
 def test_no_route_of_nodes_is_there_for_others(hub):
-    for answer in (hub.http("POST", "/v1/grants", {}, certificate="tower"), hub.by_munge("alice", "POST", "/v1/grants", {})):
-        assert answer.status in (403, 404), answer.text
+    sentence = " is not the account that the nodes' agents run as, and only they may ask for "
+    for method, target in (("POST", "/v1/grants"), ("PUT", "/v1/nodes/n1/holds")):
+        with changing_nothing(hub):
+            is_refused(hub.http(method, target, {}, certificate="tower"), 403, "the certificate of tower.example.org" + sentence)
+            is_refused(hub.by_munge("alice", method, target, {}), 403, "alice" + sentence)
 
 
 # ---- what is renewed ------------------------------------------------------------------------------
@@ -443,21 +447,27 @@ def test_a_hub_whose_certificate_has_expired_starts_and_says_so(hosts, pki):
 
 
 def test_who_is_refused_before_the_body_is_read_can_read_why(hub, hosts):
-    """Over TCP an end with bytes that nobody read would take the answer back."""
+    """Also one who first sends all that it has: over TCP, an end with bytes that nobody read would break that off."""
     hub.site.push("taken", owner="bob")
+    with hub.connect(certificate="tower") as connection:
+        connection.send(request("PUT", "/v1/runs/taken", b"x" * 2_000_000))
+        is_refused(connection.answer(), 403, "run taken belongs to another user")
+        assert connection.is_closed()
     certificate = ["--cacert", hub.pki.ca, "--cert", hub.pki.folder / "tower.crt", "--key", hub.pki.folder / "tower.key"]
-    for _ in range(5):
-        done = hosts.run("login", ["curl", "-sS", *certificate, "-X", "PUT", "--data-binary", "@-", "-H", "Expect:",
-                                   "-H", "Content-Type: application/json", "https://hub:8443/v1/runs/taken"],
-                         input="x" * 2_000_000)
-        assert json.loads(done.out)["detail"] == "run taken belongs to another user, not to the certificate of tower.example.org"
+    done = hosts.run("login", ["curl", "-sS", *certificate, "-X", "PUT", "--data-binary", "@-", "-H", "Expect:",
+                               "-H", "Content-Type: application/json", "https://hub:8443/v1/runs/taken"], input="x" * 2_000_000)
+    assert json.loads(done.out)["detail"] == "run taken belongs to another user, not to the certificate of tower.example.org"
+
+
+def wants_the_end_said(context):
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
 
 
 def test_the_end_of_a_connection_is_said_in_tls(hub):
-    with hub.connect(certificate="tower") as connection:
-        connection.socket.suppress_ragged_eofs = False
+    with hub.connect(certificate="tower", client=wants_the_end_said) as connection:
         connection.send(request("GET", "/v1/runs", headers={"Connection": "close"}))
         assert connection.answer().status == 200
+        connection.socket.suppress_ragged_eofs = False
         assert connection.socket.recv(1) == b""
 
 
@@ -504,7 +514,7 @@ def comes_in(hub, where):
 
 def test_the_agent_ends_and_starts_again_with_connections_open(hub, hosts, pki):
     silent = [connect(hosts, "n1") for _ in range(3)]
-    with hub.connect(certificate="tower") as idle, hub.connect(certificate="tower") as unused, \
+    with hub.connect(certificate="tower", client=wants_the_end_said) as idle, hub.connect(certificate="tower") as unused, \
             hub.connect(certificate="tower") as half:
         idle.socket.suppress_ragged_eofs = False
         idle.send(request("GET", "/v1/runs"))
@@ -520,6 +530,23 @@ def test_the_agent_ends_and_starts_again_with_connections_open(hub, hosts, pki):
     hub.start(PLATFORMS)
     assert hub.http("GET", "/v1/runs/half", certificate="tower").status == 404
     assert "was refused" not in hub.log
+
+
+def test_the_agent_ends_at_once_although_clients_are_idle(hub, hosts):
+    """None of them is waited for (the nodes of a cluster each keep a connection), and those who say nothing not long."""
+    silent = connect(hosts, "n1")
+    idle = [hub.connect(certificate="tower") for _ in range(5)]
+    for connection in idle:
+        connection.send(request("GET", "/v1/runs"))
+        assert connection.answer().status == 200
+    hosts.stop_agent("hub")
+    begin, end = (datetime.datetime.fromisoformat(re.search(rf"^(\S+) info: {what}", hub.log, re.MULTILINE)[1])
+                  for what in ("ending: ", "ended: "))
+    assert (end - begin).total_seconds() < 1.2
+    silent.close()
+    for connection in idle:
+        assert connection.is_closed()
+        connection.close()
 
 
 def test_no_value_stays_in_the_hubs_memory_while_its_connection_does(hub, canary):
