@@ -30,8 +30,7 @@ Result<TlsContexts> make_tls_contexts(const Config& config) {
 }
 
 Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters)
-    : listen_(config.listen) {
+                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters) {
     if (contexts.hub) {
         nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters);
         door_ = std::make_unique<doors::TlsDoor>(loop, std::move(listener), std::move(contexts.hub),
@@ -45,12 +44,14 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
     }
 }
 
-Failure Membership::reload() {
-    if (!door_) return std::nullopt;
-    auto context = doors::make_server_context(listen_);
-    if (!context) return context.error();
-    door_->set_context(std::move(context).value());
-    return std::nullopt;
+Result<std::shared_ptr<boost::asio::ssl::context>> Membership::renewed_context(
+    const Listen& listen) const {
+    if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
+    return doors::make_server_context(listen);
+}
+
+void Membership::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
+    if (context) door_->set_context(std::move(context));
 }
 
 void Membership::stop() {

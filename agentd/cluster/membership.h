@@ -29,15 +29,17 @@ class Membership {
     /// Who answers the asks of steps; null where the desk does.
     doors::AsksElsewhere* asks() { return asks_.get(); }
 
-    /// Reads the files of a hub's door anew, for the connections that come from now on.
-    Failure reload();
+    /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
+    /// door, or will be none after a restart.
+    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
+    /// For the connections that come from now on.
+    void set_context(std::shared_ptr<boost::asio::ssl::context> context);
 
     void stop();
     void end_silent();
     void abort();
 
   private:
-    Listen listen_;
     std::unique_ptr<HubNodes> nodes_;
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;

@@ -1,7 +1,9 @@
 #include "agentd/doors/grant_json.h"
 
 #include <boost/json.hpp>
+#include <set>
 
+#include "agentd/doors/value_json.h"
 #include "common/limits.h"
 #include "common/names.h"
 
@@ -55,10 +57,45 @@ class Fields {
     Failure wrong_;
 };
 
+/// Finds a field that stands twice in one object, of which the parser of documents keeps one.
+class RepeatedField : public BodyHandler<RepeatedField> {
+    friend BodyHandler<RepeatedField>;
+
+  public:
+    bool on_object_begin(json::error_code&) {
+        open_.emplace_back();
+        return true;
+    }
+    bool on_object_end(std::size_t, json::error_code&) {
+        open_.pop_back();
+        return true;
+    }
+    bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(json::string_view part, std::size_t, json::error_code& error) {
+        key_.append(part.data(), part.size());
+        const std::string key = std::exchange(key_, {});
+        if (open_.back().insert(key).second) return true;
+        return fail("the field " + quoted(key) + " stands twice", error);
+    }
+    bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
+    bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
+
+  private:
+    bool unexpected(const char*, json::error_code&) { return true; }  // is told of by who reads it
+
+    std::vector<std::set<std::string>> open_;
+    std::string key_;
+};
+
 Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
     json::error_code error;
     json::parse_options options;
     options.max_depth = depth;
+    json::basic_parser<RepeatedField> fields(options);
+    if (const auto wrong = parse_whole(fields, body)) return *wrong;
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     json::value value = json::parse(text, error, {}, options);
     if (error) return Error{"the JSON is malformed: " + error.message()};

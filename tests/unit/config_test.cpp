@@ -80,6 +80,8 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
+    CHECK(shown->platforms[0].certificate == "tower.example.org");
+    CHECK(shown->listen.host == "0.0.0.0");
     for (const char* key : {"node_socket",
                             "job_socket",
                             "control_socket",
@@ -101,7 +103,12 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
                             "users",
                             "groups",
                             "accounts",
-                            "slurm_accounts"}) {
+                            "slurm_accounts",
+                            "address",
+                            "certificate",
+                            "key",
+                            "client_ca",
+                            "agents"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
