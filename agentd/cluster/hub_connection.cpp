@@ -50,7 +50,12 @@ std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
 }
 
 std::string in_words(const ErrorCode& error) {
-    return error == boost::beast::error::timeout ? "it does not answer in time" : error.message();
+    if (error == boost::beast::error::timeout) return "it does not answer in time";
+    if (error == asio::error::address_family_not_supported) {
+        return "this service has no network; link node.conf into its unit's folder (docs/admin.md, "
+               "Nodes of a hub)";
+    }
+    return error.message();
 }
 
 /// A hub that went without a word is found out by what it does not acknowledge.
@@ -88,7 +93,14 @@ asio::awaitable<Failure> HubConnection::connect(const HubUrl& url, Clock::time_p
     timer.cancel();
     if (error) co_return Error{"its name has no address: " + error.message()};
     transport().expires_at(deadline);
-    co_await transport().async_connect(addresses, into(error));
+    // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.
+    error = asio::error::host_not_found;
+    for (const auto& address : addresses) {
+        co_await transport().async_connect(address.endpoint(), into(error));
+        if (!error) break;
+        ErrorCode ignored;
+        transport().socket().close(ignored);
+    }
     if (error) co_return Error{in_words(error)};
     transport().socket().set_option(Tcp::no_delay(true), error);
     expect_acknowledgements(transport().socket().native_handle());
