@@ -41,6 +41,7 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
         const std::string& name = config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
         asks_ = std::make_unique<HubAsks>(*client_, desk, name.empty() ? short_host_name() : name);
+        relay_ = std::make_unique<HubRelay>(*client_);
     }
 }
 

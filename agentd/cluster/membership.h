@@ -5,6 +5,7 @@
 
 #include "agentd/cluster/hub_asks.h"
 #include "agentd/cluster/hub_nodes.h"
+#include "agentd/cluster/hub_relay.h"
 #include "agentd/doors/tls_door.h"
 
 namespace secrets::cluster {
@@ -28,6 +29,9 @@ class Membership {
     /// Who answers the asks of steps; null where the desk does.
     doors::AsksElsewhere* asks() { return asks_.get(); }
 
+    /// Who takes the requests of people and platforms; null where the desk does.
+    doors::Relay* relay() { return relay_.get(); }
+
     /// Reads the files of a hub's door anew, for the connections that come from now on.
     Failure reload();
 
@@ -41,6 +45,7 @@ class Membership {
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;
     std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HubRelay> relay_;
 };
 
 }  // namespace secrets::cluster

@@ -89,6 +89,7 @@ struct StatusInfo {
     std::size_t expiring = 0;                ///< kept secrets that jobs are warned of
     std::chrono::seconds oldest_hold{};      ///< its age
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
+    std::vector<std::string> hubs{};         ///< of which this agent is a node, as URLs
 };
 
 /// What happened since an event, to one who may know it.
@@ -306,6 +307,7 @@ class Desk {
     people::Store* store_;
     Now now_;
     vault::Time started_;
+    std::vector<std::string> hubs_;     ///< URLs, as the agent was started with them
     vault::Time no_expiry_before_;      ///< of kept secrets; to look for the first takes long
     std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};

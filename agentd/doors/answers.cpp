@@ -148,6 +148,7 @@ std::string status_json(const desk::StatusInfo& status) {
                         {"secret_bytes", held.secret_bytes},
                         {"store", std::move(store)},
                         {"log_entries_dropped", status.log_entries_dropped}};
+    if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
     if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
     return line(object);
 }

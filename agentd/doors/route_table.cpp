@@ -232,10 +232,10 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
     {"POST",   "/v1/grants",                                "",    longest_ask,   before_grant,  grant, true},
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
-    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
-    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
-    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi},
-    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
+    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events, false, true},
+    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status, false, true},
+    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi, false, true},
+    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text, false, true},
 });
 // clang-format on
 }  // namespace
