@@ -49,7 +49,7 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory,
       desk_(config_, vault_, now, store_.get()),
       membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_),
       node_door_(loop_, std::move(listeners.node), desk_, waiters_, membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), desk_),
+      job_door_(loop_, std::move(listeners.job), desk_, membership_.checks()),
       http_door_(loop_, std::move(listeners.control), desk_, membership_.relay()),
       reaper_(loop_, config_, desk_),
       account_watch_(loop_, config_,
@@ -163,7 +163,7 @@ void Agent::take(const Config& config) {
         refused_reload_ = "audit.file: " + wrong->sentence;
         return;
     }
-    if (const auto wrong = membership_.reload()) {
+    if (const auto wrong = membership_.reload(config.listen)) {
         refused_reload_ = wrong->sentence;
         return;
     }

@@ -239,7 +239,9 @@ std::string needs_restart(const Config& running, const Config& wanted) {
                          running.store_key_file == wanted.store_key_file);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
-    compare("listen", running.listen == wanted.listen);
+    Listen listen = wanted.listen;
+    listen.login_hosts = running.listen.login_hosts;
+    compare("listen", running.listen == listen);
     compare("hub", running.hub == wanted.hub);
     return keys;
 }

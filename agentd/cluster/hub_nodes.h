@@ -3,6 +3,7 @@
 // job runs there.
 
 #include "agentd/cluster/places.h"
+#include "agentd/cluster/submission_checks.h"
 #include "agentd/config.h"
 #include "agentd/desk/desk.h"
 #include "agentd/doors/node_requests.h"
@@ -19,6 +20,11 @@ class HubNodes final : public doors::NodeRequests {
 
     bool is_agent(const desk::Caller& caller) const override;
     doors::HttpAnswer grant(doors::GrantRequest request) override;
+    doors::HttpAnswer check(doors::SubmissionCheck request) override {
+        return checks_.check(std::move(request));
+    }
+
+    void configure(const Listen& listen) { checks_.configure(listen); }
 
     /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
     void stop() { places_.stop(); }
@@ -32,6 +38,7 @@ class HubNodes final : public doors::NodeRequests {
     std::string agents_;  ///< the nodes' account; empty: this process's own
     desk::Desk& desk_;
     Places places_;
+    SubmissionChecks checks_;
     doors::RunWaiters& waiters_;
 };
 

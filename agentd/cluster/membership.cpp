@@ -38,18 +38,20 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
                                                  desk, nodes_.get());
     }
     if (contexts.client) {
-        const std::string& name = config.hub.node;
+        const std::string name = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
-        asks_ = std::make_unique<HubAsks>(*client_, desk, name.empty() ? short_host_name() : name);
+        asks_ = std::make_unique<HubAsks>(*client_, desk, name);
+        checks_ = std::make_unique<HubChecks>(*client_, name);
         relay_ = std::make_unique<HubRelay>(*client_);
     }
 }
 
-Failure Membership::reload() {
+Failure Membership::reload(const Listen& listen) {
     if (!door_) return std::nullopt;
     auto context = doors::make_server_context(listen_);
     if (!context) return context.error();
     door_->set_context(std::move(context).value());
+    nodes_->configure(listen);
     return std::nullopt;
 }
 

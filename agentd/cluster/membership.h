@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "agentd/cluster/hub_asks.h"
+#include "agentd/cluster/hub_checks.h"
 #include "agentd/cluster/hub_nodes.h"
 #include "agentd/cluster/hub_relay.h"
 #include "agentd/doors/tls_door.h"
@@ -29,11 +30,15 @@ class Membership {
     /// Who answers the asks of steps; null where the desk does.
     doors::AsksElsewhere* asks() { return asks_.get(); }
 
+    /// Who answers the checks of what is submitted; null where the desk does.
+    doors::ChecksElsewhere* checks() { return checks_.get(); }
+
     /// Who takes the requests of people and platforms; null where the desk does.
     doors::Relay* relay() { return relay_.get(); }
 
-    /// Reads the files of a hub's door anew, for the connections that come from now on.
-    Failure reload();
+    /// Reads the files of a hub's door anew, for the connections that come from now on, and takes
+    /// over what of `listen` needs no restart.
+    Failure reload(const Listen& listen);
 
     void stop();
     void end_silent();
@@ -45,6 +50,7 @@ class Membership {
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;
     std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HubChecks> checks_;
     std::unique_ptr<HubRelay> relay_;
 };
 
