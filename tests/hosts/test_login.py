@@ -165,8 +165,8 @@ def test_who_sends_no_credential_is_told_of_which_hub_it_must_be(login):
 def test_what_is_wrong_without_asking_a_hub_needs_no_credential(login):
     assert login.http("GET", "/v1/nothing").status == 404
     assert login.http("POST", "/v1/secrets").status == 405
-    assert login.http("PUT", "/v1/secrets/A", "x", headers={"Content-Type": "text/plain"}).status == 415
-    # curl, which begins with the head alone and reads an answer before it sends the body.
+    # What has a body is sent with curl, which reads an answer that comes before its body was sent.
+    assert login.http("PUT", "/v1/secrets/A", "x", user="alice", headers={"Content-Type": "text/plain"}).status == 415
     assert login.http("PUT", "/v1/secrets/A", "x" * 2000000, user="alice").status == 413
 
 
@@ -181,6 +181,25 @@ def test_a_credential_is_good_for_one_request(cluster, login, canary):
     assert "another body" in login.http("PUT", "/v1/secrets/A", body, headers=other).json["detail"]
     other = {"Authorization": credential(login, "GET", "/v1/secrets")}
     assert "another request" in login.http("GET", "/v1/runs", headers=other).json["detail"]
+
+
+def test_who_sends_a_credential_of_another_hub_is_told_of_which_it_must_be(login):
+    head = {"Authorization": credential(login, "GET", "/v1/secrets", hub="elsewhere")}
+    answer = login.http("GET", "/v1/secrets", headers=head)
+    assert answer.status == 401 and "'elsewhere'" in answer.json["detail"]
+    assert answer.headers["www-authenticate"] == 'Munge hub="10.77.0.1"'
+
+
+def test_that_the_hub_can_t_ask_munged_is_passed_on(cluster, login):
+    head = {"Authorization": credential(login, "GET", "/v1/secrets")}
+    cluster.on("hub").daemon_stop("munged")
+    try:
+        answer = login.http("GET", "/v1/secrets", headers=head)
+        said = secretctl(login, "ls", code=1)
+    finally:
+        cluster.on("hub").daemon_start("munged")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert said == f"secretctl: {answer.json['detail']}\n" and "munged on the hub" in said
 
 
 def test_fields_of_request_and_answer_are_passed_on(cluster, login, canary):
@@ -347,10 +366,10 @@ def test_a_reload_takes_login_hosts(cluster, login, hub_config):
     cancel_all(cluster)
 
 
-def ask_hub(cluster, host, body, user="root"):
+def ask_hub(cluster, host, body, user="root", made_on=None):
     """What the hub answers when a host asks it without its agent."""
     text = json.dumps(body)
-    head = credential(cluster.on(host), "POST", "/v1/checks", text.encode(), user)
+    head = credential(cluster.on(made_on or host), "POST", "/v1/checks", text.encode(), user)
     done = cluster.run(host, ["curl", "-sS", "--cacert", cluster.dir / "login-pki" / "ca.crt", "-X", "POST",
                               "-H", f"Authorization: {head}", "-H", "Content-Type: application/json",
                               "--data-binary", "@-", "-w", "\n%{http_code}", f"{HUB}/v1/checks"], input=text)
@@ -368,6 +387,8 @@ def test_only_agents_on_hosts_of_the_cluster_are_answered_about_users(cluster):
     assert ask_hub(cluster, "n2", body)[0] == 403
     assert ask_hub(cluster, "n2", {**body, "node": "n9"})[0] == 403
     assert ask_hub(cluster, "n2", {**body, "node": "n2"})[0] == 200
+    status, problem = ask_hub(cluster, "n1", body, made_on="n2")
+    assert status == 403 and "made at 10.77.0.3 and came from 10.77.0.2" in problem["detail"]
     status, problem = ask_hub(cluster, "n1", body, user="alice")
     assert status == 403 and "alice is not the account that the nodes' agents run as" in problem["detail"]
     for wrong in ({}, {**body, "uid": -1}, {**body, "uid": "alice"}, {**body, "ask": "A" * 9000}, {**body, "ask": 1},
