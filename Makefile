@@ -5,7 +5,7 @@ prefix  ?= /usr/local
 DESTDIR ?=
 RUNS    ?= 500
 
-.PHONY: all help setup build demo check asan fuzz lint bench soak install clean
+.PHONY: all help setup build demo demo-cluster check asan fuzz lint bench soak install clean
 
 all: build
 
@@ -13,6 +13,7 @@ help:
 	@echo "make            build everything into $(BUILD)/"
 	@echo "make setup      install what a Debian machine lacks to build and test (root)"
 	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
+	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
 	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
 	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"
@@ -31,6 +32,9 @@ build:
 
 demo: setup build
 	BUILD_DIR=$(BUILD) tests/demo/run
+
+demo-cluster: setup build
+	BUILD_DIR=$(BUILD) tests/demo/run-cluster
 
 check: setup build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 2

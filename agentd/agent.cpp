@@ -159,14 +159,17 @@ void Agent::reload() {
 }
 
 void Agent::take(const Config& config) {
+    auto hub_context = membership_.renewed_context(config.listen);
+    if (!hub_context) {
+        refused_reload_ = hub_context.error().sentence;
+        return;
+    }
     if (const auto wrong = audit::open(config)) {
         refused_reload_ = "audit.file: " + wrong->sentence;
         return;
     }
-    if (const auto wrong = membership_.reload(config.listen)) {
-        refused_reload_ = wrong->sentence;
-        return;
-    }
+    membership_.set_context(std::move(hub_context).value());
+    membership_.configure(config.listen);
     const std::string later = needs_restart(config_, config);
     config_ = config;
     desk_.configure(config_);

@@ -207,6 +207,13 @@ void read_config(const YAML::Node& root, Config& config) {
             {"log", [&](const auto& value) { read_log(value, config); }},
             {"audit", [&](const auto& value) { read_audit(value, config); }},
         });
+    for (const Platform& platform : config.platforms) {
+        if (config.listen.host.empty() || !config.listen.client_ca.empty()) break;
+        if (platform.certificate.empty()) continue;
+        throw Wrong{root.Mark(), "the platform " + quoted(platform.name) +
+                                     " has a certificate, and listen no client_ca, whose "
+                                     "signature makes it believed"};
+    }
     if (!config.listen.host.empty() && !config.hub.urls.empty()) {
         throw Wrong{root.Mark(), "an agent is a hub (listen) or asks one (hub), and not both"};
     }
@@ -214,9 +221,9 @@ void read_config(const YAML::Node& root, Config& config) {
 
 }  // namespace
 
-std::set<std::string> slurm_accounts_in(const Config& config) {
+std::set<std::string> slurm_accounts_in(const std::vector<Workspace>& workspaces) {
     std::set<std::string> accounts;
-    for (const Workspace& workspace : config.workspaces) {
+    for (const Workspace& workspace : workspaces) {
         for (const Accounts* some : {&workspace.admins, &workspace.members}) {
             accounts.insert(some->slurm_accounts.begin(), some->slurm_accounts.end());
         }
@@ -239,9 +246,9 @@ std::string needs_restart(const Config& running, const Config& wanted) {
                          running.store_key_file == wanted.store_key_file);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
-    Listen listen = wanted.listen;
-    listen.login_hosts = running.listen.login_hosts;
-    compare("listen", running.listen == listen);
+    compare("listen.address",
+            running.listen.host == wanted.listen.host && running.listen.port == wanted.listen.port);
+    compare("listen.agents", running.listen.agents == wanted.listen.agents);
     compare("hub", running.hub == wanted.hub);
     return keys;
 }

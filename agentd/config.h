@@ -109,8 +109,8 @@ struct Config {
     std::string audit_file;  ///< empty: there is none
 };
 
-/// The Slurm accounts that workspaces name.
-std::set<std::string> slurm_accounts_in(const Config& config);
+/// The Slurm accounts that these workspaces name.
+std::set<std::string> slurm_accounts_in(const std::vector<Workspace>& workspaces);
 
 /// The keys in which the two differ and that a running agent can't change, as a list for a person;
 /// empty: none.

@@ -1,5 +1,8 @@
 // The keys that make an agent a hub, or a node of one.
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <tuple>
 
 #include "agentd/config_reading.h"
@@ -20,6 +23,18 @@ std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
     return static_cast<std::uint16_t>(port);
 }
 
+bool is_address(const std::string& text, int family) {
+    in6_addr bytes{};
+    return inet_pton(family, text.c_str(), &bytes) == 1;
+}
+
+/// What a name or an address of IPv4 consists of.
+bool is_host(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
+    });
+}
+
 /// Takes `host:port` or `[address]:port` apart; a port that is not there is the usual one.
 std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
                                                        const std::string& text) {
@@ -29,7 +44,7 @@ std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
     const std::string rest = end == text.npos ? "" : text.substr(end + (bracketed ? 1 : 0));
     const bool fine = !host.empty() && (!bracketed || end != text.npos) &&
                       (rest.empty() || rest.starts_with(':')) &&
-                      host.find_first_of("/?#@ []") == host.npos;
+                      (bracketed ? is_address(host, AF_INET6) : is_host(host));
     if (!fine) throw Wrong{node.Mark(), quoted(text) + " is not of the form HOST or HOST:PORT"};
     return {host, rest.empty() ? kHubPort : port_of(node, rest.substr(1))};
 }
@@ -64,6 +79,10 @@ void read_listen(const YAML::Node& node, Listen& listen) {
     };
     const auto address = [&](const YAML::Node& value) {
         std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
+        if (is_address(listen.host, AF_INET) || is_address(listen.host, AF_INET6)) return;
+        throw Wrong{value.Mark(), quoted(listen.host) +
+                                      " is no address to listen at, as in 0.0.0.0 (all of IPv4), "
+                                      "10.77.0.1:8443 or [::]:8443 (all)"};
     };
     read_mapping(node, {{"address", address},
                         {"certificate", path(listen.certificate)},

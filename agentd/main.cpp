@@ -10,6 +10,7 @@
 #include "agentd/audit/audit.h"
 #include "agentd/audit/journal.h"
 #include "agentd/doors/tcp_listen.h"
+#include "agentd/doors/tls_context.h"
 #include "agentd/locked_process.h"
 #include "agentd/open_store.h"
 #include "common/unix_socket.h"
@@ -169,7 +170,12 @@ int say(const secrets::Result<std::string>& done) {
 int run(const Options& options) {
     const auto config = secrets::load_config(options.config);
     if (!config) return secrets::fail(config.error().sentence);
-    if (options.check_config) return say(options.config + ": the configuration is fine");
+    if (options.check_config) {
+        const bool is_hub = !config->listen.host.empty();
+        const auto wrong = is_hub ? secrets::doors::check_files(config->listen) : std::nullopt;
+        if (wrong) return secrets::fail(wrong->sentence);
+        return say(options.config + ": the configuration is fine");
+    }
     if (!options.new_key.empty()) {
         secrets::forbid_dumps();
         secrets::wipe_memory_of_openssl();

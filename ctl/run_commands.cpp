@@ -41,7 +41,10 @@ void check_ask(const std::string& ask) {
 std::string run_line(const json::object& run) {
     return "run " + text_of(run, "run") + " of " + text_of(run, "owner") + ": " +
            counted(array_of(run, "secrets").size(), "secret") + ", generation " +
-           text_of(run, "generation") + ", expires " + local_time(text_of(run, "expires")) + "\n";
+           text_of(run, "generation") + ", " +
+           (run.contains("ended") ? "ended " + local_time(text_of(run, "ended"))
+                                  : "expires " + local_time(text_of(run, "expires"))) +
+           "\n";
 }
 
 void print_secrets(const json::object& run, Paint paint) {
@@ -53,12 +56,31 @@ void print_secrets(const json::object& run, Paint paint) {
     if (!table.empty()) table.print(std::cout << '\n', paint);
 }
 
+/// Of a hub's run: the nodes that hold something of it.
+void print_nodes(const json::object& run, Paint paint) {
+    Table table({{"NODE"}, {"JOBS"}, {"LAST HEARD OF"}});
+    for (const json::value& element : array_of(run, "nodes")) {
+        const json::object& node = as_object(element);
+        std::string jobs;
+        for (const json::value& job : array_of(node, "jobs")) {
+            jobs += (jobs.empty() ? "" : ", ") + std::to_string(job.as_int64());
+        }
+        const std::string seen = local_time(text_of(node, "seen"));
+        const bool lost = is_true(node, "lost");
+        table.add(
+            {text_of(node, "node"), jobs, lost ? Cell{seen + ", lost", Tone::bad} : Cell{seen}});
+    }
+    table.print(std::cout << '\n', paint);
+}
+
 void print_holds(const json::object& run, Paint paint) {
     Table table({{"JOB", Align::right}, {"HELD SINCE"}});
     for (const json::value& element : array_of(run, "holds")) {
         const json::object& hold = as_object(element);
         table.add({text_of(hold, "job"), local_time(text_of(hold, "since"))});
     }
+    if (run.contains("nodes")) print_nodes(run, paint);
+    if (run.contains("nodes") && table.empty()) return;
     std::cout << '\n';
     if (table.empty()) {
         std::cout << "held by no job\n";

@@ -53,6 +53,16 @@ Cell store(const json::object& object, bool is_at_hub) {
     return words;
 }
 
+Cell slurm_accounts(const json::object& object) {
+    std::string words = text_of(object, "named");
+    const bool all = text_of(object, "known") == words;
+    if (!all) words += ", of which " + text_of(object, "known") + " known";
+    const bool in_trouble = object.contains("trouble");
+    if (in_trouble) words += "; " + printable(text_of(object, "trouble"));
+    if (all && !in_trouble) return words;
+    return {words, Tone::warning};
+}
+
 /// What is the same in words that a person reads, whatever its name is.
 Cell cell_of(const json::object& status, std::string_view name) {
     const json::value& value = status.at(name);
@@ -64,6 +74,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
         return store(value.get_object(), status.contains("hubs"));
     }
     if (name == "hubs" && value.is_array()) return list_words(value.get_array());
+    if (name == "slurm_accounts" && value.is_object()) return slurm_accounts(value.get_object());
     if (name == "log_entries_dropped" && text_of(status, name) != "0") {
         return {text_of(status, name), Tone::warning};
     }

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <vector>
 
 #include "agentd/audit/audit.h"
@@ -30,11 +31,11 @@ AccountWatch::AccountWatch(asio::io_context& loop, const Config& config,
 }
 
 void AccountWatch::configure(const Config& config) {
-    wanted_ = slurm_accounts_in(config);
+    wanted_ = slurm_accounts_in(config.workspaces);
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
+    if (wanted_.empty()) known_.set_trouble("");  // with what nobody wants to know any more
     give_(known_);
-    std::erase_if(missing_, [&](const auto& account) { return !wanted_.contains(account); });
     next_try_ = kFirstTry;
     changed_ = true;
     timer_.cancel();
@@ -49,7 +50,12 @@ void AccountWatch::stop() {
 asio::awaitable<void> AccountWatch::run() {
     while (!stopped_) {
         changed_ = false;
-        co_await ask_about_all();
+        try {
+            co_await ask_about_all();
+        } catch (const std::exception&) {
+            // Memory ran out. That costs this round, and not the watch: who left an account must
+            // not stay in it for ever.
+        }
         if (stopped_) co_return;
         if (changed_) continue;
         timer_.expires_after(pause());
@@ -76,31 +82,35 @@ asio::awaitable<void> AccountWatch::ask_about_all() {
 
 void AccountWatch::take(const std::string& account, view_wire::Users told) {
     if (!wanted_.contains(account)) return;  // not any more
-    note_missing(account, !told.known);
-    if (known_.set(account, std::move(told.users))) give_(known_);
+    const bool was_missing = known_.is_missing(account);
+    if (!known_.set(account, told.known, std::move(told.users))) return;
+    note_missing(account, was_missing);
+    give_(known_);
 }
 
 /// Writes down when trouble begins and when it is over, and not how it goes on.
 void AccountWatch::note_trouble(const std::string& trouble) {
-    if (trouble.empty() == !in_trouble_) return;
-    in_trouble_ = !trouble.empty();
-    if (!in_trouble_) {
+    const bool was_in_trouble = !known_.trouble().empty();
+    if (!known_.set_trouble(trouble)) return;
+    give_(known_);
+    if (trouble.empty()) {
         audit::mended("slurmctld says again who is in the Slurm accounts of workspaces");
-    } else if (knows_all()) {
+    } else if (!was_in_trouble) {
         audit::trouble(
-            "who is in the Slurm accounts of workspaces stays as slurmctld said it last: " +
+            "who is in the Slurm accounts of workspaces " +
+            std::string(knows_all() ? "stays as slurmctld said it last: " : "is not known: ") +
             trouble);
-    } else {
-        audit::trouble("who is in the Slurm accounts of workspaces is not known: " + trouble);
     }
 }
 
-void AccountWatch::note_missing(const std::string& account, bool missing) {
-    if (missing && missing_.insert(account).second) {
+void AccountWatch::note_missing(const std::string& account, bool was_missing) const {
+    const bool missing = known_.is_missing(account);
+    if (missing == was_missing) return;
+    if (missing) {
         audit::trouble("slurmctld does not know the Slurm account " + account +
                        ", so that it gives no workspace a member: compare its name with "
                        "'sacctmgr show account', or take it out of the configuration");
-    } else if (!missing && missing_.erase(account) > 0) {
+    } else {
         audit::mended("slurmctld knows the Slurm account " + account + " now");
     }
 }

@@ -31,7 +31,7 @@ class AccountWatch {
     boost::asio::awaitable<void> ask_about_all();
     void take(const std::string& account, view_wire::Users told);
     void note_trouble(const std::string& trouble);
-    void note_missing(const std::string& account, bool missing);
+    void note_missing(const std::string& account, bool was_missing) const;
     bool knows_all() const;
     std::chrono::steady_clock::duration pause();
 
@@ -41,12 +41,10 @@ class AccountWatch {
     std::set<std::string> wanted_;
     std::chrono::seconds interval_{};
     SlurmAccounts known_;
-    std::set<std::string> missing_;  ///< those that slurmctld does not know
     std::minstd_rand random_{std::random_device{}()};
     std::chrono::seconds next_try_{};  ///< while something is not known
     bool changed_ = false;             ///< the configuration, since the last round began
     bool stopped_ = false;
-    bool in_trouble_ = false;
 };
 
 }  // namespace secrets::cluster

@@ -50,6 +50,9 @@ asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::I
     ToHub to_hub{"POST", "/v1/grants", body_of(request, node_), held != nullptr ? held->tag : "",
                  std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
+    if (const auto* from_hub = std::get_if<FromHub>(&answer); from_hub != nullptr) {
+        granted_ = granted_ || from_hub->status == 200;
+    }
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
     if (is_gone()) co_return desk::Nothing{};
     if (const auto* error = std::get_if<Error>(&answer)) {

@@ -1,6 +1,8 @@
 #pragma once
 // A node's answers to asks: what its hub grants, and what it granted before where no hub answers.
 
+#include <utility>
+
 #include "agentd/cluster/hub_client.h"
 #include "agentd/desk/desk.h"
 #include "agentd/doors/node_door.h"
@@ -17,6 +19,9 @@ class HubAsks final : public doors::AsksElsewhere {
     boost::asio::awaitable<desk::AskAnswer> ask(wire::AskRequest request,
                                                 doors::IsGone is_gone) override;
 
+    /// Whether the hub has granted something since this was asked last.
+    bool take_granted() { return std::exchange(granted_, false); }
+
   private:
     desk::AskAnswer take(const wire::AskRequest& request, FromHub& answer);
     desk::AskAnswer without_hub(const wire::AskRequest& request, const std::string& why);
@@ -24,6 +29,7 @@ class HubAsks final : public doors::AsksElsewhere {
     HubClient& client_;
     desk::Desk& desk_;
     std::string node_;
+    bool granted_ = false;
 };
 
 }  // namespace secrets::cluster

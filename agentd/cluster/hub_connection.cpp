@@ -2,7 +2,6 @@
 
 #include <netinet/tcp.h>
 
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -112,15 +111,15 @@ asio::awaitable<Failure> HubConnection::open(const HubUrl& url, SSL_SESSION* ses
     auto failure = co_await connect(url, deadline);
     if (failure) co_return failure;
     SSL* const connection = stream_.native_handle();
-    ErrorCode is_name;
-    asio::ip::make_address(url.host, is_name);
-    if (is_name) {
+    X509_VERIFY_PARAM* const expected = SSL_get0_param(connection);
+    const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(expected, url.host.c_str()) == 1;
+    if (!is_address) {
+        X509_VERIFY_PARAM_set1_host(expected, url.host.c_str(), url.host.size());
         // The macro SSL_set_tlsext_host_name() has a cast of C in it.
         std::string name = url.host;
         SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
     }
     if (session != nullptr) SSL_set_session(connection, session);
-    stream_.set_verify_callback(ssl::host_name_verification(url.host));
     ErrorCode error;
     co_await stream_.async_handshake(ssl::stream_base::client, into(error));
     if (error) co_return Error{why_no_handshake(connection, error)};

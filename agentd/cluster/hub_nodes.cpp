@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agentd/cluster/one_place.h"
+#include "agentd/doors/grant_json.h"
 #include "agentd/doors/route_table.h"
 #include "common/names.h"
 
@@ -15,6 +16,11 @@ using desk::Refusal;
 using doors::GrantRequest;
 using doors::HttpAnswer;
 using view_wire::Verdict;
+
+/// How long a report waits for Slurm, and of how many of its jobs it asks: of one that has just
+/// ended Slurm says nothing.
+constexpr auto kPatienceForReports = std::chrono::seconds(3);
+constexpr std::size_t kMostPlacesOfReport = 4;
 
 std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest& request) {
     const std::string job = "job " + std::to_string(request.ask.job.value);
@@ -82,6 +88,39 @@ HttpAnswer HubNodes::grant(GrantRequest request) {
     return answer;
 }
 
+HttpAnswer HubNodes::report(doors::ReportRequest request) {
+    HttpAnswer answer;
+    auto shared = std::make_shared<doors::ReportRequest>(std::move(request));
+    answer.later = [this, shared](const doors::IsGone&) {
+        return answer_report(std::move(*shared));
+    };
+    return answer;
+}
+
+asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request) {
+    const bool there = co_await is_there(request);
+    const auto revoked = desk_.report_of_node(request.node, request.held, there);
+    co_return HttpAnswer{200, "application/json", doors::revoked_json(revoked)};
+}
+
+/// Whether the node is where it says, of which one of its jobs tells. A node that holds nothing is
+/// nowhere else.
+asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
+    std::size_t tried = 0;
+    for (const vault::HubGrant& held : request.held) {
+        if (++tried > kMostPlacesOfReport) break;
+        view_wire::Place place{held.job, held.owner, request.node, request.origin.address};
+        const auto deadline = Places::Clock::now() + kPatienceForReports;
+        const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+        if (answer.verdict == Verdict::runs_there) {
+            addresses_[request.node] = request.origin.address;
+            co_return true;
+        }
+    }
+    const auto known = addresses_.find(request.node);
+    co_return known != addresses_.end() && known->second == request.origin.address;
+}
+
 /// Nothing where Slurm says that the job runs where the request comes from.
 asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantRequest& request) {
     if (!is_of_one_place(request.origin)) {
@@ -93,6 +132,9 @@ asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantReque
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};
     const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+    if (answer.verdict == Verdict::runs_there) {
+        addresses_[request.node] = request.origin.address;
+    }
     co_return refusal_of(answer, request);
 }
 

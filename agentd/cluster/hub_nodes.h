@@ -20,6 +20,7 @@ class HubNodes final : public doors::NodeRequests {
 
     bool is_agent(const desk::Caller& caller) const override;
     doors::HttpAnswer grant(doors::GrantRequest request) override;
+    doors::HttpAnswer report(doors::ReportRequest request) override;
     doors::HttpAnswer check(doors::SubmissionCheck request) override {
         return checks_.check(std::move(request));
     }
@@ -32,11 +33,14 @@ class HubNodes final : public doors::NodeRequests {
   private:
     boost::asio::awaitable<doors::HttpAnswer> answer(doors::GrantRequest request,
                                                      doors::IsGone is_gone);
+    boost::asio::awaitable<doors::HttpAnswer> answer_report(doors::ReportRequest request);
+    boost::asio::awaitable<bool> is_there(const doors::ReportRequest& request);
     boost::asio::awaitable<std::optional<desk::Refusal>> why_not_there(
         const doors::GrantRequest& request);
 
     std::string agents_;  ///< the nodes' account; empty: this process's own
     desk::Desk& desk_;
+    std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     Places places_;
     SubmissionChecks checks_;
     doors::RunWaiters& waiters_;

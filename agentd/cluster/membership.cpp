@@ -30,34 +30,40 @@ Result<TlsContexts> make_tls_contexts(const Config& config) {
 }
 
 Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters)
-    : listen_(config.listen) {
+                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters) {
     if (contexts.hub) {
         nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters);
         door_ = std::make_unique<doors::TlsDoor>(loop, std::move(listener), std::move(contexts.hub),
                                                  desk, nodes_.get());
     }
     if (contexts.client) {
-        const std::string name = config.hub.node.empty() ? short_host_name() : config.hub.node;
+        const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
-        asks_ = std::make_unique<HubAsks>(*client_, desk, name);
-        checks_ = std::make_unique<HubChecks>(*client_, name);
+        asks_ = std::make_unique<HubAsks>(*client_, desk, node);
+        checks_ = std::make_unique<HubChecks>(*client_, node);
         relay_ = std::make_unique<HubRelay>(*client_);
+        report_ = std::make_unique<HoldsReport>(loop, *client_, *asks_, desk, node);
     }
 }
 
-Failure Membership::reload(const Listen& listen) {
-    if (!door_) return std::nullopt;
-    auto context = doors::make_server_context(listen_);
-    if (!context) return context.error();
-    door_->set_context(std::move(context).value());
-    nodes_->configure(listen);
-    return std::nullopt;
+Result<std::shared_ptr<boost::asio::ssl::context>> Membership::renewed_context(
+    const Listen& listen) const {
+    if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
+    return doors::make_server_context(listen);
+}
+
+void Membership::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
+    if (context) door_->set_context(std::move(context));
+}
+
+void Membership::configure(const Listen& listen) {
+    if (nodes_) nodes_->configure(listen);
 }
 
 void Membership::stop() {
     if (door_) door_->stop();
     if (nodes_) nodes_->stop();
+    if (report_) report_->stop();
     if (client_) client_->stop();
 }
 

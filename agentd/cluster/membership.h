@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "agentd/cluster/holds_report.h"
 #include "agentd/cluster/hub_asks.h"
 #include "agentd/cluster/hub_checks.h"
 #include "agentd/cluster/hub_nodes.h"
@@ -36,22 +37,26 @@ class Membership {
     /// Who takes the requests of people and platforms; null where the desk does.
     doors::Relay* relay() { return relay_.get(); }
 
-    /// Reads the files of a hub's door anew, for the connections that come from now on, and takes
-    /// over what of `listen` needs no restart.
-    Failure reload(const Listen& listen);
+    /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
+    /// door, or will be none after a restart.
+    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
+    /// For the connections that come from now on.
+    void set_context(std::shared_ptr<boost::asio::ssl::context> context);
+    /// What else of a hub's door needs no restart.
+    void configure(const Listen& listen);
 
     void stop();
     void end_silent();
     void abort();
 
   private:
-    Listen listen_;
     std::unique_ptr<HubNodes> nodes_;
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;
     std::unique_ptr<HubAsks> asks_;
     std::unique_ptr<HubChecks> checks_;
     std::unique_ptr<HubRelay> relay_;
+    std::unique_ptr<HoldsReport> report_;
 };
 
 }  // namespace secrets::cluster

@@ -5,7 +5,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <csignal>
 #include <cstdlib>
+
+#include "agentd/audit/audit.h"
 
 namespace secrets::cluster {
 namespace {
@@ -17,7 +20,7 @@ using Text = std::unique_ptr<char, decltype(&std::free)>;
 /// Whether the failure says nothing of a credential, but that munged could not be asked.
 bool is_away(munge_err_t error) {
     return error == EMUNGE_SOCKET || error == EMUNGE_TIMEOUT || error == EMUNGE_SNAFU ||
-           error == EMUNGE_NO_MEMORY || error == EMUNGE_BAD_VERSION;
+           error == EMUNGE_NO_MEMORY;
 }
 
 std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {
@@ -78,7 +81,9 @@ std::variant<Credential, CredentialRefused> decode_now(const std::string& creden
 
 }  // namespace
 
-Munge::Munge() = default;
+Munge::Munge() {
+    std::signal(SIGPIPE, SIG_IGN);  // libmunge raises it where munged ends while it is being asked
+}
 
 Munge::~Munge() {
     thread_.join();
@@ -100,7 +105,17 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
         co_return decode_now(text);
     };
     auto task = work(std::move(credential));
-    co_return co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+    auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+    const auto* refused = std::get_if<CredentialRefused>(&decoded);
+    note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
+    co_return decoded;
+}
+
+/// `why_away`: empty where munged answered.
+void Munge::note(const std::string& why_away) {
+    const bool was_away = std::exchange(is_away_, !why_away.empty());
+    if (is_away_ && !was_away) audit::trouble("munged can't be asked: " + why_away);
+    if (was_away && !is_away_) audit::mended("munged answers again");
 }
 
 }  // namespace secrets::cluster

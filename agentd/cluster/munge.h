@@ -24,7 +24,8 @@ struct CredentialRefused {
     bool munged_is_away = false;  ///< it says nothing about the credential
 };
 
-/// For use in one event loop. The destructor waits for what munged is being asked.
+/// For use in one event loop. That munged can't be asked about a credential is written down, once
+/// for as long as it lasts. The destructor waits for what munged is being asked.
 class Munge {
   public:
     Munge();
@@ -39,7 +40,10 @@ class Munge {
         std::string credential);
 
   private:
+    void note(const std::string& why_away);
+
     boost::asio::thread_pool thread_{1};
+    bool is_away_ = false;
 };
 
 }  // namespace secrets::cluster

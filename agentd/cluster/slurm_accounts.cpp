@@ -4,21 +4,34 @@
 
 namespace secrets::cluster {
 
-bool SlurmAccounts::set(const std::string& account, std::vector<std::string> users) {
-    auto& known = users_[account];
-    if (known && *known == users) return false;
-    known = std::make_shared<const std::vector<std::string>>(std::move(users));
+bool SlurmAccounts::set(const std::string& account, bool exists, std::vector<std::string> users) {
+    Account told{exists, std::move(users)};
+    auto& known = accounts_[account];
+    if (known && *known == told) return false;
+    known = std::make_shared<const Account>(std::move(told));
+    return true;
+}
+
+bool SlurmAccounts::set_trouble(const std::string& trouble) {
+    if (trouble_ == trouble) return false;
+    trouble_ = trouble;
     return true;
 }
 
 void SlurmAccounts::keep_only(const std::set<std::string>& accounts) {
-    std::erase_if(users_, [&](const auto& entry) { return !accounts.contains(entry.first); });
+    std::erase_if(accounts_, [&](const auto& entry) { return !accounts.contains(entry.first); });
+}
+
+bool SlurmAccounts::is_missing(const std::string& account) const {
+    const auto found = accounts_.find(account);
+    return found != accounts_.end() && !found->second->exists;
 }
 
 std::optional<bool> SlurmAccounts::has(const std::string& account, const std::string& user) const {
-    const auto found = users_.find(account);
-    if (found == users_.end()) return std::nullopt;
-    return std::binary_search(found->second->begin(), found->second->end(), user);
+    const auto found = accounts_.find(account);
+    if (found == accounts_.end()) return std::nullopt;
+    const auto& users = found->second->users;
+    return std::binary_search(users.begin(), users.end(), user);
 }
 
 }  // namespace secrets::cluster

@@ -12,17 +12,31 @@ namespace secrets::cluster {
 /// Who is in which Slurm account, as slurmctld said last. Cheap to copy.
 class SlurmAccounts {
   public:
-    /// `users`: ascending. Whether that changed anything.
-    bool set(const std::string& account, std::vector<std::string> users);
+    /// `exists`: whether slurmctld knows the account; `users`: ascending. Whether that changed
+    /// anything.
+    bool set(const std::string& account, bool exists, std::vector<std::string> users);
+    /// Why slurmctld can't be asked now; empty: it can. Whether that changed anything.
+    bool set_trouble(const std::string& trouble);
     /// Forgets all others.
     void keep_only(const std::set<std::string>& accounts);
 
-    bool knows(const std::string& account) const { return users_.contains(account); }
+    /// Whether slurmctld ever answered for it.
+    bool knows(const std::string& account) const { return accounts_.contains(account); }
+    /// Whether it answered that there is no such account.
+    bool is_missing(const std::string& account) const;
+    const std::string& trouble() const { return trouble_; }
     /// Nothing: slurmctld has not said yet.
     std::optional<bool> has(const std::string& account, const std::string& user) const;
 
   private:
-    std::map<std::string, std::shared_ptr<const std::vector<std::string>>> users_;
+    struct Account {
+        bool exists = false;
+        std::vector<std::string> users;
+        bool operator==(const Account&) const = default;
+    };
+
+    std::map<std::string, std::shared_ptr<const Account>> accounts_;
+    std::string trouble_;
 };
 
 }  // namespace secrets::cluster

@@ -184,6 +184,18 @@ std::optional<Refusal> Desk::check_submission(const Caller& caller, const std::s
     return Refusal{Reason::not_found, std::move(reasons)};
 }
 
+std::optional<SlurmAccountsInfo> Desk::describe_slurm_accounts() const {
+    const std::set<std::string> named = slurm_accounts_in(people_.workspaces());
+    if (named.empty()) return std::nullopt;
+    const cluster::SlurmAccounts& accounts = people_.slurm_accounts();
+    SlurmAccountsInfo info{named.size(), 0, {}, accounts.trouble()};
+    for (const std::string& account : named) {
+        if (accounts.knows(account)) ++info.known;
+        if (accounts.is_missing(account)) info.missing.push_back(account);
+    }
+    return info;
+}
+
 StatusInfo Desk::status(const Caller& caller) const {
     StatusInfo info{vault_.inventory(),
                     vault_.memory(),
@@ -202,6 +214,7 @@ StatusInfo Desk::status(const Caller& caller) const {
     for (const vault::Hold* hold : vault_.holds()) {
         info.oldest_hold = std::max(info.oldest_hold, now_() - hold->since);
     }
+    info.slurm_accounts = describe_slurm_accounts();
     if (!caller.is_root()) return info;
     const auto& entries = audit::recent().entries();
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {

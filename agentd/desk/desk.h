@@ -12,6 +12,7 @@
 
 #include "agentd/audit/events.h"
 #include "agentd/config.h"
+#include "agentd/desk/node_holds.h"
 #include "agentd/desk/resolve.h"
 #include "agentd/desk/rights.h"
 #include "agentd/vault/vault.h"
@@ -62,6 +63,8 @@ struct RunInfo {
     std::string owner;
     std::vector<Secret> secrets;
     std::vector<Holder> holders;
+    std::vector<NodeHolds::Holding> nodes{};  ///< of a hub: which hold something of it
+    std::optional<vault::Time> ended{};       ///< it is over, and nodes still hold of it
 };
 
 struct Pushed {
@@ -78,6 +81,14 @@ struct CheckInfo {
     std::vector<ItemAnswer> items;
 };
 
+/// What is known of the Slurm accounts that workspaces name.
+struct SlurmAccountsInfo {
+    std::size_t named = 0;
+    std::size_t known = 0;             ///< of which slurmctld has said who is in them
+    std::vector<std::string> missing;  ///< of these, those that it does not know
+    std::string trouble;               ///< why it can't be asked now; empty: it can
+};
+
 struct StatusInfo {
     vault::Inventory inventory;
     MemoryKind memory = MemoryKind::memfd;
@@ -86,8 +97,9 @@ struct StatusInfo {
     std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
     people::Store::Usage kept;
     std::size_t kept_owners = 0;
-    std::size_t expiring = 0;                ///< kept secrets that jobs are warned of
-    std::chrono::seconds oldest_hold{};      ///< its age
+    std::size_t expiring = 0;                           ///< kept secrets that jobs are warned of
+    std::chrono::seconds oldest_hold{};                 ///< its age
+    std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
     std::vector<std::string> hubs{};         ///< of which this agent is a node, as URLs
 };
@@ -224,6 +236,12 @@ class Desk {
     /// one.
     NodeAnswer ask_of_node(const wire::AskRequest& request, const std::string& node,
                            std::string_view has_tag);
+    /// A node says which grants it holds. Returns those, by their places, that it must wipe: what
+    /// they were granted of has ended or changed. `is_there`: whether it is known to be that node;
+    /// then it is remembered what it holds.
+    std::vector<std::size_t> report_of_node(const std::string& node,
+                                            const std::vector<vault::HubGrant>& held,
+                                            bool is_there);
     /// Writes the refusal of a step's ask down.
     Refusal refuse_ask(const wire::AskRequest& request, const std::string& node,
                        Refusal refusal) const;
@@ -240,6 +258,9 @@ class Desk {
     AskAnswer give_hub_grant(const wire::AskRequest& request, const std::string& why);
     /// The hub refused: what it granted before is wiped.
     Refusal refused_by_hub(const wire::AskRequest& request, Refusal refusal);
+    std::vector<const vault::HubGrant*> hub_grants() const { return vault_.hub_grants(); }
+    /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
+    void revoke_hub_grant(JobId job, const std::string& ask);
 
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
@@ -292,10 +313,16 @@ class Desk {
     struct Prepared;
     Answer<Prepared> prepare(const wire::AskRequest& request, const Ask& ask);
     AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
-    std::string tag_of(const wire::AskRequest& request, const Prepared& prepared) const;
+    std::string tag_of(Uid uid, const vault::RunHead* run,
+                       const std::vector<ItemAnswer>& answers) const;
+    bool is_revoked(const vault::HubGrant& held);
+    void note_end(const vault::RunHead& run);
+    void forget_ended_runs();
+    const vault::RunHead* find_ended(const RunId& run) const;
     void keep_hub_grant(const vault::HubGrant& grant, SecretView image);
     /// The names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
+    std::optional<SlurmAccountsInfo> describe_slurm_accounts() const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 
@@ -307,8 +334,15 @@ class Desk {
     people::Store* store_;
     Now now_;
     vault::Time started_;
-    std::vector<std::string> hubs_;     ///< URLs, as the agent was started with them
-    vault::Time no_expiry_before_;      ///< of kept secrets; to look for the first takes long
+    std::vector<std::string> hubs_;  ///< URLs, as the agent was started with them
+    vault::Time no_expiry_before_;   ///< of kept secrets; to look for the first takes long
+    NodeHolds node_holds_;
+    /// Runs that are over, and of which nodes still hold something.
+    struct EndedRun {
+        vault::RunHead head;
+        vault::Time at;
+    };
+    std::map<RunId, EndedRun> ended_runs_;
     std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};

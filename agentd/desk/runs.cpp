@@ -222,6 +222,7 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
     audit::tell(event);
     on_change_();
     on_expiry_change_();
+    ended_runs_.erase(run);
     on_push_(run);
     return Pushed{describe(head, holders()), created};
 }
@@ -229,6 +230,7 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
 Answer<RunInfo> Desk::read_run(const Caller& caller, const RunId& run) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
+    if (head == nullptr) head = find_ended(run);
     if (head == nullptr)
         return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
     if (!may(people_.principal(caller, head->owner), Operation::read_run)) {
@@ -270,6 +272,7 @@ Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
         return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
     }
     audit::tell(event);
+    note_end(*head);
     const vault::Wiped wiped = vault_.wipe_run(run);
     on_change_();
     event.kind = audit::Kind::wipe;
@@ -289,6 +292,7 @@ std::optional<vault::Time> Desk::expire_runs() {
             .run = next->id.text(),
             .names = names_in(next->id),
             .owner = audit::Account{next->owner, owner}};
+        note_end(*next);
         add_receipt(event, vault_.wipe_run(next->id));
         on_change_();
         audit::record(event);
@@ -322,6 +326,10 @@ RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const
     });
     if (const auto found = holders.find(head.id.text()); found != holders.end()) {
         info.holders = found->second;
+    }
+    info.nodes = node_holds_.of(head.id.text(), now_());
+    if (const auto ended = ended_runs_.find(head.id); ended != ended_runs_.end()) {
+        info.ended = ended->second.at;
     }
     return info;
 }

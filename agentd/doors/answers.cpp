@@ -27,6 +27,19 @@ json::object head_of(const desk::RunInfo& run) {
     return head;
 }
 
+json::array nodes_of(const desk::RunInfo& run) {
+    json::array nodes;
+    for (const desk::NodeHolds::Holding& holding : run.nodes) {
+        json::array jobs;
+        for (const JobId job : holding.jobs) jobs.push_back(job.value);
+        nodes.push_back({{"node", holding.node},
+                         {"jobs", std::move(jobs)},
+                         {"seen", date(holding.seen)},
+                         {"lost", holding.lost}});
+    }
+    return nodes;
+}
+
 json::object object_of(const people::SecretHead& secret) {
     json::object object{{"name", secret.name},
                         {"bytes", secret.bytes},
@@ -60,6 +73,8 @@ std::string run_json(const desk::RunInfo& run) {
     }
     object["secrets"] = std::move(secrets);
     object["holds"] = std::move(holds);
+    if (run.ended) object["ended"] = date(*run.ended);
+    if (!run.nodes.empty()) object["nodes"] = nodes_of(run);
     return line(object);
 }
 
@@ -149,6 +164,12 @@ std::string status_json(const desk::StatusInfo& status) {
                         {"store", std::move(store)},
                         {"log_entries_dropped", status.log_entries_dropped}};
     if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
+    if (const auto& accounts = status.slurm_accounts) {
+        json::object known{{"named", accounts->named}, {"known", accounts->known}};
+        if (!accounts->missing.empty()) known["missing"] = json::value_from(accounts->missing);
+        if (!accounts->trouble.empty()) known["trouble"] = accounts->trouble;
+        object["slurm_accounts"] = std::move(known);
+    }
     if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
     return line(object);
 }

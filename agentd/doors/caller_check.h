@@ -27,12 +27,15 @@ class CallerCheck {
         const HttpHead& head) = 0;
 
     /// The answer where the body is not the one that the caller vouched for.
-    static std::optional<HttpAnswer> check_body(const KnownCaller& known, SecretView body);
+    std::optional<HttpAnswer> check_body(const KnownCaller& known, SecretView body);
 
   protected:
     CallerCheck() = default;
     CallerCheck(const CallerCheck&) = default;
     CallerCheck& operator=(const CallerCheck&) = default;
+
+    /// Makes the answer to who is turned away; a door may write it down.
+    virtual HttpAnswer refuse(unsigned status, const std::string& sentence);
 };
 
 /// The kernel has said who it is.

@@ -1,7 +1,9 @@
 #include "agentd/doors/grant_json.h"
 
 #include <boost/json.hpp>
+#include <set>
 
+#include "agentd/doors/value_json.h"
 #include "common/limits.h"
 #include "common/names.h"
 
@@ -12,6 +14,9 @@ namespace json = boost::json;
 
 /// The longest that a node says it waits for an answer.
 constexpr std::uint64_t kMaxPatience = 60 * 1000;
+
+/// An entity tag of ours is shorter.
+constexpr std::size_t kMaxTagBytes = 128;
 
 /// Takes fields out of an object, and keeps what is wrong with the first that is.
 class Fields {
@@ -52,17 +57,58 @@ class Fields {
     Failure wrong_;
 };
 
+/// Finds a field that stands twice in one object, of which the parser of documents keeps one.
+class RepeatedField : public BodyHandler<RepeatedField> {
+    friend BodyHandler<RepeatedField>;
+
+  public:
+    bool on_object_begin(json::error_code&) {
+        open_.emplace_back();
+        return true;
+    }
+    bool on_object_end(std::size_t, json::error_code&) {
+        open_.pop_back();
+        return true;
+    }
+    bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(json::string_view part, std::size_t, json::error_code& error) {
+        key_.append(part.data(), part.size());
+        const std::string key = std::exchange(key_, {});
+        if (open_.back().insert(key).second) return true;
+        return fail("the field " + quoted(key) + " stands twice", error);
+    }
+    bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
+    bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
+
+  private:
+    bool unexpected(const char*, json::error_code&) { return true; }  // is told of by who reads it
+
+    std::vector<std::set<std::string>> open_;
+    std::string key_;
+};
+
+Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
+    json::error_code error;
+    json::parse_options options;
+    options.max_depth = depth;
+    json::basic_parser<RepeatedField> fields(options);
+    if (const auto wrong = parse_whole(fields, body)) return *wrong;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    json::value value = json::parse(text, error, {}, options);
+    if (error) return Error{"the JSON is malformed: " + error.message()};
+    if (!value.is_object()) return Error{"an object is expected"};
+    return value;
+}
+
 }  // namespace
 
 Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 2;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-    const json::value value = json::parse(text, error, {}, options);
-    if (error) return Error{"the JSON is malformed: " + error.message()};
-    if (!value.is_object()) return Error{"an object is expected"};
-    Fields fields(value.get_object());
+    const auto value = parse_object(body, 2);
+    if (!value) return value.error();
+    Fields fields(value->get_object());
     GrantRequest request;
     request.ask.job.value = fields.number("job", UINT32_MAX);
     request.ask.step.value = fields.number("step", UINT32_MAX);
@@ -73,6 +119,33 @@ Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (auto wrong = fields.wrong()) return *wrong;
     return request;
+}
+
+Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 4);
+    if (!value) return value.error();
+    const json::object& object = value->get_object();
+    const json::value* list = object.if_contains("holds");
+    if (object.size() != 1 || list == nullptr || !list->is_array()) {
+        return Error{"\"holds\", a list, is expected and nothing else"};
+    }
+    std::vector<vault::HubGrant> held;
+    for (const json::value& each : list->get_array()) {
+        if (!each.is_object()) return Error{"\"holds\": objects are expected"};
+        Fields fields(each.get_object());
+        vault::HubGrant grant;
+        grant.job.value = fields.number("job", UINT32_MAX);
+        grant.owner.value = fields.number("uid", UINT32_MAX);
+        grant.ask = fields.text("ask", kMaxAskBytes);
+        grant.tag = fields.text("tag", kMaxTagBytes);
+        if (auto wrong = fields.wrong()) return *wrong;
+        held.push_back(std::move(grant));
+    }
+    return held;
+}
+
+std::string revoked_json(const std::vector<std::size_t>& places) {
+    return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
 }
 
 }  // namespace secrets::doors

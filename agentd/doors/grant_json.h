@@ -11,4 +11,11 @@ namespace secrets::doors {
 /// It holds no value. The Error says what is wrong in it.
 Result<GrantRequest> parse_grant(std::span<const std::byte> body);
 
+/// Reads the body of PUT /v1/nodes/{name}/holds, which names no run: the ask does.
+///     {"holds":[{"job":12,"uid":1001,"ask":"TOKEN","tag":"\"…\""}]}
+Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body);
+
+/// The answer to it: which of the holds, by their places, are to be wiped.
+std::string revoked_json(const std::vector<std::size_t>& places);
+
 }  // namespace secrets::doors

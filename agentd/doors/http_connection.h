@@ -2,6 +2,9 @@
 // One client of a door that speaks HTTP/1.1, on whatever stream: reads a head, asks who it is,
 // decides, reads the body into one buffer of the announced size, answers.
 
+#include <openssl/ssl.h>
+
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -28,6 +31,7 @@ namespace http = beast::http;
 
 inline constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of one connection
 inline constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for an answer
+inline constexpr auto kLeave = std::chrono::seconds(2);  ///< for what is sent in vain at the end
 inline constexpr std::uint32_t kMaxHead =
     32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
 
@@ -73,6 +77,19 @@ class HttpConnection {
     bool served_ = false;
 };
 
+/// Ends the sending side, and throws away what still comes until the other side ends, or the
+/// deadline that `transport` has: the kernel takes back what was sent last where a TCP connection
+/// is closed over bytes that nobody read.
+template <typename Transport>
+asio::awaitable<void> read_away(Transport& transport) {
+    ErrorCode error;
+    transport.socket().shutdown(asio::socket_base::shutdown_send, error);
+    std::array<char, 4096> away;
+    while (!error) {
+        co_await transport.async_read_some(asio::buffer(away), into(error));
+    }
+}
+
 http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive);
 HttpHead head_of(const http::request_parser<http::empty_body>& parser);
 
@@ -93,12 +110,20 @@ class HttpConnectionOn final : public HttpConnection {
             more = co_await serve_one();
             if (hall_.stopped) more = false;
         }
+        if constexpr (kIsTls) {
+            co_await take_leave();
+        } else {
+            ErrorCode ignored;
+            transport().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+        }
         // Its timers would keep the loop running.
         transport().close();
     }
 
   private:
     using Parser = http::request_parser<http::empty_body>;
+
+    static constexpr bool kIsTls = requires(Stream& stream) { stream.native_handle(); };
 
     auto& transport() { return beast::get_lowest_layer(stream_); }
     int descriptor() override { return transport().socket().native_handle(); }
@@ -137,7 +162,7 @@ class HttpConnectionOn final : public HttpConnection {
             const bool whole = co_await read_body(parser, body);
             if (!whole) co_return false;
         }
-        if (auto wrong = CallerCheck::check_body(known, body.view())) {
+        if (auto wrong = check_.check_body(known, body.view())) {
             forget_request(std::move(body));
             co_return co_await write(std::move(*wrong), keep_alive);
         }
@@ -154,9 +179,19 @@ class HttpConnectionOn final : public HttpConnection {
 
     /// Answers a request whose body was not read: it can't be told from the next request.
     asio::awaitable<bool> refuse(const Parser& parser, HttpAnswer answer) {
-        const bool more =
-            parser.keep_alive() && !parser.content_length().value_or(0) && !parser.chunked();
-        co_return co_await write(std::move(answer), more);
+        body_is_unread_ = parser.content_length().value_or(0) > 0 || parser.chunked();
+        co_return co_await write(std::move(answer), parser.keep_alive() && !body_is_unread_);
+    }
+
+    /// Says over TLS that nothing more comes, and waits for no word of the client's. Only one that
+    /// still sends a body that nobody reads is waited for: it could not read its answer otherwise.
+    asio::awaitable<void> take_leave() {
+        ErrorCode error;
+        transport().expires_after(kLeave);
+        SSL* const connection = stream_.native_handle();
+        SSL_set_shutdown(connection, SSL_get_shutdown(connection) | SSL_RECEIVED_SHUTDOWN);
+        co_await stream_.async_shutdown(into(error));
+        if (body_is_unread_ && !hall_.stopped) co_await read_away(transport());
     }
 
     asio::awaitable<bool> read_body(Parser& head, SecretBuffer& body) {
@@ -184,9 +219,6 @@ class HttpConnectionOn final : public HttpConnection {
         } else {
             if (head_only_) response.body().clear();  // Content-Length stays what it would be
             co_await http::async_write(stream_, response, into(error));
-        }
-        if (!response.keep_alive()) {
-            transport().socket().shutdown(asio::socket_base::shutdown_send, error);
         }
         co_return !error && response.keep_alive();
     }
@@ -226,6 +258,7 @@ class HttpConnectionOn final : public HttpConnection {
     CallerCheck& check_;
     beast::flat_buffer buffer_;
     bool head_only_ = false;  ///< a HEAD request, whose answer has no body
+    bool body_is_unread_ = false;
 };
 
 }  // namespace secrets::doors

@@ -19,6 +19,13 @@ struct GrantRequest {
     Origin origin{};
 };
 
+/// A node says what it holds.
+struct ReportRequest {
+    std::string node;
+    std::vector<vault::HubGrant> held;
+    Origin origin{};
+};
+
 /// A user of a node or a login host is about to submit a job.
 struct SubmissionCheck {
     Uid uid;
@@ -34,6 +41,7 @@ class NodeRequests {
     /// each request's to say.
     virtual bool is_agent(const desk::Caller& caller) const = 0;
     virtual HttpAnswer grant(GrantRequest request) = 0;
+    virtual HttpAnswer report(ReportRequest request) = 0;
     virtual HttpAnswer check(SubmissionCheck request) = 0;
 
   protected:

@@ -66,6 +66,10 @@ std::uint64_t longest_ask(const Limits&) {
     return 6 * kMaxAskBytes + 4 * 1024;
 }
 
+std::uint64_t longest_report(const Limits&) {
+    return 8 * 1024 * 1024;
+}
+
 std::optional<desk::Refusal> before_push(const Call& call) {
     return call.desk.check_push(call.caller, *call.run);
 }
@@ -204,6 +208,19 @@ HttpAnswer grant(const Call& call, std::span<const std::byte> body) {
     return call.nodes->grant(std::move(request).value());
 }
 
+std::optional<desk::Refusal> before_report(const Call& call) {
+    if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
+        return desk::Refusal{desk::Reason::malformed, "the path has no name of a node"};
+    }
+    return of_agents(call);
+}
+
+HttpAnswer report(const Call& call, std::span<const std::byte> body) {
+    auto held = parse_report(body);
+    if (!held) return problem(400, held.error().sentence);
+    return call.nodes->report({call.name, std::move(held).value(), call.origin});
+}
+
 HttpAnswer check_submission(const Call& call, std::span<const std::byte> body) {
     auto request = parse_check(body);
     if (!request) return problem(400, request.error().sentence);
@@ -239,6 +256,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
     {"POST",   "/v1/grants",                                "",    longest_ask,   of_agents,     grant, true},
+    {"PUT",    "/v1/nodes/{name}/holds",                    "",    longest_report, before_report, report, true},
     {"POST",   "/v1/checks",                                "",    longest_ask,   of_agents,     check_submission, true},
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
     {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events, false, true},

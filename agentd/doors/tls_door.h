@@ -4,7 +4,9 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <map>
+#include <set>
 
 #include "agentd/cluster/munge.h"
 #include "agentd/doors/http_connection.h"
@@ -21,17 +23,20 @@ class TlsDoor {
             desk::Desk& desk, NodeRequests* nodes);
 
     /// For the connections that come from now on.
-    void set_context(std::shared_ptr<asio::ssl::context> context) { context_ = std::move(context); }
+    void set_context(std::shared_ptr<asio::ssl::context> context);
 
     void stop();
-    void end_silent() { hall_.end_silent(); }
-    void abort() { hall_.abort(); }
+    void end_silent();
+    void abort();
 
   private:
-    class RemoteCaller;
+    using Transport = beast::basic_stream<asio::ip::tcp>;
+    using TlsStream = asio::ssl::stream<Transport>;
 
+    void look_at_certificate() const;
     void take(UniqueFd fd);
     asio::awaitable<void> serve(UniqueFd fd, asio::ip::tcp::endpoint peer);
+    asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address);
     void note_refusal(const std::string& address, const std::string& why);
 
     asio::io_context& loop_;
@@ -39,6 +44,7 @@ class TlsDoor {
     std::shared_ptr<asio::ssl::context> context_;
     cluster::Munge munge_;
     HttpHall hall_;
+    std::set<Transport*> shaking_hands_;
     std::size_t connections_ = 0;  ///< those that have not shaken hands yet, too
     std::map<std::string, std::size_t> connections_of_;
     /// When a refusal of each address was last written down; those of the last minute.

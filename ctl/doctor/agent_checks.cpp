@@ -122,4 +122,28 @@ Finding check_store(const Site& site) {
     return warn("there is none, so that people can't keep secrets of their own");
 }
 
+Finding check_accounts(const Site& site) {
+    if (!site.status) return skipped("the agent does not answer");
+    const auto* value = site.status->if_contains("slurm_accounts");
+    if (value == nullptr || !value->is_object()) return skipped("no workspace names one");
+    const auto& accounts = value->get_object();
+    const std::string trouble =
+        accounts.contains("trouble") ? text_of(accounts, "trouble") : std::string();
+    if (text_of(accounts, "known") != text_of(accounts, "named")) {
+        return fail("who is in them is not known" + (trouble.empty() ? " yet" : ": " + trouble));
+    }
+    if (!trouble.empty()) return warn("who is in them stays as it was: " + trouble);
+    const auto* missing = accounts.if_contains("missing");
+    if (missing != nullptr && missing->is_array() && !missing->get_array().empty()) {
+        std::string names;
+        for (const auto& name : missing->get_array()) {
+            if (name.is_string())
+                names += (names.empty() ? "" : ", ") + std::string(name.get_string());
+        }
+        return warn("slurmctld does not know " + names,
+                    "compare with 'sacctmgr show account', or take it out of the configuration");
+    }
+    return ok("slurmctld says who is in them");
+}
+
 }  // namespace secrets::ctl::doctor

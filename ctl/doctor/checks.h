@@ -21,6 +21,7 @@ Finding check_same_version(const Site& site);
 Finding check_memory(const Site& site);
 Finding check_memlock(const Site& site);
 Finding check_store(const Site& site);
+Finding check_accounts(const Site& site);
 
 // The host.
 Finding check_swap(const Site& site);

@@ -44,6 +44,8 @@ constexpr auto kChecks = std::to_array<Check>({
      "start the agent by its unit, which gives it CAP_IPC_LOCK and LimitMEMLOCK=infinity"},
     {"store and its key", true,  check_store,
      "where they shall, configure it in /etc/slurm-secrets/agentd.yaml"},
+    {"Slurm accounts",    true,  check_accounts,
+     "see: journalctl -u slurm-secretsd; systemctl status slurm-secrets-view"},
     {"swap",              true,  check_swap, "turn it off (swapoff -a), or use a kernel with memfd_secret"},
     {"clock",             false, check_clock, "run a time service, such as chrony"},
 });

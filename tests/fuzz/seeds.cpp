@@ -117,6 +117,15 @@ void view_wire_seeds(Corpus& corpus) {
     corpus.write("view_wire", "users-out-of-order", with_byte(users, 28, 'z'));
     corpus.write("view_wire", "users-of-no-account",
                  view_wire::encode(view_wire::Reply(view_wire::Users{})));
+    const Bytes places = view_wire::encode(view_wire::PlacesRequest{
+        {{JobId{7}, Uid{1001}, "n1", "10.0.0.1"}, {JobId{8}, Uid{0}, "n2", "::1"}}});
+    corpus.write("view_wire", "places", places);
+    corpus.write("view_wire", "places-cut-off", cut(places, places.size() - 1));
+    corpus.write("view_wire", "places-more-than-there-are", with_byte(places, 12, 3));
+    const Bytes verdicts = view_wire::encode(view_wire::Reply(view_wire::Verdicts{
+        {view_wire::Verdict::runs_there, view_wire::Verdict::unknown}, "slurmctld is down"}));
+    corpus.write("view_wire", "verdicts", verdicts);
+    corpus.write("view_wire", "verdicts-of-a-number-too-large", with_byte(verdicts, 16, 9));
     corpus.write("view_wire", "another-magic", with_byte(whole, 2, 'S'));
 }
 

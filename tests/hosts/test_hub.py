@@ -1,9 +1,15 @@
 """A hub, and nodes that hold only what their own jobs need: on any node a job gets what was pushed to the hub."""
 
+import hashlib
 import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
 
 import pytest
-from harness import BUILD, poll
+from harness import BUILD, Answer, poll
 
 HUB = "https://10.77.0.1:8443"
 PRINT = ["bash", "-c", '[ "$HF_TOKEN" = "$(cat)" ] && hostname']
@@ -39,6 +45,50 @@ def holds(hosts, node):
     return hosts.on(node).status()["holds"]
 
 
+def credential(hosts, host, method, path, body, user="root", name="10.77.0.1"):
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    payload = f"slurm-secrets 1\n{name}\n{method}\n{path}\n{digest}\n"
+    return hosts.run(host, ["munge", "-s", payload], user=user).out.strip()
+
+
+def ask_hub(hosts, host, method, path, body, headers=(), **who):
+    """As an agent on that host would, unless `who` says another user."""
+    made = credential(hosts, host, method, path, body, **who)
+    command = ["curl", "-sS", "--cacert", hosts.dir / "pki" / "ca.crt", "-X", method, "-o", "-",
+               "-w", "\n%{http_code}", "-H", f"Authorization: Munge {made}", "-H", "Content-Type: application/json"]
+    for header in headers:
+        command += ["-H", header]
+    done = hosts.run(host, [*command, "--data-binary", "@-", HUB + path], input=body)
+    text, _, status = done.out.rpartition("\n")
+    return Answer(int(status), {}, text)
+
+
+def grant_request(job, node, uid=1001, ask="run:demo", wait=0, patience=3000):
+    return json.dumps({"job": int(job), "step": 0, "uid": uid, "node": node, "ask": ask, "wait_ms": wait,
+                       "patience_ms": patience})
+
+
+def ask_for_grant(hosts, host, *arguments, headers=(), user="root", **named):
+    body = grant_request(*arguments, **named)
+    return ask_hub(hosts, host, "POST", "/v1/grants", body, headers, user=user)
+
+
+@pytest.fixture
+def job(cluster, canary):
+    """Of alice, running on n1 until the test ends; the run demo has its TOKEN, of which its steps are given nothing."""
+    cluster.on("hub").push("demo", user={"TOKEN": canary("TOKEN")})
+    login = cluster.on("login")
+    job = login.sbatch("sleep 1000", "-w", "n1")
+    poll(lambda: login.job_state(job) == "RUNNING", 15, "the job")
+    yield job
+    cluster.run("hub", ["scancel", job])
+    login.await_end(job)
+
+
+def detail(answer):
+    return answer.json["detail"]
+
+
 def test_a_push_to_the_hub_serves_a_job_on_any_node(cluster, canary):
     value = canary()
     cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
@@ -47,3 +97,220 @@ def test_a_push_to_the_hub_serves_a_job_on_any_node(cluster, canary):
         assert (done.code, done.out) == (0, f"{node}\n"), done.err + cluster.agent_log("hub") + cluster.agent_log(node)
         poll(lambda: holds(cluster, node) == 0, 10, "the wipe of the hold")  # noqa: B023
     assert holds(cluster, "hub") == 0
+
+
+
+def test_one_job_on_all_nodes(cluster, canary):
+    value = canary()
+    cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
+    done = cluster.on("login").srun("-N2", "--secrets-run=demo-1", "bash", "-c", f'[ "${{#HF_TOKEN}}" = {len(value)} ] && hostname')
+    assert sorted(done.out.split()) == ["n1", "n2"], done.err
+
+
+def test_a_node_holds_what_its_own_jobs_need_and_no_other(cluster, canary):
+    value = canary()
+    cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
+    login = cluster.on("login")
+    job = login.sbatch("srun sleep 1000", "-w", "n1", "--secrets-run=demo-1")
+    poll(lambda: holds(cluster, "n1") == 1, 15, "the hold")
+    assert cluster.on("n1").status()["secret_bytes"] > len(value)
+    assert (holds(cluster, "n2"), holds(cluster, "hub")) == (0, 0)
+    (node,) = cluster.on("hub").run("demo-1")["nodes"]
+    assert (node["node"], node["jobs"], node["lost"]) == ("n1", [int(job)], False)
+    cluster.run("hub", ["scancel", job])
+    poll(lambda: holds(cluster, "n1") == 0, 15, "the wipe")
+    assert cluster.on("n1").status()["secret_bytes"] == 0
+
+
+def test_a_job_waits_for_its_push(cluster, canary):
+    value = canary()
+    login = cluster.on("login")
+    done = login.srun("-w", "n2", "--secrets-run=late", "true")
+    assert done.code != 0 and "run late was not pushed within 1 s" in done.err
+    job = login.sbatch('[ "${#HF_TOKEN}" -gt 3 ] && echo fine', "-w", "n2", "--secrets-run=late", "--begin=now+1")
+    poll(lambda: "late" in cluster.agent_log("hub") and login.job_state(job) == "RUNNING", 20, "the start")
+    cluster.on("hub").push("late", workspace={"HF_TOKEN": value})
+    assert login.wait(job).out == "fine\n"
+
+
+STEPS = """
+next() { while [ ! -e $1 ]; do sleep 0.05; done; }
+try() { srun bash -c 'echo "${HF_TOKEN:0:3}"' >$1.part 2>$1.err; echo $? >>$1.part; mv $1.part $1; }
+"""
+
+
+def test_later_steps_revalidate(cluster, canary):
+    first, second = canary(), canary()
+    hub, login = cluster.on("hub"), cluster.on("login")
+    hub.push("steps", workspace={"HF_TOKEN": "one" + first})
+    job = login.sbatch(STEPS + "try s1; next pushed; try s2; next unchanged; try s3", "-w", "n1", "--secrets-run=steps")
+    assert login.await_file("s1") == "one\n0\n"
+    hub.push("steps", workspace={"HF_TOKEN": "two" + second})
+    (login.out / "pushed").touch()
+    assert login.await_file("s2") == "two\n0\n"
+    (login.out / "unchanged").touch()
+    assert login.await_file("s3") == "two\n0\n"
+    assert "still has HF_TOKEN of run steps" in cluster.agent_log("hub")
+    login.await_end(job)
+
+
+def test_without_a_hub_jobs_go_on_and_new_ones_get_a_sentence(cluster, canary, pki):
+    hub, login = cluster.on("hub"), cluster.on("login")
+    hub.push("away", workspace={"HF_TOKEN": "val" + canary()})
+    job = login.sbatch(STEPS + "try a1; next a-gone; try a2; next a-back; try a3", "-w", "n1", "--secrets-run=away")
+    assert login.await_file("a1") == "val\n0\n"
+    hub.daemon_kill("slurm-secretsd")
+    (login.out / "a-gone").touch()
+    assert login.await_file("a2") == "val\n0\n"
+    assert "as it could not be asked for anew: no hub answered: https://10.77.0.1:8443" in cluster.agent_log("n1")
+    began = time.monotonic()
+    done = login.srun("-w", "n1", "--secrets-run=away", "--overlap", "true")
+    assert done.code != 0
+    assert "no hub answered: https://10.77.0.1:8443: Connection refused" in done.err
+    assert time.monotonic() - began < 9
+    cluster.start_agent("hub", hub_config(pki))
+    hub.push("away", workspace={"HF_TOKEN": "new" + canary()})
+    (login.out / "a-back").touch()
+    assert login.await_file("a3") == "new\n0\n"
+    login.await_end(job)
+
+
+def test_a_completed_run_is_wiped_everywhere_within_30_s(cluster, canary):
+    hub, login = cluster.on("hub"), cluster.on("login")
+    hub.push("short", workspace={"HF_TOKEN": "val" + canary()})
+    job = login.sbatch(STEPS + "try c1; next c-completed; try c2; sleep 1000", "-w", "n1", "--secrets-run=short")
+    assert login.await_file("c1") == "val\n0\n"
+    other = login.sbatch("srun bash -c 'echo >c-other; sleep 1000'", "-w", "n2", "--secrets-run=short")
+    login.await_file("c-other")
+    hub.complete("short")
+    assert hub.status()["secret_bytes"] == 0
+    over = hub.run("short")
+    assert over["ended"] and [node["node"] for node in over["nodes"]] == ["n1", "n2"]
+    (login.out / "c-completed").touch()
+    assert login.await_file("c2").endswith("1\n")
+    assert "run short was not pushed within 1 s" in login.await_file("c2.err")
+    assert cluster.on("n1").status()["secret_bytes"] == 0
+    poll(lambda: cluster.on("n2").status()["secret_bytes"] == 0, 31, "the wipe on n2")
+    assert "was granted of run short was wiped: at the hub it has ended or changed" in cluster.agent_log("n2")
+    assert holds(cluster, "n2") == 1
+    cluster.run("hub", ["scancel", job, other])
+    poll(lambda: hub.http("GET", "/v1/runs/short").status == 404, 60, "the end of what is remembered")
+
+
+def test_a_node_is_answered_for_a_job_that_runs_there_alone(cluster, job):
+    granted = ask_for_grant(cluster, "n1", job, "n1")
+    assert granted.status == 200 and granted.text.startswith("SLSDELIV")
+    ended = cluster.on("login").sbatch("true", "-w", "n2")
+    cluster.on("login").await_end(ended)
+    for host, arguments, sentence in [
+        ("n2", (job, "n2"), f"job {job} does not run on node 'n2', says slurmctld"),
+        ("n2", (job, "n1"), "node 'n1' is not at 10.77.0.3, says slurmctld"),
+        ("login", (job, "n1"), "node 'n1' is not at 10.77.0.4, says slurmctld"),
+        ("n1", (job, "n1", 1002), f"job {job} is not of uid 1002, says slurmctld"),
+        ("n1", (job, "no-such-node"), f"job {job} does not run on node 'no-such-node', says slurmctld"),
+        ("n2", (ended, "n2"), f"job {ended} does not run, says slurmctld"),
+        ("n1", (4000000, "n1"), "job 4000000 does not run, says slurmctld"),
+    ]:
+        refused = ask_for_grant(cluster, host, *arguments)
+        assert refused.status == 403 and sentence in detail(refused), (arguments, refused.text)
+        assert sentence in cluster.agent_log("hub")
+    refused = ask_for_grant(cluster, "n1", job, "n1", user="alice")
+    assert refused.status == 403 and "alice is not the account that the nodes' agents run as" in detail(refused)
+
+
+def test_slurmctld_slow_or_gone_keeps_an_ask_waiting_within_its_deadline(cluster, job):
+    assert ask_for_grant(cluster, "n1", job, "n1").status == 200
+    time.sleep(4)  # what the view remembers of a running job is over
+    cluster.kill_slurmctld()
+    began = time.monotonic()
+    refused = ask_for_grant(cluster, "n1", job, "n1", patience=1500)
+    assert refused.status == 503 and time.monotonic() - began < 6
+    assert f"the hub could not find out whether job {job} runs there: " in detail(refused)
+    cluster.start_slurmctld()
+    poll(lambda: ask_for_grant(cluster, "n1", job, "n1", patience=1000).status == 200, 30, "an answer again")
+
+
+def calls_about_one_job(hosts):
+    """How often slurmctld was asked about a single job since it started."""
+    for line in hosts.run("hub", ["sdiag"]).out.splitlines():
+        if found := re.search(r"REQUEST_JOB_INFO_SINGLE .*count:(\d+)", line):
+            return int(found[1])
+    return 0
+
+
+def test_slurmctld_is_asked_once_for_all_that_ask_about_a_job(cluster, job):
+    before = calls_about_one_job(cluster)
+    body = grant_request(job, "n1")
+    made = [credential(cluster, "n1", "POST", "/v1/grants", body) for _ in range(30)]
+    script = "".join(
+        f"curl -sS --cacert {cluster.dir}/pki/ca.crt -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Munge {each}' "
+        f"-H 'Content-Type: application/json' -d '{body}' {HUB}/v1/grants &\n" for each in made)
+    answers = cluster.run("n1", ["bash", "-c", script + "wait"]).out.split()
+    assert answers == ["200"] * 30
+    assert 1 <= calls_about_one_job(cluster) - before <= 2
+
+
+def test_what_a_node_has_is_revalidated_by_its_tag(cluster, job):
+    body = grant_request(job, "n1")
+    made = credential(cluster, "n1", "POST", "/v1/grants", body)
+    head = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-D", "-", "-o", "/dev/null", "-H",
+                              f"Authorization: Munge {made}", "-H", "Content-Type: application/json", "-d", body,
+                              f"{HUB}/v1/grants"]).out
+    (tag,) = [line.split(": ")[1].strip() for line in head.splitlines() if line.lower().startswith("etag:")]
+    assert ask_for_grant(cluster, "n1", job, "n1", headers=[f"If-None-Match: {tag}"]).status == 304
+    assert ask_for_grant(cluster, "n1", job, "n1", headers=['If-None-Match: "other"']).status == 200
+    assert ask_for_grant(cluster, "n1", job, "n1", ask="NONE?").status == 204
+
+
+def test_the_routes_of_nodes_are_not_on_a_local_door(cluster):
+    for path in ("/v1/grants", "/v1/nodes/n1/holds"):
+        assert cluster.on("hub").http("POST", path).status == 404
+
+
+def test_a_hub_that_is_down_is_passed_by(cluster, canary, pki):
+    value = canary()
+    cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
+    cluster.stop_agent("n1")
+    cluster.start_agent("n1", f"hub: {{ urls: ['https://10.77.0.1:9', 'https://10.77.0.9', '{HUB}'], ca: {pki}/ca.crt }}\n")
+    done = cluster.on("login").srun("-w", "n1", "--secrets-run=demo-1", *PRINT, input=value)
+    assert (done.code, done.out) == (0, "n1\n"), done.err
+
+
+def test_a_hub_with_another_certificate_is_none(cluster, pki):
+    cluster.stop_agent("n1")
+    cluster.start_agent("n1", f"hub: {{ urls: ['https://n2:8443'], ca: {pki}/ca.crt }}\n")
+    cluster.stop_agent("n2")
+    cluster.start_agent("n2", hub_config(pki).replace("10.77.0.1", "10.77.0.3"))
+    done = cluster.on("login").srun("-w", "n1", "--secrets-run=demo-1", "true")
+    assert done.code != 0 and "https://n2:8443: its certificate is not taken: hostname mismatch" in done.err
+
+
+def test_a_credential_is_good_where_it_was_made_alone(cluster, job):
+    body = grant_request(job, "n1")
+    made = credential(cluster, "n2", "POST", "/v1/grants", body)
+    done = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-H", f"Authorization: Munge {made}",
+                              "-H", "Content-Type: application/json", "-d", body, f"{HUB}/v1/grants"])
+    assert "the munge credential was made at 10.77.0.3 and came from 10.77.0.2" in done.out
+
+
+def test_a_step_that_is_gone_when_the_hub_answers_leaves_no_hold(cluster, canary):
+    hub, n1 = cluster.on("hub"), cluster.on("n1")
+    hub.push("gone", workspace={"HF_TOKEN": canary()})
+    os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGSTOP)
+    try:
+        job = cluster.on("login").sbatch("true", "-w", "n1", "--secrets-run=gone")
+        steps = ["pgrep", "-f", "slurmstepd: \\[.*batch|slurmstepd$"]
+        asking = lambda: cluster.run("n1", steps, check=False).out.split()  # noqa: E731
+        network = n1.dir / "network"
+        ours = lambda: [pid for pid in asking() if Path(f"/proc/{pid}/ns/net").samefile(network)]  # noqa: E731
+        poll(ours, 15, "the step")
+        time.sleep(0.5)
+        for pid in ours():
+            os.kill(int(pid), signal.SIGKILL)
+    finally:
+        os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGCONT)
+    poll(lambda: "run gone" in cluster.agent_log("hub"), 10, "the hub's answer")
+    time.sleep(0.5)
+    assert n1.status()["holds"] == 0 and n1.status()["secret_bytes"] == 0
+    cluster.run("hub", ["scancel", job])
+    cluster.on("login").await_end(job)

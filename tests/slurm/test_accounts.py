@@ -2,6 +2,7 @@
 else; what is not known is refused as that, and hinders nobody whom it does not concern."""
 
 import contextlib
+import json
 import os
 import pwd
 import re
@@ -103,6 +104,11 @@ def check(cluster, user, text):
     return answer.json["ok"] if answer.status == 200 else (answer.status, answer.json["detail"])
 
 
+def doctor(cluster):
+    done = cluster.secretctl("doctor", "--json")
+    return next(found for found in json.loads(done.out)["checks"] if found["name"] == "Slurm accounts")
+
+
 def asked_by_step(cluster, user, text):
     """The reply to a step's ask, whose job then ends: its kind, and its sentence."""
     agent = SimpleNamespace(node_socket=cluster.dir / "run" / "node.sock")
@@ -121,6 +127,8 @@ def test_members_are_the_users_of_the_account_and_nobody_else(cluster, token):
     assert refused.code != 0 and "there is no workspace lab that bob is in" in refused.err
     done = cluster.as_user("alice", [BUILD / "secretctl", "--socket", cluster.control_socket, "workspaces"])
     assert re.search(r"^lab +member", done.out, re.MULTILINE), done.out
+    assert doctor(cluster)["sentence"] == "slurmctld says who is in them"
+    assert re.search(r"^slurm accounts +2$", cluster.secretctl("status").out, re.MULTILINE)
 
 
 def test_who_joins_or_leaves_the_account_does_so_in_the_workspace(cluster, token):
@@ -148,7 +156,8 @@ def test_the_users_of_a_child_account_are_not_those_of_its_parent(cluster):
         assert view.users_of(cluster.view_socket, "organic") == ["bob"]
         assert view.users_of(cluster.view_socket, "chem") == ["alice"]
     assert view.users_of(cluster.view_socket, "organic") == []
-    assert view.users_of(cluster.view_socket, "physics") is None
+    for other in ("physics", "che", "CHEM", "chem,bio"):
+        assert view.users_of(cluster.view_socket, other) is None
 
 
 def test_a_user_who_has_the_account_in_several_partitions_stands_once(cluster):
@@ -173,6 +182,8 @@ def test_while_slurmctld_is_away_what_it_said_last_stays(cluster, token, log):
     assert check(cluster, "alice", "TOKEN") is True
     assert check(cluster, "bob", "TOKEN") is False
     assert asked_by_step(cluster, "alice", "TOKEN")[0] == GRANTED
+    found = doctor(cluster)
+    assert found["state"] == "warn" and found["sentence"].startswith("who is in them stays as it was: "), found
     cluster.controller_start()
     poll(lambda: AGAIN in log(), 15, "the line that says that it is over")
     assert (log().count(STAYS), log().count(AGAIN)) == (1, 1), "a line for each time"
@@ -193,6 +204,8 @@ def test_before_the_first_answer_only_what_hangs_on_it_is_refused(cluster, token
     assert check(cluster, "alice", "workspace:desk,PEN") is True
     assert asked_by_step(cluster, "alice", "PEN")[0] == GRANTED
     assert asked_by_step(cluster, "alice", "TOKEN") == (REFUSED, sentence)
+    found = doctor(cluster)
+    assert found["state"] == "fail" and found["sentence"].startswith("who is in them is not known"), found
     command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=desk"]
     refused = cluster.as_user("alice", command, input="ink")
     assert refused.code != 0 and NOT_YET.format("alice", "desk", "bio") in refused.err
@@ -210,6 +223,7 @@ def test_an_account_that_slurmctld_does_not_know_has_no_members_and_is_named_onc
     os.kill(cluster.agent_pid, signal.SIGHUP)
     poll(lambda: missing in log(), 5, "the line that says so")
     poll(lambda: workspaces(cluster, "alice") == {"desk": "member"}, 5, "alice out of lab")
+    assert doctor(cluster)["sentence"] == "slurmctld does not know physics"
     sacctmgr(cluster, "add", "account", "physics")
     with association(cluster, "alice", "physics"):
         poll(lambda: "lab" in workspaces(cluster, "alice"), 5, "alice in lab")

@@ -164,8 +164,8 @@ TEST_CASE("what was known last stays while the view can't say, and that is said 
     view.answer("chem", Users{true, false, {"carol"}});
     // The trouble with one account keeps nobody from the other.
     REQUIRE(here.turns_until([&] { return here.known.has("chem", "carol") == true; }));
-    view.questions();
-    REQUIRE(here.turns_until([&] { return view.questions().size() >= 2; }));
+    view.answer("bio", Refused{"slurmctld sleeps for 2 s"});
+    REQUIRE(here.turns_until([&] { return here.known.trouble() == "slurmctld sleeps for 2 s"; }));
     CHECK(here.known.has("bio", "bob") == std::optional(true));
     CHECK(troubles() == troubled + 1);
     CHECK(mendings() == mended);
@@ -224,6 +224,45 @@ TEST_CASE("while something was never known it is asked for more often than at ea
     REQUIRE(here.turns_until([&] { return !view.questions().empty(); }));
     view.answer("chem", Users{true, false, {"alice"}});
     CHECK(here.turns_until([&] { return here.known.knows("chem"); }));
+}
+
+TEST_CASE("where no account is named any more there is no trouble, and none is mended",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Refused{"slurmctld sleeps"});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.trouble() == "slurmctld sleeps"; }));
+    const std::uint64_t mended = mendings();
+    here.watch->configure(here.config({}));
+    CHECK(here.known.trouble().empty());
+    here.loop.restart();
+    here.loop.run_for(milliseconds(100));
+    CHECK(mendings() == mended);
+}
+
+TEST_CASE("a round for which there was no memory is not the last one", "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    desk::keep_the_log_quiet();
+    boost::asio::io_context loop;
+    Config config;
+    config.view_socket = view.path();
+    config.slurm_accounts_interval = std::chrono::seconds(1);
+    config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
+    SlurmAccounts known;
+    bool failed = false;
+    AccountWatch watch(loop, config, [&](SlurmAccounts told) {
+        if (told.has("chem", "alice") == true && !std::exchange(failed, true))
+            throw std::bad_alloc();
+        known = std::move(told);
+    });
+    for (int i = 0; i < 50 && !failed; ++i) loop.run_for(milliseconds(10));
+    REQUIRE(failed);
+    view.answer("chem", Users{true, false, {"bob"}});
+    for (int i = 0; i < 300 && !known.knows("chem"); ++i) loop.run_for(milliseconds(10));
+    CHECK(known.has("chem", "bob") == std::optional(true));
+    watch.stop();
+    loop.run_for(milliseconds(100));
 }
 
 TEST_CASE("a view that never answers does not keep the watch from ending", "[account_watch]") {

@@ -40,6 +40,7 @@ void check_is_default(const Config& config) {
     CHECK(config.default_ttl == std::chrono::hours(24));
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
     CHECK(config.reaper_interval == std::chrono::minutes(1));
+    CHECK(config.slurm_accounts_interval == std::chrono::minutes(1));
     CHECK(config.log_level == "info");
     CHECK(config.log_target == LogTarget::automatic);
     CHECK(config.audit_file.empty());
@@ -79,6 +80,8 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
+    CHECK(shown->platforms[0].certificate == "tower.example.org");
+    CHECK(shown->listen.host == "0.0.0.0");
     for (const char* key : {"node_socket",
                             "job_socket",
                             "control_socket",
@@ -98,7 +101,14 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
                             "to",
                             "file",
                             "users",
-                            "groups"}) {
+                            "groups",
+                            "accounts",
+                            "slurm_accounts",
+                            "address",
+                            "certificate",
+                            "key",
+                            "client_ca",
+                            "agents"}) {
         CAPTURE(key);
         CHECK(settings.find(std::string(key) + ":") != std::string::npos);
     }
@@ -291,7 +301,7 @@ TEST_CASE("what a running agent can't change is named") {
     wanted.listen.login_hosts = {"login"};
     CHECK(needs_restart(running, wanted).empty());
     wanted.listen.agents = "x";
-    CHECK(needs_restart(running, wanted) == "listen");
+    CHECK(needs_restart(running, wanted) == "listen.agents");
     wanted = running;
     wanted.require_secretmem = true;
     CHECK(needs_restart(running, wanted) == "memory");
@@ -401,7 +411,7 @@ TEST_CASE("workspaces are of users, groups and Slurm accounts") {
     CHECK(config->workspaces[0].admins.slurm_accounts == std::vector<std::string>{"chem"});
     CHECK(config->workspaces[0].members.slurm_accounts == std::vector<std::string>{"bio", "chem"});
     CHECK(config->workspaces[1].members.slurm_accounts.empty());
-    CHECK(slurm_accounts_in(*config) == std::set<std::string>{"bio", "chem"});
+    CHECK(slurm_accounts_in(config->workspaces) == std::set<std::string>{"bio", "chem"});
     CHECK(config->slurm_accounts_interval == std::chrono::minutes(10));
     CHECK(load("")->slurm_accounts_interval == std::chrono::minutes(1));
     CHECK(needs_restart(*load(""), *config).empty());

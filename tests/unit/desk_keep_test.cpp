@@ -322,7 +322,7 @@ struct AccountOffice : KeepingOffice {
         }
     }
     void say(const std::string& account, std::vector<std::string> users) {
-        said.set(account, std::move(users));
+        said.set(account, true, std::move(users));
         desk.know(said);
     }
 

@@ -65,7 +65,7 @@ TEST_CASE("in a workspace each is what the configuration says, root too") {
 
 cluster::SlurmAccounts saying(const std::map<std::string, std::vector<std::string>>& accounts) {
     cluster::SlurmAccounts said;
-    for (const auto& [account, users] : accounts) said.set(account, users);
+    for (const auto& [account, users] : accounts) said.set(account, true, users);
     return said;
 }
 

@@ -58,6 +58,9 @@ const Request kAccount = AccountRequest{"chem", "alice"};
 const Reply kUsers = Users{true, true, {"bob", "carol"}};
 const Reply kStates =
     States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
+const Request kPlaces =
+    PlacesRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
+const Reply kVerdicts = Verdicts{{Verdict::runs_there, Verdict::unknown}, "slurmctld is down"};
 const Reply kRefused = Refused{"only root and the agent may ask"};
 
 std::string refusal_of_request(const Bytes& message) {
@@ -73,7 +76,8 @@ bool is_taken(const Bytes& message) {
 }
 
 std::vector<Bytes> all_messages() {
-    return {encode(kJobs), encode(kAccount), encode(kStates), encode(kRefused), encode(kUsers)};
+    return {encode(kJobs),    encode(kAccount), encode(kPlaces),  encode(kStates),
+            encode(kRefused), encode(kUsers),   encode(kVerdicts)};
 }
 
 TEST_CASE("every message of the view has exactly the documented bytes", "[view_wire]") {
@@ -82,6 +86,11 @@ TEST_CASE("every message of the view has exactly the documented bytes", "[view_w
     CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
     CHECK(encode(kAccount) == message_of(2, with_text(with_text({}, "chem"), "alice")));
     CHECK(encode(kUsers) == message_of(103, users_body(1, 1, {"bob", "carol"})));
+    Bytes places = with_text(with_text(counted({7, 1001}), "n1"), "10.77.0.2");
+    append_number<std::uint32_t>(places, 8);
+    append_number<std::uint32_t>(places, 0);
+    CHECK(encode(kPlaces) == message_of(3, with_text(with_text(places, "n2"), "::1")));
+    CHECK(encode(kVerdicts) == message_of(104, with_text(counted({1, 6}), "slurmctld is down")));
 }
 
 TEST_CASE("every message of the view comes back with its fields", "[view_wire]") {
@@ -109,9 +118,50 @@ TEST_CASE("every message of the view comes back with its fields", "[view_wire]")
     const auto& users = std::get<Users>(*reply);
     CHECK((users.known && users.more));
     CHECK(users.users == std::vector<std::string>{"bob", "carol"});
+    request = decode_request(encode(kPlaces));
+    REQUIRE(request.ok());
+    const auto& places = std::get<PlacesRequest>(*request).places;
+    REQUIRE(places.size() == 2);
+    CHECK(places[1].job == JobId{8});
+    CHECK(places[0].owner == Uid{1001});
+    CHECK(places[0].node == "n1");
+    CHECK(places[1].address == "::1");
+    reply = decode_reply(encode(kVerdicts));
+    REQUIRE(reply.ok());
+    CHECK(std::get<Verdicts>(*reply).verdicts ==
+          std::vector{Verdict::runs_there, Verdict::unknown});
+    CHECK(std::get<Verdicts>(*reply).sentence == "slurmctld is down");
+
     reply = decode_reply(encode(Reply(Users{})));
     REQUIRE(reply.ok());
     CHECK_FALSE(std::get<Users>(*reply).known);
+}
+
+TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
+    const view_wire::Place longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
+                                   std::string(kMaxAddressBytes, '1')};
+    const auto places = [&](std::size_t count) {
+        return encode(Request(PlacesRequest{std::vector(count, longest)}));
+    };
+    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion)) == "(taken)");
+    CHECK(places(kMaxPlacesPerQuestion).size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(places(0)) == "a malformed PLACES message");
+    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion + 1)) == "a malformed PLACES message");
+    view_wire::Place too_long = longest;
+    too_long.node += "n";
+    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    too_long = longest;
+    too_long.address += "1";
+    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    const auto verdict = [](std::uint32_t number) {
+        return refusal_of_reply(message_of(104, with_text(counted({number}), "")));
+    };
+    CHECK(verdict(0) == "a malformed VERDICTS message");
+    CHECK(verdict(1) == "(taken)");
+    CHECK(verdict(6) == "(taken)");
+    CHECK(verdict(8) == "a malformed VERDICTS message");
+    CHECK(refusal_of_reply(message_of(104, with_text(counted({}), ""))) ==
+          "a malformed VERDICTS message");
 }
 
 TEST_CASE("the longest messages of the view fit", "[view_wire]") {
