@@ -43,6 +43,10 @@ class Host(Site):
     def secretctl(self, *arguments, user="root", input=None):
         return self.as_user(user, [BUILD / "secretctl", *arguments], input=input)
 
+    def runs(self):
+        """A node has none: it passes on what it is asked, and the hub's runs are told at the hub."""
+        return super().runs() if "hubs" not in self.status() else []
+
     def daemon_pid(self, name):
         return int((self.dir / "daemons" / name).read_text())
 
@@ -70,6 +74,15 @@ class Host(Site):
         """All that daemons write to: each host has its own /run, and the rest is shared."""
         written = [self.here("/run"), self.hosts.dir / "state"]
         return written + [self.hosts.dir / name / kind for name in ADDRESSES for kind in ("log", "spool")]
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        """Within it the daemon runs no instruction, while the kernel goes on for it."""
+        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.daemon_pid(name), signal.SIGCONT)
 
     @contextlib.contextmanager
     def cut_off(self):

@@ -268,6 +268,18 @@ TEST_CASE("a key that stands twice is refused at every depth") {
           "1:33: the key 'name' stands twice");
 }
 
+TEST_CASE("login hosts are names or addresses") {
+    const std::string listen = "listen: { address: 10.0.0.1, certificate: /c, login_hosts: ";
+    CHECK(load(listen + "[login, 10.77.0.4, 'fd00::4'] }\n")->listen.login_hosts ==
+          std::vector<std::string>{"login", "10.77.0.4", "fd00::4"});
+    CHECK(load(listen + "[] }\n")->listen.login_hosts.empty());
+    for (const std::string bad : {"login[1-3]", "10.77.0.0/24", "*.example.org", "", "a b"}) {
+        CAPTURE(bad);
+        CHECK(refusal_of(listen + "[login, '" + bad + "'] }\n") ==
+              "1:68: '" + bad + "' is no host's name or address");
+    }
+}
+
 TEST_CASE("memory can't be both required and forced to be the other kind") {
     CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
     CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
@@ -285,6 +297,11 @@ TEST_CASE("what a running agent can't change is named") {
     wanted.files_directory = "/x";
     CHECK(needs_restart(running, wanted) ==
           "node_socket, job_socket, control_socket, files_directory, memory");
+    wanted = running;
+    wanted.listen.login_hosts = {"login"};
+    CHECK(needs_restart(running, wanted).empty());
+    wanted.listen.agents = "x";
+    CHECK(needs_restart(running, wanted) == "listen.agents");
     wanted = running;
     wanted.require_secretmem = true;
     CHECK(needs_restart(running, wanted) == "memory");
