@@ -46,7 +46,12 @@ std::string detail_of(std::span<const std::byte> body) {
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (verified == X509_V_OK) return "TLS: " + error.message();
-    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    std::string why =
+        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    const bool is_about_time =
+        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (is_about_time) why += "; is the clock of this host right?";
+    return why;
 }
 
 std::string in_words(const ErrorCode& error) {

@@ -95,6 +95,8 @@ def test_two_minutes_between_clocks_do_not_matter(cluster, canary, offset):
 @pytest.mark.parametrize("offset, daemons, sentence", [
     ("+10m", ("munged", AGENT), "it was made in the future; are the clocks of both hosts right?"),
     ("-10m", ("munged",), "it has expired; are the clocks of both hosts right?"),
+    ("-10m", ("munged", AGENT), "certificate is not yet valid; is the clock of this host right?"),
+    ("+4000d", (AGENT,), "certificate has expired; is the clock of this host right?"),
 ])
 def test_ten_minutes_between_clocks_are_called_what_they_are(cluster, canary, job, offset, daemons, sentence):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": canary()})
