@@ -178,7 +178,10 @@ bool HubConnection::is_alive() {
 }
 
 TlsSession HubConnection::session() {
-    return {SSL_get1_session(stream_.native_handle()), &SSL_SESSION_free};
+    // A copy: OpenSSL does not resume a session whose connection ended without a TLS shutdown, as
+    // most do here.
+    const SSL_SESSION* const session = SSL_get0_session(stream_.native_handle());
+    return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
 }
 
 }  // namespace secrets::cluster

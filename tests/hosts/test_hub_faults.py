@@ -169,6 +169,43 @@ def running(host, script):
         program.stdin.close()
 
 
+# Prints of each handshake with the hub whether it offers to resume a session.
+SEE_HANDSHAKES = """
+import select, socket, struct, sys
+every = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+print("here", flush=True)
+def extensions(hello):
+    at = 38 + 1 + hello[38]  # behind type, length, version, random; behind the session of old
+    at += 2 + struct.unpack_from("!H", hello, at)[0]
+    at += 1 + hello[at]
+    end = at + 2 + struct.unpack_from("!H", hello, at)[0]
+    at += 2
+    while at < end:
+        kind, length = struct.unpack_from("!HH", hello, at)
+        yield kind
+        at += 4 + length
+while every in select.select([every, sys.stdin], [], [])[0]:
+    packet = every.recv(65536)
+    tcp = packet[(packet[0] & 15) * 4:]
+    data = tcp[(tcp[12] >> 4) * 4:]
+    if packet[9] == 6 and struct.unpack("!H", tcp[2:4]) == (8443,) and data[:1] == b"\\x16" and data[5:6] == b"\\x01":
+        print("resumes" if 41 in extensions(data[5:]) else "new", flush=True)
+"""
+
+
+def test_a_node_that_comes_back_resumes_its_session(cluster, canary, pki):
+    hub = cluster.on("login")
+    with running(hub, SEE_HANDSHAKES) as watch:
+        for _ in range(2):
+            hub.push("demo", workspace={"HF_TOKEN": canary()})
+            done = cluster.on("hub").srun("-w", "n1", "--secrets-run=demo", "true")
+            assert done.code == 0, done.err
+            cluster.stop_agent("login")
+            start_hub(cluster, pki)
+        watch.stdin.close()
+        assert watch.stdout.read().split() == ["new", "resumes"]
+
+
 FILL = """
 import socket, sys
 crowd = []
