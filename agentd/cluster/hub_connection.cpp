@@ -57,7 +57,12 @@ std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (verified == X509_V_OK) return "TLS: " + error.message();
-    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    std::string why =
+        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    const bool is_about_time =
+        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (is_about_time) why += "; is the clock of this host right?";
+    return why;
 }
 
 std::string in_words(const ErrorCode& error) {
@@ -203,7 +208,10 @@ bool HubConnection::is_alive() {
 }
 
 TlsSession HubConnection::session() {
-    return {SSL_get1_session(stream_.native_handle()), &SSL_SESSION_free};
+    // A copy: OpenSSL does not resume a session whose connection ended without a TLS shutdown, as
+    // most do here.
+    const SSL_SESSION* const session = SSL_get0_session(stream_.native_handle());
+    return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
 }
 
 }  // namespace secrets::cluster

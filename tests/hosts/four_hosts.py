@@ -55,8 +55,9 @@ class Host(Site):
             return Path(f"/proc/{self.daemon_pid(name)}/ns/net").samefile(self.dir / "network")
         return False
 
-    def daemon_start(self, name):
-        self.hosts.script("start", self.name, name)
+    def daemon_start(self, name, **variables):
+        """`variables`: of its environment."""
+        self.hosts.script("start", self.name, name, *(f"{key}={value}" for key, value in variables.items()))
 
     def daemon_stop(self, name):
         self.hosts.script("stop", self.name, name)
@@ -65,6 +66,17 @@ class Host(Site):
         """Outright, as a crash would end it."""
         os.kill(self.daemon_pid(name), signal.SIGKILL)
         poll(lambda: not self.daemon_runs(name), 5, f"the end of {name} on {self.name}")
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        """The daemon may be killed meanwhile, and even be started again."""
+        frozen = self.daemon_pid(name)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.daemon_runs(name) and self.daemon_pid(name) == frozen:
+                os.kill(frozen, signal.SIGCONT)
 
     def daemons(self):
         names = (AGENT, VIEW, "slurmctld", "slurmd")
