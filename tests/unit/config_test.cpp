@@ -75,7 +75,14 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
         if (line.size() < 2 || line[0] != '#') continue;
         if (line[1] != ' ' || line[2] == ' ') settings += line.substr(1) + "\n";
     }
-    const auto shown = load(settings);
+    // A hub is no node of one.
+    const std::size_t hub = settings.find("\nhub:\n") + 1;
+    const std::size_t behind = settings.find("\nlog:\n") + 1;
+    REQUIRE(hub < behind);
+    const auto node = load(settings.substr(hub, behind - hub));
+    if (!node) FAIL(node.error().sentence);
+    CHECK(node->hub.urls.size() == 1);
+    const auto shown = load(std::string(settings).erase(hub, behind - hub));
     if (!shown) FAIL(shown.error().sentence);
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
