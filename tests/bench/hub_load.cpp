@@ -199,7 +199,7 @@ struct Load {
     std::minstd_rand random{std::random_device()()};
 
     Load(const char* port, const char* ca)
-        : hub(asio::ip::make_address(kHub), static_cast<unsigned short>(std::atoi(port))) {
+        : hub(asio::ip::make_address(kHub), static_cast<unsigned short>(std::stoul(port))) {
         SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_3_VERSION);
         SSL_CTX_set_mode(context.native_handle(), SSL_MODE_RELEASE_BUFFERS);
         context.load_verify_file(ca);
