@@ -199,7 +199,7 @@ struct Load {
     std::minstd_rand random{std::random_device()()};
 
     Load(const char* port, const char* ca)
-        : hub(asio::ip::make_address(kHub), static_cast<unsigned short>(std::atoi(port))) {
+        : hub(asio::ip::make_address(kHub), static_cast<unsigned short>(std::stoul(port))) {
         SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_3_VERSION);
         SSL_CTX_set_mode(context.native_handle(), SSL_MODE_RELEASE_BUFFERS);
         context.load_verify_file(ca);
@@ -230,7 +230,10 @@ asio::awaitable<ErrorCode> open(Load& load, TlsStream& stream, std::size_t numbe
     co_await socket.async_connect(load.hub, into(error));
     if (error) co_return error;
     socket.set_option(Tcp::no_delay(true), error);
-    if (load.session) SSL_set_session(stream.native_handle(), load.session.get());
+    if (load.session) {
+        const Session copy(SSL_SESSION_dup(load.session.get()), &SSL_SESSION_free);
+        SSL_set_session(stream.native_handle(), copy.get());
+    }
     co_await stream.async_handshake(ssl::stream_base::client, into(error));
     co_return error;
 }
@@ -246,7 +249,8 @@ asio::awaitable<void> be_a_node(Load& load, std::size_t number, Request request,
         if (!error) status = co_await exchange(*stream, request, error);
         if (status == 200 || status == 204) {
             if (!load.session && kept == nullptr && number == 0) {
-                // A copy: OpenSSL spoils the session of a connection that is not shut down.
+                // Copies here and in open(): OpenSSL spoils the session of a connection that is not
+                // shut down.
                 load.session.reset(SSL_SESSION_dup(SSL_get0_session(stream->native_handle())));
             }
             if (kept != nullptr) kept->push_back(std::move(stream));

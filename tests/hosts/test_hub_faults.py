@@ -92,20 +92,18 @@ def test_two_minutes_between_clocks_do_not_matter(cluster, canary, offset):
 
 # Slurm itself starts nothing on such a node; a job that was there before may still ask. A certificate that was made
 # just now is not yet valid there, so that what munge says is shown with munged's clock alone.
-@pytest.mark.parametrize("offset, daemons, sentence", [
-    ("+10m", ("munged", AGENT), "it was made in the future; are the clocks of both hosts right?"),
-    ("-10m", ("munged",), "it has expired; are the clocks of both hosts right?"),
-    ("-10m", ("munged", AGENT), "certificate is not yet valid; is the clock of this host right?"),
-    ("+4000d", (AGENT,), "certificate has expired; is the clock of this host right?"),
-])
-def test_ten_minutes_between_clocks_are_called_what_they_are(cluster, canary, job, offset, daemons, sentence):
+def test_ten_minutes_between_clocks_are_called_what_they_are(cluster, canary, job):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": canary()})
-    with clock_off(cluster, "n1", offset, daemons):
-        kind, refusal = ask_agent_of_n1(cluster, b"run:demo", job)
-        assert kind == REFUSED and sentence in refusal
+    for offset, daemons, sentence in [
+        ("+10m", ("munged", AGENT), "it was made in the future; are the clocks of both hosts right?"),
+        ("-10m", ("munged",), "it has expired; are the clocks of both hosts right?"),
+        ("-10m", ("munged", AGENT), "certificate is not yet valid; is the clock of this host right?"),
+        ("+4000d", (AGENT,), "certificate has expired; is the clock of this host right?"),
+    ]:
+        with clock_off(cluster, "n1", offset, daemons):
+            kind, refusal = ask_agent_of_n1(cluster, b"run:demo", job)
+            assert kind == REFUSED and sentence in refusal
     assert ask_agent_of_n1(cluster, b"run:demo", job)[0] == GRANTED
-    cluster.on("n1").daemon_stop(AGENT)  # what it holds would be the job's until its epilog
-    cluster.on("n1").daemon_start(AGENT)
 
 
 def test_a_hub_whose_network_is_lost_and_comes_back(cluster, canary):
