@@ -1,5 +1,6 @@
 """On a login host and on a node secretctl works as on the hub, and what a user submits is checked there."""
 
+import base64
 import hashlib
 import json
 import os
@@ -72,8 +73,9 @@ def names(host, user="alice"):
 # ---- what people and platforms ask -----------------------------------------------------------------
 
 
-def test_a_secret_that_was_set_on_a_login_host_is_given_to_a_job_on_a_node(cluster, login, canary):
+def test_a_secret_that_was_set_on_a_login_host_is_given_to_a_job_on_a_node(cluster, login, canary, canaries):
     value = canary()
+    canaries.append(base64.b64encode(value.encode()))  # as secretctl sends it
     secretctl(login, "set", "OLD_TOKEN", input=value)
     assert names(login) == names(cluster.on("hub")) == ["OLD_TOKEN"]
     secretctl(login, "rename", "OLD_TOKEN", "HF_TOKEN")
@@ -258,10 +260,11 @@ def test_where_no_hub_answers_it_is_said_in_time(cluster, login, how):
         poll(lambda: login.secretctl("ls", user="alice").code == 0, 10, "an answer of the hub")
 
 
-@pytest.mark.parametrize("first", [NOBODY, "https://10.77.0.9:8443", "https://no-such-host.invalid"])
-def test_where_the_first_hub_does_not_answer_the_next_one_does(cluster, login, pki, canary, first):
+@pytest.mark.parametrize("others", [[NOBODY], ["https://10.77.0.9:8443"], ["https://no-such-host.invalid"],
+                                    ["https://10.77.0.8:8443", "https://10.77.0.9:8443"]])
+def test_where_the_first_hub_does_not_answer_the_next_one_does(cluster, login, pki, canary, others):
     cluster.stop_agent("login")
-    cluster.start_agent("login", node_config(pki, first, "https://hub:8443"))
+    cluster.start_agent("login", node_config(pki, *others, "https://hub:8443"))
     begin = time.monotonic()
     secretctl(login, "set", "HF_TOKEN", input=canary())
     assert time.monotonic() - begin < 6
