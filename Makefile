@@ -56,9 +56,11 @@ lint:
 	tests/lint $(BUILD)
 
 bench: setup build
+	tests/setup --bench
 	BUILD_DIR=$(BUILD) tests/bench/run
 	BUILD_DIR=$(BUILD) tests/bench/restart
 	BUILD_DIR=$(BUILD) tests/bench/crowded
+	BUILD_DIR=$(BUILD) tests/bench/hub
 
 soak: setup build
 	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak

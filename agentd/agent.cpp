@@ -49,8 +49,8 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory,
       desk_(config_, vault_, now, store_.get()),
       membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_),
       node_door_(loop_, std::move(listeners.node), desk_, waiters_, membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), desk_),
-      http_door_(loop_, std::move(listeners.control), desk_),
+      job_door_(loop_, std::move(listeners.job), desk_, membership_.checks()),
+      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay()),
       reaper_(loop_, config_, desk_),
       account_watch_(loop_, config_,
                      [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
@@ -169,6 +169,7 @@ void Agent::take(const Config& config) {
         return;
     }
     membership_.set_context(std::move(hub_context).value());
+    membership_.configure(config.listen);
     const std::string later = needs_restart(config_, config);
     config_ = config;
     desk_.configure(config_);

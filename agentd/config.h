@@ -59,6 +59,8 @@ struct Listen {
     std::string key;          ///< empty: $CREDENTIALS_DIRECTORY/tls.key
     std::string client_ca;    ///< who signs the certificates of platforms; empty: none are taken
     std::string agents;  ///< the account that the nodes' agents run as; empty: this agent's own
+    /// Hosts without slurmd, names or addresses, whose agents may have asks of users checked.
+    std::vector<std::string> login_hosts{};
 
     bool operator==(const Listen&) const = default;
 };

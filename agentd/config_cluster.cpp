@@ -62,6 +62,15 @@ HubUrl hub_url_of(const YAML::Node& node) {
     return url;
 }
 
+std::vector<std::string> login_hosts_of(const YAML::Node& node) {
+    std::vector<std::string> hosts = texts_of(node);
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        if (!hosts[i].empty() && hosts[i].find_first_of("/?#@ []*,") == std::string::npos) continue;
+        throw Wrong{node[i].Mark(), quoted(hosts[i]) + " is no host's name or address"};
+    }
+    return hosts;
+}
+
 }  // namespace
 
 void read_listen(const YAML::Node& node, Listen& listen) {
@@ -79,7 +88,10 @@ void read_listen(const YAML::Node& node, Listen& listen) {
                         {"certificate", path(listen.certificate)},
                         {"key", path(listen.key)},
                         {"client_ca", path(listen.client_ca)},
-                        {"agents", [&](const auto& value) { listen.agents = text_of(value); }}});
+                        {"agents", [&](const auto& value) { listen.agents = text_of(value); }},
+                        {"login_hosts", [&](const YAML::Node& value) {
+                             listen.login_hosts = login_hosts_of(value);
+                         }}});
     if (listen.host.empty()) throw Wrong{node.Mark(), "listen needs an address, as in 0.0.0.0"};
     if (listen.certificate.empty()) {
         throw Wrong{node.Mark(), "listen needs the certificate of this hub"};

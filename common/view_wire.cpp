@@ -50,7 +50,7 @@ Result<Reply> decode_verdicts(wire::MessageReader body) {
     Verdicts verdicts;
     for (const std::uint32_t number : read_numbers(body, kMaxPlacesPerQuestion)) {
         const auto verdict = static_cast<Verdict>(number);
-        if (verdict < Verdict::runs_there || verdict > Verdict::unknown) {
+        if (verdict < Verdict::runs_there || verdict > Verdict::is_node) {
             return wire::malformed_message("VERDICTS");
         }
         verdicts.verdicts.push_back(verdict);

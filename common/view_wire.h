@@ -24,7 +24,8 @@
 // no users, where slurmctld knows no such account.
 //
 // VERDICTS answers each of 1 to kMaxPlacesPerQuestion places in the order of the request, with a
-// number of Verdict. Its sentence is like that of STATES.
+// number of Verdict. Its sentence is like that of STATES. Of a place whose job is 0 no more is
+// asked than whether the node is at that address.
 
 #include <cstdint>
 #include <span>
@@ -54,6 +55,7 @@ enum class Verdict : std::uint32_t {
     other_node = 4,     ///< it runs, and not on that node
     other_address = 5,  ///< the node is not at that address
     unknown = 6,        ///< nobody can tell now
+    is_node = 7,        ///< the node is at that address, and no job was asked about
 };
 
 struct JobsRequest {
@@ -63,8 +65,10 @@ struct AccountRequest {
     std::string account;  ///< one that why_not_an_account_name() takes
     std::string after{};  ///< at most kMaxUserBytes
 };
+/// No job has that number.
+inline constexpr JobId kNoJob{0};
 struct Place {
-    JobId job;
+    JobId job;  ///< or kNoJob
     Uid owner;
     std::string node;     ///< at most kMaxNodeNameBytes
     std::string address;  ///< at most kMaxAddressBytes; an address as text

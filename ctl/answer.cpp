@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::string_view kNothing = "-";
 
+/// The status by which a node's agent says it (504, Gateway Timeout).
+constexpr unsigned kNoHubAnswers = 504;
+
 CommandError not_understood(const std::string& why) {
     return CommandError(ExitCode::unreachable,
                         "the agent's answer is not understood: " + why +
@@ -35,7 +38,8 @@ void check_success(const Answer& answer) {
     if (!error && problem.is_object() && problem.get_object().contains("detail")) {
         sentence = text_of(problem.get_object(), "detail");
     }
-    throw CommandError(ExitCode::refused, sentence);
+    const bool no_hub = answer.status == kNoHubAnswers;
+    throw CommandError(no_hub ? ExitCode::unreachable : ExitCode::refused, sentence);
 }
 
 boost::json::object read_object(const Answer& answer) {

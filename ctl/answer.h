@@ -12,7 +12,8 @@ namespace secrets::ctl {
 /// `text` fit for a terminal: control characters, which could steer it, become `?`.
 std::string printable(std::string_view text);
 
-/// Throws CommandError (refused), with the agent's own sentence, unless the answer is a success.
+/// Throws CommandError, with the agent's own sentence, unless the answer is a success: refused, or
+/// unreachable where it is that no hub answers the agent.
 void check_success(const Answer& answer);
 
 /// The object that a successful answer is. Throws CommandError when it is none.

@@ -18,6 +18,7 @@
 #include <optional>
 
 #include "ctl/exit_codes.h"
+#include "ctl/munge_credential.h"
 
 namespace secrets::ctl {
 namespace {
@@ -31,6 +32,9 @@ using HttpRequest = http::request<http::span_body<const std::byte>>;
 
 /// Names and sizes of all runs of a busy site fit in many times over.
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
+
+/// How often a request is made anew because it is another hub that now answers.
+constexpr int kMaxHubs = 4;
 
 http::verb verb_of(Method method) {
     switch (method) {
@@ -46,12 +50,17 @@ http::verb verb_of(Method method) {
     return http::verb::unknown;
 }
 
-HttpRequest make_http_request(const Request& request) {
+/// `hub`: that a munge credential goes to; empty: none is needed.
+HttpRequest make_http_request(const Request& request, const std::string& hub) {
     HttpRequest message(verb_of(request.method), request.target, 11);
     message.set(http::field::host, "localhost");
     message.set(http::field::user_agent, "secretctl/" SLURM_SECRETS_VERSION);
     message.set(http::field::accept, "application/json");
     message.keep_alive(false);
+    if (!hub.empty()) {
+        message.set(http::field::authorization,
+                    "Munge " + munge_credential(hub, message.method_string(), request));
+    }
     if (request.body.size() > 0) {
         message.set(http::field::content_type, "application/json");
         message.body() = {request.body.bytes().data(), request.body.size()};
@@ -74,6 +83,15 @@ Protocol::socket connect(asio::io_context& loop, const std::string& path,
         throw boost::system::system_error(error, boost::system::system_category());
     }
     return socket;
+}
+
+/// The hub that a challenge (WWW-Authenticate) wants a munge credential for; empty where it wants
+/// something else.
+std::string hub_in(std::string_view challenge) {
+    constexpr std::string_view kBegin = "Munge hub=\"";
+    if (!challenge.starts_with(kBegin) || !challenge.ends_with('"')) return {};
+    challenge.remove_prefix(kBegin.size());
+    return std::string(challenge.substr(0, challenge.find('"')));
 }
 
 bool is_closed_by_peer(const beast::error_code& error) {
@@ -99,7 +117,9 @@ asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxAnswerBytes);
     co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
-    co_return Answer{parser.get().result_int(), std::move(parser.get().body())};
+    Answer answer{parser.get().result_int(), std::move(parser.get().body())};
+    if (answer.status == 401) answer.hub = hub_in(parser.get()[http::field::www_authenticate]);
+    co_return answer;
 }
 
 CommandError no_agent(const std::string& path, const boost::system::system_error& error) {
@@ -126,6 +146,18 @@ CommandError no_answer(const std::string& path, std::chrono::seconds timeout,
 }  // namespace
 
 Answer Client::send(const Request& request) const {
+    std::string hub;
+    Answer answer = send_once(request, hub);
+    for (int i = 0; i < kMaxHubs && !answer.hub.empty() && answer.hub != hub; ++i) {
+        hub = answer.hub;
+        answer = send_once(request, hub);
+    }
+    return answer;
+}
+
+/// `hub`: that the agent passes the request on to; empty where it is not known to.
+Answer Client::send_once(const Request& request, const std::string& hub) const {
+    const HttpRequest message = make_http_request(request, hub);
     asio::io_context loop(1);
     std::optional<Stream> stream;
     try {
@@ -134,7 +166,6 @@ Answer Client::send(const Request& request) const {
         throw no_agent(socket_path_, error);
     }
     try {
-        const HttpRequest message = make_http_request(request);
         auto answer = asio::co_spawn(loop, exchange(*stream, message, timeout_), asio::use_future);
         loop.run();
         return answer.get();

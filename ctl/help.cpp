@@ -13,7 +13,7 @@ constexpr const char* kFoot =
     "Also --version, and COMMAND --help, which has examples. To begin with:\n"
     "  secretctl set HF_TOKEN; sbatch --secret=HF_TOKEN job.sh\n"
     "Exit codes: 0 fine; 1 refused, missing or not found; 2 wrong usage, or input\n"
-    "or output that cannot be used; 3 no agent answers\n";
+    "or output that cannot be used; 3 no agent or hub answers\n";
 
 constexpr std::size_t kCommandWidth = 18;
 

@@ -32,8 +32,18 @@ std::string how_many(const json::object& object, std::string_view name, const ch
     return before + counted(static_cast<std::size_t>(number->get_int64()), noun);
 }
 
-Cell store(const json::object& object) {
+std::string list_words(const json::array& texts) {
+    std::string words;
+    for (const json::value& text : texts) {
+        if (!text.is_string()) continue;
+        words += (words.empty() ? "" : ", ") + printable(text.get_string());
+    }
+    return words;
+}
+
+Cell store(const json::object& object, bool is_at_hub) {
     if (text_of(object, "state") != "open") {
+        if (is_at_hub) return "none: people's own secrets are kept at the hub";
         return {"none: people's own secrets can't be kept here", Tone::warning};
     }
     std::string words = "open";
@@ -60,7 +70,10 @@ Cell cell_of(const json::object& status, std::string_view name) {
     if (name == "uptime_seconds" && is_number) return duration_words(value.get_int64());
     if (name.ends_with("_bytes") && is_number) return bytes_words(value.get_int64());
     if (name == "memory") return memory(text_of(status, name));
-    if (name == "store" && value.is_object()) return store(value.get_object());
+    if (name == "store" && value.is_object()) {
+        return store(value.get_object(), status.contains("hubs"));
+    }
+    if (name == "hubs" && value.is_array()) return list_words(value.get_array());
     if (name == "slurm_accounts" && value.is_object()) return slurm_accounts(value.get_object());
     if (name == "log_entries_dropped" && text_of(status, name) != "0") {
         return {text_of(status, name), Tone::warning};
@@ -70,6 +83,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
 
 std::string heading_of(std::string_view name) {
     if (name == "uptime_seconds") return "up";
+    if (name == "hubs") return "node of";
     std::string words = printable(name);
     std::replace(words.begin(), words.end(), '_', ' ');
     if (words.ends_with(" bytes")) words = "bytes in " + words.substr(0, words.size() - 6) + "s";

@@ -11,6 +11,11 @@ PlaceBook::PlaceBook(ControllerCalls calls, Bounds bounds)
     : calls_(std::move(calls)), bounds_(bounds) {}
 
 Result<Verdict> PlaceBook::verdict_on(const view_wire::Place& place) {
+    if (place.job == view_wire::kNoJob) {
+        const auto there = is_at(place.node, place.address);
+        if (!there) return there.error();
+        return *there ? Verdict::is_node : Verdict::other_address;
+    }
     const auto job = find_job(place.job);
     if (!job) return job.error();
     if (*job == nullptr) return Verdict::does_not_run;

@@ -7,7 +7,6 @@ namespace {
 
 namespace asio = boost::asio;
 using desk::Reason;
-using desk::Refusal;
 
 /// For the hubs' answer, so that the plugin's time (5 s, its timeout=) is not over before it has a
 /// sentence.

@@ -17,6 +17,9 @@ constexpr auto kConnect = std::chrono::milliseconds(1500);
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 constexpr auto kLongestPause = std::chrono::milliseconds(1600);
 
+/// What of a request's time is left for finding another hub, where there is one.
+constexpr auto kForOthers = std::chrono::milliseconds(2000);
+
 constexpr std::size_t kMaxIdle = 2;  ///< kept connections to one hub
 
 }  // namespace
@@ -94,8 +97,7 @@ asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_
     const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
     const HubUrl& url = urls_[which];
     if (is_new) {
-        const auto soon = urls_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
-        const auto failure = co_await connection.open(url, hubs_[which].session.get(), soon);
+        const auto failure = co_await reach(connection, which, deadline);
         if (failure) co_return failure;
     }
     // A credential is good for one request: munged on the hub refuses it a second time.
@@ -104,8 +106,54 @@ asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_
     const HubRequest made_for{url.host, request.method, request.target, hexadecimal(digest)};
     auto credential = co_await munge_.encode(print_hub_request(made_for));
     if (!credential) co_return credential.error();
-    co_return co_await connection.exchange(url, request, *credential, answer,
+    const std::string authorization = "Munge " + *credential;
+    co_return co_await connection.exchange(url, request, authorization, answer,
                                            deadline + request.wait);
+}
+
+asio::awaitable<Failure> HubClient::reach(HubConnection& connection, std::size_t which,
+                                          Clock::time_point deadline) {
+    const auto soon = urls_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
+    co_return co_await connection.open(urls_[which], hubs_[which].session.get(), soon);
+}
+
+asio::awaitable<std::variant<FromHub, HubClient::Moved, Error>> HubClient::pass_on(
+    ToHub request, Clock::time_point deadline) {
+    if (stopped_) co_return Error{"the agent is about to end"};
+    const std::size_t first = preferred_;
+    const auto soon = urls_.size() > 1 ? deadline - kForOthers : deadline;
+    FromHub answer;
+    auto failure = co_await send_once(first, request, answer, soon);
+    if (!failure) co_return answer;
+    if (preferred_ != first) co_return Moved{};
+    std::string why = urls_[first].text + ": " + failure->sentence;
+    for (std::size_t i = 1; i < urls_.size() && !stopped_; ++i) {
+        const std::size_t which = (first + i) % urls_.size();
+        HubConnection connection(loop_, *context_);
+        busy_.insert(&connection);
+        const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
+        failure = co_await reach(connection, which, deadline);
+        if (!failure) {
+            preferred_ = which;
+            co_return Moved{};
+        }
+        why += "; " + urls_[which].text + ": " + failure->sentence;
+    }
+    co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
+}
+
+/// On a connection of its own: one that was kept may break when the hub has seen the request.
+asio::awaitable<Failure> HubClient::send_once(std::size_t which, const ToHub& request,
+                                              FromHub& answer, Clock::time_point deadline) {
+    HubConnection connection(loop_, *context_);
+    busy_.insert(&connection);
+    const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
+    auto failure = co_await reach(connection, which, deadline);
+    if (failure) co_return failure;
+    failure = co_await connection.exchange(urls_[which], request, request.authorization, answer,
+                                           deadline);
+    if (!failure) hubs_[which].session = connection.session();
+    co_return failure;
 }
 
 asio::awaitable<void> HubClient::pause(Clock::duration duration) {

@@ -25,6 +25,18 @@ class HubClient {
     boost::asio::awaitable<std::variant<FromHub, Error>> ask(ToHub request,
                                                              Clock::time_point deadline);
 
+    /// The host that the hub which answered last has in its URL.
+    const std::string& host() const { return urls_[preferred_].host; }
+
+    /// Another hub is now the one that answered last.
+    struct Moved {};
+
+    /// Sends a request that has an authorization, once and to the hub that answered last: a
+    /// credential is for one hub and good once. Where no answer comes, and another hub can be
+    /// reached, that one is the next to be asked.
+    boost::asio::awaitable<std::variant<FromHub, Moved, Error>> pass_on(ToHub request,
+                                                                        Clock::time_point deadline);
+
     /// Ends what is being asked, with an Error.
     void stop();
 
@@ -41,6 +53,10 @@ class HubClient {
     boost::asio::awaitable<Failure> ask_on(HubConnection& connection, std::size_t which,
                                            bool is_new, const ToHub& request, FromHub& answer,
                                            Clock::time_point deadline);
+    boost::asio::awaitable<Failure> reach(HubConnection& connection, std::size_t which,
+                                          Clock::time_point deadline);
+    boost::asio::awaitable<Failure> send_once(std::size_t which, const ToHub& request,
+                                              FromHub& answer, Clock::time_point deadline);
     boost::asio::awaitable<void> pause(Clock::duration duration);
     Clock::duration pause_after(unsigned round);
 

@@ -9,6 +9,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "agentd/doors/routes.h"
 #include "agentd/wipe_stack.h"
@@ -29,7 +30,10 @@ using doors::into;
 /// After that long without an acknowledgement of the other side a connection is broken.
 constexpr int kSilenceMilliseconds = 2000;
 
-constexpr std::size_t kMaxProblem = 64 * 1024;  ///< a body that says what is wrong
+/// Names and sizes of all runs of a busy site fit in many times over, and each delivery.
+constexpr std::size_t kMaxBody = 64UL * 1024 * 1024;
+static_assert(kMaxBody > kMaxDeliveryBytes);
+
 constexpr std::uint32_t kMaxHead = 16 * 1024;
 
 /// The sentence in problem JSON.
@@ -43,14 +47,31 @@ std::string detail_of(std::span<const std::byte> body) {
     return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
 }
 
+std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
+    unsigned seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return std::chrono::seconds(seconds);
+}
+
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (verified == X509_V_OK) return "TLS: " + error.message();
-    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    std::string why =
+        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    const bool is_about_time =
+        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (is_about_time) why += "; is the clock of this host right?";
+    return why;
 }
 
 std::string in_words(const ErrorCode& error) {
-    return error == boost::beast::error::timeout ? "it does not answer in time" : error.message();
+    if (error == boost::beast::error::timeout) return "it does not answer in time";
+    if (error == asio::error::address_family_not_supported) {
+        return "this service has no network; link node.conf into its unit's folder (docs/admin.md, "
+               "Nodes of a hub)";
+    }
+    return error.message();
 }
 
 /// A hub that went without a word is found out by what it does not acknowledge.
@@ -88,7 +109,14 @@ asio::awaitable<Failure> HubConnection::connect(const HubUrl& url, Clock::time_p
     timer.cancel();
     if (error) co_return Error{"its name has no address: " + error.message()};
     transport().expires_at(deadline);
-    co_await transport().async_connect(addresses, into(error));
+    // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.
+    error = asio::error::host_not_found;
+    for (const auto& address : addresses) {
+        co_await transport().async_connect(address.endpoint(), into(error));
+        if (!error) break;
+        ErrorCode ignored;
+        transport().socket().close(ignored);
+    }
     if (error) co_return Error{in_words(error)};
     transport().socket().set_option(Tcp::no_delay(true), error);
     expect_acknowledgements(transport().socket().native_handle());
@@ -116,24 +144,31 @@ asio::awaitable<Failure> HubConnection::open(const HubUrl& url, SSL_SESSION* ses
 }
 
 asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub& request,
-                                                 const std::string& credential, FromHub& answer,
+                                                 const std::string& authorization, FromHub& answer,
                                                  Clock::time_point deadline) {
-    http::request<http::string_body> message;
+    http::request<http::span_body<const std::byte>> message;
     message.version(11);
     message.method_string(request.method);
     message.target(request.target);
     message.set(http::field::host, url.host);
     message.set(http::field::user_agent, "slurm-secretsd/" SLURM_SECRETS_VERSION);
-    message.set(http::field::authorization, "Munge " + credential);
+    message.set(http::field::authorization, authorization);
+    if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
     if (!request.if_none_match.empty()) {
         message.set(http::field::if_none_match, request.if_none_match);
     }
-    if (!request.body.empty()) message.set(http::field::content_type, "application/json");
-    message.body() = request.body;
+    const auto body_to_hub = request.secret.size() > 0 ? request.secret.view().bytes()
+                                                       : std::as_bytes(std::span(request.body));
+    if (!body_to_hub.empty()) {
+        message.set(http::field::content_type,
+                    request.content_type.empty() ? "application/json" : request.content_type);
+    }
+    message.body() = {body_to_hub.data(), body_to_hub.size()};
     message.prepare_payload();
     transport().expires_at(deadline);
     ErrorCode error;
     co_await http::async_write(stream_, message, into(error));
+    if (request.secret.size() > 0) wipe_stack();
     if (error) co_return Error{in_words(error)};
     http::response_parser<http::empty_body> head;
     head.header_limit(kMaxHead);
@@ -143,9 +178,12 @@ asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub&
     kept_ = head.keep_alive();
     answer.status = head.get().result_int();
     answer.etag = head.get()[http::field::etag];
+    answer.content_type = head.get()[http::field::content_type];
+    answer.allow = head.get()[http::field::allow];
+    answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
     answer.note = printable(std::string(head.get()[doors::kNoteField]));
     const auto length = head.content_length().value_or(0);
-    if (head.chunked() || length > std::max(kMaxDeliveryBytes, kMaxProblem)) {
+    if (head.chunked() || length > kMaxBody) {
         co_return Error{"it sends what no hub sends"};
     }
     if (answer.status == 204 || answer.status == 304) co_return std::nullopt;
@@ -159,11 +197,8 @@ asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub&
     wipe_stack();
     if (error) co_return Error{in_words(error)};
     transport().expires_never();
-    if (answer.status >= 400) {
-        answer.detail = detail_of(body.bytes());
-    } else {
-        answer.body = std::move(body);
-    }
+    if (answer.status >= 400) answer.detail = detail_of(body.bytes());
+    answer.body = std::move(body);
     co_return std::nullopt;
 }
 
@@ -173,7 +208,10 @@ bool HubConnection::is_alive() {
 }
 
 TlsSession HubConnection::session() {
-    return {SSL_get1_session(stream_.native_handle()), &SSL_SESSION_free};
+    // A copy: OpenSSL does not resume a session whose connection ended without a TLS shutdown, as
+    // most do here.
+    const SSL_SESSION* const session = SSL_get0_session(stream_.native_handle());
+    return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
 }
 
 }  // namespace secrets::cluster

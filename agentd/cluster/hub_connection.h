@@ -11,6 +11,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agentd/config.h"
@@ -26,6 +27,12 @@ struct ToHub {
     std::string if_none_match{};
     /// How long the hub may keep the request waiting beside what it takes to answer.
     std::chrono::milliseconds wait{};
+
+    // Of a request that is passed on for somebody else:
+    std::string authorization{};  ///< where it is empty, this agent's own credential is sent
+    std::string content_type{};
+    std::string if_match{};
+    SecretBuffer secret{};  ///< the body where it may hold values; `body` is empty then
 };
 
 struct FromHub {
@@ -33,7 +40,10 @@ struct FromHub {
     std::string etag{};
     std::string note{};    ///< for the job
     std::string detail{};  ///< of an answer that is a problem
-    SecretBuffer body{};   ///< of the status 200
+    SecretBuffer body{};
+    std::string content_type{};
+    std::string allow{};
+    std::optional<std::chrono::seconds> retry_after{};
 };
 
 /// A session of TLS that a later connection resumes.
@@ -55,9 +65,9 @@ class HubConnection {
     doors::asio::awaitable<Failure> open(const HubUrl& url, SSL_SESSION* session,
                                          Clock::time_point deadline);
 
-    /// One request and its answer. `credential`: for this request alone.
+    /// One request and its answer. `authorization`: for this request alone.
     doors::asio::awaitable<Failure> exchange(const HubUrl& url, const ToHub& request,
-                                             const std::string& credential, FromHub& answer,
+                                             const std::string& authorization, FromHub& answer,
                                              Clock::time_point deadline);
 
     /// Whether a further request may be made on it: the hub keeps it, and has not closed it.

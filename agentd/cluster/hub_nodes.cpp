@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "agentd/cluster/one_place.h"
 #include "agentd/doors/grant_json.h"
 #include "agentd/doors/route_table.h"
 #include "common/names.h"
@@ -40,19 +41,12 @@ std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest&
         case Verdict::other_address:
             return Refusal{Reason::forbidden, "node " + quoted(request.node) + " is not at " +
                                                   request.origin.address + ", says slurmctld"};
+        case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
     }
     return Refusal{Reason::unavailable,
                    "the hub could not find out whether " + job + " runs there: " + answer.why};
-}
-
-/// Whether the credential may have been made at the connection's other end. Where munged knows no
-/// address of its host it says a loopback one, which tells nothing.
-bool is_of_one_place(const doors::Origin& origin) {
-    return origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
-           origin.munge_address == "0.0.0.0" || origin.munge_address == origin.address ||
-           origin.address.find(':') != origin.address.npos;
 }
 
 HttpAnswer answer_of(desk::NodeAnswer answer) {
@@ -75,6 +69,7 @@ HubNodes::HubNodes(asio::io_context& loop, const Config& config, desk::Desk& des
     : agents_(config.listen.agents),
       desk_(desk),
       places_(loop, config.view_socket),
+      checks_(loop, config.listen, desk, places_),
       waiters_(waiters) {}
 
 bool HubNodes::is_agent(const desk::Caller& caller) const {

@@ -3,6 +3,7 @@
 // job runs there.
 
 #include "agentd/cluster/places.h"
+#include "agentd/cluster/submission_checks.h"
 #include "agentd/config.h"
 #include "agentd/desk/desk.h"
 #include "agentd/doors/node_requests.h"
@@ -20,6 +21,11 @@ class HubNodes final : public doors::NodeRequests {
     bool is_agent(const desk::Caller& caller) const override;
     doors::HttpAnswer grant(doors::GrantRequest request) override;
     doors::HttpAnswer report(doors::ReportRequest request) override;
+    doors::HttpAnswer check(doors::SubmissionCheck request) override {
+        return checks_.check(std::move(request));
+    }
+
+    void configure(const Listen& listen) { checks_.configure(listen); }
 
     /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
     void stop() { places_.stop(); }
@@ -36,6 +42,7 @@ class HubNodes final : public doors::NodeRequests {
     desk::Desk& desk_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     Places places_;
+    SubmissionChecks checks_;
     doors::RunWaiters& waiters_;
 };
 

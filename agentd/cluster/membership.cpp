@@ -40,6 +40,8 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
         asks_ = std::make_unique<HubAsks>(*client_, desk, node);
+        checks_ = std::make_unique<HubChecks>(*client_, node);
+        relay_ = std::make_unique<HubRelay>(*client_);
         report_ = std::make_unique<HoldsReport>(loop, *client_, *asks_, desk, node);
     }
 }
@@ -52,6 +54,10 @@ Result<std::shared_ptr<boost::asio::ssl::context>> Membership::renewed_context(
 
 void Membership::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
     if (context) door_->set_context(std::move(context));
+}
+
+void Membership::configure(const Listen& listen) {
+    if (nodes_) nodes_->configure(listen);
 }
 
 void Membership::stop() {

@@ -5,7 +5,9 @@
 
 #include "agentd/cluster/holds_report.h"
 #include "agentd/cluster/hub_asks.h"
+#include "agentd/cluster/hub_checks.h"
 #include "agentd/cluster/hub_nodes.h"
+#include "agentd/cluster/hub_relay.h"
 #include "agentd/doors/tls_door.h"
 
 namespace secrets::cluster {
@@ -29,11 +31,19 @@ class Membership {
     /// Who answers the asks of steps; null where the desk does.
     doors::AsksElsewhere* asks() { return asks_.get(); }
 
+    /// Who answers the checks of what is submitted; null where the desk does.
+    doors::ChecksElsewhere* checks() { return checks_.get(); }
+
+    /// Who takes the requests of people and platforms; null where the desk does.
+    doors::Relay* relay() { return relay_.get(); }
+
     /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
     /// door, or will be none after a restart.
     Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<boost::asio::ssl::context> context);
+    /// What else of a hub's door needs no restart.
+    void configure(const Listen& listen);
 
     void stop();
     void end_silent();
@@ -44,6 +54,8 @@ class Membership {
     std::unique_ptr<doors::TlsDoor> door_;
     std::unique_ptr<HubClient> client_;
     std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HubChecks> checks_;
+    std::unique_ptr<HubRelay> relay_;
     std::unique_ptr<HoldsReport> report_;
 };
 

@@ -65,6 +65,7 @@ asio::awaitable<void> Places::ask_view() {
         const auto some = next_ones();
         if (some.empty()) co_return;
         std::vector<view_wire::Place> places;
+        places.reserve(some.size());
         for (const auto& [number, waiter] : some) places.push_back(waiter->place);
         const auto told = co_await view_.ask_places(std::move(places), kPatience);
         if (stopped_) co_return;

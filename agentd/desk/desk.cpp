@@ -41,6 +41,7 @@ std::string run_of(const vault::Hold& hold) {
 
 Desk::Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store)
     : vault_(vault), store_(store), now_(std::move(now)), started_(now_()) {
+    for (const HubUrl& url : config.hub.urls) hubs_.push_back(url.text);
     configure(config);
 }
 
@@ -203,6 +204,7 @@ StatusInfo Desk::status(const Caller& caller) const {
                     std::nullopt,
                     {},
                     0};
+    info.hubs = hubs_;
     if (store_ != nullptr) {
         info.store_file = store_->path();
         info.kept = store_->usage();

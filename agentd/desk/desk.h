@@ -101,6 +101,7 @@ struct StatusInfo {
     std::chrono::seconds oldest_hold{};                 ///< its age
     std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
+    std::vector<std::string> hubs{};         ///< of which this agent is a node, as URLs
 };
 
 /// What happened since an event, to one who may know it.
@@ -333,7 +334,8 @@ class Desk {
     people::Store* store_;
     Now now_;
     vault::Time started_;
-    vault::Time no_expiry_before_;  ///< of kept secrets; to look for the first takes long
+    std::vector<std::string> hubs_;  ///< URLs, as the agent was started with them
+    vault::Time no_expiry_before_;   ///< of kept secrets; to look for the first takes long
     NodeHolds node_holds_;
     /// Runs that are over, and of which nodes still hold something.
     struct EndedRun {

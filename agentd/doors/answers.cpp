@@ -163,6 +163,7 @@ std::string status_json(const desk::StatusInfo& status) {
                         {"secret_bytes", held.secret_bytes},
                         {"store", std::move(store)},
                         {"log_entries_dropped", status.log_entries_dropped}};
+    if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
     if (const auto& accounts = status.slurm_accounts) {
         json::object known{{"named", accounts->named}, {"known", accounts->known}};
         if (!accounts->missing.empty()) known["missing"] = json::value_from(accounts->missing);

@@ -27,7 +27,10 @@ http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
     if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
     if (!answer.note.empty()) response.set(kNoteField, answer.note);
-    if (answer.status == 401) response.set(http::field::www_authenticate, "Munge");
+    if (answer.status == 401) {
+        response.set(http::field::www_authenticate,
+                     answer.challenge.empty() ? "Munge" : answer.challenge);
+    }
     if (answer.retry_after) {
         response.set(http::field::retry_after, std::to_string(answer.retry_after->count()));
     }

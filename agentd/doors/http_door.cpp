@@ -15,9 +15,9 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 
 }  // namespace
 
-HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
+HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay)
     : loop_(loop),
-      hall_{Routes(desk)},
+      hall_{Routes(desk, nullptr, relay)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 

@@ -11,7 +11,9 @@ namespace secrets::doors {
 /// Must outlive the loop's run.
 class HttpDoor {
   public:
-    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
+    /// `relay`: takes what another agent answers; null where the desk answers all. Must outlive the
+    /// door.
+    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay);
 
     /// Takes no further connection, and finishes the requests of those that it has.
     void stop();

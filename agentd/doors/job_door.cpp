@@ -9,8 +9,10 @@ const char* anybody(const Peer&) {
 
 }  // namespace
 
-JobDoor::JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk)
+JobDoor::JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk,
+                 ChecksElsewhere* elsewhere)
     : desk_(desk),
+      elsewhere_(elsewhere),
       door_(loop, std::move(listener), "job door", anybody,
             [this](int fd, Peer peer, wire::Request request) {
                 return answer(fd, peer, std::move(request));
@@ -20,13 +22,17 @@ asio::awaitable<void> JobDoor::answer(int fd, Peer peer, wire::Request request) 
     if (std::holds_alternative<wire::PingRequest>(request)) {
         door_.send(fd, wire::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
     } else if (const auto* check = std::get_if<wire::CheckRequest>(&request)) {
-        const auto refusal = desk_.check_submission(peer.uid, check->ask);
-        door_.send(fd, refusal ? wire::Reply(wire::Refused{refusal->sentence})
-                               : wire::Reply(wire::Done{}));
+        const std::string why = co_await why_not_submit(peer.uid, check->ask);
+        door_.send(fd, why.empty() ? wire::Reply(wire::Done{}) : wire::Reply(wire::Refused{why}));
     } else {
         door_.send(fd, wire::Refused{"the agent's job socket takes CHECK and PING alone"});
     }
-    co_return;
+}
+
+asio::awaitable<std::string> JobDoor::why_not_submit(Uid uid, std::string ask) {
+    if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(ask));
+    const auto refusal = desk_.check_submission(uid, ask);
+    co_return refusal ? refusal->sentence : "";
 }
 
 }  // namespace secrets::doors

@@ -7,10 +7,26 @@
 
 namespace secrets::doors {
 
+/// Where the checks go that the agent does not answer by itself: on a node of a hub.
+class ChecksElsewhere {
+  public:
+    /// Why a job of that user with that ask would be refused, as a sentence; empty where it would
+    /// not be, and where nobody can tell in time.
+    virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) = 0;
+
+  protected:
+    ChecksElsewhere() = default;
+    ChecksElsewhere(const ChecksElsewhere&) = default;
+    ChecksElsewhere& operator=(const ChecksElsewhere&) = default;
+    ~ChecksElsewhere() = default;
+};
+
 /// Must outlive the loop's run.
 class JobDoor {
   public:
-    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk);
+    /// `elsewhere`: null where this agent's desk answers checks; must outlive the door.
+    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk,
+            ChecksElsewhere* elsewhere);
 
     void stop() { door_.stop(); }
     void end_silent() { door_.end_silent(); }
@@ -18,7 +34,10 @@ class JobDoor {
   private:
     asio::awaitable<void> answer(int fd, Peer peer, wire::Request request);
 
+    asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
+
     desk::Desk& desk_;
+    ChecksElsewhere* elsewhere_;
     WireDoor door_;
 };
 

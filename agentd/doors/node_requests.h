@@ -1,5 +1,5 @@
 #pragma once
-// What nodes ask of a hub: the two routes that are theirs alone.
+// What nodes and login hosts ask of a hub: the routes that are their agents' alone.
 
 #include <string>
 
@@ -26,6 +26,14 @@ struct ReportRequest {
     Origin origin{};
 };
 
+/// A user of a node or a login host is about to submit a job.
+struct SubmissionCheck {
+    Uid uid;
+    std::string ask;
+    std::string node;  ///< the host's name, as it says
+    Origin origin{};
+};
+
 /// Where the routes hand over. A hub has one.
 class NodeRequests {
   public:
@@ -34,6 +42,7 @@ class NodeRequests {
     virtual bool is_agent(const desk::Caller& caller) const = 0;
     virtual HttpAnswer grant(GrantRequest request) = 0;
     virtual HttpAnswer report(ReportRequest request) = 0;
+    virtual HttpAnswer check(SubmissionCheck request) = 0;
 
   protected:
     NodeRequests() = default;

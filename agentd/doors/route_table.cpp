@@ -5,6 +5,7 @@
 
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
+#include "agentd/doors/check_json.h"
 #include "agentd/doors/grant_json.h"
 #include "agentd/doors/keep_json.h"
 #include "agentd/doors/openapi.h"
@@ -191,12 +192,12 @@ HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
     return json(200, workspaces_json(std::get<std::vector<desk::WorkspaceInfo>>(answer)));
 }
 
-std::optional<desk::Refusal> before_grant(const Call& call) {
+std::optional<desk::Refusal> of_agents(const Call& call) {
     if (call.nodes->is_agent(call.caller)) return std::nullopt;
     return desk::Refusal{desk::Reason::forbidden,
                          call.caller.name() +
                              " is not the account that the nodes' agents run as, "
-                             "and only they may ask for grants"};
+                             "and only they may ask this"};
 }
 
 HttpAnswer grant(const Call& call, std::span<const std::byte> body) {
@@ -211,13 +212,20 @@ std::optional<desk::Refusal> before_report(const Call& call) {
     if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
         return desk::Refusal{desk::Reason::malformed, "the path has no name of a node"};
     }
-    return before_grant(call);
+    return of_agents(call);
 }
 
 HttpAnswer report(const Call& call, std::span<const std::byte> body) {
     auto held = parse_report(body);
     if (!held) return problem(400, held.error().sentence);
     return call.nodes->report({call.name, std::move(held).value(), call.origin});
+}
+
+HttpAnswer check_submission(const Call& call, std::span<const std::byte> body) {
+    auto request = parse_check(body);
+    if (!request) return problem(400, request.error().sentence);
+    request->origin = call.origin;
+    return call.nodes->check(std::move(request).value());
 }
 
 HttpAnswer openapi(const Call&, std::span<const std::byte>) {
@@ -247,13 +255,14 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_value, before_change, set_secret},
     {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
-    {"POST",   "/v1/grants",                                "",    longest_ask,   before_grant,  grant, true},
+    {"POST",   "/v1/grants",                                "",    longest_ask,   of_agents,     grant, true},
     {"PUT",    "/v1/nodes/{name}/holds",                    "",    longest_report, before_report, report, true},
+    {"POST",   "/v1/checks",                                "",    longest_ask,   of_agents,     check_submission, true},
     {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
-    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events},
-    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status},
-    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi},
-    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text},
+    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events, false, true},
+    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status, false, true},
+    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi, false, true},
+    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text, false, true},
 });
 // clang-format on
 }  // namespace

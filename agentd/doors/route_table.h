@@ -38,6 +38,8 @@ struct Route {
     /// Between agents of one release, and there only where nodes may ask. If-None-Match is the tag
     /// of what the node has.
     bool of_nodes = false;
+    /// About the agent that is asked itself: never passed on to a hub.
+    bool of_agent = false;
 };
 /// All routes; those of one path stand together.
 std::span<const Route> route_table();

@@ -6,6 +6,7 @@
 #include "agentd/audit/audit.h"
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/answers.h"
+#include "agentd/doors/relay.h"
 #include "agentd/doors/route_table.h"
 #include "common/names.h"
 
@@ -42,6 +43,8 @@ std::string_view title_of(unsigned status) {
             return "Request Header Fields Too Large";
         case 503:
             return "Service Unavailable";
+        case 504:
+            return "Gateway Timeout";
         default:
             return "Internal Server Error";
     }
@@ -176,6 +179,22 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     }
 }
 
+/// Passes a request on as it came, if it says who it comes from.
+std::variant<Routes::Handler, HttpAnswer> hand_on(const HttpHead& head, Relay& relay) {
+    if (head.authorization.empty()) {
+        HttpAnswer answer =
+            problem(401, "this agent passes requests on to a hub, which needs a munge credential");
+        answer.challenge = relay.challenge();
+        return answer;
+    }
+    RelayedHead owned{std::string(head.method),       std::string(head.target),
+                      std::string(head.content_type), std::string(head.authorization),
+                      std::string(head.if_match),     std::string(head.if_none_match)};
+    return Routes::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
+        return relay.pass_on(owned, body);
+    });
+}
+
 /// What is wrong with the body that the head announces.
 std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
                                      const Limits& limits) {
@@ -237,7 +256,8 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
             return problem(400, wrong->sentence);
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
-        if (route.before_body != nullptr) {
+        const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
+        if (route.before_body != nullptr && !is_relayed) {
             auto refusal = with_accounts(call, [&]() -> std::optional<HttpAnswer> {
                 if (auto why = route.before_body(call)) return refused(*why);
                 return std::nullopt;
@@ -245,6 +265,7 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
             if (refusal) return std::move(*refusal);
         }
         if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
+        if (is_relayed) return hand_on(head, *relay_);
         return Handler([call, handle = route.handle](std::span<const std::byte> body) {
             return with_accounts(call, [&] { return handle(call, body); });
         });

@@ -20,6 +20,7 @@ namespace secrets::doors {
 inline constexpr std::string_view kNoteField = "Slurm-Secrets-Note";
 
 class NodeRequests;
+class Relay;
 struct HttpAnswer;
 /// Whether the client that waits for an answer has gone.
 using IsGone = std::function<bool()>;
@@ -34,9 +35,10 @@ struct HttpAnswer {
     std::string allow{};  ///< the methods that the path knows, with 405
     std::string etag{};   ///< the generation of what was asked for or changed; may be empty
     std::optional<std::chrono::seconds> retry_after{};  ///< with 503, where waiting may help
-    std::string note{};                                 ///< for the job; a line of ASCII
-    SecretBuffer secret{};  ///< the body where it holds values; `body` is empty then
-    Later later{};          ///< where it is there, what it returns is the answer
+    std::string challenge{};  ///< with 401, how the request can say who it comes from
+    std::string note{};       ///< for the job; a line of ASCII
+    SecretBuffer secret{};    ///< the body where it holds values; `body` is empty then
+    Later later{};            ///< where it is there, what it returns is the answer
 };
 
 /// Where a request over TLS comes from.
@@ -63,8 +65,10 @@ struct HttpHead {
 /// What is refused here costs no byte of a body.
 class Routes {
   public:
-    /// `nodes`: where nodes may ask; else null. Must outlive the routes.
-    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr) : desk_(desk), nodes_(nodes) {}
+    /// `nodes`: where nodes may ask; else null. `relay`: takes what another agent answers; null
+    /// where the desk answers all. Both must outlive the routes.
+    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr, Relay* relay = nullptr)
+        : desk_(desk), nodes_(nodes), relay_(relay) {}
 
     /// What one line of the table is about.
     struct Entry {
@@ -81,6 +85,7 @@ class Routes {
   private:
     desk::Desk& desk_;
     NodeRequests* nodes_;
+    Relay* relay_;
 };
 
 /// An answer of problem JSON.

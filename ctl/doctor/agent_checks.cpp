@@ -118,6 +118,7 @@ Finding check_store(const Site& site) {
     if (text_of(object, "state") == "open") {
         return ok("open, and its key is there: " + text_of(object, "secrets") + " secrets");
     }
+    if (site.status->contains("hubs")) return ok("none here: the hub keeps people's secrets");
     return warn("there is none, so that people can't keep secrets of their own");
 }
 

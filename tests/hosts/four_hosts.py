@@ -43,6 +43,10 @@ class Host(Site):
     def secretctl(self, *arguments, user="root", input=None):
         return self.as_user(user, [BUILD / "secretctl", *arguments], input=input)
 
+    def runs(self):
+        """A node has none: it passes on what it is asked, and the hub's runs are told at the hub."""
+        return super().runs() if "hubs" not in self.status() else []
+
     def daemon_pid(self, name):
         return int((self.dir / "daemons" / name).read_text())
 
@@ -51,8 +55,9 @@ class Host(Site):
             return Path(f"/proc/{self.daemon_pid(name)}/ns/net").samefile(self.dir / "network")
         return False
 
-    def daemon_start(self, name):
-        self.hosts.script("start", self.name, name)
+    def daemon_start(self, name, **variables):
+        """`variables`: of its environment."""
+        self.hosts.script("start", self.name, name, *(f"{key}={value}" for key, value in variables.items()))
 
     def daemon_stop(self, name):
         self.hosts.script("stop", self.name, name)
@@ -62,6 +67,17 @@ class Host(Site):
         os.kill(self.daemon_pid(name), signal.SIGKILL)
         poll(lambda: not self.daemon_runs(name), 5, f"the end of {name} on {self.name}")
 
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        """The daemon may be killed meanwhile, and even be started again."""
+        frozen = self.daemon_pid(name)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.daemon_runs(name) and self.daemon_pid(name) == frozen:
+                os.kill(frozen, signal.SIGCONT)
+
     def daemons(self):
         names = (AGENT, VIEW, "slurmctld", "slurmd")
         return {f"{name} on {self.name}": self.daemon_pid(name) for name in names if self.daemon_runs(name)}
@@ -70,6 +86,15 @@ class Host(Site):
         """All that daemons write to: each host has its own /run, and the rest is shared."""
         written = [self.here("/run"), self.hosts.dir / "state"]
         return written + [self.hosts.dir / name / kind for name in ADDRESSES for kind in ("log", "spool")]
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        """Within it the daemon runs no instruction, while the kernel goes on for it."""
+        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.daemon_pid(name), signal.SIGCONT)
 
     @contextlib.contextmanager
     def cut_off(self):

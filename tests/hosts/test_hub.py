@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
+import signal
 import time
+from pathlib import Path
 
 import pytest
 from harness import BUILD, Answer, poll
@@ -280,3 +283,34 @@ def test_a_hub_with_another_certificate_is_none(cluster, pki):
     cluster.start_agent("n2", hub_config(pki).replace("10.77.0.1", "10.77.0.3"))
     done = cluster.on("login").srun("-w", "n1", "--secrets-run=demo-1", "true")
     assert done.code != 0 and "https://n2:8443: its certificate is not taken: hostname mismatch" in done.err
+
+
+def test_a_credential_is_good_where_it_was_made_alone(cluster, job):
+    body = grant_request(job, "n1")
+    made = credential(cluster, "n2", "POST", "/v1/grants", body)
+    done = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-H", f"Authorization: Munge {made}",
+                              "-H", "Content-Type: application/json", "-d", body, f"{HUB}/v1/grants"])
+    assert "the munge credential was made at 10.77.0.3 and came from 10.77.0.2" in done.out
+
+
+def test_a_step_that_is_gone_when_the_hub_answers_leaves_no_hold(cluster, canary):
+    hub, n1 = cluster.on("hub"), cluster.on("n1")
+    hub.push("gone", workspace={"HF_TOKEN": canary()})
+    os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGSTOP)
+    try:
+        job = cluster.on("login").sbatch("true", "-w", "n1", "--secrets-run=gone")
+        steps = ["pgrep", "-f", "slurmstepd: \\[.*batch|slurmstepd$"]
+        asking = lambda: cluster.run("n1", steps, check=False).out.split()  # noqa: E731
+        network = n1.dir / "network"
+        ours = lambda: [pid for pid in asking() if Path(f"/proc/{pid}/ns/net").samefile(network)]  # noqa: E731
+        poll(ours, 15, "the step")
+        time.sleep(0.5)
+        for pid in ours():
+            os.kill(int(pid), signal.SIGKILL)
+    finally:
+        os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGCONT)
+    poll(lambda: "run gone" in cluster.agent_log("hub"), 10, "the hub's answer")
+    time.sleep(0.5)
+    assert n1.status()["holds"] == 0 and n1.status()["secret_bytes"] == 0
+    cluster.run("hub", ["scancel", job])
+    cluster.on("login").await_end(job)

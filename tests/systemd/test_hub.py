@@ -4,23 +4,17 @@ import json
 import os
 import re
 import shlex
-import textwrap
 import time
 
 import pytest
 
 from clients import clients_of
-from harness import PROJECT, Answer, poll
+from documents import blocks
+from harness import Answer, poll
 from machines import AGENT, CONFIG
 
 HUB_SOCKET = "slurm-secretsd-hub.socket"
 PUSH = '{"owner": "alice", "workspace": {"TOKEN": "%s"}}'
-
-
-def blocks(document, heading):
-    """What a section of the documents says to type or to write."""
-    section = (PROJECT / "docs" / document).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)]
 
 
 def is_open(machine):

@@ -97,7 +97,7 @@ TEST_CASE("listen has what a hub needs, and paths that are whole") {
           std::string::npos);
     CHECK(refusal_of(listen_with("port: 1")) ==
           "agentd.yaml:4:3: the key 'port' is not known; here may stand: address, certificate, "
-          "key, client_ca, agents");
+          "key, client_ca, agents, login_hosts");
     CHECK(refusal_of(listen_with("key: /a\n  key: /b")).find("stands twice") != std::string::npos);
 }
 

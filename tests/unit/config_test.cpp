@@ -75,7 +75,14 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
         if (line.size() < 2 || line[0] != '#') continue;
         if (line[1] != ' ' || line[2] == ' ') settings += line.substr(1) + "\n";
     }
-    const auto shown = load(settings);
+    // A hub is no node of one.
+    const std::size_t hub = settings.find("\nhub:\n") + 1;
+    const std::size_t behind = settings.find("\nlog:\n") + 1;
+    REQUIRE(hub < behind);
+    const auto node = load(settings.substr(hub, behind - hub));
+    if (!node) FAIL(node.error().sentence);
+    CHECK(node->hub.urls.size() == 1);
+    const auto shown = load(std::string(settings).erase(hub, behind - hub));
     if (!shown) FAIL(shown.error().sentence);
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
@@ -268,6 +275,18 @@ TEST_CASE("a key that stands twice is refused at every depth") {
           "1:33: the key 'name' stands twice");
 }
 
+TEST_CASE("login hosts are names or addresses") {
+    const std::string listen = "listen: { address: 10.0.0.1, certificate: /c, login_hosts: ";
+    CHECK(load(listen + "[login, 10.77.0.4, 'fd00::4'] }\n")->listen.login_hosts ==
+          std::vector<std::string>{"login", "10.77.0.4", "fd00::4"});
+    CHECK(load(listen + "[] }\n")->listen.login_hosts.empty());
+    for (const std::string bad : {"login[1-3]", "10.77.0.0/24", "*.example.org", "", "a b"}) {
+        CAPTURE(bad);
+        CHECK(refusal_of(listen + "[login, '" + bad + "'] }\n") ==
+              "1:68: '" + bad + "' is no host's name or address");
+    }
+}
+
 TEST_CASE("memory can't be both required and forced to be the other kind") {
     CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
     CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
@@ -285,6 +304,11 @@ TEST_CASE("what a running agent can't change is named") {
     wanted.files_directory = "/x";
     CHECK(needs_restart(running, wanted) ==
           "node_socket, job_socket, control_socket, files_directory, memory");
+    wanted = running;
+    wanted.listen.login_hosts = {"login"};
+    CHECK(needs_restart(running, wanted).empty());
+    wanted.listen.agents = "x";
+    CHECK(needs_restart(running, wanted) == "listen.agents");
     wanted = running;
     wanted.require_secretmem = true;
     CHECK(needs_restart(running, wanted) == "memory");

@@ -78,6 +78,21 @@ TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") 
     CHECK(hidden.error().sentence == "hidden");
 }
 
+TEST_CASE("where a node is can be asked without a job, and says nothing of one", "[place_book]") {
+    Slurm slurm;
+    PlaceBook book(slurm.calls(), {});
+    CHECK(on(book, place(0, "n1", "10.0.0.1")) == Verdict::is_node);
+    CHECK(on(book, place(0, "n2", "::2")) == Verdict::is_node);
+    CHECK(on(book, place(0, "n1", "10.0.0.2")) == Verdict::other_address);
+    CHECK(on(book, place(0, "n9", "10.0.0.1")) == Verdict::other_address);
+    CHECK(on(book, place(0, "", "10.0.0.1")) == Verdict::other_address);
+    CHECK(slurm.asked_about_jobs == 0);
+    slurm.down = true;
+    CHECK(on(book, place(0, "n1", "10.0.0.1")) == Verdict::is_node);
+    PlaceBook another(slurm.calls(), {});
+    CHECK(on(another, place(0, "n1", "10.0.0.1")) == Verdict::unknown);
+}
+
 TEST_CASE("slurmctld is asked once about a job that runs, and each time about another",
           "[place_book]") {
     Slurm slurm;

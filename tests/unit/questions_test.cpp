@@ -240,5 +240,21 @@ TEST_CASE("what Slurm's states say of a hold", "[questions]") {
     CHECK(state_of(0xff) == JobState::unknown);
 }
 
+TEST_CASE("steps run in a job that has nodes and whose epilogs have not begun", "[questions]") {
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING,
+             JOB_RUNNING | JOB_STOPPED}) {
+        CAPTURE(state);
+        CHECK(runs(state));
+    }
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_PENDING, JOB_PENDING | JOB_CONFIGURING, JOB_COMPLETE, JOB_CANCELLED, JOB_END,
+             JOB_COMPLETE | JOB_COMPLETING, JOB_PENDING | JOB_COMPLETING | JOB_REQUEUE,
+             JOB_RUNNING | JOB_COMPLETING, JOB_NODE_FAIL | JOB_COMPLETING}) {
+        CAPTURE(state);
+        CHECK_FALSE(runs(state));
+    }
+}
+
 }  // namespace
 }  // namespace secrets::slurmview

@@ -158,8 +158,8 @@ TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
     };
     CHECK(verdict(0) == "a malformed VERDICTS message");
     CHECK(verdict(1) == "(taken)");
-    CHECK(verdict(6) == "(taken)");
-    CHECK(verdict(7) == "a malformed VERDICTS message");
+    CHECK(verdict(7) == "(taken)");
+    CHECK(verdict(8) == "a malformed VERDICTS message");
     CHECK(refusal_of_reply(message_of(104, with_text(counted({}), ""))) ==
           "a malformed VERDICTS message");
 }

@@ -1,0 +1,25 @@
+#pragma once
+// The hub is asked whether what a user of this host is about to submit would get its secrets.
+
+#include "agentd/cluster/hub_client.h"
+#include "agentd/doors/job_door.h"
+
+namespace secrets::cluster {
+
+/// Must outlive the loop's run.
+class HubChecks final : public doors::ChecksElsewhere {
+  public:
+    /// `client` must outlive it. `node`: this host's name, in slurm.conf where it is a node.
+    HubChecks(HubClient& client, std::string node) : client_(client), node_(std::move(node)) {}
+
+    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
+
+  private:
+    void note(const std::string& why_refused);
+
+    HubClient& client_;
+    std::string node_;
+    bool is_refused_ = false;  ///< whether the hub takes no checks from here, as it said last
+};
+
+}  // namespace secrets::cluster

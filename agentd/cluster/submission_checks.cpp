@@ -1,0 +1,87 @@
+#include "agentd/cluster/submission_checks.h"
+
+#include "agentd/audit/audit.h"
+#include "agentd/cluster/one_place.h"
+#include "agentd/desk/accounts.h"
+#include "agentd/doors/check_json.h"
+#include "agentd/doors/route_table.h"
+#include "common/names.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+using desk::Reason;
+using desk::Refusal;
+using doors::HttpAnswer;
+using doors::SubmissionCheck;
+using view_wire::Verdict;
+
+/// For Slurm's word on a node: the command that submits waits a second in all.
+constexpr auto kPatience = std::chrono::milliseconds(600);
+
+/// One address is written down once within it, and at most so many addresses.
+constexpr auto kWindow = std::chrono::minutes(1);
+constexpr std::size_t kMaxNoted = 4096;
+
+}  // namespace
+
+HttpAnswer SubmissionChecks::check(SubmissionCheck request) {
+    HttpAnswer answer;
+    answer.later = [this, request = std::move(request)](const doors::IsGone&) {
+        return this->answer(request);
+    };
+    return answer;
+}
+
+asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
+    const auto refusal = co_await why_not_from_there(request);
+    if (refusal) {
+        if (refusal->reason == Reason::forbidden) note(request.origin.address, refusal->sentence);
+        co_return doors::refused(*refusal);
+    }
+    HttpAnswer answer{200, "application/json", ""};
+    try {
+        answer.body = doors::verdict_json(desk_.check_submission(request.uid, request.ask));
+    } catch (const desk::AccountsUnavailable& error) {
+        answer = doors::refused({Reason::unavailable, error.what()});
+    }
+    co_return answer;
+}
+
+asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
+    const SubmissionCheck& request) {
+    const doors::Origin& origin = request.origin;
+    if (!is_of_one_place(origin)) {
+        co_return Refusal{Reason::forbidden, "the munge credential was made at " +
+                                                 origin.munge_address + " and came from " +
+                                                 origin.address};
+    }
+    const auto listed = login_hosts_.has(origin.address);
+    if (listed == true) co_return std::nullopt;
+    const auto deadline = Places::Clock::now() + kPatience;
+    view_wire::Place place{view_wire::kNoJob, request.uid, request.node, origin.address};
+    const PlaceAnswer told = co_await places_.ask(std::move(place), deadline);
+    if (told.verdict == Verdict::is_node) co_return std::nullopt;
+    if (told.verdict == Verdict::unknown || !listed) {
+        co_return Refusal{Reason::unavailable,
+                          "the hub could not find out in time what host is at " + origin.address};
+    }
+    co_return Refusal{Reason::forbidden,
+                      "checks of what users submit are answered to nodes and to hosts in "
+                      "listen.login_hosts of the hub, and " +
+                          origin.address + " is neither the address of node " +
+                          quoted(request.node) + " nor of one of those"};
+}
+
+void SubmissionChecks::note(const std::string& address, const std::string& why) {
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(noted_, [&](const auto& entry) { return entry.second + kWindow <= now; });
+    if (noted_.size() >= kMaxNoted || !noted_.emplace(address, now).second) return;
+    audit::Event event{.kind = audit::Kind::refuse_connection,
+                       .sentence = "an agent at " + address + " was refused: " + why};
+    event.reason = why;
+    audit::record(event);
+}
+
+}  // namespace secrets::cluster

@@ -1,0 +1,42 @@
+#pragma once
+// The hub's answers to agents of nodes and login hosts, whose users are about to submit jobs.
+
+#include <chrono>
+#include <map>
+
+#include "agentd/cluster/login_hosts.h"
+#include "agentd/cluster/places.h"
+#include "agentd/config.h"
+#include "agentd/desk/desk.h"
+#include "agentd/doors/node_requests.h"
+
+namespace secrets::cluster {
+
+/// Answers for users whom an agent names, and so only agents on hosts that are the cluster's: nodes
+/// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
+class SubmissionChecks {
+  public:
+    /// `desk` and `places` must outlive it.
+    SubmissionChecks(boost::asio::io_context& loop, const Listen& listen, desk::Desk& desk,
+                     Places& places)
+        : desk_(desk), places_(places), login_hosts_(loop, listen.login_hosts) {}
+
+    void configure(const Listen& listen) { login_hosts_.configure(listen.login_hosts); }
+
+    doors::HttpAnswer check(doors::SubmissionCheck request);
+
+  private:
+    using Time = std::chrono::steady_clock::time_point;
+
+    boost::asio::awaitable<doors::HttpAnswer> answer(doors::SubmissionCheck request);
+    boost::asio::awaitable<std::optional<desk::Refusal>> why_not_from_there(
+        const doors::SubmissionCheck& request);
+    void note(const std::string& address, const std::string& why);
+
+    desk::Desk& desk_;
+    Places& places_;
+    LoginHosts login_hosts_;
+    std::map<std::string, Time> noted_;  ///< addresses that were refused lately
+};
+
+}  // namespace secrets::cluster
