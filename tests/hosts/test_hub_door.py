@@ -366,7 +366,7 @@ def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
 
 
 def test_no_route_of_nodes_is_there_for_others(hub):
-    sentence = " is not the account that the nodes' agents run as, and only they may ask for "
+    sentence = " is not the account that the nodes' agents run as, and only they may ask "
     for method, target in (("POST", "/v1/grants"), ("PUT", "/v1/nodes/n1/holds")):
         with changing_nothing(hub):
             is_refused(hub.http(method, target, {}, certificate="tower"), 403, "the certificate of tower.example.org" + sentence)
