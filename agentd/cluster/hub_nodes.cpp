@@ -17,9 +17,9 @@ using doors::GrantRequest;
 using doors::HttpAnswer;
 using view_wire::Verdict;
 
-/// How long a report waits for Slurm, and of how many of its jobs it asks: of one that has just
-/// ended Slurm says nothing.
-constexpr auto kPatienceForReports = std::chrono::seconds(3);
+/// How long a report waits for Slurm, less than its node waits for the answer; and of how many of
+/// its jobs it asks: of one that has just ended Slurm says nothing.
+constexpr auto kPatienceForReports = std::chrono::seconds(1);
 constexpr std::size_t kMostPlacesOfReport = 4;
 
 std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest& request) {
@@ -103,22 +103,23 @@ asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request
     co_return HttpAnswer{200, "application/json", doors::revoked_json(revoked)};
 }
 
-/// Whether the node is where it says, of which one of its jobs tells. A node that holds nothing is
-/// nowhere else.
+/// Whether the node is where it says: where it was when it was granted something, or where one of
+/// its jobs runs.
 asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
+    const auto known = addresses_.find(request.node);
+    if (known != addresses_.end() && known->second == request.origin.address) co_return true;
+    const auto deadline = Places::Clock::now() + kPatienceForReports;
     std::size_t tried = 0;
     for (const vault::HubGrant& held : request.held) {
         if (++tried > kMostPlacesOfReport) break;
         view_wire::Place place{held.job, held.owner, request.node, request.origin.address};
-        const auto deadline = Places::Clock::now() + kPatienceForReports;
         const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
-        if (answer.verdict == Verdict::runs_there) {
-            addresses_[request.node] = request.origin.address;
-            co_return true;
-        }
+        if (answer.verdict == Verdict::unknown) break;
+        if (answer.verdict != Verdict::runs_there) continue;
+        addresses_[request.node] = request.origin.address;
+        co_return true;
     }
-    const auto known = addresses_.find(request.node);
-    co_return known != addresses_.end() && known->second == request.origin.address;
+    co_return false;
 }
 
 /// Nothing where Slurm says that the job runs where the request comes from.

@@ -79,10 +79,11 @@ Result<Delivery> Vault::deliver_hub_grant(JobId job, const std::string& ask) con
 }
 
 /// What a process that was killed between two records, or before the wipe of the second, left.
-void Vault::wipe_hub_grants_without_hold() noexcept {
+/// Slabs that are empty by that stay.
+void Vault::remove_hub_grants_without_hold() noexcept {
     for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {
         const auto each = grant++;
-        if (!holds_.contains(each->first.first)) wipe(each);
+        if (!holds_.contains(each->first.first)) remove(each);
     }
 }
 

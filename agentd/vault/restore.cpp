@@ -57,7 +57,7 @@ Restored Vault::restore(std::vector<FoundSlab> found) {
             if (finding == Finding::malformed) ++restored.dropped;
         }
     }
-    wipe_hub_grants_without_hold();
+    remove_hub_grants_without_hold();
     // Not before all are read: a newer record elsewhere may have left a slab without any.
     for (NamedSlab* slab : slabs) drop_if_empty(slab);
     set_swap(swap_is_active_);

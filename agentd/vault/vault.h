@@ -211,7 +211,7 @@ class Vault {
     Finding index_run(Place place, std::span<const std::byte> payload);
     Finding index_hold(Place place, std::span<const std::byte> payload);
     Finding index_hub_grant(Place place, std::span<const std::byte> payload);
-    void wipe_hub_grants_without_hold() noexcept;
+    void remove_hub_grants_without_hold() noexcept;
     static bool is_newer(Place a, Place b);
     void drop_if_empty(NamedSlab* slab) noexcept;
 
