@@ -118,6 +118,7 @@ EXPECTED = {
     "usr/lib/systemd/system/slurm-secretsd-hub.socket": 0o644,
     "usr/lib/slurm-secrets/wipe-if-stopped": 0o755,
     "usr/lib/slurm-secrets/make-store-key": 0o755,
+    "usr/lib/slurm-secrets/node.conf": 0o644,
     "usr/share/doc/slurm-secrets/prometheus/slurm-secrets.rules.yml": 0o644,
     "usr/share/doc/slurm-secrets/prometheus/slurm-secrets.dashboard.json": 0o644,
     "usr/lib/sysusers.d/slurm-secrets.conf": 0o644,
