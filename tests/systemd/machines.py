@@ -202,6 +202,10 @@ class Machine(Site):
         """How many descriptors systemd keeps for the agent."""
         return int(self.show("NFileDescriptorStore"))
 
+    def runs(self):
+        """Those that its agent holds: that of a node passes the question on to its hub."""
+        return super().runs() if "hubs" not in self.status() else []
+
     def secretctl(self, *arguments, user="root", input=None):
         return self.as_user(user, ["secretctl", *arguments], input=input)
 
