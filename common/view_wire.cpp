@@ -32,32 +32,19 @@ std::vector<std::uint32_t> read_numbers(wire::MessageReader& body, std::size_t m
     return numbers;
 }
 
-Result<Reply> decode_states(wire::MessageReader body) {
-    States states;
-    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuestion)) {
-        const auto state = static_cast<JobState>(number);
-        if (state < JobState::active || state > JobState::unknown) {
-            return wire::malformed_message("STATES");
-        }
-        states.states.push_back(state);
+/// A reply of words, at most `most` and each from `first` to `last`, and a sentence.
+template <typename Told, typename Word>
+Result<Reply> decode_words(wire::MessageReader body, std::vector<Word> Told::*words, Word first,
+                           Word last, std::size_t most, const char* type) {
+    Told told;
+    for (const std::uint32_t number : read_numbers(body, most)) {
+        const auto word = static_cast<Word>(number);
+        if (word < first || word > last) return wire::malformed_message(type);
+        (told.*words).push_back(word);
     }
-    states.sentence = body.sentence();
-    if (states.states.empty() || !body.complete()) return wire::malformed_message("STATES");
-    return Reply(std::move(states));
-}
-
-Result<Reply> decode_verdicts(wire::MessageReader body) {
-    Verdicts verdicts;
-    for (const std::uint32_t number : read_numbers(body, kMaxPlacesPerQuestion)) {
-        const auto verdict = static_cast<Verdict>(number);
-        if (verdict < Verdict::runs_there || verdict > Verdict::is_node) {
-            return wire::malformed_message("VERDICTS");
-        }
-        verdicts.verdicts.push_back(verdict);
-    }
-    verdicts.sentence = body.sentence();
-    if (verdicts.verdicts.empty() || !body.complete()) return wire::malformed_message("VERDICTS");
-    return Reply(std::move(verdicts));
+    told.sentence = body.sentence();
+    if ((told.*words).empty() || !body.complete()) return wire::malformed_message(type);
+    return Reply(std::move(told));
 }
 
 Result<Request> decode_places(wire::MessageReader body) {
@@ -190,11 +177,13 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
     wire::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::states:
-            return decode_states(body);
+            return decode_words(body, &States::states, JobState::active, JobState::unknown,
+                                kMaxJobsPerQuestion, "STATES");
         case Type::users:
             return decode_users(body);
         case Type::verdicts:
-            return decode_verdicts(body);
+            return decode_words(body, &Verdicts::verdicts, Verdict::runs_there, Verdict::is_node,
+                                kMaxPlacesPerQuestion, "VERDICTS");
         case Type::refused: {
             Refused refused{body.sentence()};
             if (!body.complete()) return wire::malformed_message("REFUSED");
