@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -62,22 +61,6 @@ class Host(Site):
     def daemon_stop(self, name):
         self.hosts.script("stop", self.name, name)
 
-    def daemon_kill(self, name):
-        """Outright, as a crash would end it."""
-        os.kill(self.daemon_pid(name), signal.SIGKILL)
-        poll(lambda: not self.daemon_runs(name), 5, f"the end of {name} on {self.name}")
-
-    @contextlib.contextmanager
-    def daemon_frozen(self, name):
-        """The daemon may be killed meanwhile, and even be started again."""
-        frozen = self.daemon_pid(name)
-        os.kill(frozen, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            if self.daemon_runs(name) and self.daemon_pid(name) == frozen:
-                os.kill(frozen, signal.SIGCONT)
-
     def daemons(self):
         names = (AGENT, VIEW, "slurmctld", "slurmd")
         return {f"{name} on {self.name}": self.daemon_pid(name) for name in names if self.daemon_runs(name)}
@@ -88,13 +71,21 @@ class Host(Site):
         return written + [self.hosts.dir / name / kind for name in ADDRESSES for kind in ("log", "spool")]
 
     @contextlib.contextmanager
-    def daemon_frozen(self, name):
-        """Within it the daemon runs no instruction, while the kernel goes on for it."""
-        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+    def another_munge_key(self):
+        """Within it this host's munged makes credentials that are good on no other host."""
+        key = self.hosts.dir / "munge" / "munge.key"
+        own = key.read_bytes()
+        self.daemon_stop("munged")
+        try:
+            key.write_bytes(bytes(len(own)))
+            self.daemon_start("munged")
+        finally:
+            key.write_bytes(own)
         try:
             yield
         finally:
-            os.kill(self.daemon_pid(name), signal.SIGCONT)
+            self.daemon_stop("munged")
+            self.daemon_start("munged")
 
     @contextlib.contextmanager
     def cut_off(self):

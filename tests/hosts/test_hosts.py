@@ -29,22 +29,10 @@ def test_a_credential_says_from_which_host_it_is(hosts, host):
 
 
 def test_a_credential_of_another_key_is_refused(hosts):
-    key = hosts.dir / "munge" / "munge.key"
-    own = key.read_bytes()
-    login = hosts.on("login")
-    login.daemon_stop("munged")
-    try:
-        key.write_bytes(bytes(len(own)))
-        login.daemon_start("munged")
-    finally:
-        key.write_bytes(own)
-    try:
+    with hosts.on("login").another_munge_key():
         credential = hosts.run("login", ["munge", "-n"]).out
         refused = hosts.run("hub", ["unmunge"], input=credential, check=False)
         assert refused.code != 0 and "Invalid credential" in refused.err
-    finally:
-        login.daemon_stop("munged")
-        login.daemon_start("munged")
 
 
 def test_a_login_host_reaches_slurmctld_and_has_no_daemon_of_slurm(hosts):

@@ -280,21 +280,8 @@ def test_a_credential_expires(hub):
 
 
 def test_a_credential_of_another_key_is_refused(hub, hosts):
-    key = hosts.dir / "munge" / "munge.key"
-    own = key.read_bytes()
-    login = hosts.on("login")
-    login.daemon_stop("munged")
-    try:
-        key.write_bytes(bytes(len(own)))
-        login.daemon_start("munged")
-    finally:
-        key.write_bytes(own)
-    try:
-        with changing_nothing(hub):
-            is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY), 401, "it was made with another munge key")
-    finally:
-        login.daemon_stop("munged")
-        login.daemon_start("munged")
+    with hosts.on("login").another_munge_key(), changing_nothing(hub):
+        is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY), 401, "it was made with another munge key")
 
 
 @pytest.mark.parametrize("authorization, sentence", [

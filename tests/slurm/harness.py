@@ -185,6 +185,23 @@ class Site:
         poll(lambda: path.exists() and path.read_text().endswith("\n"), seconds, name)
         return path.read_text()
 
+    # ---- daemons, of which each kind of site has its own names ----
+
+    def daemon_kill(self, name):
+        """Outright, as a crash would end it."""
+        os.kill(self.daemon_pid(name), signal.SIGKILL)
+        poll(lambda: not self.daemon_runs(name), 5, f"the end of {name}")
+
+    @contextlib.contextmanager
+    def daemon_frozen(self, name):
+        """Within it the daemon runs no instruction, while the kernel goes on for it."""
+        os.kill(self.daemon_pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.daemon_runs(name):
+                os.kill(self.daemon_pid(name), signal.SIGCONT)
+
     # ---- below ----
 
     def as_user(self, user, command, env=None, input=None, plugin=True, timeout=30):
@@ -244,20 +261,6 @@ class Cluster(Site):
         with contextlib.suppress(OSError):
             return Path(f"/proc/{self.daemon_pid(name)}/cwd").resolve() == self.dir / "daemons"
         return False
-
-    def daemon_kill(self, name):
-        """Outright, as a crash would end it."""
-        os.kill(self.daemon_pid(name), signal.SIGKILL)
-        poll(lambda: not self.daemon_runs(name), 5, f"the end of {name}")
-
-    @contextlib.contextmanager
-    def daemon_frozen(self, name):
-        os.kill(self.daemon_pid(name), signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            if self.daemon_runs(name):
-                os.kill(self.daemon_pid(name), signal.SIGCONT)
 
     def slurmstepd_pids(self, job=""):
         """Of the steps that run now, of one job or of all. Each keeps the folder of the slurmd that started it."""
