@@ -75,18 +75,7 @@ asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
         }
         if (!told->sentence.empty()) trouble = told->sentence;
     }
-    note(trouble);
-}
-
-/// Writes down when trouble begins and when it is over, and not how it goes on.
-void Reaper::note(const std::string& trouble) {
-    if (trouble.empty() == !in_trouble_) return;
-    in_trouble_ = !trouble.empty();
-    if (in_trouble_) {
-        audit::trouble("holds of jobs that end without an epilog are kept: " + trouble);
-    } else {
-        audit::mended("slurm-secrets-view answers for every job again");
-    }
+    trouble_.note(trouble);
 }
 
 }  // namespace secrets

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <span>
 
+#include "agentd/audit/lasting_trouble.h"
 #include "agentd/cluster/view_client.h"
 #include "agentd/config.h"
 #include "agentd/desk/desk.h"
@@ -26,7 +27,6 @@ class Reaper {
     boost::asio::awaitable<void> run();
     std::vector<JobId> jobs_to_ask_about();
     boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
-    void note(const std::string& trouble);
 
     desk::Desk& desk_;
     LeftFiles files_;
@@ -34,7 +34,8 @@ class Reaper {
     cluster::ViewClient view_;
     boost::asio::steady_timer timer_;
     bool stopped_ = false;
-    bool in_trouble_ = false;
+    audit::LastingTrouble trouble_{"holds of jobs that end without an epilog are kept: ",
+                                   "slurm-secrets-view answers for every job again"};
 };
 
 }  // namespace secrets

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <random>
 
+#include "agentd/audit/lasting_trouble.h"
 #include "agentd/cluster/hub_asks.h"
 #include "agentd/desk/desk.h"
 
@@ -23,7 +24,6 @@ class HoldsReport {
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> report();
     void take(const std::vector<vault::HubGrant>& said, std::span<const std::byte> answer);
-    void note(const std::string& trouble);
 
     HubClient& client_;
     HubAsks& asks_;
@@ -32,7 +32,8 @@ class HoldsReport {
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
     bool said_something_ = false;  ///< the hub believes that something is held here
-    bool in_trouble_ = false;
+    audit::LastingTrouble trouble_{"no hub hears what is held here, nor says what of it is over: ",
+                                   "a hub hears again what is held here"};
     bool stopped_ = false;
 };
 

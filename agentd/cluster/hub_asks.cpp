@@ -1,6 +1,6 @@
 #include "agentd/cluster/hub_asks.h"
 
-#include <boost/json.hpp>
+#include "agentd/doors/grant_json.h"
 
 namespace secrets::cluster {
 namespace {
@@ -13,17 +13,6 @@ using desk::Reason;
 constexpr auto kPatience = std::chrono::milliseconds(4000);
 /// What of this a hub leaves to the way back, and to another hub.
 constexpr auto kReserve = std::chrono::milliseconds(1000);
-
-std::string body_of(const wire::AskRequest& request, const std::string& node) {
-    return boost::json::serialize(
-        boost::json::object{{"job", request.job.value},
-                            {"step", request.step.value},
-                            {"uid", request.uid.value},
-                            {"node", node},
-                            {"ask", request.ask},
-                            {"wait_ms", request.wait_milliseconds},
-                            {"patience_ms", (kPatience - kReserve).count()}});
-}
 
 Reason reason_of(unsigned status) {
     switch (status) {
@@ -46,7 +35,8 @@ asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::I
     auto at_once = desk_.ask_before_hub(request);
     if (at_once) co_return std::move(*at_once);
     const vault::HubGrant* held = desk_.find_hub_grant(request);
-    ToHub to_hub{"POST", "/v1/grants", body_of(request, node_), held != nullptr ? held->tag : "",
+    ToHub to_hub{"POST", "/v1/grants", doors::print_grant({request, node_, kPatience - kReserve}),
+                 held != nullptr ? held->tag : "",
                  std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
     if (const auto* from_hub = std::get_if<FromHub>(&answer); from_hub != nullptr) {

@@ -1,6 +1,7 @@
 #pragma once
 // The hub is asked whether what a user of this host is about to submit would get its secrets.
 
+#include "agentd/audit/lasting_trouble.h"
 #include "agentd/cluster/hub_client.h"
 #include "agentd/doors/job_door.h"
 
@@ -15,11 +16,10 @@ class HubChecks final : public doors::ChecksElsewhere {
     boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
 
   private:
-    void note(const std::string& why_refused);
-
     HubClient& client_;
     std::string node_;
-    bool is_refused_ = false;  ///< whether the hub takes no checks from here, as it said last
+    audit::LastingTrouble refused_{"jobs are submitted from here unchecked: the hub says: ",
+                                   "the hub checks what is submitted from here"};
 };
 
 }  // namespace secrets::cluster

@@ -80,19 +80,16 @@ bool HubNodes::is_agent(const desk::Caller& caller) const {
 
 HttpAnswer HubNodes::grant(GrantRequest request) {
     HttpAnswer answer;
-    // std::function copies what it holds.
-    auto shared = std::make_shared<GrantRequest>(std::move(request));
-    answer.later = [this, shared](doors::IsGone is_gone) {
-        return this->answer(std::move(*shared), std::move(is_gone));
+    answer.later = [this, request = std::move(request)](doors::IsGone is_gone) {
+        return this->answer(request, std::move(is_gone));
     };
     return answer;
 }
 
 HttpAnswer HubNodes::report(doors::ReportRequest request) {
     HttpAnswer answer;
-    auto shared = std::make_shared<doors::ReportRequest>(std::move(request));
-    answer.later = [this, shared](const doors::IsGone&) {
-        return answer_report(std::move(*shared));
+    answer.later = [this, request = std::move(request)](const doors::IsGone&) {
+        return answer_report(request);
     };
     return answer;
 }
@@ -124,11 +121,8 @@ asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
 
 /// Nothing where Slurm says that the job runs where the request comes from.
 asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantRequest& request) {
-    if (!is_of_one_place(request.origin)) {
-        co_return Refusal{Reason::forbidden, "the munge credential was made at " +
-                                                 request.origin.munge_address + " and came from " +
-                                                 request.origin.address};
-    }
+    auto elsewhere = why_not_of_one_place(request.origin);
+    if (elsewhere) co_return elsewhere;
     const auto deadline = Places::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};

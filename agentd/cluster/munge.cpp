@@ -107,15 +107,8 @@ asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::
     auto task = work(std::move(credential));
     auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
     const auto* refused = std::get_if<CredentialRefused>(&decoded);
-    note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
+    away_.note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
     co_return decoded;
-}
-
-/// `why_away`: empty where munged answered.
-void Munge::note(const std::string& why_away) {
-    const bool was_away = std::exchange(is_away_, !why_away.empty());
-    if (is_away_ && !was_away) audit::trouble("munged can't be asked: " + why_away);
-    if (was_away && !is_away_) audit::mended("munged answers again");
 }
 
 }  // namespace secrets::cluster

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "agentd/audit/lasting_trouble.h"
 #include "common/ids.h"
 #include "common/result.h"
 
@@ -40,10 +41,8 @@ class Munge {
         std::string credential);
 
   private:
-    void note(const std::string& why_away);
-
     boost::asio::thread_pool thread_{1};
-    bool is_away_ = false;
+    audit::LastingTrouble away_{"munged can't be asked: ", "munged answers again"};
 };
 
 }  // namespace secrets::cluster

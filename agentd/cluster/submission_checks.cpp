@@ -1,6 +1,5 @@
 #include "agentd/cluster/submission_checks.h"
 
-#include "agentd/audit/audit.h"
 #include "agentd/cluster/one_place.h"
 #include "agentd/desk/accounts.h"
 #include "agentd/doors/check_json.h"
@@ -20,10 +19,6 @@ using view_wire::Verdict;
 /// For Slurm's word on a node: the command that submits waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
-/// One address is written down once within it, and at most so many addresses.
-constexpr auto kWindow = std::chrono::minutes(1);
-constexpr std::size_t kMaxNoted = 4096;
-
 }  // namespace
 
 HttpAnswer SubmissionChecks::check(SubmissionCheck request) {
@@ -37,7 +32,8 @@ HttpAnswer SubmissionChecks::check(SubmissionCheck request) {
 asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
     const auto refusal = co_await why_not_from_there(request);
     if (refusal) {
-        if (refusal->reason == Reason::forbidden) note(request.origin.address, refusal->sentence);
+        if (refusal->reason == Reason::forbidden)
+            refusals_.note(request.origin.address, refusal->sentence);
         co_return doors::refused(*refusal);
     }
     HttpAnswer answer{200, "application/json", ""};
@@ -52,11 +48,8 @@ asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
 asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
     const SubmissionCheck& request) {
     const doors::Origin& origin = request.origin;
-    if (!is_of_one_place(origin)) {
-        co_return Refusal{Reason::forbidden, "the munge credential was made at " +
-                                                 origin.munge_address + " and came from " +
-                                                 origin.address};
-    }
+    auto elsewhere = why_not_of_one_place(origin);
+    if (elsewhere) co_return elsewhere;
     const auto listed = login_hosts_.has(origin.address);
     if (listed == true) co_return std::nullopt;
     const auto deadline = Places::Clock::now() + kPatience;
@@ -72,16 +65,6 @@ asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
                       "listen.login_hosts of the hub, and " +
                           origin.address + " is neither the address of node " +
                           quoted(request.node) + " nor of one of those"};
-}
-
-void SubmissionChecks::note(const std::string& address, const std::string& why) {
-    const auto now = std::chrono::steady_clock::now();
-    std::erase_if(noted_, [&](const auto& entry) { return entry.second + kWindow <= now; });
-    if (noted_.size() >= kMaxNoted || !noted_.emplace(address, now).second) return;
-    audit::Event event{.kind = audit::Kind::refuse_connection,
-                       .sentence = "an agent at " + address + " was refused: " + why};
-    event.reason = why;
-    audit::record(event);
 }
 
 }  // namespace secrets::cluster

@@ -1,9 +1,7 @@
 #pragma once
 // The hub's answers to agents of nodes and login hosts, whose users are about to submit jobs.
 
-#include <chrono>
-#include <map>
-
+#include "agentd/audit/refused_addresses.h"
 #include "agentd/cluster/login_hosts.h"
 #include "agentd/cluster/places.h"
 #include "agentd/config.h"
@@ -26,17 +24,14 @@ class SubmissionChecks {
     doors::HttpAnswer check(doors::SubmissionCheck request);
 
   private:
-    using Time = std::chrono::steady_clock::time_point;
-
     boost::asio::awaitable<doors::HttpAnswer> answer(doors::SubmissionCheck request);
     boost::asio::awaitable<std::optional<desk::Refusal>> why_not_from_there(
         const doors::SubmissionCheck& request);
-    void note(const std::string& address, const std::string& why);
 
     desk::Desk& desk_;
     Places& places_;
     LoginHosts login_hosts_;
-    std::map<std::string, Time> noted_;  ///< addresses that were refused lately
+    audit::RefusedAddresses refusals_{"an agent"};
 };
 
 }  // namespace secrets::cluster

@@ -105,6 +105,16 @@ Result<json::value> parse_object(std::span<const std::byte> body, std::size_t de
 
 }  // namespace
 
+std::string print_grant(const GrantRequest& request) {
+    return json::serialize(json::object{{"job", request.ask.job.value},
+                                        {"step", request.ask.step.value},
+                                        {"uid", request.ask.uid.value},
+                                        {"node", request.node},
+                                        {"ask", request.ask.ask},
+                                        {"wait_ms", request.ask.wait_milliseconds},
+                                        {"patience_ms", request.patience.count()}});
+}
+
 Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
     const auto value = parse_object(body, 2);
     if (!value) return value.error();
@@ -119,6 +129,17 @@ Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (auto wrong = fields.wrong()) return *wrong;
     return request;
+}
+
+std::string print_report(const std::vector<vault::HubGrant>& held) {
+    json::array list;
+    for (const vault::HubGrant& grant : held) {
+        list.push_back({{"job", grant.job.value},
+                        {"uid", static_cast<std::uint32_t>(grant.owner.value)},
+                        {"ask", grant.ask},
+                        {"tag", grant.tag}});
+    }
+    return json::serialize(json::object{{"holds", std::move(list)}});
 }
 
 Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
@@ -146,6 +167,24 @@ Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> bod
 
 std::string revoked_json(const std::vector<std::size_t>& places) {
     return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
+}
+
+Result<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body, std::size_t count) {
+    json::error_code error;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const json::value value = json::parse(text, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    const json::value* revoked = object == nullptr ? nullptr : object->if_contains("revoked");
+    if (revoked == nullptr || !revoked->is_array()) return Error{"the hub's answer is malformed"};
+    std::vector<std::size_t> places;
+    for (const json::value& place : revoked->get_array()) {
+        const std::int64_t* number = place.if_int64();
+        if (number == nullptr || *number < 0) continue;
+        if (static_cast<std::size_t>(*number) < count) {
+            places.push_back(static_cast<std::size_t>(*number));
+        }
+    }
+    return places;
 }
 
 }  // namespace secrets::doors

@@ -16,8 +16,6 @@ using Tcp = asio::ip::tcp;
 constexpr auto kHandshake = std::chrono::seconds(10);
 constexpr std::size_t kMaxConnections = 14000;     ///< below the unit's LimitNOFILE=
 constexpr std::size_t kMaxConnectionsOfOne = 256;  ///< of one address
-constexpr auto kRefusalWindow = std::chrono::minutes(1);
-constexpr std::size_t kMaxRefusals = 4096;
 
 std::string address_text(const Tcp::endpoint& endpoint) {
     const auto address = endpoint.address();
@@ -86,12 +84,12 @@ void TlsDoor::take(UniqueFd fd) {
     const std::string address = address_text(peer);
     const auto found = connections_of_.find(address);
     if (found != connections_of_.end() && found->second >= kMaxConnectionsOfOne) {
-        return note_refusal(address, "it has " + std::to_string(found->second) +
-                                         " connections open, and no address is given more");
+        return refusals_.note(address, "it has " + std::to_string(found->second) +
+                                           " connections open, and no address is given more");
     }
     if (connections_ >= kMaxConnections) {
-        return note_refusal(address, "the hub has " + std::to_string(kMaxConnections) +
-                                         " connections open, and takes no more");
+        return refusals_.note(address, "the hub has " + std::to_string(kMaxConnections) +
+                                           " connections open, and takes no more");
     }
     asio::co_spawn(loop_, serve(std::move(fd), peer), [](const std::exception_ptr& thrown) {
         if (thrown) audit::trouble("hub door: a request failed and was dropped");
@@ -120,7 +118,7 @@ asio::awaitable<void> TlsDoor::serve(UniqueFd fd, Tcp::endpoint peer) {
         stream.next_layer().close();  // its timers would keep the loop running
         co_return;
     }
-    const auto note = [this, &address](const std::string& why) { note_refusal(address, why); };
+    const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
     RemoteCaller check(desk_, munge_, context, address, names_of_peer(stream.native_handle()),
                        note);
     HttpConnectionOn<TlsStream> connection(hall_, std::move(stream), check);
@@ -140,20 +138,8 @@ asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string&
                       error == asio::error::connection_reset || error == asio::error::broken_pipe ||
                       error == asio::error::operation_aborted;
     if (went) co_return false;
-    note_refusal(address, why_no_handshake(stream.native_handle(), error));
+    refusals_.note(address, why_no_handshake(stream.native_handle(), error));
     co_return false;
-}
-
-/// Once for each address and minute.
-void TlsDoor::note_refusal(const std::string& address, const std::string& why) {
-    const auto now = std::chrono::steady_clock::now();
-    std::erase_if(refusals_,
-                  [&](const auto& entry) { return entry.second + kRefusalWindow <= now; });
-    if (refusals_.size() >= kMaxRefusals || !refusals_.emplace(address, now).second) return;
-    audit::Event event{.kind = audit::Kind::refuse_connection,
-                       .sentence = "a client at " + address + " was refused: " + why};
-    event.reason = why;
-    audit::record(event);
 }
 
 }  // namespace secrets::doors

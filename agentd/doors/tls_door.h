@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "agentd/audit/refused_addresses.h"
 #include "agentd/cluster/munge.h"
 #include "agentd/doors/http_connection.h"
 #include "agentd/doors/listener.h"
@@ -37,7 +38,6 @@ class TlsDoor {
     void take(UniqueFd fd);
     asio::awaitable<void> serve(UniqueFd fd, asio::ip::tcp::endpoint peer);
     asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address);
-    void note_refusal(const std::string& address, const std::string& why);
 
     asio::io_context& loop_;
     desk::Desk& desk_;
@@ -47,8 +47,7 @@ class TlsDoor {
     std::set<Transport*> shaking_hands_;
     std::size_t connections_ = 0;  ///< those that have not shaken hands yet, too
     std::map<std::string, std::size_t> connections_of_;
-    /// When a refusal of each address was last written down; those of the last minute.
-    std::map<std::string, std::chrono::steady_clock::time_point> refusals_;
+    audit::RefusedAddresses refusals_{"a client"};
     Listener listener_;
 };
 
