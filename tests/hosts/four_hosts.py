@@ -1,6 +1,7 @@
 """Hosts with a Slurm across them (tests/hosts/hosts), and what tests do with them: start agents, launch, cut off."""
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -14,6 +15,11 @@ AGENT = "slurm-secretsd"
 VIEW = "slurm-secrets-view"
 # What `up` starts, and what has to run after every test.
 ALWAYS = [*((host, "munged") for host in ADDRESSES), ("hub", "slurmctld"), ("n1", "slurmd"), ("n2", "slurmd")]
+
+
+def payload(method, target, body=b"", host="hub"):
+    """What a credential says of the request that it is for (common/hub_request.h)."""
+    return f"slurm-secrets 1\n{host}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n"
 
 
 class Host(Site):
@@ -38,6 +44,10 @@ class Host(Site):
         become = ["runuser", "-u", user, "--"] if user != "root" else []
         return ["env", f"HOSTS_DIR={self.hosts.dir}", SCRIPT, "in", self.name, *become,
                 "env", f"--chdir={self.out}", *pairs, *map(str, command)]
+
+    def munge(self, method, target, body=b"", user="root", hub="10.77.0.1"):
+        """A credential of a user on this host, for one request."""
+        return self.hosts.run(self.name, ["munge", "-s", payload(method, target, body, hub)], user=user).out.strip()
 
     def secretctl(self, *arguments, user="root", input=None):
         return self.as_user(user, [BUILD / "secretctl", *arguments], input=input)

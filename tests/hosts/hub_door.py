@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from four_hosts import ADDRESSES, AGENT
+from four_hosts import ADDRESSES, AGENT, payload
 from harness import BUILD, poll
 from own_agent import HttpConnection, request
 
@@ -95,11 +94,6 @@ def connect(hosts, where="login", source=None, timeout=15, to=ADDRESSES["hub"]):
             tcp.bind((source, 0))
         tcp.connect((to, PORT))
     return tcp
-
-
-def payload(method, target, body=b"", host="hub"):
-    """What a credential says of the request that it is for (common/hub_request.h)."""
-    return f"slurm-secrets 1\n{host}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n"
 
 
 class Hub:

@@ -1,6 +1,5 @@
 """A hub, and nodes that hold only what their own jobs need: on any node a job gets what was pushed to the hub."""
 
-import hashlib
 import json
 import os
 import re
@@ -45,15 +44,9 @@ def holds(hosts, node):
     return hosts.on(node).status()["holds"]
 
 
-def credential(hosts, host, method, path, body, user="root", name="10.77.0.1"):
-    digest = hashlib.sha256(body.encode()).hexdigest()
-    payload = f"slurm-secrets 1\n{name}\n{method}\n{path}\n{digest}\n"
-    return hosts.run(host, ["munge", "-s", payload], user=user).out.strip()
-
-
-def ask_hub(hosts, host, method, path, body, headers=(), **who):
-    """As an agent on that host would, unless `who` says another user."""
-    made = credential(hosts, host, method, path, body, **who)
+def ask_hub(hosts, host, method, path, body, headers=(), user="root"):
+    """As an agent on that host would, unless it is another user."""
+    made = hosts.on(host).munge(method, path, body.encode(), user)
     command = ["curl", "-sS", "--cacert", hosts.dir / "pki" / "ca.crt", "-X", method, "-o", "-",
                "-w", "\n%{http_code}", "-H", f"Authorization: Munge {made}", "-H", "Content-Type: application/json"]
     for header in headers:
@@ -70,7 +63,7 @@ def grant_request(job, node, uid=1001, ask="run:demo", wait=0, patience=3000):
 
 def ask_for_grant(hosts, host, *arguments, headers=(), user="root", **named):
     body = grant_request(*arguments, **named)
-    return ask_hub(hosts, host, "POST", "/v1/grants", body, headers, user=user)
+    return ask_hub(hosts, host, "POST", "/v1/grants", body, headers, user)
 
 
 @pytest.fixture
@@ -241,7 +234,7 @@ def calls_about_one_job(hosts):
 def test_slurmctld_is_asked_once_for_all_that_ask_about_a_job(cluster, job):
     before = calls_about_one_job(cluster)
     body = grant_request(job, "n1")
-    made = [credential(cluster, "n1", "POST", "/v1/grants", body) for _ in range(30)]
+    made = [cluster.on("n1").munge("POST", "/v1/grants", body.encode()) for _ in range(30)]
     script = "".join(
         f"curl -sS --cacert {cluster.dir}/pki/ca.crt -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Munge {each}' "
         f"-H 'Content-Type: application/json' -d '{body}' {HUB}/v1/grants &\n" for each in made)
@@ -252,7 +245,7 @@ def test_slurmctld_is_asked_once_for_all_that_ask_about_a_job(cluster, job):
 
 def test_what_a_node_has_is_revalidated_by_its_tag(cluster, job):
     body = grant_request(job, "n1")
-    made = credential(cluster, "n1", "POST", "/v1/grants", body)
+    made = cluster.on("n1").munge("POST", "/v1/grants", body.encode())
     head = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-D", "-", "-o", "/dev/null", "-H",
                               f"Authorization: Munge {made}", "-H", "Content-Type: application/json", "-d", body,
                               f"{HUB}/v1/grants"]).out
@@ -287,7 +280,7 @@ def test_a_hub_with_another_certificate_is_none(cluster, pki):
 
 def test_a_credential_is_good_where_it_was_made_alone(cluster, job):
     body = grant_request(job, "n1")
-    made = credential(cluster, "n2", "POST", "/v1/grants", body)
+    made = cluster.on("n2").munge("POST", "/v1/grants", body.encode())
     done = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-H", f"Authorization: Munge {made}",
                               "-H", "Content-Type: application/json", "-d", body, f"{HUB}/v1/grants"])
     assert "the munge credential was made at 10.77.0.3 and came from 10.77.0.2" in done.out

@@ -1,82 +1,21 @@
-"""The hub's door: who comes in over TLS, as whom, and what they may do there. Nobody else changes anything."""
+"""The hub's door: which platforms come in over TLS, and what becomes of connections. Nobody else changes anything."""
 
 import base64
 import contextlib
 import datetime
 import json
-import os
 import re
-import signal
 import ssl
 import time
-from pathlib import Path
 
 import pytest
+from door_fixtures import BODY, PLATFORMS, changing_nothing, hub, is_refused, other_pki, pki  # noqa: F401
 from four_hosts import ADDRESSES, AGENT
 from harness import poll
-from hub_door import Hub, Pki, connect, payload
+from hub_door import Hub, connect
 from own_agent import request
 
 import hunt
-
-URI = "spiffe://example.org/seqera"
-PLATFORMS = f"""
-platforms:
-  - {{ name: tower, certificate: tower.example.org, users: [alice, root] }}
-  - {{ name: seqera, certificate: "{URI}", groups: [alice] }}
-  - {{ name: another, certificate: 10.9.9.9, users: [bob], groups: [bob, no-such-group] }}
-  - {{ name: idle, certificate: idle.example.org }}
-workspaces:
-  - {{ name: lab, admins: {{ users: [alice] }}, members: {{ users: [bob] }} }}
-"""
-BODY = {"owner": "alice", "user": {"A": "x"}}
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    """Certificates of a hub, of the platforms, and of others."""
-    pki = Pki(tmp_path_factory.mktemp("pki") / "ca")
-    pki.issue("hub", "--dns", "hub", "--dns", "hub.example.org", "--ip", "10.77.0.1", "--server")
-    pki.issue("renewed", "--dns", "hub", "--server")
-    pki.issue("tower", "--dns", "unlisted.example.org", "--dns", "tower.example.org", "--client")
-    pki.issue("seqera", "--uri", URI, "--client")
-    pki.issue("another", "--ip", "10.9.9.9", "--client")
-    pki.issue("idle", "--dns", "idle.example.org", "--client")
-    pki.issue("unlisted", "--dns", "unlisted.example.org", "--client")
-    pki.issue("server", "--dns", "tower.example.org", "--server")
-    pki.issue_with_openssl("nameless", 30)
-    pki.issue_with_openssl("expired", -1, "subjectAltName=DNS:tower.example.org")
-    pki.issue_with_openssl("expired-hub", -1, "subjectAltName=DNS:hub")
-    return pki
-
-
-@pytest.fixture(scope="module")
-def other_pki(tmp_path_factory):
-    pki = Pki(tmp_path_factory.mktemp("other-pki") / "ca")
-    pki.issue("tower", "--dns", "tower.example.org", "--client")
-    return pki
-
-
-@pytest.fixture
-def hub(hosts, pki):
-    hub = Hub(hosts, pki)
-    hub.start(PLATFORMS)
-    return hub
-
-
-@contextlib.contextmanager
-def changing_nothing(hub):
-    before = hub.state()
-    yield
-    assert hub.state() == before
-
-
-def is_refused(answer, status, *fragments):
-    assert answer.status == status, answer.text
-    assert answer.json["title"] == {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}[status]
-    for fragment in fragments:
-        assert fragment in answer.detail, answer.detail
-    return True
 
 
 # ---- platforms, by their certificates -------------------------------------------------------------
@@ -179,185 +118,6 @@ def test_who_only_looks_whether_somebody_is_there_is_not_written_down(hub, hosts
         hub.connect().close()
     assert hub.http("GET", "/v1/status", certificate="tower").status == 200
     assert hub.refusals() == []
-
-
-# ---- users, by munge ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("user", ["alice", "bob", "root"])
-def test_a_user_has_secrets_of_their_own_from_a_login_host(hub, canary, user):
-    value = canary()
-    assert hub.by_munge(user, "PUT", "/v1/secrets/TOKEN", {"value": value}).status == 201
-    listed = hub.by_munge(user, "GET", "/v1/secrets").json
-    assert listed["owner"] == user and [secret["name"] for secret in listed["secrets"]] == ["TOKEN"]
-    assert hub.site.as_user(user, ["curl", "-s", "--unix-socket", hub.site.control_socket, "http://hub/v1/secrets"]).out \
-        == json.dumps(listed, separators=(",", ":")) + "\n"
-    other = "bob" if user == "alice" else "alice"
-    assert hub.by_munge(other, "GET", "/v1/secrets").json["secrets"] == []
-    assert hub.by_munge(user, "DELETE", "/v1/secrets/TOKEN").status == 204
-    assert hub.by_munge(user, "GET", "/v1/secrets").json["secrets"] == []
-    assert hub.refusals() == []
-
-
-def test_a_workspace_is_its_admins_as_on_the_control_door(hub, canary):
-    target = "/v1/workspaces/lab/secrets/TOKEN"
-    assert hub.by_munge("alice", "PUT", target, {"value": canary()}).status == 201
-    with changing_nothing(hub):
-        is_refused(hub.by_munge("bob", "PUT", target, {"value": "x"}), 403)
-        is_refused(hub.by_munge("bob", "DELETE", target), 403)
-    assert hub.by_munge("bob", "GET", "/v1/workspaces").json["workspaces"] == [{"workspace": "lab", "role": "member"}]
-    assert hub.by_munge("alice", "DELETE", target).status == 204
-
-
-def test_a_user_pushes_checks_and_completes_runs_of_their_own(hub, canary):
-    answer = hub.by_munge("alice", "PUT", "/v1/runs/hers", {"user": {"TOKEN": canary()}})
-    assert answer.status == 201 and answer.json["owner"] == "alice" and answer.headers["etag"] == '"1"'
-    assert hub.by_munge("alice", "GET", "/v1/check?ask=run:hers,TOKEN").json["ok"]
-    assert not hub.by_munge("bob", "GET", "/v1/check?ask=run:hers,TOKEN").json["ok"]
-    with changing_nothing(hub):
-        is_refused(hub.by_munge("bob", "DELETE", "/v1/runs/hers"), 403, "belongs to another user, not to bob")
-        is_refused(hub.by_munge("bob", "PUT", "/v1/runs/his", {"owner": "alice"}), 403, "bob may not push runs for alice")
-    assert hub.by_munge("alice", "DELETE", "/v1/runs/hers").status == 204
-    # root of any host that has the munge key is root here (docs/security.md).
-    assert hub.by_munge("root", "PUT", "/v1/runs/hers", {"owner": "alice"}).status == 201
-
-
-def test_each_request_of_a_connection_has_its_own_credential_and_caller(hub):
-    with hub.connect() as connection:
-        for user in ("alice", "bob", "alice"):
-            credential = hub.credential(user, "GET", "/v1/secrets")
-            connection.send(request("GET", "/v1/secrets", headers={"Authorization": f"munge  {credential}"}))
-            assert connection.answer().json["owner"] == user
-        connection.send(request("GET", "/v1/secrets"))
-        is_refused(connection.answer(), 401, "does not say who it comes from")
-
-
-@pytest.mark.parametrize("changed, sentence", [
-    ({"host": "hub2"}, "was made for the hub 'hub2', and the certificate of this hub does not name that"),
-    ({"host": ""}, "was made for the hub ''"),
-    ({"host": ".example.org"}, "was made for the hub '.example.org'"),
-    ({"host": "hub.example.org\n"}, "it was made for something else"),
-    ({"method": "DELETE"}, "was made for another request than this one"),
-    ({"method": "put"}, "was made for another request than this one"),
-    ({"target": "/v1/runs/other"}, "was made for another request than this one"),
-    ({"target": "/v1/runs/new?"}, "was made for another request than this one"),
-    ({"target": "/v1/runs/ne%77"}, "was made for another request than this one"),
-    ({"body": b""}, "was made for another body than this one"),
-    ({"body": b'{"owner": "alice", "user": {"A": "y"}}'}, "was made for another body than this one"),
-    ({"text": ""}, "it was made for something else"),
-    ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "it was made for something else"),
-    ({"options": ["--restrict-uid=bob"]}, "it was made for another user"),
-])
-def test_a_credential_is_good_for_the_request_alone_that_it_was_made_for(hub, changed, sentence):
-    fine = {"method": "PUT", "target": "/v1/runs/new", "body": json.dumps(BODY).encode()}
-    source, come = hub.connect_as_new_peer()
-    with changing_nothing(hub), come() as connection:
-        credential = hub.credential("alice", **{**fine, **changed})
-        connection.send(request("PUT", "/v1/runs/new", BODY, {"Authorization": f"Munge {credential}"}))
-        is_refused(connection.answer(), 401, sentence)
-    assert [sentence in why for who, why in hub.refusals() if who == source] == [True]
-    assert hub.by_munge("alice", "PUT", "/v1/runs/new", BODY).status == 201
-
-
-@pytest.mark.parametrize("host", ["hub", "hub.example.org", "10.77.0.1"])
-def test_every_name_in_the_hubs_certificate_is_the_hub(hub, host):
-    credential = hub.credential("alice", "GET", "/v1/secrets", host=host)
-    assert hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}).status == 200
-
-
-def test_a_credential_is_good_once(hub):
-    headers = {"Authorization": f"Munge {hub.credential('alice', 'PUT', '/v1/runs/new', json.dumps(BODY).encode())}"}
-    assert hub.http("PUT", "/v1/runs/new", BODY, headers).status == 201
-    with changing_nothing(hub):
-        is_refused(hub.http("PUT", "/v1/runs/new", BODY, headers), 401, "is not taken: it was used before")
-
-
-def test_a_credential_expires(hub):
-    credential = hub.credential("alice", "GET", "/v1/secrets", options=["--ttl=1"])
-    time.sleep(2.1)
-    is_refused(hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}), 401,
-               "is not taken: it has expired; are the clocks of both hosts right?")
-
-
-def test_a_credential_of_another_key_is_refused(hub, hosts):
-    with hosts.on("login").another_munge_key(), changing_nothing(hub):
-        is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY), 401, "it was made with another munge key")
-
-
-@pytest.mark.parametrize("authorization, sentence", [
-    ("Munge", "is not taken"), ("Munge ", "is not taken"), ("Munge garbage", "is not taken"),
-    ("Munge MUNGE:AwQDAAB:", "is not taken"), pytest.param("Munge MUNGE:" + "A" * 20000 + ":", "is not taken", id="long"),
-    ("Basic YWxpY2U6eA==", "is Munge and a credential"), ("Bearer x", "is Munge and a credential"),
-    ("Mungex CRED", "is Munge and a credential"), ("MUNGE:CRED:", "is Munge and a credential"),
-])
-def test_what_is_no_credential_is_refused(hub, authorization, sentence):
-    with changing_nothing(hub):
-        is_refused(hub.http("PUT", "/v1/runs/new", BODY, {"Authorization": authorization}), 401, sentence)
-
-
-def test_a_damaged_credential_is_refused_wherever_it_is_damaged(hub):
-    prefix, text, _ = hub.credential("alice", "GET", "/v1/secrets").split(":")
-    with hub.connect() as connection:
-        raw = base64.b64decode(text)
-        for place in range(len(raw)):
-            damaged = base64.b64encode(raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1:]).decode()
-            connection.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {prefix}:{damaged}:"}))
-            is_refused(connection.answer(), 401, "the munge credential is not taken: ")
-        connection.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {prefix}:{text}:"}))
-        assert connection.answer().status == 200
-
-
-def test_who_shows_a_certificate_and_a_credential_is_neither(hub):
-    with changing_nothing(hub):
-        for certificate in ("tower", "unlisted"):
-            is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY, certificate=certificate), 401,
-                       "says in two ways who it comes from")
-
-
-def test_without_munged_the_hub_says_so_and_it_is_fine_again_afterwards(hub, hosts):
-    credentials = [hub.credential("alice", "GET", "/v1/secrets") for _ in range(3)]
-    host = hosts.on("hub")
-    host.daemon_stop("munged")
-    try:
-        for credential in credentials[:2]:
-            answer = hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"})
-            is_refused(answer, 503, "munged on the hub can't be asked")
-            assert answer.headers["retry-after"] == "1"
-        assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
-    finally:
-        host.daemon_start("munged")
-    assert hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credentials[0]}"}).status == 200
-    assert hub.log.count("munged can't be asked: ") == 1 and hub.log.count("munged answers again") == 1
-    assert hub.refusals() == []
-
-
-def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
-    credential = hub.credential("alice", "GET", "/v1/secrets")
-    host = hosts.on("hub")
-    munged = host.daemon_pid("munged")
-    os.kill(munged, signal.SIGSTOP)
-    with hub.connect() as waiting:
-        waiting.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}))
-        begin = time.monotonic()
-        for _ in range(20):
-            assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
-        assert time.monotonic() - begin < 2
-        os.kill(munged, signal.SIGKILL)
-        is_refused(waiting.answer(), 503, "munged on the hub can't be asked")
-    host.daemon_stop("munged")
-    host.daemon_start("munged")
-    assert hub.by_munge("alice", "GET", "/v1/secrets").status == 200
-    # That it dies while a request is written to it is too short a moment to be met here.
-    status = Path(f"/proc/{host.daemon_pid(AGENT)}/status").read_text()
-    assert int(re.search(r"SigIgn:\t(\w+)", status)[1], 16) & 1 << (signal.SIGPIPE - 1)
-
-
-def test_no_route_of_nodes_is_there_for_others(hub):
-    sentence = " is not the account that the nodes' agents run as, and only they may ask "
-    for method, target in (("POST", "/v1/grants"), ("PUT", "/v1/nodes/n1/holds")):
-        with changing_nothing(hub):
-            is_refused(hub.http(method, target, {}, certificate="tower"), 403, "the certificate of tower.example.org" + sentence)
-            is_refused(hub.by_munge("alice", method, target, {}), 403, "alice" + sentence)
 
 
 # ---- what is renewed ------------------------------------------------------------------------------

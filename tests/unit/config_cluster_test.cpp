@@ -189,5 +189,20 @@ TEST_CASE("of a hub only its address and the agents' account wait for a restart"
     CHECK(needs_restart(running, wanted) == "hub");
 }
 
+TEST_CASE("login hosts are names or addresses") {
+    const std::string listen = "listen: { address: 10.0.0.1, certificate: /c, login_hosts: ";
+    const auto hosts_in = [&](const std::string& list) {
+        return parse_config(listen + list + " }\n", "agentd.yaml")->listen.login_hosts;
+    };
+    CHECK(hosts_in("[login, 10.77.0.4, 'fd00::4']") ==
+          std::vector<std::string>{"login", "10.77.0.4", "fd00::4"});
+    CHECK(hosts_in("[]").empty());
+    for (const std::string bad : {"login[1-3]", "10.77.0.0/24", "*.example.org", "", "a b"}) {
+        CAPTURE(bad);
+        CHECK(refusal_of(listen + "[login, '" + bad + "'] }\n") ==
+              "agentd.yaml:1:68: '" + bad + "' is no host's name or address");
+    }
+}
+
 }  // namespace
 }  // namespace secrets

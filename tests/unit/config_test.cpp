@@ -275,18 +275,6 @@ TEST_CASE("a key that stands twice is refused at every depth") {
           "1:33: the key 'name' stands twice");
 }
 
-TEST_CASE("login hosts are names or addresses") {
-    const std::string listen = "listen: { address: 10.0.0.1, certificate: /c, login_hosts: ";
-    CHECK(load(listen + "[login, 10.77.0.4, 'fd00::4'] }\n")->listen.login_hosts ==
-          std::vector<std::string>{"login", "10.77.0.4", "fd00::4"});
-    CHECK(load(listen + "[] }\n")->listen.login_hosts.empty());
-    for (const std::string bad : {"login[1-3]", "10.77.0.0/24", "*.example.org", "", "a b"}) {
-        CAPTURE(bad);
-        CHECK(refusal_of(listen + "[login, '" + bad + "'] }\n") ==
-              "1:68: '" + bad + "' is no host's name or address");
-    }
-}
-
 TEST_CASE("memory can't be both required and forced to be the other kind") {
     CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
     CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
