@@ -114,7 +114,8 @@ asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_
 asio::awaitable<Failure> HubClient::reach(HubConnection& connection, std::size_t which,
                                           Clock::time_point deadline) {
     const auto soon = urls_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
-    co_return co_await connection.open(urls_[which], hubs_[which].session.get(), soon);
+    TlsSession session = copy_of(hubs_[which].session.get());
+    co_return co_await connection.open(urls_[which], std::move(session), soon);
 }
 
 asio::awaitable<std::variant<FromHub, HubClient::Moved, Error>> HubClient::pass_on(

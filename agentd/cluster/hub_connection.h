@@ -48,6 +48,9 @@ struct FromHub {
 
 /// A session of TLS that a later connection resumes.
 using TlsSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+/// OpenSSL does not resume a session whose connection ended without a TLS shutdown, as most do
+/// here: each connection has a copy. Null of null.
+TlsSession copy_of(const SSL_SESSION* session);
 
 /// The context of all connections to hubs: TLS 1.3 alone, certificates of `ca` (a PEM file; empty:
 /// of the system's CAs) alone. The Error names the file.
@@ -62,7 +65,8 @@ class HubConnection {
         : stream_(loop, context) {}
 
     /// Connects, with a session of before if there is one, and makes sure that it is that hub.
-    doors::asio::awaitable<Failure> open(const HubUrl& url, SSL_SESSION* session,
+    /// The session is its own: others of the same hub may end while this one connects.
+    doors::asio::awaitable<Failure> open(const HubUrl& url, TlsSession session,
                                          Clock::time_point deadline);
 
     /// One request and its answer. `authorization`: for this request alone.
