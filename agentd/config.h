@@ -83,6 +83,21 @@ struct Hub {
     bool operator==(const Hub&) const = default;
 };
 
+/// Where runs and kept secrets lie that several agents share: a mount of KV v2 in OpenBao, or
+/// Vault.
+struct OpenBao {
+    std::vector<HubUrl> urls;  ///< of its servers; empty: nothing is shared
+    std::string ca;            ///< who signs their certificates: a PEM file; empty: the system's
+    std::string name_space;    ///< empty: the root
+    std::string mount = "secret";
+    std::string path = "slurm-secrets";  ///< the folder in the mount
+    std::string approle = "approle";     ///< where the AppRole method is mounted
+    std::string role_id_file;            ///< empty: $CREDENTIALS_DIRECTORY/openbao.role-id
+    std::string secret_id_file;          ///< empty: $CREDENTIALS_DIRECTORY/openbao.secret-id
+
+    bool operator==(const OpenBao&) const = default;
+};
+
 enum class LogTarget { automatic, journal, standard_error };
 
 struct Config {
@@ -104,6 +119,7 @@ struct Config {
     Hub hub;
     std::string store_file;  ///< empty: $STATE_DIRECTORY/store.db, or none where that is not set
     std::string store_key_file;  ///< empty: $CREDENTIALS_DIRECTORY/store.key
+    OpenBao openbao;             ///< in place of a file, where it has URLs
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
     std::string audit_file;  ///< empty: there is none
