@@ -17,6 +17,9 @@ constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
 constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
 
+/// For a look whether another agent was pushed a run that is waited for.
+constexpr auto kLook = std::chrono::seconds(1);
+
 /// How often it is written down which jobs used which kept secrets.
 constexpr auto kSaving = std::chrono::seconds(30);
 
@@ -47,10 +50,17 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory,
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       desk_(config_, vault_, now, store_.get()),
-      membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_),
-      node_door_(loop_, std::move(listeners.node), desk_, waiters_, membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), desk_, membership_.checks()),
-      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay()),
+      openbao_(tls.openbao
+                   ? std::make_unique<openbao::Kv>(loop_, config_.openbao, std::move(tls.openbao))
+                   : nullptr),
+      truth_(openbao_ ? std::make_unique<openbao::Truth>(loop_, *openbao_, vault_, *store_, desk_)
+                      : nullptr),
+      membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_,
+                  truth_.get()),
+      node_door_(loop_, std::move(listeners.node), desk_, waiters_, truth_.get(),
+                 membership_.asks()),
+      job_door_(loop_, std::move(listeners.job), desk_, truth_.get(), membership_.checks()),
+      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), truth_.get()),
       reaper_(loop_, config_, desk_),
       account_watch_(loop_, config_,
                      [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
@@ -101,9 +111,22 @@ void Agent::restore(std::vector<vault::FoundSlab> found) {
 
 void Agent::run() {
     await_housekeeping(kHousekeeping);
+    if (truth_) share();
     service_.ready(status());
     run_loop();
     end();
+}
+
+/// Other agents may push the runs that requests wait for here.
+void Agent::share() {
+    waiters_.look_elsewhere([this](RunId run) -> doors::asio::awaitable<bool> {
+        desk::Subjects about{.runs = {run}};
+        const auto deadline = openbao::Clock::now() + kLook;
+        // Whoever waits at the moment may have the same answer.
+        const auto failure = co_await truth_->refresh(std::move(about), deadline, kLook / 2);
+        co_return !failure && desk_.has_run(run);
+    });
+    truth_->start();
 }
 
 /// What a handler throws (memory ran out) costs that one request, and not all that is held.
@@ -190,6 +213,8 @@ void Agent::end() {
     job_door_.stop();
     http_door_.stop();
     membership_.stop();
+    if (truth_) truth_->stop();
+    if (openbao_) openbao_->stop();
     reaper_.stop();
     account_watch_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer

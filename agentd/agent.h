@@ -15,6 +15,7 @@
 #include "agentd/doors/http_door.h"
 #include "agentd/doors/job_door.h"
 #include "agentd/doors/node_door.h"
+#include "agentd/openbao/truth.h"
 #include "agentd/reaper.h"
 #include "agentd/systemd_service.h"
 
@@ -53,6 +54,7 @@ class Agent {
     void wipe_expired();
     void keep_house();
     void look_for_swap();
+    void share();
     void await_saving();
     void await_housekeeping(std::chrono::microseconds within);
     void keep_house_soon();
@@ -67,6 +69,8 @@ class Agent {
     std::unique_ptr<people::Store> store_;
     desk::Desk desk_;
     doors::RunWaiters waiters_{loop_};
+    std::unique_ptr<openbao::Kv> openbao_;   ///< null: what is here is all
+    std::unique_ptr<openbao::Truth> truth_;  ///< goes with it
     cluster::Membership membership_;
     doors::NodeDoor node_door_;
     doors::JobDoor job_door_;

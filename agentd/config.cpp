@@ -182,7 +182,14 @@ void read_config(const YAML::Node& root, Config& config) {
             return [&target](const YAML::Node& value) { target = path_of(value); };
         };
         read_mapping(
-            node, {{"file", file(config.store_file)}, {"key_file", file(config.store_key_file)}});
+            node, {{"file", file(config.store_file)},
+                   {"key_file", file(config.store_key_file)},
+                   {"openbao", [&](const auto& value) { read_openbao(value, config.openbao); }}});
+        const bool has_file = !config.store_file.empty() || !config.store_key_file.empty();
+        if (has_file && !config.openbao.urls.empty()) {
+            throw Wrong{node.Mark(),
+                        "the store is a file (file, key_file) or openbao, and not both"};
+        }
     };
     read_mapping(
         root,
@@ -217,6 +224,10 @@ void read_config(const YAML::Node& root, Config& config) {
     if (!config.listen.host.empty() && !config.hub.urls.empty()) {
         throw Wrong{root.Mark(), "an agent is a hub (listen) or asks one (hub), and not both"};
     }
+    if (!config.openbao.urls.empty() && !config.hub.urls.empty()) {
+        throw Wrong{root.Mark(),
+                    "a node of hubs (hub) keeps nothing in OpenBao (store.openbao): its hubs do"};
+    }
 }
 
 }  // namespace
@@ -243,7 +254,8 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     compare("view_socket", running.view_socket == wanted.view_socket);
     compare("reaper.interval", running.reaper_interval == wanted.reaper_interval);
     compare("store", running.store_file == wanted.store_file &&
-                         running.store_key_file == wanted.store_key_file);
+                         running.store_key_file == wanted.store_key_file &&
+                         running.openbao == wanted.openbao);
     compare("memory", running.require_secretmem == wanted.require_secretmem &&
                           running.force_memfd == wanted.force_memfd);
     compare("listen.address",

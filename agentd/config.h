@@ -66,17 +66,17 @@ struct Listen {
 };
 
 /// A hub's address, as a node has it.
-struct HubUrl {
+struct HttpsUrl {
     std::string text;  ///< as it stands in the configuration
     std::string host;  ///< a name or an address, without the brackets of IPv6
     std::uint16_t port = 0;
 
-    bool operator==(const HubUrl&) const = default;
+    bool operator==(const HttpsUrl&) const = default;
 };
 
 /// The hubs that this node asks.
 struct Hub {
-    std::vector<HubUrl> urls;  ///< tried in order; empty: this agent answers by itself
+    std::vector<HttpsUrl> urls;  ///< tried in order; empty: this agent answers by itself
     std::string ca;    ///< who signs the hubs' certificates: a PEM file; empty: the system's
     std::string node;  ///< this node's name in slurm.conf; empty: the short host name
 
@@ -86,9 +86,9 @@ struct Hub {
 /// Where runs and kept secrets lie that several agents share: a mount of KV v2 in OpenBao, or
 /// Vault.
 struct OpenBao {
-    std::vector<HubUrl> urls;  ///< of its servers; empty: nothing is shared
-    std::string ca;            ///< who signs their certificates: a PEM file; empty: the system's
-    std::string name_space;    ///< empty: the root
+    std::vector<HttpsUrl> urls;  ///< of its servers; empty: nothing is shared
+    std::string ca;              ///< who signs their certificates: a PEM file; empty: the system's
+    std::string name_space;      ///< empty: the root
     std::string mount = "secret";
     std::string path = "slurm-secrets";  ///< the folder in the mount
     std::string approle = "approle";     ///< where the AppRole method is mounted

@@ -13,6 +13,7 @@ namespace {
 
 /// Where a hub listens that names no port.
 constexpr std::uint16_t kHubPort = 8443;
+constexpr std::uint16_t kOpenBaoPort = 8200;
 
 /// The port behind a host's colon.
 std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
@@ -37,7 +38,8 @@ bool is_host(const std::string& text) {
 
 /// Takes `host:port` or `[address]:port` apart; a port that is not there is the usual one.
 std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
-                                                       const std::string& text) {
+                                                       const std::string& text,
+                                                       std::uint16_t usual_port = kHubPort) {
     const bool bracketed = text.starts_with('[');
     const std::size_t end = bracketed ? text.find(']') : text.find(':');
     const std::string host = text.substr(bracketed ? 1 : 0, end - (bracketed ? 1 : 0));
@@ -46,20 +48,50 @@ std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
                       (rest.empty() || rest.starts_with(':')) &&
                       (bracketed ? is_address(host, AF_INET6) : is_host(host));
     if (!fine) throw Wrong{node.Mark(), quoted(text) + " is not of the form HOST or HOST:PORT"};
-    return {host, rest.empty() ? kHubPort : port_of(node, rest.substr(1))};
+    return {host, rest.empty() ? usual_port : port_of(node, rest.substr(1))};
 }
 
-HubUrl hub_url_of(const YAML::Node& node) {
+HttpsUrl https_url_of(const YAML::Node& node, std::uint16_t usual_port, const char* what) {
     constexpr std::string_view kScheme = "https://";
-    HubUrl url{text_of(node), "", 0};
+    HttpsUrl url{text_of(node), "", 0};
     if (!url.text.starts_with(kScheme)) {
-        throw Wrong{node.Mark(),
-                    quoted(url.text) + " is no hub's address, as in https://hub.example.org:8443"};
+        throw Wrong{node.Mark(), quoted(url.text) + " is no " + what +
+                                     "'s address, as in https://" + what +
+                                     ".example.org:" + std::to_string(usual_port)};
     }
     std::string rest = url.text.substr(kScheme.size());
     if (rest.ends_with('/')) rest.pop_back();
-    std::tie(url.host, url.port) = host_and_port_of(node, rest);
+    std::tie(url.host, url.port) = host_and_port_of(node, rest, usual_port);
     return url;
+}
+
+std::vector<HttpsUrl> https_urls_of(const YAML::Node& node, std::uint16_t usual_port,
+                                    const char* what) {
+    if (!node.IsSequence()) {
+        throw Wrong{node.Mark(), std::string("a list is expected here, as in [https://") + what +
+                                     ".example.org]"};
+    }
+    std::vector<HttpsUrl> urls;
+    for (const YAML::Node& element : node) {
+        urls.push_back(https_url_of(element, usual_port, what));
+    }
+    return urls;
+}
+
+/// A path in a URL of OpenBao: of parts that need no escape.
+std::string api_path_of(const YAML::Node& node) {
+    std::string path = text_of(node);
+    while (path.ends_with('/')) path.pop_back();
+    const bool has_other =
+        path.find_first_not_of(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") != path.npos;
+    if (!path.empty() && !path.starts_with('/') && !has_other && path.find("..") == path.npos &&
+        path.find("//") == path.npos) {
+        return path;
+    }
+    throw Wrong{node.Mark(), quoted(path) +
+                                 " is no path in OpenBao: names of letters, digits, '.', '_' and "
+                                 "'-', with a slash between them"};
 }
 
 std::vector<std::string> login_hosts_of(const YAML::Node& node) {
@@ -99,16 +131,35 @@ void read_listen(const YAML::Node& node, Listen& listen) {
 }
 
 void read_hub(const YAML::Node& node, Hub& hub) {
-    const auto urls = [&](const YAML::Node& value) {
-        if (!value.IsSequence()) {
-            throw Wrong{value.Mark(), "a list is expected here, as in [https://hub.example.org]"};
-        }
-        for (const YAML::Node& element : value) hub.urls.push_back(hub_url_of(element));
-    };
+    const auto urls = [&](const auto& value) { hub.urls = https_urls_of(value, kHubPort, "hub"); };
     read_mapping(node, {{"urls", urls},
                         {"ca", [&](const auto& value) { hub.ca = path_of(value); }},
                         {"node", [&](const auto& value) { hub.node = text_of(value); }}});
     if (hub.urls.empty()) throw Wrong{node.Mark(), "hub needs urls"};
+}
+
+void read_openbao(const YAML::Node& node, OpenBao& openbao) {
+    const auto urls = [&](const auto& value) {
+        openbao.urls = https_urls_of(value, kOpenBaoPort, "openbao");
+    };
+    const auto file = [](std::string& target) {
+        return [&target](const YAML::Node& value) { target = path_of(value); };
+    };
+    const auto path = [](std::string& target) {
+        return [&target](const YAML::Node& value) { target = api_path_of(value); };
+    };
+    const auto name_space = [&](const YAML::Node& value) {
+        if (!text_of(value).empty()) openbao.name_space = api_path_of(value);
+    };
+    read_mapping(node, {{"urls", urls},
+                        {"ca", file(openbao.ca)},
+                        {"namespace", name_space},
+                        {"mount", path(openbao.mount)},
+                        {"path", path(openbao.path)},
+                        {"approle", path(openbao.approle)},
+                        {"role_id_file", file(openbao.role_id_file)},
+                        {"secret_id_file", file(openbao.secret_id_file)}});
+    if (openbao.urls.empty()) throw Wrong{node.Mark(), "openbao needs urls"};
 }
 
 }  // namespace secrets::config_reading

@@ -40,5 +40,6 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys);
 
 void read_listen(const YAML::Node& node, Listen& listen);
 void read_hub(const YAML::Node& node, Hub& hub);
+void read_openbao(const YAML::Node& node, OpenBao& openbao);
 
 }  // namespace secrets::config_reading

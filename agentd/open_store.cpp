@@ -21,6 +21,13 @@ Result<std::string> existing_file(const Config& config) {
     return Error{"there is no store at " + file + " (store.file in the configuration)"};
 }
 
+/// For people.
+std::string name_of(const OpenBao& openbao) {
+    std::string urls;
+    for (const HttpsUrl& url : openbao.urls) urls += (urls.empty() ? "" : ", ") + url.text;
+    return "OpenBao at " + urls + " (" + openbao.mount + "/" + openbao.path + ")";
+}
+
 }  // namespace
 
 std::string store_file_of(const Config& config) {
@@ -31,6 +38,8 @@ std::string store_file_of(const Config& config) {
 }
 
 Result<std::unique_ptr<people::Store>> open_store(const Config& config, MemoryKind memory) {
+    if (!config.openbao.urls.empty())
+        return people::Store::in_memory(name_of(config.openbao), memory);
     const std::string file = store_file_of(config);
     if (file.empty()) return std::unique_ptr<people::Store>();
     const std::string credentials = environment("CREDENTIALS_DIRECTORY");

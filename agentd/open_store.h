@@ -13,8 +13,9 @@ namespace secrets {
 /// this agent keeps no secrets of people.
 std::string store_file_of(const Config& config);
 
-/// Opens it with the key of store.key_file, or the credential `store.key` that systemd passed.
-/// Null where there is none to open; an Error where it can't be.
+/// Where the store is OpenBao: an empty one in memory, for what is here of that. Else opens the
+/// file with the key of store.key_file, or the credential `store.key` that systemd passed. Null
+/// where there is none to open; an Error where it can't be.
 Result<std::unique_ptr<people::Store>> open_store(const Config& config, MemoryKind memory);
 
 /// The commands on a store that no agent needs to be stopped for. What was done, as a sentence.

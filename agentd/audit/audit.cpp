@@ -1,8 +1,17 @@
 #include "agentd/audit/audit.h"
 
+#include <utility>
+
+#include "agentd/at_end.h"
 #include "agentd/audit/recorder.h"
 
 namespace secrets::audit {
+namespace {
+
+/// The trial that collects at the moment; null: none does.
+Trial* collecting = nullptr;
+
+}  // namespace
 
 Recorder& recorder() {
     static Recorder the_one;
@@ -18,6 +27,7 @@ Failure reopen() {
 }
 
 void record(const Event& event) {
+    if (collecting != nullptr) return collecting->entries_.push_back({event, false});
     recorder().record(event);
 }
 
@@ -30,7 +40,30 @@ void take_back(const Event& event, const Error& why) {
 }
 
 void tell(const Event& event) {
+    if (collecting != nullptr) return collecting->entries_.push_back({event, true});
     recorder().tell(event);
+}
+
+void Trial::collect(const std::function<void()>& change) {
+    collecting = this;
+    const AtEnd stop([] { collecting = nullptr; });
+    change();
+}
+
+void Trial::keep() {
+    for (const Entry& entry : std::exchange(entries_, {})) {
+        if (entry.was_written_ahead) {
+            recorder().tell(entry.event);
+        } else {
+            recorder().record(entry.event);
+        }
+    }
+}
+
+void Trial::abandon(const Error& why) {
+    for (const Entry& entry : std::exchange(entries_, {})) {
+        if (entry.was_written_ahead) recorder().take_back(entry.event, why);
+    }
 }
 
 void trouble(std::string sentence) {

@@ -4,7 +4,9 @@
 // each function promises.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "agentd/audit/events.h"
 #include "agentd/config.h"
@@ -37,6 +39,26 @@ void take_back(const Event& event, const Error& why);
 
 /// That an event which was written ahead has happened: to the log.
 void tell(const Event& event);
+
+/// What happens at first on trial: it is told when it lasts, and else taken back.
+class Trial {
+  public:
+    /// Calls `change`; what it tells or records meanwhile waits.
+    void collect(const std::function<void()>& change);
+    /// It lasts. To be called once, as the other.
+    void keep();
+    /// It does not: what was written ahead is taken back.
+    void abandon(const Error& why);
+
+  private:
+    friend void record(const Event& event);
+    friend void tell(const Event& event);
+    struct Entry {
+        Event event;
+        bool was_written_ahead = false;
+    };
+    std::vector<Entry> entries_;
+};
 
 /// Something went wrong that an admin should mend.
 void trouble(std::string sentence);

@@ -54,14 +54,14 @@ asio::awaitable<void> HoldsReport::report() {
     // What was granted and has ended since the last report the hub does not know of.
     if (asks_.take_granted()) said_something_ = true;
     if (held.empty() && !said_something_) co_return;
-    ToHub to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
+    HttpsRequest to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
     if (stopped_) co_return;
     if (const auto* error = std::get_if<Error>(&answer)) {
         trouble_.note(error->sentence);
         co_return;
     }
-    const FromHub& from_hub = std::get<FromHub>(answer);
+    const HttpsAnswer& from_hub = std::get<HttpsAnswer>(answer);
     if (from_hub.status != 200) {
         trouble_.note(from_hub.detail);
         co_return;

@@ -35,11 +35,11 @@ asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::I
     auto at_once = desk_.ask_before_hub(request);
     if (at_once) co_return std::move(*at_once);
     const vault::HubGrant* held = desk_.find_hub_grant(request);
-    ToHub to_hub{"POST", "/v1/grants", doors::print_grant({request, node_, kPatience - kReserve}),
-                 held != nullptr ? held->tag : "",
-                 std::chrono::milliseconds(request.wait_milliseconds)};
+    HttpsRequest to_hub{
+        "POST", "/v1/grants", doors::print_grant({request, node_, kPatience - kReserve}),
+        held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
-    if (const auto* from_hub = std::get_if<FromHub>(&answer); from_hub != nullptr) {
+    if (const auto* from_hub = std::get_if<HttpsAnswer>(&answer); from_hub != nullptr) {
         granted_ = granted_ || from_hub->status == 200;
     }
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
@@ -47,10 +47,10 @@ asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::I
     if (const auto* error = std::get_if<Error>(&answer)) {
         co_return without_hub(request, "no hub answered: " + error->sentence);
     }
-    co_return take(request, std::get<FromHub>(answer));
+    co_return take(request, std::get<HttpsAnswer>(answer));
 }
 
-desk::AskAnswer HubAsks::take(const wire::AskRequest& request, FromHub& answer) {
+desk::AskAnswer HubAsks::take(const wire::AskRequest& request, HttpsAnswer& answer) {
     switch (answer.status) {
         case 200:
             return desk_.take_hub_grant(request, answer.etag, answer.body.view(),

@@ -23,7 +23,7 @@ class HubAsks final : public doors::AsksElsewhere {
     bool take_granted() { return std::exchange(granted_, false); }
 
   private:
-    desk::AskAnswer take(const wire::AskRequest& request, FromHub& answer);
+    desk::AskAnswer take(const wire::AskRequest& request, HttpsAnswer& answer);
     desk::AskAnswer without_hub(const wire::AskRequest& request, const std::string& why);
 
     HubClient& client_;

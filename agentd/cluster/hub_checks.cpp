@@ -14,9 +14,9 @@ constexpr auto kPatience = std::chrono::milliseconds(900);
 
 asio::awaitable<std::string> HubChecks::why_not_submit(Uid uid, std::string ask) {
     const doors::SubmissionCheck check{uid, std::move(ask), node_};
-    ToHub request{"POST", "/v1/checks", doors::print_check(check)};
+    HttpsRequest request{"POST", "/v1/checks", doors::print_check(check)};
     const auto told = co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
-    const auto* answer = std::get_if<FromHub>(&told);
+    const auto* answer = std::get_if<HttpsAnswer>(&told);
     if (answer == nullptr) co_return "";
     refused_.note(answer->status == 403 ? answer->detail : "");
     if (answer->status != 200) co_return "";

@@ -35,20 +35,20 @@ HubClient::HubClient(asio::io_context& loop, const Hub& hub,
 void HubClient::stop() {
     stopped_ = true;
     for (HubState& hub : hubs_) hub.idle.clear();
-    for (HubConnection* connection : busy_) connection->cancel();
+    for (HttpsConnection* connection : busy_) connection->cancel();
     for (asio::steady_timer* timer : pauses_) timer->cancel();
 }
 
-asio::awaitable<std::variant<FromHub, Error>> HubClient::ask(ToHub request,
-                                                             Clock::time_point deadline) {
+asio::awaitable<std::variant<HttpsAnswer, Error>> HubClient::ask(HttpsRequest request,
+                                                                 Clock::time_point deadline) {
     std::string why;
-    std::optional<FromHub> busy;
+    std::optional<HttpsAnswer> busy;
     for (unsigned round = 0; !stopped_; ++round) {
         why.clear();
         const std::size_t first = preferred_;
         for (std::size_t i = 0; i < urls_.size() && !stopped_; ++i) {
             const std::size_t which = (first + i) % urls_.size();
-            FromHub answer;
+            HttpsAnswer answer;
             const auto failure = co_await ask_one(which, request, answer, deadline);
             if (failure) {
                 why += (why.empty() ? "" : "; ") + urls_[which].text + ": " + failure->sentence;
@@ -67,18 +67,18 @@ asio::awaitable<std::variant<FromHub, Error>> HubClient::ask(ToHub request,
 }
 
 /// On a connection that is kept; where that breaks, on a new one.
-asio::awaitable<Failure> HubClient::ask_one(std::size_t which, const ToHub& request,
-                                            FromHub& answer, Clock::time_point deadline) {
+asio::awaitable<Failure> HubClient::ask_one(std::size_t which, const HttpsRequest& request,
+                                            HttpsAnswer& answer, Clock::time_point deadline) {
     HubState& hub = hubs_[which];
     while (true) {
-        std::unique_ptr<HubConnection> connection;
+        std::unique_ptr<HttpsConnection> connection;
         while (!hub.idle.empty() && !connection) {
             connection = std::move(hub.idle.back());
             hub.idle.pop_back();
             if (!connection->is_alive()) connection.reset();
         }
         const bool is_new = !connection;
-        if (is_new) connection = std::make_unique<HubConnection>(loop_, *context_);
+        if (is_new) connection = std::make_unique<HttpsConnection>(loop_, *context_);
         const auto failure = co_await ask_on(*connection, which, is_new, request, answer, deadline);
         if (!failure) {
             hub.session = connection->session();
@@ -90,12 +90,12 @@ asio::awaitable<Failure> HubClient::ask_one(std::size_t which, const ToHub& requ
     }
 }
 
-asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_t which,
-                                           bool is_new, const ToHub& request, FromHub& answer,
-                                           Clock::time_point deadline) {
+asio::awaitable<Failure> HubClient::ask_on(HttpsConnection& connection, std::size_t which,
+                                           bool is_new, const HttpsRequest& request,
+                                           HttpsAnswer& answer, Clock::time_point deadline) {
     busy_.insert(&connection);
     const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
-    const HubUrl& url = urls_[which];
+    const HttpsUrl& url = urls_[which];
     if (is_new) {
         const auto failure = co_await reach(connection, which, deadline);
         if (failure) co_return failure;
@@ -111,26 +111,26 @@ asio::awaitable<Failure> HubClient::ask_on(HubConnection& connection, std::size_
                                            deadline + request.wait);
 }
 
-asio::awaitable<Failure> HubClient::reach(HubConnection& connection, std::size_t which,
+asio::awaitable<Failure> HubClient::reach(HttpsConnection& connection, std::size_t which,
                                           Clock::time_point deadline) {
     const auto soon = urls_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
     TlsSession session = copy_of(hubs_[which].session.get());
     co_return co_await connection.open(urls_[which], std::move(session), soon);
 }
 
-asio::awaitable<std::variant<FromHub, HubClient::Moved, Error>> HubClient::pass_on(
-    ToHub request, Clock::time_point deadline) {
+asio::awaitable<std::variant<HttpsAnswer, HubClient::Moved, Error>> HubClient::pass_on(
+    HttpsRequest request, Clock::time_point deadline) {
     if (stopped_) co_return Error{"the agent is about to end"};
     const std::size_t first = preferred_;
     const auto soon = urls_.size() > 1 ? deadline - kForOthers : deadline;
-    FromHub answer;
+    HttpsAnswer answer;
     auto failure = co_await send_once(first, request, answer, soon);
     if (!failure) co_return answer;
     if (preferred_ != first) co_return Moved{};
     std::string why = urls_[first].text + ": " + failure->sentence;
     for (std::size_t i = 1; i < urls_.size() && !stopped_; ++i) {
         const std::size_t which = (first + i) % urls_.size();
-        HubConnection connection(loop_, *context_);
+        HttpsConnection connection(loop_, *context_);
         busy_.insert(&connection);
         const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
         failure = co_await reach(connection, which, deadline);
@@ -144,9 +144,9 @@ asio::awaitable<std::variant<FromHub, HubClient::Moved, Error>> HubClient::pass_
 }
 
 /// On a connection of its own: one that was kept may break when the hub has seen the request.
-asio::awaitable<Failure> HubClient::send_once(std::size_t which, const ToHub& request,
-                                              FromHub& answer, Clock::time_point deadline) {
-    HubConnection connection(loop_, *context_);
+asio::awaitable<Failure> HubClient::send_once(std::size_t which, const HttpsRequest& request,
+                                              HttpsAnswer& answer, Clock::time_point deadline) {
+    HttpsConnection connection(loop_, *context_);
     busy_.insert(&connection);
     const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
     auto failure = co_await reach(connection, which, deadline);

@@ -22,6 +22,9 @@ using view_wire::Verdict;
 constexpr auto kPatienceForReports = std::chrono::seconds(1);
 constexpr std::size_t kMostPlacesOfReport = 4;
 
+/// How old what reports are answered from may be: thousands of nodes report of the same runs.
+constexpr auto kAgeForReports = std::chrono::seconds(2);
+
 std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest& request) {
     const std::string job = "job " + std::to_string(request.ask.job.value);
     switch (answer.verdict) {
@@ -65,12 +68,13 @@ HttpAnswer answer_of(desk::NodeAnswer answer) {
 }  // namespace
 
 HubNodes::HubNodes(asio::io_context& loop, const Config& config, desk::Desk& desk,
-                   doors::RunWaiters& waiters)
+                   doors::RunWaiters& waiters, doors::SharedStore* shared)
     : agents_(config.listen.agents),
       desk_(desk),
       places_(loop, config.view_socket),
-      checks_(loop, config.listen, desk, places_),
-      waiters_(waiters) {}
+      checks_(loop, config.listen, desk, places_, shared),
+      waiters_(waiters),
+      shared_(shared) {}
 
 bool HubNodes::is_agent(const desk::Caller& caller) const {
     if (!caller.uid()) return false;
@@ -96,7 +100,9 @@ HttpAnswer HubNodes::report(doors::ReportRequest request) {
 
 asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request) {
     const bool there = co_await is_there(request);
-    const auto revoked = desk_.report_of_node(request.node, request.held, there);
+    const bool is_known = co_await refresh_for(request);
+    auto revoked = desk_.report_of_node(request.node, request.held, there);
+    if (!is_known) revoked.clear();
     co_return HttpAnswer{200, "application/json", doors::revoked_json(revoked)};
 }
 
@@ -133,11 +139,34 @@ asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantReque
     co_return refusal_of(answer, request);
 }
 
+asio::awaitable<std::optional<Refusal>> HubNodes::refresh_for(const GrantRequest& request) {
+    if (shared_ == nullptr) co_return std::nullopt;
+    desk::Subjects about = desk_.subjects_of_ask(request.ask.uid, request.ask.ask);
+    const auto deadline = Places::Clock::now() + request.patience;
+    const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+    if (!failure) co_return std::nullopt;
+    co_return Refusal{Reason::unavailable,
+                      "the store that hubs share does not answer: " + failure->sentence};
+}
+
+/// Whether it is known what has become of what the node holds.
+asio::awaitable<bool> HubNodes::refresh_for(const doors::ReportRequest& request) {
+    if (shared_ == nullptr) co_return true;
+    desk::Subjects about;
+    for (const vault::HubGrant& held : request.held) {
+        about.add(desk_.subjects_of_ask(held.owner, held.ask));
+    }
+    const auto deadline = Places::Clock::now() + kPatienceForReports;
+    const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
+    co_return !failure;
+}
+
 asio::awaitable<HttpAnswer> HubNodes::answer(GrantRequest request, doors::IsGone is_gone) {
     const auto until =
         Places::Clock::now() + std::chrono::milliseconds(request.ask.wait_milliseconds);
     while (true) {
         auto refusal = co_await why_not_there(request);
+        if (!refusal) refusal = co_await refresh_for(request);
         if (refusal) {
             co_return doors::refused(
                 desk_.refuse_ask(request.ask, request.node, std::move(*refusal)));

@@ -8,15 +8,16 @@
 #include "agentd/desk/desk.h"
 #include "agentd/doors/node_requests.h"
 #include "agentd/doors/run_waiters.h"
+#include "agentd/doors/shared_store.h"
 
 namespace secrets::cluster {
 
 /// Must outlive the loop's run.
 class HubNodes final : public doors::NodeRequests {
   public:
-    /// All must outlive it.
+    /// `shared`: what the desk answers from; null: what is here. All must outlive it.
     HubNodes(boost::asio::io_context& loop, const Config& config, desk::Desk& desk,
-             doors::RunWaiters& waiters);
+             doors::RunWaiters& waiters, doors::SharedStore* shared);
 
     bool is_agent(const desk::Caller& caller) const override;
     doors::HttpAnswer grant(doors::GrantRequest request) override;
@@ -38,12 +39,17 @@ class HubNodes final : public doors::NodeRequests {
     boost::asio::awaitable<std::optional<desk::Refusal>> why_not_there(
         const doors::GrantRequest& request);
 
+    boost::asio::awaitable<std::optional<desk::Refusal>> refresh_for(
+        const doors::GrantRequest& request);
+    boost::asio::awaitable<bool> refresh_for(const doors::ReportRequest& request);
+
     std::string agents_;  ///< the nodes' account; empty: this process's own
     desk::Desk& desk_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     Places places_;
     SubmissionChecks checks_;
     doors::RunWaiters& waiters_;
+    doors::SharedStore* shared_;
 };
 
 }  // namespace secrets::cluster

@@ -19,7 +19,7 @@ std::string HubRelay::challenge() const {
 
 HttpAnswer HubRelay::pass_on(doors::RelayedHead head, std::span<const std::byte> body) {
     // std::function copies what it holds.
-    const auto request = std::make_shared<ToHub>();
+    const auto request = std::make_shared<HttpsRequest>();
     request->method = std::move(head.method);
     request->target = std::move(head.target);
     request->content_type = std::move(head.content_type);
@@ -35,9 +35,9 @@ HttpAnswer HubRelay::pass_on(doors::RelayedHead head, std::span<const std::byte>
     return answer;
 }
 
-asio::awaitable<HttpAnswer> HubRelay::answer(ToHub request) {
+asio::awaitable<HttpAnswer> HubRelay::answer(HttpsRequest request) {
     auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
-    if (auto* answer = std::get_if<FromHub>(&told)) co_return take(std::move(*answer));
+    if (auto* answer = std::get_if<HttpsAnswer>(&told)) co_return take(std::move(*answer));
     if (const auto* error = std::get_if<Error>(&told)) {
         co_return doors::problem(504, "no hub answers: " + error->sentence);
     }
@@ -49,7 +49,7 @@ asio::awaitable<HttpAnswer> HubRelay::answer(ToHub request) {
 
 /// The hub's answer as it is. Where it took the credential for another hub's, the client is told
 /// which hub it would be asked now.
-HttpAnswer HubRelay::take(FromHub answer) const {
+HttpAnswer HubRelay::take(HttpsAnswer answer) const {
     HttpAnswer passed{answer.status, std::move(answer.content_type), ""};
     passed.allow = std::move(answer.allow);
     passed.etag = std::move(answer.etag);

@@ -16,8 +16,8 @@ class HubRelay final : public doors::Relay {
     doors::HttpAnswer pass_on(doors::RelayedHead head, std::span<const std::byte> body) override;
 
   private:
-    boost::asio::awaitable<doors::HttpAnswer> answer(ToHub request);
-    doors::HttpAnswer take(FromHub answer) const;
+    boost::asio::awaitable<doors::HttpAnswer> answer(HttpsRequest request);
+    doors::HttpAnswer take(HttpsAnswer answer) const;
 
     HubClient& client_;
 };

@@ -22,19 +22,25 @@ Result<TlsContexts> make_tls_contexts(const Config& config) {
         contexts.hub = std::move(context).value();
     }
     if (!config.hub.urls.empty()) {
-        auto context = make_client_context(config.hub.ca);
+        auto context = make_client_context(config.hub.ca, "hub.ca");
         if (!context) return context.error();
         contexts.client = std::move(context).value();
+    }
+    if (!config.openbao.urls.empty()) {
+        auto context = make_client_context(config.openbao.ca, "store.openbao.ca");
+        if (!context) return context.error();
+        contexts.openbao = std::move(context).value();
     }
     return contexts;
 }
 
 Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters) {
+                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters,
+                       doors::SharedStore* shared) {
     if (contexts.hub) {
-        nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters);
+        nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters, shared);
         door_ = std::make_unique<doors::TlsDoor>(loop, std::move(listener), std::move(contexts.hub),
-                                                 desk, nodes_.get());
+                                                 desk, nodes_.get(), shared);
     }
     if (contexts.client) {
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;

@@ -12,10 +12,12 @@
 
 namespace secrets::cluster {
 
-/// TLS as a hub's door or a node's client needs it; both are null for an agent alone.
+/// TLS as a hub's door, a node's client and OpenBao's client need it; each is null for an agent
+/// that has none.
 struct TlsContexts {
     std::shared_ptr<boost::asio::ssl::context> hub;
     std::unique_ptr<boost::asio::ssl::context> client;
+    std::unique_ptr<boost::asio::ssl::context> openbao{};
 };
 
 /// What the configuration asks for. The Error names the key and the file.
@@ -24,9 +26,11 @@ Result<TlsContexts> make_tls_contexts(const Config& config);
 /// Must outlive the loop's run.
 class Membership {
   public:
-    /// `listener`: of a hub's door. All that is referred to must outlive it.
+    /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
+    /// to must outlive it.
     Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-               UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters);
+               UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters,
+               doors::SharedStore* shared);
 
     /// Who answers the asks of steps; null where the desk does.
     doors::AsksElsewhere* asks() { return asks_.get(); }

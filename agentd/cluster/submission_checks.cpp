@@ -36,6 +36,12 @@ asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
             refusals_.note(request.origin.address, refusal->sentence);
         co_return doors::refused(*refusal);
     }
+    if (shared_ != nullptr) {
+        desk::Subjects about = desk_.subjects_of_ask(request.uid, request.ask);
+        const auto failure =
+            co_await shared_->refresh(std::move(about), Places::Clock::now() + kPatience, {});
+        if (failure) co_return doors::refused({Reason::unavailable, failure->sentence});
+    }
     HttpAnswer answer{200, "application/json", ""};
     try {
         answer.body = doors::verdict_json(desk_.check_submission(request.uid, request.ask));

@@ -7,6 +7,7 @@
 #include "agentd/config.h"
 #include "agentd/desk/desk.h"
 #include "agentd/doors/node_requests.h"
+#include "agentd/doors/shared_store.h"
 
 namespace secrets::cluster {
 
@@ -14,10 +15,10 @@ namespace secrets::cluster {
 /// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
 class SubmissionChecks {
   public:
-    /// `desk` and `places` must outlive it.
+    /// `shared`: what the desk answers from; null: what is here. All must outlive it.
     SubmissionChecks(boost::asio::io_context& loop, const Listen& listen, desk::Desk& desk,
-                     Places& places)
-        : desk_(desk), places_(places), login_hosts_(loop, listen.login_hosts) {}
+                     Places& places, doors::SharedStore* shared)
+        : desk_(desk), places_(places), shared_(shared), login_hosts_(loop, listen.login_hosts) {}
 
     void configure(const Listen& listen) { login_hosts_.configure(listen.login_hosts); }
 
@@ -30,6 +31,7 @@ class SubmissionChecks {
 
     desk::Desk& desk_;
     Places& places_;
+    doors::SharedStore* shared_;
     LoginHosts login_hosts_;
     audit::RefusedAddresses refusals_{"an agent"};
 };

@@ -41,7 +41,7 @@ std::string run_of(const vault::Hold& hold) {
 
 Desk::Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store)
     : vault_(vault), store_(store), now_(std::move(now)), started_(now_()) {
-    for (const HubUrl& url : config.hub.urls) hubs_.push_back(url.text);
+    for (const HttpsUrl& url : config.hub.urls) hubs_.push_back(url.text);
     configure(config);
 }
 

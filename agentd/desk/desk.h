@@ -15,6 +15,7 @@
 #include "agentd/desk/node_holds.h"
 #include "agentd/desk/resolve.h"
 #include "agentd/desk/rights.h"
+#include "agentd/desk/subjects.h"
 #include "agentd/vault/vault.h"
 #include "common/wire.h"
 
@@ -133,6 +134,12 @@ struct Precondition {
     /// The refusal where it does not hold for `what`, which has that generation; nothing: it is not
     /// there.
     std::optional<Refusal> check(const std::string& what, std::optional<std::uint64_t> has) const;
+};
+
+/// A secret on its way out of a store that agents share.
+struct KeptSecret {
+    people::SecretHead head;
+    SecretBuffer value;
 };
 
 struct Kept {
@@ -262,6 +269,19 @@ class Desk {
     /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
     void revoke_hub_grant(JobId job, const std::string& ask);
 
+    /// What the answer to an ask of `uid` hangs on; nothing for a malformed one.
+    Subjects subjects_of_ask(Uid uid, const std::string& ask) const;
+    Subjects subjects_of_place(const Caller& caller, const Place& place) const;
+    Subjects subjects_of_workspaces() const;
+    bool has_run(const RunId& run) const { return vault_.find_run(run) != nullptr; }
+
+    /// In the store that agents share a run is this. On a Failure nothing has changed.
+    Failure take_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
+    /// It is over there; also fine when it is not here.
+    void drop_run(const RunId& run);
+    /// There an owner has these, and no others.
+    Failure take_kept(const people::Owner& owner, std::span<const KeptSecret> kept);
+
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
 
@@ -298,6 +318,7 @@ class Desk {
                                  const std::string& account);
     Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
     Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
+    bool may_matter(Uid uid, const Workspace& workspace) const;
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
     Answer<people::Owner> owner_at(const Caller& caller, const Place& place) const;

@@ -46,4 +46,15 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
     return value;
 }
 
+SecretBuffer encode_base64(SecretView value) {
+    const std::size_t length = (value.size() + 2) / 3 * 4;
+    SecretBuffer ended(length + 1);  // OpenSSL writes a NUL behind it
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(ended.bytes().data()),
+                    reinterpret_cast<const unsigned char*>(value.bytes().data()),
+                    static_cast<int>(value.size()));
+    SecretBuffer text(length);
+    if (length > 0) std::memcpy(text.bytes().data(), ended.bytes().data(), length);
+    return text;
+}
+
 }  // namespace secrets::doors

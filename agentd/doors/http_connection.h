@@ -152,6 +152,8 @@ class HttpConnectionOn final : public HttpConnection {
         const KnownCaller& known = std::get<KnownCaller>(checked);
         head.caller = known.caller;
         head.origin = known.origin;
+        auto unknown = co_await hall_.routes.refresh(head);
+        if (unknown) co_return co_await refuse(parser, std::move(*unknown));
         auto found = hall_.routes.find(head);
         if (auto* refused = std::get_if<HttpAnswer>(&found)) {
             co_return co_await refuse(parser, std::move(*refused));

@@ -15,9 +15,10 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 
 }  // namespace
 
-HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay)
+HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
+                   SharedStore* shared)
     : loop_(loop),
-      hall_{Routes(desk, nullptr, relay)},
+      hall_{Routes(desk, nullptr, relay, shared)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 

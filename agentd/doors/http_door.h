@@ -11,9 +11,10 @@ namespace secrets::doors {
 /// Must outlive the loop's run.
 class HttpDoor {
   public:
-    /// `relay`: takes what another agent answers; null where the desk answers all. Must outlive the
-    /// door.
-    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay);
+    /// `relay`: takes what another agent answers; null where the desk answers all. `shared`: where
+    /// what the desk answers from lies; null: here alone. Both must outlive the door.
+    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
+             SharedStore* shared);
 
     /// Takes no further connection, and finishes the requests of those that it has.
     void stop();

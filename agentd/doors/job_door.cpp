@@ -3,15 +3,19 @@
 namespace secrets::doors {
 namespace {
 
+/// The command that submits waits a second in all.
+constexpr auto kPatience = std::chrono::milliseconds(600);
+
 const char* anybody(const Peer&) {
     return nullptr;
 }
 
 }  // namespace
 
-JobDoor::JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk,
+JobDoor::JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, SharedStore* shared,
                  ChecksElsewhere* elsewhere)
     : desk_(desk),
+      shared_(shared),
       elsewhere_(elsewhere),
       door_(loop, std::move(listener), "job door", anybody,
             [this](int fd, Peer peer, wire::Request request) {
@@ -31,6 +35,12 @@ asio::awaitable<void> JobDoor::answer(int fd, Peer peer, wire::Request request) 
 
 asio::awaitable<std::string> JobDoor::why_not_submit(Uid uid, std::string ask) {
     if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(ask));
+    if (shared_ != nullptr) {
+        desk::Subjects about = desk_.subjects_of_ask(uid, ask);
+        const auto deadline = SharedStore::Clock::now() + kPatience;
+        const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+        if (failure) co_return "";  // nobody can tell
+    }
     const auto refusal = desk_.check_submission(uid, ask);
     co_return refusal ? refusal->sentence : "";
 }

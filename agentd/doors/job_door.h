@@ -3,6 +3,7 @@
 // it is; nothing but names is said.
 
 #include "agentd/desk/desk.h"
+#include "agentd/doors/shared_store.h"
 #include "agentd/doors/wire_door.h"
 
 namespace secrets::doors {
@@ -24,8 +25,9 @@ class ChecksElsewhere {
 /// Must outlive the loop's run.
 class JobDoor {
   public:
-    /// `elsewhere`: null where this agent's desk answers checks; must outlive the door.
-    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk,
+    /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
+    /// this agent's desk answers checks. Both must outlive the door.
+    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, SharedStore* shared,
             ChecksElsewhere* elsewhere);
 
     void stop() { door_.stop(); }
@@ -37,6 +39,7 @@ class JobDoor {
     asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
 
     desk::Desk& desk_;
+    SharedStore* shared_;
     ChecksElsewhere* elsewhere_;
     WireDoor door_;
 };

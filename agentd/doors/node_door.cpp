@@ -9,6 +9,9 @@
 namespace secrets::doors {
 namespace {
 
+/// For the shared store: a step waits 5 s in all.
+constexpr auto kPatience = std::chrono::seconds(4);
+
 const char* only_root(const Peer& peer) {
     return peer.uid.value == 0 ? nullptr : "only root may speak on the agent's node socket";
 }
@@ -31,8 +34,9 @@ std::optional<metrics::AskOutcome> outcome_of(const desk::AskAnswer& answer) {
 }  // namespace
 
 NodeDoor::NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
-                   AsksElsewhere* elsewhere)
+                   SharedStore* shared, AsksElsewhere* elsewhere)
     : desk_(desk),
+      shared_(shared),
       elsewhere_(elsewhere),
       waiters_(waiters),
       door_(
@@ -95,12 +99,30 @@ asio::awaitable<std::optional<RunId>> NodeDoor::answer_ask(int fd, const wire::A
         answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
         co_return std::nullopt;
     }
-    answer = desk_.ask(request);
+    answer = co_await ask_desk(fd, request);
     const auto* wait = std::get_if<desk::WaitFor>(&answer);
     if (wait == nullptr) co_return std::nullopt;
     const RunId run = wait->run;
     answer = co_await wait_for_run(fd, request);
     co_return run;
+}
+
+asio::awaitable<desk::AskAnswer> NodeDoor::ask_desk(int fd, wire::AskRequest request) {
+    if (shared_ != nullptr) {
+        desk::Subjects about = desk_.subjects_of_ask(request.uid, request.ask);
+        const auto deadline = SharedStore::Clock::now() + kPatience;
+        const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+        if (failure) {
+            co_return desk_.refuse_ask(
+                request, "",
+                {desk::Reason::unavailable,
+                 "the store that this agent shares with others does not answer: " +
+                     failure->sentence});
+        }
+        // A job that was cancelled meanwhile must not be given a hold.
+        if (peer_is_gone(fd)) co_return desk::Nothing{};
+    }
+    co_return desk_.ask(request);
 }
 
 /// Waits until the run is pushed or the request's time is up, and asks again.
@@ -109,7 +131,7 @@ asio::awaitable<desk::AskAnswer> NodeDoor::wait_for_run(int fd, wire::AskRequest
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
     door_.send(fd, wire::Waiting{request.wait_milliseconds});
     while (true) {
-        desk::AskAnswer answer = desk_.ask(request);
+        desk::AskAnswer answer = co_await ask_desk(fd, request);
         const auto* wait = std::get_if<desk::WaitFor>(&answer);
         if (wait == nullptr || waiters_.stopped()) co_return answer;
         if (std::chrono::steady_clock::now() >= deadline) {

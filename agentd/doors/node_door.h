@@ -7,6 +7,7 @@
 #include "agentd/desk/desk.h"
 #include "agentd/doors/routes.h"
 #include "agentd/doors/run_waiters.h"
+#include "agentd/doors/shared_store.h"
 #include "agentd/doors/wire_door.h"
 
 namespace secrets::doors {
@@ -27,9 +28,10 @@ class AsksElsewhere {
 /// Must outlive the loop's run.
 class NodeDoor {
   public:
-    /// `elsewhere`: null where this agent's desk answers asks; must outlive the door.
+    /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
+    /// this agent's desk answers asks. Both must outlive the door.
     NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
-             AsksElsewhere* elsewhere);
+             SharedStore* shared, AsksElsewhere* elsewhere);
 
     /// Takes no further connection, and finishes the requests that came. Asks that wait for a push
     /// must be let go, by the waiters: their plugins try again.
@@ -42,9 +44,11 @@ class NodeDoor {
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
     asio::awaitable<std::optional<RunId>> answer_ask(int fd, const wire::AskRequest& request,
                                                      desk::AskAnswer& answer);
+    asio::awaitable<desk::AskAnswer> ask_desk(int fd, wire::AskRequest request);
     asio::awaitable<desk::AskAnswer> wait_for_run(int fd, wire::AskRequest request);
 
     desk::Desk& desk_;
+    SharedStore* shared_;
     AsksElsewhere* elsewhere_;
     RunWaiters& waiters_;
     WireDoor door_;

@@ -70,6 +70,28 @@ std::uint64_t longest_report(const Limits&) {
     return 8 * 1024 * 1024;
 }
 
+desk::Subjects a_run(const Call& call) {
+    return {.runs = {*call.run}};
+}
+
+desk::Subjects all_runs(const Call&) {
+    return {.all_runs = true};
+}
+
+desk::Subjects a_place(const Call& call) {
+    return call.desk.subjects_of_place(call.caller, call.place);
+}
+
+desk::Subjects workspaces(const Call& call) {
+    return call.desk.subjects_of_workspaces();
+}
+
+desk::Subjects an_ask(const Call& call) {
+    const auto ask = call.query.find("ask");
+    if (ask == call.query.end() || !call.caller.uid()) return {};
+    return call.desk.subjects_of_ask(*call.caller.uid(), ask->second);
+}
+
 std::optional<desk::Refusal> before_push(const Call& call) {
     return call.desk.check_push(call.caller, *call.run);
 }
@@ -239,30 +261,30 @@ HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
 
 // clang-format off
 constexpr auto kRoutes = std::to_array<Route>({
-    // method    path                                       query  longest body   before         handle
-    {"PUT",    "/v1/runs/{run}",                            "",    longest_push,  before_push,   push},
-    {"GET",    "/v1/runs/{run}",                            "",    nullptr,       nullptr,       read},
-    {"DELETE", "/v1/runs/{run}",                            "",    nullptr,       nullptr,       complete},
-    {"GET",    "/v1/runs",                                  "",    nullptr,       nullptr,       list},
-    {"GET",    "/v1/secrets",                               "",    nullptr,       nullptr,       list_secrets},
-    {"GET",    "/v1/secrets/{name}",                        "",    nullptr,       nullptr,       read_secret},
-    {"PUT",    "/v1/secrets/{name}",                        "",    longest_value, before_change, set_secret},
-    {"PATCH",  "/v1/secrets/{name}",                        "",    longest_name,  before_change, rename_secret},
-    {"DELETE", "/v1/secrets/{name}",                        "",    nullptr,       before_change, remove_secret},
-    {"GET",    "/v1/workspaces",                            "",    nullptr,       nullptr,       list_workspaces},
-    {"GET",    "/v1/workspaces/{workspace}/secrets",        "",    nullptr,       nullptr,       list_secrets},
-    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       nullptr,       read_secret},
-    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_value, before_change, set_secret},
-    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}", "",    longest_name,  before_change, rename_secret},
-    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}", "",    nullptr,       before_change, remove_secret},
-    {"POST",   "/v1/grants",                                "",    longest_ask,   of_agents,     grant, true},
-    {"PUT",    "/v1/nodes/{name}/holds",                    "",    longest_report, before_report, report, true},
-    {"POST",   "/v1/checks",                                "",    longest_ask,   of_agents,     check_submission, true},
-    {"GET",    "/v1/check",                                 "ask", nullptr,       nullptr,       check},
-    {"GET",    "/v1/events",                                "after", nullptr,     nullptr,       events, false, true},
-    {"GET",    "/v1/status",                                "",    nullptr,       nullptr,       status, false, true},
-    {"GET",    "/v1/openapi.json",                          "",    nullptr,       nullptr,       openapi, false, true},
-    {"GET",    "/metrics",                                  "",    nullptr,       nullptr,       metrics_text, false, true},
+    // method    path                                       query    longest body    about       before         handle
+    {"PUT",    "/v1/runs/{run}",                             "",      longest_push,   a_run,      before_push,   push},
+    {"GET",    "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       read},
+    {"DELETE", "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       complete},
+    {"GET",    "/v1/runs",                                   "",      nullptr,        all_runs,   nullptr,       list},
+    {"GET",    "/v1/secrets",                                "",      nullptr,        a_place,    nullptr,       list_secrets},
+    {"GET",    "/v1/secrets/{name}",                         "",      nullptr,        a_place,    nullptr,       read_secret},
+    {"PUT",    "/v1/secrets/{name}",                         "",      longest_value,  a_place,    before_change, set_secret},
+    {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,   a_place,    before_change, rename_secret},
+    {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,        a_place,    before_change, remove_secret},
+    {"GET",    "/v1/workspaces",                             "",      nullptr,        workspaces, nullptr,       list_workspaces},
+    {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,        a_place,    nullptr,       list_secrets},
+    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    nullptr,       read_secret},
+    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value,  a_place,    before_change, set_secret},
+    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,   a_place,    before_change, rename_secret},
+    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    before_change, remove_secret},
+    {"POST",   "/v1/grants",                                 "",      longest_ask,    nullptr,    of_agents,     grant, true},
+    {"PUT",    "/v1/nodes/{name}/holds",                     "",      longest_report, nullptr,    before_report, report, true},
+    {"POST",   "/v1/checks",                                 "",      longest_ask,    nullptr,    of_agents,     check_submission, true},
+    {"GET",    "/v1/check",                                  "ask",   nullptr,        an_ask,     nullptr,       check},
+    {"GET",    "/v1/events",                                 "after", nullptr,        nullptr,    nullptr,       events, false, true},
+    {"GET",    "/v1/status",                                 "",      nullptr,        nullptr,    nullptr,       status, false, true},
+    {"GET",    "/v1/openapi.json",                           "",      nullptr,        nullptr,    nullptr,       openapi, false, true},
+    {"GET",    "/metrics",                                   "",      nullptr,        nullptr,    nullptr,       metrics_text, false, true},
 });
 // clang-format on
 }  // namespace

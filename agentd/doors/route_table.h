@@ -24,6 +24,7 @@ struct Call {
     std::map<std::string, std::string, std::less<>> query;
 };
 
+using About = desk::Subjects (*)(const Call&);
 using Before = std::optional<desk::Refusal> (*)(const Call&);
 using Handle = HttpAnswer (*)(const Call&, std::span<const std::byte>);
 using Longest = std::uint64_t (*)(const Limits&);
@@ -33,6 +34,8 @@ struct Route {
     std::string_view path;   ///< `{run}`, `{workspace}` and `{name}` stand for one part each
     std::string_view query;  ///< the one query parameter that it takes; empty for none
     Longest longest_body;    ///< null: it takes none
+    About about;             ///< what of the shared store it is about; null: nothing, or the
+                             ///< handler sees to it
     Before before_body;      ///< may refuse before the body is read; or null
     Handle handle;
     /// Between agents of one release, and there only where nodes may ask. If-None-Match is the tag

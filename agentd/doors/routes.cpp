@@ -8,12 +8,22 @@
 #include "agentd/doors/answers.h"
 #include "agentd/doors/relay.h"
 #include "agentd/doors/route_table.h"
+#include "agentd/doors/shared_store.h"
 #include "common/names.h"
 
 namespace secrets::doors {
 namespace {
 
+namespace asio = boost::asio;
+
 constexpr std::string_view kJson = "application/json";
+
+/// How long a client waits for the shared store: for what it reads, and for a change, which may
+/// have to wait until that has a leader again. A list of runs may be as old as that, and no other
+/// answer.
+constexpr auto kPatienceToRead = std::chrono::seconds(5);
+constexpr auto kPatienceToChange = std::chrono::seconds(20);
+constexpr auto kAgeOfLists = std::chrono::seconds(10);
 
 std::string_view title_of(unsigned status) {
     switch (status) {
@@ -179,6 +189,24 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     }
 }
 
+std::string not_shared(const Error& why) {
+    return "the store that this hub shares with others does not answer: " + why.sentence;
+}
+
+/// In a frame of its own: what called it is gone when it goes on.
+asio::awaitable<HttpAnswer> change_shared(Call call, const Route& route, SharedStore& shared,
+                                          std::shared_ptr<SecretBuffer> body) {
+    HttpAnswer answer;
+    std::function<void()> change = [&] {
+        answer = with_accounts(call, [&] { return route.handle(call, body->bytes()); });
+    };
+    const auto deadline = SharedStore::Clock::now() + kPatienceToChange;
+    desk::Subjects about = route.about(call);
+    auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
+    if (failure) co_return refused({desk::Reason::unavailable, not_shared(*failure)});
+    co_return answer;
+}
+
 /// Passes a request on as it came, if it says who it comes from.
 std::variant<Routes::Handler, HttpAnswer> hand_on(const HttpHead& head, Relay& relay) {
     if (head.authorization.empty()) {
@@ -231,7 +259,16 @@ std::vector<Routes::Entry> Routes::table() {
     return entries;
 }
 
-std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
+/// A route, and a request on its way through it.
+struct Routes::Found {
+    const Route& route;
+    Call call;
+    bool is_relayed = false;
+
+    bool is_change() const { return route.about != nullptr && route.method != "GET"; }
+};
+
+std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
     const auto question = head.target.find('?');
     const auto path = head.target.substr(0, question);
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
@@ -257,18 +294,7 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
         const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
-        if (route.before_body != nullptr && !is_relayed) {
-            auto refusal = with_accounts(call, [&]() -> std::optional<HttpAnswer> {
-                if (auto why = route.before_body(call)) return refused(*why);
-                return std::nullopt;
-            });
-            if (refusal) return std::move(*refusal);
-        }
-        if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
-        if (is_relayed) return hand_on(head, *relay_);
-        return Handler([call, handle = route.handle](std::span<const std::byte> body) {
-            return with_accounts(call, [&] { return handle(call, body); });
-        });
+        return Found{route, std::move(call), is_relayed};
     }
     if (!allow.empty()) {
         HttpAnswer answer =
@@ -277,6 +303,55 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
         return answer;
     }
     return problem(404, "there is no " + quoted(path) + " here");
+}
+
+asio::awaitable<std::optional<HttpAnswer>> Routes::refresh(const HttpHead& head) {
+    if (shared_ == nullptr) co_return std::nullopt;
+    auto found = route_of(head);
+    const Found* const route = std::get_if<Found>(&found);
+    if (route == nullptr || route->route.about == nullptr) co_return std::nullopt;
+    desk::Subjects about = route->route.about(route->call);
+    const auto age = about.all_runs ? SharedStore::Clock::duration(kAgeOfLists)
+                                    : SharedStore::Clock::duration::zero();
+    const auto deadline = SharedStore::Clock::now() + kPatienceToRead;
+    auto failure = co_await shared_->refresh(std::move(about), deadline, age);
+    if (failure) co_return refused({desk::Reason::unavailable, not_shared(*failure)});
+    co_return std::nullopt;
+}
+
+std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
+    auto routed = route_of(head);
+    if (auto* refusal = std::get_if<HttpAnswer>(&routed)) return std::move(*refusal);
+    Found& found = std::get<Found>(routed);
+    const Route& route = found.route;
+    if (route.before_body != nullptr && !found.is_relayed) {
+        auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpAnswer> {
+            if (auto why = route.before_body(found.call)) return refused(*why);
+            return std::nullopt;
+        });
+        if (refusal) return std::move(*refusal);
+    }
+    if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
+    if (found.is_relayed) return hand_on(head, *relay_);
+    if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
+    return Handler(
+        [call = std::move(found.call), handle = route.handle](std::span<const std::byte> body) {
+            return with_accounts(call, [&] { return handle(call, body); });
+        });
+}
+
+/// A change is made while nobody else changes the same, and answered when it is written.
+Routes::Handler Routes::shared_change(Found found) const {
+    return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
+        // std::function copies what it holds.
+        const auto kept = std::make_shared<SecretBuffer>(body.size());
+        std::copy(body.begin(), body.end(), kept->bytes().begin());
+        HttpAnswer answer;
+        answer.later = [found, shared, kept](const IsGone&) {
+            return change_shared(found.call, found.route, *shared, kept);
+        };
+        return answer;
+    };
 }
 
 }  // namespace secrets::doors

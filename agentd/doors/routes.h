@@ -21,6 +21,7 @@ inline constexpr std::string_view kNoteField = "Slurm-Secrets-Note";
 
 class NodeRequests;
 class Relay;
+class SharedStore;
 struct HttpAnswer;
 /// Whether the client that waits for an answer has gone.
 using IsGone = std::function<bool()>;
@@ -66,9 +67,11 @@ struct HttpHead {
 class Routes {
   public:
     /// `nodes`: where nodes may ask; else null. `relay`: takes what another agent answers; null
-    /// where the desk answers all. Both must outlive the routes.
-    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr, Relay* relay = nullptr)
-        : desk_(desk), nodes_(nodes), relay_(relay) {}
+    /// where the desk answers all. `shared`: where what the desk answers from lies; null: here
+    /// alone. All must outlive the routes.
+    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr, Relay* relay = nullptr,
+                    SharedStore* shared = nullptr)
+        : desk_(desk), nodes_(nodes), relay_(relay), shared_(shared) {}
 
     /// What one line of the table is about.
     struct Entry {
@@ -79,13 +82,22 @@ class Routes {
     /// All but those of nodes.
     static std::vector<Entry> table();
 
+    /// Has the desk know what find() and its handler answer from; the answer where that can't be
+    /// known. To be awaited just before find().
+    boost::asio::awaitable<std::optional<HttpAnswer>> refresh(const HttpHead& head);
+
     using Handler = std::function<HttpAnswer(std::span<const std::byte> body)>;
     std::variant<Handler, HttpAnswer> find(const HttpHead& head);
 
   private:
+    struct Found;
+    std::variant<Found, HttpAnswer> route_of(const HttpHead& head);
+    Handler shared_change(Found found) const;
+
     desk::Desk& desk_;
     NodeRequests* nodes_;
     Relay* relay_;
+    SharedStore* shared_;
 };
 
 /// An answer of problem JSON.

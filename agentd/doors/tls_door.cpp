@@ -38,11 +38,12 @@ std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
 }  // namespace
 
 TlsDoor::TlsDoor(asio::io_context& loop, UniqueFd listener,
-                 std::shared_ptr<asio::ssl::context> context, desk::Desk& desk, NodeRequests* nodes)
+                 std::shared_ptr<asio::ssl::context> context, desk::Desk& desk, NodeRequests* nodes,
+                 SharedStore* shared)
     : loop_(loop),
       desk_(desk),
       context_(std::move(context)),
-      hall_{Routes(desk, nodes)},
+      hall_{Routes(desk, nodes, nullptr, shared)},
       listener_(loop, std::move(listener), "hub door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {
     look_at_certificate();

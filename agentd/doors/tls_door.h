@@ -19,9 +19,10 @@ namespace secrets::doors {
 /// Must outlive the loop's run.
 class TlsDoor {
   public:
-    /// `nodes`: what answers nodes' requests; null where nothing does; must outlive the door.
+    /// `nodes`: what answers nodes' requests; null where nothing does. `shared`: where what the
+    /// desk answers from lies; null: here alone. Both must outlive the door.
     TlsDoor(asio::io_context& loop, UniqueFd listener, std::shared_ptr<asio::ssl::context> context,
-            desk::Desk& desk, NodeRequests* nodes);
+            desk::Desk& desk, NodeRequests* nodes, SharedStore* shared);
 
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);

@@ -61,13 +61,20 @@ std::string Statement::bytes(int column) const {
 }
 
 Result<Database> Database::open(const std::string& path, bool may_create) {
+    return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path);
+}
+
+Result<Database> Database::in_memory(const std::string& name) {
+    return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name);
+}
+
+Result<Database> Database::open(const char* file, int flags, const std::string& name) {
     sqlite3* opened = nullptr;
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
-                      SQLITE_OPEN_EXRESCODE | (may_create ? SQLITE_OPEN_CREATE : 0);
+    flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const mode_t mask = umask(0077);
-    const int result = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
+    const int result = sqlite3_open_v2(file, &opened, flags, nullptr);
     umask(mask);
-    Database database(path, opened);
+    Database database(name, opened);
     if (result != SQLITE_OK) return database.failed();
     sqlite3_busy_timeout(opened, kBusyMilliseconds);
     // What is deleted is overwritten with zeros, in the file and not in a temporary one; a commit

@@ -52,6 +52,8 @@ class Database {
   public:
     /// Opens the file, and makes it (mode 0600) where `may_create` and there is none.
     static Result<Database> open(const std::string& path, bool may_create);
+    /// An empty one that is gone with the object; errors call it `name`.
+    static Result<Database> in_memory(const std::string& name);
 
     Result<Statement> prepare(std::string_view sql) const;
     Failure run(const char* sql) const;
@@ -69,6 +71,7 @@ class Database {
         void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
     };
     Database(std::string path, sqlite3* database) : path_(std::move(path)), database_(database) {}
+    static Result<Database> open(const char* file, int flags, const std::string& name);
 
     std::string path_;
     std::unique_ptr<sqlite3, Close> database_;

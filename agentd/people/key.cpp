@@ -1,14 +1,12 @@
 #include "agentd/people/key.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <openssl/rand.h>
 
 #include <array>
 
-#include "common/call_failed.h"
+#include "agentd/credential_file.h"
 
 namespace secrets::people {
 namespace {
@@ -31,38 +29,26 @@ std::string id_of(SecretView key) {
     return text;
 }
 
-/// Reads until `out` is full or the file ends; how much it was.
-Result<std::size_t> read_into(int fd, std::span<std::byte> out) {
-    std::size_t size = 0;
-    while (size < out.size()) {
-        const ssize_t got = ::read(fd, out.data() + size, out.size() - size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return call_failed("reading");
-        if (got == 0) break;
-        size += static_cast<std::size_t>(got);
-    }
-    return size;
-}
-
 }  // namespace
 
 StoreKey::StoreKey(LockedRegion region) : region_(std::move(region)), id_(id_of(bytes())) {}
 
+Result<StoreKey> StoreKey::random(MemoryKind memory) {
+    auto region = LockedRegion::create(kBytes, memory);
+    if (!region) return region.error();
+    auto* const bytes = reinterpret_cast<unsigned char*>(region->bytes().data());
+    if (RAND_bytes(bytes, kBytes) != 1) return Error{"OpenSSL has no random bytes for a key"};
+    return StoreKey(std::move(region).value());
+}
+
 Result<StoreKey> StoreKey::read(const std::string& path, bool is_credential, MemoryKind memory) {
     const std::string which = "the store's key " + path;
-    const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!file) return Error{which + " can't be opened: " + call_failed("open()").sentence};
-    struct stat status {};
-    if (fstat(file.get(), &status) != 0) return call_failed("looking at " + which);
-    if (!S_ISREG(status.st_mode)) return Error{which + " is not a file"};
-    if (!is_credential && (status.st_mode & 077) != 0) {
-        return Error{which + " may be read by others than its owner; run: chmod 0400 " + path};
-    }
     // One byte more, to see that the file ends there.
     auto region = LockedRegion::create(kBytes + 1, memory);
     if (!region) return region.error();
-    const auto size = read_into(file.get(), region->bytes().first(kBytes + 1));
-    if (!size) return Error{which + " can't be read: " + size.error().sentence};
+    const auto size =
+        read_private_file({path, is_credential}, which, region->bytes().first(kBytes + 1));
+    if (!size) return size.error();
     if (*size != kBytes) {
         return Error{which + " has " + (*size > kBytes ? "more" : std::to_string(*size)) +
                      (*size > kBytes ? " than " : " bytes and not ") + std::to_string(kBytes) +

@@ -18,6 +18,9 @@ class StoreKey {
     /// private as systemd left it (`is_credential`); any other must be its owner's alone to read.
     static Result<StoreKey> read(const std::string& path, bool is_credential, MemoryKind memory);
 
+    /// One that nobody else has, and that is gone with the object.
+    static Result<StoreKey> random(MemoryKind memory);
+
     SecretView bytes() const { return SecretView(region_.bytes().first(kBytes)); }
 
     /// Tells keys apart and says nothing of them: the beginning of an HMAC-SHA-256, in hexadecimal.

@@ -63,6 +63,16 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, StoreKey key
     return store;
 }
 
+Result<std::unique_ptr<Store>> Store::in_memory(const std::string& name, MemoryKind memory) {
+    auto key = StoreKey::random(memory);
+    if (!key) return key.error();
+    auto database = Database::in_memory(name);
+    if (!database) return database.error();
+    if (auto wrong = make_or_check_tables(*database, key->id())) return *wrong;
+    return std::unique_ptr<Store>(
+        new Store(std::move(database).value(), std::move(key).value(), UniqueFd()));
+}
+
 /// Takes in every row, and opens each value once to see that it can be trusted.
 Failure Store::read_all() {
     return for_each_row(database_, [&](Row row) {

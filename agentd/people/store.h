@@ -52,6 +52,9 @@ class Store {
     /// Opens the database, or makes it where there is none. Fails where the key is not the one that
     /// it was sealed under, the file is damaged or of a later format, or another process has it.
     static Result<std::unique_ptr<Store>> open(const std::string& path, StoreKey key);
+    /// An empty one that is gone with the object, sealed under a key of its own: what is kept
+    /// elsewhere, as far as it is here. `name`: where that is, for people.
+    static Result<std::unique_ptr<Store>> in_memory(const std::string& name, MemoryKind memory);
     ~Store();
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;

@@ -1,5 +1,5 @@
 #pragma once
-// One connection of a node to a hub, and the HTTP on it.
+// One connection to a server over TLS, to a hub or to OpenBao, and the HTTP on it.
 
 #include <openssl/ssl.h>
 
@@ -9,10 +9,14 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agentd/config.h"
 #include "agentd/doors/event_loop.h"
@@ -20,12 +24,14 @@
 
 namespace secrets::cluster {
 
-struct ToHub {
+using HttpsFields = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpsRequest {
     std::string method;
     std::string target;
     std::string body{};  ///< JSON without a value
     std::string if_none_match{};
-    /// How long the hub may keep the request waiting beside what it takes to answer.
+    /// How long the server may keep the request waiting beside what it takes to answer.
     std::chrono::milliseconds wait{};
 
     // Of a request that is passed on for somebody else:
@@ -33,9 +39,10 @@ struct ToHub {
     std::string content_type{};
     std::string if_match{};
     SecretBuffer secret{};  ///< the body where it may hold values; `body` is empty then
+    HttpsFields fields{};   ///< further ones
 };
 
-struct FromHub {
+struct HttpsAnswer {
     unsigned status = 0;
     std::string etag{};
     std::string note{};    ///< for the job
@@ -52,29 +59,31 @@ using TlsSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
 /// here: each connection has a copy. Null of null.
 TlsSession copy_of(const SSL_SESSION* session);
 
-/// The context of all connections to hubs: TLS 1.3 alone, certificates of `ca` (a PEM file; empty:
-/// of the system's CAs) alone. The Error names the file.
-Result<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca);
+/// The context of all connections to some servers: TLS 1.3 alone, certificates of `ca` (a PEM file;
+/// empty: of the system's CAs) alone. The Error names the file and `key`, which names it in the
+/// configuration.
+Result<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca,
+                                                                       const char* key);
 
 /// Every operation has a deadline. After a Failure it can't be used any more.
-class HubConnection {
+class HttpsConnection {
   public:
     using Clock = std::chrono::steady_clock;
 
-    HubConnection(boost::asio::io_context& loop, boost::asio::ssl::context& context)
+    HttpsConnection(boost::asio::io_context& loop, boost::asio::ssl::context& context)
         : stream_(loop, context) {}
 
-    /// Connects, with a session of before if there is one, and makes sure that it is that hub.
+    /// Connects, with a session of before if there is one, and makes sure that it is that server.
     /// The session is its own: others of the same hub may end while this one connects.
-    doors::asio::awaitable<Failure> open(const HubUrl& url, TlsSession session,
+    doors::asio::awaitable<Failure> open(const HttpsUrl& url, TlsSession session,
                                          Clock::time_point deadline);
 
-    /// One request and its answer. `authorization`: for this request alone.
-    doors::asio::awaitable<Failure> exchange(const HubUrl& url, const ToHub& request,
-                                             const std::string& authorization, FromHub& answer,
+    /// One request and its answer. `authorization`: for this request alone; may be empty.
+    doors::asio::awaitable<Failure> exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                             const std::string& authorization, HttpsAnswer& answer,
                                              Clock::time_point deadline);
 
-    /// Whether a further request may be made on it: the hub keeps it, and has not closed it.
+    /// Whether a further request may be made on it: the server keeps it, and has not closed it.
     bool is_alive();
     TlsSession session();
     void cancel() { transport().cancel(); }
@@ -83,7 +92,10 @@ class HubConnection {
     using Transport = boost::beast::basic_stream<boost::asio::ip::tcp>;
 
     Transport& transport() { return stream_.next_layer(); }
-    doors::asio::awaitable<Failure> connect(const HubUrl& url, Clock::time_point deadline);
+    doors::asio::awaitable<Failure> read_body(
+        boost::beast::http::response_parser<boost::beast::http::empty_body>& head,
+        SecretBuffer& body);
+    doors::asio::awaitable<Failure> connect(const HttpsUrl& url, Clock::time_point deadline);
 
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;

@@ -1,4 +1,4 @@
-#include "agentd/cluster/hub_connection.h"
+#include "agentd/cluster/https_connection.h"
 
 #include <netinet/tcp.h>
 
@@ -48,7 +48,7 @@ std::string detail_of(std::span<const std::byte> body) {
     const auto value = boost::json::parse(text, error);
     const auto* object = error ? nullptr : value.if_object();
     const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
-    if (detail == nullptr || !detail->is_string()) return "the hub gives no reason";
+    if (detail == nullptr || !detail->is_string()) return "it gives no reason";
     return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
 }
 
@@ -79,7 +79,7 @@ std::string in_words(const ErrorCode& error) {
     return error.message();
 }
 
-/// A hub that went without a word is found out by what it does not acknowledge.
+/// A server that went without a word is found out by what it does not acknowledge.
 void expect_acknowledgements(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilenceMilliseconds,
                sizeof(kSilenceMilliseconds));
@@ -87,7 +87,7 @@ void expect_acknowledgements(int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca) {
+Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca, const char* key) {
     auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_3_VERSION);
     SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
@@ -98,7 +98,7 @@ Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca)
     } else {
         context->load_verify_file(ca, error);
     }
-    if (error) return Error{"hub.ca: " + ca + " can't be used: " + error.message()};
+    if (error) return Error{std::string(key) + ": " + ca + " can't be used: " + error.message()};
     return context;
 }
 
@@ -106,7 +106,7 @@ TlsSession copy_of(const SSL_SESSION* session) {
     return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
 }
 
-asio::awaitable<Failure> HubConnection::connect(const HubUrl& url, Clock::time_point deadline) {
+asio::awaitable<Failure> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
     Tcp::resolver resolver(co_await asio::this_coro::executor);
     asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
     timer.async_wait([&resolver](const ErrorCode& cancelled) {
@@ -137,8 +137,8 @@ asio::awaitable<Failure> HubConnection::connect(const HubUrl& url, Clock::time_p
     co_return std::nullopt;
 }
 
-asio::awaitable<Failure> HubConnection::open(const HubUrl& url, TlsSession session,
-                                             Clock::time_point deadline) {
+asio::awaitable<Failure> HttpsConnection::open(const HttpsUrl& url, TlsSession session,
+                                               Clock::time_point deadline) {
     auto failure = co_await connect(url, deadline);
     if (failure) co_return failure;
     SSL* const connection = stream_.native_handle();
@@ -157,27 +157,29 @@ asio::awaitable<Failure> HubConnection::open(const HubUrl& url, TlsSession sessi
     co_return std::nullopt;
 }
 
-asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub& request,
-                                                 const std::string& authorization, FromHub& answer,
-                                                 Clock::time_point deadline) {
+asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                                   const std::string& authorization,
+                                                   HttpsAnswer& answer,
+                                                   Clock::time_point deadline) {
     http::request<http::span_body<const std::byte>> message;
     message.version(11);
     message.method_string(request.method);
     message.target(request.target);
     message.set(http::field::host, url.host);
     message.set(http::field::user_agent, "slurm-secretsd/" SLURM_SECRETS_VERSION);
-    message.set(http::field::authorization, authorization);
+    if (!authorization.empty()) message.set(http::field::authorization, authorization);
+    for (const auto& [name, value] : request.fields) message.set(name, value);
     if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
     if (!request.if_none_match.empty()) {
         message.set(http::field::if_none_match, request.if_none_match);
     }
-    const auto body_to_hub = request.secret.size() > 0 ? request.secret.view().bytes()
-                                                       : std::as_bytes(std::span(request.body));
-    if (!body_to_hub.empty()) {
+    const auto sent = request.secret.size() > 0 ? request.secret.view().bytes()
+                                                : std::as_bytes(std::span(request.body));
+    if (!sent.empty()) {
         message.set(http::field::content_type,
                     request.content_type.empty() ? "application/json" : request.content_type);
     }
-    message.body() = {body_to_hub.data(), body_to_hub.size()};
+    message.body() = {sent.data(), sent.size()};
     message.prepare_payload();
     transport().expires_at(deadline);
     ErrorCode error;
@@ -196,32 +198,47 @@ asio::awaitable<Failure> HubConnection::exchange(const HubUrl& url, const ToHub&
     answer.allow = head.get()[http::field::allow];
     answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
     answer.note = printable(std::string(head.get()[doors::kNoteField]));
-    const auto length = head.content_length().value_or(0);
-    if (head.chunked() || length > kMaxBody) {
-        co_return Error{"it sends what no hub sends"};
-    }
     if (answer.status == 204 || answer.status == 304) co_return std::nullopt;
-    SecretBuffer body(length);
-    http::response_parser<http::span_body<char>> parser(std::move(head));
-    parser.body_limit(length);
-    parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
-    co_await http::async_read(stream_, buffer_, parser, into(error));
+    auto failure = co_await read_body(head, answer.body);
+    if (failure) co_return failure;
+    transport().expires_never();
+    if (answer.status >= 400) answer.detail = detail_of(answer.body.view().bytes());
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
+                                                    SecretBuffer& body) {
+    const auto length = head.content_length().value_or(0);
+    if (length > kMaxBody) co_return Error{"it sends more than is expected of it"};
+    ErrorCode error;
+    if (head.chunked()) {
+        http::response_parser<http::string_body> parser(std::move(head));
+        parser.body_limit(kMaxBody);
+        co_await http::async_read(stream_, buffer_, parser, into(error));
+        std::string& text = parser.get().body();
+        body = SecretBuffer(text.size());
+        std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), body.bytes().begin());
+        wipe(std::as_writable_bytes(std::span(text)));
+    } else {
+        body = SecretBuffer(length);
+        http::response_parser<http::span_body<char>> parser(std::move(head));
+        parser.body_limit(length);
+        parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
+        co_await http::async_read(stream_, buffer_, parser, into(error));
+    }
     buffer_.clear();
     buffer_.shrink_to_fit();
     wipe_stack();
     if (error) co_return Error{in_words(error)};
-    transport().expires_never();
-    if (answer.status >= 400) answer.detail = detail_of(body.bytes());
-    answer.body = std::move(body);
     co_return std::nullopt;
 }
 
-bool HubConnection::is_alive() {
+bool HttpsConnection::is_alive() {
     return kept_ && transport().socket().is_open() &&
            !peer_is_gone(transport().socket().native_handle());
 }
 
-TlsSession HubConnection::session() {
+TlsSession HttpsConnection::session() {
     return copy_of(SSL_get0_session(stream_.native_handle()));
 }
 

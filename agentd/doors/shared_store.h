@@ -1,0 +1,37 @@
+#pragma once
+// The store that several agents share, as those see it who answer requests from what is here.
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <functional>
+
+#include "agentd/desk/subjects.h"
+#include "common/result.h"
+
+namespace secrets::doors {
+
+class SharedStore {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    SharedStore() = default;
+    SharedStore(const SharedStore&) = delete;
+    SharedStore& operator=(const SharedStore&) = delete;
+    virtual ~SharedStore() = default;
+
+    /// Has the desk take what the store has of `about`, as it was `age` before the call at most.
+    /// Who asks the desk without a pause after it is answered from that. On a Failure nobody knows:
+    /// its sentence is for the client.
+    virtual boost::asio::awaitable<Failure> refresh(desk::Subjects about,
+                                                    Clock::time_point deadline,
+                                                    Clock::duration age) = 0;
+
+    /// Does the same, calls `change`, and writes what that changed of `about` to the store. Where
+    /// another agent was faster, all begins anew, and `change` is called again. After a Failure the
+    /// store is as it was.
+    virtual boost::asio::awaitable<Failure> change(desk::Subjects about,
+                                                   std::function<void()> change,
+                                                   Clock::time_point deadline) = 0;
+};
+
+}  // namespace secrets::doors

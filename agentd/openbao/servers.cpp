@@ -1,0 +1,388 @@
+#include "agentd/openbao/servers.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/json.hpp>
+
+#include "agentd/at_end.h"
+#include "agentd/credential_file.h"
+#include "agentd/wipe_stack.h"
+#include "common/names.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using cluster::HttpsAnswer;
+using cluster::HttpsConnection;
+using cluster::HttpsRequest;
+using doors::ErrorCode;
+using doors::into;
+
+/// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
+/// unless it is about to lose its leader.
+constexpr auto kOneTry = std::chrono::milliseconds(1500);
+constexpr auto kHealth = std::chrono::milliseconds(700);
+
+/// How old the word that a server is the active one, or that none is, may be: an active one that
+/// steps down goes on answering, with what it has.
+constexpr auto kLookAgain = std::chrono::seconds(1);
+
+constexpr auto kFirstPause = std::chrono::milliseconds(50);
+constexpr auto kLongestPause = std::chrono::milliseconds(1000);
+
+constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
+
+constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
+
+/// Whether a server says that it is not the one to be asked, or can't answer now.
+bool is_elsewhere(unsigned status) {
+    return status >= 500 || status == 307 || status == 412 || status == 429 || status == 472 ||
+           status == 473;
+}
+
+std::string what_health_says(unsigned status) {
+    switch (status) {
+        case 501:
+            return "it is not initialised";
+        case 503:
+            return "it is sealed";
+        default:
+            return "it answers with status " + std::to_string(status);
+    }
+}
+
+json::value parsed(const SecretBuffer& body) {
+    const auto bytes = body.view().bytes();
+    json::error_code error;
+    auto value = json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, error);
+    wipe_stack();
+    return error ? json::value() : std::move(value);
+}
+
+std::string text_of(const SecretBuffer& word) {
+    const auto bytes = word.view().bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+SecretBuffer buffer_of(const std::string& text) {
+    SecretBuffer buffer(text.size());
+    std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), buffer.bytes().begin());
+    return buffer;
+}
+
+}  // namespace
+
+std::string errors_in(const HttpsAnswer& answer) {
+    const json::value value = parsed(answer.body);
+    const json::object* object = value.if_object();
+    const json::value* errors = object != nullptr ? object->if_contains("errors") : nullptr;
+    std::string text;
+    if (errors != nullptr && errors->is_array()) {
+        for (const json::value& error : errors->get_array()) {
+            if (!error.is_string()) continue;
+            text += (text.empty() ? "" : "; ") + std::string(error.get_string());
+        }
+    }
+    if (text.empty()) text = "status " + std::to_string(answer.status);
+    return printable(text.substr(0, kMaxErrors));
+}
+
+Servers::Servers(asio::io_context& loop, const OpenBao& config,
+                 std::unique_ptr<asio::ssl::context> context)
+    : loop_(loop),
+      config_(config),
+      context_(std::move(context)),
+      random_(std::random_device()()),
+      lasting_("OpenBao gives no answer, and what hubs share can't be read or changed: ",
+               "OpenBao answers again") {
+    for (const HttpsUrl& url : config_.urls) servers_.emplace_back().url = url;
+}
+
+void Servers::stop() {
+    stopped_ = true;
+    for (Server& server : servers_) server.idle.clear();
+    for (HttpsConnection* connection : asked_) connection->cancel();
+    for (asio::steady_timer* timer : timers_) timer->cancel();
+    changes_.wake();
+}
+
+void Servers::note(const std::string& trouble) {
+    if (stopped_) return;
+    trouble_ = trouble;
+    lasting_.note(trouble);
+}
+
+asio::awaitable<Servers::Told> Servers::ask(HttpsRequest request, Clock::time_point deadline) {
+    auto told = co_await ask_as_role(request, deadline);
+    const auto* error = std::get_if<Error>(&told);
+    const auto* answer = std::get_if<HttpsAnswer>(&told);
+    if (error != nullptr) {
+        note(error->sentence);
+    } else if (answer->status == 403) {
+        std::string refused = "OpenBao refuses the AppRole a request (" + errors_in(*answer) +
+                              "): let its policy allow what docs/admin.md says";
+        note(refused);
+        told = Error{std::move(refused)};
+    } else {
+        note("");
+    }
+    co_return told;
+}
+
+/// A token that is refused may have been revoked, or have ended: it is tried once more with a new
+/// one.
+asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
+                                                    Clock::time_point deadline) {
+    bool again = true;
+    while (true) {
+        auto failure = co_await log_in(deadline);
+        if (failure) co_return *failure;
+        const std::uint64_t login = logins_;
+        request.fields = fields_of_role();
+        auto told = co_await ask_any(request, deadline);
+        const auto* answer = std::get_if<HttpsAnswer>(&told);
+        if (answer == nullptr || answer->status != 403 || !again) co_return told;
+        again = false;
+        if (login == logins_) token_.clear();
+    }
+}
+
+cluster::HttpsFields Servers::fields_of_role() const {
+    cluster::HttpsFields fields;
+    if (!token_.empty()) fields.emplace_back("X-Vault-Token", token_);
+    if (!config_.name_space.empty()) fields.emplace_back("X-Vault-Namespace", config_.name_space);
+    return fields;
+}
+
+asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
+                                                Clock::time_point deadline) {
+    for (unsigned round = 0; !stopped_; ++round) {
+        if (looked_at_ + kLookAgain < Clock::now()) co_await find_active(deadline);
+        Server& server = servers_[preferred_];
+        HttpsAnswer answer;
+        const auto soon = std::min(deadline, Clock::now() + kOneTry);
+        auto failure = co_await ask_one(server, request, answer, soon);
+        if (!failure && !is_elsewhere(answer.status)) co_return answer;
+        server.why = failure ? failure->sentence : errors_in(answer);
+        looked_at_ = {};
+        const auto pause = pause_after(round);
+        if (Clock::now() + pause >= deadline) break;
+        co_await sleep(pause);
+    }
+    co_return Error{stopped_ ? "the agent is about to end" : what_all_said()};
+}
+
+/// On a connection that is kept; where that breaks, on a new one.
+asio::awaitable<Failure> Servers::ask_one(Server& server, const HttpsRequest& request,
+                                          HttpsAnswer& answer, Clock::time_point deadline) {
+    while (server.busy >= kMostAtOnce) {
+        if (stopped_ || Clock::now() >= deadline) co_return Error{"too much is asked of it"};
+        co_await changes_.wait(deadline);
+    }
+    ++server.busy;
+    const AtEnd less_busy([this, &server] {
+        --server.busy;
+        changes_.wake();
+    });
+    while (true) {
+        std::unique_ptr<HttpsConnection> connection;
+        while (!server.idle.empty() && !connection) {
+            connection = std::move(server.idle.back());
+            server.idle.pop_back();
+            if (!connection->is_alive()) connection.reset();
+        }
+        const bool is_new = !connection;
+        if (is_new) connection = std::make_unique<HttpsConnection>(loop_, *context_);
+        const auto failure =
+            co_await ask_on(*connection, server, is_new, request, answer, deadline);
+        if (!failure) {
+            server.session = connection->session();
+            if (!stopped_ && connection->is_alive()) server.idle.push_back(std::move(connection));
+            co_return std::nullopt;
+        }
+        if (is_new || stopped_ || Clock::now() >= deadline) co_return failure;
+    }
+}
+
+asio::awaitable<Failure> Servers::ask_on(HttpsConnection& connection, Server& server, bool is_new,
+                                         const HttpsRequest& request, HttpsAnswer& answer,
+                                         Clock::time_point deadline) {
+    asked_.insert(&connection);
+    const AtEnd over([this, &connection] { asked_.erase(&connection); });
+    if (is_new) {
+        cluster::TlsSession session = cluster::copy_of(server.session.get());
+        auto failure = co_await connection.open(server.url, std::move(session), deadline);
+        if (failure) co_return failure;
+    }
+    const std::string none;
+    co_return co_await connection.exchange(server.url, request, none, answer, deadline);
+}
+
+/// Looks which server is the active one, the last one first. One that stands by is taken while none
+/// is: OpenBao's answer reads.
+asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
+    if (is_finding_) {
+        co_await changes_.wait(std::min(deadline, Clock::now() + kHealth));
+        co_return;
+    }
+    is_finding_ = true;
+    const AtEnd found([this] {
+        is_finding_ = false;
+        changes_.wake();
+    });
+    const std::size_t first = preferred_;
+    std::optional<std::size_t> standby;
+    for (std::size_t i = 0; i < servers_.size() && !stopped_; ++i) {
+        const std::size_t which = (first + i) % servers_.size();
+        Server& server = servers_[which];
+        HttpsRequest request;
+        request.method = "GET";
+        request.target = "/v1/sys/health";
+        HttpsAnswer answer;
+        const auto soon = std::min(deadline, Clock::now() + kHealth);
+        auto failure = co_await ask_one(server, request, answer, soon);
+        if (failure) {
+            server.why = failure->sentence;
+        } else if (answer.status == 200) {
+            preferred_ = which;
+            looked_at_ = Clock::now();
+            co_return;
+        } else if (answer.status != 429) {
+            server.why = what_health_says(answer.status);
+        } else if (!standby) {
+            standby = which;
+        }
+    }
+    if (standby) preferred_ = *standby;
+    looked_at_ = Clock::now();
+}
+
+std::string Servers::what_all_said() const {
+    std::string text = "OpenBao: ";
+    for (const Server& server : servers_) {
+        if (&server != &servers_.front()) text += "; ";
+        text += server.url.text + ": " + (server.why.empty() ? "it stands by" : server.why);
+    }
+    return text;
+}
+
+asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
+    while (token_.empty()) {
+        if (stopped_) co_return Error{"the agent is about to end"};
+        if (Clock::now() >= deadline) co_return Error{what_all_said()};
+        if (is_logging_in_) {
+            co_await changes_.wait(deadline);
+            continue;
+        }
+        is_logging_in_ = true;
+        const AtEnd over([this] {
+            is_logging_in_ = false;
+            changes_.wake();
+        });
+        auto failure = co_await log_in_now(deadline);
+        if (failure) co_return failure;
+    }
+    co_return std::nullopt;
+}
+
+/// The files are read each time: an admin may have changed the secret id.
+Result<SecretBuffer> Servers::login_body() const {
+    json::object body;
+    const std::pair<const char*, const std::string*> words[] = {
+        {"role_id", &config_.role_id_file}, {"secret_id", &config_.secret_id_file}};
+    for (const auto& [name, file] : words) {
+        const std::string key = std::string("store.openbao.") + name + "_file";
+        const std::string credential =
+            std::string("openbao.") + (file == &config_.role_id_file ? "role-id" : "secret-id");
+        const auto path = credential_path(*file, credential, key);
+        if (!path) return path.error();
+        const auto word = read_private_line(*path, key + ": " + path->path);
+        if (!word) return word.error();
+        body[name] = text_of(*word);
+    }
+    SecretBuffer text = buffer_of(json::serialize(body));
+    wipe_stack();
+    return text;
+}
+
+asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
+    auto body = login_body();
+    if (!body) co_return body.error();
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/" + config_.approle + "/login";
+    request.secret = std::move(body).value();
+    request.fields = fields_of_role();
+    auto told = co_await ask_any(request, deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<HttpsAnswer>(told);
+    if (answer.status != 200 || !take_login(answer)) {
+        co_return Error{"OpenBao refuses the login of the AppRole (" + errors_in(answer) +
+                        "): look at its role id and secret id, and at store.openbao.approle"};
+    }
+    asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
+    co_return std::nullopt;
+}
+
+/// From the answer to a login or a renewal; false where it has none.
+bool Servers::take_login(const HttpsAnswer& answer) {
+    const json::value value = parsed(answer.body);
+    const json::object* object = value.if_object();
+    const json::value* auth = object != nullptr ? object->if_contains("auth") : nullptr;
+    if (auth == nullptr || !auth->is_object()) return false;
+    const json::object& fields = auth->get_object();
+    const json::value* token = fields.if_contains("client_token");
+    const json::value* lease = fields.if_contains("lease_duration");
+    const json::value* renewable = fields.if_contains("renewable");
+    if (token == nullptr || !token->is_string() || lease == nullptr || !lease->is_int64()) {
+        return false;
+    }
+    token_ = std::string(token->get_string());
+    lease_ = std::chrono::seconds(lease->get_int64());
+    is_renewable_ = renewable != nullptr && renewable->is_bool() && renewable->get_bool();
+    return true;
+}
+
+/// Renews the token of a login at half of its lease, as long as that gets no shorter: OpenBao does
+/// not renew one for ever. Then there is a new login with the next request.
+asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
+    const auto whole = lease_;
+    bool renews = whole > std::chrono::seconds(0);  // else it does not end
+    while (renews) {
+        co_await sleep(std::chrono::milliseconds(lease_) / 2);
+        if (stopped_ || login != logins_ || token_.empty()) co_return;
+        HttpsRequest request;
+        request.method = "POST";
+        request.target = "/v1/auth/token/renew-self";
+        request.body = "{}";
+        request.fields = fields_of_role();
+        const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
+        Told told = Error{""};
+        if (is_renewable_) told = co_await ask_any(request, deadline);
+        if (stopped_ || login != logins_) co_return;
+        const auto* answer = std::get_if<HttpsAnswer>(&told);
+        renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
+                 lease_ * 4 >= whole * 3;
+    }
+    if (whole > std::chrono::seconds(0)) token_.clear();
+}
+
+asio::awaitable<void> Servers::sleep(Clock::duration duration) {
+    asio::steady_timer timer(loop_, duration);
+    timers_.insert(&timer);
+    const AtEnd over([this, &timer] { timers_.erase(&timer); });
+    ErrorCode cancelled;
+    if (!stopped_) co_await timer.async_wait(into(cancelled));
+}
+
+/// Between a half of the round's pause and all of it.
+Clock::duration Servers::pause_after(unsigned round) {
+    const auto pause =
+        std::min<Clock::duration>(kFirstPause * (1U << std::min(round, 10U)), kLongestPause);
+    return Clock::duration(
+        std::uniform_int_distribution<Clock::rep>(pause.count() / 2, pause.count())(random_));
+}
+
+}  // namespace secrets::openbao

@@ -1,0 +1,91 @@
+#pragma once
+// The servers of OpenBao: which of them is asked, and as whom.
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <random>
+#include <set>
+
+#include "agentd/audit/lasting_trouble.h"
+#include "agentd/cluster/https_connection.h"
+#include "agentd/doors/waiting_list.h"
+
+namespace secrets::openbao {
+
+using Clock = std::chrono::steady_clock;
+
+/// Must outlive the loop's run.
+class Servers {
+  public:
+    Servers(boost::asio::io_context& loop, const OpenBao& config,
+            std::unique_ptr<boost::asio::ssl::context> context);
+
+    /// Asks the active server, or one that stands by while there is none, until one has answered. A
+    /// request may be done twice, where an answer is lost. The Error says what each said.
+    boost::asio::awaitable<std::variant<cluster::HttpsAnswer, Error>> ask(
+        cluster::HttpsRequest request, Clock::time_point deadline);
+
+    void stop();
+
+    const OpenBao& config() const { return config_; }
+    /// Why no server answered the last time; empty: one did.
+    const std::string& trouble() const { return trouble_; }
+
+  private:
+    struct Server {
+        HttpsUrl url;
+        std::vector<std::unique_ptr<cluster::HttpsConnection>> idle{};
+        cluster::TlsSession session{nullptr, &SSL_SESSION_free};
+        std::size_t busy = 0;
+        std::string why{};  ///< it did not answer the last time
+    };
+    using Told = std::variant<cluster::HttpsAnswer, Error>;
+
+    boost::asio::awaitable<Told> ask_as_role(cluster::HttpsRequest& request,
+                                             Clock::time_point deadline);
+    boost::asio::awaitable<Told> ask_any(const cluster::HttpsRequest& request,
+                                         Clock::time_point deadline);
+    boost::asio::awaitable<Failure> ask_one(Server& server, const cluster::HttpsRequest& request,
+                                            cluster::HttpsAnswer& answer,
+                                            Clock::time_point deadline);
+    boost::asio::awaitable<Failure> ask_on(cluster::HttpsConnection& connection, Server& server,
+                                           bool is_new, const cluster::HttpsRequest& request,
+                                           cluster::HttpsAnswer& answer,
+                                           Clock::time_point deadline);
+    boost::asio::awaitable<void> find_active(Clock::time_point deadline);
+    boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
+    boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
+    Result<SecretBuffer> login_body() const;
+    bool take_login(const cluster::HttpsAnswer& answer);
+    boost::asio::awaitable<void> renew_on(std::uint64_t login);
+    cluster::HttpsFields fields_of_role() const;
+    std::string what_all_said() const;
+    void note(const std::string& trouble);
+    boost::asio::awaitable<void> sleep(Clock::duration duration);
+    Clock::duration pause_after(unsigned round);
+
+    boost::asio::io_context& loop_;
+    OpenBao config_;
+    std::unique_ptr<boost::asio::ssl::context> context_;
+    std::deque<Server> servers_;  ///< stay where they are
+    std::set<cluster::HttpsConnection*> asked_;
+    std::size_t preferred_ = 0;
+    bool is_finding_ = false;        ///< somebody looks for the active one
+    Clock::time_point looked_at_{};  ///< which is active; never: something was wrong since
+    std::string token_;              ///< empty: nobody is logged in
+    std::chrono::seconds lease_{};
+    bool is_renewable_ = false;
+    std::uint64_t logins_ = 0;
+    bool is_logging_in_ = false;
+    doors::WaitingList changes_;  ///< of a login, or of a server that is less busy
+    std::set<boost::asio::steady_timer*> timers_;
+    std::minstd_rand random_;
+    std::string trouble_;
+    audit::LastingTrouble lasting_;
+    bool stopped_ = false;
+};
+
+/// What OpenBao says is wrong.
+std::string errors_in(const cluster::HttpsAnswer& answer);
+
+}  // namespace secrets::openbao
