@@ -7,6 +7,7 @@ import time
 
 import pytest
 from harness import BUILD, poll
+from node_wire import GRANTED, ask, reply_to
 from openbao_servers import BAO, OpenBao
 
 HUB = "https://10.77.0.1:8443"
@@ -138,13 +139,17 @@ def test_runs_of_odd_names(cluster, hub, login, canary, run):
     assert hub.runs() == []
 
 
-def test_a_job_waits_for_a_run_that_is_pushed_at_another_hub(cluster, hub, login, canary):
-    value = canary()
-    push = threading.Timer(2, lambda: login.push("late", workspace={"HF_TOKEN": value}))
+def test_a_step_waits_for_a_run_that_is_pushed_at_another_hub(cluster, hub, login, canary):
+    job = hub.sbatch("sleep 1000", "-w", "n1")
+    poll(lambda: hub.job_state(job) == "RUNNING", 15, "the job")
+    push = threading.Timer(2, lambda: login.push("late", workspace={"HF_TOKEN": canary()}))
     push.start()
-    done = hub.srun("-w", "n1", "--secrets-run=late", "--secrets-wait=20s", *PRINT, input=value)
+    door = cluster.on("n1").here("/run/slurm-secrets/node.sock")
+    kind, said = reply_to(None, ask("run:late", job=int(job), wait=20000), door=door)[:2]
     push.join()
-    assert (done.code, done.out) == (0, "n1\n"), done.err
+    cluster.run("hub", ["scancel", job])
+    hub.await_end(job)
+    assert kind == GRANTED, said
 
 
 def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, canary):
@@ -156,7 +161,7 @@ def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, 
         done = login.srun("-w", node, "--secret=HF_TOKEN,LAB_KEY", "bash", "-c", script)
         assert (done.code, done.out) == (0, f"{node}\n"), done.err
     assert "HF_TOKEN" in secretctl(login, "ls")
-    secretctl(login, "mv", "HF_TOKEN", "NEW_TOKEN")
+    secretctl(login, "rename", "HF_TOKEN", "NEW_TOKEN")
     names = [secret["name"] for secret in hub.http("GET", "/v1/secrets", user="alice").json["secrets"]]
     assert names == ["NEW_TOKEN"]
     secretctl(hub, "rm", "NEW_TOKEN")
@@ -199,7 +204,7 @@ def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, can
 
 def test_what_expires_is_overwritten_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("short", workspace={"HF_TOKEN": canary()}, ttl="2s")
-    secretctl(login, "set", "SHORT", "--ttl", "2s", input=canary())
+    secretctl(login, "set", "SHORT", "--expires", "2s", input=canary())
     assert values_of(openbao, "runs/short") and values_of(openbao, "users/1001")
     poll(lambda: values_of(openbao, "runs/short") == [], 20, "the end of the run in OpenBao")
     poll(lambda: values_of(openbao, "users/1001") == [], 20, "the end of the secret in OpenBao")
