@@ -100,9 +100,8 @@ void HandshakeQueue::begin_next() {
 }
 
 void HandshakeQueue::give_back(std::list<Held>::iterator held) {
-    const bool lost = held->lost;
-    (lost ? lost_ : held_).erase(held);
-    if (!lost && !stopped_) begin_next();
+    (held->lost ? lost_ : held_).erase(held);
+    begin_next();
 }
 
 void HandshakeQueue::watch_silent() {

@@ -177,6 +177,14 @@ TEST_CASE("At the end all whose turn has not come are dropped", "[handshake_queu
     CHECK(door.turned_away().empty());
 }
 
+TEST_CASE("Nothing keeps the loop running when nobody waits", "[handshake_queue]") {
+    Door door({1, 10s, 40ms});
+    for (const char* name : {"a", "b"}) door.come_and_speak(name);
+    door.shaken("a");
+    door.shaken("b");
+    CHECK(door.runs_out());
+}
+
 TEST_CASE("An address, and all together, have so many connections and no more",
           "[handshake_queue]") {
     ConnectionLimits limits({3, 2});
