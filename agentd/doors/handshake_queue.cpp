@@ -20,6 +20,12 @@ std::chrono::milliseconds since_last_sent(int fd) {
     return std::chrono::milliseconds(info.tcpi_last_data_sent);
 }
 
+/// Whether it is the client that a handshake waits for, and for so long: of what it sent nothing is
+/// left to be read.
+bool lets_wait(int fd, std::chrono::milliseconds stall) {
+    return !is_readable(fd) && since_last_sent(fd) >= stall;
+}
+
 /// Not at all where there is no memory to say it.
 void say_dropped() noexcept {
     try {
@@ -137,10 +143,12 @@ void HandshakeQueue::watch_stalled() {
 }
 
 void HandshakeQueue::take_places_of_stalled() {
-    const auto before = Clock::now() - manner_.stall;
-    for (auto held = held_.begin(); held != held_.end() && held->since <= before;) {
+    const auto now = Clock::now();
+    for (auto held = held_.begin(); held != held_.end();) {
         const auto next = std::next(held);
-        if (lets_wait(*held)) {
+        const auto stall = lost_.size() < manner_.many ? manner_.stall : manner_.stall_of_many;
+        if (held->since + stall > now) break;
+        if (lets_wait(held->fd, stall)) {
             held->lost = true;
             lost_.splice(lost_.end(), held_, held);
         }
@@ -148,12 +156,6 @@ void HandshakeQueue::take_places_of_stalled() {
     }
     begin_next();
     watch_stalled();
-}
-
-/// Whether it is the client that the handshake waits for, and for long: of what it sent nothing is
-/// left to be read.
-bool HandshakeQueue::lets_wait(const Held& held) const {
-    return !is_readable(held.fd) && since_last_sent(held.fd) >= manner_.stall;
 }
 
 }  // namespace secrets::doors

@@ -56,6 +56,10 @@ class HandshakeQueue {
         std::chrono::milliseconds silence;
         /// How long a client may let the door wait while others want its place.
         std::chrono::milliseconds stall;
+        /// Where so many let it wait at once it is the network that is slow, and not they: then
+        /// this long, so that those who have begun are done before others begin.
+        std::size_t many = 1024;
+        std::chrono::milliseconds stall_of_many = std::chrono::seconds(1);
     };
 
     /// `begin`: it is this client's turn. `say_silent`: a client of that address is turned away,
@@ -82,7 +86,6 @@ class HandshakeQueue {
     void turn_silent_away();
     void watch_stalled();
     void take_places_of_stalled();
-    bool lets_wait(const Held& held) const;
 
     Manner manner_;
     std::function<void(Client, Place)> begin_;

@@ -151,6 +151,21 @@ TEST_CASE("Who lets the door wait loses its place to the next", "[handshake_queu
     CHECK(door.begun() == Names{"a", "b", "c", "d"});
 }
 
+TEST_CASE("Where many let the door wait, others begin more slowly", "[handshake_queue]") {
+    Door door({1, 1s, 20ms, 2, 300ms});
+    for (const char* name : {"a", "b", "c", "d"}) door.come_and_speak(name);
+    for (const char* name : {"a", "b"}) {
+        door.read_of(name);
+        door.run(60ms);
+    }
+    CHECK(door.begun() == Names{"a", "b", "c"});
+    door.read_of("c");
+    door.run(100ms);
+    CHECK(door.begun() == Names{"a", "b", "c"});
+    door.run(400ms);
+    CHECK(door.begun() == Names{"a", "b", "c", "d"});
+}
+
 TEST_CASE("Who waits for the door keeps its place", "[handshake_queue]") {
     Door door({1, 200ms, 100ms});
     door.come_and_speak("a");
