@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "agentd/wipe_stack.h"
+#include "common/names.h"
 
 namespace secrets::openbao {
 namespace {
@@ -16,6 +17,28 @@ using cluster::HttpsRequest;
 /// Versions that a mount keeps unless it is told otherwise.
 constexpr std::uint64_t kUsualVersions = 10;
 
+/// The one key of what is kept at a path: the document, as text. OpenBao refuses a request with
+/// more than 1000 strings in its JSON (max_request_json_strings), which a document may have.
+constexpr const char* kDocument = "document";
+
+/// The path of a URL, of text that may have any characters.
+std::string escaped(const std::string& text) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    constexpr std::string_view kPlain = "/-._~";
+    std::string path;
+    for (const char letter : text) {
+        const bool plain =
+            is_letter(letter) || is_digit(letter) || kPlain.find(letter) != kPlain.npos;
+        const auto byte = static_cast<unsigned char>(letter);
+        if (plain) {
+            path += letter;
+        } else {
+            path += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
+        }
+    }
+    return path;
+}
+
 HttpsRequest request_of(const char* method, std::string target) {
     HttpsRequest request;
     request.method = method;
@@ -23,22 +46,32 @@ HttpsRequest request_of(const char* method, std::string target) {
     return request;
 }
 
-void set_body(HttpsRequest& request, const json::object& body) {
-    const std::string text = json::serialize(body);
+std::string text_of(const json::object& object) {
+    std::string text = json::serialize(object);
     wipe_stack();
+    return text;
+}
+
+void set_body(HttpsRequest& request, const json::object& body) {
+    const std::string text = text_of(body);
     request.secret = SecretBuffer(text.size());
     std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(),
                 request.secret.bytes().begin());
 }
 
+/// Null where it is no JSON.
+json::value parsed(std::string_view text) {
+    json::error_code error;
+    json::value value = json::parse({text.data(), text.size()}, error);
+    wipe_stack();
+    return error ? json::value() : std::move(value);
+}
+
 /// The object `data` of an answer; empty where it has none.
 json::object data_of(const HttpsAnswer& answer) {
     const auto bytes = answer.body.view().bytes();
-    json::error_code error;
-    json::value value =
-        json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, error);
-    wipe_stack();
-    json::object* object = error ? nullptr : value.if_object();
+    json::value value = parsed({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    json::object* object = value.if_object();
     json::value* data = object != nullptr ? object->if_contains("data") : nullptr;
     if (data == nullptr || !data->is_object()) return {};
     return std::move(data->get_object());
@@ -54,15 +87,19 @@ Error refused(const std::string& path, const HttpsAnswer& answer) {
     return Error{"OpenBao, " + path + ": " + errors_in(answer)};
 }
 
-bool is_too_large(unsigned status, const std::string& errors) {
-    return status == 413 || errors.find("too large") != std::string::npos;
-}
-
-json::object write_body(json::object data, std::uint64_t version) {
+json::object write_body(const json::object& data, std::uint64_t version) {
     json::object body;
     body["options"] = json::object{{"cas", version}};
-    body["data"] = std::move(data);
+    body["data"] = json::object{{kDocument, text_of(data)}};
     return body;
+}
+
+/// What write_body() made of it. What somebody else wrote there is given as it is.
+json::object document_in(json::object data) {
+    const json::value* text = data.if_contains(kDocument);
+    if (text == nullptr || !text->is_string()) return data;
+    json::value document = parsed(text->get_string());
+    return document.is_object() ? std::move(document.get_object()) : std::move(data);
 }
 
 json::object destroy_body(std::uint64_t version) {
@@ -80,7 +117,7 @@ std::variant<Written, Error> written_of(const std::string& path, const HttpsAnsw
     if (answer.status == 400 && errors.find("check-and-set") != std::string::npos) {
         return Written{WriteOutcome::version_differs, 0};
     }
-    if (is_too_large(answer.status, errors)) {
+    if (is_too_large(answer)) {
         return Error{"OpenBao takes nothing as large as " + path + " (" + errors +
                      "): raise max_entry_size of its storage, or lower limits.run_bytes and "
                      "limits.kept_bytes"};
@@ -92,7 +129,7 @@ std::variant<Written, Error> written_of(const std::string& path, const HttpsAnsw
 
 std::string Kv::target_of(const char* what, const std::string& path) const {
     const OpenBao& config = servers_.config();
-    return "/v1/" + config.mount + "/" + what + "/" + config.path + "/" + path;
+    return "/v1/" + escaped(config.mount) + "/" + what + "/" + escaped(config.path + "/" + path);
 }
 
 asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
@@ -109,7 +146,9 @@ asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
         document.version = version_in(metadata->get_object());
     }
     json::value* data = both.if_contains("data");
-    if (data != nullptr && data->is_object()) document.data = std::move(data->get_object());
+    if (data != nullptr && data->is_object()) {
+        document.data = document_in(std::move(data->get_object()));
+    }
     co_return document;
 }
 
@@ -117,7 +156,7 @@ asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::
                                                         std::uint64_t version,
                                                         Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
-    set_body(request, write_body(std::move(data), version));
+    set_body(request, write_body(data, version));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
     co_return written_of(path, std::get<HttpsAnswer>(told));
@@ -164,7 +203,7 @@ asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
 }
 
 asio::awaitable<std::optional<std::int64_t>> Kv::versions_kept(Clock::time_point deadline) {
-    HttpsRequest request = request_of("GET", "/v1/" + servers_.config().mount + "/config");
+    HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
     auto told = co_await servers_.ask(std::move(request), deadline);
     const auto* answer = std::get_if<HttpsAnswer>(&told);
     if (answer == nullptr || answer->status != 200) co_return std::nullopt;

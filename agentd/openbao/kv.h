@@ -20,7 +20,8 @@ struct Written {
     std::uint64_t version = 0;  ///< the new one
 };
 
-/// Paths are relative to the folder ("runs/demo"), of characters that need no escape. An Error is a
+/// Paths are relative to the folder ("runs/demo"), and of any characters, but `.` or `..` can't be
+/// a part. An Error is a
 /// sentence for people and says nothing of a value. Must outlive the loop's run.
 class Kv {
   public:

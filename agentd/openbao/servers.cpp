@@ -37,9 +37,12 @@ constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
 constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
 
 /// Whether a server says that it is not the one to be asked, or can't answer now.
-bool is_elsewhere(unsigned status) {
-    return status >= 500 || status == 307 || status == 412 || status == 429 || status == 472 ||
-           status == 473;
+/// What is too large is that for all of them, and has status 500, too.
+bool is_elsewhere(const HttpsAnswer& answer) {
+    const unsigned status = answer.status;
+    const bool seems_so = status >= 500 || status == 307 || status == 412 || status == 429 ||
+                          status == 472 || status == 473;
+    return seems_so && !is_too_large(answer);
 }
 
 std::string what_health_says(unsigned status) {
@@ -87,6 +90,10 @@ std::string errors_in(const HttpsAnswer& answer) {
     }
     if (text.empty()) text = "status " + std::to_string(answer.status);
     return printable(text.substr(0, kMaxErrors));
+}
+
+bool is_too_large(const HttpsAnswer& answer) {
+    return answer.status == 413 || errors_in(answer).find("too large") != std::string::npos;
 }
 
 Servers::Servers(asio::io_context& loop, const OpenBao& config,
@@ -164,7 +171,7 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         HttpsAnswer answer;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (!failure && !is_elsewhere(answer.status)) co_return answer;
+        if (!failure && !is_elsewhere(answer)) co_return answer;
         server.why = failure ? failure->sentence : errors_in(answer);
         looked_at_ = {};
         const auto pause = pause_after(round);

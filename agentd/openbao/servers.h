@@ -88,4 +88,7 @@ class Servers {
 /// What OpenBao says is wrong.
 std::string errors_in(const cluster::HttpsAnswer& answer);
 
+/// Whether it says that what was sent is more than it takes.
+bool is_too_large(const cluster::HttpsAnswer& answer);
+
 }  // namespace secrets::openbao

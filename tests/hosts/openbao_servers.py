@@ -118,7 +118,8 @@ class OpenBao:
         for version in json.loads(done.stdout)["data"]["versions"]:
             got = self._run(["kv", "get", "-format=json", "-mount=secret", f"-version={version}", f"slurm-secrets/{path}"],
                             self.leader())
-            versions[int(version)] = json.loads(got.stdout)["data"]["data"] if got.stdout.startswith("{") else None
+            data = json.loads(got.stdout)["data"]["data"] if got.stdout.startswith("{") else None
+            versions[int(version)] = data and json.loads(data["document"])
         return versions
 
     # ---- below ----
