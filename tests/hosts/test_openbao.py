@@ -7,7 +7,7 @@ import time
 
 import pytest
 from harness import BUILD, poll
-from node_wire import GRANTED, ask, reply_to
+from node_wire import GRANTED, WAITING, NodeConnection, ask
 from openbao_servers import BAO, OpenBao
 
 HUB = "https://10.77.0.1:8443"
@@ -145,7 +145,10 @@ def test_a_step_waits_for_a_run_that_is_pushed_at_another_hub(cluster, hub, logi
     push = threading.Timer(2, lambda: login.push("late", workspace={"HF_TOKEN": canary()}))
     push.start()
     door = cluster.on("n1").here("/run/slurm-secrets/node.sock")
-    kind, said = reply_to(None, ask("run:late", job=int(job), wait=20000), door=door)[:2]
+    with NodeConnection(None, door=door) as step:
+        step.send(ask(b"run:late", job=int(job), wait=20000))
+        assert step.reply()[0] == WAITING
+        kind, said = step.reply()[:2]
     push.join()
     cluster.run("hub", ["scancel", job])
     hub.await_end(job)
@@ -194,7 +197,7 @@ def test_changes_at_two_hubs_at_once_lose_nothing(cluster, hub, login, canary):
 
 def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, canary):
     secretctl(hub, "set", "HF_TOKEN", input=canary())
-    seen = hub.http("GET", "/v1/secrets/HF_TOKEN", user="alice").headers["etag"]
+    seen = f'"{hub.http("GET", "/v1/secrets/HF_TOKEN", user="alice").json["generation"]}"'
     secretctl(login, "set", "HF_TOKEN", input=canary())
     body = json.dumps({"value": canary()})
     answer = hub.http("PUT", "/v1/secrets/HF_TOKEN", body, user="alice", headers={"If-Match": seen})
