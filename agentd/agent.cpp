@@ -123,7 +123,7 @@ void Agent::share() {
         desk::Subjects about{.runs = {run}};
         const auto deadline = openbao::Clock::now() + kLook;
         // Whoever waits at the moment may have the same answer.
-        const auto failure = co_await truth_->refresh(std::move(about), deadline, kLook / 2);
+        const auto failure = co_await truth_->refresh(std::move(about), deadline, kLook / 4);
         co_return !failure && desk_.has_run(run);
     });
     truth_->start();
@@ -266,7 +266,9 @@ void Agent::wipe_expired() {
     if (!next) return;
     expiry_.expires_at(*next);
     expiry_.async_wait([this](const doors::ErrorCode& error) {
-        if (!error) wipe_expired();
+        if (error) return;
+        wipe_expired();
+        if (truth_) truth_->look_soon();
     });
 }
 

@@ -13,6 +13,7 @@
 #include "agentd/doors/tls_context.h"
 #include "agentd/locked_process.h"
 #include "agentd/open_store.h"
+#include "agentd/openbao/servers.h"
 #include "common/unix_socket.h"
 
 namespace secrets {
@@ -110,6 +111,11 @@ int serve(const Config& config, const std::string& config_path) {
             "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
             "5.14 or later, and not secretmem.enable=0)");
     }
+    if (!config.openbao.urls.empty()) {
+        if (const auto wrong = openbao::check_files(config.openbao, true)) {
+            return fail(wrong->sentence);
+        }
+    }
     auto store = open_store(config, memory);
     if (!store) return fail(store.error().sentence);
     Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
@@ -174,6 +180,10 @@ int run(const Options& options) {
         const bool is_hub = !config->listen.host.empty();
         const auto wrong = is_hub ? secrets::doors::check_files(config->listen) : std::nullopt;
         if (wrong) return secrets::fail(wrong->sentence);
+        const bool shares = !config->openbao.urls.empty();
+        const auto bad =
+            shares ? secrets::openbao::check_files(config->openbao, false) : std::nullopt;
+        if (bad) return secrets::fail(bad->sentence);
         return say(options.config + ": the configuration is fine");
     }
     if (!options.new_key.empty()) {

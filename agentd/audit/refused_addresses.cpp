@@ -10,10 +10,15 @@ constexpr std::size_t kMaxNoted = 4096;
 
 }  // namespace
 
-void RefusedAddresses::note(const std::string& address, const std::string& why) {
-    const auto now = std::chrono::steady_clock::now();
-    std::erase_if(noted_, [&](const auto& entry) { return entry.second + kWindow <= now; });
-    if (noted_.size() >= kMaxNoted || !noted_.emplace(address, now).second) return;
+void RefusedAddresses::note(const std::string& address, const std::string& why, Time now) {
+    while (!in_order_.empty() && in_order_.front().until <= now) {
+        noted_.erase(in_order_.front().address);
+        in_order_.pop_front();
+    }
+    if (noted_.size() >= kMaxNoted) return;
+    const auto [place, is_new] = noted_.insert(address);
+    if (!is_new) return;
+    in_order_.push_back({place, now + kWindow});
     Event event{.kind = Kind::refuse_connection,
                 .sentence = who_ + " at " + address + " was refused: " + why};
     event.reason = why;

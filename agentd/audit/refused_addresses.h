@@ -1,7 +1,8 @@
 #pragma once
 
 #include <chrono>
-#include <map>
+#include <deque>
+#include <set>
 #include <string>
 
 namespace secrets::audit {
@@ -13,11 +14,19 @@ class RefusedAddresses {
     /// `who`: what is at these addresses, as in "a client".
     explicit RefusedAddresses(std::string who) : who_(std::move(who)) {}
 
-    void note(const std::string& address, const std::string& why);
+    using Time = std::chrono::steady_clock::time_point;
+    void note(const std::string& address, const std::string& why,
+              Time now = std::chrono::steady_clock::now());
 
   private:
+    struct Noted {
+        std::set<std::string>::iterator address;
+        Time until;
+    };
+
     std::string who_;
-    std::map<std::string, std::chrono::steady_clock::time_point> noted_;
+    std::set<std::string> noted_;
+    std::deque<Noted> in_order_;
 };
 
 }  // namespace secrets::audit

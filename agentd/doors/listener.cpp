@@ -10,6 +10,10 @@ namespace {
 
 constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(100);
 
+/// In one turn of the loop, which may be long while much is served: a queue that is full turns
+/// clients away for a second and more.
+constexpr int kAtOnce = 128;
+
 }  // namespace
 
 Listener::Listener(asio::io_context& loop, UniqueFd listener, std::string name,
@@ -47,24 +51,31 @@ void Listener::pause() {
 }
 
 void Listener::accept() {
-    bool out_of_descriptors = false;
+    int accepted = 0;
+    while (accepted < kAtOnce && accept_one()) ++accepted;
+    if (std::exchange(out_of_descriptors_, false)) {
+        pause();
+    } else {
+        wait();
+    }
+}
+
+/// Whether there may be another.
+bool Listener::accept_one() noexcept {
     try {
         auto connection = accept_from(listener_.native_handle());
-        out_of_descriptors = !connection.ok();
+        out_of_descriptors_ = !connection.ok();
         if (!connection) {
             say("", connection.error().sentence);
         } else if (*connection) {
             in_trouble_ = false;
             take_(std::move(connection).value());
+            return true;
         }
     } catch (const std::exception& error) {
         say("a client was dropped: ", error.what());
     }
-    if (out_of_descriptors) {
-        pause();
-    } else {
-        wait();
-    }
+    return false;
 }
 
 /// Once for as long as it lasts; not at all where there is no memory to say it.

@@ -27,6 +27,7 @@ class Listener {
     void wait();
     void pause();
     void accept();
+    bool accept_one() noexcept;
     void say(std::string_view what, std::string_view why) noexcept;
 
     std::shared_ptr<OperationMemory> memory_ = std::make_shared<OperationMemory>();
@@ -34,6 +35,7 @@ class Listener {
     asio::steady_timer pause_;
     std::string name_;
     std::function<void(UniqueFd)> take_;
+    bool out_of_descriptors_ = false;
     bool stopped_ = false;
     bool in_trouble_ = false;
 };

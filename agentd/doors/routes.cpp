@@ -23,7 +23,6 @@ constexpr std::string_view kJson = "application/json";
 /// answer.
 constexpr auto kPatienceToRead = std::chrono::seconds(5);
 constexpr auto kPatienceToChange = std::chrono::seconds(20);
-constexpr auto kAgeOfLists = std::chrono::seconds(10);
 
 std::string_view title_of(unsigned status) {
     switch (status) {
@@ -311,10 +310,8 @@ asio::awaitable<std::optional<HttpAnswer>> Routes::refresh(const HttpHead& head)
     const Found* const route = std::get_if<Found>(&found);
     if (route == nullptr || route->route.about == nullptr) co_return std::nullopt;
     desk::Subjects about = route->route.about(route->call);
-    const auto age = about.all_runs ? SharedStore::Clock::duration(kAgeOfLists)
-                                    : SharedStore::Clock::duration::zero();
     const auto deadline = SharedStore::Clock::now() + kPatienceToRead;
-    auto failure = co_await shared_->refresh(std::move(about), deadline, age);
+    auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (failure) co_return refused({desk::Reason::unavailable, not_shared(*failure)});
     co_return std::nullopt;
 }

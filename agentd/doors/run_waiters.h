@@ -53,7 +53,7 @@ class RunWaiters {
         asio::steady_timer* timer;  ///< on the stack of wait()
     };
 
-    static constexpr auto kBetweenLooks = std::chrono::seconds(1);
+    static constexpr auto kBetweenLooks = std::chrono::milliseconds(500);
 
     asio::awaitable<void> wait_once(RunId run, Clock::time_point until, ErrorCode& woken) {
         asio::steady_timer timer(loop_, until);

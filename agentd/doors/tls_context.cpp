@@ -124,6 +124,7 @@ Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) 
     SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(raw, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(raw, 1);  // more are for clients that keep several connections
     constexpr unsigned char kSessions[] = "slurm-secrets";
     SSL_CTX_set_session_id_context(raw, kSessions, sizeof(kSessions) - 1);
     if (auto wrong = use_certificate(raw, listen.certificate)) return *wrong;

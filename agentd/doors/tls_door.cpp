@@ -17,6 +17,14 @@ constexpr auto kHandshake = std::chrono::seconds(10);
 constexpr std::size_t kMaxConnections = 14000;     ///< below the unit's LimitNOFILE=
 constexpr std::size_t kMaxConnectionsOfOne = 256;  ///< of one address
 
+/// So many that the processor has something to do while clients answer, and so few that the first
+/// of a crowd don't wait for the last. Who takes longer than kStall to answer is not what the
+/// processor is busy with: others may begin.
+constexpr std::size_t kHandshakesAtOnce = 128;
+constexpr auto kStall = std::chrono::milliseconds(10);
+
+const std::string kTooSlow = "no TLS handshake within " + std::to_string(kHandshake.count()) + " s";
+
 std::string address_text(const Tcp::endpoint& endpoint) {
     const auto address = endpoint.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -28,9 +36,7 @@ std::string address_text(const Tcp::endpoint& endpoint) {
 /// Why a handshake failed: of a certificate that was not taken, what is wrong with it.
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
-    if (error == beast::error::timeout) {
-        return "no TLS handshake within " + std::to_string(kHandshake.count()) + " s";
-    }
+    if (error == beast::error::timeout) return kTooSlow;
     if (verified == X509_V_OK) return "no TLS 1.3 with it: " + error.message();
     return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
 }
@@ -44,6 +50,13 @@ TlsDoor::TlsDoor(asio::io_context& loop, UniqueFd listener,
       desk_(desk),
       context_(std::move(context)),
       hall_{Routes(desk, nodes, nullptr, shared)},
+      limits_({kMaxConnections, kMaxConnectionsOfOne}),
+      queue_(
+          loop, {kHandshakesAtOnce, kHandshake, kStall},
+          [this](HandshakeQueue::Client client, HandshakeQueue::Place place) {
+              serve_in_turn(std::move(client), std::move(place));
+          },
+          [this](const std::string& address) { refusals_.note(address, kTooSlow); }),
       listener_(loop, std::move(listener), "hub door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {
     look_at_certificate();
@@ -69,11 +82,13 @@ void TlsDoor::stop() {
 
 void TlsDoor::end_silent() {
     hall_.end_silent();
+    queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
 
 void TlsDoor::abort() {
     hall_.abort();
+    queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
 
@@ -83,38 +98,30 @@ void TlsDoor::take(UniqueFd fd) {
     if (getpeername(fd.get(), peer.data(), &length) != 0) return;
     peer.resize(length);
     const std::string address = address_text(peer);
-    const auto found = connections_of_.find(address);
-    if (found != connections_of_.end() && found->second >= kMaxConnectionsOfOne) {
-        return refusals_.note(address, "it has " + std::to_string(found->second) +
-                                           " connections open, and no address is given more");
-    }
-    if (connections_ >= kMaxConnections) {
-        return refusals_.note(address, "the hub has " + std::to_string(kMaxConnections) +
-                                           " connections open, and takes no more");
-    }
-    asio::co_spawn(loop_, serve(std::move(fd), peer), [](const std::exception_ptr& thrown) {
-        if (thrown) audit::trouble("hub door: a request failed and was dropped");
-    });
-}
-
-asio::awaitable<void> TlsDoor::serve(UniqueFd fd, Tcp::endpoint peer) {
-    const std::string address = address_text(peer);
+    auto counted = limits_.admit(address);
+    if (!counted) return refusals_.note(address, counted.error().sentence);
     Tcp::socket socket(loop_);
     socket.assign(peer.protocol(), fd.get());
     fd.release();  // only now: assign() throws where the loop can't take it
-    ++connections_of_[address];
-    ++connections_;
-    const AtEnd count_down([this, &address] {
-        --connections_;
-        const auto found = connections_of_.find(address);
-        if (--found->second == 0) connections_of_.erase(found);
-    });
+    queue_.add({std::move(socket), std::move(counted).value()});
+}
+
+void TlsDoor::serve_in_turn(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+    asio::co_spawn(loop_, serve(std::move(client), std::move(place)),
+                   [](const std::exception_ptr& thrown) {
+                       if (thrown) audit::trouble("hub door: a request failed and was dropped");
+                   });
+}
+
+asio::awaitable<void> TlsDoor::serve(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+    const std::string& address = client.counted.address();
+    Tcp::socket& socket = client.socket;
     ErrorCode error;
     socket.set_option(Tcp::no_delay(true), error);
     socket.set_option(asio::socket_base::keep_alive(true), error);
     const auto context = context_;
     TlsStream stream(Transport(std::move(socket)), *context);
-    const bool shaken = co_await shake_hands(stream, address);
+    const bool shaken = co_await shake_hands(stream, address, std::move(place));
     if (!shaken) {
         stream.next_layer().close();  // its timers would keep the loop running
         co_return;
@@ -126,7 +133,8 @@ asio::awaitable<void> TlsDoor::serve(UniqueFd fd, Tcp::endpoint peer) {
     co_await connection.run();
 }
 
-asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string& address) {
+asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string& address,
+                                           HandshakeQueue::Place /*until it ends*/) {
     Transport* const transport = &stream.next_layer();
     shaking_hands_.insert(transport);
     const AtEnd no_more([this, transport] { shaking_hands_.erase(transport); });

@@ -5,11 +5,12 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
-#include <map>
 #include <set>
 
 #include "agentd/audit/refused_addresses.h"
 #include "agentd/cluster/munge.h"
+#include "agentd/doors/connection_limits.h"
+#include "agentd/doors/handshake_queue.h"
 #include "agentd/doors/http_connection.h"
 #include "agentd/doors/listener.h"
 #include "agentd/doors/tls_context.h"
@@ -37,8 +38,10 @@ class TlsDoor {
 
     void look_at_certificate() const;
     void take(UniqueFd fd);
-    asio::awaitable<void> serve(UniqueFd fd, asio::ip::tcp::endpoint peer);
-    asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address);
+    void serve_in_turn(HandshakeQueue::Client client, HandshakeQueue::Place place);
+    asio::awaitable<void> serve(HandshakeQueue::Client client, HandshakeQueue::Place place);
+    asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address,
+                                      HandshakeQueue::Place place);
 
     asio::io_context& loop_;
     desk::Desk& desk_;
@@ -46,9 +49,9 @@ class TlsDoor {
     cluster::Munge munge_;
     HttpHall hall_;
     std::set<Transport*> shaking_hands_;
-    std::size_t connections_ = 0;  ///< those that have not shaken hands yet, too
-    std::map<std::string, std::size_t> connections_of_;
     audit::RefusedAddresses refusals_{"a client"};
+    ConnectionLimits limits_;  ///< of those that have not shaken hands yet, too
+    HandshakeQueue queue_;
     Listener listener_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// How runs and kept secrets stand in OpenBao: the data of one secret of KV v2 each. A format, for
-// those who read it with other tools. Times are seconds since 1970, values are base64.
+// How runs and kept secrets stand in OpenBao: one secret of KV v2 each. A format, for those who
+// read it with other tools. Times are seconds since 1970, values are base64.
 //
 //     runs/RUN           {"format": 1, "owner": UID, "generation": N, "created": T, "expires": T,
 //                         "platform": "" or its name,

@@ -19,12 +19,19 @@ using doors::into;
 /// Between two looks; from hub to hub and from time to time it differs by a quarter.
 constexpr auto kInterval = std::chrono::seconds(60);
 
+/// After something has expired.
+constexpr auto kSoon = std::chrono::seconds(1);
+
 /// For one question of a look: nobody waits for it.
 constexpr auto kPatience = std::chrono::seconds(10);
 
 /// OpenBao remembers that there was a run, and its last version, until that is purged. Not at once:
 /// KV v2 has no check-and-set for it, and a platform may push a run of the same name again.
 constexpr auto kPurgeAfter = std::chrono::minutes(10);
+
+/// A list of that many runs may be a little older: each is a document, and a question.
+constexpr std::size_t kManyRuns = 1000;
+constexpr Clock::duration kAgeOfMany = std::chrono::seconds(30);
 
 /// Before any time that something was read at, and after never.
 constexpr auto kReadOnce = Clock::time_point{} + std::chrono::nanoseconds(1);
@@ -41,19 +48,40 @@ asio::awaitable<void> Truth::look_on() {
     while (!stopped_) {
         co_await look();
         std::uniform_int_distribution<int> percent(75, 125);
-        next_look_.expires_after(kInterval * percent(random_) / 100);
-        ErrorCode cancelled;
-        if (!stopped_) co_await next_look_.async_wait(into(cancelled));
+        next_look_ = Clock::now() + kInterval * percent(random_) / 100;
+        while (!stopped_ && Clock::now() < next_look_) {
+            look_timer_.expires_at(next_look_);
+            ErrorCode woken;
+            co_await look_timer_.async_wait(into(woken));
+        }
     }
+}
+
+void Truth::look_soon() {
+    next_look_ = std::min(next_look_, Clock::now() + kSoon);
+    look_timer_.cancel();
 }
 
 /// What fails is done the next time; the client of OpenBao says what is wrong with it.
 asio::awaitable<void> Truth::look() {
+    co_await look_at_mount();
     auto failure = co_await refresh_runs(kReadOnce, kPatience);
     if (!failure) failure = co_await look_at_kept(kUsersFolder);
     if (!failure) failure = co_await look_at_kept(kWorkspacesFolder);
     if (!failure) failure = co_await write_ends();
     if (!failure) failure = co_await purge_ended();
+}
+
+/// Once. Who has replaced a value believes it gone.
+asio::awaitable<void> Truth::look_at_mount() {
+    if (mount_was_seen_) co_return;
+    const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
+    if (!kv_.trouble().empty()) co_return;
+    mount_was_seen_ = true;
+    if (!versions || *versions == 1) co_return;
+    audit::trouble(
+        "store.openbao.mount: OpenBao keeps values that were replaced; set max_versions=1 for that "
+        "mount (docs/admin.md)");
 }
 
 /// All runs: those that are there and those that are here. `patience`: for each question.
@@ -72,6 +100,7 @@ asio::awaitable<Failure> Truth::refresh_runs(Clock::time_point not_before,
     for (const vault::RunHead* head : vault_.runs()) {
         if (!there.contains(head->id)) runs.emplace_back(head->id, asked);
     }
+    if (there.size() > kManyRuns) not_before = std::max(kReadOnce, not_before - kAgeOfMany);
     for (const RunId& run : there) runs.emplace_back(run, not_before);
     for (const auto& [run, least] : runs) {
         Use use(*this, run);

@@ -1,6 +1,7 @@
 #include "agentd/openbao/servers.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
@@ -75,7 +76,50 @@ SecretBuffer buffer_of(const std::string& text) {
     return buffer;
 }
 
+/// One of the two words of an AppRole's login.
+struct Credential {
+    const char* field;
+    const std::string& file;
+    const char* credential;
+    std::string key() const { return std::string("store.openbao.") + field + "_file"; }
+};
+
+std::array<Credential, 2> credentials_of(const OpenBao& config) {
+    return {{{"role_id", config.role_id_file, "openbao.role-id"},
+             {"secret_id", config.secret_id_file, "openbao.secret-id"}}};
+}
+
+Result<SecretBuffer> read(const Credential& credential) {
+    const auto path = credential_path(credential.file, credential.credential, credential.key());
+    if (!path) return path.error();
+    return read_private_line(*path, credential.key() + ": " + path->path);
+}
+
+/// The files are read each time: an admin may have changed the secret id.
+Result<SecretBuffer> login_body(const OpenBao& config) {
+    json::object body;
+    for (const Credential& credential : credentials_of(config)) {
+        const auto word = read(credential);
+        if (!word) return word.error();
+        body[credential.field] = text_of(*word);
+    }
+    SecretBuffer text = buffer_of(json::serialize(body));
+    wipe_stack();
+    return text;
+}
+
 }  // namespace
+
+Failure check_files(const OpenBao& config, bool with_credentials) {
+    const auto context = cluster::make_client_context(config.ca, "store.openbao.ca");
+    if (!context) return context.error();
+    for (const Credential& credential : credentials_of(config)) {
+        if (credential.file.empty() && !with_credentials) continue;
+        const auto word = read(credential);
+        if (!word) return word.error();
+    }
+    return std::nullopt;
+}
 
 std::string errors_in(const HttpsAnswer& answer) {
     const json::value value = parsed(answer.body);
@@ -294,28 +338,8 @@ asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
     co_return std::nullopt;
 }
 
-/// The files are read each time: an admin may have changed the secret id.
-Result<SecretBuffer> Servers::login_body() const {
-    json::object body;
-    const std::pair<const char*, const std::string*> words[] = {
-        {"role_id", &config_.role_id_file}, {"secret_id", &config_.secret_id_file}};
-    for (const auto& [name, file] : words) {
-        const std::string key = std::string("store.openbao.") + name + "_file";
-        const std::string credential =
-            std::string("openbao.") + (file == &config_.role_id_file ? "role-id" : "secret-id");
-        const auto path = credential_path(*file, credential, key);
-        if (!path) return path.error();
-        const auto word = read_private_line(*path, key + ": " + path->path);
-        if (!word) return word.error();
-        body[name] = text_of(*word);
-    }
-    SecretBuffer text = buffer_of(json::serialize(body));
-    wipe_stack();
-    return text;
-}
-
 asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
-    auto body = login_body();
+    auto body = login_body(config_);
     if (!body) co_return body.error();
     HttpsRequest request;
     request.method = "POST";

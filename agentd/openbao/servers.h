@@ -55,7 +55,6 @@ class Servers {
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
-    Result<SecretBuffer> login_body() const;
     bool take_login(const cluster::HttpsAnswer& answer);
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     cluster::HttpsFields fields_of_role() const;
@@ -84,6 +83,10 @@ class Servers {
     audit::LastingTrouble lasting_;
     bool stopped_ = false;
 };
+
+/// What is wrong with the files that the configuration names, and with the credentials where
+/// `with_credentials`: systemd passes them to the agent alone. The Error names the key.
+Failure check_files(const OpenBao& config, bool with_credentials);
 
 /// What OpenBao says is wrong.
 std::string errors_in(const cluster::HttpsAnswer& answer);

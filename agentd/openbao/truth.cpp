@@ -40,7 +40,7 @@ Truth::Truth(asio::io_context& loop, Kv& kv, vault::Vault& vault, people::Store&
       vault_(vault),
       store_(store),
       desk_(desk),
-      next_look_(loop),
+      look_timer_(loop),
       random_(std::random_device()()) {}
 
 Error Truth::no_time() const {
@@ -51,7 +51,7 @@ Error Truth::no_time() const {
 
 void Truth::stop() {
     stopped_ = true;
-    next_look_.cancel();
+    look_timer_.cancel();
     for (auto& [key, known] : known_) known.waiting.wake();
 }
 

@@ -31,6 +31,8 @@ class Truth final : public doors::SharedStore {
     /// hubs, and what has expired.
     void start();
     void stop();
+    /// Something has expired here: looks soon.
+    void look_soon();
 
     boost::asio::awaitable<Failure> refresh(desk::Subjects about, Clock::time_point deadline,
                                             Clock::duration age) override;
@@ -78,6 +80,7 @@ class Truth final : public doors::SharedStore {
 
     boost::asio::awaitable<void> look_on();
     boost::asio::awaitable<void> look();
+    boost::asio::awaitable<void> look_at_mount();
     boost::asio::awaitable<Failure> look_at_kept(std::string folder);
     boost::asio::awaitable<Failure> write_ends();
     boost::asio::awaitable<Failure> purge_ended();
@@ -89,7 +92,9 @@ class Truth final : public doors::SharedStore {
     people::Store& store_;
     desk::Desk& desk_;
     std::map<Key, Known> known_;
-    boost::asio::steady_timer next_look_;
+    boost::asio::steady_timer look_timer_;
+    Clock::time_point next_look_{};
+    bool mount_was_seen_ = false;
     std::mt19937_64 random_;
     bool stopped_ = false;
 };

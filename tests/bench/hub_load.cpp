@@ -1,7 +1,8 @@
 // What tests/bench/hub measures a hub with.
 //
 // usage: hub_load view SOCKET
-//            a slurm-secrets-view that says of every job that it runs there
+//            a slurm-secrets-view that says of every job that it runs there, after as long as
+//            slurmctld takes to be asked
 //        hub_load bare PORT CERTIFICATE KEY
 //            a bare TLS 1.3 server, which answers every request with nothing
 //        hub_load at-once PORT CA NODES first|resumed
@@ -32,6 +33,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agentd/digest.h"
@@ -54,6 +56,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kHub = "127.0.0.1";
 constexpr const char* kOwner = "1001";  ///< alice
+constexpr auto kSlurmctld =
+    std::chrono::microseconds(1600);  ///< slurm_load_job() of a small cluster
 
 [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "hub_load: %s\n", what.c_str());
@@ -83,6 +87,7 @@ auto into(ErrorCode& error) {
         view_wire::Verdicts verdicts;
         verdicts.verdicts.assign(places->places.size(), view_wire::Verdict::runs_there);
         const view_wire::Reply reply = std::move(verdicts);
+        std::this_thread::sleep_for(kSlurmctld);
         if (send_packet(connection.get(), view_wire::encode(reply), soon())) continue;
     }
 }

@@ -240,6 +240,29 @@ def test_silent_and_slow_clients_are_cut_off_and_cost_others_nothing(hub, hosts)
     assert sorted(hub.refusals()) == [(ADDRESSES[host], "no TLS handshake within 10 s") for host in ("n1", "n2")]
 
 
+def hello():
+    """How a client begins to shake hands."""
+    end = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), end, server_hostname="hub").do_handshake()
+    return end.read()
+
+
+def test_a_crowd_that_says_nothing_or_stops_halfway_holds_nobody_up(hub, hosts):
+    """Twice as many as may shake hands at a time."""
+    silent = [connect(hosts, "n1") for _ in range(256)]
+    halfway = [connect(hosts, "n2") for _ in range(256)]
+    begin_to_shake = hello()
+    for client in halfway:
+        client.sendall(begin_to_shake)
+    begin = time.monotonic()
+    assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
+    assert time.monotonic() - begin < 5  # those who stopped are cut after 10 s only
+    assert halfway[-1].recv(1) == b"\x16"  # the hub's part of it
+    for client in silent + halfway:
+        client.close()
+
+
 def test_one_address_may_have_256_connections(hub, hosts):
     crowd = [connect(hosts, "n1") for _ in range(256)]
     with connect(hosts, "n1") as one_too_many:

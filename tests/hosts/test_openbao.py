@@ -7,6 +7,7 @@ import time
 
 import pytest
 from harness import BUILD, poll
+from node_wire import GRANTED, WAITING, NodeConnection, ask
 from openbao_servers import BAO, OpenBao
 
 HUB = "https://10.77.0.1:8443"
@@ -138,13 +139,20 @@ def test_runs_of_odd_names(cluster, hub, login, canary, run):
     assert hub.runs() == []
 
 
-def test_a_job_waits_for_a_run_that_is_pushed_at_another_hub(cluster, hub, login, canary):
-    value = canary()
-    push = threading.Timer(2, lambda: login.push("late", workspace={"HF_TOKEN": value}))
+def test_a_step_waits_for_a_run_that_is_pushed_at_another_hub(cluster, hub, login, canary):
+    job = hub.sbatch("sleep 1000", "-w", "n1")
+    poll(lambda: hub.job_state(job) == "RUNNING", 15, "the job")
+    push = threading.Timer(2, lambda: login.push("late", workspace={"HF_TOKEN": canary()}))
     push.start()
-    done = hub.srun("-w", "n1", "--secrets-run=late", "--secrets-wait=20s", *PRINT, input=value)
+    door = cluster.on("n1").here("/run/slurm-secrets/node.sock")
+    with NodeConnection(None, door=door) as step:
+        step.send(ask(b"run:late", job=int(job), wait=20000))
+        assert step.reply()[0] == WAITING
+        kind, said = step.reply()[:2]
     push.join()
-    assert (done.code, done.out) == (0, "n1\n"), done.err
+    cluster.run("hub", ["scancel", job])
+    hub.await_end(job)
+    assert kind == GRANTED, said
 
 
 def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, canary):
@@ -156,7 +164,7 @@ def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, 
         done = login.srun("-w", node, "--secret=HF_TOKEN,LAB_KEY", "bash", "-c", script)
         assert (done.code, done.out) == (0, f"{node}\n"), done.err
     assert "HF_TOKEN" in secretctl(login, "ls")
-    secretctl(login, "mv", "HF_TOKEN", "NEW_TOKEN")
+    secretctl(login, "rename", "HF_TOKEN", "NEW_TOKEN")
     names = [secret["name"] for secret in hub.http("GET", "/v1/secrets", user="alice").json["secrets"]]
     assert names == ["NEW_TOKEN"]
     secretctl(hub, "rm", "NEW_TOKEN")
@@ -189,7 +197,7 @@ def test_changes_at_two_hubs_at_once_lose_nothing(cluster, hub, login, canary):
 
 def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, canary):
     secretctl(hub, "set", "HF_TOKEN", input=canary())
-    seen = hub.http("GET", "/v1/secrets/HF_TOKEN", user="alice").headers["etag"]
+    seen = f'"{hub.http("GET", "/v1/secrets/HF_TOKEN", user="alice").json["generation"]}"'
     secretctl(login, "set", "HF_TOKEN", input=canary())
     body = json.dumps({"value": canary()})
     answer = hub.http("PUT", "/v1/secrets/HF_TOKEN", body, user="alice", headers={"If-Match": seen})
@@ -199,7 +207,7 @@ def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, can
 
 def test_what_expires_is_overwritten_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("short", workspace={"HF_TOKEN": canary()}, ttl="2s")
-    secretctl(login, "set", "SHORT", "--ttl", "2s", input=canary())
+    secretctl(login, "set", "SHORT", "--expires", "2s", input=canary())
     assert values_of(openbao, "runs/short") and values_of(openbao, "users/1001")
     poll(lambda: values_of(openbao, "runs/short") == [], 20, "the end of the run in OpenBao")
     poll(lambda: values_of(openbao, "users/1001") == [], 20, "the end of the secret in OpenBao")

@@ -82,7 +82,17 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     const auto node = load(settings.substr(hub, behind - hub));
     if (!node) FAIL(node.error().sentence);
     CHECK(node->hub.urls.size() == 1);
-    const auto shown = load(std::string(settings).erase(hub, behind - hub));
+    settings.erase(hub, behind - hub);
+    // A store is a file or openbao.
+    const std::size_t in_file = settings.find("\n  file: /var/lib") + 1;
+    const std::size_t in_openbao = settings.find("\n  openbao:\n") + 1;
+    REQUIRE(in_file < in_openbao);
+    const auto shared = load(std::string(settings).erase(in_file, in_openbao - in_file));
+    if (!shared) FAIL(shared.error().sentence);
+    CHECK(shared->openbao.urls.size() == 2);
+    CHECK_FALSE(shared->openbao.secret_id_file.empty());
+    settings.erase(in_openbao, settings.find("\nlisten:\n") + 1 - in_openbao);
+    const auto shown = load(settings);
     if (!shown) FAIL(shown.error().sentence);
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);

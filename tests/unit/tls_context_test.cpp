@@ -209,7 +209,8 @@ TEST_CASE("where no CA of clients is named, no certificate is asked for") {
     CHECK_FALSE(names_of_peer(shown.server()));
 }
 
-TEST_CASE("TLS before 1.3 is not spoken, and read bytes do not stay in OpenSSL") {
+TEST_CASE(
+    "TLS before 1.3 is not spoken, read bytes do not stay in OpenSSL, and one ticket is given") {
     const Files files(make_certificate(kHub));
     const auto context = make_server_context(files.listen);
     SSL_CTX* const raw = (*context)->native_handle();
@@ -218,6 +219,7 @@ TEST_CASE("TLS before 1.3 is not spoken, and read bytes do not stay in OpenSSL")
     CHECK((SSL_CTX_get_options(raw) & SSL_OP_CLEANSE_PLAINTEXT) != 0);
     CHECK((SSL_CTX_get_mode(raw) & SSL_MODE_RELEASE_BUFFERS) != 0);
     CHECK(SSL_CTX_get_max_early_data(raw) == 0);  // a request in it could be replayed
+    CHECK(SSL_CTX_get_num_tickets(raw) == 1);
 }
 
 }  // namespace

@@ -1,0 +1,70 @@
+// Promise: the keys of a store in OpenBao are understood as they are documented, or refused at
+// their place.
+
+#include "agentd/config.h"
+#include "tests/unit/catch.h"
+
+namespace secrets {
+namespace {
+
+Result<Config> load(const std::string& text) {
+    return parse_config(text, "file");
+}
+
+std::string refusal_of(const std::string& text) {
+    const auto config = load(text);
+    return config ? "(read)" : config.error().sentence.substr(std::string("file:").size());
+}
+
+TEST_CASE("a store may be OpenBao") {
+    const auto config = load(
+        "store: { openbao: { urls: ['https://a', 'https://[::1]:1/'], ca: /ca, namespace: x/y/, "
+        "mount: kv, path: a/b, approle: c, role_id_file: /r, secret_id_file: /s } }\n");
+    REQUIRE(config.ok());
+    const OpenBao& openbao = config->openbao;
+    REQUIRE(openbao.urls.size() == 2);
+    CHECK(openbao.urls[0] == HttpsUrl{"https://a", "a", 8200});
+    CHECK(openbao.urls[1] == HttpsUrl{"https://[::1]:1/", "::1", 1});
+    CHECK(openbao.ca == "/ca");
+    CHECK(openbao.name_space == "x/y");
+    CHECK(openbao.mount == "kv");
+    CHECK(openbao.path == "a/b");
+    CHECK(openbao.approle == "c");
+    CHECK(openbao.role_id_file == "/r");
+    CHECK(openbao.secret_id_file == "/s");
+    CHECK(needs_restart(*load(""), *config) == "store");
+
+    const auto usual = load("store: { openbao: { urls: ['https://a'] } }\n");
+    REQUIRE(usual.ok());
+    CHECK(usual->openbao.mount == "secret");
+    CHECK(usual->openbao.path == "slurm-secrets");
+    CHECK(usual->openbao.approle == "approle");
+    CHECK(load("")->openbao.urls.empty());
+}
+
+TEST_CASE("what is wrong about OpenBao is said") {
+    const auto openbao = [](const std::string& keys) {
+        return refusal_of("store: { openbao: { " + keys + " } }\n");
+    };
+    CHECK(openbao("mount: kv") == "1:19: openbao needs urls");
+    CHECK(openbao("urls: x") ==
+          "1:27: a list is expected here, as in [https://openbao.example.org]");
+    CHECK(openbao("urls: ['http://a']") ==
+          "1:28: 'http://a' is no openbao's address, as in https://openbao.example.org:8200");
+    CHECK(openbao("url: []") ==
+          "1:21: the key 'url' is not known; here may stand: urls, ca, namespace, mount, path, "
+          "approle, role_id_file, secret_id_file");
+    for (const char* path : {"''", "/a", "a//b", "a/../b", "'a b'", "a%2f"}) {
+        CAPTURE(path);
+        CHECK(openbao(std::string("urls: ['https://a'], mount: ") + path)
+                  .find("is no path in OpenBao") != std::string::npos);
+    }
+    CHECK(refusal_of("store: { file: /x, openbao: { urls: ['https://a'] } }\n") ==
+          "1:8: the store is a file (file, key_file) or openbao, and not both");
+    CHECK(
+        refusal_of("store: { openbao: { urls: ['https://a'] } }\nhub: { urls: ['https://b'] }\n") ==
+        "1:1: a node of hubs (hub) keeps nothing in OpenBao (store.openbao): its hubs do");
+}
+
+}  // namespace
+}  // namespace secrets
