@@ -33,6 +33,9 @@ constexpr auto kLookAgain = std::chrono::seconds(1);
 constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
+/// For the end of a token, when the agent ends.
+constexpr auto kRevocation = std::chrono::milliseconds(400);
+
 constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
 
 constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
@@ -48,6 +51,8 @@ bool is_elsewhere(const HttpsAnswer& answer) {
 
 std::string what_health_says(unsigned status) {
     switch (status) {
+        case 429:
+            return "it stands by";
         case 501:
             return "it is not initialised";
         case 503:
@@ -152,11 +157,26 @@ Servers::Servers(asio::io_context& loop, const OpenBao& config,
 }
 
 void Servers::stop() {
+    if (stopped_) return;
     stopped_ = true;
     for (Server& server : servers_) server.idle.clear();
     for (HttpsConnection* connection : asked_) connection->cancel();
     for (asio::steady_timer* timer : timers_) timer->cancel();
     changes_.wake();
+    if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
+}
+
+/// As well as it goes: a token that stays ends with its lease.
+asio::awaitable<void> Servers::revoke() {
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/revoke-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    token_.clear();
+    HttpsAnswer answer;
+    const auto soon = Clock::now() + kRevocation;
+    const auto ignored = co_await ask_one(servers_[preferred_], request, answer, soon);
 }
 
 void Servers::note(const std::string& trouble) {
@@ -216,8 +236,14 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (!failure && !is_elsewhere(answer)) co_return answer;
-        server.why = failure ? failure->sentence : errors_in(answer);
+        const bool stands_by = !failure && answer.status == 307;
+        server.why = failure     ? failure->sentence
+                     : stands_by ? what_health_says(429)
+                                 : errors_in(answer);
         looked_at_ = {};
+        // One that has lost its followers may go on to say that it is the active one: it is looked
+        // at last.
+        if (&server == &servers_[preferred_]) preferred_ = (preferred_ + 1) % servers_.size();
         const auto pause = pause_after(round);
         if (Clock::now() + pause >= deadline) break;
         co_await sleep(pause);
@@ -271,7 +297,7 @@ asio::awaitable<Failure> Servers::ask_on(HttpsConnection& connection, Server& se
     co_return co_await connection.exchange(server.url, request, none, answer, deadline);
 }
 
-/// Looks which server is the active one, the last one first. One that stands by is taken while none
+/// Looks which server is the active one, the preferred one first. One that stands by is taken while none
 /// is: OpenBao's answer reads.
 asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
     if (is_finding_) {
@@ -294,29 +320,27 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
         HttpsAnswer answer;
         const auto soon = std::min(deadline, Clock::now() + kHealth);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (failure) {
-            server.why = failure->sentence;
-        } else if (answer.status == 200) {
+        if (!failure && answer.status == 200) {
+            server.why.clear();
             preferred_ = which;
             looked_at_ = Clock::now();
             co_return;
-        } else if (answer.status != 429) {
-            server.why = what_health_says(answer.status);
-        } else if (!standby) {
-            standby = which;
         }
+        server.why = failure ? failure->sentence : what_health_says(answer.status);
+        const bool stands_by = !failure && answer.status == 429;
+        if (stands_by && !standby) standby = which;
     }
     if (standby) preferred_ = *standby;
     looked_at_ = Clock::now();
 }
 
 std::string Servers::what_all_said() const {
-    std::string text = "OpenBao: ";
+    std::string text;
     for (const Server& server : servers_) {
-        if (&server != &servers_.front()) text += "; ";
-        text += server.url.text + ": " + (server.why.empty() ? "it stands by" : server.why);
+        if (server.why.empty()) continue;
+        text += (text.empty() ? "" : "; ") + server.url.text + ": " + server.why;
     }
-    return text;
+    return "OpenBao: " + (text.empty() ? "there was no time to ask it" : text);
 }
 
 asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {

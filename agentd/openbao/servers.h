@@ -25,6 +25,8 @@ class Servers {
     boost::asio::awaitable<std::variant<cluster::HttpsAnswer, Error>> ask(
         cluster::HttpsRequest request, Clock::time_point deadline);
 
+    /// Ends what is being asked, with an Error. The loop should go on for half a second: the token
+    /// is revoked.
     void stop();
 
     const OpenBao& config() const { return config_; }
@@ -37,7 +39,7 @@ class Servers {
         std::vector<std::unique_ptr<cluster::HttpsConnection>> idle{};
         cluster::TlsSession session{nullptr, &SSL_SESSION_free};
         std::size_t busy = 0;
-        std::string why{};  ///< it did not answer the last time
+        std::string why{};  ///< it was of no use the last time
     };
     using Told = std::variant<cluster::HttpsAnswer, Error>;
 
@@ -56,6 +58,7 @@ class Servers {
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
     bool take_login(const cluster::HttpsAnswer& answer);
+    boost::asio::awaitable<void> revoke();
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     cluster::HttpsFields fields_of_role() const;
     std::string what_all_said() const;

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from servers import Wrong
+from servers import Wrong, poll
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def all_again(servers):
 
 
 class Stream:
-    """Writes and reads without a pause, each to be done within 10 s, until it is told to end."""
+    """Writes and reads without a pause, until it is told to end. A write has the time that an election may take."""
 
     def __init__(self, client, path):
         self.client, self.path = client, path
@@ -40,7 +40,7 @@ class Stream:
 
     def _write(self):
         """Where an answer was lost, the write may have been done, and is found in the way of the next."""
-        written = self._timed("write", lambda: self.client.write(self.path, {"is": self.version + 1}, self.version))
+        written = self._timed("write", lambda: self.client.write(self.path, {"is": self.version + 1}, self.version, seconds=20))
         if written:
             self.version = written
 
@@ -61,15 +61,17 @@ def test_a_lost_leader_costs_no_request_and_nothing_that_was_acknowledged(client
     time.sleep(1)
     leader = servers.leader()
     before = [stream.version for stream in streams]
+    begin = time.monotonic()
     servers.script(loss, leader)
     servers.wait_for_another(leader)
+    without_leader = time.monotonic() - begin
     time.sleep(2)
     if loss == "freeze":
         servers.script("thaw", leader)
         time.sleep(2)
     for stream in streams:
         stream.end()
-    print({what: max(stream.longest[what] for stream in streams) for what in ("read", "write")})
+    assert max(stream.longest["write"] for stream in streams) < without_leader + 3
     assert [stream.wrong for stream in streams] == [[]] * 8
     assert all(stream.version > version for stream, version in zip(streams, before))
     for stream in streams:
@@ -83,15 +85,13 @@ def test_while_there_is_no_leader_reads_go_on_and_a_write_says_why_it_does_not(c
     for number in servers.numbers:
         if number != leader:
             servers.script("kill", number)
+    assert client.read("runs/alone") == (1, {"is": "there"})
     begin = time.monotonic()
     with pytest.raises(Wrong) as wrong:
-        for _ in range(200):
-            client.write("runs/alone2", {}, 0, seconds=3)
-            time.sleep(0.1)
-    assert time.monotonic() - begin < 25
-    assert str(wrong.value).startswith("OpenBao: https://")
-    assert str(wrong.value).count("https://") == 3 and "\n" not in str(wrong.value)
-    assert "Connection refused" in str(wrong.value)
+        client.write("runs/alone2", {}, 0, seconds=4)
+    assert 2 < time.monotonic() - begin < 5
+    assert str(wrong.value).count("Connection refused") == 2 and str(wrong.value).count("https://") == 3
+    assert client.read("runs/alone") == (1, {"is": "there"})
 
 
 def test_the_active_server_is_found_whatever_the_order(start, servers):
@@ -278,14 +278,14 @@ def connections(client):
 def test_connections_are_kept_and_at_most_16_at_a_time(client, servers):
     for _ in range(20):
         client.read("runs/never")
-    assert sum(servers.addresses[servers.leader() - 1] in line for line in connections(client)) == 1
+    leader = servers.addresses[servers.leader() - 1]
+    assert sum(leader in line for line in connections(client)) == 1
     waiting = [client.begin("write", f"many/{n}", data={"A": "x" * 10000}, version=0) for n in range(300)]
     most = 0
     for answer in waiting:
-        most = max(most, len(connections(client)))
+        most = max(most, sum(leader in line for line in connections(client)))
         assert answer()["version"] == 1
     assert 2 <= most <= 16
-    assert len(connections(client)) <= 16
 
 
 def test_whoever_waits_when_it_ends_is_told(client, servers):
