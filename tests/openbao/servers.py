@@ -1,17 +1,40 @@
 """A cluster of OpenBao, and the agent's client of it."""
 
+import http.client
 import json
 import os
 import queue
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD_DIR", PROJECT / "build")).resolve()
 SCRIPT = PROJECT / "tests" / "openbao" / "openbao"
+
+
+def poll(condition, seconds, what):
+    """Waits until `condition()` is true; its value."""
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.03)
+    return result
+
+
+@dataclass
+class Answer:
+    status: int
+    text: str
+
+    @property
+    def data(self):
+        return json.loads(self.text)["data"]
 
 
 class Servers:
@@ -31,14 +54,37 @@ class Servers:
 
     def up(self):
         self.script("up", *self.addresses)
+        self._trust = ssl.create_default_context(cafile=self.dir / "ca.crt")
+        self._root = (self.dir / "root-token").read_text()
 
     def down(self):
         self.script("down")
 
     def leader(self):
         """The number of the active server; None where none is."""
-        number = self.script("leader", check=False).strip()
-        return int(number) if number else None
+        return next((n for n in self.numbers if self.ask(n, "GET", "sys/health").status == 200), None)
+
+    def ask(self, number, method, path, body=None):
+        """As root of OpenBao; status 0 where that server does not answer."""
+        connection = http.client.HTTPSConnection(self.addresses[number - 1], 8200, timeout=1, context=self._trust)
+        try:
+            connection.request(method, f"/v1/{path}", body and json.dumps(body), {"X-Vault-Token": self._root})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read().decode())
+        except OSError:
+            return Answer(0, "")
+        finally:
+            connection.close()
+
+    def wait_for_another(self, leader):
+        poll(lambda: self.leader() not in (None, leader), 20, "another leader")
+
+    def start_all(self):
+        """Those that were lost; until one leads, and the others follow it."""
+        for number in self.numbers:
+            self.script("thaw", number)
+            self.script("start", number)
+        poll(self.leader, 20, "a leader")
 
     def bao(self, *arguments, **options):
         """As root of OpenBao."""
@@ -128,8 +174,14 @@ class Client:
     def trouble(self):
         return self.ask("trouble")["trouble"]
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def end(self):
         """Ends it as the agent does: what waits is told, and it exits."""
+        if self._process.stdin.closed:
+            return
         try:
             self._process.stdin.close()
             code = self._process.wait(10)

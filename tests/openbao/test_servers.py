@@ -1,0 +1,301 @@
+"""The agent's client of OpenBao against real servers: which it asks, as whom, and what it says when none answers."""
+
+import subprocess
+import threading
+import time
+
+import pytest
+from servers import Wrong
+
+
+@pytest.fixture(autouse=True)
+def all_again(servers):
+    """After a test that lost servers."""
+    yield
+    servers.start_all()
+
+
+class Stream:
+    """Writes and reads without a pause, each to be done within 10 s, until it is told to end."""
+
+    def __init__(self, client, path):
+        self.client, self.path = client, path
+        self.wrong = []
+        self.version = 0  # the newest that was acknowledged
+        self.longest = {"read": 0.0, "write": 0.0}
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while not self._ends.is_set():
+                self._write()
+                version, data = self._timed("read", lambda: self.client.read(self.path))
+                if version < self.version or data["is"] != version:
+                    self.wrong.append(f"version {version} after {self.version} was acknowledged: {data}")
+                self.version = version
+        except Wrong as wrong:
+            self.wrong.append(str(wrong))
+
+    def _write(self):
+        """Where an answer was lost, the write may have been done, and is found in the way of the next."""
+        written = self._timed("write", lambda: self.client.write(self.path, {"is": self.version + 1}, self.version))
+        if written:
+            self.version = written
+
+    def _timed(self, what, call):
+        begin = time.monotonic()
+        result = call()
+        self.longest[what] = max(self.longest[what], time.monotonic() - begin)
+        return result
+
+    def end(self):
+        self._ends.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("loss", ["kill", "freeze", "stop"])
+def test_a_lost_leader_costs_no_request_and_nothing_that_was_acknowledged(client, servers, loss):
+    streams = [Stream(client, f"stream/{loss}-{n}") for n in range(8)]
+    time.sleep(1)
+    leader = servers.leader()
+    before = [stream.version for stream in streams]
+    servers.script(loss, leader)
+    servers.wait_for_another(leader)
+    time.sleep(2)
+    if loss == "freeze":
+        servers.script("thaw", leader)
+        time.sleep(2)
+    for stream in streams:
+        stream.end()
+    print({what: max(stream.longest[what] for stream in streams) for what in ("read", "write")})
+    assert [stream.wrong for stream in streams] == [[]] * 8
+    assert all(stream.version > version for stream, version in zip(streams, before))
+    for stream in streams:
+        assert client.read(stream.path) == (stream.version, {"is": stream.version})
+    assert client.trouble() == ""
+
+
+def test_while_there_is_no_leader_reads_go_on_and_a_write_says_why_it_does_not(client, servers):
+    assert client.write("runs/alone", {"is": "there"}, 0) == 1
+    leader = servers.leader()
+    for number in servers.numbers:
+        if number != leader:
+            servers.script("kill", number)
+    begin = time.monotonic()
+    with pytest.raises(Wrong) as wrong:
+        for _ in range(200):
+            client.write("runs/alone2", {}, 0, seconds=3)
+            time.sleep(0.1)
+    assert time.monotonic() - begin < 25
+    assert str(wrong.value).startswith("OpenBao: https://")
+    assert str(wrong.value).count("https://") == 3 and "\n" not in str(wrong.value)
+    assert "Connection refused" in str(wrong.value)
+
+
+def test_the_active_server_is_found_whatever_the_order(start, servers):
+    leader = servers.leader()
+    urls = [servers.url(n) for n in servers.numbers if n != leader] + [servers.url(leader)]
+    client = start(urls=urls)
+    begin = time.monotonic()
+    assert client.write("runs/order", {"is": 1}, 0) == 1
+    assert time.monotonic() - begin < 1
+    client.purge("runs/order")
+
+
+def test_a_sealed_server_is_passed_over(start, servers):
+    leader = servers.leader()
+    sealed = next(n for n in servers.numbers if n != leader)
+    servers.script("stop", sealed)
+    servers.script("start-sealed", sealed)
+    client = start(urls=[servers.url(sealed), servers.url(leader)])
+    assert client.read("runs/never") == (0, None)
+    alone = start(urls=[servers.url(sealed)])
+    with pytest.raises(Wrong, match="sealed"):
+        alone.read("runs/never", seconds=1)
+
+
+def test_without_a_server_there_is_one_sentence_within_the_deadline_and_one_line_in_the_journal(client, servers):
+    assert client.read("runs/never") == (0, None)
+    for number in servers.numbers:
+        servers.script("kill", number)
+    for _ in range(3):
+        begin = time.monotonic()
+        with pytest.raises(Wrong) as wrong:
+            client.read("runs/never", seconds=1.5)
+        assert 1 < time.monotonic() - begin < 2.5
+    assert all(servers.url(n) in str(wrong.value) for n in servers.numbers)
+    assert str(wrong.value).count("Connection refused") == 3
+    assert client.trouble() == str(wrong.value)
+    servers.start_all()
+    assert client.read("runs/never") == (0, None)
+    assert client.trouble() == ""
+    told = [line for line in client.journal if "OpenBao" in line]
+    assert len(told) == 2 and "gives no answer" in told[0] and "answers again" in told[1], told
+
+
+def test_a_server_of_another_ca_is_not_believed(start, servers, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    tmp_path / "key", "-out", tmp_path / "ca.crt", "-subj", "/CN=other"], check=True, capture_output=True)
+    with pytest.raises(Wrong, match="its certificate is not taken"):
+        start(ca=str(tmp_path / "ca.crt")).read("runs/never", seconds=1)
+
+
+# ---- as whom -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def role(servers, start, tmp_path):
+    """A client with a role of its own."""
+
+    def role(name, *settings, **keys):
+        servers.bao("write", f"auth/approle/role/{name}", "token_policies=slurm-secrets", *settings)
+        files = {}
+        for word, arguments in (("role_id", ["read"]), ("secret_id", ["write", "-f"])):
+            path = tmp_path / word
+            path.write_text(servers.bao(*arguments, f"-field={word}", f"auth/approle/role/{name}/{word.replace('_', '-')}") + "\n")
+            path.chmod(0o400)
+            files[f"{word}_file"] = str(path)
+        return start(**files, **keys)
+
+    return role
+
+
+def tokens(servers, role):
+    """The accessors of its tokens."""
+    leader = servers.leader()
+    found = []
+    for accessor in servers.ask(leader, "LIST", "auth/token/accessors").data["keys"]:
+        looked_up = servers.ask(leader, "POST", "auth/token/lookup-accessor", {"accessor": accessor})
+        if looked_up.status == 200 and (looked_up.data["meta"] or {}).get("role_name") == role:
+            found.append(accessor)
+    return found
+
+
+def test_one_login_does_for_all_who_need_one(role, servers):
+    client = role("crowd")
+    for answer in [client.begin("read", "runs/never") for _ in range(50)]:
+        assert answer()["version"] == 0
+    assert len(tokens(servers, "crowd")) == 1
+
+
+def test_a_token_is_renewed_as_long_as_openbao_does(role, servers):
+    client = role("period", "token_period=4s")
+    client.read("runs/never")
+    first = tokens(servers, "period")
+    time.sleep(9)
+    assert tokens(servers, "period") == first != []
+    client.read("runs/never")
+    assert tokens(servers, "period") == first
+
+
+def test_where_a_token_ends_there_is_another_before(role, servers):
+    client = role("short", "token_ttl=2s", "token_max_ttl=3s")
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        client.read("runs/never")
+        time.sleep(0.02)
+    assert client.trouble() == "" and not any("OpenBao" in line for line in client.journal), client.journal
+
+
+def test_a_token_that_was_revoked_is_replaced(role, servers):
+    client = role("revoked")
+    client.read("runs/never")
+    for _ in range(3):
+        for accessor in tokens(servers, "revoked"):
+            servers.bao("token", "revoke", "-accessor", accessor)
+        for answer in [client.begin("read", "runs/never") for _ in range(20)]:
+            assert answer()["version"] == 0
+        assert len(tokens(servers, "revoked")) == 1
+    assert client.trouble() == ""
+
+
+def test_at_the_end_the_token_is_revoked(role, servers):
+    client = role("ended")
+    client.read("runs/never")
+    assert len(tokens(servers, "ended")) == 1
+    client.end()
+    assert tokens(servers, "ended") == []
+
+
+def test_a_wrong_secret_id_is_called_that_until_it_is_mended(role, servers, tmp_path):
+    client = role("mended")
+    right = (tmp_path / "secret_id").read_text()
+    (tmp_path / "secret_id").chmod(0o600)
+    (tmp_path / "secret_id").write_text("00000000-0000-0000-0000-000000000000")
+    with pytest.raises(Wrong) as wrong:
+        client.read("runs/never", seconds=3)
+    assert "refuses the login of the AppRole (invalid role or secret ID" in str(wrong.value)
+    assert "00000000" not in str(wrong.value)
+    (tmp_path / "secret_id").write_text(right)
+    assert client.read("runs/never") == (0, None)
+
+
+def test_a_credential_that_others_may_read_is_not_used(role, tmp_path):
+    client = role("open")
+    (tmp_path / "secret_id").chmod(0o644)
+    with pytest.raises(Wrong, match="chmod 0400"):
+        client.read("runs/never", seconds=3)
+
+
+def test_what_the_policy_does_not_allow_is_said(role):
+    client = role("elsewhere", path="other")
+    with pytest.raises(Wrong) as wrong:
+        client.write("runs/x", {}, 0, seconds=3)
+    assert "permission denied" in str(wrong.value) and "policy" in str(wrong.value)
+
+
+def test_a_namespace_has_secrets_and_roles_of_its_own(servers, start, tmp_path):
+    servers.bao("namespace", "create", "hpc")
+    inside = ["-namespace=hpc"]
+    servers.bao("secrets", "enable", *inside, "-path=secret", "-version=2", "kv")
+    servers.bao("policy", "write", *inside, "slurm-secrets", "-",
+                input='path "secret/*" { capabilities = ["create", "read", "update", "list", "delete"] }')
+    servers.bao("auth", "enable", *inside, "approle")
+    servers.bao("write", *inside, "auth/approle/role/hub", "token_policies=slurm-secrets")
+    files = {}
+    for word, arguments in (("role_id", ["read"]), ("secret_id", ["write", "-f"])):
+        path = tmp_path / word
+        path.write_text(servers.bao(*arguments, *inside, f"-field={word}", f"auth/approle/role/hub/{word.replace('_', '-')}"))
+        path.chmod(0o400)
+        files[f"{word}_file"] = str(path)
+    client = start(namespace="hpc", **files)
+    assert client.write("runs/inside", {"is": "inside"}, 0) == 1
+    assert client.read("runs/inside") == (1, {"is": "inside"})
+    assert start().read("runs/inside") == (0, None)
+
+
+# ---- its connections -----------------------------------------------------------------------------------
+
+
+def connections(client):
+    done = subprocess.run(["ss", "-Htnp", "state", "established", "dport", "=", ":8200"], capture_output=True, text=True,
+                          check=True)
+    return [line for line in done.stdout.splitlines() if f"pid={client.pid}," in line]
+
+
+def test_connections_are_kept_and_at_most_16_at_a_time(client, servers):
+    for _ in range(20):
+        client.read("runs/never")
+    assert sum(servers.addresses[servers.leader() - 1] in line for line in connections(client)) == 1
+    waiting = [client.begin("write", f"many/{n}", data={"A": "x" * 10000}, version=0) for n in range(300)]
+    most = 0
+    for answer in waiting:
+        most = max(most, len(connections(client)))
+        assert answer()["version"] == 1
+    assert 2 <= most <= 16
+    assert len(connections(client)) <= 16
+
+
+def test_whoever_waits_when_it_ends_is_told(client, servers):
+    client.read("runs/never")
+    for number in servers.numbers:
+        servers.script("freeze", number)
+    waiting = client.begin("read", "runs/never", seconds=10)
+    time.sleep(0.2)
+    begin = time.monotonic()
+    client.end()
+    assert time.monotonic() - begin < 1
+    with pytest.raises(Wrong, match="about to end"):
+        waiting()
