@@ -1,9 +1,8 @@
 #include "agentd/openbao/kv.h"
 
-#include <algorithm>
 #include <boost/json.hpp>
 
-#include "agentd/wipe_stack.h"
+#include "agentd/openbao/secret_json.h"
 #include "common/names.h"
 
 namespace secrets::openbao {
@@ -46,31 +45,9 @@ HttpsRequest request_of(const char* method, std::string target) {
     return request;
 }
 
-std::string text_of(const json::object& object) {
-    std::string text = json::serialize(object);
-    wipe_stack();
-    return text;
-}
-
-void set_body(HttpsRequest& request, const json::object& body) {
-    const std::string text = text_of(body);
-    request.secret = SecretBuffer(text.size());
-    std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(),
-                request.secret.bytes().begin());
-}
-
-/// Null where it is no JSON.
-json::value parsed(std::string_view text) {
-    json::error_code error;
-    json::value value = json::parse({text.data(), text.size()}, error);
-    wipe_stack();
-    return error ? json::value() : std::move(value);
-}
-
 /// The object `data` of an answer; empty where it has none.
 json::object data_of(const HttpsAnswer& answer) {
-    const auto bytes = answer.body.view().bytes();
-    json::value value = parsed({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    json::value value = parse_secret(answer.body);
     json::object* object = value.if_object();
     json::value* data = object != nullptr ? object->if_contains("data") : nullptr;
     if (data == nullptr || !data->is_object()) return {};
@@ -90,7 +67,10 @@ Error refused(const std::string& path, const HttpsAnswer& answer) {
 json::object write_body(const json::object& data, std::uint64_t version) {
     json::object body;
     body["options"] = json::object{{"cas", version}};
-    body["data"] = json::object{{kDocument, text_of(data)}};
+    const SecretBuffer text = serialize_secret(data);
+    const auto bytes = text.view().bytes();
+    body["data"] = json::object{
+        {kDocument, json::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())}};
     return body;
 }
 
@@ -98,7 +78,7 @@ json::object write_body(const json::object& data, std::uint64_t version) {
 json::object document_in(json::object data) {
     const json::value* text = data.if_contains(kDocument);
     if (text == nullptr || !text->is_string()) return data;
-    json::value document = parsed(text->get_string());
+    json::value document = parse_secret(text->get_string());
     return document.is_object() ? std::move(document.get_object()) : std::move(data);
 }
 
@@ -156,7 +136,7 @@ asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::
                                                         std::uint64_t version,
                                                         Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
-    set_body(request, write_body(data, version));
+    request.secret = serialize_secret(write_body(data, version));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
     co_return written_of(path, std::get<HttpsAnswer>(told));
@@ -165,7 +145,7 @@ asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::
 asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
                                      Clock::time_point deadline) {
     HttpsRequest request = request_of("PUT", target_of("destroy", path));
-    set_body(request, destroy_body(version));
+    request.secret = serialize_secret(destroy_body(version));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
     const auto& answer = std::get<HttpsAnswer>(told);

@@ -1,13 +1,12 @@
+// Which server is asked. As whom is in login.cpp.
+
 #include "agentd/openbao/servers.h"
 
 #include <algorithm>
-#include <array>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "agentd/at_end.h"
-#include "agentd/credential_file.h"
-#include "agentd/wipe_stack.h"
+#include "agentd/openbao/secret_json.h"
 #include "common/names.h"
 
 namespace secrets::openbao {
@@ -62,72 +61,10 @@ std::string what_health_says(unsigned status) {
     }
 }
 
-json::value parsed(const SecretBuffer& body) {
-    const auto bytes = body.view().bytes();
-    json::error_code error;
-    auto value = json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, error);
-    wipe_stack();
-    return error ? json::value() : std::move(value);
-}
-
-std::string text_of(const SecretBuffer& word) {
-    const auto bytes = word.view().bytes();
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-SecretBuffer buffer_of(const std::string& text) {
-    SecretBuffer buffer(text.size());
-    std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), buffer.bytes().begin());
-    return buffer;
-}
-
-/// One of the two words of an AppRole's login.
-struct Credential {
-    const char* field;
-    const std::string& file;
-    const char* credential;
-    std::string key() const { return std::string("store.openbao.") + field + "_file"; }
-};
-
-std::array<Credential, 2> credentials_of(const OpenBao& config) {
-    return {{{"role_id", config.role_id_file, "openbao.role-id"},
-             {"secret_id", config.secret_id_file, "openbao.secret-id"}}};
-}
-
-Result<SecretBuffer> read(const Credential& credential) {
-    const auto path = credential_path(credential.file, credential.credential, credential.key());
-    if (!path) return path.error();
-    return read_private_line(*path, credential.key() + ": " + path->path);
-}
-
-/// The files are read each time: an admin may have changed the secret id.
-Result<SecretBuffer> login_body(const OpenBao& config) {
-    json::object body;
-    for (const Credential& credential : credentials_of(config)) {
-        const auto word = read(credential);
-        if (!word) return word.error();
-        body[credential.field] = text_of(*word);
-    }
-    SecretBuffer text = buffer_of(json::serialize(body));
-    wipe_stack();
-    return text;
-}
-
 }  // namespace
 
-Failure check_files(const OpenBao& config, bool with_credentials) {
-    const auto context = cluster::make_client_context(config.ca, "store.openbao.ca");
-    if (!context) return context.error();
-    for (const Credential& credential : credentials_of(config)) {
-        if (credential.file.empty() && !with_credentials) continue;
-        const auto word = read(credential);
-        if (!word) return word.error();
-    }
-    return std::nullopt;
-}
-
 std::string errors_in(const HttpsAnswer& answer) {
-    const json::value value = parsed(answer.body);
+    const json::value value = parse_secret(answer.body);
     const json::object* object = value.if_object();
     const json::value* errors = object != nullptr ? object->if_contains("errors") : nullptr;
     std::string text;
@@ -341,87 +278,6 @@ std::string Servers::what_all_said() const {
         text += (text.empty() ? "" : "; ") + server.url.text + ": " + server.why;
     }
     return "OpenBao: " + (text.empty() ? "there was no time to ask it" : text);
-}
-
-asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
-    while (token_.empty()) {
-        if (stopped_) co_return Error{"the agent is about to end"};
-        if (Clock::now() >= deadline) co_return Error{what_all_said()};
-        if (is_logging_in_) {
-            co_await changes_.wait(deadline);
-            continue;
-        }
-        is_logging_in_ = true;
-        const AtEnd over([this] {
-            is_logging_in_ = false;
-            changes_.wake();
-        });
-        auto failure = co_await log_in_now(deadline);
-        if (failure) co_return failure;
-    }
-    co_return std::nullopt;
-}
-
-asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
-    auto body = login_body(config_);
-    if (!body) co_return body.error();
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/" + config_.approle + "/login";
-    request.secret = std::move(body).value();
-    request.fields = fields_of_role();
-    auto told = co_await ask_any(request, deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
-    if (answer.status != 200 || !take_login(answer)) {
-        co_return Error{"OpenBao refuses the login of the AppRole (" + errors_in(answer) +
-                        "): look at its role id and secret id, and at store.openbao.approle"};
-    }
-    asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
-    co_return std::nullopt;
-}
-
-/// From the answer to a login or a renewal; false where it has none.
-bool Servers::take_login(const HttpsAnswer& answer) {
-    const json::value value = parsed(answer.body);
-    const json::object* object = value.if_object();
-    const json::value* auth = object != nullptr ? object->if_contains("auth") : nullptr;
-    if (auth == nullptr || !auth->is_object()) return false;
-    const json::object& fields = auth->get_object();
-    const json::value* token = fields.if_contains("client_token");
-    const json::value* lease = fields.if_contains("lease_duration");
-    const json::value* renewable = fields.if_contains("renewable");
-    if (token == nullptr || !token->is_string() || lease == nullptr || !lease->is_int64()) {
-        return false;
-    }
-    token_ = std::string(token->get_string());
-    lease_ = std::chrono::seconds(lease->get_int64());
-    is_renewable_ = renewable != nullptr && renewable->is_bool() && renewable->get_bool();
-    return true;
-}
-
-/// Renews the token of a login at half of its lease, as long as that gets no shorter: OpenBao does
-/// not renew one for ever. Then there is a new login with the next request.
-asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
-    const auto whole = lease_;
-    bool renews = whole > std::chrono::seconds(0);  // else it does not end
-    while (renews) {
-        co_await sleep(std::chrono::milliseconds(lease_) / 2);
-        if (stopped_ || login != logins_ || token_.empty()) co_return;
-        HttpsRequest request;
-        request.method = "POST";
-        request.target = "/v1/auth/token/renew-self";
-        request.body = "{}";
-        request.fields = fields_of_role();
-        const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
-        Told told = Error{""};
-        if (is_renewable_) told = co_await ask_any(request, deadline);
-        if (stopped_ || login != logins_) co_return;
-        const auto* answer = std::get_if<HttpsAnswer>(&told);
-        renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
-                 lease_ * 4 >= whole * 3;
-    }
-    if (whole > std::chrono::seconds(0)) token_.clear();
 }
 
 asio::awaitable<void> Servers::sleep(Clock::duration duration) {

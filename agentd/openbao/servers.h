@@ -8,6 +8,7 @@
 
 #include "agentd/audit/lasting_trouble.h"
 #include "agentd/cluster/https_connection.h"
+#include "agentd/digest.h"
 #include "agentd/doors/waiting_list.h"
 
 namespace secrets::openbao {
@@ -78,6 +79,13 @@ class Servers {
     std::chrono::seconds lease_{};
     bool is_renewable_ = false;
     std::uint64_t logins_ = 0;
+    /// What was refused, so that it is not shown again and again.
+    struct RefusedLogin {
+        Digest shown{};
+        Clock::time_point until{};
+        Error why;
+    };
+    std::optional<RefusedLogin> refused_;
     bool is_logging_in_ = false;
     doors::WaitingList changes_;  ///< of a login, or of a server that is less busy
     std::set<boost::asio::steady_timer*> timers_;

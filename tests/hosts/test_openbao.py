@@ -317,14 +317,28 @@ def test_a_token_that_was_revoked_is_replaced(cluster, hub, openbao, canary):
     assert hub.run("demo")["run"] == "demo"
 
 
-def test_a_wrong_secret_id_is_called_that(cluster, hosts, hub, pki, openbao):
+def test_a_wrong_secret_id_is_called_that_and_a_right_one_in_its_place_is_used_at_once(cluster, hosts, hub, pki, openbao):
+    """OpenBao locks a role out after five refused logins: the same id is not shown again and again."""
     hub.daemon_stop("slurm-secretsd")
-    wrong = openbao.dir / "wrong-id"
-    wrong.touch(0o600)
-    wrong.write_text("no-such-id\n")
+    secret = openbao.dir / "changed-id"
+    secret.touch(0o600)
+    secret.write_text("no-such-id\n")
     hosts.start_agent("hub", f"listen: {{ address: 10.77.0.1, certificate: {pki}/hub.crt, key: {pki}/hub.key }}\n"
-                      + openbao.config(secret_id_file=str(wrong)))
-    answer = hub.http("GET", "/v1/runs")
-    assert (answer.status, "refuses the login of the AppRole" in answer.json["detail"]) == (503, True), answer.text
-    assert "refuses the login" in hosts.agent_log("hub")
-    hub.daemon_stop("slurm-secretsd")
+                      + openbao.config(secret_id_file=str(secret)))
+    for _ in range(10):
+        answer = hub.http("GET", "/v1/runs")
+        assert (answer.status, "refuses the login of the AppRole" in answer.json["detail"]) == (503, True), answer.text
+    assert hosts.agent_log("hub").count("refuses the login") == 1
+    secret.write_text((openbao.dir / "secret-id").read_text())
+    assert hub.http("GET", "/v1/runs").status == 200
+
+
+def test_a_file_that_is_missing_is_said_before_the_start(cluster, hosts, openbao):
+    config = hosts.dir / "wrong.yaml"
+    config.write_text(openbao.config(secret_id_file="/nowhere"))
+    for more in (["--check-config"], []):
+        done = hosts.run("n1", [BUILD / "slurm-secretsd", "--config", config, *more], check=False)
+        assert done.code != 0 and "store.openbao.secret_id_file: /nowhere can't be opened" in done.err, done.err
+    config.write_text("store: { openbao: { urls: ['https://a'], role_id_file: /nowhere } }\n")
+    done = hosts.run("n1", [BUILD / "slurm-secretsd", "--config", config], check=False)
+    assert "store.openbao.role_id_file" in done.err, done.err

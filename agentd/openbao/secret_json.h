@@ -1,0 +1,36 @@
+#pragma once
+// JSON that holds values. What its trees are made of comes from operator new, which wipes what is
+// freed; what parser and serializer leave on the stack is wiped here.
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "agentd/wipe_stack.h"
+#include "common/wipe.h"
+
+namespace secrets::openbao {
+
+/// Null where it is no JSON.
+inline boost::json::value parse_secret(boost::json::string_view text) {
+    boost::json::error_code error;
+    auto value = boost::json::parse(text, error);
+    wipe_stack();
+    return error ? boost::json::value() : std::move(value);
+}
+
+inline boost::json::value parse_secret(const SecretBuffer& text) {
+    const auto bytes = text.view().bytes();
+    return parse_secret({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+inline SecretBuffer serialize_secret(const boost::json::object& object) {
+    const std::string text = boost::json::serialize(object);
+    wipe_stack();
+    SecretBuffer buffer(text.size());
+    std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), buffer.bytes().begin());
+    return buffer;
+}
+
+}  // namespace secrets::openbao
