@@ -21,6 +21,9 @@ using cluster::HttpsRequest;
 /// it: the same one is not shown again before that. A changed file is.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
 
+/// For the end of a token, when the agent ends.
+constexpr auto kRevocation = std::chrono::milliseconds(400);
+
 /// One of the two words of an AppRole's login.
 struct Credential {
     const char* field;
@@ -109,6 +112,23 @@ asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
     refused_.reset();
     asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
     co_return std::nullopt;
+}
+
+void Servers::log_out() {
+    asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
+}
+
+/// As well as it goes: a token that stays ends with its lease.
+asio::awaitable<void> Servers::revoke() {
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/revoke-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    token_.clear();
+    HttpsAnswer answer;
+    const auto soon = Clock::now() + kRevocation;
+    const auto ignored = co_await ask_one(servers_[preferred_], request, answer, soon);
 }
 
 /// From the answer to a login or a renewal; false where it has none.

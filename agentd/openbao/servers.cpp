@@ -32,9 +32,6 @@ constexpr auto kLookAgain = std::chrono::seconds(1);
 constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
-/// For the end of a token, when the agent ends.
-constexpr auto kRevocation = std::chrono::milliseconds(400);
-
 constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
 
 constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
@@ -100,20 +97,7 @@ void Servers::stop() {
     for (HttpsConnection* connection : asked_) connection->cancel();
     for (asio::steady_timer* timer : timers_) timer->cancel();
     changes_.wake();
-    if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
-}
-
-/// As well as it goes: a token that stays ends with its lease.
-asio::awaitable<void> Servers::revoke() {
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/token/revoke-self";
-    request.body = "{}";
-    request.fields = fields_of_role();
-    token_.clear();
-    HttpsAnswer answer;
-    const auto soon = Clock::now() + kRevocation;
-    const auto ignored = co_await ask_one(servers_[preferred_], request, answer, soon);
+    if (!token_.empty()) log_out();
 }
 
 void Servers::note(const std::string& trouble) {
@@ -234,11 +218,12 @@ asio::awaitable<Failure> Servers::ask_on(HttpsConnection& connection, Server& se
     co_return co_await connection.exchange(server.url, request, none, answer, deadline);
 }
 
-/// Looks which server is the active one, the preferred one first. One that stands by is taken while none
-/// is: OpenBao's answer reads.
+/// Looks which server is the active one, the preferred one first. One that stands by is taken while
+/// none is: OpenBao's answer reads.
 asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
     if (is_finding_) {
-        co_await changes_.wait(std::min(deadline, Clock::now() + kHealth));
+        while (is_finding_ && !stopped_ && Clock::now() < deadline)
+            co_await changes_.wait(deadline);
         co_return;
     }
     is_finding_ = true;

@@ -59,6 +59,7 @@ class Servers {
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
     bool take_login(const cluster::HttpsAnswer& answer);
+    void log_out();
     boost::asio::awaitable<void> revoke();
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     cluster::HttpsFields fields_of_role() const;
