@@ -17,6 +17,9 @@ namespace json = boost::json;
 using cluster::HttpsAnswer;
 using cluster::HttpsRequest;
 
+/// At the agent's end.
+constexpr auto kRevoke = std::chrono::milliseconds(500);
+
 /// OpenBao locks a role out after five refused logins, for 15 minutes, and the right secret id with
 /// it: the same one is not shown again before that. A changed file is.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
@@ -152,6 +155,20 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
                  lease_ * 4 >= whole * 3;
     }
     if (whole > std::chrono::seconds(0)) token_.clear();
+}
+
+asio::awaitable<void> Servers::revoke() {
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/revoke-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    HttpsAnswer answer;
+    const auto failure =
+        co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
+    // Nobody is left to be told: the token ends by itself.
+    if (!failure) token_.clear();
+    for (Server& server : servers_) server.idle.clear();
 }
 
 }  // namespace secrets::openbao
