@@ -17,12 +17,12 @@ namespace json = boost::json;
 using cluster::HttpsAnswer;
 using cluster::HttpsRequest;
 
+/// At the agent's end.
+constexpr auto kRevoke = std::chrono::milliseconds(500);
+
 /// OpenBao locks a role out after five refused logins, for 15 minutes, and the right secret id with
 /// it: the same one is not shown again before that. A changed file is.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
-
-/// For the end of a token, when the agent ends.
-constexpr auto kRevocation = std::chrono::milliseconds(400);
 
 /// One of the two words of an AppRole's login.
 struct Credential {
@@ -114,23 +114,6 @@ asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
     co_return std::nullopt;
 }
 
-void Servers::log_out() {
-    asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
-}
-
-/// As well as it goes: a token that stays ends with its lease.
-asio::awaitable<void> Servers::revoke() {
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/token/revoke-self";
-    request.body = "{}";
-    request.fields = fields_of_role();
-    token_.clear();
-    HttpsAnswer answer;
-    const auto soon = Clock::now() + kRevocation;
-    const auto ignored = co_await ask_one(servers_[preferred_], request, answer, soon);
-}
-
 /// From the answer to a login or a renewal; false where it has none.
 bool Servers::take_login(const HttpsAnswer& answer) {
     const json::value value = parse_secret(answer.body);
@@ -172,6 +155,20 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
                  lease_ * 4 >= whole * 3;
     }
     if (whole > std::chrono::seconds(0)) token_.clear();
+}
+
+asio::awaitable<void> Servers::revoke() {
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/revoke-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    HttpsAnswer answer;
+    const auto failure =
+        co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
+    // Nobody is left to be told: the token ends by itself.
+    if (!failure) token_.clear();
+    for (Server& server : servers_) server.idle.clear();
 }
 
 }  // namespace secrets::openbao

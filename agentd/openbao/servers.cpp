@@ -3,6 +3,7 @@
 #include "agentd/openbao/servers.h"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "agentd/at_end.h"
@@ -93,11 +94,10 @@ Servers::Servers(asio::io_context& loop, const OpenBao& config,
 void Servers::stop() {
     if (stopped_) return;
     stopped_ = true;
-    for (Server& server : servers_) server.idle.clear();
     for (HttpsConnection* connection : asked_) connection->cancel();
+    if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
     for (asio::steady_timer* timer : timers_) timer->cancel();
     changes_.wake();
-    if (!token_.empty()) log_out();
 }
 
 void Servers::note(const std::string& trouble) {
@@ -151,7 +151,9 @@ cluster::HttpsFields Servers::fields_of_role() const {
 asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
                                                 Clock::time_point deadline) {
     for (unsigned round = 0; !stopped_; ++round) {
-        if (looked_at_ + kLookAgain < Clock::now()) co_await find_active(deadline);
+        // What stands by may lag behind, and is asked only as long as nobody else can be.
+        const bool is_old = looked_at_ + kLookAgain < Clock::now();
+        if (is_old || !is_active_) co_await find_active(deadline);
         Server& server = servers_[preferred_];
         HttpsAnswer answer;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
@@ -161,7 +163,7 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         server.why = failure     ? failure->sentence
                      : stands_by ? what_health_says(429)
                                  : errors_in(answer);
-        looked_at_ = {};
+        is_active_ = false;
         // One that has lost its followers may go on to say that it is the active one: it is looked
         // at last.
         if (&server == &servers_[preferred_]) preferred_ = (preferred_ + 1) % servers_.size();
@@ -232,6 +234,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
         changes_.wake();
     });
     const std::size_t first = preferred_;
+    is_active_ = false;
     std::optional<std::size_t> standby;
     for (std::size_t i = 0; i < servers_.size() && !stopped_; ++i) {
         const std::size_t which = (first + i) % servers_.size();
@@ -245,6 +248,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
         if (!failure && answer.status == 200) {
             server.why.clear();
             preferred_ = which;
+            is_active_ = true;
             looked_at_ = Clock::now();
             co_return;
         }

@@ -26,8 +26,7 @@ class Servers {
     boost::asio::awaitable<std::variant<cluster::HttpsAnswer, Error>> ask(
         cluster::HttpsRequest request, Clock::time_point deadline);
 
-    /// Ends what is being asked, with an Error. The loop should go on for half a second: the token
-    /// is revoked.
+    /// Ends what is asked, with an Error, and revokes its token, if that is quick.
     void stop();
 
     const OpenBao& config() const { return config_; }
@@ -59,9 +58,8 @@ class Servers {
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
     bool take_login(const cluster::HttpsAnswer& answer);
-    void log_out();
-    boost::asio::awaitable<void> revoke();
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
+    boost::asio::awaitable<void> revoke();
     cluster::HttpsFields fields_of_role() const;
     std::string what_all_said() const;
     void note(const std::string& trouble);
@@ -74,6 +72,7 @@ class Servers {
     std::deque<Server> servers_;  ///< stay where they are
     std::set<cluster::HttpsConnection*> asked_;
     std::size_t preferred_ = 0;
+    bool is_active_ = false;         ///< the preferred one, when it was looked at
     bool is_finding_ = false;        ///< somebody looks for the active one
     Clock::time_point looked_at_{};  ///< which is active; never: something was wrong since
     std::string token_;              ///< empty: nobody is logged in
