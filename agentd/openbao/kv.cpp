@@ -117,8 +117,9 @@ asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
     HttpsRequest request = request_of("GET", target_of("data", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<Answer>(told);
     Document document;
+    document.may_lag = answer.may_lag;
     if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
     json::object both = data_of(answer);
     const json::value* metadata = both.if_contains("metadata");
@@ -139,7 +140,7 @@ asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::
     request.secret = serialize_secret(write_body(data, version));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    co_return written_of(path, std::get<HttpsAnswer>(told));
+    co_return written_of(path, std::get<Answer>(told));
 }
 
 asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
@@ -148,7 +149,7 @@ asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
     request.secret = serialize_secret(destroy_body(version));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<Answer>(told);
     if (answer.status == 200 || answer.status == 204 || answer.status == 404) {
         co_return std::nullopt;
     }
@@ -159,7 +160,7 @@ asio::awaitable<Failure> Kv::purge(std::string path, Clock::time_point deadline)
     HttpsRequest request = request_of("DELETE", target_of("metadata", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<Answer>(told);
     if (answer.status == 204 || answer.status == 404) co_return std::nullopt;
     co_return refused(path, answer);
 }
@@ -169,7 +170,7 @@ asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
     HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<Answer>(told);
     std::vector<std::string> names;
     if (answer.status == 404) co_return names;
     if (answer.status != 200) co_return refused(folder, answer);
@@ -185,7 +186,7 @@ asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
 asio::awaitable<std::optional<std::int64_t>> Kv::versions_kept(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
     auto told = co_await servers_.ask(std::move(request), deadline);
-    const auto* answer = std::get_if<HttpsAnswer>(&told);
+    const auto* answer = std::get_if<Answer>(&told);
     if (answer == nullptr || answer->status != 200) co_return std::nullopt;
     const json::object data = data_of(*answer);
     const json::value* most = data.if_contains("max_versions");

@@ -102,7 +102,7 @@ asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
     request.fields = fields_of_role();
     auto told = co_await ask_any(request, deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<Answer>(told);
     if (answer.status != 200 || !take_login(answer)) {
         refused_ = {shown, Clock::now() + kAfterRefusal,
                     Error{"OpenBao refuses the login of the AppRole (" + errors_in(answer) +
@@ -150,7 +150,7 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
         Told told = Error{""};
         if (is_renewable_) told = co_await ask_any(request, deadline);
         if (stopped_ || login != logins_) co_return;
-        const auto* answer = std::get_if<HttpsAnswer>(&told);
+        const auto* answer = std::get_if<Answer>(&told);
         renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
                  lease_ * 4 >= whole * 3;
     }

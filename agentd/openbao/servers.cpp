@@ -109,7 +109,7 @@ void Servers::note(const std::string& trouble) {
 asio::awaitable<Servers::Told> Servers::ask(HttpsRequest request, Clock::time_point deadline) {
     auto told = co_await ask_as_role(request, deadline);
     const auto* error = std::get_if<Error>(&told);
-    const auto* answer = std::get_if<HttpsAnswer>(&told);
+    const auto* answer = std::get_if<Answer>(&told);
     if (error != nullptr) {
         note(error->sentence);
     } else if (answer->status == 403) {
@@ -134,7 +134,7 @@ asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
         const std::uint64_t login = logins_;
         request.fields = fields_of_role();
         auto told = co_await ask_any(request, deadline);
-        const auto* answer = std::get_if<HttpsAnswer>(&told);
+        const auto* answer = std::get_if<Answer>(&told);
         if (answer == nullptr || answer->status != 403 || !again) co_return told;
         again = false;
         if (login == logins_) token_.clear();
@@ -155,7 +155,8 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         const bool is_old = looked_at_ + kLookAgain < Clock::now();
         if (is_old || !is_active_) co_await find_active(deadline);
         Server& server = servers_[preferred_];
-        HttpsAnswer answer;
+        Answer answer;
+        answer.may_lag = !is_active_;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (!failure && !is_elsewhere(answer)) co_return answer;

@@ -15,6 +15,10 @@ namespace secrets::openbao {
 
 using Clock = std::chrono::steady_clock;
 
+struct Answer : cluster::HttpsAnswer {
+    bool may_lag = false;  ///< no server was active: this one may not know what was written last
+};
+
 /// Must outlive the loop's run.
 class Servers {
   public:
@@ -23,8 +27,8 @@ class Servers {
 
     /// Asks the active server, or one that stands by while there is none, until one has answered. A
     /// request may be done twice, where an answer is lost. The Error says what each said.
-    boost::asio::awaitable<std::variant<cluster::HttpsAnswer, Error>> ask(
-        cluster::HttpsRequest request, Clock::time_point deadline);
+    boost::asio::awaitable<std::variant<Answer, Error>> ask(cluster::HttpsRequest request,
+                                                            Clock::time_point deadline);
 
     /// Ends what is asked, with an Error, and revokes its token, if that is quick.
     void stop();
@@ -41,7 +45,7 @@ class Servers {
         std::size_t busy = 0;
         std::string why{};  ///< it was of no use the last time
     };
-    using Told = std::variant<cluster::HttpsAnswer, Error>;
+    using Told = std::variant<Answer, Error>;
 
     boost::asio::awaitable<Told> ask_as_role(cluster::HttpsRequest& request,
                                              Clock::time_point deadline);

@@ -110,6 +110,9 @@ asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
 }
 
 Failure Truth::take(const Key& key, Known& known, const Document& document) {
+    // While no server is active, what is known here may be newer: what is over would come back.
+    const bool is_known = known.read_at != Clock::time_point{};
+    if (document.may_lag && is_known && document.version <= known.version) return std::nullopt;
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {

@@ -94,6 +94,7 @@ asio::awaitable<json::object> done(Kv& kv, json::object request) {
         if (const auto* error = std::get_if<Error>(&told)) co_return error_of(*error);
         auto& document = std::get<openbao::Document>(told);
         said["version"] = document.version;
+        said["may_lag"] = document.may_lag;
         said["data"] = document.data ? json::value(std::move(*document.data)) : json::value();
     } else if (what == "write") {
         json::object data = request.at("data").as_object();
