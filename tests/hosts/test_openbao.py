@@ -103,6 +103,17 @@ def test_a_run_that_ends_at_one_hub_is_over_at_all_and_overwritten_in_openbao(cl
     assert done.code != 0 and "run demo was not pushed" in done.err
 
 
+def test_a_run_that_ends_at_one_hub_is_wiped_on_the_nodes_of_another(cluster, hub, login, canary):
+    hub.push("demo", workspace={"HF_TOKEN": canary()})
+    job = hub.sbatch("srun sleep 1000", "-w", "n1", "--secrets-run=demo")
+    poll(lambda: cluster.on("n1").status()["holds"] == 1, 15, "the hold")
+    held = cluster.on("n1").status()["secret_bytes"]
+    login.complete("demo")
+    poll(lambda: cluster.on("n1").status()["secret_bytes"] < held, 31, "the wipe on n1")
+    cluster.run("hub", ["scancel", job])
+    hub.await_end(job)
+
+
 def test_a_run_that_was_pushed_again_leaves_nothing_of_before(cluster, hub, login, openbao, canary):
     hub.push("demo", workspace={"FIRST": canary()})
     login.push("demo", workspace={"SECOND": canary()})
