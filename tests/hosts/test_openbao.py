@@ -81,11 +81,11 @@ def secretctl(host, *arguments, user="alice", input=None):
 
 
 def test_what_is_pushed_at_one_hub_is_used_at_any(cluster, hub, login, canary):
-    value = canary()
-    hub.push("demo", workspace={"HF_TOKEN": value})
-    for node in ("n1", "n2"):
-        done = login.srun("-w", node, "--secrets-run=demo", *PRINT, input=value)
-        assert (done.code, done.out) == (0, f"{node}\n"), done.err
+    for value in (canary(), canary()):
+        hub.push("demo", workspace={"HF_TOKEN": value})
+        for node in ("n1", "n2"):
+            done = login.srun("-w", node, "--secrets-run=demo", *PRINT, input=value)
+            assert (done.code, done.out) == (0, f"{node}\n"), done.err
     assert login.runs() == ["demo"]
     assert login.run("demo")["secrets"] == hub.run("demo")["secrets"]
 
