@@ -30,6 +30,10 @@ constexpr auto kHealth = std::chrono::milliseconds(700);
 /// steps down goes on answering, with what it has.
 constexpr auto kLookAgain = std::chrono::seconds(1);
 
+/// How long a server is not looked at that gave no answer: while one is frozen, each look would
+/// last as long as its patience.
+constexpr auto kSilence = std::chrono::seconds(1);
+
 constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
@@ -160,6 +164,7 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (!failure && !is_elsewhere(answer)) co_return answer;
+        if (failure) server.silent_until = Clock::now() + kSilence;
         const bool stands_by = !failure && answer.status == 307;
         server.why = failure     ? failure->sentence
                      : stands_by ? what_health_says(429)
@@ -240,6 +245,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
     for (std::size_t i = 0; i < servers_.size() && !stopped_; ++i) {
         const std::size_t which = (first + i) % servers_.size();
         Server& server = servers_[which];
+        if (server.silent_until > Clock::now()) continue;
         HttpsRequest request;
         request.method = "GET";
         request.target = "/v1/sys/health";
@@ -254,6 +260,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
             co_return;
         }
         server.why = failure ? failure->sentence : what_health_says(answer.status);
+        if (failure) server.silent_until = Clock::now() + kSilence;
         const bool stands_by = !failure && answer.status == 429;
         if (stands_by && !standby) standby = which;
     }

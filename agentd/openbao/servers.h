@@ -43,7 +43,8 @@ class Servers {
         std::vector<std::unique_ptr<cluster::HttpsConnection>> idle{};
         cluster::TlsSession session{nullptr, &SSL_SESSION_free};
         std::size_t busy = 0;
-        std::string why{};  ///< it was of no use the last time
+        Clock::time_point silent_until{};  ///< not looked at before
+        std::string why{};                 ///< it was of no use the last time
     };
     using Told = std::variant<Answer, Error>;
 

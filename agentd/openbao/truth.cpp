@@ -112,7 +112,9 @@ asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
 Failure Truth::take(const Key& key, Known& known, const Document& document) {
     // While no server is active, what is known here may be newer: what is over would come back.
     const bool is_known = known.read_at != Clock::time_point{};
-    if (document.may_lag && is_known && document.version <= known.version) return std::nullopt;
+    const bool is_older = document.version < known.version ||
+                          (document.version == known.version && document.data && !known.exists);
+    if (document.may_lag && is_known && is_older) return std::nullopt;
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {
