@@ -64,6 +64,14 @@ class OpenBao:
             self.script("start", number)
         poll(self.leader, 30, "a leader of OpenBao")
 
+    def has(self, number, path):
+        """Whether that server, active or not, gives a document."""
+        token = (self.dir / "root-token").read_text()
+        url = f"https://{ADDRESSES[number - 1]}:8200/v1/secret/data/slurm-secrets/{path}"
+        done = self.hosts.run(HOST, ["curl", "-sf", "-m", "2", "--cacert", self.dir / "ca.crt", "-H", f"X-Vault-Token: {token}", url],
+                              check=False)
+        return done.code == 0
+
     def kept_versions(self, path):
         """All that OpenBao still gives of a document, of whatever version."""
         folder = ["-format=json", "-mount=secret"]

@@ -300,6 +300,22 @@ def test_without_openbao_a_new_job_gets_a_sentence_and_a_granted_one_goes_on(clu
     assert hub.runs() == ["demo"]
 
 
+def test_what_is_over_does_not_come_back_from_a_server_that_lags_behind(cluster, hub, openbao, canary):
+    hub.push("over", workspace={"HF_TOKEN": canary()})
+    leader = int(openbao.leader())
+    behind, other = (number for number in NUMBERS if number != leader)
+    poll(lambda: openbao.has(behind, "runs/over"), 5, "the run at a server that stands by")
+    openbao.kill(behind)
+    hub.complete("over")
+    openbao.kill(other)
+    openbao.kill(leader)
+    openbao.script("start", behind)
+    assert openbao.has(behind, "runs/over")
+    for _ in range(5):
+        assert hub.http("GET", "/v1/runs/over").status == 404
+        time.sleep(0.3)
+
+
 def test_a_hub_that_is_restarted_has_what_openbao_has(cluster, hub, login, pki, openbao, canary):
     hub.push("kept", workspace={"HF_TOKEN": canary()})
     hub.push("gone", workspace={"HF_TOKEN": canary()})

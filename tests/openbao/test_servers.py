@@ -100,12 +100,12 @@ def test_what_stands_by_may_know_less_and_that_is_said(client, servers):
     leader = servers.leader()
     behind, other = (n for n in servers.numbers if n != leader)
     poll(lambda: servers.ask(behind, "GET", "secret/data/slurm-secrets/runs/lags").status == 200, 5, "the first version there")
-    servers.script("freeze", behind)
+    servers.script("kill", behind)
     assert client.write("runs/lags", {"is": 2}, 1) == 2
     assert client.ask("read", "runs/lags")["may_lag"] is False
     servers.script("kill", other)
     servers.script("kill", leader)
-    servers.script("thaw", behind)
+    servers.script("start", behind)
     answer = client.ask("read", "runs/lags")
     assert (answer["version"], answer["may_lag"]) == (1, True)
 
