@@ -213,8 +213,8 @@ void Agent::end() {
     job_door_.stop();
     http_door_.stop();
     membership_.stop();
-    if (truth_) truth_->stop();
-    if (openbao_) openbao_->stop();
+    if (truth_) truth_->stop_looking();
+    if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     account_watch_.stop();
     desk_.on_expiry_change([] {});  // a push that comes last arms no timer
@@ -233,6 +233,8 @@ void Agent::end() {
     loop_.run_for(kGrace);
     http_door_.abort();
     membership_.abort();
+    if (truth_) truth_->stop();
+    if (openbao_) openbao_->stop();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
     desk_.save_uses();

@@ -1,6 +1,5 @@
 #include "agentd/openbao/documents.h"
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 #include <charconv>
@@ -94,36 +93,21 @@ vault::Scope scope(const json::object& secret) {
 
 }  // namespace
 
-std::string document_name(std::string_view name) {
-    std::string text(name);
-    for (std::size_t i = 1; i < name.size(); ++i) {
-        if (name[i - 1] == '.' && name[i] == '.') text[i] = '~';
-    }
-    return text;
-}
-
-std::string name_of(std::string_view document_name) {
-    std::string text(document_name);
-    std::replace(text.begin(), text.end(), '~', '.');
-    return text;
-}
-
 std::string path_of(const RunId& run) {
-    return std::string(kRunsFolder) + "/" + document_name(run.text());
+    return std::string(kRunsFolder) + "/" + run.text();
 }
 
 std::string path_of(const people::Owner& owner) {
     if (owner.is_workspace()) {
-        return std::string(kWorkspacesFolder) + "/" + document_name(owner.workspace());
+        return std::string(kWorkspacesFolder) + "/" + owner.workspace();
     }
     return std::string(kUsersFolder) + "/" + std::to_string(owner.uid().value);
 }
 
 std::optional<people::Owner> owner_at(const std::string& folder, const std::string& name) {
     if (folder == kWorkspacesFolder) {
-        std::string workspace = name_of(name);
-        if (why_not_a_workspace_name(workspace)) return std::nullopt;
-        return people::Owner::workspace_named(std::move(workspace));
+        if (why_not_a_workspace_name(name)) return std::nullopt;
+        return people::Owner::workspace_named(name);
     }
     uid_t uid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);

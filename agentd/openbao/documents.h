@@ -21,11 +21,6 @@
 
 namespace secrets::openbao {
 
-/// OpenBao takes no path with "..": of dots in a row all but the first are written as `~`, which no
-/// run's or workspace's name has.
-std::string document_name(std::string_view name);
-std::string name_of(std::string_view document_name);
-
 /// Where they are: a path in the folder that the configuration names.
 std::string path_of(const RunId& run);
 std::string path_of(const people::Owner& owner);

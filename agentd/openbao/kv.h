@@ -56,6 +56,7 @@ class Kv {
     /// number, 10. Nothing where the policy does not let us know.
     boost::asio::awaitable<std::optional<std::int64_t>> versions_kept(Clock::time_point deadline);
 
+    void stop_renewing() { servers_.stop_renewing(); }
     void stop() { servers_.stop(); }
     /// Why it did not answer the last time; empty: it did.
     const std::string& trouble() const { return servers_.trouble(); }

@@ -140,7 +140,7 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
     bool renews = whole > std::chrono::seconds(0);  // else it does not end
     while (renews) {
         co_await sleep(std::chrono::milliseconds(lease_) / 2);
-        if (stopped_ || login != logins_ || token_.empty()) co_return;
+        if (!renews_ || login != logins_ || token_.empty()) co_return;
         HttpsRequest request;
         request.method = "POST";
         request.target = "/v1/auth/token/renew-self";

@@ -45,16 +45,21 @@ void Truth::start() {
 }
 
 asio::awaitable<void> Truth::look_on() {
-    while (!stopped_) {
+    while (looks_) {
         co_await look();
         std::uniform_int_distribution<int> percent(75, 125);
         next_look_ = Clock::now() + kInterval * percent(random_) / 100;
-        while (!stopped_ && Clock::now() < next_look_) {
+        while (looks_ && Clock::now() < next_look_) {
             look_timer_.expires_at(next_look_);
             ErrorCode woken;
             co_await look_timer_.async_wait(into(woken));
         }
     }
+}
+
+void Truth::stop_looking() {
+    looks_ = false;
+    look_timer_.cancel();
 }
 
 void Truth::look_soon() {
@@ -93,7 +98,7 @@ asio::awaitable<Failure> Truth::refresh_runs(Clock::time_point not_before,
     if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
     std::set<RunId> there;
     for (const std::string& name : std::get<std::vector<std::string>>(answer)) {
-        auto run = RunId::parse(name_of(name));
+        auto run = RunId::parse(name);
         if (run) there.insert(std::move(run).value());
     }
     std::vector<std::pair<RunId, Clock::time_point>> runs;
@@ -174,7 +179,8 @@ asio::awaitable<Failure> Truth::purge_ended() {
         std::string path = path_of(run);
         failure = co_await kv_.purge(std::move(path), Clock::now() + kPatience);
         if (failure) co_return failure;
-        turn.forget();
+        use.known().version = 0;  // as if it had never been
+        use.known().read_at = {};
     }
     co_return std::nullopt;
 }

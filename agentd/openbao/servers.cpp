@@ -95,9 +95,15 @@ Servers::Servers(asio::io_context& loop, const OpenBao& config,
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back().url = url;
 }
 
+void Servers::stop_renewing() {
+    renews_ = false;
+    for (asio::steady_timer* timer : timers_) timer->cancel();
+}
+
 void Servers::stop() {
     if (stopped_) return;
     stopped_ = true;
+    renews_ = false;
     for (HttpsConnection* connection : asked_) connection->cancel();
     if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
     for (asio::steady_timer* timer : timers_) timer->cancel();

@@ -30,6 +30,8 @@ class Servers {
     boost::asio::awaitable<std::variant<Answer, Error>> ask(cluster::HttpsRequest request,
                                                             Clock::time_point deadline);
 
+    /// For the end: nothing is left to wait for but what is asked.
+    void stop_renewing();
     /// Ends what is asked, with an Error, and revokes its token, if that is quick.
     void stop();
 
@@ -97,6 +99,7 @@ class Servers {
     std::minstd_rand random_;
     std::string trouble_;
     audit::LastingTrouble lasting_;
+    bool renews_ = true;
     bool stopped_ = false;
 };
 

@@ -51,7 +51,7 @@ Error Truth::no_time() const {
 
 void Truth::stop() {
     stopped_ = true;
-    look_timer_.cancel();
+    stop_looking();
     for (auto& [key, known] : known_) known.waiting.wake();
 }
 
@@ -111,10 +111,12 @@ asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
 
 Failure Truth::take(const Key& key, Known& known, const Document& document) {
     // While no server is active, what is known here may be newer: what is over would come back.
-    const bool is_known = known.read_at != Clock::time_point{};
     const bool is_older = document.version < known.version ||
                           (document.version == known.version && document.data && !known.exists);
-    if (document.may_lag && is_known && is_older) return std::nullopt;
+    if (document.may_lag && is_older) {
+        if (known.read_at != Clock::time_point{}) return std::nullopt;
+        return Error{"no server leads at the moment, and those that stand by know less"};
+    }
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {

@@ -30,6 +30,8 @@ class Truth final : public doors::SharedStore {
     /// Begins to look now and then for what nobody asks for: what ended or was pushed at other
     /// hubs, and what has expired.
     void start();
+    /// Looks no more, so that nothing is left to wait for but the requests that came.
+    void stop_looking();
     void stop();
     /// Something has expired here: looks soon.
     void look_soon();
@@ -96,6 +98,7 @@ class Truth final : public doors::SharedStore {
     Clock::time_point next_look_{};
     bool mount_was_seen_ = false;
     std::mt19937_64 random_;
+    bool looks_ = true;
     bool stopped_ = false;
 };
 

@@ -45,7 +45,6 @@ class Truth::Turn {
     Use& use() { return use_; }
     /// What is here may be wrong: it is to be read anew before anybody uses it.
     void forget() {
-        use_.known().version = 0;
         use_.known().exists = false;
         use_.known().read_at = {};
     }
