@@ -61,6 +61,8 @@ struct Listen {
     std::string agents;  ///< the account that the nodes' agents run as; empty: this agent's own
     /// Hosts without slurmd, names or addresses, whose agents may have asks of users checked.
     std::vector<std::string> login_hosts{};
+    /// Agents of nodes and login hosts have to show a certificate of their host.
+    bool host_certificates = false;
 
     bool operator==(const Listen&) const = default;
 };
@@ -79,6 +81,8 @@ struct Hub {
     std::vector<HttpsUrl> urls;  ///< tried in order; empty: this agent answers by itself
     std::string ca;    ///< who signs the hubs' certificates: a PEM file; empty: the system's
     std::string node;  ///< this node's name in slurm.conf; empty: the short host name
+    std::string certificate{};  ///< of this host, where hubs demand one: a PEM file; empty: none
+    std::string key{};          ///< goes with it
 
     bool operator==(const Hub&) const = default;
 };

@@ -121,6 +121,8 @@ void read_listen(const YAML::Node& node, Listen& listen) {
                         {"key", path(listen.key)},
                         {"client_ca", path(listen.client_ca)},
                         {"agents", [&](const auto& value) { listen.agents = text_of(value); }},
+                        {"host_certificates",
+                         [&](const auto& value) { listen.host_certificates = flag_of(value); }},
                         {"login_hosts", [&](const YAML::Node& value) {
                              listen.login_hosts = login_hosts_of(value);
                          }}});
@@ -128,14 +130,25 @@ void read_listen(const YAML::Node& node, Listen& listen) {
     if (listen.certificate.empty()) {
         throw Wrong{node.Mark(), "listen needs the certificate of this hub"};
     }
+    if (listen.host_certificates && listen.client_ca.empty()) {
+        throw Wrong{
+            node.Mark(),
+            "listen.host_certificates needs client_ca, whose signature makes them believed"};
+    }
 }
 
 void read_hub(const YAML::Node& node, Hub& hub) {
     const auto urls = [&](const auto& value) { hub.urls = https_urls_of(value, kHubPort, "hub"); };
-    read_mapping(node, {{"urls", urls},
-                        {"ca", [&](const auto& value) { hub.ca = path_of(value); }},
-                        {"node", [&](const auto& value) { hub.node = text_of(value); }}});
+    read_mapping(node,
+                 {{"urls", urls},
+                  {"ca", [&](const auto& value) { hub.ca = path_of(value); }},
+                  {"certificate", [&](const auto& value) { hub.certificate = path_of(value); }},
+                  {"key", [&](const auto& value) { hub.key = path_of(value); }},
+                  {"node", [&](const auto& value) { hub.node = text_of(value); }}});
     if (hub.urls.empty()) throw Wrong{node.Mark(), "hub needs urls"};
+    if (hub.certificate.empty() != hub.key.empty()) {
+        throw Wrong{node.Mark(), "hub.certificate and hub.key go together"};
+    }
 }
 
 void read_openbao(const YAML::Node& node, OpenBao& openbao) {

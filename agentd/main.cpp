@@ -180,6 +180,10 @@ int run(const Options& options) {
         const bool is_hub = !config->listen.host.empty();
         const auto wrong = is_hub ? secrets::doors::check_files(config->listen) : std::nullopt;
         if (wrong) return secrets::fail(wrong->sentence);
+        if (!config->hub.urls.empty()) {
+            const auto client = secrets::cluster::make_hub_client_context(config->hub);
+            if (!client) return secrets::fail(client.error().sentence);
+        }
         const bool shares = !config->openbao.urls.empty();
         const auto bad =
             shares ? secrets::openbao::check_files(config->openbao, false) : std::nullopt;

@@ -99,6 +99,10 @@ HttpAnswer HubNodes::report(doors::ReportRequest request) {
 }
 
 asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request) {
+    if (host_certificates_) {
+        const auto stranger = why_not_of_host(request.origin, request.node);
+        if (stranger) co_return doors::refused(*stranger);
+    }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
     auto revoked = desk_.report_of_node(request.node, request.held, there);
@@ -129,6 +133,9 @@ asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
 asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantRequest& request) {
     auto elsewhere = why_not_of_one_place(request.origin);
     if (elsewhere) co_return elsewhere;
+    auto stranger = host_certificates_ ? why_not_of_host(request.origin, request.node)
+                                       : std::optional<Refusal>();
+    if (stranger) co_return stranger;
     const auto deadline = Places::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};

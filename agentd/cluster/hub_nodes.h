@@ -26,7 +26,10 @@ class HubNodes final : public doors::NodeRequests {
         return checks_.check(std::move(request));
     }
 
-    void configure(const Listen& listen) { checks_.configure(listen); }
+    void configure(const Listen& listen) {
+        host_certificates_ = listen.host_certificates;
+        checks_.configure(listen);
+    }
 
     /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
     void stop() { places_.stop(); }
@@ -43,7 +46,8 @@ class HubNodes final : public doors::NodeRequests {
         const doors::GrantRequest& request);
     boost::asio::awaitable<bool> refresh_for(const doors::ReportRequest& request);
 
-    std::string agents_;  ///< the nodes' account; empty: this process's own
+    bool host_certificates_ = false;  ///< demanded
+    std::string agents_;              ///< the nodes' account; empty: this process's own
     desk::Desk& desk_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     Places places_;

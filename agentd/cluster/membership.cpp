@@ -14,6 +14,14 @@ std::string short_host_name() {
 
 }  // namespace
 
+Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub) {
+    auto context = make_client_context(hub.ca, "hub.ca");
+    if (!context || hub.certificate.empty()) return context;
+    auto wrong = doors::show_certificate(**context, "hub", hub.certificate, hub.key);
+    if (wrong) return *wrong;
+    return context;
+}
+
 Result<TlsContexts> make_tls_contexts(const Config& config) {
     TlsContexts contexts;
     if (!config.listen.host.empty()) {
@@ -22,7 +30,7 @@ Result<TlsContexts> make_tls_contexts(const Config& config) {
         contexts.hub = std::move(context).value();
     }
     if (!config.hub.urls.empty()) {
-        auto context = make_client_context(config.hub.ca, "hub.ca");
+        auto context = make_hub_client_context(config.hub);
         if (!context) return context.error();
         contexts.client = std::move(context).value();
     }
@@ -41,6 +49,7 @@ Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsC
         nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters, shared);
         door_ = std::make_unique<doors::TlsDoor>(loop, std::move(listener), std::move(contexts.hub),
                                                  desk, nodes_.get(), shared);
+        configure(config.listen);
     }
     if (contexts.client) {
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
@@ -64,6 +73,7 @@ void Membership::set_context(std::shared_ptr<boost::asio::ssl::context> context)
 
 void Membership::configure(const Listen& listen) {
     if (nodes_) nodes_->configure(listen);
+    if (door_) door_->take_host_certificates(listen.host_certificates);
 }
 
 void Membership::stop() {

@@ -20,6 +20,9 @@ struct TlsContexts {
     std::unique_ptr<boost::asio::ssl::context> openbao{};
 };
 
+/// Of a node's client.
+Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub);
+
 /// What the configuration asks for. The Error names the key and the file.
 Result<TlsContexts> make_tls_contexts(const Config& config);
 

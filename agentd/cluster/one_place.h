@@ -4,6 +4,7 @@
 
 #include "agentd/desk/desk.h"
 #include "agentd/doors/routes.h"
+#include "common/names.h"
 
 namespace secrets::cluster {
 
@@ -18,6 +19,24 @@ inline std::optional<desk::Refusal> why_not_of_one_place(const doors::Origin& or
     return desk::Refusal{desk::Reason::forbidden, "the munge credential was made at " +
                                                       origin.munge_address + " and came from " +
                                                       origin.address};
+}
+
+/// The refusal of a host's request whose connection showed no certificate of that host: of its name
+/// in slurm.conf, alone or before a domain, or of its address.
+inline std::optional<desk::Refusal> why_not_of_host(const doors::Origin& origin,
+                                                    const std::string& host) {
+    std::string named;
+    for (const std::string& name : origin.names.value_or(std::vector<std::string>())) {
+        if (name == host || name.starts_with(host + ".") || name == origin.address) {
+            return std::nullopt;
+        }
+        named += (named.empty() ? "" : ", ") + quoted(name);
+    }
+    std::string why = "the hub demands certificates of hosts (listen.host_certificates), and ";
+    why += origin.names ? "the one that was shown names " + (named.empty() ? "nobody" : named) +
+                              ", and neither " + quoted(host) + " nor " + origin.address
+                        : std::string("none was shown (hub.certificate)");
+    return desk::Refusal{desk::Reason::forbidden, std::move(why)};
 }
 
 }  // namespace secrets::cluster

@@ -56,6 +56,9 @@ asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
     const doors::Origin& origin = request.origin;
     auto elsewhere = why_not_of_one_place(origin);
     if (elsewhere) co_return elsewhere;
+    auto stranger =
+        host_certificates_ ? why_not_of_host(origin, request.node) : std::optional<Refusal>();
+    if (stranger) co_return stranger;
     const auto listed = login_hosts_.has(origin.address);
     if (listed == true) co_return std::nullopt;
     const auto deadline = Places::Clock::now() + kPatience;

@@ -20,7 +20,10 @@ class SubmissionChecks {
                      Places& places, doors::SharedStore* shared)
         : desk_(desk), places_(places), shared_(shared), login_hosts_(loop, listen.login_hosts) {}
 
-    void configure(const Listen& listen) { login_hosts_.configure(listen.login_hosts); }
+    void configure(const Listen& listen) {
+        host_certificates_ = listen.host_certificates;
+        login_hosts_.configure(listen.login_hosts);
+    }
 
     doors::HttpAnswer check(doors::SubmissionCheck request);
 
@@ -32,6 +35,7 @@ class SubmissionChecks {
     desk::Desk& desk_;
     Places& places_;
     doors::SharedStore* shared_;
+    bool host_certificates_ = false;  ///< demanded
     LoginHosts login_hosts_;
     audit::RefusedAddresses refusals_{"an agent"};
 };

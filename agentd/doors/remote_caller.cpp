@@ -22,19 +22,20 @@ std::optional<std::string> credential_in(std::string_view authorization) {
 
 RemoteCaller::RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
                            std::shared_ptr<asio::ssl::context> context, std::string address,
-                           std::optional<std::vector<std::string>> names,
+                           std::optional<std::vector<std::string>> names, bool of_hosts,
                            std::function<void(const std::string&)> note)
     : desk_(desk),
       munge_(munge),
       context_(std::move(context)),
       address_(std::move(address)),
       names_(std::move(names)),
+      of_hosts_(of_hosts),
       note_(std::move(note)) {}
 
 asio::awaitable<std::variant<KnownCaller, HttpAnswer>> RemoteCaller::caller_of(
     const HttpHead& head) {
     if (head.authorization.empty()) co_return by_certificate();
-    if (names_) {
+    if (names_ && !of_hosts_) {
         co_return refuse(401,
                          "the request says in two ways who it comes from: send a munge credential "
                          "or show a client certificate");
@@ -87,7 +88,8 @@ std::variant<KnownCaller, HttpAnswer> RemoteCaller::bound_to(
     if (made_for->method != head.method || made_for->target != head.target) {
         return refuse(401, "the munge credential was made for another request than this one");
     }
-    return KnownCaller{credential.uid, {address_, credential.address}, made_for->body_digest};
+    return KnownCaller{
+        credential.uid, {address_, credential.address, names_}, made_for->body_digest};
 }
 
 HttpAnswer RemoteCaller::refuse(unsigned status, const std::string& sentence) {

@@ -17,11 +17,12 @@ namespace secrets::doors {
 class RemoteCaller : public CallerCheck {
   public:
     /// `context`: what this connection was shown. `names`: those in the certificate that the client
-    /// showed; nothing where it showed none. `note`: writes down that it was turned away, and why.
-    /// What is referred to must outlive this.
+    /// showed; nothing where it showed none. `of_hosts`: whether it may be a host's, of whose users
+    /// munge tells; else a request with both is refused. `note`: writes down that it was turned
+    /// away, and why. What is referred to must outlive this.
     RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
                  std::shared_ptr<asio::ssl::context> context, std::string address,
-                 std::optional<std::vector<std::string>> names,
+                 std::optional<std::vector<std::string>> names, bool of_hosts,
                  std::function<void(const std::string&)> note);
 
     asio::awaitable<std::variant<KnownCaller, HttpAnswer>> caller_of(const HttpHead& head) override;
@@ -40,6 +41,7 @@ class RemoteCaller : public CallerCheck {
     std::shared_ptr<asio::ssl::context> context_;
     std::string address_;
     std::optional<std::vector<std::string>> names_;
+    bool of_hosts_;
     std::function<void(const std::string&)> note_;
 };
 

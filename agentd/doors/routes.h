@@ -46,6 +46,8 @@ struct HttpAnswer {
 struct Origin {
     std::string address;        ///< of the connection's other end; empty on a local door
     std::string munge_address;  ///< where the munge credential was made; empty without one
+    /// Those in the certificate that the other end showed; nothing where it showed none.
+    std::optional<std::vector<std::string>> names{};
 };
 
 /// A request whose head was read and whose body was not.

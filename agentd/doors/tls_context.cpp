@@ -21,21 +21,21 @@ using Names = std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
 /// Why a file can't be read at all; nothing where it can.
-Failure why_unreadable(const char* key, const std::string& file) {
+Failure why_unreadable(const std::string& key, const std::string& file) {
     const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
     char byte = 0;
     if (fd && read(fd.get(), &byte, 1) >= 0) return std::nullopt;
-    return Error{std::string(key) + ": " + file + " can't be read: " + strerror(errno)};
+    return Error{key + ": " + file + " can't be read: " + strerror(errno)};
 }
 
 /// Of a file that OpenSSL did not take. `lacks`: what is not in one that is of another kind.
-Error not_taken(const char* key, const std::string& file, const char* lacks) {
+Error not_taken(const std::string& key, const std::string& file, const char* lacks) {
     const unsigned long why = ERR_peek_last_error();
     ERR_clear_error();
     // Of what it could read this library may find that it is weak, or broken.
     const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
     const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
-    return Error{std::string(key) + ": " + file + " " +
+    return Error{key + ": " + file + " " +
                  (text != nullptr ? "can't be used: " + std::string(text)
                                   : "holds no " + std::string(lacks))};
 }
@@ -47,14 +47,18 @@ int no_passphrase(char*, int, int, void*) {
     return -1;
 }
 
-Failure use_certificate(SSL_CTX* context, const std::string& file) {
-    if (auto wrong = why_unreadable("listen.certificate", file)) return wrong;
+/// `section`: where its key stands in the configuration.
+Failure use_certificate(SSL_CTX* context, const std::string& section, const std::string& file) {
+    const std::string key = section + ".certificate";
+    if (auto wrong = why_unreadable(key, file)) return wrong;
     if (SSL_CTX_use_certificate_chain_file(context, file.c_str()) == 1) return std::nullopt;
-    return not_taken("listen.certificate", file, kCertificate);
+    return not_taken(key, file, kCertificate);
 }
 
-Failure use_key(SSL_CTX* context, const std::string& file, const std::string& certificate) {
-    if (auto wrong = why_unreadable("listen.key", file)) return wrong;
+Failure use_key(SSL_CTX* context, const std::string& section, const std::string& file,
+                const std::string& certificate) {
+    const std::string key = section + ".key";
+    if (auto wrong = why_unreadable(key, file)) return wrong;
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     const bool taken = SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1 &&
                        SSL_CTX_check_private_key(context) == 1;
@@ -63,9 +67,9 @@ Failure use_key(SSL_CTX* context, const std::string& file, const std::string& ce
     // One of another kind than the certificate's becomes a key without a certificate.
     if (ERR_GET_LIB(why) == ERR_LIB_X509 || ERR_GET_REASON(why) == SSL_R_NO_CERTIFICATE_ASSIGNED) {
         ERR_clear_error();
-        return Error{"listen.key: " + file + " is not the key of " + certificate};
+        return Error{key + ": " + file + " is not the key of " + certificate};
     }
-    return not_taken("listen.key", file, "private key in PEM that opens without a passphrase");
+    return not_taken(key, file, "private key in PEM that opens without a passphrase");
 }
 
 /// Of those who show a certificate; nobody has to.
@@ -127,24 +131,30 @@ Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) 
     SSL_CTX_set_num_tickets(raw, 1);  // more are for clients that keep several connections
     constexpr unsigned char kSessions[] = "slurm-secrets";
     SSL_CTX_set_session_id_context(raw, kSessions, sizeof(kSessions) - 1);
-    if (auto wrong = use_certificate(raw, listen.certificate)) return *wrong;
+    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return *wrong;
     const std::string key = key_file_of(listen);
     if (key.empty()) {
         return Error{
             "listen.key: name the file of the key, or load it as systemd's credential tls.key"};
     }
-    if (auto wrong = use_key(raw, key, listen.certificate)) return *wrong;
+    if (auto wrong = use_key(raw, "listen", key, listen.certificate)) return *wrong;
     if (listen.client_ca.empty()) return context;
     if (auto wrong = believe(raw, listen.client_ca)) return *wrong;
     return context;
 }
 
+Failure show_certificate(ssl::context& context, const std::string& section,
+                         const std::string& certificate, const std::string& key) {
+    if (auto wrong = use_certificate(context.native_handle(), section, certificate)) return wrong;
+    return use_key(context.native_handle(), section, key, certificate);
+}
+
 Failure check_files(const Listen& listen) {
     ssl::context context(ssl::context::tls_server);
     SSL_CTX* const raw = context.native_handle();
-    if (auto wrong = use_certificate(raw, listen.certificate)) return wrong;
+    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return wrong;
     if (!listen.key.empty()) {
-        if (auto wrong = use_key(raw, listen.key, listen.certificate)) return wrong;
+        if (auto wrong = use_key(raw, "listen", listen.key, listen.certificate)) return wrong;
     }
     if (listen.client_ca.empty()) return std::nullopt;
     return believe(raw, listen.client_ca);

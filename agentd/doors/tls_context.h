@@ -17,6 +17,11 @@ namespace secrets::doors {
 /// then be good. The Error names the key and the file.
 Result<std::shared_ptr<boost::asio::ssl::context>> make_server_context(const Listen& listen);
 
+/// Has a client show a certificate to servers that ask for one. The Error names the file, and the
+/// key in `section` of the configuration.
+Failure show_certificate(boost::asio::ssl::context& context, const std::string& section,
+                         const std::string& certificate, const std::string& key);
+
 /// What is wrong with the files that `listen` names. A key that is systemd's credential is not
 /// looked at: the service's main process alone may read it, and not what checks a reload.
 Failure check_files(const Listen& listen);

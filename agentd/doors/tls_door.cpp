@@ -128,7 +128,7 @@ asio::awaitable<void> TlsDoor::serve(HandshakeQueue::Client client, HandshakeQue
     }
     const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
     RemoteCaller check(desk_, munge_, context, address, names_of_peer(stream.native_handle()),
-                       note);
+                       takes_host_certificates_, note);
     HttpConnectionOn<TlsStream> connection(hall_, std::move(stream), check);
     co_await connection.run();
 }

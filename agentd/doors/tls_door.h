@@ -27,6 +27,8 @@ class TlsDoor {
 
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);
+    /// Whether a certificate may be a host's, of whose users munge tells: from now on.
+    void take_host_certificates(bool taken) { takes_host_certificates_ = taken; }
 
     void stop();
     void end_silent();
@@ -47,6 +49,7 @@ class TlsDoor {
     desk::Desk& desk_;
     std::shared_ptr<asio::ssl::context> context_;
     cluster::Munge munge_;
+    bool takes_host_certificates_ = false;
     HttpHall hall_;
     std::set<Transport*> shaking_hands_;
     audit::RefusedAddresses refusals_{"a client"};

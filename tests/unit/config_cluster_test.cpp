@@ -104,17 +104,34 @@ TEST_CASE("listen has what a hub needs, and paths that are whole") {
 TEST_CASE("every key of hub is read") {
     const auto config = parse_config(
         "hub: { urls: ['https://hub1.example.org', 'https://10.0.0.1:9443/', 'https://[fd00::1]'], "
-        "ca: /a/ca.crt, node: n1 }",
+        "ca: /a/ca.crt, node: n1, certificate: /a/n1.crt, key: /a/n1.key }",
         "agentd.yaml");
     REQUIRE(config);
     CHECK(config->hub == Hub{{{"https://hub1.example.org", "hub1.example.org", 8443},
                               {"https://10.0.0.1:9443/", "10.0.0.1", 9443},
                               {"https://[fd00::1]", "fd00::1", 8443}},
                              "/a/ca.crt",
-                             "n1"});
+                             "n1",
+                             "/a/n1.crt",
+                             "/a/n1.key"});
     const auto least = parse_config("hub: { urls: ['https://hub'] }", "agentd.yaml");
     REQUIRE(least);
     CHECK(least->hub == Hub{{{"https://hub", "hub", 8443}}, "", ""});
+}
+
+TEST_CASE("certificates of hosts need a CA, and a key") {
+    const auto config =
+        parse_config(listen_with("client_ca: /a/ca.crt\n  host_certificates: true"), "agentd.yaml");
+    REQUIRE(config);
+    CHECK(config->listen.host_certificates);
+    CHECK(refusal_of(listen_with("host_certificates: true")) ==
+          "agentd.yaml:2:3: listen.host_certificates needs client_ca, whose signature makes them "
+          "believed");
+    for (const char* key : {"certificate", "key"}) {
+        CAPTURE(key);
+        CHECK(refusal_of(std::string("hub: { urls: ['https://hub'], ") + key + ": /a }") ==
+              "agentd.yaml:1:6: hub.certificate and hub.key go together");
+    }
 }
 
 TEST_CASE("a hub's address is one, or refused at its place") {
