@@ -97,7 +97,7 @@ TEST_CASE("listen has what a hub needs, and paths that are whole") {
           std::string::npos);
     CHECK(refusal_of(listen_with("port: 1")) ==
           "agentd.yaml:4:3: the key 'port' is not known; here may stand: address, certificate, "
-          "key, client_ca, agents, login_hosts");
+          "key, client_ca, agents, host_certificates, login_hosts");
     CHECK(refusal_of(listen_with("key: /a\n  key: /b")).find("stands twice") != std::string::npos);
 }
 
@@ -162,8 +162,9 @@ TEST_CASE("hub has urls, in a list") {
     CHECK(refusal_of("hub: { urls: 'https://a' }")
               .ends_with("a list is expected here, as in [https://hub.example.org]"));
     CHECK(refusal_of("hub: { urls: ['https://a'], ca: a }").ends_with("is not an absolute path"));
-    CHECK(refusal_of("hub: { urls: ['https://a'], key: /a }")
-              .ends_with("the key 'key' is not known; here may stand: urls, ca, node"));
+    CHECK(refusal_of("hub: { urls: ['https://a'], name: a }")
+              .ends_with(
+                  "the key 'name' is not known; here may stand: urls, ca, node, certificate, key"));
 }
 
 TEST_CASE("an agent is a hub or asks one, and not both") {
