@@ -164,7 +164,7 @@ TEST_CASE("hub has urls, in a list") {
     CHECK(refusal_of("hub: { urls: ['https://a'], ca: a }").ends_with("is not an absolute path"));
     CHECK(refusal_of("hub: { urls: ['https://a'], name: a }")
               .ends_with(
-                  "the key 'name' is not known; here may stand: urls, ca, node, certificate, key"));
+                  "the key 'name' is not known; here may stand: urls, ca, certificate, key, node"));
 }
 
 TEST_CASE("an agent is a hub or asks one, and not both") {
