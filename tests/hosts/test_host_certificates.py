@@ -80,10 +80,9 @@ def test_a_report_and_a_check_need_the_certificate_too(cluster, pki, canary):
 
 def test_what_users_ask_on_a_host_is_passed_on_with_its_certificate(cluster, pki, canary):
     cluster.start_agent("login", node_config(pki, "login"))
-    login = cluster.on("login")
-    done = login.secretctl("set", "HF_TOKEN", user="alice", input=canary())
-    assert done.code == 0, done.err
-    assert "HF_TOKEN" in login.secretctl("ls", user="alice").out
+    cluster.on("hub").push("demo", workspace={"HF_TOKEN": canary()})
+    done = cluster.on("login").secretctl("runs", user="alice")
+    assert (done.code, "demo" in done.out) == (0, True), done.out + done.err
 
 
 def test_the_demand_is_taken_back_by_a_reload(cluster, pki, canary):
