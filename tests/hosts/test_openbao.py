@@ -1,6 +1,7 @@
 """Two hubs that share one truth in OpenBao: what is pushed or set at one is used at the other, and neither a hub nor a
 server of OpenBao that is lost costs a job its secrets."""
 
+import base64
 import json
 import threading
 import time
@@ -36,6 +37,18 @@ def pki(hosts):
         for name, address in (("hub", "10.77.0.1"), ("login", "10.77.0.4")):
             hosts.run("hub", [BUILD / "secretctl", "pki", "issue", folder, name, "--ip", address, "--server"])
     return folder
+
+
+@pytest.fixture
+def canary(canary, canaries):
+    """As OpenBao is sent it, too."""
+
+    def make(*arguments):
+        value = canary(*arguments)
+        canaries.append(base64.b64encode(value.encode()))
+        return value
+
+    return make
 
 
 def start_hub(hosts, pki, openbao, host, more=""):
