@@ -35,9 +35,6 @@ class OpenBao:
                 "role_id_file": str(self.dir / "role-id"), "secret_id_file": str(self.dir / "secret-id"), **other}
         return f"store: {{ openbao: {json.dumps({key: value for key, value in keys.items() if value})} }}\n"
 
-    def bao(self, *arguments):
-        return self.script("bao", *arguments)
-
     def leader(self):
         """The number of the active server; empty where none is."""
         return self.script("leader", check=False).strip()

@@ -51,11 +51,11 @@ def canary(canary, canaries):
     return make
 
 
-def start_hub(hosts, pki, openbao, host, more=""):
+def start_hub(hosts, pki, openbao, host):
     address = {"hub": "10.77.0.1", "login": "10.77.0.4"}[host]
     hosts.start_agent(host, f"listen: {{ address: {address}, certificate: {pki}/{host}.crt, key: {pki}/{host}.key }}\n"
                       "workspaces: [{ name: lab, admins: { users: [bob] }, members: { users: [alice] } }]\n"
-                      + openbao.config() + more)
+                      + openbao.config())
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import pytest
-from servers import Client, Servers
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
+
+from servers import Client, Servers  # noqa: E402
 
 BAO = Path(os.environ.get("BAO", "/var/cache/slurm-secrets-tests/venv/bin/bao"))
 

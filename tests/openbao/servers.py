@@ -13,18 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("BUILD_DIR", PROJECT / "build")).resolve()
+from harness import BUILD, PROJECT, poll
+
 SCRIPT = PROJECT / "tests" / "openbao" / "openbao"
-
-
-def poll(condition, seconds, what):
-    """Waits until `condition()` is true; its value."""
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.03)
-    return result
 
 
 @dataclass
