@@ -22,7 +22,8 @@ Result<CredentialPath> credential_path(const std::string& configured, const std:
                                        const std::string& key) {
     if (!configured.empty()) return CredentialPath{configured, false};
     const char* folder = getenv("CREDENTIALS_DIRECTORY");
-    if (folder != nullptr) return CredentialPath{std::string(folder) + "/" + name, true};
+    if (folder != nullptr && *folder != '\0')
+        return CredentialPath{std::string(folder) + "/" + name, true};
     return Error{"set " + key + " in the configuration, or give the unit the credential " + name +
                  " (LoadCredentialEncrypted=)"};
 }

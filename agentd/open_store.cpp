@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agentd/credential_file.h"
+
 namespace secrets {
 namespace {
 
@@ -42,15 +44,9 @@ Result<std::unique_ptr<people::Store>> open_store(const Config& config, MemoryKi
         return people::Store::in_memory(name_of(config.openbao), memory);
     const std::string file = store_file_of(config);
     if (file.empty()) return std::unique_ptr<people::Store>();
-    const std::string credentials = environment("CREDENTIALS_DIRECTORY");
-    const bool is_credential = config.store_key_file.empty();
-    if (is_credential && credentials.empty()) {
-        return Error{"the store " + file +
-                     " has no key: set store.key_file in the configuration, or give the unit the "
-                     "credential store.key (LoadCredentialEncrypted=)"};
-    }
-    auto key = people::StoreKey::read(
-        is_credential ? credentials + "/store.key" : config.store_key_file, is_credential, memory);
+    const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
+    if (!path) return Error{"the store " + file + " has no key: " + path.error().sentence};
+    auto key = people::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.error();
     return people::Store::open(file, std::move(key).value());
 }

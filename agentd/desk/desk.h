@@ -338,6 +338,7 @@ class Desk {
                        const std::vector<ItemAnswer>& answers) const;
     bool is_revoked(const vault::HubGrant& held);
     void note_end(const vault::RunHead& run);
+    vault::Wiped end_run(const vault::RunHead& head);
     void forget_ended_runs();
     const vault::RunHead* find_ended(const RunId& run) const;
     void keep_hub_grant(const vault::HubGrant& grant, SecretView image);

@@ -272,9 +272,7 @@ Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
         return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
     }
     audit::tell(event);
-    note_end(*head);
-    const vault::Wiped wiped = vault_.wipe_run(run);
-    on_change_();
+    const vault::Wiped wiped = end_run(*head);
     event.kind = audit::Kind::wipe;
     event.sentence = "run " + run.text() + " of " + owner + " was wiped";
     add_receipt(event, wiped);
@@ -292,12 +290,19 @@ std::optional<vault::Time> Desk::expire_runs() {
             .run = next->id.text(),
             .names = names_in(next->id),
             .owner = audit::Account{next->owner, owner}};
-        note_end(*next);
-        add_receipt(event, vault_.wipe_run(next->id));
-        on_change_();
+        add_receipt(event, end_run(*next));
         audit::record(event);
     }
     return std::nullopt;
+}
+
+/// Of a copy, or of the vault's own, which is gone behind it.
+vault::Wiped Desk::end_run(const vault::RunHead& head) {
+    note_end(head);
+    const RunId run = head.id;
+    const vault::Wiped wiped = vault_.wipe_run(run);
+    on_change_();
+    return wiped;
 }
 
 std::vector<std::string> Desk::names_in(const RunId& run) const {

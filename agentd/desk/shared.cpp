@@ -76,9 +76,7 @@ void Desk::drop_run(const RunId& run) {
                        .run = run.text(),
                        .names = names_in(run),
                        .owner = audit::Account{head->owner, owner}};
-    note_end(*head);
-    const vault::Wiped wiped = vault_.wipe_run(run);
-    on_change_();
+    const vault::Wiped wiped = end_run(*head);
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);

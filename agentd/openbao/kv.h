@@ -22,8 +22,8 @@ struct Written {
 };
 
 /// Paths are relative to the folder ("runs/demo"), and of any characters, but `.` or `..` can't be
-/// a part. An Error is a
-/// sentence for people and says nothing of a value. Must outlive the loop's run.
+/// a part. An Error is a sentence for people and says nothing of a value. Must outlive the loop's
+/// run.
 class Kv {
   public:
     Kv(boost::asio::io_context& loop, const OpenBao& config,

@@ -81,7 +81,7 @@ class Servers {
     std::size_t preferred_ = 0;
     bool is_active_ = false;         ///< the preferred one, when it was looked at
     bool is_finding_ = false;        ///< somebody looks for the active one
-    Clock::time_point looked_at_{};  ///< which is active; never: something was wrong since
+    Clock::time_point looked_at_{};  ///< which is active
     std::string token_;              ///< empty: nobody is logged in
     std::chrono::seconds lease_{};
     bool is_renewable_ = false;

@@ -16,6 +16,7 @@ namespace secrets::openbao {
 namespace {
 
 namespace asio = boost::asio;
+
 std::string state_of(const vault::RunHead& head) {
     return std::to_string(head.generation) + " " +
            std::to_string(head.created.time_since_epoch().count());
