@@ -95,6 +95,12 @@ Servers::Servers(asio::io_context& loop, const OpenBao& config,
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back().url = url;
 }
 
+void Servers::Server::note_silence(const Error& error, Clock::time_point deadline) {
+    const bool is_cut_short = Clock::now() >= deadline;
+    if (!is_cut_short) silent_until = Clock::now() + kSilence;
+    if (!is_cut_short || why.empty()) why = error.sentence;
+}
+
 void Servers::stop_renewing() {
     renews_ = false;
     for (asio::steady_timer* timer : timers_) timer->cancel();
@@ -170,11 +176,11 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (!failure && !is_elsewhere(answer)) co_return answer;
-        if (failure) server.silent_until = Clock::now() + kSilence;
-        const bool stands_by = !failure && answer.status == 307;
-        server.why = failure     ? failure->sentence
-                     : stands_by ? what_health_says(429)
-                                 : errors_in(answer);
+        if (failure) {
+            server.note_silence(*failure, deadline);
+        } else {
+            server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
+        }
         is_active_ = false;
         // One that has lost its followers may go on to say that it is the active one: it is looked
         // at last.
@@ -248,7 +254,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
     const std::size_t first = preferred_;
     is_active_ = false;
     std::optional<std::size_t> standby;
-    for (std::size_t i = 0; i < servers_.size() && !stopped_; ++i) {
+    for (std::size_t i = 0; i < servers_.size() && !stopped_ && Clock::now() < deadline; ++i) {
         const std::size_t which = (first + i) % servers_.size();
         Server& server = servers_[which];
         if (server.silent_until > Clock::now()) continue;
@@ -265,10 +271,12 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
             looked_at_ = Clock::now();
             co_return;
         }
-        server.why = failure ? failure->sentence : what_health_says(answer.status);
-        if (failure) server.silent_until = Clock::now() + kSilence;
-        const bool stands_by = !failure && answer.status == 429;
-        if (stands_by && !standby) standby = which;
+        if (failure) {
+            server.note_silence(*failure, deadline);
+            continue;
+        }
+        server.why = what_health_says(answer.status);
+        if (answer.status == 429 && !standby) standby = which;
     }
     if (standby) preferred_ = *standby;
     looked_at_ = Clock::now();

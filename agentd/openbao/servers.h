@@ -47,6 +47,9 @@ class Servers {
         std::size_t busy = 0;
         Clock::time_point silent_until{};  ///< not looked at before
         std::string why{};                 ///< it was of no use the last time
+
+        /// A failure that comes with the asker's deadline tells of the asker, not of the server.
+        void note_silence(const Error& error, Clock::time_point deadline);
     };
     using Told = std::variant<Answer, Error>;
 

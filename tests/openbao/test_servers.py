@@ -1,5 +1,6 @@
 """The agent's client of OpenBao against real servers: which it asks, as whom, and what it says when none answers."""
 
+import re
 import subprocess
 import threading
 import time
@@ -149,6 +150,18 @@ def test_without_a_server_there_is_one_sentence_within_the_deadline_and_one_line
     assert client.trouble() == ""
     told = [line for line in client.journal if "OpenBao" in line]
     assert len(told) == 2 and "gives no answer" in told[0] and "answers again" in told[1], told
+
+
+def test_whoever_has_little_time_says_nothing_of_servers_that_it_could_not_ask(client, servers):
+    client.read("runs/never")
+    leader = servers.leader()
+    time.sleep(1.1)  # so that it is looked again which one leads
+    servers.script("freeze", leader)
+    with pytest.raises(Wrong) as wrong:
+        client.read("runs/never", seconds=0.4)
+    said = dict(re.findall("(https://[0-9.:]+): ([^;]+)", str(wrong.value)))
+    assert said.pop(servers.url(leader)) == "it does not answer in time"
+    assert set(said.values()) <= {"it stands by"}, said
 
 
 def test_a_server_of_another_ca_is_not_believed(start, servers, tmp_path):
