@@ -37,7 +37,7 @@ demo-cluster: setup build
 	BUILD_DIR=$(BUILD) tests/demo/run-cluster
 
 check: setup build
-	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 2
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
 asan:
