@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import threading
 
+from harness import poll
 from node_wire import DONE, PING, message, reply_to
 
 
@@ -34,6 +35,11 @@ class Client(threading.Thread):
 
 
 class Clients(list):
+    def await_answers(self):
+        """Until each has one more: whoever tries again has been answered then."""
+        before = [client.answered for client in self]
+        poll(lambda: all(client.answered > count for client, count in zip(self, before)), 20, "an answer to each client")
+
     def lost_nothing(self):
         lost = [lost for client in self for lost in client.lost]
         assert not lost, f"{len(lost)} of {sum(client.answered for client in self)}: " + "; ".join(lost[:10])

@@ -228,4 +228,5 @@ def test_a_client_that_tries_twice_loses_nothing_over_twenty_kills(machine):
     with clients_of(machine, retries=1) as clients:
         for _ in range(20):
             machine.kill_agent()
+            clients.await_answers()
     clients.lost_nothing()
