@@ -152,8 +152,7 @@ asio::awaitable<std::optional<Refusal>> HubNodes::refresh_for(const GrantRequest
     const auto deadline = Places::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (!failure) co_return std::nullopt;
-    co_return Refusal{Reason::unavailable,
-                      "the store that hubs share does not answer: " + failure->sentence};
+    co_return doors::not_known(*failure);
 }
 
 /// Whether it is known what has become of what the node holds.

@@ -40,7 +40,7 @@ asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
         desk::Subjects about = desk_.subjects_of_ask(request.uid, request.ask);
         const auto failure =
             co_await shared_->refresh(std::move(about), Places::Clock::now() + kPatience, {});
-        if (failure) co_return doors::refused({Reason::unavailable, failure->sentence});
+        if (failure) co_return doors::refused(doors::not_known(*failure));
     }
     HttpAnswer answer{200, "application/json", ""};
     try {

@@ -113,11 +113,7 @@ asio::awaitable<desk::AskAnswer> NodeDoor::ask_desk(int fd, wire::AskRequest req
         const auto deadline = SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
         if (failure) {
-            co_return desk_.refuse_ask(
-                request, "",
-                {desk::Reason::unavailable,
-                 "the store that this agent shares with others does not answer: " +
-                     failure->sentence});
+            co_return desk_.refuse_ask(request, "", not_known(*failure));
         }
         // A job that was cancelled meanwhile must not be given a hold.
         if (peer_is_gone(fd)) co_return desk::Nothing{};

@@ -188,10 +188,6 @@ auto with_accounts(const Call& call, Function function) -> decltype(function()) 
     }
 }
 
-std::string not_shared(const Error& why) {
-    return "the store that this hub shares with others does not answer: " + why.sentence;
-}
-
 /// In a frame of its own: what called it is gone when it goes on.
 asio::awaitable<HttpAnswer> change_shared(Call call, const Route& route, SharedStore& shared,
                                           std::shared_ptr<SecretBuffer> body) {
@@ -202,7 +198,7 @@ asio::awaitable<HttpAnswer> change_shared(Call call, const Route& route, SharedS
     const auto deadline = SharedStore::Clock::now() + kPatienceToChange;
     desk::Subjects about = route.about(call);
     auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
-    if (failure) co_return refused({desk::Reason::unavailable, not_shared(*failure)});
+    if (failure) co_return refused(not_known(*failure));
     co_return answer;
 }
 
@@ -312,7 +308,7 @@ asio::awaitable<std::optional<HttpAnswer>> Routes::refresh(const HttpHead& head)
     desk::Subjects about = route->route.about(route->call);
     const auto deadline = SharedStore::Clock::now() + kPatienceToRead;
     auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-    if (failure) co_return refused({desk::Reason::unavailable, not_shared(*failure)});
+    if (failure) co_return refused(not_known(*failure));
     co_return std::nullopt;
 }
 

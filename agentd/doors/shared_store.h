@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 
+#include "agentd/desk/desk.h"
 #include "agentd/desk/subjects.h"
 #include "common/result.h"
 
@@ -33,5 +34,11 @@ class SharedStore {
                                                    std::function<void()> change,
                                                    Clock::time_point deadline) = 0;
 };
+
+/// For whoever asked for something that only the store knows.
+inline desk::Refusal not_known(const Error& why) {
+    return {desk::Reason::unavailable,
+            "the store that hubs share does not answer: " + why.sentence};
+}
 
 }  // namespace secrets::doors
