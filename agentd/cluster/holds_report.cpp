@@ -51,31 +51,46 @@ asio::awaitable<void> HoldsReport::run() {
 asio::awaitable<void> HoldsReport::report() {
     std::vector<vault::HubGrant> held;
     for (const vault::HubGrant* grant : desk_.hub_grants()) held.push_back(*grant);
-    // What was granted and has ended since the last report the hub does not know of.
-    if (asks_.take_granted()) said_something_ = true;
-    if (held.empty() && !said_something_) co_return;
-    HttpsRequest to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
-    auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
+    // What was granted and has ended since the last report a hub does not know of.
+    if (asks_.take_granted()) believe_.insert(client_.preferred());
+    std::string why;
+    bool is_heard = false;
+    const std::size_t first = client_.preferred();
+    for (std::size_t i = 0; i < client_.hubs() && !stopped_; ++i) {
+        const std::size_t hub = (first + i) % client_.hubs();
+        if (held.empty() && !believe_.contains(hub)) continue;
+        const auto failure = co_await tell(hub, !is_heard, held);
+        if (!failure) is_heard = true;
+        if (failure) why += (why.empty() ? "" : "; ") + failure->sentence;
+    }
     if (stopped_) co_return;
-    if (const auto* error = std::get_if<Error>(&answer)) {
-        trouble_.note(error->sentence);
-        co_return;
+    if (is_heard) trouble_.note("");
+    if (!is_heard && !why.empty()) trouble_.note(why);
+}
+
+/// What a hub says that is not believed is for its own knowledge alone.
+asio::awaitable<Failure> HoldsReport::tell(std::size_t hub, bool is_believed,
+                                           const std::vector<vault::HubGrant>& held) {
+    HttpsRequest to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
+    const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
+    auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
+    if (stopped_) co_return Error{"the agent is about to end"};
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<HttpsAnswer>(told);
+    if (answer.status != 200) co_return Error{answer.detail};
+    if (held.empty()) {
+        believe_.erase(hub);
+    } else {
+        believe_.insert(hub);
     }
-    const HttpsAnswer& from_hub = std::get<HttpsAnswer>(answer);
-    if (from_hub.status != 200) {
-        trouble_.note(from_hub.detail);
-        co_return;
-    }
-    said_something_ = !held.empty();
-    trouble_.note("");
-    take(held, from_hub.body.view().bytes());
+    co_return is_believed ? take(held, answer.body.view().bytes()) : Failure();
 }
 
 /// Wipes what the hub says is over.
-void HoldsReport::take(const std::vector<vault::HubGrant>& said,
-                       std::span<const std::byte> answer) {
+Failure HoldsReport::take(const std::vector<vault::HubGrant>& said,
+                          std::span<const std::byte> answer) {
     const auto revoked = doors::parse_revoked(answer, said.size());
-    if (!revoked) return trouble_.note(revoked.error().sentence);
+    if (!revoked) return revoked.error();
     for (const std::size_t which : *revoked) {
         // A newer grant of the same ask is another one.
         const auto* now =
@@ -84,6 +99,7 @@ void HoldsReport::take(const std::vector<vault::HubGrant>& said,
             desk_.revoke_hub_grant(said[which].job, said[which].ask);
         }
     }
+    return std::nullopt;
 }
 
 }  // namespace secrets::cluster

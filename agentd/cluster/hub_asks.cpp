@@ -11,8 +11,12 @@ using desk::Reason;
 /// For the hubs' answer, so that the plugin's time (5 s, its timeout=) is not over before it has a
 /// sentence.
 constexpr auto kPatience = std::chrono::milliseconds(4000);
-/// What of this a hub leaves to the way back, and to another hub.
-constexpr auto kReserve = std::chrono::milliseconds(1000);
+
+/// What a hub may take of its share of this; the rest is for the ways there and back.
+std::chrono::milliseconds patience_of_hub(const HubClient& client) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(client.share_of(kPatience) * 3 /
+                                                                 4);
+}
 
 Reason reason_of(unsigned status) {
     switch (status) {
@@ -36,7 +40,7 @@ asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::I
     if (at_once) co_return std::move(*at_once);
     const vault::HubGrant* held = desk_.find_hub_grant(request);
     HttpsRequest to_hub{
-        "POST", "/v1/grants", doors::print_grant({request, node_, kPatience - kReserve}),
+        "POST", "/v1/grants", doors::print_grant({request, node_, patience_of_hub(client_)}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
     if (const auto* from_hub = std::get_if<HttpsAnswer>(&answer); from_hub != nullptr) {

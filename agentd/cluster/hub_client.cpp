@@ -1,6 +1,5 @@
 #include "agentd/cluster/hub_client.h"
 
-#include "agentd/at_end.h"
 #include "agentd/digest.h"
 #include "common/hub_request.h"
 
@@ -8,8 +7,6 @@ namespace secrets::cluster {
 namespace {
 
 namespace asio = boost::asio;
-using doors::ErrorCode;
-using doors::into;
 
 /// For a connection and its handshake, where there is another hub to turn to.
 constexpr auto kConnect = std::chrono::milliseconds(1500);
@@ -26,151 +23,102 @@ constexpr std::size_t kMaxIdle = 2;  ///< kept connections to one hub
 
 HubClient::HubClient(asio::io_context& loop, const Hub& hub,
                      std::unique_ptr<asio::ssl::context> context)
-    : loop_(loop),
-      urls_(hub.urls),
-      context_(std::move(context)),
-      hubs_(urls_.size()),
-      random_(std::random_device()()) {}
+    : context_(std::move(context)), pauses_(kFirstPause, kLongestPause) {
+    for (const HttpsUrl& url : hub.urls) {
+        hubs_.emplace_back(loop, *context_, url, kMaxIdle,
+                           [this](const HttpsUrl& asked, const HttpsRequest& request) {
+                               return authorize(asked, request);
+                           });
+    }
+}
 
 void HubClient::stop() {
     stopped_ = true;
-    for (HubState& hub : hubs_) hub.idle.clear();
-    for (HttpsConnection* connection : busy_) connection->cancel();
-    for (asio::steady_timer* timer : pauses_) timer->cancel();
+    for (HttpsPeer& hub : hubs_) hub.stop();
+    pauses_.end();
 }
 
-asio::awaitable<std::variant<HttpsAnswer, Error>> HubClient::ask(HttpsRequest request,
-                                                                 Clock::time_point deadline) {
+asio::awaitable<HubClient::Told> HubClient::ask(HttpsRequest request, Clock::time_point deadline) {
+    const auto patience = deadline - Clock::now();
+    const auto may_wait_until = Clock::now() + request.wait;
+    const auto last = deadline + request.wait;
     std::string why;
     std::optional<HttpsAnswer> busy;
     for (unsigned round = 0; !stopped_; ++round) {
         why.clear();
         const std::size_t first = preferred_;
-        for (std::size_t i = 0; i < urls_.size() && !stopped_; ++i) {
-            const std::size_t which = (first + i) % urls_.size();
+        for (std::size_t i = 0; i < hubs_.size() && !stopped_; ++i) {
+            const std::size_t which = (first + i) % hubs_.size();
+            const auto left = static_cast<int>(hubs_.size() - i);
+            const auto soon = Clock::now() + (deadline - Clock::now()) / left;
             HttpsAnswer answer;
-            const auto failure = co_await ask_one(which, request, answer, deadline);
-            if (failure) {
-                why += (why.empty() ? "" : "; ") + urls_[which].text + ": " + failure->sentence;
+            const auto failure = co_await hubs_[which].ask(request, answer, until(request, soon));
+            if (!failure) {
+                preferred_ = which;
+                if (answer.status != 503) co_return answer;
+                busy = std::move(answer);
                 continue;
             }
-            preferred_ = which;
-            if (answer.status != 503) co_return answer;
-            busy = std::move(answer);
+            why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure->sentence;
+            if (Clock::now() <= soon || request.wait.count() == 0) continue;
+            // It was lost while it waited for a run: the others have their time still.
+            deadline = std::min(Clock::now() + patience, last);
+            const auto wait = std::max(may_wait_until - Clock::now(), Clock::duration::zero());
+            request.wait = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
         }
-        const auto time = pause_after(round);
+        const auto time = pauses_.after(round);
         if (Clock::now() + time >= deadline) break;
-        co_await pause(time);
+        co_await pauses_.sleep(time);
     }
     if (busy) co_return std::move(*busy);
     co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
 }
 
-/// On a connection that is kept; where that breaks, on a new one.
-asio::awaitable<Failure> HubClient::ask_one(std::size_t which, const HttpsRequest& request,
-                                            HttpsAnswer& answer, Clock::time_point deadline) {
-    HubState& hub = hubs_[which];
-    while (true) {
-        std::unique_ptr<HttpsConnection> connection;
-        while (!hub.idle.empty() && !connection) {
-            connection = std::move(hub.idle.back());
-            hub.idle.pop_back();
-            if (!connection->is_alive()) connection.reset();
-        }
-        const bool is_new = !connection;
-        if (is_new) connection = std::make_unique<HttpsConnection>(loop_, *context_);
-        const auto failure = co_await ask_on(*connection, which, is_new, request, answer, deadline);
-        if (!failure) {
-            hub.session = connection->session();
-            const bool keep = !stopped_ && hub.idle.size() < kMaxIdle && connection->is_alive();
-            if (keep) hub.idle.push_back(std::move(connection));
-            co_return std::nullopt;
-        }
-        if (is_new || stopped_ || Clock::now() >= deadline) co_return failure;
-    }
+asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, HttpsRequest request,
+                                                    Clock::time_point deadline) {
+    HttpsAnswer answer;
+    const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
+    if (failure) co_return Error{hubs_[which].url().text + ": " + failure->sentence};
+    co_return answer;
 }
 
-asio::awaitable<Failure> HubClient::ask_on(HttpsConnection& connection, std::size_t which,
-                                           bool is_new, const HttpsRequest& request,
-                                           HttpsAnswer& answer, Clock::time_point deadline) {
-    busy_.insert(&connection);
-    const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
-    const HttpsUrl& url = urls_[which];
-    if (is_new) {
-        const auto failure = co_await reach(connection, which, deadline);
-        if (failure) co_return failure;
-    }
-    // A credential is good for one request: munged on the hub refuses it a second time.
+HttpsPeer::Until HubClient::until(const HttpsRequest& request, Clock::time_point deadline) const {
+    const auto soon = hubs_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
+    return {soon, deadline + request.wait};
+}
+
+/// A credential is good for one request: munged on the hub refuses it a second time.
+asio::awaitable<Result<std::string>> HubClient::authorize(const HttpsUrl& url,
+                                                          const HttpsRequest& request) {
     const Digest digest = digest_of(std::as_bytes(std::span(request.body)));
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     const HubRequest made_for{url.host, request.method, request.target, hexadecimal(digest)};
     auto credential = co_await munge_.encode(print_hub_request(made_for));
     if (!credential) co_return credential.error();
-    const std::string authorization = "Munge " + *credential;
-    co_return co_await connection.exchange(url, request, authorization, answer,
-                                           deadline + request.wait);
-}
-
-asio::awaitable<Failure> HubClient::reach(HttpsConnection& connection, std::size_t which,
-                                          Clock::time_point deadline) {
-    const auto soon = urls_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
-    TlsSession session = copy_of(hubs_[which].session.get());
-    co_return co_await connection.open(urls_[which], std::move(session), soon);
+    co_return "Munge " + *credential;
 }
 
 asio::awaitable<std::variant<HttpsAnswer, HubClient::Moved, Error>> HubClient::pass_on(
     HttpsRequest request, Clock::time_point deadline) {
     if (stopped_) co_return Error{"the agent is about to end"};
     const std::size_t first = preferred_;
-    const auto soon = urls_.size() > 1 ? deadline - kForOthers : deadline;
+    const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
     HttpsAnswer answer;
-    auto failure = co_await send_once(first, request, answer, soon);
+    // On a connection of its own: one that was kept may break when the hub has seen the request.
+    auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
     if (!failure) co_return answer;
     if (preferred_ != first) co_return Moved{};
-    std::string why = urls_[first].text + ": " + failure->sentence;
-    for (std::size_t i = 1; i < urls_.size() && !stopped_; ++i) {
-        const std::size_t which = (first + i) % urls_.size();
-        HttpsConnection connection(loop_, *context_);
-        busy_.insert(&connection);
-        const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
-        failure = co_await reach(connection, which, deadline);
+    std::string why = hubs_[first].url().text + ": " + failure->sentence;
+    for (std::size_t i = 1; i < hubs_.size() && !stopped_; ++i) {
+        HttpsPeer& hub = hubs_[(first + i) % hubs_.size()];
+        failure = co_await hub.reach(std::min(deadline, Clock::now() + kConnect));
         if (!failure) {
-            preferred_ = which;
+            preferred_ = (first + i) % hubs_.size();
             co_return Moved{};
         }
-        why += "; " + urls_[which].text + ": " + failure->sentence;
+        why += "; " + hub.url().text + ": " + failure->sentence;
     }
     co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
-}
-
-/// On a connection of its own: one that was kept may break when the hub has seen the request.
-asio::awaitable<Failure> HubClient::send_once(std::size_t which, const HttpsRequest& request,
-                                              HttpsAnswer& answer, Clock::time_point deadline) {
-    HttpsConnection connection(loop_, *context_);
-    busy_.insert(&connection);
-    const AtEnd not_busy([this, &connection] { busy_.erase(&connection); });
-    auto failure = co_await reach(connection, which, deadline);
-    if (failure) co_return failure;
-    failure = co_await connection.exchange(urls_[which], request, request.authorization, answer,
-                                           deadline);
-    if (!failure) hubs_[which].session = connection.session();
-    co_return failure;
-}
-
-asio::awaitable<void> HubClient::pause(Clock::duration duration) {
-    asio::steady_timer timer(loop_, duration);
-    pauses_.insert(&timer);
-    const AtEnd over([this, &timer] { pauses_.erase(&timer); });
-    ErrorCode cancelled;
-    co_await timer.async_wait(into(cancelled));
-}
-
-/// Between a half of the round's pause and all of it.
-HubClient::Clock::duration HubClient::pause_after(unsigned round) {
-    const auto pause =
-        std::min<Clock::duration>(kFirstPause * (1U << std::min(round, 10U)), kLongestPause);
-    return Clock::duration(
-        std::uniform_int_distribution<Clock::rep>(pause.count() / 2, pause.count())(random_));
 }
 
 }  // namespace secrets::cluster

@@ -1,13 +1,11 @@
 #pragma once
 // How a node asks its hubs: in order, over connections that are kept, until one has answered.
 
-#include <boost/asio/steady_timer.hpp>
-#include <random>
-#include <set>
-#include <vector>
+#include <deque>
 
-#include "agentd/cluster/https_connection.h"
+#include "agentd/cluster/https_peer.h"
 #include "agentd/cluster/munge.h"
+#include "agentd/cluster/pauses.h"
 
 namespace secrets::cluster {
 
@@ -19,14 +17,28 @@ class HubClient {
     HubClient(boost::asio::io_context& loop, const Hub& hub,
               std::unique_ptr<boost::asio::ssl::context> context);
 
+    using Told = std::variant<HttpsAnswer, Error>;
+
     /// Asks the hub that answered last, then the others, and all again until the deadline, with
-    /// pauses that grow and differ from node to node. The Error says what each of them said. An
+    /// pauses that grow and differ from node to node. Each has its share of the time, so that one
+    /// that is silent does not cost the others theirs. The Error says what each of them said. An
     /// answer of 503 is passed on when no other hub has a better one.
-    boost::asio::awaitable<std::variant<HttpsAnswer, Error>> ask(HttpsRequest request,
-                                                                 Clock::time_point deadline);
+    boost::asio::awaitable<Told> ask(HttpsRequest request, Clock::time_point deadline);
+
+    /// What each hub has of the time in which all are to be asked.
+    Clock::duration share_of(Clock::duration time) const {
+        return time / static_cast<int>(hubs_.size());
+    }
+
+    /// Asks one hub, by its place in the configuration.
+    boost::asio::awaitable<Told> ask_hub(std::size_t which, HttpsRequest request,
+                                         Clock::time_point deadline);
+    std::size_t hubs() const { return hubs_.size(); }
+    /// The one that answered last.
+    std::size_t preferred() const { return preferred_; }
 
     /// The host that the hub which answered last has in its URL.
-    const std::string& host() const { return urls_[preferred_].host; }
+    const std::string& host() const { return hubs_[preferred_].url().host; }
 
     /// Another hub is now the one that answered last.
     struct Moved {};
@@ -40,35 +52,16 @@ class HubClient {
     /// Ends what is being asked, with an Error.
     void stop();
 
-    const std::vector<HttpsUrl>& urls() const { return urls_; }
-
   private:
-    struct HubState {
-        std::vector<std::unique_ptr<HttpsConnection>> idle;
-        TlsSession session{nullptr, &SSL_SESSION_free};
-    };
+    boost::asio::awaitable<Result<std::string>> authorize(const HttpsUrl& url,
+                                                          const HttpsRequest& request);
+    HttpsPeer::Until until(const HttpsRequest& request, Clock::time_point deadline) const;
 
-    boost::asio::awaitable<Failure> ask_one(std::size_t which, const HttpsRequest& request,
-                                            HttpsAnswer& answer, Clock::time_point deadline);
-    boost::asio::awaitable<Failure> ask_on(HttpsConnection& connection, std::size_t which,
-                                           bool is_new, const HttpsRequest& request,
-                                           HttpsAnswer& answer, Clock::time_point deadline);
-    boost::asio::awaitable<Failure> reach(HttpsConnection& connection, std::size_t which,
-                                          Clock::time_point deadline);
-    boost::asio::awaitable<Failure> send_once(std::size_t which, const HttpsRequest& request,
-                                              HttpsAnswer& answer, Clock::time_point deadline);
-    boost::asio::awaitable<void> pause(Clock::duration duration);
-    Clock::duration pause_after(unsigned round);
-
-    boost::asio::io_context& loop_;
-    std::vector<HttpsUrl> urls_;
     std::unique_ptr<boost::asio::ssl::context> context_;
     Munge munge_;
-    std::vector<HubState> hubs_;  ///< at the place of its URL
-    std::set<HttpsConnection*> busy_;
-    std::set<boost::asio::steady_timer*> pauses_;
+    Pauses pauses_;
+    std::deque<HttpsPeer> hubs_;  ///< as in the configuration
     std::size_t preferred_ = 0;
-    std::minstd_rand random_;
     bool stopped_ = false;
 };
 

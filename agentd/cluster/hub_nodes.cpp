@@ -19,7 +19,7 @@ using view_wire::Verdict;
 
 /// How long a report waits for Slurm, less than its node waits for the answer; and of how many of
 /// its jobs it asks: of one that has just ended Slurm says nothing.
-constexpr auto kPatienceForReports = std::chrono::seconds(1);
+constexpr auto kPatienceForReports = std::chrono::milliseconds(600);
 constexpr std::size_t kMostPlacesOfReport = 4;
 
 /// How old what reports are answered from may be: thousands of nodes report of the same runs.

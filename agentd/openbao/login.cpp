@@ -139,7 +139,7 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
     const auto whole = lease_;
     bool renews = whole > std::chrono::seconds(0);  // else it does not end
     while (renews) {
-        co_await sleep(std::chrono::milliseconds(lease_) / 2);
+        co_await renewals_.wait(Clock::now() + std::chrono::milliseconds(lease_) / 2);
         if (!renews_ || login != logins_ || token_.empty()) co_return;
         HttpsRequest request;
         request.method = "POST";
@@ -168,7 +168,6 @@ asio::awaitable<void> Servers::revoke() {
         co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
     // Nobody is left to be told: the token ends by itself.
     if (!failure) token_.clear();
-    for (Server& server : servers_) server.idle.clear();
 }
 
 }  // namespace secrets::openbao

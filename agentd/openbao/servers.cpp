@@ -16,10 +16,7 @@ namespace {
 namespace asio = boost::asio;
 namespace json = boost::json;
 using cluster::HttpsAnswer;
-using cluster::HttpsConnection;
 using cluster::HttpsRequest;
-using doors::ErrorCode;
-using doors::into;
 
 /// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
 /// unless it is about to lose its leader.
@@ -84,15 +81,18 @@ bool is_too_large(const HttpsAnswer& answer) {
     return answer.status == 413 || errors_in(answer).find("too large") != std::string::npos;
 }
 
+Servers::Server::Server(asio::io_context& loop, asio::ssl::context& context, HttpsUrl url)
+    : peer(loop, context, std::move(url), kMostAtOnce, nullptr) {}
+
 Servers::Servers(asio::io_context& loop, const OpenBao& config,
                  std::unique_ptr<asio::ssl::context> context)
     : loop_(loop),
       config_(config),
       context_(std::move(context)),
-      random_(std::random_device()()),
+      pauses_(kFirstPause, kLongestPause),
       lasting_("OpenBao gives no answer, and what hubs share can't be read or changed: ",
                "OpenBao answers again") {
-    for (const HttpsUrl& url : config_.urls) servers_.emplace_back().url = url;
+    for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
 }
 
 void Servers::Server::note_silence(const Error& error, Clock::time_point deadline) {
@@ -103,16 +103,16 @@ void Servers::Server::note_silence(const Error& error, Clock::time_point deadlin
 
 void Servers::stop_renewing() {
     renews_ = false;
-    for (asio::steady_timer* timer : timers_) timer->cancel();
+    renewals_.wake();
 }
 
 void Servers::stop() {
     if (stopped_) return;
     stopped_ = true;
-    renews_ = false;
-    for (HttpsConnection* connection : asked_) connection->cancel();
+    stop_renewing();
+    for (Server& server : servers_) server.peer.stop();
     if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
-    for (asio::steady_timer* timer : timers_) timer->cancel();
+    pauses_.end();
     changes_.wake();
 }
 
@@ -185,14 +185,13 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         // One that has lost its followers may go on to say that it is the active one: it is looked
         // at last.
         if (&server == &servers_[preferred_]) preferred_ = (preferred_ + 1) % servers_.size();
-        const auto pause = pause_after(round);
+        const auto pause = pauses_.after(round);
         if (Clock::now() + pause >= deadline) break;
-        co_await sleep(pause);
+        co_await pauses_.sleep(pause);
     }
     co_return Error{stopped_ ? "the agent is about to end" : what_all_said()};
 }
 
-/// On a connection that is kept; where that breaks, on a new one.
 asio::awaitable<Failure> Servers::ask_one(Server& server, const HttpsRequest& request,
                                           HttpsAnswer& answer, Clock::time_point deadline) {
     while (server.busy >= kMostAtOnce) {
@@ -204,38 +203,8 @@ asio::awaitable<Failure> Servers::ask_one(Server& server, const HttpsRequest& re
         --server.busy;
         changes_.wake();
     });
-    while (true) {
-        std::unique_ptr<HttpsConnection> connection;
-        while (!server.idle.empty() && !connection) {
-            connection = std::move(server.idle.back());
-            server.idle.pop_back();
-            if (!connection->is_alive()) connection.reset();
-        }
-        const bool is_new = !connection;
-        if (is_new) connection = std::make_unique<HttpsConnection>(loop_, *context_);
-        const auto failure =
-            co_await ask_on(*connection, server, is_new, request, answer, deadline);
-        if (!failure) {
-            server.session = connection->session();
-            if (!stopped_ && connection->is_alive()) server.idle.push_back(std::move(connection));
-            co_return std::nullopt;
-        }
-        if (is_new || stopped_ || Clock::now() >= deadline) co_return failure;
-    }
-}
-
-asio::awaitable<Failure> Servers::ask_on(HttpsConnection& connection, Server& server, bool is_new,
-                                         const HttpsRequest& request, HttpsAnswer& answer,
-                                         Clock::time_point deadline) {
-    asked_.insert(&connection);
-    const AtEnd over([this, &connection] { asked_.erase(&connection); });
-    if (is_new) {
-        cluster::TlsSession session = cluster::copy_of(server.session.get());
-        auto failure = co_await connection.open(server.url, std::move(session), deadline);
-        if (failure) co_return failure;
-    }
-    const std::string none;
-    co_return co_await connection.exchange(server.url, request, none, answer, deadline);
+    const cluster::HttpsPeer::Until until{deadline, deadline};
+    co_return co_await server.peer.ask(request, answer, until);
 }
 
 /// Looks which server is the active one, the preferred one first. One that stands by is taken while
@@ -286,25 +255,9 @@ std::string Servers::what_all_said() const {
     std::string text;
     for (const Server& server : servers_) {
         if (server.why.empty()) continue;
-        text += (text.empty() ? "" : "; ") + server.url.text + ": " + server.why;
+        text += (text.empty() ? "" : "; ") + server.peer.url().text + ": " + server.why;
     }
     return "OpenBao: " + (text.empty() ? "there was no time to ask it" : text);
-}
-
-asio::awaitable<void> Servers::sleep(Clock::duration duration) {
-    asio::steady_timer timer(loop_, duration);
-    timers_.insert(&timer);
-    const AtEnd over([this, &timer] { timers_.erase(&timer); });
-    ErrorCode cancelled;
-    if (!stopped_) co_await timer.async_wait(into(cancelled));
-}
-
-/// Between a half of the round's pause and all of it.
-Clock::duration Servers::pause_after(unsigned round) {
-    const auto pause =
-        std::min<Clock::duration>(kFirstPause * (1U << std::min(round, 10U)), kLongestPause);
-    return Clock::duration(
-        std::uniform_int_distribution<Clock::rep>(pause.count() / 2, pause.count())(random_));
 }
 
 }  // namespace secrets::openbao

@@ -1,13 +1,11 @@
 #pragma once
 // The servers of OpenBao: which of them is asked, and as whom.
 
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
-#include <random>
-#include <set>
 
 #include "agentd/audit/lasting_trouble.h"
-#include "agentd/cluster/https_connection.h"
+#include "agentd/cluster/https_peer.h"
+#include "agentd/cluster/pauses.h"
 #include "agentd/digest.h"
 #include "agentd/doors/waiting_list.h"
 
@@ -41,9 +39,9 @@ class Servers {
 
   private:
     struct Server {
-        HttpsUrl url;
-        std::vector<std::unique_ptr<cluster::HttpsConnection>> idle{};
-        cluster::TlsSession session{nullptr, &SSL_SESSION_free};
+        Server(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url);
+
+        cluster::HttpsPeer peer;
         std::size_t busy = 0;
         Clock::time_point silent_until{};  ///< not looked at before
         std::string why{};                 ///< it was of no use the last time
@@ -60,27 +58,21 @@ class Servers {
     boost::asio::awaitable<Failure> ask_one(Server& server, const cluster::HttpsRequest& request,
                                             cluster::HttpsAnswer& answer,
                                             Clock::time_point deadline);
-    boost::asio::awaitable<Failure> ask_on(cluster::HttpsConnection& connection, Server& server,
-                                           bool is_new, const cluster::HttpsRequest& request,
-                                           cluster::HttpsAnswer& answer,
-                                           Clock::time_point deadline);
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
     bool take_login(const cluster::HttpsAnswer& answer);
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     boost::asio::awaitable<void> revoke();
+    boost::asio::awaitable<bool> is_token_known(Clock::time_point deadline);
     cluster::HttpsFields fields_of_role() const;
     std::string what_all_said() const;
     void note(const std::string& trouble);
-    boost::asio::awaitable<void> sleep(Clock::duration duration);
-    Clock::duration pause_after(unsigned round);
 
     boost::asio::io_context& loop_;
     OpenBao config_;
     std::unique_ptr<boost::asio::ssl::context> context_;
     std::deque<Server> servers_;  ///< stay where they are
-    std::set<cluster::HttpsConnection*> asked_;
     std::size_t preferred_ = 0;
     bool is_active_ = false;         ///< the preferred one, when it was looked at
     bool is_finding_ = false;        ///< somebody looks for the active one
@@ -97,9 +89,9 @@ class Servers {
     };
     std::optional<RefusedLogin> refused_;
     bool is_logging_in_ = false;
-    doors::WaitingList changes_;  ///< of a login, or of a server that is less busy
-    std::set<boost::asio::steady_timer*> timers_;
-    std::minstd_rand random_;
+    doors::WaitingList changes_;   ///< of a login, or of a server that is less busy
+    doors::WaitingList renewals_;  ///< for a half of a lease
+    cluster::Pauses pauses_;
     std::string trouble_;
     audit::LastingTrouble lasting_;
     bool renews_ = true;

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
-pytest.register_assert_rewrite("evidence", "four_hosts", "door_fixtures", "login_fixtures")
+pytest.register_assert_rewrite("evidence", "four_hosts", "door_fixtures", "login_fixtures", "openbao_fixtures")
 pytest_plugins = ["evidence"]
 
 from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
