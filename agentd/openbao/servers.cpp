@@ -139,8 +139,8 @@ asio::awaitable<Servers::Told> Servers::ask(HttpsRequest request, Clock::time_po
     co_return told;
 }
 
-/// A token that is refused may have been revoked, or have ended: it is tried once more with a new
-/// one.
+/// A token that OpenBao does not know any more, as it was revoked or has ended, is replaced, once.
+/// One that it knows may not do that, and nor may the next.
 asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
                                                     Clock::time_point deadline) {
     bool again = true;
@@ -152,9 +152,21 @@ asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
         auto told = co_await ask_any(request, deadline);
         const auto* answer = std::get_if<Answer>(&told);
         if (answer == nullptr || answer->status != 403 || !again) co_return told;
+        const bool is_known = co_await is_token_known(deadline);
+        if (is_known) co_return told;
         again = false;
         if (login == logins_) token_.clear();
     }
+}
+
+asio::awaitable<bool> Servers::is_token_known(Clock::time_point deadline) {
+    HttpsRequest request;
+    request.method = "GET";
+    request.target = "/v1/auth/token/lookup-self";
+    request.fields = fields_of_role();
+    const auto told = co_await ask_any(request, deadline);
+    const auto* answer = std::get_if<Answer>(&told);
+    co_return answer != nullptr && answer->status == 200;
 }
 
 cluster::HttpsFields Servers::fields_of_role() const {

@@ -268,11 +268,13 @@ def test_a_credential_that_others_may_read_is_not_used(role, tmp_path):
         client.read("runs/never", seconds=3)
 
 
-def test_what_the_policy_does_not_allow_is_said(role):
+def test_what_the_policy_does_not_allow_is_said_and_is_no_reason_to_log_in_again(role, servers):
     client = role("elsewhere", path="other")
-    with pytest.raises(Wrong) as wrong:
-        client.write("runs/x", {}, 0, seconds=3)
-    assert "permission denied" in str(wrong.value) and "policy" in str(wrong.value)
+    for _ in range(3):
+        with pytest.raises(Wrong) as wrong:
+            client.write("runs/x", {}, 0, seconds=3)
+        assert "permission denied" in str(wrong.value) and "policy" in str(wrong.value)
+    assert len(tokens(servers, "elsewhere")) == 1
 
 
 def test_a_namespace_has_secrets_and_roles_of_its_own(servers, start, tmp_path):
