@@ -46,8 +46,10 @@ std::int64_t number(const json::object& object, const char* name, std::int64_t l
     return number;
 }
 
+/// Before the year 10000: a later one could not be counted in what a clock counts in.
 vault::Time time(const json::object& object, const char* name) {
-    return vault::Time(std::chrono::seconds(number(object, name, 0)));
+    constexpr std::int64_t kEnd = 253402300800;
+    return vault::Time(std::chrono::seconds(number(object, name, 0, kEnd - 1)));
 }
 
 const json::string& text(const json::object& object, const char* name) {

@@ -99,6 +99,8 @@ TEST_CASE("a malformed document is refused with a reason") {
     CHECK(with("owner", -1) == "its \"owner\" is no such number");
     CHECK(with("owner", 4294967295) == "its \"owner\" is no such number");
     CHECK(with("owner", "root") == "its \"owner\" is no such number");
+    CHECK(with("expires", 253402300799) == "(read)");
+    CHECK(with("expires", 253402300800) == "its \"expires\" is no such number");
     CHECK(with("generation", 0) == "its \"generation\" is no such number");
     CHECK(with("platform", 1) == "its \"platform\" is no text");
     CHECK(with("secrets", "x") == "its \"secrets\" are no list");
