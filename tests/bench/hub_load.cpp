@@ -12,6 +12,7 @@
 //        hub_load grants PORT CA CLIENTS REQUESTS
 //        hub_load pushes PORT CA CLIENTS REQUESTS
 //        hub_load local-pushes SOCKET CLIENTS REQUESTS
+//        hub_load local METHOD TARGET BODY SOCKET CLIENTS REQUESTS
 //            each of the clients makes its part of the requests on one connection
 //
 // A client prints the seconds that it took, how often it had to try again, and the last reason why.
@@ -331,7 +332,7 @@ void request_kept_alive(Load& load, std::size_t clients, const std::vector<Reque
     print(run(load.loop), load.retries, load.last_error);
 }
 
-void push_locally(const char* socket, std::size_t clients, const std::vector<Request>& requests) {
+void request_locally(const char* socket, std::size_t clients, const std::vector<Request>& requests) {
     asio::io_context loop(1);
     std::vector<std::unique_ptr<Local::socket>> streams;
     for (std::size_t i = 0; i < clients; ++i) {
@@ -356,8 +357,14 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (what == "local-pushes") {
-            push_locally(words.at(1).c_str(), number(2),
-                         make_all(number(3), [](std::size_t i) { return push_of(i, false); }));
+            request_locally(words.at(1).c_str(), number(2),
+                            make_all(number(3), [](std::size_t i) { return push_of(i, false); }));
+            return 0;
+        }
+        if (what == "local") {
+            const Request same = make(http::string_to_verb(words.at(1)), words.at(2), words.at(3));
+            request_locally(words.at(4).c_str(), number(5),
+                            make_all(number(6), [&](std::size_t) { return same; }));
             return 0;
         }
         Load load(words.at(1).c_str(), words.at(2).c_str());
