@@ -20,7 +20,7 @@ using cluster::HttpsRequest;
 
 /// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
 /// unless it is about to lose its leader.
-constexpr auto kOneTry = std::chrono::milliseconds(1500);
+constexpr auto kOneTry = std::chrono::milliseconds(1000);
 constexpr auto kHealth = std::chrono::milliseconds(700);
 
 /// How old the word that a server is the active one, or that none is, may be: an active one that
