@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import tempfile
+from pathlib import Path
 
 from harness import BUILD, PROJECT, poll
 
@@ -14,11 +16,11 @@ NUMBERS = (1, 2, 3)
 class OpenBao:
     def __init__(self, hosts):
         self.hosts = hosts
-        self.dir = hosts.dir / "openbao"
+        self.dir = Path(tempfile.mkdtemp(prefix="openbao.", dir=hosts.dir))
 
     def up(self):
         for address in ADDRESSES:
-            self.hosts.run(HOST, ["ip", "address", "add", f"{address}/24", "dev", "eth0"])
+            self.hosts.run(HOST, ["ip", "address", "replace", f"{address}/24", "dev", "eth0"])
         self.script("up", *ADDRESSES)
 
     def down(self):
