@@ -332,7 +332,8 @@ void request_kept_alive(Load& load, std::size_t clients, const std::vector<Reque
     print(run(load.loop), load.retries, load.last_error);
 }
 
-void request_locally(const char* socket, std::size_t clients, const std::vector<Request>& requests) {
+void request_locally(const char* socket, std::size_t clients,
+                     const std::vector<Request>& requests) {
     asio::io_context loop(1);
     std::vector<std::unique_ptr<Local::socket>> streams;
     for (std::size_t i = 0; i < clients; ++i) {

@@ -1,9 +1,10 @@
 // What another hub, or somebody else, wrote to OpenBao: what is taken of it keeps to what the
 // agent's own would, and what is not is told of by a sentence.
 
+#include "agentd/openbao/documents.h"
+
 #include <boost/json.hpp>
 
-#include "agentd/openbao/documents.h"
 #include "common/names.h"
 #include "tests/fuzz/must.h"
 
