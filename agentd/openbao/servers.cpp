@@ -152,18 +152,20 @@ asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
         auto told = co_await ask_any(request, deadline);
         const auto* answer = std::get_if<Answer>(&told);
         if (answer == nullptr || answer->status != 403 || !again) co_return told;
-        const bool is_known = co_await is_token_known(deadline);
+        const bool is_known = co_await is_token_known(request.fields, deadline);
         if (is_known) co_return told;
         again = false;
         if (login == logins_) token_.clear();
     }
 }
 
-asio::awaitable<bool> Servers::is_token_known(Clock::time_point deadline) {
+/// By fields that a request was refused with: there may be another token by now.
+asio::awaitable<bool> Servers::is_token_known(cluster::HttpsFields fields,
+                                              Clock::time_point deadline) {
     HttpsRequest request;
     request.method = "GET";
     request.target = "/v1/auth/token/lookup-self";
-    request.fields = fields_of_role();
+    request.fields = std::move(fields);
     const auto told = co_await ask_any(request, deadline);
     const auto* answer = std::get_if<Answer>(&told);
     co_return answer != nullptr && answer->status == 200;

@@ -64,7 +64,8 @@ class Servers {
     bool take_login(const cluster::HttpsAnswer& answer);
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     boost::asio::awaitable<void> revoke();
-    boost::asio::awaitable<bool> is_token_known(Clock::time_point deadline);
+    boost::asio::awaitable<bool> is_token_known(cluster::HttpsFields fields,
+                                                Clock::time_point deadline);
     cluster::HttpsFields fields_of_role() const;
     std::string what_all_said() const;
     void note(const std::string& trouble);

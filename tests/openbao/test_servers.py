@@ -231,7 +231,7 @@ def test_where_a_token_ends_there_is_another_before(role, servers):
 def test_a_token_that_was_revoked_is_replaced(role, servers):
     client = role("revoked")
     client.read("runs/never")
-    for _ in range(3):
+    for _ in range(6):
         for accessor in tokens(servers, "revoked"):
             servers.bao("token", "revoke", "-accessor", accessor)
         for answer in [client.begin("read", "runs/never") for _ in range(20)]:
