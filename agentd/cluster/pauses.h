@@ -1,12 +1,9 @@
 #pragma once
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
-#include <list>
 #include <random>
 
-#include "agentd/at_end.h"
-#include "agentd/doors/event_loop.h"
+#include "agentd/doors/waiting_list.h"
 
 namespace secrets::cluster {
 
@@ -29,25 +26,20 @@ class Pauses {
 
     /// On the loop of the caller; shorter where end() comes.
     doors::asio::awaitable<void> sleep(Clock::duration duration) {
-        if (ended_) co_return;
-        doors::asio::steady_timer timer(co_await doors::asio::this_coro::executor, duration);
-        const auto place = timers_.insert(timers_.end(), &timer);
-        const AtEnd over([this, place] { timers_.erase(place); });
-        doors::ErrorCode cancelled;
-        co_await timer.async_wait(doors::into(cancelled));
+        if (!ended_) co_await pausing_.wait(Clock::now() + duration);
     }
 
     /// Nobody pauses any more.
     void end() {
         ended_ = true;
-        for (doors::asio::steady_timer* timer : timers_) timer->cancel();
+        pausing_.wake();
     }
 
   private:
     Clock::duration first_;
     Clock::duration longest_;
     std::minstd_rand random_;
-    std::list<doors::asio::steady_timer*> timers_;  ///< each on the stack of its sleep()
+    doors::WaitingList pausing_;
     bool ended_ = false;
 };
 
