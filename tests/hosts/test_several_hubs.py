@@ -1,13 +1,12 @@
 """A node has several hubs: any of them does for a job, and all know which node holds what."""
 
 import contextlib
-import threading
 import time
 
 import pytest
 from harness import poll
 from node_wire import GRANTED, WAITING, NodeConnection, ask
-from openbao_fixtures import PRINT, canary, cluster, hub, login, openbao, pki, start_hub, stream  # noqa: F401
+from openbao_fixtures import canary, cluster, hub, login, openbao, pki, start_hub, stream  # noqa: F401
 
 AGENT = "slurm-secretsd"
 

@@ -2,14 +2,12 @@
 
 import http.client
 import json
-import os
 import queue
 import shutil
 import ssl
 import subprocess
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
