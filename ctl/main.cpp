@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "ctl/command_line.h"
+#include "ctl/commands/command_line.h"
+#include "ctl/commands/status.h"
+#include "ctl/commands/watch.h"
 #include "ctl/doctor/doctor.h"
-#include "ctl/status.h"
-#include "ctl/watch.h"
 
 namespace secrets::ctl {
 namespace {

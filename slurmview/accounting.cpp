@@ -9,7 +9,7 @@
 #include <memory>
 #include <string_view>
 
-#include "common/limits.h"
+#include "common/base/limits.h"
 #include "slurmview/controller.h"
 
 namespace secrets::slurmview {

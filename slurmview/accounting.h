@@ -1,7 +1,7 @@
 #pragma once
 // Asks slurmctld about accounts.
 
-#include "slurmview/questions.h"
+#include "slurmview/query_queue.h"
 
 namespace secrets::slurmview {
 

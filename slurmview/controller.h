@@ -1,7 +1,7 @@
 #pragma once
 // Asks slurmctld about jobs. This, accounting.cpp and nodes.cpp alone call libslurm.
 
-#include "slurmview/questions.h"
+#include "slurmview/query_queue.h"
 
 namespace secrets::slurmview {
 

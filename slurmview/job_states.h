@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "common/view_wire.h"
+#include "common/ipc/slurm_query_protocol.h"
 
 namespace secrets::slurmview {
 

@@ -16,8 +16,8 @@
 
 #include "slurmview/accounting.h"
 #include "slurmview/controller.h"
-#include "slurmview/door.h"
 #include "slurmview/nodes.h"
+#include "slurmview/query_server.h"
 
 namespace secrets::slurmview {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "common/limits.h"
+#include "common/base/limits.h"
 #include "slurmview/controller.h"
 
 namespace secrets::slurmview {

@@ -1,7 +1,7 @@
 #pragma once
 // What Slurm and the system know of nodes.
 
-#include "slurmview/questions.h"
+#include "slurmview/query_queue.h"
 
 namespace secrets::slurmview {
 

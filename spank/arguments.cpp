@@ -3,8 +3,8 @@
 #include <charconv>
 #include <string_view>
 
-#include "common/limits.h"
-#include "common/names.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 
 namespace secrets::spank {
 namespace {

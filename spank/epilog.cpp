@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "common/job_files.h"
-#include "spank/agent.h"
+#include "common/base/job_files.h"
+#include "spank/agent_client.h"
 #include "spank/plugin.h"
 
 namespace secrets::spank {

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 
-#include "common/call_failed.h"
-#include "common/job_files.h"
-#include "common/names.h"
+#include "common/base/call_failed.h"
+#include "common/base/job_files.h"
+#include "common/base/names.h"
 
 namespace secrets::spank {
 namespace {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "common/delivery.h"
-#include "common/ids.h"
-#include "common/result.h"
-#include "common/unique_fd.h"
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
+#include "common/secure_memory/delivery.h"
 
 namespace secrets::spank {
 

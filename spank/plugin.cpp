@@ -4,7 +4,7 @@
 
 #include "spank/plugin.h"
 
-#include "common/names.h"
+#include "common/base/names.h"
 
 using secrets::spank::Arguments;
 

@@ -4,11 +4,11 @@
 
 #include <array>
 
-#include "common/ask.h"
-#include "common/delivery.h"
-#include "common/limits.h"
-#include "spank/agent.h"
-#include "spank/platform_run.h"
+#include "common/base/limits.h"
+#include "common/base/secret_spec.h"
+#include "common/secure_memory/delivery.h"
+#include "spank/agent_client.h"
+#include "spank/platform_run_id.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
 #include "spank/variables.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "common/locked_region.h"
+#include "common/secure_memory/locked_region.h"
 #include "spank/files.h"
 
 namespace secrets::spank {

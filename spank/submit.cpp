@@ -8,9 +8,9 @@
 #include <array>
 #include <string>
 
-#include "common/ask.h"
-#include "common/names.h"
-#include "spank/platform_run.h"
+#include "common/base/names.h"
+#include "common/base/secret_spec.h"
+#include "spank/platform_run_id.h"
 #include "spank/plugin.h"
 #include "spank/submit_check.h"
 #include "spank/variables.h"

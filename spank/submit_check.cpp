@@ -2,10 +2,10 @@
 
 #include <array>
 
-#include "common/deadline.h"
-#include "common/limits.h"
-#include "common/unix_socket.h"
-#include "common/wire.h"
+#include "common/base/deadline.h"
+#include "common/base/limits.h"
+#include "common/ipc/plugin_protocol.h"
+#include "common/ipc/unix_socket.h"
 
 namespace secrets::spank {
 namespace {

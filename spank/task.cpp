@@ -2,8 +2,8 @@
 // memory of this child alone; of files, which the step has written, the path. The one hook whose
 // failure costs nothing but its task.
 
-#include "common/delivery.h"
-#include "common/names.h"
+#include "common/base/names.h"
+#include "common/secure_memory/delivery.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
 #include "spank/variables.h"

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "agentd/audit/encode.h"
+#include "agentd/audit/event_encoder.h"
 
 namespace secrets::audit {
 namespace {

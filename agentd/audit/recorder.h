@@ -8,12 +8,12 @@
 #include <optional>
 #include <string>
 
-#include "agentd/audit/events.h"
-#include "agentd/audit/journal.h"
-#include "agentd/audit/recent.h"
-#include "agentd/audit/refusal_limit.h"
-#include "agentd/audit/trail.h"
-#include "agentd/config.h"
+#include "agentd/audit/audit_file.h"
+#include "agentd/audit/denial_rate_limit.h"
+#include "agentd/audit/event.h"
+#include "agentd/audit/journal_sink.h"
+#include "agentd/audit/recent_events.h"
+#include "agentd/config/config.h"
 
 namespace secrets::audit {
 

@@ -7,8 +7,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "agentd/wipe_stack.h"
-#include "common/wipe.h"
+#include "agentd/base/stack_wipe.h"
+#include "common/secure_memory/wipe.h"
 
 namespace secrets::openbao {
 

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <vector>
 
-#include "common/wipe.h"
+#include "common/secure_memory/wipe.h"
 
 namespace secrets::vault {
 namespace {

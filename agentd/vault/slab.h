@@ -28,7 +28,7 @@
 #include <optional>
 #include <span>
 
-#include "common/locked_region.h"
+#include "common/secure_memory/locked_region.h"
 
 namespace secrets::vault {
 

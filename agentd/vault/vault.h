@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "agentd/vault/keeper.h"
-#include "agentd/vault/records.h"
+#include "agentd/vault/fd_store.h"
+#include "agentd/vault/record_codec.h"
 #include "agentd/vault/slab.h"
-#include "common/delivery.h"
+#include "common/secure_memory/delivery.h"
 
 namespace secrets::vault {
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "ctl/answer.h"
+#include "ctl/client/answer.h"
 #include "ctl/doctor/checks.h"
 #include "ctl/doctor/text_file.h"
 

@@ -5,9 +5,9 @@
 #include <iostream>
 #include <vector>
 
-#include "ctl/answer.h"
+#include "ctl/client/answer.h"
 #include "ctl/doctor/checks.h"
-#include "ctl/table.h"
+#include "ctl/io/table.h"
 
 namespace secrets::ctl::doctor {
 namespace {

@@ -1,8 +1,8 @@
 #pragma once
 // secretctl doctor: is this installation sound, and what is to be done?
 
-#include "ctl/conversation.h"
-#include "ctl/exit_codes.h"
+#include "ctl/client/session.h"
+#include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl::doctor {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ctl/answer.h"
+#include "ctl/client/answer.h"
 #include "ctl/doctor/checks.h"
 #include "ctl/doctor/text_file.h"
 

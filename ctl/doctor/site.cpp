@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <vector>
 
-#include "common/limits.h"
-#include "common/unix_socket.h"
-#include "common/wire.h"
-#include "ctl/answer.h"
+#include "common/base/limits.h"
+#include "common/ipc/plugin_protocol.h"
+#include "common/ipc/unix_socket.h"
+#include "ctl/client/answer.h"
 #include "ctl/doctor/command_output.h"
 #include "ctl/doctor/text_file.h"
-#include "ctl/exit_codes.h"
+#include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl::doctor {
 namespace {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "ctl/conversation.h"
+#include "ctl/client/session.h"
 #include "ctl/doctor/plugin_version.h"
 #include "ctl/doctor/plugstack.h"
 

@@ -18,11 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "common/delivery.h"
-#include "common/limits.h"
-#include "common/locked_region.h"
-#include "common/unix_socket.h"
-#include "common/wire.h"
+#include "common/base/limits.h"
+#include "common/ipc/plugin_protocol.h"
+#include "common/ipc/unix_socket.h"
+#include "common/secure_memory/delivery.h"
+#include "common/secure_memory/locked_region.h"
 
 namespace {
 

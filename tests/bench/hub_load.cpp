@@ -37,11 +37,11 @@
 #include <thread>
 #include <vector>
 
-#include "agentd/digest.h"
-#include "common/hub_request.h"
-#include "common/limits.h"
-#include "common/unix_socket.h"
-#include "common/view_wire.h"
+#include "agentd/base/sha256.h"
+#include "common/base/limits.h"
+#include "common/ipc/hub_request.h"
+#include "common/ipc/slurm_query_protocol.h"
+#include "common/ipc/unix_socket.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "agentd/vault/records.h"
+#include "agentd/vault/record_codec.h"
 
 namespace secrets::fuzz {
 namespace {

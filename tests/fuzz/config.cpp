@@ -1,6 +1,6 @@
 // A configuration is refused with the file's name and one line, or holds what is documented.
 
-#include "agentd/config.h"
+#include "agentd/config/config.h"
 
 #include "tests/fuzz/must.h"
 

@@ -1,12 +1,12 @@
 // What reads as a delivery lies inside the image, is fit to be set, and writes the same image
 // again.
 
-#include "common/delivery.h"
+#include "common/secure_memory/delivery.h"
 
 #include <vector>
 
-#include "common/limits.h"
-#include "common/names.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 #include "tests/fuzz/must.h"
 
 namespace secrets::fuzz {

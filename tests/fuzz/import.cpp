@@ -1,10 +1,10 @@
 // What is imported has good names, each once, and values that lie in one another's order; what is
 // not is refused with a sentence that shows nothing of it.
 
-#include "common/limits.h"
-#include "common/names.h"
-#include "ctl/exit_codes.h"
-#include "ctl/import_text.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
+#include "ctl/import/import_text.h"
+#include "ctl/io/exit_codes.h"
 #include "tests/fuzz/must.h"
 
 namespace secrets::fuzz {

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "agentd/vault/records.h"
+#include "agentd/vault/record_codec.h"
 #include "agentd/vault/slab.h"
-#include "common/delivery.h"
-#include "common/limits.h"
-#include "common/view_wire.h"
-#include "common/wire.h"
+#include "common/base/limits.h"
+#include "common/ipc/plugin_protocol.h"
+#include "common/ipc/slurm_query_protocol.h"
+#include "common/secure_memory/delivery.h"
 
 namespace secrets {
 namespace {
@@ -57,76 +57,82 @@ Bytes cut(Bytes bytes, std::size_t length) {
 void wire_seeds(Corpus& corpus) {
     const wire::AskRequest ask{JobId{7}, StepId{0}, Uid{1001}, 10000, "run:demo-1,HF_TOKEN,NGC?"};
     const Bytes whole = wire::encode(wire::Request(ask));
-    corpus.write("wire", "ask", whole);
-    corpus.write("wire", "ask-with-a-byte-too-many",
+    corpus.write("plugin_protocol", "ask", whole);
+    corpus.write("plugin_protocol", "ask-with-a-byte-too-many",
                  with_byte(cut(whole, whole.size() + 1), 8, static_cast<int>(whole.size()) + 1));
-    corpus.write("wire", "ask-cut-off", cut(whole, whole.size() - 3));
-    corpus.write("wire", "ask-of-the-batch-step",
+    corpus.write("plugin_protocol", "ask-cut-off", cut(whole, whole.size() - 3));
+    corpus.write("plugin_protocol", "ask-of-the-batch-step",
                  wire::encode(wire::Request(wire::AskRequest{JobId{0xfffffffe}, StepId{0xfffffffb},
                                                              Uid{0}, kMaxWaitMilliseconds, ""})));
-    corpus.write("wire", "ask-of-the-longest-text",
+    corpus.write("plugin_protocol", "ask-of-the-longest-text",
                  wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1}, 0,
                                                              std::string(kMaxAskBytes, 'A')})));
-    corpus.write("wire", "ask-that-waits-too-long",
+    corpus.write("plugin_protocol", "ask-that-waits-too-long",
                  wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1},
                                                              kMaxWaitMilliseconds + 1, "A"})));
-    corpus.write("wire", "wipe", wire::encode(wire::Request(wire::WipeRequest{JobId{7}})));
-    corpus.write("wire", "ping", wire::encode(wire::Request(wire::PingRequest{})));
-    corpus.write("wire", "check", wire::encode(wire::Request(wire::CheckRequest{"run:demo-1"})));
-    corpus.write("wire", "granted", wire::encode(wire::Reply(wire::Granted{4096, "waited 0.3 s"})));
-    corpus.write("wire", "nothing", wire::encode(wire::Reply(wire::Nothing{""})));
-    corpus.write("wire", "waiting", wire::encode(wire::Reply(wire::Waiting{10000})));
-    corpus.write("wire", "refused",
+    corpus.write("plugin_protocol", "wipe",
+                 wire::encode(wire::Request(wire::WipeRequest{JobId{7}})));
+    corpus.write("plugin_protocol", "ping", wire::encode(wire::Request(wire::PingRequest{})));
+    corpus.write("plugin_protocol", "check",
+                 wire::encode(wire::Request(wire::CheckRequest{"run:demo-1"})));
+    corpus.write("plugin_protocol", "granted",
+                 wire::encode(wire::Reply(wire::Granted{4096, "waited 0.3 s"})));
+    corpus.write("plugin_protocol", "nothing", wire::encode(wire::Reply(wire::Nothing{""})));
+    corpus.write("plugin_protocol", "waiting", wire::encode(wire::Reply(wire::Waiting{10000})));
+    corpus.write("plugin_protocol", "refused",
                  wire::encode(wire::Reply(wire::Refused{"run demo-1 belongs to another user"})));
-    corpus.write("wire", "done", wire::encode(wire::Reply(wire::Done{"job 7 held nothing"})));
-    corpus.write("wire", "busy", wire::encode(wire::Reply(wire::Busy{"too many connections"})));
-    corpus.write("wire", "another-magic", with_byte(whole, 3, '2'));
-    corpus.write("wire", "another-version", with_byte(whole, 4, 2));
-    corpus.write("wire", "another-type", with_byte(whole, 6, 99));
-    corpus.write("wire", "another-length", with_byte(whole, 8, 1));
-    corpus.write("wire", "text-longer-than-the-message", with_byte(whole, 28, 255));
-    corpus.write("wire", "empty", {});
+    corpus.write("plugin_protocol", "done",
+                 wire::encode(wire::Reply(wire::Done{"job 7 held nothing"})));
+    corpus.write("plugin_protocol", "busy",
+                 wire::encode(wire::Reply(wire::Busy{"too many connections"})));
+    corpus.write("plugin_protocol", "another-magic", with_byte(whole, 3, '2'));
+    corpus.write("plugin_protocol", "another-version", with_byte(whole, 4, 2));
+    corpus.write("plugin_protocol", "another-type", with_byte(whole, 6, 99));
+    corpus.write("plugin_protocol", "another-length", with_byte(whole, 8, 1));
+    corpus.write("plugin_protocol", "text-longer-than-the-message", with_byte(whole, 28, 255));
+    corpus.write("plugin_protocol", "empty", {});
 }
 
 void view_wire_seeds(Corpus& corpus) {
     using view_wire::JobState;
     const view_wire::JobsRequest jobs{{JobId{7}, JobId{0}, JobId{0xffffffff}}};
     const Bytes whole = view_wire::encode(jobs);
-    corpus.write("view_wire", "jobs", whole);
-    corpus.write("view_wire", "jobs-cut-off", cut(whole, whole.size() - 1));
-    corpus.write("view_wire", "jobs-more-than-there-are", with_byte(whole, 12, 200));
-    corpus.write("view_wire", "jobs-none", view_wire::encode(view_wire::JobsRequest{}));
-    corpus.write("view_wire", "states",
+    corpus.write("slurm_query_protocol", "jobs", whole);
+    corpus.write("slurm_query_protocol", "jobs-cut-off", cut(whole, whole.size() - 1));
+    corpus.write("slurm_query_protocol", "jobs-more-than-there-are", with_byte(whole, 12, 200));
+    corpus.write("slurm_query_protocol", "jobs-none", view_wire::encode(view_wire::JobsRequest{}));
+    corpus.write("slurm_query_protocol", "states",
                  view_wire::encode(view_wire::Reply(
                      view_wire::States{{JobState::active, JobState::ended, JobState::unknown},
                                        "slurmctld gave no answer within 5 s"})));
     corpus.write(
-        "view_wire", "states-of-a-number-too-large",
+        "slurm_query_protocol", "states-of-a-number-too-large",
         with_byte(view_wire::encode(view_wire::Reply(view_wire::States{{JobState::active}, ""})),
                   16, 9));
-    corpus.write("view_wire", "refused",
+    corpus.write("slurm_query_protocol", "refused",
                  view_wire::encode(view_wire::Reply(view_wire::Refused{"too many jobs"})));
     const Bytes account = view_wire::encode(view_wire::AccountRequest{"chem", "alice"});
-    corpus.write("view_wire", "account", account);
-    corpus.write("view_wire", "account-of-a-blank", with_byte(account, 17, ' '));
+    corpus.write("slurm_query_protocol", "account", account);
+    corpus.write("slurm_query_protocol", "account-of-a-blank", with_byte(account, 17, ' '));
     const Bytes users =
         view_wire::encode(view_wire::Reply(view_wire::Users{true, true, {"alice", "bob"}}));
-    corpus.write("view_wire", "users", users);
-    corpus.write("view_wire", "users-cut-off", cut(users, users.size() - 1));
-    corpus.write("view_wire", "users-more-than-there-are", with_byte(users, 20, 3));
-    corpus.write("view_wire", "users-out-of-order", with_byte(users, 28, 'z'));
-    corpus.write("view_wire", "users-of-no-account",
+    corpus.write("slurm_query_protocol", "users", users);
+    corpus.write("slurm_query_protocol", "users-cut-off", cut(users, users.size() - 1));
+    corpus.write("slurm_query_protocol", "users-more-than-there-are", with_byte(users, 20, 3));
+    corpus.write("slurm_query_protocol", "users-out-of-order", with_byte(users, 28, 'z'));
+    corpus.write("slurm_query_protocol", "users-of-no-account",
                  view_wire::encode(view_wire::Reply(view_wire::Users{})));
     const Bytes places = view_wire::encode(view_wire::PlacesRequest{
         {{JobId{7}, Uid{1001}, "n1", "10.0.0.1"}, {JobId{8}, Uid{0}, "n2", "::1"}}});
-    corpus.write("view_wire", "places", places);
-    corpus.write("view_wire", "places-cut-off", cut(places, places.size() - 1));
-    corpus.write("view_wire", "places-more-than-there-are", with_byte(places, 12, 3));
+    corpus.write("slurm_query_protocol", "places", places);
+    corpus.write("slurm_query_protocol", "places-cut-off", cut(places, places.size() - 1));
+    corpus.write("slurm_query_protocol", "places-more-than-there-are", with_byte(places, 12, 3));
     const Bytes verdicts = view_wire::encode(view_wire::Reply(view_wire::Verdicts{
         {view_wire::Verdict::runs_there, view_wire::Verdict::unknown}, "slurmctld is down"}));
-    corpus.write("view_wire", "verdicts", verdicts);
-    corpus.write("view_wire", "verdicts-of-a-number-too-large", with_byte(verdicts, 16, 9));
-    corpus.write("view_wire", "another-magic", with_byte(whole, 2, 'S'));
+    corpus.write("slurm_query_protocol", "verdicts", verdicts);
+    corpus.write("slurm_query_protocol", "verdicts-of-a-number-too-large",
+                 with_byte(verdicts, 16, 9));
+    corpus.write("slurm_query_protocol", "another-magic", with_byte(whole, 2, 'S'));
 }
 
 void delivery_seeds(Corpus& corpus) {
@@ -200,18 +206,18 @@ Bytes two_grants(std::uint32_t job) {
 }
 
 void record_seeds(Corpus& corpus) {
-    corpus.write("records", "run-with-two-secrets", two_secrets());
-    corpus.write("records", "run-without-secrets", run_record("a", 0, {}));
-    corpus.write("records", "run-that-never-expires", run_record("a", INT64_MAX, {}));
-    corpus.write("records", "run-of-another-scope", with_byte(two_secrets(), 40, 3));
-    corpus.write("records", "run-cut-off", cut(two_secrets(), 60));
-    corpus.write("records", "run-of-more-secrets-than-there-are",
+    corpus.write("record_codec", "run-with-two-secrets", two_secrets());
+    corpus.write("record_codec", "run-without-secrets", run_record("a", 0, {}));
+    corpus.write("record_codec", "run-that-never-expires", run_record("a", INT64_MAX, {}));
+    corpus.write("record_codec", "run-of-another-scope", with_byte(two_secrets(), 40, 3));
+    corpus.write("record_codec", "run-cut-off", cut(two_secrets(), 60));
+    corpus.write("record_codec", "run-of-more-secrets-than-there-are",
                  with_byte(two_secrets(), 39, 255));
-    corpus.write("records", "hold-with-two-grants", two_grants(7));
-    corpus.write("records", "hold-without-grants", hold_record(7, {}));
-    corpus.write("records", "hold-of-no-run", hold_record(7, {{"A?", "", 0}}));
-    corpus.write("records", "hold-cut-off", cut(two_grants(7), 30));
-    corpus.write("records", "hold-of-more-grants-than-there-are",
+    corpus.write("record_codec", "hold-with-two-grants", two_grants(7));
+    corpus.write("record_codec", "hold-without-grants", hold_record(7, {}));
+    corpus.write("record_codec", "hold-of-no-run", hold_record(7, {{"A?", "", 0}}));
+    corpus.write("record_codec", "hold-cut-off", cut(two_grants(7), 30));
+    corpus.write("record_codec", "hold-of-more-grants-than-there-are",
                  with_byte(two_grants(7), 19, 255));
 }
 

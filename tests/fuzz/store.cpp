@@ -1,14 +1,13 @@
 // Any bytes in the place of the store's file: either a sentence, or a store in which each secret
 // opens or is said to be damaged, and that takes a change and has it when it is opened again.
 
-#include "agentd/people/store.h"
-
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "agentd/store/secret_store.h"
 #include "tests/fuzz/must.h"
 
 namespace secrets::fuzz {

@@ -18,7 +18,7 @@ ALWAYS = [*((host, "munged") for host in ADDRESSES), ("hub", "slurmctld"), ("n1"
 
 
 def payload(method, target, body=b"", host="hub"):
-    """What a credential says of the request that it is for (common/hub_request.h)."""
+    """What a credential says of the request that it is for (common/ipc/hub_request.h)."""
     return f"slurm-secrets 1\n{host}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n"
 
 

@@ -16,8 +16,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "agentd/audit/audit.h"
-#include "agentd/openbao/kv.h"
+#include "agentd/audit/audit_log.h"
+#include "agentd/openbao/kv_client.h"
 
 namespace {
 

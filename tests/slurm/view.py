@@ -1,4 +1,4 @@
-"""Asks slurm-secrets-view as the agent does (common/view_wire.h)."""
+"""Asks slurm-secrets-view as the agent does (common/ipc/slurm_query_protocol.h)."""
 
 import contextlib
 import socket

@@ -1,6 +1,6 @@
 // Promise: base64 is decoded to the byte, and what is not base64 to the letter is no value.
 
-#include "agentd/doors/base64.h"
+#include "agentd/api/base64.h"
 
 #include <openssl/evp.h>
 

@@ -1,7 +1,7 @@
 // Promise: the keys of a store in OpenBao are understood as they are documented, or refused at
 // their place.
 
-#include "agentd/config.h"
+#include "agentd/config/config.h"
 #include "tests/unit/catch.h"
 
 namespace secrets {

@@ -1,7 +1,7 @@
 // Promise: a configuration is understood as it is documented, or refused with file, line and
 // column.
 
-#include "agentd/config.h"
+#include "agentd/config/config.h"
 
 #include <fstream>
 #include <string>

@@ -1,7 +1,7 @@
 // Promise: a key or a credential that others could read, or that is no such file, is not used, and
 // it is said why.
 
-#include "agentd/credential_file.h"
+#include "agentd/base/credential_file.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
-#include "ctl/exit_codes.h"
-#include "ctl/import_text.h"
+#include "ctl/import/import_text.h"
+#include "ctl/io/exit_codes.h"
 #include "tests/unit/catch.h"
 
 namespace secrets::ctl {

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "ctl/table.h"
+#include "ctl/io/table.h"
 #include "tests/unit/catch.h"
 
 namespace secrets::ctl {

@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "common/names.h"
-#include "ctl/exit_codes.h"
-#include "ctl/nearest.h"
-#include "ctl/secret_paths.h"
+#include "common/base/names.h"
+#include "ctl/client/secret_paths.h"
+#include "ctl/import/nearest.h"
+#include "ctl/io/exit_codes.h"
 #include "tests/unit/catch.h"
 
 namespace secrets::ctl {

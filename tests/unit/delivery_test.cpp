@@ -1,11 +1,11 @@
 // Promise: a step is given exactly the bytes that were pushed, and a damaged image harms nobody.
 
-#include "common/delivery.h"
+#include "common/secure_memory/delivery.h"
 
 #include <string>
 
-#include "common/limits.h"
-#include "common/names.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/guarded_bytes.h"

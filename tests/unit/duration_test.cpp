@@ -1,6 +1,6 @@
 // Promise: a duration is read as people write it, and what is no duration is said.
 
-#include "agentd/duration.h"
+#include "agentd/base/duration.h"
 
 #include "tests/unit/catch.h"
 

@@ -11,9 +11,9 @@
 #include <iterator>
 #include <thread>
 
-#include "agentd/desk/accounts.h"
-#include "common/job_files.h"
-#include "common/limits.h"
+#include "agentd/auth/user_database.h"
+#include "common/base/job_files.h"
+#include "common/base/limits.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/skip.h"
 #include "tests/unit/temporary_folder.h"

@@ -1,13 +1,13 @@
 // Promise: what a credential says of its request is read as it was written, and nothing else is
 // taken for it; and a body is the one that the caller vouched for.
 
-#include "common/hub_request.h"
+#include "common/ipc/hub_request.h"
 
 #include <algorithm>
 #include <cctype>
 
-#include "agentd/digest.h"
-#include "agentd/doors/caller_check.h"
+#include "agentd/base/sha256.h"
+#include "agentd/server/authenticator.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "agentd/people/store.h"
+#include "agentd/store/secret_store.h"
 #include "tests/unit/secrets_of.h"
 #include "tests/unit/temporary_folder.h"
 

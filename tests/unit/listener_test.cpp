@@ -1,10 +1,10 @@
-#include "agentd/doors/listener.h"
+#include "agentd/net/listener.h"
 
 #include <sys/socket.h>
 
 #include <vector>
 
-#include "common/unix_socket.h"
+#include "common/ipc/unix_socket.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/temporary_folder.h"
 

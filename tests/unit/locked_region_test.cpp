@@ -1,7 +1,7 @@
 // Promise: memory for secrets is neither swapped, dumped nor inherited, is out of others' reach
 // where the kernel can do it, and nothing is left of it when it goes.
 
-#include "common/locked_region.h"
+#include "common/secure_memory/locked_region.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,11 +1,11 @@
 // Promise: only names that can do no harm are taken, and a refusal says what is wrong.
 
-#include "common/names.h"
+#include "common/base/names.h"
 
 #include <string>
 
-#include "common/ids.h"
-#include "common/limits.h"
+#include "common/base/ids.h"
+#include "common/base/limits.h"
 #include "tests/unit/catch.h"
 
 namespace secrets {

@@ -8,9 +8,9 @@
 #include <variant>
 #include <vector>
 
-#include "agentd/audit/audit.h"
-#include "agentd/desk/accounts.h"
-#include "agentd/desk/desk.h"
+#include "agentd/audit/audit_log.h"
+#include "agentd/auth/user_database.h"
+#include "agentd/service/desk.h"
 #include "tests/unit/secrets_of.h"
 
 namespace secrets::desk {

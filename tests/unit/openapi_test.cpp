@@ -1,7 +1,7 @@
 // Promise: the document of the HTTP API that the daemon serves names every route of its table, with
 // the query parameter that it takes, and no other.
 
-#include "agentd/doors/openapi.h"
+#include "agentd/api/openapi.h"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -9,7 +9,7 @@
 #include <iterator>
 #include <set>
 
-#include "agentd/doors/routes.h"
+#include "agentd/api/router.h"
 #include "tests/unit/catch.h"
 
 namespace secrets::doors {

@@ -3,7 +3,7 @@
 
 #include <openssl/crypto.h>
 
-#include "agentd/locked_process.h"
+#include "agentd/base/process_hardening.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/own_memory.h"
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/unique_fd.h"
+#include "common/base/unique_fd.h"
 
 namespace secrets {
 

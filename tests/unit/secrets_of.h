@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "agentd/vault/records.h"
+#include "agentd/vault/record_codec.h"
 #include "tests/unit/bytes.h"
 
 namespace secrets {

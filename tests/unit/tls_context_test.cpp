@@ -1,7 +1,7 @@
 // Promise: a hub shows the certificate that it was given and no other, takes TLS 1.3 alone, and
 // says which file is wrong, and how. Names are read from certificates as they stand there.
 
-#include "agentd/doors/tls_context.h"
+#include "agentd/net/tls_context.h"
 
 #include <sys/stat.h>
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <thread>
 
-#include "common/unix_socket.h"
+#include "common/ipc/unix_socket.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/child.h"

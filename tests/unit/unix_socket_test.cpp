@@ -1,7 +1,7 @@
 // Promise: a packet and its descriptor arrive whole, from whom the kernel says, and no call here
 // blocks past its deadline, raises SIGPIPE or leaves a descriptor that a child would inherit.
 
-#include "common/unix_socket.h"
+#include "common/ipc/unix_socket.h"
 
 #include <fcntl.h>
 #include <signal.h>

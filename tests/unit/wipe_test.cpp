@@ -1,6 +1,6 @@
 // Promise: a value can't be printed by mistake, and is overwritten when it goes.
 
-#include "common/wipe.h"
+#include "common/secure_memory/wipe.h"
 
 #include <cstdint>
 #include <string>

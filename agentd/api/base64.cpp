@@ -1,0 +1,60 @@
+#include "agentd/api/base64.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+bool in_alphabet(std::byte byte) {
+    const char c = static_cast<char>(byte);
+    return is_letter(c) || is_digit(c) || c == '+' || c == '/';
+}
+
+}  // namespace
+
+std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
+    if (text.empty()) return SecretBuffer();
+    if (text.size() % 4 != 0) return std::nullopt;
+    std::size_t padding = 0;
+    while (padding < 2 && text[text.size() - 1 - padding] == std::byte{'='}) ++padding;
+    // OpenSSL's decoder forgives white space; here what does not mean bytes is an error.
+    if (!std::all_of(text.begin(), text.end() - static_cast<std::ptrdiff_t>(padding),
+                     in_alphabet)) {
+        return std::nullopt;
+    }
+    SecretBuffer blocks(text.size() / 4 * 3);
+    const int decoded = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(blocks.bytes().data()),
+                                        reinterpret_cast<const unsigned char*>(text.data()),
+                                        static_cast<int>(text.size()));
+    if (decoded < 0 || static_cast<std::size_t>(decoded) < padding) return std::nullopt;
+    // Bits behind the last byte mean nothing and must be zero: encoded again, the last group is the
+    // same.
+    unsigned char last[5];
+    EVP_EncodeBlock(last,
+                    reinterpret_cast<const unsigned char*>(blocks.bytes().data()) + decoded - 3,
+                    3 - static_cast<int>(padding));
+    const bool exact = std::memcmp(last, text.data() + text.size() - 4, 4) == 0;
+    wipe(std::as_writable_bytes(std::span(last)));
+    if (!exact) return std::nullopt;
+    SecretBuffer value(static_cast<std::size_t>(decoded) - padding);
+    if (value.size() > 0) std::memcpy(value.bytes().data(), blocks.bytes().data(), value.size());
+    return value;
+}
+
+SecretBuffer encode_base64(SecretView value) {
+    const std::size_t length = (value.size() + 2) / 3 * 4;
+    SecretBuffer ended(length + 1);  // OpenSSL writes a NUL behind it
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(ended.bytes().data()),
+                    reinterpret_cast<const unsigned char*>(value.bytes().data()),
+                    static_cast<int>(value.size()));
+    SecretBuffer text(length);
+    if (length > 0) std::memcpy(text.bytes().data(), ended.bytes().data(), length);
+    return text;
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "common/secure_memory/wipe.h"
+
+namespace secrets::doors {
+
+/// Decodes standard base64 with padding (RFC 4648); nothing when `text` is not that, to the letter.
+std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text);
+
+/// The other way; the text is as secret as the value.
+SecretBuffer encode_base64(SecretView value);
+
+}  // namespace secrets::doors

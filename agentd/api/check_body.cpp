@@ -1,0 +1,75 @@
+#include "agentd/api/check_body.h"
+
+#include <boost/json.hpp>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace json = boost::json;
+
+/// The object that a body is; nothing where it is none.
+std::optional<json::object> object_in(std::span<const std::byte> body) {
+    json::parse_options options;
+    options.max_depth = 2;
+    json::error_code error;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    json::value value = json::parse(text, error, {}, options);
+    if (error || !value.is_object()) return std::nullopt;
+    return std::move(value.get_object());
+}
+
+/// Nothing where there is no such text, or it is too long.
+std::optional<std::string> text_in(const json::object& object, std::string_view name,
+                                   std::size_t most) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string() || value->get_string().size() > most) {
+        return std::nullopt;
+    }
+    return std::string(value->get_string());
+}
+
+}  // namespace
+
+Result<SubmissionCheck> parse_check(std::span<const std::byte> body) {
+    const auto object = object_in(body);
+    if (!object) return Error{"a JSON object is expected"};
+    const json::value* uid = object->if_contains("uid");
+    if (uid == nullptr || !uid->is_int64() || uid->get_int64() < 0 ||
+        uid->get_int64() > UINT32_MAX) {
+        return Error{"\"uid\": the number of a user is expected"};
+    }
+    const auto ask = text_in(*object, "ask", kMaxAskBytes);
+    if (!ask) {
+        return Error{"\"ask\": a text of at most " + std::to_string(kMaxAskBytes) +
+                     " bytes is expected"};
+    }
+    const auto node = text_in(*object, "node", kMaxNodeNameBytes);
+    if (!node) {
+        return Error{"\"node\": a text of at most " + std::to_string(kMaxNodeNameBytes) +
+                     " bytes is expected"};
+    }
+    if (object->size() > 3) return Error{"the body has a field that is not known"};
+    return SubmissionCheck{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
+}
+
+std::string print_check(const SubmissionCheck& check) {
+    return json::serialize(
+        json::object{{"uid", check.uid.value}, {"ask", check.ask}, {"node", check.node}});
+}
+
+std::string verdict_json(const std::optional<desk::Refusal>& refusal) {
+    json::object object{{"ok", !refusal}};
+    if (refusal) object["sentence"] = refusal->sentence;
+    return json::serialize(object) + "\n";
+}
+
+std::string sentence_in_verdict(std::span<const std::byte> body) {
+    const auto object = object_in(body);
+    if (!object) return "";
+    return printable(text_in(*object, "sentence", kMaxSentenceBytes).value_or(""));
+}
+
+}  // namespace secrets::doors

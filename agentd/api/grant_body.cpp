@@ -1,0 +1,190 @@
+#include "agentd/api/grant_body.h"
+
+#include <boost/json.hpp>
+#include <set>
+
+#include "agentd/api/sensitive_json.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace json = boost::json;
+
+/// The longest that a node says it waits for an answer.
+constexpr std::uint64_t kMaxPatience = 60 * 1000;
+
+/// An entity tag of ours is shorter.
+constexpr std::size_t kMaxTagBytes = 128;
+
+/// Takes fields out of an object, and keeps what is wrong with the first that is.
+class Fields {
+  public:
+    explicit Fields(const json::object& object) : object_(object) {}
+
+    std::uint32_t number(std::string_view name, std::uint64_t most) {
+        ++taken_;
+        const json::value* value = object_.if_contains(name);
+        std::uint64_t number = most + 1;
+        if (value != nullptr && value->is_int64() && value->get_int64() >= 0) {
+            number = static_cast<std::uint64_t>(value->get_int64());
+        }
+        if (number > most) fail(name, "a whole number from 0 to " + std::to_string(most));
+        return static_cast<std::uint32_t>(number);
+    }
+    std::string text(std::string_view name, std::size_t most) {
+        ++taken_;
+        const json::value* value = object_.if_contains(name);
+        if (value != nullptr && value->is_string() && value->get_string().size() <= most) {
+            return std::string(value->get_string());
+        }
+        fail(name, "a text of at most " + std::to_string(most) + " bytes");
+        return "";
+    }
+    Failure wrong() const {
+        if (wrong_ || taken_ == object_.size()) return wrong_;
+        return Error{"the body has a field that is not known"};
+    }
+
+  private:
+    void fail(std::string_view name, const std::string& expected) {
+        if (!wrong_) wrong_ = Error{"\"" + std::string(name) + "\": " + expected + " is expected"};
+    }
+
+    const json::object& object_;
+    std::size_t taken_ = 0;
+    Failure wrong_;
+};
+
+/// Finds a field that stands twice in one object, of which the parser of documents keeps one.
+class RepeatedField : public BodyHandler<RepeatedField> {
+    friend BodyHandler<RepeatedField>;
+
+  public:
+    bool on_object_begin(json::error_code&) {
+        open_.emplace_back();
+        return true;
+    }
+    bool on_object_end(std::size_t, json::error_code&) {
+        open_.pop_back();
+        return true;
+    }
+    bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(json::string_view part, std::size_t, json::error_code& error) {
+        key_.append(part.data(), part.size());
+        const std::string key = std::exchange(key_, {});
+        if (open_.back().insert(key).second) return true;
+        return fail("the field " + quoted(key) + " stands twice", error);
+    }
+    bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
+    bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
+
+  private:
+    bool unexpected(const char*, json::error_code&) { return true; }  // is told of by who reads it
+
+    std::vector<std::set<std::string>> open_;
+    std::string key_;
+};
+
+Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
+    json::error_code error;
+    json::parse_options options;
+    options.max_depth = depth;
+    json::basic_parser<RepeatedField> fields(options);
+    if (const auto wrong = parse_whole(fields, body)) return *wrong;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    json::value value = json::parse(text, error, {}, options);
+    if (error) return Error{"the JSON is malformed: " + error.message()};
+    if (!value.is_object()) return Error{"an object is expected"};
+    return value;
+}
+
+}  // namespace
+
+std::string print_grant(const GrantRequest& request) {
+    return json::serialize(json::object{{"job", request.ask.job.value},
+                                        {"step", request.ask.step.value},
+                                        {"uid", request.ask.uid.value},
+                                        {"node", request.node},
+                                        {"ask", request.ask.ask},
+                                        {"wait_ms", request.ask.wait_milliseconds},
+                                        {"patience_ms", request.patience.count()}});
+}
+
+Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 2);
+    if (!value) return value.error();
+    Fields fields(value->get_object());
+    GrantRequest request;
+    request.ask.job.value = fields.number("job", UINT32_MAX);
+    request.ask.step.value = fields.number("step", UINT32_MAX);
+    request.ask.uid.value = fields.number("uid", UINT32_MAX);
+    request.ask.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
+    request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
+    request.ask.ask = fields.text("ask", kMaxAskBytes);
+    request.node = fields.text("node", kMaxNodeNameBytes);
+    if (auto wrong = fields.wrong()) return *wrong;
+    return request;
+}
+
+std::string print_report(const std::vector<vault::HubGrant>& held) {
+    json::array list;
+    for (const vault::HubGrant& grant : held) {
+        list.push_back({{"job", grant.job.value},
+                        {"uid", static_cast<std::uint32_t>(grant.owner.value)},
+                        {"ask", grant.ask},
+                        {"tag", grant.tag}});
+    }
+    return json::serialize(json::object{{"holds", std::move(list)}});
+}
+
+Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
+    const auto value = parse_object(body, 4);
+    if (!value) return value.error();
+    const json::object& object = value->get_object();
+    const json::value* list = object.if_contains("holds");
+    if (object.size() != 1 || list == nullptr || !list->is_array()) {
+        return Error{"\"holds\", a list, is expected and nothing else"};
+    }
+    std::vector<vault::HubGrant> held;
+    for (const json::value& each : list->get_array()) {
+        if (!each.is_object()) return Error{"\"holds\": objects are expected"};
+        Fields fields(each.get_object());
+        vault::HubGrant grant;
+        grant.job.value = fields.number("job", UINT32_MAX);
+        grant.owner.value = fields.number("uid", UINT32_MAX);
+        grant.ask = fields.text("ask", kMaxAskBytes);
+        grant.tag = fields.text("tag", kMaxTagBytes);
+        if (auto wrong = fields.wrong()) return *wrong;
+        held.push_back(std::move(grant));
+    }
+    return held;
+}
+
+std::string revoked_json(const std::vector<std::size_t>& places) {
+    return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
+}
+
+Result<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body, std::size_t count) {
+    json::error_code error;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const json::value value = json::parse(text, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    const json::value* revoked = object == nullptr ? nullptr : object->if_contains("revoked");
+    if (revoked == nullptr || !revoked->is_array()) return Error{"the hub's answer is malformed"};
+    std::vector<std::size_t> places;
+    for (const json::value& place : revoked->get_array()) {
+        const std::int64_t* number = place.if_int64();
+        if (number == nullptr || *number < 0) continue;
+        if (static_cast<std::size_t>(*number) < count) {
+            places.push_back(static_cast<std::size_t>(*number));
+        }
+    }
+    return places;
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,39 @@
+#pragma once
+// Where the requests go that a node's agent does not answer by itself.
+
+#include <span>
+#include <string>
+
+#include "agentd/api/router.h"
+
+namespace secrets::doors {
+
+/// The head of a request, as it came.
+struct RelayedHead {
+    std::string method;
+    std::string target;
+    std::string content_type;
+    std::string authorization;
+    std::string if_match;
+    std::string if_none_match;
+};
+
+/// Passes requests on to a hub, which takes each from whom its munge credential names.
+class Relay {
+  public:
+    /// What a client is told whose request has no credential (WWW-Authenticate): a credential is
+    /// good for one hub, which this names.
+    virtual std::string challenge() const = 0;
+
+    /// The answer comes later, and is the hub's own. `body` may hold values, and need not outlive
+    /// the call.
+    virtual HttpAnswer pass_on(RelayedHead head, std::span<const std::byte> body) = 0;
+
+  protected:
+    Relay() = default;
+    Relay(const Relay&) = default;
+    Relay& operator=(const Relay&) = default;
+    ~Relay() = default;
+};
+
+}  // namespace secrets::doors

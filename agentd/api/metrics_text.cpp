@@ -1,0 +1,162 @@
+#include "agentd/api/metrics_text.h"
+
+#include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <sstream>
+
+#include "agentd/audit/audit_log.h"
+
+namespace secrets::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+/// From what an ask takes on an idle machine to what a job would notice.
+const prometheus::Histogram::BucketBoundaries kBuckets{
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0};
+
+struct Asks {
+    std::array<std::uint64_t, 3> by_outcome{};
+    prometheus::Histogram took{kBuckets};
+};
+
+/// Not destroyed at exit: the agent's last requests end late.
+Asks& asks() {
+    static auto* the_one = new Asks();
+    return *the_one;
+}
+
+/// The families, with a way to write each in a line.
+class Families {
+  public:
+    void gauge(const char* name, const char* help, double value) {
+        add(name, help, MetricType::Gauge).gauge.value = value;
+    }
+    void counter(const char* name, const char* help, std::uint64_t value,
+                 std::vector<ClientMetric::Label> labels = {}) {
+        ClientMetric& metric = add(name, help, MetricType::Counter);
+        metric.counter.value = static_cast<double>(value);
+        metric.label = std::move(labels);
+    }
+    void info(const char* name, const char* help, const char* label, std::string value) {
+        ClientMetric& metric = add(name, help, MetricType::Gauge);
+        metric.gauge.value = 1;
+        metric.label = {{label, std::move(value)}};
+    }
+    void histogram(const char* name, const char* help, const prometheus::Histogram& histogram) {
+        add(name, help, MetricType::Histogram) = histogram.Collect();
+    }
+    std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+  private:
+    /// A further metric of the family before it, where that has the name.
+    ClientMetric& add(const char* name, const char* help, MetricType type) {
+        if (families_.empty() || families_.back().name != name) {
+            families_.push_back({name, help, type, {}});
+        }
+        return families_.back().metric.emplace_back();
+    }
+
+    std::vector<MetricFamily> families_;
+};
+
+/// A counter with what was done, and what was refused.
+void add_outcomes(Families& families, const char* name, const char* help,
+                  std::initializer_list<audit::Kind> done, audit::Kind refused) {
+    std::uint64_t count = 0;
+    for (const audit::Kind kind : done) count += audit::count_of(kind);
+    families.counter(name, help, count, {{"outcome", "done"}});
+    families.counter(name, help, audit::count_of(refused), {{"outcome", "refused"}});
+}
+
+void add_events(Families& families) {
+    using audit::Kind;
+    add_outcomes(families, "slurm_secrets_pushes_total", "Pushes of runs.", {Kind::push},
+                 Kind::refuse_push);
+    add_outcomes(families, "slurm_secrets_completions_total", "Completions of runs.",
+                 {Kind::complete}, Kind::refuse_complete);
+    add_outcomes(families, "slurm_secrets_changes_total",
+                 "Changes of the kept secrets of users and workspaces.",
+                 {Kind::set_secret, Kind::rename_secret, Kind::remove_secret}, Kind::refuse_secret);
+    families.counter("slurm_secrets_wipes_total",
+                     "Holds and runs that were wiped because a job ended or a run was completed.",
+                     audit::count_of(Kind::wipe));
+    families.counter("slurm_secrets_reaped_total",
+                     "Holds of jobs that had ended without an epilog.",
+                     audit::count_of(Kind::reap));
+    families.counter("slurm_secrets_expired_total", "Runs and kept secrets whose time was over.",
+                     audit::count_of(Kind::expire) + audit::count_of(Kind::expire_secret));
+    families.counter("slurm_secrets_refused_connections_total",
+                     "Connections to the control door beyond what one user, or all, may have.",
+                     audit::count_of(Kind::refuse_connection));
+    families.counter("slurm_secrets_damaged_total",
+                     "Events in which held or kept secrets were found damaged.",
+                     audit::count_of(Kind::damage));
+    families.counter("slurm_secrets_errors_total", "Times that something went wrong.",
+                     audit::count_of(Kind::trouble) + audit::count_of(Kind::trail_failed));
+}
+
+void add_asks(Families& families) {
+    constexpr const char* kWords[] = {"granted", "nothing", "refused"};
+    for (std::size_t i = 0; i < asks().by_outcome.size(); ++i) {
+        families.counter("slurm_secrets_asks_total", "Asks of steps, by what they were answered.",
+                         asks().by_outcome[i], {{"outcome", kWords[i]}});
+    }
+    families.histogram("slurm_secrets_ask_duration_seconds",
+                       "How long an ask took in the agent, but for those that waited for a push.",
+                       asks().took);
+}
+
+}  // namespace
+
+void count_ask(AskOutcome outcome, std::optional<std::chrono::duration<double>> took) {
+    ++asks().by_outcome[static_cast<std::size_t>(outcome)];
+    if (took) asks().took.Observe(took->count());
+}
+
+std::string text(const desk::StatusInfo& status, const Limits& limits) {
+    Families families;
+    const auto number = [](std::size_t value) { return static_cast<double>(value); };
+    const vault::Inventory& held = status.inventory;
+    families.info("slurm_secrets_build_info", "The agent's version.", "version",
+                  SLURM_SECRETS_VERSION);
+    families.info("slurm_secrets_memory_info",
+                  "The memory that secrets are held in: memfd_secret, or the fallback memfd.",
+                  "kind", memory_kind_word(status.memory));
+    families.gauge("slurm_secrets_uptime_seconds", "Since the process started.",
+                   static_cast<double>(status.uptime.count()));
+    families.gauge("slurm_secrets_runs", "Runs that are held.", number(held.runs));
+    families.gauge("slurm_secrets_holds", "Jobs that hold secrets on this node.",
+                   number(held.holds));
+    families.gauge("slurm_secrets_oldest_hold_seconds",
+                   "The age of the oldest hold; 0 where there is none.",
+                   static_cast<double>(status.oldest_hold.count()));
+    families.gauge("slurm_secrets_slabs", "Regions of locked memory.", number(held.slabs));
+    families.gauge("slurm_secrets_kept_slabs", "Of which a restart keeps so many.",
+                   number(held.kept_slabs));
+    families.gauge("slurm_secrets_locked_bytes", "Locked memory of all slabs.",
+                   number(held.slab_bytes));
+    families.gauge("slurm_secrets_locked_limit_bytes", "The most that it may become.",
+                   number(limits.total_bytes));
+    families.gauge("slurm_secrets_run_bytes", "Of it, the records of runs.",
+                   number(held.secret_bytes));
+    families.gauge("slurm_secrets_store_open", "1 where secrets of people are kept, else 0.",
+                   status.store_file ? 1 : 0);
+    families.gauge("slurm_secrets_kept_secrets", "Secrets of users and workspaces.",
+                   number(status.kept.secrets));
+    families.gauge("slurm_secrets_kept_bytes", "Their values.", number(status.kept.bytes));
+    families.gauge("slurm_secrets_expiring_secrets", "Kept secrets that expire within seven days.",
+                   number(status.expiring));
+    add_events(families);
+    add_asks(families);
+    families.counter("slurm_secrets_log_entries_dropped_total",
+                     "Entries that the journal did not take in time.", status.log_entries_dropped);
+    return families.text();
+}
+
+}  // namespace secrets::metrics

@@ -1,0 +1,213 @@
+#include "agentd/api/push_body.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <string>
+
+#include "agentd/api/base64.h"
+#include "agentd/api/sensitive_json.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace json = boost::json;
+using json::string_view;
+
+/// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the
+/// sentence when something is wrong.
+class PushHandler : public BodyHandler<PushHandler> {
+    friend BodyHandler<PushHandler>;
+
+  public:
+    explicit PushHandler(std::size_t value_bytes)
+        : value_bytes_(value_bytes), value_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
+
+    desk::PushRequest request;
+
+    bool on_object_begin(json::error_code& error) {
+        switch (place_) {
+            case Place::outside:
+                place_ = Place::top;
+                return true;
+            case Place::top_value:
+                if (key_ != "workspace" && key_ != "user") return unexpected("an object", error);
+                scope_ = key_ == "user" ? vault::Scope::user : vault::Scope::workspace;
+                place_ = Place::scope;
+                return true;
+            case Place::secret_value:
+                name_ = key_;
+                has_base64_ = false;
+                place_ = Place::encoded;
+                return true;
+            default:
+                return unexpected("an object", error);
+        }
+    }
+
+    bool on_object_end(std::size_t, json::error_code& error) {
+        if (place_ == Place::encoded) {
+            if (!has_base64_) return fail(path_of_secret() + ": \"base64\" is missing", error);
+            place_ = Place::scope;
+        } else {
+            place_ = place_ == Place::scope ? Place::top : Place::outside;
+        }
+        return true;
+    }
+
+    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
+        // A field's name that no field can have is not collected without end.
+        if (key_part_.size() + part.size() > 1024) return fail("a name is far too long", error);
+        key_part_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(string_view part, std::size_t size, json::error_code& error) {
+        if (!on_key_part(part, size, error)) return false;
+        key_ = std::exchange(key_part_, {});
+        switch (place_) {
+            case Place::top:
+                place_ = Place::top_value;
+                return known_field(error);
+            case Place::scope:
+                place_ = Place::secret_value;
+                if (names_.emplace(scope_, key_).second) return true;
+                return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice",
+                            error);
+            default:
+                place_ = Place::encoded_value;
+                if (key_ == "base64" && !has_base64_) return true;
+                return fail(path_of_secret() + ": the field " + quoted(key_) +
+                                " is not known; only \"base64\" may stand here, once",
+                            error);
+        }
+    }
+
+    bool on_string_part(string_view part, std::size_t, json::error_code&) {
+        value_.add(part);
+        return true;
+    }
+    bool on_string(string_view part, std::size_t, json::error_code& error) {
+        value_.add(part);
+        const bool taken = take_string(error);
+        value_.clear();
+        return taken;
+    }
+
+  private:
+    enum class Place { outside, top, top_value, scope, secret_value, encoded, encoded_value };
+
+    std::string path_of_scope() const {
+        return std::string("\"") + vault::scope_word(scope_) + "\"";
+    }
+    std::string path_of_secret() const { return path_of_scope() + ", " + quoted(name_); }
+
+    bool unexpected(const std::string& found, json::error_code& error) {
+        switch (place_) {
+            case Place::top_value:
+                return fail("\"" + key_ + "\": " +
+                                (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
+                                " is expected, not " + found,
+                            error);
+            case Place::secret_value:
+                return fail(path_of_scope() + ", " + quoted(key_) +
+                                ": a string or {\"base64\": \"...\"} is expected, not " + found,
+                            error);
+            case Place::encoded_value:
+                return fail(path_of_secret() + ", \"base64\": a string is expected, not " + found,
+                            error);
+            default:
+                return fail("an object is expected, not " + found, error);
+        }
+    }
+
+    bool known_field(json::error_code& error) {
+        for (const char* field : {"owner", "ttl", "workspace", "user"}) {
+            if (key_ != field) continue;
+            if (fields_.insert(key_).second) return true;
+            return fail("the field \"" + key_ + "\" stands twice", error);
+        }
+        return fail("the field " + quoted(key_) +
+                        " is not known; here may stand owner, ttl, workspace and user",
+                    error);
+    }
+
+    bool take_string(json::error_code& error) {
+        switch (place_) {
+            case Place::top_value:
+                if (key_ != "owner" && key_ != "ttl") return unexpected("a string", error);
+                return take_field(error);
+            case Place::secret_value:
+                name_ = key_;
+                return take_value(error);
+            case Place::encoded_value:
+                return take_encoded(error);
+            default:
+                return unexpected("a string", error);
+        }
+    }
+
+    bool take_field(json::error_code& error) {
+        if (value_.overflowed() || value_.length() > kLongestField) {
+            return fail("\"" + key_ + "\" is too long", error);
+        }
+        const auto bytes = value_.bytes();
+        std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        (key_ == "owner" ? request.owner : request.ttl) = std::move(text);
+        place_ = Place::top;
+        return true;
+    }
+
+    bool take_value(json::error_code& error) {
+        if (value_.length() > value_bytes_) return too_long(error);
+        SecretBuffer value(value_.length());
+        if (value.size() > 0)
+            std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
+        request.secrets.push_back({scope_, name_, std::move(value)});
+        place_ = Place::scope;
+        return true;
+    }
+
+    bool take_encoded(json::error_code& error) {
+        if (value_.overflowed()) return too_long(error);
+        auto value = decode_base64(value_.bytes());
+        if (!value) return fail(path_of_secret() + ": \"base64\" does not hold base64", error);
+        if (value->size() > value_bytes_) return too_long(error);
+        request.secrets.push_back({scope_, name_, std::move(*value)});
+        has_base64_ = true;
+        place_ = Place::encoded;
+        return true;
+    }
+
+    bool too_long(json::error_code& error) {
+        reason = desk::Reason::too_large;
+        return fail(path_of_secret() + ": the value is longer than the " +
+                        std::to_string(value_bytes_) + " bytes that are taken",
+                    error);
+    }
+
+    std::size_t value_bytes_;
+    ValueCollector value_;
+    Place place_ = Place::outside;
+    vault::Scope scope_ = vault::Scope::user;
+    std::string key_part_;
+    std::string key_;
+    std::string name_;
+    bool has_base64_ = false;
+    std::set<std::string> fields_;
+    std::set<std::pair<vault::Scope, std::string>> names_;
+};
+
+}  // namespace
+
+Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
+                                     desk::Reason* reason) {
+    json::basic_parser<PushHandler> parser(strict_json(), value_bytes);
+    if (const auto wrong = parse_whole(parser, body)) {
+        if (reason != nullptr) *reason = parser.handler().reason;
+        return *wrong;
+    }
+    return std::move(parser.handler().request);
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,184 @@
+#include "agentd/api/responses.h"
+
+#include <boost/json.hpp>
+#include <ctime>
+
+namespace secrets::doors {
+namespace {
+
+namespace json = boost::json;
+
+std::string date(vault::Time time) {
+    const std::time_t seconds = time.time_since_epoch().count();
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[sizeof("0000-00-00T00:00:00Z") + 16];
+    const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return {text, length};
+}
+
+json::object head_of(const desk::RunInfo& run) {
+    json::object head{{"run", run.head.id.text()},
+                      {"owner", run.owner},
+                      {"generation", run.head.generation},
+                      {"created", date(run.head.created)},
+                      {"expires", date(run.head.expires)}};
+    if (!run.head.platform.empty()) head["platform"] = run.head.platform;
+    return head;
+}
+
+json::array nodes_of(const desk::RunInfo& run) {
+    json::array nodes;
+    for (const desk::NodeHolds::Holding& holding : run.nodes) {
+        json::array jobs;
+        for (const JobId job : holding.jobs) jobs.push_back(job.value);
+        nodes.push_back({{"node", holding.node},
+                         {"jobs", std::move(jobs)},
+                         {"seen", date(holding.seen)},
+                         {"lost", holding.lost}});
+    }
+    return nodes;
+}
+
+json::object object_of(const people::SecretHead& secret) {
+    json::object object{{"name", secret.name},
+                        {"bytes", secret.bytes},
+                        {"generation", secret.generation},
+                        {"set", date(secret.set)}};
+    if (secret.expires) object["expires"] = date(*secret.expires);
+    if (secret.used) {
+        object["used"] = {{"job", secret.used->job.value}, {"at", date(secret.used->at)}};
+    }
+    if (secret.damaged) object["damaged"] = true;
+    return object;
+}
+
+std::string line(const json::value& value) {
+    return json::serialize(value) + "\n";
+}
+
+}  // namespace
+
+std::string run_json(const desk::RunInfo& run) {
+    json::object object = head_of(run);
+    json::array secrets;
+    for (const desk::RunInfo::Secret& secret : run.secrets) {
+        secrets.push_back({{"name", secret.name},
+                           {"scope", vault::scope_word(secret.scope)},
+                           {"bytes", secret.bytes}});
+    }
+    json::array holds;
+    for (const desk::RunInfo::Holder& holder : run.holders) {
+        holds.push_back({{"job", holder.job.value}, {"since", date(holder.since)}});
+    }
+    object["secrets"] = std::move(secrets);
+    object["holds"] = std::move(holds);
+    if (run.ended) object["ended"] = date(*run.ended);
+    if (!run.nodes.empty()) object["nodes"] = nodes_of(run);
+    return line(object);
+}
+
+std::string runs_json(const std::vector<desk::RunInfo>& runs) {
+    json::array list;
+    for (const desk::RunInfo& run : runs) {
+        json::object object = head_of(run);
+        object["secrets"] = run.secrets.size();
+        object["holds"] = run.holders.size();
+        list.push_back(std::move(object));
+    }
+    return line({{"runs", std::move(list)}});
+}
+
+std::string secret_json(const people::SecretHead& secret) {
+    return line(object_of(secret));
+}
+
+std::string secrets_json(std::string_view whose, const std::string& name,
+                         const std::vector<people::SecretHead>& secrets) {
+    json::array list;
+    for (const people::SecretHead& secret : secrets) list.push_back(object_of(secret));
+    return line({{std::string(whose), name}, {"secrets", std::move(list)}});
+}
+
+std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces) {
+    json::array list;
+    for (const desk::WorkspaceInfo& workspace : workspaces) {
+        json::object object{{"workspace", workspace.name},
+                            {"role", workspace.is_admin ? "admin" : "member"}};
+        if (workspace.is_admin) object["secrets"] = workspace.secrets;
+        list.push_back(std::move(object));
+    }
+    return line({{"workspaces", std::move(list)}});
+}
+
+std::string check_json(const desk::CheckInfo& check) {
+    json::object object{{"ask", check.ask}, {"ok", check.ok}};
+    if (!check.reason.empty()) object["reason"] = check.reason;
+    json::array items;
+    for (const desk::ItemAnswer& answer : check.items) {
+        json::object entry{{"name", answer.item.name},
+                           {"variable", answer.item.variable},
+                           {"form", answer.item.form == ItemForm::file ? "file" : "env"},
+                           {"optional", answer.item.optional},
+                           {"found", answer.found}};
+        if (answer.found) {
+            entry["scope"] = desk::source_word(answer.source);
+            if (answer.source == desk::Source::workspace) entry["workspace"] = answer.workspace;
+            entry["bytes"] = answer.bytes;
+            if (answer.expires) entry["expires"] = date(*answer.expires);
+        } else {
+            entry["reason"] = answer.reason;
+        }
+        items.push_back(std::move(entry));
+    }
+    object["items"] = std::move(items);
+    return line(object);
+}
+
+std::string events_json(const desk::EventsInfo& events) {
+    std::string text = "{\"next\":" + std::to_string(events.next) + ",\"events\":[";
+    for (const std::string& event : events.events) {
+        text += (&event == &events.events.front() ? "" : ",") + event;
+    }
+    return text + "]}\n";
+}
+
+std::string status_json(const desk::StatusInfo& status) {
+    const vault::Inventory& held = status.inventory;
+    json::object store{{"state", status.store_file ? "open" : "none"}};
+    if (status.store_file) {
+        store["file"] = *status.store_file;
+        store["secrets"] = status.kept.secrets;
+        store["bytes"] = status.kept.bytes;
+        store["owners"] = status.kept_owners;
+    }
+    json::object object{{"version", SLURM_SECRETS_VERSION},
+                        {"memory", memory_kind_word(status.memory)},
+                        {"uptime_seconds", status.uptime.count()},
+                        {"runs", held.runs},
+                        {"holds", held.holds},
+                        {"slabs", held.slabs},
+                        {"kept_slabs", held.kept_slabs},
+                        {"slab_bytes", held.slab_bytes},
+                        {"secret_bytes", held.secret_bytes},
+                        {"store", std::move(store)},
+                        {"log_entries_dropped", status.log_entries_dropped}};
+    if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
+    if (const auto& accounts = status.slurm_accounts) {
+        json::object known{{"named", accounts->named}, {"known", accounts->known}};
+        if (!accounts->missing.empty()) known["missing"] = json::value_from(accounts->missing);
+        if (!accounts->trouble.empty()) known["trouble"] = accounts->trouble;
+        object["slurm_accounts"] = std::move(known);
+    }
+    if (!status.last_errors.empty()) object["last_errors"] = json::value_from(status.last_errors);
+    return line(object);
+}
+
+std::string problem_json(unsigned status, std::string_view title, std::string_view detail) {
+    return line({{"type", "about:blank"},
+                 {"title", std::string(title)},
+                 {"status", status},
+                 {"detail", std::string(detail)}});
+}
+
+}  // namespace secrets::doors

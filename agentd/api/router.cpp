@@ -1,0 +1,350 @@
+#include "agentd/api/router.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "agentd/api/handlers.h"
+#include "agentd/api/hub_proxy_interface.h"
+#include "agentd/api/responses.h"
+#include "agentd/audit/audit_log.h"
+#include "agentd/auth/user_database.h"
+#include "agentd/service/shared_store.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::string_view kJson = "application/json";
+
+/// How long a client waits for the shared store: for what it reads, and for a change, which may
+/// have to wait until that has a leader again. A list of runs may be as old as that, and no other
+/// answer.
+constexpr auto kPatienceToRead = std::chrono::seconds(5);
+constexpr auto kPatienceToChange = std::chrono::seconds(20);
+
+std::string_view title_of(unsigned status) {
+    switch (status) {
+        case 400:
+            return "Bad Request";
+        case 401:
+            return "Unauthorized";
+        case 403:
+            return "Forbidden";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 409:
+            return "Conflict";
+        case 411:
+            return "Length Required";
+        case 412:
+            return "Precondition Failed";
+        case 413:
+            return "Content Too Large";
+        case 415:
+            return "Unsupported Media Type";
+        case 429:
+            return "Too Many Requests";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 503:
+            return "Service Unavailable";
+        case 504:
+            return "Gateway Timeout";
+        default:
+            return "Internal Server Error";
+    }
+}
+/// Percent-decodes; nothing when an escape is malformed.
+std::optional<std::string> decode(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        unsigned char byte = 0;
+        const auto digits = text.substr(i + 1, 2);
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+        if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) {
+            return std::nullopt;
+        }
+        out += static_cast<char>(byte);
+        i += 2;
+    }
+    return out;
+}
+
+/// What stands in a path for each `{…}` of a pattern, not decoded yet.
+using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
+
+/// Takes the first part of a path, with the slash before it, off it.
+std::string_view take_part(std::string_view& path) {
+    const std::string_view part = path.substr(0, path.find('/', 1));
+    path.remove_prefix(part.size());
+    return part;
+}
+
+/// Whether `path` is of the form `pattern`.
+bool matches(std::string_view pattern, std::string_view path, Parameters& parameters) {
+    parameters.clear();
+    while (!pattern.empty() && !path.empty()) {
+        const std::string_view wanted = take_part(pattern);
+        const std::string_view part = take_part(path);
+        if (wanted.starts_with("/{") && part.starts_with('/')) {
+            parameters.emplace_back(wanted.substr(2, wanted.size() - 3), part.substr(1));
+        } else if (wanted != part) {
+            return false;
+        }
+    }
+    return pattern.empty() && path.empty();
+}
+
+/// Reads one part of the path into the call.
+Failure read_parameter(std::string_view which, std::string_view text, Call& call) {
+    const auto decoded = decode(text);
+    std::string value = decoded ? *decoded : std::string(text);
+    if (which == "run") {
+        auto run = RunId::parse(value);
+        if (!run) return run.error();
+        call.run = std::move(run).value();
+    } else if (which == "workspace") {
+        if (const auto why = why_not_a_workspace_name(value)) return Error{*why};
+        call.place.workspace = std::move(value);
+    } else {
+        call.name = std::move(value);
+    }
+    return std::nullopt;
+}
+
+/// The generation that an entity tag stands for.
+std::optional<std::uint64_t> generation_of(std::string_view tag) {
+    if (tag.size() < 3 || !tag.starts_with('"') || !tag.ends_with('"')) return std::nullopt;
+    tag = tag.substr(1, tag.size() - 2);
+    std::uint64_t generation = 0;
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), generation);
+    if (error != std::errc() || end != tag.data() + tag.size()) return std::nullopt;
+    return generation;
+}
+
+/// Preconditions are taken where something is changed; a GET is answered as if they were not there.
+Failure read_precondition(const HttpHead& head, desk::Precondition& precondition) {
+    if (head.method == "GET") return std::nullopt;
+    if (head.if_match == "*") {
+        precondition.exists = true;
+    } else if (!head.if_match.empty()) {
+        precondition.generation = generation_of(head.if_match);
+        if (!precondition.generation) {
+            return Error{"If-Match: " + quoted(head.if_match) +
+                         " is not one entity tag as a GET gives it in ETag, or *"};
+        }
+    }
+    if (head.if_none_match.empty()) return std::nullopt;
+    if (head.if_none_match != "*") return Error{"If-None-Match: only * can stand here"};
+    precondition.is_new = true;
+    return std::nullopt;
+}
+
+std::optional<HttpAnswer> read_query(std::string_view query, const Route& route, Call& call) {
+    while (!query.empty()) {
+        const std::string_view part = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(part.size() + 1, query.size()));
+        const std::string_view name = part.substr(0, part.find('='));
+        const auto value = decode(part.size() > name.size() ? part.substr(name.size() + 1) : "");
+        if (name != route.query || name.empty()) {
+            return problem(400, "the query parameter " + quoted(name) + " is not known here");
+        }
+        if (!value) return problem(400, "the query parameter " + quoted(name) + " is malformed");
+        if (!call.query.emplace(name, *value).second) {
+            return problem(400, "the query parameter " + quoted(name) + " stands twice");
+        }
+    }
+    return std::nullopt;
+}
+
+/// Whether a Content-Type says JSON, in whatever case and with whatever parameters.
+bool is_json(std::string_view content_type) {
+    std::string_view type = content_type.substr(0, content_type.find(';'));
+    while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+    return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(), [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+    });
+}
+
+/// What a route's function returns; a refusal where the accounts that it asks about can't be known.
+template <typename Function>
+auto with_accounts(const Call& call, Function function) -> decltype(function()) {
+    try {
+        return function();
+    } catch (const desk::AccountsUnavailable& error) {
+        const auto& uid = call.caller.uid();
+        const std::string who = uid ? "uid " + std::to_string(uid->value) : call.caller.name();
+        audit::trouble("a request of " + who + " was refused: " + error.what());
+        return refused({desk::Reason::unavailable, error.what()});
+    }
+}
+
+/// In a frame of its own: what called it is gone when it goes on.
+asio::awaitable<HttpAnswer> change_shared(Call call, const Route& route, SharedStore& shared,
+                                          std::shared_ptr<SecretBuffer> body) {
+    HttpAnswer answer;
+    std::function<void()> change = [&] {
+        answer = with_accounts(call, [&] { return route.handle(call, body->bytes()); });
+    };
+    const auto deadline = SharedStore::Clock::now() + kPatienceToChange;
+    desk::Subjects about = route.about(call);
+    auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
+    if (failure) co_return refused(not_known(*failure));
+    co_return answer;
+}
+
+/// Passes a request on as it came, if it says who it comes from.
+std::variant<Routes::Handler, HttpAnswer> hand_on(const HttpHead& head, Relay& relay) {
+    if (head.authorization.empty()) {
+        HttpAnswer answer =
+            problem(401, "this agent passes requests on to a hub, which needs a munge credential");
+        answer.challenge = relay.challenge();
+        return answer;
+    }
+    RelayedHead owned{std::string(head.method),       std::string(head.target),
+                      std::string(head.content_type), std::string(head.authorization),
+                      std::string(head.if_match),     std::string(head.if_none_match)};
+    return Routes::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
+        return relay.pass_on(owned, body);
+    });
+}
+
+/// What is wrong with the body that the head announces.
+std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
+                                     const Limits& limits) {
+    if (route.longest_body == nullptr) {
+        if (!head.has_body) return std::nullopt;
+        return problem(400, "a " + std::string(head.method) + " of this path takes no body");
+    }
+    if (!head.content_length) {
+        return problem(411, "the request needs a Content-Length (no chunked encoding)");
+    }
+    if (!is_json(head.content_type)) {
+        return problem(415, "the body must be JSON, with Content-Type: application/json");
+    }
+    const std::uint64_t longest = route.longest_body(limits);
+    if (*head.content_length > longest) {
+        return problem(413, "the body has " + std::to_string(*head.content_length) +
+                                " bytes; at most " + std::to_string(longest) +
+                                " are taken (limits in the agent's configuration)");
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+HttpAnswer problem(unsigned status, std::string_view detail) {
+    return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
+}
+
+std::vector<Routes::Entry> Routes::table() {
+    std::vector<Entry> entries;
+    for (const Route& route : route_table()) {
+        if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
+    }
+    return entries;
+}
+
+/// A route, and a request on its way through it.
+struct Routes::Found {
+    const Route& route;
+    Call call;
+    bool is_relayed = false;
+
+    bool is_change() const { return route.about != nullptr && route.method != "GET"; }
+};
+
+std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
+    const auto question = head.target.find('?');
+    const auto path = head.target.substr(0, question);
+    const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
+    std::string allow;
+    for (const Route& route : route_table()) {
+        if (route.of_nodes && nodes_ == nullptr) continue;
+        Parameters parameters;
+        if (!matches(route.path, path, parameters)) continue;
+        if (route.method != head.method) {
+            allow += (allow.empty() ? "" : ", ") + std::string(route.method);
+            continue;
+        }
+        Call call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
+        for (const auto& [which, text] : parameters) {
+            if (const auto wrong = read_parameter(which, text, call)) {
+                return problem(400, wrong->sentence);
+            }
+        }
+        if (route.of_nodes) {
+            call.has_tag = head.if_none_match;
+        } else if (const auto wrong = read_precondition(head, call.precondition)) {
+            return problem(400, wrong->sentence);
+        }
+        if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
+        const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
+        return Found{route, std::move(call), is_relayed};
+    }
+    if (!allow.empty()) {
+        HttpAnswer answer =
+            problem(405, "this path knows " + allow + ", not " + quoted(head.method));
+        answer.allow = allow;
+        return answer;
+    }
+    return problem(404, "there is no " + quoted(path) + " here");
+}
+
+asio::awaitable<std::optional<HttpAnswer>> Routes::refresh(const HttpHead& head) {
+    if (shared_ == nullptr) co_return std::nullopt;
+    auto found = route_of(head);
+    const Found* const route = std::get_if<Found>(&found);
+    if (route == nullptr || route->route.about == nullptr) co_return std::nullopt;
+    desk::Subjects about = route->route.about(route->call);
+    const auto deadline = SharedStore::Clock::now() + kPatienceToRead;
+    auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+    if (failure) co_return refused(not_known(*failure));
+    co_return std::nullopt;
+}
+
+std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
+    auto routed = route_of(head);
+    if (auto* refusal = std::get_if<HttpAnswer>(&routed)) return std::move(*refusal);
+    Found& found = std::get<Found>(routed);
+    const Route& route = found.route;
+    if (route.before_body != nullptr && !found.is_relayed) {
+        auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpAnswer> {
+            if (auto why = route.before_body(found.call)) return refused(*why);
+            return std::nullopt;
+        });
+        if (refusal) return std::move(*refusal);
+    }
+    if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
+    if (found.is_relayed) return hand_on(head, *relay_);
+    if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
+    return Handler(
+        [call = std::move(found.call), handle = route.handle](std::span<const std::byte> body) {
+            return with_accounts(call, [&] { return handle(call, body); });
+        });
+}
+
+/// A change is made while nobody else changes the same, and answered when it is written.
+Routes::Handler Routes::shared_change(Found found) const {
+    return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
+        // std::function copies what it holds.
+        const auto kept = std::make_shared<SecretBuffer>(body.size());
+        std::copy(body.begin(), body.end(), kept->bytes().begin());
+        HttpAnswer answer;
+        answer.later = [found, shared, kept](const IsGone&) {
+            return change_shared(found.call, found.route, *shared, kept);
+        };
+        return answer;
+    };
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,155 @@
+#include "agentd/api/secret_body.h"
+
+#include <string>
+#include <utility>
+
+#include "agentd/api/base64.h"
+#include "agentd/api/sensitive_json.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace json = boost::json;
+using json::string_view;
+
+/// What Boost.JSON's parser calls: an object with texts, of which one, `value`, may be an object
+/// {"base64": text} instead.
+class FieldsHandler : public BodyHandler<FieldsHandler> {
+    friend BodyHandler<FieldsHandler>;
+
+  public:
+    /// `second_field`: the name of the field that is no value; `value_bytes`: the longest value, 0
+    /// where none may stand.
+    FieldsHandler(std::string second_field, std::size_t value_bytes)
+        : second_(std::move(second_field)),
+          value_bytes_(value_bytes),
+          text_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
+
+    std::optional<SecretBuffer> value;
+    std::optional<std::string> second;
+
+    bool on_object_begin(json::error_code& error) {
+        if (depth_ == 0 || (depth_ == 1 && key_ == "value" && value_bytes_ > 0)) {
+            ++depth_;
+            return true;
+        }
+        return unexpected("an object", error);
+    }
+    bool on_object_end(std::size_t, json::error_code& error) {
+        if (--depth_ == 1 && !value) return fail("\"value\": \"base64\" is missing", error);
+        return true;
+    }
+    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
+        if (key_part_.size() + part.size() > kLongestField)
+            return fail("a name is far too long", error);
+        key_part_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(string_view part, std::size_t size, json::error_code& error) {
+        if (!on_key_part(part, size, error)) return false;
+        std::string key = std::exchange(key_part_, {});
+        if (depth_ == 2) {
+            if (key == "base64" && !value) return true;
+            return fail("\"value\": the field " + quoted(key) +
+                            " is not known; only \"base64\" may stand here, once",
+                        error);
+        }
+        key_ = std::move(key);
+        if (key_ == "value" && value_bytes_ > 0) {
+            return value ? fail("the field \"value\" stands twice", error) : true;
+        }
+        if (key_ == second_) {
+            return second ? fail("the field \"" + second_ + "\" stands twice", error) : true;
+        }
+        return fail("the field " + quoted(key_) + " is not known; here may stand " +
+                        (value_bytes_ > 0 ? "value and " : "") + second_,
+                    error);
+    }
+
+    bool on_string_part(string_view part, std::size_t, json::error_code&) {
+        text_.add(part);
+        return true;
+    }
+    bool on_string(string_view part, std::size_t, json::error_code& error) {
+        text_.add(part);
+        const bool taken = take(error);
+        text_.clear();
+        return taken;
+    }
+
+  private:
+    bool unexpected(const std::string& found, json::error_code& error) {
+        if (depth_ == 0) return fail("an object is expected, not " + found, error);
+        if (depth_ == 1 && key_ == "value" && value_bytes_ > 0) {
+            return fail("\"value\": a string or {\"base64\": \"...\"} is expected, not " + found,
+                        error);
+        }
+        return fail("\"" + (depth_ == 2 ? std::string("base64") : key_) +
+                        "\": a string is expected, not " + found,
+                    error);
+    }
+
+    bool take(json::error_code& error) {
+        if (depth_ == 0) return unexpected("a string", error);
+        if (depth_ == 2) return take_encoded(error);
+        if (key_ == "value" && value_bytes_ > 0) return take_plain(error);
+        if (text_.overflowed() || text_.length() > kLongestField) {
+            return fail("\"" + key_ + "\" is too long", error);
+        }
+        const auto bytes = text_.bytes();
+        second.emplace(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        return true;
+    }
+    bool take_plain(json::error_code& error) {
+        if (text_.length() > value_bytes_) return too_long(error);
+        value.emplace(text_.length());
+        if (value->size() > 0) {
+            std::memcpy(value->bytes().data(), text_.bytes().data(), value->size());
+        }
+        return true;
+    }
+    bool take_encoded(json::error_code& error) {
+        if (text_.overflowed()) return too_long(error);
+        value = decode_base64(text_.bytes());
+        if (!value) return fail("\"value\": \"base64\" does not hold base64", error);
+        if (value->size() > value_bytes_) return too_long(error);
+        return true;
+    }
+    bool too_long(json::error_code& error) {
+        reason = desk::Reason::too_large;
+        return fail("the value is longer than the " + std::to_string(value_bytes_) +
+                        " bytes that are taken",
+                    error);
+    }
+
+    std::string second_;
+    std::size_t value_bytes_;
+    ValueCollector text_;
+    int depth_ = 0;
+    std::string key_part_;
+    std::string key_;
+};
+
+}  // namespace
+
+Result<desk::KeepRequest> parse_keep(std::span<const std::byte> body, std::size_t value_bytes,
+                                     desk::Reason& reason) {
+    json::basic_parser<FieldsHandler> parser(strict_json(), "ttl", value_bytes);
+    if (const auto wrong = parse_whole(parser, body)) {
+        reason = parser.handler().reason;
+        return *wrong;
+    }
+    FieldsHandler& fields = parser.handler();
+    if (!fields.value) return Error{"\"value\" is missing"};
+    return desk::KeepRequest{std::move(*fields.value), std::move(fields.second)};
+}
+
+Result<std::string> parse_rename(std::span<const std::byte> body) {
+    json::basic_parser<FieldsHandler> parser(strict_json(), "name", std::size_t{0});
+    if (const auto wrong = parse_whole(parser, body)) return *wrong;
+    if (!parser.handler().second) return Error{"\"name\" is missing: the secret's new name"};
+    return std::move(*parser.handler().second);
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,119 @@
+#pragma once
+// What the parsers of bodies that hold values share. Values go from the text straight into buffers
+// that wipe themselves; no document tree is built.
+
+#include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/error.hpp>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "agentd/service/desk.h"
+#include "common/base/result.h"
+#include "common/secure_memory/wipe.h"
+
+namespace secrets::doors {
+
+/// The longest text of a field that is no value.
+inline constexpr std::size_t kLongestField = 256;
+
+/// What the handlers that Boost.JSON's parser calls share: the body's length is the limit, and in
+/// these bodies stand objects and strings alone. `Handler` has unexpected(what, error), which says
+/// what is expected in the place that it is at.
+template <typename Handler>
+class BodyHandler {
+    using ErrorCode = boost::json::error_code;
+    using Text = boost::json::string_view;
+
+  public:
+    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+
+    std::string sentence;  ///< what is wrong
+    desk::Reason reason = desk::Reason::malformed;
+
+    bool on_document_begin(ErrorCode&) { return true; }
+    bool on_document_end(ErrorCode&) { return true; }
+    bool on_array_begin(ErrorCode& error) { return unexpected("a list", error); }
+    bool on_array_end(std::size_t, ErrorCode&) { return true; }
+    bool on_number_part(Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_int64(std::int64_t, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_uint64(std::uint64_t, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_double(double, Text, ErrorCode& error) { return unexpected("a number", error); }
+    bool on_bool(bool, ErrorCode& error) { return unexpected("true or false", error); }
+    bool on_null(ErrorCode& error) { return unexpected("null", error); }
+    bool on_comment_part(Text, ErrorCode&) { return true; }
+    bool on_comment(Text, ErrorCode&) { return true; }
+
+  protected:
+    bool fail(std::string what, ErrorCode& error) {
+        sentence = std::move(what);
+        error = boost::json::error::syntax;
+        return false;
+    }
+
+  private:
+    bool unexpected(const char* what, ErrorCode& error) {
+        return static_cast<Handler*>(this)->unexpected(what, error);
+    }
+};
+
+/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
+/// counted.
+class ValueCollector {
+  public:
+    explicit ValueCollector(std::size_t capacity) : buffer_(capacity) {}
+
+    void add(boost::json::string_view part) {
+        if (length_ + part.size() <= buffer_.size() && !part.empty()) {
+            std::memcpy(buffer_.bytes().data() + length_, part.data(), part.size());
+        }
+        length_ += part.size();
+    }
+    bool overflowed() const { return length_ > buffer_.size(); }
+    std::size_t length() const { return length_; }
+    std::span<const std::byte> bytes() { return buffer_.bytes().first(length_); }
+    void clear() {
+        wipe(buffer_.bytes().first(std::min(length_, buffer_.size())));
+        length_ = 0;
+    }
+
+  private:
+    SecretBuffer buffer_;
+    std::size_t length_ = 0;
+};
+
+/// "line 2, column 7" of the text.
+inline std::string line_and_column(std::span<const std::byte> body, std::size_t offset) {
+    const auto before = body.first(std::min(offset, body.size()));
+    const auto lines = std::count(before.begin(), before.end(), std::byte{'\n'});
+    const auto last = std::find(before.rbegin(), before.rend(), std::byte{'\n'});
+    return "line " + std::to_string(lines + 1) + ", column " +
+           std::to_string(last - before.rbegin() + 1);
+}
+
+/// Few levels, and what the standard says.
+inline boost::json::parse_options strict_json() {
+    boost::json::parse_options options;
+    options.max_depth = 4;
+    return options;
+}
+
+/// Has `parser` read all of the body. The Error is the sentence that its handler kept, or else what
+/// the parser says, and the place.
+template <typename Parser>
+Failure parse_whole(Parser& parser, std::span<const std::byte> body) {
+    boost::json::error_code error;
+    const std::size_t consumed =
+        parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
+    if (!error && consumed < body.size()) error = boost::json::error::extra_data;
+    if (!error) return std::nullopt;
+    const std::string& sentence = parser.handler().sentence;
+    return Error{(sentence.empty() ? "the JSON is malformed: " + error.message() : sentence) +
+                 " (" + line_and_column(body, consumed) + " of the body)"};
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,72 @@
+#include "agentd/audit/audit_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace secrets::audit {
+namespace {
+
+/// Brings a new file's name to the disk as well. A directory that can't be opened or synced (some
+/// network file systems) is none of the trail's trouble: what counts is written to the file.
+void sync_directory_of(const std::string& path) {
+    const std::string directory = path.substr(0, path.rfind('/') + 1);
+    const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.get() >= 0) fsync(fd.get());
+}
+
+/// Whether the file ends in the middle of a line, as after a full disk.
+bool ends_torn(int fd, off_t size) {
+    char last = '\n';
+    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+}  // namespace
+
+Result<Trail> Trail::open(const std::string& path) {
+    const auto wrong = [&](const std::string& why) {
+        return Error{"the audit trail " + path + " can't be opened: " + why};
+    };
+    // O_NONBLOCK: a FIFO or a device is not waited for, but refused below.
+    UniqueFd file(
+        ::open(path.c_str(),
+               O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
+    if (file.get() < 0) {
+        if (errno == ELOOP) return wrong("it is a symbolic link; name the file itself");
+        if (errno == EROFS) {
+            return wrong(
+                "Read-only file system; the agent's unit lets it write in "
+                "/var/log/slurm-secrets alone (ReadWritePaths= in a drop-in adds a folder)");
+        }
+        return wrong(std::strerror(errno));
+    }
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) return wrong(std::strerror(errno));
+    if (!S_ISREG(status.st_mode)) return wrong("it is not a regular file");
+    if (status.st_size == 0) sync_directory_of(path);
+    const bool torn = ends_torn(file.get(), status.st_size);
+    return Trail(path, std::move(file), torn);
+}
+
+Error Trail::cannot_write(int error) const {
+    return Error{"the audit trail " + path_ + " can't be written: " + std::strerror(error)};
+}
+
+Failure Trail::append(std::string_view line) {
+    const std::string bytes = (torn_ ? "\n" : "") + std::string(line);
+    ssize_t written = -1;
+    do {
+        written = write(file_.get(), bytes.data(), bytes.size());
+    } while (written < 0 && errno == EINTR);
+    if (written < 0) return cannot_write(errno);
+    if (written > 0) torn_ = bytes[static_cast<std::size_t>(written) - 1] != '\n';
+    // A regular file takes less than all only when the disk is full.
+    if (static_cast<std::size_t>(written) < bytes.size()) return cannot_write(ENOSPC);
+    if (fdatasync(file_.get()) != 0) return cannot_write(errno);
+    return std::nullopt;
+}
+
+}  // namespace secrets::audit

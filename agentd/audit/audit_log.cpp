@@ -1,0 +1,93 @@
+#include "agentd/audit/audit_log.h"
+
+#include <utility>
+
+#include "agentd/audit/recorder.h"
+#include "agentd/base/scope_exit.h"
+
+namespace secrets::audit {
+namespace {
+
+/// The trial that collects at the moment; null: none does.
+Trial* collecting = nullptr;
+
+}  // namespace
+
+Recorder& recorder() {
+    static Recorder the_one;
+    return the_one;
+}
+
+Failure open(const Config& config) {
+    return recorder().open(config);
+}
+
+Failure reopen() {
+    return recorder().reopen();
+}
+
+void record(const Event& event) {
+    if (collecting != nullptr) return collecting->entries_.push_back({event, false});
+    recorder().record(event);
+}
+
+Failure write_ahead(const Event& event) {
+    return recorder().write_ahead(event);
+}
+
+void take_back(const Event& event, const Error& why) {
+    recorder().take_back(event, why);
+}
+
+void tell(const Event& event) {
+    if (collecting != nullptr) return collecting->entries_.push_back({event, true});
+    recorder().tell(event);
+}
+
+void Trial::collect(const std::function<void()>& change) {
+    collecting = this;
+    const AtEnd stop([] { collecting = nullptr; });
+    change();
+}
+
+void Trial::keep() {
+    for (const Entry& entry : std::exchange(entries_, {})) {
+        if (entry.was_written_ahead) {
+            recorder().tell(entry.event);
+        } else {
+            recorder().record(entry.event);
+        }
+    }
+}
+
+void Trial::abandon(const Error& why) {
+    for (const Entry& entry : std::exchange(entries_, {})) {
+        if (entry.was_written_ahead) recorder().take_back(entry.event, why);
+    }
+}
+
+void trouble(std::string sentence) {
+    recorder().record({.kind = Kind::trouble, .sentence = std::move(sentence)});
+}
+
+void mended(std::string sentence) {
+    recorder().record({.kind = Kind::mended, .sentence = std::move(sentence)});
+}
+
+std::uint64_t count_of(Kind kind) {
+    return recorder().count_of(kind);
+}
+
+const Recent& recent() {
+    return recorder().recent();
+}
+
+std::uint64_t dropped() {
+    return recorder().dropped();
+}
+
+void finish() {
+    recorder().finish();
+}
+
+}  // namespace secrets::audit

@@ -1,0 +1,11 @@
+#include "agentd/audit/recent_events.h"
+
+namespace secrets::audit {
+
+void Recent::add(const Event& event, Time at) {
+    entries_.push_back({last_ + 1, at, event});
+    ++last_;
+    if (entries_.size() > kKept) entries_.pop_front();
+}
+
+}  // namespace secrets::audit

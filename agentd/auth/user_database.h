@@ -1,0 +1,33 @@
+#pragma once
+// Local accounts and groups, as the system knows them (NSS).
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "common/base/ids.h"
+
+namespace secrets::desk {
+
+/// The system could not look (no descriptor or memory left): whether there is such an account is
+/// not known, and a "no" would be a lie.
+struct AccountsUnavailable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// The account of that name, or of that number when `text` is one. Nothing when there is none.
+/// Throws AccountsUnavailable.
+std::optional<Uid> find_account(const std::string& text);
+
+/// The name of the account with that number; nothing when there is none. Throws
+/// AccountsUnavailable.
+std::optional<std::string> find_name(Uid uid);
+
+/// The account's name, or its number where it has none.
+std::string account_name(Uid uid);
+
+/// Whether the account is a member of the group, by its own entry or by the group's. Throws
+/// AccountsUnavailable.
+bool is_member(Uid uid, const std::string& group);
+
+}  // namespace secrets::desk

@@ -1,0 +1,96 @@
+#include "agentd/base/process_hardening.h"
+
+#include <linux/capability.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace secrets {
+namespace {
+
+/// What the process locks beside slabs: its programs, heap, stack and the deliveries on their way.
+constexpr std::size_t kOwnBytes = 64UL * 1024 * 1024;
+
+/// With CAP_IPC_LOCK no limit of locked memory applies.
+bool limit_applies() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+    if (syscall(SYS_capget, &header, data) != 0) return true;
+    return (data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK)) == 0;
+}
+
+std::string mebibytes(std::size_t bytes) {
+    return std::to_string((bytes + (1UL << 20) - 1) >> 20) + " MiB";
+}
+
+void* openssl_allocate(std::size_t size, const char*, int) {
+    return malloc(size);
+}
+
+void openssl_free(void* block, const char*, int) {
+    if (block == nullptr) return;
+    explicit_bzero(block, malloc_usable_size(block));
+    free(block);
+}
+
+/// Never in place: realloc() may move a block and leave its bytes behind.
+void* openssl_reallocate(void* block, std::size_t size, const char*, int) {
+    if (size == 0) {
+        openssl_free(block, nullptr, 0);
+        return nullptr;
+    }
+    void* moved = malloc(size);
+    if (moved == nullptr || block == nullptr) return moved;
+    const std::size_t had = malloc_usable_size(block);
+    memcpy(moved, block, had < size ? had : size);
+    openssl_free(block, nullptr, 0);
+    return moved;
+}
+
+}  // namespace
+
+Failure lock_memory(std::size_t secret_bytes) {
+    rlimit limit{};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    const std::size_t needed = secret_bytes + kOwnBytes;
+    if (limit_applies() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
+        return Error{"the limit of locked memory is " + mebibytes(limit.rlim_cur) +
+                     ", and the agent needs " + mebibytes(needed) + ": set LimitMEMLOCK=" +
+                     mebibytes(needed).substr(0, mebibytes(needed).find(' ')) +
+                     "M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, or lower "
+                     "limits.total_bytes in its configuration"};
+    }
+    // On fault: what is never touched need not be in memory only to be locked there.
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+        return Error{std::string("mlockall() failed: ") + strerror(errno) +
+                     "; the limit of locked memory is " + mebibytes(limit.rlim_cur) +
+                     ": raise LimitMEMLOCK= in the agent's unit, or give it CAP_IPC_LOCK"};
+    }
+    return std::nullopt;
+}
+
+void forbid_dumps() {
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+void wipe_memory_of_openssl() {
+    CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_free);
+}
+
+bool swap_is_active() {
+    struct sysinfo info {};
+    return sysinfo(&info) != 0 || info.totalswap > 0;
+}
+
+}  // namespace secrets

@@ -1,0 +1,69 @@
+#pragma once
+// What an agent is in a cluster: alone, a hub, or a node of hubs.
+
+#include <memory>
+
+#include "agentd/hub/node_api_handler.h"
+#include "agentd/node/hold_reporter.h"
+#include "agentd/node/hub_proxy.h"
+#include "agentd/node/remote_grants.h"
+#include "agentd/node/remote_submit_check.h"
+#include "agentd/server/hub_server.h"
+
+namespace secrets::cluster {
+
+/// TLS as a hub's door, a node's client and OpenBao's client need it; each is null for an agent
+/// that has none.
+struct TlsContexts {
+    std::shared_ptr<boost::asio::ssl::context> hub;
+    std::unique_ptr<boost::asio::ssl::context> client;
+    std::unique_ptr<boost::asio::ssl::context> openbao{};
+};
+
+/// Of a node's client.
+Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub);
+
+/// What the configuration asks for. The Error names the key and the file.
+Result<TlsContexts> make_tls_contexts(const Config& config);
+
+/// Must outlive the loop's run.
+class Membership {
+  public:
+    /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
+    /// to must outlive it.
+    Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
+               UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters,
+               doors::SharedStore* shared);
+
+    /// Who answers the asks of steps; null where the desk does.
+    doors::AsksElsewhere* asks() { return asks_.get(); }
+
+    /// Who answers the checks of what is submitted; null where the desk does.
+    doors::ChecksElsewhere* checks() { return checks_.get(); }
+
+    /// Who takes the requests of people and platforms; null where the desk does.
+    doors::Relay* relay() { return relay_.get(); }
+
+    /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
+    /// door, or will be none after a restart.
+    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
+    /// For the connections that come from now on.
+    void set_context(std::shared_ptr<boost::asio::ssl::context> context);
+    /// What else of a hub's door needs no restart.
+    void configure(const Listen& listen);
+
+    void stop();
+    void end_silent();
+    void abort();
+
+  private:
+    std::unique_ptr<HubNodes> nodes_;
+    std::unique_ptr<doors::TlsDoor> door_;
+    std::unique_ptr<HubClient> client_;
+    std::unique_ptr<HubAsks> asks_;
+    std::unique_ptr<HubChecks> checks_;
+    std::unique_ptr<HubRelay> relay_;
+    std::unique_ptr<HoldsReport> report_;
+};
+
+}  // namespace secrets::cluster

@@ -1,0 +1,346 @@
+#include "agentd/daemon/daemon.h"
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/base/process_hardening.h"
+
+namespace secrets {
+namespace {
+
+/// How long SIGTERM waits for the requests of clients that have just connected (on a busy machine
+/// they may not have run since), then for the rest of what came, and then for what it breaks off.
+/// Together less than the unit's TimeoutStopSec=.
+constexpr auto kGraceOfSilent = std::chrono::milliseconds(500);
+constexpr auto kGrace = std::chrono::milliseconds(1000);
+constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
+
+/// systemd hears from the agent this often at least, and so soon after a change of what is held.
+constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
+constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
+
+/// For a look whether another agent was pushed a run that is waited for.
+constexpr auto kLook = std::chrono::seconds(1);
+
+/// How often it is written down which jobs used which kept secrets.
+constexpr auto kSaving = std::chrono::seconds(30);
+
+vault::Time now() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+std::string count(std::size_t number, const std::string& thing) {
+    return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
+}
+
+/// Not at all where there is no memory to say it.
+void say_without_fail(std::string_view trouble) noexcept {
+    try {
+        audit::trouble(std::string(trouble));
+    } catch (const std::exception&) {
+    }
+}
+
+}  // namespace
+
+Agent::Agent(Config config, std::string config_path, MemoryKind memory,
+             std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
+             systemd::Service& service)
+    : config_(std::move(config)),
+      config_path_(std::move(config_path)),
+      service_(service),
+      vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
+      store_(std::move(store)),
+      desk_(config_, vault_, now, store_.get()),
+      openbao_(tls.openbao
+                   ? std::make_unique<openbao::Kv>(loop_, config_.openbao, std::move(tls.openbao))
+                   : nullptr),
+      truth_(openbao_ ? std::make_unique<openbao::Truth>(loop_, *openbao_, vault_, *store_, desk_)
+                      : nullptr),
+      membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_,
+                  truth_.get()),
+      node_door_(loop_, std::move(listeners.node), desk_, waiters_, truth_.get(),
+                 membership_.asks()),
+      job_door_(loop_, std::move(listeners.job), desk_, truth_.get(), membership_.checks()),
+      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), truth_.get()),
+      reaper_(loop_, config_, desk_),
+      account_watch_(loop_, config_,
+                     [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
+      signals_(loop_, SIGTERM, SIGINT),
+      expiry_(loop_),
+      housekeeping_(loop_),
+      saving_(loop_),
+      wipes_at_end_(!service.is_managed()) {
+    signals_.add(SIGHUP);
+    signals_.add(SIGUSR1);
+    await_signal();
+    desk_.on_push([this](const RunId& run) { waiters_.wake(run); });
+    desk_.on_expiry_change([this] { wipe_expired(); });
+    desk_.on_change([this] { keep_house_soon(); });
+    look_for_swap();
+    if (store_ == nullptr) return;
+    for (const std::string& sentence : store_->damage()) {
+        audit::record({.kind = audit::Kind::damage, .sentence = sentence});
+    }
+    wipe_expired();
+    await_saving();
+}
+
+void Agent::restore(std::vector<vault::FoundSlab> found) {
+    if (found.empty()) return;
+    const vault::Restored restored = vault_.restore(std::move(found));
+    audit::record({.kind = audit::Kind::restore,
+                   .sentence = "found again after a restart: " + count(restored.runs, "run") +
+                               " and " + count(restored.holds, "hold") + " in " +
+                               count(restored.slabs, "slab"),
+                   .records = restored.runs + restored.holds});
+    if (restored.dropped > 0) {
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = count(restored.dropped, "record") +
+                                   " that the process before this one left half written or "
+                                   "damaged: wiped",
+                       .records = restored.dropped});
+    }
+    for (const std::string& why : restored.refused) {
+        audit::record({.kind = audit::Kind::damage,
+                       .sentence = "a slab that the process before this one left is not trusted, "
+                                   "and was wiped: " +
+                                   why});
+    }
+    look_for_swap();
+    wipe_expired();
+}
+
+void Agent::run() {
+    await_housekeeping(kHousekeeping);
+    if (truth_) share();
+    service_.ready(status());
+    run_loop();
+    end();
+}
+
+/// Other agents may push the runs that requests wait for here.
+void Agent::share() {
+    waiters_.look_elsewhere([this](RunId run) -> doors::asio::awaitable<bool> {
+        desk::Subjects about{.runs = {run}};
+        const auto deadline = openbao::Clock::now() + kLook;
+        // Whoever waits at the moment may have the same answer.
+        const auto failure = co_await truth_->refresh(std::move(about), deadline, kLook / 4);
+        co_return !failure && desk_.has_run(run);
+    });
+    truth_->start();
+}
+
+/// What a handler throws (memory ran out) costs that one request, and not all that is held.
+void Agent::run_loop() {
+    while (true) {
+        try {
+            loop_.run();
+            return;
+        } catch (const std::exception& error) {
+            say_without_fail(error.what());
+        }
+    }
+}
+
+void Agent::await_signal() {
+    signals_.async_wait([this](const doors::ErrorCode& error, int number) {
+        if (error) return;
+        await_signal();
+        on_signal(number);
+    });
+}
+
+void Agent::on_signal(int number) {
+    switch (number) {
+        case SIGHUP:
+            reload();
+            return;
+        case SIGUSR1:  // the unit's ExecStop=: this is the end, not a restart
+            wipes_at_end_ = true;
+            return;
+        default:
+            loop_.stop();
+    }
+}
+
+void Agent::reload() {
+    service_.reloading();
+    refused_reload_.clear();
+    const auto config = load_config(config_path_);
+    if (config) {
+        take(*config);
+    } else {
+        refused_reload_ = config.error().sentence;
+        // The signal may have come because the audit file was moved away.
+        if (const auto wrong = audit::reopen()) refused_reload_ += "; " + wrong->sentence;
+    }
+    if (!refused_reload_.empty()) {
+        audit::record(
+            {.kind = audit::Kind::reload_refused,
+             .sentence = "reload: refused, the configuration stays as it was: " + refused_reload_});
+    }
+    service_.ready(status());
+}
+
+void Agent::take(const Config& config) {
+    auto hub_context = membership_.renewed_context(config.listen);
+    if (!hub_context) {
+        refused_reload_ = hub_context.error().sentence;
+        return;
+    }
+    if (const auto wrong = audit::open(config)) {
+        refused_reload_ = "audit.file: " + wrong->sentence;
+        return;
+    }
+    membership_.set_context(std::move(hub_context).value());
+    membership_.configure(config.listen);
+    const std::string later = needs_restart(config_, config);
+    config_ = config;
+    desk_.configure(config_);
+    account_watch_.configure(config_);
+    vault_.set_capacity(config_.limits.total_bytes);
+    audit::record({.kind = audit::Kind::reload,
+                   .sentence = "reload: " + config_path_ + " is in force" +
+                               (later.empty() ? "" : "; at the next restart only: " + later)});
+}
+
+void Agent::end() {
+    service_.stopping("finishing the requests that came");
+    audit::record(
+        {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
+    log_.stop();
+    node_door_.stop();
+    waiters_.stop();
+    job_door_.stop();
+    http_door_.stop();
+    membership_.stop();
+    if (truth_) truth_->stop_looking();
+    if (openbao_) openbao_->stop_renewing();
+    reaper_.stop();
+    account_watch_.stop();
+    desk_.on_expiry_change([] {});  // a push that comes last arms no timer
+    desk_.on_change([] {});
+    expiry_.cancel();
+    housekeeping_.cancel();
+    saving_.cancel();
+    signals_.cancel();
+    loop_.restart();
+    loop_.run_for(kGraceOfSilent);
+    node_door_.end_silent();
+    job_door_.end_silent();
+    http_door_.end_silent();
+    membership_.end_silent();
+    loop_.restart();
+    loop_.run_for(kGrace);
+    http_door_.abort();
+    membership_.abort();
+    if (truth_) truth_->stop();
+    if (openbao_) openbao_->stop();
+    loop_.restart();
+    loop_.run_for(kGraceOfBroken);
+    desk_.save_uses();
+    wipe_at_end();
+    audit::finish();
+}
+
+/// Wipes what no process follows for, and says what is left for one that does.
+void Agent::wipe_at_end() {
+    const vault::Wiped wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
+    const vault::Inventory kept = vault_.inventory();
+    std::string sentence;
+    if (kept.runs + kept.holds > 0) {
+        sentence = count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
+                   " are kept for the process that follows";
+    }
+    if (wiped.records > 0) {
+        sentence += (sentence.empty() ? "" : ", ") + count(wiped.records, "record") + " wiped";
+    }
+    sentence = "ended: " + (sentence.empty() ? "nothing was held" : sentence);
+    service_.stopping(sentence);
+    audit::record({.kind = audit::Kind::stop,
+                   .sentence = std::move(sentence),
+                   .records = wiped.records,
+                   .bytes = wiped.bytes});
+}
+
+void Agent::wipe_expired() {
+    const auto next = desk_.expire();
+    expiry_.cancel();
+    if (!next) return;
+    expiry_.expires_at(*next);
+    expiry_.async_wait([this](const doors::ErrorCode& error) {
+        if (error) return;
+        wipe_expired();
+        if (truth_) truth_->look_soon();
+    });
+}
+
+/// Tells systemd that the loop turns, and what is held.
+void Agent::keep_house() {
+    look_for_swap();
+    service_.alive(status());
+}
+
+/// Memory of memfd is locked by the process that has it. Between two processes it is not, and could
+/// be written to a swap device.
+void Agent::look_for_swap() {
+    const bool active = secrets::swap_is_active();
+    vault_.set_swap(active);
+    const bool loses = active && vault_.fears_swap();
+    if (loses == loses_) return;
+    loses_ = loses;
+    if (!service_.is_managed()) return;
+    if (loses) {
+        audit::trouble(
+            "swap is active: what is held in memfd, which is not memfd_secret, is lost at a "
+            "restart");
+    } else {
+        audit::mended(active ? "nothing is held in memfd any more: a restart loses nothing again"
+                             : "swap is not active any more: a restart loses nothing again");
+    }
+}
+
+/// Which jobs used which secrets goes to the disk now and then, and not while a job waits.
+void Agent::await_saving() {
+    saving_.expires_after(kSaving);
+    saving_.async_wait([this](const doors::ErrorCode& error) {
+        if (error) return;
+        await_saving();
+        desk_.save_uses();
+    });
+}
+
+void Agent::await_housekeeping(std::chrono::microseconds within) {
+    if (!service_.is_managed()) return;
+    const auto watchdog = service_.watchdog();
+    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
+    housekeeping_.async_wait([this](const doors::ErrorCode& error) {
+        if (error) return;
+        await_housekeeping(kHousekeeping);
+        housekeeping_soon_ = false;
+        keep_house();
+    });
+}
+
+void Agent::keep_house_soon() {
+    if (housekeeping_soon_) return;
+    housekeeping_soon_ = true;
+    await_housekeeping(kHousekeepingAfterChange);
+}
+
+std::string Agent::status() const {
+    const vault::Inventory held = vault_.inventory();
+    std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
+                       " in " + count(held.slabs, "slab") + " of " +
+                       memory_kind_word(vault_.memory());
+    if (loses_) {
+        text += (held.kept_slabs == 0 ? ", lost" : ", some of it lost") +
+                std::string(" at a restart (swap is active)");
+    } else if (service_.is_managed() && held.kept_slabs < held.slabs) {
+        text += ", of which systemd could not be told of " +
+                std::to_string(held.slabs - held.kept_slabs) + " yet";
+    }
+    if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
+    return text;
+}
+
+}  // namespace secrets

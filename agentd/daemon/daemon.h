@@ -1,0 +1,90 @@
+#pragma once
+// The daemon while it runs: the rooms, the event loop that they share, and what it does on a
+// signal.
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/system_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/audit/flush_timer.h"
+#include "agentd/daemon/cluster_role.h"
+#include "agentd/openbao/replica.h"
+#include "agentd/server/control_server.h"
+#include "agentd/server/node_server.h"
+#include "agentd/server/submit_check_server.h"
+#include "agentd/slurm/account_watcher.h"
+#include "agentd/slurm/stale_hold_reaper.h"
+#include "agentd/systemd/service_manager.h"
+
+namespace secrets {
+
+/// The listening sockets, from systemd or of the agent's own.
+struct Listeners {
+    UniqueFd node;
+    UniqueFd job;
+    UniqueFd control;
+    UniqueFd hub{};  ///< none where the agent is no hub
+};
+
+class Agent {
+  public:
+    /// `store`: what is kept for people, or null. `service` must outlive the agent.
+    Agent(Config config, std::string config_path, MemoryKind memory,
+          std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
+          systemd::Service& service);
+
+    /// Takes over the slabs that the process before this one left.
+    void restore(std::vector<vault::FoundSlab> found);
+
+    /// Until SIGTERM or SIGINT. What was accepted before it is finished. Then all is wiped, but for
+    /// what systemd keeps for a process that follows at once.
+    void run();
+
+  private:
+    void run_loop();
+    void await_signal();
+    void on_signal(int number);
+    void reload();
+    void take(const Config& config);
+    void end();
+    void wipe_at_end();
+    void wipe_expired();
+    void keep_house();
+    void look_for_swap();
+    void share();
+    void await_saving();
+    void await_housekeeping(std::chrono::microseconds within);
+    void keep_house_soon();
+    std::string status() const;
+
+    Config config_;
+    std::string config_path_;
+    systemd::Service& service_;
+    boost::asio::io_context loop_{1};
+    audit::Drain log_{loop_, audit::recorder()};
+    vault::Vault vault_;
+    std::unique_ptr<people::Store> store_;
+    desk::Desk desk_;
+    doors::RunWaiters waiters_{loop_};
+    std::unique_ptr<openbao::Kv> openbao_;   ///< null: what is here is all
+    std::unique_ptr<openbao::Truth> truth_;  ///< goes with it
+    cluster::Membership membership_;
+    doors::NodeDoor node_door_;
+    doors::JobDoor job_door_;
+    doors::HttpDoor http_door_;
+    Reaper reaper_;
+    cluster::AccountWatch account_watch_;
+    boost::asio::signal_set signals_;
+    boost::asio::system_timer expiry_;
+    boost::asio::steady_timer housekeeping_;
+    boost::asio::steady_timer saving_;
+    bool housekeeping_soon_ = false;
+    std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
+    bool wipes_at_end_;
+    bool loses_ = false;  ///< whether some of what is held is lost at a restart, because of swap
+};
+
+}  // namespace secrets

@@ -1,0 +1,230 @@
+// slurm-secretsd: reads its configuration, makes itself safe, opens its doors, and runs until it is
+// told to end.
+
+#include <sys/socket.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/audit/journal_sink.h"
+#include "agentd/base/process_hardening.h"
+#include "agentd/daemon/daemon.h"
+#include "agentd/net/tcp_listen.h"
+#include "agentd/net/tls_context.h"
+#include "agentd/openbao/server_pool.h"
+#include "agentd/store/store_factory.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets {
+namespace {
+
+/// In the journal as an error (the level as sd-daemon(3) has it); there the name stands already.
+int fail(const std::string& sentence) {
+    const char* prefix = audit::stderr_is_the_journal() ? "<3>" : "slurm-secretsd: ";
+    std::fprintf(stderr, "%s%s\n", prefix, sentence.c_str());
+    return 1;
+}
+
+/// What systemd passed, told apart by name.
+struct Inheritance {
+    std::map<std::string, UniqueFd> listeners;
+    std::vector<vault::FoundSlab> slabs;
+};
+
+Inheritance take_inheritance() {
+    Inheritance inheritance;
+    for (systemd::Passed& passed : systemd::take_passed()) {
+        if (passed.name.starts_with("slab-")) {
+            inheritance.slabs.push_back({std::move(passed.name), std::move(passed.fd)});
+        } else {
+            inheritance.listeners[passed.name] = std::move(passed.fd);
+        }
+    }
+    return inheritance;
+}
+
+/// One door's socket: what its socket unit passed under that name, or else one of our own.
+class Socket {
+  public:
+    Socket(std::string name, std::string path, SocketKind kind, mode_t mode)
+        : name_(std::move(name)), path_(std::move(path)), kind_(kind), mode_(mode) {}
+    ~Socket() {
+        if (ours_) unlink(path_.c_str());
+    }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+
+    Result<UniqueFd> open(Inheritance& inheritance) {
+        const auto passed = inheritance.listeners.find(name_);
+        if (passed != inheritance.listeners.end()) {
+            const int type = kind_ == SocketKind::seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
+            if (!systemd::is_unix_listener(passed->second.get(), type)) {
+                return Error{
+                    "the socket that systemd passed as '" + name_ + "' is not a Unix " +
+                    (kind_ == SocketKind::seqpacket ? "ListenSequentialPacket=" : "ListenStream=") +
+                    " socket: mend its socket unit"};
+            }
+            return std::move(passed->second);
+        }
+        auto fd = listen_at(path_, kind_, mode_);
+        if (!fd) return Error{name_ + "_socket: " + fd.error().sentence};
+        ours_ = true;
+        return fd;
+    }
+
+  private:
+    std::string name_;
+    std::string path_;
+    SocketKind kind_;
+    mode_t mode_;
+    bool ours_ = false;
+};
+
+/// The hub's socket: what its socket unit passed, or else one of our own.
+Result<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
+    const auto passed = inheritance.listeners.find("hub");
+    if (passed == inheritance.listeners.end()) {
+        return doors::listen_at_address(listen.host, listen.port);
+    }
+    if (!systemd::is_tcp_listener(passed->second.get())) {
+        return Error{
+            "the socket that systemd passed as 'hub' is not a ListenStream= of a port: mend its "
+            "socket unit"};
+    }
+    return std::move(passed->second);
+}
+
+MemoryKind memory_of(const Config& config) {
+    return config.force_memfd ? MemoryKind::memfd : best_memory_kind();
+}
+
+int serve(const Config& config, const std::string& config_path) {
+    Inheritance inheritance = take_inheritance();
+    forbid_dumps();
+    wipe_memory_of_openssl();
+    if (const auto wrong = lock_memory(config.limits.total_bytes)) return fail(wrong->sentence);
+    if (const auto wrong = audit::open(config)) return fail("audit.file: " + wrong->sentence);
+    const MemoryKind memory = memory_of(config);
+    if (memory != MemoryKind::secretmem && config.require_secretmem) {
+        return fail(
+            "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
+            "5.14 or later, and not secretmem.enable=0)");
+    }
+    if (!config.openbao.urls.empty()) {
+        if (const auto wrong = openbao::check_files(config.openbao, true)) {
+            return fail(wrong->sentence);
+        }
+    }
+    auto store = open_store(config, memory);
+    if (!store) return fail(store.error().sentence);
+    Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
+    Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
+    Socket control("control", config.control_socket, SocketKind::stream, 0666);
+    auto node_listener = node.open(inheritance);
+    if (!node_listener) return fail(node_listener.error().sentence);
+    auto job_listener = job.open(inheritance);
+    if (!job_listener) return fail(job_listener.error().sentence);
+    auto control_listener = control.open(inheritance);
+    if (!control_listener) return fail(control_listener.error().sentence);
+    UniqueFd hub_listener;
+    if (!config.listen.host.empty()) {
+        auto listener = open_hub_socket(config.listen, inheritance);
+        if (!listener) return fail("listen.address: " + listener.error().sentence);
+        hub_listener = std::move(listener).value();
+    }
+    auto tls = cluster::make_tls_contexts(config);
+    if (!tls) return fail(tls.error().sentence);
+    for (const auto& [name, fd] : inheritance.listeners) {
+        if (fd) audit::trouble("systemd passed a socket named '" + name + "', which is not used");
+    }
+    systemd::Service service;
+    // Never destroyed: what must be overwritten at the end is, by run(), and the next process waits
+    // for this one to go (an index of 100,000 runs takes 0.1 s to take down).
+    Agent& agent = *new Agent(config, config_path, memory, std::move(store).value(),
+                              {std::move(node_listener).value(), std::move(job_listener).value(),
+                               std::move(control_listener).value(), std::move(hub_listener)},
+                              std::move(tls).value(), service);
+    agent.restore(std::move(inheritance.slabs));
+    audit::record({.kind = audit::Kind::start,
+                   .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
+                               std::string(memory_kind_word(memory))});
+    agent.run();
+    return 0;
+}
+
+}  // namespace
+}  // namespace secrets
+
+namespace {
+
+/// What the command line asks for.
+struct Options {
+    std::string config = "/etc/slurm-secrets/agentd.yaml";
+    bool check_config = false;
+    std::string key;
+    std::string new_key;
+    std::string back_up_to;
+};
+
+int say(const secrets::Result<std::string>& done) {
+    if (!done) return secrets::fail(done.error().sentence);
+    std::printf("%s\n", done->c_str());
+    return 0;
+}
+
+int run(const Options& options) {
+    const auto config = secrets::load_config(options.config);
+    if (!config) return secrets::fail(config.error().sentence);
+    if (options.check_config) {
+        const bool is_hub = !config->listen.host.empty();
+        const auto wrong = is_hub ? secrets::doors::check_files(config->listen) : std::nullopt;
+        if (wrong) return secrets::fail(wrong->sentence);
+        if (!config->hub.urls.empty()) {
+            const auto client = secrets::cluster::make_hub_client_context(config->hub);
+            if (!client) return secrets::fail(client.error().sentence);
+        }
+        const bool shares = !config->openbao.urls.empty();
+        const auto bad =
+            shares ? secrets::openbao::check_files(config->openbao, false) : std::nullopt;
+        if (bad) return secrets::fail(bad->sentence);
+        return say(options.config + ": the configuration is fine");
+    }
+    if (!options.new_key.empty()) {
+        secrets::forbid_dumps();
+        secrets::wipe_memory_of_openssl();
+        return say(secrets::rekey_store(*config, options.key, options.new_key));
+    }
+    if (!options.back_up_to.empty()) {
+        return say(secrets::back_up_store(*config, options.back_up_to));
+    }
+    return secrets::serve(*config, options.config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"slurm-secretsd: holds the secrets of jobs on this node", "slurm-secretsd"};
+    Options options;
+    app.add_option("--config", options.config, "The configuration file")->capture_default_str();
+    app.add_flag("--check-config", options.check_config,
+                 "Read the configuration, say what is wrong, and end");
+    auto* rekey = app.add_option("--rekey", options.new_key,
+                                 "Seal the store anew under the key in this file, and end");
+    app.add_option("--key", options.key,
+                   "With --rekey: the file of the key until now (store.key_file)")
+        ->needs(rekey);
+    app.add_option("--backup", options.back_up_to,
+                   "Copy the store to this file, which must not exist, and end");
+    app.set_version_flag("--version", "slurm-secretsd " SLURM_SECRETS_VERSION);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    try {
+        return run(options);
+    } catch (const std::exception& error) {
+        return secrets::fail(error.what());
+    }
+}

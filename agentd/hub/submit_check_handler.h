@@ -1,0 +1,43 @@
+#pragma once
+// The hub's answers to agents of nodes and login hosts, whose users are about to submit jobs.
+
+#include "agentd/api/node_api.h"
+#include "agentd/audit/denied_address_log.h"
+#include "agentd/config/config.h"
+#include "agentd/hub/login_hosts.h"
+#include "agentd/service/desk.h"
+#include "agentd/service/shared_store.h"
+#include "agentd/slurm/job_placement.h"
+
+namespace secrets::cluster {
+
+/// Answers for users whom an agent names, and so only agents on hosts that are the cluster's: nodes
+/// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
+class SubmissionChecks {
+  public:
+    /// `shared`: what the desk answers from; null: what is here. All must outlive it.
+    SubmissionChecks(boost::asio::io_context& loop, const Listen& listen, desk::Desk& desk,
+                     Places& places, doors::SharedStore* shared)
+        : desk_(desk), places_(places), shared_(shared), login_hosts_(loop, listen.login_hosts) {}
+
+    void configure(const Listen& listen) {
+        host_certificates_ = listen.host_certificates;
+        login_hosts_.configure(listen.login_hosts);
+    }
+
+    doors::HttpAnswer check(doors::SubmissionCheck request);
+
+  private:
+    boost::asio::awaitable<doors::HttpAnswer> answer(doors::SubmissionCheck request);
+    boost::asio::awaitable<std::optional<desk::Refusal>> why_not_from_there(
+        const doors::SubmissionCheck& request);
+
+    desk::Desk& desk_;
+    Places& places_;
+    doors::SharedStore* shared_;
+    bool host_certificates_ = false;  ///< demanded
+    LoginHosts login_hosts_;
+    audit::RefusedAddresses refusals_{"an agent"};
+};
+
+}  // namespace secrets::cluster

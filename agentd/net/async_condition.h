@@ -1,0 +1,32 @@
+#pragma once
+
+#include <list>
+
+#include "agentd/base/scope_exit.h"
+#include "agentd/net/asio.h"
+
+namespace secrets::doors {
+
+/// Coroutines that wait for something to change. Must outlive them.
+class WaitingList {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    /// Until wake() is called or the time has come, on the loop of the caller.
+    asio::awaitable<void> wait(Clock::time_point until) {
+        asio::steady_timer timer(co_await asio::this_coro::executor, until);
+        const auto place = timers_.insert(timers_.end(), &timer);
+        const AtEnd over([this, place] { timers_.erase(place); });
+        ErrorCode woken;
+        co_await timer.async_wait(into(woken));
+    }
+
+    void wake() {
+        for (asio::steady_timer* timer : timers_) timer->cancel();
+    }
+
+  private:
+    std::list<asio::steady_timer*> timers_;  ///< each on the stack of its wait()
+};
+
+}  // namespace secrets::doors

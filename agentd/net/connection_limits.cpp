@@ -1,0 +1,32 @@
+#include "agentd/net/connection_limits.h"
+
+#include <utility>
+
+namespace secrets::doors {
+
+ConnectionLimits::Counted::Counted(Counted&& other) noexcept
+    : limits_(std::exchange(other.limits_, nullptr)), of_(other.of_) {}
+
+ConnectionLimits::Counted::~Counted() {
+    if (limits_ == nullptr) return;
+    --limits_->open_;
+    if (--of_->second == 0) limits_->open_of_.erase(of_);
+}
+
+Result<ConnectionLimits::Counted> ConnectionLimits::admit(const std::string& address) {
+    const auto found = open_of_.find(address);
+    if (found != open_of_.end() && found->second >= most_.of_one_address) {
+        return Error{"it has " + std::to_string(found->second) +
+                     " connections open, and no address is given more"};
+    }
+    if (open_ >= most_.together) {
+        return Error{"the hub has " + std::to_string(open_) +
+                     " connections open, and takes no more"};
+    }
+    const auto of = open_of_.try_emplace(address, 0).first;
+    ++of->second;
+    ++open_;
+    return Counted(*this, of);
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace secrets::doors {
+
+/// How many connections a door has open, together and of each address; no more than so many.
+class ConnectionLimits {
+  public:
+    struct Most {
+        std::size_t together;
+        std::size_t of_one_address;
+    };
+    explicit ConnectionLimits(Most most) : most_(most) {}
+
+    /// One connection that is counted for as long as this lives; at most as long as the limits.
+    class Counted {
+      public:
+        Counted(Counted&& other) noexcept;
+        Counted& operator=(Counted&&) = delete;
+        ~Counted();
+
+        const std::string& address() const { return of_->first; }
+
+      private:
+        friend ConnectionLimits;
+        using Entry = std::map<std::string, std::size_t>::iterator;
+        Counted(ConnectionLimits& limits, Entry of) : limits_(&limits), of_(of) {}
+
+        ConnectionLimits* limits_;
+        Entry of_;
+    };
+
+    /// The Error says why there is no room for it.
+    Result<Counted> admit(const std::string& address);
+
+  private:
+    Most most_;
+    std::size_t open_ = 0;
+    std::map<std::string, std::size_t> open_of_;
+};
+
+}  // namespace secrets::doors

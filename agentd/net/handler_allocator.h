@@ -1,0 +1,72 @@
+#pragma once
+// Asynchronous operations that can be started when no memory is left: they live in a place that was
+// set aside for them.
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "agentd/net/asio.h"
+
+namespace secrets::doors {
+
+/// Room for one operation at a time; a further or a larger one is taken from the heap.
+class OperationMemory {
+  public:
+    void* take(std::size_t bytes) {
+        if (taken_ || bytes > block_.size()) return ::operator new(bytes);
+        taken_ = true;
+        return block_.data();
+    }
+    void give_back(void* block) {
+        if (block == block_.data()) {
+            taken_ = false;
+        } else {
+            ::operator delete(block);
+        }
+    }
+
+  private:
+    alignas(std::max_align_t) std::array<std::byte, 512> block_{};
+    bool taken_ = false;
+};
+
+/// Asio's way to the memory: the allocator that goes with a handler. Shared, since an operation
+/// that never ran is destroyed with the loop, after whoever started it.
+template <typename T>
+class OperationAllocator {
+  public:
+    using value_type = T;
+    explicit OperationAllocator(std::shared_ptr<OperationMemory> memory)
+        : memory_(std::move(memory)) {}
+    template <typename Other>
+    OperationAllocator(const OperationAllocator<Other>& other) : memory_(other.memory()) {}
+
+    T* allocate(std::size_t count) { return static_cast<T*>(memory_->take(count * sizeof(T))); }
+    void deallocate(T* block, std::size_t) { memory_->give_back(block); }
+    const std::shared_ptr<OperationMemory>& memory() const { return memory_; }
+    bool operator==(const OperationAllocator&) const = default;
+
+  private:
+    std::shared_ptr<OperationMemory> memory_;
+};
+
+/// A completion handler whose operation lives in `memory`.
+template <typename Function>
+class HandlerInPlace {
+  public:
+    HandlerInPlace(std::shared_ptr<OperationMemory> memory, Function function)
+        : memory_(std::move(memory)), function_(std::move(function)) {}
+
+    using allocator_type = OperationAllocator<std::byte>;
+    allocator_type get_allocator() const { return allocator_type(memory_); }
+    void operator()(const ErrorCode& error) { function_(error); }
+
+  private:
+    std::shared_ptr<OperationMemory> memory_;
+    Function function_;
+};
+
+}  // namespace secrets::doors

@@ -1,0 +1,161 @@
+#include "agentd/net/handshake_limiter.h"
+
+#include <netinet/tcp.h>
+
+#include <utility>
+
+#include "agentd/audit/audit_log.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::doors {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How long ago this side sent something; since the connection was made, if it has sent nothing.
+std::chrono::milliseconds since_last_sent(int fd) {
+    tcp_info info{};
+    socklen_t length = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return {};
+    return std::chrono::milliseconds(info.tcpi_last_data_sent);
+}
+
+/// Whether it is the client that a handshake waits for, and for so long: of what it sent nothing is
+/// left to be read.
+bool lets_wait(int fd, std::chrono::milliseconds stall) {
+    return !is_readable(fd) && since_last_sent(fd) >= stall;
+}
+
+/// Not at all where there is no memory to say it.
+void say_dropped() noexcept {
+    try {
+        audit::trouble("hub door: a client was dropped for want of memory");
+    } catch (const std::exception&) {
+    }
+}
+
+}  // namespace
+
+HandshakeQueue::Place::Place(Place&& other) noexcept
+    : queue_(std::exchange(other.queue_, nullptr)), held_(other.held_) {}
+
+HandshakeQueue::Place::~Place() {
+    if (queue_ != nullptr) queue_->give_back(held_);
+}
+
+HandshakeQueue::HandshakeQueue(asio::io_context& loop, Manner manner,
+                               std::function<void(Client, Place)> begin,
+                               std::function<void(const std::string& address)> say_silent)
+    : manner_(manner),
+      begin_(std::move(begin)),
+      say_silent_(std::move(say_silent)),
+      silence_(loop),
+      stall_(loop) {}
+
+void HandshakeQueue::add(Client client) {
+    if (stopped_) return;
+    silent_.push_back({std::move(client), Clock::now() + manner_.silence});
+    const auto silent = std::prev(silent_.end());
+    try {
+        watch_silent();
+        silent->client.socket.async_wait(
+            Tcp::socket::wait_read,
+            [this, silent](const ErrorCode& error) { spoke(silent, error); });
+    } catch (const std::exception&) {
+        silent_.erase(silent);
+        throw;
+    }
+}
+
+void HandshakeQueue::stop() {
+    stopped_ = true;
+    waiting_.clear();
+    ErrorCode ignored;
+    for (Silent& silent : silent_) silent.client.socket.close(ignored);
+    silence_.cancel();
+    stall_.cancel();
+}
+
+void HandshakeQueue::spoke(std::list<Silent>::iterator silent, const ErrorCode& error) {
+    Client client = std::move(silent->client);
+    const bool left = silent->left;
+    silent_.erase(silent);
+    if (silent_.empty()) silence_.cancel();  // it would keep the loop running
+    if (error || left || stopped_) return;
+    waiting_.push_back(std::move(client));
+    begin_next();
+    watch_stalled();
+}
+
+void HandshakeQueue::begin_next() {
+    // A place may come back while the loop below is in begin_(), which it then goes on with.
+    if (std::exchange(begins_, true)) return;
+    while (held_.size() < manner_.places && !waiting_.empty()) {
+        Client client = std::move(waiting_.front());
+        waiting_.pop_front();
+        const int fd = client.socket.native_handle();
+        if (peer_is_gone(fd)) continue;
+        try {
+            held_.push_back({fd, Clock::now()});
+            begin_(std::move(client), Place(*this, std::prev(held_.end())));
+        } catch (const std::exception&) {
+            say_dropped();
+        }
+    }
+    begins_ = false;
+}
+
+void HandshakeQueue::give_back(std::list<Held>::iterator held) {
+    (held->lost ? lost_ : held_).erase(held);
+    begin_next();
+}
+
+void HandshakeQueue::watch_silent() {
+    if (watches_silent_ || silent_.empty()) return;
+    silence_.expires_at(silent_.front().until);
+    silence_.async_wait([this](const ErrorCode&) {
+        watches_silent_ = false;
+        if (!stopped_) turn_silent_away();
+    });
+    watches_silent_ = true;
+}
+
+void HandshakeQueue::turn_silent_away() {
+    const auto now = Clock::now();
+    for (Silent& silent : silent_) {
+        if (silent.until > now) break;
+        if (std::exchange(silent.left, true)) continue;
+        ErrorCode ignored;
+        silent.client.socket.cancel(ignored);
+        say_silent_(silent.client.counted.address());
+    }
+    watch_silent();
+}
+
+void HandshakeQueue::watch_stalled() {
+    if (watches_stalled_ || waiting_.empty()) return;
+    stall_.expires_after(manner_.stall / 2);
+    stall_.async_wait([this](const ErrorCode&) {
+        watches_stalled_ = false;
+        if (!stopped_) take_places_of_stalled();
+    });
+    watches_stalled_ = true;
+}
+
+void HandshakeQueue::take_places_of_stalled() {
+    const auto now = Clock::now();
+    for (auto held = held_.begin(); held != held_.end();) {
+        const auto next = std::next(held);
+        const auto stall = lost_.size() < manner_.many ? manner_.stall : manner_.stall_of_many;
+        if (held->since + stall > now) break;
+        if (lets_wait(held->fd, stall)) {
+            held->lost = true;
+            lost_.splice(lost_.end(), held_, held);
+        }
+        held = next;
+    }
+    begin_next();
+    watch_stalled();
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,81 @@
+#include "agentd/net/https_client.h"
+
+#include "agentd/base/scope_exit.h"
+
+namespace secrets::cluster {
+
+namespace asio = boost::asio;
+
+asio::awaitable<Failure> HttpsPeer::ask(const HttpsRequest& request, HttpsAnswer& answer,
+                                        Until until) {
+    while (true) {
+        std::unique_ptr<HttpsConnection> connection = take_idle();
+        const bool is_new = !connection;
+        if (is_new) connection = std::make_unique<HttpsConnection>(loop_, context_);
+        auto failure = co_await ask_on(*connection, is_new, request, answer, until);
+        if (!failure) keep(std::move(connection));
+        if (!failure || is_new || stopped_ || Clock::now() >= until.connected) co_return failure;
+    }
+}
+
+asio::awaitable<Failure> HttpsPeer::ask_once(const HttpsRequest& request, HttpsAnswer& answer,
+                                             Until until) {
+    HttpsConnection connection(loop_, context_);
+    auto failure = co_await ask_on(connection, true, request, answer, until);
+    if (!failure) session_ = connection.session();
+    co_return failure;
+}
+
+asio::awaitable<Failure> HttpsPeer::reach(Clock::time_point until) {
+    HttpsConnection connection(loop_, context_);
+    busy_.insert(&connection);
+    const AtEnd over([this, &connection] { busy_.erase(&connection); });
+    co_return co_await open(connection, until);
+}
+
+void HttpsPeer::stop() {
+    stopped_ = true;
+    idle_.clear();
+    for (HttpsConnection* connection : busy_) connection->cancel();
+}
+
+asio::awaitable<Failure> HttpsPeer::ask_on(HttpsConnection& connection, bool is_new,
+                                           const HttpsRequest& request, HttpsAnswer& answer,
+                                           Until until) {
+    busy_.insert(&connection);
+    const AtEnd over([this, &connection] { busy_.erase(&connection); });
+    if (is_new) {
+        auto failure = co_await open(connection, until.connected);
+        if (failure) co_return failure;
+    }
+    std::string authorization = request.authorization;
+    if (authorization.empty() && authorize_) {
+        auto made = co_await authorize_(url_, request);
+        if (!made) co_return made.error();
+        authorization = std::move(made).value();
+    }
+    co_return co_await connection.exchange(url_, request, authorization, answer, until.answered);
+}
+
+asio::awaitable<Failure> HttpsPeer::open(HttpsConnection& connection, Clock::time_point until) {
+    TlsSession session = copy_of(session_.get());
+    co_return co_await connection.open(url_, std::move(session), until);
+}
+
+std::unique_ptr<HttpsConnection> HttpsPeer::take_idle() {
+    while (!idle_.empty()) {
+        std::unique_ptr<HttpsConnection> connection = std::move(idle_.back());
+        idle_.pop_back();
+        if (connection->is_alive()) return connection;
+    }
+    return nullptr;
+}
+
+void HttpsPeer::keep(std::unique_ptr<HttpsConnection> connection) {
+    session_ = connection->session();
+    if (!stopped_ && idle_.size() < most_idle_ && connection->is_alive()) {
+        idle_.push_back(std::move(connection));
+    }
+}
+
+}  // namespace secrets::cluster

@@ -1,0 +1,245 @@
+#include "agentd/net/https_connection.h"
+
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/span_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "agentd/base/stack_wipe.h"
+#include "agentd/net/http_fields.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+namespace ssl = asio::ssl;
+using Tcp = asio::ip::tcp;
+using doors::ErrorCode;
+using doors::into;
+
+/// After that long without an acknowledgement of the other side a connection is broken.
+constexpr int kSilenceMilliseconds = 2000;
+
+/// Where the first packet of a connection was lost, the kernel sends it again after a second, and
+/// whatever is lost next only after three: another connection is faster.
+constexpr auto kFirstPacket = std::chrono::milliseconds(900);
+
+/// Names and sizes of all runs of a busy site fit in many times over, and each delivery.
+constexpr std::size_t kMaxBody = 64UL * 1024 * 1024;
+static_assert(kMaxBody > kMaxDeliveryBytes);
+
+constexpr std::uint32_t kMaxHead = 16 * 1024;
+
+/// The sentence in problem JSON.
+std::string detail_of(std::span<const std::byte> body) {
+    boost::json::error_code error;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const auto value = boost::json::parse(text, error);
+    const auto* object = error ? nullptr : value.if_object();
+    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
+    if (detail == nullptr || !detail->is_string()) return "it gives no reason";
+    return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
+}
+
+std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
+    unsigned seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return std::chrono::seconds(seconds);
+}
+
+std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
+    const long verified = SSL_get_verify_result(connection);
+    if (verified == X509_V_OK) return "TLS: " + error.message();
+    std::string why =
+        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    const bool is_about_time =
+        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (is_about_time) why += "; is the clock of this host right?";
+    return why;
+}
+
+std::string in_words(const ErrorCode& error) {
+    if (error == boost::beast::error::timeout) return "it does not answer in time";
+    if (error == asio::error::address_family_not_supported) {
+        return "this service has no network; link node.conf into its unit's folder (docs/admin.md, "
+               "Nodes of a hub)";
+    }
+    return error.message();
+}
+
+/// A server that went without a word is found out by what it does not acknowledge.
+void expect_acknowledgements(int fd) {
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilenceMilliseconds,
+               sizeof(kSilenceMilliseconds));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca, const char* key) {
+    auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
+    SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_3_VERSION);
+    SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    context->set_verify_mode(ssl::verify_peer);
+    ErrorCode error;
+    if (ca.empty()) {
+        context->set_default_verify_paths(error);
+    } else {
+        context->load_verify_file(ca, error);
+    }
+    if (error) return Error{std::string(key) + ": " + ca + " can't be used: " + error.message()};
+    return context;
+}
+
+TlsSession copy_of(const SSL_SESSION* session) {
+    return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
+}
+
+asio::awaitable<Failure> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
+    Tcp::resolver resolver(co_await asio::this_coro::executor);
+    asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
+    timer.async_wait([&resolver](const ErrorCode& cancelled) {
+        if (!cancelled) resolver.cancel();
+    });
+    ErrorCode error;
+    const auto addresses =
+        co_await resolver.async_resolve(url.host, std::to_string(url.port), into(error));
+    timer.cancel();
+    if (error) co_return Error{"its name has no address: " + error.message()};
+    bool again = true;
+    while (again) {
+        // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.
+        error = asio::error::host_not_found;
+        for (const auto& address : addresses) {
+            transport().expires_at(std::min(deadline, Clock::now() + kFirstPacket));
+            co_await transport().async_connect(address.endpoint(), into(error));
+            if (!error) break;
+            ErrorCode ignored;
+            transport().socket().close(ignored);
+        }
+        again = error == boost::beast::error::timeout && Clock::now() < deadline;
+    }
+    if (error) co_return Error{in_words(error)};
+    transport().expires_at(deadline);
+    transport().socket().set_option(Tcp::no_delay(true), error);
+    expect_acknowledgements(transport().socket().native_handle());
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HttpsConnection::open(const HttpsUrl& url, TlsSession session,
+                                               Clock::time_point deadline) {
+    auto failure = co_await connect(url, deadline);
+    if (failure) co_return failure;
+    SSL* const connection = stream_.native_handle();
+    X509_VERIFY_PARAM* const expected = SSL_get0_param(connection);
+    const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(expected, url.host.c_str()) == 1;
+    if (!is_address) {
+        X509_VERIFY_PARAM_set1_host(expected, url.host.c_str(), url.host.size());
+        // The macro SSL_set_tlsext_host_name() has a cast of C in it.
+        std::string name = url.host;
+        SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+    }
+    if (session) SSL_set_session(connection, session.get());
+    ErrorCode error;
+    co_await stream_.async_handshake(ssl::stream_base::client, into(error));
+    if (error) co_return Error{why_no_handshake(connection, error)};
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                                   const std::string& authorization,
+                                                   HttpsAnswer& answer,
+                                                   Clock::time_point deadline) {
+    http::request<http::span_body<const std::byte>> message;
+    message.version(11);
+    message.method_string(request.method);
+    message.target(request.target);
+    message.set(http::field::host, url.host);
+    message.set(http::field::user_agent, "slurm-secretsd/" SLURM_SECRETS_VERSION);
+    if (!authorization.empty()) message.set(http::field::authorization, authorization);
+    for (const auto& [name, value] : request.fields) message.set(name, value);
+    if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
+    if (!request.if_none_match.empty()) {
+        message.set(http::field::if_none_match, request.if_none_match);
+    }
+    const auto sent = request.secret.size() > 0 ? request.secret.view().bytes()
+                                                : std::as_bytes(std::span(request.body));
+    if (!sent.empty()) {
+        message.set(http::field::content_type,
+                    request.content_type.empty() ? "application/json" : request.content_type);
+    }
+    message.body() = {sent.data(), sent.size()};
+    message.prepare_payload();
+    transport().expires_at(deadline);
+    ErrorCode error;
+    co_await http::async_write(stream_, message, into(error));
+    if (request.secret.size() > 0) wipe_stack();
+    if (error) co_return Error{in_words(error)};
+    http::response_parser<http::empty_body> head;
+    head.header_limit(kMaxHead);
+    head.body_limit(boost::none);
+    co_await http::async_read_header(stream_, buffer_, head, into(error));
+    if (error) co_return Error{in_words(error)};
+    kept_ = head.keep_alive();
+    answer.status = head.get().result_int();
+    answer.etag = head.get()[http::field::etag];
+    answer.content_type = head.get()[http::field::content_type];
+    answer.allow = head.get()[http::field::allow];
+    answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
+    answer.note = printable(std::string(head.get()[kNoteField]));
+    if (answer.status == 204 || answer.status == 304) co_return std::nullopt;
+    auto failure = co_await read_body(head, answer.body);
+    if (failure) co_return failure;
+    transport().expires_never();
+    if (answer.status >= 400) answer.detail = detail_of(answer.body.view().bytes());
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
+                                                    SecretBuffer& body) {
+    const auto length = head.content_length().value_or(0);
+    if (length > kMaxBody) co_return Error{"it sends more than is expected of it"};
+    ErrorCode error;
+    if (head.chunked()) {
+        http::response_parser<http::string_body> parser(std::move(head));
+        parser.body_limit(kMaxBody);
+        co_await http::async_read(stream_, buffer_, parser, into(error));
+        std::string& text = parser.get().body();
+        body = SecretBuffer(text.size());
+        std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), body.bytes().begin());
+        wipe(std::as_writable_bytes(std::span(text)));
+    } else {
+        body = SecretBuffer(length);
+        http::response_parser<http::span_body<char>> parser(std::move(head));
+        parser.body_limit(length);
+        parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
+        co_await http::async_read(stream_, buffer_, parser, into(error));
+    }
+    buffer_.clear();
+    buffer_.shrink_to_fit();
+    wipe_stack();
+    if (error) co_return Error{in_words(error)};
+    co_return std::nullopt;
+}
+
+bool HttpsConnection::is_alive() {
+    return kept_ && transport().socket().is_open() &&
+           !peer_is_gone(transport().socket().native_handle());
+}
+
+TlsSession HttpsConnection::session() {
+    return copy_of(SSL_get0_session(stream_.native_handle()));
+}
+
+}  // namespace secrets::cluster

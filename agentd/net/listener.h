@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "agentd/net/asio.h"
+#include "agentd/net/handler_allocator.h"
+#include "common/base/unique_fd.h"
+
+namespace secrets::doors {
+
+/// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to
+/// `take`; one for which `take` throws is dropped. When descriptors run out it pauses for a moment
+/// instead of spinning, and says so once. Listening on needs no memory, so that it never ends for
+/// want of some. Must outlive the loop's run.
+class Listener {
+  public:
+    Listener(asio::io_context& loop, UniqueFd listener, std::string name,
+             std::function<void(UniqueFd)> take);
+
+    /// Takes no further connection. Those that wait in the queue are refused by the kernel.
+    void stop();
+
+  private:
+    void wait();
+    void pause();
+    void accept();
+    bool accept_one() noexcept;
+    void say(std::string_view what, std::string_view why) noexcept;
+
+    std::shared_ptr<OperationMemory> memory_ = std::make_shared<OperationMemory>();
+    asio::posix::stream_descriptor listener_;
+    asio::steady_timer pause_;
+    std::string name_;
+    std::function<void(UniqueFd)> take_;
+    bool out_of_descriptors_ = false;
+    bool stopped_ = false;
+    bool in_trouble_ = false;
+};
+
+}  // namespace secrets::doors

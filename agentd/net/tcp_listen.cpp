@@ -1,0 +1,57 @@
+#include "agentd/net/tcp_listen.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <cerrno>
+
+#include "common/base/call_failed.h"
+#include "common/base/names.h"
+
+namespace secrets::doors {
+namespace {
+
+/// All nodes of a job may come at once; the kernel's somaxconn cuts it.
+constexpr int kBacklog = 4096;
+
+/// Of a socket() or bind() that failed.
+Error no_listener(const std::string& host, std::uint16_t port) {
+    const std::string where = host + " port " + std::to_string(port);
+    switch (errno) {
+        case EADDRINUSE:
+            return Error{where + " is taken: another program listens there"};
+        case EADDRNOTAVAIL:
+            return Error{where + " can't be listened at: this host has no such address"};
+        case EACCES:
+            return Error{where +
+                         " can't be listened at: ports below 1024 are root's; choose another, or "
+                         "let systemd listen (slurm-secretsd-hub.socket)"};
+        case EAFNOSUPPORT:
+        case EPERM:
+            return Error{where +
+                         " can't be listened at: this service has no network of its own; enable "
+                         "slurm-secretsd-hub.socket"};
+        default:
+            return call_failed("listening at " + where);
+    }
+}
+
+}  // namespace
+
+Result<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port) {
+    using Tcp = boost::asio::ip::tcp;
+    boost::system::error_code error;
+    const auto parsed = boost::asio::ip::make_address(address, error);
+    if (error) return Error{quoted(address) + " is no address of this host, as in 0.0.0.0"};
+    const Tcp::endpoint endpoint(parsed, port);
+    UniqueFd fd(
+        socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd) return no_listener(address, port);
+    const int yes = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
+        listen(fd.get(), kBacklog) != 0) {
+        return no_listener(address, port);
+    }
+    return fd;
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,203 @@
+#include "agentd/net/tls_context.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "common/base/unique_fd.h"
+
+namespace secrets::doors {
+namespace {
+
+namespace ssl = boost::asio::ssl;
+using Names = std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)>;
+using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
+
+/// Why a file can't be read at all; nothing where it can.
+Failure why_unreadable(const std::string& key, const std::string& file) {
+    const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    char byte = 0;
+    if (fd && read(fd.get(), &byte, 1) >= 0) return std::nullopt;
+    return Error{key + ": " + file + " can't be read: " + strerror(errno)};
+}
+
+/// Of a file that OpenSSL did not take. `lacks`: what is not in one that is of another kind.
+Error not_taken(const std::string& key, const std::string& file, const char* lacks) {
+    const unsigned long why = ERR_peek_last_error();
+    ERR_clear_error();
+    // Of what it could read this library may find that it is weak, or broken.
+    const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
+    const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
+    return Error{key + ": " + file + " " +
+                 (text != nullptr ? "can't be used: " + std::string(text)
+                                  : "holds no " + std::string(lacks))};
+}
+
+constexpr const char* kCertificate = "certificate in PEM (-----BEGIN CERTIFICATE-----)";
+
+/// There is nobody to ask for one.
+int no_passphrase(char*, int, int, void*) {
+    return -1;
+}
+
+/// `section`: where its key stands in the configuration.
+Failure use_certificate(SSL_CTX* context, const std::string& section, const std::string& file) {
+    const std::string key = section + ".certificate";
+    if (auto wrong = why_unreadable(key, file)) return wrong;
+    if (SSL_CTX_use_certificate_chain_file(context, file.c_str()) == 1) return std::nullopt;
+    return not_taken(key, file, kCertificate);
+}
+
+Failure use_key(SSL_CTX* context, const std::string& section, const std::string& file,
+                const std::string& certificate) {
+    const std::string key = section + ".key";
+    if (auto wrong = why_unreadable(key, file)) return wrong;
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    const bool taken = SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1 &&
+                       SSL_CTX_check_private_key(context) == 1;
+    if (taken) return std::nullopt;
+    const unsigned long why = ERR_peek_last_error();
+    // One of another kind than the certificate's becomes a key without a certificate.
+    if (ERR_GET_LIB(why) == ERR_LIB_X509 || ERR_GET_REASON(why) == SSL_R_NO_CERTIFICATE_ASSIGNED) {
+        ERR_clear_error();
+        return Error{key + ": " + file + " is not the key of " + certificate};
+    }
+    return not_taken(key, file, "private key in PEM that opens without a passphrase");
+}
+
+/// Of those who show a certificate; nobody has to.
+Failure believe(SSL_CTX* context, const std::string& file) {
+    if (auto wrong = why_unreadable("listen.client_ca", file)) return wrong;
+    STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(file.c_str());
+    if (names == nullptr || SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return not_taken("listen.client_ca", file, kCertificate);
+    }
+    SSL_CTX_set_client_CA_list(context, names);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    return std::nullopt;
+}
+
+std::string key_file_of(const Listen& listen) {
+    const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+    if (!listen.key.empty() || directory == nullptr) return listen.key;
+    return std::string(directory) + "/tls.key";
+}
+
+std::string text_of(const ASN1_STRING* text) {
+    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+            static_cast<std::size_t>(ASN1_STRING_length(text))};
+}
+
+std::string address_of(const ASN1_STRING* bytes) {
+    char text[INET6_ADDRSTRLEN] = "";
+    const int length = ASN1_STRING_length(bytes);
+    if (length != 4 && length != 16) return "";
+    inet_ntop(length == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(bytes), text, sizeof(text));
+    return text;
+}
+
+std::string name_of(const GENERAL_NAME* name) {
+    switch (name->type) {
+        case GEN_DNS:
+            return text_of(name->d.dNSName);
+        case GEN_URI:
+            return text_of(name->d.uniformResourceIdentifier);
+        case GEN_EMAIL:
+            return text_of(name->d.rfc822Name);
+        case GEN_IPADD:
+            return address_of(name->d.iPAddress);
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) {
+    auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+    SSL_CTX* const raw = context->native_handle();
+    SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION);
+    SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(raw, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(raw, 1);  // more are for clients that keep several connections
+    constexpr unsigned char kSessions[] = "slurm-secrets";
+    SSL_CTX_set_session_id_context(raw, kSessions, sizeof(kSessions) - 1);
+    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return *wrong;
+    const std::string key = key_file_of(listen);
+    if (key.empty()) {
+        return Error{
+            "listen.key: name the file of the key, or load it as systemd's credential tls.key"};
+    }
+    if (auto wrong = use_key(raw, "listen", key, listen.certificate)) return *wrong;
+    if (listen.client_ca.empty()) return context;
+    if (auto wrong = believe(raw, listen.client_ca)) return *wrong;
+    return context;
+}
+
+Failure show_certificate(ssl::context& context, const std::string& section,
+                         const std::string& certificate, const std::string& key) {
+    if (auto wrong = use_certificate(context.native_handle(), section, certificate)) return wrong;
+    return use_key(context.native_handle(), section, key, certificate);
+}
+
+Failure check_files(const Listen& listen) {
+    ssl::context context(ssl::context::tls_server);
+    SSL_CTX* const raw = context.native_handle();
+    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return wrong;
+    if (!listen.key.empty()) {
+        if (auto wrong = use_key(raw, "listen", listen.key, listen.certificate)) return wrong;
+    }
+    if (listen.client_ca.empty()) return std::nullopt;
+    return believe(raw, listen.client_ca);
+}
+
+std::optional<std::string> why_not_valid_now(ssl::context& context) {
+    const X509* const certificate = SSL_CTX_get0_certificate(context.native_handle());
+    const auto date = [](const ASN1_TIME* time) {
+        std::tm parts{};
+        char text[sizeof("2026-01-01 00:00") + 16] = "?";
+        ASN1_TIME_to_tm(time, &parts);
+        std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &parts);
+        return std::string(text) + " UTC";
+    };
+    const ASN1_TIME* const begin = X509_get0_notBefore(certificate);
+    const ASN1_TIME* const end = X509_get0_notAfter(certificate);
+    if (X509_cmp_current_time(end) < 0) return "it expired at " + date(end);
+    if (X509_cmp_current_time(begin) > 0) return "it is valid from " + date(begin) + " on only";
+    return std::nullopt;
+}
+
+bool is_certificate_of(ssl::context& context, const std::string& host) {
+    X509* const certificate = SSL_CTX_get0_certificate(context.native_handle());
+    // With a dot before it, it would mean every host of that domain.
+    if (certificate == nullptr || host.empty() || host.starts_with('.')) return false;
+    if (host.find('\0') != host.npos) return false;
+    return X509_check_host(certificate, host.data(), host.size(),
+                           X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1 ||
+           X509_check_ip_asc(certificate, host.c_str(), 0) == 1;
+}
+
+std::optional<std::vector<std::string>> names_of_peer(SSL* connection) {
+    const Certificate certificate(SSL_get1_peer_certificate(connection), &X509_free);
+    if (!certificate) return std::nullopt;
+    std::vector<std::string> found;
+    void* const names = X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr);
+    const Names owned(static_cast<GENERAL_NAMES*>(names), &GENERAL_NAMES_free);
+    for (int i = 0; owned && i < sk_GENERAL_NAME_num(owned.get()); ++i) {
+        std::string name = name_of(sk_GENERAL_NAME_value(owned.get(), i));
+        // A NUL would let a longer name look like a shorter one.
+        if (!name.empty() && name.find('\0') == name.npos) found.push_back(std::move(name));
+    }
+    return found;
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,105 @@
+#include "agentd/node/hold_reporter.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "agentd/api/grant_body.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+/// Nodes that were started together do not report together.
+constexpr auto kShortestPause = milliseconds(20000);
+constexpr auto kLongestPause = milliseconds(28000);
+
+/// Together with the pause less than the 30 s in which an end is to be known everywhere.
+constexpr auto kPatience = milliseconds(1900);
+
+}  // namespace
+
+HoldsReport::HoldsReport(asio::io_context& loop, HubClient& client, HubAsks& asks, desk::Desk& desk,
+                         std::string node)
+    : client_(client),
+      asks_(asks),
+      desk_(desk),
+      node_(std::move(node)),
+      timer_(loop),
+      random_(std::random_device()()) {
+    asio::co_spawn(loop, run(), asio::detached);
+}
+
+void HoldsReport::stop() {
+    stopped_ = true;
+    timer_.cancel();
+}
+
+asio::awaitable<void> HoldsReport::run() {
+    std::uniform_int_distribution<milliseconds::rep> pause(kShortestPause.count(),
+                                                           kLongestPause.count());
+    while (!stopped_) {
+        timer_.expires_after(milliseconds(pause(random_)));
+        doors::ErrorCode cancelled;
+        co_await timer_.async_wait(doors::into(cancelled));
+        if (stopped_) co_return;
+        co_await report();
+    }
+}
+
+asio::awaitable<void> HoldsReport::report() {
+    std::vector<vault::HubGrant> held;
+    for (const vault::HubGrant* grant : desk_.hub_grants()) held.push_back(*grant);
+    // What was granted and has ended since the last report a hub does not know of.
+    if (asks_.take_granted()) believe_.insert(client_.preferred());
+    std::string why;
+    bool is_heard = false;
+    const std::size_t first = client_.preferred();
+    for (std::size_t i = 0; i < client_.hubs() && !stopped_; ++i) {
+        const std::size_t hub = (first + i) % client_.hubs();
+        if (held.empty() && !believe_.contains(hub)) continue;
+        const auto failure = co_await tell(hub, !is_heard, held);
+        if (!failure) is_heard = true;
+        if (failure) why += (why.empty() ? "" : "; ") + failure->sentence;
+    }
+    if (stopped_) co_return;
+    if (is_heard) trouble_.note("");
+    if (!is_heard && !why.empty()) trouble_.note(why);
+}
+
+/// What a hub says that is not believed is for its own knowledge alone.
+asio::awaitable<Failure> HoldsReport::tell(std::size_t hub, bool is_believed,
+                                           const std::vector<vault::HubGrant>& held) {
+    HttpsRequest to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
+    const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
+    auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
+    if (stopped_) co_return Error{"the agent is about to end"};
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<HttpsAnswer>(told);
+    if (answer.status != 200) co_return Error{answer.detail};
+    if (held.empty()) {
+        believe_.erase(hub);
+    } else {
+        believe_.insert(hub);
+    }
+    co_return is_believed ? take(held, answer.body.view().bytes()) : Failure();
+}
+
+/// Wipes what the hub says is over.
+Failure HoldsReport::take(const std::vector<vault::HubGrant>& said,
+                          std::span<const std::byte> answer) {
+    const auto revoked = doors::parse_revoked(answer, said.size());
+    if (!revoked) return revoked.error();
+    for (const std::size_t which : *revoked) {
+        // A newer grant of the same ask is another one.
+        const auto* now =
+            desk_.find_hub_grant({said[which].job, {}, said[which].owner, 0, said[which].ask});
+        if (now != nullptr && now->tag == said[which].tag) {
+            desk_.revoke_hub_grant(said[which].job, said[which].ask);
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace secrets::cluster

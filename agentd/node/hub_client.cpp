@@ -1,0 +1,124 @@
+#include "agentd/node/hub_client.h"
+
+#include "agentd/base/sha256.h"
+#include "common/ipc/hub_request.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+
+/// For a connection and its handshake, where there is another hub to turn to.
+constexpr auto kConnect = std::chrono::milliseconds(1500);
+
+constexpr auto kFirstPause = std::chrono::milliseconds(100);
+constexpr auto kLongestPause = std::chrono::milliseconds(1600);
+
+/// What of a request's time is left for finding another hub, where there is one.
+constexpr auto kForOthers = std::chrono::milliseconds(2000);
+
+constexpr std::size_t kMaxIdle = 2;  ///< kept connections to one hub
+
+}  // namespace
+
+HubClient::HubClient(asio::io_context& loop, const Hub& hub,
+                     std::unique_ptr<asio::ssl::context> context)
+    : context_(std::move(context)), pauses_(kFirstPause, kLongestPause) {
+    for (const HttpsUrl& url : hub.urls) {
+        hubs_.emplace_back(loop, *context_, url, kMaxIdle,
+                           [this](const HttpsUrl& asked, const HttpsRequest& request) {
+                               return authorize(asked, request);
+                           });
+    }
+}
+
+void HubClient::stop() {
+    stopped_ = true;
+    for (HttpsPeer& hub : hubs_) hub.stop();
+    pauses_.end();
+}
+
+asio::awaitable<HubClient::Told> HubClient::ask(HttpsRequest request, Clock::time_point deadline) {
+    const auto patience = deadline - Clock::now();
+    const auto may_wait_until = Clock::now() + request.wait;
+    const auto last = deadline + request.wait;
+    std::string why;
+    std::optional<HttpsAnswer> busy;
+    for (unsigned round = 0; !stopped_; ++round) {
+        why.clear();
+        const std::size_t first = preferred_;
+        for (std::size_t i = 0; i < hubs_.size() && !stopped_; ++i) {
+            const std::size_t which = (first + i) % hubs_.size();
+            const auto left = static_cast<int>(hubs_.size() - i);
+            const auto soon = Clock::now() + (deadline - Clock::now()) / left;
+            HttpsAnswer answer;
+            const auto failure = co_await hubs_[which].ask(request, answer, until(request, soon));
+            if (!failure) {
+                preferred_ = which;
+                if (answer.status != 503) co_return answer;
+                busy = std::move(answer);
+                continue;
+            }
+            why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure->sentence;
+            if (Clock::now() <= soon || request.wait.count() == 0) continue;
+            // It was lost while it waited for a run: the others have their time still.
+            deadline = std::min(Clock::now() + patience, last);
+            const auto wait = std::max(may_wait_until - Clock::now(), Clock::duration::zero());
+            request.wait = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
+        }
+        const auto time = pauses_.after(round);
+        if (Clock::now() + time >= deadline) break;
+        co_await pauses_.sleep(time);
+    }
+    if (busy) co_return std::move(*busy);
+    co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
+}
+
+asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, HttpsRequest request,
+                                                    Clock::time_point deadline) {
+    HttpsAnswer answer;
+    const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
+    if (failure) co_return Error{hubs_[which].url().text + ": " + failure->sentence};
+    co_return answer;
+}
+
+HttpsPeer::Until HubClient::until(const HttpsRequest& request, Clock::time_point deadline) const {
+    const auto soon = hubs_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
+    return {soon, deadline + request.wait};
+}
+
+/// A credential is good for one request: munged on the hub refuses it a second time.
+asio::awaitable<Result<std::string>> HubClient::authorize(const HttpsUrl& url,
+                                                          const HttpsRequest& request) {
+    const Digest digest = digest_of(std::as_bytes(std::span(request.body)));
+    // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
+    const HubRequest made_for{url.host, request.method, request.target, hexadecimal(digest)};
+    auto credential = co_await munge_.encode(print_hub_request(made_for));
+    if (!credential) co_return credential.error();
+    co_return "Munge " + *credential;
+}
+
+asio::awaitable<std::variant<HttpsAnswer, HubClient::Moved, Error>> HubClient::pass_on(
+    HttpsRequest request, Clock::time_point deadline) {
+    if (stopped_) co_return Error{"the agent is about to end"};
+    const std::size_t first = preferred_;
+    const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
+    HttpsAnswer answer;
+    // On a connection of its own: one that was kept may break when the hub has seen the request.
+    auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
+    if (!failure) co_return answer;
+    if (preferred_ != first) co_return Moved{};
+    std::string why = hubs_[first].url().text + ": " + failure->sentence;
+    for (std::size_t i = 1; i < hubs_.size() && !stopped_; ++i) {
+        HttpsPeer& hub = hubs_[(first + i) % hubs_.size()];
+        failure = co_await hub.reach(std::min(deadline, Clock::now() + kConnect));
+        if (!failure) {
+            preferred_ = (first + i) % hubs_.size();
+            co_return Moved{};
+        }
+        why += "; " + hub.url().text + ": " + failure->sentence;
+    }
+    co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
+}
+
+}  // namespace secrets::cluster

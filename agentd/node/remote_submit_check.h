@@ -1,0 +1,25 @@
+#pragma once
+// The hub is asked whether what a user of this host is about to submit would get its secrets.
+
+#include "agentd/audit/outage_log.h"
+#include "agentd/node/hub_client.h"
+#include "agentd/server/submit_check_server.h"
+
+namespace secrets::cluster {
+
+/// Must outlive the loop's run.
+class HubChecks final : public doors::ChecksElsewhere {
+  public:
+    /// `client` must outlive it. `node`: this host's name, in slurm.conf where it is a node.
+    HubChecks(HubClient& client, std::string node) : client_(client), node_(std::move(node)) {}
+
+    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
+
+  private:
+    HubClient& client_;
+    std::string node_;
+    audit::LastingTrouble refused_{"jobs are submitted from here unchecked: the hub says: ",
+                                   "the hub checks what is submitted from here"};
+};
+
+}  // namespace secrets::cluster

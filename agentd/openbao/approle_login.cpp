@@ -1,0 +1,173 @@
+// As whom OpenBao is asked: by an AppRole, whose token is renewed as long as that is possible.
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/json.hpp>
+
+#include "agentd/base/credential_file.h"
+#include "agentd/base/scope_exit.h"
+#include "agentd/openbao/secret_json.h"
+#include "agentd/openbao/server_pool.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using cluster::HttpsAnswer;
+using cluster::HttpsRequest;
+
+/// At the agent's end.
+constexpr auto kRevoke = std::chrono::milliseconds(500);
+
+/// OpenBao locks a role out after five refused logins, for 15 minutes, and the right secret id with
+/// it: the same one is not shown again before that. A changed file is.
+constexpr auto kAfterRefusal = std::chrono::minutes(4);
+
+/// One of the two words of an AppRole's login.
+struct Credential {
+    const char* field;
+    const std::string& file;
+    const char* credential;
+    std::string key() const { return std::string("store.openbao.") + field + "_file"; }
+};
+
+std::array<Credential, 2> credentials_of(const OpenBao& config) {
+    return {{{"role_id", config.role_id_file, "openbao.role-id"},
+             {"secret_id", config.secret_id_file, "openbao.secret-id"}}};
+}
+
+Result<SecretBuffer> read(const Credential& credential) {
+    const auto path = credential_path(credential.file, credential.credential, credential.key());
+    if (!path) return path.error();
+    return read_private_line(*path, credential.key() + ": " + path->path);
+}
+
+/// The files are read each time: an admin may have changed the secret id.
+Result<SecretBuffer> login_body(const OpenBao& config) {
+    json::object body;
+    for (const Credential& credential : credentials_of(config)) {
+        const auto word = read(credential);
+        if (!word) return word.error();
+        const auto bytes = word->view().bytes();
+        body[credential.field] =
+            json::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    return serialize_secret(body);
+}
+
+}  // namespace
+
+Failure check_files(const OpenBao& config, bool with_credentials) {
+    const auto context = cluster::make_client_context(config.ca, "store.openbao.ca");
+    if (!context) return context.error();
+    for (const Credential& credential : credentials_of(config)) {
+        if (credential.file.empty() && !with_credentials) continue;
+        const auto word = read(credential);
+        if (!word) return word.error();
+    }
+    return std::nullopt;
+}
+
+asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
+    while (token_.empty()) {
+        if (stopped_) co_return Error{"the agent is about to end"};
+        if (Clock::now() >= deadline) co_return Error{what_all_said()};
+        if (is_logging_in_) {
+            co_await changes_.wait(deadline);
+            continue;
+        }
+        is_logging_in_ = true;
+        const AtEnd over([this] {
+            is_logging_in_ = false;
+            changes_.wake();
+        });
+        auto failure = co_await log_in_now(deadline);
+        if (failure) co_return failure;
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
+    auto body = login_body(config_);
+    if (!body) co_return body.error();
+    const Digest shown = digest_of(body->view().bytes());
+    if (refused_ && refused_->shown == shown && Clock::now() < refused_->until) {
+        co_return refused_->why;
+    }
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/" + config_.approle + "/login";
+    request.secret = std::move(body).value();
+    request.fields = fields_of_role();
+    auto told = co_await ask_any(request, deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<Answer>(told);
+    if (answer.status != 200 || !take_login(answer)) {
+        refused_ = {shown, Clock::now() + kAfterRefusal,
+                    Error{"OpenBao refuses the login of the AppRole (" + errors_in(answer) +
+                          "): look at its role id and secret id, and at store.openbao.approle"}};
+        co_return refused_->why;
+    }
+    refused_.reset();
+    asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
+    co_return std::nullopt;
+}
+
+/// From the answer to a login or a renewal; false where it has none.
+bool Servers::take_login(const HttpsAnswer& answer) {
+    const json::value value = parse_secret(answer.body);
+    const json::object* object = value.if_object();
+    const json::value* auth = object != nullptr ? object->if_contains("auth") : nullptr;
+    if (auth == nullptr || !auth->is_object()) return false;
+    const json::object& fields = auth->get_object();
+    const json::value* token = fields.if_contains("client_token");
+    const json::value* lease = fields.if_contains("lease_duration");
+    const json::value* renewable = fields.if_contains("renewable");
+    if (token == nullptr || !token->is_string() || lease == nullptr || !lease->is_int64()) {
+        return false;
+    }
+    token_ = std::string(token->get_string());
+    lease_ = std::chrono::seconds(lease->get_int64());
+    is_renewable_ = renewable != nullptr && renewable->is_bool() && renewable->get_bool();
+    return true;
+}
+
+/// Renews the token of a login at half of its lease, as long as that gets no shorter: OpenBao does
+/// not renew one for ever. Then there is a new login with the next request.
+asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
+    const auto whole = lease_;
+    bool renews = whole > std::chrono::seconds(0);  // else it does not end
+    while (renews) {
+        co_await renewals_.wait(Clock::now() + std::chrono::milliseconds(lease_) / 2);
+        if (!renews_ || login != logins_ || token_.empty()) co_return;
+        HttpsRequest request;
+        request.method = "POST";
+        request.target = "/v1/auth/token/renew-self";
+        request.body = "{}";
+        request.fields = fields_of_role();
+        const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
+        Told told = Error{""};
+        if (is_renewable_) told = co_await ask_any(request, deadline);
+        if (stopped_ || login != logins_) co_return;
+        const auto* answer = std::get_if<Answer>(&told);
+        renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
+                 lease_ * 4 >= whole * 3;
+    }
+    if (whole > std::chrono::seconds(0)) token_.clear();
+}
+
+asio::awaitable<void> Servers::revoke() {
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/revoke-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    HttpsAnswer answer;
+    const auto failure =
+        co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
+    // Nobody is left to be told: the token ends by itself.
+    if (!failure) token_.clear();
+}
+
+}  // namespace secrets::openbao

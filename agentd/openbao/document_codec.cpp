@@ -1,0 +1,181 @@
+#include "agentd/openbao/document_codec.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+#include <charconv>
+#include <limits>
+
+#include "agentd/api/base64.h"
+#include "common/base/names.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int64_t kFormat = 1;
+
+/// What a document has instead of what it should.
+struct Malformed {
+    std::string sentence;
+};
+
+json::string encoded(SecretView value) {
+    const SecretBuffer text = doors::encode_base64(value);
+    const auto bytes = text.view().bytes();
+    return json::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+std::int64_t seconds(vault::Time time) {
+    return time.time_since_epoch().count();
+}
+
+const json::value& field(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr) throw Malformed{std::string("it has no \"") + name + "\""};
+    return *value;
+}
+
+std::int64_t number(const json::object& object, const char* name, std::int64_t least,
+                    std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
+    json::error_code error;
+    const auto number = field(object, name).to_number<std::int64_t>(error);
+    if (error || number < least || number > most) {
+        throw Malformed{std::string("its \"") + name + "\" is no such number"};
+    }
+    return number;
+}
+
+/// Before the year 10000: a later one could not be counted in what a clock counts in.
+vault::Time time(const json::object& object, const char* name) {
+    constexpr std::int64_t kEnd = 253402300800;
+    return vault::Time(std::chrono::seconds(number(object, name, 0, kEnd - 1)));
+}
+
+const json::string& text(const json::object& object, const char* name) {
+    const json::string* text = field(object, name).if_string();
+    if (text == nullptr) throw Malformed{std::string("its \"") + name + "\" is no text"};
+    return *text;
+}
+
+std::string secret_name(const json::object& secret) {
+    std::string name(text(secret, "name"));
+    if (const auto why = why_not_a_secret_name(name)) throw Malformed{*why};
+    return name;
+}
+
+SecretBuffer value(const json::object& secret) {
+    auto value = doors::decode_base64(std::as_bytes(std::span<const char>(text(secret, "value"))));
+    if (!value) throw Malformed{"the value of " + secret_name(secret) + " is not base64"};
+    return std::move(*value);
+}
+
+/// Calls `take` with each secret of a document.
+template <typename Take>
+void each_secret(const json::object& data, Take take) {
+    if (number(data, "format", 1) != kFormat) {
+        throw Malformed{"a later slurm-secretsd wrote it: update this one"};
+    }
+    const json::array* secrets = field(data, "secrets").if_array();
+    if (secrets == nullptr) throw Malformed{"its \"secrets\" are no list"};
+    for (const json::value& secret : *secrets) {
+        const json::object* object = secret.if_object();
+        if (object == nullptr) throw Malformed{"one of its \"secrets\" is no object"};
+        take(*object);
+    }
+}
+
+vault::Scope scope(const json::object& secret) {
+    const json::string& word = text(secret, "scope");
+    for (const vault::Scope scope : {vault::Scope::user, vault::Scope::workspace}) {
+        if (word == vault::scope_word(scope)) return scope;
+    }
+    throw Malformed{"a \"scope\" is neither user nor workspace"};
+}
+
+}  // namespace
+
+std::string path_of(const RunId& run) {
+    return std::string(kRunsFolder) + "/" + run.text();
+}
+
+std::string path_of(const people::Owner& owner) {
+    if (owner.is_workspace()) {
+        return std::string(kWorkspacesFolder) + "/" + owner.workspace();
+    }
+    return std::string(kUsersFolder) + "/" + std::to_string(owner.uid().value);
+}
+
+std::optional<people::Owner> owner_at(const std::string& folder, const std::string& name) {
+    if (folder == kWorkspacesFolder) {
+        if (why_not_a_workspace_name(name)) return std::nullopt;
+        return people::Owner::workspace_named(name);
+    }
+    uid_t uid = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
+    if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+    return people::Owner::user(Uid{uid});
+}
+
+json::object write_run(const vault::RunHead& head, std::span<const vault::StoredSecret> secrets) {
+    json::array list;
+    for (const vault::StoredSecret& secret : secrets) {
+        list.push_back(json::object{{"scope", vault::scope_word(secret.scope)},
+                                    {"name", std::string(secret.name)},
+                                    {"value", encoded(secret.value)}});
+    }
+    return {{"format", kFormat},
+            {"owner", head.owner.value},
+            {"generation", head.generation},
+            {"created", seconds(head.created)},
+            {"expires", seconds(head.expires)},
+            {"platform", head.platform},
+            {"secrets", std::move(list)}};
+}
+
+json::object write_kept(std::span<const desk::KeptSecret> secrets) {
+    json::array list;
+    for (const desk::KeptSecret& secret : secrets) {
+        const people::SecretHead& head = secret.head;
+        list.push_back(json::object{
+            {"name", head.name},
+            {"generation", head.generation},
+            {"set", seconds(head.set)},
+            {"expires", head.expires ? json::value(seconds(*head.expires)) : json::value()},
+            {"value", encoded(secret.value.view())}});
+    }
+    return {{"format", kFormat}, {"secrets", std::move(list)}};
+}
+
+Result<RunDocument> read_run(const RunId& run, const json::object& data) try {
+    RunDocument document{{run, {}, 1, {}, {}}, {}};
+    each_secret(data, [&](const json::object& secret) {
+        document.secrets.push_back({scope(secret), secret_name(secret), value(secret)});
+    });
+    vault::RunHead& head = document.head;
+    head.owner = Uid{static_cast<uid_t>(number(data, "owner", 0, UINT32_MAX - 1))};
+    head.generation = static_cast<std::uint64_t>(number(data, "generation", 1));
+    head.created = time(data, "created");
+    head.expires = time(data, "expires");
+    head.platform = std::string(text(data, "platform"));
+    return document;
+} catch (const Malformed& wrong) {
+    return Error{wrong.sentence};
+}
+
+Result<std::vector<desk::KeptSecret>> read_kept(const json::object& data) try {
+    std::vector<desk::KeptSecret> kept;
+    each_secret(data, [&](const json::object& secret) {
+        people::SecretHead head;
+        head.name = secret_name(secret);
+        head.generation = static_cast<std::uint64_t>(number(secret, "generation", 1));
+        head.set = time(secret, "set");
+        if (!field(secret, "expires").is_null()) head.expires = time(secret, "expires");
+        kept.push_back({std::move(head), value(secret)});
+    });
+    return kept;
+} catch (const Malformed& wrong) {
+    return Error{wrong.sentence};
+}
+
+}  // namespace secrets::openbao

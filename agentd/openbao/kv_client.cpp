@@ -1,0 +1,197 @@
+#include "agentd/openbao/kv_client.h"
+
+#include <boost/json.hpp>
+
+#include "agentd/openbao/secret_json.h"
+#include "common/base/names.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using cluster::HttpsAnswer;
+using cluster::HttpsRequest;
+
+/// Versions that a mount keeps unless it is told otherwise.
+constexpr std::uint64_t kUsualVersions = 10;
+
+/// The one key of what is kept at a path: the document, as text. OpenBao refuses a request with
+/// more than 1000 strings in its JSON (max_request_json_strings), which a document may have.
+constexpr const char* kDocument = "document";
+
+/// The path of a URL, of text that may have any characters.
+std::string escaped(const std::string& text) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    constexpr std::string_view kPlain = "/-._~";
+    std::string path;
+    for (const char letter : text) {
+        const bool plain =
+            is_letter(letter) || is_digit(letter) || kPlain.find(letter) != kPlain.npos;
+        const auto byte = static_cast<unsigned char>(letter);
+        if (plain) {
+            path += letter;
+        } else {
+            path += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
+        }
+    }
+    return path;
+}
+
+HttpsRequest request_of(const char* method, std::string target) {
+    HttpsRequest request;
+    request.method = method;
+    request.target = std::move(target);
+    return request;
+}
+
+/// The object `data` of an answer; empty where it has none.
+json::object data_of(const HttpsAnswer& answer) {
+    json::value value = parse_secret(answer.body);
+    json::object* object = value.if_object();
+    json::value* data = object != nullptr ? object->if_contains("data") : nullptr;
+    if (data == nullptr || !data->is_object()) return {};
+    return std::move(data->get_object());
+}
+
+std::uint64_t version_in(const json::object& metadata) {
+    const json::value* version = metadata.if_contains("version");
+    const bool is_number = version != nullptr && version->is_int64() && version->get_int64() > 0;
+    return is_number ? static_cast<std::uint64_t>(version->get_int64()) : 0;
+}
+
+Error refused(const std::string& path, const HttpsAnswer& answer) {
+    return Error{"OpenBao, " + path + ": " + errors_in(answer)};
+}
+
+json::object write_body(const json::object& data, std::uint64_t version) {
+    json::object body;
+    body["options"] = json::object{{"cas", version}};
+    const SecretBuffer text = serialize_secret(data);
+    const auto bytes = text.view().bytes();
+    body["data"] = json::object{
+        {kDocument, json::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())}};
+    return body;
+}
+
+/// What write_body() made of it. What somebody else wrote there is given as it is.
+json::object document_in(json::object data) {
+    const json::value* text = data.if_contains(kDocument);
+    if (text == nullptr || !text->is_string()) return data;
+    json::value document = parse_secret(text->get_string());
+    return document.is_object() ? std::move(document.get_object()) : std::move(data);
+}
+
+json::object destroy_body(std::uint64_t version) {
+    json::array versions;
+    const std::uint64_t first = version > kUsualVersions ? version - kUsualVersions : 1;
+    for (std::uint64_t one = first; one <= version; ++one) versions.emplace_back(one);
+    json::object body;
+    body["versions"] = std::move(versions);
+    return body;
+}
+
+std::variant<Written, Error> written_of(const std::string& path, const HttpsAnswer& answer) {
+    if (answer.status == 200) return Written{WriteOutcome::written, version_in(data_of(answer))};
+    const std::string errors = errors_in(answer);
+    if (answer.status == 400 && errors.find("check-and-set") != std::string::npos) {
+        return Written{WriteOutcome::version_differs, 0};
+    }
+    if (is_too_large(answer)) {
+        return Error{"OpenBao takes nothing as large as " + path + " (" + errors +
+                     "): raise max_entry_size of its storage, or lower limits.run_bytes and "
+                     "limits.kept_bytes"};
+    }
+    return refused(path, answer);
+}
+
+}  // namespace
+
+std::string Kv::target_of(const char* what, const std::string& path) const {
+    const OpenBao& config = servers_.config();
+    return "/v1/" + escaped(config.mount) + "/" + what + "/" + escaped(config.path + "/" + path);
+}
+
+asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
+                                                        Clock::time_point deadline) {
+    HttpsRequest request = request_of("GET", target_of("data", path));
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<Answer>(told);
+    Document document;
+    document.may_lag = answer.may_lag;
+    if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
+    json::object both = data_of(answer);
+    const json::value* metadata = both.if_contains("metadata");
+    if (metadata != nullptr && metadata->is_object()) {
+        document.version = version_in(metadata->get_object());
+    }
+    json::value* data = both.if_contains("data");
+    if (data != nullptr && data->is_object()) {
+        document.data = document_in(std::move(data->get_object()));
+    }
+    co_return document;
+}
+
+asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::object data,
+                                                        std::uint64_t version,
+                                                        Clock::time_point deadline) {
+    HttpsRequest request = request_of("POST", target_of("data", path));
+    request.secret = serialize_secret(write_body(data, version));
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    co_return written_of(path, std::get<Answer>(told));
+}
+
+asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
+                                     Clock::time_point deadline) {
+    HttpsRequest request = request_of("PUT", target_of("destroy", path));
+    request.secret = serialize_secret(destroy_body(version));
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<Answer>(told);
+    if (answer.status == 200 || answer.status == 204 || answer.status == 404) {
+        co_return std::nullopt;
+    }
+    co_return refused(path, answer);
+}
+
+asio::awaitable<Failure> Kv::purge(std::string path, Clock::time_point deadline) {
+    HttpsRequest request = request_of("DELETE", target_of("metadata", path));
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<Answer>(told);
+    if (answer.status == 204 || answer.status == 404) co_return std::nullopt;
+    co_return refused(path, answer);
+}
+
+asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
+    std::string folder, Clock::time_point deadline) {
+    HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
+    const auto& answer = std::get<Answer>(told);
+    std::vector<std::string> names;
+    if (answer.status == 404) co_return names;
+    if (answer.status != 200) co_return refused(folder, answer);
+    const json::object data = data_of(answer);
+    const json::value* keys = data.if_contains("keys");
+    if (keys == nullptr || !keys->is_array()) co_return names;
+    for (const json::value& key : keys->get_array()) {
+        if (key.is_string()) names.emplace_back(key.get_string());
+    }
+    co_return names;
+}
+
+asio::awaitable<std::optional<std::int64_t>> Kv::versions_kept(Clock::time_point deadline) {
+    HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
+    auto told = co_await servers_.ask(std::move(request), deadline);
+    const auto* answer = std::get_if<Answer>(&told);
+    if (answer == nullptr || answer->status != 200) co_return std::nullopt;
+    const json::object data = data_of(*answer);
+    const json::value* most = data.if_contains("max_versions");
+    if (most == nullptr || !most->is_int64()) co_return std::nullopt;
+    co_return most->get_int64();
+}
+
+}  // namespace secrets::openbao

@@ -1,0 +1,288 @@
+// How what is here follows what is in OpenBao, and the other way round. What nobody asks for is
+// looked after in look.cpp.
+
+#include "agentd/openbao/replica.h"
+
+#include <algorithm>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/base/scope_exit.h"
+#include "agentd/base/sha256.h"
+#include "agentd/base/stack_wipe.h"
+#include "agentd/openbao/document_codec.h"
+#include "agentd/openbao/document_lock.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace asio = boost::asio;
+
+std::string state_of(const vault::RunHead& head) {
+    return std::to_string(head.generation) + " " +
+           std::to_string(head.created.time_since_epoch().count());
+}
+
+std::string state_of(const people::SecretHead& head) {
+    return head.name + " " + std::to_string(head.generation) + " " +
+           std::to_string(head.set.time_since_epoch().count()) + "\n";
+}
+
+template <typename Key>
+std::string path_of_key(const Key& key) {
+    return std::visit([](const auto& about) { return path_of(about); }, key);
+}
+
+}  // namespace
+
+Truth::Truth(asio::io_context& loop, Kv& kv, vault::Vault& vault, people::Store& store,
+             desk::Desk& desk)
+    : loop_(loop),
+      kv_(kv),
+      vault_(vault),
+      store_(store),
+      desk_(desk),
+      look_timer_(loop),
+      random_(std::random_device()()) {}
+
+Error Truth::no_time() const {
+    if (stopped_) return Error{"the agent is about to end"};
+    const std::string& why = kv_.trouble();
+    return Error{why.empty() ? "OpenBao did not answer in time" : why};
+}
+
+void Truth::stop() {
+    stopped_ = true;
+    stop_looking();
+    for (auto& [key, known] : known_) known.waiting.wake();
+}
+
+asio::awaitable<Failure> Truth::refresh(desk::Subjects about, Clock::time_point deadline,
+                                        Clock::duration age) {
+    const auto not_before = Clock::now() - age;
+    if (about.all_runs) {
+        auto failure = co_await refresh_runs(not_before, deadline - Clock::now());
+        if (failure) co_return failure;
+    }
+    std::list<Use> uses;
+    for (const RunId& run : about.runs) uses.emplace_back(*this, run);
+    for (const people::Owner& owner : about.owners) uses.emplace_back(*this, owner);
+    bool lasts = false;
+    while (!lasts) {
+        for (Use& use : uses) {
+            auto failure = co_await refresh_one(use, not_before, deadline);
+            if (failure) co_return failure;
+        }
+        // While one was read, somebody may have begun to change another.
+        lasts =
+            std::none_of(uses.begin(), uses.end(), [](Use& use) { return use.known().changing; });
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<Failure> Truth::refresh_one(Use& use, Clock::time_point not_before,
+                                            Clock::time_point deadline) {
+    Known& known = use.known();
+    while (known.changing || known.read_at < not_before) {
+        if (stopped_ || Clock::now() >= deadline) co_return no_time();
+        if (known.busy) {
+            co_await known.waiting.wait(deadline);
+            continue;
+        }
+        Turn turn(*this, use.key(), false);
+        auto failure = co_await read(use, deadline);
+        if (failure) co_return failure;
+    }
+    co_return std::nullopt;
+}
+
+/// In the turn of the caller.
+asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
+    const auto asked = Clock::now();
+    std::string path = path_of_key(use.key());
+    auto answer = co_await kv_.read(std::move(path), deadline);
+    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
+    auto failure = take(use.key(), use.known(), std::get<Document>(answer));
+    wipe_stack();
+    if (failure) {
+        co_return Error{path_of_key(use.key()) + " in OpenBao can't be used: " + failure->sentence};
+    }
+    use.known().read_at = asked;
+    co_return std::nullopt;
+}
+
+Failure Truth::take(const Key& key, Known& known, const Document& document) {
+    // While no server is active, what is known here may be newer: what is over would come back.
+    const bool is_older = document.version < known.version ||
+                          (document.version == known.version && document.data && !known.exists);
+    if (document.may_lag && is_older) {
+        if (known.read_at != Clock::time_point{}) return std::nullopt;
+        return Error{"no server leads at the moment, and those that stand by know less"};
+    }
+    const RunId* const run = std::get_if<RunId>(&key);
+    if (!document.data) {
+        if (run != nullptr) {
+            desk_.drop_run(*run);
+        } else if (auto wrong = desk_.take_kept(std::get<people::Owner>(key), {})) {
+            return wrong;
+        }
+        if (known.exists || known.gone_since == Clock::time_point{}) {
+            known.gone_since = Clock::now();
+        }
+        known.version = document.version;
+        known.exists = false;
+        known.state.clear();
+        return std::nullopt;
+    }
+    if (known.exists && known.version == document.version) return std::nullopt;
+    std::string state;
+    if (run != nullptr) {
+        const auto taken = read_run(*run, *document.data);
+        if (!taken) return taken.error();
+        if (auto wrong = desk_.take_run(taken->head, taken->secrets)) return wrong;
+        state = state_of(taken->head);
+    } else {
+        const auto taken = read_kept(*document.data);
+        if (!taken) return taken.error();
+        if (auto wrong = desk_.take_kept(std::get<people::Owner>(key), *taken)) return wrong;
+        for (const desk::KeptSecret& secret : *taken) state += state_of(secret.head);
+    }
+    known.version = document.version;
+    known.exists = true;
+    known.state = std::move(state);
+    return std::nullopt;
+}
+
+asio::awaitable<Failure> Truth::change(desk::Subjects about, std::function<void()> change,
+                                       Clock::time_point deadline) {
+    while (true) {
+        std::list<Turn> turns;
+        auto failure = co_await take_turns(turns, about, deadline);
+        if (failure) co_return failure;
+        desk_.expire();  // it is no part of the trial
+        audit::Trial trial;
+        trial.collect(change);
+        Wrote wrote = Outcome::written;
+        for (Turn& turn : turns) {
+            wrote = co_await write(turn.use(), deadline);
+            if (!is_written(wrote)) break;
+        }
+        if (is_written(wrote)) {
+            trial.keep();
+            co_return std::nullopt;
+        }
+        const auto* error = std::get_if<Error>(&wrote);
+        for (Turn& turn : turns) turn.forget();
+        trial.abandon(error != nullptr ? *error
+                                       : Error{"another hub changed it at the same moment"});
+        if (error != nullptr) co_return *error;
+    }
+}
+
+/// Waits for each, in an order that is everybody's, and reads it.
+asio::awaitable<Failure> Truth::take_turns(std::list<Turn>& turns, const desk::Subjects& about,
+                                           Clock::time_point deadline) {
+    std::vector<Key> keys(about.runs.begin(), about.runs.end());
+    keys.insert(keys.end(), about.owners.begin(), about.owners.end());
+    for (const Key& key : keys) {
+        Use use(*this, key);
+        while (use.known().busy) {
+            if (stopped_ || Clock::now() >= deadline) co_return no_time();
+            co_await use.known().waiting.wait(deadline);
+        }
+        Turn& turn = turns.emplace_back(*this, key, true);
+        auto failure = co_await read(turn.use(), deadline);
+        if (failure) co_return failure;
+    }
+    co_return std::nullopt;
+}
+
+bool Truth::is_written(const Wrote& wrote) {
+    const auto* outcome = std::get_if<Outcome>(&wrote);
+    return outcome != nullptr && *outcome == Outcome::written;
+}
+
+/// Writes what is here, where it says something else than what was read.
+asio::awaitable<Truth::Wrote> Truth::write(Use& use, Clock::time_point deadline) {
+    Known& known = use.known();
+    std::string path = path_of_key(use.key());
+    std::string state = state_here(use.key());
+    if (state == known.state) co_return Outcome::written;
+    if (state.empty()) {
+        auto failure = co_await kv_.destroy(std::move(path), known.version, deadline);
+        if (failure) co_return *failure;
+        known.exists = false;
+        known.state.clear();
+        known.gone_since = Clock::now();
+        co_return Outcome::written;
+    }
+    auto data = data_here(use.key());
+    if (!data) co_return data.error();
+    std::string writer = new_writer();
+    (*data)["writer"] = writer;
+    const auto asked = Clock::now();
+    auto answer =
+        co_await kv_.write(std::move(path), std::move(data).value(), known.version, deadline);
+    wipe_stack();
+    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
+    const Written& written = std::get<Written>(answer);
+    if (written.outcome == WriteOutcome::version_differs) {
+        co_return co_await was_it_ours(use, std::move(state), std::move(writer), deadline);
+    }
+    known.version = written.version;
+    known.exists = true;
+    known.state = std::move(state);
+    known.read_at = asked;
+    co_return Outcome::written;
+}
+
+/// A write whose answer was lost is tried again, and finds its own version there.
+asio::awaitable<Truth::Wrote> Truth::was_it_ours(Use& use, std::string state, std::string writer,
+                                                 Clock::time_point deadline) {
+    std::string path = path_of_key(use.key());
+    auto answer = co_await kv_.read(std::move(path), deadline);
+    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
+    const Document& document = std::get<Document>(answer);
+    const auto* there = document.data ? document.data->if_contains("writer") : nullptr;
+    if (there == nullptr || *there != boost::json::value(writer)) {
+        co_return Outcome::another_was_faster;
+    }
+    use.known().version = document.version;
+    use.known().exists = true;
+    use.known().state = std::move(state);
+    co_return Outcome::written;
+}
+
+/// The state of the copy in the vault or the store.
+std::string Truth::state_here(const Key& key) const {
+    if (const RunId* run = std::get_if<RunId>(&key)) {
+        const vault::RunHead* head = vault_.find_run(*run);
+        return head != nullptr ? state_of(*head) : "";
+    }
+    std::string state;
+    for (const people::SecretHead* head : store_.list(std::get<people::Owner>(key))) {
+        state += state_of(*head);
+    }
+    return state;
+}
+
+/// The copy, as it is written.
+Result<boost::json::object> Truth::data_here(const Key& key) const {
+    if (const RunId* run = std::get_if<RunId>(&key)) {
+        return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
+    }
+    const people::Owner& owner = std::get<people::Owner>(key);
+    std::vector<desk::KeptSecret> kept;
+    for (const people::SecretHead* head : store_.list(owner)) {
+        auto value = store_.value_of(owner, head->name);
+        if (!value) return value.error();
+        kept.push_back({*head, std::move(value).value()});
+    }
+    return write_kept(kept);
+}
+
+std::string Truth::new_writer() {
+    const std::uint64_t number = random_();
+    return hexadecimal(std::as_bytes(std::span(&number, 1)));
+}
+
+}  // namespace secrets::openbao

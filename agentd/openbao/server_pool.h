@@ -1,0 +1,112 @@
+#pragma once
+// The servers of OpenBao: which of them is asked, and as whom.
+
+#include <deque>
+
+#include "agentd/audit/outage_log.h"
+#include "agentd/base/sha256.h"
+#include "agentd/net/async_condition.h"
+#include "agentd/net/backoff.h"
+#include "agentd/net/https_client.h"
+
+namespace secrets::openbao {
+
+using Clock = std::chrono::steady_clock;
+
+struct Answer : cluster::HttpsAnswer {
+    bool may_lag = false;  ///< no server was active: this one may not know what was written last
+};
+
+/// Must outlive the loop's run.
+class Servers {
+  public:
+    Servers(boost::asio::io_context& loop, const OpenBao& config,
+            std::unique_ptr<boost::asio::ssl::context> context);
+
+    /// Asks the active server, or one that stands by while there is none, until one has answered. A
+    /// request may be done twice, where an answer is lost. The Error says what each said.
+    boost::asio::awaitable<std::variant<Answer, Error>> ask(cluster::HttpsRequest request,
+                                                            Clock::time_point deadline);
+
+    /// For the end: nothing is left to wait for but what is asked.
+    void stop_renewing();
+    /// Ends what is asked, with an Error, and revokes its token, if that is quick.
+    void stop();
+
+    const OpenBao& config() const { return config_; }
+    /// Why no server answered the last time; empty: one did.
+    const std::string& trouble() const { return trouble_; }
+
+  private:
+    struct Server {
+        Server(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url);
+
+        cluster::HttpsPeer peer;
+        std::size_t busy = 0;
+        Clock::time_point silent_until{};  ///< not looked at before
+        std::string why{};                 ///< it was of no use the last time
+
+        /// A failure that comes with the asker's deadline tells of the asker, not of the server.
+        void note_silence(const Error& error, Clock::time_point deadline);
+    };
+    using Told = std::variant<Answer, Error>;
+
+    boost::asio::awaitable<Told> ask_as_role(cluster::HttpsRequest& request,
+                                             Clock::time_point deadline);
+    boost::asio::awaitable<Told> ask_any(const cluster::HttpsRequest& request,
+                                         Clock::time_point deadline);
+    boost::asio::awaitable<Failure> ask_one(Server& server, const cluster::HttpsRequest& request,
+                                            cluster::HttpsAnswer& answer,
+                                            Clock::time_point deadline);
+    boost::asio::awaitable<void> find_active(Clock::time_point deadline);
+    boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
+    boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
+    bool take_login(const cluster::HttpsAnswer& answer);
+    boost::asio::awaitable<void> renew_on(std::uint64_t login);
+    boost::asio::awaitable<void> revoke();
+    boost::asio::awaitable<bool> is_token_known(cluster::HttpsFields fields,
+                                                Clock::time_point deadline);
+    cluster::HttpsFields fields_of_role() const;
+    std::string what_all_said() const;
+    void note(const std::string& trouble);
+
+    boost::asio::io_context& loop_;
+    OpenBao config_;
+    std::unique_ptr<boost::asio::ssl::context> context_;
+    std::deque<Server> servers_;  ///< stay where they are
+    std::size_t preferred_ = 0;
+    bool is_active_ = false;         ///< the preferred one, when it was looked at
+    bool is_finding_ = false;        ///< somebody looks for the active one
+    Clock::time_point looked_at_{};  ///< which is active
+    std::string token_;              ///< empty: nobody is logged in
+    std::chrono::seconds lease_{};
+    bool is_renewable_ = false;
+    std::uint64_t logins_ = 0;
+    /// What was refused, so that it is not shown again and again.
+    struct RefusedLogin {
+        Digest shown{};
+        Clock::time_point until{};
+        Error why;
+    };
+    std::optional<RefusedLogin> refused_;
+    bool is_logging_in_ = false;
+    doors::WaitingList changes_;   ///< of a login, or of a server that is less busy
+    doors::WaitingList renewals_;  ///< for a half of a lease
+    cluster::Pauses pauses_;
+    std::string trouble_;
+    audit::LastingTrouble lasting_;
+    bool renews_ = true;
+    bool stopped_ = false;
+};
+
+/// What is wrong with the files that the configuration names, and with the credentials where
+/// `with_credentials`: systemd passes them to the agent alone. The Error names the key.
+Failure check_files(const OpenBao& config, bool with_credentials);
+
+/// What OpenBao says is wrong.
+std::string errors_in(const cluster::HttpsAnswer& answer);
+
+/// Whether it says that what was sent is more than it takes.
+bool is_too_large(const cluster::HttpsAnswer& answer);
+
+}  // namespace secrets::openbao

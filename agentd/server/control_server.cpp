@@ -1,0 +1,73 @@
+#include "agentd/server/control_server.h"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/base/scope_exit.h"
+
+namespace secrets::doors {
+namespace {
+
+using Local = asio::local::stream_protocol;
+
+constexpr std::size_t kMaxConnections = 1024;
+constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and others keep room
+
+}  // namespace
+
+HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
+                   SharedStore* shared)
+    : loop_(loop),
+      hall_{Routes(desk, nullptr, relay, shared)},
+      listener_(loop, std::move(listener), "control door",
+                [this](UniqueFd fd) { take(std::move(fd)); }) {}
+
+void HttpDoor::take(UniqueFd fd) {
+    const auto peer = peer_of(fd.get());
+    if (!peer) return;
+    const auto found = connections_of_.find(peer->uid.value);
+    const std::size_t theirs = found == connections_of_.end() ? 0 : found->second;
+    if (hall_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
+        return refuse(peer->uid, theirs);
+    }
+    asio::co_spawn(loop_, serve(std::move(fd), peer->uid), [](const std::exception_ptr& thrown) {
+        if (thrown) audit::trouble("control door: a request failed and was dropped");
+    });
+}
+
+/// Writes down that a user who has `theirs` connections got no further one.
+void HttpDoor::refuse(Uid uid, std::size_t theirs) const {
+    const std::string reason =
+        theirs >= kMaxConnectionsOfOne
+            ? "it has " + std::to_string(theirs) + " open, and nobody is given more"
+            : "all users together have " + std::to_string(hall_.connections.size()) +
+                  " open, and the control door takes no more";
+    audit::Event event{.kind = audit::Kind::refuse_connection,
+                       .sentence = "uid " + std::to_string(uid.value) +
+                                   " was refused a connection to the control door: " + reason};
+    event.caller = audit::Account{uid, ""};
+    event.reason = reason;
+    audit::record(event);
+}
+
+void HttpDoor::stop() {
+    listener_.stop();
+    hall_.stop();
+}
+
+asio::awaitable<void> HttpDoor::serve(UniqueFd fd, Uid caller) {
+    Local::socket socket(loop_);
+    socket.assign(Local(), fd.get());
+    fd.release();  // only now: assign() throws where the loop can't take it
+    ++connections_of_[caller.value];
+    const AtEnd count_down([this, caller] {
+        const auto found = connections_of_.find(caller.value);
+        if (--found->second == 0) connections_of_.erase(found);
+    });
+    LocalCaller check(caller);
+    HttpConnectionOn<beast::basic_stream<Local>> connection(
+        hall_, beast::basic_stream<Local>(std::move(socket)), check);
+    co_await connection.run();
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,39 @@
+#pragma once
+// The control door: HTTP/1.1 on a Unix socket. The kernel says who is calling (SO_PEERCRED).
+
+#include <map>
+
+#include "agentd/net/listener.h"
+#include "agentd/server/http_session.h"
+
+namespace secrets::doors {
+
+/// Must outlive the loop's run.
+class HttpDoor {
+  public:
+    /// `relay`: takes what another agent answers; null where the desk answers all. `shared`: where
+    /// what the desk answers from lies; null: here alone. Both must outlive the door.
+    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
+             SharedStore* shared);
+
+    /// Takes no further connection, and finishes the requests of those that it has.
+    void stop();
+
+    /// Ends the connections on which no request has come.
+    void end_silent() { hall_.end_silent(); }
+
+    /// Breaks off what is still not finished.
+    void abort() { hall_.abort(); }
+
+  private:
+    void take(UniqueFd fd);
+    void refuse(Uid uid, std::size_t theirs) const;
+    asio::awaitable<void> serve(UniqueFd fd, Uid caller);
+
+    asio::io_context& loop_;
+    HttpHall hall_;
+    std::map<uid_t, std::size_t> connections_of_;
+    Listener listener_;
+};
+
+}  // namespace secrets::doors

@@ -1,0 +1,266 @@
+#pragma once
+// One client of a door that speaks HTTP/1.1, on whatever stream: reads a head, asks who it is,
+// decides, reads the body into one buffer of the announced size, answers.
+
+#include <openssl/ssl.h>
+
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/stream_traits.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/span_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <set>
+
+#include "agentd/api/router.h"
+#include "agentd/base/stack_wipe.h"
+#include "agentd/net/asio.h"
+#include "agentd/server/authenticator.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::doors {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+inline constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of one connection
+inline constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for an answer
+inline constexpr auto kLeave = std::chrono::seconds(2);  ///< for what is sent in vain at the end
+inline constexpr std::uint32_t kMaxHead =
+    32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
+
+class HttpConnection;
+
+/// What the connections of one door share.
+struct HttpHall {
+    Routes routes;
+    std::set<HttpConnection*> connections{};
+    bool stopped = false;
+
+    /// Ends what waits for nothing but a further request; the others finish theirs.
+    void stop();
+    /// Ends the connections on which no request has come.
+    void end_silent();
+    /// Breaks off what is still not finished. The loop must run once more for the connections to
+    /// go.
+    void abort();
+};
+
+/// What a door does with a connection. One is in its hall as long as it lives.
+class HttpConnection {
+  public:
+    explicit HttpConnection(HttpHall& hall) : hall_(hall) { hall_.connections.insert(this); }
+    HttpConnection(const HttpConnection&) = delete;
+    HttpConnection& operator=(const HttpConnection&) = delete;
+    virtual ~HttpConnection() { hall_.connections.erase(this); }
+
+    /// A client that was answered before expects that its connection may be closed.
+    void end_if_kept_alive() {
+        if (served_) end_if_idle();
+    }
+    void end_if_idle() {
+        if (idle_ && !is_readable(descriptor())) end();
+    }
+    virtual void end() = 0;
+
+  protected:
+    virtual int descriptor() = 0;
+
+    HttpHall& hall_;
+    bool idle_ = true;
+    bool served_ = false;
+};
+
+/// Ends the sending side, and throws away what still comes until the other side ends, or the
+/// deadline that `transport` has: the kernel takes back what was sent last where a TCP connection
+/// is closed over bytes that nobody read.
+template <typename Transport>
+asio::awaitable<void> read_away(Transport& transport) {
+    ErrorCode error;
+    transport.socket().shutdown(asio::socket_base::shutdown_send, error);
+    std::array<char, 4096> away;
+    while (!error) {
+        co_await transport.async_read_some(asio::buffer(away), into(error));
+    }
+}
+
+http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive);
+HttpHead head_of(const http::request_parser<http::empty_body>& parser);
+
+/// `Stream`: a Beast stream, or a TLS stream over one.
+template <typename Stream>
+class HttpConnectionOn final : public HttpConnection {
+  public:
+    /// `check` must outlive the connection.
+    HttpConnectionOn(HttpHall& hall, Stream stream, CallerCheck& check)
+        : HttpConnection(hall), stream_(std::move(stream)), check_(check) {}
+
+    void end() override { transport().cancel(); }
+
+    asio::awaitable<void> run() {
+        // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
+        bool more = true;
+        while (more) {
+            more = co_await serve_one();
+            if (hall_.stopped) more = false;
+        }
+        if constexpr (kIsTls) {
+            co_await take_leave();
+        } else {
+            ErrorCode ignored;
+            transport().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+        }
+        // Its timers would keep the loop running.
+        transport().close();
+    }
+
+  private:
+    using Parser = http::request_parser<http::empty_body>;
+
+    static constexpr bool kIsTls = requires(Stream& stream) { stream.native_handle(); };
+
+    auto& transport() { return beast::get_lowest_layer(stream_); }
+    int descriptor() override { return transport().socket().native_handle(); }
+
+    /// Serves one request; whether there may be another on this connection.
+    asio::awaitable<bool> serve_one() {
+        Parser parser;
+        parser.header_limit(kMaxHead);
+        parser.body_limit(boost::none);  // the routes decide, on the head
+        transport().expires_after(kIdle);
+        ErrorCode error;
+        idle_ = true;
+        co_await http::async_read_header(stream_, buffer_, parser, into(error));
+        idle_ = false;
+        if (error) {
+            co_await complain(error);
+            co_return false;
+        }
+        transport().expires_never();  // while somebody else is asked
+        head_only_ = parser.get().method() == http::verb::head;
+        HttpHead head = head_of(parser);
+        auto checked = co_await check_.caller_of(head);
+        if (auto* refused = std::get_if<HttpAnswer>(&checked)) {
+            co_return co_await refuse(parser, std::move(*refused));
+        }
+        const KnownCaller& known = std::get<KnownCaller>(checked);
+        head.caller = known.caller;
+        head.origin = known.origin;
+        auto unknown = co_await hall_.routes.refresh(head);
+        if (unknown) co_return co_await refuse(parser, std::move(*unknown));
+        auto found = hall_.routes.find(head);
+        if (auto* refused = std::get_if<HttpAnswer>(&found)) {
+            co_return co_await refuse(parser, std::move(*refused));
+        }
+        const bool keep_alive = parser.keep_alive();
+        SecretBuffer body(parser.content_length().value_or(0));
+        if (body.size() > 0) {
+            const bool whole = co_await read_body(parser, body);
+            if (!whole) co_return false;
+        }
+        if (auto wrong = check_.check_body(known, body.view())) {
+            forget_request(std::move(body));
+            co_return co_await write(std::move(*wrong), keep_alive);
+        }
+        HttpAnswer answer = std::get<Routes::Handler>(found)(body.bytes());
+        forget_request(std::move(body));
+        if (answer.later) {
+            transport().expires_never();
+            const Later later = std::move(answer.later);
+            answer = co_await later([this] { return peer_is_gone(descriptor()); });
+        }
+        served_ = true;
+        co_return co_await write(std::move(answer), keep_alive);
+    }
+
+    /// Answers a request whose body was not read: it can't be told from the next request.
+    asio::awaitable<bool> refuse(const Parser& parser, HttpAnswer answer) {
+        body_is_unread_ = parser.content_length().value_or(0) > 0 || parser.chunked();
+        co_return co_await write(std::move(answer), parser.keep_alive() && !body_is_unread_);
+    }
+
+    /// Says over TLS that nothing more comes, and waits for no word of the client's. Only one that
+    /// still sends a body that nobody reads is waited for: it could not read its answer otherwise.
+    asio::awaitable<void> take_leave() {
+        ErrorCode error;
+        transport().expires_after(kLeave);
+        SSL* const connection = stream_.native_handle();
+        SSL_set_shutdown(connection, SSL_get_shutdown(connection) | SSL_RECEIVED_SHUTDOWN);
+        co_await stream_.async_shutdown(into(error));
+        if (body_is_unread_ && !hall_.stopped) co_await read_away(transport());
+    }
+
+    asio::awaitable<bool> read_body(Parser& head, SecretBuffer& body) {
+        transport().expires_after(kTransfer);
+        ErrorCode error;
+        if (beast::iequals(head.get()[http::field::expect], "100-continue")) {
+            http::response<http::empty_body> go_on(http::status::continue_, 11);
+            co_await http::async_write(stream_, go_on, into(error));
+            if (error) co_return false;
+        }
+        http::request_parser<http::span_body<char>> parser(std::move(head));
+        parser.body_limit(body.size());
+        parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
+        co_await http::async_read(stream_, buffer_, parser, into(error));
+        co_return !error;
+    }
+
+    asio::awaitable<bool> write(HttpAnswer answer, bool keep_alive) {
+        SecretBuffer secret = std::move(answer.secret);
+        auto response = to_http(std::move(answer), keep_alive && !hall_.stopped);
+        transport().expires_after(kTransfer);
+        ErrorCode error;
+        if (secret.size() > 0) {
+            co_await write_secret(response, secret, error);
+        } else {
+            if (head_only_) response.body().clear();  // Content-Length stays what it would be
+            co_await http::async_write(stream_, response, into(error));
+        }
+        co_return !error && response.keep_alive();
+    }
+
+    /// A body that is never a string of its own.
+    asio::awaitable<void> write_secret(const http::response<http::string_body>& head,
+                                       SecretBuffer& secret, ErrorCode& error) {
+        http::response<http::span_body<char>> response{http::response_header<>(head.base())};
+        response.body() = {reinterpret_cast<char*>(secret.bytes().data()), secret.size()};
+        response.prepare_payload();
+        co_await http::async_write(stream_, response, into(error));
+        wipe_stack();
+    }
+
+    /// A head that is no HTTP, or too long, gets an answer; a client that went gets none.
+    asio::awaitable<void> complain(ErrorCode error) {
+        if (error == http::error::header_limit) {
+            co_await write(problem(431, "the request's head is longer than 32 KiB"), false);
+        } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+                   error != http::error::end_of_stream && error != http::error::partial_message) {
+            co_await write(problem(400, "this is no HTTP/1.1 request: " + error.message()), false);
+        }
+    }
+
+    /// The buffer may have read bytes of the body together with the head; the parsers used the
+    /// stack.
+    void forget_request(SecretBuffer body) {
+        body = SecretBuffer();
+        if (buffer_.size() == 0) {
+            buffer_.clear();
+            buffer_.shrink_to_fit();
+        }
+        wipe_stack();
+    }
+
+    Stream stream_;
+    CallerCheck& check_;
+    beast::flat_buffer buffer_;
+    bool head_only_ = false;  ///< a HEAD request, whose answer has no body
+    bool body_is_unread_ = false;
+};
+
+}  // namespace secrets::doors

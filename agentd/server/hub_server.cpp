@@ -1,0 +1,154 @@
+#include "agentd/server/hub_server.h"
+
+#include <openssl/ssl.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/base/scope_exit.h"
+#include "agentd/server/remote_authenticator.h"
+
+namespace secrets::doors {
+namespace {
+
+using Tcp = asio::ip::tcp;
+
+constexpr auto kHandshake = std::chrono::seconds(10);
+constexpr std::size_t kMaxConnections = 14000;     ///< below the unit's LimitNOFILE=
+constexpr std::size_t kMaxConnectionsOfOne = 256;  ///< of one address
+
+/// So many that the processor has something to do while clients answer, and so few that the first
+/// of a crowd don't wait for the last. Who takes longer than kStall to answer is not what the
+/// processor is busy with: others may begin.
+constexpr std::size_t kHandshakesAtOnce = 128;
+constexpr auto kStall = std::chrono::milliseconds(10);
+
+const std::string kTooSlow = "no TLS handshake within " + std::to_string(kHandshake.count()) + " s";
+
+std::string address_text(const Tcp::endpoint& endpoint) {
+    const auto address = endpoint.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+    }
+    return address.to_string();
+}
+
+/// Why a handshake failed: of a certificate that was not taken, what is wrong with it.
+std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
+    const long verified = SSL_get_verify_result(connection);
+    if (error == beast::error::timeout) return kTooSlow;
+    if (verified == X509_V_OK) return "no TLS 1.3 with it: " + error.message();
+    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+}
+
+}  // namespace
+
+TlsDoor::TlsDoor(asio::io_context& loop, UniqueFd listener,
+                 std::shared_ptr<asio::ssl::context> context, desk::Desk& desk, NodeRequests* nodes,
+                 SharedStore* shared)
+    : loop_(loop),
+      desk_(desk),
+      context_(std::move(context)),
+      hall_{Routes(desk, nodes, nullptr, shared)},
+      limits_({kMaxConnections, kMaxConnectionsOfOne}),
+      queue_(
+          loop, {kHandshakesAtOnce, kHandshake, kStall},
+          [this](HandshakeQueue::Client client, HandshakeQueue::Place place) {
+              serve_in_turn(std::move(client), std::move(place));
+          },
+          [this](const std::string& address) { refusals_.note(address, kTooSlow); }),
+      listener_(loop, std::move(listener), "hub door",
+                [this](UniqueFd fd) { take(std::move(fd)); }) {
+    look_at_certificate();
+}
+
+void TlsDoor::set_context(std::shared_ptr<asio::ssl::context> context) {
+    context_ = std::move(context);
+    look_at_certificate();
+}
+
+/// A hub whose certificate is out of date still serves who does not mind, and says so.
+void TlsDoor::look_at_certificate() const {
+    const auto why = why_not_valid_now(*context_);
+    if (!why) return;
+    audit::trouble("listen.certificate: clients will not take this hub's certificate, since " +
+                   *why + "; put a new one in its place and reload");
+}
+
+void TlsDoor::stop() {
+    listener_.stop();
+    hall_.stop();
+}
+
+void TlsDoor::end_silent() {
+    hall_.end_silent();
+    queue_.stop();
+    for (Transport* transport : shaking_hands_) transport->cancel();
+}
+
+void TlsDoor::abort() {
+    hall_.abort();
+    queue_.stop();
+    for (Transport* transport : shaking_hands_) transport->cancel();
+}
+
+void TlsDoor::take(UniqueFd fd) {
+    Tcp::endpoint peer;
+    socklen_t length = static_cast<socklen_t>(peer.capacity());
+    if (getpeername(fd.get(), peer.data(), &length) != 0) return;
+    peer.resize(length);
+    const std::string address = address_text(peer);
+    auto counted = limits_.admit(address);
+    if (!counted) return refusals_.note(address, counted.error().sentence);
+    Tcp::socket socket(loop_);
+    socket.assign(peer.protocol(), fd.get());
+    fd.release();  // only now: assign() throws where the loop can't take it
+    queue_.add({std::move(socket), std::move(counted).value()});
+}
+
+void TlsDoor::serve_in_turn(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+    asio::co_spawn(loop_, serve(std::move(client), std::move(place)),
+                   [](const std::exception_ptr& thrown) {
+                       if (thrown) audit::trouble("hub door: a request failed and was dropped");
+                   });
+}
+
+asio::awaitable<void> TlsDoor::serve(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+    const std::string& address = client.counted.address();
+    Tcp::socket& socket = client.socket;
+    ErrorCode error;
+    socket.set_option(Tcp::no_delay(true), error);
+    socket.set_option(asio::socket_base::keep_alive(true), error);
+    const auto context = context_;
+    TlsStream stream(Transport(std::move(socket)), *context);
+    const bool shaken = co_await shake_hands(stream, address, std::move(place));
+    if (!shaken) {
+        stream.next_layer().close();  // its timers would keep the loop running
+        co_return;
+    }
+    const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
+    RemoteCaller check(desk_, munge_, context, address, names_of_peer(stream.native_handle()),
+                       takes_host_certificates_, note);
+    HttpConnectionOn<TlsStream> connection(hall_, std::move(stream), check);
+    co_await connection.run();
+}
+
+asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string& address,
+                                           HandshakeQueue::Place /*until it ends*/) {
+    Transport* const transport = &stream.next_layer();
+    shaking_hands_.insert(transport);
+    const AtEnd no_more([this, transport] { shaking_hands_.erase(transport); });
+    ErrorCode error;
+    transport->expires_after(kHandshake);
+    co_await stream.async_handshake(TlsStream::server, into(error));
+    if (!error) co_return true;
+    // Who only looked whether somebody is there was refused nothing, nor who came as this ends.
+    const bool went = error == asio::ssl::error::stream_truncated || error == asio::error::eof ||
+                      error == asio::error::connection_reset || error == asio::error::broken_pipe ||
+                      error == asio::error::operation_aborted;
+    if (went) co_return false;
+    refusals_.note(address, why_no_handshake(stream.native_handle(), error));
+    co_return false;
+}
+
+}  // namespace secrets::doors

@@ -1,0 +1,148 @@
+#include "agentd/server/ipc_server.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <memory>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/base/scope_exit.h"
+#include "common/base/limits.h"
+
+namespace secrets::doors {
+namespace {
+
+/// How long a connection may stay silent before its request.
+constexpr auto kPatience = std::chrono::seconds(5);
+
+/// Connections at a time, each at most one small request; of one user other than root, whom the
+/// wire is for, so many that others keep room.
+constexpr std::size_t kMaxConnections = 4096;
+constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
+
+}  // namespace
+
+WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
+                   Answer answer)
+    : loop_(loop),
+      name_(name),
+      gate_(gate),
+      answer_(std::move(answer)),
+      listener_(loop, std::move(listener), std::move(name),
+                [this](UniqueFd connection) { take(std::move(connection)); }) {}
+
+void WireDoor::stop() {
+    listener_.stop();
+}
+
+void WireDoor::end_silent() {
+    for (asio::posix::stream_descriptor* silent : silent_) {
+        if (!is_readable(silent->native_handle())) silent->cancel();
+    }
+}
+
+Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) {
+    return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
+                       passed_fd);
+}
+
+void WireDoor::send(int fd, const wire::Reply& reply) const {
+    const auto failure = try_to_send(fd, reply);
+    // A client that went is no trouble, and must not be able to fill the log.
+    if (failure && !peer_is_gone(fd))
+        audit::trouble(name_ + ": the reply was lost: " + failure->sentence);
+}
+
+bool WireDoor::is_crowded(Uid uid) const {
+    if (connections_.size() >= kMaxConnections) return true;
+    return uid.value != 0 &&
+           std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
+}
+
+/// Who, before anything is read.
+void WireDoor::take(UniqueFd connection) {
+    const auto peer = peer_of(connection.get());
+    std::optional<wire::Reply> refusal;
+    if (!peer) {
+        refusal = wire::Refused{"the kernel does not say who is calling: " + peer.error().sentence};
+    } else if (const char* why = gate_(*peer)) {
+        refusal = wire::Refused{why};
+    } else if (is_crowded(peer->uid)) {
+        refusal = wire::Busy{"you have too many connections here already"};
+    }
+    if (refusal) {
+        send(connection.get(), *refusal);
+        discard_input(connection.get());
+        return;
+    }
+    asio::co_spawn(loop_, serve(std::move(connection), *peer),
+                   [this](const std::exception_ptr& thrown) {
+                       if (thrown) audit::trouble(name_ + ": a request failed and was dropped");
+                   });
+}
+
+/// Waits for the request of a client that has not sent it yet; whether it came.
+asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
+    // Shared with the timer's handler, which may run after this coroutine went on.
+    const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    const AtEnd let_go([this, &descriptor] {
+        silent_.erase(descriptor.get());
+        descriptor->release();  // it stays the connection's
+    });
+    asio::steady_timer patience(loop_, kPatience);
+    patience.async_wait([descriptor](const ErrorCode& error) {
+        ErrorCode ignored;
+        if (!error) descriptor->cancel(ignored);
+    });
+    ErrorCode error;
+    silent_.insert(descriptor.get());
+    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
+    co_return !error;
+}
+
+/// A message that can't be read is answered, and written down.
+void WireDoor::refuse(int fd, const Peer& peer, const std::string& reason) const {
+    audit::Event event{.kind = audit::Kind::refuse_message,
+                       .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
+                                   std::to_string(peer.uid.value) + " to the " + name_ +
+                                   " was refused: " + reason};
+    event.caller = audit::Account{peer.uid, ""};
+    event.reason = reason;
+    audit::record(event);
+    send(fd, wire::Refused{reason});
+}
+
+/// What and how long, before it is looked at.
+asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
+    const int fd = connection.get();
+    const auto place = connections_.insert(connections_.end(), peer.uid.value);
+    const AtEnd leave([this, place] { connections_.erase(place); });
+    // Nearly always the request is there already: then the loop need not learn of the connection.
+    // Asked again after the wait: that something can be read is what the loop believes.
+    while (!is_readable(fd)) {
+        const bool came = co_await wait_for_request(fd);
+        if (!came) co_return;
+    }
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
+    if (!packet) {
+        const std::string sentence = "the request could not be read: " + packet.error().sentence;
+        audit::trouble(name_ + ": " + sentence);
+        send(fd, wire::Refused{sentence});
+        discard_input(fd);
+        co_return;
+    }
+    if (packet->size == 0) co_return;
+    if (packet->cut) {
+        refuse(fd, peer, "a message is too long");
+        co_return;
+    }
+    auto request = wire::decode_request(std::span(buffer).first(packet->size));
+    if (!request) {
+        refuse(fd, peer, request.error().sentence);
+        co_return;
+    }
+    co_await answer_(fd, peer, std::move(request).value());
+}
+
+}  // namespace secrets::doors

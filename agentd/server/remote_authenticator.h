@@ -1,0 +1,48 @@
+#pragma once
+// Who makes a request over TLS: a platform is who its client certificate names, and everybody else
+// is who munge says. A request says it in one way.
+
+#include <boost/asio/ssl/context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agentd/auth/munge.h"
+#include "agentd/server/authenticator.h"
+
+namespace secrets::doors {
+
+/// Answers for the requests of one connection.
+class RemoteCaller : public CallerCheck {
+  public:
+    /// `context`: what this connection was shown. `names`: those in the certificate that the client
+    /// showed; nothing where it showed none. `of_hosts`: whether it may be a host's, of whose users
+    /// munge tells; else a request with both is refused. `note`: writes down that it was turned
+    /// away, and why. What is referred to must outlive this.
+    RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
+                 std::shared_ptr<asio::ssl::context> context, std::string address,
+                 std::optional<std::vector<std::string>> names, bool of_hosts,
+                 std::function<void(const std::string&)> note);
+
+    asio::awaitable<std::variant<KnownCaller, HttpAnswer>> caller_of(const HttpHead& head) override;
+
+  protected:
+    HttpAnswer refuse(unsigned status, const std::string& sentence) override;
+
+  private:
+    std::variant<KnownCaller, HttpAnswer> by_certificate();
+    asio::awaitable<std::variant<KnownCaller, HttpAnswer>> by_munge(const HttpHead& head);
+    std::variant<KnownCaller, HttpAnswer> bound_to(const HttpHead& head,
+                                                   const cluster::Credential& credential);
+
+    const desk::Desk& desk_;
+    cluster::Munge& munge_;
+    std::shared_ptr<asio::ssl::context> context_;
+    std::string address_;
+    std::optional<std::vector<std::string>> names_;
+    bool of_hosts_;
+    std::function<void(const std::string&)> note_;
+};
+
+}  // namespace secrets::doors

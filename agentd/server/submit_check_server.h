@@ -1,0 +1,47 @@
+#pragma once
+// The job door: what any local user may ask in the local wire (common/ipc/plugin_protocol.h). The
+// kernel says who it is; nothing but names is said.
+
+#include "agentd/server/ipc_server.h"
+#include "agentd/service/desk.h"
+#include "agentd/service/shared_store.h"
+
+namespace secrets::doors {
+
+/// Where the checks go that the agent does not answer by itself: on a node of a hub.
+class ChecksElsewhere {
+  public:
+    /// Why a job of that user with that ask would be refused, as a sentence; empty where it would
+    /// not be, and where nobody can tell in time.
+    virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) = 0;
+
+  protected:
+    ChecksElsewhere() = default;
+    ChecksElsewhere(const ChecksElsewhere&) = default;
+    ChecksElsewhere& operator=(const ChecksElsewhere&) = default;
+    ~ChecksElsewhere() = default;
+};
+
+/// Must outlive the loop's run.
+class JobDoor {
+  public:
+    /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
+    /// this agent's desk answers checks. Both must outlive the door.
+    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, SharedStore* shared,
+            ChecksElsewhere* elsewhere);
+
+    void stop() { door_.stop(); }
+    void end_silent() { door_.end_silent(); }
+
+  private:
+    asio::awaitable<void> answer(int fd, Peer peer, wire::Request request);
+
+    asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
+
+    desk::Desk& desk_;
+    SharedStore* shared_;
+    ChecksElsewhere* elsewhere_;
+    WireDoor door_;
+};
+
+}  // namespace secrets::doors

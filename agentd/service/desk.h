@@ -1,0 +1,374 @@
+#pragma once
+// The desk: what each request means, who may make it, and what the answer is. It knows no socket
+// and no HTTP, and takes the time as an argument of construction, so that tests can turn the clock.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agentd/audit/event.h"
+#include "agentd/auth/policy.h"
+#include "agentd/config/config.h"
+#include "agentd/service/document_keys.h"
+#include "agentd/service/node_hold_registry.h"
+#include "agentd/service/resolver.h"
+#include "agentd/vault/vault.h"
+#include "common/ipc/plugin_protocol.h"
+
+namespace secrets::desk {
+
+/// Why a request was refused, in kinds that a door turns into its own codes.
+enum class Reason {
+    malformed,
+    forbidden,
+    not_found,
+    conflict,
+    stale,  ///< the caller's precondition does not hold
+    too_large,
+    too_many,
+    unavailable,  ///< now; the same request may be granted a little later
+    not_offered,  ///< until an admin changes something
+};
+struct Refusal {
+    Reason reason;
+    std::string sentence;
+};
+
+/// A T or the Refusal.
+template <typename T>
+using Answer = std::variant<T, Refusal>;
+
+/// What a platform pushes. Values are already out of their encoding.
+struct PushRequest {
+    std::optional<std::string> owner;
+    std::optional<std::string> ttl;
+    std::vector<vault::NewSecret> secrets;
+};
+
+/// A run for those who may see it: names and sizes, no value.
+struct RunInfo {
+    struct Secret {
+        std::string name;
+        vault::Scope scope;
+        std::size_t bytes;
+    };
+    struct Holder {
+        JobId job;
+        vault::Time since;
+    };
+    vault::RunHead head;
+    std::string owner;
+    std::vector<Secret> secrets;
+    std::vector<Holder> holders;
+    std::vector<NodeHolds::Holding> nodes{};  ///< of a hub: which hold something of it
+    std::optional<vault::Time> ended{};       ///< it is over, and nodes still hold of it
+};
+
+struct Pushed {
+    RunInfo run;
+    bool created = false;
+};
+
+/// What an ask would be answered with: names, sources and sizes, and no value.
+struct CheckInfo {
+    std::string ask;
+    bool ok = false;
+    bool names_run = false;
+    std::string reason;  ///< why the ask as a whole has no answer; empty otherwise
+    std::vector<ItemAnswer> items;
+};
+
+/// What is known of the Slurm accounts that workspaces name.
+struct SlurmAccountsInfo {
+    std::size_t named = 0;
+    std::size_t known = 0;             ///< of which slurmctld has said who is in them
+    std::vector<std::string> missing;  ///< of these, those that it does not know
+    std::string trouble;               ///< why it can't be asked now; empty: it can
+};
+
+struct StatusInfo {
+    vault::Inventory inventory;
+    MemoryKind memory = MemoryKind::memfd;
+    std::chrono::seconds uptime{};
+    std::uint64_t log_entries_dropped = 0;
+    std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
+    people::Store::Usage kept;
+    std::size_t kept_owners = 0;
+    std::size_t expiring = 0;                           ///< kept secrets that jobs are warned of
+    std::chrono::seconds oldest_hold{};                 ///< its age
+    std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
+    std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
+    std::vector<std::string> hubs{};         ///< of which this agent is a node, as URLs
+};
+
+/// What happened since an event, to one who may know it.
+struct EventsInfo {
+    std::uint64_t next = 0;           ///< the last event's number: what to ask after the next time
+    std::vector<std::string> events;  ///< JSON objects, as a line of the audit file has them
+};
+
+/// A job is warned of a kept secret that it uses and that expires within this time.
+inline constexpr auto kWarnBefore = std::chrono::hours(7 * 24);
+
+/// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
+struct Place {
+    std::optional<std::string> workspace;
+};
+
+/// A secret on its way into the store.
+struct KeepRequest {
+    SecretBuffer value;
+    std::optional<std::string> ttl;
+};
+
+/// What must hold for a change of a run or a kept secret; nothing where it is default-made.
+struct Precondition {
+    std::optional<std::uint64_t> generation{};  ///< it has this one
+    bool exists = false;                        ///< it is there
+    bool is_new = false;                        ///< it is not there
+
+    /// The refusal where it does not hold for `what`, which has that generation; nothing: it is not
+    /// there.
+    std::optional<Refusal> check(const std::string& what, std::optional<std::uint64_t> has) const;
+};
+
+/// A secret on its way out of a store that agents share.
+struct KeptSecret {
+    people::SecretHead head;
+    SecretBuffer value;
+};
+
+struct Kept {
+    people::SecretHead secret;
+    bool created = false;
+};
+
+struct WorkspaceInfo {
+    std::string name;
+    bool is_admin = false;
+    std::size_t secrets = 0;
+};
+
+/// What a step is answered.
+struct Granted {
+    vault::Delivery delivery;
+    std::string note;  ///< for the job's stderr; may be empty
+};
+struct Nothing {};
+struct WaitFor {
+    RunId run;
+};
+using AskAnswer = std::variant<Granted, Nothing, WaitFor, Refusal>;
+
+/// What a node of a hub is answered for a step there.
+struct NodeGranted {
+    SecretBuffer image;  ///< of the delivery
+    std::string tag;     ///< an entity tag: the same for the same answer
+    std::string note;    ///< for the job's stderr; may be empty
+};
+struct Unchanged {};  ///< the node has it already
+using NodeAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitFor, Refusal>;
+
+/// Not thread-safe.
+class Desk {
+  public:
+    using Now = std::function<vault::Time()>;
+    /// `store`: what is kept for people, or null; must outlive the desk.
+    Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store = nullptr);
+
+    /// Takes the limits, times and platforms of a new configuration. What is held stays.
+    void configure(const Config& config);
+
+    /// Who is in the Slurm accounts that workspaces name, from now on.
+    void know(cluster::SlurmAccounts accounts) { people_.know(std::move(accounts)); }
+
+    /// What can be said of a push before its body is read; nothing when it may go on.
+    std::optional<Refusal> check_push(const Caller& caller, const RunId& run);
+    Answer<Pushed> push_run(const Caller& caller, const RunId& run, const PushRequest& request,
+                            const Precondition& precondition = {});
+    /// The refusal of a push whose body can't be read.
+    Refusal unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const;
+    Answer<RunInfo> read_run(const Caller& caller, const RunId& run);
+    std::vector<RunInfo> list_runs(const Caller& caller);
+    /// Also fine when there is no such run.
+    Answer<vault::Wiped> complete_run(const Caller& caller, const RunId& run,
+                                      const Precondition& precondition = {});
+
+    /// What can be said of a change of a kept secret before its body is read; nothing when it may
+    /// go on.
+    std::optional<Refusal> check_keep(const Caller& caller, const Place& place,
+                                      const std::string& name);
+    Answer<Kept> set_secret(const Caller& caller, const Place& place, const std::string& name,
+                            const KeepRequest& request, const Precondition& precondition);
+    /// The refusal of a change whose body can't be read.
+    Refusal unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
+                              Refusal refusal) const;
+    Answer<people::SecretHead> rename_secret(const Caller& caller, const Place& place,
+                                             const std::string& name, const std::string& new_name,
+                                             const Precondition& precondition);
+    std::optional<Refusal> remove_secret(const Caller& caller, const Place& place,
+                                         const std::string& name, const Precondition& precondition);
+    Answer<people::SecretHead> read_secret(const Caller& caller, const Place& place,
+                                           const std::string& name);
+    Answer<std::vector<people::SecretHead>> list_secrets(const Caller& caller, const Place& place);
+    /// Those that the caller is in; root: all.
+    Answer<std::vector<WorkspaceInfo>> list_workspaces(const Caller& caller);
+    /// Puts on the disk which jobs used which secrets last, where that has changed.
+    void save_uses();
+
+    Answer<CheckInfo> check(const Caller& caller, const std::string& ask);
+    /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
+    /// an answer. A run may be pushed after the job that names it.
+    std::optional<Refusal> check_submission(const Caller& caller, const std::string& ask);
+    StatusInfo status(const Caller& caller) const;
+    /// The last events after number `after`: root's are all, everybody else's those of their own
+    /// runs, jobs and requests. None where it is not given: then the number to begin with.
+    EventsInfo events(const Caller& caller, std::optional<std::uint64_t> after) const;
+
+    /// Whether the caller is who a platform connects as.
+    bool is_platform(const Caller& caller) const { return people_.is_platform(caller); }
+
+    /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
+    AskAnswer ask(const wire::AskRequest& request);
+    /// The refusal of a step whose run did not come while it waited.
+    Refusal never_pushed(const wire::AskRequest& request, const std::string& node,
+                         const RunId& run) const;
+
+    /// A node asks for a step of a job that Slurm says it runs. `has_tag`: of what it was granted
+    /// before; may be empty. Nothing is held here. Elsewhere, too, a `node` that is empty is this
+    /// one.
+    NodeAnswer ask_of_node(const wire::AskRequest& request, const std::string& node,
+                           std::string_view has_tag);
+    /// A node says which grants it holds. Returns those, by their places, that it must wipe: what
+    /// they were granted of has ended or changed. `is_there`: whether it is known to be that node;
+    /// then it is remembered what it holds.
+    std::vector<std::size_t> report_of_node(const std::string& node,
+                                            const std::vector<vault::HubGrant>& held,
+                                            bool is_there);
+    /// Writes the refusal of a step's ask down.
+    Refusal refuse_ask(const wire::AskRequest& request, const std::string& node,
+                       Refusal refusal) const;
+
+    /// On a node of a hub: what can be said of a step's ask without the hub; nothing where it is to
+    /// be asked.
+    std::optional<AskAnswer> ask_before_hub(const wire::AskRequest& request) const;
+    /// What the hub granted to the same ask of the same job before; or null.
+    const vault::HubGrant* find_hub_grant(const wire::AskRequest& request) const;
+    /// The hub granted this.
+    AskAnswer take_hub_grant(const wire::AskRequest& request, const std::string& tag,
+                             SecretView image, std::string note);
+    /// Gives what find_hub_grant() finds, once more; `why`: the end of a sentence.
+    AskAnswer give_hub_grant(const wire::AskRequest& request, const std::string& why);
+    /// The hub refused: what it granted before is wiped.
+    Refusal refused_by_hub(const wire::AskRequest& request, Refusal refusal);
+    std::vector<const vault::HubGrant*> hub_grants() const { return vault_.hub_grants(); }
+    /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
+    void revoke_hub_grant(JobId job, const std::string& ask);
+
+    /// What the answer to an ask of `uid` hangs on; nothing for a malformed one.
+    Subjects subjects_of_ask(Uid uid, const std::string& ask) const;
+    Subjects subjects_of_place(const Caller& caller, const Place& place) const;
+    Subjects subjects_of_workspaces() const;
+    bool has_run(const RunId& run) const { return vault_.find_run(run) != nullptr; }
+
+    /// In the store that agents share a run is this. On a Failure nothing has changed.
+    Failure take_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
+    /// It is over there; also fine when it is not here.
+    void drop_run(const RunId& run);
+    /// There an owner has these, and no others.
+    Failure take_kept(const people::Owner& owner, std::span<const KeptSecret> kept);
+
+    /// The job ended. The receipt, as a sentence.
+    std::string wipe(JobId job);
+
+    /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
+    /// order. Whether they have ended is to be found out after this call.
+    std::vector<JobId> begin_reaping(std::chrono::seconds age);
+    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold, if it has
+    /// one. Nothing happens, and false comes back, where the job was granted something since the
+    /// round began, as it is running (again).
+    bool reap(JobId job);
+
+    /// `notify` is called after each push, with the run.
+    void on_push(std::function<void(const RunId&)> notify) { on_push_ = std::move(notify); }
+
+    /// Wipes the runs, and deletes the kept secrets, whose time has come; says when the next one's
+    /// comes. `on_expiry_change` is called when that may have become earlier.
+    std::optional<vault::Time> expire();
+    void on_expiry_change(std::function<void()> notify) { on_expiry_change_ = std::move(notify); }
+
+    /// `notify` is called after each change of what is held.
+    void on_change(std::function<void()> notify) { on_change_ = std::move(notify); }
+
+    const Limits& limits() const { return limits_; }
+
+  private:
+    /// The jobs that hold each run.
+    using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
+
+    Answer<Uid> owner_of_push(const Caller& caller, const PushRequest& request) const;
+    Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
+    std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
+    Refusal not_theirs(const RunId& run, const Caller& caller) const;
+    static Refusal not_known_yet(const Caller& caller, const std::string& workspace,
+                                 const std::string& account);
+    Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
+    Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
+    bool may_matter(Uid uid, const Workspace& workspace) const;
+    void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
+    std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
+    Answer<people::Owner> owner_at(const Caller& caller, const Place& place) const;
+    Answer<people::Owner> owner_of_change(const Caller& caller, const Place& place,
+                                          const std::string& name);
+    std::optional<Refusal> check_new_value(const people::Owner& owner, const std::string& name,
+                                           std::size_t bytes) const;
+    std::optional<Refusal> check_free_variable(const people::Owner& owner, const std::string& name,
+                                               const std::string& except) const;
+    std::optional<vault::Time> expire_kept();
+    std::optional<vault::Time> expire_runs();
+    std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
+    struct Prepared;
+    Answer<Prepared> prepare(const wire::AskRequest& request, const Ask& ask);
+    AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    std::string tag_of(Uid uid, const vault::RunHead* run,
+                       const std::vector<ItemAnswer>& answers) const;
+    bool is_revoked(const vault::HubGrant& held);
+    void note_end(const vault::RunHead& run);
+    vault::Wiped end_run(const vault::RunHead& head);
+    void forget_ended_runs();
+    const vault::RunHead* find_ended(const RunId& run) const;
+    void keep_hub_grant(const vault::HubGrant& grant, SecretView image);
+    /// The names of the run's secrets, each once.
+    std::vector<std::string> names_in(const RunId& run) const;
+    std::optional<SlurmAccountsInfo> describe_slurm_accounts() const;
+    RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
+    Holders holders() const;
+
+    Limits limits_;
+    std::chrono::seconds default_ttl_{};
+    std::chrono::seconds max_ttl_{};
+    People people_{{}};
+    vault::Vault& vault_;
+    people::Store* store_;
+    Now now_;
+    vault::Time started_;
+    std::vector<std::string> hubs_;  ///< URLs, as the agent was started with them
+    vault::Time no_expiry_before_;   ///< of kept secrets; to look for the first takes long
+    NodeHolds node_holds_;
+    /// Runs that are over, and of which nodes still hold something.
+    struct EndedRun {
+        vault::RunHead head;
+        vault::Time at;
+    };
+    std::map<RunId, EndedRun> ended_runs_;
+    std::set<JobId> granted_in_round_;  ///< jobs that were granted something since begin_reaping()
+    std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
+    std::function<void()> on_expiry_change_ = [] {};
+    std::function<void()> on_change_ = [] {};
+};
+
+}  // namespace secrets::desk

@@ -1,0 +1,130 @@
+// What a hub's desk answers its nodes: what steps there ask for, and which grants are over.
+
+#include <algorithm>
+
+#include "agentd/base/sha256.h"
+#include "agentd/service/grant_service.h"
+
+namespace secrets::desk {
+
+using namespace asks;
+
+/// The same for the same answer, whichever hub gives it, and says nothing of a value.
+std::string Desk::tag_of(Uid uid, const vault::RunHead* run,
+                         const std::vector<ItemAnswer>& answers) const {
+    std::string text;
+    const auto add = [&](std::string_view part) { text += std::string(part) + "\n"; };
+    if (run != nullptr) {
+        add(run->id.text());
+        add(std::to_string(run->generation));
+        add(std::to_string(run->created.time_since_epoch().count()));
+    }
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found) continue;
+        add(answer.item.name);
+        add(answer.item.variable);
+        add(answer.item.form == ItemForm::file ? "file" : "variable");
+        add(source_word(answer.source));
+        if (answer.source == Source::run) continue;
+        const auto* head = store_->find(answer.owner(uid), answer.item.name);
+        add(answer.workspace);
+        add(std::to_string(head->generation));
+        add(std::to_string(head->set.time_since_epoch().count()));
+    }
+    const Digest digest = digest_of(std::as_bytes(std::span(text)));
+    return "\"" + hexadecimal(std::span(digest).first(16)) + "\"";
+}
+
+NodeAnswer Desk::ask_of_node(const wire::AskRequest& request, const std::string& node,
+                             std::string_view has_tag) {
+    expire();
+    auto read = read_ask(request);
+    if (auto* refusal = std::get_if<Refusal>(&read)) {
+        return refused(request, node, nullptr, std::move(*refusal));
+    }
+    const Ask& ask = std::get<Ask>(read);
+    if (ask.none) return Nothing{};
+    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitFor{*ask.run};
+    auto answer = prepare(request, ask);
+    if (auto* refusal = std::get_if<Refusal>(&answer)) {
+        return refused(request, node, &ask, std::move(*refusal));
+    }
+    const Prepared& prepared = std::get<Prepared>(answer);
+    if (prepared.entries.empty()) return Nothing{};
+    NodeGranted granted{SecretBuffer(), tag_of(request.uid, prepared.run, prepared.answers),
+                        expiry_note(prepared.answers)};
+    const bool unchanged = granted.tag == has_tag;
+    const std::string run = prepared.run != nullptr ? prepared.run->id.text() : "";
+    audit::Event event =
+        event_of(audit::Kind::ask, request, node,
+                 (unchanged ? "still has " : "was granted ") + listed(prepared.answers) +
+                     (run.empty() ? "" : " of run " + run));
+    event.run = run;
+    event.names = names_of(prepared.answers);
+    if (!unchanged) {
+        granted.image = SecretBuffer(delivery_size(prepared.entries));
+        if (const auto wrong = write_delivery(prepared.entries, granted.image.bytes())) {
+            return refused(request, node, &ask, {Reason::unavailable, wrong->sentence});
+        }
+    }
+    if (auto wrong = audit::write_ahead(event)) {
+        return refused(request, node, &ask, {Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    note_uses(prepared.answers, request.uid, request.job);
+    node_holds_.granted(node, {run, request.job}, now_());
+    if (unchanged) return Unchanged{};
+    return granted;
+}
+
+/// Whether the hub would answer otherwise by now. What can't be told at the moment is left as it
+/// is.
+bool Desk::is_revoked(const vault::HubGrant& held) {
+    const auto parsed = parse_ask(held.ask);
+    if (std::holds_alternative<AskError>(parsed)) return true;
+    const Ask& ask = std::get<Ask>(parsed);
+    const auto resolved = resolve_for(held.owner, ask, Operation::use_run);
+    if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
+        return refusal->reason == Reason::not_found || refusal->reason == Reason::forbidden;
+    }
+    const auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
+    const vault::RunHead* const run = ask.run ? vault_.find_run(*ask.run) : nullptr;
+    return !failures_of(answers).empty() || tag_of(held.owner, run, answers) != held.tag;
+}
+
+std::vector<std::size_t> Desk::report_of_node(const std::string& node,
+                                              const std::vector<vault::HubGrant>& held,
+                                              bool is_there) {
+    expire();
+    std::vector<std::size_t> revoked;
+    std::vector<NodeHolds::Held> remembered;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        const auto parsed = parse_ask(held[i].ask);
+        const auto* ask = std::get_if<Ask>(&parsed);
+        const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
+        remembered.push_back({run, held[i].job});
+        if (is_revoked(held[i])) revoked.push_back(i);
+    }
+    if (is_there) node_holds_.reported(node, remembered, now_());
+    forget_ended_runs();
+    return revoked;
+}
+
+/// Remembers a run that is over as long as nodes hold something of it.
+void Desk::note_end(const vault::RunHead& run) {
+    if (node_holds_.is_held(run.id.text()))
+        ended_runs_.insert_or_assign(run.id, EndedRun{run, now_()});
+}
+
+void Desk::forget_ended_runs() {
+    std::erase_if(ended_runs_, [&](const auto& entry) {
+        return !node_holds_.is_held(entry.first.text()) || entry.second.at + max_ttl_ < now_();
+    });
+}
+
+const vault::RunHead* Desk::find_ended(const RunId& run) const {
+    const auto found = ended_runs_.find(run);
+    return found == ended_runs_.end() ? nullptr : &found->second.head;
+}
+
+}  // namespace secrets::desk

@@ -1,0 +1,238 @@
+#include "agentd/service/resolver.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "agentd/audit/event.h"
+#include "common/base/names.h"
+
+namespace secrets::desk {
+namespace {
+
+bool has_nul(SecretView value) {
+    const auto bytes = value.bytes();
+    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
+}
+
+/// The secret that each name stands for: the user's before the workspace's.
+using ByName = std::map<std::string_view, const vault::StoredSecret*>;
+
+ByName by_name(std::span<const vault::StoredSecret> stored) {
+    ByName names;
+    for (const vault::StoredSecret& secret : stored) {
+        const vault::StoredSecret*& taken = names[secret.name];
+        if (taken == nullptr || secret.scope == vault::Scope::user) taken = &secret;
+    }
+    return names;
+}
+
+/// An item for each variable that the run can set; where two names become one variable, the user's.
+std::vector<AskItem> all_items(const ByName& names) {
+    std::vector<AskItem> items;
+    std::set<std::string> variables;
+    for (const vault::Scope scope : {vault::Scope::user, vault::Scope::workspace}) {
+        for (const auto& [name, secret] : names) {
+            if (secret->scope != scope) continue;
+            AskItem item{std::string(name), variable_for(name), false};
+            if (variables.insert(item.variable).second) items.push_back(std::move(item));
+        }
+    }
+    return items;
+}
+
+/// Looks for the secrets of one user, in the order of precedence.
+class Search {
+  public:
+    Search(const Ask& ask, const ByName& of_run, const KeptFor& kept)
+        : ask_(ask), of_run_(of_run), kept_(kept) {}
+
+    ItemAnswer answer(AskItem item) const {
+        ItemAnswer answer;
+        answer.item = std::move(item);
+        if (!from_run(answer) && !from_user(answer) && !from_workspaces(answer)) {
+            answer.reason = "secret " + answer.item.name + " " + why_missing(answer.item.name);
+        }
+        return answer;
+    }
+
+  private:
+    static void find(ItemAnswer& answer, bool has_nul) {
+        if (!has_nul || answer.item.form == ItemForm::file) {
+            answer.found = true;
+            return;
+        }
+        answer.reason = "secret " + answer.item.name +
+                        " holds a NUL byte, which a variable can't hold; ask for it as a file (" +
+                        answer.item.name + ":file)";
+        // Optional means that it may be missing, not that it may be unfit.
+        answer.item.optional = false;
+    }
+
+    bool from_run(ItemAnswer& answer) const {
+        const auto found = of_run_.find(answer.item.name);
+        if (found == of_run_.end()) return false;
+        answer.source = Source::run;
+        answer.value = found->second->value;
+        answer.bytes = answer.value.size();
+        find(answer, has_nul(answer.value));
+        return true;
+    }
+
+    const people::SecretHead* kept(const people::Owner& owner, const std::string& name) const {
+        const people::SecretHead* head = kept_.store->find(owner, name);
+        return head == nullptr || (head->expires && *head->expires <= kept_.now) ? nullptr : head;
+    }
+
+    /// An answer from a kept secret; one that was tampered with is no answer.
+    static void take(ItemAnswer& answer, const people::SecretHead& head, const std::string& whose) {
+        if (head.damaged) {
+            answer.reason = "secret " + answer.item.name + " of " + whose +
+                            " was altered in the agent's store and is not used; set it again";
+            answer.item.optional = false;
+            return;
+        }
+        answer.bytes = head.bytes;
+        answer.expires = head.expires;
+        find(answer, head.has_nul);
+    }
+
+    bool from_user(ItemAnswer& answer) const {
+        if (kept_.store == nullptr) return false;
+        const auto* head = kept(people::Owner::user(kept_.uid), answer.item.name);
+        if (head == nullptr) return false;
+        answer.source = Source::user;
+        take(answer, *head, kept_.user);
+        return true;
+    }
+
+    bool from_workspaces(ItemAnswer& answer) const {
+        if (kept_.store == nullptr) return false;
+        std::vector<std::string> having;
+        for (const std::string& workspace : kept_.workspaces) {
+            if (kept(people::Owner::workspace_named(workspace), answer.item.name) != nullptr) {
+                having.push_back(workspace);
+            }
+        }
+        if (having.size() < 2) {
+            for (const Undecided& undecided : kept_.undecided) {
+                const auto owner = people::Owner::workspace_named(undecided.workspace);
+                if (kept(owner, answer.item.name) == nullptr) continue;
+                answer.hangs_on = undecided;
+                return true;
+            }
+        }
+        if (having.empty()) return false;
+        answer.source = Source::workspace;
+        answer.workspace = having.front();
+        if (having.size() > 1) {
+            answer.reason = "secret " + answer.item.name + " is in the workspaces " +
+                            audit::listed(having) +
+                            "; say which with --workspace=" + having.front();
+            answer.item.optional = false;
+            return true;
+        }
+        take(answer, *kept(people::Owner::workspace_named(having.front()), answer.item.name),
+             "workspace " + having.front());
+        return true;
+    }
+
+    std::string why_missing(const std::string& name) const {
+        if (kept_.store == nullptr) {
+            return ask_.run ? "is not among the secrets of run " + ask_.run->text()
+                            : "is not known: the job names no run (--secrets-run=RUN)";
+        }
+        std::string why =
+            ask_.run ? "is not among the secrets of run " + ask_.run->text() + ", and " : "is ";
+        why += "not set for " + kept_.user;
+        if (ask_.workspace) why += " nor in workspace " + *ask_.workspace;
+        return why + "; set it with: secretctl set " + name;
+    }
+
+    const Ask& ask_;
+    const ByName& of_run_;
+    const KeptFor& kept_;
+};
+
+}  // namespace
+
+const char* source_word(Source source) {
+    switch (source) {
+        case Source::run:
+            return "run";
+        case Source::user:
+            return "user";
+        case Source::workspace:
+            return "workspace";
+    }
+    return "run";
+}
+
+std::vector<ItemAnswer> resolve(const Ask& ask, std::span<const vault::StoredSecret> stored,
+                                const KeptFor& kept) {
+    const ByName of_run = by_name(stored);
+    const Search search(ask, of_run, kept);
+    std::vector<ItemAnswer> answers;
+    for (AskItem& item : ask.wants_all_of_run() ? all_items(of_run) : std::vector(ask.items)) {
+        answers.push_back(search.answer(std::move(item)));
+    }
+    return answers;
+}
+
+Result<std::vector<SecretBuffer>> open_kept(std::span<ItemAnswer> answers, const KeptFor& kept) {
+    std::vector<SecretBuffer> opened;
+    for (ItemAnswer& answer : answers) {
+        if (!answer.found || answer.source == Source::run) continue;
+        auto value = kept.store->value_of(answer.owner(kept.uid), answer.item.name);
+        if (!value) return Error{"secret " + answer.item.name + ": " + value.error().sentence};
+        opened.push_back(std::move(value).value());
+        answer.value = opened.back().view();  // the bytes stay where they are when `opened` grows
+    }
+    return opened;
+}
+
+std::string failures_of(std::span<const ItemAnswer> answers) {
+    constexpr std::size_t kMostNamed = 5;
+    std::string sentence;
+    std::size_t failed = 0;
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.failed() || ++failed > kMostNamed) continue;
+        sentence += (sentence.empty() ? "" : "; ") + answer.reason;
+    }
+    if (failed > kMostNamed) sentence += "; and " + std::to_string(failed - kMostNamed) + " more";
+    return sentence;
+}
+
+std::vector<std::string> names_of(std::span<const ItemAnswer> answers) {
+    std::vector<std::string> names;
+    for (const ItemAnswer& answer : answers) {
+        if (answer.found) names.push_back(answer.item.name);
+    }
+    return names;
+}
+
+std::string listed(std::span<const ItemAnswer> answers) {
+    std::vector<std::string> texts;
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found) continue;
+        const AskItem& item = answer.item;
+        const bool usual = item.variable == usual_variable(item.name, item.form);
+        const std::string file = item.form == ItemForm::file ? "file " : "";
+        texts.push_back(usual && file.empty() ? item.name
+                                              : item.name + " (as " + file + item.variable + ")");
+    }
+    return audit::listed(texts);
+}
+
+std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers) {
+    std::vector<DeliveryEntry> entries;
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found) continue;
+        const AskItem& item = answer.item;
+        entries.push_back({item.variable, answer.value,
+                           item.form == ItemForm::file ? std::string_view(item.name) : ""});
+    }
+    return entries;
+}
+
+}  // namespace secrets::desk

@@ -1,0 +1,342 @@
+// The desk's answers about runs: push, read, list, complete; and their expiry.
+
+#include <algorithm>
+#include <set>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/auth/user_database.h"
+#include "agentd/base/duration.h"
+#include "agentd/service/desk.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets::desk {
+namespace {
+
+std::string label(const vault::NewSecret& secret) {
+    return std::string(vault::scope_word(secret.scope)) + " secret " + quoted(secret.name);
+}
+
+std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) {
+    std::set<std::string> names;
+    for (const vault::NewSecret& secret : secrets) names.insert(secret.name);
+    return {names.begin(), names.end()};
+}
+
+/// What all events of a request about a run say of it.
+audit::Event event_of(audit::Kind kind, const RunId& run, const Caller& caller,
+                      std::string sentence) {
+    return {.kind = kind,
+            .sentence = std::move(sentence),
+            .run = run.text(),
+            .caller = caller.account()};
+}
+
+/// Adds to the event of a wiped run what was overwritten.
+void add_receipt(audit::Event& event, const vault::Wiped& wiped) {
+    event.sentence += ": " + audit::listed(event.names) + " (" +
+                      audit::counted(wiped.bytes, "byte", "bytes") + ")";
+    event.records = wiped.records;
+    event.bytes = wiped.bytes;
+}
+
+/// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
+Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, const Caller& caller,
+                Refusal refusal, std::vector<std::string> names = {}) {
+    audit::Event event = event_of(kind, run, caller,
+                                  caller.name() + " was refused " + std::string(what) + " of run " +
+                                      run.text() + ": " + refusal.sentence);
+    event.names = std::move(names);
+    event.reason = refusal.sentence;
+    audit::record(event);
+    return refusal;
+}
+
+Refusal refused_push(const RunId& run, const Caller& caller, Refusal refusal,
+                     std::vector<std::string> names = {}) {
+    return refused(audit::Kind::refuse_push, "the push", run, caller, std::move(refusal),
+                   std::move(names));
+}
+
+Refusal refused_completion(const RunId& run, const Caller& caller, Refusal refusal) {
+    return refused(audit::Kind::refuse_complete, "the completion", run, caller, std::move(refusal));
+}
+
+}  // namespace
+
+std::optional<Refusal> Desk::check_push(const Caller& caller, const RunId& run) {
+    expire();
+    const vault::RunHead* existing = vault_.find_run(run);
+    if (existing == nullptr) return std::nullopt;
+    if (may(people_.principal(caller, existing->owner), Operation::push_run)) return std::nullopt;
+    return refused_push(run, caller, not_theirs(run, caller));
+}
+
+Refusal Desk::unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const {
+    return refused_push(run, caller, std::move(refusal));
+}
+
+Answer<Uid> Desk::owner_of_push(const Caller& caller, const PushRequest& request) const {
+    if (!request.owner) {
+        const bool is_user = caller.uid() && !caller.is_root() && !people_.is_platform(caller);
+        if (is_user) return *caller.uid();
+        return Refusal{Reason::malformed,
+                       "\"owner\" is missing: name the user whose jobs may use the run"};
+    }
+    const auto owner = find_account(*request.owner);
+    if (!owner) {
+        return Refusal{Reason::malformed, "\"owner\": there is no user " + quoted(*request.owner) +
+                                              " on this machine"};
+    }
+    if (!may(people_.principal(caller, *owner), Operation::push_run)) {
+        return Refusal{Reason::forbidden, caller.name() + " may not push runs for " +
+                                              account_name(*owner) +
+                                              " (the agent's configuration lists who may, under "
+                                              "platforms)"};
+    }
+    return *owner;
+}
+
+Answer<vault::Time> Desk::expiry_of_push(const PushRequest& request, vault::Time now) const {
+    if (!request.ttl) return now + default_ttl_;
+    const auto ttl = parse_duration(*request.ttl);
+    if (!ttl) return Refusal{Reason::malformed, "\"ttl\": " + ttl.error().sentence};
+    if (*ttl > max_ttl_) {
+        return Refusal{Reason::malformed, "\"ttl\": " + *request.ttl + " is longer than the " +
+                                              print_duration(max_ttl_) + " that this site allows"};
+    }
+    return now + *ttl;
+}
+
+std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
+    if (secrets.size() > kMaxSecretsPerRun) {
+        return Refusal{Reason::too_large, "the run has " + std::to_string(secrets.size()) +
+                                              " secrets; at most " +
+                                              std::to_string(kMaxSecretsPerRun) + " are taken"};
+    }
+    std::size_t total = 0;
+    std::set<std::pair<vault::Scope, std::string>> names;
+    std::set<std::pair<vault::Scope, std::string>> variables;
+    for (const vault::NewSecret& secret : secrets) {
+        if (auto why = why_not_a_secret_name(secret.name)) {
+            return Refusal{Reason::malformed,
+                           std::string(vault::scope_word(secret.scope)) + ": " + *why};
+        }
+        if (!names.emplace(secret.scope, secret.name).second) {
+            return Refusal{Reason::malformed, label(secret) + " stands twice"};
+        }
+        if (!variables.emplace(secret.scope, variable_for(secret.name)).second) {
+            return Refusal{Reason::conflict,
+                           label(secret) + " would become the variable " +
+                               variable_for(secret.name) +
+                               ", as another secret of this scope does; rename one"};
+        }
+        if (secret.value.size() > limits_.value_bytes) {
+            return Refusal{Reason::too_large,
+                           label(secret) + " has " + std::to_string(secret.value.size()) +
+                               " bytes; at most " + std::to_string(limits_.value_bytes) +
+                               " are taken"};
+        }
+        total += secret.value.size();
+    }
+    if (total > limits_.run_bytes) {
+        return Refusal{Reason::too_large, "the run's values have " + std::to_string(total) +
+                                              " bytes together; at most " +
+                                              std::to_string(limits_.run_bytes) + " are taken"};
+    }
+    return std::nullopt;
+}
+
+std::optional<Refusal> Precondition::check(const std::string& what,
+                                           std::optional<std::uint64_t> has) const {
+    if (is_new && has) return Refusal{Reason::stale, what + " is there already"};
+    if (!has && (exists || generation)) return Refusal{Reason::stale, what + " is not there"};
+    if (!generation || *generation == *has) return std::nullopt;
+    return Refusal{Reason::stale, what + " has generation " + std::to_string(*has) + ", not " +
+                                      std::to_string(*generation) +
+                                      ": somebody changed it in between"};
+}
+
+Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const PushRequest& request,
+                              const Precondition& precondition) {
+    std::vector<std::string> names;  // none before they are known to be good ones
+    const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
+        return refused_push(run, caller, std::move(refusal), names);
+    };
+    if (auto refusal = check_push(caller, run)) return std::move(*refusal);
+    const auto owner = owner_of_push(caller, request);
+    if (const auto* refusal = std::get_if<Refusal>(&owner)) return refuse(*refusal);
+    const vault::Time now = now_();
+    const auto expires = expiry_of_push(request, now);
+    if (const auto* refusal = std::get_if<Refusal>(&expires)) return refuse(*refusal);
+    if (auto refusal = check_secrets(request.secrets)) return refuse(std::move(*refusal));
+    names = names_of(request.secrets);
+
+    vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
+    if (people_.principal(caller, head.owner) == Principal::platform) {
+        head.platform = people_.find_platform(caller, head.owner)->name;
+    }
+    const vault::RunHead* existing = vault_.find_run(run);
+    if (auto wrong = precondition.check(
+            "run " + run.text(),
+            existing != nullptr ? std::optional(existing->generation) : std::nullopt)) {
+        return refuse(std::move(*wrong));
+    }
+    if (existing != nullptr) {
+        if (existing->owner != head.owner) {
+            return refuse({Reason::conflict,
+                           "run " + run.text() + " belongs to " + account_name(existing->owner) +
+                               "; complete it before it is pushed for another user"});
+        }
+        head.generation = existing->generation + 1;
+        head.created = existing->created;
+    } else if (vault_.runs_of(head.owner) >= limits_.runs_per_owner) {
+        return refuse({Reason::too_many, account_name(head.owner) + " owns " +
+                                             std::to_string(limits_.runs_per_owner) +
+                                             " runs already; complete some first"});
+    }
+    const bool counts_anew = existing == nullptr || existing->platform != head.platform;
+    if (!head.platform.empty() && counts_anew &&
+        vault_.runs_of_platform(head.platform) >= limits_.runs_per_platform) {
+        return refuse({Reason::too_many, "platform " + head.platform + " has " +
+                                             std::to_string(limits_.runs_per_platform) +
+                                             " runs here already; complete some first"});
+    }
+    const bool created = existing == nullptr;
+    const std::string owner_name = account_name(head.owner);
+    audit::Event event =
+        event_of(audit::Kind::push, run, caller,
+                 "run " + run.text() + " of " + owner_name +
+                     (created ? " was pushed by " : " was pushed again by ") + caller.name() +
+                     (created ? "" : " (generation " + std::to_string(head.generation) + ")") +
+                     " with " + audit::listed(names));
+    event.names = names;
+    event.owner = audit::Account{head.owner, owner_name};
+    if (auto wrong = audit::write_ahead(event)) {
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    if (auto wrong = vault_.put_run(head, request.secrets)) {
+        audit::take_back(event, *wrong);
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    on_change_();
+    on_expiry_change_();
+    ended_runs_.erase(run);
+    on_push_(run);
+    return Pushed{describe(head, holders()), created};
+}
+
+Answer<RunInfo> Desk::read_run(const Caller& caller, const RunId& run) {
+    expire();
+    const vault::RunHead* head = vault_.find_run(run);
+    if (head == nullptr) head = find_ended(run);
+    if (head == nullptr)
+        return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
+    if (!may(people_.principal(caller, head->owner), Operation::read_run)) {
+        return not_theirs(run, caller);
+    }
+    return describe(*head, holders());
+}
+
+std::vector<RunInfo> Desk::list_runs(const Caller& caller) {
+    expire();
+    const Holders all_holders = holders();
+    std::vector<RunInfo> seen;
+    for (const vault::RunHead* head : vault_.runs()) {
+        if (may(people_.principal(caller, head->owner), Operation::read_run)) {
+            seen.push_back(describe(*head, all_holders));
+        }
+    }
+    return seen;
+}
+
+Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
+                                        const Precondition& precondition) {
+    expire();
+    const vault::RunHead* head = vault_.find_run(run);
+    if (head == nullptr) return vault::Wiped{};  // whatever generation it had
+    if (!may(people_.principal(caller, head->owner), Operation::complete_run)) {
+        return refused_completion(run, caller, not_theirs(run, caller));
+    }
+    if (auto wrong = precondition.check("run " + run.text(), head->generation)) {
+        return refused_completion(run, caller, std::move(*wrong));
+    }
+    const std::string owner = account_name(head->owner);
+    audit::Event event =
+        event_of(audit::Kind::complete, run, caller,
+                 "run " + run.text() + " of " + owner + " was completed by " + caller.name());
+    event.names = names_in(run);
+    event.owner = audit::Account{head->owner, owner};
+    if (auto wrong = audit::write_ahead(event)) {
+        return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    const vault::Wiped wiped = end_run(*head);
+    event.kind = audit::Kind::wipe;
+    event.sentence = "run " + run.text() + " of " + owner + " was wiped";
+    add_receipt(event, wiped);
+    audit::record(event);
+    return wiped;
+}
+
+std::optional<vault::Time> Desk::expire_runs() {
+    while (const auto next = vault_.next_to_expire()) {
+        if (next->expires > now_()) return next->expires;
+        const std::string owner = account_name(next->owner);
+        audit::Event event{
+            .kind = audit::Kind::expire,
+            .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
+            .run = next->id.text(),
+            .names = names_in(next->id),
+            .owner = audit::Account{next->owner, owner}};
+        add_receipt(event, end_run(*next));
+        audit::record(event);
+    }
+    return std::nullopt;
+}
+
+/// Of a copy, or of the vault's own, which is gone behind it.
+vault::Wiped Desk::end_run(const vault::RunHead& head) {
+    note_end(head);
+    const RunId run = head.id;
+    const vault::Wiped wiped = vault_.wipe_run(run);
+    on_change_();
+    return wiped;
+}
+
+std::vector<std::string> Desk::names_in(const RunId& run) const {
+    std::set<std::string> names;
+    for (const vault::StoredSecret& secret : vault_.secrets_of(run)) names.emplace(secret.name);
+    return {names.begin(), names.end()};
+}
+
+Desk::Holders Desk::holders() const {
+    Holders holders;
+    for (const vault::Hold* hold : vault_.holds()) {
+        std::set<std::string> runs;
+        for (const vault::Grant& grant : hold->grants) runs.insert(grant.run);
+        for (const std::string& run : runs) holders[run].push_back({hold->job, hold->since});
+    }
+    return holders;
+}
+
+RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const {
+    RunInfo info{head, account_name(head.owner), {}, {}};
+    for (const vault::StoredSecret& secret : vault_.secrets_of(head.id)) {
+        info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
+    }
+    std::sort(info.secrets.begin(), info.secrets.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.name, a.scope) < std::tie(b.name, b.scope);
+    });
+    if (const auto found = holders.find(head.id.text()); found != holders.end()) {
+        info.holders = found->second;
+    }
+    info.nodes = node_holds_.of(head.id.text(), now_());
+    if (const auto ended = ended_runs_.find(head.id); ended != ended_runs_.end()) {
+        info.ended = ended->second.at;
+    }
+    return info;
+}
+
+}  // namespace secrets::desk

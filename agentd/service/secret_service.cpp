@@ -1,0 +1,384 @@
+// The desk's answers about what is kept for people: the secrets of users and of workspaces.
+
+#include <algorithm>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/auth/user_database.h"
+#include "agentd/base/duration.h"
+#include "agentd/service/desk.h"
+#include "common/base/names.h"
+
+namespace secrets::desk {
+namespace {
+
+/// After a failure to delete what expired (the disk is full), it is tried again.
+constexpr auto kRetryExpiry = std::chrono::minutes(1);
+
+/// Whose the secrets are, for a sentence. `of_caller` where that is a user.
+std::string words_for(const Place& place, const Caller& caller) {
+    return place.workspace ? "workspace " + *place.workspace : caller.name();
+}
+
+std::string words_for(const people::Owner& owner) {
+    return owner.is_workspace() ? "workspace " + owner.workspace() : account_name(owner.uid());
+}
+
+/// What all events of a change of a kept secret say of it.
+audit::Event event_of(audit::Kind kind, const people::Owner& owner, std::vector<std::string> names,
+                      std::string sentence) {
+    audit::Event event{.kind = kind, .sentence = std::move(sentence), .names = std::move(names)};
+    event.workspace = owner.workspace();
+    if (!owner.is_workspace()) event.owner = {owner.uid(), account_name(owner.uid())};
+    return event;
+}
+
+/// Writes down that a change was refused.
+Refusal refused(const Caller& caller, const Place& place, const std::string& name,
+                Refusal refusal) {
+    audit::Event event{.kind = audit::Kind::refuse_secret,
+                       .sentence = caller.name() + " was refused a change of the secrets of " +
+                                   words_for(place, caller) + ": " + refusal.sentence};
+    if (!why_not_a_secret_name(name)) event.names = {name};
+    event.workspace = place.workspace.value_or("");
+    event.caller = caller.account();
+    event.reason = refusal.sentence;
+    audit::record(event);
+    return refusal;
+}
+
+std::string whole_days(std::chrono::seconds left) {
+    const auto days = std::chrono::duration_cast<std::chrono::hours>(left).count() / 24;
+    if (days >= 1) return audit::counted(static_cast<std::uint64_t>(days), "day", "days");
+    return "less than a day";
+}
+
+std::optional<Refusal> check_precondition(const people::SecretHead* head,
+                                          const Precondition& precondition,
+                                          const std::string& name) {
+    return precondition.check("secret " + name,
+                              head != nullptr ? std::optional(head->generation) : std::nullopt);
+}
+
+Refusal not_set(const std::string& name, const people::Owner& owner) {
+    return {Reason::not_found, "secret " + name + " is not set for " + words_for(owner)};
+}
+
+std::string same_variable(const std::string& name, const std::string& other,
+                          const people::Owner& owner) {
+    return "secret " + name + " would become the variable " + variable_for(name) + ", as " + other +
+           " of " + words_for(owner) + " does; choose another name";
+}
+
+}  // namespace
+
+/// Whose secrets a request is about, if the caller may keep them.
+Answer<people::Owner> Desk::owner_at(const Caller& caller, const Place& place) const {
+    if (store_ == nullptr) {
+        return Refusal{Reason::not_offered,
+                       "this agent keeps no secrets of users and workspaces: its configuration "
+                       "names no store (store.file)"};
+    }
+    if (!place.workspace) {
+        const bool allowed =
+            caller.uid() && may(people_.principal(caller, *caller.uid()), Operation::keep_own);
+        if (allowed) return people::Owner::user(*caller.uid());
+        return Refusal{Reason::forbidden, caller.name() + " may keep no secrets here"};
+    }
+    const Workspace* workspace = people_.find_workspace(*place.workspace);
+    const Standing standing =
+        workspace != nullptr ? people_.standing(caller, *workspace) : Standing{};
+    if (workspace != nullptr && may(standing.principal, Operation::keep_workspace)) {
+        return people::Owner::workspace_named(workspace->name);
+    }
+    if (!standing.undecided.empty()) {
+        return not_known_yet(caller, workspace->name, standing.undecided);
+    }
+    if (standing.principal == Principal::member) {
+        return Refusal{Reason::forbidden, "the secrets of workspace " + *place.workspace +
+                                              " are listed and changed by its admins alone; " +
+                                              caller.name() + " may use them in jobs"};
+    }
+    return Refusal{Reason::not_found, "there is no workspace " + quoted(*place.workspace) +
+                                          " that " + caller.name() + " is in"};
+}
+
+/// Whose secret a change is about; a refusal is written down.
+Answer<people::Owner> Desk::owner_of_change(const Caller& caller, const Place& place,
+                                            const std::string& name) {
+    expire();
+    auto owner = owner_at(caller, place);
+    if (const auto* refusal = std::get_if<Refusal>(&owner)) {
+        return refused(caller, place, name, *refusal);
+    }
+    if (const auto why = why_not_a_secret_name(name)) {
+        return refused(caller, place, name, {Reason::malformed, *why});
+    }
+    return owner;
+}
+
+std::optional<Refusal> Desk::check_keep(const Caller& caller, const Place& place,
+                                        const std::string& name) {
+    auto owner = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&owner)) return std::move(*refusal);
+    return std::nullopt;
+}
+
+Refusal Desk::unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
+                                Refusal refusal) const {
+    return refused(caller, place, name, std::move(refusal));
+}
+
+/// Two names of one owner must not become one variable.
+std::optional<Refusal> Desk::check_free_variable(const people::Owner& owner,
+                                                 const std::string& name,
+                                                 const std::string& except) const {
+    const std::string variable = variable_for(name);
+    for (const people::SecretHead* head : store_->list(owner)) {
+        if (head->name == name || head->name == except || variable_for(head->name) != variable) {
+            continue;
+        }
+        return Refusal{Reason::conflict, same_variable(name, head->name, owner)};
+    }
+    return std::nullopt;
+}
+
+/// Whether the limits leave room for a value of `bytes`, in place of one that is there.
+std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const std::string& name,
+                                             std::size_t bytes) const {
+    if (bytes > limits_.value_bytes) {
+        return Refusal{Reason::too_large, "the value has " + std::to_string(bytes) +
+                                              " bytes; at most " +
+                                              std::to_string(limits_.value_bytes) + " are taken"};
+    }
+    const people::SecretHead* old = store_->find(owner, name);
+    const std::size_t freed = old != nullptr ? old->bytes : 0;
+    const people::Store::Usage usage = store_->usage_of(owner);
+    if (old == nullptr && usage.secrets >= limits_.kept_secrets) {
+        return Refusal{Reason::too_many, words_for(owner) + " has " +
+                                             std::to_string(usage.secrets) +
+                                             " secrets already, and no more are kept; remove some"};
+    }
+    if (usage.bytes - freed + bytes > limits_.kept_bytes) {
+        return Refusal{Reason::too_large, "with it the values of " + words_for(owner) +
+                                              " would have more than the " +
+                                              std::to_string(limits_.kept_bytes) +
+                                              " bytes that are kept; remove some"};
+    }
+    if (store_->usage().bytes - freed + bytes > limits_.store_bytes) {
+        return Refusal{Reason::not_offered,
+                       "the agent's store is full (limits.store_bytes); tell its admin"};
+    }
+    return std::nullopt;
+}
+
+Answer<Kept> Desk::set_secret(const Caller& caller, const Place& place, const std::string& name,
+                              const KeepRequest& request, const Precondition& precondition) {
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
+    const auto refuse = [&](Refusal refusal) -> Answer<Kept> {
+        return refused(caller, place, name, std::move(refusal));
+    };
+    const people::SecretHead* old = store_->find(owner, name);
+    if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
+    if (auto wrong = check_new_value(owner, name, request.value.size())) {
+        return refuse(std::move(*wrong));
+    }
+    if (auto wrong = check_free_variable(owner, name, "")) return refuse(std::move(*wrong));
+    people::SecretHead head;
+    head.name = name;
+    head.generation = old != nullptr ? old->generation + 1 : 1;
+    head.set = now_();
+    if (request.ttl) {
+        const auto ttl = parse_duration(*request.ttl);
+        if (!ttl) return refuse({Reason::malformed, "\"ttl\": " + ttl.error().sentence});
+        head.expires = head.set + *ttl;
+    }
+    const bool created = old == nullptr;
+    audit::Event event =
+        event_of(audit::Kind::set_secret, owner, {name},
+                 "secret " + name + " of " + words_for(owner) +
+                     (created ? " was set by " : " was set anew by ") + caller.name() +
+                     (created ? "" : " (generation " + std::to_string(head.generation) + ")"));
+    event.caller = caller.account();
+    if (auto wrong = audit::write_ahead(event)) {
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    if (auto wrong = store_->put(owner, std::move(head), request.value.view())) {
+        audit::take_back(event, *wrong);
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    on_change_();
+    no_expiry_before_ = {};
+    on_expiry_change_();
+    return Kept{*store_->find(owner, name), created};
+}
+
+Answer<people::SecretHead> Desk::rename_secret(const Caller& caller, const Place& place,
+                                               const std::string& name, const std::string& new_name,
+                                               const Precondition& precondition) {
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
+    const auto refuse = [&](Refusal refusal) -> Answer<people::SecretHead> {
+        return refused(caller, place, name, std::move(refusal));
+    };
+    const people::SecretHead* old = store_->find(owner, name);
+    if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
+    if (old == nullptr) return refuse(not_set(name, owner));
+    if (auto why = why_not_a_secret_name(new_name)) return refuse({Reason::malformed, *why});
+    if (store_->find(owner, new_name) != nullptr) {
+        return refuse({Reason::conflict, "secret " + new_name + " of " + words_for(owner) +
+                                             " is set already; remove it first"});
+    }
+    if (auto wrong = check_free_variable(owner, new_name, name)) return refuse(std::move(*wrong));
+    if (old->damaged) {
+        return refuse({Reason::conflict, "secret " + name +
+                                             " was altered in the agent's store and can't be read; "
+                                             "set it again, or remove it"});
+    }
+    audit::Event event = event_of(audit::Kind::rename_secret, owner, {name, new_name},
+                                  "secret " + name + " of " + words_for(owner) +
+                                      " was renamed to " + new_name + " by " + caller.name());
+    event.caller = caller.account();
+    if (auto wrong = audit::write_ahead(event)) {
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    if (auto wrong = store_->rename(owner, name, new_name)) {
+        audit::take_back(event, *wrong);
+        return refuse({Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    return *store_->find(owner, new_name);
+}
+
+std::optional<Refusal> Desk::remove_secret(const Caller& caller, const Place& place,
+                                           const std::string& name,
+                                           const Precondition& precondition) {
+    auto allowed = owner_of_change(caller, place, name);
+    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
+    const people::Owner& owner = std::get<people::Owner>(allowed);
+    const people::SecretHead* old = store_->find(owner, name);
+    if (auto wrong = check_precondition(old, precondition, name)) {
+        return refused(caller, place, name, std::move(*wrong));
+    }
+    if (old == nullptr) return refused(caller, place, name, not_set(name, owner));
+    audit::Event event =
+        event_of(audit::Kind::remove_secret, owner, {name},
+                 "secret " + name + " of " + words_for(owner) + " was removed by " + caller.name());
+    event.caller = caller.account();
+    event.bytes = old->bytes;
+    if (auto wrong = audit::write_ahead(event)) {
+        return refused(caller, place, name, {Reason::unavailable, wrong->sentence});
+    }
+    if (auto wrong = store_->remove(owner, name)) {
+        audit::take_back(event, *wrong);
+        return refused(caller, place, name, {Reason::unavailable, wrong->sentence});
+    }
+    audit::tell(event);
+    on_change_();
+    return std::nullopt;
+}
+
+Answer<people::SecretHead> Desk::read_secret(const Caller& caller, const Place& place,
+                                             const std::string& name) {
+    expire();
+    const auto owner = owner_at(caller, place);
+    if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
+    if (const auto why = why_not_a_secret_name(name)) return Refusal{Reason::malformed, *why};
+    const people::SecretHead* head = store_->find(std::get<people::Owner>(owner), name);
+    if (head == nullptr) return not_set(name, std::get<people::Owner>(owner));
+    return *head;
+}
+
+Answer<std::vector<people::SecretHead>> Desk::list_secrets(const Caller& caller,
+                                                           const Place& place) {
+    expire();
+    const auto owner = owner_at(caller, place);
+    if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
+    std::vector<people::SecretHead> heads;
+    for (const people::SecretHead* head : store_->list(std::get<people::Owner>(owner))) {
+        heads.push_back(*head);
+    }
+    return heads;
+}
+
+Answer<std::vector<WorkspaceInfo>> Desk::list_workspaces(const Caller& caller) {
+    expire();
+    std::vector<WorkspaceInfo> seen;
+    for (const Workspace& workspace : people_.workspaces()) {
+        const Standing standing = people_.standing(caller, workspace);
+        const bool keeps = may(standing.principal, Operation::keep_workspace);
+        // To leave it out, or to call an admin a member, would be a wrong answer.
+        if (!keeps && !standing.undecided.empty()) {
+            return not_known_yet(caller, workspace.name, standing.undecided);
+        }
+        if (standing.principal == Principal::stranger) continue;
+        const auto owner = people::Owner::workspace_named(workspace.name);
+        seen.push_back({workspace.name, keeps,
+                        keeps && store_ != nullptr ? store_->usage_of(owner).secrets : 0});
+    }
+    return seen;
+}
+
+/// Remembers that a job was given kept secrets.
+void Desk::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job) {
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found || answer.source == Source::run) continue;
+        store_->note_use(answer.owner(uid), answer.item.name, {job, now_()});
+    }
+}
+
+void Desk::save_uses() {
+    if (store_ == nullptr || !store_->has_unsaved_uses()) return;
+    if (const auto wrong = store_->save_uses()) {
+        audit::trouble("which jobs used which secrets was not saved: " + wrong->sentence);
+    }
+}
+
+/// What a job is told of kept secrets that expire soon; mostly nothing.
+std::string Desk::expiry_note(const std::vector<ItemAnswer>& answers) const {
+    std::string note;
+    for (const ItemAnswer& answer : answers) {
+        if (!answer.found || !answer.expires || *answer.expires - now_() > kWarnBefore) continue;
+        const std::string left = whole_days(*answer.expires - now_());
+        note += (note.empty() ? "" : "; ") + std::string("secret ") + answer.item.name;
+        if (answer.source == Source::workspace) note += " of workspace " + answer.workspace;
+        note += " expires in " + left;
+        if (answer.source == Source::user) {
+            note += "; set it anew with: secretctl set " + answer.item.name;
+        }
+    }
+    return note;
+}
+
+std::optional<vault::Time> Desk::expire_kept() {
+    if (store_ == nullptr) return std::nullopt;
+    while (no_expiry_before_ <= now_()) {
+        const auto next = store_->next_to_expire();
+        no_expiry_before_ = next ? next->expires : vault::Time::max();
+        if (no_expiry_before_ > now_()) break;
+        const std::string what =
+            "secret " + next->name + " of " + words_for(next->owner) + " expired";
+        if (const auto wrong = store_->remove(next->owner, next->name)) {
+            audit::trouble(what + " and could not be removed: " + wrong->sentence);
+            no_expiry_before_ = now_() + kRetryExpiry;
+            break;
+        }
+        on_change_();
+        audit::record(event_of(audit::Kind::expire_secret, next->owner, {next->name},
+                               what + " and was removed"));
+    }
+    if (no_expiry_before_ == vault::Time::max()) return std::nullopt;
+    return no_expiry_before_;
+}
+
+std::optional<vault::Time> Desk::expire() {
+    const auto next_run = expire_runs();
+    const auto next_kept = expire_kept();
+    if (!next_run || !next_kept) return next_run ? next_run : next_kept;
+    return std::min(*next_run, *next_kept);
+}
+
+}  // namespace secrets::desk

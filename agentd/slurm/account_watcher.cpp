@@ -1,0 +1,134 @@
+#include "agentd/slurm/account_watcher.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <vector>
+
+#include "agentd/audit/audit_log.h"
+
+namespace secrets::cluster {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Longer than slurm-secrets-view takes, whatever slurmctld does.
+constexpr auto kPatience = std::chrono::seconds(15);
+
+constexpr auto kFirstTry = std::chrono::seconds(1);
+
+}  // namespace
+
+AccountWatch::AccountWatch(asio::io_context& loop, const Config& config,
+                           std::function<void(SlurmAccounts)> give)
+    : view_(loop, config.view_socket), give_(std::move(give)), timer_(loop) {
+    configure(config);
+    asio::co_spawn(loop, run(), asio::detached);
+}
+
+void AccountWatch::configure(const Config& config) {
+    wanted_ = slurm_accounts_in(config.workspaces);
+    interval_ = config.slurm_accounts_interval;
+    known_.keep_only(wanted_);
+    if (wanted_.empty()) known_.set_trouble("");  // with what nobody wants to know any more
+    give_(known_);
+    next_try_ = kFirstTry;
+    changed_ = true;
+    timer_.cancel();
+}
+
+void AccountWatch::stop() {
+    stopped_ = true;
+    timer_.cancel();
+    view_.cancel();
+}
+
+asio::awaitable<void> AccountWatch::run() {
+    while (!stopped_) {
+        changed_ = false;
+        try {
+            co_await ask_about_all();
+        } catch (const std::exception&) {
+            // Memory ran out. That costs this round, and not the watch: who left an account must
+            // not stay in it for ever.
+        }
+        if (stopped_) co_return;
+        if (changed_) continue;
+        timer_.expires_after(pause());
+        boost::system::error_code cancelled;
+        co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+}
+
+/// One after the other; one that got no answer does not keep the others from being asked about.
+asio::awaitable<void> AccountWatch::ask_about_all() {
+    std::string trouble;
+    const std::vector<std::string> accounts(wanted_.begin(), wanted_.end());
+    for (const std::string& account : accounts) {
+        auto told = co_await view_.ask_users(account, kPatience);
+        if (stopped_) co_return;
+        if (told) {
+            take(account, std::move(told).value());
+        } else if (trouble.empty()) {
+            trouble = told.error().sentence;
+        }
+    }
+    note_trouble(trouble);
+}
+
+void AccountWatch::take(const std::string& account, view_wire::Users told) {
+    if (!wanted_.contains(account)) return;  // not any more
+    const bool was_missing = known_.is_missing(account);
+    if (!known_.set(account, told.known, std::move(told.users))) return;
+    note_missing(account, was_missing);
+    give_(known_);
+}
+
+/// Writes down when trouble begins and when it is over, and not how it goes on.
+void AccountWatch::note_trouble(const std::string& trouble) {
+    const bool was_in_trouble = !known_.trouble().empty();
+    if (!known_.set_trouble(trouble)) return;
+    give_(known_);
+    if (trouble.empty()) {
+        audit::mended("slurmctld says again who is in the Slurm accounts of workspaces");
+    } else if (!was_in_trouble) {
+        audit::trouble(
+            "who is in the Slurm accounts of workspaces " +
+            std::string(knows_all() ? "stays as slurmctld said it last: " : "is not known: ") +
+            trouble);
+    }
+}
+
+void AccountWatch::note_missing(const std::string& account, bool was_missing) const {
+    const bool missing = known_.is_missing(account);
+    if (missing == was_missing) return;
+    if (missing) {
+        audit::trouble("slurmctld does not know the Slurm account " + account +
+                       ", so that it gives no workspace a member: compare its name with "
+                       "'sacctmgr show account', or take it out of the configuration");
+    } else {
+        audit::mended("slurmctld knows the Slurm account " + account + " now");
+    }
+}
+
+bool AccountWatch::knows_all() const {
+    return std::all_of(wanted_.begin(), wanted_.end(),
+                       [&](const auto& account) { return known_.knows(account); });
+}
+
+/// Until the next round. Agents that were started together are not to ask together for ever.
+std::chrono::steady_clock::duration AccountWatch::pause() {
+    if (wanted_.empty()) return std::chrono::hours(24 * 365);
+    std::chrono::milliseconds pause = interval_;
+    if (!knows_all()) {
+        pause = std::min(next_try_, interval_);
+        next_try_ = std::min(2 * next_try_, interval_);
+    }
+    return pause * std::uniform_int_distribution<>(90, 110)(random_) / 100;
+}
+
+}  // namespace secrets::cluster

@@ -1,0 +1,100 @@
+#include "agentd/slurm/job_placement.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "agentd/base/scope_exit.h"
+#include "common/base/limits.h"
+
+namespace secrets::cluster {
+namespace {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+/// Longer than slurm-secrets-view takes, whatever slurmctld does.
+constexpr auto kPatience = std::chrono::seconds(15);
+
+/// After an answer that said of some place that it is unknown.
+constexpr auto kPause = std::chrono::milliseconds(250);
+
+}  // namespace
+
+Places::Places(asio::io_context& loop, std::string view_socket)
+    : loop_(loop), view_(loop, std::move(view_socket)), pause_(loop) {}
+
+asio::awaitable<PlaceAnswer> Places::ask(view_wire::Place place, Clock::time_point deadline) {
+    if (stopped_) co_return PlaceAnswer{};
+    Waiter waiter{std::move(place), asio::steady_timer(loop_, deadline)};
+    const Number number = ++next_number_;
+    waiters_.emplace(number, &waiter);
+    const AtEnd forget([this, number] { waiters_.erase(number); });
+    if (!asking_) {
+        asking_ = true;
+        asio::co_spawn(loop_, ask_view(), asio::detached);
+    }
+    ErrorCode answered;
+    co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, answered));
+    if (waiter.answer) co_return *waiter.answer;
+    co_return PlaceAnswer{view_wire::Verdict::unknown, why_unknown_};
+}
+
+/// As many as fit into one question, those that were asked about last at the end.
+std::map<Places::Number, Places::Waiter*> Places::next_ones() {
+    std::map<Number, Waiter*> some;
+    Number last = last_asked_;
+    const auto take = [&](auto begin, auto end) {
+        for (auto each = begin; each != end && some.size() < kMaxPlacesPerQuestion; ++each) {
+            if (each->second->answer) continue;
+            some.insert(*each);
+            last = each->first;
+        }
+    };
+    const auto middle = waiters_.upper_bound(last_asked_);
+    take(middle, waiters_.end());
+    take(waiters_.begin(), middle);
+    last_asked_ = last;
+    return some;
+}
+
+asio::awaitable<void> Places::ask_view() {
+    const AtEnd done([this] { asking_ = false; });
+    while (!stopped_) {
+        const auto some = next_ones();
+        if (some.empty()) co_return;
+        std::vector<view_wire::Place> places;
+        places.reserve(some.size());
+        for (const auto& [number, waiter] : some) places.push_back(waiter->place);
+        const auto told = co_await view_.ask_places(std::move(places), kPatience);
+        if (stopped_) co_return;
+        std::string why = told ? told->sentence : told.error().sentence;
+        bool all_known = true;
+        std::size_t i = 0;
+        for (const auto& [number, asked] : some) {
+            const auto verdict = told ? told->verdicts[i] : view_wire::Verdict::unknown;
+            ++i;
+            // One whose time was up is gone.
+            const auto waiter = waiters_.find(number);
+            if (verdict == view_wire::Verdict::unknown) all_known = false;
+            if (waiter == waiters_.end() || verdict == view_wire::Verdict::unknown) continue;
+            waiter->second->answer = PlaceAnswer{verdict};
+            waiter->second->timer.cancel();
+        }
+        if (all_known) continue;
+        why_unknown_ = std::move(why);
+        pause_.expires_after(kPause);
+        ErrorCode cancelled;
+        co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+}
+
+void Places::stop() {
+    stopped_ = true;
+    view_.cancel();
+    pause_.cancel();
+    for (const auto& [number, waiter] : waiters_) waiter->timer.cancel();
+}
+
+}  // namespace secrets::cluster

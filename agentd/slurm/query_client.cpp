@@ -1,0 +1,144 @@
+#include "agentd/slurm/query_client.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <iterator>
+#include <memory>
+
+#include "common/base/limits.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::cluster {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+namespace {
+
+/// For calls that do at once what they can do, or fail.
+Deadline at_once() {
+    return Deadline::in(std::chrono::milliseconds(0));
+}
+
+Error lost(const Error& error) {
+    return Error{"the connection to slurm-secrets-view was lost: " + error.sentence};
+}
+
+Error answered_another_question() {
+    return Error{"slurm-secrets-view answered another question than was asked"};
+}
+
+Result<view_wire::Reply> read_reply(int fd) {
+    std::array<std::byte, kMaxViewMessageBytes> buffer;
+    const auto packet = receive_packet(fd, buffer, at_once());
+    if (!packet) return lost(packet.error());
+    if (packet->size == 0) return Error{"slurm-secrets-view ended before it answered"};
+    if (packet->cut) return Error{"slurm-secrets-view sent too long a message"};
+    auto reply = view_wire::decode_reply(std::span(buffer).first(packet->size));
+    if (!reply) return Error{"slurm-secrets-view sent " + reply.error().sentence};
+    if (const auto* refused = std::get_if<view_wire::Refused>(&*reply)) {
+        return Error{refused->sentence};
+    }
+    return reply;
+}
+
+}  // namespace
+
+/// Whether there is something to read before the patience ends.
+asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
+    // Shared with the timer's handler, which may run after this coroutine went on.
+    const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
+    asio::steady_timer timer(loop_, patience);
+    timer.async_wait([descriptor](const ErrorCode& error) {
+        ErrorCode ignored;
+        if (!error) descriptor->cancel(ignored);
+    });
+    waiting_ = descriptor.get();
+    ErrorCode error;
+    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                                    asio::redirect_error(asio::use_awaitable, error));
+    waiting_ = nullptr;
+    timer.cancel();
+    descriptor->release();  // the descriptor stays the connection's
+    co_return !error;
+}
+
+/// The reply to a request, which is not a refusal.
+asio::awaitable<Result<view_wire::Reply>> ViewClient::exchange(view_wire::Request request,
+                                                               std::chrono::milliseconds patience) {
+    const auto connection = connect_seqpacket(socket_, at_once());
+    if (!connection) {
+        co_return Error{
+            "slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
+            "active? " +
+            connection.error().sentence};
+    }
+    const int fd = connection->get();
+    if (auto wrong = send_packet(fd, view_wire::encode(request), at_once())) {
+        co_return lost(*wrong);
+    }
+    const bool came = co_await wait_for_reply(fd, patience);
+    if (!came) {
+        co_return Error{"slurm-secrets-view did not answer within " +
+                        std::to_string(patience.count() / 1000) + " s"};
+    }
+    co_return read_reply(fd);
+}
+
+asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
+                                                           std::chrono::milliseconds patience) {
+    view_wire::Request request = view_wire::JobsRequest{{jobs.begin(), jobs.end()}};
+    auto reply = co_await exchange(std::move(request), patience);
+    if (!reply) co_return reply.error();
+    auto* states = std::get_if<view_wire::States>(&*reply);
+    if (states == nullptr) co_return answered_another_question();
+    if (states->states.size() != jobs.size()) {
+        co_return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
+    }
+    co_return std::move(*states);
+}
+
+asio::awaitable<Result<view_wire::Users>> ViewClient::ask_users(
+    std::string account, std::chrono::milliseconds patience) {
+    view_wire::Users all;
+    do {
+        const std::string after = all.users.empty() ? "" : all.users.back();
+        view_wire::Request request = view_wire::AccountRequest{account, after};
+        auto reply = co_await exchange(std::move(request), patience);
+        if (!reply) co_return reply.error();
+        auto* users = std::get_if<view_wire::Users>(&*reply);
+        const bool fits =
+            users != nullptr && (users->users.empty() || users->users.front() > after);
+        if (!fits) co_return answered_another_question();
+        all.known = users->known;
+        all.more = users->more;
+        std::move(users->users.begin(), users->users.end(), std::back_inserter(all.users));
+        if (all.users.size() > kMaxUsersOfAccount) {
+            co_return Error{"slurm-secrets-view names more users of the Slurm account " + account +
+                            " than the " + std::to_string(kMaxUsersOfAccount) + " that are taken"};
+        }
+    } while (all.more);
+    co_return all;
+}
+
+asio::awaitable<Result<view_wire::Verdicts>> ViewClient::ask_places(
+    std::vector<view_wire::Place> places, std::chrono::milliseconds patience) {
+    const std::size_t count = places.size();
+    view_wire::Request request = view_wire::PlacesRequest{std::move(places)};
+    auto reply = co_await exchange(std::move(request), patience);
+    if (!reply) co_return reply.error();
+    auto* verdicts = std::get_if<view_wire::Verdicts>(&*reply);
+    const bool fits = verdicts != nullptr && verdicts->verdicts.size() == count;
+    if (!fits) co_return answered_another_question();
+    co_return std::move(*verdicts);
+}
+
+void ViewClient::cancel() {
+    ErrorCode ignored;
+    if (waiting_ != nullptr) waiting_->cancel(ignored);
+}
+
+}  // namespace secrets::cluster

@@ -1,0 +1,81 @@
+#include "agentd/slurm/stale_hold_reaper.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <set>
+
+#include "agentd/audit/audit_log.h"
+#include "common/base/limits.h"
+
+namespace secrets {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Longer than slurm-secrets-view takes, whatever slurmctld does.
+constexpr auto kPatience = std::chrono::seconds(15);
+
+}  // namespace
+
+Reaper::Reaper(asio::io_context& loop, const Config& config, desk::Desk& desk)
+    : desk_(desk),
+      files_(config.files_directory),
+      interval_(config.reaper_interval),
+      view_(loop, config.view_socket),
+      timer_(loop) {
+    asio::co_spawn(loop, run(), asio::detached);
+}
+
+void Reaper::stop() {
+    stopped_ = true;
+    timer_.cancel();
+    view_.cancel();
+}
+
+asio::awaitable<void> Reaper::run() {
+    while (!stopped_) {
+        timer_.expires_after(interval_);
+        boost::system::error_code cancelled;
+        co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        if (stopped_) co_return;
+        std::vector<JobId> jobs = jobs_to_ask_about();
+        if (!jobs.empty()) co_await ask_about(std::move(jobs));
+    }
+}
+
+/// Files without a hold are there when the agent was stopped, which wipes holds, while the job ran.
+std::vector<JobId> Reaper::jobs_to_ask_about() {
+    std::vector<JobId> jobs = desk_.begin_reaping(interval_);
+    const std::set<JobId> holding(jobs.begin(), jobs.end());
+    for (const JobId job : files_.jobs(interval_)) {
+        if (!holding.contains(job)) jobs.push_back(job);
+    }
+    return jobs;
+}
+
+/// As many questions as it takes; after one that got no answer the others wait for the next time.
+asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
+    std::string trouble;
+    for (std::span<const JobId> rest(jobs); !rest.empty();) {
+        const auto some = rest.first(std::min(rest.size(), kMaxJobsPerQuestion));
+        rest = rest.subspan(some.size());
+        const auto told = co_await view_.ask(some, kPatience);
+        if (stopped_) co_return;
+        if (!told) {
+            trouble = told.error().sentence;
+            break;
+        }
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            if (told->states[i] != view_wire::JobState::ended) continue;
+            if (desk_.reap(some[i])) files_.remove(some[i]);
+        }
+        if (!told->sentence.empty()) trouble = told->sentence;
+    }
+    trouble_.note(trouble);
+}
+
+}  // namespace secrets

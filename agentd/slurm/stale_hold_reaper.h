@@ -1,0 +1,41 @@
+#pragma once
+// The reaper: wipes the holds of jobs that ended without an epilog, as Slurm tells, and removes
+// their files.
+
+#include <boost/asio/steady_timer.hpp>
+#include <span>
+
+#include "agentd/audit/outage_log.h"
+#include "agentd/config/config.h"
+#include "agentd/service/desk.h"
+#include "agentd/slurm/job_file_cleaner.h"
+#include "agentd/slurm/query_client.h"
+
+namespace secrets {
+
+/// Asks slurm-secrets-view at every interval about the jobs of holds, and of files, that are at
+/// least that old. Where it can't be asked or can't tell, nothing is wiped. Must outlive the loop's
+/// run.
+class Reaper {
+  public:
+    Reaper(boost::asio::io_context& loop, const Config& config, desk::Desk& desk);
+
+    /// Asks no more; its coroutine ends in the loop's next turn.
+    void stop();
+
+  private:
+    boost::asio::awaitable<void> run();
+    std::vector<JobId> jobs_to_ask_about();
+    boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
+
+    desk::Desk& desk_;
+    LeftFiles files_;
+    std::chrono::seconds interval_;
+    cluster::ViewClient view_;
+    boost::asio::steady_timer timer_;
+    bool stopped_ = false;
+    audit::LastingTrouble trouble_{"holds of jobs that end without an epilog are kept: ",
+                                   "slurm-secrets-view answers for every job again"};
+};
+
+}  // namespace secrets

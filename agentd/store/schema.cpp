@@ -1,0 +1,188 @@
+#include "agentd/store/schema.h"
+
+#include <charconv>
+
+namespace secrets::people {
+namespace {
+
+/// "SLSS" in ASCII: what file(1) and a reader of the header find.
+constexpr std::int64_t kApplicationId = 0x534c5353;
+constexpr std::int64_t kFormat = 1;
+
+constexpr char kTables[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE secrets("
+    "  scope INTEGER NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,"
+    "  generation INTEGER NOT NULL, set_at INTEGER NOT NULL, expires_at INTEGER,"
+    "  used_at INTEGER, used_job INTEGER, sealed BLOB NOT NULL,"
+    "  PRIMARY KEY(scope, owner, name)) STRICT, WITHOUT ROWID;"
+    "PRAGMA application_id=1397510995;"
+    "PRAGMA user_version=1;";
+
+constexpr std::int64_t kUserScope = 1;
+constexpr std::int64_t kWorkspaceScope = 2;
+
+std::int64_t scope_of(const Owner& owner) {
+    return owner.is_workspace() ? kWorkspaceScope : kUserScope;
+}
+
+std::string text_of(const Owner& owner) {
+    return owner.is_workspace() ? owner.workspace() : std::to_string(owner.uid().value);
+}
+
+std::optional<Owner> owner_of(std::int64_t scope, const std::string& text) {
+    if (scope == kWorkspaceScope && !text.empty()) return Owner::workspace_named(text);
+    uid_t uid = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), uid);
+    if (scope != kUserScope || text.empty() || error != std::errc() ||
+        end != text.data() + text.size() || std::to_string(uid) != text) {
+        return std::nullopt;
+    }
+    return Owner::user(Uid{uid});
+}
+
+std::int64_t seconds(Time time) {
+    return time.time_since_epoch().count();
+}
+Time time_of(std::int64_t seconds) {
+    return Time(std::chrono::seconds(seconds));
+}
+
+void add_text(std::string& context, const std::string& text) {
+    context += std::to_string(text.size()) + ":" + text + ";";
+}
+
+}  // namespace
+
+std::string context_of(const Owner& owner, const SecretHead& head) {
+    std::string context = "slurm-secrets 1;" + std::to_string(scope_of(owner)) + ";";
+    add_text(context, text_of(owner));
+    add_text(context, head.name);
+    context += std::to_string(head.generation) + ";" + std::to_string(seconds(head.set)) + ";";
+    context += head.expires ? std::to_string(seconds(*head.expires)) : "never";
+    return context;
+}
+
+Failure make_or_check_tables(const Database& database, const std::string& key_id) {
+    auto transaction = Transaction::begin(database);
+    if (!transaction) return transaction.error();
+    const auto format = database.number_of("PRAGMA user_version");
+    if (!format) return format.error();
+    const auto application = database.number_of("PRAGMA application_id");
+    if (!application) return application.error();
+    const auto tables = database.number_of("SELECT count(*) FROM sqlite_schema");
+    if (!tables) return tables.error();
+    if (*tables == 0) {
+        if (auto wrong = database.run(kTables)) return wrong;
+        if (auto wrong = put_key_id(database, key_id)) return wrong;
+        return transaction->commit();
+    }
+    if (*application != kApplicationId) {
+        return Error{"the file " + database.path() +
+                     " is a database of something else, and no store; move it away"};
+    }
+    if (*format != kFormat) {
+        return Error{"the store " + database.path() + " has format " + std::to_string(*format) +
+                     ", and this version knows format 1 alone: run the version that wrote it"};
+    }
+    auto check = database.prepare("PRAGMA quick_check(1)");
+    if (!check) return check.error();
+    const auto row = check->step();
+    if (!row) return row.error();
+    if (!*row || check->bytes(0) != "ok") {
+        return Error{"the store " + database.path() + " is damaged (" + check->bytes(0) +
+                     "): put a backup in its place"};
+    }
+    return std::nullopt;
+}
+
+Result<std::string> stored_key_id(const Database& database) {
+    auto statement = database.prepare("SELECT value FROM meta WHERE name='key'");
+    if (!statement) return statement.error();
+    const auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return Error{"the store " + database.path() + " does not say which key it has"};
+    return statement->bytes(0);
+}
+
+Failure put_key_id(const Database& database, const std::string& key_id) {
+    auto statement = database.prepare("INSERT OR REPLACE INTO meta VALUES('key', ?1)");
+    if (!statement) return statement.error();
+    return statement->bind_text(1, key_id).run();
+}
+
+Failure for_each_row(const Database& database, const std::function<void(Row)>& take) {
+    auto statement = database.prepare(
+        "SELECT scope, owner, name, generation, set_at, expires_at, used_at, used_job, sealed "
+        "FROM secrets");
+    if (!statement) return statement.error();
+    while (true) {
+        const auto more = statement->step();
+        if (!more) return more.error();
+        if (!*more) return std::nullopt;
+        const auto owner = owner_of(statement->number(0), statement->bytes(1));
+        if (!owner) {
+            return Error{"the store " + database.path() +
+                         " has a secret whose owner can't be read: put a backup in its place"};
+        }
+        SecretHead head;
+        head.name = statement->bytes(2);
+        head.generation = static_cast<std::uint64_t>(statement->number(3));
+        head.set = time_of(statement->number(4));
+        if (const auto expires = statement->number_or_none(5)) head.expires = time_of(*expires);
+        const auto used_at = statement->number_or_none(6);
+        if (used_at) {
+            head.used = {JobId{static_cast<std::uint32_t>(statement->number(7))},
+                         time_of(*used_at)};
+        }
+        take({*owner, std::move(head), statement->bytes(8)});
+    }
+}
+
+Failure put_row(const Database& database, const Owner& owner, const SecretHead& head,
+                const std::string& sealed) {
+    auto statement =
+        database.prepare("INSERT OR REPLACE INTO secrets VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)");
+    if (!statement) return statement.error();
+    const std::string text = text_of(owner);
+    std::optional<std::int64_t> expires, used_at, used_job;
+    if (head.expires) expires = seconds(*head.expires);
+    if (head.used) {
+        used_at = seconds(head.used->at);
+        used_job = head.used->job.value;
+    }
+    return statement->bind(1, scope_of(owner))
+        .bind_text(2, text)
+        .bind_text(3, head.name)
+        .bind(4, static_cast<std::int64_t>(head.generation))
+        .bind(5, seconds(head.set))
+        .bind_or_null(6, expires)
+        .bind_or_null(7, used_at)
+        .bind_or_null(8, used_job)
+        .bind_blob(9, sealed)
+        .run();
+}
+
+Failure put_use(const Database& database, const Owner& owner, const std::string& name,
+                const SecretHead::Use& use) {
+    auto statement = database.prepare(
+        "UPDATE secrets SET used_at=?1, used_job=?2 WHERE scope=?3 AND owner=?4 AND name=?5");
+    if (!statement) return statement.error();
+    const std::string text = text_of(owner);
+    return statement->bind(1, seconds(use.at))
+        .bind(2, std::int64_t{use.job.value})
+        .bind(3, scope_of(owner))
+        .bind_text(4, text)
+        .bind_text(5, name)
+        .run();
+}
+
+Failure delete_row(const Database& database, const Owner& owner, const std::string& name) {
+    auto statement =
+        database.prepare("DELETE FROM secrets WHERE scope=?1 AND owner=?2 AND name=?3");
+    if (!statement) return statement.error();
+    const std::string text = text_of(owner);
+    return statement->bind(1, scope_of(owner)).bind_text(2, text).bind_text(3, name).run();
+}
+
+}  // namespace secrets::people

@@ -1,0 +1,326 @@
+#include "agentd/store/secret_store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+
+#include "agentd/store/schema.h"
+#include "common/base/call_failed.h"
+#include "common/base/names.h"
+
+namespace secrets::people {
+namespace {
+
+bool has_nul(SecretView value) {
+    const auto bytes = value.bytes();
+    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
+}
+
+std::string words_for(const Owner& owner) {
+    if (owner.is_workspace()) return "workspace " + owner.workspace();
+    return "uid " + std::to_string(owner.uid().value);
+}
+
+/// Not SQLite's own lock, which would keep `--rekey` and backups out. The descriptor lives as long
+/// as the database is open: closing it would take SQLite's locks away.
+Result<UniqueFd> lock_out_others(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return call_failed("opening the store " + path);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        return Error{"the store " + path + " is in use by another slurm-secretsd"};
+    }
+    return fd;
+}
+
+/// Whether the values in the database are sealed under that key; a Failure says that they are not.
+Failure check_key(const Database& database, const StoreKey& key) {
+    const auto id = stored_key_id(database);
+    if (!id) return id.error();
+    if (*id == key.id()) return std::nullopt;
+    return Error{"the store " + database.path() + " is sealed under the key " + *id +
+                 ", and the key given is " + key.id() +
+                 ": put the right key back; without it what is stored can't be read"};
+}
+
+}  // namespace
+
+Store::Store(Database database, StoreKey key, UniqueFd lock)
+    : lock_(std::move(lock)), database_(std::move(database)), key_(std::move(key)) {}
+
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& path, StoreKey key) {
+    auto database = Database::open(path, true);
+    if (!database) return database.error();
+    if (auto wrong = make_or_check_tables(*database, key.id())) return *wrong;
+    if (auto wrong = check_key(*database, key)) return *wrong;
+    auto lock = lock_out_others(path);
+    if (!lock) return lock.error();
+    std::unique_ptr<Store> store(
+        new Store(std::move(database).value(), std::move(key), std::move(lock).value()));
+    if (auto wrong = store->read_all()) return *wrong;
+    return store;
+}
+
+Result<std::unique_ptr<Store>> Store::in_memory(const std::string& name, MemoryKind memory) {
+    auto key = StoreKey::random(memory);
+    if (!key) return key.error();
+    auto database = Database::in_memory(name);
+    if (!database) return database.error();
+    if (auto wrong = make_or_check_tables(*database, key->id())) return *wrong;
+    return std::unique_ptr<Store>(
+        new Store(std::move(database).value(), std::move(key).value(), UniqueFd()));
+}
+
+/// Takes in every row, and opens each value once to see that it can be trusted.
+Failure Store::read_all() {
+    return for_each_row(database_, [&](Row row) {
+        Entry entry{std::move(row.head), std::move(row.sealed)};
+        const auto value = unseal(key_, entry.sealed, context_of(row.owner, entry.head));
+        entry.head.damaged = !value.ok();
+        if (value) {
+            entry.head.bytes = value->size();
+            entry.head.has_nul = has_nul(value->view());
+        }
+        Shelf one;
+        std::string name = entry.head.name;
+        const auto made = one.emplace(std::move(name), std::move(entry)).first;
+        shelves_[row.owner];
+        place(row.owner, one.extract(made));
+    });
+}
+
+std::vector<std::string> Store::damage() const {
+    std::vector<std::string> sentences;
+    for (const auto& [owner, shelf] : shelves_) {
+        for (const auto& [name, entry] : shelf) {
+            if (!entry.head.damaged) continue;
+            sentences.push_back("the stored secret " + quoted(name) + " of " + words_for(owner) +
+                                " was altered or moved in " + database_.path() +
+                                ": it is not used; set it again, or remove it");
+        }
+    }
+    return sentences;
+}
+
+/// Null when there is none.
+const Store::Entry* Store::entry_of(const Owner& owner, const std::string& name) const {
+    const auto shelf = shelves_.find(owner);
+    if (shelf == shelves_.end()) return nullptr;
+    const auto entry = shelf->second.find(name);
+    return entry == shelf->second.end() ? nullptr : &entry->second;
+}
+
+const SecretHead* Store::find(const Owner& owner, const std::string& name) const {
+    const Entry* entry = entry_of(owner, name);
+    return entry != nullptr ? &entry->head : nullptr;
+}
+
+std::vector<const SecretHead*> Store::list(const Owner& owner) const {
+    std::vector<const SecretHead*> heads;
+    const auto shelf = shelves_.find(owner);
+    if (shelf == shelves_.end()) return heads;
+    for (const auto& [name, entry] : shelf->second) heads.push_back(&entry.head);
+    return heads;
+}
+
+Store::Usage Store::usage_of(const Owner& owner) const {
+    Usage usage;
+    for (const SecretHead* head : list(owner)) {
+        ++usage.secrets;
+        usage.bytes += head->bytes;
+    }
+    return usage;
+}
+
+Result<SecretBuffer> Store::value_of(const Owner& owner, const std::string& name) const {
+    const Entry* entry = entry_of(owner, name);
+    if (entry == nullptr) return Error{"there is no such secret"};
+    return unseal(key_, entry->sealed, context_of(owner, entry->head));
+}
+
+/// A transaction in a database whose values are still sealed under our key.
+Result<Transaction> Store::begin_change() const {
+    auto transaction = Transaction::begin(database_);
+    if (!transaction) return transaction;
+    const auto id = stored_key_id(database_);
+    if (!id) return id.error();
+    if (*id != key_.id()) {
+        return Error{"the store " + database_.path() + " was sealed anew under the key " + *id +
+                     " (--rekey): give slurm-secretsd that key and restart it"};
+    }
+    return transaction;
+}
+
+Failure Store::put(const Owner& owner, SecretHead head, SecretView value) {
+    head.bytes = value.size();
+    head.has_nul = has_nul(value);
+    head.damaged = false;
+    auto sealed = seal(key_, value, context_of(owner, head));
+    if (!sealed) return sealed.error();
+    // The place in memory first: what is on the disk must not be missing here.
+    Shelf one;
+    std::string name = head.name;
+    const auto made =
+        one.emplace(std::move(name), Entry{std::move(head), std::move(sealed).value()}).first;
+    auto transaction = begin_change();
+    if (!transaction) return transaction.error();
+    if (auto wrong = put_row(database_, owner, made->second.head, made->second.sealed)) {
+        return wrong;
+    }
+    shelves_[owner];
+    if (auto wrong = transaction->commit()) {
+        if (shelves_[owner].empty()) shelves_.erase(owner);
+        return wrong;
+    }
+    unsaved_uses_.erase({owner, made->first});
+    place(owner, one.extract(made));
+    return std::nullopt;
+}
+
+Failure Store::remove(const Owner& owner, const std::string& name) {
+    if (find(owner, name) == nullptr) return std::nullopt;
+    auto transaction = begin_change();
+    if (!transaction) return transaction.error();
+    if (auto wrong = delete_row(database_, owner, name)) return wrong;
+    if (auto wrong = transaction->commit()) return wrong;
+    unsaved_uses_.erase({owner, name});
+    take_away(owner, name);
+    return std::nullopt;
+}
+
+Failure Store::rename(const Owner& owner, const std::string& from, const std::string& to) {
+    const SecretHead* old = find(owner, from);
+    if (old == nullptr) return Error{"there is no such secret"};
+    const auto value = value_of(owner, from);
+    if (!value) return value.error();
+    SecretHead head = *old;
+    head.name = to;
+    ++head.generation;
+    auto sealed = seal(key_, value->view(), context_of(owner, head));
+    if (!sealed) return sealed.error();
+    Shelf one;
+    const auto made = one.emplace(to, Entry{std::move(head), std::move(sealed).value()}).first;
+    auto transaction = begin_change();
+    if (!transaction) return transaction.error();
+    if (auto wrong = delete_row(database_, owner, from)) return wrong;
+    if (auto wrong = put_row(database_, owner, made->second.head, made->second.sealed)) {
+        return wrong;
+    }
+    if (auto wrong = transaction->commit()) return wrong;
+    unsaved_uses_.erase({owner, from});
+    place(owner, one.extract(made));
+    take_away(owner, from);
+    return std::nullopt;
+}
+
+/// Puts an entry on the owner's shelf, which is there, in place of one of its name.
+void Store::place(const Owner& owner, Shelf::node_type entry) noexcept {
+    Shelf& shelf = shelves_.find(owner)->second;
+    count(entry.mapped(), true);
+    const auto old = shelf.find(entry.key());
+    if (old != shelf.end()) {
+        count(old->second, false);
+        shelf.erase(old);
+    }
+    shelf.insert(std::move(entry));
+}
+
+void Store::take_away(const Owner& owner, const std::string& name) noexcept {
+    const auto shelf = shelves_.find(owner);
+    const auto entry = shelf->second.find(name);
+    count(entry->second, false);
+    shelf->second.erase(entry);
+    if (shelf->second.empty()) shelves_.erase(shelf);
+}
+
+void Store::count(const Entry& entry, bool comes) noexcept {
+    usage_.secrets += comes ? 1 : std::size_t(-1);
+    usage_.bytes += comes ? entry.head.bytes : std::size_t(0) - entry.head.bytes;
+}
+
+void Store::note_use(const Owner& owner, const std::string& name, SecretHead::Use use) {
+    const auto shelf = shelves_.find(owner);
+    if (shelf == shelves_.end()) return;
+    const auto entry = shelf->second.find(name);
+    if (entry == shelf->second.end()) return;
+    unsaved_uses_.insert_or_assign({owner, name}, use);
+    entry->second.head.used = use;
+}
+
+Failure Store::save_uses() {
+    if (unsaved_uses_.empty()) return std::nullopt;
+    auto transaction = begin_change();
+    if (!transaction) return transaction.error();
+    for (const auto& [which, use] : unsaved_uses_) {
+        if (auto wrong = put_use(database_, which.first, which.second, use)) return wrong;
+    }
+    if (auto wrong = transaction->commit()) return wrong;
+    unsaved_uses_.clear();
+    return std::nullopt;
+}
+
+std::optional<Store::Expiry> Store::next_to_expire() const {
+    std::optional<Expiry> next;
+    for (const auto& [owner, shelf] : shelves_) {
+        for (const auto& [name, entry] : shelf) {
+            const auto& expires = entry.head.expires;
+            if (!expires || (next && next->expires <= *expires)) continue;
+            next = Expiry{owner, name, *expires};
+        }
+    }
+    return next;
+}
+
+std::size_t Store::expiring_before(Time time) const {
+    std::size_t count_before = 0;
+    for (const auto& [owner, shelf] : shelves_) {
+        for (const auto& [name, entry] : shelf) {
+            if (entry.head.expires && *entry.head.expires < time) ++count_before;
+        }
+    }
+    return count_before;
+}
+
+Result<std::size_t> Store::rekey(const std::string& path, const StoreKey& from,
+                                 const StoreKey& to) {
+    const auto database = Database::open(path, false);
+    if (!database) return database.error();
+    if (auto wrong = make_or_check_tables(*database, from.id())) return *wrong;
+    auto transaction = Transaction::begin(*database);
+    if (!transaction) return transaction.error();
+    if (auto wrong = check_key(*database, from)) return *wrong;
+    std::vector<Row> rows;
+    if (auto wrong = for_each_row(*database, [&](Row row) { rows.push_back(std::move(row)); })) {
+        return *wrong;
+    }
+    for (const Row& row : rows) {
+        const std::string context = context_of(row.owner, row.head);
+        const auto value = unseal(from, row.sealed, context);
+        if (!value) {
+            return Error{"the stored secret " + quoted(row.head.name) + " of " +
+                         words_for(row.owner) + " was altered or moved in " + path +
+                         "; set it again or remove it, then rekey; nothing has changed"};
+        }
+        const auto sealed = seal(to, value->view(), context);
+        if (!sealed) return sealed.error();
+        if (auto wrong = put_row(*database, row.owner, row.head, *sealed)) return *wrong;
+    }
+    if (auto wrong = put_key_id(*database, to.id())) return *wrong;
+    if (auto wrong = transaction->commit()) return *wrong;
+    return rows.size();
+}
+
+Failure Store::back_up(const std::string& path, const std::string& to) {
+    const auto database = Database::open(path, false);
+    if (!database) return database.error();
+    // VACUUM INTO would write into an empty file that is there.
+    const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!free_name) return call_failed("making the backup " + to);
+    auto statement = database->prepare("VACUUM INTO ?1");
+    if (!statement) return statement.error();
+    return statement->bind_text(1, to).run();
+}
+
+}  // namespace secrets::people

@@ -1,0 +1,156 @@
+#include "agentd/store/sqlite.h"
+
+#include <sys/stat.h>
+
+namespace secrets::people {
+namespace {
+
+/// For another process to end its writing: `--rekey` and backups are short.
+constexpr int kBusyMilliseconds = 1000;
+
+}  // namespace
+
+Statement& Statement::bind(int index, std::int64_t number) {
+    sqlite3_bind_int64(statement_.get(), index, number);
+    return *this;
+}
+
+Statement& Statement::bind_or_null(int index, std::optional<std::int64_t> number) {
+    return number ? bind(index, *number) : *this;  // not bound: NULL
+}
+
+Statement& Statement::bind_text(int index, std::string_view text) {
+    sqlite3_bind_text(statement_.get(), index, text.data(), static_cast<int>(text.size()),
+                      SQLITE_STATIC);
+    return *this;
+}
+
+Statement& Statement::bind_blob(int index, std::string_view bytes) {
+    sqlite3_bind_blob(statement_.get(), index, bytes.data(), static_cast<int>(bytes.size()),
+                      SQLITE_STATIC);
+    return *this;
+}
+
+Result<bool> Statement::step() {
+    const int result = sqlite3_step(statement_.get());
+    if (result == SQLITE_ROW) return true;
+    if (result == SQLITE_DONE) return false;
+    return database_->failed();
+}
+
+Failure Statement::run() {
+    const auto row = step();
+    if (!row) return row.error();
+    return std::nullopt;
+}
+
+std::int64_t Statement::number(int column) const {
+    return sqlite3_column_int64(statement_.get(), column);
+}
+
+std::optional<std::int64_t> Statement::number_or_none(int column) const {
+    if (sqlite3_column_type(statement_.get(), column) == SQLITE_NULL) return std::nullopt;
+    return number(column);
+}
+
+std::string Statement::bytes(int column) const {
+    const void* bytes = sqlite3_column_blob(statement_.get(), column);
+    const int size = sqlite3_column_bytes(statement_.get(), column);
+    if (bytes == nullptr || size <= 0) return {};
+    return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+}
+
+Result<Database> Database::open(const std::string& path, bool may_create) {
+    return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path);
+}
+
+Result<Database> Database::in_memory(const std::string& name) {
+    return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name);
+}
+
+Result<Database> Database::open(const char* file, int flags, const std::string& name) {
+    sqlite3* opened = nullptr;
+    flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const mode_t mask = umask(0077);
+    const int result = sqlite3_open_v2(file, &opened, flags, nullptr);
+    umask(mask);
+    Database database(name, opened);
+    if (result != SQLITE_OK) return database.failed();
+    sqlite3_busy_timeout(opened, kBusyMilliseconds);
+    // What is deleted is overwritten with zeros, in the file and not in a temporary one; a commit
+    // is on the disk, the directory's change too, before it returns; the schema is not trusted.
+    for (const char* pragma :
+         {"PRAGMA secure_delete=ON", "PRAGMA journal_mode=DELETE", "PRAGMA synchronous=EXTRA",
+          "PRAGMA temp_store=MEMORY", "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"}) {
+        if (auto wrong = database.run(pragma)) return *wrong;
+    }
+    return database;
+}
+
+Error Database::failed() const {
+    const int code = sqlite3_extended_errcode(database_.get());
+    const std::string what = database_ ? sqlite3_errmsg(database_.get()) : "out of memory";
+    const char* advice = "";
+    switch (code & 0xff) {
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            advice = "; put a backup in its place, or move it away to begin with an empty store";
+            break;
+        case SQLITE_FULL:
+            advice = "; make room on its disk";
+            break;
+        case SQLITE_BUSY:
+            advice = "; another process is writing to it, try again";
+            break;
+        case SQLITE_READONLY:
+            if (code == SQLITE_READONLY_DBMOVED) {
+                advice = "; it was moved or replaced: restart slurm-secretsd";
+            }
+            break;
+        default:
+            break;
+    }
+    return Error{"the store " + path_ + ": " + what + advice};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) const {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &statement,
+                           nullptr) != SQLITE_OK) {
+        return failed();
+    }
+    return Statement(*this, statement);
+}
+
+Failure Database::run(const char* sql) const {
+    if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
+        return failed();
+    }
+    return std::nullopt;
+}
+
+Result<std::int64_t> Database::number_of(const char* sql) const {
+    auto statement = prepare(sql);
+    if (!statement) return statement.error();
+    const auto row = statement->step();
+    if (!row) return row.error();
+    return *row ? statement->number(0) : 0;
+}
+
+Result<Transaction> Transaction::begin(const Database& database) {
+    if (auto wrong = database.run("BEGIN IMMEDIATE")) return *wrong;
+    return Transaction(database);
+}
+
+Transaction::~Transaction() {
+    // A failure is one that SQLite has rolled back by itself.
+    if (database_ != nullptr) (void)database_->run("ROLLBACK");
+}
+
+Failure Transaction::commit() {
+    if (auto wrong = database_->run("COMMIT")) return wrong;
+    database_ = nullptr;
+    return std::nullopt;
+}
+
+}  // namespace secrets::people

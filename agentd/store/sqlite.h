@@ -1,0 +1,96 @@
+#pragma once
+// SQLite as it is used here: a database, statements, a transaction. Errors are sentences that name
+// the file.
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+
+namespace secrets::people {
+
+class Database;
+
+/// One statement on its way: bind, step, read. Parameters and columns count from 1 and from 0, as
+/// SQLite has it. What is bound must live until the last step.
+class Statement {
+  public:
+    Statement& bind(int index, std::int64_t number);
+    Statement& bind_or_null(int index, std::optional<std::int64_t> number);
+    Statement& bind_text(int index, std::string_view text);
+    Statement& bind_blob(int index, std::string_view bytes);
+
+    /// Whether there is a further row.
+    Result<bool> step();
+    /// For statements without rows.
+    Failure run();
+
+    std::int64_t number(int column) const;
+    std::optional<std::int64_t> number_or_none(int column) const;
+    /// A text's or a blob's bytes.
+    std::string bytes(int column) const;
+
+  private:
+    friend class Database;
+    struct Finalize {
+        void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+    };
+    Statement(const Database& database, sqlite3_stmt* statement)
+        : database_(&database), statement_(statement) {}
+
+    const Database* database_;
+    std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+/// An open database. Not thread-safe.
+class Database {
+  public:
+    /// Opens the file, and makes it (mode 0600) where `may_create` and there is none.
+    static Result<Database> open(const std::string& path, bool may_create);
+    /// An empty one that is gone with the object; errors call it `name`.
+    static Result<Database> in_memory(const std::string& name);
+
+    Result<Statement> prepare(std::string_view sql) const;
+    Failure run(const char* sql) const;
+    /// The one number that a query gives.
+    Result<std::int64_t> number_of(const char* sql) const;
+
+    /// How many rows the last change touched.
+    int changed_rows() const { return sqlite3_changes(database_.get()); }
+
+    const std::string& path() const { return path_; }
+    Error failed() const;
+
+  private:
+    struct Close {
+        void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+    };
+    Database(std::string path, sqlite3* database) : path_(std::move(path)), database_(database) {}
+    static Result<Database> open(const char* file, int flags, const std::string& name);
+
+    std::string path_;
+    std::unique_ptr<sqlite3, Close> database_;
+};
+
+/// All or nothing: rolled back unless it is committed.
+class Transaction {
+  public:
+    /// Takes the write lock at once.
+    static Result<Transaction> begin(const Database& database);
+    Transaction(Transaction&& other) noexcept
+        : database_(std::exchange(other.database_, nullptr)) {}
+    Transaction& operator=(Transaction&&) = delete;
+    ~Transaction();
+    Failure commit();
+
+  private:
+    explicit Transaction(const Database& database) : database_(&database) {}
+    const Database* database_;
+};
+
+}  // namespace secrets::people

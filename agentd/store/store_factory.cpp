@@ -1,0 +1,81 @@
+#include "agentd/store/store_factory.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agentd/base/credential_file.h"
+
+namespace secrets {
+namespace {
+
+/// Where the unit's StateDirectory= is: for the commands, which systemd does not start.
+constexpr char kUsualFile[] = "/var/lib/slurm-secrets/store.db";
+
+std::string environment(const char* name) {
+    const char* value = getenv(name);
+    return value != nullptr ? value : "";
+}
+
+/// The file that a command is about.
+Result<std::string> existing_file(const Config& config) {
+    const std::string file = config.store_file.empty() ? kUsualFile : config.store_file;
+    if (access(file.c_str(), F_OK) == 0) return file;
+    return Error{"there is no store at " + file + " (store.file in the configuration)"};
+}
+
+/// For people.
+std::string name_of(const OpenBao& openbao) {
+    std::string urls;
+    for (const HttpsUrl& url : openbao.urls) urls += (urls.empty() ? "" : ", ") + url.text;
+    return "OpenBao at " + urls + " (" + openbao.mount + "/" + openbao.path + ")";
+}
+
+}  // namespace
+
+std::string store_file_of(const Config& config) {
+    if (!config.store_file.empty()) return config.store_file;
+    const std::string directories = environment("STATE_DIRECTORY");
+    if (directories.empty()) return "";
+    return directories.substr(0, directories.find(':')) + "/store.db";
+}
+
+Result<std::unique_ptr<people::Store>> open_store(const Config& config, MemoryKind memory) {
+    if (!config.openbao.urls.empty())
+        return people::Store::in_memory(name_of(config.openbao), memory);
+    const std::string file = store_file_of(config);
+    if (file.empty()) return std::unique_ptr<people::Store>();
+    const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
+    if (!path) return Error{"the store " + file + " has no key: " + path.error().sentence};
+    auto key = people::StoreKey::read(path->path, path->is_credential, memory);
+    if (!key) return key.error();
+    return people::Store::open(file, std::move(key).value());
+}
+
+Result<std::string> rekey_store(const Config& config, const std::string& key_file,
+                                const std::string& new_key_file) {
+    const auto file = existing_file(config);
+    if (!file) return file.error();
+    const std::string old_key_file = key_file.empty() ? config.store_key_file : key_file;
+    if (old_key_file.empty()) {
+        return Error{"--rekey needs the key that the store is sealed under: --key FILE"};
+    }
+    const MemoryKind memory = best_memory_kind();
+    const auto key = people::StoreKey::read(old_key_file, false, memory);
+    if (!key) return key.error();
+    const auto new_key = people::StoreKey::read(new_key_file, false, memory);
+    if (!new_key) return new_key.error();
+    const auto count = people::Store::rekey(*file, *key, *new_key);
+    if (!count) return count.error();
+    return *file + ": " + std::to_string(*count) + (*count == 1 ? " secret is" : " secrets are") +
+           " sealed under the key " + new_key->id() +
+           " now; give slurm-secretsd that key and restart it";
+}
+
+Result<std::string> back_up_store(const Config& config, const std::string& to) {
+    const auto file = existing_file(config);
+    if (!file) return file.error();
+    if (auto wrong = people::Store::back_up(*file, to)) return *wrong;
+    return *file + " is copied to " + to + "; without its key the copy is worthless";
+}
+
+}  // namespace secrets

@@ -1,0 +1,64 @@
+#include "agentd/systemd/service_manager.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+
+namespace secrets::systemd {
+
+std::vector<Passed> take_passed() {
+    std::vector<Passed> passed;
+    char** names = nullptr;
+    const int count = sd_listen_fds_with_names(1, &names);
+    for (int i = 0; i < count; ++i) {
+        passed.push_back({names[i], UniqueFd(SD_LISTEN_FDS_START + i)});
+        free(names[i]);
+    }
+    free(names);
+    return passed;
+}
+
+bool is_unix_listener(int fd, int type) {
+    return sd_is_socket_unix(fd, type, 1, nullptr, 0) > 0;
+}
+
+bool is_tcp_listener(int fd) {
+    return sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0;
+}
+
+bool Service::is_managed() const {
+    return getenv("NOTIFY_SOCKET") != nullptr;
+}
+
+void Service::ready(const std::string& status) const {
+    sd_notify(0, ("READY=1\nSTATUS=" + status).c_str());
+}
+
+void Service::reloading() const {
+    sd_notify(0, "RELOADING=1");
+}
+
+void Service::stopping(const std::string& status) const {
+    sd_notify(0, ("STOPPING=1\nSTATUS=" + status).c_str());
+}
+
+void Service::alive(const std::string& status) const {
+    sd_notify(0, ("WATCHDOG=1\nSTATUS=" + status).c_str());
+}
+
+std::optional<std::chrono::microseconds> Service::watchdog() const {
+    std::uint64_t microseconds = 0;
+    if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::nullopt;
+    return std::chrono::microseconds(microseconds);
+}
+
+bool Service::keep(const std::string& name, int fd) {
+    // No FDPOLL=0 is needed: nobody ever hangs up on a memory region.
+    return sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1) > 0;
+}
+
+void Service::forget(const std::string& name) {
+    sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+}
+
+}  // namespace secrets::systemd

@@ -1,0 +1,99 @@
+#pragma once
+// What the records of runs, holds and hub grants say, and how they stand in a slab. Numbers are in
+// the machine's own byte order, without padding; a text is a length (u16) and its bytes.
+//
+//     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
+//           run id text, platform text (empty: none), count u32,
+//           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
+//     hold  job u32, owner u32, since i64, count u32,
+//           then `count` times: ask text, run id text (empty: none), generation u64
+//     hub   job u32, owner u32, ask text, run id text (empty: none), tag text,
+//     grant then the length of its delivery image u32, and the image
+//
+// A hold says which grants a job was given, in names; it holds no value. On a node of a hub, where
+// no run lies, a hub grant is what the hub answered to one ask of a job.
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/secure_memory/wipe.h"
+
+namespace secrets::vault {
+
+using Time = std::chrono::sys_seconds;
+
+/// Where a run's secret comes from; where both have a name, the user's is taken.
+enum class Scope : std::uint8_t { user = 1, workspace = 2 };
+const char* scope_word(Scope scope);
+
+/// A secret on its way into the vault.
+struct NewSecret {
+    Scope scope = Scope::user;
+    std::string name;
+    SecretBuffer value;
+};
+
+/// A secret in the vault: views into a record, valid until the vault changes.
+struct StoredSecret {
+    Scope scope = Scope::user;
+    std::string_view name;
+    SecretView value;
+};
+
+/// All of a run but its secrets.
+struct RunHead {
+    RunId id;
+    Uid owner;
+    std::uint64_t generation = 1;
+    Time created;
+    Time expires;
+    std::string platform{};  ///< which pushed it last; empty: the owner or root did
+};
+
+/// A grant that a job was given: its ask, and which state of which run answered it.
+struct Grant {
+    std::string ask;
+    std::string run;  ///< empty: no run was involved
+    std::uint64_t generation = 0;
+};
+
+/// A job's claim on this node, from its first grant to its epilog.
+struct Hold {
+    JobId job;
+    Uid owner;
+    Time since;
+    std::vector<Grant> grants;
+};
+
+/// All of a hub grant but its values. A job has one for each ask.
+struct HubGrant {
+    JobId job;
+    Uid owner;
+    std::string ask;
+    std::string run;  ///< empty: no run was involved
+    std::string tag;  ///< the hub's entity tag: what it is revalidated by
+};
+
+std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> secrets);
+void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::span<std::byte> out);
+
+/// Fail on a payload that is not of the form above (a record of a damaged slab).
+Result<RunHead> read_run_head(std::span<const std::byte> payload);
+Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> payload);
+
+std::size_t hold_payload_size(const Hold& hold);
+void write_hold(const Hold& hold, std::span<std::byte> out);
+Result<Hold> read_hold(std::span<const std::byte> payload);
+
+std::size_t hub_grant_payload_size(const HubGrant& grant, SecretView image);
+void write_hub_grant(const HubGrant& grant, SecretView image, std::span<std::byte> out);
+Result<HubGrant> read_hub_grant(std::span<const std::byte> payload);
+/// The image in the payload of a hub grant that read_hub_grant() took.
+SecretView image_in(std::span<const std::byte> payload);
+
+}  // namespace secrets::vault

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "common/base/result.h"
+
+namespace secrets {
+
+/// The sentence about a call that has just failed, from errno: what failed, why, and which limit to
+/// raise where it was one.
+Error call_failed(const std::string& what);
+
+}  // namespace secrets

@@ -1,0 +1,26 @@
+#include "common/base/ids.h"
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets {
+
+Result<RunId> RunId::parse(std::string_view text) {
+    if (auto why = why_not_an_identifier("run id", text, kMaxRunIdBytes)) return Error{*why};
+    return RunId(text);
+}
+
+std::string step_word(StepId step) {
+    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and its like
+        case 0xfffffffa:
+            return "interactive";
+        case 0xfffffffb:
+            return "batch";
+        case 0xfffffffc:
+            return "extern";
+        default:
+            return std::to_string(step.value);
+    }
+}
+
+}  // namespace secrets

@@ -1,0 +1,63 @@
+#pragma once
+// Numbers and names that must not be taken for one another.
+
+#include <sys/types.h>
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+
+namespace secrets {
+
+/// A Slurm job id. Each task of an array and each part of a heterogeneous job has its own.
+struct JobId {
+    std::uint32_t value = 0;
+    auto operator<=>(const JobId&) const = default;
+};
+
+/// A Slurm step id within a job; the batch script is one of the special ones (0xfffffffb).
+struct StepId {
+    std::uint32_t value = 0;
+    auto operator<=>(const StepId&) const = default;
+};
+
+/// The step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
+std::string step_word(StepId step);
+
+/// A local account, as the kernel or slurmstepd named it.
+struct Uid {
+    uid_t value = 0;
+    auto operator<=>(const Uid&) const = default;
+};
+
+/// The id a platform gave to one pipeline execution: letters, digits, `.`, `_` and `-`, beginning
+/// with a letter or a digit, at most kMaxRunIdBytes. Only parse() makes one.
+class RunId {
+  public:
+    static Result<RunId> parse(std::string_view text);
+
+    const std::string& text() const { return text_; }
+    auto operator<=>(const RunId&) const = default;
+
+  private:
+    explicit RunId(std::string_view text) : text_(text) {}
+    std::string text_;
+};
+
+}  // namespace secrets
+
+template <>
+struct std::hash<secrets::JobId> {
+    std::size_t operator()(secrets::JobId job) const noexcept { return job.value; }
+};
+
+template <>
+struct std::hash<secrets::RunId> {
+    std::size_t operator()(const secrets::RunId& run) const noexcept {
+        return std::hash<std::string>()(run.text());
+    }
+};

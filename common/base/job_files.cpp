@@ -1,0 +1,77 @@
+#include "common/base/job_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string_view>
+
+#include "common/base/call_failed.h"
+
+namespace secrets {
+namespace {
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+/// Removes a file, a link or an empty directory.
+bool remove_entry(int directory, const char* name) {
+    if (unlinkat(directory, name, 0) == 0 || errno == ENOENT) return true;
+    const int why = errno;
+    if (unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
+    if (errno == ENOTDIR) errno = why;
+    return false;
+}
+
+/// One level deep: more is nothing that a step was given.
+Failure remove_entries(Directory directory) {
+    Failure failure;
+    while (const dirent* entry = readdir(directory.get())) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        if (remove_entry(dirfd(directory.get()), entry->d_name) || failure) continue;
+        failure = call_failed("removing a file of it");
+    }
+    return failure;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_files_directory(const std::string& path) {
+    UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return call_failed("opening the directory for files of jobs, " + path + ",");
+    struct stat status {};
+    if (fstat(fd.get(), &status) != 0) return call_failed("fstat() of " + path);
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return Error{"the directory for files of jobs, " + path +
+                     ", can be written to by others than its owner; give it the mode 0711"};
+    }
+    return fd;
+}
+
+std::string job_directory_name(JobId job) {
+    return std::to_string(job.value);
+}
+
+Result<bool> remove_job_files(int all_jobs, JobId job) {
+    const std::string name = job_directory_name(job);
+    UniqueFd fd(openat(all_jobs, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return false;
+    if (!fd && errno != ENOTDIR && errno != ELOOP) return call_failed("opening it");
+    Failure failure;
+    if (fd) {
+        Directory directory(fdopendir(fd.get()));
+        if (!directory) return call_failed("reading it");
+        (void)fd.release();  // it is the stream's now
+        failure = remove_entries(std::move(directory));
+    }
+    if (remove_entry(all_jobs, name.c_str())) return true;
+    return failure ? *failure : call_failed("removing it");
+}
+
+}  // namespace secrets

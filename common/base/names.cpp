@@ -1,0 +1,167 @@
+#include "common/base/names.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/limits.h"
+
+namespace secrets {
+namespace {
+
+/// Variables that steer the job itself: a value pushed from outside must not decide what code runs.
+/// A pattern that ends in `*` is a prefix.
+struct Steering {
+    std::string_view pattern;
+    std::string_view what;
+};
+
+constexpr auto kSteering = std::to_array<Steering>({
+    {"LD_*", "the dynamic loader"},
+    {"GLIBC_TUNABLES", "the C library"},
+    {"MALLOC_*", "the C library"},
+    {"GCONV_PATH", "the C library"},
+    {"LOCPATH", "the C library"},
+    {"NLSPATH", "the C library"},
+    {"HOSTALIASES", "name resolution"},
+    {"LOCALDOMAIN", "name resolution"},
+    {"RES_OPTIONS", "name resolution"},
+    {"PATH", "which programs run"},
+    {"HOME", "where programs find their settings"},
+    {"SHELL", "which shell runs"},
+    {"USER", "who programs think you are"},
+    {"LOGNAME", "who programs think you are"},
+    {"PWD", "the working directory"},
+    {"OLDPWD", "the working directory"},
+    {"TMPDIR", "where programs write"},
+    {"IFS", "the shell"},
+    {"ENV", "the shell"},
+    {"CDPATH", "the shell"},
+    {"GLOBIGNORE", "the shell"},
+    {"SHELLOPTS", "the shell"},
+    {"PROMPT_COMMAND", "the shell"},
+    {"PS4", "the shell"},
+    {"BASH*", "the shell"},
+    {"PYTHON*", "the Python interpreter"},
+    {"PERL*", "the Perl interpreter"},
+    {"RUBYLIB", "the Ruby interpreter"},
+    {"RUBYOPT", "the Ruby interpreter"},
+    {"NODE_OPTIONS", "the Node.js interpreter"},
+    {"NODE_PATH", "the Node.js interpreter"},
+    {"CLASSPATH", "the Java machine"},
+    {"JAVA_TOOL_OPTIONS", "the Java machine"},
+    {"JDK_JAVA_OPTIONS", "the Java machine"},
+    {"_JAVA_OPTIONS", "the Java machine"},
+    {"GIT_SSH", "which programs Git runs"},
+    {"GIT_SSH_COMMAND", "which programs Git runs"},
+    {"GIT_EXEC_PATH", "which programs Git runs"},
+    {"SLURM_*", "Slurm"},
+    {"SLURMD_*", "Slurm"},
+    {"SPANK_*", "Slurm"},
+    {"SBATCH_*", "Slurm"},
+    {"SALLOC_*", "Slurm"},
+    {"SRUN_*", "Slurm"},
+    {"_SLURM_*", "Slurm"},
+});
+
+bool matches(std::string_view pattern, std::string_view variable) {
+    if (!pattern.ends_with('*')) return variable == pattern;
+    return variable.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
+/// The rule that secrets and variables share; `extra` is a further character that is allowed.
+std::optional<std::string> why_not_a_word(std::string_view what, std::string_view text,
+                                          std::string_view extra) {
+    const std::string subject = std::string(what) + " ";
+    if (text.empty()) return subject + "is missing";
+    if (text.size() > kMaxNameBytes) {
+        return subject + quoted(text) + " has " + std::to_string(text.size()) +
+               " characters; at most " + std::to_string(kMaxNameBytes) + " are allowed";
+    }
+    for (const char c : text) {
+        if (is_letter(c) || is_digit(c) || c == '_' || extra.find(c) != extra.npos) continue;
+        return subject + quoted(text) + " holds " + quoted({&c, 1}) + "; letters, digits and '_'" +
+               (extra.empty() ? "" : " and '-'") + " are allowed";
+    }
+    if (!is_letter(text.front()) && text.front() != '_') {
+        return subject + quoted(text) + " must begin with a letter or '_'";
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+    std::string out(text);
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return out;
+}
+
+std::string quoted(std::string_view text) {
+    return "'" + printable(text.substr(0, kMaxNameBytes)) +
+           (text.size() > kMaxNameBytes ? "...'" : "'");
+}
+
+std::string variable_for(std::string_view secret_name) {
+    std::string variable(secret_name);
+    std::replace(variable.begin(), variable.end(), '-', '_');
+    return variable;
+}
+
+std::optional<std::string> why_not_a_variable(std::string_view variable) {
+    if (auto why = why_not_a_word("the variable", variable, "")) return why;
+    for (const Steering& steering : kSteering) {
+        if (!matches(steering.pattern, variable)) continue;
+        return "the variable " + quoted(variable) + " steers " + std::string(steering.what) +
+               " and may not hold a secret";
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> why_not_an_identifier(std::string_view what, std::string_view text,
+                                                 std::size_t most) {
+    const std::string kind(what);
+    if (text.empty()) return "a " + kind + " is missing";
+    if (text.size() > most) {
+        return "a " + kind + " has " + std::to_string(text.size()) + " characters; at most " +
+               std::to_string(most) + " are allowed";
+    }
+    if (!is_letter(text.front()) && !is_digit(text.front())) {
+        return "the " + kind + " " + quoted(text) + " must begin with a letter or a digit";
+    }
+    for (const char c : text) {
+        if (!is_letter(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
+            return "the " + kind + " " + quoted(text) + " holds " + quoted({&c, 1}) +
+                   "; letters, digits, '.', '_' and '-' are allowed";
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> why_not_a_workspace_name(std::string_view name) {
+    return why_not_an_identifier("workspace's name", name, kMaxWorkspaceBytes);
+}
+
+std::optional<std::string> why_not_an_account_name(std::string_view name) {
+    if (name.empty()) return "the name of a Slurm account is missing";
+    if (name.size() > kMaxAccountBytes) {
+        return "the name of a Slurm account has at most " + std::to_string(kMaxAccountBytes) +
+               " bytes";
+    }
+    if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+        return quoted(name) +
+               " is no name of a Slurm account: it holds a blank, or what is not "
+               "printable ASCII";
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> why_not_a_secret_name(std::string_view name) {
+    if (auto why = why_not_a_word("the secret's name", name, "-")) return why;
+    if (auto why = why_not_a_variable(variable_for(name))) {
+        return "the secret's name " + quoted(name) + " is refused: " + *why;
+    }
+    return std::nullopt;
+}
+
+}  // namespace secrets

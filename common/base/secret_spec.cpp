@@ -1,0 +1,215 @@
+#include "common/base/secret_spec.h"
+
+#include <algorithm>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets {
+namespace {
+
+constexpr std::string_view kRunPrefix = "run:";
+constexpr std::string_view kWorkspacePrefix = "workspace:";
+
+constexpr std::string_view kFileSuffix = "_FILE";
+
+/// Reads one part of an ask; `offset` is where the part begins in the whole text.
+class PartParser {
+  public:
+    PartParser(std::string_view part, std::size_t offset, Ask& ask)
+        : part_(part), offset_(offset), ask_(ask) {}
+
+    std::optional<AskError> parse() {
+        if (part_.empty()) return error(0, 1, "an item is missing before or after a comma");
+        if (part_ == "none") {
+            return error(0, part_.size(), "'none' stands alone: it can't be combined with items");
+        }
+        if (part_.starts_with(kRunPrefix)) return parse_run();
+        if (part_.starts_with(kWorkspacePrefix)) return parse_workspace();
+        return parse_item();
+    }
+
+  private:
+    AskError error(std::size_t at, std::size_t length, std::string sentence) const {
+        return AskError{std::move(sentence), offset_ + at, std::max<std::size_t>(length, 1)};
+    }
+
+    std::optional<AskError> parse_run() {
+        std::string_view id = part_.substr(kRunPrefix.size());
+        const bool optional = id.ends_with('?');
+        if (optional) id.remove_suffix(1);
+        auto run = RunId::parse(id);
+        if (!run) return error(kRunPrefix.size(), id.size(), run.error().sentence);
+        if (ask_.run && *ask_.run != *run) {
+            return error(0, part_.size(), "a second run is named; a job is bound to one run");
+        }
+        ask_.run_optional = optional && (!ask_.run || ask_.run_optional);
+        ask_.run = std::move(run).value();
+        return std::nullopt;
+    }
+
+    std::optional<AskError> parse_workspace() {
+        const std::string_view name = part_.substr(kWorkspacePrefix.size());
+        if (auto why = why_not_a_workspace_name(name)) {
+            return error(kWorkspacePrefix.size(), name.size(), *why);
+        }
+        if (ask_.workspace && *ask_.workspace != name) {
+            return error(0, part_.size(), "a second workspace is named; name one");
+        }
+        ask_.workspace = name;
+        return std::nullopt;
+    }
+
+    std::optional<AskError> parse_item() {
+        std::string_view rest = part_;
+        AskItem item;
+        if (rest.ends_with('?')) {
+            item.optional = true;
+            rest.remove_suffix(1);
+        }
+        if (const auto colon = rest.find(':'); colon != rest.npos) {
+            if (auto wrong = parse_form(rest.substr(colon + 1), colon + 1, item)) return wrong;
+            rest = rest.substr(0, colon);
+        }
+        const auto equals = rest.find('=');
+        const std::string_view name = rest.substr(0, equals);
+        if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
+        item.name = name;
+        const bool names_variable = equals != rest.npos;
+        const std::string_view variable = names_variable ? rest.substr(equals + 1) : name;
+        const std::size_t at = names_variable ? equals + 1 : 0;
+        if (variable.empty()) return error(at, 0, "the variable is missing");
+        item.variable = names_variable ? std::string(variable) : variable_for(name);
+        if (item.form == ItemForm::file) item.variable += kFileSuffix;
+        if (auto why = why_not_a_variable(item.variable)) return error(at, variable.size(), *why);
+        return add(std::move(item));
+    }
+
+    std::optional<AskError> parse_form(std::string_view word, std::size_t at, AskItem& item) const {
+        if (word == "hold") {
+            return error(at - 1, word.size() + 1,
+                         "':hold' is not available in this version; leave it out to get a "
+                         "variable");
+        }
+        if (word != "env" && word != "file") {
+            return error(at, word.size(),
+                         quoted(word) + " is not a way to give a secret; ':env' and ':file' are");
+        }
+        item.form = word == "file" ? ItemForm::file : ItemForm::env;
+        return std::nullopt;
+    }
+
+    /// Why two different items that set one variable can't both be given.
+    static std::string collision(const AskItem& one, const AskItem& other) {
+        if (one.name != other.name) {
+            return "the variable " + quoted(one.variable) + " would be set from both " +
+                   quoted(one.name) + " and " + quoted(other.name) +
+                   "; rename one with NAME=VARIABLE";
+        }
+        if (one.form != other.form) {
+            return "the variable " + quoted(one.variable) + " would be set to both " +
+                   quoted(one.name) +
+                   " itself and the path of its file; rename one with "
+                   "NAME=VARIABLE";
+        }
+        return "the secret " + quoted(one.name) + " is asked for twice, once optional and once not";
+    }
+
+    std::optional<AskError> add(AskItem item) {
+        for (const AskItem& other : ask_.items) {
+            if (other == item) return std::nullopt;
+            if (other.variable != item.variable) continue;
+            return error(0, part_.size(), collision(other, item));
+        }
+        if (ask_.items.size() == kMaxAskItems) {
+            return error(0, part_.size(),
+                         "more than " + std::to_string(kMaxAskItems) + " secrets are asked for");
+        }
+        ask_.items.push_back(std::move(item));
+        return std::nullopt;
+    }
+
+    std::string_view part_;
+    std::size_t offset_;
+    Ask& ask_;
+};
+
+/// How the variable of an item reads in its text: a file's suffix is not part of it.
+std::string_view written_variable(const AskItem& item) {
+    std::string_view variable = item.variable;
+    if (item.form == ItemForm::file) variable.remove_suffix(kFileSuffix.size());
+    return variable;
+}
+
+}  // namespace
+
+std::string usual_variable(std::string_view secret_name, ItemForm form) {
+    return variable_for(secret_name) +
+           std::string(form == ItemForm::file ? kFileSuffix : std::string_view());
+}
+
+std::variant<Ask, AskError> parse_ask(std::string_view text) {
+    if (text.size() > kMaxAskBytes) {
+        return AskError{"it has " + std::to_string(text.size()) + " characters; at most " +
+                            std::to_string(kMaxAskBytes) + " are allowed",
+                        kMaxAskBytes, 1};
+    }
+    Ask ask;
+    if (text == "none") {
+        ask.none = true;
+        return ask;
+    }
+    if (text.empty()) return AskError{"no secret is named", 0, 1};
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        if (auto wrong = PartParser(text.substr(begin, end - begin), begin, ask).parse()) {
+            return *wrong;
+        }
+        begin = end + 1;
+    }
+    if (ask.workspace && ask.items.empty() && !ask.run) {
+        return AskError{"a workspace is named, and no secret", 0, text.size()};
+    }
+    return ask;
+}
+
+std::string print_ask(const Ask& ask) {
+    if (ask.none) return "none";
+    std::string text;
+    if (ask.run) {
+        text = std::string(kRunPrefix) + ask.run->text() + (ask.run_optional ? "?" : "");
+    }
+    if (ask.workspace) {
+        if (!text.empty()) text += ',';
+        text += std::string(kWorkspacePrefix) + *ask.workspace;
+    }
+    for (const AskItem& item : ask.items) {
+        if (!text.empty()) text += ',';
+        text += item.name;
+        if (item.variable != usual_variable(item.name, item.form)) {
+            text += '=' + std::string(written_variable(item));
+        }
+        if (item.form == ItemForm::file) text += ":file";
+        // A part that is the word `none` and nothing more would not read as an item.
+        if (item == AskItem{"none", "none"}) text += ":env";
+        if (item.optional) text += '?';
+    }
+    return text;
+}
+
+std::string mark_place(std::string_view text, const AskError& error) {
+    constexpr std::size_t kBefore = 40;
+    constexpr std::size_t kAfter = 30;
+    const std::size_t offset = std::min(error.offset, text.size());
+    const std::size_t begin = offset > kBefore ? offset - kBefore : 0;
+    const std::size_t end = std::min(text.size(), offset + error.length + kAfter);
+    std::string shown;
+    for (const char c : text.substr(begin, std::min<std::size_t>(end - begin, 100))) {
+        shown += (c >= ' ' && c <= '~') ? c : '?';
+    }
+    const std::size_t carets = std::clamp<std::size_t>(
+        error.length, 1, std::max<std::size_t>(shown.size() + begin, offset + 1) - offset);
+    return "    " + shown + "\n    " + std::string(offset - begin, ' ') + std::string(carets, '^');
+}
+
+}  // namespace secrets

@@ -1,0 +1,118 @@
+#include "common/ipc/message.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets::wire {
+namespace {
+
+struct Header {
+    char magic[4];
+    std::uint16_t version;
+    std::uint16_t type;
+    std::uint32_t length;
+};
+static_assert(sizeof(Header) == 12);
+
+bool is_unprintable(char c) {
+    return c < ' ' || c > '~';
+}
+
+}  // namespace
+
+MessageWriter::MessageWriter(const Protocol& protocol, std::uint16_t type)
+    : message_(sizeof(Header)) {
+    Header header{{}, protocol.version, type, 0};
+    memcpy(header.magic, protocol.magic.data(), sizeof(header.magic));
+    memcpy(message_.data(), &header, sizeof(header));
+}
+
+MessageWriter& MessageWriter::number(std::uint32_t value) {
+    append(&value, sizeof(value));
+    return *this;
+}
+
+MessageWriter& MessageWriter::text(std::string_view text) {
+    number(static_cast<std::uint32_t>(text.size()));
+    append(text.data(), text.size());
+    return *this;
+}
+
+MessageWriter& MessageWriter::sentence(std::string_view sentence) {
+    return text(printable(sentence.substr(0, kMaxSentenceBytes)));
+}
+
+Message MessageWriter::finish() {
+    const auto length = static_cast<std::uint32_t>(message_.size());
+    memcpy(message_.data() + offsetof(Header, length), &length, sizeof(length));
+    return std::move(message_);
+}
+
+void MessageWriter::append(const void* data, std::size_t size) {
+    const auto* bytes = static_cast<const std::byte*>(data);
+    message_.insert(message_.end(), bytes, bytes + size);
+}
+
+MessageReader::MessageReader(std::span<const std::byte> message)
+    : rest_(message.subspan(sizeof(Header))) {}
+
+std::uint32_t MessageReader::number() {
+    std::uint32_t value = 0;
+    if (rest_.size() < sizeof(value)) {
+        failed_ = true;
+        return 0;
+    }
+    memcpy(&value, rest_.data(), sizeof(value));
+    rest_ = rest_.subspan(sizeof(value));
+    return value;
+}
+
+std::string MessageReader::text(std::size_t limit) {
+    const std::uint32_t length = number();
+    if (failed_ || length > limit || length > rest_.size()) {
+        failed_ = true;
+        return {};
+    }
+    std::string text(reinterpret_cast<const char*>(rest_.data()), length);
+    rest_ = rest_.subspan(length);
+    return text;
+}
+
+std::string MessageReader::sentence() {
+    std::string sentence = text(kMaxSentenceBytes);
+    if (std::any_of(sentence.begin(), sentence.end(), is_unprintable)) failed_ = true;
+    return sentence;
+}
+
+Result<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message) {
+    Header header;
+    if (message.size() < sizeof(header)) return Error{"a message is shorter than its header"};
+    memcpy(&header, message.data(), sizeof(header));
+    if (memcmp(header.magic, protocol.magic.data(), sizeof(header.magic)) != 0) {
+        return Error{"a message does not speak the protocol of slurm-secrets"};
+    }
+    if (header.version != protocol.version) {
+        return Error{"a message has protocol version " + std::to_string(header.version) +
+                     " and this side speaks version " + std::to_string(protocol.version) +
+                     "; install " + std::string(protocol.speakers) + " of one release"};
+    }
+    if (header.length != message.size() || message.size() > protocol.max_message_bytes) {
+        return Error{"a message says it has " + std::to_string(header.length) + " bytes and has " +
+                     std::to_string(message.size())};
+    }
+    return header.type;
+}
+
+Error malformed_message(std::string_view what) {
+    return Error{"a malformed " + std::string(what) + " message"};
+}
+
+Error unknown_message_type(std::uint16_t type) {
+    return Error{"a message has the unknown type " + std::to_string(type)};
+}
+
+}  // namespace secrets::wire

@@ -1,0 +1,74 @@
+#pragma once
+// The form that the messages of all local protocols have: a header and a body of numbers and texts.
+// Numbers are in the machine's own byte order:
+//
+//     header       0  4  magic, which names the protocol
+//                  4  2  version
+//                  6  2  type
+//                  8  4  length of the whole message, this header included
+//     text         length u32 and as many bytes
+//
+// Notes and sentences are texts of printable ASCII, at most kMaxSentenceBytes.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace secrets::wire {
+
+using Message = std::vector<std::byte>;
+
+/// What all messages of one protocol have in common.
+struct Protocol {
+    std::string_view magic;  ///< four characters
+    std::uint16_t version;
+    std::size_t max_message_bytes;
+    std::string_view speakers;  ///< the programs that must be of one release, as in "a and b"
+};
+
+/// Puts a message together, field by field.
+class MessageWriter {
+  public:
+    MessageWriter(const Protocol& protocol, std::uint16_t type);
+
+    MessageWriter& number(std::uint32_t value);
+    MessageWriter& text(std::string_view text);
+    /// A text for a person: cut to its limit, and made printable.
+    MessageWriter& sentence(std::string_view sentence);
+    Message finish();
+
+  private:
+    void append(const void* data, std::size_t size);
+
+    Message message_;
+};
+
+/// Takes a body apart, field by field. What is not there reads as 0 or as empty, and makes
+/// complete() false.
+class MessageReader {
+  public:
+    /// `message`: one that message_type() took.
+    explicit MessageReader(std::span<const std::byte> message);
+
+    std::uint32_t number();
+    std::string text(std::size_t limit);
+    std::string sentence();
+    /// Whether every field was there and nothing is left over.
+    bool complete() const { return !failed_ && rest_.empty(); }
+
+  private:
+    std::span<const std::byte> rest_;
+    bool failed_ = false;
+};
+
+/// The type, when magic, version and length are right. Reads nothing of the body.
+Result<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message);
+
+Error malformed_message(std::string_view what);
+Error unknown_message_type(std::uint16_t type);
+
+}  // namespace secrets::wire

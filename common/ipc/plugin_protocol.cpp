@@ -1,0 +1,144 @@
+#include "common/ipc/plugin_protocol.h"
+
+#include "common/base/limits.h"
+
+namespace secrets::wire {
+namespace {
+
+constexpr Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
+
+enum class Type : std::uint16_t {
+    ask = 1,
+    wipe = 2,
+    ping = 3,
+    check = 4,
+    granted = 101,
+    nothing = 102,
+    waiting = 103,
+    refused = 104,
+    done = 105,
+    busy = 106,
+};
+
+class Writer : public MessageWriter {
+  public:
+    explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
+};
+
+Result<Request> decode_ask(MessageReader body) {
+    AskRequest ask;
+    ask.job.value = body.number();
+    ask.step.value = body.number();
+    ask.uid.value = body.number();
+    ask.wait_milliseconds = body.number();
+    ask.ask = body.text(kMaxAskBytes);
+    if (!body.complete() || ask.wait_milliseconds > kMaxWaitMilliseconds)
+        return malformed_message("ASK");
+    return Request(std::move(ask));
+}
+
+Result<Request> decode_wipe(MessageReader body) {
+    WipeRequest wipe{JobId{body.number()}};
+    if (!body.complete()) return malformed_message("WIPE");
+    return Request(wipe);
+}
+
+Result<Request> decode_check(MessageReader body) {
+    CheckRequest check{body.text(kMaxAskBytes)};
+    if (!body.complete()) return malformed_message("CHECK");
+    return Request(std::move(check));
+}
+
+}  // namespace
+
+Message encode(const Request& request) {
+    if (const auto* ask = std::get_if<AskRequest>(&request)) {
+        return Writer(Type::ask)
+            .number(ask->job.value)
+            .number(ask->step.value)
+            .number(ask->uid.value)
+            .number(ask->wait_milliseconds)
+            .text(ask->ask)
+            .finish();
+    }
+    if (const auto* wipe = std::get_if<WipeRequest>(&request)) {
+        return Writer(Type::wipe).number(wipe->job.value).finish();
+    }
+    if (const auto* check = std::get_if<CheckRequest>(&request)) {
+        return Writer(Type::check).text(check->ask).finish();
+    }
+    return Writer(Type::ping).finish();
+}
+
+Message encode(const Reply& reply) {
+    if (const auto* granted = std::get_if<Granted>(&reply)) {
+        return Writer(Type::granted).number(granted->image_length).sentence(granted->note).finish();
+    }
+    if (const auto* nothing = std::get_if<Nothing>(&reply)) {
+        return Writer(Type::nothing).sentence(nothing->note).finish();
+    }
+    if (const auto* waiting = std::get_if<Waiting>(&reply)) {
+        return Writer(Type::waiting).number(waiting->wait_milliseconds).finish();
+    }
+    if (const auto* refused = std::get_if<Refused>(&reply)) {
+        return Writer(Type::refused).sentence(refused->sentence).finish();
+    }
+    if (const auto* busy = std::get_if<Busy>(&reply)) {
+        return Writer(Type::busy).sentence(busy->sentence).finish();
+    }
+    return Writer(Type::done).sentence(std::get_if<Done>(&reply)->note).finish();
+}
+
+Result<Request> decode_request(std::span<const std::byte> message) {
+    const auto type = message_type(kProtocol, message);
+    if (!type) return type.error();
+    const MessageReader body(message);
+    switch (static_cast<Type>(*type)) {
+        case Type::ask:
+            return decode_ask(body);
+        case Type::wipe:
+            return decode_wipe(body);
+        case Type::ping:
+            if (!body.complete()) return malformed_message("PING");
+            return Request(PingRequest{});
+        case Type::check:
+            return decode_check(body);
+        default:
+            return unknown_message_type(*type);
+    }
+}
+
+Result<Reply> decode_reply(std::span<const std::byte> message) {
+    const auto type = message_type(kProtocol, message);
+    if (!type) return type.error();
+    MessageReader body(message);
+    Reply reply;
+    switch (static_cast<Type>(*type)) {
+        case Type::granted: {
+            Granted granted{body.number(), body.sentence()};
+            reply = std::move(granted);
+            break;
+        }
+        case Type::nothing:
+            reply = Nothing{body.sentence()};
+            break;
+        case Type::waiting:
+            reply = Waiting{body.number()};
+            break;
+        case Type::refused:
+            reply = Refused{body.sentence()};
+            break;
+        case Type::done:
+            reply = Done{body.sentence()};
+            break;
+        case Type::busy:
+            reply = Busy{body.sentence()};
+            break;
+        default:
+            return unknown_message_type(*type);
+    }
+    if (!body.complete()) return malformed_message("reply");
+    return reply;
+}
+
+}  // namespace secrets::wire

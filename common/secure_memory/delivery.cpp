@@ -1,0 +1,196 @@
+#include "common/secure_memory/delivery.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <string>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+
+namespace secrets {
+namespace {
+
+constexpr char kMagic[8] = {'S', 'L', 'S', 'D', 'E', 'L', 'I', 'V'};
+constexpr std::uint32_t kVersion = 1;
+constexpr std::uint16_t kKindVariable = 1;
+constexpr std::uint16_t kKindFile = 2;
+
+struct ImageHeader {
+    char magic[8];
+    std::uint32_t version;
+    std::uint32_t count;
+    std::uint64_t length;
+};
+static_assert(sizeof(ImageHeader) == 24);
+
+struct EntryHeader {
+    std::uint16_t kind;
+    std::uint8_t variable_length;
+    std::uint8_t secret_length;
+    std::uint32_t value_length;
+};
+static_assert(sizeof(EntryHeader) == 8);
+static_assert(kMaxNameBytes <= 0xff);
+
+bool has_nul(std::span<const std::byte> bytes) {
+    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+
+Failure check_entry(const DeliveryEntry& entry) {
+    if (auto why = why_not_a_variable(entry.variable)) return Error{*why};
+    if (entry.value.size() > kMaxValueBytes) {
+        return Error{"the value for " + quoted(entry.variable) + " is too long for a " +
+                     (entry.is_file() ? "file" : "variable")};
+    }
+    if (entry.is_file()) {
+        if (auto why = why_not_a_secret_name(entry.secret)) return Error{*why};
+        return std::nullopt;
+    }
+    if (has_nul(entry.value.bytes())) {
+        return Error{"the value for " + quoted(entry.variable) +
+                     " holds a NUL byte, which no variable can"};
+    }
+    return std::nullopt;
+}
+
+/// Copies to the front of `out` and moves on behind what was written.
+void put(std::span<std::byte>& out, std::span<const std::byte> bytes) {
+    if (!bytes.empty()) memcpy(out.data(), bytes.data(), bytes.size());
+    out = out.subspan(bytes.size());
+}
+
+void put_with_nul(std::span<std::byte>& out, std::span<const std::byte> bytes) {
+    put(out, bytes);
+    out.front() = std::byte{0};
+    out = out.subspan(1);
+}
+
+/// Takes `length` bytes and the NUL behind them off the front of `rest`; empty-handed when they are
+/// not there or no NUL ends them.
+bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
+                   std::span<const std::byte>& taken) {
+    if (rest.size() < length + 1 || rest[length] != std::byte{0}) return false;
+    taken = rest.first(length);
+    rest = rest.subspan(length + 1);
+    return true;
+}
+
+/// The same for a text, in which no NUL stands.
+bool take_text(std::span<const std::byte>& rest, std::size_t length, std::string_view& text) {
+    std::span<const std::byte> taken;
+    if (!take_with_nul(rest, length, taken) || has_nul(taken)) return false;
+    text = {reinterpret_cast<const char*>(taken.data()), taken.size()};
+    return true;
+}
+
+Error damaged(const char* what) {
+    return Error{std::string("the delivery from the agent is damaged: ") + what};
+}
+
+/// Reads the entry at the front of `rest` and moves on behind it.
+Result<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
+    EntryHeader header;
+    if (rest.size() < sizeof(header)) return damaged("an entry is cut off");
+    memcpy(&header, rest.data(), sizeof(header));
+    rest = rest.subspan(sizeof(header));
+    const bool is_file = header.kind == kKindFile;
+    if (!is_file && header.kind != kKindVariable) return damaged("an entry is of an unknown kind");
+    DeliveryEntry entry;
+    std::span<const std::byte> value;
+    if (header.value_length > kMaxValueBytes || is_file != (header.secret_length > 0) ||
+        !take_text(rest, header.variable_length, entry.variable) ||
+        (is_file && !take_text(rest, header.secret_length, entry.secret)) ||
+        !take_with_nul(rest, header.value_length, value) || (!is_file && has_nul(value))) {
+        return damaged("an entry's length is wrong");
+    }
+    if (why_not_a_variable(entry.variable)) {
+        return damaged("an entry names no variable that may be set");
+    }
+    if (is_file && why_not_a_secret_name(entry.secret)) {
+        return damaged("an entry names no secret");
+    }
+    entry.value = SecretView(value);
+    return entry;
+}
+
+}  // namespace
+
+std::size_t delivery_size(std::span<const DeliveryEntry> entries) {
+    std::size_t size = sizeof(ImageHeader);
+    for (const DeliveryEntry& entry : entries) {
+        size += sizeof(EntryHeader) + entry.variable.size() + 1 + entry.value.size() + 1;
+        if (entry.is_file()) size += entry.secret.size() + 1;
+    }
+    return size;
+}
+
+std::size_t variables_size(std::span<const DeliveryEntry> entries) {
+    std::size_t size = 0;
+    for (const DeliveryEntry& entry : entries) {
+        size += entry.variable.size() + 1 + (entry.is_file() ? 0 : entry.value.size()) + 1;
+    }
+    return size;
+}
+
+std::size_t files_size(std::span<const DeliveryEntry> entries) {
+    std::size_t size = 0;
+    for (const DeliveryEntry& entry : entries) {
+        if (entry.is_file()) size += entry.value.size();
+    }
+    return size;
+}
+
+Failure write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out) {
+    for (const DeliveryEntry& entry : entries) {
+        if (auto wrong = check_entry(entry)) return wrong;
+    }
+    const std::size_t size = delivery_size(entries);
+    if (size > out.size()) return Error{"the delivery does not fit into its region"};
+    ImageHeader header{{}, kVersion, static_cast<std::uint32_t>(entries.size()), size};
+    memcpy(header.magic, kMagic, sizeof(kMagic));
+    put(out, std::as_bytes(std::span(&header, 1)));
+    for (const DeliveryEntry& entry : entries) {
+        const EntryHeader entry_header{entry.is_file() ? kKindFile : kKindVariable,
+                                       static_cast<std::uint8_t>(entry.variable.size()),
+                                       static_cast<std::uint8_t>(entry.secret.size()),
+                                       static_cast<std::uint32_t>(entry.value.size())};
+        put(out, std::as_bytes(std::span(&entry_header, 1)));
+        put_with_nul(out, bytes_of(entry.variable));
+        if (entry.is_file()) put_with_nul(out, bytes_of(entry.secret));
+        put_with_nul(out, entry.value.bytes());
+    }
+    return std::nullopt;
+}
+
+Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image) {
+    ImageHeader header;
+    if (image.size() < sizeof(header)) return damaged("it is shorter than its header");
+    memcpy(&header, image.data(), sizeof(header));
+    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return damaged("it is no delivery");
+    if (header.version != kVersion) {
+        return Error{"the agent's delivery has format version " + std::to_string(header.version) +
+                     " and this plugin reads version " + std::to_string(kVersion) +
+                     "; install agent and plugin of one release"};
+    }
+    if (header.length < sizeof(header) || header.length > image.size()) {
+        return damaged("its length is wrong");
+    }
+    std::span<const std::byte> rest = image.subspan(sizeof(header), header.length - sizeof(header));
+    if (header.count > rest.size() / sizeof(EntryHeader)) return damaged("its count is wrong");
+    std::vector<DeliveryEntry> entries;
+    entries.reserve(header.count);
+    for (std::uint32_t i = 0; i < header.count; ++i) {
+        const auto entry = take_entry(rest);
+        if (!entry) return entry.error();
+        entries.push_back(*entry);
+    }
+    if (!rest.empty()) return damaged("bytes follow its last entry");
+    return entries;
+}
+
+}  // namespace secrets

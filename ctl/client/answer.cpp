@@ -1,0 +1,79 @@
+#include "ctl/client/answer.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+namespace {
+
+constexpr std::string_view kNothing = "-";
+
+/// The status by which a node's agent says it (504, Gateway Timeout).
+constexpr unsigned kNoHubAnswers = 504;
+
+CommandError not_understood(const std::string& why) {
+    return CommandError(ExitCode::unreachable,
+                        "the agent's answer is not understood: " + why +
+                            "; are secretctl and slurm-secretsd of one version?");
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+    std::string shown(text);
+    for (char& c : shown) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return shown;
+}
+
+void check_success(const Answer& answer) {
+    if (answer.status >= 200 && answer.status < 300) return;
+    std::string sentence =
+        "the agent answered with status " + std::to_string(answer.status) + " and gave no reason";
+    boost::json::error_code error;
+    const boost::json::value problem = boost::json::parse(answer.body, error);
+    if (!error && problem.is_object() && problem.get_object().contains("detail")) {
+        sentence = text_of(problem.get_object(), "detail");
+    }
+    const bool no_hub = answer.status == kNoHubAnswers;
+    throw CommandError(no_hub ? ExitCode::unreachable : ExitCode::refused, sentence);
+}
+
+boost::json::object read_object(const Answer& answer) {
+    check_success(answer);
+    boost::json::error_code error;
+    boost::json::value value = boost::json::parse(answer.body, error);
+    if (error) throw not_understood("it is not JSON");
+    if (!value.is_object()) throw not_understood("it is no JSON object");
+    return std::move(value.get_object());
+}
+
+std::string text_of(const boost::json::object& object, std::string_view name) {
+    const boost::json::value* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) return std::string(kNothing);
+    if (const auto* text = value->if_string()) return printable(*text);
+    return boost::json::serialize(*value);
+}
+
+bool is_true(const boost::json::object& object, std::string_view name) {
+    const boost::json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+const boost::json::array& array_of(const boost::json::object& object, std::string_view name) {
+    const boost::json::value* value = object.if_contains(name);
+    if (value == nullptr || !value->is_array()) {
+        throw not_understood("it has no list '" + std::string(name) + "'");
+    }
+    return value->get_array();
+}
+
+const boost::json::object& as_object(const boost::json::value& value) {
+    if (!value.is_object()) throw not_understood("a list holds something that is no object");
+    return value.get_object();
+}
+
+}  // namespace secrets::ctl

@@ -1,0 +1,181 @@
+#include "ctl/client/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/url/encode.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
+#include <optional>
+
+#include "ctl/client/munge_credential.h"
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Protocol = asio::local::stream_protocol;
+using Stream = beast::basic_stream<Protocol>;
+using HttpRequest = http::request<http::span_body<const std::byte>>;
+
+/// Names and sizes of all runs of a busy site fit in many times over.
+constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
+
+/// How often a request is made anew because it is another hub that now answers.
+constexpr int kMaxHubs = 4;
+
+http::verb verb_of(Method method) {
+    switch (method) {
+        case Method::get:
+            return http::verb::get;
+        case Method::put:
+            return http::verb::put;
+        case Method::remove:
+            return http::verb::delete_;
+        case Method::patch:
+            return http::verb::patch;
+    }
+    return http::verb::unknown;
+}
+
+/// `hub`: that a munge credential goes to; empty: none is needed.
+HttpRequest make_http_request(const Request& request, const std::string& hub) {
+    HttpRequest message(verb_of(request.method), request.target, 11);
+    message.set(http::field::host, "localhost");
+    message.set(http::field::user_agent, "secretctl/" SLURM_SECRETS_VERSION);
+    message.set(http::field::accept, "application/json");
+    message.keep_alive(false);
+    if (!hub.empty()) {
+        message.set(http::field::authorization,
+                    "Munge " + munge_credential(hub, message.method_string(), request));
+    }
+    if (request.body.size() > 0) {
+        message.set(http::field::content_type, "application/json");
+        message.body() = {request.body.bytes().data(), request.body.size()};
+    }
+    message.prepare_payload();
+    return message;
+}
+
+/// Blocking, and by the system call: where the listener's queue is full the kernel waits for a
+/// place, while a non-blocking connect() of Asio takes such a socket for connected.
+Protocol::socket connect(asio::io_context& loop, const std::string& path,
+                         std::chrono::seconds timeout) {
+    const Protocol::endpoint endpoint(path);
+    Protocol::socket socket(loop, Protocol());
+    const timeval limit{.tv_sec = timeout.count(), .tv_usec = 0};
+    ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (::connect(socket.native_handle(), endpoint.data(),
+                  static_cast<socklen_t>(endpoint.size())) != 0) {
+        const int error = errno == EAGAIN ? ETIMEDOUT : errno;
+        throw boost::system::system_error(error, boost::system::system_category());
+    }
+    return socket;
+}
+
+/// The hub that a challenge (WWW-Authenticate) wants a munge credential for; empty where it wants
+/// something else.
+std::string hub_in(std::string_view challenge) {
+    constexpr std::string_view kBegin = "Munge hub=\"";
+    if (!challenge.starts_with(kBegin) || !challenge.ends_with('"')) return {};
+    challenge.remove_prefix(kBegin.size());
+    return std::string(challenge.substr(0, challenge.find('"')));
+}
+
+bool is_closed_by_peer(const beast::error_code& error) {
+    return error == asio::error::broken_pipe || error == asio::error::connection_reset ||
+           error == asio::error::eof || error == http::error::end_of_stream ||
+           error == http::error::partial_message;
+}
+
+asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
+                                 std::chrono::seconds timeout) {
+    stream.expires_after(timeout);
+
+    // An agent that refuses a request early may close before it has read all of it. Its answer is
+    // there to be read all the same.
+    beast::error_code write_error;
+    co_await http::async_write(stream, request,
+                               asio::redirect_error(asio::use_awaitable, write_error));
+    if (write_error && !is_closed_by_peer(write_error)) {
+        throw boost::system::system_error(write_error);
+    }
+
+    beast::flat_buffer buffer;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(kMaxAnswerBytes);
+    co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
+    Answer answer{parser.get().result_int(), std::move(parser.get().body())};
+    if (answer.status == 401) answer.hub = hub_in(parser.get()[http::field::www_authenticate]);
+    co_return answer;
+}
+
+CommandError no_agent(const std::string& path, const boost::system::system_error& error) {
+    return CommandError(ExitCode::unreachable, "no agent answers at " + path + ": " +
+                                                   error.code().message() +
+                                                   "; is slurm-secretsd running?");
+}
+
+CommandError no_answer(const std::string& path, std::chrono::seconds timeout,
+                       const beast::error_code& error) {
+    const std::string agent = "the agent at " + path;
+    std::string sentence = agent + " gave no answer that can be read: " + error.message() +
+                           "; is it slurm-secretsd's control socket?";
+    if (error == beast::error::timeout) {
+        sentence = agent + " did not answer within " + std::to_string(timeout.count()) +
+                   " s; see its journal";
+    } else if (is_closed_by_peer(error)) {
+        sentence = agent + " closed the connection before it answered; try again, and see its " +
+                   "journal if it happens again";
+    }
+    return CommandError(ExitCode::unreachable, sentence);
+}
+
+}  // namespace
+
+Answer Client::send(const Request& request) const {
+    std::string hub;
+    Answer answer = send_once(request, hub);
+    for (int i = 0; i < kMaxHubs && !answer.hub.empty() && answer.hub != hub; ++i) {
+        hub = answer.hub;
+        answer = send_once(request, hub);
+    }
+    return answer;
+}
+
+/// `hub`: that the agent passes the request on to; empty where it is not known to.
+Answer Client::send_once(const Request& request, const std::string& hub) const {
+    const HttpRequest message = make_http_request(request, hub);
+    asio::io_context loop(1);
+    std::optional<Stream> stream;
+    try {
+        stream.emplace(connect(loop, socket_path_, timeout_));
+    } catch (const boost::system::system_error& error) {
+        throw no_agent(socket_path_, error);
+    }
+    try {
+        auto answer = asio::co_spawn(loop, exchange(*stream, message, timeout_), asio::use_future);
+        loop.run();
+        return answer.get();
+    } catch (const boost::system::system_error& error) {
+        throw no_answer(socket_path_, timeout_, error.code());
+    }
+}
+
+std::string percent_encoded(std::string_view text) {
+    return boost::urls::encode({text.data(), text.size()}, boost::urls::unreserved_chars);
+}
+
+}  // namespace secrets::ctl

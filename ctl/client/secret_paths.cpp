@@ -1,0 +1,64 @@
+#include "ctl/client/secret_paths.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+#include "ctl/io/exit_codes.h"
+#include "ctl/io/value_input.h"
+
+namespace secrets::ctl {
+namespace {
+
+CommandError bad_input(const std::string& sentence) {
+    return CommandError(ExitCode::bad_input, sentence);
+}
+
+}  // namespace
+
+std::string path_of_secrets(const std::optional<std::string>& workspace) {
+    if (!workspace) return "/v1/secrets";
+    if (why_not_a_workspace_name(*workspace)) {
+        throw bad_input(
+            "what stands behind --workspace is no workspace's name; see: secretctl workspaces");
+    }
+    return "/v1/workspaces/" + percent_encoded(*workspace) + "/secrets";
+}
+
+std::string whose_secrets(const std::optional<std::string>& workspace) {
+    return workspace ? "the secrets of workspace " + *workspace : "your secrets";
+}
+
+void check_secret_name(const std::string& name) {
+    if (name.find('=') != name.npos) throw bad_input(value_as_argument_sentence());
+    const bool made_as_one = std::all_of(name.begin(), name.end(), [](char c) {
+        return is_letter(c) || is_digit(c) || c == '_' || c == '-';
+    });
+    if (name.size() > kMaxNameBytes || !made_as_one) {
+        throw bad_input(
+            "what stands in a secret's place is no secret's name: letters, digits, '_' and '-' are "
+            "allowed, at most " +
+            std::to_string(kMaxNameBytes));
+    }
+    if (const auto why = why_not_a_secret_name(name)) throw bad_input(*why);
+}
+
+SecretText body_of_secret(SecretView value, const std::optional<std::string>& ttl) {
+    constexpr std::string_view kBegin = "{\"value\":";
+    const std::string end =
+        ttl ? ",\"ttl\":" + boost::json::serialize(boost::json::string(*ttl)) + "}" : "}";
+    SecretText body(kBegin.size() + value_json_size(value) + end.size() + 1);
+    body.append(kBegin);
+    append_value_json(body, value);
+    body.append(end);
+    return body;
+}
+
+std::string value_as_argument_sentence() {
+    return "a value is never an argument: what was typed is now in your shell's history, and "
+           "others could see it in the list of processes; take it out of there, have it replaced "
+           "where it came from, and give the new one when 'secretctl set NAME' asks";
+}
+
+}  // namespace secrets::ctl

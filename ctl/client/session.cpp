@@ -1,0 +1,23 @@
+#include "ctl/client/session.h"
+
+#include <iostream>
+
+#include "ctl/client/answer.h"
+
+namespace secrets::ctl {
+
+Answer Conversation::ask(const Request& request) const {
+    Answer answer = ask_quietly(request);
+    if (json_ && !answer.body.empty()) {
+        std::cout << answer.body.substr(0, answer.body.find_last_not_of('\n') + 1) << '\n';
+    }
+    return answer;
+}
+
+Answer Conversation::ask_quietly(const Request& request) const {
+    Answer answer = client_.send(request);
+    check_success(answer);
+    return answer;
+}
+
+}  // namespace secrets::ctl

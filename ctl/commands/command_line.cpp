@@ -1,0 +1,320 @@
+#include "ctl/commands/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/client/secret_paths.h"
+#include "ctl/commands/help.h"
+#include "ctl/import/nearest.h"
+
+namespace secrets::ctl {
+namespace {
+
+constexpr const char* kYours = "Your secrets, or a workspace's with --workspace NAME";
+constexpr const char* kRuns = "Runs of a workflow platform, or of your own";
+constexpr const char* kAgent = "Asks, the agent, and certificates for it";
+
+constexpr const char* kSetFooter =
+    R"(At a terminal the value is asked for twice and not shown. Else it is standard
+input, without one newline at its end. It is never an argument.
+
+Examples:
+  secretctl set HF_TOKEN
+  secretctl set DB_PASSWORD --expires 30d < password.txt
+  secretctl set GCP_KEY --file service-account.json
+  secretctl set LICENSE --workspace lab --file license.dat)";
+
+constexpr const char* kListFooter = R"(Examples:
+  secretctl ls
+  secretctl ls --workspace lab
+  secretctl ls --json | jq -r '.secrets[].name')";
+
+constexpr const char* kRemoveFooter = R"(Examples:
+  secretctl rm HF_TOKEN
+  secretctl rm OLD_KEY OLDER_KEY --workspace lab)";
+
+constexpr const char* kRenameFooter = R"(Example:
+  secretctl rename HF_TOKEN HUGGINGFACE_TOKEN)";
+
+constexpr const char* kImportFooter =
+    R"(FILE is an .env file, export NAME=value lines (read, never run), or Nextflow's
+store.json; - is standard input. What a shell would replace or run is refused,
+unless it stands in single quotes. Then it says what else holds a copy.
+
+Examples:
+  secretctl import .env --dry-run
+  secretctl import ~/.nextflow/secrets/store.json
+  secretctl import ~/.bashrc --only HF_TOKEN --expires 90d)";
+
+constexpr const char* kWorkspacesFooter =
+    R"(Admins set and remove a workspace's secrets; jobs of its members use them.
+
+Example:
+  secretctl workspaces)";
+
+constexpr const char* kPushFooter =
+    R"(Input is NAME=VALUE lines (the value is exact to the end of its line; empty
+lines and lines that begin with '#' are skipped), or JSON: an object of names
+and values, or {"workspace":{...},"user":{...}}. A value in JSON is a string or
+{"base64":"..."}. Values are never given on the command line.
+
+Examples:
+  printf 'HF_TOKEN=%s\n' "$TOKEN" | secretctl push demo-1 --ttl 12h
+  secretctl push demo-1 --owner alice --from secrets.json)";
+
+constexpr const char* kCompleteFooter = R"(Example:
+  secretctl complete demo-1)";
+
+constexpr const char* kRunsFooter = R"(Examples:
+  secretctl runs
+  secretctl runs demo-1)";
+
+constexpr const char* kCheckFooter =
+    R"(Of secrets with one name the run's is taken, then yours, then a workspace's.
+
+Examples:
+  secretctl check HF_TOKEN,KEY:file
+  secretctl check run:demo-1,HF_TOKEN,DB=PGPASSWORD,NGC?
+  secretctl check workspace:lab,LICENSE)";
+
+constexpr const char* kStatusFooter = R"(Examples:
+  secretctl status
+  secretctl status --json)";
+
+constexpr const char* kWatchFooter = R"(Runs until Ctrl-C. root sees all, a user what concerns them.
+
+Examples:
+  secretctl watch
+  secretctl watch --json | jq -r .message)";
+
+constexpr const char* kDoctorFooter =
+    R"(Each check is ok, warn, FAIL or skipped, with what to do; the exit code is 0
+only when none fails. Run it as root: a user can't see everything.
+
+Examples:
+  sudo secretctl doctor
+  secretctl doctor --submit-host)";
+
+constexpr const char* kPkiFooter =
+    R"(For sites that have no CA: one in a directory, which needs no agent. Whoever has
+its ca.key can be anybody for those who trust its ca.crt.
+
+Examples:
+  secretctl pki init /root/ca
+  secretctl pki issue /root/ca hub.example.org)";
+
+constexpr const char* kPkiInitFooter =
+    R"(Makes ca.key and ca.crt in DIR, for ten years. Nothing is overwritten.
+
+Example:
+  secretctl pki init /root/ca)";
+
+constexpr const char* kPkiIssueFooter =
+    R"(Makes NAME.key and NAME.crt in DIR: a new key, and its certificate with the CA's
+behind it. Without --dns, --ip and --uri it is for the DNS name NAME; without
+--client and --server for both. Nothing is overwritten.
+
+Examples:
+  secretctl pki issue /root/ca hub --dns hub.example.org --ip 10.0.0.1 --server
+  secretctl pki issue /root/ca tower --uri spiffe://example.org/tower --client)";
+
+CLI::App* add_command(CLI::App& app, const char* group, const char* name, const char* what,
+                      const char* footer) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->group(group);
+    command->footer(footer);
+    return command;
+}
+
+void add_name(CLI::App* command, const char* word, std::string& target, const char* what) {
+    command->add_option(word, target, what)->required()->option_text(" ");
+}
+
+void add_workspace(CLI::App* command, CommandLine& line) {
+    command->add_option("--workspace", line.workspace, "A workspace that you administer")
+        ->option_text("NAME");
+}
+
+void describe_secrets(CLI::App& app, CommandLine& line) {
+    CLI::App* set = add_command(app, kYours, "set", "Set one, or replace it", kSetFooter);
+    add_name(set, "NAME", line.set.name, "The secret's name");
+    set->add_option("--file", line.set.source.file, "Take the value from a file, byte for byte")
+        ->option_text("PATH");
+    set->add_flag("--keep-newline", line.set.source.keep_newline,
+                  "Keep the newline at the end of standard input");
+    set->add_option("--expires", line.set.expires, "Remove it after that time, such as 30d")
+        ->option_text("TIME");
+    add_workspace(set, line);
+
+    add_workspace(
+        add_command(app, kYours, "ls", "List names, sizes, dates and last use", kListFooter), line);
+
+    CLI::App* remove = add_command(app, kYours, "rm", "Remove some", kRemoveFooter);
+    remove->add_option("NAME", line.names, "Their names")->required()->option_text("...");
+    add_workspace(remove, line);
+
+    CLI::App* rename = add_command(app, kYours, "rename", "Give one another name", kRenameFooter);
+    add_name(rename, "OLD", line.from, "Its name");
+    add_name(rename, "NEW", line.to, "Its new name");
+    add_workspace(rename, line);
+
+    CLI::App* import =
+        add_command(app, kYours, "import", "Set what is in a .env file, or Nextflow's store.json",
+                    kImportFooter);
+    add_name(import, "FILE", line.import.from, "The file to read; -: standard input");
+    import->add_option("--only", line.import.only, "Take this one alone; may be repeated")
+        ->allow_extra_args(false)
+        ->option_text("NAME");
+    import->add_flag("--dry-run", line.import.dry_run, "Say what would be set, and set nothing");
+    import->add_option("--expires", line.import.expires, "Remove them after that time, such as 30d")
+        ->option_text("TIME");
+    add_workspace(import, line);
+
+    add_command(app, kYours, "workspaces", "List the workspaces that you are in",
+                kWorkspacesFooter);
+}
+
+void describe_runs(CLI::App& app, CommandLine& line) {
+    CLI::App* push = add_command(app, kRuns, "push", "Give the agent a run's secrets", kPushFooter);
+    add_name(push, "RUN", line.push.run, "The run's id");
+    push->add_option("--owner", line.push.fields.owner, "Whose run it is; yours if left out")
+        ->option_text("USER");
+    push->add_option("--ttl", line.push.fields.ttl, "How long the agent keeps it, such as 12h")
+        ->option_text("TIME");
+    push->add_option("--scope", line.push.fields.scope,
+                     "For flat input: user (the default) or workspace")
+        ->check(CLI::IsMember({"user", "workspace"}))
+        ->option_text("SCOPE");
+    push->add_option("--from", line.push.from, "The file to read; - (the default): standard input")
+        ->option_text("FILE");
+
+    CLI::App* complete = add_command(app, kRuns, "complete",
+                                     "Say that it is over: its secrets are wiped", kCompleteFooter);
+    add_name(complete, "RUN", line.run, "The run's id");
+
+    add_command(app, kRuns, "runs", "List runs, or what one has and who holds it", kRunsFooter)
+        ->add_option("RUN", line.run, "The run's id")
+        ->option_text(" ");
+}
+
+void describe_agent(CLI::App& app, CommandLine& line) {
+    CLI::App* check = add_command(app, kAgent, "check",
+                                  "Say what a job that asks for this would get", kCheckFooter);
+    add_name(check, "ASK", line.ask, "As in sbatch --secret: NAME[=VAR][:file][?],...");
+    add_command(app, kAgent, "status", "Say how the agent is", kStatusFooter);
+    add_command(app, kAgent, "watch", "Say what happens, as it happens", kWatchFooter);
+    add_command(app, kAgent, "doctor", "Say what is wrong with this installation", kDoctorFooter)
+        ->add_flag("--submit-host", line.submit_host,
+                   "Look at the plugin alone: no agent runs here");
+}
+
+void add_alt_names(CLI::App* command, const char* option, std::vector<std::string>& target,
+                   const char* word, const char* what) {
+    command->add_option(option, target, what)->allow_extra_args(false)->option_text(word);
+}
+
+void describe_pki(CLI::App& app, pki::Options& options) {
+    CLI::App* pki =
+        add_command(app, kAgent, "pki", "Make a small CA, and certificates", kPkiFooter);
+    pki->require_subcommand(1);
+
+    CLI::App* init = add_command(*pki, "Commands", "init", "Make a CA", kPkiInitFooter);
+    add_name(init, "DIR", options.directory, "Its directory, which is made where it is not there");
+
+    CLI::App* issue =
+        add_command(*pki, "Commands", "issue", "Make a key and a certificate", kPkiIssueFooter);
+    add_name(issue, "DIR", options.directory, "The CA's directory");
+    add_name(issue, "NAME", options.name, "The name of the files, and the common name");
+    add_alt_names(issue, "--dns", options.dns, "NAME", "For this DNS name; may be repeated");
+    add_alt_names(issue, "--ip", options.ip, "ADDRESS", "For this IP address; may be repeated");
+    add_alt_names(issue, "--uri", options.uri, "URI", "For this URI; may be repeated");
+    issue->add_option("--days", options.days, "How long it is valid; 825 if left out")
+        ->option_text("DAYS");
+    CLI::Option* client = issue->add_flag("--client", options.client, "For a client alone");
+    issue->add_flag("--server", options.server, "For a server alone")->excludes(client);
+}
+
+void describe_completion(CLI::App& app, CommandLine& line) {
+    CLI::App* names = add_command(app, "", "complete-names", "What a shell may offer", "");
+    names->add_option("KIND", line.complete.kind)->required();
+    names->add_option("COMMAND", line.complete.command);
+    add_workspace(names, line);
+}
+
+bool takes_values(const CLI::App& app) {
+    for (const CLI::App* command : app.get_subcommands()) {
+        for (const char* name : {"set", "push", "import"}) {
+            if (command->get_name() == name) return true;
+        }
+    }
+    return false;
+}
+
+/// The first word that is no option: where a command should stand.
+std::string command_word(const std::vector<std::string>& words) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "--socket") {
+            ++i;
+        } else if (!words[i].starts_with('-')) {
+            return words[i];
+        }
+    }
+    return {};
+}
+
+std::string unknown_command_sentence(const CLI::App& app, const std::vector<std::string>& words) {
+    const std::string word = command_word(words);
+    if (word.find('=') != word.npos) return value_as_argument_sentence();
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        if (!command->get_group().empty()) names.push_back(command->get_name());
+    }
+    if (word.empty()) return "name a command, such as ls; see secretctl --help";
+    const std::string guess = nearest(word, names);
+    if (guess.empty()) return "there is no such command; see secretctl --help";
+    return "there is no such command; did you mean 'secretctl " + guess + "'? see secretctl --help";
+}
+
+}  // namespace
+
+void describe(CLI::App& app, CommandLine& line) {
+    app.name("secretctl");
+    app.formatter(std::make_shared<Help>());
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.set_version_flag("--version", "secretctl " SLURM_SECRETS_VERSION);
+    app.add_option("--socket", line.socket, "The agent's control socket")
+        ->envname("SLURM_SECRETS_SOCKET")
+        ->option_text("PATH");
+    app.add_flag("--json", line.json, "Print the agent's answer: one line of JSON");
+    describe_secrets(app, line);
+    describe_runs(app, line);
+    describe_agent(app, line);
+    describe_pki(app, line.pki);
+    describe_completion(app, line);
+}
+
+std::string command_of(const CLI::App& app) {
+    std::string words;
+    for (const CLI::App* said = &app; !said->get_subcommands().empty();) {
+        said = said->get_subcommands().front();
+        words += (words.empty() ? "" : " ") + said->get_name();
+    }
+    return words;
+}
+
+std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
+                           const std::vector<std::string>& words) {
+    if (app.get_subcommands().empty()) return unknown_command_sentence(app, words);
+    const std::string see = "see secretctl " + command_of(app) + " --help";
+    // CLI11's own sentence repeats what is too much, which may be a value.
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+        if (takes_values(app)) return value_as_argument_sentence();
+        return "an argument is not understood; values are never given on the command line; " + see;
+    }
+    if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
+        return "--scope is user or workspace; " + see;
+    }
+    return std::string(error.what()) + "; " + see;
+}
+
+}  // namespace secrets::ctl

@@ -1,0 +1,190 @@
+#include "ctl/commands/push.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <map>
+#include <vector>
+
+#include "common/base/limits.h"
+#include "common/base/names.h"
+#include "ctl/import/json_shape.h"
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+namespace {
+
+constexpr std::string_view kUserScope = "user";
+constexpr std::string_view kWorkspaceScope = "workspace";
+
+/// One NAME=VALUE line, pointing into the input.
+struct Line {
+    std::string_view name;
+    std::string_view value;
+};
+
+CommandError bad_input(const std::string& sentence) {
+    return CommandError(ExitCode::bad_input, sentence);
+}
+
+CommandError nothing_in(const std::string& source) {
+    return bad_input(source + " holds no secret, so nothing is pushed");
+}
+
+std::string json_string(std::string_view text) {
+    return boost::json::serialize(boost::json::string(text));
+}
+
+/// `{` and the fields, each followed by a comma.
+std::string body_begin(const PushFields& fields) {
+    std::string begin = "{";
+    if (fields.owner) begin += "\"owner\":" + json_string(*fields.owner) + ",";
+    if (fields.ttl) begin += "\"ttl\":" + json_string(*fields.ttl) + ",";
+    return begin;
+}
+
+std::string scope_begin(const PushFields& fields) {
+    return "\"" + fields.scope.value_or(std::string(kUserScope)) + "\":";
+}
+
+/// Whether `text` is made of a name's characters. The agent says what else is wrong with a name and
+/// shows it; what is not even that may be part of a value and is shown by nobody.
+bool is_made_as_a_name(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxNameBytes &&
+           std::all_of(text.begin(), text.end(),
+                       [](char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; });
+}
+
+Line split_line(std::string_view text, const std::string& place) {
+    const std::size_t equals = text.find('=');
+    if (equals == text.npos) {
+        throw bad_input(place + " has no '='; a line is NAME=VALUE, and a value of several lines " +
+                        "is pushed as JSON");
+    }
+    const std::string_view name = text.substr(0, equals);
+    if (!is_made_as_a_name(name)) {
+        throw bad_input(
+            place + " has something before its '=' that is no secret's name: letters, " +
+            "digits, '_' and '-' are allowed, at most " + std::to_string(kMaxNameBytes));
+    }
+    return {name, text.substr(equals + 1)};
+}
+
+std::vector<Line> read_lines(std::string_view input, const std::string& source) {
+    std::vector<Line> lines;
+    std::map<std::string_view, std::size_t> number_of;
+    std::size_t number = 0;
+    for (std::size_t begin = 0; begin < input.size();) {
+        const std::size_t end = std::min(input.find('\n', begin), input.size());
+        const std::string_view text = input.substr(begin, end - begin);
+        begin = end + 1;
+        ++number;
+        if (text.empty() || text.starts_with('#')) continue;
+
+        const std::string place = "line " + std::to_string(number) + " of " + source;
+        const Line line = split_line(text, place);
+        const auto [first, is_new] = number_of.emplace(line.name, number);
+        if (!is_new) {
+            throw bad_input(place + " names " + quoted(line.name) + " again; line " +
+                            std::to_string(first->second) + " does already");
+        }
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+PushBody body_of_lines(std::string_view input, const std::string& source,
+                       const PushFields& fields) {
+    constexpr std::string_view kBeforeName = "\"";
+    constexpr std::string_view kBeforeValue = "\":{\"base64\":\"";
+    constexpr std::string_view kAfterValue = "\"}";
+    constexpr std::string_view kBetween = ",";
+    constexpr std::string_view kEnd = "}}";
+
+    const std::vector<Line> lines = read_lines(input, source);
+    if (lines.empty()) throw nothing_in(source);
+
+    const std::string begin = body_begin(fields) + scope_begin(fields) + "{";
+    std::size_t capacity = begin.size() + kEnd.size();
+    for (const Line& line : lines) {
+        capacity += kBetween.size() + kBeforeName.size() + line.name.size() + kBeforeValue.size() +
+                    base64_size(line.value.size()) + kAfterValue.size();
+    }
+    PushBody body{SecretText(capacity), {}};
+    body.text.append(begin);
+    for (const Line& line : lines) {
+        if (&line != &lines.front()) body.text.append(kBetween);
+        body.text.append(kBeforeName);
+        body.text.append(line.name);
+        body.text.append(kBeforeValue);
+        body.text.append_base64(line.value);
+        body.text.append(kAfterValue);
+    }
+    body.text.append(kEnd);
+
+    if (std::any_of(lines.begin(), lines.end(),
+                    [](const Line& line) { return line.value.ends_with('\r'); })) {
+        body.note = source + " has lines that end with CR LF; the CR is kept as part of the value";
+    }
+    return body;
+}
+
+/// {"user":{"base64":"..."}} could be meant either way; it counts as by scope.
+bool is_by_scope(const JsonShape& root) {
+    return !root.members.empty() &&
+           std::all_of(root.members.begin(), root.members.end(), [](const JsonShape& member) {
+               return member.kind == JsonKind::object &&
+                      (member.name == kUserScope || member.name == kWorkspaceScope);
+           });
+}
+
+bool is_a_value(const JsonShape& shape) {
+    if (shape.kind == JsonKind::string) return true;
+    return shape.kind == JsonKind::object && shape.members.size() == 1 &&
+           shape.members.front().name == "base64" && shape.members.front().kind == JsonKind::string;
+}
+
+void check_values(const JsonShape& root, const std::string& source) {
+    for (const JsonShape& member : root.members) {
+        if (is_a_value(member)) continue;
+        throw bad_input(quoted(member.name) + " in " + source + " is " +
+                        json_kind_words(member.kind) +
+                        "; a value is a string or {\"base64\":\"...\"}" +
+                        (member.kind == JsonKind::object
+                             ? ", and names in scopes stand in 'workspace' and 'user' alone"
+                             : ""));
+    }
+}
+
+PushBody body_of_json(std::string_view input, const std::string& source, const PushFields& fields) {
+    const JsonShape root = read_json_shape(input, source);
+    if (root.members.empty()) throw nothing_in(source);
+    if (const auto name = repeated_name(root)) {
+        throw bad_input("the name " + quoted(*name) + " stands twice in " + source);
+    }
+
+    const bool by_scope = is_by_scope(root);
+    if (by_scope && fields.scope) {
+        throw bad_input(source + " names the scopes itself; leave out --scope");
+    }
+    if (!by_scope) check_values(root, source);
+
+    const std::string begin = body_begin(fields) + (by_scope ? "" : scope_begin(fields));
+    const std::string_view secrets = by_scope ? input.substr(input.find('{') + 1) : input;
+    const std::string_view end = by_scope ? "" : "}";
+    PushBody body{SecretText(begin.size() + secrets.size() + end.size()), {}};
+    body.text.append(begin);
+    body.text.append(secrets);
+    body.text.append(end);
+    return body;
+}
+
+}  // namespace
+
+PushBody make_push_body(std::string_view input, const std::string& source,
+                        const PushFields& fields) {
+    const std::size_t first = input.find_first_not_of(" \t\r\n");
+    const bool is_json = first != input.npos && input[first] == '{';
+    return is_json ? body_of_json(input, source, fields) : body_of_lines(input, source, fields);
+}
+
+}  // namespace secrets::ctl

@@ -1,0 +1,197 @@
+#include "ctl/commands/run_commands.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <variant>
+
+#include "common/base/ids.h"
+#include "common/base/names.h"
+#include "common/base/secret_spec.h"
+#include "ctl/client/answer.h"
+#include "ctl/io/table.h"
+
+namespace secrets::ctl {
+namespace {
+
+namespace json = boost::json;
+
+/// A slip of the hand that may have put a value on the command line: no error may repeat it.
+void check_no_value(const std::string& run) {
+    if (run.find('=') == run.npos) return;
+    throw CommandError(ExitCode::bad_input,
+                       "what stands in the run id's place holds '='; values are never given on the "
+                       "command line, they come from standard input or --from FILE");
+}
+
+std::string target_of_run(const std::string& text) {
+    check_no_value(text);
+    const auto run = RunId::parse(text);
+    if (!run) throw CommandError(ExitCode::bad_input, run.error().sentence);
+    return "/v1/runs/" + percent_encoded(run->text());
+}
+
+void check_ask(const std::string& ask) {
+    const auto parsed = parse_ask(ask);
+    if (const auto* error = std::get_if<AskError>(&parsed)) {
+        throw CommandError(ExitCode::bad_input, error->sentence + "\n" + mark_place(ask, *error));
+    }
+}
+
+std::string run_line(const json::object& run) {
+    return "run " + text_of(run, "run") + " of " + text_of(run, "owner") + ": " +
+           counted(array_of(run, "secrets").size(), "secret") + ", generation " +
+           text_of(run, "generation") + ", " +
+           (run.contains("ended") ? "ended " + local_time(text_of(run, "ended"))
+                                  : "expires " + local_time(text_of(run, "expires"))) +
+           "\n";
+}
+
+void print_secrets(const json::object& run, Paint paint) {
+    Table table({{"NAME"}, {"SCOPE"}, {"BYTES", Align::right}});
+    for (const json::value& element : array_of(run, "secrets")) {
+        const json::object& secret = as_object(element);
+        table.add({text_of(secret, "name"), text_of(secret, "scope"), text_of(secret, "bytes")});
+    }
+    if (!table.empty()) table.print(std::cout << '\n', paint);
+}
+
+/// Of a hub's run: the nodes that hold something of it.
+void print_nodes(const json::object& run, Paint paint) {
+    Table table({{"NODE"}, {"JOBS"}, {"LAST HEARD OF"}});
+    for (const json::value& element : array_of(run, "nodes")) {
+        const json::object& node = as_object(element);
+        std::string jobs;
+        for (const json::value& job : array_of(node, "jobs")) {
+            jobs += (jobs.empty() ? "" : ", ") + std::to_string(job.as_int64());
+        }
+        const std::string seen = local_time(text_of(node, "seen"));
+        const bool lost = is_true(node, "lost");
+        table.add(
+            {text_of(node, "node"), jobs, lost ? Cell{seen + ", lost", Tone::bad} : Cell{seen}});
+    }
+    table.print(std::cout << '\n', paint);
+}
+
+void print_holds(const json::object& run, Paint paint) {
+    Table table({{"JOB", Align::right}, {"HELD SINCE"}});
+    for (const json::value& element : array_of(run, "holds")) {
+        const json::object& hold = as_object(element);
+        table.add({text_of(hold, "job"), local_time(text_of(hold, "since"))});
+    }
+    if (run.contains("nodes")) print_nodes(run, paint);
+    if (run.contains("nodes") && table.empty()) return;
+    std::cout << '\n';
+    if (table.empty()) {
+        std::cout << "held by no job\n";
+    } else {
+        table.print(std::cout, paint);
+    }
+}
+
+Cell where_found(const json::object& item) {
+    if (is_true(item, "found")) {
+        const std::string scope = text_of(item, "scope");
+        return item.contains("workspace") ? scope + " " + text_of(item, "workspace") : scope;
+    }
+    if (is_true(item, "optional")) return "no, optional: " + text_of(item, "reason");
+    return {"no: " + text_of(item, "reason"), Tone::bad};
+}
+
+void print_items(const json::array& items, Paint paint) {
+    Table table({{"NAME"}, {"VARIABLE"}, {"BYTES", Align::right}, {"FOUND"}});
+    for (const json::value& element : items) {
+        const json::object& item = as_object(element);
+        table.add({text_of(item, "name"), text_of(item, "variable"), text_of(item, "bytes"),
+                   where_found(item)});
+    }
+    if (table.empty()) {
+        std::cout << "a job with this ask is given no secret\n";
+    } else {
+        table.print(std::cout, paint);
+    }
+}
+
+/// Why a job with this ask would be refused, from an answer that says so.
+std::string why_not_granted(const json::object& answer) {
+    if (answer.contains("reason")) return text_of(answer, "reason");
+    std::string missing;
+    for (const json::value& element : array_of(answer, "items")) {
+        const json::object& item = as_object(element);
+        if (is_true(item, "found") || is_true(item, "optional")) continue;
+        missing += (missing.empty() ? "" : ", ") + text_of(item, "name");
+    }
+    return "a job that asks for this is refused; missing: " + missing;
+}
+
+}  // namespace
+
+ExitCode RunCommands::push(const PushOptions& options) const {
+    const std::string target = target_of_run(options.run);
+    if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
+        std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";
+    }
+    const PushBody body = [&] {
+        const SecretText input = read_secret_text(options.from);
+        return make_push_body(input.characters(), source_name(options.from), options.fields);
+    }();
+    if (!body.note.empty()) std::cerr << "secretctl: note: " << body.note << '\n';
+
+    const Answer answer = agent_.ask({Method::put, target, body.text.view()});
+    if (!agent_.json()) std::cout << run_line(read_object(answer));
+    return ExitCode::fine;
+}
+
+ExitCode RunCommands::complete(const std::string& run) const {
+    agent_.ask({Method::remove, target_of_run(run), {}});
+    if (!agent_.json())
+        std::cout << "run " << run << " is complete: the agent holds none of its secrets\n";
+    return ExitCode::fine;
+}
+
+ExitCode RunCommands::list_runs() const {
+    const Answer answer = agent_.ask({Method::get, "/v1/runs", {}});
+    if (agent_.json()) return ExitCode::fine;
+    const json::object object = read_object(answer);
+    Table table({{"RUN"},
+                 {"OWNER"},
+                 {"SECRETS", Align::right},
+                 {"HOLDS", Align::right},
+                 {"GENERATION", Align::right},
+                 {"EXPIRES"}});
+    for (const json::value& element : array_of(object, "runs")) {
+        const json::object& run = as_object(element);
+        table.add({text_of(run, "run"), text_of(run, "owner"), text_of(run, "secrets"),
+                   text_of(run, "holds"), text_of(run, "generation"),
+                   local_time(text_of(run, "expires"))});
+    }
+    if (table.empty()) {
+        std::cout << "there is no run that you may see\n";
+    } else {
+        table.print(std::cout, agent_.paint());
+    }
+    return ExitCode::fine;
+}
+
+ExitCode RunCommands::show_run(const std::string& run) const {
+    const Answer answer = agent_.ask({Method::get, target_of_run(run), {}});
+    if (agent_.json()) return ExitCode::fine;
+    const json::object object = read_object(answer);
+    std::cout << run_line(object);
+    print_secrets(object, agent_.paint());
+    print_holds(object, agent_.paint());
+    return ExitCode::fine;
+}
+
+ExitCode RunCommands::check(const std::string& ask) const {
+    check_ask(ask);
+    const Answer answer = agent_.ask({Method::get, "/v1/check?ask=" + percent_encoded(ask), {}});
+    const json::object object = read_object(answer);
+    const bool granted = is_true(object, "ok");
+    const json::array& items = array_of(object, "items");
+    if (!agent_.json() && (granted || !items.empty())) print_items(items, agent_.paint());
+    if (granted) return ExitCode::fine;
+    throw CommandError(ExitCode::refused, why_not_granted(object));
+}
+
+}  // namespace secrets::ctl

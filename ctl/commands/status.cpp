@@ -1,0 +1,127 @@
+#include "ctl/commands/status.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "ctl/client/answer.h"
+#include "ctl/io/table.h"
+
+namespace secrets::ctl {
+namespace {
+
+namespace json = boost::json;
+
+std::string bytes_words(std::int64_t bytes) {
+    constexpr std::int64_t kKiB = 1024;
+    if (bytes < 10 * kKiB) return std::to_string(bytes) + " bytes";
+    if (bytes < 10 * kKiB * kKiB) return std::to_string(bytes / kKiB) + " KiB";
+    return std::to_string(bytes / kKiB / kKiB) + " MiB";
+}
+
+Cell memory(const std::string& kind) {
+    if (kind == "memfd")
+        return {"memfd (locked; this kernel gives no memfd_secret)", Tone::warning};
+    return kind;
+}
+
+/// `before` and the number with its noun; empty where there is no such number.
+std::string how_many(const json::object& object, std::string_view name, const char* before,
+                     const char* noun) {
+    const json::value* number = object.if_contains(name);
+    if (number == nullptr || !number->is_int64()) return {};
+    return before + counted(static_cast<std::size_t>(number->get_int64()), noun);
+}
+
+std::string list_words(const json::array& texts) {
+    std::string words;
+    for (const json::value& text : texts) {
+        if (!text.is_string()) continue;
+        words += (words.empty() ? "" : ", ") + printable(text.get_string());
+    }
+    return words;
+}
+
+Cell store(const json::object& object, bool is_at_hub) {
+    if (text_of(object, "state") != "open") {
+        if (is_at_hub) return "none: people's own secrets are kept at the hub";
+        return {"none: people's own secrets can't be kept here", Tone::warning};
+    }
+    std::string words = "open";
+    words +=
+        how_many(object, "secrets", ", ", "secret") + how_many(object, "users", " of ", "user");
+    if (object.contains("path")) words += ", " + text_of(object, "path");
+    return words;
+}
+
+Cell slurm_accounts(const json::object& object) {
+    std::string words = text_of(object, "named");
+    const bool all = text_of(object, "known") == words;
+    if (!all) words += ", of which " + text_of(object, "known") + " known";
+    const bool in_trouble = object.contains("trouble");
+    if (in_trouble) words += "; " + printable(text_of(object, "trouble"));
+    if (all && !in_trouble) return words;
+    return {words, Tone::warning};
+}
+
+/// What is the same in words that a person reads, whatever its name is.
+Cell cell_of(const json::object& status, std::string_view name) {
+    const json::value& value = status.at(name);
+    const bool is_number = value.is_int64();
+    if (name == "uptime_seconds" && is_number) return duration_words(value.get_int64());
+    if (name.ends_with("_bytes") && is_number) return bytes_words(value.get_int64());
+    if (name == "memory") return memory(text_of(status, name));
+    if (name == "store" && value.is_object()) {
+        return store(value.get_object(), status.contains("hubs"));
+    }
+    if (name == "hubs" && value.is_array()) return list_words(value.get_array());
+    if (name == "slurm_accounts" && value.is_object()) return slurm_accounts(value.get_object());
+    if (name == "log_entries_dropped" && text_of(status, name) != "0") {
+        return {text_of(status, name), Tone::warning};
+    }
+    return text_of(status, name);
+}
+
+std::string heading_of(std::string_view name) {
+    if (name == "uptime_seconds") return "up";
+    if (name == "hubs") return "node of";
+    std::string words = printable(name);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    if (words.ends_with(" bytes")) words = "bytes in " + words.substr(0, words.size() - 6) + "s";
+    return words;
+}
+
+void print_last_errors(const json::array& errors, Paint paint) {
+    if (errors.empty()) {
+        std::cout << "\nno errors lately\n";
+        return;
+    }
+    Table table({{"LAST ERRORS"}, {""}});
+    for (const json::value& element : errors) {
+        if (!element.is_string()) continue;
+        const std::string line = printable(element.get_string());  // its time, and the sentence
+        const std::size_t time_end = std::min(line.find(' '), line.size());
+        table.add({local_time(without_fraction(line.substr(0, time_end))),
+                   {line.substr(std::min(time_end + 1, line.size())), Tone::bad}});
+    }
+    table.print(std::cout << '\n', paint);
+}
+
+}  // namespace
+
+ExitCode show_status(const Conversation& agent) {
+    const Answer answer = agent.ask({Method::get, "/v1/status", {}});
+    if (agent.json()) return ExitCode::fine;
+    const json::object status = read_object(answer);
+    Table table({{"AGENT AT"}, {agent.client().socket_path()}});
+    for (const auto& member : status) {
+        if (member.key() == "last_errors") continue;
+        table.add({heading_of(member.key()), cell_of(status, member.key())});
+    }
+    table.print(std::cout, agent.paint());
+    if (const auto* errors = status.if_contains("last_errors"); errors && errors->is_array()) {
+        print_last_errors(errors->get_array(), agent.paint());
+    }
+    return ExitCode::fine;
+}
+
+}  // namespace secrets::ctl

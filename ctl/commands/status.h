@@ -1,0 +1,11 @@
+#pragma once
+// How the agent is, at a glance.
+
+#include "ctl/client/session.h"
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+
+ExitCode show_status(const Conversation& agent);
+
+}  // namespace secrets::ctl

@@ -1,0 +1,319 @@
+#include "ctl/import/import_lines.h"
+
+#include <algorithm>
+
+#include "common/base/names.h"
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+namespace {
+
+constexpr const char* kQuoteIt = "; put the value in single quotes where that is meant as it is";
+
+/// What is wrong with a line. Thrown and caught in this file alone.
+struct Wrong {
+    std::size_t line;
+    std::string what;  ///< goes on where "line N of SOURCE" ends
+};
+
+/// Who is to read a line: what `export` stands before, a shell; else a reader of .env files.
+enum class Reader { shell, env };
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+
+bool is_name_character(char c) {
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
+}
+
+class Lines {
+  public:
+    Lines(std::string_view text, SecretText& values) : text_(text), values_(values) {
+        constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+        if (text_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
+    }
+
+    std::size_t line() const { return line_; }
+    bool has_escapes() const { return has_escapes_; }
+
+    /// Goes to the next line that is neither empty nor a comment; false at the end.
+    bool find_statement() {
+        while (!is_end()) {
+            skip_blanks();
+            if (is_line_end()) {
+                next_line();
+            } else if (here() == '#') {
+                skip_line();
+            } else {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// "NAME=", perhaps with `export` before it.
+    std::string read_name() {
+        constexpr std::string_view kExport = "export";
+        reader_ = Reader::env;
+        if (text_.substr(at_).starts_with(kExport) && at_ + kExport.size() < text_.size() &&
+            is_blank(text_[at_ + kExport.size()])) {
+            reader_ = Reader::shell;
+            at_ += kExport.size();
+            skip_blanks();
+        }
+        const std::size_t begin = at_;
+        while (!is_end() && is_name_character(here())) ++at_;
+        std::string name(text_.substr(begin, at_ - begin));
+        if (reader_ == Reader::env) skip_blanks();
+        if (name.empty() || is_end() || here() != '=') {
+            throw Wrong{line_, "is no NAME=value and no export NAME=value"};
+        }
+        ++at_;
+        return name;
+    }
+
+    /// Appends the value, up to the end of its last line, to the values.
+    void read_value() {
+        if (reader_ == Reader::shell) {
+            read_shell_value();
+        } else {
+            read_env_value();
+        }
+        skip_blanks();
+        if (!is_line_end() && here() != '#') {
+            throw Wrong{line_, "goes on after the value" + std::string(kQuoteIt)};
+        }
+        if (!is_line_end() && here() == '#' && !is_blank(text_[at_ - 1])) {
+            throw Wrong{line_, "has a '#' right behind the value" + std::string(kQuoteIt)};
+        }
+        skip_line();
+    }
+
+    void skip_line() {
+        while (!is_end() && here() != '\n') ++at_;
+        next_line();
+    }
+
+    /// Where reading can go on from later.
+    struct Place {
+        std::size_t at;
+        std::size_t line;
+    };
+    Place place() const { return {at_, line_}; }
+    void go_back_to(Place place) {
+        at_ = place.at;
+        line_ = place.line;
+    }
+
+  private:
+    bool is_end() const { return at_ >= text_.size(); }
+    char here() const { return text_[at_]; }
+
+    /// At the end, a newline, or a return before one.
+    bool is_line_end() const {
+        const std::string_view rest = text_.substr(at_);
+        return rest.empty() || rest.front() == '\n' || rest == "\r" || rest.starts_with("\r\n");
+    }
+
+    void next_line() {
+        while (!is_end() && here() != '\n') ++at_;
+        if (!is_end()) {
+            ++at_;
+            ++line_;
+        }
+    }
+
+    void skip_blanks() {
+        while (!is_end() && is_blank(here())) ++at_;
+    }
+
+    void take(char c) {
+        if (c == '\0') throw Wrong{line_, "holds a NUL byte, which no text has"};
+        values_.append({&c, 1});
+    }
+
+    void take_here() {
+        if (here() == '\n') ++line_;
+        take(text_[at_++]);
+    }
+
+    /// Refuses what a shell would put something else in place of.
+    void check_not_replaced(bool in_quotes) const {
+        if (here() == '`') {
+            throw Wrong{line_, "has a backtick, which a shell would run" + std::string(kQuoteIt)};
+        }
+        if (here() != '$' || at_ + 1 >= text_.size()) return;
+        const char next = text_[at_ + 1];
+        if (next == '(') {
+            throw Wrong{line_, "has a $(...), which a shell would run" + std::string(kQuoteIt)};
+        }
+        constexpr std::string_view kParameters = "_{$?#@*!-";
+        const bool is_quote = next == '\'' || next == '"';
+        if (is_letter(next) || is_digit(next) || kParameters.find(next) != kParameters.npos ||
+            (!in_quotes && is_quote)) {
+            throw Wrong{line_, "has a '$' that a shell would put something else in place of" +
+                                   std::string(kQuoteIt)};
+        }
+    }
+
+    void read_single_quoted() {
+        const std::size_t begin = line_;
+        for (++at_; !is_end(); take_here()) {
+            if (here() != '\'') continue;
+            ++at_;
+            return;
+        }
+        throw Wrong{begin, "opens a single quote that nothing closes"};
+    }
+
+    void read_double_quoted() {
+        const std::size_t begin = line_;
+        ++at_;
+        while (!is_end()) {
+            if (here() == '"') {
+                ++at_;
+                return;
+            }
+            if (here() == '\\' && at_ + 1 < text_.size()) {
+                read_escape();
+                continue;
+            }
+            check_not_replaced(true);
+            take_here();
+        }
+        throw Wrong{begin, "opens a double quote that nothing closes"};
+    }
+
+    void read_escape() {
+        constexpr std::string_view kLetters = "nrt";
+        constexpr std::string_view kMeant = "\n\r\t";
+        const char next = text_[at_ + 1];
+        const std::size_t letter = kLetters.find(next);
+        if (next == '\n') {
+            at_ += 2;
+            ++line_;
+        } else if (next == '"' || next == '\\' || next == '$' || next == '`') {
+            take(next);
+            at_ += 2;
+        } else if (reader_ == Reader::env && letter != kLetters.npos) {
+            has_escapes_ = true;
+            take(kMeant[letter]);
+            at_ += 2;
+        } else {
+            take_here();
+        }
+    }
+
+    void read_shell_value() {
+        constexpr std::string_view kRun = ";&|<>()";
+        const std::size_t begin = at_;
+        while (!is_line_end() && !is_blank(here())) {
+            check_not_replaced(false);
+            if (here() == '\'') {
+                read_single_quoted();
+            } else if (here() == '"') {
+                read_double_quoted();
+            } else if (here() == '\\') {
+                read_shell_backslash();
+            } else if (here() == '~' && (at_ == begin || text_[at_ - 1] == ':')) {
+                throw Wrong{line_, "has a '~' that a shell would put something else in place of" +
+                                       std::string(kQuoteIt)};
+            } else if (kRun.find(here()) != kRun.npos) {
+                throw Wrong{line_,
+                            "has one of ; & | < > ( ) outside quotes, where a shell's next "
+                            "command or a file would begin" +
+                                std::string(kQuoteIt)};
+            } else {
+                take_here();
+            }
+        }
+    }
+
+    void read_shell_backslash() {
+        ++at_;
+        if (is_end()) throw Wrong{line_, "ends with a backslash"};
+        if (here() == '\n') {
+            ++at_;
+            ++line_;
+        } else {
+            take_here();
+        }
+    }
+
+    void read_env_value() {
+        skip_blanks();
+        if (is_line_end()) return;
+        if (here() == '\'') return read_single_quoted();
+        if (here() == '"') return read_double_quoted();
+        const std::size_t begin = at_;
+        std::size_t end = values_.size();  // of what is more than blanks
+        while (!is_line_end()) {
+            if (here() == '#' && is_blank(text_[at_ - 1])) break;
+            check_not_replaced(false);
+            if (here() == '\'' || here() == '"' || here() == '\\' ||
+                (here() == '#' && at_ == begin)) {
+                throw Wrong{line_,
+                            "has a quote, a backslash or a '#' in a value that no quote "
+                            "opens, which programs read differently" +
+                                std::string(kQuoteIt)};
+            }
+            const bool blank = is_blank(here());
+            take_here();
+            if (!blank) end = values_.size();
+        }
+        values_.cut_back_to(end);
+    }
+
+    std::string_view text_;
+    SecretText& values_;
+    std::size_t at_ = 0;
+    std::size_t line_ = 1;
+    Reader reader_ = Reader::env;
+    bool has_escapes_ = false;
+};
+
+bool is_wanted(const std::string& name, const std::vector<std::string>& only) {
+    return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+}
+
+}  // namespace
+
+ImportedSecrets read_import_lines(std::string_view text, const std::string& source,
+                                  const std::vector<std::string>& only) {
+    const auto place = [&](std::size_t line) {
+        return "line " + std::to_string(line) + " of " + source;
+    };
+    ImportedSecrets found(text.size());
+    Lines lines(text, found.values);
+    while (lines.find_statement()) {
+        const Lines::Place begin = lines.place();
+        const std::size_t size = found.values.size();
+        bool wanted = only.empty();  // what is no assignment matters where all is wanted
+        try {
+            std::string name = lines.read_name();
+            wanted = is_wanted(name, only);
+            const bool had_escapes = lines.has_escapes();
+            lines.read_value();
+            if (!wanted) {
+                found.values.cut_back_to(size);
+                continue;
+            }
+            found.add(std::move(name), place(begin.line), size);
+            if (!had_escapes && lines.has_escapes()) {
+                found.note = place(begin.line) +
+                             " has \\n, \\r or \\t in double quotes, which were read as a newline, "
+                             "a return or a tab";
+            }
+        } catch (const Wrong& wrong) {
+            if (wanted)
+                throw CommandError(ExitCode::bad_input, place(wrong.line) + " " + wrong.what);
+            found.values.cut_back_to(size);
+            lines.go_back_to(begin);
+            lines.skip_line();
+        }
+    }
+    return found;
+}
+
+}  // namespace secrets::ctl

@@ -1,0 +1,131 @@
+#include "ctl/import/json_shape.h"
+
+#include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
+#include <set>
+
+#include "ctl/io/exit_codes.h"
+
+namespace secrets::ctl {
+namespace {
+
+using boost::json::error_code;
+using boost::json::string_view;
+
+/// What Boost.JSON tells while it reads; the names and signatures are its own.
+class ShapeHandler {
+  public:
+    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
+    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+
+    JsonShape take_root() { return std::move(root_); }
+
+    bool on_document_begin(error_code&) { return true; }
+    bool on_document_end(error_code&) { return true; }
+    bool on_object_begin(error_code&) { return open(JsonKind::object); }
+    bool on_object_end(std::size_t, error_code&) { return close(); }
+    bool on_array_begin(error_code&) { return open(JsonKind::array); }
+    bool on_array_end(std::size_t, error_code&) { return close(); }
+    bool on_key_part(string_view part, std::size_t, error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_key(string_view part, std::size_t, error_code&) {
+        key_.append(part.data(), part.size());
+        return true;
+    }
+    bool on_string_part(string_view, std::size_t, error_code&) { return true; }
+    bool on_string(string_view, std::size_t, error_code&) { return leaf(JsonKind::string); }
+    bool on_number_part(string_view, error_code&) { return true; }
+    bool on_int64(std::int64_t, string_view, error_code&) { return leaf(JsonKind::number); }
+    bool on_uint64(std::uint64_t, string_view, error_code&) { return leaf(JsonKind::number); }
+    bool on_double(double, string_view, error_code&) { return leaf(JsonKind::number); }
+    bool on_bool(bool, error_code&) { return leaf(JsonKind::boolean); }
+    bool on_null(error_code&) { return leaf(JsonKind::null); }
+    bool on_comment_part(string_view, error_code&) { return true; }
+    bool on_comment(string_view, error_code&) { return true; }
+
+  private:
+    bool open(JsonKind kind) {
+        open_.push_back({std::exchange(key_, {}), kind, {}});
+        return true;
+    }
+
+    bool close() {
+        JsonShape done = std::move(open_.back());
+        open_.pop_back();
+        place(std::move(done));
+        return true;
+    }
+
+    bool leaf(JsonKind kind) {
+        place({std::exchange(key_, {}), kind, {}});
+        return true;
+    }
+
+    void place(JsonShape shape) {
+        if (open_.empty()) {
+            root_ = std::move(shape);
+        } else if (open_.back().kind == JsonKind::object) {
+            open_.back().members.push_back(std::move(shape));
+        }
+    }
+
+    std::vector<JsonShape> open_;  ///< what is being read, the outermost first
+    std::string key_;              ///< the name of what comes next
+    JsonShape root_;
+};
+
+std::string line_and_column(std::string_view text, std::size_t offset) {
+    const std::string_view before = text.substr(0, offset);
+    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0: the first line
+    return "line " + std::to_string(line) + ", column " +
+           std::to_string(before.size() - line_begin + 1);
+}
+
+}  // namespace
+
+const char* json_kind_words(JsonKind kind) {
+    switch (kind) {
+        case JsonKind::object:
+            return "an object";
+        case JsonKind::array:
+            return "an array";
+        case JsonKind::string:
+            return "a string";
+        case JsonKind::number:
+            return "a number";
+        case JsonKind::boolean:
+            return "true or false";
+        case JsonKind::null:
+            return "null";
+    }
+    return "something else";
+}
+
+JsonShape read_json_shape(std::string_view text, const std::string& source) {
+    boost::json::basic_parser<ShapeHandler> parser{boost::json::parse_options()};
+    error_code error;
+    const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
+    if (!error && read < text.size()) error = boost::json::error::extra_data;
+    if (error) {
+        throw CommandError(ExitCode::bad_input,
+                           source + " begins with '{' but is not JSON: " + error.message() +
+                               " at " + line_and_column(text, read));
+    }
+    return parser.handler().take_root();
+}
+
+std::optional<std::string> repeated_name(const JsonShape& shape) {
+    std::set<std::string_view> seen;
+    for (const JsonShape& member : shape.members) {
+        if (!seen.insert(member.name).second) return member.name;
+        if (auto name = repeated_name(member)) return name;
+    }
+    return std::nullopt;
+}
+
+}  // namespace secrets::ctl

@@ -1,0 +1,17 @@
+#pragma once
+// A line that a person types and the terminal does not show.
+
+#include <string>
+
+#include "ctl/io/secret_text.h"
+
+namespace secrets::ctl {
+
+/// Prompts on standard error and reads one line from the terminal at standard input, without its
+/// newline. The terminal echoes again when this returns, throws or is ended by a signal; a process
+/// that was stopped (Ctrl-Z) and continued prompts anew.
+/// Throws CommandError (bad_input) at the end of input, and where a line is longer than a terminal
+/// can take.
+SecretText read_hidden_line(const std::string& prompt);
+
+}  // namespace secrets::ctl

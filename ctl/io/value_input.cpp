@@ -1,0 +1,78 @@
+#include "ctl/io/value_input.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "common/base/limits.h"
+#include "ctl/io/exit_codes.h"
+#include "ctl/io/hidden_line.h"
+#include "ctl/io/table.h"
+
+namespace secrets::ctl {
+namespace {
+
+constexpr std::string_view kBeforeBytes = "{\"base64\":\"";
+constexpr std::string_view kAfterBytes = "\"}";
+
+CommandError bad_input(const std::string& sentence) {
+    return CommandError(ExitCode::bad_input, sentence);
+}
+
+SecretText ask_twice(const std::string& name) {
+    SecretText value = read_hidden_line("value of " + name + " (not shown): ");
+    if (value.size() == 0) throw bad_input("nothing was typed, so nothing is changed");
+    const SecretText again = read_hidden_line("once more: ");
+    if (value.characters() != again.characters()) {
+        throw bad_input("the two are not the same, so nothing is changed; try again");
+    }
+    return value;
+}
+
+SecretText without_newline(const SecretText& input) {
+    SecretText value(input.size());
+    value.append(input.characters().substr(0, input.size() - 1));
+    return value;
+}
+
+SecretText read_standard_input(bool keep_newline) {
+    SecretText input = read_secret_text("-");
+    if (!keep_newline && input.characters().ends_with('\n')) {
+        input = without_newline(input);
+        if (input.size() > 0) {
+            std::cerr << "secretctl: note: the newline at the end was left out; --keep-newline "
+                         "keeps it\n";
+        }
+    }
+    if (input.size() == 0) {
+        throw bad_input("standard input holds nothing, so nothing is changed");
+    }
+    return input;
+}
+
+}  // namespace
+
+SecretText read_value(const ValueSource& source, const std::string& name) {
+    SecretText value = [&] {
+        if (source.file) return read_secret_text(*source.file);
+        if (::isatty(STDIN_FILENO) != 0) return ask_twice(name);
+        return read_standard_input(source.keep_newline);
+    }();
+    if (value.size() > kMaxValueBytes) {
+        throw bad_input("the value has " + counted(value.size(), "byte") + "; at most " +
+                        std::to_string(kMaxValueBytes) + " are taken");
+    }
+    return value;
+}
+
+void append_value_json(SecretText& body, SecretView value) {
+    body.append(kBeforeBytes);
+    body.append_base64({reinterpret_cast<const char*>(value.bytes().data()), value.bytes().size()});
+    body.append(kAfterBytes);
+}
+
+std::size_t value_json_size(SecretView value) {
+    return kBeforeBytes.size() + base64_size(value.size()) + kAfterBytes.size();
+}
+
+}  // namespace secrets::ctl

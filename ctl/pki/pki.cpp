@@ -1,0 +1,205 @@
+#include "ctl/pki/pki.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <iostream>
+
+#include "common/base/call_failed.h"
+#include "common/base/unique_fd.h"
+#include "ctl/client/answer.h"
+#include "ctl/io/table.h"
+#include "ctl/pki/pki_certificate.h"
+
+namespace secrets::ctl::pki {
+namespace {
+
+constexpr mode_t kModeOfDirectory = 0700;
+constexpr mode_t kModeOfKey = 0400;
+constexpr mode_t kModeOfCertificate = 0444;
+
+CommandError cannot_be_used(const std::string& sentence) {
+    return CommandError(ExitCode::bad_input, sentence);
+}
+
+std::string file_in(const std::string& directory, const std::string& name) {
+    return directory + (directory.ends_with('/') ? "" : "/") + name;
+}
+
+/// A file that was not there before. It is removed again unless it is kept.
+class NewFile {
+  public:
+    NewFile(std::string path, const char* what_to_do)
+        : path_(std::move(path)),
+          fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kModeOfKey)) {
+        if (!fd_ && errno == EEXIST) {
+            throw CommandError(ExitCode::refused,
+                               printable(path_) + " is there already; " + what_to_do);
+        }
+        if (!fd_) {
+            throw cannot_be_used(call_failed("making the file " + printable(path_)).sentence);
+        }
+    }
+    NewFile(const NewFile&) = delete;
+    NewFile& operator=(const NewFile&) = delete;
+    ~NewFile() {
+        if (!kept_) ::unlink(path_.c_str());
+    }
+
+    int fd() const { return fd_.get(); }
+
+    /// What could not be written to it ends the command.
+    void check(const Failure& failure) {
+        if (failure) fail(*failure);
+    }
+
+    /// Its mode is that one, whatever the umask is, and all of it is on disk.
+    void finish(mode_t mode) {
+        if (::fchmod(fd_.get(), mode) != 0) fail(call_failed("fchmod()"));
+        if (::fsync(fd_.get()) != 0) fail(call_failed("fsync()"));
+    }
+
+    void keep() { kept_ = true; }
+
+  private:
+    [[noreturn]] void fail(const Error& error) const {
+        throw cannot_be_used("the file " + printable(path_) +
+                             " can't be written: " + error.sentence);
+    }
+
+    std::string path_;
+    UniqueFd fd_;
+    bool kept_ = false;
+};
+
+/// The two files of `name`: both or, where something fails, neither.
+void write_files(const Options& options, const std::string& name, const char* what_to_do,
+                 const std::vector<const Identity*>& chain) {
+    NewFile key(file_in(options.directory, name + ".key"), what_to_do);
+    NewFile certificate(file_in(options.directory, name + ".crt"), what_to_do);
+    key.check(write_key(key.fd(), *chain.front()));
+    certificate.check(write_chain(certificate.fd(), chain));
+    key.finish(kModeOfKey);
+    certificate.finish(kModeOfCertificate);
+    key.keep();
+    certificate.keep();
+}
+
+UniqueFd open_to_read(const std::string& path, const std::string& directory) {
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (file) return file;
+    if (errno == ENOENT || errno == ENOTDIR) {
+        throw CommandError(ExitCode::refused, "there is no " + printable(path) +
+                                                  "; make a CA with: secretctl pki init " +
+                                                  printable(directory));
+    }
+    throw cannot_be_used(call_failed("opening " + printable(path)).sentence);
+}
+
+void check_key_is_kept(const UniqueFd& file, const std::string& path) {
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) {
+        throw cannot_be_used(call_failed("looking at " + printable(path)).sentence);
+    }
+    if ((status.st_mode & 077) == 0) return;
+    throw cannot_be_used(printable(path) +
+                         " may be read by others than its owner, who could then sign as this CA; "
+                         "if none did, run: chmod 0400 " +
+                         printable(path));
+}
+
+Identity read_ca(const std::string& directory) {
+    const std::string key_path = file_in(directory, "ca.key");
+    const std::string certificate_path = file_in(directory, "ca.crt");
+    const UniqueFd key = open_to_read(key_path, directory);
+    const UniqueFd certificate = open_to_read(certificate_path, directory);
+    check_key_is_kept(key, key_path);
+    Identity ca;
+    if (const auto wrong = read_key(key.get(), ca)) {
+        throw cannot_be_used(printable(key_path) + " " + wrong->sentence);
+    }
+    auto wrong = read_certificate(certificate.get(), ca);
+    if (!wrong) wrong = check_ca(ca);
+    if (wrong) throw cannot_be_used(printable(certificate_path) + " " + wrong->sentence);
+    return ca;
+}
+
+int days_of(const std::string& text) {
+    int days = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), days);
+    if (error != std::errc() || end != text.data() + text.size() || days < 1 || days > kDaysOfCa) {
+        throw cannot_be_used("--days is a whole number from 1 to " + std::to_string(kDaysOfCa));
+    }
+    return days;
+}
+
+std::vector<AltName> alt_names_of(const Options& options) {
+    std::vector<AltName> names;
+    const auto add = [&](const std::vector<std::string>& texts, auto parse) {
+        for (const std::string& text : texts) {
+            auto name = parse(text);
+            if (!name) throw cannot_be_used(name.error().sentence);
+            names.push_back(std::move(name).value());
+        }
+    };
+    add(options.dns, parse_dns);
+    add(options.ip, parse_ip);
+    add(options.uri, parse_uri);
+    if (names.empty()) add({options.name}, parse_dns);
+    return names;
+}
+
+void say_json(const Options& options, const std::string& name, const Identity& made) {
+    std::cout << boost::json::serialize(
+                     boost::json::object{{"key", file_in(options.directory, name + ".key")},
+                                         {"certificate", file_in(options.directory, name + ".crt")},
+                                         {"expires", end_of(made)}})
+              << '\n';
+}
+
+}  // namespace
+
+ExitCode init(const Options& options, bool json) {
+    const auto ca = make_ca();
+    if (!ca) throw cannot_be_used(ca.error().sentence);
+    if (::mkdir(options.directory.c_str(), kModeOfDirectory) != 0 && errno != EEXIST) {
+        throw cannot_be_used(
+            call_failed("making the directory " + printable(options.directory)).sentence);
+    }
+    write_files(options, "ca", "a CA is never made anew over one; name another directory",
+                {&ca.value()});
+    if (json) {
+        say_json(options, "ca", *ca);
+    } else {
+        std::cout << "a CA is made, until " << local_time(end_of(*ca)) << ": "
+                  << file_in(options.directory, "ca.crt") << " is for everybody, "
+                  << file_in(options.directory, "ca.key") << " for nobody else\n";
+    }
+    return ExitCode::fine;
+}
+
+ExitCode issue(const Options& options, bool json) {
+    if (auto wrong = check_name(options.name)) throw cannot_be_used(wrong->sentence);
+    const bool either = options.server || options.client;
+    const Purpose purpose{options.name, alt_names_of(options), options.server || !either,
+                          options.client || !either, days_of(options.days)};
+    const Identity ca = read_ca(options.directory);
+    const auto made = pki::issue(ca, purpose);
+    if (!made) throw cannot_be_used(made.error().sentence);
+    write_files(options, options.name,
+                "move the .key and .crt of that name away, or issue another name",
+                {&made.value(), &ca});
+    if (json) {
+        say_json(options, options.name, *made);
+    } else {
+        std::cout << file_in(options.directory, options.name) << ".key and .crt are made, until "
+                  << local_time(end_of(*made)) << ", for " << words_of(purpose.alt_names) << '\n';
+    }
+    return ExitCode::fine;
+}
+
+}  // namespace secrets::ctl::pki

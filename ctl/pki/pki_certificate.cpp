@@ -1,0 +1,241 @@
+#include "ctl/pki/pki_certificate.h"
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <time.h>
+
+#include <array>
+
+namespace secrets::ctl::pki {
+namespace {
+
+constexpr int kSerialBits = 128;
+constexpr long kVersion3 = 2;
+constexpr int kSecondsToAct =
+    60 * 60;  ///< for as long as that, what a refusal says to do can be done
+constexpr long kSecondsBefore = 5 * 60;  ///< a clock that is slow by that takes a new certificate
+
+struct FreeOthers {
+    void operator()(BIO* bio) const { BIO_free(bio); }
+    void operator()(BIGNUM* number) const { BN_free(number); }
+    void operator()(X509_EXTENSION* extension) const { X509_EXTENSION_free(extension); }
+    void operator()(GENERAL_NAME* name) const { GENERAL_NAME_free(name); }
+    void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
+};
+template <typename T>
+using Owned = std::unique_ptr<T, FreeOthers>;
+
+Error openssl_failed(const std::string& what) {
+    const char* why = ERR_reason_error_string(ERR_get_error());
+    return Error{what + " failed" + (why == nullptr ? "" : std::string(": ") + why)};
+}
+
+bool set_serial(X509* certificate) {
+    const Owned<BIGNUM> number(BN_new());
+    return number && BN_rand(number.get(), kSerialBits, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
+           BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
+}
+
+/// Random, and a part of a CA's name, so that two CAs of one site are told apart.
+std::string serial_words(const X509* certificate) {
+    const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string words;
+    for (int i = 0; i < 4 && i < ASN1_STRING_length(serial); ++i) {
+        const unsigned char byte = ASN1_STRING_get0_data(serial)[i];
+        words += {kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+    return words;
+}
+
+bool set_name(X509_NAME* target, const std::string& common_name) {
+    return X509_NAME_add_entry_by_txt(target, "CN", MBSTRING_UTF8,
+                                      reinterpret_cast<const unsigned char*>(common_name.c_str()),
+                                      -1, -1, 0) == 1;
+}
+
+/// `value` as in openssl.cnf: only texts that are written here.
+bool add_extension(X509* certificate, X509* issuer, int kind, const char* value) {
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+    X509V3_set_ctx_nodb(&context);
+    const Owned<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value));
+    return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
+}
+
+Owned<GENERAL_NAME> general_name(const AltName& name) {
+    const bool is_ip = name.kind == AltName::Kind::ip;
+    const int kind = is_ip ? GEN_IPADD : name.kind == AltName::Kind::dns ? GEN_DNS : GEN_URI;
+    ASN1_STRING* text = is_ip ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
+    Owned<GENERAL_NAME> general(GENERAL_NAME_new());
+    if (!general || text == nullptr ||
+        ASN1_STRING_set(text, name.bytes.data(), static_cast<int>(name.bytes.size())) != 1) {
+        ASN1_STRING_free(text);
+        return nullptr;
+    }
+    GENERAL_NAME_set0_value(general.get(), kind, text);
+    return general;
+}
+
+bool add_alt_names(X509* certificate, const std::vector<AltName>& names) {
+    const Owned<GENERAL_NAMES> all(GENERAL_NAMES_new());
+    if (!all) return false;
+    for (const AltName& name : names) {
+        auto general = general_name(name);
+        if (!general || sk_GENERAL_NAME_push(all.get(), general.get()) <= 0) return false;
+        static_cast<void>(general.release());
+    }
+    return X509_add1_ext_i2d(certificate, NID_subject_alt_name, all.get(), 0, X509V3_ADD_DEFAULT) ==
+           1;
+}
+
+const char* usages_of(const Purpose& purpose) {
+    if (purpose.server && purpose.client) return "serverAuth,clientAuth";
+    return purpose.server ? "serverAuth" : "clientAuth";
+}
+
+/// A key, and a certificate of it with all but names, extensions and signature.
+Result<Identity> begin(int days) {
+    Identity made{
+        std::unique_ptr<EVP_PKEY, Free>(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
+        std::unique_ptr<X509, Free>(X509_new())};
+    if (!made.key) return openssl_failed("making a key");
+    X509* certificate = made.certificate.get();
+    time_t now = ::time(nullptr);
+    if (certificate == nullptr || X509_set_version(certificate, kVersion3) != 1 ||
+        !set_serial(certificate) ||
+        X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -kSecondsBefore, &now) == nullptr ||
+        X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, &now) == nullptr ||
+        X509_set_pubkey(certificate, made.key.get()) != 1) {
+        return openssl_failed("making a certificate");
+    }
+    return made;
+}
+
+/// Why a certificate that would end after `issuer` is not made.
+Error outlives(const X509* issuer) {
+    int days = 0;
+    int seconds = 0;
+    if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(issuer)) != 1) {
+        return openssl_failed("reading the end of the CA");
+    }
+    if (seconds < kSecondsToAct) --days;
+    if (days < 1) return Error{"the CA has ended, or ends today; make a new one elsewhere"};
+    return Error{"the certificate would outlive its CA; say --days " + std::to_string(days) +
+                 " or less, or make a new CA elsewhere"};
+}
+
+Failure sign(X509* certificate, EVP_PKEY* key) {
+    if (X509_sign(certificate, key, EVP_sha256()) > 0) return std::nullopt;
+    return openssl_failed("signing a certificate");
+}
+
+/// No key here has a passphrase: OpenSSL would ask for one at the terminal.
+int no_passphrase(char*, int, int, void*) {
+    return -1;
+}
+
+Owned<BIO> bio_of(int fd) {
+    return Owned<BIO>(BIO_new_fd(fd, BIO_NOCLOSE));
+}
+
+}  // namespace
+
+Result<Identity> make_ca() {
+    auto made = begin(kDaysOfCa);
+    if (!made) return made;
+    X509* certificate = made->certificate.get();
+    X509_NAME* name = X509_get_subject_name(certificate);
+    if (!set_name(name, "slurm-secrets CA " + serial_words(certificate)) ||
+        X509_set_issuer_name(certificate, name) != 1 ||
+        !add_extension(certificate, certificate, NID_basic_constraints,
+                       "critical,CA:TRUE,pathlen:0") ||
+        !add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+        !add_extension(certificate, certificate, NID_subject_key_identifier, "hash")) {
+        return openssl_failed("making a CA's certificate");
+    }
+    if (auto failure = sign(certificate, made->key.get())) return *failure;
+    return made;
+}
+
+Result<Identity> issue(const Identity& ca, const Purpose& purpose) {
+    auto made = begin(purpose.days);
+    if (!made) return made;
+    X509* certificate = made->certificate.get();
+    X509* issuer = ca.certificate.get();
+    if (ASN1_TIME_compare(X509_get0_notAfter(certificate), X509_get0_notAfter(issuer)) > 0) {
+        return outlives(issuer);
+    }
+    if (!set_name(X509_get_subject_name(certificate), purpose.name) ||
+        X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) != 1 ||
+        !add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") ||
+        !add_extension(certificate, issuer, NID_key_usage, "critical,digitalSignature") ||
+        !add_extension(certificate, issuer, NID_ext_key_usage, usages_of(purpose)) ||
+        !add_extension(certificate, issuer, NID_subject_key_identifier, "hash") ||
+        !add_extension(certificate, issuer, NID_authority_key_identifier, "keyid:always") ||
+        !add_alt_names(certificate, purpose.alt_names)) {
+        return openssl_failed("making a certificate");
+    }
+    if (auto failure = sign(certificate, ca.key.get())) return *failure;
+    return made;
+}
+
+std::string end_of(const Identity& identity) {
+    tm time{};
+    std::array<char, sizeof("2026-11-25T16:00:00Z")> text{};
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity.certificate.get()), &time) != 1 ||
+        strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &time) == 0) {
+        return "-";
+    }
+    return text.data();
+}
+
+Failure write_key(int fd, const Identity& identity) {
+    const auto bio = bio_of(fd);
+    if (bio && PEM_write_bio_PrivateKey(bio.get(), identity.key.get(), nullptr, nullptr, 0, nullptr,
+                                        nullptr) == 1) {
+        return std::nullopt;
+    }
+    return openssl_failed("writing");
+}
+
+Failure write_chain(int fd, const std::vector<const Identity*>& chain) {
+    const auto bio = bio_of(fd);
+    for (const Identity* identity : chain) {
+        if (!bio || PEM_write_bio_X509(bio.get(), identity->certificate.get()) != 1) {
+            return openssl_failed("writing");
+        }
+    }
+    return std::nullopt;
+}
+
+Failure read_key(int fd, Identity& identity) {
+    const auto bio = bio_of(fd);
+    if (bio) {
+        identity.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
+    }
+    if (identity.key) return std::nullopt;
+    return Error{"is no private key in PEM, without a passphrase"};
+}
+
+Failure read_certificate(int fd, Identity& identity) {
+    const auto bio = bio_of(fd);
+    if (bio) {
+        identity.certificate.reset(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+    }
+    if (identity.certificate) return std::nullopt;
+    return Error{"is no certificate in PEM"};
+}
+
+Failure check_ca(const Identity& ca) {
+    if (X509_check_ca(ca.certificate.get()) != 1) return Error{"is the certificate of no CA"};
+    if (X509_check_private_key(ca.certificate.get(), ca.key.get()) != 1) {
+        return Error{"does not belong to the key beside it"};
+    }
+    return std::nullopt;
+}
+
+}  // namespace secrets::ctl::pki

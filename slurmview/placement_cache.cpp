@@ -1,0 +1,72 @@
+#include "slurmview/placement_cache.h"
+
+#include <algorithm>
+
+namespace secrets::slurmview {
+
+using view_wire::JobState;
+using view_wire::Verdict;
+
+PlaceBook::PlaceBook(ControllerCalls calls, Bounds bounds)
+    : calls_(std::move(calls)), bounds_(bounds) {}
+
+Result<Verdict> PlaceBook::verdict_on(const view_wire::Place& place) {
+    if (place.job == view_wire::kNoJob) {
+        const auto there = is_at(place.node, place.address);
+        if (!there) return there.error();
+        return *there ? Verdict::is_node : Verdict::other_address;
+    }
+    const auto job = find_job(place.job);
+    if (!job) return job.error();
+    if (*job == nullptr) return Verdict::does_not_run;
+    if ((*job)->owner != place.owner) return Verdict::other_owner;
+    if (!(*job)->nodes.contains(place.node)) return Verdict::other_node;
+    const auto there = is_at(place.node, place.address);
+    if (!there) return there.error();
+    return *there ? Verdict::runs_there : Verdict::other_address;
+}
+
+/// Null where it does not run.
+Result<const PlaceBook::RunningJob*> PlaceBook::find_job(JobId job) {
+    const auto now = Clock::now();
+    std::erase_if(jobs_, [&](const auto& entry) { return entry.second.until <= now; });
+    if (const auto found = jobs_.find(job); found != jobs_.end()) return &found->second;
+    const auto told = calls_.ask_about_job(job);
+    if (!told) return told.error();
+    if (told->state == JobState::unknown) return Error{told->why};
+    if (!told->runs) return nullptr;
+    const auto names = calls_.nodes.names_in(told->nodes);
+    RunningJob running{told->owner, {names.begin(), names.end()}, Clock::now() + bounds_.memory};
+    return &jobs_.emplace(job, std::move(running)).first->second;
+}
+
+Result<bool> PlaceBook::is_at(const std::string& node, const std::string& address) {
+    const auto age = Clock::now() - nodes_since_;
+    if (nodes_.empty() || age > bounds_.memory_of_nodes) {
+        if (const auto wrong = load_nodes()) return *wrong;
+        return known_to_be_at(node, address);
+    }
+    if (known_to_be_at(node, address)) return true;
+    if (age < bounds_.doubt_of_nodes) return false;
+    if (const auto wrong = load_nodes()) return *wrong;
+    return known_to_be_at(node, address);
+}
+
+Failure PlaceBook::load_nodes() {
+    auto nodes = calls_.nodes.all();
+    if (!nodes) return nodes.error();
+    nodes_ = std::move(nodes).value();
+    nodes_since_ = Clock::now();
+    return std::nullopt;
+}
+
+bool PlaceBook::known_to_be_at(const std::string& node, const std::string& address) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) return false;
+    Host& host = hosts_[found->second];
+    // Looked up with each list of nodes that it stands in.
+    if (host.since < nodes_since_) host = {calls_.nodes.addresses_of(found->second), Clock::now()};
+    return std::find(host.addresses.begin(), host.addresses.end(), address) != host.addresses.end();
+}
+
+}  // namespace secrets::slurmview

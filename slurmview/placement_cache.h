@@ -1,0 +1,48 @@
+#pragma once
+// What is known of the jobs that run, and of the nodes: whether a job runs where a node says.
+
+#include <chrono>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "slurmview/query_queue.h"
+
+namespace secrets::slurmview {
+
+/// For use by one thread. Asks slurmctld once about a job that runs, however many of its nodes ask
+/// within the bounds' memory; that one does not run is never said from memory, and what seems to
+/// speak against a node is looked up anew before it is said.
+class PlaceBook {
+  public:
+    PlaceBook(ControllerCalls calls, Bounds bounds);
+
+    /// The Error: nobody can tell now, and why.
+    Result<view_wire::Verdict> verdict_on(const view_wire::Place& place);
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct RunningJob {
+        Uid owner;
+        std::unordered_set<std::string> nodes;
+        Clock::time_point until;
+    };
+    struct Host {
+        std::vector<std::string> addresses;
+        Clock::time_point since;
+    };
+
+    Result<const RunningJob*> find_job(JobId job);
+    Result<bool> is_at(const std::string& node, const std::string& address);
+    bool known_to_be_at(const std::string& node, const std::string& address);
+    Failure load_nodes();
+
+    ControllerCalls calls_;
+    Bounds bounds_;
+    std::unordered_map<JobId, RunningJob> jobs_;
+    NodeAddresses nodes_;
+    Clock::time_point nodes_since_{};
+    std::unordered_map<std::string, Host> hosts_;  ///< of which addresses were looked up, by name
+};
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,181 @@
+#include "slurmview/query_queue.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "common/base/limits.h"
+#include "slurmview/placement_cache.h"
+
+namespace secrets::slurmview {
+
+using view_wire::JobState;
+using view_wire::Refused;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+std::string in_seconds(Clock::duration duration) {
+    return std::to_string(std::chrono::round<std::chrono::seconds>(duration).count()) + " s";
+}
+
+/// The users behind `after`, as many as one reply has.
+view_wire::Users page_of(const AccountUsers& account, const std::string& after) {
+    const auto& all = account.users;
+    const auto first = std::upper_bound(all.begin(), all.end(), after);
+    const auto count = std::min(all.end() - first, std::ptrdiff_t{kMaxUsersPerReply});
+    return {account.known, first + count != all.end(), {first, first + count}};
+}
+
+}  // namespace
+
+/// What is asked about jobs, and what is known by now. Shared with the thread that asks, which may
+/// go on when nobody waits any more.
+struct Questions::OfJobs {
+    std::mutex mutex;
+    std::vector<JobId> jobs;
+    std::vector<JobState> states;
+    std::vector<std::pair<JobId, Time>> active;  ///< and when that was known
+    std::string why;
+    bool abandoned = false;  ///< nobody waits for the rest of it
+
+    void ask(const ControllerCalls& calls) {
+        std::unique_lock lock(mutex);
+        for (std::size_t i = 0; i < jobs.size() && !abandoned; ++i) {
+            lock.unlock();
+            const auto told = calls.ask_about_job(jobs[i]);
+            lock.lock();
+            if (!told) {
+                why = told.error().sentence;
+                return;
+            }
+            states[i] = told->state;
+            if (told->state == JobState::unknown) why = told->why;
+            if (told->state == JobState::active) active.emplace_back(jobs[i], Clock::now());
+        }
+    }
+};
+
+/// The same for the users of an account.
+struct Questions::OfAccount {
+    std::mutex mutex;
+    std::string account;
+    Result<AccountUsers> told = Error{""};
+
+    void ask(const ControllerCalls& calls) {
+        auto users = calls.users_of(account);
+        const std::lock_guard lock(mutex);
+        told = std::move(users);
+    }
+};
+
+/// The same for places.
+struct Questions::OfPlaces {
+    std::mutex mutex;
+    std::vector<view_wire::Place> places;
+    view_wire::Verdicts told;
+    bool abandoned = false;
+
+    void ask(PlaceBook& book) {
+        std::unique_lock lock(mutex);
+        for (std::size_t i = 0; i < places.size() && !abandoned; ++i) {
+            lock.unlock();
+            const auto verdict = book.verdict_on(places[i]);
+            lock.lock();
+            if (verdict) {
+                told.verdicts[i] = *verdict;
+            } else {
+                told.sentence = verdict.error().sentence;
+            }
+        }
+    }
+};
+
+Questions::Questions(ControllerCalls calls, Bounds bounds)
+    : calls_(std::move(calls)),
+      bounds_(bounds),
+      places_(std::make_shared<PlaceBook>(calls_, bounds_)) {}
+
+Questions::~Questions() = default;
+
+view_wire::Reply Questions::answer(const view_wire::Request& request) {
+    if (const auto* account = std::get_if<view_wire::AccountRequest>(&request)) {
+        return users_of(*account);
+    }
+    if (const auto* asked = std::get_if<view_wire::PlacesRequest>(&request)) {
+        return verdicts_on(asked->places);
+    }
+    return states_of(std::get<view_wire::JobsRequest>(request).jobs);
+}
+
+view_wire::Reply Questions::states_of(std::span<const JobId> jobs) {
+    const auto now = Clock::now();
+    std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
+    view_wire::States reply{std::vector(jobs.size(), JobState::active), ""};
+    const auto question = std::make_shared<OfJobs>();
+    std::vector<std::size_t> places;  // in the reply, of the question's jobs
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (active_until_.contains(jobs[i])) continue;
+        question->jobs.push_back(jobs[i]);
+        places.push_back(i);
+    }
+    if (places.empty()) return reply;
+    question->states.assign(places.size(), JobState::unknown);
+    const auto outcome =
+        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    const std::lock_guard lock(question->mutex);
+    if (outcome == AskingThread::Outcome::late) {
+        question->abandoned = true;
+        question->why = too_late();
+    }
+    for (const auto& [job, since] : question->active) active_until_[job] = since + bounds_.memory;
+    for (std::size_t i = 0; i < places.size(); ++i) reply.states[places[i]] = question->states[i];
+    reply.sentence = question->why;
+    return reply;
+}
+
+view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
+    const bool goes_on =
+        !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
+    if (goes_on) return page_of(users_, request.after);
+    const auto question = std::make_shared<OfAccount>();
+    question->account = request.account;
+    const auto outcome =
+        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    if (outcome == AskingThread::Outcome::late) return Refused{too_late()};
+    const std::lock_guard lock(question->mutex);
+    if (!question->told) return Refused{question->told.error().sentence};
+    account_ = request.account;
+    users_ = std::move(question->told).value();
+    users_until_ = Clock::now() + bounds_.memory_of_users;
+    return page_of(users_, request.after);
+}
+
+view_wire::Reply Questions::verdicts_on(std::span<const view_wire::Place> places) {
+    const auto question = std::make_shared<OfPlaces>();
+    question->places.assign(places.begin(), places.end());
+    question->told.verdicts.assign(places.size(), view_wire::Verdict::unknown);
+    const auto outcome =
+        thread_.run([question, book = places_] { question->ask(*book); }, bounds_.patience);
+    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    const std::lock_guard lock(question->mutex);
+    if (outcome == AskingThread::Outcome::late) {
+        question->abandoned = true;
+        question->told.sentence = too_late();
+    }
+    return question->told;
+}
+
+Refused Questions::still_waiting() const {
+    return {"still waiting for slurmctld, which was asked " + in_seconds(thread_.busy_for()) +
+            " ago"};
+}
+
+std::string Questions::too_late() const {
+    return "slurmctld did not answer within " + in_seconds(bounds_.patience);
+}
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "common/base/ids.h"
+#include "common/ipc/unix_socket.h"
+#include "slurmview/query_queue.h"
+
+namespace secrets::slurmview {
+
+/// Takes the connection that waits at `listener`, and answers its request. root and `owner` may
+/// ask. A connection that stays silent costs a second.
+void serve_one(int listener, Uid owner, Questions& questions);
+
+}  // namespace secrets::slurmview

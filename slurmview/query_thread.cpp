@@ -1,0 +1,59 @@
+#include "slurmview/query_thread.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace secrets::slurmview {
+
+using Clock = std::chrono::steady_clock;
+
+/// What both threads use, under `mutex`. It outlives whichever ends first.
+struct AskingThread::Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::function<void()> work;  ///< what is being done; none: the thread is free
+    Clock::time_point since;
+    bool ended = false;
+};
+
+AskingThread::AskingThread() : shared_(std::make_shared<Shared>()) {
+    std::thread(work, shared_).detach();
+}
+
+AskingThread::~AskingThread() {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->ended = true;
+    shared_->changed.notify_all();
+}
+
+void AskingThread::work(const std::shared_ptr<Shared>& shared) {
+    std::unique_lock lock(shared->mutex);
+    while (true) {
+        shared->changed.wait(lock, [&] { return shared->ended || shared->work; });
+        if (shared->ended) return;
+        lock.unlock();
+        shared->work();  // nobody replaces it while it is there
+        lock.lock();
+        shared->work = nullptr;
+        shared->changed.notify_all();
+    }
+}
+
+AskingThread::Outcome AskingThread::run(std::function<void()> work,
+                                        std::chrono::milliseconds patience) {
+    std::unique_lock lock(shared_->mutex);
+    if (shared_->work) return Outcome::busy;
+    shared_->work = std::move(work);
+    shared_->since = Clock::now();
+    shared_->changed.notify_all();
+    const bool done = shared_->changed.wait_for(lock, patience, [&] { return !shared_->work; });
+    return done ? Outcome::done : Outcome::late;
+}
+
+Clock::duration AskingThread::busy_for() const {
+    const std::lock_guard lock(shared_->mutex);
+    return Clock::now() - shared_->since;
+}
+
+}  // namespace secrets::slurmview

@@ -1,0 +1,117 @@
+#include "spank/agent_client.h"
+
+#include <array>
+#include <thread>
+
+#include "common/base/limits.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::spank {
+namespace {
+
+constexpr auto kRetryPause = std::chrono::milliseconds(50);
+constexpr int kWipeTries = 3;
+
+struct Answer {
+    wire::Reply reply;
+    UniqueFd fd;
+};
+
+Result<Answer> receive(int fd, Deadline deadline) {
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    auto packet = receive_packet(fd, buffer, deadline);
+    if (!packet) return packet.error();
+    if (packet->size == 0) return Error{"the agent closed the connection"};
+    auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    if (!reply) return reply.error();
+    return Answer{std::move(reply).value(), std::move(packet->fd)};
+}
+
+Result<Answer> exchange(int fd, const wire::Request& request, Deadline deadline) {
+    if (auto failure = send_packet(fd, wire::encode(request), deadline)) return *failure;
+    return receive(fd, deadline);
+}
+
+/// One connection, one request, its final answer. When the agent says that it waits for a push,
+/// `kept_waiting` is set and the answer has that long, and `timeout` more.
+Result<Answer> ask_once(const std::string& socket, const wire::AskRequest& request,
+                        Deadline deadline, std::chrono::milliseconds timeout, bool& kept_waiting) {
+    auto fd = connect_seqpacket(socket, deadline);
+    if (!fd) return fd.error();
+    auto answer = exchange(fd->get(), request, deadline);
+    if (!answer) return answer;
+    const auto* waiting = std::get_if<wire::Waiting>(&answer->reply);
+    if (waiting == nullptr) return answer;
+    kept_waiting = true;
+    const std::chrono::milliseconds wait(
+        std::min(waiting->wait_milliseconds, kMaxWaitMilliseconds));
+    return receive(fd->get(), Deadline::in(wait + timeout));
+}
+
+AskOutcome outcome_of(Answer answer) {
+    AskOutcome outcome;
+    if (auto* granted = std::get_if<wire::Granted>(&answer.reply)) {
+        outcome.note = std::move(granted->note);
+        if (answer.fd) {
+            outcome.delivery = std::move(answer.fd);
+        } else {
+            outcome.refusal = "the agent granted the secrets and no delivery came with it";
+        }
+    } else if (auto* nothing = std::get_if<wire::Nothing>(&answer.reply)) {
+        outcome.note = std::move(nothing->note);
+    } else if (auto* refused = std::get_if<wire::Refused>(&answer.reply)) {
+        outcome.refusal = std::move(refused->sentence);
+    } else if (auto* busy = std::get_if<wire::Busy>(&answer.reply)) {
+        outcome.refusal = std::move(busy->sentence);
+    } else {
+        outcome.refusal = "the agent gave an answer that does not fit the question";
+    }
+    return outcome;
+}
+
+}  // namespace
+
+AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
+                     wire::AskRequest request) {
+    auto wait = Deadline::in(std::chrono::milliseconds(request.wait_milliseconds));
+    auto silence = Deadline::in(timeout);
+    while (true) {
+        request.wait_milliseconds = static_cast<std::uint32_t>(wait.poll_milliseconds());
+        bool kept_waiting = false;
+        auto answer = ask_once(socket, request, silence, timeout, kept_waiting);
+        if (answer) return outcome_of(std::move(answer).value());
+        // It was there until just now (a restart): it has its time anew. `wait` bounds how often.
+        if (kept_waiting) silence = Deadline::in(timeout);
+        if (silence.passed()) {
+            return {UniqueFd(),
+                    "the agent on this node gave no answer within " +
+                        std::to_string(timeout.count()) + " s (" + answer.error().sentence +
+                        "); is slurm-secretsd running?",
+                    ""};
+        }
+        std::this_thread::sleep_for(kRetryPause);
+    }
+}
+
+Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
+                             JobId job) {
+    for (int tries_left = kWipeTries - 1;; --tries_left) {
+        const auto deadline = Deadline::in(timeout);
+        auto fd = connect_seqpacket(socket, deadline);
+        if (!fd) return fd.error();
+        auto answer = exchange(fd->get(), wire::WipeRequest{job}, deadline);
+        if (!answer) {
+            if (tries_left == 0 || deadline.passed()) return answer.error();
+            std::this_thread::sleep_for(kRetryPause);
+            continue;
+        }
+        if (auto* done = std::get_if<wire::Done>(&answer->reply)) return std::move(done->note);
+        if (auto* refused = std::get_if<wire::Refused>(&answer->reply)) {
+            return Error{refused->sentence};
+        }
+        if (auto* busy = std::get_if<wire::Busy>(&answer->reply)) return Error{busy->sentence};
+        return Error{"the agent gave an answer that does not fit the question"};
+    }
+}
+
+}  // namespace secrets::spank

@@ -1,0 +1,25 @@
+#pragma once
+// The run that a workflow platform names in a variable of its own.
+
+#include <string>
+
+#include "common/base/secret_spec.h"
+#include "spank/arguments.h"
+
+namespace secrets::spank {
+
+/// What is asked of the agent for `text`, which reads as `ask`: where it names no run, that one,
+/// as optional, which one of the admin's variables holds. `variable` gives a variable's value, or
+/// an empty text.
+template <typename Variable>
+std::string with_run_of_platform(std::string text, const Ask& ask, const Arguments& arguments,
+                                 Variable variable) {
+    if (ask.run || ask.none) return text;
+    for (const std::string& name : arguments.run_id_variables) {
+        const auto run = RunId::parse(variable(name.c_str()));
+        if (run) return "run:" + run->text() + "?" + (text.empty() ? "" : "," + text);
+    }
+    return text;
+}
+
+}  // namespace secrets::spank

@@ -1,0 +1,59 @@
+// What another hub, or somebody else, wrote to OpenBao: what is taken of it keeps to what the
+// agent's own would, and what is not is told of by a sentence.
+
+#include "agentd/openbao/document_codec.h"
+
+#include <boost/json.hpp>
+
+#include "common/base/names.h"
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+namespace json = boost::json;
+
+/// Year 10000: what is counted in it does not overflow.
+constexpr vault::Time kEnd{std::chrono::seconds(253402300800)};
+
+bool is_time(vault::Time time) {
+    return time >= vault::Time() && time < kEnd;
+}
+
+void run(const json::object& data) {
+    const auto document = openbao::read_run(RunId::parse("r").value(), data);
+    if (!document) return must(is_sentence(document.error().sentence), "an error is a sentence");
+    must(is_time(document->head.created) && is_time(document->head.expires), "times are times");
+    for (const vault::NewSecret& secret : document->secrets) {
+        must(!why_not_a_secret_name(secret.name), "a name is one");
+    }
+}
+
+void kept(const json::object& data) {
+    const auto secrets = openbao::read_kept(data);
+    if (!secrets) return must(is_sentence(secrets.error().sentence), "an error is a sentence");
+    for (const desk::KeptSecret& secret : *secrets) {
+        must(!why_not_a_secret_name(secret.head.name), "a name is one");
+        must(is_time(secret.head.set), "times are times");
+        must(!secret.head.expires || is_time(*secret.head.expires), "times are times");
+    }
+    const auto again = openbao::read_kept(openbao::write_kept(*secrets));
+    must(again && again->size() == secrets->size(), "it says the same again");
+    for (std::size_t i = 0; i < secrets->size(); ++i) {
+        must(same((*again)[i].value.view().bytes(), (*secrets)[i].value.view().bytes()),
+             "a value is the same again");
+    }
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    boost::json::error_code error;
+    const boost::json::value value = boost::json::parse(text, error);
+    if (error || !value.is_object()) return 0;
+    secrets::fuzz::run(value.get_object());
+    secrets::fuzz::kept(value.get_object());
+    return 0;
+}

@@ -1,0 +1,40 @@
+// What parses as a change of a kept secret keeps to the limits, and its errors show nothing of it.
+
+#include "agentd/api/secret_body.h"
+
+#include <algorithm>
+
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+constexpr std::size_t kValueBytes = 48;  // few, so that inputs reach the limit
+
+bool is_printable(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+void run(Bytes input) {
+    auto reason = desk::Reason::malformed;
+    const auto keep = doors::parse_keep(input, kValueBytes, reason);
+    if (keep) {
+        must(keep->value.size() <= kValueBytes, "a value is within the limit");
+        must(!keep->ttl || keep->ttl->size() <= 256, "a ttl is short");
+    } else {
+        must(reason == desk::Reason::malformed || reason == desk::Reason::too_large,
+             "an error has one of two reasons");
+        must(is_printable(keep.error().sentence), "a sentence is fit for a log");
+    }
+    const auto name = doors::parse_rename(input);
+    must(!keep || !name, "no body is both");
+    if (!name) must(is_printable(name.error().sentence), "a sentence is fit for a log");
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    secrets::fuzz::run(std::as_bytes(std::span(data, size)));
+    return 0;
+}

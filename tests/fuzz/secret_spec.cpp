@@ -1,0 +1,45 @@
+// What parses as an ask prints, and what is printed parses to the same; what does not is refused
+// with a sentence and a place in the text.
+
+#include "common/base/secret_spec.h"
+
+#include "common/base/limits.h"
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+void check(const Ask& ask) {
+    const std::string printed = print_ask(ask);
+    must(printed.size() <= kMaxAskBytes, "what is printed is no longer than an ask may be");
+    const auto again = parse_ask(printed);
+    const Ask* same_ask = std::get_if<Ask>(&again);
+    must(same_ask != nullptr && *same_ask == ask, "what is printed parses to the same");
+    must(ask.items.size() <= kMaxAskItems, "an ask has at most the most items");
+    must(!ask.run_optional || ask.run, "only a run that is named is optional");
+}
+
+void check(const AskError& error, std::string_view text) {
+    must(is_sentence(error.sentence), "an ask is refused with a sentence");
+    must(error.length >= 1 && error.offset <= text.size(), "what is wrong is in the text");
+    const std::string marked = mark_place(text, error);
+    const auto end = marked.find('\n');
+    must(end != marked.npos, "the place has two lines");
+    must(is_sentence(marked.substr(0, end)) && is_sentence(marked.substr(end + 1)),
+         "the place can be shown");
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace secrets;
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    const auto parsed = parse_ask(text);
+    if (const auto* ask = std::get_if<Ask>(&parsed)) {
+        fuzz::check(*ask);
+    } else {
+        fuzz::check(std::get<AskError>(parsed), text);
+    }
+    return 0;
+}

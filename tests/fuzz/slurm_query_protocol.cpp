@@ -1,0 +1,30 @@
+// What decodes as a message of the view's wire encodes to the same bytes again; what does not is
+// refused with a sentence.
+
+#include "common/ipc/slurm_query_protocol.h"
+
+#include "tests/fuzz/must.h"
+
+namespace secrets::fuzz {
+namespace {
+
+template <typename Decoded>
+void check(const Decoded& decoded, Bytes message) {
+    if (decoded) {
+        must(same(view_wire::encode(*decoded), message),
+             "a message encodes to what it was decoded from");
+    } else {
+        must(is_sentence(decoded.error().sentence), "a message is refused with a sentence");
+    }
+}
+
+}  // namespace
+}  // namespace secrets::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace secrets;
+    const fuzz::Bytes message = std::as_bytes(std::span(data, size));
+    fuzz::check(view_wire::decode_request(message), message);
+    fuzz::check(view_wire::decode_reply(message), message);
+    return 0;
+}

@@ -1,0 +1,286 @@
+// Promise: what slurmctld said last about the accounts that the configuration names is known, and
+// what it never said is not; whatever the view does, that is written down once.
+
+#include "agentd/slurm/account_watcher.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "agentd/audit/audit_log.h"
+#include "common/base/limits.h"
+#include "common/ipc/unix_socket.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace secrets::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+using view_wire::Refused;
+using view_wire::Reply;
+using view_wire::Users;
+
+/// A view whose answers the test chooses.
+class View {
+  public:
+    View() {
+        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
+        REQUIRE(listener.ok());
+        thread_ = std::thread([this, listener = std::move(listener).value()] {
+            while (!ended_) {
+                auto connection = accept_from(listener.get());
+                if (connection && *connection) serve(connection->get());
+                std::this_thread::sleep_for(milliseconds(1));
+            }
+        });
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+    ~View() {
+        ended_ = true;
+        thread_.join();
+    }
+
+    void answer(const std::string& account, Reply reply) {
+        const std::lock_guard lock(mutex_);
+        answers_.insert_or_assign(account, std::move(reply));
+    }
+    std::vector<std::string> questions() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(asked_, {});
+    }
+    std::string path() const { return folder_.file("view.sock"); }
+
+  private:
+    void serve(int fd) {
+        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        const auto deadline = Deadline::in(std::chrono::seconds(5));
+        const auto packet = receive_packet(fd, buffer, deadline);
+        if (!packet) return;
+        const auto request = view_wire::decode_request(std::span(buffer).first(packet->size));
+        if (!request) return;
+        const std::lock_guard lock(mutex_);
+        const std::string account = std::get<view_wire::AccountRequest>(*request).account;
+        asked_.push_back(account);
+        send_packet(fd, view_wire::encode(answers_.at(account)), deadline);
+    }
+
+    TemporaryFolder folder_;
+    std::mutex mutex_;
+    std::map<std::string, Reply> answers_;
+    std::vector<std::string> asked_;
+    std::atomic<bool> ended_{false};
+    std::thread thread_;
+};
+
+/// A watch that asks every second about these accounts.
+struct Watched {
+    explicit Watched(const View& view, std::vector<std::string> accounts)
+        : view_socket(view.path()) {
+        desk::keep_the_log_quiet();
+        watch.emplace(loop, config(std::move(accounts)), [this](SlurmAccounts told) {
+            known = std::move(told);
+            ++given;
+        });
+    }
+    ~Watched() {
+        watch->stop();
+        loop.restart();
+        loop.run_for(milliseconds(100));
+    }
+
+    Config config(std::vector<std::string> accounts) const {
+        Config config;
+        config.view_socket = view_socket;
+        config.slurm_accounts_interval = std::chrono::seconds(1);
+        config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, std::move(accounts)}}};
+        return config;
+    }
+    template <typename Condition>
+    bool turns_until(Condition condition) {
+        for (int i = 0; i < 500; ++i) {
+            if (condition()) return true;
+            loop.restart();
+            loop.run_for(milliseconds(10));
+        }
+        return false;
+    }
+
+    std::string view_socket;
+    boost::asio::io_context loop;
+    SlurmAccounts known;
+    int given = 0;
+    std::optional<AccountWatch> watch;
+};
+
+std::uint64_t troubles() {
+    return audit::count_of(audit::Kind::trouble);
+}
+std::uint64_t mendings() {
+    return audit::count_of(audit::Kind::mended);
+}
+
+TEST_CASE("nothing is known of an account before the view has answered", "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice", "bob"}});
+    Watched here(view, {"chem"});
+    CHECK_FALSE(here.known.knows("chem"));
+    CHECK_FALSE(here.known.has("chem", "alice").has_value());
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    CHECK(std::chrono::steady_clock::now() - begin < milliseconds(900));
+    CHECK(here.known.has("chem", "alice") == std::optional(true));
+    CHECK(here.known.has("chem", "carol") == std::optional(false));
+    CHECK_FALSE(here.known.has("bio", "alice").has_value());
+}
+
+TEST_CASE("who joins or leaves an account is known after an interval", "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    const int given = here.given;
+    view.questions();
+    REQUIRE(here.turns_until([&] { return view.questions().size() == 1; }));
+    CHECK(here.given == given);  // nothing has changed
+    view.answer("chem", Users{true, false, {"bob"}});
+    REQUIRE(here.turns_until([&] { return here.known.has("chem", "bob") == true; }));
+    CHECK(here.known.has("chem", "alice") == std::optional(false));
+}
+
+TEST_CASE("what was known last stays while the view can't say, and that is said once",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    view.answer("bio", Users{true, false, {"bob"}});
+    Watched here(view, {"chem", "bio"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    const auto [troubled, mended] = std::pair(troubles(), mendings());
+    view.answer("bio", Refused{"slurmctld sleeps"});
+    view.answer("chem", Users{true, false, {"carol"}});
+    // The trouble with one account keeps nobody from the other.
+    REQUIRE(here.turns_until([&] { return here.known.has("chem", "carol") == true; }));
+    view.answer("bio", Refused{"slurmctld sleeps for 2 s"});
+    REQUIRE(here.turns_until([&] { return here.known.trouble() == "slurmctld sleeps for 2 s"; }));
+    CHECK(here.known.has("bio", "bob") == std::optional(true));
+    CHECK(troubles() == troubled + 1);
+    CHECK(mendings() == mended);
+    view.answer("bio", Users{true, false, {}});
+    REQUIRE(here.turns_until([&] { return here.known.has("bio", "bob") == false; }));
+    REQUIRE(here.turns_until([&] { return mendings() == mended + 1; }));
+    CHECK(troubles() == troubled + 1);
+}
+
+TEST_CASE("an account that slurmctld does not know has no members, and is named once",
+          "[account_watch]") {
+    View view;
+    view.answer("physics", Users{});
+    const auto [troubled, mended] = std::pair(troubles(), mendings());
+    Watched here(view, {"physics"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("physics"); }));
+    CHECK(here.known.has("physics", "alice") == std::optional(false));
+    view.questions();
+    REQUIRE(here.turns_until([&] { return view.questions().size() == 1; }));
+    CHECK(troubles() == troubled + 1);
+    view.answer("physics", Users{true, false, {"alice"}});
+    REQUIRE(here.turns_until([&] { return here.known.has("physics", "alice") == true; }));
+    CHECK(mendings() == mended + 1);
+}
+
+TEST_CASE("a new configuration is asked about at once, and what it lacks is forgotten",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    view.answer("bio", Users{true, false, {"bob"}});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    Config config = here.config({"bio"});
+    config.slurm_accounts_interval = std::chrono::hours(1);
+    here.watch->configure(config);
+    CHECK_FALSE(here.known.knows("chem"));
+    REQUIRE(here.turns_until([&] { return here.known.knows("bio"); }));
+    view.questions();
+    here.watch->configure(here.config({}));
+    CHECK_FALSE(here.known.knows("bio"));
+    here.loop.restart();
+    here.loop.run_for(milliseconds(1200));
+    CHECK(view.questions().empty());
+    here.watch->configure(here.config({"chem"}));
+    CHECK(here.turns_until([&] { return here.known.knows("chem"); }));
+}
+
+TEST_CASE("while something was never known it is asked for more often than at each interval",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Refused{"slurmctld sleeps"});
+    Watched here(view, {"chem"});
+    Config config = here.config({"chem"});
+    config.slurm_accounts_interval = std::chrono::hours(1);
+    here.watch->configure(config);
+    REQUIRE(here.turns_until([&] { return !view.questions().empty(); }));
+    view.answer("chem", Users{true, false, {"alice"}});
+    CHECK(here.turns_until([&] { return here.known.knows("chem"); }));
+}
+
+TEST_CASE("where no account is named any more there is no trouble, and none is mended",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Refused{"slurmctld sleeps"});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.trouble() == "slurmctld sleeps"; }));
+    const std::uint64_t mended = mendings();
+    here.watch->configure(here.config({}));
+    CHECK(here.known.trouble().empty());
+    here.loop.restart();
+    here.loop.run_for(milliseconds(100));
+    CHECK(mendings() == mended);
+}
+
+TEST_CASE("a round for which there was no memory is not the last one", "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    desk::keep_the_log_quiet();
+    boost::asio::io_context loop;
+    Config config;
+    config.view_socket = view.path();
+    config.slurm_accounts_interval = std::chrono::seconds(1);
+    config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
+    SlurmAccounts known;
+    bool failed = false;
+    AccountWatch watch(loop, config, [&](SlurmAccounts told) {
+        if (told.has("chem", "alice") == true && !std::exchange(failed, true))
+            throw std::bad_alloc();
+        known = std::move(told);
+    });
+    for (int i = 0; i < 50 && !failed; ++i) loop.run_for(milliseconds(10));
+    REQUIRE(failed);
+    view.answer("chem", Users{true, false, {"bob"}});
+    for (int i = 0; i < 300 && !known.knows("chem"); ++i) loop.run_for(milliseconds(10));
+    CHECK(known.has("chem", "bob") == std::optional(true));
+    watch.stop();
+    loop.run_for(milliseconds(100));
+}
+
+TEST_CASE("a view that never answers does not keep the watch from ending", "[account_watch]") {
+    const TemporaryFolder folder;
+    const auto listener = listen_at(folder.file("view.sock"), SocketKind::seqpacket, 0600);
+    REQUIRE(listener.ok());
+    boost::asio::io_context loop;
+    Config config;
+    config.view_socket = folder.file("view.sock");
+    config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
+    AccountWatch watch(loop, config, [](const SlurmAccounts&) {});
+    loop.run_for(milliseconds(50));
+    CHECK_FALSE(loop.stopped());
+    watch.stop();
+    loop.restart();
+    loop.run_for(std::chrono::seconds(5));
+    CHECK(loop.stopped());
+}
+
+}  // namespace
+}  // namespace secrets::cluster

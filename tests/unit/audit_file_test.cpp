@@ -1,0 +1,134 @@
+// Promise: a line that append() took is in the file in whole; one that it did not take is an error
+// with the reason, and what comes after it begins a line of its own.
+
+#include "agentd/audit/audit_file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/child.h"
+#include "tests/unit/skip.h"
+#include "tests/unit/small_disk.h"
+
+namespace secrets::audit {
+namespace {
+
+std::string refusal_of(const std::string& path) {
+    const auto trail = Trail::open(path);
+    return trail.ok() ? "(opened)" : trail.error().sentence;
+}
+
+void write(const std::string& path, const std::string& text) {
+    std::ofstream(path) << text;
+}
+
+TEST_CASE("lines are added at the end of a file that only its owner may read") {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("audit");
+    const mode_t before = umask(0);
+    auto trail = Trail::open(path);
+    umask(before);
+    REQUIRE(trail.ok());
+    struct stat status {};
+    REQUIRE(stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+    CHECK(!trail->append("one\n"));
+    auto second = Trail::open(path);
+    REQUIRE(second.ok());
+    CHECK(!second->append("two\n"));
+    CHECK(!trail->append("three\n"));
+    CHECK(content_of(path) == "one\ntwo\nthree\n");
+}
+
+TEST_CASE("what is no regular file is refused") {
+    const TemporaryFolder folder;
+    write(folder.file("file"), "kept");
+    std::filesystem::create_symlink(folder.file("file"), folder.file("link"));
+    std::filesystem::create_symlink(folder.file("new"), folder.file("dangling"));
+    mkfifo(folder.file("fifo").c_str(), 0600);
+    const auto wrong = [&](const std::string& name) {
+        return "the audit trail " + folder.file(name) + " can't be opened: ";
+    };
+    const std::string link = "it is a symbolic link; name the file itself";
+    CHECK(refusal_of(folder.file("link")) == wrong("link") + link);
+    CHECK(refusal_of(folder.file("dangling")) == wrong("dangling") + link);
+    CHECK(!std::filesystem::exists(folder.file("new")));
+    CHECK(refusal_of(folder.file("fifo")) == wrong("fifo") + "it is not a regular file");
+    CHECK(refusal_of(folder.path()) ==
+          wrong("").substr(0, wrong("").find("/ ")) + " can't be opened: Is a directory");
+    CHECK(refusal_of("/dev/null").ends_with("it is not a regular file"));
+    CHECK(refusal_of(folder.file("none/audit")) ==
+          wrong("none/audit") + "No such file or directory");
+    CHECK(content_of(folder.file("file")) == "kept");
+}
+
+TEST_CASE("a file that may not be written is an error, not a silence") {
+    if (geteuid() != 0) SKIP_BECAUSE("needs root, to become another user");
+    const TemporaryFolder folder;
+    write(folder.file("audit"), "");
+    std::filesystem::permissions(folder.file("audit"), std::filesystem::perms(0600));
+    Child child([&] {
+        if (!become_other_user()) return 1;
+        return refusal_of(folder.file("audit")).ends_with("Permission denied") ? 0 : 2;
+    });
+    CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
+    if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
+    const SmallDisk disk;
+    const std::string path = disk.file("audit");
+    auto trail = Trail::open(path);
+    REQUIRE(trail.ok());
+    const std::string line = std::string(99, 'x') + "\n";
+    REQUIRE(!trail->append(line));
+    disk.fill();
+    std::size_t whole = 1;  // the rest of its page is the file's already
+    Failure failure;
+    while (!(failure = trail->append(line))) ++whole;
+    CHECK(failure->sentence ==
+          "the audit trail " + path + " can't be written: No space left on device");
+    CHECK(trail->append(line).has_value());
+    CHECK(trail->append(line).has_value());
+    const std::string torn = content_of(path);
+    CHECK(torn.size() == 4096);
+
+    SECTION("by the trail that tore it") {
+        disk.make_room();
+        CHECK(!trail->append("next\n"));
+        CHECK(!trail->append("last\n"));
+    }
+    SECTION("by one that finds it so") {
+        disk.make_room();
+        auto other = Trail::open(path);
+        REQUIRE(other.ok());
+        CHECK(!other->append("next\n"));
+        CHECK(!other->append("last\n"));
+    }
+    CHECK(content_of(path) == torn + "\nnext\nlast\n");
+    CHECK(whole == 40);  // and 96 bytes of the next
+}
+
+TEST_CASE("a file that may not grow is an error, too") {
+    // The kernel's own limit on a file's size breaks off a write in its middle.
+    const TemporaryFolder folder;
+    Child child([&] {
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit small{10, 10};
+        auto trail = Trail::open(folder.file("audit"));
+        if (!trail || trail->append("123456\n") || setrlimit(RLIMIT_FSIZE, &small) != 0) return 1;
+        if (!trail->append("abcdef\n")) return 2;
+        return trail->append("x\n")->sentence.ends_with("File too large") ? 0 : 3;
+    });
+    CHECK(child.wait() == 0);
+    CHECK(content_of(folder.file("audit")) == "123456\nabc");
+}
+
+}  // namespace
+}  // namespace secrets::audit

@@ -1,0 +1,62 @@
+// Promise: the question and the answer about what a user is about to submit are read as they were
+// printed, and what is no such question is refused with its field.
+
+#include "agentd/api/check_body.h"
+
+#include "common/base/limits.h"
+#include "tests/unit/catch.h"
+
+namespace secrets::doors {
+namespace {
+
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+
+TEST_CASE("a question is read as it was printed", "[check_json]") {
+    const SubmissionCheck asked{Uid{4294967294}, "A=\"B\",run:x\n\xc3\xbc", "login"};
+    const auto read = parse_check(bytes(print_check(asked)));
+    REQUIRE(read.ok());
+    CHECK(read->uid == asked.uid);
+    CHECK(read->ask == asked.ask);
+    CHECK(read->node == asked.node);
+}
+
+TEST_CASE("what is no question is refused", "[check_json]") {
+    const std::string rest = R"(,"node":"n"})";
+    for (const auto& [text, sentence] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"", "a JSON object is expected"},
+             {"[]", "a JSON object is expected"},
+             {R"({"uid":1)", "a JSON object is expected"},
+             {R"({"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
+             {R"({"uid":-1,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
+             {R"({"uid":4294967296,"ask":"A")" + rest,
+              R"("uid": the number of a user is expected)"},
+             {R"({"uid":1.0,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
+             {R"({"uid":1)" + rest, R"("ask": a text of at most 8192 bytes is expected)"},
+             {R"({"uid":1,"ask":")" + std::string(8193, 'A') + '"' + rest,
+              R"("ask": a text of at most 8192 bytes is expected)"},
+             {R"({"uid":1,"ask":"A"})", R"("node": a text of at most 64 bytes is expected)"},
+             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has a field that is not known"}}) {
+        CAPTURE(text);
+        const auto read = parse_check(bytes(text));
+        REQUIRE_FALSE(read.ok());
+        CHECK(read.error().sentence == sentence);
+    }
+}
+
+TEST_CASE("an answer is a sentence or none", "[check_json]") {
+    CHECK(verdict_json(std::nullopt) == "{\"ok\":true}\n");
+    const desk::Refusal refusal{desk::Reason::not_found, "secret A is not set for alice"};
+    CHECK(verdict_json(refusal) ==
+          "{\"ok\":false,\"sentence\":\"secret A is not set for alice\"}\n");
+    CHECK(sentence_in_verdict(bytes(verdict_json(refusal))) == refusal.sentence);
+    CHECK(sentence_in_verdict(bytes(verdict_json(std::nullopt))).empty());
+    CHECK(sentence_in_verdict(bytes("")).empty());
+    CHECK(sentence_in_verdict(bytes("{\"sentence\":1}")).empty());
+    CHECK(sentence_in_verdict(bytes(R"({"sentence":"a\u001b[1m\nb"})")).find('\x1b') ==
+          std::string::npos);
+}
+
+}  // namespace
+}  // namespace secrets::doors

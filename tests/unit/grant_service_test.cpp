@@ -1,0 +1,362 @@
+// Promise: a step is given what its user may have and asked for, whole, or a sentence that says why
+// not; a job's hold says which grants it was given, until the job ends.
+
+#include "common/base/limits.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+/// The kind of an answer, in a word.
+std::string kind_of(const AskAnswer& answer) {
+    if (std::holds_alternative<Granted>(answer)) return "granted";
+    if (std::holds_alternative<Nothing>(answer)) return "nothing";
+    if (const auto* wait = std::get_if<WaitFor>(&answer)) return "wait for " + wait->run.text();
+    switch (std::get<Refusal>(answer).reason) {
+        case Reason::malformed:
+            return "malformed";
+        case Reason::forbidden:
+            return "forbidden";
+        case Reason::not_found:
+            return "not found";
+        case Reason::too_large:
+            return "too large";
+        case Reason::too_many:
+            return "too many";
+        case Reason::unavailable:
+            return "unavailable";
+        case Reason::not_offered:
+            return "not offered";
+        default:
+            return "another refusal";
+    }
+}
+
+TEST_CASE("every answer but a grant leaves everything as it was") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("A", "a"), user_secret("NUL", std::string_view("\0", 1))));
+    office.push(office.bob, "of-bob", {}, list_of(user_secret("B", "b")));
+    office.push(office.bob, "empty", {}, {});
+    struct Row {
+        Uid uid;
+        const char* ask;
+        std::uint32_t wait;
+        const char* kind;
+    };
+    const std::string before = office.state();
+    for (const Row& row : {
+             Row{office.alice, "none", 1000, "nothing"},
+             Row{office.alice, "A?", 1000, "nothing"},
+             Row{office.alice, "run:r,X?,Y=Z?", 1000, "nothing"},
+             Row{office.bob, "run:empty", 1000, "nothing"},
+             Row{office.alice, "run:later?", 1000, "nothing"},
+             Row{office.alice, "run:later?,A?", 1000, "nothing"},
+             Row{office.alice, "run:of-bob?", 1000, "nothing"},
+             Row{office.alice, "run:later", 1, "wait for later"},
+             Row{office.alice, "run:later,A?", 1000, "wait for later"},
+             Row{office.alice, "run:later", 0, "not found"},
+             Row{office.alice, "run:later?,A", 1000, "not found"},
+             Row{office.alice, "run:of-bob?,B", 1000, "not found"},
+             Row{office.alice, "run:r,A,X", 1000, "not found"},
+             Row{office.alice, "run:r", 1000, "not found"},
+             Row{office.alice, "A", 1000, "not found"},
+             Row{office.alice, "run:of-bob", 1000, "forbidden"},
+             Row{office.alice, "run:of-bob,B?", 1000, "forbidden"},
+             Row{office.bob, "run:r,A", 1000, "forbidden"},
+             Row{kRoot, "run:r,A", 1000, "forbidden"},
+             Row{office.tower, "run:r,A", 1000, "forbidden"},
+             Row{office.alice, "", 1000, "malformed"},
+             Row{office.alice, "A:hold", 1000, "malformed"},
+             Row{office.alice, "run:r,PATH", 1000, "malformed"},
+         }) {
+        CAPTURE(row.uid.value, row.ask, row.wait);
+        CHECK(kind_of(office.ask(row.uid, row.ask, row.wait)) == row.kind);
+        CHECK(office.state() == before);
+    }
+}
+
+TEST_CASE("the sentence of a refused ask says what to mend") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    const auto sentence = [&](Uid uid, const char* ask) {
+        return refusal_of(office.ask(uid, ask));
+    };
+    CHECK(sentence(office.alice, "A:hold") ==
+          "SLURM_SECRETS at character 2: ':hold' is not available in this version; leave it out to "
+          "get a variable");
+    CHECK(sentence(office.alice, "run:later") ==
+          "run later is not known here: it was not pushed, or was completed, or expired");
+    CHECK(sentence(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
+    CHECK(sentence(office.alice, "run:r,X,A,Y=Z") ==
+          "secret X is not among the secrets of run r; secret Y is not among the secrets of run r");
+    CHECK(sentence(office.alice, "run:r,P,Q,R,S,T,U,V,W?") ==
+          "secret P is not among the secrets of run r; secret Q is not among the secrets of run r; "
+          "secret R is not among the secrets of run r; secret S is not among the secrets of run r; "
+          "secret T is not among the secrets of run r; and 2 more");
+    CHECK(office.desk
+              .never_pushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, "", run_id("x"))
+              .sentence == "run x was not pushed within 10 s");
+}
+
+TEST_CASE("a run that is waited for is given once it is there, to its owner alone") {
+    Office office;
+    REQUIRE(kind_of(office.ask(office.alice, "run:r,A", 1000)) == "wait for r");
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    CHECK(given(office.ask(office.alice, "run:r,A", 1000)) == "A=a\n");
+    CHECK(kind_of(office.ask(office.bob, "run:r,A", 1000)) == "forbidden");
+}
+
+TEST_CASE("an expired run is gone for asks and checks, and may be waited for") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s");
+    office.time += std::chrono::seconds(10);
+    CHECK(kind_of(office.ask(office.alice, "run:r", 1000)) == "wait for r");
+    CHECK(kind_of(office.ask(office.alice, "run:r", 0)) == "not found");
+    CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.alice, "run:r")).ok);
+    CHECK(office.vault.inventory().runs == 0);
+}
+
+TEST_CASE("an optional item or run that is there is given like any other") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("A", "own"), workspace_secret("A", "team"),
+                        workspace_secret("B-C", "b")));
+    CHECK(given(office.ask(office.alice, "run:r?,A?,X?")) == "A=own\n");
+    CHECK(given(office.ask(office.alice, "run:r?")) == "A=own\nB_C=b\n");
+    CHECK(given(office.ask(office.alice, "run:r,B-C,A=OTHER")) == "B_C=b\nOTHER=own\n");
+}
+
+TEST_CASE("a value that no variable can hold is refused wherever it is asked for") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("A", "a"), user_secret("NUL", std::string_view("x\0", 2))));
+    const std::string why =
+        "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file (NUL:file)";
+    CHECK(refusal_of(office.ask(office.alice, "run:r")) == why);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,NUL?")) == why);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,NUL,NUL:file")) == why);
+    CHECK(given(office.ask(office.alice, "run:r,A")) == "A=a\n");
+}
+
+TEST_CASE("a file is given under its secret's name, beside a variable of the same") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("a-b", "x"), user_secret("NUL", std::string_view("x\0", 2))));
+    const std::string expected(
+        "NUL_FILE=file NUL x\0\n"
+        "a_b=x\n"
+        "a_b_FILE=file a-b x\n"
+        "C_FILE=file a-b x\n",
+        65);
+    CHECK(given(office.ask(office.alice, "run:r,NUL:file,a-b,a-b:file,a-b=C:file,N:file?")) ==
+          expected);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,X:file")) ==
+          "secret X is not among the secrets of run r");
+}
+
+TEST_CASE("what a step is given as files fits, to the byte, and is not counted as variables") {
+    constexpr int kFull = kMaxFilesBytes / kMaxValueBytes;
+    Config config = Office::large();
+    config.limits.run_bytes = 2 * kMaxFilesBytes;
+    Office office(config);
+    std::vector<vault::NewSecret> secrets;
+    std::string ask = "run:r";
+    for (int i = 0; i < kFull; ++i) {
+        const std::string name = "F" + std::to_string(i);
+        secrets.push_back(user_secret(name, std::string(kMaxValueBytes, 'f')));
+        ask += "," + name + ":file";
+    }
+    secrets.push_back(user_secret("ONE", "1"));
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
+    CHECK(kind_of(office.ask(office.alice, ask + ",F0")) == "granted");
+    CHECK(refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
+          "the secrets asked for as files have 2097153 bytes together and at most 2097152 fit; ask "
+          "for those that the step needs");
+    CHECK(kind_of(office.ask(office.alice, ask + ",ONE:file")) == "too large");
+}
+
+TEST_CASE("what a step is given as variables fits, to the byte") {
+    // Of each variable a letter, '=' and NUL beside the value: 24 bytes of the eight together.
+    const std::size_t last = kMaxVariablesBytes - 24 - 7 * kMaxValueBytes;
+    Office office(Office::large());
+    const auto push = [&](std::size_t last_bytes) {
+        std::vector<vault::NewSecret> secrets;
+        for (const char* name : {"A", "B", "C", "D", "E", "F", "G"}) {
+            secrets.push_back(user_secret(name, std::string(kMaxValueBytes, *name)));
+        }
+        secrets.push_back(user_secret("H", std::string(last_bytes, 'h')));
+        REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
+    };
+    push(last + 1);
+    CHECK(refusal_of(office.ask(office.alice, "run:r")) ==
+          "the secrets asked for take 524289 bytes as variables and at most 524288 fit; name those "
+          "that the step needs with --secret, or ask for large ones as files (NAME:file)");
+    CHECK(kind_of(office.ask(office.alice, "run:r")) == "too large");
+    CHECK(office.vault.inventory().holds == 0);
+    CHECK(kind_of(office.ask(office.alice, "run:r,A,H")) == "granted");
+    push(last);
+    const std::string all = given(office.ask(office.alice, "run:r"));
+    CHECK(all.size() == kMaxVariablesBytes);
+    CHECK(all.substr(0, 3) == "A=A");
+}
+
+TEST_CASE("a job at its limit of different asks may repeat those it made, and others are free") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    const auto ask = [](int n) { return "run:r,A=V" + std::to_string(n); };
+    for (int n = 0; n < 256; ++n) REQUIRE(kind_of(office.ask(office.alice, ask(n))) == "granted");
+    const std::string full = office.state();
+    CHECK(refusal_of(office.ask(office.alice, ask(256))) ==
+          "this job has made 256 different asks on this node, and no more are taken");
+    CHECK(kind_of(office.ask(office.alice, ask(256))) == "too many");
+    CHECK(kind_of(office.ask(office.alice, ask(0))) == "granted");
+    CHECK(kind_of(office.ask(office.alice, ask(255))) == "granted");
+    CHECK(office.state() == full);
+    CHECK(kind_of(office.ask(office.alice, ask(256), 0, JobId{2})) == "granted");
+}
+
+TEST_CASE("a grant for whose hold there is no memory is not given") {
+    constexpr std::size_t kMiB = 1024UL * 1024;
+    Office office(Office::large(), kMiB);
+    // Fills the slab until less is left than a hold takes.
+    const std::size_t room = kMiB - 4 * vault::Slab::kOverhead;
+    std::vector<vault::NewSecret> secrets;
+    for (int n = 0; n < 15; ++n) {
+        secrets.push_back(user_secret("S" + std::to_string(n), std::string(kMaxValueBytes, 'v')));
+    }
+    secrets.push_back(user_secret("LAST", ""));
+    const vault::RunHead head{run_id("r"), office.alice, 1, office.time, office.time};
+    const std::size_t used = vault::run_payload_size(head, secrets);
+    secrets.back() = user_secret("LAST", std::string(room - used, 'v'));
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
+
+    const std::string before = office.state();
+    const auto answer = office.ask(office.alice, "run:r,S1");
+    CHECK(kind_of(answer) == "unavailable");
+    CHECK(refusal_of(answer).starts_with("the agent's memory for secrets is full"));
+    CHECK(office.state() == before);
+}
+
+TEST_CASE("two jobs hold one run, each until its own end") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.alice, "run:r", 0, JobId{7});
+    office.time += std::chrono::seconds(5);
+    office.ask(office.alice, "run:r,A", 0, JobId{3});
+    office.ask(office.alice, "run:r", 0, JobId{7});
+    const auto holders = office.info("r").holders;
+    REQUIRE(holders.size() == 2);
+    CHECK(holders[0].job == JobId{3});
+    CHECK(holders[0].since == at(1'000'005));
+    CHECK(holders[1].job == JobId{7});
+    CHECK(holders[1].since == at(1'000'000));
+
+    CHECK(office.desk.wipe(JobId{7}) == "job 7 ended: its hold with 1 grant was wiped");
+    CHECK(office.desk.wipe(JobId{7}) == "job 7 held nothing");
+    REQUIRE(office.info("r").holders.size() == 1);
+    CHECK(office.info("r").holders[0].job == JobId{3});
+    CHECK(kind_of(office.ask(office.alice, "run:r", 0, JobId{7})) == "granted");
+}
+
+TEST_CASE("a hold follows the generations of its run") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "one")));
+    office.ask(office.alice, "run:r");
+    office.ask(office.alice, "run:r,A");
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "two")));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=two\n");
+    const vault::Hold* hold = office.vault.find_hold(JobId{1});
+    REQUIRE(hold != nullptr);
+    REQUIRE(hold->grants.size() == 2);
+    CHECK(hold->grants[0].ask == "run:r");
+    CHECK(hold->grants[0].generation == 2);
+    CHECK(hold->grants[1].ask == "run:r,A");
+    CHECK(hold->grants[1].generation == 1);
+}
+
+TEST_CASE("a run that is completed while a job runs is gone for its next step, the hold is not") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    const auto before = office.ask(office.alice, "run:r");
+    const auto wiped = office.desk.complete_run(office.alice, run_id("r"));
+    CHECK(std::get<vault::Wiped>(wiped).records == 1);
+    CHECK(given(before) == "A=a\n");  // what a step was handed it keeps
+    CHECK(kind_of(office.ask(office.alice, "run:r")) == "not found");
+    CHECK(office.vault.inventory().holds == 1);
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
+}
+
+TEST_CASE("runs expire in the order of their ends, and the next end is told") {
+    Office office;
+    CHECK(office.desk.expire() == std::nullopt);
+    office.push(office.alice, "a", {}, {}, "20s");
+    office.push(office.alice, "b", {}, {}, "10s");
+    office.push(office.bob, "c", {}, {}, "10s");
+    CHECK(office.desk.expire() == at(1'000'010));
+    office.time = at(1'000'010);
+    CHECK(office.desk.expire() == at(1'000'020));
+    CHECK(office.vault.find_run(run_id("a")) != nullptr);
+    CHECK(office.vault.inventory().runs == 1);
+    office.time = at(2'000'000);
+    CHECK(office.desk.expire() == std::nullopt);
+    CHECK(office.vault.inventory().runs == 0);
+}
+
+TEST_CASE("a check tells item by item, to who may see the run") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(user_secret("A", "aaa"), workspace_secret("B-C", "b"),
+                        user_secret("NUL", std::string_view("\0", 1))));
+    const auto check = [&](Uid uid, const char* ask) {
+        return std::get<CheckInfo>(office.desk.check(uid, ask));
+    };
+    for (const Uid uid : {kRoot, office.alice, office.tower}) {
+        const CheckInfo info = check(uid, "A=X?,run:r,B-C,D,E?,NUL?");
+        CHECK_FALSE(info.ok);
+        CHECK(info.reason.empty());
+        CHECK(info.ask == "run:r,A=X?,B-C,D,E?,NUL?");
+        REQUIRE(info.items.size() == 5);
+        CHECK(info.items[0].item == AskItem{"A", "X", true});
+        CHECK(info.items[0].found);
+        CHECK(info.items[0].bytes == 3);
+        CHECK(info.items[0].source == Source::run);
+        CHECK(info.items[1].item.variable == "B_C");
+        CHECK(info.items[1].source == Source::run);
+        CHECK_FALSE(info.items[2].found);
+        CHECK(info.items[2].reason == "secret D is not among the secrets of run r");
+        CHECK_FALSE(info.items[3].found);
+        CHECK(info.items[4].reason ==
+              "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+              "(NUL:file)");
+    }
+    CHECK(check(office.alice, "run:r,A,E?").ok);
+    CHECK_FALSE(check(office.alice, "run:r,NUL?").ok);
+    CHECK(check(office.alice, "none").ok);
+    CHECK(check(office.bob, "run:r").reason == "run r belongs to another user, not to bob");
+    CHECK(check(office.bob, "run:x").reason.starts_with("run x is not known here"));
+    CHECK(check(office.bob, "run:r?").ok);
+    const auto malformed = office.desk.check(office.alice, "A,,B");
+    REQUIRE(std::holds_alternative<Refusal>(malformed));
+    CHECK(std::get<Refusal>(malformed).reason == Reason::malformed);
+    CHECK(refusal_of(malformed) ==
+          "the ask at character 3: an item is missing before or after a comma");
+    CHECK(office.vault.inventory().holds == 0);
+}
+
+TEST_CASE("the status counts what is held") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.alice, "run:r");
+    office.time += std::chrono::seconds(90);
+    const StatusInfo status = office.desk.status(kRoot);
+    CHECK(status.uptime == std::chrono::seconds(90));
+    CHECK(status.memory == office.vault.memory());
+    CHECK(status.inventory.runs == 1);
+    CHECK(status.inventory.holds == 1);
+    CHECK(status.inventory.slabs == 1);
+}
+
+}  // namespace
+}  // namespace secrets::desk

@@ -1,0 +1,150 @@
+// Promise: sending to the journal never waits. What it does not take at once is sent later, in
+// order; what finds no room is dropped and counted, and an entry says where it is missing.
+
+#include "agentd/audit/journal_sink.h"
+
+#include <memory>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/journal_socket.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace secrets::audit {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A journal and its socket, which nobody reads until read() is called.
+struct Desk {
+    Desk()
+        : journal(path, [](std::uint64_t count) { return "dropped " + std::to_string(count); }) {}
+
+    void listen() { socket = std::make_unique<JournalSocket>(path); }
+    void stop_listening() { socket.reset(); }
+
+    /// All that arrives while it is read as fast as it can be.
+    std::vector<std::string> read() {
+        std::vector<std::string> all;
+        while (true) {
+            journal.drain();
+            const auto some = socket->receive_all();
+            all.insert(all.end(), some.begin(), some.end());
+            if (some.empty() && !journal.waits()) return all;
+        }
+    }
+
+    TemporaryFolder folder;
+    std::string path = folder.file("socket");
+    std::unique_ptr<JournalSocket> socket;
+    Journal journal;
+};
+
+TEST_CASE("an entry is sent at once where the journal takes it") {
+    Desk desk;
+    desk.listen();
+    desk.journal.send("one");
+    CHECK(desk.socket->receive() == "one");
+    CHECK(!desk.journal.waits());
+}
+
+TEST_CASE("what a stalled journal does not take waits, and arrives in order") {
+    Desk desk;
+    desk.listen();
+    const auto begin = Clock::now();
+    for (int i = 0; i < 5000; ++i) desk.journal.send(std::to_string(i));
+    CHECK(Clock::now() - begin < std::chrono::seconds(5));
+    CHECK(desk.journal.waits());
+    const auto all = desk.read();
+    REQUIRE(all.size() == 5000);
+    for (int i = 0; i < 5000; ++i) REQUIRE(all[static_cast<std::size_t>(i)] == std::to_string(i));
+    CHECK(desk.journal.dropped() == 0);
+}
+
+TEST_CASE("beyond the most entries that may wait they are dropped, counted and told of") {
+    Desk desk;  // nobody listens
+    const std::size_t sent = kMaxWaitingEntries + 100;
+    for (std::size_t i = 0; i < sent; ++i) desk.journal.send(std::to_string(i));
+    CHECK(desk.journal.dropped() == 100);
+    desk.listen();
+    const auto all = desk.read();
+    REQUIRE(all.size() == kMaxWaitingEntries + 1);
+    CHECK(all[kMaxWaitingEntries - 1] == std::to_string(kMaxWaitingEntries - 1));
+    CHECK(all.back() == "dropped 100");
+    desk.journal.send("after");
+    CHECK(desk.socket->receive() == "after");
+    CHECK(desk.journal.dropped() == 100);
+}
+
+TEST_CASE("beyond the most bytes that may wait they are dropped, too") {
+    Desk desk;
+    const std::string entry(64 * 1024, 'x');
+    for (std::size_t i = 0; i < kMaxWaitingBytes / entry.size() + 3; ++i) desk.journal.send(entry);
+    CHECK(desk.journal.dropped() == 3);
+    desk.listen();
+    CHECK(desk.read().size() == kMaxWaitingBytes / entry.size() + 1);
+}
+
+TEST_CASE(
+    "an entry that comes when there is room again stands behind the word of what is missing") {
+    Desk desk;
+    for (std::size_t i = 0; i < kMaxWaitingEntries + 7; ++i) desk.journal.send("x");
+    desk.listen();
+    std::size_t read = 0;
+    while (read < kMaxWaitingEntries / 2 + 10) {
+        desk.journal.drain();
+        read += desk.socket->receive_all().size();
+    }
+    desk.journal.send("after");
+    const auto all = desk.read();
+    REQUIRE(all.size() >= 2);
+    CHECK(all[all.size() - 2] == "dropped 7");
+    CHECK(all.back() == "after");
+}
+
+TEST_CASE("entries wait while there is no journal, and find the one that comes") {
+    Desk desk;
+    desk.journal.send("early");
+    CHECK(desk.journal.waits());
+    desk.listen();
+    desk.journal.send("later");
+    CHECK(desk.read() == std::vector<std::string>{"early", "later"});
+
+    desk.stop_listening();
+    desk.journal.send("meanwhile");
+    CHECK(desk.journal.waits());
+    desk.listen();
+    CHECK(desk.read() == std::vector<std::string>{"meanwhile"});
+
+    // Restarted between two entries: the old socket is connected to nobody.
+    desk.stop_listening();
+    desk.listen();
+    desk.journal.send("again");
+    CHECK(desk.socket->receive() == "again");
+}
+
+TEST_CASE("an entry that is too long to wait, or for a datagram, is dropped and holds up nothing") {
+    Desk desk;
+    desk.journal.send(std::string(kMaxWaitingBytes + 1, 'x'));
+    CHECK(desk.journal.dropped() == 1);
+    desk.listen();
+    desk.journal.send("next");
+    desk.journal.send(std::string(64 * 1024 * 1024, 'x'));
+    desk.journal.send("last");
+    CHECK(desk.read() == std::vector<std::string>{"dropped 1", "next", "dropped 1", "last"});
+    CHECK(desk.journal.dropped() == 2);
+}
+
+TEST_CASE("the end gives a stalled journal a moment and no more") {
+    Desk desk;
+    desk.listen();
+    while (!desk.journal.waits()) desk.journal.send("x");
+    const auto begin = Clock::now();
+    desk.journal.drain_within(std::chrono::milliseconds(100));
+    const auto took = Clock::now() - begin;
+    CHECK(took >= std::chrono::milliseconds(100));
+    CHECK(took < std::chrono::seconds(2));
+    CHECK(desk.journal.waits());
+}
+
+}  // namespace
+}  // namespace secrets::audit

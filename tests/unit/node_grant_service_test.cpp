@@ -1,0 +1,226 @@
+// Promise: a hub's desk grants nodes what the same step would be given on it, holds nothing for it,
+// and knows what of it is over; a node's desk keeps what it was granted as long as the job holds
+// it.
+
+#include "agentd/service/node_hold_registry.h"
+#include "common/secure_memory/delivery.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/kept.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+wire::AskRequest step(Uid uid, std::string ask, std::uint32_t job = 7, std::uint32_t wait = 0) {
+    return {JobId{job}, StepId{0}, uid, wait, std::move(ask)};
+}
+
+/// "A=v\n" for each variable of an image.
+std::string text_of_image(SecretView image) {
+    const auto entries = read_delivery(image.bytes());
+    REQUIRE(entries.ok());
+    std::string text;
+    for (const DeliveryEntry& entry : *entries) {
+        text +=
+            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
+    }
+    return text;
+}
+
+std::string tag_of(const NodeAnswer& answer) {
+    const auto* granted = std::get_if<NodeGranted>(&answer);
+    return granted != nullptr ? granted->tag : "(not granted)";
+}
+
+vault::HubGrant held(Uid owner, const std::string& ask, const std::string& tag,
+                     std::uint32_t job = 7) {
+    return {JobId{job}, owner, ask, "", tag};
+}
+
+std::vector<vault::NewSecret> one(std::string_view name, std::string_view value) {
+    return list_of(user_secret(name, value));
+}
+
+TEST_CASE("a node is granted what a step here would be, and nothing is held", "[hub]") {
+    Office office;
+    office.push(office.alice, "r", {}, one("A", "value"));
+    const auto answer = office.desk.ask_of_node(step(office.alice, "run:r,A=B"), "n1", "");
+    const auto* granted = std::get_if<NodeGranted>(&answer);
+    REQUIRE(granted != nullptr);
+    CHECK(text_of_image(granted->image.view()) == "B=value\n");
+    CHECK(office.vault.inventory().holds == 0);
+    CHECK(std::holds_alternative<Nothing>(
+        office.desk.ask_of_node(step(office.alice, "run:r,NOT?"), "n1", "")));
+    for (const auto& [uid, ask, reason] : {std::tuple{office.bob, "run:r", Reason::forbidden},
+                                           {office.alice, "run:r,NOT", Reason::not_found},
+                                           {office.alice, "run:none", Reason::not_found},
+                                           {office.alice, "run:r,,", Reason::malformed}}) {
+        CAPTURE(ask);
+        const auto refused = office.desk.ask_of_node(step(uid, ask), "n1", "");
+        REQUIRE(std::holds_alternative<Refusal>(refused));
+        CHECK(std::get<Refusal>(refused).reason == reason);
+    }
+    const auto waits = office.desk.ask_of_node(step(office.alice, "run:late", 7, 1000), "n1", "");
+    CHECK(std::holds_alternative<WaitFor>(waits));
+}
+
+TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub]") {
+    Office office;
+    const auto tag = [&](const std::string& ask) {
+        return tag_of(office.desk.ask_of_node(step(office.alice, ask), "n1", ""));
+    };
+    office.push(office.alice, "r", {}, one("A", "value"));
+    const std::string first = tag("run:r,A");
+    CHECK(first.size() == 34);
+    CHECK(tag("run:r,A") == first);
+    CHECK(tag("run:r,A=B") != first);
+    CHECK(tag("run:r,A:file") != first);
+    const auto again = office.desk.ask_of_node(step(office.alice, "run:r,A"), "n1", first);
+    CHECK(std::holds_alternative<Unchanged>(again));
+    office.push(office.alice, "r", {}, one("A", "value"));
+    const std::string second = tag("run:r,A");
+    CHECK(second != first);
+    office.desk.complete_run(office.alice, run_id("r"));
+    office.time += std::chrono::seconds(1);
+    office.push(office.alice, "r", {}, one("A", "value"));
+    CHECK(tag("run:r,A") != first);
+    CHECK(tag("run:r,A") != second);
+}
+
+TEST_CASE("a report hears which of its grants would not be granted so any more", "[hub]") {
+    Office office;
+    office.push(office.alice, "r", {}, one("A", "value"));
+    office.push(office.alice, "s", {}, one("A", "value"));
+    const auto tag = [&](const std::string& ask) {
+        return tag_of(office.desk.ask_of_node(step(office.alice, ask), "n1", ""));
+    };
+    const std::vector<vault::HubGrant> all{
+        held(office.alice, "run:r", tag("run:r")), held(office.alice, "run:s", tag("run:s")),
+        held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
+        held(office.alice, ",,", "\"\"")};
+    using Places = std::vector<std::size_t>;
+    CHECK(office.desk.report_of_node("n1", all, true) == Places{2, 3, 4});
+    office.desk.complete_run(office.alice, run_id("r"));
+    CHECK(office.desk.report_of_node("n1", all, true) == Places{0, 2, 3, 4});
+    office.push(office.alice, "s", {}, one("A", "new"));
+    CHECK(office.desk.report_of_node("n1", all, true) == Places{0, 1, 2, 3, 4});
+}
+
+TEST_CASE("a run that is over is shown as long as nodes hold something of it", "[hub]") {
+    Office office;
+    office.push(office.alice, "r", {}, one("A", "value"));
+    const std::string tag = tag_of(office.desk.ask_of_node(step(office.alice, "run:r"), "n1", ""));
+    office.desk.ask_of_node(step(office.alice, "run:r", 8), "n2", "");
+    const auto read = [&](Uid caller) { return office.desk.read_run(caller, run_id("r")); };
+    auto shown = read(office.alice);
+    REQUIRE(std::holds_alternative<RunInfo>(shown));
+    CHECK(std::get<RunInfo>(shown).nodes.size() == 2);
+    CHECK_FALSE(std::get<RunInfo>(shown).ended);
+
+    office.desk.complete_run(office.alice, run_id("r"));
+    shown = read(office.alice);
+    REQUIRE(std::holds_alternative<RunInfo>(shown));
+    CHECK(std::get<RunInfo>(shown).ended == office.time);
+    CHECK(std::get<RunInfo>(shown).secrets.empty());
+    CHECK(std::holds_alternative<Refusal>(read(office.bob)));
+
+    // Whoever is not known to be that node changes nothing.
+    office.desk.report_of_node("n1", {}, false);
+    CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 2);
+    office.desk.report_of_node("n1", {}, true);
+    CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 1);
+    office.time += kLostAfter + std::chrono::seconds(1);
+    shown = read(office.alice);
+    REQUIRE(std::get<RunInfo>(shown).nodes.size() == 1);
+    CHECK(std::get<RunInfo>(shown).nodes[0].node == "n2");
+    CHECK(std::get<RunInfo>(shown).nodes[0].lost);
+    CHECK(std::get<RunInfo>(shown).nodes[0].jobs == std::vector{JobId{8}});
+    office.desk.report_of_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
+    CHECK_FALSE(std::get<RunInfo>(read(office.alice)).nodes[0].lost);
+    office.desk.report_of_node("n2", {}, true);
+    CHECK(std::holds_alternative<Refusal>(read(office.alice)));
+}
+
+TEST_CASE("a run that is pushed again is not over", "[hub]") {
+    Office office;
+    office.push(office.alice, "r", {}, one("A", "value"));
+    office.desk.ask_of_node(step(office.alice, "run:r"), "n1", "");
+    office.desk.complete_run(office.alice, run_id("r"));
+    office.push(office.alice, "r", {}, one("A", "value"));
+    CHECK_FALSE(std::get<RunInfo>(office.desk.read_run(office.alice, run_id("r"))).ended);
+}
+
+/// A desk of a node, which was granted TOKEN for job 7.
+struct Node : Office {
+    AskAnswer take(const std::string& value = "value", const std::string& tag = "\"1\"") {
+        const SecretBuffer bytes = buffer_of(value);
+        const DeliveryEntry entry{"TOKEN", bytes.view()};
+        SecretBuffer image(delivery_size({&entry, 1}));
+        REQUIRE_FALSE(write_delivery({&entry, 1}, image.bytes()));
+        return desk.take_hub_grant(request, tag, image.view(), "expires soon");
+    }
+    const wire::AskRequest request = step(alice, "run:r,TOKEN");
+};
+
+TEST_CASE("what a hub granted is delivered, kept, given again and wiped with the job", "[hub]") {
+    Node node;
+    CHECK_FALSE(node.desk.ask_before_hub(node.request));
+    CHECK(given(node.take()) == "TOKEN=value\n");
+    CHECK(node.vault.inventory().holds == 1);
+    REQUIRE(node.desk.find_hub_grant(node.request) != nullptr);
+    CHECK(node.desk.find_hub_grant(node.request)->tag == "\"1\"");
+    CHECK(given(node.desk.give_hub_grant(node.request, "")) == "TOKEN=value\n");
+    // Of another user, another ask or another job it is not.
+    CHECK(node.desk.find_hub_grant(step(node.bob, "run:r,TOKEN")) == nullptr);
+    CHECK(node.desk.find_hub_grant(step(node.alice, "run:r")) == nullptr);
+    CHECK(node.desk.find_hub_grant(step(node.alice, "run:r,TOKEN", 8)) == nullptr);
+    node.desk.wipe(JobId{7});
+    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
+    CHECK(node.vault.inventory().slabs == 0);
+}
+
+TEST_CASE("a job is told what the hub notes once", "[hub]") {
+    Node node;
+    const auto first = node.take();
+    REQUIRE(std::holds_alternative<Granted>(first));
+    CHECK(std::get<Granted>(first).note == "expires soon");
+    const auto second = node.take("newer", "\"2\"");
+    REQUIRE(std::holds_alternative<Granted>(second));
+    CHECK(std::get<Granted>(second).note.empty());
+    CHECK(given(node.desk.give_hub_grant(node.request, "")) == "TOKEN=newer\n");
+}
+
+TEST_CASE("what the hub refuses or revokes is wiped, and the hold stays", "[hub]") {
+    Node node;
+    CHECK(given(node.take()) == "TOKEN=value\n");
+    const auto refusal = node.desk.refused_by_hub(node.request, {Reason::not_found, "it is over"});
+    CHECK(refusal.sentence == "it is over");
+    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
+    CHECK(node.vault.inventory().holds == 1);
+    CHECK(given(node.take()) == "TOKEN=value\n");
+    node.desk.revoke_hub_grant(JobId{7}, "run:r,TOKEN");
+    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
+    node.desk.revoke_hub_grant(JobId{7}, "run:r,TOKEN");
+    CHECK(node.vault.inventory().secret_bytes == 0);
+}
+
+TEST_CASE("an answer that is no delivery is refused, and holds nothing", "[hub]") {
+    Node node;
+    const SecretBuffer nonsense = buffer_of("nonsense");
+    const auto answer = node.desk.take_hub_grant(node.request, "\"1\"", nonsense.view(), "");
+    REQUIRE(std::holds_alternative<Refusal>(answer));
+    CHECK(node.vault.inventory().holds == 0);
+}
+
+TEST_CASE("an ask that no hub need hear is answered at once", "[hub]") {
+    Node node;
+    const auto wrong = node.desk.ask_before_hub(step(node.alice, "run:r,,"));
+    REQUIRE(wrong);
+    CHECK(std::holds_alternative<Refusal>(*wrong));
+    const auto none = node.desk.ask_before_hub(step(node.alice, "none"));
+    REQUIRE(none);
+    CHECK(std::holds_alternative<Nothing>(*none));
+}
+
+}  // namespace
+}  // namespace secrets::desk

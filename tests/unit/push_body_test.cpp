@@ -1,0 +1,280 @@
+// Promise: a push is understood to the byte or refused with what is wrong and where, and no
+// sentence shows a value.
+
+#include "agentd/api/push_body.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/keeps_quiet.h"
+#include "tests/unit/secrets_of.h"
+
+namespace secrets::doors {
+namespace {
+
+static_assert(kKeepsQuiet<desk::PushRequest>);
+
+constexpr std::size_t kValueBytes = 16;
+
+Result<desk::PushRequest> parse(std::string_view text) {
+    return parse_push(std::as_bytes(std::span(text)), kValueBytes);
+}
+
+std::string value_of(std::string_view text) {
+    auto request = parse(text);
+    REQUIRE(request.ok());
+    REQUIRE(request->secrets.size() == 1);
+    return std::string(text_of(request->secrets.front().value.view().bytes()));
+}
+
+TEST_CASE("a push has an owner, a lifetime and secrets of two scopes") {
+    auto request = parse(
+        R"({"owner":"alice","ttl":"12h","workspace":{"A":"a"},"user":{"A":"b","C":{"base64":"AAE="}}})");
+    REQUIRE(request.ok());
+    CHECK(request->owner == "alice");
+    CHECK(request->ttl == "12h");
+    REQUIRE(request->secrets.size() == 3);
+    CHECK(request->secrets[0].scope == vault::Scope::workspace);
+    CHECK(request->secrets[1].scope == vault::Scope::user);
+    CHECK(text_of(request->secrets[2].value.view().bytes()) == std::string_view("\0\1", 2));
+}
+
+TEST_CASE("values arrive byte for byte") {
+    struct Case {
+        std::string_view json;
+        std::string_view value;
+    };
+    const auto cases = std::to_array<Case>({
+        {R"j("$bar `id` $(id)")j", "$bar `id` $(id)"},
+        {R"("a\"b'c\\")", "a\"b'c\\"},
+        {R"(" \n\t\u0001 ")", " \n\t\x01 "},
+        {"\"\xc3\xa4\\u00e4\"", "\xc3\xa4\xc3\xa4"},
+        {R"("")", ""},
+        {R"({"base64":""})", ""},
+    });
+    for (const Case& each : cases) {
+        const std::string body = "{\"user\":{\"A\":" + std::string(each.json) + "}}";
+        CHECK(value_of(body) == each.value);
+    }
+}
+
+TEST_CASE("a value of exactly the limit is taken, and one byte more is not") {
+    CHECK(value_of(R"({"user":{"A":"0123456789abcdef"}})").size() == kValueBytes);
+    CHECK(value_of(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZg=="}}})") ==
+          "0123456789abcdef");
+    CHECK_FALSE(parse(R"({"user":{"A":"0123456789abcdefg"}})").ok());
+    CHECK_FALSE(parse(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmc="}}})").ok());
+}
+
+struct Refused {
+    std::string_view text;
+    std::string_view what;
+    std::string_view where;
+};
+
+/// Every way in which a push can be wrong; MARKER stands where a value might.
+constexpr auto kRefused = std::to_array<Refused>({
+    {"", "the JSON is malformed: incomplete JSON", "line 1, column 1"},
+    {" ", "the JSON is malformed: incomplete JSON", "line 1, column 2"},
+    {"{", "the JSON is malformed: incomplete JSON", "line 1, column 2"},
+    {R"({"user":{"A":"MARKER)", "the JSON is malformed: incomplete JSON", "line 1, column 21"},
+    {R"({"user":{"A":"MARKER"}}})", "the JSON is malformed: extra data", "line 1, column 24"},
+    {R"({"user":{"A":"MARKER"}} {})", "the JSON is malformed: extra data", "line 1, column 25"},
+    {R"({"user":{"A":"MARKER",}})", "the JSON is malformed: syntax error", "line 1, column 23"},
+    {R"({"user":{"A":"MARKER" "B"}})", "the JSON is malformed: syntax error", "line 1, column 23"},
+    {R"({"user":{"A":MARKER}})", "the JSON is malformed: syntax error", "line 1, column 14"},
+    {R"({"user":{'A':"MARKER"}})", "the JSON is malformed: syntax error", "line 1, column 10"},
+    {R"({"user":{"A":"MA\xRKER"}})", "the JSON is malformed: syntax error", "line 1, column 18"},
+    {R"({"user":{"A":"MA\u12RKER"}})", "the JSON is malformed: expected hex digit",
+     "line 1, column 21"},
+    {R"({"user":{"A":"MARKER" /* */}})", "the JSON is malformed: syntax error",
+     "line 1, column 23"},
+    {"{\n  \"user\": {\n    \"A\" \"MARKER\"\n  }\n}", "the JSON is malformed: syntax error",
+     "line 3, column 9"},
+    {"{\n\"user\":{\"A\":\"MARKER\"}\n}\n\nx", "the JSON is malformed: extra data",
+     "line 5, column 1"},
+
+    {"[]", "an object is expected, not a list", "line 1, column 1"},
+    {R"(["MARKER"])", "an object is expected, not a list", "line 1, column 1"},
+    {R"("MARKER")", "an object is expected, not a string", "line 1, column 8"},
+    {"7", "an object is expected, not a number", "line 1, column 2"},
+    {"true", "an object is expected, not true or false", "line 1, column 1"},
+    {"null", "an object is expected, not null", "line 1, column 1"},
+
+    {R"({"users":{}})",
+     "the field 'users' is not known; here may stand owner, ttl, workspace and user",
+     "line 1, column 8"},
+    {R"({"":{}})", "the field '' is not known; here may stand owner, ttl, workspace and user",
+     "line 1, column 3"},
+    {R"({"owner":"a","owner":"MARKER"})", "the field \"owner\" stands twice", "line 1, column 20"},
+    {R"({"user":{},"user":{}})", "the field \"user\" stands twice", "line 1, column 17"},
+    {R"({"owner":7})", "\"owner\": a string is expected, not a number", "line 1, column 11"},
+    {R"({"owner":{"A":"MARKER"}})", "\"owner\": a string is expected, not an object",
+     "line 1, column 10"},
+    {R"({"ttl":["MARKER"]})", "\"ttl\": a string is expected, not a list", "line 1, column 8"},
+    {R"({"ttl":null})", "\"ttl\": a string is expected, not null", "line 1, column 8"},
+    {R"({"user":"MARKER"})", "\"user\": an object is expected, not a string", "line 1, column 16"},
+    {R"({"workspace":["MARKER"]})", "\"workspace\": an object is expected, not a list",
+     "line 1, column 14"},
+    {R"({"workspace":false})", "\"workspace\": an object is expected, not true or false",
+     "line 1, column 14"},
+
+    {R"({"user":{"A":12345678901234567890123}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not a number)",
+     "line 1, column 37"},
+    {R"({"user":{"A":-3}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not a number)",
+     "line 1, column 16"},
+    {R"({"user":{"A":1.5e3}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not a number)",
+     "line 1, column 19"},
+    {R"({"user":{"A":null}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not null)", "line 1, column 14"},
+    {R"({"user":{"A":true}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not true or false)",
+     "line 1, column 14"},
+    {R"({"user":{"A":["MARKER"]}})",
+     R"("user", 'A': a string or {"base64": "..."} is expected, not a list)", "line 1, column 14"},
+    {R"({"workspace":{"A":"MARKER","B":"","A":"MARKER"}})",
+     R"("workspace": the name 'A' stands twice)", "line 1, column 37"},
+    {R"({"user":{"A":"0123456789MARKERM"}})",
+     R"("user", 'A': the value is longer than the 16 bytes that are taken)", "line 1, column 32"},
+    {R"({"user":{"A":"0123456789abcdefMARKERMARKERMARKERMARKERMARKER"}})",
+     R"("user", 'A': the value is longer than the 16 bytes that are taken)", "line 1, column 61"},
+
+    {R"({"user":{"A":{}}})", R"("user", 'A': "base64" is missing)", "line 1, column 15"},
+    {R"({"user":{"A":{"base64":"QQ==","base64":"QQ=="}}})",
+     R"("user", 'A': the field 'base64' is not known; only "base64" may stand here, once)",
+     "line 1, column 38"},
+    {R"({"user":{"A":{"hex":"MARKER"}}})",
+     R"("user", 'A': the field 'hex' is not known; only "base64" may stand here, once)",
+     "line 1, column 19"},
+    {R"({"user":{"A":{"base64":"QQ==","x":"MARKER"}}})",
+     R"("user", 'A': the field 'x' is not known; only "base64" may stand here, once)",
+     "line 1, column 33"},
+    {R"({"user":{"A":{"base64":7}}})",
+     R"("user", 'A', "base64": a string is expected, not a number)", "line 1, column 25"},
+    {R"({"user":{"A":{"base64":{"base64":"MARKER"}}}})",
+     R"("user", 'A', "base64": a string is expected, not an object)", "line 1, column 24"},
+    {R"({"user":{"A":{"base64":["MARKER"]}}})",
+     R"("user", 'A', "base64": a string is expected, not a list)", "line 1, column 24"},
+    {R"({"user":{"A":{"base64":null}}})",
+     R"("user", 'A', "base64": a string is expected, not null)", "line 1, column 24"},
+    {R"({"user":{"A":{"base64":"MARKER"}}})", R"("user", 'A': "base64" does not hold base64)",
+     "line 1, column 31"},
+    {R"({"user":{"A":{"base64":"QUE =AA="}}})", R"("user", 'A': "base64" does not hold base64)",
+     "line 1, column 33"},
+    {R"({"user":{"A":{"base64":"QQ==QQ=="}}})", R"("user", 'A': "base64" does not hold base64)",
+     "line 1, column 33"},
+    {R"({"user":{"A":{"base64":"QR=="}}})", R"("user", 'A': "base64" does not hold base64)",
+     "line 1, column 29"},
+    {R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmc="}}})",
+     R"("user", 'A': the value is longer than the 16 bytes that are taken)", "line 1, column 49"},
+    {R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmcxMjM0NTY3ODkw"}}})",
+     R"("user", 'A': the value is longer than the 16 bytes that are taken)", "line 1, column 61"},
+});
+
+TEST_CASE("what is wrong with a push is said, with its place and no value") {
+    for (const Refused& row : kRefused) {
+        CAPTURE(row.text);
+        const auto request = parse(row.text);
+        REQUIRE_FALSE(request.ok());
+        const std::string& sentence = request.error().sentence;
+        CHECK(sentence == std::string(row.what) + " (" + std::string(row.where) + " of the body)");
+        CHECK(sentence.find("MARKER") == std::string::npos);
+    }
+}
+
+TEST_CASE("text that is no UTF-8 is refused wherever it stands") {
+    for (const std::string_view bytes :
+         {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\x80"}) {
+        for (const auto& [before, after] :
+             {std::pair(R"({"user":{"A":")", R"("}})"), std::pair(R"({"user":{")", R"(":""}})"),
+              std::pair(R"({"owner":")", R"("})")}) {
+            const auto request = parse(before + std::string(bytes) + after);
+            CAPTURE(before);
+            REQUIRE_FALSE(request.ok());
+            CHECK(request.error().sentence.starts_with("the JSON is malformed: "));
+        }
+    }
+    CHECK_FALSE(parse(R"({"user":{"A":"\ud800x"}})").ok());
+    CHECK_FALSE(parse(std::string_view("{\"user\":{\"A\":\"a\0b\"}}", 21)).ok());
+}
+
+TEST_CASE("fields that are far too long are refused, and their text is not repeated") {
+    const std::string marker = "MARKER-" + std::string(300, 'x');
+    for (const char* field : {"owner", "ttl"}) {
+        const auto request = parse("{\"" + std::string(field) + "\":\"" + marker + "\"}");
+        REQUIRE_FALSE(request.ok());
+        CHECK(request.error().sentence.starts_with("\"" + std::string(field) + "\" is too long ("));
+    }
+    for (const std::size_t length : {1025UL, 100'000UL}) {
+        for (const char* before : {"{\"", "{\"user\":{\"", "{\"user\":{\"A\":{\""}) {
+            const auto request = parse(before + std::string(length, 'n') + "\":\"\"}}}");
+            REQUIRE_FALSE(request.ok());
+            CHECK(request.error().sentence.starts_with("a name is far too long ("));
+        }
+    }
+    CHECK(parse("{\"user\":{\"" + std::string(1024, 'n') + "\":\"\"}}").ok());
+}
+
+TEST_CASE("an owner of a usual length is taken however short values must be") {
+    const std::string owner(32, 'o');
+    const std::string body = "{\"owner\":\"" + owner + R"(","ttl":"3650d","user":{"A":"a"}})";
+    const auto request = parse_push(std::as_bytes(std::span(body)), 1);
+    REQUIRE(request.ok());
+    CHECK(request->owner == owner);
+    CHECK(request->ttl == "3650d");
+}
+
+TEST_CASE("what a push may leave out") {
+    for (const char* text :
+         {"{}", " \t\r\n{ } \n", R"({"user":{}})", R"({"workspace":{},"user":{}})"}) {
+        const auto request = parse(text);
+        REQUIRE(request.ok());
+        CHECK_FALSE(request->owner.has_value());
+        CHECK_FALSE(request->ttl.has_value());
+        CHECK(request->secrets.empty());
+    }
+    CHECK(parse(R"({"owner":"","ttl":""})")->owner == "");
+}
+
+TEST_CASE("every escape and every byte arrives, in pieces too") {
+    CHECK(value_of(R"({"user":{"A":"\"\\\/\b\f\n\r\t"}})") == "\"\\/\b\f\n\r\t");
+    CHECK(value_of(R"({"user":{"A":"\u0000\u007f\u00e4\u20AC"}})") ==
+          std::string("\0\x7f\xc3\xa4\xe2\x82\xac", 7));
+    CHECK(value_of(R"({"user":{"A":"\ud83d\udd11"}})") == "\xf0\x9f\x94\x91");
+    // Longer than the parser's own buffer, with an escape at every place of it.
+    std::string escaped;
+    std::string value;
+    for (int n = 0; n < 9000; ++n) {
+        escaped += n % 7 == 0 ? "\\n" : "x";
+        value += n % 7 == 0 ? '\n' : 'x';
+    }
+    const std::string body = "{\"user\":{\"A\":\"" + escaped + "\"}}";
+    const auto request = parse_push(std::as_bytes(std::span(body)), value.size());
+    REQUIRE(request.ok());
+    CHECK(text_of(request->secrets.front().value.view().bytes()) == value);
+    desk::Reason reason = desk::Reason::malformed;
+    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)), value.size() - 1, &reason).ok());
+    CHECK(reason == desk::Reason::too_large);
+    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)).first(9), 1, &reason).ok());
+    CHECK(reason == desk::Reason::malformed);
+}
+
+TEST_CASE("values do not run into one another") {
+    const auto request = parse(
+        R"({"user":{"A":"0123456789abcdef","B":"","C":{"base64":"QQ=="},"D":"d"},"workspace":{"A":"w"}})");
+    REQUIRE(request.ok());
+    std::string listed;
+    for (const vault::NewSecret& secret : request->secrets) {
+        listed += std::string(vault::scope_word(secret.scope)) + " " + secret.name + "=" +
+                  std::string(text_of(secret.value.view().bytes())) + " ";
+    }
+    CHECK(listed == "user A=0123456789abcdef user B= user C=A user D=d workspace A=w ");
+}
+
+}  // namespace
+}  // namespace secrets::doors

@@ -1,0 +1,263 @@
+// Promise: the agent takes an answer of slurm-secrets-view that fits its question, and nothing else
+// keeps it or stops it.
+
+#include "agentd/slurm/query_client.h"
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "common/base/limits.h"
+#include "common/ipc/unix_socket.h"
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace secrets::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+using view_wire::JobState;
+using view_wire::Refused;
+using view_wire::Reply;
+using view_wire::States;
+using view_wire::Users;
+
+/// A view that takes one question and does with its connection what the test wants.
+class View {
+  public:
+    template <typename Serve>
+    explicit View(Serve serve) {
+        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
+        REQUIRE(listener.ok());
+        thread_ = std::thread([serve, listener = std::move(listener).value()] {
+            const auto end = Deadline::in(std::chrono::seconds(20));
+            while (!end.passed()) {
+                auto connection = accept_from(listener.get());
+                if (connection && *connection) return serve(connection->get());
+                std::this_thread::sleep_for(milliseconds(1));
+            }
+        });
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+    ~View() { thread_.join(); }
+
+    std::string path() const { return folder_.file("view.sock"); }
+
+  private:
+    TemporaryFolder folder_;
+    std::thread thread_;
+};
+
+Deadline plenty() {
+    return Deadline::in(std::chrono::seconds(20));
+}
+
+/// Reads the question, and answers it with these bytes.
+auto answering(const Bytes& bytes) {
+    return [bytes](int fd) {
+        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        receive_packet(fd, buffer, plenty()).ok();
+        send_packet(fd, bytes, plenty());
+    };
+}
+
+Result<States> ask(
+    const std::string& path, milliseconds patience = std::chrono::seconds(20),
+    const std::function<void(boost::asio::io_context&, ViewClient&)>& meanwhile = [](auto&, auto&) {
+    }) {
+    boost::asio::io_context loop;
+    ViewClient client(loop, path);
+    const std::vector<JobId> jobs{JobId{7}, JobId{8}};
+    std::optional<Result<States>> result;
+    const auto run = [&]() -> boost::asio::awaitable<void> {
+        auto states = co_await client.ask(jobs, patience);
+        result.emplace(std::move(states));
+    };
+    boost::asio::co_spawn(loop, run, boost::asio::detached);
+    meanwhile(loop, client);
+    loop.run();
+    REQUIRE(result);
+    return std::move(*result);
+}
+
+std::string refusal_of(const Result<States>& states) {
+    return states ? "(taken)" : states.error().sentence;
+}
+
+TEST_CASE("the view is asked as it is documented, and its states are taken", "[view_client]") {
+    Bytes question;
+    std::optional<Result<States>> states;
+    {
+        const View view([&](int fd) {
+            std::array<std::byte, kMaxViewMessageBytes> buffer;
+            const auto packet = receive_packet(fd, buffer, plenty());
+            if (packet)
+                question.assign(buffer.begin(), buffer.begin() + std::ptrdiff_t(packet->size));
+            const Reply reply = States{{JobState::ended, JobState::unknown}, "hidden"};
+            send_packet(fd, view_wire::encode(reply), plenty());
+        });
+        states.emplace(ask(view.path()));
+    }
+    CHECK(question == view_wire::encode(view_wire::JobsRequest{{JobId{7}, JobId{8}}}));
+    REQUIRE(states->ok());
+    CHECK((*states)->states == std::vector{JobState::ended, JobState::unknown});
+    CHECK((*states)->sentence == "hidden");
+}
+
+TEST_CASE("what is no answer is an error with a sentence", "[view_client]") {
+    struct Row {
+        Bytes answer;
+        std::string sentence;
+    };
+    for (const Row& row : {
+             Row{view_wire::encode(Reply(Refused{"slurmctld sleeps"})), "slurmctld sleeps"},
+             Row{view_wire::encode(Reply(States{{JobState::ended}, ""})),
+                 "slurm-secrets-view answered for another number of jobs than was asked"},
+             Row{view_wire::encode(Reply(Users{})),
+                 "slurm-secrets-view answered another question than was asked"},
+             Row{bytes_of("nonsense and more"),
+                 "slurm-secrets-view sent a message does not speak the protocol of slurm-secrets"},
+             Row{Bytes(kMaxViewMessageBytes + 1), "slurm-secrets-view sent too long a message"},
+         }) {
+        const View view(answering(row.answer));
+        CHECK(refusal_of(ask(view.path())) == row.sentence);
+    }
+    const View view([](int fd) {
+        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        receive_packet(fd, buffer, plenty()).ok();
+    });
+    CHECK(refusal_of(ask(view.path())) == "slurm-secrets-view ended before it answered");
+}
+
+/// Answers that many questions, each with one of these replies, and keeps the questions.
+auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+    return [&](int listener) {
+        for (const Reply& reply : replies) {
+            const auto end = plenty();
+            while (!end.passed()) {
+                auto connection = accept_from(listener);
+                if (!connection || !*connection) {
+                    std::this_thread::sleep_for(milliseconds(1));
+                    continue;
+                }
+                std::array<std::byte, kMaxViewMessageBytes> buffer;
+                const auto packet = receive_packet(connection->get(), buffer, plenty());
+                if (packet) {
+                    questions.emplace_back(buffer.begin(),
+                                           buffer.begin() + std::ptrdiff_t(packet->size));
+                }
+                send_packet(connection->get(), view_wire::encode(reply), plenty());
+                break;
+            }
+        }
+    };
+}
+
+/// What the client makes of these replies to a question for the users of chem.
+Result<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("view.sock");
+    auto listener = listen_at(path, SocketKind::seqpacket, 0600);
+    REQUIRE(listener.ok());
+    std::thread view(answering_all(replies, questions), listener->get());
+    boost::asio::io_context loop;
+    ViewClient client(loop, path);
+    std::optional<Result<Users>> result;
+    const auto run = [&]() -> boost::asio::awaitable<void> {
+        auto users = co_await client.ask_users("chem", std::chrono::seconds(20));
+        result.emplace(std::move(users));
+    };
+    boost::asio::co_spawn(loop, run, boost::asio::detached);
+    loop.run();
+    view.join();
+    REQUIRE(result);
+    return std::move(*result);
+}
+
+TEST_CASE("an account's users are asked for until there are no more", "[view_client]") {
+    std::vector<Bytes> questions;
+    const auto users =
+        users_by({Users{true, true, {"alice", "bob"}}, Users{true, false, {"carol"}}}, questions);
+    REQUIRE(users.ok());
+    CHECK((users->known && !users->more));
+    CHECK(users->users == std::vector<std::string>{"alice", "bob", "carol"});
+    CHECK(questions == std::vector{view_wire::encode(view_wire::AccountRequest{"chem", ""}),
+                                   view_wire::encode(view_wire::AccountRequest{"chem", "bob"})});
+    questions.clear();
+    const auto unknown = users_by({Users{}}, questions);
+    REQUIRE(unknown.ok());
+    CHECK_FALSE(unknown->known);
+}
+
+TEST_CASE("the longest part of an account's users comes through", "[view_client]") {
+    Users longest{true, false, {}};
+    for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+        longest.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
+    }
+    std::vector<Bytes> questions;
+    const auto users = users_by({longest}, questions);
+    REQUIRE(users.ok());
+    CHECK(users->users == longest.users);
+}
+
+TEST_CASE("users that do not go on where the question did are none", "[view_client]") {
+    const auto refusal = [](const std::vector<Reply>& replies) {
+        std::vector<Bytes> questions;
+        const auto users = users_by(replies, questions);
+        return users ? "(taken)" : users.error().sentence;
+    };
+    const std::string another = "slurm-secrets-view answered another question than was asked";
+    CHECK(refusal({Users{true, true, {"bob"}}, Users{true, true, {"alice"}}}) == another);
+    CHECK(refusal({Users{true, true, {"bob"}}, Users{true, false, {"bob"}}}) == another);
+    CHECK(refusal({States{{JobState::ended}, ""}}) == another);
+    CHECK(refusal({Refused{"slurmctld sleeps"}}) == "slurmctld sleeps");
+    CHECK(refusal({Users{true, true, {"bob"}}, Refused{"slurmctld sleeps"}}) == "slurmctld sleeps");
+    // Who goes on for ever is stopped.
+    std::vector<Reply> endless;
+    for (std::size_t name = 1000000; endless.size() <= kMaxUsersOfAccount / kMaxUsersPerReply;) {
+        Users users{true, true, {}};
+        for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+            users.users.push_back(std::to_string(name++));
+        }
+        endless.emplace_back(std::move(users));
+    }
+    CHECK(refusal(endless) ==
+          "slurm-secrets-view names more users of the Slurm account chem than the 100000 that are "
+          "taken");
+}
+
+TEST_CASE("a view that is not there is an error at once", "[view_client]") {
+    const TemporaryFolder folder;
+    CHECK(
+        refusal_of(ask(folder.file("none.sock"))) ==
+        "slurm-secrets-view can't be reached, is slurm-secrets-view.socket active? connect() to " +
+            folder.file("none.sock") + " failed: No such file or directory");
+}
+
+TEST_CASE("a silent view is given up after a while, or when the agent ends", "[view_client]") {
+    const auto silent = [](int fd) {
+        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        receive_packet(fd, buffer, plenty()).ok();
+        receive_packet(fd, buffer, plenty()).ok();  // until the other side closes
+    };
+    const auto begin = std::chrono::steady_clock::now();
+    {
+        const View view(silent);
+        CHECK(refusal_of(ask(view.path(), milliseconds(1100))) ==
+              "slurm-secrets-view did not answer within 1 s");
+    }
+    const View view(silent);
+    CHECK_FALSE(ask(view.path(), std::chrono::seconds(20), [](auto& loop, auto& client) {
+                    loop.run_for(milliseconds(50));
+                    client.cancel();
+                }).ok());
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+}
+
+}  // namespace
+}  // namespace secrets::cluster

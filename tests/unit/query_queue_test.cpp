@@ -1,0 +1,260 @@
+// Promise: whatever slurmctld does, slurm-secrets-view answers in time, and says that a job has
+// ended only when slurmctld has just said so.
+
+#include "slurmview/query_queue.h"
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "common/base/limits.h"
+#include "slurmview/job_states.h"
+#include "tests/unit/catch.h"
+
+extern "C" {
+#include <slurm/slurm.h>
+}
+
+namespace secrets::slurmview {
+namespace {
+
+using std::chrono::milliseconds;
+using view_wire::AccountRequest;
+using view_wire::JobState;
+using view_wire::Refused;
+using view_wire::States;
+using view_wire::Users;
+
+/// A controller whose answers the test chooses.
+struct Controller {
+    ControllerCalls calls() {
+        const auto ask = [this](JobId job) -> Result<Told> {
+            const std::lock_guard lock(mutex);
+            asked.push_back(job);
+            const auto found = answers.find(job);
+            return found == answers.end() ? Result<Told>(Error{"down"}) : found->second;
+        };
+        const auto users_of = [this](const std::string& account) -> Result<AccountUsers> {
+            const std::lock_guard lock(mutex);
+            accounts_asked.push_back(account);
+            const auto found = accounts.find(account);
+            return found == accounts.end() ? Result<AccountUsers>(Error{"down"}) : found->second;
+        };
+        return {ask, users_of};
+    }
+    std::vector<JobId> questions() {
+        const std::lock_guard lock(mutex);
+        return std::exchange(asked, {});
+    }
+
+    std::mutex mutex;
+    std::map<JobId, Result<Told>> answers;
+    std::vector<JobId> asked;
+    std::map<std::string, AccountUsers> accounts;
+    std::vector<std::string> accounts_asked;
+};
+
+const Told kActive{JobState::active, ""};
+const Told kEnded{JobState::ended, ""};
+
+view_wire::JobsRequest asking_about(std::initializer_list<std::uint32_t> numbers) {
+    view_wire::JobsRequest request;
+    for (const std::uint32_t number : numbers) request.jobs.push_back(JobId{number});
+    return request;
+}
+
+States states_of(const view_wire::Reply& reply) {
+    const auto* states = std::get_if<States>(&reply);
+    return states != nullptr ? *states
+                             : States{{}, "refused: " + std::get<Refused>(reply).sentence};
+}
+
+TEST_CASE("each job is answered at its place", "[questions]") {
+    Controller controller;
+    controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}, {JobId{3}, kActive}};
+    Questions questions(controller.calls());
+    const States states = states_of(questions.answer(asking_about({3, 2, 1, 2})));
+    CHECK(states.states ==
+          std::vector{JobState::active, JobState::ended, JobState::active, JobState::ended});
+    CHECK(states.sentence.empty());
+}
+
+TEST_CASE("an active job is remembered for a while, an ended one never", "[questions]") {
+    Controller controller;
+    controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}};
+    Questions questions(controller.calls(), {milliseconds(5000), milliseconds(300)});
+    questions.answer(asking_about({1, 2}));
+    CHECK(controller.questions() == asking_about({1, 2}).jobs);
+    controller.answers = {{JobId{1}, kEnded}, {JobId{2}, kActive}};
+    CHECK(states_of(questions.answer(asking_about({1, 2}))).states ==
+          std::vector{JobState::active, JobState::active});
+    CHECK(controller.questions() == asking_about({2}).jobs);
+    std::this_thread::sleep_for(milliseconds(320));
+    CHECK(states_of(questions.answer(asking_about({1}))).states == std::vector{JobState::ended});
+}
+
+TEST_CASE("a job that nobody can tell of does not hinder the others", "[questions]") {
+    Controller controller;
+    controller.answers = {{JobId{1}, Told{JobState::unknown, "hidden"}}, {JobId{2}, kEnded}};
+    Questions questions(controller.calls());
+    const States states = states_of(questions.answer(asking_about({1, 2})));
+    CHECK(states.states == std::vector{JobState::unknown, JobState::ended});
+    CHECK(states.sentence == "hidden");
+}
+
+TEST_CASE("a controller that can't be asked is not asked for each job", "[questions]") {
+    Controller controller;
+    controller.answers = {{JobId{1}, kEnded}};
+    Questions questions(controller.calls());
+    const States states = states_of(questions.answer(asking_about({1, 2, 3})));
+    CHECK(states.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
+    CHECK(states.sentence == "down");
+    CHECK(controller.questions() == asking_about({1, 2}).jobs);
+}
+
+TEST_CASE("a silent controller costs one question its patience, and no other", "[questions]") {
+    // Shared: the thread that asks may go on when the test has ended.
+    const auto release = std::make_shared<std::promise<void>>();
+    const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
+    const auto asked = std::make_shared<std::atomic<int>>(0);
+    Questions questions({[=](JobId job) -> Result<Told> {
+                             ++*asked;
+                             if (job == JobId{2}) released->wait();
+                             return kEnded;
+                         },
+                         [](const std::string&) { return AccountUsers{}; }},
+                        {milliseconds(100), milliseconds(1000)});
+    const auto begin = std::chrono::steady_clock::now();
+    const States late = states_of(questions.answer(asking_about({1, 2, 3})));
+    CHECK(late.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
+    CHECK(late.sentence == "slurmctld did not answer within 0 s");
+    CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
+          "refused: still waiting for slurmctld, which was asked 0 s ago");
+    CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
+          "still waiting for slurmctld, which was asked 0 s ago");
+    CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
+
+    release->set_value();
+    States states;
+    for (int i = 0; i < 500 && states.states.empty(); ++i) {
+        std::this_thread::sleep_for(milliseconds(10));
+        states = states_of(questions.answer(asking_about({4})));
+    }
+    CHECK(states.states == std::vector{JobState::ended});
+    CHECK(*asked == 3);  // not for job 3, whose question nobody waited for any more
+}
+
+Users users_of(const view_wire::Reply& reply) {
+    const auto* users = std::get_if<Users>(&reply);
+    return users != nullptr ? *users : Users{false, false, {std::get<Refused>(reply).sentence}};
+}
+
+std::vector<std::string> many_users(std::size_t count) {
+    std::vector<std::string> users;
+    for (std::size_t i = 0; i < count; ++i) users.push_back("u" + std::to_string(100000 + i));
+    return users;
+}
+
+TEST_CASE("an account's users are named, and one that is not known has none", "[questions]") {
+    Controller controller;
+    controller.accounts = {{"chem", {true, {"alice", "bob"}}}, {"empty", {true, {}}}, {"no", {}}};
+    Questions questions(controller.calls());
+    Users users = users_of(questions.answer(AccountRequest{"chem"}));
+    CHECK((users.known && !users.more));
+    CHECK(users.users == std::vector<std::string>{"alice", "bob"});
+    CHECK(users_of(questions.answer(AccountRequest{"empty"})).known);
+    users = users_of(questions.answer(AccountRequest{"no"}));
+    CHECK((!users.known && !users.more && users.users.empty()));
+    CHECK(users_of(questions.answer(AccountRequest{"down"})).users ==
+          std::vector<std::string>{"down"});
+}
+
+TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[questions]") {
+    const auto all = many_users(2 * kMaxUsersPerReply + 1);
+    Controller controller;
+    controller.accounts = {{"chem", {true, all}}, {"bio", {true, {"zoe"}}}};
+    Questions questions(controller.calls(),
+                        {milliseconds(5000), milliseconds(300), milliseconds(300)});
+    std::vector<std::string> got;
+    Users users{true, true, {}};
+    while (users.more) {
+        users = users_of(questions.answer(AccountRequest{"chem", got.empty() ? "" : got.back()}));
+        REQUIRE_FALSE(users.users.empty());
+        CHECK(users.users.size() <= kMaxUsersPerReply);
+        got.insert(got.end(), users.users.begin(), users.users.end());
+    }
+    CHECK(got == all);
+    CHECK(controller.accounts_asked == std::vector<std::string>{"chem"});
+    // Of another account nothing is remembered, nor for ever, and a first question is a new one.
+    CHECK(users_of(questions.answer(AccountRequest{"bio", "alice"})).users ==
+          std::vector<std::string>{"zoe"});
+    CHECK(users_of(questions.answer(AccountRequest{"bio"})).users.size() == 1);
+    CHECK(controller.accounts_asked.size() == 3);
+    std::this_thread::sleep_for(milliseconds(320));
+    CHECK(users_of(questions.answer(AccountRequest{"bio", "zoe"})).users.empty());
+    CHECK(controller.accounts_asked.size() == 4);
+}
+
+TEST_CASE("an account is waited for no longer than a job", "[questions]") {
+    const auto release = std::make_shared<std::promise<void>>();
+    const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
+    Questions questions({[](JobId) { return kEnded; },
+                         [=](const std::string&) {
+                             released->wait();
+                             return AccountUsers{true, {"alice"}};
+                         }},
+                        {milliseconds(100), milliseconds(1000)});
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
+          "slurmctld did not answer within 0 s");
+    CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
+          "refused: still waiting for slurmctld, which was asked 0 s ago");
+    CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
+    release->set_value();
+    Users users;
+    for (int i = 0; i < 500 && !users.known; ++i) {
+        std::this_thread::sleep_for(milliseconds(10));
+        users = users_of(questions.answer(AccountRequest{"chem"}));
+    }
+    CHECK(users.users == std::vector<std::string>{"alice"});
+}
+
+TEST_CASE("what Slurm's states say of a hold", "[questions]") {
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING, JOB_RUNNING | JOB_STOPPED,
+             JOB_RUNNING | JOB_SIGNALING, JOB_COMPLETE | JOB_COMPLETING,
+             JOB_PENDING | JOB_COMPLETING, JOB_PENDING | JOB_COMPLETING | JOB_REQUEUE,
+             JOB_PENDING | JOB_CONFIGURING, JOB_NODE_FAIL | JOB_COMPLETING}) {
+        CAPTURE(state);
+        CHECK(state_of(state) == JobState::active);
+    }
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_PENDING, JOB_PENDING | JOB_SPECIAL_EXIT, JOB_COMPLETE, JOB_CANCELLED, JOB_FAILED,
+             JOB_TIMEOUT, JOB_NODE_FAIL, JOB_PREEMPTED, JOB_BOOT_FAIL, JOB_DEADLINE, JOB_OOM,
+             JOB_COMPLETE | JOB_STAGE_OUT, JOB_CANCELLED | JOB_REVOKED}) {
+        CAPTURE(state);
+        CHECK(state_of(state) == JobState::ended);
+    }
+    CHECK(state_of(JOB_END) == JobState::unknown);
+    CHECK(state_of(0xff) == JobState::unknown);
+}
+
+TEST_CASE("steps run in a job that has nodes and whose epilogs have not begun", "[questions]") {
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING,
+             JOB_RUNNING | JOB_STOPPED}) {
+        CAPTURE(state);
+        CHECK(runs(state));
+    }
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_PENDING, JOB_PENDING | JOB_CONFIGURING, JOB_COMPLETE, JOB_CANCELLED, JOB_END,
+             JOB_COMPLETE | JOB_COMPLETING, JOB_PENDING | JOB_COMPLETING | JOB_REQUEUE,
+             JOB_RUNNING | JOB_COMPLETING, JOB_NODE_FAIL | JOB_COMPLETING}) {
+        CAPTURE(state);
+        CHECK_FALSE(runs(state));
+    }
+}
+
+}  // namespace
+}  // namespace secrets::slurmview

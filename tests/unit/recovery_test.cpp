@@ -1,0 +1,374 @@
+// Promise: what was held is held again by the process that follows, whatever instant the one before
+// it ended at; what was wiped is not; nothing that is not whole is trusted.
+
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "agentd/vault/vault.h"
+#include "common/ipc/unix_socket.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/child.h"
+#include "tests/unit/secrets_of.h"
+#include "tests/unit/shelf.h"
+#include "tests/unit/skip.h"
+
+namespace secrets::vault {
+namespace {
+
+constexpr std::size_t kMiB = 1024 * 1024;
+constexpr std::size_t kCapacity = 256 * kMiB;
+
+RunHead head(std::string_view id, std::uint64_t generation = 1, uid_t owner = 1001) {
+    return {run_id(id), Uid{owner}, generation, at(1), at(100)};
+}
+
+std::string value_of(const Vault& vault, std::string_view run) {
+    const auto secrets = vault.secrets_of(run_id(run));
+    return secrets.empty() ? "(none)" : std::string(text_of(secrets[0].value.bytes()));
+}
+
+bool holds_text(int slab, std::string_view text) {
+    const auto view = RegionView::map(slab);
+    return view.ok() && text_of(view->bytes()).find(text) != std::string_view::npos;
+}
+
+/// A byte of a slab that somebody changed.
+void flip(int slab, std::size_t offset) {
+    auto region = LockedRegion::adopt(UniqueFd(fcntl(slab, F_DUPFD_CLOEXEC, 0)));
+    REQUIRE(region.ok());
+    region->bytes()[offset] ^= std::byte{0x40};
+    region->unmap_and_release();
+}
+
+TEST_CASE("runs and holds are found again, and the vault goes on from there") {
+    Shelf shelf;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "value of a"))));
+        REQUIRE_FALSE(vault.put_run(head("b", 3), list_of(workspace_secret("B", "value of b"))));
+        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:a", "a", 1}, at(5)));
+        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:b", "b", 3}, at(6)));
+        CHECK(vault.inventory().kept_slabs == 1);
+    }
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    const Restored restored = vault.restore(shelf.hand_out());
+    CHECK(restored.slabs == 1);
+    CHECK(restored.runs == 2);
+    CHECK(restored.holds == 1);
+    CHECK(restored.dropped == 0);
+    CHECK(restored.refused.empty());
+    CHECK(value_of(vault, "a") == "value of a");
+    CHECK(value_of(vault, "b") == "value of b");
+    CHECK(vault.find_run(run_id("b"))->generation == 3);
+    CHECK(vault.find_run(run_id("b"))->expires == at(100));
+    CHECK(vault.next_to_expire()->expires == at(100));
+    CHECK(vault.runs_of(Uid{1001}) == 2);
+    REQUIRE(vault.find_hold(JobId{7}) != nullptr);
+    CHECK(vault.find_hold(JobId{7})->grants.size() == 2);
+    CHECK(vault.find_hold(JobId{7})->since == at(5));
+    CHECK(vault.inventory().secret_bytes > 0);
+
+    vault.wipe_run(run_id("a"));
+    vault.wipe_run(run_id("b"));
+    CHECK(vault.inventory().secret_bytes == 0);
+    CHECK(shelf.size() == 1);
+    vault.wipe_hold(JobId{7});
+    CHECK(shelf.size() == 0);
+    REQUIRE_FALSE(vault.put_run(head("c"), list_of(user_secret("C", "c"))));
+    CHECK(value_of(vault, "c") == "c");
+}
+
+TEST_CASE("of a run that was pushed again, also over a restart, the newer is found") {
+    Shelf shelf;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("r", 1), list_of(user_secret("A", "one"))));
+    }
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        vault.restore(shelf.hand_out());
+        REQUIRE_FALSE(vault.put_run(head("r", 2), list_of(user_secret("A", "two"))));
+    }
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    vault.restore(shelf.hand_out());
+    CHECK(value_of(vault, "r") == "two");
+    CHECK(vault.find_run(run_id("r"))->generation == 2);
+}
+
+TEST_CASE("of two records of one thing, in whatever order they lie, the newer is taken") {
+    const bool newer_first = GENERATE(true, false);
+    CAPTURE(newer_first);
+    Shelf shelf;
+    const auto region = [&](const std::string& name, std::uint64_t sequence, const char* value) {
+        Slab slab(LockedRegion::create(64 * 1024, best_memory_kind()).value());
+        const auto secrets = list_of(user_secret("A", value));
+        const RunHead run = head("r", sequence);
+        auto draft = slab.begin(RecordType::run, run_payload_size(run, secrets), sequence);
+        write_run(run, secrets, draft->payload);
+        slab.commit(draft->offset);
+        const Hold hold{JobId{1}, Uid{1001}, at(1), {{value, "r", sequence}}};
+        draft = slab.begin(RecordType::hold, hold_payload_size(hold), sequence);
+        write_hold(hold, draft->payload);
+        slab.commit(draft->offset);
+        shelf.keep(name, slab.fd());
+        slab.leave();
+    };
+    region("slab-1", newer_first ? 9 : 4, newer_first ? "new" : "old");
+    region("slab-2", newer_first ? 4 : 9, newer_first ? "old" : "new");
+    const UniqueFd old(fcntl(shelf.fd(newer_first ? "slab-2" : "slab-1"), F_DUPFD_CLOEXEC, 0));
+    REQUIRE(holds_text(old.get(), "old"));
+
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    const Restored restored = vault.restore(shelf.hand_out());
+    CHECK(restored.runs == 1);
+    CHECK(restored.holds == 1);
+    CHECK(restored.dropped == 0);  // superseded is not damaged
+    CHECK(value_of(vault, "r") == "new");
+    CHECK(vault.find_hold(JobId{1})->grants.at(0).ask == "new");
+    CHECK_FALSE(holds_text(old.get(), "old"));
+    CHECK(shelf.size() == 1);
+}
+
+TEST_CASE("a damaged record is wiped and counted, and the rest is found") {
+    Shelf shelf;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value of a"))));
+        REQUIRE_FALSE(vault.put_run(head("b"), list_of(user_secret("B", "a value of b"))));
+    }
+    const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
+    flip(slab.get(), 32 + 32 + 4);  // in the payload of the first record
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    const Restored restored = vault.restore(shelf.hand_out());
+    CHECK(restored.runs == 1);
+    CHECK(restored.dropped == 1);
+    CHECK(value_of(vault, "b") == "a value of b");
+    CHECK_FALSE(holds_text(slab.get(), "a value of a"));
+}
+
+TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten and forgotten") {
+    Shelf shelf;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))));
+    }
+    const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
+    std::string why;
+    SECTION("of a format that is not known") {
+        flip(slab.get(), 8);
+        why = "slab-1: the slab has format version 66 and this agent knows version 2";
+    }
+    SECTION("that is no slab") {
+        flip(slab.get(), 0);
+        why = "slab-1: the region is no slab";
+    }
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    const Restored restored = vault.restore(shelf.hand_out());
+    REQUIRE(restored.refused.size() == 1);
+    CHECK(restored.refused[0] == why);
+    CHECK(vault.inventory().slabs == 0);
+    CHECK(shelf.size() == 0);
+    CHECK_FALSE(holds_text(slab.get(), "a value"));
+    // The name is not given to another one while systemd may still know it.
+    REQUIRE_FALSE(vault.put_run(head("b"), list_of(user_secret("B", "b"))));
+    CHECK(shelf.fd("slab-2") >= 0);
+}
+
+TEST_CASE("what is no region at all is refused") {
+    Shelf shelf;
+    const UniqueFd file(open("/dev/null", O_RDWR | O_CLOEXEC));
+    shelf.keep("slab-3", file.get());
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    const Restored restored = vault.restore(shelf.hand_out());
+    REQUIRE(restored.refused.size() == 1);
+    CHECK(restored.refused[0].starts_with("slab-3: "));
+    CHECK(shelf.size() == 0);
+}
+
+TEST_CASE("what swap could take is overwritten when the vault goes, and what is wiped is too") {
+    Shelf shelf;
+    UniqueFd slab;
+    const bool swap = GENERATE(false, true);
+    CAPTURE(swap);
+    {
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))));
+        slab = UniqueFd(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
+        vault.set_swap(swap);
+        CHECK(shelf.size() == (swap ? 0 : 1));
+        CHECK(vault.inventory().kept_slabs == (swap ? 0 : 1));
+    }
+    CHECK(holds_text(slab.get(), "a value") != swap);
+    {
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+        vault.restore(shelf.hand_out());
+        vault.wipe_all();
+        CHECK(shelf.size() == 0);
+    }
+    CHECK_FALSE(holds_text(slab.get(), "a value"));
+}
+
+TEST_CASE("a slab made while swap is active is kept when it is not any more") {
+    Shelf shelf;
+    Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    CHECK(vault.fears_swap());
+    vault.set_swap(true);
+    REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a"))));
+    CHECK(shelf.size() == 0);
+    vault.set_swap(false);
+    CHECK(shelf.size() == 1);
+}
+
+TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
+    if (best_memory_kind() != MemoryKind::secretmem) {
+        SKIP_BECAUSE("this kernel gives no memfd_secret");
+    }
+    Shelf shelf;
+    const auto [before, after] = GENERATE(std::pair(MemoryKind::memfd, MemoryKind::secretmem),
+                                          std::pair(MemoryKind::secretmem, MemoryKind::memfd));
+    CAPTURE(memory_kind_word(before));
+    {
+        Vault vault(before, kCapacity, &shelf);
+        REQUIRE_FALSE(vault.put_run(head("before"), list_of(user_secret("A", "a"))));
+        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:before", "before", 1}, at(5)));
+    }
+    Vault vault(after, kCapacity, &shelf);
+    CHECK(vault.restore(shelf.hand_out()).runs == 1);
+    CHECK(vault.fears_swap());
+    const std::string large(kMiB, 'x');  // has no room in the slab that was found
+    REQUIRE_FALSE(vault.put_run(head("after"), list_of(user_secret("A", large))));
+    CHECK(shelf.size() == 2);
+    vault.set_swap(true);
+    CHECK(shelf.size() == 1);
+    const bool first_stays = before == MemoryKind::secretmem;
+    CHECK(vault.wipe_unkept().records == (first_stays ? 1 : 2));
+    CHECK((vault.find_run(run_id("before")) != nullptr) == first_stays);
+    CHECK((vault.find_run(run_id("after")) != nullptr) != first_stays);
+    CHECK(vault.holds().size() == (first_stays ? 1 : 0));
+    CHECK(vault.wipe_unkept().records == 0);
+}
+
+TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
+    Vault vault(MemoryKind::memfd, 1024 * kMiB);
+    const std::string value(65536, 'v');
+    int run = 0;
+    while (vault.inventory().slab_bytes < 100 * kMiB) {
+        REQUIRE_FALSE(vault.put_run(head("r" + std::to_string(run++)),
+                                    list_of(user_secret("A", value), user_secret("B", value))));
+    }
+    CHECK(vault.inventory().slabs < 32 + 50);
+}
+
+TEST_CASE("a slab that the keeper could not be told of is not taken for kept, and told again") {
+    Shelf shelf;
+    shelf.deaf = true;
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "x"))));
+    CHECK(vault.inventory().slabs == 1);
+    CHECK(vault.inventory().kept_slabs == 0);
+    vault.set_swap(false);
+    CHECK(vault.inventory().kept_slabs == 0);
+    shelf.deaf = false;
+    vault.set_swap(false);
+    CHECK(vault.inventory().kept_slabs == 1);
+    CHECK(shelf.size() == 1);
+}
+
+// ---- kill -9
+// ---------------------------------------------------------------------------------------
+
+/// A keeper in another process: names and descriptors go through a socket.
+class Wire : public Keeper {
+  public:
+    explicit Wire(int socket) : socket_(socket) {}
+    bool keep(const std::string& name, int fd) override {
+        say("+" + name, fd);
+        return true;
+    }
+    void forget(const std::string& name) override { say("-" + name, -1); }
+    /// What the test may rely on from now on.
+    void done(std::uint64_t change) { say("!" + std::to_string(change), -1); }
+
+  private:
+    void say(const std::string& text, int fd) {
+        if (send_packet(socket_, std::as_bytes(std::span(text)),
+                        Deadline::in(std::chrono::seconds(5)), fd)) {
+            _exit(1);
+        }
+    }
+    int socket_;
+};
+
+constexpr std::uint64_t kRuns = 8;
+
+/// Changes the vault for ever: change N puts run N % 8 with a value that says N, and wipes the run
+/// half a round away; every third is of a job.
+int change_for_ever(int socket, std::vector<FoundSlab> found, std::uint64_t from) {
+    Wire wire(socket);
+    Vault vault(best_memory_kind(), kCapacity, &wire);
+    vault.restore(std::move(found));
+    for (std::uint64_t change = from;; ++change) {
+        std::string value = "change " + std::to_string(change) + " ";
+        while (value.size() < 20000 + change % 7 * 3000) value += value;
+        const std::string id = "r" + std::to_string(change % kRuns);
+        if (vault.put_run(head(id, change), list_of(user_secret("A", value)))) return 2;
+        vault.wipe_run(run_id("r" + std::to_string((change + kRuns / 2) % kRuns)));
+        if (vault.hold(JobId{1}, Uid{1001}, {"run:" + id, id, change}, at(1))) return 3;
+        if (change % 3 == 0) vault.wipe_hold(JobId{1});
+        wire.done(change);
+    }
+}
+
+TEST_CASE("killed at whatever instant, all that was done is there, and nothing half done") {
+    Shelf shelf;
+    std::uint64_t done = 0;
+    std::size_t dropped = 0;
+    for (int life = 0; life < 60; ++life) {
+        int ends[2];
+        REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+        UniqueFd ours(ends[0]);
+        UniqueFd theirs(ends[1]);
+        std::vector<FoundSlab> found = shelf.hand_out();
+        Child child([&] { return change_for_ever(theirs.get(), std::move(found), done + 1); });
+        theirs.reset();
+        std::jthread killer([pid = child.pid(), life] {
+            std::this_thread::sleep_for(std::chrono::microseconds(3000 + life * 331 % 9000));
+            kill(pid, SIGKILL);
+        });
+        while (true) {
+            std::array<std::byte, 256> buffer;
+            auto packet = receive_packet(ours.get(), buffer, Deadline::in(std::chrono::seconds(5)));
+            if (!packet || packet->size == 0) break;
+            const std::string text(text_of(std::span(buffer).first(packet->size)));
+            if (text[0] == '+') shelf.keep(text.substr(1), packet->fd.get());
+            if (text[0] == '-') shelf.forget(text.substr(1));
+            if (text[0] == '!') done = std::stoull(text.substr(1));
+        }
+        killer.join();
+        REQUIRE(child.wait() == -SIGKILL);
+
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        const Restored restored = vault.restore(shelf.hand_out());
+        dropped += restored.dropped;
+        CHECK(restored.refused.empty());
+        for (const RunHead* run : vault.runs()) {
+            CHECK(value_of(vault, run->id.text())
+                      .starts_with("change " + std::to_string(run->generation) + " "));
+        }
+        // The last change that was done is there, unless the one after it replaced it already.
+        if (done > 0) {
+            const RunHead* last = vault.find_run(run_id("r" + std::to_string(done % kRuns)));
+            REQUIRE(last != nullptr);
+            CHECK(last->generation == done);
+            const Hold* hold = vault.find_hold(JobId{1});
+            // The change that was cut off may have wiped the hold of the one before.
+            if (done % 3 == 1) CHECK(hold != nullptr);
+        }
+    }
+    INFO("records that were caught half written: " << dropped);
+    CHECK(done > 60);
+}
+
+}  // namespace
+}  // namespace secrets::vault

@@ -1,0 +1,372 @@
+// Promise: every request to the control door that is not of its table is refused with the right
+// status and a sentence, before its body is read where that can be known; and no answer has a
+// value.
+
+#include "agentd/api/router.h"
+
+#include <boost/json.hpp>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+
+namespace secrets::doors {
+namespace {
+
+using desk::kRoot;
+using desk::Office;
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
+
+/// A control door without a socket.
+struct Door {
+    explicit Door(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
+        : office(config, vault_bytes) {}
+
+    /// A request whose head is `head` and whose body, if one is read, is `body`.
+    HttpAnswer ask(const HttpHead& head, std::string_view body) {
+        auto found = routes.find(head);
+        body_was_read = std::holds_alternative<Routes::Handler>(found);
+        if (!body_was_read) return std::get<HttpAnswer>(std::move(found));
+        return std::get<Routes::Handler>(found)(std::as_bytes(std::span(body)));
+    }
+    HttpAnswer ask(Uid caller, std::string_view method, std::string_view target) {
+        return ask(HttpHead{caller, method, target, "", std::nullopt, false}, "");
+    }
+    HttpAnswer push(Uid caller, std::string_view target, std::string_view body) {
+        return ask(HttpHead{caller, "PUT", target, kJson, body.size(), !body.empty()}, body);
+    }
+
+    Office office;
+    Routes routes{office.desk};
+    bool body_was_read = false;
+};
+
+boost::json::object object_of(const HttpAnswer& answer) {
+    return boost::json::parse(answer.body).as_object();
+}
+
+std::string detail_of(const HttpAnswer& answer) {
+    const auto object = object_of(answer);
+    return std::string(object.at("detail").as_string());
+}
+
+/// Checks that `answer` is problem JSON as RFC 9457 has it.
+void check_problem(const HttpAnswer& answer, unsigned status, std::string_view title,
+                   std::string_view detail) {
+    CHECK(answer.status == status);
+    CHECK(answer.content_type == "application/problem+json");
+    const auto object = object_of(answer);
+    CHECK(object.size() == 4);
+    CHECK(object.at("type").as_string() == "about:blank");
+    CHECK(object.at("title").as_string() == title);
+    CHECK(object.at("status").as_int64() == status);
+    CHECK(std::string(object.at("detail").as_string()) == detail);
+}
+
+TEST_CASE("every path and method of the table is served, and no other") {
+    struct Row {
+        const char* method;
+        const char* target;
+        unsigned status;
+        const char* allow;
+    };
+    for (const Row& row : {
+             Row{"PUT", "/v1/runs/new", 201, ""},
+             Row{"PUT", "/v1/runs/r", 200, ""},
+             Row{"GET", "/v1/runs/r", 200, ""},
+             Row{"GET", "/v1/runs/none", 404, ""},
+             Row{"DELETE", "/v1/runs/r", 204, ""},
+             Row{"DELETE", "/v1/runs/none", 204, ""},
+             Row{"GET", "/v1/runs", 200, ""},
+             Row{"GET", "/v1/runs?", 200, ""},
+             Row{"GET", "/v1/check?ask=none", 200, ""},
+             Row{"GET", "/v1/status", 200, ""},
+             Row{"GET", "/v1/openapi.json", 200, ""},
+             Row{"POST", "/v1/runs/r", 405, "PUT, GET, DELETE"},
+             Row{"HEAD", "/v1/runs/r", 405, "PUT, GET, DELETE"},
+             Row{"get", "/v1/runs/r", 405, "PUT, GET, DELETE"},
+             Row{"PATCH", "/v1/runs/", 405, "PUT, GET, DELETE"},
+             Row{"PUT", "/v1/runs", 405, "GET"},
+             Row{"DELETE", "/v1/runs", 405, "GET"},
+             Row{"POST", "/v1/check?ask=A", 405, "GET"},
+             Row{"DELETE", "/v1/status", 405, "GET"},
+             Row{"OPTIONS", "/v1/status", 405, "GET"},
+             Row{"GET", "/", 404, ""},
+             Row{"GET", "", 404, ""},
+             Row{"OPTIONS", "*", 404, ""},
+             Row{"GET", "/v1", 404, ""},
+             Row{"GET", "/v1/", 404, ""},
+             Row{"GET", "/v1/run", 404, ""},
+             Row{"GET", "/v1/status/", 404, ""},
+             Row{"GET", "/V1/status", 404, ""},
+             Row{"GET", "//v1/status", 404, ""},
+             Row{"GET", "/v2/runs", 404, ""},
+             Row{"PUT", "/v1/runs/r/secrets", 404, ""},
+             Row{"GET", "/v1/runs/r/", 404, ""},
+             Row{"GET", "/v1/runs/../status", 404, ""},
+             Row{"GET", "/v1/secrets", 503, ""},  // this agent has no store
+             Row{"POST", "/v1/secrets/A", 405, "GET, PUT, PATCH, DELETE"},
+             Row{"PUT", "/v1/workspaces/w/secrets", 405, "GET"},
+             Row{"GET", "/v1/workspaces", 200, ""},
+             Row{"GET", "/v1/workspaces/w", 404, ""},
+             Row{"GET", "/v1/workspaces//secrets", 400, ""},
+         }) {
+        CAPTURE(row.method, row.target);
+        Door door;
+        REQUIRE(door.push(door.office.alice, "/v1/runs/r", "{}").status == 201);
+        const auto answer = door.ask(
+            HttpHead{door.office.alice, row.method, row.target,
+                     std::string_view(row.method) == "PUT" ? kJson : "",
+                     std::string_view(row.method) == "PUT" ? std::optional(2) : std::nullopt,
+                     std::string_view(row.method) == "PUT"},
+            "{}");
+        CHECK(answer.status == row.status);
+        CHECK(answer.allow == row.allow);
+        if (row.status == 204) CHECK(answer.body.empty());
+        if (row.status == 200 || row.status == 201) {
+            CHECK(answer.content_type == kJson);
+            CHECK(answer.body.ends_with("}\n"));
+        }
+        if (row.status >= 400) CHECK(object_of(answer).at("status").as_int64() == row.status);
+    }
+}
+
+TEST_CASE("refusals are problem JSON with a sentence") {
+    Door door;
+    const Uid alice = door.office.alice;
+    check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
+                  "run none is not known here");
+    check_problem(door.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
+                  "there is no '/v1/nothing' here");
+    check_problem(door.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
+                  "this path knows GET, not 'POST'");
+    check_problem(door.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
+                  "the query parameter 'ask' is missing");
+    check_problem(door.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
+                  "alice may not push runs for bob (the agent's configuration lists who may, under "
+                  "platforms)");
+    check_problem(problem(431, "long"), 431, "Request Header Fields Too Large", "long");
+    check_problem(problem(500, "\"quoted\"\n"), 500, "Internal Server Error", "\"quoted\"\n");
+}
+
+TEST_CASE("each kind of refusal of a push has its status") {
+    Config config = Office::small();
+    config.limits.runs_per_owner = 1;
+    config.limits.run_bytes = Limits().run_bytes;
+    config.limits.value_bytes = Limits().value_bytes;
+    Door door(config, 1024UL * 1024);
+    const Uid alice = door.office.alice;
+    const auto push = [&](Uid caller, std::string_view run, std::string_view body) {
+        return door.push(caller, "/v1/runs/" + std::string(run), body);
+    };
+    REQUIRE(push(alice, "r", R"({"user":{"A":"a"}})").status == 201);
+    const std::string before = door.office.state();
+    check_problem(push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
+                  "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h");
+    check_problem(push(alice, "r", "{"), 400, "Bad Request",
+                  "the JSON is malformed: incomplete JSON (line 1, column 2 of the body)");
+    check_problem(push(alice, "r", ""), 400, "Bad Request",
+                  "the JSON is malformed: incomplete JSON (line 1, column 1 of the body)");
+    check_problem(push(kRoot, "r", R"({"owner":"bob"})"), 409, "Conflict",
+                  "run r belongs to alice; complete it before it is pushed for another user");
+    check_problem(push(alice, "r", R"({"user":{"A-B":"","A_B":""}})"), 409, "Conflict",
+                  "user secret 'A_B' would become the variable A_B, as another secret of this "
+                  "scope does; rename one");
+    check_problem(push(alice, "s", "{}"), 429, "Too Many Requests",
+                  "alice owns 1 runs already; complete some first");
+    std::string secrets;
+    for (int n = 0; n < 15; ++n) {
+        secrets += (n > 0 ? ",\"S" : "\"S") + std::to_string(n) + "\":\"" +
+                   std::string(64UL * 1024, 'v') + "\"";
+    }
+    const std::string large = "{\"user\":{" + secrets + "}}";
+    const std::string larger = "{\"user\":{" + secrets + "},\"workspace\":{" + secrets + "}}";
+    check_problem(push(alice, "r", larger), 413, "Content Too Large",
+                  "the run's values have 1966080 bytes together; at most 1048576 are taken");
+    CHECK(door.office.state() == before);
+    REQUIRE(push(alice, "r", large).status == 200);
+    check_problem(push(door.office.bob, "t", large), 503, "Service Unavailable",
+                  "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes in "
+                  "its configuration)");
+}
+
+TEST_CASE("a refusal says when to try again where that alone may help") {
+    Config config = Office::small();
+    config.limits.run_bytes = Limits().run_bytes;
+    config.limits.value_bytes = Limits().value_bytes;
+    Door door(config, 1024UL * 1024);
+    std::string secrets;
+    for (int n = 0; n < 15; ++n) {
+        secrets += (n > 0 ? ",\"S" : "\"S") + std::to_string(n) + "\":\"" +
+                   std::string(64UL * 1024, 'v') + "\"";
+    }
+    const std::string large = "{\"user\":{" + secrets + "}}";
+    REQUIRE(door.push(door.office.alice, "/v1/runs/r", large).status == 201);
+    const auto full = door.push(door.office.bob, "/v1/runs/t", large);
+    CHECK(full.status == 503);
+    CHECK(full.retry_after == std::chrono::seconds(10));
+    REQUIRE(door.push(door.office.alice, "/v1/runs/s", "{}").status == 201);
+    const auto too_many = door.push(door.office.alice, "/v1/runs/t", "{}");
+    CHECK(too_many.status == 429);
+    CHECK_FALSE(too_many.retry_after);
+    const auto no_store = door.ask(door.office.alice, "GET", "/v1/secrets");
+    CHECK(no_store.status == 503);
+    CHECK_FALSE(no_store.retry_after);
+}
+
+TEST_CASE("a head that can't be right is refused before the body is read") {
+    Door door;
+    const Uid alice = door.office.alice;
+    REQUIRE(door.push(alice, "/v1/runs/of-alice", "{}").status == 201);
+    // A value's byte may take two in JSON; names come on top.
+    const std::uint64_t most = 2 * Office::large().limits.run_bytes + 256 * 1024;
+    const auto head = [&](std::string_view method, std::string_view target, std::string_view type,
+                          std::optional<std::uint64_t> length, bool has_body) {
+        auto answer = door.ask(HttpHead{alice, method, target, type, length, has_body}, "{}");
+        CHECK_FALSE((answer.status >= 400 && door.body_was_read));
+        return answer;
+    };
+    check_problem(head("PUT", "/v1/runs/r", kJson, std::nullopt, true), 411, "Length Required",
+                  "the request needs a Content-Length (no chunked encoding)");
+    check_problem(head("PUT", "/v1/runs/r", kJson, std::nullopt, false), 411, "Length Required",
+                  "the request needs a Content-Length (no chunked encoding)");
+    check_problem(head("PUT", "/v1/runs/r", kJson, most + 1, true), 413, "Content Too Large",
+                  "the body has " + std::to_string(most + 1) + " bytes; at most " +
+                      std::to_string(most) + " are taken (limits in the agent's configuration)");
+    CHECK(head("PUT", "/v1/runs/r", kJson, most, true).status == 201);
+    check_problem(head("GET", "/v1/runs/r", kJson, 2, true), 400, "Bad Request",
+                  "a GET of this path takes no body");
+    check_problem(head("DELETE", "/v1/runs/r", "", std::nullopt, true), 400, "Bad Request",
+                  "a DELETE of this path takes no body");
+    CHECK(head("GET", "/v1/runs/r", "", 0, false).status == 200);
+    // Who may not is told that first, whatever else is wrong.
+    const auto refused = door.ask(
+        HttpHead{door.office.bob, "PUT", "/v1/runs/of-alice", "text/plain", std::nullopt, true},
+        "");
+    check_problem(refused, 403, "Forbidden", "run of-alice belongs to another user, not to bob");
+    CHECK_FALSE(door.body_was_read);
+}
+
+TEST_CASE("a body is JSON by its Content-Type, however that is written") {
+    Door door;
+    const auto status = [&](std::string_view type) {
+        return door.ask(HttpHead{door.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
+            .status;
+    };
+    CHECK(status(kJson) == 201);
+    for (const char* type : {"application/json;charset=utf-8", "application/json; charset=utf-8",
+                             "Application/JSON", "application/json ; a=b", "application/json;"}) {
+        CAPTURE(type);
+        CHECK(status(type) == 200);
+    }
+    for (const char* type : {"", ";", "text/plain", "application/jso", "application/json5", "json",
+                             "application/x-www-form-urlencoded", "text/json",
+                             "text/plain; application/json", "application/json, text/plain"}) {
+        CAPTURE(type);
+        CHECK(status(type) == 415);
+        CHECK_FALSE(door.body_was_read);
+    }
+}
+
+TEST_CASE("a run's id is percent-decoded, and must be one") {
+    Door door;
+    const Uid alice = door.office.alice;
+    CHECK(door.push(alice, "/v1/runs/a%2Db%2e1", "{}").status == 201);
+    CHECK(door.office.vault.find_run(run_id("a-b.1")) != nullptr);
+    const auto refusal = [&](std::string_view target) {
+        const auto answer = door.ask(alice, "GET", target);
+        CHECK(answer.status == 400);
+        return detail_of(answer);
+    };
+    CHECK(refusal("/v1/runs/") == "a run id is missing");
+    CHECK(refusal("/v1/runs/..") == "the run id '..' must begin with a letter or a digit");
+    CHECK(refusal("/v1/runs/a%2Fb") ==
+          "the run id 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
+    CHECK(refusal("/v1/runs/a%00b").starts_with("the run id 'a?b' holds '?'"));
+    for (const char* target : {"/v1/runs/a%", "/v1/runs/a%2", "/v1/runs/a%zz", "/v1/runs/a%2x",
+                               "/v1/runs/a%-1", "/v1/runs/a%+1", "/v1/runs/a%%41"}) {
+        CAPTURE(target);
+        CHECK(refusal(target).find("holds '%'") != std::string::npos);
+    }
+    CHECK(refusal("/v1/runs/" + std::string(65, 'r')) ==
+          "a run id has 65 characters; at most 64 are allowed");
+}
+
+TEST_CASE("a query has the one parameter that its path knows, once") {
+    Door door;
+    const auto status = [&](std::string_view target) {
+        return door.ask(door.office.alice, "GET", target).status;
+    };
+    const auto refusal = [&](std::string_view target) {
+        const auto answer = door.ask(door.office.alice, "GET", target);
+        CHECK(answer.status == 400);
+        return detail_of(answer);
+    };
+    CHECK(refusal("/v1/runs?owner=alice") == "the query parameter 'owner' is not known here");
+    CHECK(refusal("/v1/status?ask=A") == "the query parameter 'ask' is not known here");
+    CHECK(refusal("/v1/check?ask=A&x=1") == "the query parameter 'x' is not known here");
+    CHECK(refusal("/v1/check?Ask=A") == "the query parameter 'Ask' is not known here");
+    CHECK(refusal("/v1/check?&ask=A") == "the query parameter '' is not known here");
+    CHECK(refusal("/v1/check?=A") == "the query parameter '' is not known here");
+    CHECK(refusal("/v1/check?ask=A&ask=A") == "the query parameter 'ask' stands twice");
+    CHECK(refusal("/v1/check?ask=%4") == "the query parameter 'ask' is malformed");
+    CHECK(refusal("/v1/check?") == "the query parameter 'ask' is missing");
+    CHECK(refusal("/v1/check?ask") == "the ask at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=") == "the ask at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=A+B").starts_with("the ask at character 1: "));
+    CHECK(status("/v1/check?ask=A%3DB%2Crun:r") == 200);
+    CHECK(status("/v1/check?ask=A=B,run:r?") == 200);
+}
+
+TEST_CASE("answers have the documented fields, and never a value") {
+    Door door;
+    Office& office = door.office;
+    const auto pushed =
+        door.push(office.tower, "/v1/runs/demo-1",
+                  R"({"owner":"alice","ttl":"12h","user":{"A":"MARKER-OF-A-VALUE"},)"
+                  R"("workspace":{"B":{"base64":"TUFSS0VSLU9GLUEtVkFMVUU="}}})");
+    CHECK(pushed.body ==
+          R"({"run":"demo-1","owner":"alice","generation":1,"created":"1970-01-12T13:46:40Z",)"
+          R"("expires":"1970-01-13T01:46:40Z","platform":"tower",)"
+          R"("secrets":[{"name":"A","scope":"user","bytes":17},)"
+          R"({"name":"B","scope":"workspace","bytes":17}],"holds":[]})"
+          "\n");
+    CHECK(given(office.ask(office.alice, "run:demo-1,B", 0, JobId{12})) == "B=MARKER-OF-A-VALUE\n");
+    const auto read = door.ask(office.alice, "GET", "/v1/runs/demo-1");
+    CHECK(read.body.ends_with("\"holds\":[{\"job\":12,\"since\":\"1970-01-12T13:46:40Z\"}]}\n"));
+    const auto list = door.ask(kRoot, "GET", "/v1/runs");
+    CHECK(list.body == R"({"runs":[{"run":"demo-1","owner":"alice","generation":1,)"
+                       R"("created":"1970-01-12T13:46:40Z","expires":"1970-01-13T01:46:40Z",)"
+                       R"("platform":"tower","secrets":2,"holds":1}]})"
+                       "\n");
+    CHECK(door.ask(office.bob, "GET", "/v1/runs").body == "{\"runs\":[]}\n");
+    const auto check = door.ask(office.alice, "GET", "/v1/check?ask=run:demo-1,A=X,C?,D");
+    CHECK(
+        check.body ==
+        R"({"ask":"run:demo-1,A=X,C?,D","ok":false,"items":[)"
+        R"({"name":"A","variable":"X","form":"env","optional":false,"found":true,"scope":"run","bytes":17},)"
+        R"({"name":"C","variable":"C","form":"env","optional":true,"found":false,)"
+        R"("reason":"secret C is not among the secrets of run demo-1"},)"
+        R"({"name":"D","variable":"D","form":"env","optional":false,"found":false,)"
+        R"("reason":"secret D is not among the secrets of run demo-1"}]})"
+        "\n");
+    CHECK(object_of(door.ask(office.bob, "GET", "/v1/check?ask=run:demo-1")).at("reason") ==
+          "run demo-1 belongs to another user, not to bob");
+    const auto status = object_of(door.ask(office.bob, "GET", "/v1/status"));
+    CHECK(status.at("version") == SLURM_SECRETS_VERSION);
+    CHECK(status.at("memory") == memory_kind_word(office.vault.memory()));
+    CHECK(status.at("uptime_seconds") == 0);
+    CHECK(status.at("runs") == 1);
+    CHECK(status.at("holds") == 1);
+    CHECK(status.at("slabs") == 1);
+    CHECK(status.at("slab_bytes") == 1048576);
+    CHECK(status.at("secret_bytes").as_int64() > 34);
+    for (const auto* answer : {&pushed, &read, &list, &check}) {
+        CHECK(answer->body.find(kMarker) == std::string::npos);
+        CHECK(answer->body.find("TUFSS0VS") == std::string::npos);
+    }
+}
+
+}  // namespace
+}  // namespace secrets::doors

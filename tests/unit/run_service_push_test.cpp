@@ -1,0 +1,295 @@
+// Promise: a push is taken as a whole or refused with a kind and a sentence, and then nothing is
+// other than before.
+
+#include "common/base/limits.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+std::vector<vault::NewSecret> many_secrets(std::size_t count, std::size_t value_bytes = 0) {
+    std::vector<vault::NewSecret> secrets;
+    for (std::size_t n = 0; n < count; ++n) {
+        secrets.push_back(user_secret("S" + std::to_string(n), std::string(value_bytes, 'v')));
+    }
+    return secrets;
+}
+
+std::vector<vault::NewSecret> one_secret(std::string_view name, std::size_t value_bytes = 1) {
+    return list_of(user_secret(name, std::string(value_bytes, 'v')));
+}
+
+struct Refused {
+    Reason reason;
+    std::string sentence;
+};
+
+/// Makes a push that must be refused, and checks that it changed nothing and told nobody.
+void check_refused(Office& office, const Refused& expected, Uid caller, std::string_view run,
+                   std::optional<std::string> owner, std::vector<vault::NewSecret> secrets,
+                   std::optional<std::string> ttl = std::nullopt) {
+    CAPTURE(expected.sentence);
+    const std::string before = office.state();
+    int told = 0;
+    office.desk.on_push([&](const RunId&) { ++told; });
+    office.desk.on_expiry_change([&] { ++told; });
+    const auto answer =
+        office.push(caller, run, std::move(owner), std::move(secrets), std::move(ttl));
+    office.desk.on_push([](const RunId&) {});
+    office.desk.on_expiry_change([] {});
+    REQUIRE(std::holds_alternative<Refusal>(answer));
+    CHECK(std::get<Refusal>(answer).reason == expected.reason);
+    CHECK(std::get<Refusal>(answer).sentence == expected.sentence);
+    CHECK(office.state() == before);
+    CHECK(told == 0);
+}
+
+TEST_CASE("each refusal of what a push says has its kind and sentence, and changes nothing") {
+    Office office;
+    REQUIRE(refusal_of(office.push(office.alice, "there", {}, one_secret("A"))) == "(granted)");
+    office.ask(office.alice, "run:there");
+    for (const std::string run : {"there", "new"}) {
+        CAPTURE(run);
+        const auto refused = [&](Reason reason, const std::string& sentence,
+                                 std::vector<vault::NewSecret> secrets,
+                                 std::optional<std::string> ttl = std::nullopt) {
+            check_refused(office, {reason, sentence}, office.alice, run, {}, std::move(secrets),
+                          std::move(ttl));
+        };
+        refused(Reason::malformed,
+                "user: the secret's name 'PATH' is refused: the variable 'PATH' steers which "
+                "programs run and may not hold a secret",
+                one_secret("PATH"));
+        refused(Reason::malformed,
+                "workspace: the secret's name '1A' must begin with a letter or '_'",
+                list_of(user_secret("A", "a"), workspace_secret("1A", "x")));
+        refused(Reason::malformed, "user: the secret's name is missing", one_secret(""));
+        refused(Reason::malformed, "workspace secret 'A' stands twice",
+                list_of(workspace_secret("A", "x"), workspace_secret("A", "y")));
+        refused(Reason::conflict,
+                "user secret 'A_B' would become the variable A_B, as another secret of this scope "
+                "does; rename one",
+                list_of(user_secret("A-B", "x"), user_secret("A_B", "y")));
+        refused(Reason::too_large, "user secret 'A' has 61 bytes; at most 60 are taken",
+                one_secret("A", 61));
+        refused(Reason::too_large,
+                "the run's values have 101 bytes together; at most 100 are taken",
+                list_of(user_secret("A", std::string(60, 'x')),
+                        workspace_secret("B", std::string(41, 'x'))));
+        refused(Reason::too_large, "the run has 1001 secrets; at most 1000 are taken",
+                many_secrets(kMaxSecretsPerRun + 1));
+        refused(Reason::malformed,
+                "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h", {},
+                "soon");
+        refused(Reason::malformed, "\"ttl\": '0s' is too short: at least 1s", {}, "0s");
+        refused(Reason::malformed, "\"ttl\": 49h is longer than the 2d that this site allows", {},
+                "49h");
+        refused(Reason::malformed, "\"ttl\": 172801s is longer than the 2d that this site allows",
+                {}, "172801s");
+    }
+}
+
+TEST_CASE("each refusal of who pushes has its kind and sentence, and changes nothing") {
+    Office office;
+    office.push(office.alice, "of-alice", {}, one_secret("A"));
+    office.push(office.bob, "of-bob", {}, one_secret("B"));
+    const auto refused = [&](Reason reason, const std::string& sentence, Uid caller,
+                             std::string_view run, std::optional<std::string> owner) {
+        check_refused(office, {reason, sentence}, caller, run, std::move(owner), one_secret("X"));
+    };
+    const std::string nameless = "\"owner\" is missing: name the user whose jobs may use the run";
+    const std::string may_not = " (the agent's configuration lists who may, under platforms)";
+    refused(Reason::malformed, nameless, kRoot, "new", {});
+    refused(Reason::malformed, nameless, office.tower, "new", {});
+    refused(Reason::malformed, nameless, kRoot, "of-alice", {});
+    refused(Reason::malformed, "\"owner\": there is no user 'nobody-here' on this machine", kRoot,
+            "new", "nobody-here");
+    refused(Reason::malformed, "\"owner\": there is no user '' on this machine", office.alice,
+            "new", "");
+    refused(Reason::malformed, "\"owner\": there is no user 'alice?' on this machine", office.alice,
+            "new", std::string("alice\0", 6));
+    refused(Reason::forbidden, "www-data may not push runs for bob" + may_not, office.tower, "new",
+            "bob");
+    refused(Reason::forbidden, "www-data may not push runs for root" + may_not, office.tower, "new",
+            "root");
+    refused(Reason::forbidden, "bob may not push runs for alice" + may_not, office.bob, "new",
+            "alice");
+    refused(Reason::forbidden, "alice may not push runs for root" + may_not, office.alice, "new",
+            "0");
+    refused(Reason::forbidden, "bob may not push runs for alice" + may_not, office.bob, "of-bob",
+            "alice");
+    refused(Reason::forbidden, "run of-alice belongs to another user, not to bob", office.bob,
+            "of-alice", {});
+    refused(Reason::forbidden, "run of-alice belongs to another user, not to bob", office.bob,
+            "of-alice", "alice");
+    refused(Reason::forbidden, "run of-bob belongs to another user, not to www-data", office.tower,
+            "of-bob", "alice");
+    refused(Reason::conflict,
+            "run of-alice belongs to alice; complete it before it is pushed for another user",
+            kRoot, "of-alice", "bob");
+    refused(Reason::conflict,
+            "run of-alice belongs to alice; complete it before it is pushed for another user",
+            office.tower, "of-alice", "www-data");
+}
+
+TEST_CASE("what is exactly at a limit is taken") {
+    Office office;
+    const auto taken = [&](std::vector<vault::NewSecret> secrets,
+                           std::optional<std::string> ttl = std::nullopt) {
+        const auto answer = office.push(office.alice, "r", {}, std::move(secrets), std::move(ttl));
+        CHECK(refusal_of(answer) == "(granted)");
+    };
+    taken(one_secret("A", 60));
+    taken(list_of(user_secret("A", std::string(60, 'x')), user_secret("B", std::string(40, 'x'))));
+    taken(many_secrets(kMaxSecretsPerRun));
+    taken(one_secret(std::string(kMaxNameBytes, 'N')));
+    taken({}, "48h");
+    CHECK(office.info("r").head.expires == office.time + std::chrono::hours(48));
+    taken({}, "1s");
+    CHECK(office.info("r").head.expires == office.time + std::chrono::seconds(1));
+}
+
+TEST_CASE("a platform has only so many runs, whoever owns them") {
+    Config config = Office::large();
+    config.platforms = {{"tower", "www-data", {"alice", "bob"}, {}}};
+    config.limits.runs_per_platform = 2;
+    Office office(config);
+    const auto push = [&](Uid caller, std::string_view run, const char* owner) {
+        return refusal_of(office.push(caller, run, owner, one_secret("A")));
+    };
+    CHECK(push(office.tower, "a", "alice") == "(granted)");
+    CHECK(push(office.tower, "b", "bob") == "(granted)");
+    CHECK(office.info("b").head.platform == "tower");
+    const std::string full = "platform tower has 2 runs here already; complete some first";
+    CHECK(push(office.tower, "c", "alice") == full);
+    CHECK(push(office.tower, "a", "alice") == "(granted)");  // again
+    CHECK(push(office.alice, "c", "alice") == "(granted)");  // not the platform's
+    CHECK(office.info("c").head.platform.empty());
+    CHECK(push(office.tower, "c", "alice") == full);  // it would become the platform's
+    CHECK(push(office.alice, "a", "alice") == "(granted)");
+    CHECK(push(office.tower, "c", "alice") == "(granted)");
+    office.desk.complete_run(office.bob, run_id("b"));
+    CHECK(push(office.tower, "d", "bob") == "(granted)");
+    CHECK(push(office.tower, "b", "bob") == full);
+}
+
+TEST_CASE("a push that names no lifetime has the configured one") {
+    Config config = Office::small();
+    config.default_ttl = std::chrono::minutes(7);
+    Office office(config);
+    office.push(office.alice, "r", {}, {});
+    CHECK(office.info("r").head.created == office.time);
+    CHECK(office.info("r").head.expires == office.time + std::chrono::minutes(7));
+}
+
+TEST_CASE("a push again keeps the run's beginning, renews its end and is one generation up") {
+    Office office;
+    const vault::Time begun = office.time;
+    office.push(office.alice, "r", {}, one_secret("A"), "1h");
+    office.time += std::chrono::minutes(30);
+    const auto again = office.push(kRoot, "r", "alice", one_secret("B"), "2h");
+    REQUIRE(std::holds_alternative<Pushed>(again));
+    const Pushed& pushed = std::get<Pushed>(again);
+    CHECK_FALSE(pushed.created);
+    CHECK(pushed.run.head.generation == 2);
+    CHECK(pushed.run.head.created == begun);
+    CHECK(pushed.run.head.expires == office.time + std::chrono::hours(2));
+    REQUIRE(pushed.run.secrets.size() == 1);
+    CHECK(pushed.run.secrets.front().name == "B");
+}
+
+TEST_CASE("a run that was completed, or has expired, begins anew and may be another's") {
+    Office office;
+    office.push(office.alice, "r", {}, one_secret("A"), "10s");
+    office.desk.complete_run(office.alice, run_id("r"));
+    const auto second = office.push(office.bob, "r", {}, one_secret("B"), "10s");
+    REQUIRE(std::holds_alternative<Pushed>(second));
+    CHECK(std::get<Pushed>(second).created);
+    CHECK(std::get<Pushed>(second).run.head.generation == 1);
+    office.time += std::chrono::seconds(10);
+    const auto third = office.push(office.alice, "r", {}, {});
+    REQUIRE(std::holds_alternative<Pushed>(third));
+    CHECK(std::get<Pushed>(third).created);
+    CHECK(std::get<Pushed>(third).run.owner == "alice");
+}
+
+TEST_CASE("who may not push a run is told before the body is read") {
+    Office office;
+    const auto check = [&](Uid caller) {
+        const auto refusal = office.desk.check_push(caller, run_id("r"));
+        return refusal ? refusal->sentence : "(go on)";
+    };
+    CHECK(check(office.bob) == "(go on)");
+    office.push(office.alice, "r", {}, {}, "10s");
+    CHECK(check(office.bob) == "run r belongs to another user, not to bob");
+    CHECK(office.desk.check_push(office.bob, run_id("r"))->reason == Reason::forbidden);
+    for (const Uid uid : {kRoot, office.alice, office.tower}) CHECK(check(uid) == "(go on)");
+    office.time += std::chrono::seconds(10);
+    CHECK(check(office.bob) == "(go on)");
+}
+
+TEST_CASE("each push is told to who waits for runs and to who watches their ends") {
+    Office office;
+    std::vector<std::string> told;
+    office.desk.on_push([&](const RunId& run) {
+        told.push_back(run.text());
+        // Whoever is woken may ask at once.
+        CHECK(given(office.ask(office.alice, "run:" + run.text())) == "A=v\n");
+    });
+    int expiry_changes = 0;
+    office.desk.on_expiry_change([&] { ++expiry_changes; });
+    office.push(office.alice, "a", {}, one_secret("A"));
+    office.push(office.alice, "b", {}, one_secret("A"));
+    office.push(office.alice, "a", {}, one_secret("A"));
+    CHECK(told == std::vector<std::string>{"a", "b", "a"});
+    CHECK(expiry_changes == 3);
+}
+
+TEST_CASE("a run too many is refused, and ends make room") {
+    Office office;
+    office.push(office.alice, "a", {}, {}, "10s");
+    office.push(office.alice, "b", {}, {}, "1h");
+    const Refused full{Reason::too_many, "alice owns 2 runs already; complete some first"};
+    check_refused(office, full, office.alice, "c", {}, {});
+    check_refused(office, full, office.tower, "c", "alice", {});
+    office.time += std::chrono::seconds(10);
+    CHECK(refusal_of(office.push(office.alice, "c", {}, {})) == "(granted)");
+    check_refused(office, full, office.alice, "d", {}, {});
+    office.desk.complete_run(office.alice, run_id("b"));
+    CHECK(refusal_of(office.push(office.alice, "d", {}, {})) == "(granted)");
+}
+
+TEST_CASE("a push for which there is no memory is refused, a replacement too") {
+    constexpr std::size_t kMiB = 1024UL * 1024;
+    Office office(Office::large(), kMiB);
+    const auto large = [] { return many_secrets(11, kMaxValueBytes); };
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, large())) == "(granted)");
+    const Refused full{Reason::unavailable,
+                       "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes "
+                       "in its configuration)"};
+    check_refused(office, full, office.alice, "other", {}, large());
+    check_refused(office, full, office.alice, "r", {}, large());
+    CHECK(refusal_of(office.push(office.alice, "r", {}, one_secret("A"))) == "(granted)");
+    CHECK(refusal_of(office.push(office.alice, "r", {}, large())) == "(granted)");
+}
+
+TEST_CASE("the answer to a push names its secrets in order, with scope and size") {
+    Office office;
+    const auto answer = office.push(office.tower, "r", "alice",
+                                    list_of(workspace_secret("B", "bb"), user_secret("C", ""),
+                                            user_secret("B", "b"), workspace_secret("A", "aaa")));
+    REQUIRE(std::holds_alternative<Pushed>(answer));
+    const RunInfo& run = std::get<Pushed>(answer).run;
+    CHECK(run.owner == "alice");
+    CHECK(run.holders.empty());
+    std::string listed;
+    for (const RunInfo::Secret& secret : run.secrets) {
+        listed += secret.name + "/" + vault::scope_word(secret.scope) + "/" +
+                  std::to_string(secret.bytes) + " ";
+    }
+    CHECK(listed == "A/workspace/3 B/user/1 B/workspace/2 C/user/0 ");
+}
+
+}  // namespace
+}  // namespace secrets::desk

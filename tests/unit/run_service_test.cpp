@@ -1,0 +1,220 @@
+// Promise: each may do what the table of rights says and nothing else, and a refused request
+// changes nothing. The accounts are the machine's own: root, alice and bob (tests/setup), and
+// www-data as platform.
+
+#include "agentd/service/desk.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/office.h"
+
+namespace secrets::desk {
+namespace {
+
+TEST_CASE("who may push for whom") {
+    Office office;
+    const auto outcome = [&](Uid caller, std::optional<std::string> owner) {
+        const auto answer = office.push(caller, "r", std::move(owner), {});
+        const bool done = std::holds_alternative<Pushed>(answer);
+        const std::string owned = done ? std::get<Pushed>(answer).run.owner : refusal_of(answer);
+        office.desk.complete_run(kRoot, run_id("r"));
+        return owned;
+    };
+    CHECK(outcome(kRoot, "alice") == "alice");
+    CHECK(outcome(office.alice, "alice") == "alice");
+    CHECK(outcome(office.alice, std::nullopt) == "alice");
+    CHECK(outcome(office.tower, "alice") == "alice");
+    CHECK(outcome(office.alice, std::to_string(office.alice.value)) == "alice");
+    CHECK(outcome(office.tower, "bob").starts_with("www-data may not push runs for bob"));
+    CHECK(outcome(office.bob, "alice").starts_with("bob may not push runs for alice"));
+    CHECK(outcome(kRoot, std::nullopt).starts_with("\"owner\" is missing"));
+    CHECK(outcome(office.tower, std::nullopt).starts_with("\"owner\" is missing"));
+    CHECK(outcome(kRoot, "no-such-user") ==
+          "\"owner\": there is no user 'no-such-user' on this machine");
+}
+
+TEST_CASE("a refused push changes nothing") {
+    Office office;
+    REQUIRE(refusal_of(office.push(office.alice, "r", {}, list_of(user_secret("A", "old")))) ==
+            "(granted)");
+    const auto refused = [&](std::vector<vault::NewSecret> secrets, std::string_view sentence,
+                             std::optional<std::string> ttl = std::nullopt) {
+        const auto answer = office.push(office.alice, "r", {}, std::move(secrets), std::move(ttl));
+        CAPTURE(refusal_of(answer));
+        CHECK(refusal_of(answer).find(sentence) != std::string::npos);
+        CHECK(office.vault.find_run(run_id("r"))->generation == 1);
+        CHECK(given(office.ask(office.alice, "run:r,A")) == "A=old\n");
+    };
+    refused(list_of(user_secret("PATH", "x")), "steers which programs run");
+    refused(list_of(user_secret("1A", "x")), "must begin with a letter");
+    refused(list_of(user_secret("A-B", "x"), user_secret("A_B", "y")),
+            "would become the variable A_B");
+    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "stands twice");
+    refused(list_of(user_secret("A", std::string(61, 'x'))), "has 61 bytes; at most 60");
+    refused(list_of(user_secret("A", std::string(60, 'x')), user_secret("B", std::string(41, 'x'))),
+            "have 101 bytes together; at most 100");
+    refused({}, "is not a duration", "soon");
+    refused({}, "longer than the 2d that this site allows", "49h");
+    CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
+          "run r belongs to another user, not to bob");
+    CHECK(refusal_of(office.push(kRoot, "r", "bob", {})).starts_with("run r belongs to alice"));
+}
+
+TEST_CASE("names of two scopes may become one variable, and the user's is taken") {
+    Office office;
+    office.push(office.alice, "r", {},
+                list_of(workspace_secret("A-B", "team"), user_secret("A_B", "own")));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A_B=own\n");
+    CHECK(given(office.ask(office.alice, "run:r,A-B=X")) == "X=team\n");
+}
+
+TEST_CASE("a user owns at most so many runs") {
+    Office office;
+    CHECK(refusal_of(office.push(office.alice, "a", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.alice, "b", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.alice, "c", {}, {})) ==
+          "alice owns 2 runs already; complete some first");
+    CHECK(refusal_of(office.push(office.alice, "a", {}, {})) == "(granted)");
+    CHECK(refusal_of(office.push(office.bob, "c", {}, {})) == "(granted)");
+}
+
+TEST_CASE("a second push is one generation up, and the next ask has the new value") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "one")));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=one\n");
+    const auto again = office.push(office.alice, "r", {}, list_of(user_secret("A", "two")));
+    CHECK(std::get<Pushed>(again).run.head.generation == 2);
+    CHECK_FALSE(std::get<Pushed>(again).created);
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=two\n");
+}
+
+TEST_CASE("what an ask is answered") {
+    Office office;
+    office.push(
+        office.alice, "r", {},
+        list_of(user_secret("A", "a"), workspace_secret("A", "shadowed"),
+                workspace_secret("B", "b"), user_secret("NUL", std::string_view("x\0y", 3))));
+    const auto answer = [&](Uid uid, std::string ask) {
+        return given(office.ask(uid, std::move(ask)));
+    };
+    CHECK(answer(office.alice, "run:r,A,B=X") == "A=a\nX=b\n");
+    CHECK(answer(office.alice, "run:r,B,C?") == "B=b\n");
+    CHECK(answer(office.alice, "run:r,C,D") ==
+          "secret C is not among the secrets of run r; secret D is not among the secrets of run r");
+    CHECK(answer(office.alice, "A") ==
+          "secret A is not known: the job names no run (--secrets-run=RUN)");
+    CHECK(answer(office.alice, "run:r,NUL") ==
+          "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+          "(NUL:file)");
+    CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
+    CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
+    CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
+    CHECK(answer(office.alice, "run:x,A").starts_with("run x is not known here"));
+    CHECK(answer(office.alice, "A,,B").starts_with("SLURM_SECRETS at character 3: "));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "none")));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?")));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.bob, "run:r?")));
+    CHECK(std::holds_alternative<WaitFor>(office.ask(office.alice, "run:x", 1000)));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?", 1000)));
+}
+
+TEST_CASE("a hold is made by a grant and by nothing else, and wiped with a receipt") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    office.ask(office.bob, "run:r");
+    office.ask(office.alice, "run:r,NOPE");
+    office.ask(office.alice, "none");
+    CHECK(office.vault.inventory().holds == 0);
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 held nothing");
+    office.ask(office.alice, "run:r");
+    office.ask(office.alice, "run:r,A");
+    CHECK(std::get<RunInfo>(office.desk.read_run(office.alice, run_id("r"))).holders.size() == 1);
+    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 2 grants was wiped");
+    CHECK(office.vault.inventory().holds == 0);
+}
+
+TEST_CASE("a job can't fill the vault with ever new asks") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    std::string last;
+    for (int n = 0; n < 300; ++n)
+        last = given(office.ask(office.alice, "run:r,A=V" + std::to_string(n)));
+    CHECK(last.find("different asks on this node") != std::string::npos);
+    CHECK(office.vault.find_hold(JobId{1})->grants.size() == 256);
+}
+
+TEST_CASE("a run ends when its time has come, and not before") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s");
+    office.time += std::chrono::seconds(9);
+    CHECK(office.desk.expire() == office.time + std::chrono::seconds(1));
+    CHECK(given(office.ask(office.alice, "run:r")) == "A=a\n");
+    office.time += std::chrono::seconds(1);
+    CHECK(given(office.ask(office.alice, "run:r")).starts_with("run r is not known here"));
+    CHECK(office.vault.inventory().runs == 0);
+}
+
+TEST_CASE("who sees and who completes a run") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    for (const Uid uid : {kRoot, office.alice, office.tower}) {
+        CHECK(refusal_of(office.desk.read_run(uid, run_id("r"))) == "(granted)");
+        CHECK(office.desk.list_runs(uid).size() == 1);
+    }
+    CHECK(refusal_of(office.desk.read_run(office.bob, run_id("r")))
+              .starts_with("run r belongs to another"));
+    CHECK(office.desk.list_runs(office.bob).empty());
+    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r")))
+              .starts_with("run r belongs to another"));
+    CHECK(office.vault.inventory().runs == 1);
+    CHECK(refusal_of(office.desk.complete_run(office.tower, run_id("r"))) == "(granted)");
+    CHECK(office.vault.inventory().runs == 0);
+    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r"))) == "(granted)");
+}
+
+TEST_CASE("a check says what an ask would get, in names") {
+    Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a"), workspace_secret("B", "bb")));
+    const auto check = std::get<CheckInfo>(office.desk.check(office.alice, "run:r,A,B,C?"));
+    CHECK(check.ok);
+    REQUIRE(check.items.size() == 3);
+    CHECK(check.items[1].source == Source::run);
+    CHECK(check.items[1].bytes == 2);
+    CHECK_FALSE(check.items[2].found);
+    CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.bob, "run:r,A")).ok);
+    CHECK(office.vault.inventory().holds == 0);
+}
+
+TEST_CASE("a submission is refused when nothing can answer its ask any more") {
+    Office office;
+    const auto sentence = [&](std::string_view ask) {
+        const auto refusal = office.desk.check_submission(office.alice, std::string(ask));
+        return refusal ? refusal->sentence : "(may be submitted)";
+    };
+    CHECK(sentence("none") == "(may be submitted)");
+    CHECK(sentence("run:r") == "(may be submitted)");  // it may still be pushed
+    CHECK(sentence("run:r,NOPE") == "(may be submitted)");
+    CHECK(sentence("NOPE?") == "(may be submitted)");
+    CHECK(sentence("NOPE").find("NOPE") != std::string::npos);
+    CHECK(sentence("A,,B").starts_with("the ask at character "));
+}
+
+TEST_CASE("a new configuration is in force at once, and what is held stays") {
+    Office office;
+    REQUIRE(std::holds_alternative<Pushed>(
+        office.push(kRoot, "r", "alice", list_of(user_secret("A", "a")))));
+    Config config = Office::small();
+    config.limits.value_bytes = 3;
+    config.max_ttl = std::chrono::hours(1);
+    config.default_ttl = std::chrono::hours(1);
+    config.platforms.clear();
+    office.desk.configure(config);
+    CHECK(refusal_of(office.push(kRoot, "s", "alice", list_of(user_secret("A", "four")))) ==
+          "user secret 'A' has 4 bytes; at most 3 are taken");
+    CHECK(refusal_of(office.push(kRoot, "s", "alice", {}, "2h")).find("longer than the 1h") !=
+          std::string::npos);
+    CHECK(refusal_of(office.push(office.tower, "s", "alice", {})).find("may not push") !=
+          std::string::npos);
+    CHECK(office.info("r").secrets.size() == 1);
+}
+
+}  // namespace
+}  // namespace secrets::desk

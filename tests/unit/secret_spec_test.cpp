@@ -1,0 +1,315 @@
+// Promise: what a user asks for is understood exactly, and what is wrong is shown at its place.
+
+#include "common/base/secret_spec.h"
+
+#include <random>
+#include <string>
+
+#include "common/base/limits.h"
+#include "tests/unit/catch.h"
+
+namespace secrets {
+namespace {
+
+Ask parsed(std::string_view text) {
+    auto result = parse_ask(text);
+    if (const auto* error = std::get_if<AskError>(&result)) {
+        FAIL("'" << text << "' is refused: " << error->sentence);
+    }
+    return std::get<Ask>(std::move(result));
+}
+
+AskError refused(std::string_view text) {
+    auto result = parse_ask(text);
+    if (std::holds_alternative<Ask>(result)) FAIL("'" << text << "' is taken");
+    return std::get<AskError>(std::move(result));
+}
+
+RunId run_id(std::string_view text) {
+    return RunId::parse(text).value();
+}
+
+/// `count` items N0,N1,...
+std::string many_items(std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) {
+        text += (i == 0 ? "N" : ",N") + std::to_string(i);
+    }
+    return text;
+}
+
+TEST_CASE("an ask is read into its items in their order", "[ask]") {
+    const Ask ask = parsed("HF_TOKEN,DB=PGPASSWORD,my-key?,NGC=NGC_KEY:env?");
+    REQUIRE(ask.items.size() == 4);
+    CHECK(ask.items[0] == AskItem{"HF_TOKEN", "HF_TOKEN", false});
+    CHECK(ask.items[1] == AskItem{"DB", "PGPASSWORD", false});
+    CHECK(ask.items[2] == AskItem{"my-key", "my_key", true});
+    CHECK(ask.items[3] == AskItem{"NGC", "NGC_KEY", true});
+    CHECK_FALSE(ask.none);
+    CHECK_FALSE(ask.run.has_value());
+    CHECK_FALSE(ask.wants_all_of_run());
+}
+
+TEST_CASE("a file's variable is the item's with _FILE behind it", "[ask]") {
+    CHECK(parsed("KEY:file").items ==
+          std::vector<AskItem>{{"KEY", "KEY_FILE", false, ItemForm::file}});
+    CHECK(parsed("my-key:file?").items ==
+          std::vector<AskItem>{{"my-key", "my_key_FILE", true, ItemForm::file}});
+    CHECK(parsed("KEY=GOOGLE:file").items ==
+          std::vector<AskItem>{{"KEY", "GOOGLE_FILE", false, ItemForm::file}});
+    CHECK(usual_variable("my-key", ItemForm::file) == "my_key_FILE");
+    CHECK(usual_variable("my-key", ItemForm::env) == "my_key");
+}
+
+TEST_CASE("one secret can be asked for as a variable and as a file", "[ask]") {
+    CHECK(parsed("KEY,KEY:file,KEY:file").items ==
+          std::vector<AskItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
+}
+
+TEST_CASE("a workspace is named once, beside what is asked of it", "[ask]") {
+    CHECK(parsed("workspace:lab-2.x,A").workspace == "lab-2.x");
+    CHECK(parsed("A,workspace:lab,workspace:lab").workspace == "lab");
+    CHECK(parsed("run:r?,workspace:lab").wants_all_of_run());
+    CHECK_FALSE(parsed("A").workspace);
+}
+
+TEST_CASE("a run alone asks for all that it has and with items for those", "[ask]") {
+    const Ask all = parsed("run:demo-1");
+    CHECK(all.run == run_id("demo-1"));
+    CHECK(all.wants_all_of_run());
+    CHECK_FALSE(all.run_optional);
+
+    const Ask some = parsed("A,run:demo-1,B");
+    CHECK(some.run == run_id("demo-1"));
+    CHECK(some.items.size() == 2);
+    CHECK_FALSE(some.wants_all_of_run());
+}
+
+TEST_CASE("a run is optional only when it is nowhere demanded", "[ask]") {
+    CHECK(parsed("run:r?").run_optional);
+    CHECK(parsed("run:r?,run:r?").run_optional);
+    CHECK_FALSE(parsed("run:r").run_optional);
+    CHECK_FALSE(parsed("run:r?,run:r").run_optional);
+    CHECK_FALSE(parsed("run:r,run:r?").run_optional);
+}
+
+TEST_CASE("none alone wants nothing", "[ask]") {
+    const Ask ask = parsed("none");
+    CHECK(ask.none);
+    CHECK(ask.items.empty());
+    CHECK_FALSE(ask.run.has_value());
+    CHECK_FALSE(Ask().none);
+}
+
+TEST_CASE("an item that stands twice counts once", "[ask]") {
+    CHECK(parsed("A,B=X?,A,A=A,A:env,B=X:env?").items ==
+          std::vector<AskItem>{{"A", "A", false}, {"B", "X", true}});
+}
+
+struct ErrorCase {
+    std::string text;
+    std::size_t offset;
+    std::size_t length;
+    std::string sentence;  ///< how it begins
+};
+
+std::vector<ErrorCase> error_cases() {
+    const std::string long_name(kMaxNameBytes + 1, 'A');
+    return {
+        {"", 0, 1, "no secret is named"},
+        {",", 0, 1, "an item is missing before or after a comma"},
+        {",A", 0, 1, "an item is missing before or after a comma"},
+        {"A,", 2, 1, "an item is missing before or after a comma"},
+        {"A,,B", 2, 1, "an item is missing before or after a comma"},
+        {"none,A", 0, 4, "'none' stands alone"},
+        {"A,none", 2, 4, "'none' stands alone"},
+        {"run:r,none", 6, 4, "'none' stands alone"},
+        {"run:", 4, 1, "a run id is missing"},
+        {"run:?", 4, 1, "a run id is missing"},
+        {"A,run:-x", 6, 2, "the run id '-x' must begin with a letter or a digit"},
+        {"run:a/b?", 4, 3, "the run id 'a/b' holds '/'"},
+        {"run:a??", 4, 2, "the run id 'a?' holds '?'"},
+        {"run:" + std::string(65, 'r'), 4, 65, "a run id has 65 characters"},
+        {"run:a,run:b", 6, 5, "a second run is named"},
+        {"run:a,A,run:b?", 8, 6, "a second run is named"},
+        {"workspace:lab", 0, 13, "a workspace is named, and no secret"},
+        {"workspace:,A", 10, 1, "a workspace's name is missing"},
+        {"A,workspace:lab?", 12, 4, "the workspace's name 'lab?' holds '?'"},
+        {"workspace:_a,A", 10, 2, "the workspace's name '_a' must begin with a letter or a digit"},
+        {"workspace:" + std::string(65, 'w') + ",A", 10, 65, "a workspace's name has 65 charact"},
+        {"workspace:a,A,workspace:b", 14, 11, "a second workspace is named"},
+        {"A:hold?", 1, 5, "':hold' is not available in this version"},
+        {"B,KEY=VAR:hold?", 9, 5, "':hold' is not available in this version"},
+        {"A=:file", 2, 1, "the variable is missing"},
+        {"B,A=1:file", 4, 1, "the variable '1_FILE' must begin with a letter or '_'"},
+        {"A=LD_X:file", 2, 4, "the variable 'LD_X_FILE' steers the dynamic loader"},
+        {"B," + std::string(60, 'A') + ":file", 2, 60, "the variable 'AAA"},
+        {"A=B_FILE,B:file", 9, 6, "the variable 'B_FILE' would be set from both 'A' and 'B'"},
+        {"B:file,A=B_FILE", 7, 8, "the variable 'B_FILE' would be set from both 'B' and 'A'"},
+        {"A=A_FILE,A:file", 9, 6, "the variable 'A_FILE' would be set to both 'A' itself and"},
+        {"A:file,A:file?", 7, 7, "the secret 'A' is asked for twice, once optional and once not"},
+        {"A:", 2, 1, "'' is not a way to give a secret"},
+        {"A:foo", 2, 3, "'foo' is not a way to give a secret"},
+        {"A:env:env", 2, 7, "'env:env' is not a way to give a secret"},
+        {"A:ENV", 2, 3, "'ENV' is not a way to give a secret"},
+        {" ", 0, 1, "the secret's name ' ' holds ' '"},
+        {"A, B", 2, 2, "the secret's name ' B' holds ' '"},
+        {"A\tB", 0, 3, "the secret's name 'A?B' holds '?'"},
+        {"1A", 0, 2, "the secret's name '1A' must begin with a letter or '_'"},
+        {"B,-A", 2, 2, "the secret's name '-A' must begin with a letter or '_'"},
+        {"A??", 0, 2, "the secret's name 'A?' holds '?'"},
+        {"A?=B", 0, 2, "the secret's name 'A?' holds '?'"},
+        {"?", 0, 1, "the secret's name is missing"},
+        {"=B", 0, 1, "the secret's name is missing"},
+        {":env", 0, 1, "the secret's name is missing"},
+        {long_name, 0, 65, "the secret's name 'AAA"},
+        {"PATH", 0, 4, "the secret's name 'PATH' is refused: the variable 'PATH' steers"},
+        {"A,LD-PRELOAD?", 2, 10, "the secret's name 'LD-PRELOAD' is refused"},
+        {"A=", 2, 1, "the variable is missing"},
+        {"A=?", 2, 1, "the variable is missing"},
+        {"A=1", 2, 1, "the variable '1' must begin with a letter or '_'"},
+        {"A=B-C", 2, 3, "the variable 'B-C' holds '-'"},
+        {"A=B=C", 2, 3, "the variable 'B=C' holds '='"},
+        {"X,A=LD_PRELOAD:env?", 4, 10, "the variable 'LD_PRELOAD' steers the dynamic loader"},
+        {"A=" + long_name, 2, 65, "the variable 'AAA"},
+        {"A,A?", 2, 2, "the secret 'A' is asked for twice, once optional and once not"},
+        {"A-B,A_B", 4, 3, "the variable 'A_B' would be set from both 'A-B' and 'A_B'"},
+        {"A=X,B=X?", 4, 4, "the variable 'X' would be set from both 'A' and 'B'"},
+        {many_items(kMaxAskItems) + ",LAST", many_items(kMaxAskItems).size() + 1, 4,
+         "more than 256 secrets are asked for"},
+        {std::string(kMaxAskBytes + 1, 'A'), kMaxAskBytes, 1,
+         "it has 8193 characters; at most 8192 are allowed"},
+    };
+}
+
+TEST_CASE("each error of the grammar is refused with its sentence and its exact place", "[ask]") {
+    for (const ErrorCase& row : error_cases()) {
+        CAPTURE(row.text);
+        const AskError error = refused(row.text);
+        CHECK(error.offset == row.offset);
+        CHECK(error.length == row.length);
+        CHECK(error.sentence.substr(0, row.sentence.size()) == row.sentence);
+    }
+}
+
+TEST_CASE("as many items and characters as are allowed are taken", "[ask]") {
+    CHECK(parsed(many_items(kMaxAskItems)).items.size() == kMaxAskItems);
+
+    std::string full = many_items(100);
+    full += ",F=";
+    while (full.size() < kMaxAskBytes - 2) full.insert(0, "A,");
+    full.resize(kMaxAskBytes, 'F');
+    CHECK(parsed(full).items.size() == 102);
+}
+
+TEST_CASE("an ask is printed in its shortest form and that reads back the same", "[ask]") {
+    struct Row {
+        const char* text;
+        const char* printed;
+    };
+    const Row rows[] = {
+        {"none", "none"},
+        {"A", "A"},
+        {"A:env", "A"},
+        {"A=A", "A"},
+        {"my-key=my_key", "my-key"},
+        {"my-key?", "my-key?"},
+        {"DB=PGPASSWORD:env?", "DB=PGPASSWORD?"},
+        {"A,run:demo-1,B", "run:demo-1,A,B"},
+        {"run:r?", "run:r?"},
+        {"run:r?,run:r,A?", "run:r,A?"},
+        {"B,A,B", "B,A"},
+        {"run", "run"},
+        {"run=workspace?", "run=workspace?"},
+        {"none?", "none?"},
+        {"none=X", "none=X"},
+        {"none:env", "none:env"},
+        {"none=none", "none:env"},
+        {"A,none:env", "A,none:env"},
+        {"run:r,none:env", "run:r,none:env"},
+        {"A=A:file", "A:file"},
+        {"my-key:file?,my-key", "my-key:file?,my-key"},
+        {"A=B:file", "A=B:file"},
+        {"none:file", "none:file"},
+        {"A,workspace:lab,run:r?", "run:r?,workspace:lab,A"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text);
+        const Ask ask = parsed(row.text);
+        CHECK(print_ask(ask) == row.printed);
+        CHECK(parsed(print_ask(ask)) == ask);
+    }
+    CHECK(print_ask(Ask()).empty());
+}
+
+/// A text of words that matter to the grammar, in any order.
+std::string random_text(std::mt19937& random) {
+    const char* const words[] = {
+        "A",    "B-c",   "none", "run", "run:", "workspace:", "PATH", "=", ",",
+        ":env", ":file", ":",    "?",   "9",    "_x",         " ",    ",", "="};
+    std::string text;
+    for (auto left = random() % 9; left > 0; --left) text += words[random() % std::size(words)];
+    return text;
+}
+
+TEST_CASE("whatever the text an ask reads back as printed and an error lies within it", "[ask]") {
+    std::mt19937 random(20240607);
+    int taken = 0;
+    for (int round = 0; round < 100000; ++round) {
+        const std::string text = random_text(random);
+        const auto result = parse_ask(text);
+        if (const Ask* ask = std::get_if<Ask>(&result)) {
+            ++taken;
+            const auto again = parse_ask(print_ask(*ask));
+            if (std::holds_alternative<Ask>(again) && std::get<Ask>(again) == *ask) continue;
+            FAIL("'" << text << "' is printed as '" << print_ask(*ask) << "'");
+        }
+        const auto& error = std::get<AskError>(result);
+        const bool within =
+            error.length >= 1 && error.offset <= text.size() &&
+            error.offset + error.length <= std::max<std::size_t>(text.size(), error.offset + 1);
+        if (!within) FAIL("'" << text << "': " << error.offset << " + " << error.length);
+    }
+    CHECK(taken > 5000);
+}
+
+TEST_CASE("the place of an error is marked with carets below the text", "[ask]") {
+    CHECK(mark_place("A,1B,C", refused("A,1B,C")) ==
+          "    A,1B,C\n"
+          "      ^^");
+    CHECK(mark_place("A,", refused("A,")) ==
+          "    A,\n"
+          "      ^");
+    CHECK(mark_place("", refused("")) ==
+          "    \n"
+          "    ^");
+    CHECK(mark_place("KEY=VAR:hold?", refused("KEY=VAR:hold?")) ==
+          "    KEY=VAR:hold?\n"
+          "           ^^^^^");
+}
+
+TEST_CASE("of a long text only what surrounds the error is shown", "[ask]") {
+    const std::string text = std::string(60, 'b') + std::string(40, 'a') + "!!!!!" +
+                             std::string(30, 'z') + std::string(60, 'y');
+    CHECK(mark_place(text, AskError{"", 100, 5}) == "    " + std::string(40, 'a') + "!!!!!" +
+                                                        std::string(30, 'z') + "\n" + "    " +
+                                                        std::string(40, ' ') + "^^^^^");
+
+    const std::string name(300, 'n');
+    CHECK(mark_place(name, refused(name)) ==
+          "    " + std::string(100, 'n') + "\n    " + std::string(100, '^'));
+
+    const std::string too_long(kMaxAskBytes + 1, 'n');
+    CHECK(mark_place(too_long, refused(too_long)) ==
+          "    " + std::string(41, 'n') + "\n    " + std::string(40, ' ') + "^");
+}
+
+TEST_CASE("what a terminal would take as a command is not printed with the place", "[ask]") {
+    const std::string text = "A\x1b[2J,\xc3\xa9\n";
+    CHECK(mark_place(text, refused(text)) ==
+          "    A?[2J,???\n"
+          "    ^^^^^");
+}
+
+}  // namespace
+}  // namespace secrets

@@ -1,0 +1,377 @@
+#include "agentd/store/secret_store.h"
+
+#include <sys/stat.h>
+
+#include "tests/unit/catch.h"
+#include "tests/unit/kept.h"
+
+namespace secrets::people {
+namespace {
+
+const Owner kAlice = Owner::user(Uid{1001});
+const Owner kBob = Owner::user(Uid{1002});
+const Owner kLab = Owner::workspace_named("lab");
+
+Time at(std::int64_t seconds) {
+    return Time(std::chrono::seconds(seconds));
+}
+
+SecretHead head(std::string name, std::uint64_t generation = 1) {
+    SecretHead made;
+    made.name = std::move(name);
+    made.generation = generation;
+    made.set = at(1000);
+    return made;
+}
+
+/// A store and the directory that it lies in.
+struct Kept {
+    TemporaryFolder folder;
+    std::string path = folder.file("store.db");
+    std::unique_ptr<Store> store = open();
+
+    std::unique_ptr<Store> open(char key = 'k') {
+        return std::move(Store::open(path, key_of(folder, key)).value());
+    }
+    std::string error(char key = 'k') {
+        const auto opened = Store::open(path, key_of(folder, key));
+        return opened ? "(opened)" : opened.error().sentence;
+    }
+    void reopen() {
+        store.reset();
+        store = open();
+    }
+    void put(const Owner& owner, const std::string& name, std::string_view value) {
+        const SecretHead* old = store->find(owner, name);
+        REQUIRE(!store->put(owner, head(name, old != nullptr ? old->generation + 1 : 1),
+                            view_of(value)));
+    }
+    std::string value(const Owner& owner, const std::string& name) const {
+        const auto found = store->value_of(owner, name);
+        return found ? std::string(text_of(found->view().bytes())) : found.error().sentence;
+    }
+    /// Runs SQL on the file, as somebody who may write to it would.
+    void tamper(const std::string& sql) {
+        store.reset();
+        const auto database = Database::open(path, false);
+        REQUIRE(!database->run(sql.c_str()));
+    }
+};
+
+TEST_CASE("what is put in a store is there after it was opened again", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "TOKEN", "a value");
+    kept.put(kBob, "TOKEN", "bob's");
+    kept.put(kLab, "TOKEN", std::string(64 * 1024, 'x'));
+    SecretHead expiring = head("SOON", 3);
+    expiring.expires = at(5000);
+    REQUIRE(!kept.store->put(kAlice, expiring, view_of(std::string_view("a\0b", 3))));
+    kept.reopen();
+
+    CHECK(kept.value(kAlice, "TOKEN") == "a value");
+    CHECK(kept.value(kBob, "TOKEN") == "bob's");
+    CHECK(kept.value(kLab, "TOKEN") == std::string(64 * 1024, 'x'));
+    CHECK(kept.value(kAlice, "SOON") == std::string("a\0b", 3));
+    const SecretHead* found = kept.store->find(kAlice, "SOON");
+    REQUIRE(found != nullptr);
+    CHECK(found->generation == 3);
+    CHECK(found->set == at(1000));
+    CHECK(found->expires == at(5000));
+    CHECK(found->bytes == 3);
+    CHECK(found->has_nul);
+    CHECK_FALSE(kept.store->find(kAlice, "TOKEN")->has_nul);
+    CHECK(kept.store->usage().secrets == 4);
+    CHECK(kept.store->usage_of(kAlice).bytes == 10);
+    CHECK(kept.store->owners() == 3);
+    CHECK(kept.store->find(kBob, "SOON") == nullptr);
+}
+
+TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "first");
+    kept.put(kAlice, "A", "second");
+    kept.put(kAlice, "B", "b");
+    REQUIRE(!kept.store->rename(kAlice, "B", "C"));
+    kept.put(kAlice, "D", "d");
+    REQUIRE(!kept.store->remove(kAlice, "D"));
+    REQUIRE(!kept.store->remove(kAlice, "NEVER"));
+    CHECK(kept.store->rename(kAlice, "NEVER", "E"));
+    for (int pass = 0; pass < 2; ++pass) {
+        CHECK(kept.value(kAlice, "A") == "second");
+        CHECK(kept.store->find(kAlice, "A")->generation == 2);
+        CHECK(kept.value(kAlice, "C") == "b");
+        CHECK(kept.store->find(kAlice, "C")->generation == 2);
+        CHECK(kept.store->list(kAlice).size() == 2);
+        CHECK(kept.store->usage().secrets == 2);
+        CHECK(kept.store->usage().bytes == 7);
+        kept.reopen();
+    }
+    REQUIRE(!kept.store->remove(kAlice, "A"));
+    REQUIRE(!kept.store->remove(kAlice, "C"));
+    CHECK(kept.store->owners() == 0);
+}
+
+TEST_CASE("the files of a store hold no value and are their owner's alone", "[store]") {
+    Kept kept;
+    const std::string canary = "canary-" + std::string(40, 'q');
+    kept.put(kAlice, "A", canary);
+    kept.put(kAlice, "A", canary + "2");
+    kept.put(kLab, "B", canary);
+    REQUIRE(!kept.store->remove(kLab, "B"));
+    REQUIRE(!kept.store->rename(kAlice, "A", "C"));
+    CHECK(content_of(kept.path).find("canary") == std::string::npos);
+    CHECK(content_of(kept.path).find("SQLite format") == 0);
+    struct stat status {};
+    REQUIRE(stat(kept.path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "GONE", std::string(2000, 'v'));
+    const auto before = content_of(kept.path);
+    REQUIRE(!kept.store->remove(kAlice, "GONE"));
+    const auto after = content_of(kept.path);
+    CHECK(before.find("GONE") != std::string::npos);
+    CHECK(after.find("GONE") == std::string::npos);
+}
+
+TEST_CASE("a wrong key opens nothing", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    kept.store.reset();
+    CHECK(kept.error('w').find("is sealed under the key ") != std::string::npos);
+    CHECK(kept.error('w').find("put the right key back") != std::string::npos);
+    kept.store = kept.open();
+    CHECK(kept.value(kAlice, "A") == "value");
+}
+
+TEST_CASE("a key that says it is the right one does not open a value", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    kept.tamper("UPDATE meta SET value='" + key_of(kept.folder, 'w').id() + "'");
+    kept.store = kept.open('w');
+    CHECK(kept.store->find(kAlice, "A")->damaged);
+    CHECK(kept.value(kAlice, "A").find("does not open") != std::string::npos);
+}
+
+TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
+    const std::string sql = GENERATE(
+        as<std::string>{}, "UPDATE secrets SET name='B'", "UPDATE secrets SET owner='1002'",
+        "UPDATE secrets SET scope=2, owner='lab'", "UPDATE secrets SET generation=7",
+        "UPDATE secrets SET set_at=1", "UPDATE secrets SET expires_at=9",
+        "UPDATE secrets SET sealed=x'00'", "UPDATE secrets SET sealed=zeroblob(60)",
+        "UPDATE secrets SET sealed=CAST(sealed||x'00' AS BLOB)",
+        "UPDATE secrets SET sealed=substr(sealed,2)");
+    CAPTURE(sql);
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    kept.tamper(sql);
+    kept.store = kept.open();
+    REQUIRE(kept.store->damage().size() == 1);
+    CHECK(kept.store->damage()[0].find("was altered or moved") != std::string::npos);
+    CHECK(kept.store->damage()[0].find(sql.find("'B'") == sql.npos ? "'A'" : "'B'") !=
+          std::string::npos);
+    for (const Owner& owner : {kAlice, kBob, kLab}) {
+        for (const SecretHead* found : kept.store->list(owner)) {
+            CHECK(found->damaged);
+            CHECK(!kept.store->value_of(owner, found->name));
+        }
+    }
+}
+
+TEST_CASE("of two rows that changed places both are named", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value a");
+    kept.put(kAlice, "B", "value b");
+    kept.tamper(
+        "UPDATE secrets SET name='T' WHERE name='A'; UPDATE secrets SET name='A' WHERE name='B';"
+        "UPDATE secrets SET name='B' WHERE name='T'");
+    kept.store = kept.open();
+    CHECK(kept.store->damage().size() == 2);
+    kept.put(kAlice, "A", "set again");
+    CHECK(kept.value(kAlice, "A") == "set again");
+    CHECK(kept.store->damage().size() == 1);
+    REQUIRE(!kept.store->remove(kAlice, "B"));
+    CHECK(kept.store->damage().empty());
+}
+
+TEST_CASE("which job used a secret last is kept, and is lost with a new value", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    CHECK_FALSE(kept.store->has_unsaved_uses());
+    kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
+    kept.store->note_use(kAlice, "NEVER", {JobId{42}, at(2000)});
+    CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
+    REQUIRE(kept.store->has_unsaved_uses());
+    REQUIRE(!kept.store->save_uses());
+    CHECK_FALSE(kept.store->has_unsaved_uses());
+    kept.reopen();
+    CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
+    CHECK(kept.store->find(kAlice, "A")->used->at == at(2000));
+    CHECK(kept.value(kAlice, "A") == "value");
+    kept.put(kAlice, "A", "new");
+    CHECK_FALSE(kept.store->find(kAlice, "A")->used);
+}
+
+TEST_CASE("the secret that expires first is known", "[store]") {
+    Kept kept;
+    CHECK_FALSE(kept.store->next_to_expire());
+    for (const int expires : {7000, 5000, 6000}) {
+        SecretHead made = head("AT" + std::to_string(expires));
+        made.expires = at(expires);
+        REQUIRE(!kept.store->put(kLab, made, view_of("v")));
+    }
+    kept.put(kLab, "NEVER", "v");
+    REQUIRE(kept.store->next_to_expire());
+    CHECK(kept.store->next_to_expire()->name == "AT5000");
+    CHECK(kept.store->next_to_expire()->owner == kLab);
+    REQUIRE(!kept.store->remove(kLab, "AT5000"));
+    CHECK(kept.store->next_to_expire()->name == "AT6000");
+}
+
+TEST_CASE("a store is one agent's", "[store]") {
+    Kept kept;
+    CHECK(kept.error().find("in use by another slurm-secretsd") != std::string::npos);
+}
+
+TEST_CASE("rekeying leaves values as they are and the old key worthless", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    kept.put(kLab, "B", "value b");
+    kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
+    REQUIRE(!kept.store->save_uses());
+    const StoreKey old_key = key_of(kept.folder, 'k');
+    const StoreKey new_key = key_of(kept.folder, 'n');
+
+    SECTION("while an agent has it: that one answers, and changes nothing") {
+        REQUIRE(Store::rekey(kept.path, old_key, new_key).value() == 2);
+        CHECK(kept.value(kAlice, "A") == "value");
+        const auto refused = kept.store->put(kAlice, head("C"), view_of("c"));
+        REQUIRE(refused);
+        CHECK(refused->sentence.find("sealed anew") != std::string::npos);
+        CHECK(kept.store->remove(kAlice, "A"));
+        CHECK(kept.store->rename(kAlice, "A", "D"));
+        CHECK(kept.store->find(kAlice, "C") == nullptr);
+        CHECK(kept.store->find(kAlice, "A") != nullptr);
+    }
+    SECTION("after it") {
+        kept.store.reset();
+        REQUIRE(Store::rekey(kept.path, old_key, new_key).value() == 2);
+    }
+    kept.store.reset();
+    CHECK(kept.error('k').find("is sealed under the key ") != std::string::npos);
+    kept.store = kept.open('n');
+    CHECK(kept.value(kAlice, "A") == "value");
+    CHECK(kept.value(kLab, "B") == "value b");
+    CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
+}
+
+TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    kept.put(kAlice, "B", "value");
+    const StoreKey right = key_of(kept.folder, 'k');
+    const StoreKey wrong = key_of(kept.folder, 'w');
+    CHECK(!Store::rekey(kept.path, wrong, key_of(kept.folder, 'n')));
+    kept.tamper("UPDATE secrets SET sealed=zeroblob(60) WHERE name='B'");
+    const auto refused = Store::rekey(kept.path, right, wrong);
+    REQUIRE(!refused);
+    CHECK(refused.error().sentence.find("'B'") != std::string::npos);
+    kept.store = kept.open();
+    CHECK(kept.value(kAlice, "A") == "value");
+    CHECK(!Store::rekey(kept.folder.file("none.db"), right, wrong));
+}
+
+TEST_CASE("a backup is a store", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    const std::string copy = kept.folder.file("copy.db");
+    REQUIRE(!Store::back_up(kept.path, copy));
+    CHECK(Store::back_up(kept.path, copy));  // it is there
+    struct stat status {};
+    REQUIRE(stat(copy.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+    kept.put(kAlice, "A", "later");
+    kept.store.reset();
+    std::filesystem::rename(copy, kept.path);
+    kept.store = kept.open();
+    CHECK(kept.value(kAlice, "A") == "value");
+}
+
+TEST_CASE("a file that was put in the place of an open store takes no change", "[store]") {
+    Kept kept;
+    kept.put(kAlice, "A", "value");
+    const std::string copy = kept.folder.file("copy.db");
+    REQUIRE(!Store::back_up(kept.path, copy));
+    std::filesystem::rename(copy, kept.path);
+    const auto refused = kept.store->put(kAlice, head("B"), view_of("b"));
+    REQUIRE(refused);
+    CHECK(refused->sentence.find("restart slurm-secretsd") != std::string::npos);
+    CHECK(kept.store->find(kAlice, "B") == nullptr);
+}
+
+TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("store.db");
+    SECTION("no database") {
+        write_file(path, std::string(5000, 'x'));
+    }
+    SECTION("a database of something else") {
+        const auto database = Database::open(path, true);
+        REQUIRE(!database->run("CREATE TABLE other(x)"));
+    }
+    SECTION("a later format") {
+        {
+            const auto store = Store::open(path, key_of(folder, 'k'));
+            REQUIRE(store);
+        }
+        const auto database = Database::open(path, false);
+        REQUIRE(!database->run("PRAGMA user_version=2"));
+    }
+    SECTION("a symbolic link") {
+        {
+            const auto store = Store::open(folder.file("other.db"), key_of(folder, 'k'));
+            REQUIRE(store);
+        }
+        std::filesystem::create_symlink(folder.file("other.db"), path);
+    }
+    SECTION("an owner that nobody can be") {
+        {
+            const auto store = Store::open(path, key_of(folder, 'k'));
+            REQUIRE(store);
+        }
+        const auto database = Database::open(path, false);
+        REQUIRE(!database->run("INSERT INTO secrets VALUES(1,'-1','A',1,1,NULL,NULL,NULL,x'00')"));
+    }
+    const auto opened = Store::open(path, key_of(folder, 'k'));
+    REQUIRE(!opened);
+    CHECK(opened.error().sentence.find(path) != std::string::npos);
+}
+
+TEST_CASE("a key file must hold a key, and be private", "[store_key]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("key");
+    const auto error = [&](bool is_credential = false) {
+        const auto key = StoreKey::read(path, is_credential, best_memory_kind());
+        return key ? "(read)" : key.error().sentence;
+    };
+    CHECK(error().find("can't be opened") != std::string::npos);
+    write_file(path, std::string(31, 'k'));
+    CHECK(error().find("has 31 bytes and not 32; make a new one") != std::string::npos);
+    std::filesystem::remove(path);
+    write_file(path, std::string(33, 'k'));
+    CHECK(error().find("has more than 32 bytes") != std::string::npos);
+    std::filesystem::remove(path);
+    write_file(path, std::string(32, 'k'));
+    CHECK(error() == "(read)");
+    std::filesystem::permissions(path, std::filesystem::perms(0440));
+    CHECK(error().find("run: chmod 0400") != std::string::npos);
+    CHECK(error(true) == "(read)");
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    CHECK(error(true).find("is not a file") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace secrets::people

@@ -1,0 +1,323 @@
+// Promise: the agent and slurm-secrets-view understand one another exactly or not at all, and no
+// packet harms either.
+
+#include "common/ipc/slurm_query_protocol.h"
+
+#include <string>
+
+#include "common/base/limits.h"
+#include "common/ipc/plugin_protocol.h"
+#include "tests/unit/bytes.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/guarded_bytes.h"
+
+namespace secrets::view_wire {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 12;
+constexpr std::size_t kVersionAt = 4;
+constexpr std::size_t kTypeAt = 6;
+constexpr std::size_t kLengthAt = 8;
+
+/// A message written by hand, from `type` and the bytes of its body.
+Bytes message_of(std::uint16_t type, const Bytes& body) {
+    Bytes message;
+    append(message, "SLV1");
+    append_number<std::uint16_t>(message, 1);
+    append_number<std::uint16_t>(message, type);
+    append_number(message, static_cast<std::uint32_t>(kHeaderBytes + body.size()));
+    message.insert(message.end(), body.begin(), body.end());
+    return message;
+}
+
+/// A count, and that many numbers.
+Bytes counted(const std::vector<std::uint32_t>& values) {
+    Bytes bytes;
+    append_number(bytes, static_cast<std::uint32_t>(values.size()));
+    for (const std::uint32_t value : values) append_number(bytes, value);
+    return bytes;
+}
+
+Bytes with_text(Bytes bytes, std::string_view text) {
+    append_number(bytes, static_cast<std::uint32_t>(text.size()));
+    append(bytes, text);
+    return bytes;
+}
+
+Bytes users_body(std::uint32_t known, std::uint32_t more, const std::vector<std::string>& users) {
+    Bytes bytes;
+    for (const std::uint32_t number : {known, more, static_cast<std::uint32_t>(users.size())}) {
+        append_number(bytes, number);
+    }
+    for (const std::string& user : users) bytes = with_text(std::move(bytes), user);
+    return bytes;
+}
+
+const Request kJobs = JobsRequest{{JobId{7}, JobId{4294967295U}}};
+const Request kAccount = AccountRequest{"chem", "alice"};
+const Reply kUsers = Users{true, true, {"bob", "carol"}};
+const Reply kStates =
+    States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
+const Request kPlaces =
+    PlacesRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
+const Reply kVerdicts = Verdicts{{Verdict::runs_there, Verdict::unknown}, "slurmctld is down"};
+const Reply kRefused = Refused{"only root and the agent may ask"};
+
+std::string refusal_of_request(const Bytes& message) {
+    const auto request = decode_request(GuardedBytes(message).bytes());
+    return request.ok() ? "(taken)" : request.error().sentence;
+}
+std::string refusal_of_reply(const Bytes& message) {
+    const auto reply = decode_reply(GuardedBytes(message).bytes());
+    return reply.ok() ? "(taken)" : reply.error().sentence;
+}
+bool is_taken(const Bytes& message) {
+    return refusal_of_request(message) == "(taken)" || refusal_of_reply(message) == "(taken)";
+}
+
+std::vector<Bytes> all_messages() {
+    return {encode(kJobs),    encode(kAccount), encode(kPlaces),  encode(kStates),
+            encode(kRefused), encode(kUsers),   encode(kVerdicts)};
+}
+
+TEST_CASE("every message of the view has exactly the documented bytes", "[view_wire]") {
+    CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
+    CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
+    CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
+    CHECK(encode(kAccount) == message_of(2, with_text(with_text({}, "chem"), "alice")));
+    CHECK(encode(kUsers) == message_of(103, users_body(1, 1, {"bob", "carol"})));
+    Bytes places = with_text(with_text(counted({7, 1001}), "n1"), "10.77.0.2");
+    append_number<std::uint32_t>(places, 8);
+    append_number<std::uint32_t>(places, 0);
+    CHECK(encode(kPlaces) == message_of(3, with_text(with_text(places, "n2"), "::1")));
+    CHECK(encode(kVerdicts) == message_of(104, with_text(counted({1, 6}), "slurmctld is down")));
+}
+
+TEST_CASE("every message of the view comes back with its fields", "[view_wire]") {
+    auto request = decode_request(encode(kJobs));
+    REQUIRE(request.ok());
+    CHECK(std::get<JobsRequest>(*request).jobs == std::get<JobsRequest>(kJobs).jobs);
+    request = decode_request(encode(kAccount));
+    REQUIRE(request.ok());
+    CHECK(std::get<AccountRequest>(*request).account == "chem");
+    CHECK(std::get<AccountRequest>(*request).after == "alice");
+
+    auto reply = decode_reply(encode(kStates));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<States>(*reply));
+    CHECK(std::get<States>(*reply).states == std::get<States>(kStates).states);
+    CHECK(std::get<States>(*reply).sentence == "slurmctld is down");
+
+    reply = decode_reply(encode(kRefused));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<Refused>(*reply));
+    CHECK(std::get<Refused>(*reply).sentence == "only root and the agent may ask");
+
+    reply = decode_reply(encode(kUsers));
+    REQUIRE(reply.ok());
+    const auto& users = std::get<Users>(*reply);
+    CHECK((users.known && users.more));
+    CHECK(users.users == std::vector<std::string>{"bob", "carol"});
+    request = decode_request(encode(kPlaces));
+    REQUIRE(request.ok());
+    const auto& places = std::get<PlacesRequest>(*request).places;
+    REQUIRE(places.size() == 2);
+    CHECK(places[1].job == JobId{8});
+    CHECK(places[0].owner == Uid{1001});
+    CHECK(places[0].node == "n1");
+    CHECK(places[1].address == "::1");
+    reply = decode_reply(encode(kVerdicts));
+    REQUIRE(reply.ok());
+    CHECK(std::get<Verdicts>(*reply).verdicts ==
+          std::vector{Verdict::runs_there, Verdict::unknown});
+    CHECK(std::get<Verdicts>(*reply).sentence == "slurmctld is down");
+
+    reply = decode_reply(encode(Reply(Users{})));
+    REQUIRE(reply.ok());
+    CHECK_FALSE(std::get<Users>(*reply).known);
+}
+
+TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
+    const view_wire::Place longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
+                                   std::string(kMaxAddressBytes, '1')};
+    const auto places = [&](std::size_t count) {
+        return encode(Request(PlacesRequest{std::vector(count, longest)}));
+    };
+    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion)) == "(taken)");
+    CHECK(places(kMaxPlacesPerQuestion).size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(places(0)) == "a malformed PLACES message");
+    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion + 1)) == "a malformed PLACES message");
+    view_wire::Place too_long = longest;
+    too_long.node += "n";
+    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    too_long = longest;
+    too_long.address += "1";
+    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    const auto verdict = [](std::uint32_t number) {
+        return refusal_of_reply(message_of(104, with_text(counted({number}), "")));
+    };
+    CHECK(verdict(0) == "a malformed VERDICTS message");
+    CHECK(verdict(1) == "(taken)");
+    CHECK(verdict(7) == "(taken)");
+    CHECK(verdict(8) == "a malformed VERDICTS message");
+    CHECK(refusal_of_reply(message_of(104, with_text(counted({}), ""))) ==
+          "a malformed VERDICTS message");
+}
+
+TEST_CASE("the longest messages of the view fit", "[view_wire]") {
+    const Bytes request = encode(JobsRequest{std::vector(kMaxJobsPerQuestion, JobId{1})});
+    CHECK(request.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(request) == "(taken)");
+    const Bytes reply = encode(
+        Reply(States{std::vector(kMaxJobsPerQuestion, JobState::ended), std::string(100000, 'x')}));
+    CHECK(reply.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_reply(reply) == "(taken)");
+    const Bytes account =
+        encode(AccountRequest{std::string(kMaxAccountBytes, 'a'), std::string(kMaxUserBytes, 'u')});
+    CHECK(account.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(account) == "(taken)");
+    Users users{true, true, {}};
+    for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
+        users.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
+    }
+    const Bytes named = encode(Reply(users));
+    CHECK(named.size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_reply(named) == "(taken)");
+}
+
+TEST_CASE("what names no account is no question", "[view_wire]") {
+    const auto account = [](std::string_view name, std::string_view after) {
+        return message_of(2, with_text(with_text({}, name), after));
+    };
+    CHECK(refusal_of_request(account("chem", "")) == "(taken)");
+    for (const std::string& name :
+         {std::string(), std::string("a b"), std::string("a\0b", 3), std::string("a\n"),
+          std::string("\xc3\xa4"), std::string(kMaxAccountBytes + 1, 'a')}) {
+        CHECK(refusal_of_request(account(name, "")) == "a malformed ACCOUNT message");
+    }
+    CHECK(refusal_of_request(account("chem", std::string(kMaxUserBytes + 1, 'u'))) ==
+          "a malformed ACCOUNT message");
+}
+
+TEST_CASE("users come in order, each once, and none of an account that is not known",
+          "[view_wire]") {
+    using Names = std::vector<std::string>;
+    const auto users = [](std::uint32_t known, std::uint32_t more, const Names& names) {
+        return refusal_of_reply(message_of(103, users_body(known, more, names)));
+    };
+    CHECK(users(1, 0, {"alice", "bob"}) == "(taken)");
+    CHECK(users(1, 0, {}) == "(taken)");
+    CHECK(users(0, 0, {}) == "(taken)");
+    for (const std::string& refusal :
+         {users(1, 0, {"bob", "alice"}), users(1, 0, {"bob", "bob"}), users(1, 0, {""}),
+          users(1, 0, {"bob", ""}), users(0, 0, {"bob"}), users(1, 1, {}), users(0, 1, {}),
+          users(2, 0, {"bob"}), users(1, 2, {"bob"}),
+          users(1, 0, {std::string(kMaxUserBytes + 1, 'u')})}) {
+        CHECK(refusal == "a malformed USERS message");
+    }
+    Names many;
+    for (std::size_t i = 0; i <= kMaxUsersPerReply; ++i) many.push_back(std::to_string(1000 + i));
+    CHECK(users(1, 0, many) == "a malformed USERS message");
+}
+
+TEST_CASE("every cut of every message of the view is refused", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        for (std::size_t length = 0; length < whole.size(); ++length) {
+            CAPTURE(number_at<std::uint16_t>(whole, kTypeAt), length);
+            Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+            CHECK_FALSE(is_taken(cut));
+            if (length < kHeaderBytes) continue;
+            // The same, with a header that owns up to it.
+            set_number(cut, kLengthAt, static_cast<std::uint32_t>(length));
+            CHECK_FALSE(is_taken(cut));
+        }
+        Bytes longer = whole;
+        longer.push_back(std::byte{0});
+        CHECK_FALSE(is_taken(longer));
+        set_number(longer, kLengthAt, static_cast<std::uint32_t>(longer.size()));
+        CHECK_FALSE(is_taken(longer));
+    }
+}
+
+TEST_CASE("each wrong field of the view's header is refused with what is wrong", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        Bytes message = whole;
+        message[2] ^= std::byte{0x20};
+        CHECK(refusal_of_request(message) ==
+              "a message does not speak the protocol of slurm-secrets");
+        CHECK(refusal_of_reply(message) == refusal_of_request(message));
+        message = whole;
+        set_number<std::uint16_t>(message, kVersionAt, 2);
+        CHECK(refusal_of_request(message) ==
+              "a message has protocol version 2 and this side speaks version 1; install agent and "
+              "slurm-secrets-view of one release");
+        CHECK(refusal_of_reply(message) == refusal_of_request(message));
+        message = whole;
+        set_number(message, kLengthAt, 0xffffffffU);
+        CHECK_FALSE(is_taken(message));
+    }
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 4, 100, 105, 65535}) {
+        const std::string sentence = "a message has the unknown type " + std::to_string(type);
+        CHECK(refusal_of_request(message_of(type, {})) == sentence);
+        CHECK(refusal_of_reply(message_of(type, {})) == sentence);
+    }
+    CHECK(refusal_of_reply(encode(kJobs)) == "a message has the unknown type 1");
+    CHECK(refusal_of_request(encode(kStates)) == "a message has the unknown type 101");
+}
+
+TEST_CASE("the node door's messages are none of the view's", "[view_wire]") {
+    CHECK_FALSE(is_taken(wire::encode(wire::Request(wire::PingRequest{}))));
+    CHECK_FALSE(wire::decode_request(encode(kJobs)).ok());
+    CHECK_FALSE(wire::decode_reply(encode(kRefused)).ok());
+}
+
+TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]") {
+    const auto jobs = [](std::size_t count) {
+        return message_of(1, counted(std::vector<std::uint32_t>(count, 1)));
+    };
+    const auto states = [](std::size_t count) {
+        return message_of(101, with_text(counted(std::vector<std::uint32_t>(count, 1)), ""));
+    };
+    CHECK(refusal_of_request(jobs(1)) == "(taken)");
+    CHECK(refusal_of_request(jobs(kMaxJobsPerQuestion)) == "(taken)");
+    CHECK(refusal_of_reply(states(kMaxJobsPerQuestion)) == "(taken)");
+    for (const std::size_t count : {std::size_t{0}, kMaxJobsPerQuestion + 1}) {
+        CHECK(refusal_of_request(jobs(count)) == "a malformed JOBS message");
+        CHECK(refusal_of_reply(states(count)) == "a malformed STATES message");
+    }
+    for (const std::uint32_t count : {1U, 3U, 0x7fffffffU, 0xffffffffU}) {
+        Bytes message = encode(kJobs);
+        set_number(message, kHeaderBytes, count);
+        CHECK(refusal_of_request(message) == "a malformed JOBS message");
+    }
+}
+
+TEST_CASE("a state that is none is refused", "[view_wire]") {
+    for (const std::uint32_t state : {0U, 4U, 0xffffffffU}) {
+        CHECK(refusal_of_reply(message_of(101, with_text(counted({1, state}), ""))) ==
+              "a malformed STATES message");
+    }
+}
+
+TEST_CASE("the view's sentences are printable on both sides", "[view_wire]") {
+    const std::string ugly = "a\nb\x1b[31m";
+    CHECK(encode(Reply(Refused{ugly})) == message_of(102, with_text({}, "a?b?[31m")));
+    CHECK(refusal_of_reply(message_of(102, with_text({}, ugly))) == "a malformed REFUSED message");
+    CHECK(refusal_of_reply(message_of(101, with_text(counted({1}), ugly))) ==
+          "a malformed STATES message");
+}
+
+TEST_CASE("no flipped bit of the view's messages makes it read outside of them", "[view_wire]") {
+    for (const Bytes& whole : all_messages()) {
+        for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+            Bytes flipped = whole;
+            flipped[bit / 8] ^= static_cast<std::byte>(1 << (bit % 8));
+            const bool taken = is_taken(flipped);
+            CAPTURE(bit);
+            if (bit / 8 < kHeaderBytes) CHECK_FALSE(taken);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace secrets::view_wire
