@@ -26,7 +26,7 @@ void forbid_core_dumps() {
 }
 
 ExitCode run(const CLI::App& app, const CommandLine& line) {
-    const Conversation agent(Client(line.socket, kTimeout), line.json, paint_for_output());
+    const Session agent(Client(line.socket, kTimeout), line.json, paint_for_output());
     const RunCommands runs(agent);
     const SecretCommands secrets(agent, line.workspace);
     const std::string command = command_of(app);
@@ -46,13 +46,13 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
         return line.run.empty() ? runs.list_runs() : runs.show_run(line.run);
     }
     if (command == "watch") {
-        return watch(Conversation(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
+        return watch(Session(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }
     if (command == "doctor") return doctor::examine(agent, line.submit_host);
     if (command == "pki init") return pki::init(line.pki, line.json);
     if (command == "pki issue") return pki::issue(line.pki, line.json);
     if (command == "complete-names") {
-        const Conversation quick(Client(line.socket, kCompleteTimeout), false, Paint::no);
+        const Session quick(Client(line.socket, kCompleteTimeout), false, Paint::no);
         return complete_names(quick, app,
                               {line.complete.kind, line.complete.command, line.workspace});
     }

@@ -12,7 +12,7 @@
 namespace secrets::slurmview {
 namespace {
 
-using view_wire::JobState;
+using slurm_query::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 

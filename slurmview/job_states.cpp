@@ -4,7 +4,7 @@
 
 namespace secrets::slurmview {
 
-using view_wire::JobState;
+using slurm_query::JobState;
 
 JobState state_of(std::uint32_t job_state) {
     // A job that is requeued is pending and completing until its epilogs are done, one whose nodes

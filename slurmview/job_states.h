@@ -7,7 +7,7 @@
 namespace secrets::slurmview {
 
 /// What Slurm's job_state, with its flags, says of a job's hold on a node.
-view_wire::JobState state_of(std::uint32_t job_state);
+slurm_query::JobState state_of(std::uint32_t job_state);
 
 /// Whether its steps may run: it has nodes, and its epilogs have not begun.
 bool runs(std::uint32_t job_state);

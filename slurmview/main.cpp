@@ -77,9 +77,9 @@ int serve(const std::string& path, unsigned lifetime) {
     if (!owner) return fail(owner.error().sentence);
     std::atexit(explain_exit);
     open_controller();
-    Questions questions({ask_controller,
-                         users_of_account,
-                         {addresses_of_all_nodes, names_in_list, addresses_of_host}});
+    QueryQueue questions({ask_controller,
+                          users_of_account,
+                          {addresses_of_all_nodes, names_in_list, addresses_of_host}});
     sd_notify(0, "READY=1");
     const auto end = Deadline::in(std::chrono::seconds(lifetime));
     while (lifetime == 0 || !end.passed()) {

@@ -4,14 +4,14 @@
 
 namespace secrets::slurmview {
 
-using view_wire::JobState;
-using view_wire::Verdict;
+using slurm_query::JobState;
+using slurm_query::Verdict;
 
-PlaceBook::PlaceBook(ControllerCalls calls, Bounds bounds)
+PlacementCache::PlacementCache(ControllerCalls calls, Bounds bounds)
     : calls_(std::move(calls)), bounds_(bounds) {}
 
-Result<Verdict> PlaceBook::verdict_on(const view_wire::Place& place) {
-    if (place.job == view_wire::kNoJob) {
+Result<Verdict> PlacementCache::verdict_on(const slurm_query::Placement& place) {
+    if (place.job == slurm_query::kNoJob) {
         const auto there = is_at(place.node, place.address);
         if (!there) return there.error();
         return *there ? Verdict::is_node : Verdict::other_address;
@@ -27,7 +27,7 @@ Result<Verdict> PlaceBook::verdict_on(const view_wire::Place& place) {
 }
 
 /// Null where it does not run.
-Result<const PlaceBook::RunningJob*> PlaceBook::find_job(JobId job) {
+Result<const PlacementCache::RunningJob*> PlacementCache::find_job(JobId job) {
     const auto now = Clock::now();
     std::erase_if(jobs_, [&](const auto& entry) { return entry.second.until <= now; });
     if (const auto found = jobs_.find(job); found != jobs_.end()) return &found->second;
@@ -40,7 +40,7 @@ Result<const PlaceBook::RunningJob*> PlaceBook::find_job(JobId job) {
     return &jobs_.emplace(job, std::move(running)).first->second;
 }
 
-Result<bool> PlaceBook::is_at(const std::string& node, const std::string& address) {
+Result<bool> PlacementCache::is_at(const std::string& node, const std::string& address) {
     const auto age = Clock::now() - nodes_since_;
     if (nodes_.empty() || age > bounds_.memory_of_nodes) {
         if (const auto wrong = load_nodes()) return *wrong;
@@ -52,7 +52,7 @@ Result<bool> PlaceBook::is_at(const std::string& node, const std::string& addres
     return known_to_be_at(node, address);
 }
 
-Failure PlaceBook::load_nodes() {
+Failure PlacementCache::load_nodes() {
     auto nodes = calls_.nodes.all();
     if (!nodes) return nodes.error();
     nodes_ = std::move(nodes).value();
@@ -60,7 +60,7 @@ Failure PlaceBook::load_nodes() {
     return std::nullopt;
 }
 
-bool PlaceBook::known_to_be_at(const std::string& node, const std::string& address) {
+bool PlacementCache::known_to_be_at(const std::string& node, const std::string& address) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return false;
     Host& host = hosts_[found->second];

@@ -13,12 +13,12 @@ namespace secrets::slurmview {
 /// For use by one thread. Asks slurmctld once about a job that runs, however many of its nodes ask
 /// within the bounds' memory; that one does not run is never said from memory, and what seems to
 /// speak against a node is looked up anew before it is said.
-class PlaceBook {
+class PlacementCache {
   public:
-    PlaceBook(ControllerCalls calls, Bounds bounds);
+    PlacementCache(ControllerCalls calls, Bounds bounds);
 
     /// The Error: nobody can tell now, and why.
-    Result<view_wire::Verdict> verdict_on(const view_wire::Place& place);
+    Result<slurm_query::Verdict> verdict_on(const slurm_query::Placement& place);
 
   private:
     using Clock = std::chrono::steady_clock;

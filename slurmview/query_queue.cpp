@@ -10,8 +10,8 @@
 
 namespace secrets::slurmview {
 
-using view_wire::JobState;
-using view_wire::Refused;
+using slurm_query::JobState;
+using slurm_query::Refused;
 using Clock = std::chrono::steady_clock;
 
 namespace {
@@ -21,7 +21,7 @@ std::string in_seconds(Clock::duration duration) {
 }
 
 /// The users behind `after`, as many as one reply has.
-view_wire::Users page_of(const AccountUsers& account, const std::string& after) {
+slurm_query::Users page_of(const AccountUsers& account, const std::string& after) {
     const auto& all = account.users;
     const auto first = std::upper_bound(all.begin(), all.end(), after);
     const auto count = std::min(all.end() - first, std::ptrdiff_t{kMaxUsersPerReply});
@@ -32,7 +32,7 @@ view_wire::Users page_of(const AccountUsers& account, const std::string& after) 
 
 /// What is asked about jobs, and what is known by now. Shared with the thread that asks, which may
 /// go on when nobody waits any more.
-struct Questions::OfJobs {
+struct QueryQueue::OfJobs {
     std::mutex mutex;
     std::vector<JobId> jobs;
     std::vector<JobState> states;
@@ -58,7 +58,7 @@ struct Questions::OfJobs {
 };
 
 /// The same for the users of an account.
-struct Questions::OfAccount {
+struct QueryQueue::OfAccount {
     std::mutex mutex;
     std::string account;
     Result<AccountUsers> told = Error{""};
@@ -71,13 +71,13 @@ struct Questions::OfAccount {
 };
 
 /// The same for places.
-struct Questions::OfPlaces {
+struct QueryQueue::OfPlaces {
     std::mutex mutex;
-    std::vector<view_wire::Place> places;
-    view_wire::Verdicts told;
+    std::vector<slurm_query::Placement> places;
+    slurm_query::Verdicts told;
     bool abandoned = false;
 
-    void ask(PlaceBook& book) {
+    void ask(PlacementCache& book) {
         std::unique_lock lock(mutex);
         for (std::size_t i = 0; i < places.size() && !abandoned; ++i) {
             lock.unlock();
@@ -92,27 +92,27 @@ struct Questions::OfPlaces {
     }
 };
 
-Questions::Questions(ControllerCalls calls, Bounds bounds)
+QueryQueue::QueryQueue(ControllerCalls calls, Bounds bounds)
     : calls_(std::move(calls)),
       bounds_(bounds),
-      places_(std::make_shared<PlaceBook>(calls_, bounds_)) {}
+      places_(std::make_shared<PlacementCache>(calls_, bounds_)) {}
 
-Questions::~Questions() = default;
+QueryQueue::~QueryQueue() = default;
 
-view_wire::Reply Questions::answer(const view_wire::Request& request) {
-    if (const auto* account = std::get_if<view_wire::AccountRequest>(&request)) {
+slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
+    if (const auto* account = std::get_if<slurm_query::AccountRequest>(&request)) {
         return users_of(*account);
     }
-    if (const auto* asked = std::get_if<view_wire::PlacesRequest>(&request)) {
+    if (const auto* asked = std::get_if<slurm_query::PlacementsRequest>(&request)) {
         return verdicts_on(asked->places);
     }
-    return states_of(std::get<view_wire::JobsRequest>(request).jobs);
+    return states_of(std::get<slurm_query::JobsRequest>(request).jobs);
 }
 
-view_wire::Reply Questions::states_of(std::span<const JobId> jobs) {
+slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     const auto now = Clock::now();
     std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
-    view_wire::States reply{std::vector(jobs.size(), JobState::active), ""};
+    slurm_query::States reply{std::vector(jobs.size(), JobState::active), ""};
     const auto question = std::make_shared<OfJobs>();
     std::vector<std::size_t> places;  // in the reply, of the question's jobs
     for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -124,9 +124,9 @@ view_wire::Reply Questions::states_of(std::span<const JobId> jobs) {
     question->states.assign(places.size(), JobState::unknown);
     const auto outcome =
         thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
-    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    if (outcome == QueryThread::Outcome::busy) return still_waiting();
     const std::lock_guard lock(question->mutex);
-    if (outcome == AskingThread::Outcome::late) {
+    if (outcome == QueryThread::Outcome::late) {
         question->abandoned = true;
         question->why = too_late();
     }
@@ -136,7 +136,7 @@ view_wire::Reply Questions::states_of(std::span<const JobId> jobs) {
     return reply;
 }
 
-view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
+slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& request) {
     const bool goes_on =
         !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
     if (goes_on) return page_of(users_, request.after);
@@ -144,8 +144,8 @@ view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
     question->account = request.account;
     const auto outcome =
         thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
-    if (outcome == AskingThread::Outcome::busy) return still_waiting();
-    if (outcome == AskingThread::Outcome::late) return Refused{too_late()};
+    if (outcome == QueryThread::Outcome::busy) return still_waiting();
+    if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
     const std::lock_guard lock(question->mutex);
     if (!question->told) return Refused{question->told.error().sentence};
     account_ = request.account;
@@ -154,27 +154,27 @@ view_wire::Reply Questions::users_of(const view_wire::AccountRequest& request) {
     return page_of(users_, request.after);
 }
 
-view_wire::Reply Questions::verdicts_on(std::span<const view_wire::Place> places) {
+slurm_query::Reply QueryQueue::verdicts_on(std::span<const slurm_query::Placement> places) {
     const auto question = std::make_shared<OfPlaces>();
     question->places.assign(places.begin(), places.end());
-    question->told.verdicts.assign(places.size(), view_wire::Verdict::unknown);
+    question->told.verdicts.assign(places.size(), slurm_query::Verdict::unknown);
     const auto outcome =
         thread_.run([question, book = places_] { question->ask(*book); }, bounds_.patience);
-    if (outcome == AskingThread::Outcome::busy) return still_waiting();
+    if (outcome == QueryThread::Outcome::busy) return still_waiting();
     const std::lock_guard lock(question->mutex);
-    if (outcome == AskingThread::Outcome::late) {
+    if (outcome == QueryThread::Outcome::late) {
         question->abandoned = true;
         question->told.sentence = too_late();
     }
     return question->told;
 }
 
-Refused Questions::still_waiting() const {
+Refused QueryQueue::still_waiting() const {
     return {"still waiting for slurmctld, which was asked " + in_seconds(thread_.busy_for()) +
             " ago"};
 }
 
-std::string Questions::too_late() const {
+std::string QueryQueue::too_late() const {
     return "slurmctld did not answer within " + in_seconds(bounds_.patience);
 }
 

@@ -16,7 +16,7 @@ namespace secrets::slurmview {
 
 /// What was found out about a job.
 struct Told {
-    view_wire::JobState state = view_wire::JobState::unknown;
+    slurm_query::JobState state = slurm_query::JobState::unknown;
     std::string why;      ///< why it is unknown
     bool runs = false;    ///< its steps may run
     Uid owner{};          ///< where it runs
@@ -64,16 +64,16 @@ struct Bounds {
     std::chrono::milliseconds doubt_of_nodes = std::chrono::seconds(5);
 };
 
-class PlaceBook;
+class PlacementCache;
 
 /// One thread of its own asks, one question at a time. While that thread waits for slurmctld beyond
 /// its question's time, further questions are refused. For use by one thread.
-class Questions {
+class QueryQueue {
   public:
-    explicit Questions(ControllerCalls calls, Bounds bounds = {});
-    ~Questions();
+    explicit QueryQueue(ControllerCalls calls, Bounds bounds = {});
+    ~QueryQueue();
 
-    view_wire::Reply answer(const view_wire::Request& request);
+    slurm_query::Reply answer(const slurm_query::Request& request);
 
   private:
     using Time = std::chrono::steady_clock::time_point;
@@ -81,16 +81,16 @@ class Questions {
     struct OfAccount;
     struct OfPlaces;
 
-    view_wire::Reply states_of(std::span<const JobId> jobs);
-    view_wire::Reply users_of(const view_wire::AccountRequest& request);
-    view_wire::Reply verdicts_on(std::span<const view_wire::Place> places);
-    view_wire::Refused still_waiting() const;
+    slurm_query::Reply states_of(std::span<const JobId> jobs);
+    slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
+    slurm_query::Reply verdicts_on(std::span<const slurm_query::Placement> places);
+    slurm_query::Refused still_waiting() const;
     std::string too_late() const;
 
     ControllerCalls calls_;
     Bounds bounds_;
-    AskingThread thread_;
-    std::shared_ptr<PlaceBook> places_;  ///< used by the thread alone
+    QueryThread thread_;
+    std::shared_ptr<PlacementCache> places_;  ///< used by the thread alone
     std::unordered_map<JobId, Time> active_until_;
     std::string account_;  ///< whose users were asked for last
     AccountUsers users_;

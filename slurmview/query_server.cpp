@@ -14,15 +14,15 @@ void complain(const std::string& sentence) {
     std::fprintf(stderr, "slurm-secrets-view: %s\n", sentence.c_str());
 }
 
-void reply(int fd, const view_wire::Reply& reply) {
-    if (auto lost = send_packet(fd, view_wire::encode(reply), Deadline::in(kPatience))) {
+void reply(int fd, const slurm_query::Reply& reply) {
+    if (auto lost = send_packet(fd, slurm_query::encode(reply), Deadline::in(kPatience))) {
         complain("the reply was lost: " + lost->sentence);
     }
 }
 
 }  // namespace
 
-void serve_one(int listener, Uid owner, Questions& questions) {
+void serve_one(int listener, Uid owner, QueryQueue& questions) {
     const auto connection = accept_from(listener);
     if (!connection) return complain(connection.error().sentence);
     if (!*connection) return;
@@ -30,18 +30,18 @@ void serve_one(int listener, Uid owner, Questions& questions) {
     // Who, then what and how long, before a byte of it is read.
     const auto peer = peer_of(fd);
     if (!peer || (peer->uid.value != 0 && peer->uid != owner)) {
-        reply(fd, view_wire::Refused{"only root and the agent may ask slurm-secrets-view"});
+        reply(fd, slurm_query::Refused{"only root and the agent may ask slurm-secrets-view"});
         return discard_input(fd);
     }
-    std::array<std::byte, kMaxViewMessageBytes> buffer;
+    std::array<std::byte, kMaxQueryMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(kPatience));
     if (!packet || packet->size == 0) return;
-    if (packet->cut) return reply(fd, view_wire::Refused{"a message is too long"});
-    const auto request = view_wire::decode_request(std::span(buffer).first(packet->size));
+    if (packet->cut) return reply(fd, slurm_query::Refused{"a message is too long"});
+    const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
         complain("refused a message of pid " + std::to_string(peer->pid) + ": " +
                  request.error().sentence);
-        return reply(fd, view_wire::Refused{request.error().sentence});
+        return reply(fd, slurm_query::Refused{request.error().sentence});
     }
     if (peer_is_gone(fd)) return;  // it waited at the socket for too long
     reply(fd, questions.answer(*request));

@@ -9,7 +9,7 @@ namespace secrets::slurmview {
 using Clock = std::chrono::steady_clock;
 
 /// What both threads use, under `mutex`. It outlives whichever ends first.
-struct AskingThread::Shared {
+struct QueryThread::Shared {
     std::mutex mutex;
     std::condition_variable changed;
     std::function<void()> work;  ///< what is being done; none: the thread is free
@@ -17,17 +17,17 @@ struct AskingThread::Shared {
     bool ended = false;
 };
 
-AskingThread::AskingThread() : shared_(std::make_shared<Shared>()) {
+QueryThread::QueryThread() : shared_(std::make_shared<Shared>()) {
     std::thread(work, shared_).detach();
 }
 
-AskingThread::~AskingThread() {
+QueryThread::~QueryThread() {
     const std::lock_guard lock(shared_->mutex);
     shared_->ended = true;
     shared_->changed.notify_all();
 }
 
-void AskingThread::work(const std::shared_ptr<Shared>& shared) {
+void QueryThread::work(const std::shared_ptr<Shared>& shared) {
     std::unique_lock lock(shared->mutex);
     while (true) {
         shared->changed.wait(lock, [&] { return shared->ended || shared->work; });
@@ -40,8 +40,8 @@ void AskingThread::work(const std::shared_ptr<Shared>& shared) {
     }
 }
 
-AskingThread::Outcome AskingThread::run(std::function<void()> work,
-                                        std::chrono::milliseconds patience) {
+QueryThread::Outcome QueryThread::run(std::function<void()> work,
+                                      std::chrono::milliseconds patience) {
     std::unique_lock lock(shared_->mutex);
     if (shared_->work) return Outcome::busy;
     shared_->work = std::move(work);
@@ -51,7 +51,7 @@ AskingThread::Outcome AskingThread::run(std::function<void()> work,
     return done ? Outcome::done : Outcome::late;
 }
 
-Clock::duration AskingThread::busy_for() const {
+Clock::duration QueryThread::busy_for() const {
     const std::lock_guard lock(shared_->mutex);
     return Clock::now() - shared_->since;
 }

@@ -8,13 +8,13 @@
 namespace secrets::slurmview {
 
 /// One thread of its own does one piece of work at a time. For use by one thread.
-class AskingThread {
+class QueryThread {
   public:
-    AskingThread();
-    AskingThread(const AskingThread&) = delete;
-    AskingThread& operator=(const AskingThread&) = delete;
+    QueryThread();
+    QueryThread(const QueryThread&) = delete;
+    QueryThread& operator=(const QueryThread&) = delete;
     /// Does not wait: the thread ends when its work does.
-    ~AskingThread();
+    ~QueryThread();
 
     enum class Outcome {
         done,

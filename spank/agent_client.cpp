@@ -13,7 +13,7 @@ constexpr auto kRetryPause = std::chrono::milliseconds(50);
 constexpr int kWipeTries = 3;
 
 struct Answer {
-    wire::Reply reply;
+    plugin_protocol::Reply reply;
     UniqueFd fd;
 };
 
@@ -22,25 +22,25 @@ Result<Answer> receive(int fd, Deadline deadline) {
     auto packet = receive_packet(fd, buffer, deadline);
     if (!packet) return packet.error();
     if (packet->size == 0) return Error{"the agent closed the connection"};
-    auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
     if (!reply) return reply.error();
     return Answer{std::move(reply).value(), std::move(packet->fd)};
 }
 
-Result<Answer> exchange(int fd, const wire::Request& request, Deadline deadline) {
-    if (auto failure = send_packet(fd, wire::encode(request), deadline)) return *failure;
+Result<Answer> exchange(int fd, const plugin_protocol::Request& request, Deadline deadline) {
+    if (auto failure = send_packet(fd, plugin_protocol::encode(request), deadline)) return *failure;
     return receive(fd, deadline);
 }
 
 /// One connection, one request, its final answer. When the agent says that it waits for a push,
 /// `kept_waiting` is set and the answer has that long, and `timeout` more.
-Result<Answer> ask_once(const std::string& socket, const wire::AskRequest& request,
+Result<Answer> ask_once(const std::string& socket, const plugin_protocol::GrantRequest& request,
                         Deadline deadline, std::chrono::milliseconds timeout, bool& kept_waiting) {
     auto fd = connect_seqpacket(socket, deadline);
     if (!fd) return fd.error();
     auto answer = exchange(fd->get(), request, deadline);
     if (!answer) return answer;
-    const auto* waiting = std::get_if<wire::Waiting>(&answer->reply);
+    const auto* waiting = std::get_if<plugin_protocol::Waiting>(&answer->reply);
     if (waiting == nullptr) return answer;
     kept_waiting = true;
     const std::chrono::milliseconds wait(
@@ -48,20 +48,20 @@ Result<Answer> ask_once(const std::string& socket, const wire::AskRequest& reque
     return receive(fd->get(), Deadline::in(wait + timeout));
 }
 
-AskOutcome outcome_of(Answer answer) {
-    AskOutcome outcome;
-    if (auto* granted = std::get_if<wire::Granted>(&answer.reply)) {
+GrantOutcome outcome_of(Answer answer) {
+    GrantOutcome outcome;
+    if (auto* granted = std::get_if<plugin_protocol::Granted>(&answer.reply)) {
         outcome.note = std::move(granted->note);
         if (answer.fd) {
             outcome.delivery = std::move(answer.fd);
         } else {
             outcome.refusal = "the agent granted the secrets and no delivery came with it";
         }
-    } else if (auto* nothing = std::get_if<wire::Nothing>(&answer.reply)) {
+    } else if (auto* nothing = std::get_if<plugin_protocol::Nothing>(&answer.reply)) {
         outcome.note = std::move(nothing->note);
-    } else if (auto* refused = std::get_if<wire::Refused>(&answer.reply)) {
+    } else if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer.reply)) {
         outcome.refusal = std::move(refused->sentence);
-    } else if (auto* busy = std::get_if<wire::Busy>(&answer.reply)) {
+    } else if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer.reply)) {
         outcome.refusal = std::move(busy->sentence);
     } else {
         outcome.refusal = "the agent gave an answer that does not fit the question";
@@ -71,8 +71,8 @@ AskOutcome outcome_of(Answer answer) {
 
 }  // namespace
 
-AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
-                     wire::AskRequest request) {
+GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeout,
+                           plugin_protocol::GrantRequest request) {
     auto wait = Deadline::in(std::chrono::milliseconds(request.wait_milliseconds));
     auto silence = Deadline::in(timeout);
     while (true) {
@@ -99,17 +99,19 @@ Result<std::string> wipe_job(const std::string& socket, std::chrono::millisecond
         const auto deadline = Deadline::in(timeout);
         auto fd = connect_seqpacket(socket, deadline);
         if (!fd) return fd.error();
-        auto answer = exchange(fd->get(), wire::WipeRequest{job}, deadline);
+        auto answer = exchange(fd->get(), plugin_protocol::WipeRequest{job}, deadline);
         if (!answer) {
             if (tries_left == 0 || deadline.passed()) return answer.error();
             std::this_thread::sleep_for(kRetryPause);
             continue;
         }
-        if (auto* done = std::get_if<wire::Done>(&answer->reply)) return std::move(done->note);
-        if (auto* refused = std::get_if<wire::Refused>(&answer->reply)) {
+        if (auto* done = std::get_if<plugin_protocol::Done>(&answer->reply))
+            return std::move(done->note);
+        if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer->reply)) {
             return Error{refused->sentence};
         }
-        if (auto* busy = std::get_if<wire::Busy>(&answer->reply)) return Error{busy->sentence};
+        if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer->reply))
+            return Error{busy->sentence};
         return Error{"the agent gave an answer that does not fit the question"};
     }
 }

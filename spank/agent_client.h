@@ -11,7 +11,7 @@ namespace secrets::spank {
 
 /// What came of an ask. Exactly one of: a delivery (fd), a refusal (sentence), nothing asked for
 /// (neither).
-struct AskOutcome {
+struct GrantOutcome {
     UniqueFd delivery;
     std::string refusal;
     std::string note;  ///< for the job's stderr; may be empty
@@ -19,8 +19,8 @@ struct AskOutcome {
 
 /// Asks, and tries again over a lost connection, until an answer comes or `timeout` has passed
 /// without one; while the agent says that it waits for a push, that wait comes on top.
-AskOutcome ask_agent(const std::string& socket, std::chrono::seconds timeout,
-                     wire::AskRequest request);
+GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeout,
+                           plugin_protocol::GrantRequest request);
 
 /// Tells the agent that the job ended, and tells it again, a few times, where the connection was
 /// lost (a restart). Each time has `timeout`; an agent that stays silent for so long is not asked

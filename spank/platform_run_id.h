@@ -12,8 +12,8 @@ namespace secrets::spank {
 /// as optional, which one of the admin's variables holds. `variable` gives a variable's value, or
 /// an empty text.
 template <typename Variable>
-std::string with_run_of_platform(std::string text, const Ask& ask, const Arguments& arguments,
-                                 Variable variable) {
+std::string with_run_of_platform(std::string text, const SecretSpec& ask,
+                                 const Arguments& arguments, Variable variable) {
     if (ask.run || ask.none) return text;
     for (const std::string& name : arguments.run_id_variables) {
         const auto run = RunId::parse(variable(name.c_str()));

@@ -18,7 +18,7 @@ namespace {
 
 /// A variable of the job's environment. Empty when it is not set; `too_long` when it does not fit.
 std::string job_variable(spank_t spank, const char* name, bool& too_long) {
-    std::array<char, kMaxAskBytes + 1> value{};
+    std::array<char, kMaxSpecBytes + 1> value{};
     const spank_err_t error =
         spank_getenv(spank, name, value.data(), static_cast<int>(value.size()));
     too_long = error == ESPANK_NOSPACE;
@@ -28,10 +28,10 @@ std::string job_variable(spank_t spank, const char* name, bool& too_long) {
 /// The ask of this step; empty when it wants nothing. What is malformed stays as it is: the agent
 /// says what is wrong.
 std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
-    std::string text = job_variable(spank, kAskVariable, too_long);
+    std::string text = job_variable(spank, kSpecVariable, too_long);
     if (too_long) return {};
-    const auto parsed = text.empty() ? Ask() : parse_ask(text);
-    const Ask* ask = std::get_if<Ask>(&parsed);
+    const auto parsed = text.empty() ? SecretSpec() : parse_spec(text);
+    const SecretSpec* ask = std::get_if<SecretSpec>(&parsed);
     if (ask == nullptr) return text;
     if (ask->none) return {};
     return with_run_of_platform(std::move(text), *ask, arguments, [&](const char* name) {
@@ -73,11 +73,11 @@ StepState& step_state() {
 
 void on_step(spank_t spank, const Arguments& arguments) {
     bool too_long = false;
-    wire::AskRequest request;
+    plugin_protocol::GrantRequest request;
     request.ask = ask_of(spank, arguments, too_long);
     if (too_long) {
-        step_state().refusal = std::string(kAskVariable) + " is longer than the " +
-                               std::to_string(kMaxAskBytes) + " characters that an ask may have";
+        step_state().refusal = std::string(kSpecVariable) + " is longer than the " +
+                               std::to_string(kMaxSpecBytes) + " characters that an ask may have";
         return;
     }
     if (request.ask.empty()) return;
@@ -94,7 +94,8 @@ void on_step(spank_t spank, const Arguments& arguments) {
     request.wait_milliseconds =
         static_cast<std::uint32_t>(std::chrono::milliseconds(arguments.wait).count());
 
-    AskOutcome outcome = ask_agent(arguments.node_socket, arguments.timeout, std::move(request));
+    GrantOutcome outcome =
+        request_grant(arguments.node_socket, arguments.timeout, std::move(request));
     step_state().refusal = std::move(outcome.refusal);
     step_state().note = std::move(outcome.note);
     if (!outcome.delivery) return;

@@ -33,7 +33,7 @@ Options& options() {
     return *options;
 }
 
-void say(const char* option, const std::string& text, const AskError& error) {
+void say(const char* option, const std::string& text, const SpecError& error) {
     slurm_error("secrets: %s: %s", option, error.sentence.c_str());
     const std::string place = mark_place(text, error);
     const auto newline = place.find('\n');
@@ -44,12 +44,12 @@ void say(const char* option, const std::string& text, const AskError& error) {
 int take_secret(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd goes by the variable alone
     const std::string items = value != nullptr ? value : "";
-    const auto parsed = parse_ask(items);
-    if (const auto* error = std::get_if<AskError>(&parsed)) {
+    const auto parsed = parse_spec(items);
+    if (const auto* error = std::get_if<SpecError>(&parsed)) {
         say("--secret", items, *error);
         return -1;
     }
-    const Ask& ask = *std::get_if<Ask>(&parsed);
+    const SecretSpec& ask = *std::get_if<SecretSpec>(&parsed);
     if (ask.none || ask.run) {
         const char* instead = ask.none ? "--secrets=none" : "--secrets-run=RUN";
         say("--secret", items,
@@ -61,7 +61,7 @@ int take_secret(int, const char* value, int remote) {
     return ESPANK_SUCCESS;
 }
 
-int take_run(int, const char* value, int remote) {
+int replicate_run(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string run = value != nullptr ? value : "";
     if (const auto parsed = RunId::parse(run); !parsed) {
@@ -116,14 +116,14 @@ void scrub() {
 /// names secrets narrows what its job's run and workspace give.
 std::string combine(const Options& own, const char* inherited) {
     if (own.none) return "none";
-    const auto parsed = inherited != nullptr ? parse_ask(inherited) : Ask();
-    const Ask* outer = std::get_if<Ask>(&parsed);
+    const auto parsed = inherited != nullptr ? parse_spec(inherited) : SecretSpec();
+    const SecretSpec* outer = std::get_if<SecretSpec>(&parsed);
     if (own.items.empty() && own.run.empty()) {
         if (own.workspace.empty()) return inherited != nullptr ? inherited : "";
         if (outer == nullptr) return inherited;  // what is wrong with it is said
-        Ask ask = *outer;
+        SecretSpec ask = *outer;
         ask.workspace = own.workspace;
-        return print_ask(ask);
+        return print_spec(ask);
     }
     std::string text;
     const auto add = [&text](const std::string& part) {
@@ -146,11 +146,11 @@ std::string combine(const Options& own, const char* inherited) {
 
 /// Asks the agent whether the job would get what it wants; false where the command is to end. Not
 /// for root, who may submit for others.
-bool check(const Ask& ask, const Arguments& arguments) {
+bool check(const SecretSpec& ask, const Arguments& arguments) {
     if (arguments.check_at_submit == SubmitCheck::off || ask.none || getuid() == 0) return true;
     const auto why =
         why_not_submit(arguments.job_socket,
-                       with_run_of_platform(print_ask(ask), ask, arguments, [](const char* name) {
+                       with_run_of_platform(print_spec(ask), ask, arguments, [](const char* name) {
                            const char* value = getenv(name);
                            return std::string(value != nullptr ? value : "");
                        }));
@@ -191,7 +191,8 @@ int register_options(spank_t spank) {
                "--secrets-run)",
                take_secret),
         option("secrets-run", "RUN",
-               "take secrets from this pushed run; without --secret all that it has", take_run),
+               "take secrets from this pushed run; without --secret all that it has",
+               replicate_run),
         option("workspace", "W", "take secrets that several workspaces have from this one",
                take_workspace),
         option("secrets", "none", "give this command no secrets, whatever the job has", take_none),
@@ -205,18 +206,18 @@ int register_options(spank_t spank) {
 }
 
 int on_submit(const Arguments& arguments) {
-    const char* inherited = getenv(kAskVariable);
+    const char* inherited = getenv(kSpecVariable);
     const std::string text = combine(options(), inherited);
     scrub();
     if (text.empty()) return ESPANK_SUCCESS;
-    const auto parsed = parse_ask(text);
-    if (const auto* error = std::get_if<AskError>(&parsed)) {
-        say(options().items.empty() ? kAskVariable : "--secret", text, *error);
+    const auto parsed = parse_spec(text);
+    if (const auto* error = std::get_if<SpecError>(&parsed)) {
+        say(options().items.empty() ? kSpecVariable : "--secret", text, *error);
         return -1;
     }
-    const Ask& ask = *std::get_if<Ask>(&parsed);
-    if (setenv(kAskVariable, print_ask(ask).c_str(), 1) != 0) {
-        slurm_error("secrets: the variable %s can't be set", kAskVariable);
+    const SecretSpec& ask = *std::get_if<SecretSpec>(&parsed);
+    if (setenv(kSpecVariable, print_spec(ask).c_str(), 1) != 0) {
+        slurm_error("secrets: the variable %s can't be set", kSpecVariable);
         return -1;
     }
     return check(ask, arguments) ? ESPANK_SUCCESS : -1;

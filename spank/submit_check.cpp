@@ -19,14 +19,15 @@ std::optional<std::string> why_not_submit(const std::string& job_socket, std::st
     const auto deadline = Deadline::in(kPatience);
     const auto fd = connect_seqpacket(job_socket, deadline);
     if (!fd) return std::nullopt;
-    const auto request = wire::encode(wire::Request(wire::CheckRequest{std::move(ask)}));
+    const auto request = plugin_protocol::encode(
+        plugin_protocol::Request(plugin_protocol::CheckRequest{std::move(ask)}));
     if (send_packet(fd->get(), request, deadline)) return std::nullopt;
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd->get(), buffer, deadline);
     if (!packet) return std::nullopt;
-    const auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    const auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
     if (!reply) return std::nullopt;
-    const auto* refused = std::get_if<wire::Refused>(&*reply);
+    const auto* refused = std::get_if<plugin_protocol::Refused>(&*reply);
     if (refused == nullptr || refused->sentence.empty()) return std::nullopt;
     return refused->sentence;
 }

@@ -5,7 +5,7 @@ namespace secrets::spank {
 
 /// The request: an ask (common/base/secret_spec.h). Set on the submit side from the options;
 /// SLURM_* variables survive every --export of sbatch and srun (measured, Slurm 22.05 to 26.05).
-inline constexpr char kAskVariable[] = "SLURM_SECRETS";
+inline constexpr char kSpecVariable[] = "SLURM_SECRETS";
 
 /// In a task: which variables were set from secrets, separated by commas. The submit side takes
 /// those out of the environment before an inner sbatch captures it.

@@ -5,7 +5,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -33,7 +33,7 @@ std::optional<std::string> text_in(const json::object& object, std::string_view 
 
 }  // namespace
 
-Result<SubmissionCheck> parse_check(std::span<const std::byte> body) {
+Result<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
     const auto object = object_in(body);
     if (!object) return Error{"a JSON object is expected"};
     const json::value* uid = object->if_contains("uid");
@@ -41,9 +41,9 @@ Result<SubmissionCheck> parse_check(std::span<const std::byte> body) {
         uid->get_int64() > UINT32_MAX) {
         return Error{"\"uid\": the number of a user is expected"};
     }
-    const auto ask = text_in(*object, "ask", kMaxAskBytes);
+    const auto ask = text_in(*object, "ask", kMaxSpecBytes);
     if (!ask) {
-        return Error{"\"ask\": a text of at most " + std::to_string(kMaxAskBytes) +
+        return Error{"\"ask\": a text of at most " + std::to_string(kMaxSpecBytes) +
                      " bytes is expected"};
     }
     const auto node = text_in(*object, "node", kMaxNodeNameBytes);
@@ -52,15 +52,15 @@ Result<SubmissionCheck> parse_check(std::span<const std::byte> body) {
                      " bytes is expected"};
     }
     if (object->size() > 3) return Error{"the body has a field that is not known"};
-    return SubmissionCheck{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
+    return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
 }
 
-std::string print_check(const SubmissionCheck& check) {
+std::string print_check(const SubmitCheckRequest& check) {
     return json::serialize(
         json::object{{"uid", check.uid.value}, {"ask", check.ask}, {"node", check.node}});
 }
 
-std::string verdict_json(const std::optional<desk::Refusal>& refusal) {
+std::string verdict_json(const std::optional<service::Refusal>& refusal) {
     json::object object{{"ok", !refusal}};
     if (refusal) object["sentence"] = refusal->sentence;
     return json::serialize(object) + "\n";
@@ -72,4 +72,4 @@ std::string sentence_in_verdict(std::span<const std::byte> body) {
     return printable(text_in(*object, "sentence", kMaxSentenceBytes).value_or(""));
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -7,7 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -105,7 +105,7 @@ Result<json::value> parse_object(std::span<const std::byte> body, std::size_t de
 
 }  // namespace
 
-std::string print_grant(const GrantRequest& request) {
+std::string print_grant(const NodeGrantRequest& request) {
     return json::serialize(json::object{{"job", request.ask.job.value},
                                         {"step", request.ask.step.value},
                                         {"uid", request.ask.uid.value},
@@ -115,25 +115,25 @@ std::string print_grant(const GrantRequest& request) {
                                         {"patience_ms", request.patience.count()}});
 }
 
-Result<GrantRequest> parse_grant(std::span<const std::byte> body) {
+Result<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
     const auto value = parse_object(body, 2);
     if (!value) return value.error();
     Fields fields(value->get_object());
-    GrantRequest request;
+    NodeGrantRequest request;
     request.ask.job.value = fields.number("job", UINT32_MAX);
     request.ask.step.value = fields.number("step", UINT32_MAX);
     request.ask.uid.value = fields.number("uid", UINT32_MAX);
     request.ask.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
     request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
-    request.ask.ask = fields.text("ask", kMaxAskBytes);
+    request.ask.ask = fields.text("ask", kMaxSpecBytes);
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (auto wrong = fields.wrong()) return *wrong;
     return request;
 }
 
-std::string print_report(const std::vector<vault::HubGrant>& held) {
+std::string print_report(const std::vector<vault::CachedGrant>& held) {
     json::array list;
-    for (const vault::HubGrant& grant : held) {
+    for (const vault::CachedGrant& grant : held) {
         list.push_back({{"job", grant.job.value},
                         {"uid", static_cast<std::uint32_t>(grant.owner.value)},
                         {"ask", grant.ask},
@@ -142,7 +142,7 @@ std::string print_report(const std::vector<vault::HubGrant>& held) {
     return json::serialize(json::object{{"holds", std::move(list)}});
 }
 
-Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> body) {
+Result<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte> body) {
     const auto value = parse_object(body, 4);
     if (!value) return value.error();
     const json::object& object = value->get_object();
@@ -150,14 +150,14 @@ Result<std::vector<vault::HubGrant>> parse_report(std::span<const std::byte> bod
     if (object.size() != 1 || list == nullptr || !list->is_array()) {
         return Error{"\"holds\", a list, is expected and nothing else"};
     }
-    std::vector<vault::HubGrant> held;
+    std::vector<vault::CachedGrant> held;
     for (const json::value& each : list->get_array()) {
         if (!each.is_object()) return Error{"\"holds\": objects are expected"};
         Fields fields(each.get_object());
-        vault::HubGrant grant;
+        vault::CachedGrant grant;
         grant.job.value = fields.number("job", UINT32_MAX);
         grant.owner.value = fields.number("uid", UINT32_MAX);
-        grant.ask = fields.text("ask", kMaxAskBytes);
+        grant.ask = fields.text("ask", kMaxSpecBytes);
         grant.tag = fields.text("tag", kMaxTagBytes);
         if (auto wrong = fields.wrong()) return *wrong;
         held.push_back(std::move(grant));
@@ -187,4 +187,4 @@ Result<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body, 
     return places;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

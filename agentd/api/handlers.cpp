@@ -13,40 +13,40 @@
 #include "agentd/auth/user_database.h"
 #include "common/base/limits.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 /// What is unavailable for a moment: runs end all the time, and an admin makes room on a disk.
 constexpr std::chrono::seconds kRetryAfter{10};
 
-unsigned status_of(desk::Reason reason) {
+unsigned status_of(service::Reason reason) {
     switch (reason) {
-        case desk::Reason::malformed:
+        case service::Reason::malformed:
             return 400;
-        case desk::Reason::forbidden:
+        case service::Reason::forbidden:
             return 403;
-        case desk::Reason::not_found:
+        case service::Reason::not_found:
             return 404;
-        case desk::Reason::conflict:
+        case service::Reason::conflict:
             return 409;
-        case desk::Reason::stale:
+        case service::Reason::stale:
             return 412;
-        case desk::Reason::too_large:
+        case service::Reason::too_large:
             return 413;
-        case desk::Reason::too_many:
+        case service::Reason::too_many:
             return 429;
-        case desk::Reason::unavailable:
-        case desk::Reason::not_offered:
+        case service::Reason::unavailable:
+        case service::Reason::not_offered:
             return 503;
     }
     return 500;
 }
-HttpAnswer json(unsigned status, std::string body) {
+HttpResponse json(unsigned status, std::string body) {
     return {status, "application/json", std::move(body)};
 }
 
-HttpAnswer json(unsigned status, std::string body, std::uint64_t generation) {
-    HttpAnswer answer = json(status, std::move(body));
+HttpResponse json(unsigned status, std::string body, std::uint64_t generation) {
+    HttpResponse answer = json(status, std::move(body));
     answer.etag = "\"" + std::to_string(generation) + "\"";
     return answer;
 }
@@ -63,78 +63,78 @@ std::uint64_t longest_name(const Limits&) {
 
 // JSON may write a byte of an ask in six.
 std::uint64_t longest_ask(const Limits&) {
-    return 6 * kMaxAskBytes + 4 * 1024;
+    return 6 * kMaxSpecBytes + 4 * 1024;
 }
 
 std::uint64_t longest_report(const Limits&) {
     return 8 * 1024 * 1024;
 }
 
-desk::Subjects a_run(const Call& call) {
+service::DocumentKeys a_run(const RouteCall& call) {
     return {.runs = {*call.run}};
 }
 
-desk::Subjects all_runs(const Call&) {
+service::DocumentKeys all_runs(const RouteCall&) {
     return {.all_runs = true};
 }
 
-desk::Subjects a_place(const Call& call) {
-    return call.desk.subjects_of_place(call.caller, call.place);
+service::DocumentKeys a_place(const RouteCall& call) {
+    return call.desk.documents_of_scope(call.caller, call.place);
 }
 
-desk::Subjects workspaces(const Call& call) {
-    return call.desk.subjects_of_workspaces();
+service::DocumentKeys workspaces(const RouteCall& call) {
+    return call.desk.documents_of_workspaces();
 }
 
-desk::Subjects an_ask(const Call& call) {
+service::DocumentKeys an_ask(const RouteCall& call) {
     const auto ask = call.query.find("ask");
     if (ask == call.query.end() || !call.caller.uid()) return {};
-    return call.desk.subjects_of_ask(*call.caller.uid(), ask->second);
+    return call.desk.documents_of_spec(*call.caller.uid(), ask->second);
 }
 
-std::optional<desk::Refusal> before_push(const Call& call) {
+std::optional<service::Refusal> before_push(const RouteCall& call) {
     return call.desk.check_push(call.caller, *call.run);
 }
 
-HttpAnswer push(const Call& call, std::span<const std::byte> body) {
-    desk::Reason reason{};
+HttpResponse push(const RouteCall& call, std::span<const std::byte> body) {
+    service::Reason reason{};
     const auto request = parse_push(body, call.desk.limits().value_bytes, &reason);
     if (!request) {
-        return refused(
-            call.desk.unreadable_push(call.caller, *call.run, {reason, request.error().sentence}));
+        return refused(call.desk.reject_unreadable_push(call.caller, *call.run,
+                                                        {reason, request.error().sentence}));
     }
     const auto answer = call.desk.push_run(call.caller, *call.run, *request, call.precondition);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& pushed = std::get<desk::Pushed>(answer);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& pushed = std::get<service::PushResult>(answer);
     return json(pushed.created ? 201 : 200, run_json(pushed.run), pushed.run.head.generation);
 }
 
-HttpAnswer read(const Call& call, std::span<const std::byte>) {
+HttpResponse read(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.read_run(call.caller, *call.run);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& run = std::get<desk::RunInfo>(answer);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& run = std::get<service::RunInfo>(answer);
     return json(200, run_json(run), run.head.generation);
 }
 
-HttpAnswer list(const Call& call, std::span<const std::byte>) {
+HttpResponse list(const RouteCall& call, std::span<const std::byte>) {
     return json(200, runs_json(call.desk.list_runs(call.caller)));
 }
 
-HttpAnswer complete(const Call& call, std::span<const std::byte>) {
+HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.complete_run(call.caller, *call.run, call.precondition);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
     return {204, "", ""};
 }
 
-HttpAnswer check(const Call& call, std::span<const std::byte>) {
+HttpResponse check(const RouteCall& call, std::span<const std::byte>) {
     const auto ask = call.query.find("ask");
     if (ask == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
     const auto answer = call.desk.check(call.caller, ask->second);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    return json(200, check_json(std::get<desk::CheckInfo>(answer)));
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    return json(200, check_json(std::get<service::SpecCheck>(answer)));
 }
 
-HttpAnswer events(const Call& call, std::span<const std::byte>) {
+HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
     std::optional<std::uint64_t> after;
     if (const auto text = call.query.find("after"); text != call.query.end()) {
         const char* end = text->second.data() + text->second.size();
@@ -148,49 +148,50 @@ HttpAnswer events(const Call& call, std::span<const std::byte>) {
     return json(200, events_json(call.desk.events(call.caller, after)));
 }
 
-HttpAnswer status(const Call& call, std::span<const std::byte>) {
+HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
     return json(200, status_json(call.desk.status(call.caller)));
 }
 
-std::optional<desk::Refusal> before_change(const Call& call) {
-    return call.desk.check_keep(call.caller, call.place, call.name);
+std::optional<service::Refusal> before_change(const RouteCall& call) {
+    return call.desk.check_put(call.caller, call.place, call.name);
 }
 
-HttpAnswer set_secret(const Call& call, std::span<const std::byte> body) {
-    desk::Reason reason = desk::Reason::malformed;
-    const auto request = parse_keep(body, call.desk.limits().value_bytes, reason);
+HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) {
+    service::Reason reason = service::Reason::malformed;
+    const auto request = parse_put_secret(body, call.desk.limits().value_bytes, reason);
     if (!request) {
-        return refused(call.desk.unreadable_secret(call.caller, call.place, call.name,
-                                                   {reason, request.error().sentence}));
+        return refused(call.desk.reject_unreadable_secret(call.caller, call.place, call.name,
+                                                          {reason, request.error().sentence}));
     }
     const auto answer =
-        call.desk.set_secret(call.caller, call.place, call.name, *request, call.precondition);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& kept = std::get<desk::Kept>(answer);
+        call.desk.put_secret(call.caller, call.place, call.name, *request, call.precondition);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& kept = std::get<service::PutSecretResult>(answer);
     return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
 }
 
-HttpAnswer rename_secret(const Call& call, std::span<const std::byte> body) {
+HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> body) {
     const auto name = parse_rename(body);
     if (!name) {
-        return refused(call.desk.unreadable_secret(
-            call.caller, call.place, call.name, {desk::Reason::malformed, name.error().sentence}));
+        return refused(call.desk.reject_unreadable_secret(
+            call.caller, call.place, call.name,
+            {service::Reason::malformed, name.error().sentence}));
     }
     const auto answer =
         call.desk.rename_secret(call.caller, call.place, call.name, *name, call.precondition);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& head = std::get<people::SecretHead>(answer);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<store::SecretHead>(answer);
     return json(200, secret_json(head), head.generation);
 }
 
-HttpAnswer read_secret(const Call& call, std::span<const std::byte>) {
+HttpResponse read_secret(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.read_secret(call.caller, call.place, call.name);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& head = std::get<people::SecretHead>(answer);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& head = std::get<store::SecretHead>(answer);
     return json(200, secret_json(head), head.generation);
 }
 
-HttpAnswer remove_secret(const Call& call, std::span<const std::byte>) {
+HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
     if (const auto refusal =
             call.desk.remove_secret(call.caller, call.place, call.name, call.precondition)) {
         return refused(*refusal);
@@ -198,31 +199,31 @@ HttpAnswer remove_secret(const Call& call, std::span<const std::byte>) {
     return {204, "", ""};
 }
 
-HttpAnswer list_secrets(const Call& call, std::span<const std::byte>) {
+HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.list_secrets(call.caller, call.place);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    const auto& heads = std::get<std::vector<people::SecretHead>>(answer);
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    const auto& heads = std::get<std::vector<store::SecretHead>>(answer);
     if (call.place.workspace) {
         return json(200, secrets_json("workspace", *call.place.workspace, heads));
     }
     return json(200, secrets_json("owner", call.caller.name(), heads));
 }
 
-HttpAnswer list_workspaces(const Call& call, std::span<const std::byte>) {
+HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.list_workspaces(call.caller);
-    if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) return refused(*refusal);
-    return json(200, workspaces_json(std::get<std::vector<desk::WorkspaceInfo>>(answer)));
+    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    return json(200, workspaces_json(std::get<std::vector<service::WorkspaceInfo>>(answer)));
 }
 
-std::optional<desk::Refusal> of_agents(const Call& call) {
+std::optional<service::Refusal> of_agents(const RouteCall& call) {
     if (call.nodes->is_agent(call.caller)) return std::nullopt;
-    return desk::Refusal{desk::Reason::forbidden,
-                         call.caller.name() +
-                             " is not the account that the nodes' agents run as, "
-                             "and only they may ask this"};
+    return service::Refusal{service::Reason::forbidden,
+                            call.caller.name() +
+                                " is not the account that the nodes' agents run as, "
+                                "and only they may ask this"};
 }
 
-HttpAnswer grant(const Call& call, std::span<const std::byte> body) {
+HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
     auto request = parse_grant(body);
     if (!request) return problem(400, request.error().sentence);
     request->has_tag = call.has_tag;
@@ -230,31 +231,31 @@ HttpAnswer grant(const Call& call, std::span<const std::byte> body) {
     return call.nodes->grant(std::move(request).value());
 }
 
-std::optional<desk::Refusal> before_report(const Call& call) {
+std::optional<service::Refusal> before_report(const RouteCall& call) {
     if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
-        return desk::Refusal{desk::Reason::malformed, "the path has no name of a node"};
+        return service::Refusal{service::Reason::malformed, "the path has no name of a node"};
     }
     return of_agents(call);
 }
 
-HttpAnswer report(const Call& call, std::span<const std::byte> body) {
+HttpResponse report(const RouteCall& call, std::span<const std::byte> body) {
     auto held = parse_report(body);
     if (!held) return problem(400, held.error().sentence);
     return call.nodes->report({call.name, std::move(held).value(), call.origin});
 }
 
-HttpAnswer check_submission(const Call& call, std::span<const std::byte> body) {
+HttpResponse check_submission(const RouteCall& call, std::span<const std::byte> body) {
     auto request = parse_check(body);
     if (!request) return problem(400, request.error().sentence);
     request->origin = call.origin;
     return call.nodes->check(std::move(request).value());
 }
 
-HttpAnswer openapi(const Call&, std::span<const std::byte>) {
+HttpResponse openapi(const RouteCall&, std::span<const std::byte>) {
     return json(200, std::string(openapi_json()));
 }
 
-HttpAnswer metrics_text(const Call& call, std::span<const std::byte>) {
+HttpResponse metrics_text(const RouteCall& call, std::span<const std::byte>) {
     return {200, "text/plain; version=0.0.4; charset=utf-8",
             metrics::text(call.desk.status(call.caller), call.desk.limits())};
 }
@@ -268,13 +269,13 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET",    "/v1/runs",                                   "",      nullptr,        all_runs,   nullptr,       list},
     {"GET",    "/v1/secrets",                                "",      nullptr,        a_place,    nullptr,       list_secrets},
     {"GET",    "/v1/secrets/{name}",                         "",      nullptr,        a_place,    nullptr,       read_secret},
-    {"PUT",    "/v1/secrets/{name}",                         "",      longest_value,  a_place,    before_change, set_secret},
+    {"PUT",    "/v1/secrets/{name}",                         "",      longest_value,  a_place,    before_change, put_secret},
     {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,   a_place,    before_change, rename_secret},
     {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,        a_place,    before_change, remove_secret},
     {"GET",    "/v1/workspaces",                             "",      nullptr,        workspaces, nullptr,       list_workspaces},
     {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,        a_place,    nullptr,       list_secrets},
     {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    nullptr,       read_secret},
-    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value,  a_place,    before_change, set_secret},
+    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value,  a_place,    before_change, put_secret},
     {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,   a_place,    before_change, rename_secret},
     {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    before_change, remove_secret},
     {"POST",   "/v1/grants",                                 "",      longest_ask,    nullptr,    of_agents,     grant, true},
@@ -293,9 +294,9 @@ std::span<const Route> route_table() {
     return kRoutes;
 }
 
-HttpAnswer refused(const desk::Refusal& refusal) {
-    HttpAnswer answer = problem(status_of(refusal.reason), refusal.sentence);
-    if (refusal.reason == desk::Reason::unavailable) answer.retry_after = kRetryAfter;
+HttpResponse refused(const service::Refusal& refusal) {
+    HttpResponse answer = problem(status_of(refusal.reason), refusal.sentence);
+    if (refusal.reason == service::Reason::unavailable) answer.retry_after = kRetryAfter;
     return answer;
 }
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -8,25 +8,25 @@
 
 #include "agentd/api/node_api.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// One request on its way through a route.
-struct Call {
-    desk::Desk& desk;
-    NodeRequests* nodes;  ///< not null in a route of nodes
-    desk::Caller caller;
+struct RouteCall {
+    service::Desk& desk;
+    NodeApi* nodes;  ///< not null in a route of nodes
+    auth::Principal caller;
     Origin origin;
     std::optional<RunId> run;
-    desk::Place place;
+    service::SecretScope place;
     std::string name;  ///< of a kept secret, as it came
-    desk::Precondition precondition;
+    service::Precondition precondition;
     std::string has_tag;  ///< If-None-Match, in a route of nodes
     std::map<std::string, std::string, std::less<>> query;
 };
 
-using About = desk::Subjects (*)(const Call&);
-using Before = std::optional<desk::Refusal> (*)(const Call&);
-using Handle = HttpAnswer (*)(const Call&, std::span<const std::byte>);
+using About = service::DocumentKeys (*)(const RouteCall&);
+using Before = std::optional<service::Refusal> (*)(const RouteCall&);
+using Handle = HttpResponse (*)(const RouteCall&, std::span<const std::byte>);
 using Longest = std::uint64_t (*)(const Limits&);
 
 struct Route {
@@ -48,6 +48,6 @@ struct Route {
 std::span<const Route> route_table();
 
 /// The answer that a refusal becomes.
-HttpAnswer refused(const desk::Refusal& refusal);
+HttpResponse refused(const service::Refusal& refusal);
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

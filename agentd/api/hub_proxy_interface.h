@@ -6,10 +6,10 @@
 
 #include "agentd/api/router.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// The head of a request, as it came.
-struct RelayedHead {
+struct ProxiedHead {
     std::string method;
     std::string target;
     std::string content_type;
@@ -19,7 +19,7 @@ struct RelayedHead {
 };
 
 /// Passes requests on to a hub, which takes each from whom its munge credential names.
-class Relay {
+class HubProxyInterface {
   public:
     /// What a client is told whose request has no credential (WWW-Authenticate): a credential is
     /// good for one hub, which this names.
@@ -27,13 +27,13 @@ class Relay {
 
     /// The answer comes later, and is the hub's own. `body` may hold values, and need not outlive
     /// the call.
-    virtual HttpAnswer pass_on(RelayedHead head, std::span<const std::byte> body) = 0;
+    virtual HttpResponse pass_on(ProxiedHead head, std::span<const std::byte> body) = 0;
 
   protected:
-    Relay() = default;
-    Relay(const Relay&) = default;
-    Relay& operator=(const Relay&) = default;
-    ~Relay() = default;
+    HubProxyInterface() = default;
+    HubProxyInterface(const HubProxyInterface&) = default;
+    HubProxyInterface& operator=(const HubProxyInterface&) = default;
+    ~HubProxyInterface() = default;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -114,12 +114,12 @@ void add_asks(Families& families) {
 
 }  // namespace
 
-void count_ask(AskOutcome outcome, std::optional<std::chrono::duration<double>> took) {
+void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took) {
     ++asks().by_outcome[static_cast<std::size_t>(outcome)];
     if (took) asks().took.Observe(took->count());
 }
 
-std::string text(const desk::StatusInfo& status, const Limits& limits) {
+std::string text(const service::StatusInfo& status, const Limits& limits) {
     Families families;
     const auto number = [](std::size_t value) { return static_cast<double>(value); };
     const vault::Inventory& held = status.inventory;

@@ -10,12 +10,12 @@
 namespace secrets::metrics {
 
 /// How an ask of a step ended.
-enum class AskOutcome { granted, nothing, refused };
+enum class GrantOutcome { granted, nothing, refused };
 
 /// Counts an ask. `took`: until the answer; nothing for one that waited for its run's push.
-void count_ask(AskOutcome outcome, std::optional<std::chrono::duration<double>> took);
+void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took);
 
 /// All of it, in Prometheus' text format.
-std::string text(const desk::StatusInfo& status, const Limits& limits);
+std::string text(const service::StatusInfo& status, const Limits& limits);
 
 }  // namespace secrets::metrics

@@ -7,11 +7,11 @@
 #include "agentd/auth/principal.h"
 #include "common/ipc/plugin_protocol.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// A node wants what a step of a job on it is given.
-struct GrantRequest {
-    wire::AskRequest ask;
+struct NodeGrantRequest {
+    plugin_protocol::GrantRequest ask;
     std::string node;  ///< its name in slurm.conf, as it says
     std::chrono::milliseconds
         patience{};         ///< how long it waits for an answer, the ask's wait aside
@@ -20,14 +20,14 @@ struct GrantRequest {
 };
 
 /// A node says what it holds.
-struct ReportRequest {
+struct HoldReport {
     std::string node;
-    std::vector<vault::HubGrant> held;
+    std::vector<vault::CachedGrant> held;
     Origin origin{};
 };
 
 /// A user of a node or a login host is about to submit a job.
-struct SubmissionCheck {
+struct SubmitCheckRequest {
     Uid uid;
     std::string ask;
     std::string node;  ///< the host's name, as it says
@@ -35,20 +35,20 @@ struct SubmissionCheck {
 };
 
 /// Where the routes hand over. A hub has one.
-class NodeRequests {
+class NodeApi {
   public:
     /// Whether the caller is a node's agent, by its account; where on the network it may be one is
     /// each request's to say.
-    virtual bool is_agent(const desk::Caller& caller) const = 0;
-    virtual HttpAnswer grant(GrantRequest request) = 0;
-    virtual HttpAnswer report(ReportRequest request) = 0;
-    virtual HttpAnswer check(SubmissionCheck request) = 0;
+    virtual bool is_agent(const auth::Principal& caller) const = 0;
+    virtual HttpResponse grant(NodeGrantRequest request) = 0;
+    virtual HttpResponse report(HoldReport request) = 0;
+    virtual HttpResponse check(SubmitCheckRequest request) = 0;
 
   protected:
-    NodeRequests() = default;
-    NodeRequests(const NodeRequests&) = default;
-    NodeRequests& operator=(const NodeRequests&) = default;
-    ~NodeRequests() = default;
+    NodeApi() = default;
+    NodeApi(const NodeApi&) = default;
+    NodeApi& operator=(const NodeApi&) = default;
+    ~NodeApi() = default;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

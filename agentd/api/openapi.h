@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// OpenAPI 3.1, as JSON.
 std::string_view openapi_json();
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

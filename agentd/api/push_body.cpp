@@ -5,11 +5,11 @@
 #include <set>
 #include <string>
 
-#include "agentd/api/base64.h"
 #include "agentd/api/sensitive_json.h"
+#include "agentd/base/base64.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -24,22 +24,22 @@ class PushHandler : public BodyHandler<PushHandler> {
     explicit PushHandler(std::size_t value_bytes)
         : value_bytes_(value_bytes), value_(std::max((value_bytes + 2) / 3 * 4, kLongestField)) {}
 
-    desk::PushRequest request;
+    service::PushRequest request;
 
     bool on_object_begin(json::error_code& error) {
         switch (place_) {
-            case Place::outside:
-                place_ = Place::top;
+            case JsonPath::outside:
+                place_ = JsonPath::top;
                 return true;
-            case Place::top_value:
+            case JsonPath::top_value:
                 if (key_ != "workspace" && key_ != "user") return unexpected("an object", error);
                 scope_ = key_ == "user" ? vault::Scope::user : vault::Scope::workspace;
-                place_ = Place::scope;
+                place_ = JsonPath::scope;
                 return true;
-            case Place::secret_value:
+            case JsonPath::secret_value:
                 name_ = key_;
                 has_base64_ = false;
-                place_ = Place::encoded;
+                place_ = JsonPath::encoded;
                 return true;
             default:
                 return unexpected("an object", error);
@@ -47,11 +47,11 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool on_object_end(std::size_t, json::error_code& error) {
-        if (place_ == Place::encoded) {
+        if (place_ == JsonPath::encoded) {
             if (!has_base64_) return fail(path_of_secret() + ": \"base64\" is missing", error);
-            place_ = Place::scope;
+            place_ = JsonPath::scope;
         } else {
-            place_ = place_ == Place::scope ? Place::top : Place::outside;
+            place_ = place_ == JsonPath::scope ? JsonPath::top : JsonPath::outside;
         }
         return true;
     }
@@ -66,16 +66,16 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (!on_key_part(part, size, error)) return false;
         key_ = std::exchange(key_part_, {});
         switch (place_) {
-            case Place::top:
-                place_ = Place::top_value;
+            case JsonPath::top:
+                place_ = JsonPath::top_value;
                 return known_field(error);
-            case Place::scope:
-                place_ = Place::secret_value;
+            case JsonPath::scope:
+                place_ = JsonPath::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
                 return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice",
                             error);
             default:
-                place_ = Place::encoded_value;
+                place_ = JsonPath::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
                 return fail(path_of_secret() + ": the field " + quoted(key_) +
                                 " is not known; only \"base64\" may stand here, once",
@@ -95,7 +95,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
   private:
-    enum class Place { outside, top, top_value, scope, secret_value, encoded, encoded_value };
+    enum class JsonPath { outside, top, top_value, scope, secret_value, encoded, encoded_value };
 
     std::string path_of_scope() const {
         return std::string("\"") + vault::scope_word(scope_) + "\"";
@@ -104,16 +104,16 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     bool unexpected(const std::string& found, json::error_code& error) {
         switch (place_) {
-            case Place::top_value:
+            case JsonPath::top_value:
                 return fail("\"" + key_ + "\": " +
                                 (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
                                 " is expected, not " + found,
                             error);
-            case Place::secret_value:
+            case JsonPath::secret_value:
                 return fail(path_of_scope() + ", " + quoted(key_) +
                                 ": a string or {\"base64\": \"...\"} is expected, not " + found,
                             error);
-            case Place::encoded_value:
+            case JsonPath::encoded_value:
                 return fail(path_of_secret() + ", \"base64\": a string is expected, not " + found,
                             error);
             default:
@@ -134,13 +134,13 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     bool take_string(json::error_code& error) {
         switch (place_) {
-            case Place::top_value:
+            case JsonPath::top_value:
                 if (key_ != "owner" && key_ != "ttl") return unexpected("a string", error);
                 return take_field(error);
-            case Place::secret_value:
+            case JsonPath::secret_value:
                 name_ = key_;
                 return take_value(error);
-            case Place::encoded_value:
+            case JsonPath::encoded_value:
                 return take_encoded(error);
             default:
                 return unexpected("a string", error);
@@ -154,7 +154,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         const auto bytes = value_.bytes();
         std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         (key_ == "owner" ? request.owner : request.ttl) = std::move(text);
-        place_ = Place::top;
+        place_ = JsonPath::top;
         return true;
     }
 
@@ -164,7 +164,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (value.size() > 0)
             std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
         request.secrets.push_back({scope_, name_, std::move(value)});
-        place_ = Place::scope;
+        place_ = JsonPath::scope;
         return true;
     }
 
@@ -175,12 +175,12 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (value->size() > value_bytes_) return too_long(error);
         request.secrets.push_back({scope_, name_, std::move(*value)});
         has_base64_ = true;
-        place_ = Place::encoded;
+        place_ = JsonPath::encoded;
         return true;
     }
 
     bool too_long(json::error_code& error) {
-        reason = desk::Reason::too_large;
+        reason = service::Reason::too_large;
         return fail(path_of_secret() + ": the value is longer than the " +
                         std::to_string(value_bytes_) + " bytes that are taken",
                     error);
@@ -188,7 +188,7 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     std::size_t value_bytes_;
     ValueCollector value_;
-    Place place_ = Place::outside;
+    JsonPath place_ = JsonPath::outside;
     vault::Scope scope_ = vault::Scope::user;
     std::string key_part_;
     std::string key_;
@@ -200,8 +200,8 @@ class PushHandler : public BodyHandler<PushHandler> {
 
 }  // namespace
 
-Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
-                                     desk::Reason* reason) {
+Result<service::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
+                                        service::Reason* reason) {
     json::basic_parser<PushHandler> parser(strict_json(), value_bytes);
     if (const auto wrong = parse_whole(parser, body)) {
         if (reason != nullptr) *reason = parser.handler().reason;
@@ -210,4 +210,4 @@ Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_
     return std::move(parser.handler().request);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -11,12 +11,12 @@
 #include "agentd/service/desk.h"
 #include "common/base/result.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// The Error says what is wrong and where (line and column), and shows nothing of the text but
 /// names; `reason` then becomes its kind: malformed or too_large. `value_bytes`: the longest value
 /// that is taken.
-Result<desk::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
-                                     desk::Reason* reason = nullptr);
+Result<service::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
+                                        service::Reason* reason = nullptr);
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <ctime>
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -17,7 +17,7 @@ std::string date(vault::Time time) {
     return {text, length};
 }
 
-json::object head_of(const desk::RunInfo& run) {
+json::object head_of(const service::RunInfo& run) {
     json::object head{{"run", run.head.id.text()},
                       {"owner", run.owner},
                       {"generation", run.head.generation},
@@ -27,9 +27,9 @@ json::object head_of(const desk::RunInfo& run) {
     return head;
 }
 
-json::array nodes_of(const desk::RunInfo& run) {
+json::array nodes_of(const service::RunInfo& run) {
     json::array nodes;
-    for (const desk::NodeHolds::Holding& holding : run.nodes) {
+    for (const service::NodeHoldRegistry::Holding& holding : run.nodes) {
         json::array jobs;
         for (const JobId job : holding.jobs) jobs.push_back(job.value);
         nodes.push_back({{"node", holding.node},
@@ -40,7 +40,7 @@ json::array nodes_of(const desk::RunInfo& run) {
     return nodes;
 }
 
-json::object object_of(const people::SecretHead& secret) {
+json::object object_of(const store::SecretHead& secret) {
     json::object object{{"name", secret.name},
                         {"bytes", secret.bytes},
                         {"generation", secret.generation},
@@ -59,16 +59,16 @@ std::string line(const json::value& value) {
 
 }  // namespace
 
-std::string run_json(const desk::RunInfo& run) {
+std::string run_json(const service::RunInfo& run) {
     json::object object = head_of(run);
     json::array secrets;
-    for (const desk::RunInfo::Secret& secret : run.secrets) {
+    for (const service::RunInfo::Secret& secret : run.secrets) {
         secrets.push_back({{"name", secret.name},
                            {"scope", vault::scope_word(secret.scope)},
                            {"bytes", secret.bytes}});
     }
     json::array holds;
-    for (const desk::RunInfo::Holder& holder : run.holders) {
+    for (const service::RunInfo::Holder& holder : run.holders) {
         holds.push_back({{"job", holder.job.value}, {"since", date(holder.since)}});
     }
     object["secrets"] = std::move(secrets);
@@ -78,9 +78,9 @@ std::string run_json(const desk::RunInfo& run) {
     return line(object);
 }
 
-std::string runs_json(const std::vector<desk::RunInfo>& runs) {
+std::string runs_json(const std::vector<service::RunInfo>& runs) {
     json::array list;
-    for (const desk::RunInfo& run : runs) {
+    for (const service::RunInfo& run : runs) {
         json::object object = head_of(run);
         object["secrets"] = run.secrets.size();
         object["holds"] = run.holders.size();
@@ -89,20 +89,20 @@ std::string runs_json(const std::vector<desk::RunInfo>& runs) {
     return line({{"runs", std::move(list)}});
 }
 
-std::string secret_json(const people::SecretHead& secret) {
+std::string secret_json(const store::SecretHead& secret) {
     return line(object_of(secret));
 }
 
 std::string secrets_json(std::string_view whose, const std::string& name,
-                         const std::vector<people::SecretHead>& secrets) {
+                         const std::vector<store::SecretHead>& secrets) {
     json::array list;
-    for (const people::SecretHead& secret : secrets) list.push_back(object_of(secret));
+    for (const store::SecretHead& secret : secrets) list.push_back(object_of(secret));
     return line({{std::string(whose), name}, {"secrets", std::move(list)}});
 }
 
-std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces) {
+std::string workspaces_json(const std::vector<service::WorkspaceInfo>& workspaces) {
     json::array list;
-    for (const desk::WorkspaceInfo& workspace : workspaces) {
+    for (const service::WorkspaceInfo& workspace : workspaces) {
         json::object object{{"workspace", workspace.name},
                             {"role", workspace.is_admin ? "admin" : "member"}};
         if (workspace.is_admin) object["secrets"] = workspace.secrets;
@@ -111,19 +111,19 @@ std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces) 
     return line({{"workspaces", std::move(list)}});
 }
 
-std::string check_json(const desk::CheckInfo& check) {
+std::string check_json(const service::SpecCheck& check) {
     json::object object{{"ask", check.ask}, {"ok", check.ok}};
     if (!check.reason.empty()) object["reason"] = check.reason;
     json::array items;
-    for (const desk::ItemAnswer& answer : check.items) {
+    for (const service::ItemAnswer& answer : check.items) {
         json::object entry{{"name", answer.item.name},
                            {"variable", answer.item.variable},
                            {"form", answer.item.form == ItemForm::file ? "file" : "env"},
                            {"optional", answer.item.optional},
                            {"found", answer.found}};
         if (answer.found) {
-            entry["scope"] = desk::source_word(answer.source);
-            if (answer.source == desk::Source::workspace) entry["workspace"] = answer.workspace;
+            entry["scope"] = service::source_word(answer.source);
+            if (answer.source == service::Source::workspace) entry["workspace"] = answer.workspace;
             entry["bytes"] = answer.bytes;
             if (answer.expires) entry["expires"] = date(*answer.expires);
         } else {
@@ -135,7 +135,7 @@ std::string check_json(const desk::CheckInfo& check) {
     return line(object);
 }
 
-std::string events_json(const desk::EventsInfo& events) {
+std::string events_json(const service::EventsInfo& events) {
     std::string text = "{\"next\":" + std::to_string(events.next) + ",\"events\":[";
     for (const std::string& event : events.events) {
         text += (&event == &events.events.front() ? "" : ",") + event;
@@ -143,14 +143,14 @@ std::string events_json(const desk::EventsInfo& events) {
     return text + "]}\n";
 }
 
-std::string status_json(const desk::StatusInfo& status) {
+std::string status_json(const service::StatusInfo& status) {
     const vault::Inventory& held = status.inventory;
     json::object store{{"state", status.store_file ? "open" : "none"}};
     if (status.store_file) {
         store["file"] = *status.store_file;
         store["secrets"] = status.kept.secrets;
         store["bytes"] = status.kept.bytes;
-        store["owners"] = status.kept_owners;
+        store["owners"] = status.store_owners;
     }
     json::object object{{"version", SLURM_SECRETS_VERSION},
                         {"memory", memory_kind_word(status.memory)},
@@ -181,4 +181,4 @@ std::string problem_json(unsigned status, std::string_view title, std::string_vi
                  {"detail", std::string(detail)}});
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -6,20 +6,20 @@
 
 #include "agentd/service/desk.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
-std::string run_json(const desk::RunInfo& run);
-std::string runs_json(const std::vector<desk::RunInfo>& runs);
-std::string secret_json(const people::SecretHead& secret);
+std::string run_json(const service::RunInfo& run);
+std::string runs_json(const std::vector<service::RunInfo>& runs);
+std::string secret_json(const store::SecretHead& secret);
 /// `whose`: "owner" or "workspace".
 std::string secrets_json(std::string_view whose, const std::string& name,
-                         const std::vector<people::SecretHead>& secrets);
-std::string workspaces_json(const std::vector<desk::WorkspaceInfo>& workspaces);
-std::string check_json(const desk::CheckInfo& check);
-std::string events_json(const desk::EventsInfo& events);
-std::string status_json(const desk::StatusInfo& status);
+                         const std::vector<store::SecretHead>& secrets);
+std::string workspaces_json(const std::vector<service::WorkspaceInfo>& workspaces);
+std::string check_json(const service::SpecCheck& check);
+std::string events_json(const service::EventsInfo& events);
+std::string status_json(const service::StatusInfo& status);
 
 /// RFC 9457: {"type":"about:blank","title":…,"status":…,"detail":…}
 std::string problem_json(unsigned status, std::string_view title, std::string_view detail);
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

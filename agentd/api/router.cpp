@@ -11,7 +11,7 @@
 #include "agentd/service/shared_store.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace asio = boost::asio;
@@ -105,7 +105,7 @@ bool matches(std::string_view pattern, std::string_view path, Parameters& parame
 }
 
 /// Reads one part of the path into the call.
-Failure read_parameter(std::string_view which, std::string_view text, Call& call) {
+Failure read_parameter(std::string_view which, std::string_view text, RouteCall& call) {
     const auto decoded = decode(text);
     std::string value = decoded ? *decoded : std::string(text);
     if (which == "run") {
@@ -132,7 +132,7 @@ std::optional<std::uint64_t> generation_of(std::string_view tag) {
 }
 
 /// Preconditions are taken where something is changed; a GET is answered as if they were not there.
-Failure read_precondition(const HttpHead& head, desk::Precondition& precondition) {
+Failure read_precondition(const RequestHead& head, service::Precondition& precondition) {
     if (head.method == "GET") return std::nullopt;
     if (head.if_match == "*") {
         precondition.exists = true;
@@ -149,7 +149,8 @@ Failure read_precondition(const HttpHead& head, desk::Precondition& precondition
     return std::nullopt;
 }
 
-std::optional<HttpAnswer> read_query(std::string_view query, const Route& route, Call& call) {
+std::optional<HttpResponse> read_query(std::string_view query, const Route& route,
+                                       RouteCall& call) {
     while (!query.empty()) {
         const std::string_view part = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(part.size() + 1, query.size()));
@@ -177,50 +178,52 @@ bool is_json(std::string_view content_type) {
 
 /// What a route's function returns; a refusal where the accounts that it asks about can't be known.
 template <typename Function>
-auto with_accounts(const Call& call, Function function) -> decltype(function()) {
+auto with_accounts(const RouteCall& call, Function function) -> decltype(function()) {
     try {
         return function();
-    } catch (const desk::AccountsUnavailable& error) {
+    } catch (const auth::UserDatabaseUnavailable& error) {
         const auto& uid = call.caller.uid();
         const std::string who = uid ? "uid " + std::to_string(uid->value) : call.caller.name();
-        audit::trouble("a request of " + who + " was refused: " + error.what());
-        return refused({desk::Reason::unavailable, error.what()});
+        audit::report_problem("a request of " + who + " was refused: " + error.what());
+        return refused({service::Reason::unavailable, error.what()});
     }
 }
 
 /// In a frame of its own: what called it is gone when it goes on.
-asio::awaitable<HttpAnswer> change_shared(Call call, const Route& route, SharedStore& shared,
-                                          std::shared_ptr<SecretBuffer> body) {
-    HttpAnswer answer;
+asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
+                                            service::SharedStore& shared,
+                                            std::shared_ptr<SecretBuffer> body) {
+    HttpResponse answer;
     std::function<void()> change = [&] {
         answer = with_accounts(call, [&] { return route.handle(call, body->bytes()); });
     };
-    const auto deadline = SharedStore::Clock::now() + kPatienceToChange;
-    desk::Subjects about = route.about(call);
+    const auto deadline = service::SharedStore::Clock::now() + kPatienceToChange;
+    service::DocumentKeys about = route.about(call);
     auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
-    if (failure) co_return refused(not_known(*failure));
+    if (failure) co_return refused(service::not_known(*failure));
     co_return answer;
 }
 
 /// Passes a request on as it came, if it says who it comes from.
-std::variant<Routes::Handler, HttpAnswer> hand_on(const HttpHead& head, Relay& relay) {
+std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
+                                                    HubProxyInterface& relay) {
     if (head.authorization.empty()) {
-        HttpAnswer answer =
+        HttpResponse answer =
             problem(401, "this agent passes requests on to a hub, which needs a munge credential");
         answer.challenge = relay.challenge();
         return answer;
     }
-    RelayedHead owned{std::string(head.method),       std::string(head.target),
+    ProxiedHead owned{std::string(head.method),       std::string(head.target),
                       std::string(head.content_type), std::string(head.authorization),
                       std::string(head.if_match),     std::string(head.if_none_match)};
-    return Routes::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
+    return Router::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
         return relay.pass_on(owned, body);
     });
 }
 
 /// What is wrong with the body that the head announces.
-std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
-                                     const Limits& limits) {
+std::optional<HttpResponse> check_body(const RequestHead& head, const Route& route,
+                                       const Limits& limits) {
     if (route.longest_body == nullptr) {
         if (!head.has_body) return std::nullopt;
         return problem(400, "a " + std::string(head.method) + " of this path takes no body");
@@ -242,11 +245,11 @@ std::optional<HttpAnswer> check_body(const HttpHead& head, const Route& route,
 
 }  // namespace
 
-HttpAnswer problem(unsigned status, std::string_view detail) {
+HttpResponse problem(unsigned status, std::string_view detail) {
     return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
 }
 
-std::vector<Routes::Entry> Routes::table() {
+std::vector<Router::Entry> Router::table() {
     std::vector<Entry> entries;
     for (const Route& route : route_table()) {
         if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
@@ -255,15 +258,15 @@ std::vector<Routes::Entry> Routes::table() {
 }
 
 /// A route, and a request on its way through it.
-struct Routes::Found {
+struct Router::Found {
     const Route& route;
-    Call call;
+    RouteCall call;
     bool is_relayed = false;
 
     bool is_change() const { return route.about != nullptr && route.method != "GET"; }
 };
 
-std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
+std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& head) {
     const auto question = head.target.find('?');
     const auto path = head.target.substr(0, question);
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
@@ -276,7 +279,7 @@ std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        Call call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
+        RouteCall call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
             if (const auto wrong = read_parameter(which, text, call)) {
                 return problem(400, wrong->sentence);
@@ -292,7 +295,7 @@ std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
         return Found{route, std::move(call), is_relayed};
     }
     if (!allow.empty()) {
-        HttpAnswer answer =
+        HttpResponse answer =
             problem(405, "this path knows " + allow + ", not " + quoted(head.method));
         answer.allow = allow;
         return answer;
@@ -300,25 +303,25 @@ std::variant<Routes::Found, HttpAnswer> Routes::route_of(const HttpHead& head) {
     return problem(404, "there is no " + quoted(path) + " here");
 }
 
-asio::awaitable<std::optional<HttpAnswer>> Routes::refresh(const HttpHead& head) {
+asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& head) {
     if (shared_ == nullptr) co_return std::nullopt;
     auto found = route_of(head);
     const Found* const route = std::get_if<Found>(&found);
     if (route == nullptr || route->route.about == nullptr) co_return std::nullopt;
-    desk::Subjects about = route->route.about(route->call);
-    const auto deadline = SharedStore::Clock::now() + kPatienceToRead;
+    service::DocumentKeys about = route->route.about(route->call);
+    const auto deadline = service::SharedStore::Clock::now() + kPatienceToRead;
     auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-    if (failure) co_return refused(not_known(*failure));
+    if (failure) co_return refused(service::not_known(*failure));
     co_return std::nullopt;
 }
 
-std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
+std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head) {
     auto routed = route_of(head);
-    if (auto* refusal = std::get_if<HttpAnswer>(&routed)) return std::move(*refusal);
+    if (auto* refusal = std::get_if<HttpResponse>(&routed)) return std::move(*refusal);
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
     if (route.before_body != nullptr && !found.is_relayed) {
-        auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpAnswer> {
+        auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpResponse> {
             if (auto why = route.before_body(found.call)) return refused(*why);
             return std::nullopt;
         });
@@ -334,12 +337,12 @@ std::variant<Routes::Handler, HttpAnswer> Routes::find(const HttpHead& head) {
 }
 
 /// A change is made while nobody else changes the same, and answered when it is written.
-Routes::Handler Routes::shared_change(Found found) const {
+Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
         // std::function copies what it holds.
         const auto kept = std::make_shared<SecretBuffer>(body.size());
         std::copy(body.begin(), body.end(), kept->bytes().begin());
-        HttpAnswer answer;
+        HttpResponse answer;
         answer.later = [found, shared, kept](const IsGone&) {
             return change_shared(found.call, found.route, *shared, kept);
         };
@@ -347,4 +350,4 @@ Routes::Handler Routes::shared_change(Found found) const {
     };
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -14,29 +14,33 @@
 #include "agentd/service/desk.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::doors {
-
-class NodeRequests;
-class Relay;
+namespace secrets::service {
 class SharedStore;
-struct HttpAnswer;
+}  // namespace secrets::service
+
+namespace secrets::api {
+
+class NodeApi;
+class HubProxyInterface;
+
+struct HttpResponse;
 /// Whether the client that waits for an answer has gone.
 using IsGone = std::function<bool()>;
 /// An answer that takes its time.
-using Later = std::function<boost::asio::awaitable<HttpAnswer>(IsGone)>;
+using DeferredResponse = std::function<boost::asio::awaitable<HttpResponse>(IsGone)>;
 
 /// An answer before it is HTTP. No body: only a status.
-struct HttpAnswer {
+struct HttpResponse {
     unsigned status = 200;
     std::string content_type;
     std::string body;
     std::string allow{};  ///< the methods that the path knows, with 405
     std::string etag{};   ///< the generation of what was asked for or changed; may be empty
     std::optional<std::chrono::seconds> retry_after{};  ///< with 503, where waiting may help
-    std::string challenge{};  ///< with 401, how the request can say who it comes from
-    std::string note{};       ///< for the job; a line of ASCII
-    SecretBuffer secret{};    ///< the body where it holds values; `body` is empty then
-    Later later{};            ///< where it is there, what it returns is the answer
+    std::string challenge{};   ///< with 401, how the request can say who it comes from
+    std::string note{};        ///< for the job; a line of ASCII
+    SecretBuffer secret{};     ///< the body where it holds values; `body` is empty then
+    DeferredResponse later{};  ///< where it is there, what it returns is the answer
 };
 
 /// Where a request over TLS comes from.
@@ -48,8 +52,8 @@ struct Origin {
 };
 
 /// A request whose head was read and whose body was not.
-struct HttpHead {
-    desk::Caller caller;
+struct RequestHead {
+    auth::Principal caller;
     std::string_view method;
     std::string_view target;  ///< path and query, as they came
     std::string_view content_type;
@@ -63,13 +67,13 @@ struct HttpHead {
 
 /// Decides on the head alone: a route's handler, which the body is then given to, or the refusal.
 /// What is refused here costs no byte of a body.
-class Routes {
+class Router {
   public:
     /// `nodes`: where nodes may ask; else null. `relay`: takes what another agent answers; null
     /// where the desk answers all. `shared`: where what the desk answers from lies; null: here
     /// alone. All must outlive the routes.
-    explicit Routes(desk::Desk& desk, NodeRequests* nodes = nullptr, Relay* relay = nullptr,
-                    SharedStore* shared = nullptr)
+    explicit Router(service::Desk& desk, NodeApi* nodes = nullptr,
+                    HubProxyInterface* relay = nullptr, service::SharedStore* shared = nullptr)
         : desk_(desk), nodes_(nodes), relay_(relay), shared_(shared) {}
 
     /// What one line of the table is about.
@@ -83,23 +87,23 @@ class Routes {
 
     /// Has the desk know what find() and its handler answer from; the answer where that can't be
     /// known. To be awaited just before find().
-    boost::asio::awaitable<std::optional<HttpAnswer>> refresh(const HttpHead& head);
+    boost::asio::awaitable<std::optional<HttpResponse>> refresh(const RequestHead& head);
 
-    using Handler = std::function<HttpAnswer(std::span<const std::byte> body)>;
-    std::variant<Handler, HttpAnswer> find(const HttpHead& head);
+    using Handler = std::function<HttpResponse(std::span<const std::byte> body)>;
+    std::variant<Handler, HttpResponse> find(const RequestHead& head);
 
   private:
     struct Found;
-    std::variant<Found, HttpAnswer> route_of(const HttpHead& head);
+    std::variant<Found, HttpResponse> route_of(const RequestHead& head);
     Handler shared_change(Found found) const;
 
-    desk::Desk& desk_;
-    NodeRequests* nodes_;
-    Relay* relay_;
-    SharedStore* shared_;
+    service::Desk& desk_;
+    NodeApi* nodes_;
+    HubProxyInterface* relay_;
+    service::SharedStore* shared_;
 };
 
 /// An answer of problem JSON.
-HttpAnswer problem(unsigned status, std::string_view detail);
+HttpResponse problem(unsigned status, std::string_view detail);
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

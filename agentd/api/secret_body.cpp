@@ -3,11 +3,11 @@
 #include <string>
 #include <utility>
 
-#include "agentd/api/base64.h"
 #include "agentd/api/sensitive_json.h"
+#include "agentd/base/base64.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -117,7 +117,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         return true;
     }
     bool too_long(json::error_code& error) {
-        reason = desk::Reason::too_large;
+        reason = service::Reason::too_large;
         return fail("the value is longer than the " + std::to_string(value_bytes_) +
                         " bytes that are taken",
                     error);
@@ -133,8 +133,9 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
 
 }  // namespace
 
-Result<desk::KeepRequest> parse_keep(std::span<const std::byte> body, std::size_t value_bytes,
-                                     desk::Reason& reason) {
+Result<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
+                                                   std::size_t value_bytes,
+                                                   service::Reason& reason) {
     json::basic_parser<FieldsHandler> parser(strict_json(), "ttl", value_bytes);
     if (const auto wrong = parse_whole(parser, body)) {
         reason = parser.handler().reason;
@@ -142,7 +143,7 @@ Result<desk::KeepRequest> parse_keep(std::span<const std::byte> body, std::size_
     }
     FieldsHandler& fields = parser.handler();
     if (!fields.value) return Error{"\"value\" is missing"};
-    return desk::KeepRequest{std::move(*fields.value), std::move(fields.second)};
+    return service::PutSecretRequest{std::move(*fields.value), std::move(fields.second)};
 }
 
 Result<std::string> parse_rename(std::span<const std::byte> body) {
@@ -152,4 +153,4 @@ Result<std::string> parse_rename(std::span<const std::byte> body) {
     return std::move(*parser.handler().second);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -11,14 +11,15 @@
 #include "agentd/service/desk.h"
 #include "common/base/result.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// The Errors say what is wrong and where, and show nothing of a value; `reason` then becomes its
 /// kind: malformed or too_large.
-Result<desk::KeepRequest> parse_keep(std::span<const std::byte> body, std::size_t value_bytes,
-                                     desk::Reason& reason);
+Result<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
+                                                   std::size_t value_bytes,
+                                                   service::Reason& reason);
 
 /// The new name.
 Result<std::string> parse_rename(std::span<const std::byte> body);
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -13,7 +13,7 @@
 #include "common/base/result.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 
 /// The longest text of a field that is no value.
 inline constexpr std::size_t kLongestField = 256;
@@ -33,7 +33,7 @@ class BodyHandler {
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
     std::string sentence;  ///< what is wrong
-    desk::Reason reason = desk::Reason::malformed;
+    service::Reason reason = service::Reason::malformed;
 
     bool on_document_begin(ErrorCode&) { return true; }
     bool on_document_end(ErrorCode&) { return true; }
@@ -116,4 +116,4 @@ Failure parse_whole(Parser& parser, std::span<const std::byte> body) {
                  " (" + line_and_column(body, consumed) + " of the body)"};
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -26,7 +26,7 @@ bool ends_torn(int fd, off_t size) {
 
 }  // namespace
 
-Result<Trail> Trail::open(const std::string& path) {
+Result<AuditFile> AuditFile::open(const std::string& path) {
     const auto wrong = [&](const std::string& why) {
         return Error{"the audit trail " + path + " can't be opened: " + why};
     };
@@ -48,14 +48,14 @@ Result<Trail> Trail::open(const std::string& path) {
     if (!S_ISREG(status.st_mode)) return wrong("it is not a regular file");
     if (status.st_size == 0) sync_directory_of(path);
     const bool torn = ends_torn(file.get(), status.st_size);
-    return Trail(path, std::move(file), torn);
+    return AuditFile(path, std::move(file), torn);
 }
 
-Error Trail::cannot_write(int error) const {
+Error AuditFile::cannot_write(int error) const {
     return Error{"the audit trail " + path_ + " can't be written: " + std::strerror(error)};
 }
 
-Failure Trail::append(std::string_view line) {
+Failure AuditFile::append(std::string_view line) {
     const std::string bytes = (torn_ ? "\n" : "") + std::string(line);
     ssize_t written = -1;
     do {

@@ -10,11 +10,11 @@ namespace secrets::audit {
 
 /// The audit file: lines that are on the disk when append() returns. Each is one write() at the
 /// file's end. Not thread-safe.
-class Trail {
+class AuditFile {
   public:
     /// Opens the file, or makes it with mode 0600. It must be a regular file, and the last part of
     /// its path no symbolic link.
-    static Result<Trail> open(const std::string& path);
+    static Result<AuditFile> open(const std::string& path);
 
     /// Writes a line (its newline included) and waits for the disk. On an Error the line is not
     /// there in whole, or may not be after a power cut. What there is of it ends where it broke
@@ -24,7 +24,7 @@ class Trail {
     const std::string& path() const { return path_; }
 
   private:
-    Trail(std::string path, UniqueFd file, bool torn)
+    AuditFile(std::string path, UniqueFd file, bool torn)
         : path_(std::move(path)), file_(std::move(file)), torn_(torn) {}
     Error cannot_write(int error) const;
 

@@ -9,7 +9,7 @@ namespace secrets::audit {
 namespace {
 
 /// The trial that collects at the moment; null: none does.
-Trial* collecting = nullptr;
+PendingAudit* collecting = nullptr;
 
 }  // namespace
 
@@ -35,42 +35,42 @@ Failure write_ahead(const Event& event) {
     return recorder().write_ahead(event);
 }
 
-void take_back(const Event& event, const Error& why) {
-    recorder().take_back(event, why);
+void revert(const Event& event, const Error& why) {
+    recorder().revert(event, why);
 }
 
-void tell(const Event& event) {
+void publish(const Event& event) {
     if (collecting != nullptr) return collecting->entries_.push_back({event, true});
-    recorder().tell(event);
+    recorder().publish(event);
 }
 
-void Trial::collect(const std::function<void()>& change) {
+void PendingAudit::collect(const std::function<void()>& change) {
     collecting = this;
-    const AtEnd stop([] { collecting = nullptr; });
+    const ScopeExit stop([] { collecting = nullptr; });
     change();
 }
 
-void Trial::keep() {
+void PendingAudit::keep() {
     for (const Entry& entry : std::exchange(entries_, {})) {
         if (entry.was_written_ahead) {
-            recorder().tell(entry.event);
+            recorder().publish(entry.event);
         } else {
             recorder().record(entry.event);
         }
     }
 }
 
-void Trial::abandon(const Error& why) {
+void PendingAudit::abandon(const Error& why) {
     for (const Entry& entry : std::exchange(entries_, {})) {
-        if (entry.was_written_ahead) recorder().take_back(entry.event, why);
+        if (entry.was_written_ahead) recorder().revert(entry.event, why);
     }
 }
 
-void trouble(std::string sentence) {
+void report_problem(std::string sentence) {
     recorder().record({.kind = Kind::trouble, .sentence = std::move(sentence)});
 }
 
-void mended(std::string sentence) {
+void report_recovery(std::string sentence) {
     recorder().record({.kind = Kind::mended, .sentence = std::move(sentence)});
 }
 
@@ -78,7 +78,7 @@ std::uint64_t count_of(Kind kind) {
     return recorder().count_of(kind);
 }
 
-const Recent& recent() {
+const RecentEvents& recent() {
     return recorder().recent();
 }
 

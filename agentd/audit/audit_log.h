@@ -15,7 +15,7 @@
 namespace secrets::audit {
 
 class Recorder;
-class Recent;
+class RecentEvents;
 
 /// The recorder itself, for those who drive it.
 Recorder& recorder();
@@ -35,13 +35,13 @@ void record(const Event& event);
 Failure write_ahead(const Event& event);
 
 /// That an event which was written ahead just now could not be done after all: to the audit file.
-void take_back(const Event& event, const Error& why);
+void revert(const Event& event, const Error& why);
 
 /// That an event which was written ahead has happened: to the log.
-void tell(const Event& event);
+void publish(const Event& event);
 
 /// What happens at first on trial: it is told when it lasts, and else taken back.
-class Trial {
+class PendingAudit {
   public:
     /// Calls `change`; what it tells or records meanwhile waits.
     void collect(const std::function<void()>& change);
@@ -52,7 +52,7 @@ class Trial {
 
   private:
     friend void record(const Event& event);
-    friend void tell(const Event& event);
+    friend void publish(const Event& event);
     struct Entry {
         Event event;
         bool was_written_ahead = false;
@@ -61,16 +61,16 @@ class Trial {
 };
 
 /// Something went wrong that an admin should mend.
-void trouble(std::string sentence);
+void report_problem(std::string sentence);
 
 /// What was in trouble works again.
-void mended(std::string sentence);
+void report_recovery(std::string sentence);
 
 /// How many events of that kind there were, since the start.
 std::uint64_t count_of(Kind kind);
 
 /// What was written to the log last.
-const Recent& recent();
+const RecentEvents& recent();
 
 /// How many entries the log had to drop, since the start.
 std::uint64_t dropped();

@@ -12,18 +12,18 @@
 
 namespace secrets::audit {
 
-/// Refusals of one kind and user that are written one by one within kRefusalWindow; further ones
+/// Refusals of one kind and user that are written one by one within kDenialWindow; further ones
 /// are counted. Enough to see each job of an array fail, and little enough that nobody can push
 /// other entries out of the log.
-inline constexpr std::uint64_t kRefusalBurst = 100;
-inline constexpr auto kRefusalWindow = std::chrono::minutes(1);
+inline constexpr std::uint64_t kDenialBurst = 100;
+inline constexpr auto kDenialWindow = std::chrono::minutes(1);
 
 /// Kinds and users that are counted at a time. Whoever has many uids (a user namespace gives 65536)
 /// could otherwise fill memory; all beyond these are counted together.
-inline constexpr std::size_t kMaxRefusalCounts = 4096;
+inline constexpr std::size_t kMaxDenialCounts = 4096;
 
 /// Keeps refusals from flooding the log. Takes the time as an argument; not thread-safe.
-class RefusalLimit {
+class DenialRateLimit {
   public:
     using Time = std::chrono::steady_clock::time_point;
 

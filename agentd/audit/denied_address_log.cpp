@@ -10,7 +10,7 @@ constexpr std::size_t kMaxNoted = 4096;
 
 }  // namespace
 
-void RefusedAddresses::note(const std::string& address, const std::string& why, Time now) {
+void DeniedAddressLog::note(const std::string& address, const std::string& why, Time now) {
     while (!in_order_.empty() && in_order_.front().until <= now) {
         noted_.erase(in_order_.front().address);
         in_order_.pop_front();

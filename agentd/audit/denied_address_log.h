@@ -9,10 +9,10 @@ namespace secrets::audit {
 
 /// Writes down who was refused over the network: once for each address within a minute, and within
 /// it of 4096 addresses at most. Not thread-safe.
-class RefusedAddresses {
+class DeniedAddressLog {
   public:
     /// `who`: what is at these addresses, as in "a client".
-    explicit RefusedAddresses(std::string who) : who_(std::move(who)) {}
+    explicit DeniedAddressLog(std::string who) : who_(std::move(who)) {}
 
     using Time = std::chrono::steady_clock::time_point;
     void note(const std::string& address, const std::string& why,

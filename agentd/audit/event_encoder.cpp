@@ -125,7 +125,7 @@ std::string journal_entry(const Event& event, Time time) {
     return entry;
 }
 
-std::string trail_line(const Event& event, Time time) {
+std::string audit_file_line(const Event& event, Time time) {
     json::object object;
     for_each_field(event, time, [&](std::string_view, std::string_view name, const auto& value) {
         if (!name.empty()) object[name] = json::value_from(value);

@@ -19,6 +19,6 @@ std::string time_text(Time time);
 std::string journal_entry(const Event& event, Time time);
 
 /// A line of JSON, with its newline at the end and no other.
-std::string trail_line(const Event& event, Time time);
+std::string audit_file_line(const Event& event, Time time);
 
 }  // namespace secrets::audit

@@ -2,22 +2,22 @@
 
 namespace secrets::audit {
 
-Drain::Drain(boost::asio::io_context& loop, Recorder& recorder)
+FlushTimer::FlushTimer(boost::asio::io_context& loop, Recorder& recorder)
     : recorder_(recorder), timer_(loop) {
     recorder_.on_work([this] { arm(); });
     arm();
 }
 
-Drain::~Drain() {
+FlushTimer::~FlushTimer() {
     stop();
 }
 
-void Drain::stop() {
+void FlushTimer::stop() {
     recorder_.on_work([] {});
     timer_.cancel();
 }
 
-void Drain::arm() {
+void FlushTimer::arm() {
     const auto next = recorder_.next_work();
     if (!next || (armed_for_ && *armed_for_ <= *next)) return;
     armed_for_ = next;

@@ -9,12 +9,12 @@ namespace secrets::audit {
 
 /// Lets a recorder do its work in the event loop, when some has become due: no timer runs while
 /// nothing waits. Must outlive the loop's run, and the recorder must outlive it.
-class Drain {
+class FlushTimer {
   public:
-    Drain(boost::asio::io_context& loop, Recorder& recorder);
-    Drain(const Drain&) = delete;
-    Drain& operator=(const Drain&) = delete;
-    ~Drain();
+    FlushTimer(boost::asio::io_context& loop, Recorder& recorder);
+    FlushTimer(const FlushTimer&) = delete;
+    FlushTimer& operator=(const FlushTimer&) = delete;
+    ~FlushTimer();
 
     /// Leaves the loop, which a journal that takes nothing would else keep busy.
     void stop();

@@ -29,7 +29,7 @@ bool stderr_is_the_journal() {
     return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
 }
 
-bool Journal::connect() {
+bool JournalSink::connect() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path_.size() >= sizeof(address.sun_path)) return false;
@@ -44,7 +44,7 @@ bool Journal::connect() {
     return true;
 }
 
-Journal::Outcome Journal::try_to_send(const std::string& entry) {
+JournalSink::Outcome JournalSink::try_to_send(const std::string& entry) {
     // Twice: the socket may still be connected to a journald that is gone.
     for (int attempt = 0; attempt < 2; ++attempt) {
         if (socket_.get() < 0 && !connect()) return Outcome::later;
@@ -60,22 +60,22 @@ Journal::Outcome Journal::try_to_send(const std::string& entry) {
     return Outcome::later;
 }
 
-bool Journal::has_room_for(const std::string& entry) const {
+bool JournalSink::has_room_for(const std::string& entry) const {
     return waiting_.size() < kMaxWaitingEntries &&
            waiting_bytes_ + entry.size() <= kMaxWaitingBytes;
 }
 
-void Journal::put_in_line(std::string entry) {
+void JournalSink::put_in_line(std::string entry) {
     waiting_bytes_ += entry.size();
     waiting_.push_back(std::move(entry));
 }
 
-void Journal::drop() {
+void JournalSink::drop() {
     ++dropped_;
     ++untold_;
 }
 
-void Journal::tell_what_was_dropped() {
+void JournalSink::tell_what_was_dropped() {
     // Half of the room first: where the journal takes one entry now and then, every second one
     // would else tell of the one before it.
     if (untold_ == 0 || waiting_.size() > kMaxWaitingEntries / 2 ||
@@ -86,7 +86,7 @@ void Journal::tell_what_was_dropped() {
     untold_ = 0;
 }
 
-void Journal::send(std::string entry) {
+void JournalSink::send(std::string entry) {
     drain();
     if (waits()) {
         tell_what_was_dropped();
@@ -107,7 +107,7 @@ void Journal::send(std::string entry) {
     }
 }
 
-bool Journal::drain() {
+bool JournalSink::drain() {
     bool took_some = false;
     while (true) {
         if (waiting_.empty()) tell_what_was_dropped();
@@ -121,7 +121,7 @@ bool Journal::drain() {
     }
 }
 
-void Journal::drain_within(std::chrono::milliseconds time) {
+void JournalSink::drain_within(std::chrono::milliseconds time) {
     const auto end = std::chrono::steady_clock::now() + time;
     drain();
     while (waits() && std::chrono::steady_clock::now() < end) {

@@ -26,13 +26,13 @@ bool stderr_is_the_journal();
 /// stalled journald, and tells nobody that an entry was lost because none was there. What can't be
 /// sent at once (the journal is slow, stalled or being restarted) waits here; what finds no room is
 /// dropped and counted. Entries arrive in their order. Not thread-safe.
-class Journal {
+class JournalSink {
   public:
     /// Makes the entry that says how many were dropped; it is sent where they are missing, once
     /// half of the room is free again.
     using TellDropped = std::function<std::string(std::uint64_t count)>;
 
-    Journal(std::string path, TellDropped tell_dropped)
+    JournalSink(std::string path, TellDropped tell_dropped)
         : path_(std::move(path)), tell_dropped_(std::move(tell_dropped)) {}
 
     void send(std::string entry);

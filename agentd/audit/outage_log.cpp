@@ -4,16 +4,16 @@
 
 namespace secrets::audit {
 
-LastingTrouble::LastingTrouble(std::string sentence, std::string mended)
+OutageLog::OutageLog(std::string sentence, std::string mended)
     : sentence_(std::move(sentence)), mended_(std::move(mended)) {}
 
-void LastingTrouble::note(const std::string& why) {
+void OutageLog::note(const std::string& why) {
     if (why.empty() == !lasts_) return;
     lasts_ = !why.empty();
     if (lasts_) {
-        trouble(sentence_ + why);
+        report_problem(sentence_ + why);
     } else {
-        mended(mended_);
+        report_recovery(mended_);
     }
 }
 

@@ -6,11 +6,11 @@ namespace secrets::audit {
 
 /// Something that is asked again and again, and may fail for long. Writes down when that begins and
 /// when it is over, and not how it goes on. Not thread-safe.
-class LastingTrouble {
+class OutageLog {
   public:
     /// `sentence`: what to say when it begins, with the reason behind it. `mended`: when it is
     /// over.
-    LastingTrouble(std::string sentence, std::string mended);
+    OutageLog(std::string sentence, std::string mended);
 
     /// How it went now; an empty reason: well.
     void note(const std::string& why);

@@ -2,7 +2,7 @@
 
 namespace secrets::audit {
 
-void Recent::add(const Event& event, Time at) {
+void RecentEvents::add(const Event& event, Time at) {
     entries_.push_back({last_ + 1, at, event});
     ++last_;
     if (entries_.size() > kKept) entries_.pop_front();

@@ -10,7 +10,7 @@
 namespace secrets::audit {
 
 /// The last events of the log, numbered from 1 on. Not thread-safe.
-class Recent {
+class RecentEvents {
   public:
     static constexpr std::size_t kKept = 500;
 

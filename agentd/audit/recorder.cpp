@@ -63,11 +63,11 @@ std::optional<Uid> refused_user(const Event& event) {
     return event.owner ? std::optional(event.owner->uid) : std::nullopt;
 }
 
-Event event_of(const RefusalLimit::Summary& summary) {
+Event event_of(const DenialRateLimit::Summary& summary) {
     const std::string whose =
         summary.uid ? "uid " + std::to_string(summary.uid->value) : "other users";
     const std::string within =
-        summary.within >= kRefusalWindow
+        summary.within >= kDenialWindow
             ? "minute"
             : counted(static_cast<std::uint64_t>(summary.within.count()), "second", "seconds");
     Event event{.kind = summary.kind,
@@ -91,9 +91,9 @@ Recorder::Recorder(std::string journal_socket)
 }
 
 Failure Recorder::open(const Config& config) {
-    std::optional<Trail> trail;
+    std::optional<AuditFile> trail;
     if (!config.audit_file.empty()) {
-        auto opened = Trail::open(config.audit_file);
+        auto opened = AuditFile::open(config.audit_file);
         if (!opened) return opened.error();
         trail = std::move(opened).value();
     }
@@ -106,7 +106,7 @@ Failure Recorder::open(const Config& config) {
 
 Failure Recorder::reopen() {
     if (!trail_) return std::nullopt;
-    auto opened = Trail::open(trail_->path());
+    auto opened = AuditFile::open(trail_->path());
     if (!opened) return opened.error();
     trail_ = std::move(opened).value();
     return std::nullopt;
@@ -122,18 +122,18 @@ Failure Recorder::put_on_trail(const Event& event) {
                               " here, which could not be written; the log of that time has what "
                               "happened"};
         gap.count = missing_on_trail_;
-        if (auto failure = trail_->append(trail_line(gap, now()))) return failure;
+        if (auto failure = trail_->append(audit_file_line(gap, now()))) return failure;
         missing_on_trail_ = 0;
         put_in_log(gap);
     }
-    return trail_->append(trail_line(event, now()));
+    return trail_->append(audit_file_line(event, now()));
 }
 
 Failure Recorder::write_ahead(const Event& event) {
     return put_on_trail(event);
 }
 
-void Recorder::take_back(const Event& event, const Error& why) {
+void Recorder::revert(const Event& event, const Error& why) {
     Event undone = event;
     undone.kind = Kind::undone;
     undone.sentence = "what the entry before this says did not happen: " + why.sentence;
@@ -144,7 +144,7 @@ void Recorder::take_back(const Event& event, const Error& why) {
     complain(undone, *failure);
 }
 
-void Recorder::tell(const Event& event) {
+void Recorder::publish(const Event& event) {
     put_in_log(event);
 }
 
@@ -185,8 +185,8 @@ void Recorder::write_to_log(const Event& event) {
     }
 }
 
-void Recorder::sum_up(const std::vector<RefusalLimit::Summary>& summaries) {
-    for (const RefusalLimit::Summary& summary : summaries) write_to_log(event_of(summary));
+void Recorder::sum_up(const std::vector<DenialRateLimit::Summary>& summaries) {
+    for (const DenialRateLimit::Summary& summary : summaries) write_to_log(event_of(summary));
 }
 
 void Recorder::schedule(Clock::time_point time) {

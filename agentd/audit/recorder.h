@@ -40,10 +40,10 @@ class Recorder {
 
     /// Says on the audit file that the event which was written ahead just now did not happen, and
     /// why. The log needs no such word: it was told nothing.
-    void take_back(const Event& event, const Error& why);
+    void revert(const Event& event, const Error& why);
 
     /// Writes an event to the log alone.
-    void tell(const Event& event);
+    void publish(const Event& event);
 
     /// Writes an event that has happened to both. One that the audit file can't take is in the log
     /// all the same, with a complaint; the audit file says later how many it lacks.
@@ -56,7 +56,7 @@ class Recorder {
     std::uint64_t count_of(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
 
     /// What was written to the log last.
-    const Recent& recent() const { return recent_; }
+    const RecentEvents& recent() const { return recent_; }
 
     /// Does what has become due: sends entries that wait, sums up refusals.
     void work(Clock::time_point now);
@@ -74,18 +74,18 @@ class Recorder {
     bool put_in_log(const Event& event);
     Failure put_on_trail(const Event& event);
     void complain(const Event& event, const Error& why);
-    void sum_up(const std::vector<RefusalLimit::Summary>& summaries);
+    void sum_up(const std::vector<DenialRateLimit::Summary>& summaries);
     void schedule(Clock::time_point now);
 
     std::shared_ptr<spdlog::logger> standard_error_;
     bool to_journal_ = false;
     Level least_ = Level::info;
-    Journal journal_;
-    Recent recent_;
+    JournalSink journal_;
+    RecentEvents recent_;
     std::array<std::uint64_t, kKindCount> counts_{};
-    std::optional<Trail> trail_;
+    std::optional<AuditFile> trail_;
     std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be put there
-    RefusalLimit refusals_;
+    DenialRateLimit refusals_;
     std::optional<Clock::time_point> next_attempt_;  ///< to send what waits for the journal
     std::function<void()> on_work_ = [] {};
 };

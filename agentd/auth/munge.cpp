@@ -10,7 +10,7 @@
 
 #include "agentd/audit/audit_log.h"
 
-namespace secrets::cluster {
+namespace secrets::auth {
 namespace {
 
 namespace asio = boost::asio;
@@ -56,9 +56,9 @@ Result<std::string> encode_now(const std::string& payload) {
     return std::string(credential);
 }
 
-std::variant<Credential, CredentialRefused> decode_now(const std::string& credential) {
+std::variant<Credential, InvalidCredential> decode_now(const std::string& credential) {
     const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return CredentialRefused{"munge: there is no memory", true};
+    if (!context) return InvalidCredential{"munge: there is no memory", true};
     void* payload = nullptr;
     int length = 0;
     uid_t uid = 0;
@@ -68,7 +68,7 @@ std::variant<Credential, CredentialRefused> decode_now(const std::string& creden
     // munge_decode() hands out the payload of an expired or replayed credential, too.
     const Text owned(static_cast<char*>(payload), &std::free);
     if (error != EMUNGE_SUCCESS) {
-        return CredentialRefused{what_is_wrong(error, context.get()), is_away(error)};
+        return InvalidCredential{what_is_wrong(error, context.get()), is_away(error)};
     }
     in_addr address{};
     char text[INET_ADDRSTRLEN] = "";
@@ -99,16 +99,16 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
     co_return std::move(*made);
 }
 
-asio::awaitable<std::variant<Credential, CredentialRefused>> Munge::decode(std::string credential) {
+asio::awaitable<std::variant<Credential, InvalidCredential>> Munge::decode(std::string credential) {
     const auto work =
-        [](std::string text) -> asio::awaitable<std::variant<Credential, CredentialRefused>> {
+        [](std::string text) -> asio::awaitable<std::variant<Credential, InvalidCredential>> {
         co_return decode_now(text);
     };
     auto task = work(std::move(credential));
     auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
-    const auto* refused = std::get_if<CredentialRefused>(&decoded);
+    const auto* refused = std::get_if<InvalidCredential>(&decoded);
     away_.note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
     co_return decoded;
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::auth

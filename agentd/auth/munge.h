@@ -10,7 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 
-namespace secrets::cluster {
+namespace secrets::auth {
 
 /// What munged says of a credential that it took.
 struct Credential {
@@ -20,7 +20,7 @@ struct Credential {
 };
 
 /// Why one was not taken.
-struct CredentialRefused {
+struct InvalidCredential {
     std::string sentence;
     bool munged_is_away = false;  ///< it says nothing about the credential
 };
@@ -37,12 +37,12 @@ class Munge {
     /// A credential of this process for `payload`. The Error: munged can't be asked.
     boost::asio::awaitable<Result<std::string>> encode(std::string payload);
 
-    boost::asio::awaitable<std::variant<Credential, CredentialRefused>> decode(
+    boost::asio::awaitable<std::variant<Credential, InvalidCredential>> decode(
         std::string credential);
 
   private:
     boost::asio::thread_pool thread_{1};
-    audit::LastingTrouble away_{"munged can't be asked: ", "munged answers again"};
+    audit::OutageLog away_{"munged can't be asked: ", "munged answers again"};
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::auth

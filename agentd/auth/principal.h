@@ -8,16 +8,16 @@
 #include "agentd/auth/user_database.h"
 #include "common/base/ids.h"
 
-namespace secrets::desk {
+namespace secrets::auth {
 
 /// An account, or a platform that a certificate names.
-class Caller {
+class Principal {
   public:
-    Caller() = default;
+    Principal() = default;
     /// Implicit: on the local doors everybody is an account.
-    Caller(Uid uid) : uid_(uid) {}
-    static Caller of_certificate(std::string name) {
-        Caller caller;
+    Principal(Uid uid) : uid_(uid) {}
+    static Principal of_certificate(std::string name) {
+        Principal caller;
         caller.certificate_ = std::move(name);
         return caller;
     }
@@ -31,7 +31,7 @@ class Caller {
 
     /// For a sentence.
     std::string name() const {
-        return uid_ ? account_name(*uid_) : "the certificate of " + certificate_;
+        return uid_ ? user_name(*uid_) : "the certificate of " + certificate_;
     }
     audit::Account account() const { return {uid_, name()}; }
 
@@ -40,4 +40,4 @@ class Caller {
     std::string certificate_;
 };
 
-}  // namespace secrets::desk
+}  // namespace secrets::auth

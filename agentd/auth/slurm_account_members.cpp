@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-namespace secrets::cluster {
+namespace secrets::auth {
 
-bool SlurmAccounts::set(const std::string& account, bool exists, std::vector<std::string> users) {
+bool SlurmAccountMembers::set(const std::string& account, bool exists,
+                              std::vector<std::string> users) {
     Account told{exists, std::move(users)};
     auto& known = accounts_[account];
     if (known && *known == told) return false;
@@ -12,26 +13,27 @@ bool SlurmAccounts::set(const std::string& account, bool exists, std::vector<std
     return true;
 }
 
-bool SlurmAccounts::set_trouble(const std::string& trouble) {
+bool SlurmAccountMembers::set_trouble(const std::string& trouble) {
     if (trouble_ == trouble) return false;
     trouble_ = trouble;
     return true;
 }
 
-void SlurmAccounts::keep_only(const std::set<std::string>& accounts) {
+void SlurmAccountMembers::keep_only(const std::set<std::string>& accounts) {
     std::erase_if(accounts_, [&](const auto& entry) { return !accounts.contains(entry.first); });
 }
 
-bool SlurmAccounts::is_missing(const std::string& account) const {
+bool SlurmAccountMembers::is_missing(const std::string& account) const {
     const auto found = accounts_.find(account);
     return found != accounts_.end() && !found->second->exists;
 }
 
-std::optional<bool> SlurmAccounts::has(const std::string& account, const std::string& user) const {
+std::optional<bool> SlurmAccountMembers::has(const std::string& account,
+                                             const std::string& user) const {
     const auto found = accounts_.find(account);
     if (found == accounts_.end()) return std::nullopt;
     const auto& users = found->second->users;
     return std::binary_search(users.begin(), users.end(), user);
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::auth

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-namespace secrets::cluster {
+namespace secrets::auth {
 
 /// Who is in which Slurm account, as slurmctld said last. Cheap to copy.
-class SlurmAccounts {
+class SlurmAccountMembers {
   public:
     /// `exists`: whether slurmctld knows the account; `users`: ascending. Whether that changed
     /// anything.
@@ -39,4 +39,4 @@ class SlurmAccounts {
     std::string trouble_;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::auth

@@ -10,7 +10,7 @@
 
 #include "common/base/call_failed.h"
 
-namespace secrets::desk {
+namespace secrets::auth {
 namespace {
 
 std::optional<uid_t> as_number(const std::string& text) {
@@ -28,7 +28,7 @@ auto looked_up(const char* what, Lookup lookup) {
     errno = 0;
     const auto* entry = lookup();
     if (entry == nullptr && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-        throw AccountsUnavailable(call_failed(what).sentence);
+        throw UserDatabaseUnavailable(call_failed(what).sentence);
     }
     return entry;
 }
@@ -44,7 +44,7 @@ const passwd* user_of(uid_t uid) {
 
 }  // namespace
 
-std::optional<Uid> find_account(const std::string& text) {
+std::optional<Uid> find_uid(const std::string& text) {
     if (text.find('\0') != std::string::npos) return std::nullopt;
     if (const passwd* entry = user_of(text)) return Uid{entry->pw_uid};
     const auto number = as_number(text);
@@ -52,18 +52,18 @@ std::optional<Uid> find_account(const std::string& text) {
     return std::nullopt;
 }
 
-std::optional<std::string> find_name(Uid uid) {
+std::optional<std::string> find_user_name(Uid uid) {
     const passwd* entry = user_of(uid.value);
     if (entry == nullptr) return std::nullopt;
     return entry->pw_name;
 }
 
-std::string account_name(Uid uid) {
+std::string user_name(Uid uid) {
     const passwd* entry = getpwuid(uid.value);
     return entry != nullptr ? entry->pw_name : "uid " + std::to_string(uid.value);
 }
 
-bool is_member(Uid uid, const std::string& group) {
+bool is_group_member(Uid uid, const std::string& group) {
     const struct group* wanted =
         looked_up("looking up a group", [&] { return getgrnam(group.c_str()); });
     if (wanted == nullptr) return false;
@@ -80,4 +80,4 @@ bool is_member(Uid uid, const std::string& group) {
     return std::find(groups.begin(), groups.end(), wanted_id) != groups.end();
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::auth

@@ -7,12 +7,12 @@ namespace secrets {
 /// Runs a function at the end of its scope, however that comes: a coroutine's scope may end by an
 /// exception, too.
 template <typename Function>
-class [[nodiscard]] AtEnd {
+class [[nodiscard]] ScopeExit {
   public:
-    explicit AtEnd(Function function) : function_(std::move(function)) {}
-    ~AtEnd() { function_(); }
-    AtEnd(const AtEnd&) = delete;
-    AtEnd& operator=(const AtEnd&) = delete;
+    explicit ScopeExit(Function function) : function_(std::move(function)) {}
+    ~ScopeExit() { function_(); }
+    ScopeExit(const ScopeExit&) = delete;
+    ScopeExit& operator=(const ScopeExit&) = delete;
 
   private:
     Function function_;

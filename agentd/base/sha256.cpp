@@ -7,7 +7,7 @@
 
 namespace secrets {
 
-Digest digest_of(std::span<const std::byte> bytes) {
+Digest sha256_of(std::span<const std::byte> bytes) {
     Digest digest;
     auto* out = reinterpret_cast<unsigned char*>(digest.data());
     if (EVP_Digest(bytes.data(), bytes.size(), out, nullptr, EVP_sha256(), nullptr) != 1) {
@@ -16,7 +16,7 @@ Digest digest_of(std::span<const std::byte> bytes) {
     return digest;
 }
 
-std::string hexadecimal(std::span<const std::byte> bytes) {
+std::string to_hex(std::span<const std::byte> bytes) {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;
     for (const std::byte byte : bytes) {

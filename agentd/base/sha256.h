@@ -9,7 +9,7 @@ namespace secrets {
 
 using Digest = std::array<std::byte, 32>;  ///< SHA-256
 
-Digest digest_of(std::span<const std::byte> bytes);
-std::string hexadecimal(std::span<const std::byte> bytes);
+Digest sha256_of(std::span<const std::byte> bytes);
+std::string to_hex(std::span<const std::byte> bytes);
 
 }  // namespace secrets

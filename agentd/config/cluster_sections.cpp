@@ -8,7 +8,7 @@
 #include "agentd/config/yaml_reader.h"
 #include "common/base/names.h"
 
-namespace secrets::config_reading {
+namespace secrets::yaml_reader {
 namespace {
 
 /// Where a hub listens that names no port.
@@ -175,4 +175,4 @@ void read_openbao(const YAML::Node& node, OpenBao& openbao) {
     if (openbao.urls.empty()) throw Wrong{node.Mark(), "openbao needs urls"};
 }
 
-}  // namespace secrets::config_reading
+}  // namespace secrets::yaml_reader

@@ -9,7 +9,7 @@
 namespace secrets {
 namespace {
 
-using namespace config_reading;
+using namespace yaml_reader;
 
 Platform platform_of(const YAML::Node& node) {
     Platform platform;
@@ -94,8 +94,8 @@ void read_limits(const YAML::Node& node, Limits& limits) {
                            {"runs_per_owner", number(limits.runs_per_owner, 1, 1000000)},
                            {"runs_per_platform", number(limits.runs_per_platform, 1, 10000000)},
                            {"total_bytes", number(limits.total_bytes, kMiB, kMiB * kMiB)},
-                           {"kept_secrets", number(limits.kept_secrets, 1, 100000)},
-                           {"kept_bytes", number(limits.kept_bytes, 1, 1024 * kMiB)},
+                           {"kept_secrets", number(limits.stored_secrets, 1, 100000)},
+                           {"kept_bytes", number(limits.stored_bytes, 1, 1024 * kMiB)},
                            {"store_bytes", number(limits.store_bytes, 1, kMiB * kMiB)},
                        });
 }

@@ -20,8 +20,8 @@ struct Limits {
     std::size_t runs_per_owner = 1000;               ///< runs that one user owns at a time
     std::size_t runs_per_platform = 100000;          ///< runs that one platform has pushed
     std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
-    std::size_t kept_secrets = 500;                  ///< stored secrets of one user or workspace
-    std::size_t kept_bytes = 1024 * 1024;            ///< all their values together
+    std::size_t stored_secrets = 500;                ///< stored secrets of one user or workspace
+    std::size_t stored_bytes = 1024 * 1024;          ///< all their values together
     std::size_t store_bytes = 256UL * 1024 * 1024;   ///< all stored values together
 };
 

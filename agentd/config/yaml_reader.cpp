@@ -5,7 +5,7 @@
 #include "agentd/base/duration.h"
 #include "common/base/names.h"
 
-namespace secrets::config_reading {
+namespace secrets::yaml_reader {
 
 std::string text_of(const YAML::Node& node) {
     if (!node.IsScalar()) throw Wrong{node.Mark(), "a text is expected here"};
@@ -82,4 +82,4 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
     }
 }
 
-}  // namespace secrets::config_reading
+}  // namespace secrets::yaml_reader

@@ -12,7 +12,7 @@
 
 #include "agentd/config/config.h"
 
-namespace secrets::config_reading {
+namespace secrets::yaml_reader {
 
 /// What is wrong, and where in the file. Thrown by what is declared here; parse_config() catches
 /// it.
@@ -42,4 +42,4 @@ void read_listen(const YAML::Node& node, Listen& listen);
 void read_hub(const YAML::Node& node, Hub& hub);
 void read_openbao(const YAML::Node& node, OpenBao& openbao);
 
-}  // namespace secrets::config_reading
+}  // namespace secrets::yaml_reader

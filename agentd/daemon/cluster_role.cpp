@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-namespace secrets::cluster {
+namespace secrets {
 namespace {
 
 /// A node's usual name in slurm.conf.
@@ -15,9 +15,9 @@ std::string short_host_name() {
 }  // namespace
 
 Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub) {
-    auto context = make_client_context(hub.ca, "hub.ca");
+    auto context = net::make_client_context(hub.ca, "hub.ca");
     if (!context || hub.certificate.empty()) return context;
-    auto wrong = doors::show_certificate(**context, "hub", hub.certificate, hub.key);
+    auto wrong = net::show_certificate(**context, "hub", hub.certificate, hub.key);
     if (wrong) return *wrong;
     return context;
 }
@@ -25,7 +25,7 @@ Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const
 Result<TlsContexts> make_tls_contexts(const Config& config) {
     TlsContexts contexts;
     if (!config.listen.host.empty()) {
-        auto context = doors::make_server_context(config.listen);
+        auto context = net::make_server_context(config.listen);
         if (!context) return context.error();
         contexts.hub = std::move(context).value();
     }
@@ -35,60 +35,60 @@ Result<TlsContexts> make_tls_contexts(const Config& config) {
         contexts.client = std::move(context).value();
     }
     if (!config.openbao.urls.empty()) {
-        auto context = make_client_context(config.openbao.ca, "store.openbao.ca");
+        auto context = net::make_client_context(config.openbao.ca, "store.openbao.ca");
         if (!context) return context.error();
         contexts.openbao = std::move(context).value();
     }
     return contexts;
 }
 
-Membership::Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                       UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters,
-                       doors::SharedStore* shared) {
+ClusterRole::ClusterRole(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
+                         UniqueFd listener, service::Desk& desk, service::RunWaiters& waiters,
+                         service::SharedStore* shared) {
     if (contexts.hub) {
-        nodes_ = std::make_unique<HubNodes>(loop, config, desk, waiters, shared);
-        door_ = std::make_unique<doors::TlsDoor>(loop, std::move(listener), std::move(contexts.hub),
-                                                 desk, nodes_.get(), shared);
+        nodes_ = std::make_unique<hub::NodeApiHandler>(loop, config, desk, waiters, shared);
+        door_ = std::make_unique<server::HubServer>(
+            loop, std::move(listener), std::move(contexts.hub), desk, nodes_.get(), shared);
         configure(config.listen);
     }
     if (contexts.client) {
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
-        client_ = std::make_unique<HubClient>(loop, config.hub, std::move(contexts.client));
-        asks_ = std::make_unique<HubAsks>(*client_, desk, node);
-        checks_ = std::make_unique<HubChecks>(*client_, node);
-        relay_ = std::make_unique<HubRelay>(*client_);
-        report_ = std::make_unique<HoldsReport>(loop, *client_, *asks_, desk, node);
+        client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
+        asks_ = std::make_unique<node::RemoteGrants>(*client_, desk, node);
+        checks_ = std::make_unique<node::RemoteSubmitCheck>(*client_, node);
+        relay_ = std::make_unique<node::HubProxy>(*client_);
+        report_ = std::make_unique<node::HoldReporter>(loop, *client_, *asks_, desk, node);
     }
 }
 
-Result<std::shared_ptr<boost::asio::ssl::context>> Membership::renewed_context(
+Result<std::shared_ptr<boost::asio::ssl::context>> ClusterRole::renewed_context(
     const Listen& listen) const {
     if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
-    return doors::make_server_context(listen);
+    return net::make_server_context(listen);
 }
 
-void Membership::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
+void ClusterRole::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
     if (context) door_->set_context(std::move(context));
 }
 
-void Membership::configure(const Listen& listen) {
+void ClusterRole::configure(const Listen& listen) {
     if (nodes_) nodes_->configure(listen);
     if (door_) door_->take_host_certificates(listen.host_certificates);
 }
 
-void Membership::stop() {
+void ClusterRole::stop() {
     if (door_) door_->stop();
     if (nodes_) nodes_->stop();
     if (report_) report_->stop();
     if (client_) client_->stop();
 }
 
-void Membership::end_silent() {
+void ClusterRole::end_silent() {
     if (door_) door_->end_silent();
 }
 
-void Membership::abort() {
+void ClusterRole::abort() {
     if (door_) door_->abort();
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets

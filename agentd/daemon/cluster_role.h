@@ -10,7 +10,7 @@
 #include "agentd/node/remote_submit_check.h"
 #include "agentd/server/hub_server.h"
 
-namespace secrets::cluster {
+namespace secrets {
 
 /// TLS as a hub's door, a node's client and OpenBao's client need it; each is null for an agent
 /// that has none.
@@ -27,22 +27,22 @@ Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const
 Result<TlsContexts> make_tls_contexts(const Config& config);
 
 /// Must outlive the loop's run.
-class Membership {
+class ClusterRole {
   public:
     /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
     /// to must outlive it.
-    Membership(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-               UniqueFd listener, desk::Desk& desk, doors::RunWaiters& waiters,
-               doors::SharedStore* shared);
+    ClusterRole(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
+                UniqueFd listener, service::Desk& desk, service::RunWaiters& waiters,
+                service::SharedStore* shared);
 
     /// Who answers the asks of steps; null where the desk does.
-    doors::AsksElsewhere* asks() { return asks_.get(); }
+    server::AsksElsewhere* asks() { return asks_.get(); }
 
     /// Who answers the checks of what is submitted; null where the desk does.
-    doors::ChecksElsewhere* checks() { return checks_.get(); }
+    server::ChecksElsewhere* checks() { return checks_.get(); }
 
     /// Who takes the requests of people and platforms; null where the desk does.
-    doors::Relay* relay() { return relay_.get(); }
+    api::HubProxyInterface* relay() { return relay_.get(); }
 
     /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
     /// door, or will be none after a restart.
@@ -57,13 +57,13 @@ class Membership {
     void abort();
 
   private:
-    std::unique_ptr<HubNodes> nodes_;
-    std::unique_ptr<doors::TlsDoor> door_;
-    std::unique_ptr<HubClient> client_;
-    std::unique_ptr<HubAsks> asks_;
-    std::unique_ptr<HubChecks> checks_;
-    std::unique_ptr<HubRelay> relay_;
-    std::unique_ptr<HoldsReport> report_;
+    std::unique_ptr<hub::NodeApiHandler> nodes_;
+    std::unique_ptr<server::HubServer> door_;
+    std::unique_ptr<node::HubClient> client_;
+    std::unique_ptr<node::RemoteGrants> asks_;
+    std::unique_ptr<node::RemoteSubmitCheck> checks_;
+    std::unique_ptr<node::HubProxy> relay_;
+    std::unique_ptr<node::HoldReporter> report_;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets

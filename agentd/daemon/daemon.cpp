@@ -34,36 +34,38 @@ std::string count(std::size_t number, const std::string& thing) {
 /// Not at all where there is no memory to say it.
 void say_without_fail(std::string_view trouble) noexcept {
     try {
-        audit::trouble(std::string(trouble));
+        audit::report_problem(std::string(trouble));
     } catch (const std::exception&) {
     }
 }
 
 }  // namespace
 
-Agent::Agent(Config config, std::string config_path, MemoryKind memory,
-             std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
-             systemd::Service& service)
+Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
+               std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
+               systemd::ServiceManager& service)
     : config_(std::move(config)),
       config_path_(std::move(config_path)),
       service_(service),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       desk_(config_, vault_, now, store_.get()),
-      openbao_(tls.openbao
-                   ? std::make_unique<openbao::Kv>(loop_, config_.openbao, std::move(tls.openbao))
+      openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(loop_, config_.openbao,
+                                                                 std::move(tls.openbao))
+                           : nullptr),
+      replica_(openbao_
+                   ? std::make_unique<openbao::Replica>(loop_, *openbao_, vault_, *store_, desk_)
                    : nullptr),
-      truth_(openbao_ ? std::make_unique<openbao::Truth>(loop_, *openbao_, vault_, *store_, desk_)
-                      : nullptr),
       membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_,
-                  truth_.get()),
-      node_door_(loop_, std::move(listeners.node), desk_, waiters_, truth_.get(),
+                  replica_.get()),
+      node_door_(loop_, std::move(listeners.node), desk_, waiters_, replica_.get(),
                  membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), desk_, truth_.get(), membership_.checks()),
-      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), truth_.get()),
+      job_door_(loop_, std::move(listeners.job), desk_, replica_.get(), membership_.checks()),
+      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), replica_.get()),
       reaper_(loop_, config_, desk_),
-      account_watch_(loop_, config_,
-                     [this](cluster::SlurmAccounts accounts) { desk_.know(std::move(accounts)); }),
+      account_watch_(
+          loop_, config_,
+          [this](auth::SlurmAccountMembers accounts) { desk_.know(std::move(accounts)); }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -84,9 +86,9 @@ Agent::Agent(Config config, std::string config_path, MemoryKind memory,
     await_saving();
 }
 
-void Agent::restore(std::vector<vault::FoundSlab> found) {
+void Daemon::restore(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
-    const vault::Restored restored = vault_.restore(std::move(found));
+    const vault::RecoveryReport restored = vault_.restore(std::move(found));
     audit::record({.kind = audit::Kind::restore,
                    .sentence = "found again after a restart: " + count(restored.runs, "run") +
                                " and " + count(restored.holds, "hold") + " in " +
@@ -109,28 +111,28 @@ void Agent::restore(std::vector<vault::FoundSlab> found) {
     wipe_expired();
 }
 
-void Agent::run() {
+void Daemon::run() {
     await_housekeeping(kHousekeeping);
-    if (truth_) share();
+    if (replica_) share();
     service_.ready(status());
     run_loop();
     end();
 }
 
 /// Other agents may push the runs that requests wait for here.
-void Agent::share() {
-    waiters_.look_elsewhere([this](RunId run) -> doors::asio::awaitable<bool> {
-        desk::Subjects about{.runs = {run}};
+void Daemon::share() {
+    waiters_.look_elsewhere([this](RunId run) -> asio::awaitable<bool> {
+        service::DocumentKeys about{.runs = {run}};
         const auto deadline = openbao::Clock::now() + kLook;
         // Whoever waits at the moment may have the same answer.
-        const auto failure = co_await truth_->refresh(std::move(about), deadline, kLook / 4);
+        const auto failure = co_await replica_->refresh(std::move(about), deadline, kLook / 4);
         co_return !failure && desk_.has_run(run);
     });
-    truth_->start();
+    replica_->start();
 }
 
 /// What a handler throws (memory ran out) costs that one request, and not all that is held.
-void Agent::run_loop() {
+void Daemon::run_loop() {
     while (true) {
         try {
             loop_.run();
@@ -141,15 +143,15 @@ void Agent::run_loop() {
     }
 }
 
-void Agent::await_signal() {
-    signals_.async_wait([this](const doors::ErrorCode& error, int number) {
+void Daemon::await_signal() {
+    signals_.async_wait([this](const ErrorCode& error, int number) {
         if (error) return;
         await_signal();
         on_signal(number);
     });
 }
 
-void Agent::on_signal(int number) {
+void Daemon::on_signal(int number) {
     switch (number) {
         case SIGHUP:
             reload();
@@ -162,7 +164,7 @@ void Agent::on_signal(int number) {
     }
 }
 
-void Agent::reload() {
+void Daemon::reload() {
     service_.reloading();
     refused_reload_.clear();
     const auto config = load_config(config_path_);
@@ -181,7 +183,7 @@ void Agent::reload() {
     service_.ready(status());
 }
 
-void Agent::take(const Config& config) {
+void Daemon::take(const Config& config) {
     auto hub_context = membership_.renewed_context(config.listen);
     if (!hub_context) {
         refused_reload_ = hub_context.error().sentence;
@@ -203,7 +205,7 @@ void Agent::take(const Config& config) {
                                (later.empty() ? "" : "; at the next restart only: " + later)});
 }
 
-void Agent::end() {
+void Daemon::end() {
     service_.stopping("finishing the requests that came");
     audit::record(
         {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
@@ -213,7 +215,7 @@ void Agent::end() {
     job_door_.stop();
     http_door_.stop();
     membership_.stop();
-    if (truth_) truth_->stop_looking();
+    if (replica_) replica_->stop_syncing();
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     account_watch_.stop();
@@ -233,7 +235,7 @@ void Agent::end() {
     loop_.run_for(kGrace);
     http_door_.abort();
     membership_.abort();
-    if (truth_) truth_->stop();
+    if (replica_) replica_->stop();
     if (openbao_) openbao_->stop();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
@@ -243,8 +245,8 @@ void Agent::end() {
 }
 
 /// Wipes what no process follows for, and says what is left for one that does.
-void Agent::wipe_at_end() {
-    const vault::Wiped wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
+void Daemon::wipe_at_end() {
+    const vault::WipeReceipt wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
     const vault::Inventory kept = vault_.inventory();
     std::string sentence;
     if (kept.runs + kept.holds > 0) {
@@ -262,58 +264,59 @@ void Agent::wipe_at_end() {
                    .bytes = wiped.bytes});
 }
 
-void Agent::wipe_expired() {
+void Daemon::wipe_expired() {
     const auto next = desk_.expire();
     expiry_.cancel();
     if (!next) return;
     expiry_.expires_at(*next);
-    expiry_.async_wait([this](const doors::ErrorCode& error) {
+    expiry_.async_wait([this](const ErrorCode& error) {
         if (error) return;
         wipe_expired();
-        if (truth_) truth_->look_soon();
+        if (replica_) replica_->sync_soon();
     });
 }
 
-/// Tells systemd that the loop turns, and what is held.
-void Agent::keep_house() {
+/// Tells systemd that the loop locks, and what is held.
+void Daemon::keep_house() {
     look_for_swap();
     service_.alive(status());
 }
 
 /// Memory of memfd is locked by the process that has it. Between two processes it is not, and could
 /// be written to a swap device.
-void Agent::look_for_swap() {
+void Daemon::look_for_swap() {
     const bool active = secrets::swap_is_active();
     vault_.set_swap(active);
-    const bool loses = active && vault_.fears_swap();
+    const bool loses = active && vault_.uses_swappable_memory();
     if (loses == loses_) return;
     loses_ = loses;
     if (!service_.is_managed()) return;
     if (loses) {
-        audit::trouble(
+        audit::report_problem(
             "swap is active: what is held in memfd, which is not memfd_secret, is lost at a "
             "restart");
     } else {
-        audit::mended(active ? "nothing is held in memfd any more: a restart loses nothing again"
-                             : "swap is not active any more: a restart loses nothing again");
+        audit::report_recovery(
+            active ? "nothing is held in memfd any more: a restart loses nothing again"
+                   : "swap is not active any more: a restart loses nothing again");
     }
 }
 
 /// Which jobs used which secrets goes to the disk now and then, and not while a job waits.
-void Agent::await_saving() {
+void Daemon::await_saving() {
     saving_.expires_after(kSaving);
-    saving_.async_wait([this](const doors::ErrorCode& error) {
+    saving_.async_wait([this](const ErrorCode& error) {
         if (error) return;
         await_saving();
         desk_.save_uses();
     });
 }
 
-void Agent::await_housekeeping(std::chrono::microseconds within) {
+void Daemon::await_housekeeping(std::chrono::microseconds within) {
     if (!service_.is_managed()) return;
     const auto watchdog = service_.watchdog();
     housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
-    housekeeping_.async_wait([this](const doors::ErrorCode& error) {
+    housekeeping_.async_wait([this](const ErrorCode& error) {
         if (error) return;
         await_housekeeping(kHousekeeping);
         housekeeping_soon_ = false;
@@ -321,13 +324,13 @@ void Agent::await_housekeeping(std::chrono::microseconds within) {
     });
 }
 
-void Agent::keep_house_soon() {
+void Daemon::keep_house_soon() {
     if (housekeeping_soon_) return;
     housekeeping_soon_ = true;
     await_housekeeping(kHousekeepingAfterChange);
 }
 
-std::string Agent::status() const {
+std::string Daemon::status() const {
     const vault::Inventory held = vault_.inventory();
     std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
                        " in " + count(held.slabs, "slab") + " of " +

@@ -13,8 +13,8 @@
 #include "agentd/daemon/cluster_role.h"
 #include "agentd/openbao/replica.h"
 #include "agentd/server/control_server.h"
+#include "agentd/server/job_server.h"
 #include "agentd/server/node_server.h"
-#include "agentd/server/submit_check_server.h"
 #include "agentd/slurm/account_watcher.h"
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "agentd/systemd/service_manager.h"
@@ -29,12 +29,12 @@ struct Listeners {
     UniqueFd hub{};  ///< none where the agent is no hub
 };
 
-class Agent {
+class Daemon {
   public:
     /// `store`: what is kept for people, or null. `service` must outlive the agent.
-    Agent(Config config, std::string config_path, MemoryKind memory,
-          std::unique_ptr<people::Store> store, Listeners listeners, cluster::TlsContexts tls,
-          systemd::Service& service);
+    Daemon(Config config, std::string config_path, MemoryKind memory,
+           std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
+           systemd::ServiceManager& service);
 
     /// Takes over the slabs that the process before this one left.
     void restore(std::vector<vault::FoundSlab> found);
@@ -62,21 +62,21 @@ class Agent {
 
     Config config_;
     std::string config_path_;
-    systemd::Service& service_;
+    systemd::ServiceManager& service_;
     boost::asio::io_context loop_{1};
-    audit::Drain log_{loop_, audit::recorder()};
+    audit::FlushTimer log_{loop_, audit::recorder()};
     vault::Vault vault_;
-    std::unique_ptr<people::Store> store_;
-    desk::Desk desk_;
-    doors::RunWaiters waiters_{loop_};
-    std::unique_ptr<openbao::Kv> openbao_;   ///< null: what is here is all
-    std::unique_ptr<openbao::Truth> truth_;  ///< goes with it
-    cluster::Membership membership_;
-    doors::NodeDoor node_door_;
-    doors::JobDoor job_door_;
-    doors::HttpDoor http_door_;
-    Reaper reaper_;
-    cluster::AccountWatch account_watch_;
+    std::unique_ptr<store::SecretStore> store_;
+    service::Desk desk_;
+    service::RunWaiters waiters_{loop_};
+    std::unique_ptr<openbao::KvClient> openbao_;  ///< null: what is here is all
+    std::unique_ptr<openbao::Replica> replica_;   ///< goes with it
+    ClusterRole membership_;
+    server::NodeServer node_door_;
+    server::JobServer job_door_;
+    server::ControlServer http_door_;
+    slurm::StaleHoldReaper reaper_;
+    slurm::AccountWatcher account_watch_;
     boost::asio::signal_set signals_;
     boost::asio::system_timer expiry_;
     boost::asio::steady_timer housekeeping_;

@@ -85,7 +85,7 @@ class Socket {
 Result<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
     const auto passed = inheritance.listeners.find("hub");
     if (passed == inheritance.listeners.end()) {
-        return doors::listen_at_address(listen.host, listen.port);
+        return net::listen_at_address(listen.host, listen.port);
     }
     if (!systemd::is_tcp_listener(passed->second.get())) {
         return Error{
@@ -116,7 +116,7 @@ int serve(const Config& config, const std::string& config_path) {
             return fail(wrong->sentence);
         }
     }
-    auto store = open_store(config, memory);
+    auto store = store::open_store(config, memory);
     if (!store) return fail(store.error().sentence);
     Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
     Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
@@ -133,18 +133,20 @@ int serve(const Config& config, const std::string& config_path) {
         if (!listener) return fail("listen.address: " + listener.error().sentence);
         hub_listener = std::move(listener).value();
     }
-    auto tls = cluster::make_tls_contexts(config);
+    auto tls = make_tls_contexts(config);
     if (!tls) return fail(tls.error().sentence);
     for (const auto& [name, fd] : inheritance.listeners) {
-        if (fd) audit::trouble("systemd passed a socket named '" + name + "', which is not used");
+        if (fd)
+            audit::report_problem("systemd passed a socket named '" + name +
+                                  "', which is not used");
     }
-    systemd::Service service;
+    systemd::ServiceManager service;
     // Never destroyed: what must be overwritten at the end is, by run(), and the next process waits
     // for this one to go (an index of 100,000 runs takes 0.1 s to take down).
-    Agent& agent = *new Agent(config, config_path, memory, std::move(store).value(),
-                              {std::move(node_listener).value(), std::move(job_listener).value(),
-                               std::move(control_listener).value(), std::move(hub_listener)},
-                              std::move(tls).value(), service);
+    Daemon& agent = *new Daemon(config, config_path, memory, std::move(store).value(),
+                                {std::move(node_listener).value(), std::move(job_listener).value(),
+                                 std::move(control_listener).value(), std::move(hub_listener)},
+                                std::move(tls).value(), service);
     agent.restore(std::move(inheritance.slabs));
     audit::record({.kind = audit::Kind::start,
                    .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
@@ -178,10 +180,10 @@ int run(const Options& options) {
     if (!config) return secrets::fail(config.error().sentence);
     if (options.check_config) {
         const bool is_hub = !config->listen.host.empty();
-        const auto wrong = is_hub ? secrets::doors::check_files(config->listen) : std::nullopt;
+        const auto wrong = is_hub ? secrets::net::check_files(config->listen) : std::nullopt;
         if (wrong) return secrets::fail(wrong->sentence);
         if (!config->hub.urls.empty()) {
-            const auto client = secrets::cluster::make_hub_client_context(config->hub);
+            const auto client = secrets::make_hub_client_context(config->hub);
             if (!client) return secrets::fail(client.error().sentence);
         }
         const bool shares = !config->openbao.urls.empty();
@@ -193,10 +195,10 @@ int run(const Options& options) {
     if (!options.new_key.empty()) {
         secrets::forbid_dumps();
         secrets::wipe_memory_of_openssl();
-        return say(secrets::rekey_store(*config, options.key, options.new_key));
+        return say(secrets::store::rekey_store(*config, options.key, options.new_key));
     }
     if (!options.back_up_to.empty()) {
-        return say(secrets::back_up_store(*config, options.back_up_to));
+        return say(secrets::store::back_up_store(*config, options.back_up_to));
     }
     return secrets::serve(*config, options.config);
 }

@@ -7,12 +7,10 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/net/asio.h"
 
-namespace secrets::cluster {
+namespace secrets::hub {
 namespace {
 
 namespace asio = boost::asio;
-using doors::ErrorCode;
-using doors::into;
 
 }  // namespace
 
@@ -37,10 +35,10 @@ asio::awaitable<void> LoginHosts::look_up(std::vector<std::string> hosts, unsign
         const auto found = co_await resolver.async_resolve(host, "", into(error));
         for (const auto& each : found) addresses.insert(each.endpoint().address().to_string());
         if (!found.empty()) continue;
-        audit::trouble("listen.login_hosts: the host " + host + " has no address" +
-                       (error ? ": " + error.message() : ""));
+        audit::report_problem("listen.login_hosts: the host " + host + " has no address" +
+                              (error ? ": " + error.message() : ""));
     }
     if (round == round_) addresses_ = std::move(addresses);
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace secrets::cluster {
+namespace secrets::hub {
 
 /// Looks up their names at once, and at each change of the configuration, in the loop; one that has
 /// no address is written down. Must outlive the loop's run.
@@ -31,4 +31,4 @@ class LoginHosts {
     unsigned round_ = 0;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

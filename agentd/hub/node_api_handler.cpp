@@ -7,15 +7,15 @@
 #include "agentd/hub/origin_checks.h"
 #include "common/base/names.h"
 
-namespace secrets::cluster {
+namespace secrets::hub {
 namespace {
 
 namespace asio = boost::asio;
-using desk::Reason;
-using desk::Refusal;
-using doors::GrantRequest;
-using doors::HttpAnswer;
-using view_wire::Verdict;
+using api::HttpResponse;
+using api::NodeGrantRequest;
+using service::Reason;
+using service::Refusal;
+using slurm_query::Verdict;
 
 /// How long a report waits for Slurm, less than its node waits for the answer; and of how many of
 /// its jobs it asks: of one that has just ended Slurm says nothing.
@@ -25,7 +25,8 @@ constexpr std::size_t kMostPlacesOfReport = 4;
 /// How old what reports are answered from may be: thousands of nodes report of the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
 
-std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest& request) {
+std::optional<Refusal> refusal_of(const slurm::PlacementAnswer& answer,
+                                  const NodeGrantRequest& request) {
     const std::string job = "job " + std::to_string(request.ask.job.value);
     switch (answer.verdict) {
         case Verdict::runs_there:
@@ -52,23 +53,23 @@ std::optional<Refusal> refusal_of(const PlaceAnswer& answer, const GrantRequest&
                    "the hub could not find out whether " + job + " runs there: " + answer.why};
 }
 
-HttpAnswer answer_of(desk::NodeAnswer answer) {
-    if (auto* granted = std::get_if<desk::NodeGranted>(&answer)) {
-        HttpAnswer http{200, "application/octet-stream", ""};
+HttpResponse answer_of(service::NodeGrantAnswer answer) {
+    if (auto* granted = std::get_if<service::NodeGranted>(&answer)) {
+        HttpResponse http{200, "application/octet-stream", ""};
         http.secret = std::move(granted->image);
         http.etag = std::move(granted->tag);
         http.note = std::move(granted->note);
         return http;
     }
-    if (std::holds_alternative<desk::Unchanged>(answer)) return {304, "", ""};
-    if (const auto* refusal = std::get_if<Refusal>(&answer)) return doors::refused(*refusal);
+    if (std::holds_alternative<service::Unchanged>(answer)) return {304, "", ""};
+    if (const auto* refusal = std::get_if<Refusal>(&answer)) return api::refused(*refusal);
     return {204, "", ""};
 }
 
 }  // namespace
 
-HubNodes::HubNodes(asio::io_context& loop, const Config& config, desk::Desk& desk,
-                   doors::RunWaiters& waiters, doors::SharedStore* shared)
+NodeApiHandler::NodeApiHandler(asio::io_context& loop, const Config& config, service::Desk& desk,
+                               service::RunWaiters& waiters, service::SharedStore* shared)
     : agents_(config.listen.agents),
       desk_(desk),
       places_(loop, config.view_socket),
@@ -76,51 +77,51 @@ HubNodes::HubNodes(asio::io_context& loop, const Config& config, desk::Desk& des
       waiters_(waiters),
       shared_(shared) {}
 
-bool HubNodes::is_agent(const desk::Caller& caller) const {
+bool NodeApiHandler::is_agent(const auth::Principal& caller) const {
     if (!caller.uid()) return false;
     return agents_.empty() ? *caller.uid() == Uid{geteuid()}
-                           : desk::find_account(agents_) == caller.uid();
+                           : auth::find_uid(agents_) == caller.uid();
 }
 
-HttpAnswer HubNodes::grant(GrantRequest request) {
-    HttpAnswer answer;
-    answer.later = [this, request = std::move(request)](doors::IsGone is_gone) {
+HttpResponse NodeApiHandler::grant(NodeGrantRequest request) {
+    HttpResponse answer;
+    answer.later = [this, request = std::move(request)](api::IsGone is_gone) {
         return this->answer(request, std::move(is_gone));
     };
     return answer;
 }
 
-HttpAnswer HubNodes::report(doors::ReportRequest request) {
-    HttpAnswer answer;
-    answer.later = [this, request = std::move(request)](const doors::IsGone&) {
+HttpResponse NodeApiHandler::report(api::HoldReport request) {
+    HttpResponse answer;
+    answer.later = [this, request = std::move(request)](const api::IsGone&) {
         return answer_report(request);
     };
     return answer;
 }
 
-asio::awaitable<HttpAnswer> HubNodes::answer_report(doors::ReportRequest request) {
+asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport request) {
     if (host_certificates_) {
         const auto stranger = why_not_of_host(request.origin, request.node);
-        if (stranger) co_return doors::refused(*stranger);
+        if (stranger) co_return api::refused(*stranger);
     }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
-    auto revoked = desk_.report_of_node(request.node, request.held, there);
+    auto revoked = desk_.report_from_node(request.node, request.held, there);
     if (!is_known) revoked.clear();
-    co_return HttpAnswer{200, "application/json", doors::revoked_json(revoked)};
+    co_return HttpResponse{200, "application/json", api::revoked_json(revoked)};
 }
 
 /// Whether the node is where it says: where it was when it was granted something, or where one of
 /// its jobs runs.
-asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
+asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
     const auto known = addresses_.find(request.node);
     if (known != addresses_.end() && known->second == request.origin.address) co_return true;
-    const auto deadline = Places::Clock::now() + kPatienceForReports;
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     std::size_t tried = 0;
-    for (const vault::HubGrant& held : request.held) {
+    for (const vault::CachedGrant& held : request.held) {
         if (++tried > kMostPlacesOfReport) break;
-        view_wire::Place place{held.job, held.owner, request.node, request.origin.address};
-        const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+        slurm_query::Placement place{held.job, held.owner, request.node, request.origin.address};
+        const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
         if (answer.verdict == Verdict::unknown) break;
         if (answer.verdict != Verdict::runs_there) continue;
         addresses_[request.node] = request.origin.address;
@@ -130,66 +131,69 @@ asio::awaitable<bool> HubNodes::is_there(const doors::ReportRequest& request) {
 }
 
 /// Nothing where Slurm says that the job runs where the request comes from.
-asio::awaitable<std::optional<Refusal>> HubNodes::why_not_there(const GrantRequest& request) {
+asio::awaitable<std::optional<Refusal>> NodeApiHandler::why_not_there(
+    const NodeGrantRequest& request) {
     auto elsewhere = why_not_of_one_place(request.origin);
     if (elsewhere) co_return elsewhere;
     auto stranger = host_certificates_ ? why_not_of_host(request.origin, request.node)
                                        : std::optional<Refusal>();
     if (stranger) co_return stranger;
-    const auto deadline = Places::Clock::now() + request.patience;
+    const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
-    view_wire::Place place{request.ask.job, request.ask.uid, request.node, request.origin.address};
-    const PlaceAnswer answer = co_await places_.ask(std::move(place), deadline);
+    slurm_query::Placement place{request.ask.job, request.ask.uid, request.node,
+                                 request.origin.address};
+    const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
     if (answer.verdict == Verdict::runs_there) {
         addresses_[request.node] = request.origin.address;
     }
     co_return refusal_of(answer, request);
 }
 
-asio::awaitable<std::optional<Refusal>> HubNodes::refresh_for(const GrantRequest& request) {
+asio::awaitable<std::optional<Refusal>> NodeApiHandler::refresh_for(
+    const NodeGrantRequest& request) {
     if (shared_ == nullptr) co_return std::nullopt;
-    desk::Subjects about = desk_.subjects_of_ask(request.ask.uid, request.ask.ask);
-    const auto deadline = Places::Clock::now() + request.patience;
+    service::DocumentKeys about = desk_.documents_of_spec(request.ask.uid, request.ask.ask);
+    const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (!failure) co_return std::nullopt;
-    co_return doors::not_known(*failure);
+    co_return service::not_known(*failure);
 }
 
 /// Whether it is known what has become of what the node holds.
-asio::awaitable<bool> HubNodes::refresh_for(const doors::ReportRequest& request) {
+asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request) {
     if (shared_ == nullptr) co_return true;
-    desk::Subjects about;
-    for (const vault::HubGrant& held : request.held) {
-        about.add(desk_.subjects_of_ask(held.owner, held.ask));
+    service::DocumentKeys about;
+    for (const vault::CachedGrant& held : request.held) {
+        about.add(desk_.documents_of_spec(held.owner, held.ask));
     }
-    const auto deadline = Places::Clock::now() + kPatienceForReports;
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
     co_return !failure;
 }
 
-asio::awaitable<HttpAnswer> HubNodes::answer(GrantRequest request, doors::IsGone is_gone) {
-    const auto until =
-        Places::Clock::now() + std::chrono::milliseconds(request.ask.wait_milliseconds);
+asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
+                                                     api::IsGone is_gone) {
+    const auto until = slurm::JobPlacement::Clock::now() +
+                       std::chrono::milliseconds(request.ask.wait_milliseconds);
     while (true) {
         auto refusal = co_await why_not_there(request);
         if (!refusal) refusal = co_await refresh_for(request);
         if (refusal) {
-            co_return doors::refused(
-                desk_.refuse_ask(request.ask, request.node, std::move(*refusal)));
+            co_return api::refused(desk_.deny(request.ask, request.node, std::move(*refusal)));
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
-        if (is_gone()) co_return HttpAnswer{204, "", ""};
-        auto answer = desk_.ask_of_node(request.ask, request.node, request.has_tag);
-        const auto* wait = std::get_if<desk::WaitFor>(&answer);
+        if (is_gone()) co_return HttpResponse{204, "", ""};
+        auto answer = desk_.grant_to_node(request.ask, request.node, request.has_tag);
+        const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
-            co_return doors::refused({Reason::unavailable, "this hub is about to end"});
+            co_return api::refused({Reason::unavailable, "this hub is about to end"});
         }
-        if (Places::Clock::now() >= until) {
-            co_return doors::refused(desk_.never_pushed(request.ask, request.node, wait->run));
+        if (slurm::JobPlacement::Clock::now() >= until) {
+            co_return api::refused(desk_.deny_unpushed(request.ask, request.node, wait->run));
         }
         co_await waiters_.wait(wait->run, until);
     }
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

@@ -10,19 +10,19 @@
 #include "agentd/service/shared_store.h"
 #include "agentd/slurm/job_placement.h"
 
-namespace secrets::cluster {
+namespace secrets::hub {
 
 /// Must outlive the loop's run.
-class HubNodes final : public doors::NodeRequests {
+class NodeApiHandler final : public api::NodeApi {
   public:
     /// `shared`: what the desk answers from; null: what is here. All must outlive it.
-    HubNodes(boost::asio::io_context& loop, const Config& config, desk::Desk& desk,
-             doors::RunWaiters& waiters, doors::SharedStore* shared);
+    NodeApiHandler(boost::asio::io_context& loop, const Config& config, service::Desk& desk,
+                   service::RunWaiters& waiters, service::SharedStore* shared);
 
-    bool is_agent(const desk::Caller& caller) const override;
-    doors::HttpAnswer grant(doors::GrantRequest request) override;
-    doors::HttpAnswer report(doors::ReportRequest request) override;
-    doors::HttpAnswer check(doors::SubmissionCheck request) override {
+    bool is_agent(const auth::Principal& caller) const override;
+    api::HttpResponse grant(api::NodeGrantRequest request) override;
+    api::HttpResponse report(api::HoldReport request) override;
+    api::HttpResponse check(api::SubmitCheckRequest request) override {
         return checks_.check(std::move(request));
     }
 
@@ -35,25 +35,25 @@ class HubNodes final : public doors::NodeRequests {
     void stop() { places_.stop(); }
 
   private:
-    boost::asio::awaitable<doors::HttpAnswer> answer(doors::GrantRequest request,
-                                                     doors::IsGone is_gone);
-    boost::asio::awaitable<doors::HttpAnswer> answer_report(doors::ReportRequest request);
-    boost::asio::awaitable<bool> is_there(const doors::ReportRequest& request);
-    boost::asio::awaitable<std::optional<desk::Refusal>> why_not_there(
-        const doors::GrantRequest& request);
+    boost::asio::awaitable<api::HttpResponse> answer(api::NodeGrantRequest request,
+                                                     api::IsGone is_gone);
+    boost::asio::awaitable<api::HttpResponse> answer_report(api::HoldReport request);
+    boost::asio::awaitable<bool> is_there(const api::HoldReport& request);
+    boost::asio::awaitable<std::optional<service::Refusal>> why_not_there(
+        const api::NodeGrantRequest& request);
 
-    boost::asio::awaitable<std::optional<desk::Refusal>> refresh_for(
-        const doors::GrantRequest& request);
-    boost::asio::awaitable<bool> refresh_for(const doors::ReportRequest& request);
+    boost::asio::awaitable<std::optional<service::Refusal>> refresh_for(
+        const api::NodeGrantRequest& request);
+    boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
 
     bool host_certificates_ = false;  ///< demanded
     std::string agents_;              ///< the nodes' account; empty: this process's own
-    desk::Desk& desk_;
+    service::Desk& desk_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
-    Places places_;
-    SubmissionChecks checks_;
-    doors::RunWaiters& waiters_;
-    doors::SharedStore* shared_;
+    slurm::JobPlacement places_;
+    SubmitCheckHandler checks_;
+    service::RunWaiters& waiters_;
+    service::SharedStore* shared_;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

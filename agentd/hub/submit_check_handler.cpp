@@ -6,54 +6,54 @@
 #include "agentd/hub/origin_checks.h"
 #include "common/base/names.h"
 
-namespace secrets::cluster {
+namespace secrets::hub {
 namespace {
 
 namespace asio = boost::asio;
-using desk::Reason;
-using desk::Refusal;
-using doors::HttpAnswer;
-using doors::SubmissionCheck;
-using view_wire::Verdict;
+using api::HttpResponse;
+using api::SubmitCheckRequest;
+using service::Reason;
+using service::Refusal;
+using slurm_query::Verdict;
 
 /// For Slurm's word on a node: the command that submits waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
 }  // namespace
 
-HttpAnswer SubmissionChecks::check(SubmissionCheck request) {
-    HttpAnswer answer;
-    answer.later = [this, request = std::move(request)](const doors::IsGone&) {
+HttpResponse SubmitCheckHandler::check(SubmitCheckRequest request) {
+    HttpResponse answer;
+    answer.later = [this, request = std::move(request)](const api::IsGone&) {
         return this->answer(request);
     };
     return answer;
 }
 
-asio::awaitable<HttpAnswer> SubmissionChecks::answer(SubmissionCheck request) {
+asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest request) {
     const auto refusal = co_await why_not_from_there(request);
     if (refusal) {
         if (refusal->reason == Reason::forbidden)
             refusals_.note(request.origin.address, refusal->sentence);
-        co_return doors::refused(*refusal);
+        co_return api::refused(*refusal);
     }
     if (shared_ != nullptr) {
-        desk::Subjects about = desk_.subjects_of_ask(request.uid, request.ask);
-        const auto failure =
-            co_await shared_->refresh(std::move(about), Places::Clock::now() + kPatience, {});
-        if (failure) co_return doors::refused(doors::not_known(*failure));
+        service::DocumentKeys about = desk_.documents_of_spec(request.uid, request.ask);
+        const auto failure = co_await shared_->refresh(
+            std::move(about), slurm::JobPlacement::Clock::now() + kPatience, {});
+        if (failure) co_return api::refused(service::not_known(*failure));
     }
-    HttpAnswer answer{200, "application/json", ""};
+    HttpResponse answer{200, "application/json", ""};
     try {
-        answer.body = doors::verdict_json(desk_.check_submission(request.uid, request.ask));
-    } catch (const desk::AccountsUnavailable& error) {
-        answer = doors::refused({Reason::unavailable, error.what()});
+        answer.body = api::verdict_json(desk_.check_submission(request.uid, request.ask));
+    } catch (const auth::UserDatabaseUnavailable& error) {
+        answer = api::refused({Reason::unavailable, error.what()});
     }
     co_return answer;
 }
 
-asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
-    const SubmissionCheck& request) {
-    const doors::Origin& origin = request.origin;
+asio::awaitable<std::optional<Refusal>> SubmitCheckHandler::why_not_from_there(
+    const SubmitCheckRequest& request) {
+    const api::Origin& origin = request.origin;
     auto elsewhere = why_not_of_one_place(origin);
     if (elsewhere) co_return elsewhere;
     auto stranger =
@@ -61,9 +61,9 @@ asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
     if (stranger) co_return stranger;
     const auto listed = login_hosts_.has(origin.address);
     if (listed == true) co_return std::nullopt;
-    const auto deadline = Places::Clock::now() + kPatience;
-    view_wire::Place place{view_wire::kNoJob, request.uid, request.node, origin.address};
-    const PlaceAnswer told = co_await places_.ask(std::move(place), deadline);
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
+    slurm_query::Placement place{slurm_query::kNoJob, request.uid, request.node, origin.address};
+    const slurm::PlacementAnswer told = co_await places_.ask(std::move(place), deadline);
     if (told.verdict == Verdict::is_node) co_return std::nullopt;
     if (told.verdict == Verdict::unknown || !listed) {
         co_return Refusal{Reason::unavailable,
@@ -76,4 +76,4 @@ asio::awaitable<std::optional<Refusal>> SubmissionChecks::why_not_from_there(
                           quoted(request.node) + " nor of one of those"};
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

@@ -9,15 +9,15 @@
 #include "agentd/service/shared_store.h"
 #include "agentd/slurm/job_placement.h"
 
-namespace secrets::cluster {
+namespace secrets::hub {
 
 /// Answers for users whom an agent names, and so only agents on hosts that are the cluster's: nodes
 /// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
-class SubmissionChecks {
+class SubmitCheckHandler {
   public:
     /// `shared`: what the desk answers from; null: what is here. All must outlive it.
-    SubmissionChecks(boost::asio::io_context& loop, const Listen& listen, desk::Desk& desk,
-                     Places& places, doors::SharedStore* shared)
+    SubmitCheckHandler(boost::asio::io_context& loop, const Listen& listen, service::Desk& desk,
+                       slurm::JobPlacement& places, service::SharedStore* shared)
         : desk_(desk), places_(places), shared_(shared), login_hosts_(loop, listen.login_hosts) {}
 
     void configure(const Listen& listen) {
@@ -25,19 +25,19 @@ class SubmissionChecks {
         login_hosts_.configure(listen.login_hosts);
     }
 
-    doors::HttpAnswer check(doors::SubmissionCheck request);
+    api::HttpResponse check(api::SubmitCheckRequest request);
 
   private:
-    boost::asio::awaitable<doors::HttpAnswer> answer(doors::SubmissionCheck request);
-    boost::asio::awaitable<std::optional<desk::Refusal>> why_not_from_there(
-        const doors::SubmissionCheck& request);
+    boost::asio::awaitable<api::HttpResponse> answer(api::SubmitCheckRequest request);
+    boost::asio::awaitable<std::optional<service::Refusal>> why_not_from_there(
+        const api::SubmitCheckRequest& request);
 
-    desk::Desk& desk_;
-    Places& places_;
-    doors::SharedStore* shared_;
+    service::Desk& desk_;
+    slurm::JobPlacement& places_;
+    service::SharedStore* shared_;
     bool host_certificates_ = false;  ///< demanded
     LoginHosts login_hosts_;
-    audit::RefusedAddresses refusals_{"an agent"};
+    audit::DeniedAddressLog refusals_{"an agent"};
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::hub

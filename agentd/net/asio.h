@@ -8,7 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace secrets::doors {
+namespace secrets {
 
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
@@ -18,4 +18,4 @@ inline auto into(ErrorCode& error) {
     return asio::redirect_error(asio::use_awaitable, error);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets

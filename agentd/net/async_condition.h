@@ -5,10 +5,10 @@
 #include "agentd/base/scope_exit.h"
 #include "agentd/net/asio.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// Coroutines that wait for something to change. Must outlive them.
-class WaitingList {
+class AsyncCondition {
   public:
     using Clock = std::chrono::steady_clock;
 
@@ -16,7 +16,7 @@ class WaitingList {
     asio::awaitable<void> wait(Clock::time_point until) {
         asio::steady_timer timer(co_await asio::this_coro::executor, until);
         const auto place = timers_.insert(timers_.end(), &timer);
-        const AtEnd over([this, place] { timers_.erase(place); });
+        const ScopeExit over([this, place] { timers_.erase(place); });
         ErrorCode woken;
         co_await timer.async_wait(into(woken));
     }
@@ -29,4 +29,4 @@ class WaitingList {
     std::list<asio::steady_timer*> timers_;  ///< each on the stack of its wait()
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

@@ -5,15 +5,15 @@
 
 #include "agentd/net/async_condition.h"
 
-namespace secrets::cluster {
+namespace secrets::net {
 
-/// Pauses between tries. They grow, and differ from process to process: what asked one server does
+/// Backoff between tries. They grow, and differ from process to process: what asked one server does
 /// not come back in one moment. Must outlive those who pause.
-class Pauses {
+class Backoff {
   public:
     using Clock = std::chrono::steady_clock;
 
-    Pauses(Clock::duration first, Clock::duration longest)
+    Backoff(Clock::duration first, Clock::duration longest)
         : first_(first), longest_(longest), random_(std::random_device()()) {}
 
     /// After a round of tries, counted from 0: between a half of its pause and all of it.
@@ -25,7 +25,7 @@ class Pauses {
     }
 
     /// On the loop of the caller; shorter where end() comes.
-    doors::asio::awaitable<void> sleep(Clock::duration duration) {
+    asio::awaitable<void> sleep(Clock::duration duration) {
         if (!ended_) co_await pausing_.wait(Clock::now() + duration);
     }
 
@@ -39,8 +39,8 @@ class Pauses {
     Clock::duration first_;
     Clock::duration longest_;
     std::minstd_rand random_;
-    doors::WaitingList pausing_;
+    net::AsyncCondition pausing_;
     bool ended_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::net

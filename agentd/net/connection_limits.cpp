@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace secrets::doors {
+namespace secrets::net {
 
 ConnectionLimits::Counted::Counted(Counted&& other) noexcept
     : limits_(std::exchange(other.limits_, nullptr)), of_(other.of_) {}
@@ -29,4 +29,4 @@ Result<ConnectionLimits::Counted> ConnectionLimits::admit(const std::string& add
     return Counted(*this, of);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

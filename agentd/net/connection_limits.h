@@ -6,7 +6,7 @@
 
 #include "common/base/result.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// How many connections a door has open, together and of each address; no more than so many.
 class ConnectionLimits {
@@ -44,4 +44,4 @@ class ConnectionLimits {
     std::map<std::string, std::size_t> open_of_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

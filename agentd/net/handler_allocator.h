@@ -10,10 +10,10 @@
 
 #include "agentd/net/asio.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// Room for one operation at a time; a further or a larger one is taken from the heap.
-class OperationMemory {
+class HandlerMemory {
   public:
     void* take(std::size_t bytes) {
         if (taken_ || bytes > block_.size()) return ::operator new(bytes);
@@ -36,37 +36,36 @@ class OperationMemory {
 /// Asio's way to the memory: the allocator that goes with a handler. Shared, since an operation
 /// that never ran is destroyed with the loop, after whoever started it.
 template <typename T>
-class OperationAllocator {
+class HandlerAllocator {
   public:
     using value_type = T;
-    explicit OperationAllocator(std::shared_ptr<OperationMemory> memory)
-        : memory_(std::move(memory)) {}
+    explicit HandlerAllocator(std::shared_ptr<HandlerMemory> memory) : memory_(std::move(memory)) {}
     template <typename Other>
-    OperationAllocator(const OperationAllocator<Other>& other) : memory_(other.memory()) {}
+    HandlerAllocator(const HandlerAllocator<Other>& other) : memory_(other.memory()) {}
 
     T* allocate(std::size_t count) { return static_cast<T*>(memory_->take(count * sizeof(T))); }
     void deallocate(T* block, std::size_t) { memory_->give_back(block); }
-    const std::shared_ptr<OperationMemory>& memory() const { return memory_; }
-    bool operator==(const OperationAllocator&) const = default;
+    const std::shared_ptr<HandlerMemory>& memory() const { return memory_; }
+    bool operator==(const HandlerAllocator&) const = default;
 
   private:
-    std::shared_ptr<OperationMemory> memory_;
+    std::shared_ptr<HandlerMemory> memory_;
 };
 
 /// A completion handler whose operation lives in `memory`.
 template <typename Function>
 class HandlerInPlace {
   public:
-    HandlerInPlace(std::shared_ptr<OperationMemory> memory, Function function)
+    HandlerInPlace(std::shared_ptr<HandlerMemory> memory, Function function)
         : memory_(std::move(memory)), function_(std::move(function)) {}
 
-    using allocator_type = OperationAllocator<std::byte>;
+    using allocator_type = HandlerAllocator<std::byte>;
     allocator_type get_allocator() const { return allocator_type(memory_); }
     void operator()(const ErrorCode& error) { function_(error); }
 
   private:
-    std::shared_ptr<OperationMemory> memory_;
+    std::shared_ptr<HandlerMemory> memory_;
     Function function_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

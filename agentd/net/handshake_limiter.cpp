@@ -7,7 +7,7 @@
 #include "agentd/audit/audit_log.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -29,30 +29,30 @@ bool lets_wait(int fd, std::chrono::milliseconds stall) {
 /// Not at all where there is no memory to say it.
 void say_dropped() noexcept {
     try {
-        audit::trouble("hub door: a client was dropped for want of memory");
+        audit::report_problem("hub door: a client was dropped for want of memory");
     } catch (const std::exception&) {
     }
 }
 
 }  // namespace
 
-HandshakeQueue::Place::Place(Place&& other) noexcept
+HandshakeLimiter::Slot::Slot(Slot&& other) noexcept
     : queue_(std::exchange(other.queue_, nullptr)), held_(other.held_) {}
 
-HandshakeQueue::Place::~Place() {
+HandshakeLimiter::Slot::~Slot() {
     if (queue_ != nullptr) queue_->give_back(held_);
 }
 
-HandshakeQueue::HandshakeQueue(asio::io_context& loop, Manner manner,
-                               std::function<void(Client, Place)> begin,
-                               std::function<void(const std::string& address)> say_silent)
+HandshakeLimiter::HandshakeLimiter(asio::io_context& loop, Manner manner,
+                                   std::function<void(Client, Slot)> begin,
+                                   std::function<void(const std::string& address)> say_silent)
     : manner_(manner),
       begin_(std::move(begin)),
       say_silent_(std::move(say_silent)),
       silence_(loop),
       stall_(loop) {}
 
-void HandshakeQueue::add(Client client) {
+void HandshakeLimiter::add(Client client) {
     if (stopped_) return;
     silent_.push_back({std::move(client), Clock::now() + manner_.silence});
     const auto silent = std::prev(silent_.end());
@@ -67,7 +67,7 @@ void HandshakeQueue::add(Client client) {
     }
 }
 
-void HandshakeQueue::stop() {
+void HandshakeLimiter::stop() {
     stopped_ = true;
     waiting_.clear();
     ErrorCode ignored;
@@ -76,7 +76,7 @@ void HandshakeQueue::stop() {
     stall_.cancel();
 }
 
-void HandshakeQueue::spoke(std::list<Silent>::iterator silent, const ErrorCode& error) {
+void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode& error) {
     Client client = std::move(silent->client);
     const bool left = silent->left;
     silent_.erase(silent);
@@ -87,7 +87,7 @@ void HandshakeQueue::spoke(std::list<Silent>::iterator silent, const ErrorCode& 
     watch_stalled();
 }
 
-void HandshakeQueue::begin_next() {
+void HandshakeLimiter::begin_next() {
     // A place may come back while the loop below is in begin_(), which it then goes on with.
     if (std::exchange(begins_, true)) return;
     while (held_.size() < manner_.places && !waiting_.empty()) {
@@ -97,7 +97,7 @@ void HandshakeQueue::begin_next() {
         if (peer_is_gone(fd)) continue;
         try {
             held_.push_back({fd, Clock::now()});
-            begin_(std::move(client), Place(*this, std::prev(held_.end())));
+            begin_(std::move(client), Slot(*this, std::prev(held_.end())));
         } catch (const std::exception&) {
             say_dropped();
         }
@@ -105,12 +105,12 @@ void HandshakeQueue::begin_next() {
     begins_ = false;
 }
 
-void HandshakeQueue::give_back(std::list<Held>::iterator held) {
+void HandshakeLimiter::give_back(std::list<Held>::iterator held) {
     (held->lost ? lost_ : held_).erase(held);
     begin_next();
 }
 
-void HandshakeQueue::watch_silent() {
+void HandshakeLimiter::watch_silent() {
     if (watches_silent_ || silent_.empty()) return;
     silence_.expires_at(silent_.front().until);
     silence_.async_wait([this](const ErrorCode&) {
@@ -120,7 +120,7 @@ void HandshakeQueue::watch_silent() {
     watches_silent_ = true;
 }
 
-void HandshakeQueue::turn_silent_away() {
+void HandshakeLimiter::turn_silent_away() {
     const auto now = Clock::now();
     for (Silent& silent : silent_) {
         if (silent.until > now) break;
@@ -132,7 +132,7 @@ void HandshakeQueue::turn_silent_away() {
     watch_silent();
 }
 
-void HandshakeQueue::watch_stalled() {
+void HandshakeLimiter::watch_stalled() {
     if (watches_stalled_ || waiting_.empty()) return;
     stall_.expires_after(manner_.stall / 2);
     stall_.async_wait([this](const ErrorCode&) {
@@ -142,7 +142,7 @@ void HandshakeQueue::watch_stalled() {
     watches_stalled_ = true;
 }
 
-void HandshakeQueue::take_places_of_stalled() {
+void HandshakeLimiter::take_places_of_stalled() {
     const auto now = Clock::now();
     for (auto held = held_.begin(); held != held_.end();) {
         const auto next = std::next(held);
@@ -158,4 +158,4 @@ void HandshakeQueue::take_places_of_stalled() {
     watch_stalled();
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

@@ -9,7 +9,7 @@
 #include "agentd/net/asio.h"
 #include "agentd/net/connection_limits.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// Who shakes hands with a door, and when: first come, first served, so many at a time. All at
 /// once, the first would be done when the last is, and most would have gone by then.
@@ -19,7 +19,7 @@ namespace secrets::doors {
 /// door wait in mid-handshake may go on with it, but loses its place.
 ///
 /// Must outlive the loop's run, and the places that it gives.
-class HandshakeQueue {
+class HandshakeLimiter {
     struct Held {
         int fd;
         std::chrono::steady_clock::time_point since;
@@ -35,18 +35,18 @@ class HandshakeQueue {
     };
 
     /// For as long as the handshake lasts; must go before its client's socket is closed.
-    class Place {
+    class Slot {
       public:
-        Place(Place&& other) noexcept;
-        Place& operator=(Place&&) = delete;
-        ~Place();
+        Slot(Slot&& other) noexcept;
+        Slot& operator=(Slot&&) = delete;
+        ~Slot();
 
       private:
-        friend HandshakeQueue;
-        Place(HandshakeQueue& queue, std::list<Held>::iterator held)
+        friend HandshakeLimiter;
+        Slot(HandshakeLimiter& queue, std::list<Held>::iterator held)
             : queue_(&queue), held_(held) {}
 
-        HandshakeQueue* queue_;
+        HandshakeLimiter* queue_;
         std::list<Held>::iterator held_;
     };
 
@@ -64,8 +64,8 @@ class HandshakeQueue {
 
     /// `begin`: it is this client's turn. `say_silent`: a client of that address is turned away,
     /// since it said nothing.
-    HandshakeQueue(asio::io_context& loop, Manner manner, std::function<void(Client, Place)> begin,
-                   std::function<void(const std::string& address)> say_silent);
+    HandshakeLimiter(asio::io_context& loop, Manner manner, std::function<void(Client, Slot)> begin,
+                     std::function<void(const std::string& address)> say_silent);
 
     void add(Client client);
 
@@ -88,7 +88,7 @@ class HandshakeQueue {
     void take_places_of_stalled();
 
     Manner manner_;
-    std::function<void(Client, Place)> begin_;
+    std::function<void(Client, Slot)> begin_;
     std::function<void(const std::string& address)> say_silent_;
     std::list<Silent> silent_;    ///< in the order in which they came
     std::deque<Client> waiting_;  ///< for their turn
@@ -102,4 +102,4 @@ class HandshakeQueue {
     bool stopped_ = false;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace secrets {
+namespace secrets::net {
 
 /// A response's field: a line for the stderr of the job.
 inline constexpr std::string_view kNoteField = "Slurm-Secrets-Note";
 
-}  // namespace secrets
+}  // namespace secrets::net

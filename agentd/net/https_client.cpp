@@ -2,12 +2,12 @@
 
 #include "agentd/base/scope_exit.h"
 
-namespace secrets::cluster {
+namespace secrets::net {
 
 namespace asio = boost::asio;
 
-asio::awaitable<Failure> HttpsPeer::ask(const HttpsRequest& request, HttpsAnswer& answer,
-                                        Until until) {
+asio::awaitable<Failure> HttpsClient::ask(const HttpsRequest& request, HttpsResponse& answer,
+                                          Until until) {
     while (true) {
         std::unique_ptr<HttpsConnection> connection = take_idle();
         const bool is_new = !connection;
@@ -18,32 +18,32 @@ asio::awaitable<Failure> HttpsPeer::ask(const HttpsRequest& request, HttpsAnswer
     }
 }
 
-asio::awaitable<Failure> HttpsPeer::ask_once(const HttpsRequest& request, HttpsAnswer& answer,
-                                             Until until) {
+asio::awaitable<Failure> HttpsClient::ask_once(const HttpsRequest& request, HttpsResponse& answer,
+                                               Until until) {
     HttpsConnection connection(loop_, context_);
     auto failure = co_await ask_on(connection, true, request, answer, until);
     if (!failure) session_ = connection.session();
     co_return failure;
 }
 
-asio::awaitable<Failure> HttpsPeer::reach(Clock::time_point until) {
+asio::awaitable<Failure> HttpsClient::reach(Clock::time_point until) {
     HttpsConnection connection(loop_, context_);
     busy_.insert(&connection);
-    const AtEnd over([this, &connection] { busy_.erase(&connection); });
+    const ScopeExit over([this, &connection] { busy_.erase(&connection); });
     co_return co_await open(connection, until);
 }
 
-void HttpsPeer::stop() {
+void HttpsClient::stop() {
     stopped_ = true;
     idle_.clear();
     for (HttpsConnection* connection : busy_) connection->cancel();
 }
 
-asio::awaitable<Failure> HttpsPeer::ask_on(HttpsConnection& connection, bool is_new,
-                                           const HttpsRequest& request, HttpsAnswer& answer,
-                                           Until until) {
+asio::awaitable<Failure> HttpsClient::ask_on(HttpsConnection& connection, bool is_new,
+                                             const HttpsRequest& request, HttpsResponse& answer,
+                                             Until until) {
     busy_.insert(&connection);
-    const AtEnd over([this, &connection] { busy_.erase(&connection); });
+    const ScopeExit over([this, &connection] { busy_.erase(&connection); });
     if (is_new) {
         auto failure = co_await open(connection, until.connected);
         if (failure) co_return failure;
@@ -57,12 +57,12 @@ asio::awaitable<Failure> HttpsPeer::ask_on(HttpsConnection& connection, bool is_
     co_return co_await connection.exchange(url_, request, authorization, answer, until.answered);
 }
 
-asio::awaitable<Failure> HttpsPeer::open(HttpsConnection& connection, Clock::time_point until) {
+asio::awaitable<Failure> HttpsClient::open(HttpsConnection& connection, Clock::time_point until) {
     TlsSession session = copy_of(session_.get());
     co_return co_await connection.open(url_, std::move(session), until);
 }
 
-std::unique_ptr<HttpsConnection> HttpsPeer::take_idle() {
+std::unique_ptr<HttpsConnection> HttpsClient::take_idle() {
     while (!idle_.empty()) {
         std::unique_ptr<HttpsConnection> connection = std::move(idle_.back());
         idle_.pop_back();
@@ -71,11 +71,11 @@ std::unique_ptr<HttpsConnection> HttpsPeer::take_idle() {
     return nullptr;
 }
 
-void HttpsPeer::keep(std::unique_ptr<HttpsConnection> connection) {
+void HttpsClient::keep(std::unique_ptr<HttpsConnection> connection) {
     session_ = connection->session();
     if (!stopped_ && idle_.size() < most_idle_ && connection->is_alive()) {
         idle_.push_back(std::move(connection));
     }
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::net

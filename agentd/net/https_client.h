@@ -6,16 +6,16 @@
 
 #include "agentd/net/https_connection.h"
 
-namespace secrets::cluster {
+namespace secrets::net {
 
 /// Must outlive the loop's run.
-class HttpsPeer {
+class HttpsClient {
   public:
     using Clock = HttpsConnection::Clock;
 
     /// What a request is authorized by. Made for each time that it is sent, when there is a
     /// connection to send it on.
-    using Authorize = std::function<doors::asio::awaitable<Result<std::string>>(
+    using Authorize = std::function<asio::awaitable<Result<std::string>>(
         const HttpsUrl& url, const HttpsRequest& request)>;
 
     /// When it is given up: no connection, no answer.
@@ -25,8 +25,8 @@ class HttpsPeer {
     };
 
     /// `context` must outlive it. `most_idle`: connections that are kept.
-    HttpsPeer(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url,
-              std::size_t most_idle, Authorize authorize)
+    HttpsClient(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url,
+                std::size_t most_idle, Authorize authorize)
         : loop_(loop),
           context_(context),
           url_(std::move(url)),
@@ -35,15 +35,14 @@ class HttpsPeer {
 
     /// On a connection that is kept; where that breaks, on a new one: so what is asked may be done
     /// twice.
-    doors::asio::awaitable<Failure> ask(const HttpsRequest& request, HttpsAnswer& answer,
-                                        Until until);
+    asio::awaitable<Failure> ask(const HttpsRequest& request, HttpsResponse& answer, Until until);
 
     /// On a connection of its own, sent at most once.
-    doors::asio::awaitable<Failure> ask_once(const HttpsRequest& request, HttpsAnswer& answer,
-                                             Until until);
+    asio::awaitable<Failure> ask_once(const HttpsRequest& request, HttpsResponse& answer,
+                                      Until until);
 
     /// Whether a connection can be made to it.
-    doors::asio::awaitable<Failure> reach(Clock::time_point until);
+    asio::awaitable<Failure> reach(Clock::time_point until);
 
     /// Ends what is being asked, with an Error, and keeps no connection from now on.
     void stop();
@@ -51,10 +50,10 @@ class HttpsPeer {
     const HttpsUrl& url() const { return url_; }
 
   private:
-    doors::asio::awaitable<Failure> ask_on(HttpsConnection& connection, bool is_new,
-                                           const HttpsRequest& request, HttpsAnswer& answer,
-                                           Until until);
-    doors::asio::awaitable<Failure> open(HttpsConnection& connection, Clock::time_point until);
+    asio::awaitable<Failure> ask_on(HttpsConnection& connection, bool is_new,
+                                    const HttpsRequest& request, HttpsResponse& answer,
+                                    Until until);
+    asio::awaitable<Failure> open(HttpsConnection& connection, Clock::time_point until);
     std::unique_ptr<HttpsConnection> take_idle();
     void keep(std::unique_ptr<HttpsConnection> connection);
 
@@ -69,4 +68,4 @@ class HttpsPeer {
     bool stopped_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::net

@@ -18,15 +18,13 @@
 #include "common/base/names.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::cluster {
+namespace secrets::net {
 namespace {
 
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 namespace ssl = asio::ssl;
 using Tcp = asio::ip::tcp;
-using doors::ErrorCode;
-using doors::into;
 
 /// After that long without an acknowledgement of the other side a connection is broken.
 constexpr int kSilenceMilliseconds = 2000;
@@ -159,7 +157,7 @@ asio::awaitable<Failure> HttpsConnection::open(const HttpsUrl& url, TlsSession s
 
 asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const HttpsRequest& request,
                                                    const std::string& authorization,
-                                                   HttpsAnswer& answer,
+                                                   HttpsResponse& answer,
                                                    Clock::time_point deadline) {
     http::request<http::span_body<const std::byte>> message;
     message.version(11);
@@ -242,4 +240,4 @@ TlsSession HttpsConnection::session() {
     return copy_of(SSL_get0_session(stream_.native_handle()));
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::net

@@ -22,7 +22,7 @@
 #include "agentd/net/asio.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::cluster {
+namespace secrets::net {
 
 using HttpsFields = std::vector<std::pair<std::string, std::string>>;
 
@@ -42,7 +42,7 @@ struct HttpsRequest {
     HttpsFields fields{};   ///< further ones
 };
 
-struct HttpsAnswer {
+struct HttpsResponse {
     unsigned status = 0;
     std::string etag{};
     std::string note{};    ///< for the job
@@ -75,13 +75,13 @@ class HttpsConnection {
 
     /// Connects, with a session of before if there is one, and makes sure that it is that server.
     /// The session is its own: others of the same hub may end while this one connects.
-    doors::asio::awaitable<Failure> open(const HttpsUrl& url, TlsSession session,
-                                         Clock::time_point deadline);
+    asio::awaitable<Failure> open(const HttpsUrl& url, TlsSession session,
+                                  Clock::time_point deadline);
 
     /// One request and its answer. `authorization`: for this request alone; may be empty.
-    doors::asio::awaitable<Failure> exchange(const HttpsUrl& url, const HttpsRequest& request,
-                                             const std::string& authorization, HttpsAnswer& answer,
-                                             Clock::time_point deadline);
+    asio::awaitable<Failure> exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                      const std::string& authorization, HttpsResponse& answer,
+                                      Clock::time_point deadline);
 
     /// Whether a further request may be made on it: the server keeps it, and has not closed it.
     bool is_alive();
@@ -92,14 +92,14 @@ class HttpsConnection {
     using Transport = boost::beast::basic_stream<boost::asio::ip::tcp>;
 
     Transport& transport() { return stream_.next_layer(); }
-    doors::asio::awaitable<Failure> read_body(
+    asio::awaitable<Failure> read_body(
         boost::beast::http::response_parser<boost::beast::http::empty_body>& head,
         SecretBuffer& body);
-    doors::asio::awaitable<Failure> connect(const HttpsUrl& url, Clock::time_point deadline);
+    asio::awaitable<Failure> connect(const HttpsUrl& url, Clock::time_point deadline);
 
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;
     bool kept_ = true;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::net

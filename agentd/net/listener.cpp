@@ -5,7 +5,7 @@
 #include "agentd/audit/audit_log.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 namespace {
 
 constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(100);
@@ -82,10 +82,10 @@ bool Listener::accept_one() noexcept {
 void Listener::say(std::string_view what, std::string_view why) noexcept {
     if (std::exchange(in_trouble_, true)) return;
     try {
-        audit::trouble(name_ + ": " + std::string(what) + std::string(why));
+        audit::report_problem(name_ + ": " + std::string(what) + std::string(why));
     } catch (const std::exception&) {
         in_trouble_ = false;
     }
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

@@ -9,7 +9,7 @@
 #include "agentd/net/handler_allocator.h"
 #include "common/base/unique_fd.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to
 /// `take`; one for which `take` throws is dropped. When descriptors run out it pauses for a moment
@@ -30,7 +30,7 @@ class Listener {
     bool accept_one() noexcept;
     void say(std::string_view what, std::string_view why) noexcept;
 
-    std::shared_ptr<OperationMemory> memory_ = std::make_shared<OperationMemory>();
+    std::shared_ptr<HandlerMemory> memory_ = std::make_shared<HandlerMemory>();
     asio::posix::stream_descriptor listener_;
     asio::steady_timer pause_;
     std::string name_;
@@ -40,4 +40,4 @@ class Listener {
     bool in_trouble_ = false;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

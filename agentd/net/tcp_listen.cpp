@@ -6,7 +6,7 @@
 #include "common/base/call_failed.h"
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 namespace {
 
 /// All nodes of a job may come at once; the kernel's somaxconn cuts it.
@@ -54,4 +54,4 @@ Result<UniqueFd> listen_at_address(const std::string& address, std::uint16_t por
     return fd;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

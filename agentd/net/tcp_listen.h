@@ -6,9 +6,9 @@
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// A listening TCP socket, non-blocking, at an address of this host.
 Result<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port);
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

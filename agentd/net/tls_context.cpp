@@ -13,7 +13,7 @@
 
 #include "common/base/unique_fd.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 namespace {
 
 namespace ssl = boost::asio::ssl;
@@ -73,7 +73,7 @@ Failure use_key(SSL_CTX* context, const std::string& section, const std::string&
 }
 
 /// Of those who show a certificate; nobody has to.
-Failure believe(SSL_CTX* context, const std::string& file) {
+Failure trust_client_ca(SSL_CTX* context, const std::string& file) {
     if (auto wrong = why_unreadable("listen.client_ca", file)) return wrong;
     STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(file.c_str());
     if (names == nullptr || SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
@@ -139,7 +139,7 @@ Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) 
     }
     if (auto wrong = use_key(raw, "listen", key, listen.certificate)) return *wrong;
     if (listen.client_ca.empty()) return context;
-    if (auto wrong = believe(raw, listen.client_ca)) return *wrong;
+    if (auto wrong = trust_client_ca(raw, listen.client_ca)) return *wrong;
     return context;
 }
 
@@ -157,7 +157,7 @@ Failure check_files(const Listen& listen) {
         if (auto wrong = use_key(raw, "listen", listen.key, listen.certificate)) return wrong;
     }
     if (listen.client_ca.empty()) return std::nullopt;
-    return believe(raw, listen.client_ca);
+    return trust_client_ca(raw, listen.client_ca);
 }
 
 std::optional<std::string> why_not_valid_now(ssl::context& context) {
@@ -200,4 +200,4 @@ std::optional<std::vector<std::string>> names_of_peer(SSL* connection) {
     return found;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

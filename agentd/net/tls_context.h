@@ -10,7 +10,7 @@
 
 #include "agentd/config/config.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 
 /// The context of a hub's door: TLS 1.3 alone; sessions are resumed by tickets, so that it keeps
 /// none; a connection that is idle keeps no buffers. A client may show a certificate, which must
@@ -37,4 +37,4 @@ bool is_certificate_of(boost::asio::ssl::context& context, const std::string& ho
 /// where it showed none.
 std::optional<std::vector<std::string>> names_of_peer(SSL* connection);
 
-}  // namespace secrets::doors
+}  // namespace secrets::net

@@ -5,7 +5,7 @@
 
 #include "agentd/api/grant_body.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
@@ -20,8 +20,8 @@ constexpr auto kPatience = milliseconds(1900);
 
 }  // namespace
 
-HoldsReport::HoldsReport(asio::io_context& loop, HubClient& client, HubAsks& asks, desk::Desk& desk,
-                         std::string node)
+HoldReporter::HoldReporter(asio::io_context& loop, HubClient& client, RemoteGrants& asks,
+                           service::Desk& desk, std::string node)
     : client_(client),
       asks_(asks),
       desk_(desk),
@@ -31,26 +31,26 @@ HoldsReport::HoldsReport(asio::io_context& loop, HubClient& client, HubAsks& ask
     asio::co_spawn(loop, run(), asio::detached);
 }
 
-void HoldsReport::stop() {
+void HoldReporter::stop() {
     stopped_ = true;
     timer_.cancel();
 }
 
-asio::awaitable<void> HoldsReport::run() {
+asio::awaitable<void> HoldReporter::run() {
     std::uniform_int_distribution<milliseconds::rep> pause(kShortestPause.count(),
                                                            kLongestPause.count());
     while (!stopped_) {
         timer_.expires_after(milliseconds(pause(random_)));
-        doors::ErrorCode cancelled;
-        co_await timer_.async_wait(doors::into(cancelled));
+        ErrorCode cancelled;
+        co_await timer_.async_wait(into(cancelled));
         if (stopped_) co_return;
         co_await report();
     }
 }
 
-asio::awaitable<void> HoldsReport::report() {
-    std::vector<vault::HubGrant> held;
-    for (const vault::HubGrant* grant : desk_.hub_grants()) held.push_back(*grant);
+asio::awaitable<void> HoldReporter::report() {
+    std::vector<vault::CachedGrant> held;
+    for (const vault::CachedGrant* grant : desk_.cached_grants()) held.push_back(*grant);
     // What was granted and has ended since the last report a hub does not know of.
     if (asks_.take_granted()) believe_.insert(client_.preferred());
     std::string why;
@@ -69,14 +69,15 @@ asio::awaitable<void> HoldsReport::report() {
 }
 
 /// What a hub says that is not believed is for its own knowledge alone.
-asio::awaitable<Failure> HoldsReport::tell(std::size_t hub, bool is_believed,
-                                           const std::vector<vault::HubGrant>& held) {
-    HttpsRequest to_hub{"PUT", "/v1/nodes/" + node_ + "/holds", doors::print_report(held), "", {}};
+asio::awaitable<Failure> HoldReporter::tell(std::size_t hub, bool is_believed,
+                                            const std::vector<vault::CachedGrant>& held) {
+    net::HttpsRequest to_hub{
+        "PUT", "/v1/nodes/" + node_ + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
     auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
     if (stopped_) co_return Error{"the agent is about to end"};
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<HttpsAnswer>(told);
+    const auto& answer = std::get<net::HttpsResponse>(told);
     if (answer.status != 200) co_return Error{answer.detail};
     if (held.empty()) {
         believe_.erase(hub);
@@ -87,19 +88,19 @@ asio::awaitable<Failure> HoldsReport::tell(std::size_t hub, bool is_believed,
 }
 
 /// Wipes what the hub says is over.
-Failure HoldsReport::take(const std::vector<vault::HubGrant>& said,
-                          std::span<const std::byte> answer) {
-    const auto revoked = doors::parse_revoked(answer, said.size());
+Failure HoldReporter::take(const std::vector<vault::CachedGrant>& said,
+                           std::span<const std::byte> answer) {
+    const auto revoked = api::parse_revoked(answer, said.size());
     if (!revoked) return revoked.error();
     for (const std::size_t which : *revoked) {
         // A newer grant of the same ask is another one.
         const auto* now =
-            desk_.find_hub_grant({said[which].job, {}, said[which].owner, 0, said[which].ask});
+            desk_.find_cached_grant({said[which].job, {}, said[which].owner, 0, said[which].ask});
         if (now != nullptr && now->tag == said[which].tag) {
-            desk_.revoke_hub_grant(said[which].job, said[which].ask);
+            desk_.revoke_cached_grant(said[which].job, said[which].ask);
         }
     }
     return std::nullopt;
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

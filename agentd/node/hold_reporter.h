@@ -8,17 +8,17 @@
 #include "agentd/node/remote_grants.h"
 #include "agentd/service/desk.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 
 /// Says every 20 to 28 s what is held, and once when that is nothing any more, to every hub: each
 /// of them is asked who holds what of a run. What is over is taken from the first that answers, in
 /// the order in which they are asked for grants; so it is wiped here within 30 s. Must outlive the
 /// loop's run.
-class HoldsReport {
+class HoldReporter {
   public:
     /// All that is referred to must outlive it.
-    HoldsReport(boost::asio::io_context& loop, HubClient& client, HubAsks& asks, desk::Desk& desk,
-                std::string node);
+    HoldReporter(boost::asio::io_context& loop, HubClient& client, RemoteGrants& asks,
+                 service::Desk& desk, std::string node);
 
     void stop();
 
@@ -26,19 +26,19 @@ class HoldsReport {
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> report();
     boost::asio::awaitable<Failure> tell(std::size_t hub, bool is_believed,
-                                         const std::vector<vault::HubGrant>& held);
-    Failure take(const std::vector<vault::HubGrant>& said, std::span<const std::byte> answer);
+                                         const std::vector<vault::CachedGrant>& held);
+    Failure take(const std::vector<vault::CachedGrant>& said, std::span<const std::byte> answer);
 
     HubClient& client_;
-    HubAsks& asks_;
-    desk::Desk& desk_;
+    RemoteGrants& asks_;
+    service::Desk& desk_;
     std::string node_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
     std::set<std::size_t> believe_;  ///< hubs that believe that something is held here
-    audit::LastingTrouble trouble_{"no hub hears what is held here, nor says what of it is over: ",
-                                   "a hub hears again what is held here"};
+    audit::OutageLog trouble_{"no hub hears what is held here, nor says what of it is over: ",
+                              "a hub hears again what is held here"};
     bool stopped_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

@@ -3,7 +3,7 @@
 #include "agentd/base/sha256.h"
 #include "common/ipc/hub_request.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
@@ -26,7 +26,7 @@ HubClient::HubClient(asio::io_context& loop, const Hub& hub,
     : context_(std::move(context)), pauses_(kFirstPause, kLongestPause) {
     for (const HttpsUrl& url : hub.urls) {
         hubs_.emplace_back(loop, *context_, url, kMaxIdle,
-                           [this](const HttpsUrl& asked, const HttpsRequest& request) {
+                           [this](const HttpsUrl& asked, const net::HttpsRequest& request) {
                                return authorize(asked, request);
                            });
     }
@@ -34,16 +34,17 @@ HubClient::HubClient(asio::io_context& loop, const Hub& hub,
 
 void HubClient::stop() {
     stopped_ = true;
-    for (HttpsPeer& hub : hubs_) hub.stop();
+    for (net::HttpsClient& hub : hubs_) hub.stop();
     pauses_.end();
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask(HttpsRequest request, Clock::time_point deadline) {
+asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
+                                                Clock::time_point deadline) {
     const auto patience = deadline - Clock::now();
     const auto may_wait_until = Clock::now() + request.wait;
     const auto last = deadline + request.wait;
     std::string why;
-    std::optional<HttpsAnswer> busy;
+    std::optional<net::HttpsResponse> busy;
     for (unsigned round = 0; !stopped_; ++round) {
         why.clear();
         const std::size_t first = preferred_;
@@ -51,7 +52,7 @@ asio::awaitable<HubClient::Told> HubClient::ask(HttpsRequest request, Clock::tim
             const std::size_t which = (first + i) % hubs_.size();
             const auto left = static_cast<int>(hubs_.size() - i);
             const auto soon = Clock::now() + (deadline - Clock::now()) / left;
-            HttpsAnswer answer;
+            net::HttpsResponse answer;
             const auto failure = co_await hubs_[which].ask(request, answer, until(request, soon));
             if (!failure) {
                 preferred_ = which;
@@ -74,43 +75,44 @@ asio::awaitable<HubClient::Told> HubClient::ask(HttpsRequest request, Clock::tim
     co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, HttpsRequest request,
+asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
                                                     Clock::time_point deadline) {
-    HttpsAnswer answer;
+    net::HttpsResponse answer;
     const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
     if (failure) co_return Error{hubs_[which].url().text + ": " + failure->sentence};
     co_return answer;
 }
 
-HttpsPeer::Until HubClient::until(const HttpsRequest& request, Clock::time_point deadline) const {
+net::HttpsClient::Until HubClient::until(const net::HttpsRequest& request,
+                                         Clock::time_point deadline) const {
     const auto soon = hubs_.size() > 1 ? std::min(deadline, Clock::now() + kConnect) : deadline;
     return {soon, deadline + request.wait};
 }
 
 /// A credential is good for one request: munged on the hub refuses it a second time.
 asio::awaitable<Result<std::string>> HubClient::authorize(const HttpsUrl& url,
-                                                          const HttpsRequest& request) {
-    const Digest digest = digest_of(std::as_bytes(std::span(request.body)));
+                                                          const net::HttpsRequest& request) {
+    const Digest digest = sha256_of(std::as_bytes(std::span(request.body)));
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
-    const HubRequest made_for{url.host, request.method, request.target, hexadecimal(digest)};
+    const HubRequest made_for{url.host, request.method, request.target, to_hex(digest)};
     auto credential = co_await munge_.encode(print_hub_request(made_for));
     if (!credential) co_return credential.error();
     co_return "Munge " + *credential;
 }
 
-asio::awaitable<std::variant<HttpsAnswer, HubClient::Moved, Error>> HubClient::pass_on(
-    HttpsRequest request, Clock::time_point deadline) {
+asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Error>> HubClient::pass_on(
+    net::HttpsRequest request, Clock::time_point deadline) {
     if (stopped_) co_return Error{"the agent is about to end"};
     const std::size_t first = preferred_;
     const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
-    HttpsAnswer answer;
+    net::HttpsResponse answer;
     // On a connection of its own: one that was kept may break when the hub has seen the request.
     auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
     if (!failure) co_return answer;
     if (preferred_ != first) co_return Moved{};
     std::string why = hubs_[first].url().text + ": " + failure->sentence;
     for (std::size_t i = 1; i < hubs_.size() && !stopped_; ++i) {
-        HttpsPeer& hub = hubs_[(first + i) % hubs_.size()];
+        net::HttpsClient& hub = hubs_[(first + i) % hubs_.size()];
         failure = co_await hub.reach(std::min(deadline, Clock::now() + kConnect));
         if (!failure) {
             preferred_ = (first + i) % hubs_.size();
@@ -121,4 +123,4 @@ asio::awaitable<std::variant<HttpsAnswer, HubClient::Moved, Error>> HubClient::p
     co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

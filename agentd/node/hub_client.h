@@ -7,7 +7,7 @@
 #include "agentd/net/backoff.h"
 #include "agentd/net/https_client.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 
 /// Must outlive the loop's run.
 class HubClient {
@@ -17,13 +17,13 @@ class HubClient {
     HubClient(boost::asio::io_context& loop, const Hub& hub,
               std::unique_ptr<boost::asio::ssl::context> context);
 
-    using Told = std::variant<HttpsAnswer, Error>;
+    using Told = std::variant<net::HttpsResponse, Error>;
 
     /// Asks the hub that answered last, then the others, and all again until the deadline, with
     /// pauses that grow and differ from node to node. Each has its share of the time, so that one
     /// that is silent does not cost the others theirs. The Error says what each of them said. An
     /// answer of 503 is passed on when no other hub has a better one.
-    boost::asio::awaitable<Told> ask(HttpsRequest request, Clock::time_point deadline);
+    boost::asio::awaitable<Told> ask(net::HttpsRequest request, Clock::time_point deadline);
 
     /// What each hub has of the time in which all are to be asked.
     Clock::duration share_of(Clock::duration time) const {
@@ -31,7 +31,7 @@ class HubClient {
     }
 
     /// Asks one hub, by its place in the configuration.
-    boost::asio::awaitable<Told> ask_hub(std::size_t which, HttpsRequest request,
+    boost::asio::awaitable<Told> ask_hub(std::size_t which, net::HttpsRequest request,
                                          Clock::time_point deadline);
     std::size_t hubs() const { return hubs_.size(); }
     /// The one that answered last.
@@ -46,23 +46,24 @@ class HubClient {
     /// Sends a request that has an authorization, once and to the hub that answered last: a
     /// credential is for one hub and good once. Where no answer comes, and another hub can be
     /// reached, that one is the next to be asked.
-    boost::asio::awaitable<std::variant<HttpsAnswer, Moved, Error>> pass_on(
-        HttpsRequest request, Clock::time_point deadline);
+    boost::asio::awaitable<std::variant<net::HttpsResponse, Moved, Error>> pass_on(
+        net::HttpsRequest request, Clock::time_point deadline);
 
     /// Ends what is being asked, with an Error.
     void stop();
 
   private:
     boost::asio::awaitable<Result<std::string>> authorize(const HttpsUrl& url,
-                                                          const HttpsRequest& request);
-    HttpsPeer::Until until(const HttpsRequest& request, Clock::time_point deadline) const;
+                                                          const net::HttpsRequest& request);
+    net::HttpsClient::Until until(const net::HttpsRequest& request,
+                                  Clock::time_point deadline) const;
 
     std::unique_ptr<boost::asio::ssl::context> context_;
-    Munge munge_;
-    Pauses pauses_;
-    std::deque<HttpsPeer> hubs_;  ///< as in the configuration
+    auth::Munge munge_;
+    net::Backoff pauses_;
+    std::deque<net::HttpsClient> hubs_;  ///< as in the configuration
     std::size_t preferred_ = 0;
     bool stopped_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

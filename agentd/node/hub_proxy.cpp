@@ -2,24 +2,24 @@
 
 #include <algorithm>
 
-namespace secrets::cluster {
+namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
-using doors::HttpAnswer;
+using api::HttpResponse;
 
 /// A person waits.
 constexpr auto kPatience = std::chrono::seconds(5);
 
 }  // namespace
 
-std::string HubRelay::challenge() const {
+std::string HubProxy::challenge() const {
     return "Munge hub=\"" + client_.host() + "\"";
 }
 
-HttpAnswer HubRelay::pass_on(doors::RelayedHead head, std::span<const std::byte> body) {
+HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte> body) {
     // std::function copies what it holds.
-    const auto request = std::make_shared<HttpsRequest>();
+    const auto request = std::make_shared<net::HttpsRequest>();
     request->method = std::move(head.method);
     request->target = std::move(head.target);
     request->content_type = std::move(head.content_type);
@@ -28,20 +28,20 @@ HttpAnswer HubRelay::pass_on(doors::RelayedHead head, std::span<const std::byte>
     request->if_none_match = std::move(head.if_none_match);
     request->secret = SecretBuffer(body.size());
     std::copy(body.begin(), body.end(), request->secret.bytes().begin());
-    HttpAnswer answer;
-    answer.later = [this, request](const doors::IsGone&) {
+    HttpResponse answer;
+    answer.later = [this, request](const api::IsGone&) {
         return this->answer(std::move(*request));
     };
     return answer;
 }
 
-asio::awaitable<HttpAnswer> HubRelay::answer(HttpsRequest request) {
+asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
     auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
-    if (auto* answer = std::get_if<HttpsAnswer>(&told)) co_return take(std::move(*answer));
+    if (auto* answer = std::get_if<net::HttpsResponse>(&told)) co_return take(std::move(*answer));
     if (const auto* error = std::get_if<Error>(&told)) {
-        co_return doors::problem(504, "no hub answers: " + error->sentence);
+        co_return api::problem(504, "no hub answers: " + error->sentence);
     }
-    HttpAnswer moved = doors::problem(
+    HttpResponse moved = api::problem(
         401, "the hub that the munge credential was made for does not answer, and another does");
     moved.challenge = challenge();
     co_return moved;
@@ -49,8 +49,8 @@ asio::awaitable<HttpAnswer> HubRelay::answer(HttpsRequest request) {
 
 /// The hub's answer as it is. Where it took the credential for another hub's, the client is told
 /// which hub it would be asked now.
-HttpAnswer HubRelay::take(HttpsAnswer answer) const {
-    HttpAnswer passed{answer.status, std::move(answer.content_type), ""};
+HttpResponse HubProxy::take(net::HttpsResponse answer) const {
+    HttpResponse passed{answer.status, std::move(answer.content_type), ""};
     passed.allow = std::move(answer.allow);
     passed.etag = std::move(answer.etag);
     passed.retry_after = answer.retry_after;
@@ -60,4 +60,4 @@ HttpAnswer HubRelay::take(HttpsAnswer answer) const {
     return passed;
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

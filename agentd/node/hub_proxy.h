@@ -4,22 +4,22 @@
 #include "agentd/api/hub_proxy_interface.h"
 #include "agentd/node/hub_client.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 
 /// Must outlive the loop's run.
-class HubRelay final : public doors::Relay {
+class HubProxy final : public api::HubProxyInterface {
   public:
     /// `client` must outlive it.
-    explicit HubRelay(HubClient& client) : client_(client) {}
+    explicit HubProxy(HubClient& client) : client_(client) {}
 
     std::string challenge() const override;
-    doors::HttpAnswer pass_on(doors::RelayedHead head, std::span<const std::byte> body) override;
+    api::HttpResponse pass_on(api::ProxiedHead head, std::span<const std::byte> body) override;
 
   private:
-    boost::asio::awaitable<doors::HttpAnswer> answer(HttpsRequest request);
-    doors::HttpAnswer take(HttpsAnswer answer) const;
+    boost::asio::awaitable<api::HttpResponse> answer(net::HttpsRequest request);
+    api::HttpResponse take(net::HttpsResponse answer) const;
 
     HubClient& client_;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

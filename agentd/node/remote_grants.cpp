@@ -2,11 +2,11 @@
 
 #include "agentd/api/grant_body.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
-using desk::Reason;
+using service::Reason;
 
 /// For the hubs' answer, so that the plugin's time (5 s, its timeout=) is not over before it has a
 /// sentence.
@@ -35,53 +35,57 @@ Reason reason_of(unsigned status) {
 
 }  // namespace
 
-asio::awaitable<desk::AskAnswer> HubAsks::ask(wire::AskRequest request, doors::IsGone is_gone) {
-    auto at_once = desk_.ask_before_hub(request);
+asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRequest request,
+                                                        api::IsGone is_gone) {
+    auto at_once = desk_.check_before_hub(request);
     if (at_once) co_return std::move(*at_once);
-    const vault::HubGrant* held = desk_.find_hub_grant(request);
-    HttpsRequest to_hub{
-        "POST", "/v1/grants", doors::print_grant({request, node_, patience_of_hub(client_)}),
+    const vault::CachedGrant* held = desk_.find_cached_grant(request);
+    net::HttpsRequest to_hub{
+        "POST", "/v1/grants", api::print_grant({request, node_, patience_of_hub(client_)}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
-    if (const auto* from_hub = std::get_if<HttpsAnswer>(&answer); from_hub != nullptr) {
+    if (const auto* from_hub = std::get_if<net::HttpsResponse>(&answer); from_hub != nullptr) {
         granted_ = granted_ || from_hub->status == 200;
     }
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
-    if (is_gone()) co_return desk::Nothing{};
+    if (is_gone()) co_return service::Nothing{};
     if (const auto* error = std::get_if<Error>(&answer)) {
         co_return without_hub(request, "no hub answered: " + error->sentence);
     }
-    co_return take(request, std::get<HttpsAnswer>(answer));
+    co_return take(request, std::get<net::HttpsResponse>(answer));
 }
 
-desk::AskAnswer HubAsks::take(const wire::AskRequest& request, HttpsAnswer& answer) {
+service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& request,
+                                        net::HttpsResponse& answer) {
     switch (answer.status) {
         case 200:
-            return desk_.take_hub_grant(request, answer.etag, answer.body.view(),
-                                        std::move(answer.note));
+            return desk_.accept_cached_grant(request, answer.etag, answer.body.view(),
+                                             std::move(answer.note));
         case 204:
-            return desk::Nothing{};
+            return service::Nothing{};
         case 304:
-            if (desk_.find_hub_grant(request) != nullptr) {
-                return desk_.give_hub_grant(request, "");
+            if (desk_.find_cached_grant(request) != nullptr) {
+                return desk_.deliver_cached_grant_again(request, "");
             }
             return without_hub(request, "what the hub had granted was wiped meanwhile");
         case 400:
         case 403:
         case 404:
         case 413:
-            return desk_.refused_by_hub(request, {reason_of(answer.status), answer.detail});
+            return desk_.denied_by_hub(request, {reason_of(answer.status), answer.detail});
         default:
             return without_hub(request, answer.detail);
     }
 }
 
 /// A job that was granted something goes on with it.
-desk::AskAnswer HubAsks::without_hub(const wire::AskRequest& request, const std::string& why) {
-    if (desk_.find_hub_grant(request) != nullptr) {
-        return desk_.give_hub_grant(request, ", as it could not be asked for anew: " + why);
+service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantRequest& request,
+                                               const std::string& why) {
+    if (desk_.find_cached_grant(request) != nullptr) {
+        return desk_.deliver_cached_grant_again(request,
+                                                ", as it could not be asked for anew: " + why);
     }
-    return desk_.refuse_ask(request, "", {Reason::unavailable, why});
+    return desk_.deny(request, "", {Reason::unavailable, why});
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

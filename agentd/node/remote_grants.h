@@ -7,29 +7,31 @@
 #include "agentd/server/node_server.h"
 #include "agentd/service/desk.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 
 /// Must outlive the loop's run.
-class HubAsks final : public doors::AsksElsewhere {
+class RemoteGrants final : public server::AsksElsewhere {
   public:
     /// `client` and `desk` must outlive it.
-    HubAsks(HubClient& client, desk::Desk& desk, std::string node)
+    RemoteGrants(HubClient& client, service::Desk& desk, std::string node)
         : client_(client), desk_(desk), node_(std::move(node)) {}
 
-    boost::asio::awaitable<desk::AskAnswer> ask(wire::AskRequest request,
-                                                doors::IsGone is_gone) override;
+    boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
+                                                     api::IsGone is_gone) override;
 
     /// Whether the hub has granted something since this was asked last.
     bool take_granted() { return std::exchange(granted_, false); }
 
   private:
-    desk::AskAnswer take(const wire::AskRequest& request, HttpsAnswer& answer);
-    desk::AskAnswer without_hub(const wire::AskRequest& request, const std::string& why);
+    service::GrantAnswer take(const plugin_protocol::GrantRequest& request,
+                              net::HttpsResponse& answer);
+    service::GrantAnswer without_hub(const plugin_protocol::GrantRequest& request,
+                                     const std::string& why);
 
     HubClient& client_;
-    desk::Desk& desk_;
+    service::Desk& desk_;
     std::string node_;
     bool granted_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

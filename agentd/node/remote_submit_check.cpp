@@ -2,7 +2,7 @@
 
 #include "agentd/api/check_body.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
@@ -12,15 +12,15 @@ constexpr auto kPatience = std::chrono::milliseconds(900);
 
 }  // namespace
 
-asio::awaitable<std::string> HubChecks::why_not_submit(Uid uid, std::string ask) {
-    const doors::SubmissionCheck check{uid, std::move(ask), node_};
-    HttpsRequest request{"POST", "/v1/checks", doors::print_check(check)};
+asio::awaitable<std::string> RemoteSubmitCheck::why_not_submit(Uid uid, std::string ask) {
+    const api::SubmitCheckRequest check{uid, std::move(ask), node_};
+    net::HttpsRequest request{"POST", "/v1/checks", api::print_check(check)};
     const auto told = co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
-    const auto* answer = std::get_if<HttpsAnswer>(&told);
+    const auto* answer = std::get_if<net::HttpsResponse>(&told);
     if (answer == nullptr) co_return "";
     refused_.note(answer->status == 403 ? answer->detail : "");
     if (answer->status != 200) co_return "";
-    co_return doors::sentence_in_verdict(answer->body.view().bytes());
+    co_return api::sentence_in_verdict(answer->body.view().bytes());
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

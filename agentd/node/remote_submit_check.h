@@ -3,23 +3,24 @@
 
 #include "agentd/audit/outage_log.h"
 #include "agentd/node/hub_client.h"
-#include "agentd/server/submit_check_server.h"
+#include "agentd/server/job_server.h"
 
-namespace secrets::cluster {
+namespace secrets::node {
 
 /// Must outlive the loop's run.
-class HubChecks final : public doors::ChecksElsewhere {
+class RemoteSubmitCheck final : public server::ChecksElsewhere {
   public:
     /// `client` must outlive it. `node`: this host's name, in slurm.conf where it is a node.
-    HubChecks(HubClient& client, std::string node) : client_(client), node_(std::move(node)) {}
+    RemoteSubmitCheck(HubClient& client, std::string node)
+        : client_(client), node_(std::move(node)) {}
 
     boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
 
   private:
     HubClient& client_;
     std::string node_;
-    audit::LastingTrouble refused_{"jobs are submitted from here unchecked: the hub says: ",
-                                   "the hub checks what is submitted from here"};
+    audit::OutageLog refused_{"jobs are submitted from here unchecked: the hub says: ",
+                              "the hub checks what is submitted from here"};
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::node

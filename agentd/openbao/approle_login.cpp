@@ -14,8 +14,8 @@ namespace {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
-using cluster::HttpsAnswer;
-using cluster::HttpsRequest;
+using net::HttpsRequest;
+using net::HttpsResponse;
 
 /// At the agent's end.
 constexpr auto kRevoke = std::chrono::milliseconds(500);
@@ -59,7 +59,7 @@ Result<SecretBuffer> login_body(const OpenBao& config) {
 }  // namespace
 
 Failure check_files(const OpenBao& config, bool with_credentials) {
-    const auto context = cluster::make_client_context(config.ca, "store.openbao.ca");
+    const auto context = net::make_client_context(config.ca, "store.openbao.ca");
     if (!context) return context.error();
     for (const Credential& credential : credentials_of(config)) {
         if (credential.file.empty() && !with_credentials) continue;
@@ -69,7 +69,7 @@ Failure check_files(const OpenBao& config, bool with_credentials) {
     return std::nullopt;
 }
 
-asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
+asio::awaitable<Failure> ServerPool::log_in(Clock::time_point deadline) {
     while (token_.empty()) {
         if (stopped_) co_return Error{"the agent is about to end"};
         if (Clock::now() >= deadline) co_return Error{what_all_said()};
@@ -78,7 +78,7 @@ asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
             continue;
         }
         is_logging_in_ = true;
-        const AtEnd over([this] {
+        const ScopeExit over([this] {
             is_logging_in_ = false;
             changes_.wake();
         });
@@ -88,10 +88,10 @@ asio::awaitable<Failure> Servers::log_in(Clock::time_point deadline) {
     co_return std::nullopt;
 }
 
-asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
+asio::awaitable<Failure> ServerPool::log_in_now(Clock::time_point deadline) {
     auto body = login_body(config_);
     if (!body) co_return body.error();
-    const Digest shown = digest_of(body->view().bytes());
+    const Digest shown = sha256_of(body->view().bytes());
     if (refused_ && refused_->shown == shown && Clock::now() < refused_->until) {
         co_return refused_->why;
     }
@@ -115,7 +115,7 @@ asio::awaitable<Failure> Servers::log_in_now(Clock::time_point deadline) {
 }
 
 /// From the answer to a login or a renewal; false where it has none.
-bool Servers::take_login(const HttpsAnswer& answer) {
+bool ServerPool::take_login(const HttpsResponse& answer) {
     const json::value value = parse_secret(answer.body);
     const json::object* object = value.if_object();
     const json::value* auth = object != nullptr ? object->if_contains("auth") : nullptr;
@@ -135,7 +135,7 @@ bool Servers::take_login(const HttpsAnswer& answer) {
 
 /// Renews the token of a login at half of its lease, as long as that gets no shorter: OpenBao does
 /// not renew one for ever. Then there is a new login with the next request.
-asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
+asio::awaitable<void> ServerPool::renew_on(std::uint64_t login) {
     const auto whole = lease_;
     bool renews = whole > std::chrono::seconds(0);  // else it does not end
     while (renews) {
@@ -157,13 +157,13 @@ asio::awaitable<void> Servers::renew_on(std::uint64_t login) {
     if (whole > std::chrono::seconds(0)) token_.clear();
 }
 
-asio::awaitable<void> Servers::revoke() {
+asio::awaitable<void> ServerPool::revoke() {
     HttpsRequest request;
     request.method = "POST";
     request.target = "/v1/auth/token/revoke-self";
     request.body = "{}";
     request.fields = fields_of_role();
-    HttpsAnswer answer;
+    HttpsResponse answer;
     const auto failure =
         co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
     // Nobody is left to be told: the token ends by itself.

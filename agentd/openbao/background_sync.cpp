@@ -13,8 +13,6 @@ namespace secrets::openbao {
 namespace {
 
 namespace asio = boost::asio;
-using doors::ErrorCode;
-using doors::into;
 
 /// Between two looks; from hub to hub and from time to time it differs by a quarter.
 constexpr auto kInterval = std::chrono::seconds(60);
@@ -38,60 +36,60 @@ constexpr auto kReadOnce = Clock::time_point{} + std::chrono::nanoseconds(1);
 
 }  // namespace
 
-void Truth::start() {
-    asio::co_spawn(loop_, look_on(), [](const std::exception_ptr& thrown) {
-        if (thrown) audit::trouble("what other hubs change is not looked for any more");
+void Replica::start() {
+    asio::co_spawn(loop_, sync_loop(), [](const std::exception_ptr& thrown) {
+        if (thrown) audit::report_problem("what other hubs change is not looked for any more");
     });
 }
 
-asio::awaitable<void> Truth::look_on() {
-    while (looks_) {
-        co_await look();
+asio::awaitable<void> Replica::sync_loop() {
+    while (syncing_) {
+        co_await sync();
         std::uniform_int_distribution<int> percent(75, 125);
-        next_look_ = Clock::now() + kInterval * percent(random_) / 100;
-        while (looks_ && Clock::now() < next_look_) {
-            look_timer_.expires_at(next_look_);
+        next_sync_ = Clock::now() + kInterval * percent(random_) / 100;
+        while (syncing_ && Clock::now() < next_sync_) {
+            sync_timer_.expires_at(next_sync_);
             ErrorCode woken;
-            co_await look_timer_.async_wait(into(woken));
+            co_await sync_timer_.async_wait(into(woken));
         }
     }
 }
 
-void Truth::stop_looking() {
-    looks_ = false;
-    look_timer_.cancel();
+void Replica::stop_syncing() {
+    syncing_ = false;
+    sync_timer_.cancel();
 }
 
-void Truth::look_soon() {
-    next_look_ = std::min(next_look_, Clock::now() + kSoon);
-    look_timer_.cancel();
+void Replica::sync_soon() {
+    next_sync_ = std::min(next_sync_, Clock::now() + kSoon);
+    sync_timer_.cancel();
 }
 
 /// What fails is done the next time; the client of OpenBao says what is wrong with it.
-asio::awaitable<void> Truth::look() {
-    co_await look_at_mount();
+asio::awaitable<void> Replica::sync() {
+    co_await sync_mount();
     auto failure = co_await refresh_runs(kReadOnce, kPatience);
-    if (!failure) failure = co_await look_at_kept(kUsersFolder);
-    if (!failure) failure = co_await look_at_kept(kWorkspacesFolder);
+    if (!failure) failure = co_await sync_secrets(kUsersFolder);
+    if (!failure) failure = co_await sync_secrets(kWorkspacesFolder);
     if (!failure) failure = co_await write_ends();
     if (!failure) failure = co_await purge_ended();
 }
 
 /// Once. Who has replaced a value believes it gone.
-asio::awaitable<void> Truth::look_at_mount() {
-    if (mount_was_seen_) co_return;
+asio::awaitable<void> Replica::sync_mount() {
+    if (mount_seen_) co_return;
     const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
     if (!kv_.trouble().empty()) co_return;
-    mount_was_seen_ = true;
+    mount_seen_ = true;
     if (!versions || *versions == 1) co_return;
-    audit::trouble(
+    audit::report_problem(
         "store.openbao.mount: OpenBao keeps values that were replaced; set max_versions=1 for that "
         "mount (docs/admin.md)");
 }
 
 /// All runs: those that are there and those that are here. `patience`: for each question.
-asio::awaitable<Failure> Truth::refresh_runs(Clock::time_point not_before,
-                                             Clock::duration patience) {
+asio::awaitable<Failure> Replica::refresh_runs(Clock::time_point not_before,
+                                               Clock::duration patience) {
     const auto asked = Clock::now();
     std::string folder = kRunsFolder;
     auto answer = co_await kv_.list(std::move(folder), asked + patience);
@@ -108,7 +106,7 @@ asio::awaitable<Failure> Truth::refresh_runs(Clock::time_point not_before,
     if (there.size() > kManyRuns) not_before = std::max(kReadOnce, not_before - kAgeOfMany);
     for (const RunId& run : there) runs.emplace_back(run, not_before);
     for (const auto& [run, least] : runs) {
-        Use use(*this, run);
+        DocumentRef use(*this, run);
         auto failure = co_await refresh_one(use, least, Clock::now() + patience);
         if (failure) failure = complain(use, std::move(failure));
         if (failure) co_return failure;
@@ -116,14 +114,14 @@ asio::awaitable<Failure> Truth::refresh_runs(Clock::time_point not_before,
     co_return std::nullopt;
 }
 
-asio::awaitable<Failure> Truth::look_at_kept(std::string folder) {
+asio::awaitable<Failure> Replica::sync_secrets(std::string folder) {
     std::string listed = folder;
     auto answer = co_await kv_.list(std::move(listed), Clock::now() + kPatience);
     if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
     for (const std::string& name : std::get<std::vector<std::string>>(answer)) {
         const auto owner = owner_at(folder, name);
         if (!owner) continue;
-        Use use(*this, *owner);
+        DocumentRef use(*this, *owner);
         auto failure = co_await refresh_one(use, kReadOnce, Clock::now() + kPatience);
         if (failure) failure = complain(use, std::move(failure));
         if (failure) co_return failure;
@@ -132,26 +130,26 @@ asio::awaitable<Failure> Truth::look_at_kept(std::string folder) {
 }
 
 /// A document that is malformed, or has no room here, is complained of once, and hides no other.
-Failure Truth::complain(Use& use, Failure failure) const {
+Failure Replica::complain(DocumentRef& use, Failure failure) const {
     if (stopped_ || !kv_.trouble().empty()) return failure;
-    if (!use.known().complained) audit::trouble(failure->sentence);
+    if (!use.known().complained) audit::report_problem(failure->sentence);
     use.known().complained = true;
     return std::nullopt;
 }
 
 /// What has expired here is destroyed there.
-asio::awaitable<Failure> Truth::write_ends() {
+asio::awaitable<Failure> Replica::write_ends() {
     desk_.expire();
     std::vector<Key> ended;
     for (const auto& [key, known] : known_) {
         if (known.exists && !known.busy && state_here(key) != known.state) ended.push_back(key);
     }
     for (const Key& key : ended) {
-        desk::Subjects about;
+        service::DocumentKeys about;
         if (const RunId* run = std::get_if<RunId>(&key)) {
             about.runs.insert(*run);
         } else {
-            about.owners.insert(std::get<people::Owner>(key));
+            about.owners.insert(std::get<store::Owner>(key));
         }
         auto failure = co_await change(
             std::move(about), [] {}, Clock::now() + kPatience);
@@ -161,7 +159,7 @@ asio::awaitable<Failure> Truth::write_ends() {
 }
 
 /// What OpenBao knows of runs that have been over for a while.
-asio::awaitable<Failure> Truth::purge_ended() {
+asio::awaitable<Failure> Replica::purge_ended() {
     std::vector<RunId> ended;
     for (const auto& [key, known] : known_) {
         const RunId* run = std::get_if<RunId>(&key);
@@ -170,9 +168,9 @@ asio::awaitable<Failure> Truth::purge_ended() {
         if (over) ended.push_back(*run);
     }
     for (const RunId& run : ended) {
-        Use use(*this, run);
+        DocumentRef use(*this, run);
         if (use.known().busy) continue;
-        Turn turn(*this, run, true);
+        DocumentLock lock(*this, run, true);
         auto failure = co_await read(use, Clock::now() + kPatience);
         if (failure) co_return failure;
         if (use.known().exists) continue;

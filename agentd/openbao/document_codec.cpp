@@ -5,7 +5,7 @@
 #include <charconv>
 #include <limits>
 
-#include "agentd/api/base64.h"
+#include "agentd/base/base64.h"
 #include "common/base/names.h"
 
 namespace secrets::openbao {
@@ -21,7 +21,7 @@ struct Malformed {
 };
 
 json::string encoded(SecretView value) {
-    const SecretBuffer text = doors::encode_base64(value);
+    const SecretBuffer text = encode_base64(value);
     const auto bytes = text.view().bytes();
     return json::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
@@ -65,7 +65,7 @@ std::string secret_name(const json::object& secret) {
 }
 
 SecretBuffer value(const json::object& secret) {
-    auto value = doors::decode_base64(std::as_bytes(std::span<const char>(text(secret, "value"))));
+    auto value = decode_base64(std::as_bytes(std::span<const char>(text(secret, "value"))));
     if (!value) throw Malformed{"the value of " + secret_name(secret) + " is not base64"};
     return std::move(*value);
 }
@@ -99,27 +99,27 @@ std::string path_of(const RunId& run) {
     return std::string(kRunsFolder) + "/" + run.text();
 }
 
-std::string path_of(const people::Owner& owner) {
+std::string path_of(const store::Owner& owner) {
     if (owner.is_workspace()) {
         return std::string(kWorkspacesFolder) + "/" + owner.workspace();
     }
     return std::string(kUsersFolder) + "/" + std::to_string(owner.uid().value);
 }
 
-std::optional<people::Owner> owner_at(const std::string& folder, const std::string& name) {
+std::optional<store::Owner> owner_at(const std::string& folder, const std::string& name) {
     if (folder == kWorkspacesFolder) {
         if (why_not_a_workspace_name(name)) return std::nullopt;
-        return people::Owner::workspace_named(name);
+        return store::Owner::workspace_named(name);
     }
     uid_t uid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
     if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-    return people::Owner::user(Uid{uid});
+    return store::Owner::user(Uid{uid});
 }
 
-json::object write_run(const vault::RunHead& head, std::span<const vault::StoredSecret> secrets) {
+json::object write_run(const vault::RunHead& head, std::span<const vault::RunSecret> secrets) {
     json::array list;
-    for (const vault::StoredSecret& secret : secrets) {
+    for (const vault::RunSecret& secret : secrets) {
         list.push_back(json::object{{"scope", vault::scope_word(secret.scope)},
                                     {"name", std::string(secret.name)},
                                     {"value", encoded(secret.value)}});
@@ -133,10 +133,10 @@ json::object write_run(const vault::RunHead& head, std::span<const vault::Stored
             {"secrets", std::move(list)}};
 }
 
-json::object write_kept(std::span<const desk::KeptSecret> secrets) {
+json::object write_secrets(std::span<const service::ReplicatedSecret> secrets) {
     json::array list;
-    for (const desk::KeptSecret& secret : secrets) {
-        const people::SecretHead& head = secret.head;
+    for (const service::ReplicatedSecret& secret : secrets) {
+        const store::SecretHead& head = secret.head;
         list.push_back(json::object{
             {"name", head.name},
             {"generation", head.generation},
@@ -163,10 +163,10 @@ Result<RunDocument> read_run(const RunId& run, const json::object& data) try {
     return Error{wrong.sentence};
 }
 
-Result<std::vector<desk::KeptSecret>> read_kept(const json::object& data) try {
-    std::vector<desk::KeptSecret> kept;
+Result<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& data) try {
+    std::vector<service::ReplicatedSecret> kept;
     each_secret(data, [&](const json::object& secret) {
-        people::SecretHead head;
+        store::SecretHead head;
         head.name = secret_name(secret);
         head.generation = static_cast<std::uint64_t>(number(secret, "generation", 1));
         head.set = time(secret, "set");

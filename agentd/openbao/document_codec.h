@@ -23,13 +23,13 @@ namespace secrets::openbao {
 
 /// Where they are: a path in the folder that the configuration names.
 std::string path_of(const RunId& run);
-std::string path_of(const people::Owner& owner);
+std::string path_of(const store::Owner& owner);
 
 inline constexpr char kRunsFolder[] = "runs";
 inline constexpr char kUsersFolder[] = "users";
 inline constexpr char kWorkspacesFolder[] = "workspaces";
 /// Whose document has that name in that folder of users or workspaces; nothing for another's.
-std::optional<people::Owner> owner_at(const std::string& folder, const std::string& name);
+std::optional<store::Owner> owner_at(const std::string& folder, const std::string& name);
 
 struct RunDocument {
     vault::RunHead head;
@@ -37,11 +37,11 @@ struct RunDocument {
 };
 
 boost::json::object write_run(const vault::RunHead& head,
-                              std::span<const vault::StoredSecret> secrets);
-boost::json::object write_kept(std::span<const desk::KeptSecret> secrets);
+                              std::span<const vault::RunSecret> secrets);
+boost::json::object write_secrets(std::span<const service::ReplicatedSecret> secrets);
 
 /// The Error says what is wrong with it, and nothing of a value.
 Result<RunDocument> read_run(const RunId& run, const boost::json::object& data);
-Result<std::vector<desk::KeptSecret>> read_kept(const boost::json::object& data);
+Result<std::vector<service::ReplicatedSecret>> read_secrets(const boost::json::object& data);
 
 }  // namespace secrets::openbao

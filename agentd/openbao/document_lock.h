@@ -1,48 +1,48 @@
 #pragma once
-// Who refers to a document, and whose turn it is to change one.
+// Who refers to a document, and whose lock it is to change one.
 
 #include "agentd/openbao/replica.h"
 
 namespace secrets::openbao {
 
 /// Keeps what is known of a document as long as it lives.
-class Truth::Use {
+class Replica::DocumentRef {
   public:
-    Use(Truth& truth, Key key)
-        : truth_(truth), place_(truth.known_.try_emplace(std::move(key)).first) {
+    DocumentRef(Replica& replica, Key key)
+        : replica_(replica), place_(replica.known_.try_emplace(std::move(key)).first) {
         ++known().users;
     }
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    ~Use() {
+    DocumentRef(const DocumentRef&) = delete;
+    DocumentRef& operator=(const DocumentRef&) = delete;
+    ~DocumentRef() {
         const bool is_nothing = known().version == 0 && !known().exists;
-        if (--known().users == 0 && is_nothing) truth_.known_.erase(place_);
+        if (--known().users == 0 && is_nothing) replica_.known_.erase(place_);
     }
 
     const Key& key() const { return place_->first; }
-    Known& known() { return place_->second; }
+    DocumentState& known() { return place_->second; }
 
   private:
-    Truth& truth_;
-    std::map<Key, Known>::iterator place_;
+    Replica& replica_;
+    std::map<Key, DocumentState>::iterator place_;
 };
 
 /// While it lives nobody else reads or changes the document; to be made when it is not busy.
-class Truth::Turn {
+class Replica::DocumentLock {
   public:
-    Turn(Truth& truth, const Key& key, bool to_change) : use_(truth, key) {
+    DocumentLock(Replica& replica, const Key& key, bool to_change) : use_(replica, key) {
         use_.known().busy = true;
         use_.known().changing = to_change;
     }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-    ~Turn() {
-        Known& known = use_.known();
+    DocumentLock(const DocumentLock&) = delete;
+    DocumentLock& operator=(const DocumentLock&) = delete;
+    ~DocumentLock() {
+        DocumentState& known = use_.known();
         known.busy = known.changing = false;
         known.waiting.wake();
     }
 
-    Use& use() { return use_; }
+    DocumentRef& use() { return use_; }
     /// What is here may be wrong: it is to be read anew before anybody uses it.
     void forget() {
         use_.known().exists = false;
@@ -50,7 +50,7 @@ class Truth::Turn {
     }
 
   private:
-    Use use_;
+    DocumentRef use_;
 };
 
 }  // namespace secrets::openbao

@@ -10,8 +10,8 @@ namespace {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
-using cluster::HttpsAnswer;
-using cluster::HttpsRequest;
+using net::HttpsRequest;
+using net::HttpsResponse;
 
 /// Versions that a mount keeps unless it is told otherwise.
 constexpr std::uint64_t kUsualVersions = 10;
@@ -46,7 +46,7 @@ HttpsRequest request_of(const char* method, std::string target) {
 }
 
 /// The object `data` of an answer; empty where it has none.
-json::object data_of(const HttpsAnswer& answer) {
+json::object data_of(const HttpsResponse& answer) {
     json::value value = parse_secret(answer.body);
     json::object* object = value.if_object();
     json::value* data = object != nullptr ? object->if_contains("data") : nullptr;
@@ -60,7 +60,7 @@ std::uint64_t version_in(const json::object& metadata) {
     return is_number ? static_cast<std::uint64_t>(version->get_int64()) : 0;
 }
 
-Error refused(const std::string& path, const HttpsAnswer& answer) {
+Error refused(const std::string& path, const HttpsResponse& answer) {
     return Error{"OpenBao, " + path + ": " + errors_in(answer)};
 }
 
@@ -91,7 +91,7 @@ json::object destroy_body(std::uint64_t version) {
     return body;
 }
 
-std::variant<Written, Error> written_of(const std::string& path, const HttpsAnswer& answer) {
+std::variant<Written, Error> written_of(const std::string& path, const HttpsResponse& answer) {
     if (answer.status == 200) return Written{WriteOutcome::written, version_in(data_of(answer))};
     const std::string errors = errors_in(answer);
     if (answer.status == 400 && errors.find("check-and-set") != std::string::npos) {
@@ -107,13 +107,13 @@ std::variant<Written, Error> written_of(const std::string& path, const HttpsAnsw
 
 }  // namespace
 
-std::string Kv::target_of(const char* what, const std::string& path) const {
+std::string KvClient::target_of(const char* what, const std::string& path) const {
     const OpenBao& config = servers_.config();
     return "/v1/" + escaped(config.mount) + "/" + what + "/" + escaped(config.path + "/" + path);
 }
 
-asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
-                                                        Clock::time_point deadline) {
+asio::awaitable<std::variant<Document, Error>> KvClient::read(std::string path,
+                                                              Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("data", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
@@ -133,9 +133,9 @@ asio::awaitable<std::variant<Document, Error>> Kv::read(std::string path,
     co_return document;
 }
 
-asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::object data,
-                                                        std::uint64_t version,
-                                                        Clock::time_point deadline) {
+asio::awaitable<std::variant<Written, Error>> KvClient::write(std::string path, json::object data,
+                                                              std::uint64_t version,
+                                                              Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
     request.secret = serialize_secret(write_body(data, version));
     auto told = co_await servers_.ask(std::move(request), deadline);
@@ -143,8 +143,8 @@ asio::awaitable<std::variant<Written, Error>> Kv::write(std::string path, json::
     co_return written_of(path, std::get<Answer>(told));
 }
 
-asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
-                                     Clock::time_point deadline) {
+asio::awaitable<Failure> KvClient::destroy(std::string path, std::uint64_t version,
+                                           Clock::time_point deadline) {
     HttpsRequest request = request_of("PUT", target_of("destroy", path));
     request.secret = serialize_secret(destroy_body(version));
     auto told = co_await servers_.ask(std::move(request), deadline);
@@ -156,7 +156,7 @@ asio::awaitable<Failure> Kv::destroy(std::string path, std::uint64_t version,
     co_return refused(path, answer);
 }
 
-asio::awaitable<Failure> Kv::purge(std::string path, Clock::time_point deadline) {
+asio::awaitable<Failure> KvClient::purge(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("DELETE", target_of("metadata", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
     if (const auto* error = std::get_if<Error>(&told)) co_return *error;
@@ -165,7 +165,7 @@ asio::awaitable<Failure> Kv::purge(std::string path, Clock::time_point deadline)
     co_return refused(path, answer);
 }
 
-asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
+asio::awaitable<std::variant<std::vector<std::string>, Error>> KvClient::list(
     std::string folder, Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
     auto told = co_await servers_.ask(std::move(request), deadline);
@@ -183,7 +183,7 @@ asio::awaitable<std::variant<std::vector<std::string>, Error>> Kv::list(
     co_return names;
 }
 
-asio::awaitable<std::optional<std::int64_t>> Kv::versions_kept(Clock::time_point deadline) {
+asio::awaitable<std::optional<std::int64_t>> KvClient::versions_kept(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
     auto told = co_await servers_.ask(std::move(request), deadline);
     const auto* answer = std::get_if<Answer>(&told);

@@ -24,10 +24,10 @@ struct Written {
 /// Paths are relative to the folder ("runs/demo"), and of any characters, but `.` or `..` can't be
 /// a part. An Error is a sentence for people and says nothing of a value. Must outlive the loop's
 /// run.
-class Kv {
+class KvClient {
   public:
-    Kv(boost::asio::io_context& loop, const OpenBao& config,
-       std::unique_ptr<boost::asio::ssl::context> context)
+    KvClient(boost::asio::io_context& loop, const OpenBao& config,
+             std::unique_ptr<boost::asio::ssl::context> context)
         : servers_(loop, config, std::move(context)) {}
 
     boost::asio::awaitable<std::variant<Document, Error>> read(std::string path,
@@ -64,7 +64,7 @@ class Kv {
   private:
     std::string target_of(const char* what, const std::string& path) const;
 
-    Servers servers_;
+    ServerPool servers_;
 };
 
 }  // namespace secrets::openbao

@@ -22,7 +22,7 @@ std::string state_of(const vault::RunHead& head) {
            std::to_string(head.created.time_since_epoch().count());
 }
 
-std::string state_of(const people::SecretHead& head) {
+std::string state_of(const store::SecretHead& head) {
     return head.name + " " + std::to_string(head.generation) + " " +
            std::to_string(head.set.time_since_epoch().count()) + "\n";
 }
@@ -34,69 +34,69 @@ std::string path_of_key(const Key& key) {
 
 }  // namespace
 
-Truth::Truth(asio::io_context& loop, Kv& kv, vault::Vault& vault, people::Store& store,
-             desk::Desk& desk)
+Replica::Replica(asio::io_context& loop, KvClient& kv, vault::Vault& vault,
+                 store::SecretStore& store, service::Desk& desk)
     : loop_(loop),
       kv_(kv),
       vault_(vault),
       store_(store),
       desk_(desk),
-      look_timer_(loop),
+      sync_timer_(loop),
       random_(std::random_device()()) {}
 
-Error Truth::no_time() const {
+Error Replica::no_time() const {
     if (stopped_) return Error{"the agent is about to end"};
     const std::string& why = kv_.trouble();
     return Error{why.empty() ? "OpenBao did not answer in time" : why};
 }
 
-void Truth::stop() {
+void Replica::stop() {
     stopped_ = true;
-    stop_looking();
+    stop_syncing();
     for (auto& [key, known] : known_) known.waiting.wake();
 }
 
-asio::awaitable<Failure> Truth::refresh(desk::Subjects about, Clock::time_point deadline,
-                                        Clock::duration age) {
+asio::awaitable<Failure> Replica::refresh(service::DocumentKeys about, Clock::time_point deadline,
+                                          Clock::duration age) {
     const auto not_before = Clock::now() - age;
     if (about.all_runs) {
         auto failure = co_await refresh_runs(not_before, deadline - Clock::now());
         if (failure) co_return failure;
     }
-    std::list<Use> uses;
+    std::list<DocumentRef> uses;
     for (const RunId& run : about.runs) uses.emplace_back(*this, run);
-    for (const people::Owner& owner : about.owners) uses.emplace_back(*this, owner);
+    for (const store::Owner& owner : about.owners) uses.emplace_back(*this, owner);
     bool lasts = false;
     while (!lasts) {
-        for (Use& use : uses) {
+        for (DocumentRef& use : uses) {
             auto failure = co_await refresh_one(use, not_before, deadline);
             if (failure) co_return failure;
         }
         // While one was read, somebody may have begun to change another.
-        lasts =
-            std::none_of(uses.begin(), uses.end(), [](Use& use) { return use.known().changing; });
+        lasts = std::none_of(uses.begin(), uses.end(),
+                             [](DocumentRef& use) { return use.known().changing; });
     }
     co_return std::nullopt;
 }
 
-asio::awaitable<Failure> Truth::refresh_one(Use& use, Clock::time_point not_before,
-                                            Clock::time_point deadline) {
-    Known& known = use.known();
+asio::awaitable<Failure> Replica::refresh_one(DocumentRef& use, Clock::time_point not_before,
+                                              Clock::time_point deadline) {
+    DocumentState& known = use.known();
     while (known.changing || known.read_at < not_before) {
         if (stopped_ || Clock::now() >= deadline) co_return no_time();
         if (known.busy) {
             co_await known.waiting.wait(deadline);
             continue;
         }
-        Turn turn(*this, use.key(), false);
+        DocumentLock lock(*this, use.key(), false);
         auto failure = co_await read(use, deadline);
         if (failure) co_return failure;
     }
     co_return std::nullopt;
 }
 
-/// In the turn of the caller.
-asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
+/// In the lock of the caller.
+asio::awaitable<Failure> Replica::read(DocumentRef& use, Clock::time_point deadline) {
     const auto asked = Clock::now();
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
@@ -110,7 +110,7 @@ asio::awaitable<Failure> Truth::read(Use& use, Clock::time_point deadline) {
     co_return std::nullopt;
 }
 
-Failure Truth::take(const Key& key, Known& known, const Document& document) {
+Failure Replica::take(const Key& key, DocumentState& known, const Document& document) {
     // While no server is active, what is known here may be newer: what is over would come back.
     const bool is_older = document.version < known.version ||
                           (document.version == known.version && document.data && !known.exists);
@@ -121,8 +121,8 @@ Failure Truth::take(const Key& key, Known& known, const Document& document) {
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {
-            desk_.drop_run(*run);
-        } else if (auto wrong = desk_.take_kept(std::get<people::Owner>(key), {})) {
+            desk_.drop_replicated_run(*run);
+        } else if (auto wrong = desk_.replicate_secrets(std::get<store::Owner>(key), {})) {
             return wrong;
         }
         if (known.exists || known.gone_since == Clock::time_point{}) {
@@ -138,13 +138,13 @@ Failure Truth::take(const Key& key, Known& known, const Document& document) {
     if (run != nullptr) {
         const auto taken = read_run(*run, *document.data);
         if (!taken) return taken.error();
-        if (auto wrong = desk_.take_run(taken->head, taken->secrets)) return wrong;
+        if (auto wrong = desk_.replicate_run(taken->head, taken->secrets)) return wrong;
         state = state_of(taken->head);
     } else {
-        const auto taken = read_kept(*document.data);
+        const auto taken = read_secrets(*document.data);
         if (!taken) return taken.error();
-        if (auto wrong = desk_.take_kept(std::get<people::Owner>(key), *taken)) return wrong;
-        for (const desk::KeptSecret& secret : *taken) state += state_of(secret.head);
+        if (auto wrong = desk_.replicate_secrets(std::get<store::Owner>(key), *taken)) return wrong;
+        for (const service::ReplicatedSecret& secret : *taken) state += state_of(secret.head);
     }
     known.version = document.version;
     known.exists = true;
@@ -152,18 +152,18 @@ Failure Truth::take(const Key& key, Known& known, const Document& document) {
     return std::nullopt;
 }
 
-asio::awaitable<Failure> Truth::change(desk::Subjects about, std::function<void()> change,
-                                       Clock::time_point deadline) {
+asio::awaitable<Failure> Replica::change(service::DocumentKeys about, std::function<void()> change,
+                                         Clock::time_point deadline) {
     while (true) {
-        std::list<Turn> turns;
-        auto failure = co_await take_turns(turns, about, deadline);
+        std::list<DocumentLock> locks;
+        auto failure = co_await lock_documents(locks, about, deadline);
         if (failure) co_return failure;
         desk_.expire();  // it is no part of the trial
-        audit::Trial trial;
+        audit::PendingAudit trial;
         trial.collect(change);
-        Wrote wrote = Outcome::written;
-        for (Turn& turn : turns) {
-            wrote = co_await write(turn.use(), deadline);
+        WriteResult wrote = Outcome::written;
+        for (DocumentLock& lock : locks) {
+            wrote = co_await write(lock.use(), deadline);
             if (!is_written(wrote)) break;
         }
         if (is_written(wrote)) {
@@ -171,7 +171,7 @@ asio::awaitable<Failure> Truth::change(desk::Subjects about, std::function<void(
             co_return std::nullopt;
         }
         const auto* error = std::get_if<Error>(&wrote);
-        for (Turn& turn : turns) turn.forget();
+        for (DocumentLock& lock : locks) lock.forget();
         trial.abandon(error != nullptr ? *error
                                        : Error{"another hub changed it at the same moment"});
         if (error != nullptr) co_return *error;
@@ -179,31 +179,32 @@ asio::awaitable<Failure> Truth::change(desk::Subjects about, std::function<void(
 }
 
 /// Waits for each, in an order that is everybody's, and reads it.
-asio::awaitable<Failure> Truth::take_turns(std::list<Turn>& turns, const desk::Subjects& about,
-                                           Clock::time_point deadline) {
+asio::awaitable<Failure> Replica::lock_documents(std::list<DocumentLock>& locks,
+                                                 const service::DocumentKeys& about,
+                                                 Clock::time_point deadline) {
     std::vector<Key> keys(about.runs.begin(), about.runs.end());
     keys.insert(keys.end(), about.owners.begin(), about.owners.end());
     for (const Key& key : keys) {
-        Use use(*this, key);
+        DocumentRef use(*this, key);
         while (use.known().busy) {
             if (stopped_ || Clock::now() >= deadline) co_return no_time();
             co_await use.known().waiting.wait(deadline);
         }
-        Turn& turn = turns.emplace_back(*this, key, true);
-        auto failure = co_await read(turn.use(), deadline);
+        DocumentLock& lock = locks.emplace_back(*this, key, true);
+        auto failure = co_await read(lock.use(), deadline);
         if (failure) co_return failure;
     }
     co_return std::nullopt;
 }
 
-bool Truth::is_written(const Wrote& wrote) {
+bool Replica::is_written(const WriteResult& wrote) {
     const auto* outcome = std::get_if<Outcome>(&wrote);
     return outcome != nullptr && *outcome == Outcome::written;
 }
 
 /// Writes what is here, where it says something else than what was read.
-asio::awaitable<Truth::Wrote> Truth::write(Use& use, Clock::time_point deadline) {
-    Known& known = use.known();
+asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::time_point deadline) {
+    DocumentState& known = use.known();
     std::string path = path_of_key(use.key());
     std::string state = state_here(use.key());
     if (state == known.state) co_return Outcome::written;
@@ -236,8 +237,9 @@ asio::awaitable<Truth::Wrote> Truth::write(Use& use, Clock::time_point deadline)
 }
 
 /// A write whose answer was lost is tried again, and finds its own version there.
-asio::awaitable<Truth::Wrote> Truth::was_it_ours(Use& use, std::string state, std::string writer,
-                                                 Clock::time_point deadline) {
+asio::awaitable<Replica::WriteResult> Replica::was_it_ours(DocumentRef& use, std::string state,
+                                                           std::string writer,
+                                                           Clock::time_point deadline) {
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
     if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
@@ -253,36 +255,36 @@ asio::awaitable<Truth::Wrote> Truth::was_it_ours(Use& use, std::string state, st
 }
 
 /// The state of the copy in the vault or the store.
-std::string Truth::state_here(const Key& key) const {
+std::string Replica::state_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
         const vault::RunHead* head = vault_.find_run(*run);
         return head != nullptr ? state_of(*head) : "";
     }
     std::string state;
-    for (const people::SecretHead* head : store_.list(std::get<people::Owner>(key))) {
+    for (const store::SecretHead* head : store_.list(std::get<store::Owner>(key))) {
         state += state_of(*head);
     }
     return state;
 }
 
 /// The copy, as it is written.
-Result<boost::json::object> Truth::data_here(const Key& key) const {
+Result<boost::json::object> Replica::data_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
         return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
     }
-    const people::Owner& owner = std::get<people::Owner>(key);
-    std::vector<desk::KeptSecret> kept;
-    for (const people::SecretHead* head : store_.list(owner)) {
+    const store::Owner& owner = std::get<store::Owner>(key);
+    std::vector<service::ReplicatedSecret> kept;
+    for (const store::SecretHead* head : store_.list(owner)) {
         auto value = store_.value_of(owner, head->name);
         if (!value) return value.error();
         kept.push_back({*head, std::move(value).value()});
     }
-    return write_kept(kept);
+    return write_secrets(kept);
 }
 
-std::string Truth::new_writer() {
+std::string Replica::new_writer() {
     const std::uint64_t number = random_();
-    return hexadecimal(std::as_bytes(std::span(&number, 1)));
+    return to_hex(std::as_bytes(std::span(&number, 1)));
 }
 
 }  // namespace secrets::openbao

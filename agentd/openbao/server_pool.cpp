@@ -15,8 +15,8 @@ namespace {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
-using cluster::HttpsAnswer;
-using cluster::HttpsRequest;
+using net::HttpsRequest;
+using net::HttpsResponse;
 
 /// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
 /// unless it is about to lose its leader.
@@ -40,7 +40,7 @@ constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
 
 /// Whether a server says that it is not the one to be asked, or can't answer now.
 /// What is too large is that for all of them, and has status 500, too.
-bool is_elsewhere(const HttpsAnswer& answer) {
+bool is_elsewhere(const HttpsResponse& answer) {
     const unsigned status = answer.status;
     const bool seems_so = status >= 500 || status == 307 || status == 412 || status == 429 ||
                           status == 472 || status == 473;
@@ -62,7 +62,7 @@ std::string what_health_says(unsigned status) {
 
 }  // namespace
 
-std::string errors_in(const HttpsAnswer& answer) {
+std::string errors_in(const HttpsResponse& answer) {
     const json::value value = parse_secret(answer.body);
     const json::object* object = value.if_object();
     const json::value* errors = object != nullptr ? object->if_contains("errors") : nullptr;
@@ -77,15 +77,15 @@ std::string errors_in(const HttpsAnswer& answer) {
     return printable(text.substr(0, kMaxErrors));
 }
 
-bool is_too_large(const HttpsAnswer& answer) {
+bool is_too_large(const HttpsResponse& answer) {
     return answer.status == 413 || errors_in(answer).find("too large") != std::string::npos;
 }
 
-Servers::Server::Server(asio::io_context& loop, asio::ssl::context& context, HttpsUrl url)
+ServerPool::Server::Server(asio::io_context& loop, asio::ssl::context& context, HttpsUrl url)
     : peer(loop, context, std::move(url), kMostAtOnce, nullptr) {}
 
-Servers::Servers(asio::io_context& loop, const OpenBao& config,
-                 std::unique_ptr<asio::ssl::context> context)
+ServerPool::ServerPool(asio::io_context& loop, const OpenBao& config,
+                       std::unique_ptr<asio::ssl::context> context)
     : loop_(loop),
       config_(config),
       context_(std::move(context)),
@@ -95,18 +95,18 @@ Servers::Servers(asio::io_context& loop, const OpenBao& config,
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
 }
 
-void Servers::Server::note_silence(const Error& error, Clock::time_point deadline) {
+void ServerPool::Server::note_silence(const Error& error, Clock::time_point deadline) {
     const bool is_cut_short = Clock::now() >= deadline;
     if (!is_cut_short) silent_until = Clock::now() + kSilence;
     if (!is_cut_short || why.empty()) why = error.sentence;
 }
 
-void Servers::stop_renewing() {
+void ServerPool::stop_renewing() {
     renews_ = false;
     renewals_.wake();
 }
 
-void Servers::stop() {
+void ServerPool::stop() {
     if (stopped_) return;
     stopped_ = true;
     stop_renewing();
@@ -116,13 +116,14 @@ void Servers::stop() {
     changes_.wake();
 }
 
-void Servers::note(const std::string& trouble) {
+void ServerPool::note(const std::string& trouble) {
     if (stopped_) return;
     trouble_ = trouble;
     lasting_.note(trouble);
 }
 
-asio::awaitable<Servers::Told> Servers::ask(HttpsRequest request, Clock::time_point deadline) {
+asio::awaitable<ServerPool::Told> ServerPool::ask(HttpsRequest request,
+                                                  Clock::time_point deadline) {
     auto told = co_await ask_as_role(request, deadline);
     const auto* error = std::get_if<Error>(&told);
     const auto* answer = std::get_if<Answer>(&told);
@@ -141,8 +142,8 @@ asio::awaitable<Servers::Told> Servers::ask(HttpsRequest request, Clock::time_po
 
 /// A token that OpenBao does not know any more, as it was revoked or has ended, is replaced, once.
 /// One that it knows may not do that, and nor may the next.
-asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
-                                                    Clock::time_point deadline) {
+asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
+                                                          Clock::time_point deadline) {
     bool again = true;
     while (true) {
         auto failure = co_await log_in(deadline);
@@ -160,8 +161,8 @@ asio::awaitable<Servers::Told> Servers::ask_as_role(HttpsRequest& request,
 }
 
 /// By fields that a request was refused with: there may be another token by now.
-asio::awaitable<bool> Servers::is_token_known(cluster::HttpsFields fields,
-                                              Clock::time_point deadline) {
+asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
+                                                 Clock::time_point deadline) {
     HttpsRequest request;
     request.method = "GET";
     request.target = "/v1/auth/token/lookup-self";
@@ -171,15 +172,15 @@ asio::awaitable<bool> Servers::is_token_known(cluster::HttpsFields fields,
     co_return answer != nullptr && answer->status == 200;
 }
 
-cluster::HttpsFields Servers::fields_of_role() const {
-    cluster::HttpsFields fields;
+net::HttpsFields ServerPool::fields_of_role() const {
+    net::HttpsFields fields;
     if (!token_.empty()) fields.emplace_back("X-Vault-Token", token_);
     if (!config_.name_space.empty()) fields.emplace_back("X-Vault-Namespace", config_.name_space);
     return fields;
 }
 
-asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
-                                                Clock::time_point deadline) {
+asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& request,
+                                                      Clock::time_point deadline) {
     for (unsigned round = 0; !stopped_; ++round) {
         // What stands by may lag behind, and is asked only as long as nobody else can be.
         const bool is_old = looked_at_ + kLookAgain < Clock::now();
@@ -206,31 +207,31 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
     co_return Error{stopped_ ? "the agent is about to end" : what_all_said()};
 }
 
-asio::awaitable<Failure> Servers::ask_one(Server& server, const HttpsRequest& request,
-                                          HttpsAnswer& answer, Clock::time_point deadline) {
+asio::awaitable<Failure> ServerPool::ask_one(Server& server, const HttpsRequest& request,
+                                             HttpsResponse& answer, Clock::time_point deadline) {
     while (server.busy >= kMostAtOnce) {
         if (stopped_ || Clock::now() >= deadline) co_return Error{"too much is asked of it"};
         co_await changes_.wait(deadline);
     }
     ++server.busy;
-    const AtEnd less_busy([this, &server] {
+    const ScopeExit less_busy([this, &server] {
         --server.busy;
         changes_.wake();
     });
-    const cluster::HttpsPeer::Until until{deadline, deadline};
+    const net::HttpsClient::Until until{deadline, deadline};
     co_return co_await server.peer.ask(request, answer, until);
 }
 
 /// Looks which server is the active one, the preferred one first. One that stands by is taken while
 /// none is: OpenBao's answer reads.
-asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
+asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
     if (is_finding_) {
         while (is_finding_ && !stopped_ && Clock::now() < deadline)
             co_await changes_.wait(deadline);
         co_return;
     }
     is_finding_ = true;
-    const AtEnd found([this] {
+    const ScopeExit found([this] {
         is_finding_ = false;
         changes_.wake();
     });
@@ -244,7 +245,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
         HttpsRequest request;
         request.method = "GET";
         request.target = "/v1/sys/health";
-        HttpsAnswer answer;
+        HttpsResponse answer;
         const auto soon = std::min(deadline, Clock::now() + kHealth);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (!failure && answer.status == 200) {
@@ -265,7 +266,7 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
     looked_at_ = Clock::now();
 }
 
-std::string Servers::what_all_said() const {
+std::string ServerPool::what_all_said() const {
     std::string text;
     for (const Server& server : servers_) {
         if (server.why.empty()) continue;

@@ -13,19 +13,19 @@ namespace secrets::openbao {
 
 using Clock = std::chrono::steady_clock;
 
-struct Answer : cluster::HttpsAnswer {
+struct Answer : net::HttpsResponse {
     bool may_lag = false;  ///< no server was active: this one may not know what was written last
 };
 
 /// Must outlive the loop's run.
-class Servers {
+class ServerPool {
   public:
-    Servers(boost::asio::io_context& loop, const OpenBao& config,
-            std::unique_ptr<boost::asio::ssl::context> context);
+    ServerPool(boost::asio::io_context& loop, const OpenBao& config,
+               std::unique_ptr<boost::asio::ssl::context> context);
 
     /// Asks the active server, or one that stands by while there is none, until one has answered. A
     /// request may be done twice, where an answer is lost. The Error says what each said.
-    boost::asio::awaitable<std::variant<Answer, Error>> ask(cluster::HttpsRequest request,
+    boost::asio::awaitable<std::variant<Answer, Error>> ask(net::HttpsRequest request,
                                                             Clock::time_point deadline);
 
     /// For the end: nothing is left to wait for but what is asked.
@@ -41,7 +41,7 @@ class Servers {
     struct Server {
         Server(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url);
 
-        cluster::HttpsPeer peer;
+        net::HttpsClient peer;
         std::size_t busy = 0;
         Clock::time_point silent_until{};  ///< not looked at before
         std::string why{};                 ///< it was of no use the last time
@@ -51,22 +51,21 @@ class Servers {
     };
     using Told = std::variant<Answer, Error>;
 
-    boost::asio::awaitable<Told> ask_as_role(cluster::HttpsRequest& request,
+    boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
                                              Clock::time_point deadline);
-    boost::asio::awaitable<Told> ask_any(const cluster::HttpsRequest& request,
+    boost::asio::awaitable<Told> ask_any(const net::HttpsRequest& request,
                                          Clock::time_point deadline);
-    boost::asio::awaitable<Failure> ask_one(Server& server, const cluster::HttpsRequest& request,
-                                            cluster::HttpsAnswer& answer,
-                                            Clock::time_point deadline);
+    boost::asio::awaitable<Failure> ask_one(Server& server, const net::HttpsRequest& request,
+                                            net::HttpsResponse& answer, Clock::time_point deadline);
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
-    bool take_login(const cluster::HttpsAnswer& answer);
+    bool take_login(const net::HttpsResponse& answer);
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     boost::asio::awaitable<void> revoke();
-    boost::asio::awaitable<bool> is_token_known(cluster::HttpsFields fields,
+    boost::asio::awaitable<bool> is_token_known(net::HttpsFields fields,
                                                 Clock::time_point deadline);
-    cluster::HttpsFields fields_of_role() const;
+    net::HttpsFields fields_of_role() const;
     std::string what_all_said() const;
     void note(const std::string& trouble);
 
@@ -90,11 +89,11 @@ class Servers {
     };
     std::optional<RefusedLogin> refused_;
     bool is_logging_in_ = false;
-    doors::WaitingList changes_;   ///< of a login, or of a server that is less busy
-    doors::WaitingList renewals_;  ///< for a half of a lease
-    cluster::Pauses pauses_;
+    net::AsyncCondition changes_;   ///< of a login, or of a server that is less busy
+    net::AsyncCondition renewals_;  ///< for a half of a lease
+    net::Backoff pauses_;
     std::string trouble_;
-    audit::LastingTrouble lasting_;
+    audit::OutageLog lasting_;
     bool renews_ = true;
     bool stopped_ = false;
 };
@@ -104,9 +103,9 @@ class Servers {
 Failure check_files(const OpenBao& config, bool with_credentials);
 
 /// What OpenBao says is wrong.
-std::string errors_in(const cluster::HttpsAnswer& answer);
+std::string errors_in(const net::HttpsResponse& answer);
 
 /// Whether it says that what was sent is more than it takes.
-bool is_too_large(const cluster::HttpsAnswer& answer);
+bool is_too_large(const net::HttpsResponse& answer);
 
 }  // namespace secrets::openbao

@@ -2,16 +2,17 @@
 
 #include "agentd/base/sha256.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
-std::optional<HttpAnswer> CallerCheck::check_body(const KnownCaller& known, SecretView body) {
+std::optional<api::HttpResponse> Authenticator::check_body(const AuthenticatedPrincipal& known,
+                                                           SecretView body) {
     if (!known.body_digest) return std::nullopt;
-    if (hexadecimal(digest_of(body.bytes())) == *known.body_digest) return std::nullopt;
+    if (to_hex(sha256_of(body.bytes())) == *known.body_digest) return std::nullopt;
     return refuse(401, "the munge credential was made for another body than this one");
 }
 
-HttpAnswer CallerCheck::refuse(unsigned status, const std::string& sentence) {
-    return problem(status, sentence);
+api::HttpResponse Authenticator::refuse(unsigned status, const std::string& sentence) {
+    return api::problem(status, sentence);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -8,48 +8,50 @@
 #include "agentd/net/asio.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
-struct KnownCaller {
-    desk::Caller caller;
-    Origin origin{};
+struct AuthenticatedPrincipal {
+    auth::Principal caller;
+    api::Origin origin{};
     /// The SHA-256 that the body must have, in digits; nothing: it need have none.
     std::optional<std::string> body_digest{};
 };
 
 /// Answers for the requests of one connection.
-class CallerCheck {
+class Authenticator {
   public:
-    virtual ~CallerCheck() = default;
+    virtual ~Authenticator() = default;
 
     /// By the head alone; the answer where it can't be told, or may not be told so.
-    virtual asio::awaitable<std::variant<KnownCaller, HttpAnswer>> caller_of(
-        const HttpHead& head) = 0;
+    virtual asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> authenticate(
+        const api::RequestHead& head) = 0;
 
     /// The answer where the body is not the one that the caller vouched for.
-    std::optional<HttpAnswer> check_body(const KnownCaller& known, SecretView body);
+    std::optional<api::HttpResponse> check_body(const AuthenticatedPrincipal& known,
+                                                SecretView body);
 
   protected:
-    CallerCheck() = default;
-    CallerCheck(const CallerCheck&) = default;
-    CallerCheck& operator=(const CallerCheck&) = default;
+    Authenticator() = default;
+    Authenticator(const Authenticator&) = default;
+    Authenticator& operator=(const Authenticator&) = default;
 
     /// Makes the answer to who is turned away; a door may write it down.
-    virtual HttpAnswer refuse(unsigned status, const std::string& sentence);
+    virtual api::HttpResponse refuse(unsigned status, const std::string& sentence);
 };
 
 /// The kernel has said who it is.
-class LocalCaller : public CallerCheck {
+class LocalAuthenticator : public Authenticator {
   public:
-    explicit LocalCaller(Uid uid) : uid_(uid) {}
+    explicit LocalAuthenticator(Uid uid) : uid_(uid) {}
     Uid uid() const { return uid_; }
 
-    asio::awaitable<std::variant<KnownCaller, HttpAnswer>> caller_of(const HttpHead&) override {
-        co_return KnownCaller{uid_};
+    asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> authenticate(
+        const api::RequestHead&) override {
+        co_return AuthenticatedPrincipal{uid_};
     }
 
   private:
     Uid uid_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

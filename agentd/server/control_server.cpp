@@ -5,7 +5,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 namespace {
 
 using Local = asio::local::stream_protocol;
@@ -15,14 +15,14 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 
 }  // namespace
 
-HttpDoor::HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
-                   SharedStore* shared)
+ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+                             api::HubProxyInterface* relay, service::SharedStore* shared)
     : loop_(loop),
-      hall_{Routes(desk, nullptr, relay, shared)},
+      hall_{api::Router(desk, nullptr, relay, shared)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 
-void HttpDoor::take(UniqueFd fd) {
+void ControlServer::take(UniqueFd fd) {
     const auto peer = peer_of(fd.get());
     if (!peer) return;
     const auto found = connections_of_.find(peer->uid.value);
@@ -31,12 +31,12 @@ void HttpDoor::take(UniqueFd fd) {
         return refuse(peer->uid, theirs);
     }
     asio::co_spawn(loop_, serve(std::move(fd), peer->uid), [](const std::exception_ptr& thrown) {
-        if (thrown) audit::trouble("control door: a request failed and was dropped");
+        if (thrown) audit::report_problem("control door: a request failed and was dropped");
     });
 }
 
 /// Writes down that a user who has `theirs` connections got no further one.
-void HttpDoor::refuse(Uid uid, std::size_t theirs) const {
+void ControlServer::refuse(Uid uid, std::size_t theirs) const {
     const std::string reason =
         theirs >= kMaxConnectionsOfOne
             ? "it has " + std::to_string(theirs) + " open, and nobody is given more"
@@ -50,24 +50,24 @@ void HttpDoor::refuse(Uid uid, std::size_t theirs) const {
     audit::record(event);
 }
 
-void HttpDoor::stop() {
+void ControlServer::stop() {
     listener_.stop();
     hall_.stop();
 }
 
-asio::awaitable<void> HttpDoor::serve(UniqueFd fd, Uid caller) {
+asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller) {
     Local::socket socket(loop_);
     socket.assign(Local(), fd.get());
     fd.release();  // only now: assign() throws where the loop can't take it
     ++connections_of_[caller.value];
-    const AtEnd count_down([this, caller] {
+    const ScopeExit count_down([this, caller] {
         const auto found = connections_of_.find(caller.value);
         if (--found->second == 0) connections_of_.erase(found);
     });
-    LocalCaller check(caller);
-    HttpConnectionOn<beast::basic_stream<Local>> connection(
+    LocalAuthenticator check(caller);
+    HttpSessionOn<beast::basic_stream<Local>> connection(
         hall_, beast::basic_stream<Local>(std::move(socket)), check);
     co_await connection.run();
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -6,15 +6,15 @@
 #include "agentd/net/listener.h"
 #include "agentd/server/http_session.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Must outlive the loop's run.
-class HttpDoor {
+class ControlServer {
   public:
     /// `relay`: takes what another agent answers; null where the desk answers all. `shared`: where
     /// what the desk answers from lies; null: here alone. Both must outlive the door.
-    HttpDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, Relay* relay,
-             SharedStore* shared);
+    ControlServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+                  api::HubProxyInterface* relay, service::SharedStore* shared);
 
     /// Takes no further connection, and finishes the requests of those that it has.
     void stop();
@@ -31,9 +31,9 @@ class HttpDoor {
     asio::awaitable<void> serve(UniqueFd fd, Uid caller);
 
     asio::io_context& loop_;
-    HttpHall hall_;
+    HttpSessionRegistry hall_;
     std::map<uid_t, std::size_t> connections_of_;
-    Listener listener_;
+    net::Listener listener_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -2,22 +2,22 @@
 
 #include "agentd/net/http_fields.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
-void HttpHall::stop() {
+void HttpSessionRegistry::stop() {
     stopped = true;
-    for (HttpConnection* connection : connections) connection->end_if_kept_alive();
+    for (HttpSession* connection : connections) connection->end_if_kept_alive();
 }
 
-void HttpHall::end_silent() {
-    for (HttpConnection* connection : connections) connection->end_if_idle();
+void HttpSessionRegistry::end_silent() {
+    for (HttpSession* connection : connections) connection->end_if_idle();
 }
 
-void HttpHall::abort() {
-    for (HttpConnection* connection : connections) connection->end();
+void HttpSessionRegistry::abort() {
+    for (HttpSession* connection : connections) connection->end();
 }
 
-http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
+http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive) {
     http::response<http::string_body> response;
     response.version(11);
     response.result(answer.status);
@@ -28,7 +28,7 @@ http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     }
     if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
     if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
-    if (!answer.note.empty()) response.set(kNoteField, answer.note);
+    if (!answer.note.empty()) response.set(net::kNoteField, answer.note);
     if (answer.status == 401) {
         response.set(http::field::www_authenticate,
                      answer.challenge.empty() ? "Munge" : answer.challenge);
@@ -42,9 +42,9 @@ http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive) {
     return response;
 }
 
-HttpHead head_of(const http::request_parser<http::empty_body>& parser) {
+api::RequestHead head_of(const http::request_parser<http::empty_body>& parser) {
     const auto& request = parser.get();
-    HttpHead head;
+    api::RequestHead head;
     head.method = request.method_string();
     head.target = request.target();
     head.content_type = request[http::field::content_type];
@@ -56,4 +56,4 @@ HttpHead head_of(const http::request_parser<http::empty_body>& parser) {
     return head;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -24,7 +24,7 @@
 #include "agentd/server/authenticator.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
@@ -35,12 +35,12 @@ inline constexpr auto kLeave = std::chrono::seconds(2);  ///< for what is sent i
 inline constexpr std::uint32_t kMaxHead =
     32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
 
-class HttpConnection;
+class HttpSession;
 
 /// What the connections of one door share.
-struct HttpHall {
-    Routes routes;
-    std::set<HttpConnection*> connections{};
+struct HttpSessionRegistry {
+    api::Router routes;
+    std::set<HttpSession*> connections{};
     bool stopped = false;
 
     /// Ends what waits for nothing but a further request; the others finish theirs.
@@ -53,12 +53,14 @@ struct HttpHall {
 };
 
 /// What a door does with a connection. One is in its hall as long as it lives.
-class HttpConnection {
+class HttpSession {
   public:
-    explicit HttpConnection(HttpHall& hall) : hall_(hall) { hall_.connections.insert(this); }
-    HttpConnection(const HttpConnection&) = delete;
-    HttpConnection& operator=(const HttpConnection&) = delete;
-    virtual ~HttpConnection() { hall_.connections.erase(this); }
+    explicit HttpSession(HttpSessionRegistry& hall) : hall_(hall) {
+        hall_.connections.insert(this);
+    }
+    HttpSession(const HttpSession&) = delete;
+    HttpSession& operator=(const HttpSession&) = delete;
+    virtual ~HttpSession() { hall_.connections.erase(this); }
 
     /// A client that was answered before expects that its connection may be closed.
     void end_if_kept_alive() {
@@ -72,7 +74,7 @@ class HttpConnection {
   protected:
     virtual int descriptor() = 0;
 
-    HttpHall& hall_;
+    HttpSessionRegistry& hall_;
     bool idle_ = true;
     bool served_ = false;
 };
@@ -90,16 +92,16 @@ asio::awaitable<void> read_away(Transport& transport) {
     }
 }
 
-http::response<http::string_body> to_http(HttpAnswer answer, bool keep_alive);
-HttpHead head_of(const http::request_parser<http::empty_body>& parser);
+http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive);
+api::RequestHead head_of(const http::request_parser<http::empty_body>& parser);
 
 /// `Stream`: a Beast stream, or a TLS stream over one.
 template <typename Stream>
-class HttpConnectionOn final : public HttpConnection {
+class HttpSessionOn final : public HttpSession {
   public:
     /// `check` must outlive the connection.
-    HttpConnectionOn(HttpHall& hall, Stream stream, CallerCheck& check)
-        : HttpConnection(hall), stream_(std::move(stream)), check_(check) {}
+    HttpSessionOn(HttpSessionRegistry& hall, Stream stream, Authenticator& check)
+        : HttpSession(hall), stream_(std::move(stream)), check_(check) {}
 
     void end() override { transport().cancel(); }
 
@@ -111,7 +113,7 @@ class HttpConnectionOn final : public HttpConnection {
             if (hall_.stopped) more = false;
         }
         if constexpr (kIsTls) {
-            co_await take_leave();
+            co_await shut_down();
         } else {
             ErrorCode ignored;
             transport().socket().shutdown(asio::socket_base::shutdown_send, ignored);
@@ -144,18 +146,18 @@ class HttpConnectionOn final : public HttpConnection {
         }
         transport().expires_never();  // while somebody else is asked
         head_only_ = parser.get().method() == http::verb::head;
-        HttpHead head = head_of(parser);
-        auto checked = co_await check_.caller_of(head);
-        if (auto* refused = std::get_if<HttpAnswer>(&checked)) {
+        api::RequestHead head = head_of(parser);
+        auto checked = co_await check_.authenticate(head);
+        if (auto* refused = std::get_if<api::HttpResponse>(&checked)) {
             co_return co_await refuse(parser, std::move(*refused));
         }
-        const KnownCaller& known = std::get<KnownCaller>(checked);
+        const AuthenticatedPrincipal& known = std::get<AuthenticatedPrincipal>(checked);
         head.caller = known.caller;
         head.origin = known.origin;
         auto unknown = co_await hall_.routes.refresh(head);
         if (unknown) co_return co_await refuse(parser, std::move(*unknown));
         auto found = hall_.routes.find(head);
-        if (auto* refused = std::get_if<HttpAnswer>(&found)) {
+        if (auto* refused = std::get_if<api::HttpResponse>(&found)) {
             co_return co_await refuse(parser, std::move(*refused));
         }
         const bool keep_alive = parser.keep_alive();
@@ -168,11 +170,11 @@ class HttpConnectionOn final : public HttpConnection {
             forget_request(std::move(body));
             co_return co_await write(std::move(*wrong), keep_alive);
         }
-        HttpAnswer answer = std::get<Routes::Handler>(found)(body.bytes());
+        api::HttpResponse answer = std::get<api::Router::Handler>(found)(body.bytes());
         forget_request(std::move(body));
         if (answer.later) {
             transport().expires_never();
-            const Later later = std::move(answer.later);
+            const api::DeferredResponse later = std::move(answer.later);
             answer = co_await later([this] { return peer_is_gone(descriptor()); });
         }
         served_ = true;
@@ -180,14 +182,14 @@ class HttpConnectionOn final : public HttpConnection {
     }
 
     /// Answers a request whose body was not read: it can't be told from the next request.
-    asio::awaitable<bool> refuse(const Parser& parser, HttpAnswer answer) {
+    asio::awaitable<bool> refuse(const Parser& parser, api::HttpResponse answer) {
         body_is_unread_ = parser.content_length().value_or(0) > 0 || parser.chunked();
         co_return co_await write(std::move(answer), parser.keep_alive() && !body_is_unread_);
     }
 
     /// Says over TLS that nothing more comes, and waits for no word of the client's. Only one that
     /// still sends a body that nobody reads is waited for: it could not read its answer otherwise.
-    asio::awaitable<void> take_leave() {
+    asio::awaitable<void> shut_down() {
         ErrorCode error;
         transport().expires_after(kLeave);
         SSL* const connection = stream_.native_handle();
@@ -211,7 +213,7 @@ class HttpConnectionOn final : public HttpConnection {
         co_return !error;
     }
 
-    asio::awaitable<bool> write(HttpAnswer answer, bool keep_alive) {
+    asio::awaitable<bool> write(api::HttpResponse answer, bool keep_alive) {
         SecretBuffer secret = std::move(answer.secret);
         auto response = to_http(std::move(answer), keep_alive && !hall_.stopped);
         transport().expires_after(kTransfer);
@@ -238,10 +240,11 @@ class HttpConnectionOn final : public HttpConnection {
     /// A head that is no HTTP, or too long, gets an answer; a client that went gets none.
     asio::awaitable<void> complain(ErrorCode error) {
         if (error == http::error::header_limit) {
-            co_await write(problem(431, "the request's head is longer than 32 KiB"), false);
+            co_await write(api::problem(431, "the request's head is longer than 32 KiB"), false);
         } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
                    error != http::error::end_of_stream && error != http::error::partial_message) {
-            co_await write(problem(400, "this is no HTTP/1.1 request: " + error.message()), false);
+            co_await write(api::problem(400, "this is no HTTP/1.1 request: " + error.message()),
+                           false);
         }
     }
 
@@ -257,10 +260,10 @@ class HttpConnectionOn final : public HttpConnection {
     }
 
     Stream stream_;
-    CallerCheck& check_;
+    Authenticator& check_;
     beast::flat_buffer buffer_;
     bool head_only_ = false;  ///< a HEAD request, whose answer has no body
     bool body_is_unread_ = false;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -8,7 +8,7 @@
 #include "agentd/base/scope_exit.h"
 #include "agentd/server/remote_authenticator.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 namespace {
 
 using Tcp = asio::ip::tcp;
@@ -43,17 +43,17 @@ std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
 
 }  // namespace
 
-TlsDoor::TlsDoor(asio::io_context& loop, UniqueFd listener,
-                 std::shared_ptr<asio::ssl::context> context, desk::Desk& desk, NodeRequests* nodes,
-                 SharedStore* shared)
+HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
+                     std::shared_ptr<asio::ssl::context> context, service::Desk& desk,
+                     api::NodeApi* nodes, service::SharedStore* shared)
     : loop_(loop),
       desk_(desk),
       context_(std::move(context)),
-      hall_{Routes(desk, nodes, nullptr, shared)},
+      hall_{api::Router(desk, nodes, nullptr, shared)},
       limits_({kMaxConnections, kMaxConnectionsOfOne}),
       queue_(
           loop, {kHandshakesAtOnce, kHandshake, kStall},
-          [this](HandshakeQueue::Client client, HandshakeQueue::Place place) {
+          [this](net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place) {
               serve_in_turn(std::move(client), std::move(place));
           },
           [this](const std::string& address) { refusals_.note(address, kTooSlow); }),
@@ -62,37 +62,38 @@ TlsDoor::TlsDoor(asio::io_context& loop, UniqueFd listener,
     look_at_certificate();
 }
 
-void TlsDoor::set_context(std::shared_ptr<asio::ssl::context> context) {
+void HubServer::set_context(std::shared_ptr<asio::ssl::context> context) {
     context_ = std::move(context);
     look_at_certificate();
 }
 
 /// A hub whose certificate is out of date still serves who does not mind, and says so.
-void TlsDoor::look_at_certificate() const {
-    const auto why = why_not_valid_now(*context_);
+void HubServer::look_at_certificate() const {
+    const auto why = net::why_not_valid_now(*context_);
     if (!why) return;
-    audit::trouble("listen.certificate: clients will not take this hub's certificate, since " +
-                   *why + "; put a new one in its place and reload");
+    audit::report_problem(
+        "listen.certificate: clients will not take this hub's certificate, since " + *why +
+        "; put a new one in its place and reload");
 }
 
-void TlsDoor::stop() {
+void HubServer::stop() {
     listener_.stop();
     hall_.stop();
 }
 
-void TlsDoor::end_silent() {
+void HubServer::end_silent() {
     hall_.end_silent();
     queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
 
-void TlsDoor::abort() {
+void HubServer::abort() {
     hall_.abort();
     queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
 
-void TlsDoor::take(UniqueFd fd) {
+void HubServer::take(UniqueFd fd) {
     Tcp::endpoint peer;
     socklen_t length = static_cast<socklen_t>(peer.capacity());
     if (getpeername(fd.get(), peer.data(), &length) != 0) return;
@@ -106,14 +107,17 @@ void TlsDoor::take(UniqueFd fd) {
     queue_.add({std::move(socket), std::move(counted).value()});
 }
 
-void TlsDoor::serve_in_turn(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+void HubServer::serve_in_turn(net::HandshakeLimiter::Client client,
+                              net::HandshakeLimiter::Slot place) {
     asio::co_spawn(loop_, serve(std::move(client), std::move(place)),
                    [](const std::exception_ptr& thrown) {
-                       if (thrown) audit::trouble("hub door: a request failed and was dropped");
+                       if (thrown)
+                           audit::report_problem("hub door: a request failed and was dropped");
                    });
 }
 
-asio::awaitable<void> TlsDoor::serve(HandshakeQueue::Client client, HandshakeQueue::Place place) {
+asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
+                                       net::HandshakeLimiter::Slot place) {
     const std::string& address = client.counted.address();
     Tcp::socket& socket = client.socket;
     ErrorCode error;
@@ -127,17 +131,18 @@ asio::awaitable<void> TlsDoor::serve(HandshakeQueue::Client client, HandshakeQue
         co_return;
     }
     const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
-    RemoteCaller check(desk_, munge_, context, address, names_of_peer(stream.native_handle()),
-                       takes_host_certificates_, note);
-    HttpConnectionOn<TlsStream> connection(hall_, std::move(stream), check);
+    RemoteAuthenticator check(desk_, munge_, context, address,
+                              net::names_of_peer(stream.native_handle()), takes_host_certificates_,
+                              note);
+    HttpSessionOn<TlsStream> connection(hall_, std::move(stream), check);
     co_await connection.run();
 }
 
-asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string& address,
-                                           HandshakeQueue::Place /*until it ends*/) {
+asio::awaitable<bool> HubServer::shake_hands(TlsStream& stream, const std::string& address,
+                                             net::HandshakeLimiter::Slot /*until it ends*/) {
     Transport* const transport = &stream.next_layer();
     shaking_hands_.insert(transport);
-    const AtEnd no_more([this, transport] { shaking_hands_.erase(transport); });
+    const ScopeExit no_more([this, transport] { shaking_hands_.erase(transport); });
     ErrorCode error;
     transport->expires_after(kHandshake);
     co_await stream.async_handshake(TlsStream::server, into(error));
@@ -151,4 +156,4 @@ asio::awaitable<bool> TlsDoor::shake_hands(TlsStream& stream, const std::string&
     co_return false;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -15,15 +15,16 @@
 #include "agentd/net/tls_context.h"
 #include "agentd/server/http_session.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Must outlive the loop's run.
-class TlsDoor {
+class HubServer {
   public:
     /// `nodes`: what answers nodes' requests; null where nothing does. `shared`: where what the
     /// desk answers from lies; null: here alone. Both must outlive the door.
-    TlsDoor(asio::io_context& loop, UniqueFd listener, std::shared_ptr<asio::ssl::context> context,
-            desk::Desk& desk, NodeRequests* nodes, SharedStore* shared);
+    HubServer(asio::io_context& loop, UniqueFd listener,
+              std::shared_ptr<asio::ssl::context> context, service::Desk& desk, api::NodeApi* nodes,
+              service::SharedStore* shared);
 
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);
@@ -40,22 +41,23 @@ class TlsDoor {
 
     void look_at_certificate() const;
     void take(UniqueFd fd);
-    void serve_in_turn(HandshakeQueue::Client client, HandshakeQueue::Place place);
-    asio::awaitable<void> serve(HandshakeQueue::Client client, HandshakeQueue::Place place);
+    void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place);
+    asio::awaitable<void> serve(net::HandshakeLimiter::Client client,
+                                net::HandshakeLimiter::Slot place);
     asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address,
-                                      HandshakeQueue::Place place);
+                                      net::HandshakeLimiter::Slot place);
 
     asio::io_context& loop_;
-    desk::Desk& desk_;
+    service::Desk& desk_;
     std::shared_ptr<asio::ssl::context> context_;
-    cluster::Munge munge_;
+    auth::Munge munge_;
     bool takes_host_certificates_ = false;
-    HttpHall hall_;
+    HttpSessionRegistry hall_;
     std::set<Transport*> shaking_hands_;
-    audit::RefusedAddresses refusals_{"a client"};
-    ConnectionLimits limits_;  ///< of those that have not shaken hands yet, too
-    HandshakeQueue queue_;
-    Listener listener_;
+    audit::DeniedAddressLog refusals_{"a client"};
+    net::ConnectionLimits limits_;  ///< of those that have not shaken hands yet, too
+    net::HandshakeLimiter queue_;
+    net::Listener listener_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

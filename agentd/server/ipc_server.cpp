@@ -9,7 +9,7 @@
 #include "agentd/base/scope_exit.h"
 #include "common/base/limits.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 namespace {
 
 /// How long a connection may stay silent before its request.
@@ -22,8 +22,8 @@ constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
 
 }  // namespace
 
-WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
-                   Answer answer)
+IpcServer::IpcServer(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
+                     Answer answer)
     : loop_(loop),
       name_(name),
       gate_(gate),
@@ -31,44 +31,45 @@ WireDoor::WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, 
       listener_(loop, std::move(listener), std::move(name),
                 [this](UniqueFd connection) { take(std::move(connection)); }) {}
 
-void WireDoor::stop() {
+void IpcServer::stop() {
     listener_.stop();
 }
 
-void WireDoor::end_silent() {
+void IpcServer::end_silent() {
     for (asio::posix::stream_descriptor* silent : silent_) {
         if (!is_readable(silent->native_handle())) silent->cancel();
     }
 }
 
-Failure WireDoor::try_to_send(int fd, const wire::Reply& reply, int passed_fd) {
-    return send_packet(fd, wire::encode(reply), Deadline::in(std::chrono::milliseconds(0)),
-                       passed_fd);
+Failure IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd) {
+    return send_packet(fd, plugin_protocol::encode(reply),
+                       Deadline::in(std::chrono::milliseconds(0)), passed_fd);
 }
 
-void WireDoor::send(int fd, const wire::Reply& reply) const {
+void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
     const auto failure = try_to_send(fd, reply);
     // A client that went is no trouble, and must not be able to fill the log.
     if (failure && !peer_is_gone(fd))
-        audit::trouble(name_ + ": the reply was lost: " + failure->sentence);
+        audit::report_problem(name_ + ": the reply was lost: " + failure->sentence);
 }
 
-bool WireDoor::is_crowded(Uid uid) const {
+bool IpcServer::is_crowded(Uid uid) const {
     if (connections_.size() >= kMaxConnections) return true;
     return uid.value != 0 &&
            std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
 }
 
 /// Who, before anything is read.
-void WireDoor::take(UniqueFd connection) {
+void IpcServer::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
-    std::optional<wire::Reply> refusal;
+    std::optional<plugin_protocol::Reply> refusal;
     if (!peer) {
-        refusal = wire::Refused{"the kernel does not say who is calling: " + peer.error().sentence};
+        refusal = plugin_protocol::Refused{"the kernel does not say who is calling: " +
+                                           peer.error().sentence};
     } else if (const char* why = gate_(*peer)) {
-        refusal = wire::Refused{why};
+        refusal = plugin_protocol::Refused{why};
     } else if (is_crowded(peer->uid)) {
-        refusal = wire::Busy{"you have too many connections here already"};
+        refusal = plugin_protocol::Busy{"you have too many connections here already"};
     }
     if (refusal) {
         send(connection.get(), *refusal);
@@ -77,15 +78,16 @@ void WireDoor::take(UniqueFd connection) {
     }
     asio::co_spawn(loop_, serve(std::move(connection), *peer),
                    [this](const std::exception_ptr& thrown) {
-                       if (thrown) audit::trouble(name_ + ": a request failed and was dropped");
+                       if (thrown)
+                           audit::report_problem(name_ + ": a request failed and was dropped");
                    });
 }
 
 /// Waits for the request of a client that has not sent it yet; whether it came.
-asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
+asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
     // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
-    const AtEnd let_go([this, &descriptor] {
+    const ScopeExit let_go([this, &descriptor] {
         silent_.erase(descriptor.get());
         descriptor->release();  // it stays the connection's
     });
@@ -101,7 +103,7 @@ asio::awaitable<bool> WireDoor::wait_for_request(int fd) {
 }
 
 /// A message that can't be read is answered, and written down.
-void WireDoor::refuse(int fd, const Peer& peer, const std::string& reason) const {
+void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) const {
     audit::Event event{.kind = audit::Kind::refuse_message,
                        .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
                                    std::to_string(peer.uid.value) + " to the " + name_ +
@@ -109,14 +111,14 @@ void WireDoor::refuse(int fd, const Peer& peer, const std::string& reason) const
     event.caller = audit::Account{peer.uid, ""};
     event.reason = reason;
     audit::record(event);
-    send(fd, wire::Refused{reason});
+    send(fd, plugin_protocol::Refused{reason});
 }
 
 /// What and how long, before it is looked at.
-asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
+asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer) {
     const int fd = connection.get();
     const auto place = connections_.insert(connections_.end(), peer.uid.value);
-    const AtEnd leave([this, place] { connections_.erase(place); });
+    const ScopeExit leave([this, place] { connections_.erase(place); });
     // Nearly always the request is there already: then the loop need not learn of the connection.
     // Asked again after the wait: that something can be read is what the loop believes.
     while (!is_readable(fd)) {
@@ -127,8 +129,8 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
     if (!packet) {
         const std::string sentence = "the request could not be read: " + packet.error().sentence;
-        audit::trouble(name_ + ": " + sentence);
-        send(fd, wire::Refused{sentence});
+        audit::report_problem(name_ + ": " + sentence);
+        send(fd, plugin_protocol::Refused{sentence});
         discard_input(fd);
         co_return;
     }
@@ -137,7 +139,7 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
         refuse(fd, peer, "a message is too long");
         co_return;
     }
-    auto request = wire::decode_request(std::span(buffer).first(packet->size));
+    auto request = plugin_protocol::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
         refuse(fd, peer, request.error().sentence);
         co_return;
@@ -145,4 +147,4 @@ asio::awaitable<void> WireDoor::serve(UniqueFd connection, Peer peer) {
     co_await answer_(fd, peer, std::move(request).value());
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -11,17 +11,19 @@
 #include "common/ipc/plugin_protocol.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Must outlive the loop's run.
-class WireDoor {
+class IpcServer {
   public:
     /// What is said to somebody who may not speak here; null for those who may.
     using Gate = const char* (*)(const Peer& peer);
     /// Answers one request with send(); the connection is closed when it is done.
-    using Answer = std::function<asio::awaitable<void>(int fd, Peer peer, wire::Request request)>;
+    using Answer =
+        std::function<asio::awaitable<void>(int fd, Peer peer, plugin_protocol::Request request)>;
 
-    WireDoor(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate, Answer answer);
+    IpcServer(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
+              Answer answer);
 
     /// Takes no further connection, and finishes the requests of those that it has.
     void stop();
@@ -30,9 +32,9 @@ class WireDoor {
     void end_silent();
 
     /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
-    static Failure try_to_send(int fd, const wire::Reply& reply, int passed_fd = -1);
+    static Failure try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd = -1);
     /// The same, where nothing can be done about a failure but to write it down.
-    void send(int fd, const wire::Reply& reply) const;
+    void send(int fd, const plugin_protocol::Reply& reply) const;
 
   private:
     void take(UniqueFd connection);
@@ -47,7 +49,7 @@ class WireDoor {
     Answer answer_;
     std::list<uid_t> connections_;                      ///< whose each is
     std::set<asio::posix::stream_descriptor*> silent_;  ///< those that have not sent anything yet
-    Listener listener_;
+    net::Listener listener_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -6,7 +6,7 @@
 #include "agentd/api/metrics_text.h"
 #include "agentd/audit/audit_log.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 namespace {
 
 /// For the shared store: a step waits 5 s in all.
@@ -24,119 +24,124 @@ std::string waited_note(std::chrono::steady_clock::time_point since, const RunId
 }
 
 /// Nothing for an ask that gets no answer now.
-std::optional<metrics::AskOutcome> outcome_of(const desk::AskAnswer& answer) {
-    if (std::holds_alternative<desk::Granted>(answer)) return metrics::AskOutcome::granted;
-    if (std::holds_alternative<desk::Nothing>(answer)) return metrics::AskOutcome::nothing;
-    if (std::holds_alternative<desk::Refusal>(answer)) return metrics::AskOutcome::refused;
+std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answer) {
+    if (std::holds_alternative<service::Granted>(answer)) return metrics::GrantOutcome::granted;
+    if (std::holds_alternative<service::Nothing>(answer)) return metrics::GrantOutcome::nothing;
+    if (std::holds_alternative<service::Refusal>(answer)) return metrics::GrantOutcome::refused;
     return std::nullopt;
 }
 
 }  // namespace
 
-NodeDoor::NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
-                   SharedStore* shared, AsksElsewhere* elsewhere)
+NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+                       service::RunWaiters& waiters, service::SharedStore* shared,
+                       AsksElsewhere* elsewhere)
     : desk_(desk),
       shared_(shared),
       elsewhere_(elsewhere),
       waiters_(waiters),
-      door_(
-          loop, std::move(listener), "node door", only_root,
-          [this](int fd, Peer, wire::Request request) { return answer(fd, std::move(request)); }) {}
+      door_(loop, std::move(listener), "node door", only_root,
+            [this](int fd, Peer, plugin_protocol::Request request) {
+                return answer(fd, std::move(request));
+            }) {}
 
-asio::awaitable<void> NodeDoor::answer(int fd, wire::Request request) {
-    if (const auto* wipe = std::get_if<wire::WipeRequest>(&request)) {
-        door_.send(fd, wire::Done{desk_.wipe(wipe->job)});
+asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request request) {
+    if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
+        door_.send(fd, plugin_protocol::Done{desk_.wipe(wipe->job)});
         co_return;
     }
-    if (std::holds_alternative<wire::PingRequest>(request)) {
-        door_.send(fd, wire::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
+    if (std::holds_alternative<plugin_protocol::PingRequest>(request)) {
+        door_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
         co_return;
     }
-    if (std::holds_alternative<wire::CheckRequest>(request)) {
-        door_.send(fd, wire::Refused{"the agent's node socket takes ASK, WIPE and PING alone"});
+    if (std::holds_alternative<plugin_protocol::CheckRequest>(request)) {
+        door_.send(
+            fd, plugin_protocol::Refused{"the agent's node socket takes ASK, WIPE and PING alone"});
         co_return;
     }
     const auto since = std::chrono::steady_clock::now();
-    auto& ask_request = std::get<wire::AskRequest>(request);
-    desk::AskAnswer answer;
+    auto& ask_request = std::get<plugin_protocol::GrantRequest>(request);
+    service::GrantAnswer answer;
     const auto waited_for = co_await answer_ask(fd, ask_request, answer);
     std::string note;
     if (waited_for) note = waited_note(since, *waited_for);
-    if (const auto* granted = std::get_if<desk::Granted>(&answer)) {
+    if (const auto* granted = std::get_if<service::Granted>(&answer)) {
         if (!granted->note.empty()) note += (note.empty() ? "" : "; ") + granted->note;
         hand_over(fd, granted->delivery, note);
-    } else if (std::holds_alternative<desk::Nothing>(answer)) {
-        door_.send(fd, wire::Nothing{note});
-    } else if (const auto* refusal = std::get_if<desk::Refusal>(&answer)) {
-        door_.send(fd, wire::Refused{refusal->sentence});
+    } else if (std::holds_alternative<service::Nothing>(answer)) {
+        door_.send(fd, plugin_protocol::Nothing{note});
+    } else if (const auto* refusal = std::get_if<service::Refusal>(&answer)) {
+        door_.send(fd, plugin_protocol::Refused{refusal->sentence});
     }
     if (const auto outcome = outcome_of(answer)) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
-        metrics::count_ask(*outcome, waited_for ? std::nullopt : std::optional(took));
+        metrics::count_grant(*outcome, waited_for ? std::nullopt : std::optional(took));
     }
-    // Still WaitFor: the agent is about to end. Closing without an answer makes the plugin try
+    // Still WaitForRun: the agent is about to end. Closing without an answer makes the plugin try
     // again.
 }
 
 /// The job's hold stays where the delivery can't be handed over: its next step may need it, and its
 /// epilog ends it.
-void NodeDoor::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
-    const auto failure =
-        door_.try_to_send(fd, wire::Granted{delivery.image_length, note}, delivery.fd.get());
+void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
+    const auto failure = door_.try_to_send(
+        fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
     if (!failure) return;
     const std::string sentence = "the delivery could not be handed over: " + failure->sentence;
-    audit::trouble("node door: " + sentence);
-    door_.send(fd, wire::Refused{sentence});
+    audit::report_problem("node door: " + sentence);
+    door_.send(fd, plugin_protocol::Refused{sentence});
 }
 
 /// The run that it waited for, if it did.
-asio::awaitable<std::optional<RunId>> NodeDoor::answer_ask(int fd, const wire::AskRequest& request,
-                                                           desk::AskAnswer& answer) {
+asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
+    int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
     if (elsewhere_ != nullptr) {
         // Only the hub knows whether the run is there.
         const std::uint32_t wait = request.wait_milliseconds;
-        if (wait > 0) door_.send(fd, wire::Waiting{wait});
+        if (wait > 0) door_.send(fd, plugin_protocol::Waiting{wait});
         answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
         co_return std::nullopt;
     }
     answer = co_await ask_desk(fd, request);
-    const auto* wait = std::get_if<desk::WaitFor>(&answer);
+    const auto* wait = std::get_if<service::WaitForRun>(&answer);
     if (wait == nullptr) co_return std::nullopt;
     const RunId run = wait->run;
     answer = co_await wait_for_run(fd, request);
     co_return run;
 }
 
-asio::awaitable<desk::AskAnswer> NodeDoor::ask_desk(int fd, wire::AskRequest request) {
+asio::awaitable<service::GrantAnswer> NodeServer::ask_desk(int fd,
+                                                           plugin_protocol::GrantRequest request) {
     if (shared_ != nullptr) {
-        desk::Subjects about = desk_.subjects_of_ask(request.uid, request.ask);
-        const auto deadline = SharedStore::Clock::now() + kPatience;
+        service::DocumentKeys about = desk_.documents_of_spec(request.uid, request.ask);
+        const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
         if (failure) {
-            co_return desk_.refuse_ask(request, "", not_known(*failure));
+            co_return desk_.deny(request, "", service::not_known(*failure));
         }
         // A job that was cancelled meanwhile must not be given a hold.
-        if (peer_is_gone(fd)) co_return desk::Nothing{};
+        if (peer_is_gone(fd)) co_return service::Nothing{};
     }
     co_return desk_.ask(request);
 }
 
 /// Waits until the run is pushed or the request's time is up, and asks again.
-asio::awaitable<desk::AskAnswer> NodeDoor::wait_for_run(int fd, wire::AskRequest request) {
+asio::awaitable<service::GrantAnswer> NodeServer::wait_for_run(
+    int fd, plugin_protocol::GrantRequest request) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
-    door_.send(fd, wire::Waiting{request.wait_milliseconds});
+    door_.send(fd, plugin_protocol::Waiting{request.wait_milliseconds});
     while (true) {
-        desk::AskAnswer answer = co_await ask_desk(fd, request);
-        const auto* wait = std::get_if<desk::WaitFor>(&answer);
+        service::GrantAnswer answer = co_await ask_desk(fd, request);
+        const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr || waiters_.stopped()) co_return answer;
         if (std::chrono::steady_clock::now() >= deadline) {
-            co_return desk_.never_pushed(request, "", wait->run);
+            co_return desk_.deny_unpushed(request, "", wait->run);
         }
         co_await waiters_.wait(wait->run, deadline);
         // A job that was cancelled while it waited must not be given a hold.
-        if (peer_is_gone(fd)) co_return desk::Nothing{};
+        if (peer_is_gone(fd)) co_return service::Nothing{};
     }
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

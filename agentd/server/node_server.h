@@ -11,13 +11,14 @@
 #include "agentd/service/run_waiters.h"
 #include "agentd/service/shared_store.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Where the asks of steps go that the agent does not answer by itself: on a node of a hub.
 class AsksElsewhere {
   public:
     /// `is_gone`: whether nobody waits for the answer any more.
-    virtual asio::awaitable<desk::AskAnswer> ask(wire::AskRequest request, IsGone is_gone) = 0;
+    virtual asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
+                                                      api::IsGone is_gone) = 0;
 
   protected:
     AsksElsewhere() = default;
@@ -27,12 +28,13 @@ class AsksElsewhere {
 };
 
 /// Must outlive the loop's run.
-class NodeDoor {
+class NodeServer {
   public:
     /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
     /// this agent's desk answers asks. Both must outlive the door.
-    NodeDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, RunWaiters& waiters,
-             SharedStore* shared, AsksElsewhere* elsewhere);
+    NodeServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+               service::RunWaiters& waiters, service::SharedStore* shared,
+               AsksElsewhere* elsewhere);
 
     /// Takes no further connection, and finishes the requests that came. Asks that wait for a push
     /// must be let go, by the waiters: their plugins try again.
@@ -41,18 +43,20 @@ class NodeDoor {
     void end_silent() { door_.end_silent(); }
 
   private:
-    asio::awaitable<void> answer(int fd, wire::Request request);
+    asio::awaitable<void> answer(int fd, plugin_protocol::Request request);
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
-    asio::awaitable<std::optional<RunId>> answer_ask(int fd, const wire::AskRequest& request,
-                                                     desk::AskAnswer& answer);
-    asio::awaitable<desk::AskAnswer> ask_desk(int fd, wire::AskRequest request);
-    asio::awaitable<desk::AskAnswer> wait_for_run(int fd, wire::AskRequest request);
+    asio::awaitable<std::optional<RunId>> answer_ask(int fd,
+                                                     const plugin_protocol::GrantRequest& request,
+                                                     service::GrantAnswer& answer);
+    asio::awaitable<service::GrantAnswer> ask_desk(int fd, plugin_protocol::GrantRequest request);
+    asio::awaitable<service::GrantAnswer> wait_for_run(int fd,
+                                                       plugin_protocol::GrantRequest request);
 
-    desk::Desk& desk_;
-    SharedStore* shared_;
+    service::Desk& desk_;
+    service::SharedStore* shared_;
     AsksElsewhere* elsewhere_;
-    RunWaiters& waiters_;
-    WireDoor door_;
+    service::RunWaiters& waiters_;
+    IpcServer door_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

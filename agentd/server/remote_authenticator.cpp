@@ -6,7 +6,7 @@
 #include "common/base/names.h"
 #include "common/ipc/hub_request.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 namespace {
 
 /// What stands behind `Munge` in an Authorization; nothing where it is of another scheme.
@@ -20,10 +20,12 @@ std::optional<std::string> credential_in(std::string_view authorization) {
 
 }  // namespace
 
-RemoteCaller::RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
-                           std::shared_ptr<asio::ssl::context> context, std::string address,
-                           std::optional<std::vector<std::string>> names, bool of_hosts,
-                           std::function<void(const std::string&)> note)
+RemoteAuthenticator::RemoteAuthenticator(const service::Desk& desk, auth::Munge& munge,
+                                         std::shared_ptr<asio::ssl::context> context,
+                                         std::string address,
+                                         std::optional<std::vector<std::string>> names,
+                                         bool of_hosts,
+                                         std::function<void(const std::string&)> note)
     : desk_(desk),
       munge_(munge),
       context_(std::move(context)),
@@ -32,8 +34,8 @@ RemoteCaller::RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
       of_hosts_(of_hosts),
       note_(std::move(note)) {}
 
-asio::awaitable<std::variant<KnownCaller, HttpAnswer>> RemoteCaller::caller_of(
-    const HttpHead& head) {
+asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
+RemoteAuthenticator::authenticate(const api::RequestHead& head) {
     if (head.authorization.empty()) co_return by_certificate();
     if (names_ && !of_hosts_) {
         co_return refuse(401,
@@ -43,7 +45,7 @@ asio::awaitable<std::variant<KnownCaller, HttpAnswer>> RemoteCaller::caller_of(
     co_return co_await by_munge(head);
 }
 
-std::variant<KnownCaller, HttpAnswer> RemoteCaller::by_certificate() {
+std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_certificate() {
     if (!names_) {
         return refuse(401,
                       "the request does not say who it comes from: a platform shows a client "
@@ -53,48 +55,49 @@ std::variant<KnownCaller, HttpAnswer> RemoteCaller::by_certificate() {
         return refuse(403, "the client certificate has no name in it (subjectAltName)");
     }
     for (const std::string& name : *names_) {
-        const auto caller = desk::Caller::of_certificate(name);
-        if (desk_.is_platform(caller)) return KnownCaller{caller, {address_, ""}};
+        const auto caller = auth::Principal::of_certificate(name);
+        if (desk_.is_platform(caller)) return AuthenticatedPrincipal{caller, {address_, ""}};
     }
     return refuse(403, "the certificate of " + quoted(names_->front()) +
                            " is of no platform that the hub's configuration lists");
 }
 
-asio::awaitable<std::variant<KnownCaller, HttpAnswer>> RemoteCaller::by_munge(
-    const HttpHead& head) {
+asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
+RemoteAuthenticator::by_munge(const api::RequestHead& head) {
     auto text = credential_in(head.authorization);
     if (!text) co_return refuse(401, "the Authorization of a request is Munge and a credential");
     auto decoded = co_await munge_.decode(std::move(*text));
-    if (const auto* refused = std::get_if<cluster::CredentialRefused>(&decoded)) {
+    if (const auto* refused = std::get_if<auth::InvalidCredential>(&decoded)) {
         if (!refused->munged_is_away) {
             co_return refuse(401, "the munge credential is not taken: " + refused->sentence);
         }
-        HttpAnswer answer = problem(503, "munged on the hub can't be asked: " + refused->sentence);
+        api::HttpResponse answer =
+            api::problem(503, "munged on the hub can't be asked: " + refused->sentence);
         answer.retry_after = std::chrono::seconds(1);
         co_return answer;
     }
-    co_return bound_to(head, std::get<cluster::Credential>(decoded));
+    co_return bound_to(head, std::get<auth::Credential>(decoded));
 }
 
 /// The caller, if the credential was made for this very request.
-std::variant<KnownCaller, HttpAnswer> RemoteCaller::bound_to(
-    const HttpHead& head, const cluster::Credential& credential) {
+std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::bound_to(
+    const api::RequestHead& head, const auth::Credential& credential) {
     const auto made_for = parse_hub_request(credential.payload);
     if (!made_for) return refuse(401, "the munge credential: " + made_for.error().sentence);
-    if (!is_certificate_of(*context_, made_for->host)) {
+    if (!net::is_certificate_of(*context_, made_for->host)) {
         return refuse(401, "the munge credential was made for the hub " + quoted(made_for->host) +
                                ", and the certificate of this hub does not name that");
     }
     if (made_for->method != head.method || made_for->target != head.target) {
         return refuse(401, "the munge credential was made for another request than this one");
     }
-    return KnownCaller{
+    return AuthenticatedPrincipal{
         credential.uid, {address_, credential.address, names_}, made_for->body_digest};
 }
 
-HttpAnswer RemoteCaller::refuse(unsigned status, const std::string& sentence) {
+api::HttpResponse RemoteAuthenticator::refuse(unsigned status, const std::string& sentence) {
     note_(sentence);
-    return problem(status, sentence);
+    return api::problem(status, sentence);
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -11,33 +11,35 @@
 #include "agentd/auth/munge.h"
 #include "agentd/server/authenticator.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Answers for the requests of one connection.
-class RemoteCaller : public CallerCheck {
+class RemoteAuthenticator : public Authenticator {
   public:
     /// `context`: what this connection was shown. `names`: those in the certificate that the client
     /// showed; nothing where it showed none. `of_hosts`: whether it may be a host's, of whose users
     /// munge tells; else a request with both is refused. `note`: writes down that it was turned
     /// away, and why. What is referred to must outlive this.
-    RemoteCaller(const desk::Desk& desk, cluster::Munge& munge,
-                 std::shared_ptr<asio::ssl::context> context, std::string address,
-                 std::optional<std::vector<std::string>> names, bool of_hosts,
-                 std::function<void(const std::string&)> note);
+    RemoteAuthenticator(const service::Desk& desk, auth::Munge& munge,
+                        std::shared_ptr<asio::ssl::context> context, std::string address,
+                        std::optional<std::vector<std::string>> names, bool of_hosts,
+                        std::function<void(const std::string&)> note);
 
-    asio::awaitable<std::variant<KnownCaller, HttpAnswer>> caller_of(const HttpHead& head) override;
+    asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> authenticate(
+        const api::RequestHead& head) override;
 
   protected:
-    HttpAnswer refuse(unsigned status, const std::string& sentence) override;
+    api::HttpResponse refuse(unsigned status, const std::string& sentence) override;
 
   private:
-    std::variant<KnownCaller, HttpAnswer> by_certificate();
-    asio::awaitable<std::variant<KnownCaller, HttpAnswer>> by_munge(const HttpHead& head);
-    std::variant<KnownCaller, HttpAnswer> bound_to(const HttpHead& head,
-                                                   const cluster::Credential& credential);
+    std::variant<AuthenticatedPrincipal, api::HttpResponse> by_certificate();
+    asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> by_munge(
+        const api::RequestHead& head);
+    std::variant<AuthenticatedPrincipal, api::HttpResponse> bound_to(
+        const api::RequestHead& head, const auth::Credential& credential);
 
-    const desk::Desk& desk_;
-    cluster::Munge& munge_;
+    const service::Desk& desk_;
+    auth::Munge& munge_;
     std::shared_ptr<asio::ssl::context> context_;
     std::string address_;
     std::optional<std::vector<std::string>> names_;
@@ -45,4 +47,4 @@ class RemoteCaller : public CallerCheck {
     std::function<void(const std::string&)> note_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

@@ -11,19 +11,19 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 /// What a status says of the last errors.
 constexpr std::size_t kMostErrors = 5;
 
-bool concerns(const audit::Event& event, const Caller& caller) {
+bool concerns(const audit::Event& event, const auth::Principal& caller) {
     if (!caller.uid()) return event.caller && event.caller->name == caller.name();
     return (event.owner && event.owner->uid == caller.uid()) ||
            (event.caller && event.caller->uid == caller.uid());
 }
 
-Refusal has_no_jobs(const Caller& caller) {
+Refusal has_no_jobs(const auth::Principal& caller) {
     return {Reason::forbidden, caller.name() +
                                    " is no account, and has no jobs or secrets of its "
                                    "own: only runs can be asked for"};
@@ -39,7 +39,7 @@ std::string run_of(const vault::Hold& hold) {
 
 }  // namespace
 
-Desk::Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store)
+Desk::Desk(const Config& config, vault::Vault& vault, Now now, store::SecretStore* store)
     : vault_(vault), store_(store), now_(std::move(now)), started_(now_()) {
     for (const HttpsUrl& url : config.hub.urls) hubs_.push_back(url.text);
     configure(config);
@@ -49,17 +49,17 @@ void Desk::configure(const Config& config) {
     limits_ = config.limits;
     default_ttl_ = config.default_ttl;
     max_ttl_ = config.max_ttl;
-    People people(config.platforms, config.workspaces);
-    people.know(people_.slurm_accounts());
-    people_ = std::move(people);
+    auth::PrincipalResolver people(config.platforms, config.workspaces);
+    people.know(principals_.slurm_accounts());
+    principals_ = std::move(people);
 }
 
-Refusal Desk::not_theirs(const RunId& run, const Caller& caller) const {
+Refusal Desk::not_theirs(const RunId& run, const auth::Principal& caller) const {
     return {Reason::forbidden,
             "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
-Refusal Desk::not_known_yet(const Caller& caller, const std::string& workspace,
+Refusal Desk::not_known_yet(const auth::Principal& caller, const std::string& workspace,
                             const std::string& account) {
     return {Reason::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
                                      " is not known yet: slurmctld has not said who is in the "
@@ -69,15 +69,16 @@ Refusal Desk::not_known_yet(const Caller& caller, const std::string& workspace,
 
 /// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
 /// is looked up where the ask names one, or an item may come from one.
-Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
-    KeptFor kept{store_, uid, account_name(uid), {}, {}, now_()};
+Answer<AvailableSecrets> Desk::available_secrets(Uid uid, const SecretSpec& ask) const {
+    AvailableSecrets kept{store_, uid, auth::user_name(uid), {}, {}, now_()};
     if (ask.workspace) {
-        const Workspace* workspace = people_.find_workspace(*ask.workspace);
-        const Standing standing =
-            workspace != nullptr ? people_.standing(uid, *workspace) : Standing{};
-        if (!may(standing.principal, Operation::use_workspace)) {
-            if (!standing.undecided.empty()) {
-                return not_known_yet(uid, workspace->name, standing.undecided);
+        const Workspace* workspace = principals_.find_workspace(*ask.workspace);
+        const auth::WorkspaceRole workspace_role = workspace != nullptr
+                                                       ? principals_.workspace_role(uid, *workspace)
+                                                       : auth::WorkspaceRole{};
+        if (!auth::may(workspace_role.role, auth::Permission::use_workspace)) {
+            if (!workspace_role.undecided.empty()) {
+                return not_known_yet(uid, workspace->name, workspace_role.undecided);
             }
             return Refusal{Reason::forbidden, "there is no workspace " + *ask.workspace + " that " +
                                                   kept.user + " is in"};
@@ -85,18 +86,18 @@ Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
         kept.workspaces = {workspace->name};
         return kept;
     }
-    for (const Workspace& workspace : people_.workspaces()) {
-        const people::Owner owner = people::Owner::workspace_named(workspace.name);
-        const auto holds = [&](const AskItem& item) {
+    for (const Workspace& workspace : principals_.workspaces()) {
+        const store::Owner owner = store::Owner::workspace_named(workspace.name);
+        const auto holds = [&](const SpecItem& item) {
             return store_ != nullptr && store_->find(owner, item.name) != nullptr;
         };
         const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
         if (!matters) continue;
-        const Standing standing = people_.standing(uid, workspace);
-        if (may(standing.principal, Operation::use_workspace)) {
+        const auth::WorkspaceRole workspace_role = principals_.workspace_role(uid, workspace);
+        if (auth::may(workspace_role.role, auth::Permission::use_workspace)) {
             kept.workspaces.push_back(workspace.name);
-        } else if (!standing.undecided.empty()) {
-            kept.undecided.push_back({workspace.name, standing.undecided});
+        } else if (!workspace_role.undecided.empty()) {
+            kept.undecided.push_back({workspace.name, workspace_role.undecided});
         }
     }
     return kept;
@@ -104,11 +105,13 @@ Answer<KeptFor> Desk::kept_for(Uid uid, const Ask& ask) const {
 
 /// The answers to the items of `ask` for a job or a request of `uid`. A run that was asked for as
 /// optional and is not there, or is somebody else's, counts as one without secrets.
-Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Operation operation) {
-    std::vector<vault::StoredSecret> stored;
+Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const SecretSpec& ask,
+                                                  auth::Permission operation) {
+    std::vector<vault::RunSecret> stored;
     if (ask.run) {
         const vault::RunHead* head = vault_.find_run(*ask.run);
-        const bool theirs = head != nullptr && may(people_.principal(uid, head->owner), operation);
+        const bool theirs =
+            head != nullptr && auth::may(principals_.role_of(uid, head->owner), operation);
         if (theirs) {
             stored = vault_.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
@@ -119,9 +122,9 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const Ask& ask, Opera
                     " is not known here: it was not pushed, or was completed, or expired"};
         }
     }
-    const auto kept = kept_for(uid, ask);
+    const auto kept = available_secrets(uid, ask);
     if (const auto* refusal = std::get_if<Refusal>(&kept)) return *refusal;
-    auto answers = resolve(ask, stored, std::get<KeptFor>(kept));
+    auto answers = resolve(ask, stored, std::get<AvailableSecrets>(kept));
     for (const ItemAnswer& answer : answers) {
         if (answer.hangs_on) {
             return not_known_yet(uid, answer.hangs_on->workspace, answer.hangs_on->account);
@@ -161,7 +164,7 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
     event.run = run_of(hold);
     const Uid owner = hold.owner;
     event.owner = audit::Account{owner, ""};
-    const vault::Wiped wiped = vault_.wipe_hold(hold.job);
+    const vault::WipeReceipt wiped = vault_.wipe_hold(hold.job);
     on_change_();
     event.sentence = receipt + " (uid " + std::to_string(owner.value) + ", " +
                      audit::counted(wiped.bytes, "byte", "bytes") + ")";
@@ -171,13 +174,14 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
     return receipt;
 }
 
-std::optional<Refusal> Desk::check_submission(const Caller& caller, const std::string& text) {
+std::optional<Refusal> Desk::check_submission(const auth::Principal& caller,
+                                              const std::string& text) {
     auto answer = check(caller, text);
     if (auto* refusal = std::get_if<Refusal>(&answer)) {
         if (refusal->reason == Reason::unavailable) return std::nullopt;
         return std::move(*refusal);
     }
-    const CheckInfo& info = std::get<CheckInfo>(answer);
+    const SpecCheck& info = std::get<SpecCheck>(answer);
     if (info.ok || info.names_run) return std::nullopt;
     std::string reasons = info.reason;
     if (reasons.empty()) reasons = failures_of(info.items);
@@ -185,9 +189,9 @@ std::optional<Refusal> Desk::check_submission(const Caller& caller, const std::s
 }
 
 std::optional<SlurmAccountsInfo> Desk::describe_slurm_accounts() const {
-    const std::set<std::string> named = slurm_accounts_in(people_.workspaces());
+    const std::set<std::string> named = slurm_accounts_in(principals_.workspaces());
     if (named.empty()) return std::nullopt;
-    const cluster::SlurmAccounts& accounts = people_.slurm_accounts();
+    const auth::SlurmAccountMembers& accounts = principals_.slurm_accounts();
     SlurmAccountsInfo info{named.size(), 0, {}, accounts.trouble()};
     for (const std::string& account : named) {
         if (accounts.knows(account)) ++info.known;
@@ -196,7 +200,7 @@ std::optional<SlurmAccountsInfo> Desk::describe_slurm_accounts() const {
     return info;
 }
 
-StatusInfo Desk::status(const Caller& caller) const {
+StatusInfo Desk::status(const auth::Principal& caller) const {
     StatusInfo info{vault_.inventory(),
                     vault_.memory(),
                     now_() - started_,
@@ -208,7 +212,7 @@ StatusInfo Desk::status(const Caller& caller) const {
     if (store_ != nullptr) {
         info.store_file = store_->path();
         info.kept = store_->usage();
-        info.kept_owners = store_->owners();
+        info.store_owners = store_->owners();
         info.expiring = store_->expiring_before(now_() + kWarnBefore);
     }
     for (const vault::Hold* hold : vault_.holds()) {
@@ -226,31 +230,31 @@ StatusInfo Desk::status(const Caller& caller) const {
     return info;
 }
 
-EventsInfo Desk::events(const Caller& caller, std::optional<std::uint64_t> after) const {
+EventsInfo Desk::events(const auth::Principal& caller, std::optional<std::uint64_t> after) const {
     EventsInfo info{audit::recent().last(), {}};
     if (!after) return info;
-    for (const audit::Recent::Entry& entry : audit::recent().entries()) {
+    for (const audit::RecentEvents::Entry& entry : audit::recent().entries()) {
         if (entry.number <= *after) continue;
         if (!caller.is_root() && !concerns(entry.event, caller)) continue;
-        info.events.push_back(audit::trail_line(entry.event, entry.at));
+        info.events.push_back(audit::audit_file_line(entry.event, entry.at));
         info.events.back().pop_back();  // the newline
     }
     return info;
 }
 
-Answer<CheckInfo> Desk::check(const Caller& caller, const std::string& text) {
+Answer<SpecCheck> Desk::check(const auth::Principal& caller, const std::string& text) {
     expire();
     if (!caller.uid()) return has_no_jobs(caller);
-    const auto parsed = parse_ask(text);
-    if (const auto* wrong = std::get_if<AskError>(&parsed)) {
+    const auto parsed = parse_spec(text);
+    if (const auto* wrong = std::get_if<SpecError>(&parsed)) {
         return Refusal{
             Reason::malformed,
             "the ask at character " + std::to_string(wrong->offset + 1) + ": " + wrong->sentence};
     }
-    const Ask& ask = std::get<Ask>(parsed);
-    CheckInfo info{print_ask(ask), true, ask.run.has_value(), "", {}};
+    const SecretSpec& ask = std::get<SecretSpec>(parsed);
+    SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
-    auto resolved = resolve_for(*caller.uid(), ask, Operation::read_run);
+    auto resolved = resolve_for(*caller.uid(), ask, auth::Permission::read_run);
     if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
         if (refusal->reason == Reason::unavailable) return *refusal;
         info.ok = false;
@@ -265,4 +269,4 @@ Answer<CheckInfo> Desk::check(const Caller& caller, const std::string& text) {
     return info;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

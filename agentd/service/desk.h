@@ -19,7 +19,7 @@
 #include "agentd/vault/vault.h"
 #include "common/ipc/plugin_protocol.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 /// Why a request was refused, in kinds that a door turns into its own codes.
 enum class Reason {
@@ -64,17 +64,17 @@ struct RunInfo {
     std::string owner;
     std::vector<Secret> secrets;
     std::vector<Holder> holders;
-    std::vector<NodeHolds::Holding> nodes{};  ///< of a hub: which hold something of it
-    std::optional<vault::Time> ended{};       ///< it is over, and nodes still hold of it
+    std::vector<NodeHoldRegistry::Holding> nodes{};  ///< of a hub: which hold something of it
+    std::optional<vault::Time> ended{};              ///< it is over, and nodes still hold of it
 };
 
-struct Pushed {
+struct PushResult {
     RunInfo run;
     bool created = false;
 };
 
 /// What an ask would be answered with: names, sources and sizes, and no value.
-struct CheckInfo {
+struct SpecCheck {
     std::string ask;
     bool ok = false;
     bool names_run = false;
@@ -96,8 +96,8 @@ struct StatusInfo {
     std::chrono::seconds uptime{};
     std::uint64_t log_entries_dropped = 0;
     std::optional<std::string> store_file;  ///< nothing: this agent keeps no secrets
-    people::Store::Usage kept;
-    std::size_t kept_owners = 0;
+    store::SecretStore::Usage kept;
+    std::size_t store_owners = 0;
     std::size_t expiring = 0;                           ///< kept secrets that jobs are warned of
     std::chrono::seconds oldest_hold{};                 ///< its age
     std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
@@ -115,12 +115,12 @@ struct EventsInfo {
 inline constexpr auto kWarnBefore = std::chrono::hours(7 * 24);
 
 /// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
-struct Place {
+struct SecretScope {
     std::optional<std::string> workspace;
 };
 
 /// A secret on its way into the store.
-struct KeepRequest {
+struct PutSecretRequest {
     SecretBuffer value;
     std::optional<std::string> ttl;
 };
@@ -137,13 +137,13 @@ struct Precondition {
 };
 
 /// A secret on its way out of a store that agents share.
-struct KeptSecret {
-    people::SecretHead head;
+struct ReplicatedSecret {
+    store::SecretHead head;
     SecretBuffer value;
 };
 
-struct Kept {
-    people::SecretHead secret;
+struct PutSecretResult {
+    store::SecretHead secret;
     bool created = false;
 };
 
@@ -159,10 +159,10 @@ struct Granted {
     std::string note;  ///< for the job's stderr; may be empty
 };
 struct Nothing {};
-struct WaitFor {
+struct WaitForRun {
     RunId run;
 };
-using AskAnswer = std::variant<Granted, Nothing, WaitFor, Refusal>;
+using GrantAnswer = std::variant<Granted, Nothing, WaitForRun, Refusal>;
 
 /// What a node of a hub is answered for a step there.
 struct NodeGranted {
@@ -171,116 +171,122 @@ struct NodeGranted {
     std::string note;    ///< for the job's stderr; may be empty
 };
 struct Unchanged {};  ///< the node has it already
-using NodeAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitFor, Refusal>;
+using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Refusal>;
 
 /// Not thread-safe.
 class Desk {
   public:
     using Now = std::function<vault::Time()>;
     /// `store`: what is kept for people, or null; must outlive the desk.
-    Desk(const Config& config, vault::Vault& vault, Now now, people::Store* store = nullptr);
+    Desk(const Config& config, vault::Vault& vault, Now now, store::SecretStore* store = nullptr);
 
     /// Takes the limits, times and platforms of a new configuration. What is held stays.
     void configure(const Config& config);
 
     /// Who is in the Slurm accounts that workspaces name, from now on.
-    void know(cluster::SlurmAccounts accounts) { people_.know(std::move(accounts)); }
+    void know(auth::SlurmAccountMembers accounts) { principals_.know(std::move(accounts)); }
 
     /// What can be said of a push before its body is read; nothing when it may go on.
-    std::optional<Refusal> check_push(const Caller& caller, const RunId& run);
-    Answer<Pushed> push_run(const Caller& caller, const RunId& run, const PushRequest& request,
-                            const Precondition& precondition = {});
+    std::optional<Refusal> check_push(const auth::Principal& caller, const RunId& run);
+    Answer<PushResult> push_run(const auth::Principal& caller, const RunId& run,
+                                const PushRequest& request, const Precondition& precondition = {});
     /// The refusal of a push whose body can't be read.
-    Refusal unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const;
-    Answer<RunInfo> read_run(const Caller& caller, const RunId& run);
-    std::vector<RunInfo> list_runs(const Caller& caller);
+    Refusal reject_unreadable_push(const auth::Principal& caller, const RunId& run,
+                                   Refusal refusal) const;
+    Answer<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
+    std::vector<RunInfo> list_runs(const auth::Principal& caller);
     /// Also fine when there is no such run.
-    Answer<vault::Wiped> complete_run(const Caller& caller, const RunId& run,
-                                      const Precondition& precondition = {});
+    Answer<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
+                                            const Precondition& precondition = {});
 
     /// What can be said of a change of a kept secret before its body is read; nothing when it may
     /// go on.
-    std::optional<Refusal> check_keep(const Caller& caller, const Place& place,
-                                      const std::string& name);
-    Answer<Kept> set_secret(const Caller& caller, const Place& place, const std::string& name,
-                            const KeepRequest& request, const Precondition& precondition);
+    std::optional<Refusal> check_put(const auth::Principal& caller, const SecretScope& place,
+                                     const std::string& name);
+    Answer<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& place,
+                                       const std::string& name, const PutSecretRequest& request,
+                                       const Precondition& precondition);
     /// The refusal of a change whose body can't be read.
-    Refusal unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
-                              Refusal refusal) const;
-    Answer<people::SecretHead> rename_secret(const Caller& caller, const Place& place,
-                                             const std::string& name, const std::string& new_name,
-                                             const Precondition& precondition);
-    std::optional<Refusal> remove_secret(const Caller& caller, const Place& place,
+    Refusal reject_unreadable_secret(const auth::Principal& caller, const SecretScope& place,
+                                     const std::string& name, Refusal refusal) const;
+    Answer<store::SecretHead> rename_secret(const auth::Principal& caller, const SecretScope& place,
+                                            const std::string& name, const std::string& new_name,
+                                            const Precondition& precondition);
+    std::optional<Refusal> remove_secret(const auth::Principal& caller, const SecretScope& place,
                                          const std::string& name, const Precondition& precondition);
-    Answer<people::SecretHead> read_secret(const Caller& caller, const Place& place,
-                                           const std::string& name);
-    Answer<std::vector<people::SecretHead>> list_secrets(const Caller& caller, const Place& place);
+    Answer<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& place,
+                                          const std::string& name);
+    Answer<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
+                                                        const SecretScope& place);
     /// Those that the caller is in; root: all.
-    Answer<std::vector<WorkspaceInfo>> list_workspaces(const Caller& caller);
+    Answer<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
     /// Puts on the disk which jobs used which secrets last, where that has changed.
     void save_uses();
 
-    Answer<CheckInfo> check(const Caller& caller, const std::string& ask);
+    Answer<SpecCheck> check(const auth::Principal& caller, const std::string& ask);
     /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
     /// an answer. A run may be pushed after the job that names it.
-    std::optional<Refusal> check_submission(const Caller& caller, const std::string& ask);
-    StatusInfo status(const Caller& caller) const;
+    std::optional<Refusal> check_submission(const auth::Principal& caller, const std::string& ask);
+    StatusInfo status(const auth::Principal& caller) const;
     /// The last events after number `after`: root's are all, everybody else's those of their own
     /// runs, jobs and requests. None where it is not given: then the number to begin with.
-    EventsInfo events(const Caller& caller, std::optional<std::uint64_t> after) const;
+    EventsInfo events(const auth::Principal& caller, std::optional<std::uint64_t> after) const;
 
     /// Whether the caller is who a platform connects as.
-    bool is_platform(const Caller& caller) const { return people_.is_platform(caller); }
+    bool is_platform(const auth::Principal& caller) const {
+        return principals_.is_platform(caller);
+    }
 
-    /// A step asks, through slurmstepd. WaitFor: its run is not there and may still be pushed.
-    AskAnswer ask(const wire::AskRequest& request);
+    /// A step asks, through slurmstepd. WaitForRun: its run is not there and may still be pushed.
+    GrantAnswer ask(const plugin_protocol::GrantRequest& request);
     /// The refusal of a step whose run did not come while it waited.
-    Refusal never_pushed(const wire::AskRequest& request, const std::string& node,
-                         const RunId& run) const;
+    Refusal deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
+                          const RunId& run) const;
 
     /// A node asks for a step of a job that Slurm says it runs. `has_tag`: of what it was granted
     /// before; may be empty. Nothing is held here. Elsewhere, too, a `node` that is empty is this
     /// one.
-    NodeAnswer ask_of_node(const wire::AskRequest& request, const std::string& node,
-                           std::string_view has_tag);
+    NodeGrantAnswer grant_to_node(const plugin_protocol::GrantRequest& request,
+                                  const std::string& node, std::string_view has_tag);
     /// A node says which grants it holds. Returns those, by their places, that it must wipe: what
     /// they were granted of has ended or changed. `is_there`: whether it is known to be that node;
     /// then it is remembered what it holds.
-    std::vector<std::size_t> report_of_node(const std::string& node,
-                                            const std::vector<vault::HubGrant>& held,
-                                            bool is_there);
+    std::vector<std::size_t> report_from_node(const std::string& node,
+                                              const std::vector<vault::CachedGrant>& held,
+                                              bool is_there);
     /// Writes the refusal of a step's ask down.
-    Refusal refuse_ask(const wire::AskRequest& request, const std::string& node,
-                       Refusal refusal) const;
+    Refusal deny(const plugin_protocol::GrantRequest& request, const std::string& node,
+                 Refusal refusal) const;
 
     /// On a node of a hub: what can be said of a step's ask without the hub; nothing where it is to
     /// be asked.
-    std::optional<AskAnswer> ask_before_hub(const wire::AskRequest& request) const;
+    std::optional<GrantAnswer> check_before_hub(const plugin_protocol::GrantRequest& request) const;
     /// What the hub granted to the same ask of the same job before; or null.
-    const vault::HubGrant* find_hub_grant(const wire::AskRequest& request) const;
+    const vault::CachedGrant* find_cached_grant(const plugin_protocol::GrantRequest& request) const;
     /// The hub granted this.
-    AskAnswer take_hub_grant(const wire::AskRequest& request, const std::string& tag,
-                             SecretView image, std::string note);
-    /// Gives what find_hub_grant() finds, once more; `why`: the end of a sentence.
-    AskAnswer give_hub_grant(const wire::AskRequest& request, const std::string& why);
+    GrantAnswer accept_cached_grant(const plugin_protocol::GrantRequest& request,
+                                    const std::string& tag, SecretView image, std::string note);
+    /// Gives what find_cached_grant() finds, once more; `why`: the end of a sentence.
+    GrantAnswer deliver_cached_grant_again(const plugin_protocol::GrantRequest& request,
+                                           const std::string& why);
     /// The hub refused: what it granted before is wiped.
-    Refusal refused_by_hub(const wire::AskRequest& request, Refusal refusal);
-    std::vector<const vault::HubGrant*> hub_grants() const { return vault_.hub_grants(); }
+    Refusal denied_by_hub(const plugin_protocol::GrantRequest& request, Refusal refusal);
+    std::vector<const vault::CachedGrant*> cached_grants() const { return vault_.cached_grants(); }
     /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
-    void revoke_hub_grant(JobId job, const std::string& ask);
+    void revoke_cached_grant(JobId job, const std::string& ask);
 
     /// What the answer to an ask of `uid` hangs on; nothing for a malformed one.
-    Subjects subjects_of_ask(Uid uid, const std::string& ask) const;
-    Subjects subjects_of_place(const Caller& caller, const Place& place) const;
-    Subjects subjects_of_workspaces() const;
+    DocumentKeys documents_of_spec(Uid uid, const std::string& ask) const;
+    DocumentKeys documents_of_scope(const auth::Principal& caller, const SecretScope& place) const;
+    DocumentKeys documents_of_workspaces() const;
     bool has_run(const RunId& run) const { return vault_.find_run(run) != nullptr; }
 
     /// In the store that agents share a run is this. On a Failure nothing has changed.
-    Failure take_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
+    Failure replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
     /// It is over there; also fine when it is not here.
-    void drop_run(const RunId& run);
+    void drop_replicated_run(const RunId& run);
     /// There an owner has these, and no others.
-    Failure take_kept(const people::Owner& owner, std::span<const KeptSecret> kept);
+    Failure replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept);
 
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
@@ -310,38 +316,39 @@ class Desk {
     /// The jobs that hold each run.
     using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
 
-    Answer<Uid> owner_of_push(const Caller& caller, const PushRequest& request) const;
+    Answer<Uid> owner_of_push(const auth::Principal& caller, const PushRequest& request) const;
     Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
-    Refusal not_theirs(const RunId& run, const Caller& caller) const;
-    static Refusal not_known_yet(const Caller& caller, const std::string& workspace,
+    Refusal not_theirs(const RunId& run, const auth::Principal& caller) const;
+    static Refusal not_known_yet(const auth::Principal& caller, const std::string& workspace,
                                  const std::string& account);
-    Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const Ask& ask, Operation operation);
-    Answer<KeptFor> kept_for(Uid uid, const Ask& ask) const;
+    Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const SecretSpec& ask,
+                                                auth::Permission operation);
+    Answer<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask) const;
     bool may_matter(Uid uid, const Workspace& workspace) const;
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
-    Answer<people::Owner> owner_at(const Caller& caller, const Place& place) const;
-    Answer<people::Owner> owner_of_change(const Caller& caller, const Place& place,
-                                          const std::string& name);
-    std::optional<Refusal> check_new_value(const people::Owner& owner, const std::string& name,
+    Answer<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& place) const;
+    Answer<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& place,
+                                         const std::string& name);
+    std::optional<Refusal> check_new_value(const store::Owner& owner, const std::string& name,
                                            std::size_t bytes) const;
-    std::optional<Refusal> check_free_variable(const people::Owner& owner, const std::string& name,
+    std::optional<Refusal> check_free_variable(const store::Owner& owner, const std::string& name,
                                                const std::string& except) const;
     std::optional<vault::Time> expire_kept();
     std::optional<vault::Time> expire_runs();
     std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
     struct Prepared;
-    Answer<Prepared> prepare(const wire::AskRequest& request, const Ask& ask);
-    AskAnswer grant(const wire::AskRequest& request, const Ask& ask);
+    Answer<Prepared> prepare(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
+    GrantAnswer grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
     std::string tag_of(Uid uid, const vault::RunHead* run,
                        const std::vector<ItemAnswer>& answers) const;
-    bool is_revoked(const vault::HubGrant& held);
+    bool is_revoked(const vault::CachedGrant& held);
     void note_end(const vault::RunHead& run);
-    vault::Wiped end_run(const vault::RunHead& head);
+    vault::WipeReceipt end_run(const vault::RunHead& head);
     void forget_ended_runs();
     const vault::RunHead* find_ended(const RunId& run) const;
-    void keep_hub_grant(const vault::HubGrant& grant, SecretView image);
+    void cache_grant(const vault::CachedGrant& grant, SecretView image);
     /// The names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
     std::optional<SlurmAccountsInfo> describe_slurm_accounts() const;
@@ -351,14 +358,14 @@ class Desk {
     Limits limits_;
     std::chrono::seconds default_ttl_{};
     std::chrono::seconds max_ttl_{};
-    People people_{{}};
+    auth::PrincipalResolver principals_{{}};
     vault::Vault& vault_;
-    people::Store* store_;
+    store::SecretStore* store_;
     Now now_;
     vault::Time started_;
     std::vector<std::string> hubs_;  ///< URLs, as the agent was started with them
     vault::Time no_expiry_before_;   ///< of kept secrets; to look for the first takes long
-    NodeHolds node_holds_;
+    NodeHoldRegistry node_holds_;
     /// Runs that are over, and of which nodes still hold something.
     struct EndedRun {
         vault::RunHead head;
@@ -371,4 +378,4 @@ class Desk {
     std::function<void()> on_change_ = [] {};
 };
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

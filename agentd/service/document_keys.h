@@ -6,18 +6,18 @@
 #include "agentd/store/owner.h"
 #include "common/base/ids.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
-struct Subjects {
+struct DocumentKeys {
     std::set<RunId> runs{};
-    std::set<people::Owner> owners{};  ///< whose kept secrets matter
-    bool all_runs = false;             ///< of which there may be any number
+    std::set<store::Owner> owners{};  ///< whose kept secrets matter
+    bool all_runs = false;            ///< of which there may be any number
 
-    void add(const Subjects& others) {
+    void add(const DocumentKeys& others) {
         runs.insert(others.runs.begin(), others.runs.end());
         owners.insert(others.owners.begin(), others.owners.end());
         all_runs = all_runs || others.all_runs;
     }
 };
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -1,5 +1,5 @@
 // The desk's answers to the asks of steps on its own host. What a hub answers its nodes is in
-// asks_of_nodes.cpp, what these do with it in hub_grants.cpp.
+// asks_of_nodes.cpp, what these do with it in cached_grants.cpp.
 
 #include "agentd/service/grant_service.h"
 
@@ -8,7 +8,7 @@
 #include "agentd/audit/audit_log.h"
 #include "common/base/limits.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 using namespace asks;
 
@@ -39,8 +39,8 @@ std::optional<Refusal> check_sizes(const std::vector<DeliveryEntry>& entries) {
 
 namespace asks {
 
-audit::Event event_of(audit::Kind kind, const wire::AskRequest& request, const std::string& node,
-                      const std::string& what_happened) {
+audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
+                      const std::string& node, const std::string& what_happened) {
     return {.kind = kind,
             .sentence = "job " + std::to_string(request.job.value) + " step " +
                         step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
@@ -50,13 +50,13 @@ audit::Event event_of(audit::Kind kind, const wire::AskRequest& request, const s
             .owner = audit::Account{request.uid, ""}};
 }
 
-Refusal refused(const wire::AskRequest& request, const std::string& node, const Ask* ask,
-                Refusal refusal) {
-    audit::Event event = event_of(audit::Kind::refuse_ask, request, node,
+Refusal refused(const plugin_protocol::GrantRequest& request, const std::string& node,
+                const SecretSpec* ask, Refusal refusal) {
+    audit::Event event = event_of(audit::Kind::deny_grant, request, node,
                                   "was refused its secrets: " + refusal.sentence);
     if (ask != nullptr && ask->run) event.run = ask->run->text();
     if (ask != nullptr) {
-        for (const AskItem& item : ask->items) event.names.push_back(item.name);
+        for (const SpecItem& item : ask->items) event.names.push_back(item.name);
     }
     event.reason = refusal.sentence;
     audit::record(event);
@@ -75,30 +75,31 @@ Refusal too_many_asks() {
                                   " different asks on this node, and no more are taken"};
 }
 
-std::variant<Ask, Refusal> read_ask(const wire::AskRequest& request) {
-    auto parsed = parse_ask(request.ask);
-    if (const auto* wrong = std::get_if<AskError>(&parsed)) {
+std::variant<SecretSpec, Refusal> read_ask(const plugin_protocol::GrantRequest& request) {
+    auto parsed = parse_spec(request.ask);
+    if (const auto* wrong = std::get_if<SpecError>(&parsed)) {
         return Refusal{Reason::malformed, "SLURM_SECRETS at character " +
                                               std::to_string(wrong->offset + 1) + ": " +
                                               wrong->sentence};
     }
-    return std::get<Ask>(std::move(parsed));
+    return std::get<SecretSpec>(std::move(parsed));
 }
 
-bool may_wait(const wire::AskRequest& request, const Ask& ask) {
+bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
     return ask.run && !ask.run_optional && request.wait_milliseconds > 0;
 }
 
 }  // namespace asks
 
-Answer<Desk::Prepared> Desk::prepare(const wire::AskRequest& request, const Ask& ask) {
-    auto resolved = resolve_for(request.uid, ask, Operation::use_run);
+Answer<Desk::Prepared> Desk::prepare(const plugin_protocol::GrantRequest& request,
+                                     const SecretSpec& ask) {
+    auto resolved = resolve_for(request.uid, ask, auth::Permission::use_run);
     if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
     Prepared prepared{std::get<std::vector<ItemAnswer>>(std::move(resolved)), {}, {}, nullptr};
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
         return Refusal{Reason::not_found, std::move(missing)};
     }
-    auto opened = open_kept(prepared.answers, {store_, request.uid, "", {}, {}, now_()});
+    auto opened = open_stored(prepared.answers, {store_, request.uid, "", {}, {}, now_()});
     if (!opened) return Refusal{Reason::unavailable, opened.error().sentence};
     prepared.opened = std::move(opened).value();
     prepared.entries = entries_of(prepared.answers);
@@ -107,23 +108,23 @@ Answer<Desk::Prepared> Desk::prepare(const wire::AskRequest& request, const Ask&
     return prepared;
 }
 
-AskAnswer Desk::ask(const wire::AskRequest& request) {
+GrantAnswer Desk::ask(const plugin_protocol::GrantRequest& request) {
     expire();
     auto read = read_ask(request);
     if (auto* refusal = std::get_if<Refusal>(&read)) {
         return refused(request, "", nullptr, std::move(*refusal));
     }
-    const Ask& ask = std::get<Ask>(read);
+    const SecretSpec& ask = std::get<SecretSpec>(read);
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitFor{*ask.run};
-    AskAnswer answer = grant(request, ask);
+    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
+    GrantAnswer answer = grant(request, ask);
     if (auto* refusal = std::get_if<Refusal>(&answer)) {
         return refused(request, "", &ask, std::move(*refusal));
     }
     return answer;
 }
 
-AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
+GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
     auto answer = prepare(request, ask);
     if (auto* refusal = std::get_if<Refusal>(&answer)) return std::move(*refusal);
     const Prepared& prepared = std::get<Prepared>(answer);
@@ -139,7 +140,7 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
     auto delivery = vault_.deliver(prepared.entries);
     if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
     audit::Event event = event_of(
-        audit::Kind::ask, request, "",
+        audit::Kind::grant, request, "",
         "was granted " + listed(prepared.answers) + (run != nullptr ? " of run " + grant.run : ""));
     event.run = grant.run;
     event.names = names_of(prepared.answers);
@@ -147,29 +148,29 @@ AskAnswer Desk::grant(const wire::AskRequest& request, const Ask& ask) {
         return Refusal{Reason::unavailable, wrong->sentence};
     }
     if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
-        audit::take_back(event, *wrong);
+        audit::revert(event, *wrong);
         return Refusal{Reason::unavailable, wrong->sentence};
     }
-    audit::tell(event);
+    audit::publish(event);
     granted_in_round_.insert(request.job);
     note_uses(prepared.answers, request.uid, request.job);
     on_change_();
     return Granted{std::move(delivery).value(), std::move(note)};
 }
 
-Refusal Desk::never_pushed(const wire::AskRequest& request, const std::string& node,
-                           const RunId& run) const {
-    const auto parsed = parse_ask(request.ask);
+Refusal Desk::deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
+                            const RunId& run) const {
+    const auto parsed = parse_spec(request.ask);
     return refused(
-        request, node, std::get_if<Ask>(&parsed),
+        request, node, std::get_if<SecretSpec>(&parsed),
         {Reason::not_found, "run " + run.text() + " was not pushed within " +
                                 std::to_string(request.wait_milliseconds / 1000) + " s"});
 }
 
-Refusal Desk::refuse_ask(const wire::AskRequest& request, const std::string& node,
-                         Refusal refusal) const {
-    const auto parsed = parse_ask(request.ask);
-    return refused(request, node, std::get_if<Ask>(&parsed), std::move(refusal));
+Refusal Desk::deny(const plugin_protocol::GrantRequest& request, const std::string& node,
+                   Refusal refusal) const {
+    const auto parsed = parse_spec(request.ask);
+    return refused(request, node, std::get_if<SecretSpec>(&parsed), std::move(refusal));
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -4,7 +4,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/service/desk.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 /// What an ask is answered with, of which nothing has been given away yet.
 struct Desk::Prepared {
@@ -18,22 +18,22 @@ namespace asks {
 
 /// What all events of a step's ask say of it, and a sentence that begins with the step. `node`: for
 /// which it asks; empty: this one.
-audit::Event event_of(audit::Kind kind, const wire::AskRequest& request, const std::string& node,
-                      const std::string& what_happened);
+audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
+                      const std::string& node, const std::string& what_happened);
 
 /// Writes down that a step was refused; `ask` where its ask could be read.
-Refusal refused(const wire::AskRequest& request, const std::string& node, const Ask* ask,
-                Refusal refusal);
+Refusal refused(const plugin_protocol::GrantRequest& request, const std::string& node,
+                const SecretSpec* ask, Refusal refusal);
 
 /// Whether the job's hold may take that grant: one of its own again, or a further one.
 bool has_room_for(const vault::Hold* hold, const vault::Grant& grant);
 Refusal too_many_asks();
 
-std::variant<Ask, Refusal> read_ask(const wire::AskRequest& request);
+std::variant<SecretSpec, Refusal> read_ask(const plugin_protocol::GrantRequest& request);
 
 /// Whether a step may be kept waiting for the run of its ask.
-bool may_wait(const wire::AskRequest& request, const Ask& ask);
+bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
 
 }  // namespace asks
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

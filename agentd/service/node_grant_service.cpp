@@ -5,7 +5,7 @@
 #include "agentd/base/sha256.h"
 #include "agentd/service/grant_service.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 using namespace asks;
 
@@ -31,20 +31,20 @@ std::string Desk::tag_of(Uid uid, const vault::RunHead* run,
         add(std::to_string(head->generation));
         add(std::to_string(head->set.time_since_epoch().count()));
     }
-    const Digest digest = digest_of(std::as_bytes(std::span(text)));
-    return "\"" + hexadecimal(std::span(digest).first(16)) + "\"";
+    const Digest digest = sha256_of(std::as_bytes(std::span(text)));
+    return "\"" + to_hex(std::span(digest).first(16)) + "\"";
 }
 
-NodeAnswer Desk::ask_of_node(const wire::AskRequest& request, const std::string& node,
-                             std::string_view has_tag) {
+NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request,
+                                    const std::string& node, std::string_view has_tag) {
     expire();
     auto read = read_ask(request);
     if (auto* refusal = std::get_if<Refusal>(&read)) {
         return refused(request, node, nullptr, std::move(*refusal));
     }
-    const Ask& ask = std::get<Ask>(read);
+    const SecretSpec& ask = std::get<SecretSpec>(read);
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitFor{*ask.run};
+    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
     auto answer = prepare(request, ask);
     if (auto* refusal = std::get_if<Refusal>(&answer)) {
         return refused(request, node, &ask, std::move(*refusal));
@@ -56,7 +56,7 @@ NodeAnswer Desk::ask_of_node(const wire::AskRequest& request, const std::string&
     const bool unchanged = granted.tag == has_tag;
     const std::string run = prepared.run != nullptr ? prepared.run->id.text() : "";
     audit::Event event =
-        event_of(audit::Kind::ask, request, node,
+        event_of(audit::Kind::grant, request, node,
                  (unchanged ? "still has " : "was granted ") + listed(prepared.answers) +
                      (run.empty() ? "" : " of run " + run));
     event.run = run;
@@ -70,7 +70,7 @@ NodeAnswer Desk::ask_of_node(const wire::AskRequest& request, const std::string&
     if (auto wrong = audit::write_ahead(event)) {
         return refused(request, node, &ask, {Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
+    audit::publish(event);
     note_uses(prepared.answers, request.uid, request.job);
     node_holds_.granted(node, {run, request.job}, now_());
     if (unchanged) return Unchanged{};
@@ -79,11 +79,11 @@ NodeAnswer Desk::ask_of_node(const wire::AskRequest& request, const std::string&
 
 /// Whether the hub would answer otherwise by now. What can't be told at the moment is left as it
 /// is.
-bool Desk::is_revoked(const vault::HubGrant& held) {
-    const auto parsed = parse_ask(held.ask);
-    if (std::holds_alternative<AskError>(parsed)) return true;
-    const Ask& ask = std::get<Ask>(parsed);
-    const auto resolved = resolve_for(held.owner, ask, Operation::use_run);
+bool Desk::is_revoked(const vault::CachedGrant& held) {
+    const auto parsed = parse_spec(held.ask);
+    if (std::holds_alternative<SpecError>(parsed)) return true;
+    const SecretSpec& ask = std::get<SecretSpec>(parsed);
+    const auto resolved = resolve_for(held.owner, ask, auth::Permission::use_run);
     if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
         return refusal->reason == Reason::not_found || refusal->reason == Reason::forbidden;
     }
@@ -92,15 +92,15 @@ bool Desk::is_revoked(const vault::HubGrant& held) {
     return !failures_of(answers).empty() || tag_of(held.owner, run, answers) != held.tag;
 }
 
-std::vector<std::size_t> Desk::report_of_node(const std::string& node,
-                                              const std::vector<vault::HubGrant>& held,
-                                              bool is_there) {
+std::vector<std::size_t> Desk::report_from_node(const std::string& node,
+                                                const std::vector<vault::CachedGrant>& held,
+                                                bool is_there) {
     expire();
     std::vector<std::size_t> revoked;
-    std::vector<NodeHolds::Held> remembered;
+    std::vector<NodeHoldRegistry::Held> remembered;
     for (std::size_t i = 0; i < held.size(); ++i) {
-        const auto parsed = parse_ask(held[i].ask);
-        const auto* ask = std::get_if<Ask>(&parsed);
+        const auto parsed = parse_spec(held[i].ask);
+        const auto* ask = std::get_if<SecretSpec>(&parsed);
         const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
         remembered.push_back({run, held[i].job});
         if (is_revoked(held[i])) revoked.push_back(i);
@@ -127,4 +127,4 @@ const vault::RunHead* Desk::find_ended(const RunId& run) const {
     return found == ended_runs_.end() ? nullptr : &found->second.head;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -1,15 +1,15 @@
 #include "agentd/service/node_hold_registry.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
-void NodeHolds::granted(const std::string& node, const Held& held, Time now) {
+void NodeHoldRegistry::granted(const std::string& node, const Held& held, Time now) {
     Node& known = nodes_[node];
     known.seen = now;
     known.jobs_of[held.run].insert(held.job);
     nodes_of_[held.run].insert(node);
 }
 
-void NodeHolds::reported(const std::string& node, const std::vector<Held>& held, Time now) {
+void NodeHoldRegistry::reported(const std::string& node, const std::vector<Held>& held, Time now) {
     if (const auto found = nodes_.find(node); found != nodes_.end()) {
         forget(node, found->second);
         nodes_.erase(found);
@@ -17,7 +17,7 @@ void NodeHolds::reported(const std::string& node, const std::vector<Held>& held,
     for (const Held& each : held) granted(node, each, now);
 }
 
-void NodeHolds::forget(const std::string& node, Node& known) {
+void NodeHoldRegistry::forget(const std::string& node, Node& known) {
     for (const auto& [run, jobs] : known.jobs_of) {
         const auto holding = nodes_of_.find(run);
         holding->second.erase(node);
@@ -25,7 +25,8 @@ void NodeHolds::forget(const std::string& node, Node& known) {
     }
 }
 
-std::vector<NodeHolds::Holding> NodeHolds::of(const std::string& run, Time now) const {
+std::vector<NodeHoldRegistry::Holding> NodeHoldRegistry::of(const std::string& run,
+                                                            Time now) const {
     std::vector<Holding> holdings;
     const auto found = nodes_of_.find(run);
     if (found == nodes_of_.end()) return holdings;
@@ -38,4 +39,4 @@ std::vector<NodeHolds::Holding> NodeHolds::of(const std::string& run, Time now) 
     return holdings;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -9,13 +9,13 @@
 #include "agentd/vault/record_codec.h"
 #include "common/base/ids.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 /// A node that has said nothing for this long is called lost: it says what it holds every 30 s.
 inline constexpr auto kLostAfter = std::chrono::seconds(90);
 
 /// As the nodes say themselves. Not thread-safe; takes the time as an argument.
-class NodeHolds {
+class NodeHoldRegistry {
   public:
     using Time = vault::Time;
 
@@ -53,4 +53,4 @@ class NodeHolds {
     std::map<std::string, std::set<std::string>> nodes_of_;  ///< by run
 };
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

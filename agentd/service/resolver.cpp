@@ -7,7 +7,7 @@
 #include "agentd/audit/event.h"
 #include "common/base/names.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 bool has_nul(SecretView value) {
@@ -16,25 +16,25 @@ bool has_nul(SecretView value) {
 }
 
 /// The secret that each name stands for: the user's before the workspace's.
-using ByName = std::map<std::string_view, const vault::StoredSecret*>;
+using ByName = std::map<std::string_view, const vault::RunSecret*>;
 
-ByName by_name(std::span<const vault::StoredSecret> stored) {
+ByName by_name(std::span<const vault::RunSecret> stored) {
     ByName names;
-    for (const vault::StoredSecret& secret : stored) {
-        const vault::StoredSecret*& taken = names[secret.name];
+    for (const vault::RunSecret& secret : stored) {
+        const vault::RunSecret*& taken = names[secret.name];
         if (taken == nullptr || secret.scope == vault::Scope::user) taken = &secret;
     }
     return names;
 }
 
 /// An item for each variable that the run can set; where two names become one variable, the user's.
-std::vector<AskItem> all_items(const ByName& names) {
-    std::vector<AskItem> items;
+std::vector<SpecItem> all_items(const ByName& names) {
+    std::vector<SpecItem> items;
     std::set<std::string> variables;
     for (const vault::Scope scope : {vault::Scope::user, vault::Scope::workspace}) {
         for (const auto& [name, secret] : names) {
             if (secret->scope != scope) continue;
-            AskItem item{std::string(name), variable_for(name), false};
+            SpecItem item{std::string(name), variable_for(name), false};
             if (variables.insert(item.variable).second) items.push_back(std::move(item));
         }
     }
@@ -44,10 +44,10 @@ std::vector<AskItem> all_items(const ByName& names) {
 /// Looks for the secrets of one user, in the order of precedence.
 class Search {
   public:
-    Search(const Ask& ask, const ByName& of_run, const KeptFor& kept)
+    Search(const SecretSpec& ask, const ByName& of_run, const AvailableSecrets& kept)
         : ask_(ask), of_run_(of_run), kept_(kept) {}
 
-    ItemAnswer answer(AskItem item) const {
+    ItemAnswer answer(SpecItem item) const {
         ItemAnswer answer;
         answer.item = std::move(item);
         if (!from_run(answer) && !from_user(answer) && !from_workspaces(answer)) {
@@ -79,13 +79,13 @@ class Search {
         return true;
     }
 
-    const people::SecretHead* kept(const people::Owner& owner, const std::string& name) const {
-        const people::SecretHead* head = kept_.store->find(owner, name);
+    const store::SecretHead* kept(const store::Owner& owner, const std::string& name) const {
+        const store::SecretHead* head = kept_.store->find(owner, name);
         return head == nullptr || (head->expires && *head->expires <= kept_.now) ? nullptr : head;
     }
 
     /// An answer from a kept secret; one that was tampered with is no answer.
-    static void take(ItemAnswer& answer, const people::SecretHead& head, const std::string& whose) {
+    static void take(ItemAnswer& answer, const store::SecretHead& head, const std::string& whose) {
         if (head.damaged) {
             answer.reason = "secret " + answer.item.name + " of " + whose +
                             " was altered in the agent's store and is not used; set it again";
@@ -99,7 +99,7 @@ class Search {
 
     bool from_user(ItemAnswer& answer) const {
         if (kept_.store == nullptr) return false;
-        const auto* head = kept(people::Owner::user(kept_.uid), answer.item.name);
+        const auto* head = kept(store::Owner::user(kept_.uid), answer.item.name);
         if (head == nullptr) return false;
         answer.source = Source::user;
         take(answer, *head, kept_.user);
@@ -110,13 +110,13 @@ class Search {
         if (kept_.store == nullptr) return false;
         std::vector<std::string> having;
         for (const std::string& workspace : kept_.workspaces) {
-            if (kept(people::Owner::workspace_named(workspace), answer.item.name) != nullptr) {
+            if (kept(store::Owner::workspace_named(workspace), answer.item.name) != nullptr) {
                 having.push_back(workspace);
             }
         }
         if (having.size() < 2) {
             for (const Undecided& undecided : kept_.undecided) {
-                const auto owner = people::Owner::workspace_named(undecided.workspace);
+                const auto owner = store::Owner::workspace_named(undecided.workspace);
                 if (kept(owner, answer.item.name) == nullptr) continue;
                 answer.hangs_on = undecided;
                 return true;
@@ -132,7 +132,7 @@ class Search {
             answer.item.optional = false;
             return true;
         }
-        take(answer, *kept(people::Owner::workspace_named(having.front()), answer.item.name),
+        take(answer, *kept(store::Owner::workspace_named(having.front()), answer.item.name),
              "workspace " + having.front());
         return true;
     }
@@ -149,9 +149,9 @@ class Search {
         return why + "; set it with: secretctl set " + name;
     }
 
-    const Ask& ask_;
+    const SecretSpec& ask_;
     const ByName& of_run_;
-    const KeptFor& kept_;
+    const AvailableSecrets& kept_;
 };
 
 }  // namespace
@@ -168,18 +168,19 @@ const char* source_word(Source source) {
     return "run";
 }
 
-std::vector<ItemAnswer> resolve(const Ask& ask, std::span<const vault::StoredSecret> stored,
-                                const KeptFor& kept) {
+std::vector<ItemAnswer> resolve(const SecretSpec& ask, std::span<const vault::RunSecret> stored,
+                                const AvailableSecrets& kept) {
     const ByName of_run = by_name(stored);
     const Search search(ask, of_run, kept);
     std::vector<ItemAnswer> answers;
-    for (AskItem& item : ask.wants_all_of_run() ? all_items(of_run) : std::vector(ask.items)) {
+    for (SpecItem& item : ask.wants_all_of_run() ? all_items(of_run) : std::vector(ask.items)) {
         answers.push_back(search.answer(std::move(item)));
     }
     return answers;
 }
 
-Result<std::vector<SecretBuffer>> open_kept(std::span<ItemAnswer> answers, const KeptFor& kept) {
+Result<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
+                                              const AvailableSecrets& kept) {
     std::vector<SecretBuffer> opened;
     for (ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
@@ -215,7 +216,7 @@ std::string listed(std::span<const ItemAnswer> answers) {
     std::vector<std::string> texts;
     for (const ItemAnswer& answer : answers) {
         if (!answer.found) continue;
-        const AskItem& item = answer.item;
+        const SpecItem& item = answer.item;
         const bool usual = item.variable == usual_variable(item.name, item.form);
         const std::string file = item.form == ItemForm::file ? "file " : "";
         texts.push_back(usual && file.empty() ? item.name
@@ -228,11 +229,11 @@ std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers) {
     std::vector<DeliveryEntry> entries;
     for (const ItemAnswer& answer : answers) {
         if (!answer.found) continue;
-        const AskItem& item = answer.item;
+        const SpecItem& item = answer.item;
         entries.push_back({item.variable, answer.value,
                            item.form == ItemForm::file ? std::string_view(item.name) : ""});
     }
     return entries;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

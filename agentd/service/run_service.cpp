@@ -10,7 +10,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 std::string label(const vault::NewSecret& secret) {
@@ -24,7 +24,7 @@ std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) 
 }
 
 /// What all events of a request about a run say of it.
-audit::Event event_of(audit::Kind kind, const RunId& run, const Caller& caller,
+audit::Event event_of(audit::Kind kind, const RunId& run, const auth::Principal& caller,
                       std::string sentence) {
     return {.kind = kind,
             .sentence = std::move(sentence),
@@ -33,7 +33,7 @@ audit::Event event_of(audit::Kind kind, const RunId& run, const Caller& caller,
 }
 
 /// Adds to the event of a wiped run what was overwritten.
-void add_receipt(audit::Event& event, const vault::Wiped& wiped) {
+void add_receipt(audit::Event& event, const vault::WipeReceipt& wiped) {
     event.sentence += ": " + audit::listed(event.names) + " (" +
                       audit::counted(wiped.bytes, "byte", "bytes") + ")";
     event.records = wiped.records;
@@ -41,8 +41,9 @@ void add_receipt(audit::Event& event, const vault::Wiped& wiped) {
 }
 
 /// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
-Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, const Caller& caller,
-                Refusal refusal, std::vector<std::string> names = {}) {
+Refusal refused(audit::Kind kind, std::string_view what, const RunId& run,
+                const auth::Principal& caller, Refusal refusal,
+                std::vector<std::string> names = {}) {
     audit::Event event = event_of(kind, run, caller,
                                   caller.name() + " was refused " + std::string(what) + " of run " +
                                       run.text() + ": " + refusal.sentence);
@@ -52,45 +53,47 @@ Refusal refused(audit::Kind kind, std::string_view what, const RunId& run, const
     return refusal;
 }
 
-Refusal refused_push(const RunId& run, const Caller& caller, Refusal refusal,
+Refusal refused_push(const RunId& run, const auth::Principal& caller, Refusal refusal,
                      std::vector<std::string> names = {}) {
     return refused(audit::Kind::refuse_push, "the push", run, caller, std::move(refusal),
                    std::move(names));
 }
 
-Refusal refused_completion(const RunId& run, const Caller& caller, Refusal refusal) {
+Refusal refused_completion(const RunId& run, const auth::Principal& caller, Refusal refusal) {
     return refused(audit::Kind::refuse_complete, "the completion", run, caller, std::move(refusal));
 }
 
 }  // namespace
 
-std::optional<Refusal> Desk::check_push(const Caller& caller, const RunId& run) {
+std::optional<Refusal> Desk::check_push(const auth::Principal& caller, const RunId& run) {
     expire();
     const vault::RunHead* existing = vault_.find_run(run);
     if (existing == nullptr) return std::nullopt;
-    if (may(people_.principal(caller, existing->owner), Operation::push_run)) return std::nullopt;
+    if (auth::may(principals_.role_of(caller, existing->owner), auth::Permission::push_run))
+        return std::nullopt;
     return refused_push(run, caller, not_theirs(run, caller));
 }
 
-Refusal Desk::unreadable_push(const Caller& caller, const RunId& run, Refusal refusal) const {
+Refusal Desk::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
+                                     Refusal refusal) const {
     return refused_push(run, caller, std::move(refusal));
 }
 
-Answer<Uid> Desk::owner_of_push(const Caller& caller, const PushRequest& request) const {
+Answer<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushRequest& request) const {
     if (!request.owner) {
-        const bool is_user = caller.uid() && !caller.is_root() && !people_.is_platform(caller);
+        const bool is_user = caller.uid() && !caller.is_root() && !principals_.is_platform(caller);
         if (is_user) return *caller.uid();
         return Refusal{Reason::malformed,
                        "\"owner\" is missing: name the user whose jobs may use the run"};
     }
-    const auto owner = find_account(*request.owner);
+    const auto owner = auth::find_uid(*request.owner);
     if (!owner) {
         return Refusal{Reason::malformed, "\"owner\": there is no user " + quoted(*request.owner) +
                                               " on this machine"};
     }
-    if (!may(people_.principal(caller, *owner), Operation::push_run)) {
+    if (!auth::may(principals_.role_of(caller, *owner), auth::Permission::push_run)) {
         return Refusal{Reason::forbidden, caller.name() + " may not push runs for " +
-                                              account_name(*owner) +
+                                              auth::user_name(*owner) +
                                               " (the agent's configuration lists who may, under "
                                               "platforms)"};
     }
@@ -157,10 +160,10 @@ std::optional<Refusal> Precondition::check(const std::string& what,
                                       ": somebody changed it in between"};
 }
 
-Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const PushRequest& request,
-                              const Precondition& precondition) {
+Answer<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& run,
+                                  const PushRequest& request, const Precondition& precondition) {
     std::vector<std::string> names;  // none before they are known to be good ones
-    const auto refuse = [&](Refusal refusal) -> Answer<Pushed> {
+    const auto refuse = [&](Refusal refusal) -> Answer<PushResult> {
         return refused_push(run, caller, std::move(refusal), names);
     };
     if (auto refusal = check_push(caller, run)) return std::move(*refusal);
@@ -173,8 +176,8 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
     names = names_of(request.secrets);
 
     vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
-    if (people_.principal(caller, head.owner) == Principal::platform) {
-        head.platform = people_.find_platform(caller, head.owner)->name;
+    if (principals_.role_of(caller, head.owner) == auth::Role::platform) {
+        head.platform = principals_.find_platform(caller, head.owner)->name;
     }
     const vault::RunHead* existing = vault_.find_run(run);
     if (auto wrong = precondition.check(
@@ -185,13 +188,13 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
             return refuse({Reason::conflict,
-                           "run " + run.text() + " belongs to " + account_name(existing->owner) +
+                           "run " + run.text() + " belongs to " + auth::user_name(existing->owner) +
                                "; complete it before it is pushed for another user"});
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
     } else if (vault_.runs_of(head.owner) >= limits_.runs_per_owner) {
-        return refuse({Reason::too_many, account_name(head.owner) + " owns " +
+        return refuse({Reason::too_many, auth::user_name(head.owner) + " owns " +
                                              std::to_string(limits_.runs_per_owner) +
                                              " runs already; complete some first"});
     }
@@ -203,7 +206,7 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
                                              " runs here already; complete some first"});
     }
     const bool created = existing == nullptr;
-    const std::string owner_name = account_name(head.owner);
+    const std::string owner_name = auth::user_name(head.owner);
     audit::Event event =
         event_of(audit::Kind::push, run, caller,
                  "run " + run.text() + " of " + owner_name +
@@ -216,53 +219,53 @@ Answer<Pushed> Desk::push_run(const Caller& caller, const RunId& run, const Push
         return refuse({Reason::unavailable, wrong->sentence});
     }
     if (auto wrong = vault_.put_run(head, request.secrets)) {
-        audit::take_back(event, *wrong);
+        audit::revert(event, *wrong);
         return refuse({Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
+    audit::publish(event);
     on_change_();
     on_expiry_change_();
     ended_runs_.erase(run);
     on_push_(run);
-    return Pushed{describe(head, holders()), created};
+    return PushResult{describe(head, holders()), created};
 }
 
-Answer<RunInfo> Desk::read_run(const Caller& caller, const RunId& run) {
+Answer<RunInfo> Desk::read_run(const auth::Principal& caller, const RunId& run) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr) head = find_ended(run);
     if (head == nullptr)
         return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
-    if (!may(people_.principal(caller, head->owner), Operation::read_run)) {
+    if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::read_run)) {
         return not_theirs(run, caller);
     }
     return describe(*head, holders());
 }
 
-std::vector<RunInfo> Desk::list_runs(const Caller& caller) {
+std::vector<RunInfo> Desk::list_runs(const auth::Principal& caller) {
     expire();
     const Holders all_holders = holders();
     std::vector<RunInfo> seen;
     for (const vault::RunHead* head : vault_.runs()) {
-        if (may(people_.principal(caller, head->owner), Operation::read_run)) {
+        if (auth::may(principals_.role_of(caller, head->owner), auth::Permission::read_run)) {
             seen.push_back(describe(*head, all_holders));
         }
     }
     return seen;
 }
 
-Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
-                                        const Precondition& precondition) {
+Answer<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, const RunId& run,
+                                              const Precondition& precondition) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
-    if (head == nullptr) return vault::Wiped{};  // whatever generation it had
-    if (!may(people_.principal(caller, head->owner), Operation::complete_run)) {
+    if (head == nullptr) return vault::WipeReceipt{};  // whatever generation it had
+    if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::complete_run)) {
         return refused_completion(run, caller, not_theirs(run, caller));
     }
     if (auto wrong = precondition.check("run " + run.text(), head->generation)) {
         return refused_completion(run, caller, std::move(*wrong));
     }
-    const std::string owner = account_name(head->owner);
+    const std::string owner = auth::user_name(head->owner);
     audit::Event event =
         event_of(audit::Kind::complete, run, caller,
                  "run " + run.text() + " of " + owner + " was completed by " + caller.name());
@@ -271,8 +274,8 @@ Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
     if (auto wrong = audit::write_ahead(event)) {
         return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
-    const vault::Wiped wiped = end_run(*head);
+    audit::publish(event);
+    const vault::WipeReceipt wiped = end_run(*head);
     event.kind = audit::Kind::wipe;
     event.sentence = "run " + run.text() + " of " + owner + " was wiped";
     add_receipt(event, wiped);
@@ -283,7 +286,7 @@ Answer<vault::Wiped> Desk::complete_run(const Caller& caller, const RunId& run,
 std::optional<vault::Time> Desk::expire_runs() {
     while (const auto next = vault_.next_to_expire()) {
         if (next->expires > now_()) return next->expires;
-        const std::string owner = account_name(next->owner);
+        const std::string owner = auth::user_name(next->owner);
         audit::Event event{
             .kind = audit::Kind::expire,
             .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
@@ -297,17 +300,17 @@ std::optional<vault::Time> Desk::expire_runs() {
 }
 
 /// Of a copy, or of the vault's own, which is gone behind it.
-vault::Wiped Desk::end_run(const vault::RunHead& head) {
+vault::WipeReceipt Desk::end_run(const vault::RunHead& head) {
     note_end(head);
     const RunId run = head.id;
-    const vault::Wiped wiped = vault_.wipe_run(run);
+    const vault::WipeReceipt wiped = vault_.wipe_run(run);
     on_change_();
     return wiped;
 }
 
 std::vector<std::string> Desk::names_in(const RunId& run) const {
     std::set<std::string> names;
-    for (const vault::StoredSecret& secret : vault_.secrets_of(run)) names.emplace(secret.name);
+    for (const vault::RunSecret& secret : vault_.secrets_of(run)) names.emplace(secret.name);
     return {names.begin(), names.end()};
 }
 
@@ -322,8 +325,8 @@ Desk::Holders Desk::holders() const {
 }
 
 RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const {
-    RunInfo info{head, account_name(head.owner), {}, {}};
-    for (const vault::StoredSecret& secret : vault_.secrets_of(head.id)) {
+    RunInfo info{head, auth::user_name(head.owner), {}, {}};
+    for (const vault::RunSecret& secret : vault_.secrets_of(head.id)) {
         info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
     }
     std::sort(info.secrets.begin(), info.secrets.end(), [](const auto& a, const auto& b) {
@@ -339,4 +342,4 @@ RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const
     return info;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -8,7 +8,7 @@
 #include "agentd/net/asio.h"
 #include "common/base/ids.h"
 
-namespace secrets::doors {
+namespace secrets::service {
 
 /// Requests that wait for a run to be pushed. Must outlive them.
 class RunWaiters {
@@ -58,7 +58,7 @@ class RunWaiters {
     asio::awaitable<void> wait_once(RunId run, Clock::time_point until, ErrorCode& woken) {
         asio::steady_timer timer(loop_, until);
         const auto waiter = waiters_.insert(waiters_.end(), Waiter{std::move(run), &timer});
-        const AtEnd forget([this, waiter] { waiters_.erase(waiter); });
+        const ScopeExit forget([this, waiter] { waiters_.erase(waiter); });
         co_await timer.async_wait(into(woken));
     }
 
@@ -68,4 +68,4 @@ class RunWaiters {
     bool stopped_ = false;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::service

@@ -8,38 +8,38 @@
 #include "agentd/service/desk.h"
 #include "common/base/names.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 /// After a failure to delete what expired (the disk is full), it is tried again.
 constexpr auto kRetryExpiry = std::chrono::minutes(1);
 
 /// Whose the secrets are, for a sentence. `of_caller` where that is a user.
-std::string words_for(const Place& place, const Caller& caller) {
-    return place.workspace ? "workspace " + *place.workspace : caller.name();
+std::string words_for(const SecretScope& scope, const auth::Principal& caller) {
+    return scope.workspace ? "workspace " + *scope.workspace : caller.name();
 }
 
-std::string words_for(const people::Owner& owner) {
-    return owner.is_workspace() ? "workspace " + owner.workspace() : account_name(owner.uid());
+std::string words_for(const store::Owner& owner) {
+    return owner.is_workspace() ? "workspace " + owner.workspace() : auth::user_name(owner.uid());
 }
 
 /// What all events of a change of a kept secret say of it.
-audit::Event event_of(audit::Kind kind, const people::Owner& owner, std::vector<std::string> names,
+audit::Event event_of(audit::Kind kind, const store::Owner& owner, std::vector<std::string> names,
                       std::string sentence) {
     audit::Event event{.kind = kind, .sentence = std::move(sentence), .names = std::move(names)};
     event.workspace = owner.workspace();
-    if (!owner.is_workspace()) event.owner = {owner.uid(), account_name(owner.uid())};
+    if (!owner.is_workspace()) event.owner = {owner.uid(), auth::user_name(owner.uid())};
     return event;
 }
 
 /// Writes down that a change was refused.
-Refusal refused(const Caller& caller, const Place& place, const std::string& name,
+Refusal refused(const auth::Principal& caller, const SecretScope& scope, const std::string& name,
                 Refusal refusal) {
     audit::Event event{.kind = audit::Kind::refuse_secret,
                        .sentence = caller.name() + " was refused a change of the secrets of " +
-                                   words_for(place, caller) + ": " + refusal.sentence};
+                                   words_for(scope, caller) + ": " + refusal.sentence};
     if (!why_not_a_secret_name(name)) event.names = {name};
-    event.workspace = place.workspace.value_or("");
+    event.workspace = scope.workspace.value_or("");
     event.caller = caller.account();
     event.reason = refusal.sentence;
     audit::record(event);
@@ -52,19 +52,19 @@ std::string whole_days(std::chrono::seconds left) {
     return "less than a day";
 }
 
-std::optional<Refusal> check_precondition(const people::SecretHead* head,
+std::optional<Refusal> check_precondition(const store::SecretHead* head,
                                           const Precondition& precondition,
                                           const std::string& name) {
     return precondition.check("secret " + name,
                               head != nullptr ? std::optional(head->generation) : std::nullopt);
 }
 
-Refusal not_set(const std::string& name, const people::Owner& owner) {
+Refusal not_set(const std::string& name, const store::Owner& owner) {
     return {Reason::not_found, "secret " + name + " is not set for " + words_for(owner)};
 }
 
 std::string same_variable(const std::string& name, const std::string& other,
-                          const people::Owner& owner) {
+                          const store::Owner& owner) {
     return "secret " + name + " would become the variable " + variable_for(name) + ", as " + other +
            " of " + words_for(owner) + " does; choose another name";
 }
@@ -72,68 +72,69 @@ std::string same_variable(const std::string& name, const std::string& other,
 }  // namespace
 
 /// Whose secrets a request is about, if the caller may keep them.
-Answer<people::Owner> Desk::owner_at(const Caller& caller, const Place& place) const {
+Answer<store::Owner> Desk::owner_at(const auth::Principal& caller, const SecretScope& scope) const {
     if (store_ == nullptr) {
         return Refusal{Reason::not_offered,
                        "this agent keeps no secrets of users and workspaces: its configuration "
                        "names no store (store.file)"};
     }
-    if (!place.workspace) {
-        const bool allowed =
-            caller.uid() && may(people_.principal(caller, *caller.uid()), Operation::keep_own);
-        if (allowed) return people::Owner::user(*caller.uid());
+    if (!scope.workspace) {
+        const bool allowed = caller.uid() && auth::may(principals_.role_of(caller, *caller.uid()),
+                                                       auth::Permission::manage_own);
+        if (allowed) return store::Owner::user(*caller.uid());
         return Refusal{Reason::forbidden, caller.name() + " may keep no secrets here"};
     }
-    const Workspace* workspace = people_.find_workspace(*place.workspace);
-    const Standing standing =
-        workspace != nullptr ? people_.standing(caller, *workspace) : Standing{};
-    if (workspace != nullptr && may(standing.principal, Operation::keep_workspace)) {
-        return people::Owner::workspace_named(workspace->name);
+    const Workspace* workspace = principals_.find_workspace(*scope.workspace);
+    const auth::WorkspaceRole workspace_role = workspace != nullptr
+                                                   ? principals_.workspace_role(caller, *workspace)
+                                                   : auth::WorkspaceRole{};
+    if (workspace != nullptr &&
+        auth::may(workspace_role.role, auth::Permission::manage_workspace)) {
+        return store::Owner::workspace_named(workspace->name);
     }
-    if (!standing.undecided.empty()) {
-        return not_known_yet(caller, workspace->name, standing.undecided);
+    if (!workspace_role.undecided.empty()) {
+        return not_known_yet(caller, workspace->name, workspace_role.undecided);
     }
-    if (standing.principal == Principal::member) {
-        return Refusal{Reason::forbidden, "the secrets of workspace " + *place.workspace +
+    if (workspace_role.role == auth::Role::member) {
+        return Refusal{Reason::forbidden, "the secrets of workspace " + *scope.workspace +
                                               " are listed and changed by its admins alone; " +
                                               caller.name() + " may use them in jobs"};
     }
-    return Refusal{Reason::not_found, "there is no workspace " + quoted(*place.workspace) +
+    return Refusal{Reason::not_found, "there is no workspace " + quoted(*scope.workspace) +
                                           " that " + caller.name() + " is in"};
 }
 
 /// Whose secret a change is about; a refusal is written down.
-Answer<people::Owner> Desk::owner_of_change(const Caller& caller, const Place& place,
-                                            const std::string& name) {
+Answer<store::Owner> Desk::owner_of_change(const auth::Principal& caller, const SecretScope& scope,
+                                           const std::string& name) {
     expire();
-    auto owner = owner_at(caller, place);
+    auto owner = owner_at(caller, scope);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) {
-        return refused(caller, place, name, *refusal);
+        return refused(caller, scope, name, *refusal);
     }
     if (const auto why = why_not_a_secret_name(name)) {
-        return refused(caller, place, name, {Reason::malformed, *why});
+        return refused(caller, scope, name, {Reason::malformed, *why});
     }
     return owner;
 }
 
-std::optional<Refusal> Desk::check_keep(const Caller& caller, const Place& place,
-                                        const std::string& name) {
-    auto owner = owner_of_change(caller, place, name);
+std::optional<Refusal> Desk::check_put(const auth::Principal& caller, const SecretScope& scope,
+                                       const std::string& name) {
+    auto owner = owner_of_change(caller, scope, name);
     if (auto* refusal = std::get_if<Refusal>(&owner)) return std::move(*refusal);
     return std::nullopt;
 }
 
-Refusal Desk::unreadable_secret(const Caller& caller, const Place& place, const std::string& name,
-                                Refusal refusal) const {
-    return refused(caller, place, name, std::move(refusal));
+Refusal Desk::reject_unreadable_secret(const auth::Principal& caller, const SecretScope& scope,
+                                       const std::string& name, Refusal refusal) const {
+    return refused(caller, scope, name, std::move(refusal));
 }
 
 /// Two names of one owner must not become one variable.
-std::optional<Refusal> Desk::check_free_variable(const people::Owner& owner,
-                                                 const std::string& name,
+std::optional<Refusal> Desk::check_free_variable(const store::Owner& owner, const std::string& name,
                                                  const std::string& except) const {
     const std::string variable = variable_for(name);
-    for (const people::SecretHead* head : store_->list(owner)) {
+    for (const store::SecretHead* head : store_->list(owner)) {
         if (head->name == name || head->name == except || variable_for(head->name) != variable) {
             continue;
         }
@@ -142,26 +143,26 @@ std::optional<Refusal> Desk::check_free_variable(const people::Owner& owner,
     return std::nullopt;
 }
 
-/// Whether the limits leave room for a value of `bytes`, in place of one that is there.
-std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const std::string& name,
+/// Whether the limits leave room for a value of `bytes`, in scope of one that is there.
+std::optional<Refusal> Desk::check_new_value(const store::Owner& owner, const std::string& name,
                                              std::size_t bytes) const {
     if (bytes > limits_.value_bytes) {
         return Refusal{Reason::too_large, "the value has " + std::to_string(bytes) +
                                               " bytes; at most " +
                                               std::to_string(limits_.value_bytes) + " are taken"};
     }
-    const people::SecretHead* old = store_->find(owner, name);
+    const store::SecretHead* old = store_->find(owner, name);
     const std::size_t freed = old != nullptr ? old->bytes : 0;
-    const people::Store::Usage usage = store_->usage_of(owner);
-    if (old == nullptr && usage.secrets >= limits_.kept_secrets) {
+    const store::SecretStore::Usage usage = store_->usage_of(owner);
+    if (old == nullptr && usage.secrets >= limits_.stored_secrets) {
         return Refusal{Reason::too_many, words_for(owner) + " has " +
                                              std::to_string(usage.secrets) +
                                              " secrets already, and no more are kept; remove some"};
     }
-    if (usage.bytes - freed + bytes > limits_.kept_bytes) {
+    if (usage.bytes - freed + bytes > limits_.stored_bytes) {
         return Refusal{Reason::too_large, "with it the values of " + words_for(owner) +
                                               " would have more than the " +
-                                              std::to_string(limits_.kept_bytes) +
+                                              std::to_string(limits_.stored_bytes) +
                                               " bytes that are kept; remove some"};
     }
     if (store_->usage().bytes - freed + bytes > limits_.store_bytes) {
@@ -171,21 +172,22 @@ std::optional<Refusal> Desk::check_new_value(const people::Owner& owner, const s
     return std::nullopt;
 }
 
-Answer<Kept> Desk::set_secret(const Caller& caller, const Place& place, const std::string& name,
-                              const KeepRequest& request, const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, place, name);
+Answer<PutSecretResult> Desk::put_secret(const auth::Principal& caller, const SecretScope& scope,
+                                         const std::string& name, const PutSecretRequest& request,
+                                         const Precondition& precondition) {
+    auto allowed = owner_of_change(caller, scope, name);
     if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const people::Owner& owner = std::get<people::Owner>(allowed);
-    const auto refuse = [&](Refusal refusal) -> Answer<Kept> {
-        return refused(caller, place, name, std::move(refusal));
+    const store::Owner& owner = std::get<store::Owner>(allowed);
+    const auto refuse = [&](Refusal refusal) -> Answer<PutSecretResult> {
+        return refused(caller, scope, name, std::move(refusal));
     };
-    const people::SecretHead* old = store_->find(owner, name);
+    const store::SecretHead* old = store_->find(owner, name);
     if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
     if (auto wrong = check_new_value(owner, name, request.value.size())) {
         return refuse(std::move(*wrong));
     }
     if (auto wrong = check_free_variable(owner, name, "")) return refuse(std::move(*wrong));
-    people::SecretHead head;
+    store::SecretHead head;
     head.name = name;
     head.generation = old != nullptr ? old->generation + 1 : 1;
     head.set = now_();
@@ -205,26 +207,27 @@ Answer<Kept> Desk::set_secret(const Caller& caller, const Place& place, const st
         return refuse({Reason::unavailable, wrong->sentence});
     }
     if (auto wrong = store_->put(owner, std::move(head), request.value.view())) {
-        audit::take_back(event, *wrong);
+        audit::revert(event, *wrong);
         return refuse({Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
+    audit::publish(event);
     on_change_();
     no_expiry_before_ = {};
     on_expiry_change_();
-    return Kept{*store_->find(owner, name), created};
+    return PutSecretResult{*store_->find(owner, name), created};
 }
 
-Answer<people::SecretHead> Desk::rename_secret(const Caller& caller, const Place& place,
-                                               const std::string& name, const std::string& new_name,
-                                               const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, place, name);
+Answer<store::SecretHead> Desk::rename_secret(const auth::Principal& caller,
+                                              const SecretScope& scope, const std::string& name,
+                                              const std::string& new_name,
+                                              const Precondition& precondition) {
+    auto allowed = owner_of_change(caller, scope, name);
     if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const people::Owner& owner = std::get<people::Owner>(allowed);
-    const auto refuse = [&](Refusal refusal) -> Answer<people::SecretHead> {
-        return refused(caller, place, name, std::move(refusal));
+    const store::Owner& owner = std::get<store::Owner>(allowed);
+    const auto refuse = [&](Refusal refusal) -> Answer<store::SecretHead> {
+        return refused(caller, scope, name, std::move(refusal));
     };
-    const people::SecretHead* old = store_->find(owner, name);
+    const store::SecretHead* old = store_->find(owner, name);
     if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
     if (old == nullptr) return refuse(not_set(name, owner));
     if (auto why = why_not_a_secret_name(new_name)) return refuse({Reason::malformed, *why});
@@ -246,76 +249,76 @@ Answer<people::SecretHead> Desk::rename_secret(const Caller& caller, const Place
         return refuse({Reason::unavailable, wrong->sentence});
     }
     if (auto wrong = store_->rename(owner, name, new_name)) {
-        audit::take_back(event, *wrong);
+        audit::revert(event, *wrong);
         return refuse({Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
+    audit::publish(event);
     return *store_->find(owner, new_name);
 }
 
-std::optional<Refusal> Desk::remove_secret(const Caller& caller, const Place& place,
+std::optional<Refusal> Desk::remove_secret(const auth::Principal& caller, const SecretScope& scope,
                                            const std::string& name,
                                            const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, place, name);
+    auto allowed = owner_of_change(caller, scope, name);
     if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const people::Owner& owner = std::get<people::Owner>(allowed);
-    const people::SecretHead* old = store_->find(owner, name);
+    const store::Owner& owner = std::get<store::Owner>(allowed);
+    const store::SecretHead* old = store_->find(owner, name);
     if (auto wrong = check_precondition(old, precondition, name)) {
-        return refused(caller, place, name, std::move(*wrong));
+        return refused(caller, scope, name, std::move(*wrong));
     }
-    if (old == nullptr) return refused(caller, place, name, not_set(name, owner));
+    if (old == nullptr) return refused(caller, scope, name, not_set(name, owner));
     audit::Event event =
         event_of(audit::Kind::remove_secret, owner, {name},
                  "secret " + name + " of " + words_for(owner) + " was removed by " + caller.name());
     event.caller = caller.account();
     event.bytes = old->bytes;
     if (auto wrong = audit::write_ahead(event)) {
-        return refused(caller, place, name, {Reason::unavailable, wrong->sentence});
+        return refused(caller, scope, name, {Reason::unavailable, wrong->sentence});
     }
     if (auto wrong = store_->remove(owner, name)) {
-        audit::take_back(event, *wrong);
-        return refused(caller, place, name, {Reason::unavailable, wrong->sentence});
+        audit::revert(event, *wrong);
+        return refused(caller, scope, name, {Reason::unavailable, wrong->sentence});
     }
-    audit::tell(event);
+    audit::publish(event);
     on_change_();
     return std::nullopt;
 }
 
-Answer<people::SecretHead> Desk::read_secret(const Caller& caller, const Place& place,
-                                             const std::string& name) {
+Answer<store::SecretHead> Desk::read_secret(const auth::Principal& caller, const SecretScope& scope,
+                                            const std::string& name) {
     expire();
-    const auto owner = owner_at(caller, place);
+    const auto owner = owner_at(caller, scope);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
     if (const auto why = why_not_a_secret_name(name)) return Refusal{Reason::malformed, *why};
-    const people::SecretHead* head = store_->find(std::get<people::Owner>(owner), name);
-    if (head == nullptr) return not_set(name, std::get<people::Owner>(owner));
+    const store::SecretHead* head = store_->find(std::get<store::Owner>(owner), name);
+    if (head == nullptr) return not_set(name, std::get<store::Owner>(owner));
     return *head;
 }
 
-Answer<std::vector<people::SecretHead>> Desk::list_secrets(const Caller& caller,
-                                                           const Place& place) {
+Answer<std::vector<store::SecretHead>> Desk::list_secrets(const auth::Principal& caller,
+                                                          const SecretScope& scope) {
     expire();
-    const auto owner = owner_at(caller, place);
+    const auto owner = owner_at(caller, scope);
     if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
-    std::vector<people::SecretHead> heads;
-    for (const people::SecretHead* head : store_->list(std::get<people::Owner>(owner))) {
+    std::vector<store::SecretHead> heads;
+    for (const store::SecretHead* head : store_->list(std::get<store::Owner>(owner))) {
         heads.push_back(*head);
     }
     return heads;
 }
 
-Answer<std::vector<WorkspaceInfo>> Desk::list_workspaces(const Caller& caller) {
+Answer<std::vector<WorkspaceInfo>> Desk::list_workspaces(const auth::Principal& caller) {
     expire();
     std::vector<WorkspaceInfo> seen;
-    for (const Workspace& workspace : people_.workspaces()) {
-        const Standing standing = people_.standing(caller, workspace);
-        const bool keeps = may(standing.principal, Operation::keep_workspace);
+    for (const Workspace& workspace : principals_.workspaces()) {
+        const auth::WorkspaceRole workspace_role = principals_.workspace_role(caller, workspace);
+        const bool keeps = auth::may(workspace_role.role, auth::Permission::manage_workspace);
         // To leave it out, or to call an admin a member, would be a wrong answer.
-        if (!keeps && !standing.undecided.empty()) {
-            return not_known_yet(caller, workspace.name, standing.undecided);
+        if (!keeps && !workspace_role.undecided.empty()) {
+            return not_known_yet(caller, workspace.name, workspace_role.undecided);
         }
-        if (standing.principal == Principal::stranger) continue;
-        const auto owner = people::Owner::workspace_named(workspace.name);
+        if (workspace_role.role == auth::Role::stranger) continue;
+        const auto owner = store::Owner::workspace_named(workspace.name);
         seen.push_back({workspace.name, keeps,
                         keeps && store_ != nullptr ? store_->usage_of(owner).secrets : 0});
     }
@@ -333,7 +336,7 @@ void Desk::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job)
 void Desk::save_uses() {
     if (store_ == nullptr || !store_->has_unsaved_uses()) return;
     if (const auto wrong = store_->save_uses()) {
-        audit::trouble("which jobs used which secrets was not saved: " + wrong->sentence);
+        audit::report_problem("which jobs used which secrets was not saved: " + wrong->sentence);
     }
 }
 
@@ -362,7 +365,7 @@ std::optional<vault::Time> Desk::expire_kept() {
         const std::string what =
             "secret " + next->name + " of " + words_for(next->owner) + " expired";
         if (const auto wrong = store_->remove(next->owner, next->name)) {
-            audit::trouble(what + " and could not be removed: " + wrong->sentence);
+            audit::report_problem(what + " and could not be removed: " + wrong->sentence);
             no_expiry_before_ = now_() + kRetryExpiry;
             break;
         }
@@ -381,4 +384,4 @@ std::optional<vault::Time> Desk::expire() {
     return std::min(*next_run, *next_kept);
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -9,7 +9,7 @@
 #include "agentd/service/document_keys.h"
 #include "common/base/result.h"
 
-namespace secrets::doors {
+namespace secrets::service {
 
 class SharedStore {
   public:
@@ -23,22 +23,22 @@ class SharedStore {
     /// Has the desk take what the store has of `about`, as it was `age` before the call at most.
     /// Who asks the desk without a pause after it is answered from that. On a Failure nobody knows:
     /// its sentence is for the client.
-    virtual boost::asio::awaitable<Failure> refresh(desk::Subjects about,
+    virtual boost::asio::awaitable<Failure> refresh(service::DocumentKeys about,
                                                     Clock::time_point deadline,
                                                     Clock::duration age) = 0;
 
     /// Does the same, calls `change`, and writes what that changed of `about` to the store. Where
     /// another agent was faster, all begins anew, and `change` is called again. After a Failure the
     /// store is as it was.
-    virtual boost::asio::awaitable<Failure> change(desk::Subjects about,
+    virtual boost::asio::awaitable<Failure> change(service::DocumentKeys about,
                                                    std::function<void()> change,
                                                    Clock::time_point deadline) = 0;
 };
 
 /// For whoever asked for something that only the store knows.
-inline desk::Refusal not_known(const Error& why) {
-    return {desk::Reason::unavailable,
+inline service::Refusal not_known(const Error& why) {
+    return {service::Reason::unavailable,
             "the store that hubs share does not answer: " + why.sentence};
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets::service

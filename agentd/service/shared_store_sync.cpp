@@ -8,20 +8,20 @@
 #include "agentd/service/desk.h"
 #include "common/base/secret_spec.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
-Subjects Desk::subjects_of_ask(Uid uid, const std::string& text) const {
-    const auto parsed = parse_ask(text);
-    const Ask* ask = std::get_if<Ask>(&parsed);
-    Subjects subjects;
+DocumentKeys Desk::documents_of_spec(Uid uid, const std::string& text) const {
+    const auto parsed = parse_spec(text);
+    const SecretSpec* ask = std::get_if<SecretSpec>(&parsed);
+    DocumentKeys subjects;
     if (ask == nullptr || ask->none) return subjects;
     if (ask->run) subjects.runs.insert(*ask->run);
     if (ask->items.empty()) return subjects;
-    subjects.owners.insert(people::Owner::user(uid));
-    for (const Workspace& workspace : people_.workspaces()) {
+    subjects.owners.insert(store::Owner::user(uid));
+    for (const Workspace& workspace : principals_.workspaces()) {
         if (ask->workspace && *ask->workspace != workspace.name) continue;
         if (may_matter(uid, workspace)) {
-            subjects.owners.insert(people::Owner::workspace_named(workspace.name));
+            subjects.owners.insert(store::Owner::workspace_named(workspace.name));
         }
     }
     return subjects;
@@ -29,33 +29,35 @@ Subjects Desk::subjects_of_ask(Uid uid, const std::string& text) const {
 
 /// Whether the user is, or may be, in it.
 bool Desk::may_matter(Uid uid, const Workspace& workspace) const try {
-    const Standing standing = people_.standing(uid, workspace);
-    return may(standing.principal, Operation::use_workspace) || !standing.undecided.empty();
-} catch (const AccountsUnavailable&) {
+    const auth::WorkspaceRole workspace_role = principals_.workspace_role(uid, workspace);
+    return auth::may(workspace_role.role, auth::Permission::use_workspace) ||
+           !workspace_role.undecided.empty();
+} catch (const auth::UserDatabaseUnavailable&) {
     return true;  // the answer to the ask says so
 }
 
-Subjects Desk::subjects_of_place(const Caller& caller, const Place& place) const {
-    Subjects subjects;
+DocumentKeys Desk::documents_of_scope(const auth::Principal& caller,
+                                      const SecretScope& place) const {
+    DocumentKeys subjects;
     if (!place.workspace) {
-        if (caller.uid()) subjects.owners.insert(people::Owner::user(*caller.uid()));
-    } else if (people_.find_workspace(*place.workspace) != nullptr) {
-        subjects.owners.insert(people::Owner::workspace_named(*place.workspace));
+        if (caller.uid()) subjects.owners.insert(store::Owner::user(*caller.uid()));
+    } else if (principals_.find_workspace(*place.workspace) != nullptr) {
+        subjects.owners.insert(store::Owner::workspace_named(*place.workspace));
     }
     return subjects;
 }
 
-Subjects Desk::subjects_of_workspaces() const {
-    Subjects subjects;
-    for (const Workspace& workspace : people_.workspaces()) {
-        subjects.owners.insert(people::Owner::workspace_named(workspace.name));
+DocumentKeys Desk::documents_of_workspaces() const {
+    DocumentKeys subjects;
+    for (const Workspace& workspace : principals_.workspaces()) {
+        subjects.owners.insert(store::Owner::workspace_named(workspace.name));
     }
     return subjects;
 }
 
-Failure Desk::take_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) {
+Failure Desk::replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) {
     if (head.expires <= now_()) {
-        drop_run(head.id);
+        drop_replicated_run(head.id);
         return std::nullopt;
     }
     if (auto wrong = vault_.put_run(head, secrets)) return wrong;
@@ -66,28 +68,28 @@ Failure Desk::take_run(const vault::RunHead& head, std::span<const vault::NewSec
     return std::nullopt;
 }
 
-void Desk::drop_run(const RunId& run) {
+void Desk::drop_replicated_run(const RunId& run) {
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr) return;
-    const std::string owner = account_name(head->owner);
+    const std::string owner = auth::user_name(head->owner);
     audit::Event event{.kind = audit::Kind::wipe,
                        .sentence = "run " + run.text() + " of " + owner +
                                    " was wiped here: it is over in the store that hubs share",
                        .run = run.text(),
                        .names = names_in(run),
                        .owner = audit::Account{head->owner, owner}};
-    const vault::Wiped wiped = end_run(*head);
+    const vault::WipeReceipt wiped = end_run(*head);
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);
 }
 
-Failure Desk::take_kept(const people::Owner& owner, std::span<const KeptSecret> kept) {
+Failure Desk::replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept) {
     std::set<std::string> gone;
-    for (const people::SecretHead* head : store_->list(owner)) gone.insert(head->name);
-    for (const KeptSecret& secret : kept) {
+    for (const store::SecretHead* head : store_->list(owner)) gone.insert(head->name);
+    for (const ReplicatedSecret& secret : kept) {
         gone.erase(secret.head.name);
-        const people::SecretHead* here = store_->find(owner, secret.head.name);
+        const store::SecretHead* here = store_->find(owner, secret.head.name);
         const bool same = here != nullptr && here->generation == secret.head.generation &&
                           here->set == secret.head.set && here->expires == secret.head.expires;
         if (same) continue;
@@ -102,4 +104,4 @@ Failure Desk::take_kept(const people::Owner& owner, std::span<const KeptSecret> 
     return std::nullopt;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

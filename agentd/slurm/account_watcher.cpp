@@ -10,7 +10,7 @@
 
 #include "agentd/audit/audit_log.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 
 namespace asio = boost::asio;
 
@@ -23,14 +23,14 @@ constexpr auto kFirstTry = std::chrono::seconds(1);
 
 }  // namespace
 
-AccountWatch::AccountWatch(asio::io_context& loop, const Config& config,
-                           std::function<void(SlurmAccounts)> give)
+AccountWatcher::AccountWatcher(asio::io_context& loop, const Config& config,
+                               std::function<void(auth::SlurmAccountMembers)> give)
     : view_(loop, config.view_socket), give_(std::move(give)), timer_(loop) {
     configure(config);
     asio::co_spawn(loop, run(), asio::detached);
 }
 
-void AccountWatch::configure(const Config& config) {
+void AccountWatcher::configure(const Config& config) {
     wanted_ = slurm_accounts_in(config.workspaces);
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
@@ -41,13 +41,13 @@ void AccountWatch::configure(const Config& config) {
     timer_.cancel();
 }
 
-void AccountWatch::stop() {
+void AccountWatcher::stop() {
     stopped_ = true;
     timer_.cancel();
     view_.cancel();
 }
 
-asio::awaitable<void> AccountWatch::run() {
+asio::awaitable<void> AccountWatcher::run() {
     while (!stopped_) {
         changed_ = false;
         try {
@@ -65,7 +65,7 @@ asio::awaitable<void> AccountWatch::run() {
 }
 
 /// One after the other; one that got no answer does not keep the others from being asked about.
-asio::awaitable<void> AccountWatch::ask_about_all() {
+asio::awaitable<void> AccountWatcher::ask_about_all() {
     std::string trouble;
     const std::vector<std::string> accounts(wanted_.begin(), wanted_.end());
     for (const std::string& account : accounts) {
@@ -80,7 +80,7 @@ asio::awaitable<void> AccountWatch::ask_about_all() {
     note_trouble(trouble);
 }
 
-void AccountWatch::take(const std::string& account, view_wire::Users told) {
+void AccountWatcher::take(const std::string& account, slurm_query::Users told) {
     if (!wanted_.contains(account)) return;  // not any more
     const bool was_missing = known_.is_missing(account);
     if (!known_.set(account, told.known, std::move(told.users))) return;
@@ -89,39 +89,39 @@ void AccountWatch::take(const std::string& account, view_wire::Users told) {
 }
 
 /// Writes down when trouble begins and when it is over, and not how it goes on.
-void AccountWatch::note_trouble(const std::string& trouble) {
+void AccountWatcher::note_trouble(const std::string& trouble) {
     const bool was_in_trouble = !known_.trouble().empty();
     if (!known_.set_trouble(trouble)) return;
     give_(known_);
     if (trouble.empty()) {
-        audit::mended("slurmctld says again who is in the Slurm accounts of workspaces");
+        audit::report_recovery("slurmctld says again who is in the Slurm accounts of workspaces");
     } else if (!was_in_trouble) {
-        audit::trouble(
+        audit::report_problem(
             "who is in the Slurm accounts of workspaces " +
             std::string(knows_all() ? "stays as slurmctld said it last: " : "is not known: ") +
             trouble);
     }
 }
 
-void AccountWatch::note_missing(const std::string& account, bool was_missing) const {
+void AccountWatcher::note_missing(const std::string& account, bool was_missing) const {
     const bool missing = known_.is_missing(account);
     if (missing == was_missing) return;
     if (missing) {
-        audit::trouble("slurmctld does not know the Slurm account " + account +
-                       ", so that it gives no workspace a member: compare its name with "
-                       "'sacctmgr show account', or take it out of the configuration");
+        audit::report_problem("slurmctld does not know the Slurm account " + account +
+                              ", so that it gives no workspace a member: compare its name with "
+                              "'sacctmgr show account', or take it out of the configuration");
     } else {
-        audit::mended("slurmctld knows the Slurm account " + account + " now");
+        audit::report_recovery("slurmctld knows the Slurm account " + account + " now");
     }
 }
 
-bool AccountWatch::knows_all() const {
+bool AccountWatcher::knows_all() const {
     return std::all_of(wanted_.begin(), wanted_.end(),
                        [&](const auto& account) { return known_.knows(account); });
 }
 
 /// Until the next round. Agents that were started together are not to ask together for ever.
-std::chrono::steady_clock::duration AccountWatch::pause() {
+std::chrono::steady_clock::duration AccountWatcher::pause() {
     if (wanted_.empty()) return std::chrono::hours(24 * 365);
     std::chrono::milliseconds pause = interval_;
     if (!knows_all()) {
@@ -131,4 +131,4 @@ std::chrono::steady_clock::duration AccountWatch::pause() {
     return pause * std::uniform_int_distribution<>(90, 110)(random_) / 100;
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

@@ -10,16 +10,16 @@
 #include "agentd/config/config.h"
 #include "agentd/slurm/query_client.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 
 /// Asks slurm-secrets-view at once, after each change of the configuration, and at every interval;
 /// more often while an account's users were never known. Where it can't be asked, what was known
 /// last stays. Must outlive the loop's run.
-class AccountWatch {
+class AccountWatcher {
   public:
     /// `give` is called when something has changed.
-    AccountWatch(boost::asio::io_context& loop, const Config& config,
-                 std::function<void(SlurmAccounts)> give);
+    AccountWatcher(boost::asio::io_context& loop, const Config& config,
+                   std::function<void(auth::SlurmAccountMembers)> give);
 
     void configure(const Config& config);
 
@@ -29,22 +29,22 @@ class AccountWatch {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> ask_about_all();
-    void take(const std::string& account, view_wire::Users told);
+    void take(const std::string& account, slurm_query::Users told);
     void note_trouble(const std::string& trouble);
     void note_missing(const std::string& account, bool was_missing) const;
     bool knows_all() const;
     std::chrono::steady_clock::duration pause();
 
-    ViewClient view_;
-    std::function<void(SlurmAccounts)> give_;
+    QueryClient view_;
+    std::function<void(auth::SlurmAccountMembers)> give_;
     boost::asio::steady_timer timer_;
     std::set<std::string> wanted_;
     std::chrono::seconds interval_{};
-    SlurmAccounts known_;
+    auth::SlurmAccountMembers known_;
     std::minstd_rand random_{std::random_device{}()};
     std::chrono::seconds next_try_{};  ///< while something is not known
     bool changed_ = false;             ///< the configuration, since the last round began
     bool stopped_ = false;
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

@@ -13,7 +13,7 @@
 #include "agentd/audit/audit_log.h"
 #include "common/base/job_files.h"
 
-namespace secrets {
+namespace secrets::slurm {
 namespace {
 
 struct CloseDirectory {
@@ -38,7 +38,7 @@ bool is_at_least(std::chrono::seconds age, int directory, const char* name) {
 
 }  // namespace
 
-std::vector<JobId> LeftFiles::jobs(std::chrono::seconds age) {
+std::vector<JobId> JobFileCleaner::jobs(std::chrono::seconds age) {
     if (access(directory_.c_str(), F_OK) != 0) return {};  // no job of this node has had a file
     auto all_jobs = open_files_directory(directory_);
     if (!all_jobs) {
@@ -58,7 +58,7 @@ std::vector<JobId> LeftFiles::jobs(std::chrono::seconds age) {
     return jobs;
 }
 
-void LeftFiles::remove(JobId job) {
+void JobFileCleaner::remove(JobId job) {
     if (access(directory_.c_str(), F_OK) != 0) return;
     const auto all_jobs = open_files_directory(directory_);
     if (!all_jobs) {
@@ -69,8 +69,8 @@ void LeftFiles::remove(JobId job) {
     const std::string whose = "job " + std::to_string(job.value);
     if (!removed) {
         not_removed_.insert(job);
-        audit::trouble("the files of " + whose + " in " + directory_ +
-                       " can't be removed: " + removed.error().sentence);
+        audit::report_problem("the files of " + whose + " in " + directory_ +
+                              " can't be removed: " + removed.error().sentence);
     } else if (*removed) {
         audit::record({.kind = audit::Kind::reap,
                        .sentence = whose + " ended without an epilog: its files were removed",
@@ -78,10 +78,10 @@ void LeftFiles::remove(JobId job) {
     }
 }
 
-void LeftFiles::say_once(const std::string& trouble) {
+void JobFileCleaner::say_once(const std::string& trouble) {
     if (trouble == said_) return;
     said_ = trouble;
-    audit::trouble("files of jobs that end without an epilog are kept: " + trouble);
+    audit::report_problem("files of jobs that end without an epilog are kept: " + trouble);
 }
 
-}  // namespace secrets
+}  // namespace secrets::slurm

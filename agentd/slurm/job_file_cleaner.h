@@ -9,12 +9,12 @@
 
 #include "common/base/ids.h"
 
-namespace secrets {
+namespace secrets::slurm {
 
 /// Not thread-safe. What it can't do it writes to the log, once.
-class LeftFiles {
+class JobFileCleaner {
   public:
-    explicit LeftFiles(std::string directory) : directory_(std::move(directory)) {}
+    explicit JobFileCleaner(std::string directory) : directory_(std::move(directory)) {}
 
     /// The jobs that have a directory in which for at least `age` nothing was made or removed.
     std::vector<JobId> jobs(std::chrono::seconds age);
@@ -30,4 +30,4 @@ class LeftFiles {
     std::set<JobId> not_removed_;  ///< jobs whose directory could not be removed: tried no more
 };
 
-}  // namespace secrets
+}  // namespace secrets::slurm

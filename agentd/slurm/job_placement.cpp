@@ -8,7 +8,7 @@
 #include "agentd/base/scope_exit.h"
 #include "common/base/limits.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 namespace {
 
 namespace asio = boost::asio;
@@ -22,15 +22,16 @@ constexpr auto kPause = std::chrono::milliseconds(250);
 
 }  // namespace
 
-Places::Places(asio::io_context& loop, std::string view_socket)
+JobPlacement::JobPlacement(asio::io_context& loop, std::string view_socket)
     : loop_(loop), view_(loop, std::move(view_socket)), pause_(loop) {}
 
-asio::awaitable<PlaceAnswer> Places::ask(view_wire::Place place, Clock::time_point deadline) {
-    if (stopped_) co_return PlaceAnswer{};
+asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
+                                                   Clock::time_point deadline) {
+    if (stopped_) co_return PlacementAnswer{};
     Waiter waiter{std::move(place), asio::steady_timer(loop_, deadline)};
     const Number number = ++next_number_;
     waiters_.emplace(number, &waiter);
-    const AtEnd forget([this, number] { waiters_.erase(number); });
+    const ScopeExit forget([this, number] { waiters_.erase(number); });
     if (!asking_) {
         asking_ = true;
         asio::co_spawn(loop_, ask_view(), asio::detached);
@@ -38,15 +39,15 @@ asio::awaitable<PlaceAnswer> Places::ask(view_wire::Place place, Clock::time_poi
     ErrorCode answered;
     co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, answered));
     if (waiter.answer) co_return *waiter.answer;
-    co_return PlaceAnswer{view_wire::Verdict::unknown, why_unknown_};
+    co_return PlacementAnswer{slurm_query::Verdict::unknown, why_unknown_};
 }
 
 /// As many as fit into one question, those that were asked about last at the end.
-std::map<Places::Number, Places::Waiter*> Places::next_ones() {
+std::map<JobPlacement::Number, JobPlacement::Waiter*> JobPlacement::next_ones() {
     std::map<Number, Waiter*> some;
     Number last = last_asked_;
     const auto take = [&](auto begin, auto end) {
-        for (auto each = begin; each != end && some.size() < kMaxPlacesPerQuestion; ++each) {
+        for (auto each = begin; each != end && some.size() < kMaxPlacementsPerQuery; ++each) {
             if (each->second->answer) continue;
             some.insert(*each);
             last = each->first;
@@ -59,27 +60,27 @@ std::map<Places::Number, Places::Waiter*> Places::next_ones() {
     return some;
 }
 
-asio::awaitable<void> Places::ask_view() {
-    const AtEnd done([this] { asking_ = false; });
+asio::awaitable<void> JobPlacement::ask_view() {
+    const ScopeExit done([this] { asking_ = false; });
     while (!stopped_) {
         const auto some = next_ones();
         if (some.empty()) co_return;
-        std::vector<view_wire::Place> places;
+        std::vector<slurm_query::Placement> places;
         places.reserve(some.size());
         for (const auto& [number, waiter] : some) places.push_back(waiter->place);
-        const auto told = co_await view_.ask_places(std::move(places), kPatience);
+        const auto told = co_await view_.ask_placements(std::move(places), kPatience);
         if (stopped_) co_return;
         std::string why = told ? told->sentence : told.error().sentence;
         bool all_known = true;
         std::size_t i = 0;
         for (const auto& [number, asked] : some) {
-            const auto verdict = told ? told->verdicts[i] : view_wire::Verdict::unknown;
+            const auto verdict = told ? told->verdicts[i] : slurm_query::Verdict::unknown;
             ++i;
             // One whose time was up is gone.
             const auto waiter = waiters_.find(number);
-            if (verdict == view_wire::Verdict::unknown) all_known = false;
-            if (waiter == waiters_.end() || verdict == view_wire::Verdict::unknown) continue;
-            waiter->second->answer = PlaceAnswer{verdict};
+            if (verdict == slurm_query::Verdict::unknown) all_known = false;
+            if (waiter == waiters_.end() || verdict == slurm_query::Verdict::unknown) continue;
+            waiter->second->answer = PlacementAnswer{verdict};
             waiter->second->timer.cancel();
         }
         if (all_known) continue;
@@ -90,11 +91,11 @@ asio::awaitable<void> Places::ask_view() {
     }
 }
 
-void Places::stop() {
+void JobPlacement::stop() {
     stopped_ = true;
     view_.cancel();
     pause_.cancel();
     for (const auto& [number, waiter] : waiters_) waiter->timer.cancel();
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

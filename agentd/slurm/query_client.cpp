@@ -11,7 +11,7 @@
 #include "common/base/limits.h"
 #include "common/ipc/unix_socket.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
@@ -31,15 +31,15 @@ Error answered_another_question() {
     return Error{"slurm-secrets-view answered another question than was asked"};
 }
 
-Result<view_wire::Reply> read_reply(int fd) {
-    std::array<std::byte, kMaxViewMessageBytes> buffer;
+Result<slurm_query::Reply> read_reply(int fd) {
+    std::array<std::byte, kMaxQueryMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, at_once());
     if (!packet) return lost(packet.error());
     if (packet->size == 0) return Error{"slurm-secrets-view ended before it answered"};
     if (packet->cut) return Error{"slurm-secrets-view sent too long a message"};
-    auto reply = view_wire::decode_reply(std::span(buffer).first(packet->size));
+    auto reply = slurm_query::decode_reply(std::span(buffer).first(packet->size));
     if (!reply) return Error{"slurm-secrets-view sent " + reply.error().sentence};
-    if (const auto* refused = std::get_if<view_wire::Refused>(&*reply)) {
+    if (const auto* refused = std::get_if<slurm_query::Refused>(&*reply)) {
         return Error{refused->sentence};
     }
     return reply;
@@ -48,7 +48,7 @@ Result<view_wire::Reply> read_reply(int fd) {
 }  // namespace
 
 /// Whether there is something to read before the patience ends.
-asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
+asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
     // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     asio::steady_timer timer(loop_, patience);
@@ -67,8 +67,8 @@ asio::awaitable<bool> ViewClient::wait_for_reply(int fd, std::chrono::millisecon
 }
 
 /// The reply to a request, which is not a refusal.
-asio::awaitable<Result<view_wire::Reply>> ViewClient::exchange(view_wire::Request request,
-                                                               std::chrono::milliseconds patience) {
+asio::awaitable<Result<slurm_query::Reply>> QueryClient::exchange(
+    slurm_query::Request request, std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
         co_return Error{
@@ -77,7 +77,7 @@ asio::awaitable<Result<view_wire::Reply>> ViewClient::exchange(view_wire::Reques
             connection.error().sentence};
     }
     const int fd = connection->get();
-    if (auto wrong = send_packet(fd, view_wire::encode(request), at_once())) {
+    if (auto wrong = send_packet(fd, slurm_query::encode(request), at_once())) {
         co_return lost(*wrong);
     }
     const bool came = co_await wait_for_reply(fd, patience);
@@ -88,12 +88,12 @@ asio::awaitable<Result<view_wire::Reply>> ViewClient::exchange(view_wire::Reques
     co_return read_reply(fd);
 }
 
-asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId> jobs,
-                                                           std::chrono::milliseconds patience) {
-    view_wire::Request request = view_wire::JobsRequest{{jobs.begin(), jobs.end()}};
+asio::awaitable<Result<slurm_query::States>> QueryClient::ask(std::span<const JobId> jobs,
+                                                              std::chrono::milliseconds patience) {
+    slurm_query::Request request = slurm_query::JobsRequest{{jobs.begin(), jobs.end()}};
     auto reply = co_await exchange(std::move(request), patience);
     if (!reply) co_return reply.error();
-    auto* states = std::get_if<view_wire::States>(&*reply);
+    auto* states = std::get_if<slurm_query::States>(&*reply);
     if (states == nullptr) co_return answered_another_question();
     if (states->states.size() != jobs.size()) {
         co_return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
@@ -101,15 +101,15 @@ asio::awaitable<Result<view_wire::States>> ViewClient::ask(std::span<const JobId
     co_return std::move(*states);
 }
 
-asio::awaitable<Result<view_wire::Users>> ViewClient::ask_users(
+asio::awaitable<Result<slurm_query::Users>> QueryClient::ask_users(
     std::string account, std::chrono::milliseconds patience) {
-    view_wire::Users all;
+    slurm_query::Users all;
     do {
         const std::string after = all.users.empty() ? "" : all.users.back();
-        view_wire::Request request = view_wire::AccountRequest{account, after};
+        slurm_query::Request request = slurm_query::AccountRequest{account, after};
         auto reply = co_await exchange(std::move(request), patience);
         if (!reply) co_return reply.error();
-        auto* users = std::get_if<view_wire::Users>(&*reply);
+        auto* users = std::get_if<slurm_query::Users>(&*reply);
         const bool fits =
             users != nullptr && (users->users.empty() || users->users.front() > after);
         if (!fits) co_return answered_another_question();
@@ -124,21 +124,21 @@ asio::awaitable<Result<view_wire::Users>> ViewClient::ask_users(
     co_return all;
 }
 
-asio::awaitable<Result<view_wire::Verdicts>> ViewClient::ask_places(
-    std::vector<view_wire::Place> places, std::chrono::milliseconds patience) {
+asio::awaitable<Result<slurm_query::Verdicts>> QueryClient::ask_placements(
+    std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience) {
     const std::size_t count = places.size();
-    view_wire::Request request = view_wire::PlacesRequest{std::move(places)};
+    slurm_query::Request request = slurm_query::PlacementsRequest{std::move(places)};
     auto reply = co_await exchange(std::move(request), patience);
     if (!reply) co_return reply.error();
-    auto* verdicts = std::get_if<view_wire::Verdicts>(&*reply);
+    auto* verdicts = std::get_if<slurm_query::Verdicts>(&*reply);
     const bool fits = verdicts != nullptr && verdicts->verdicts.size() == count;
     if (!fits) co_return answered_another_question();
     co_return std::move(*verdicts);
 }
 
-void ViewClient::cancel() {
+void QueryClient::cancel() {
     ErrorCode ignored;
     if (waiting_ != nullptr) waiting_->cancel(ignored);
 }
 
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

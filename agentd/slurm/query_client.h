@@ -11,36 +11,36 @@
 
 #include "common/ipc/slurm_query_protocol.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 
 /// Must outlive its question.
-class ViewClient {
+class QueryClient {
   public:
-    ViewClient(boost::asio::io_context& loop, std::string socket)
+    QueryClient(boost::asio::io_context& loop, std::string socket)
         : loop_(loop), socket_(std::move(socket)) {}
 
-    /// The states of at most kMaxJobsPerQuestion jobs, in their order; some may be unknown, and a
+    /// The states of at most kMaxJobsPerQuery jobs, in their order; some may be unknown, and a
     /// sentence then says why. The Error: the view can't be asked, or did not answer in time. One
     /// question at a time.
-    boost::asio::awaitable<Result<view_wire::States>> ask(std::span<const JobId> jobs,
-                                                          std::chrono::milliseconds patience);
+    boost::asio::awaitable<Result<slurm_query::States>> ask(std::span<const JobId> jobs,
+                                                            std::chrono::milliseconds patience);
 
     /// All users of a Slurm account, whose name why_not_an_account_name() takes; `more` is false.
     /// The patience is for each of the replies that it takes.
-    boost::asio::awaitable<Result<view_wire::Users>> ask_users(std::string account,
-                                                               std::chrono::milliseconds patience);
+    boost::asio::awaitable<Result<slurm_query::Users>> ask_users(
+        std::string account, std::chrono::milliseconds patience);
 
-    /// Whether each of at most kMaxPlacesPerQuestion jobs runs where it is said to; some may be
+    /// Whether each of at most kMaxPlacementsPerQuery jobs runs where it is said to; some may be
     /// unknown, and a sentence then says why.
-    boost::asio::awaitable<Result<view_wire::Verdicts>> ask_places(
-        std::vector<view_wire::Place> places, std::chrono::milliseconds patience);
+    boost::asio::awaitable<Result<slurm_query::Verdicts>> ask_placements(
+        std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience);
 
     /// Ends the question that is being asked, with an Error.
     void cancel();
 
   private:
-    boost::asio::awaitable<Result<view_wire::Reply>> exchange(view_wire::Request request,
-                                                              std::chrono::milliseconds patience);
+    boost::asio::awaitable<Result<slurm_query::Reply>> exchange(slurm_query::Request request,
+                                                                std::chrono::milliseconds patience);
     boost::asio::awaitable<bool> wait_for_reply(int fd, std::chrono::milliseconds patience);
 
     boost::asio::io_context& loop_;
@@ -48,4 +48,4 @@ class ViewClient {
     boost::asio::posix::stream_descriptor* waiting_ = nullptr;  ///< on the stack of ask()
 };
 
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

@@ -10,7 +10,7 @@
 #include "agentd/audit/audit_log.h"
 #include "common/base/limits.h"
 
-namespace secrets {
+namespace secrets::slurm {
 
 namespace asio = boost::asio;
 
@@ -21,7 +21,7 @@ constexpr auto kPatience = std::chrono::seconds(15);
 
 }  // namespace
 
-Reaper::Reaper(asio::io_context& loop, const Config& config, desk::Desk& desk)
+StaleHoldReaper::StaleHoldReaper(asio::io_context& loop, const Config& config, service::Desk& desk)
     : desk_(desk),
       files_(config.files_directory),
       interval_(config.reaper_interval),
@@ -30,13 +30,13 @@ Reaper::Reaper(asio::io_context& loop, const Config& config, desk::Desk& desk)
     asio::co_spawn(loop, run(), asio::detached);
 }
 
-void Reaper::stop() {
+void StaleHoldReaper::stop() {
     stopped_ = true;
     timer_.cancel();
     view_.cancel();
 }
 
-asio::awaitable<void> Reaper::run() {
+asio::awaitable<void> StaleHoldReaper::run() {
     while (!stopped_) {
         timer_.expires_after(interval_);
         boost::system::error_code cancelled;
@@ -48,7 +48,7 @@ asio::awaitable<void> Reaper::run() {
 }
 
 /// Files without a hold are there when the agent was stopped, which wipes holds, while the job ran.
-std::vector<JobId> Reaper::jobs_to_ask_about() {
+std::vector<JobId> StaleHoldReaper::jobs_to_ask_about() {
     std::vector<JobId> jobs = desk_.begin_reaping(interval_);
     const std::set<JobId> holding(jobs.begin(), jobs.end());
     for (const JobId job : files_.jobs(interval_)) {
@@ -58,10 +58,10 @@ std::vector<JobId> Reaper::jobs_to_ask_about() {
 }
 
 /// As many questions as it takes; after one that got no answer the others wait for the next time.
-asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
+asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
     std::string trouble;
     for (std::span<const JobId> rest(jobs); !rest.empty();) {
-        const auto some = rest.first(std::min(rest.size(), kMaxJobsPerQuestion));
+        const auto some = rest.first(std::min(rest.size(), kMaxJobsPerQuery));
         rest = rest.subspan(some.size());
         const auto told = co_await view_.ask(some, kPatience);
         if (stopped_) co_return;
@@ -70,7 +70,7 @@ asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
             break;
         }
         for (std::size_t i = 0; i < some.size(); ++i) {
-            if (told->states[i] != view_wire::JobState::ended) continue;
+            if (told->states[i] != slurm_query::JobState::ended) continue;
             if (desk_.reap(some[i])) files_.remove(some[i]);
         }
         if (!told->sentence.empty()) trouble = told->sentence;
@@ -78,4 +78,4 @@ asio::awaitable<void> Reaper::ask_about(std::vector<JobId> jobs) {
     trouble_.note(trouble);
 }
 
-}  // namespace secrets
+}  // namespace secrets::slurm

@@ -11,14 +11,14 @@
 #include "agentd/slurm/job_file_cleaner.h"
 #include "agentd/slurm/query_client.h"
 
-namespace secrets {
+namespace secrets::slurm {
 
 /// Asks slurm-secrets-view at every interval about the jobs of holds, and of files, that are at
 /// least that old. Where it can't be asked or can't tell, nothing is wiped. Must outlive the loop's
 /// run.
-class Reaper {
+class StaleHoldReaper {
   public:
-    Reaper(boost::asio::io_context& loop, const Config& config, desk::Desk& desk);
+    StaleHoldReaper(boost::asio::io_context& loop, const Config& config, service::Desk& desk);
 
     /// Asks no more; its coroutine ends in the loop's next turn.
     void stop();
@@ -28,14 +28,14 @@ class Reaper {
     std::vector<JobId> jobs_to_ask_about();
     boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
 
-    desk::Desk& desk_;
-    LeftFiles files_;
+    service::Desk& desk_;
+    JobFileCleaner files_;
     std::chrono::seconds interval_;
-    cluster::ViewClient view_;
+    slurm::QueryClient view_;
     boost::asio::steady_timer timer_;
     bool stopped_ = false;
-    audit::LastingTrouble trouble_{"holds of jobs that end without an epilog are kept: ",
-                                   "slurm-secrets-view answers for every job again"};
+    audit::OutageLog trouble_{"holds of jobs that end without an epilog are kept: ",
+                              "slurm-secrets-view answers for every job again"};
 };
 
-}  // namespace secrets
+}  // namespace secrets::slurm

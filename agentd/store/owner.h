@@ -6,7 +6,7 @@
 
 #include "common/base/ids.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 /// A user by uid, or a workspace by name: the other one is empty.
 class Owner {
@@ -26,4 +26,4 @@ class Owner {
     std::string workspace_;
 };
 
-}  // namespace secrets::people
+}  // namespace secrets::store

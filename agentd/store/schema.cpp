@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 /// "SLSS" in ASCII: what file(1) and a reader of the header find.
@@ -63,7 +63,7 @@ std::string context_of(const Owner& owner, const SecretHead& head) {
     return context;
 }
 
-Failure make_or_check_tables(const Database& database, const std::string& key_id) {
+Failure make_or_check_tables(const SqliteDatabase& database, const std::string& key_id) {
     auto transaction = Transaction::begin(database);
     if (!transaction) return transaction.error();
     const auto format = database.number_of("PRAGMA user_version");
@@ -96,7 +96,7 @@ Failure make_or_check_tables(const Database& database, const std::string& key_id
     return std::nullopt;
 }
 
-Result<std::string> stored_key_id(const Database& database) {
+Result<std::string> stored_key_id(const SqliteDatabase& database) {
     auto statement = database.prepare("SELECT value FROM meta WHERE name='key'");
     if (!statement) return statement.error();
     const auto row = statement->step();
@@ -105,13 +105,13 @@ Result<std::string> stored_key_id(const Database& database) {
     return statement->bytes(0);
 }
 
-Failure put_key_id(const Database& database, const std::string& key_id) {
+Failure put_key_id(const SqliteDatabase& database, const std::string& key_id) {
     auto statement = database.prepare("INSERT OR REPLACE INTO meta VALUES('key', ?1)");
     if (!statement) return statement.error();
     return statement->bind_text(1, key_id).run();
 }
 
-Failure for_each_row(const Database& database, const std::function<void(Row)>& take) {
+Failure for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take) {
     auto statement = database.prepare(
         "SELECT scope, owner, name, generation, set_at, expires_at, used_at, used_job, sealed "
         "FROM secrets");
@@ -139,7 +139,7 @@ Failure for_each_row(const Database& database, const std::function<void(Row)>& t
     }
 }
 
-Failure put_row(const Database& database, const Owner& owner, const SecretHead& head,
+Failure put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
                 const std::string& sealed) {
     auto statement =
         database.prepare("INSERT OR REPLACE INTO secrets VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)");
@@ -163,7 +163,7 @@ Failure put_row(const Database& database, const Owner& owner, const SecretHead& 
         .run();
 }
 
-Failure put_use(const Database& database, const Owner& owner, const std::string& name,
+Failure put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
                 const SecretHead::Use& use) {
     auto statement = database.prepare(
         "UPDATE secrets SET used_at=?1, used_job=?2 WHERE scope=?3 AND owner=?4 AND name=?5");
@@ -177,7 +177,7 @@ Failure put_use(const Database& database, const Owner& owner, const std::string&
         .run();
 }
 
-Failure delete_row(const Database& database, const Owner& owner, const std::string& name) {
+Failure delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name) {
     auto statement =
         database.prepare("DELETE FROM secrets WHERE scope=?1 AND owner=?2 AND name=?3");
     if (!statement) return statement.error();
@@ -185,4 +185,4 @@ Failure delete_row(const Database& database, const Owner& owner, const std::stri
     return statement->bind(1, scope_of(owner)).bind_text(2, text).bind_text(3, name).run();
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

@@ -7,7 +7,7 @@
 #include "agentd/store/sealing.h"
 #include "agentd/store/secret_store.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 /// A row of `secrets`. Nothing in it can be trusted before its value was opened.
 struct Row {
@@ -22,16 +22,16 @@ std::string context_of(const Owner& owner, const SecretHead& head);
 
 /// Makes the tables in an empty database; else sees that the format is one we know and that the
 /// file is whole.
-Failure make_or_check_tables(const Database& database, const std::string& key_id);
+Failure make_or_check_tables(const SqliteDatabase& database, const std::string& key_id);
 
-Result<std::string> stored_key_id(const Database& database);
-Failure put_key_id(const Database& database, const std::string& key_id);
+Result<std::string> stored_key_id(const SqliteDatabase& database);
+Failure put_key_id(const SqliteDatabase& database, const std::string& key_id);
 
-Failure for_each_row(const Database& database, const std::function<void(Row)>& take);
-Failure put_row(const Database& database, const Owner& owner, const SecretHead& head,
+Failure for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take);
+Failure put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
                 const std::string& sealed);
-Failure put_use(const Database& database, const Owner& owner, const std::string& name,
+Failure put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
                 const SecretHead::Use& use);
-Failure delete_row(const Database& database, const Owner& owner, const std::string& name);
+Failure delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name);
 
-}  // namespace secrets::people
+}  // namespace secrets::store

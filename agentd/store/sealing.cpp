@@ -5,7 +5,7 @@
 
 #include <memory>
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 constexpr std::size_t kNonceBytes = 12;
@@ -80,4 +80,4 @@ Result<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
     return value;
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

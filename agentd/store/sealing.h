@@ -9,7 +9,7 @@
 #include "common/base/result.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 /// A random nonce (12 bytes), the ciphertext, the tag (16 bytes). `context` is bound to it as
 /// additional data. Nonces are random: one key is good for some 2^32 values.
@@ -19,4 +19,4 @@ Result<std::string> seal(const StoreKey& key, SecretView value, std::string_view
 /// sealed.
 Result<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed, std::string_view context);
 
-}  // namespace secrets::people
+}  // namespace secrets::store

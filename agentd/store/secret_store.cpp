@@ -9,7 +9,7 @@
 #include "common/base/call_failed.h"
 #include "common/base/names.h"
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 bool has_nul(SecretView value) {
@@ -34,7 +34,7 @@ Result<UniqueFd> lock_out_others(const std::string& path) {
 }
 
 /// Whether the values in the database are sealed under that key; a Failure says that they are not.
-Failure check_key(const Database& database, const StoreKey& key) {
+Failure check_key(const SqliteDatabase& database, const StoreKey& key) {
     const auto id = stored_key_id(database);
     if (!id) return id.error();
     if (*id == key.id()) return std::nullopt;
@@ -45,36 +45,37 @@ Failure check_key(const Database& database, const StoreKey& key) {
 
 }  // namespace
 
-Store::Store(Database database, StoreKey key, UniqueFd lock)
+SecretStore::SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock)
     : lock_(std::move(lock)), database_(std::move(database)), key_(std::move(key)) {}
 
-Store::~Store() = default;
+SecretStore::~SecretStore() = default;
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& path, StoreKey key) {
-    auto database = Database::open(path, true);
+Result<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key) {
+    auto database = SqliteDatabase::open(path, true);
     if (!database) return database.error();
     if (auto wrong = make_or_check_tables(*database, key.id())) return *wrong;
     if (auto wrong = check_key(*database, key)) return *wrong;
     auto lock = lock_out_others(path);
     if (!lock) return lock.error();
-    std::unique_ptr<Store> store(
-        new Store(std::move(database).value(), std::move(key), std::move(lock).value()));
+    std::unique_ptr<SecretStore> store(
+        new SecretStore(std::move(database).value(), std::move(key), std::move(lock).value()));
     if (auto wrong = store->read_all()) return *wrong;
     return store;
 }
 
-Result<std::unique_ptr<Store>> Store::in_memory(const std::string& name, MemoryKind memory) {
+Result<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string& name,
+                                                            MemoryKind memory) {
     auto key = StoreKey::random(memory);
     if (!key) return key.error();
-    auto database = Database::in_memory(name);
+    auto database = SqliteDatabase::in_memory(name);
     if (!database) return database.error();
     if (auto wrong = make_or_check_tables(*database, key->id())) return *wrong;
-    return std::unique_ptr<Store>(
-        new Store(std::move(database).value(), std::move(key).value(), UniqueFd()));
+    return std::unique_ptr<SecretStore>(
+        new SecretStore(std::move(database).value(), std::move(key).value(), UniqueFd()));
 }
 
 /// Takes in every row, and opens each value once to see that it can be trusted.
-Failure Store::read_all() {
+Failure SecretStore::read_all() {
     return for_each_row(database_, [&](Row row) {
         Entry entry{std::move(row.head), std::move(row.sealed)};
         const auto value = unseal(key_, entry.sealed, context_of(row.owner, entry.head));
@@ -91,7 +92,7 @@ Failure Store::read_all() {
     });
 }
 
-std::vector<std::string> Store::damage() const {
+std::vector<std::string> SecretStore::damage() const {
     std::vector<std::string> sentences;
     for (const auto& [owner, shelf] : shelves_) {
         for (const auto& [name, entry] : shelf) {
@@ -105,19 +106,19 @@ std::vector<std::string> Store::damage() const {
 }
 
 /// Null when there is none.
-const Store::Entry* Store::entry_of(const Owner& owner, const std::string& name) const {
+const SecretStore::Entry* SecretStore::entry_of(const Owner& owner, const std::string& name) const {
     const auto shelf = shelves_.find(owner);
     if (shelf == shelves_.end()) return nullptr;
     const auto entry = shelf->second.find(name);
     return entry == shelf->second.end() ? nullptr : &entry->second;
 }
 
-const SecretHead* Store::find(const Owner& owner, const std::string& name) const {
+const SecretHead* SecretStore::find(const Owner& owner, const std::string& name) const {
     const Entry* entry = entry_of(owner, name);
     return entry != nullptr ? &entry->head : nullptr;
 }
 
-std::vector<const SecretHead*> Store::list(const Owner& owner) const {
+std::vector<const SecretHead*> SecretStore::list(const Owner& owner) const {
     std::vector<const SecretHead*> heads;
     const auto shelf = shelves_.find(owner);
     if (shelf == shelves_.end()) return heads;
@@ -125,7 +126,7 @@ std::vector<const SecretHead*> Store::list(const Owner& owner) const {
     return heads;
 }
 
-Store::Usage Store::usage_of(const Owner& owner) const {
+SecretStore::Usage SecretStore::usage_of(const Owner& owner) const {
     Usage usage;
     for (const SecretHead* head : list(owner)) {
         ++usage.secrets;
@@ -134,14 +135,14 @@ Store::Usage Store::usage_of(const Owner& owner) const {
     return usage;
 }
 
-Result<SecretBuffer> Store::value_of(const Owner& owner, const std::string& name) const {
+Result<SecretBuffer> SecretStore::value_of(const Owner& owner, const std::string& name) const {
     const Entry* entry = entry_of(owner, name);
     if (entry == nullptr) return Error{"there is no such secret"};
     return unseal(key_, entry->sealed, context_of(owner, entry->head));
 }
 
 /// A transaction in a database whose values are still sealed under our key.
-Result<Transaction> Store::begin_change() const {
+Result<Transaction> SecretStore::begin_change() const {
     auto transaction = Transaction::begin(database_);
     if (!transaction) return transaction;
     const auto id = stored_key_id(database_);
@@ -153,7 +154,7 @@ Result<Transaction> Store::begin_change() const {
     return transaction;
 }
 
-Failure Store::put(const Owner& owner, SecretHead head, SecretView value) {
+Failure SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
     head.bytes = value.size();
     head.has_nul = has_nul(value);
     head.damaged = false;
@@ -179,7 +180,7 @@ Failure Store::put(const Owner& owner, SecretHead head, SecretView value) {
     return std::nullopt;
 }
 
-Failure Store::remove(const Owner& owner, const std::string& name) {
+Failure SecretStore::remove(const Owner& owner, const std::string& name) {
     if (find(owner, name) == nullptr) return std::nullopt;
     auto transaction = begin_change();
     if (!transaction) return transaction.error();
@@ -190,7 +191,7 @@ Failure Store::remove(const Owner& owner, const std::string& name) {
     return std::nullopt;
 }
 
-Failure Store::rename(const Owner& owner, const std::string& from, const std::string& to) {
+Failure SecretStore::rename(const Owner& owner, const std::string& from, const std::string& to) {
     const SecretHead* old = find(owner, from);
     if (old == nullptr) return Error{"there is no such secret"};
     const auto value = value_of(owner, from);
@@ -216,7 +217,7 @@ Failure Store::rename(const Owner& owner, const std::string& from, const std::st
 }
 
 /// Puts an entry on the owner's shelf, which is there, in place of one of its name.
-void Store::place(const Owner& owner, Shelf::node_type entry) noexcept {
+void SecretStore::place(const Owner& owner, Shelf::node_type entry) noexcept {
     Shelf& shelf = shelves_.find(owner)->second;
     count(entry.mapped(), true);
     const auto old = shelf.find(entry.key());
@@ -227,7 +228,7 @@ void Store::place(const Owner& owner, Shelf::node_type entry) noexcept {
     shelf.insert(std::move(entry));
 }
 
-void Store::take_away(const Owner& owner, const std::string& name) noexcept {
+void SecretStore::take_away(const Owner& owner, const std::string& name) noexcept {
     const auto shelf = shelves_.find(owner);
     const auto entry = shelf->second.find(name);
     count(entry->second, false);
@@ -235,12 +236,12 @@ void Store::take_away(const Owner& owner, const std::string& name) noexcept {
     if (shelf->second.empty()) shelves_.erase(shelf);
 }
 
-void Store::count(const Entry& entry, bool comes) noexcept {
+void SecretStore::count(const Entry& entry, bool comes) noexcept {
     usage_.secrets += comes ? 1 : std::size_t(-1);
     usage_.bytes += comes ? entry.head.bytes : std::size_t(0) - entry.head.bytes;
 }
 
-void Store::note_use(const Owner& owner, const std::string& name, SecretHead::Use use) {
+void SecretStore::note_use(const Owner& owner, const std::string& name, SecretHead::Use use) {
     const auto shelf = shelves_.find(owner);
     if (shelf == shelves_.end()) return;
     const auto entry = shelf->second.find(name);
@@ -249,7 +250,7 @@ void Store::note_use(const Owner& owner, const std::string& name, SecretHead::Us
     entry->second.head.used = use;
 }
 
-Failure Store::save_uses() {
+Failure SecretStore::save_uses() {
     if (unsaved_uses_.empty()) return std::nullopt;
     auto transaction = begin_change();
     if (!transaction) return transaction.error();
@@ -261,7 +262,7 @@ Failure Store::save_uses() {
     return std::nullopt;
 }
 
-std::optional<Store::Expiry> Store::next_to_expire() const {
+std::optional<SecretStore::Expiry> SecretStore::next_to_expire() const {
     std::optional<Expiry> next;
     for (const auto& [owner, shelf] : shelves_) {
         for (const auto& [name, entry] : shelf) {
@@ -273,7 +274,7 @@ std::optional<Store::Expiry> Store::next_to_expire() const {
     return next;
 }
 
-std::size_t Store::expiring_before(Time time) const {
+std::size_t SecretStore::expiring_before(Time time) const {
     std::size_t count_before = 0;
     for (const auto& [owner, shelf] : shelves_) {
         for (const auto& [name, entry] : shelf) {
@@ -283,9 +284,9 @@ std::size_t Store::expiring_before(Time time) const {
     return count_before;
 }
 
-Result<std::size_t> Store::rekey(const std::string& path, const StoreKey& from,
-                                 const StoreKey& to) {
-    const auto database = Database::open(path, false);
+Result<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey& from,
+                                       const StoreKey& to) {
+    const auto database = SqliteDatabase::open(path, false);
     if (!database) return database.error();
     if (auto wrong = make_or_check_tables(*database, from.id())) return *wrong;
     auto transaction = Transaction::begin(*database);
@@ -312,8 +313,8 @@ Result<std::size_t> Store::rekey(const std::string& path, const StoreKey& from,
     return rows.size();
 }
 
-Failure Store::back_up(const std::string& path, const std::string& to) {
-    const auto database = Database::open(path, false);
+Failure SecretStore::back_up(const std::string& path, const std::string& to) {
+    const auto database = SqliteDatabase::open(path, false);
     if (!database) return database.error();
     // VACUUM INTO would write into an empty file that is there.
     const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -323,4 +324,4 @@ Failure Store::back_up(const std::string& path, const std::string& to) {
     return statement->bind_text(1, to).run();
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

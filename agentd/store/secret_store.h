@@ -25,7 +25,7 @@
 #include "agentd/store/sqlite.h"
 #include "agentd/store/store_key.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 using Time = std::chrono::sys_seconds;
 
@@ -47,17 +47,18 @@ struct SecretHead {
 
 /// Not thread-safe. Reads come from memory, where values are sealed as they are in the file; a
 /// change is on the disk before its function returns. On a Failure nothing has changed.
-class Store {
+class SecretStore {
   public:
     /// Opens the database, or makes it where there is none. Fails where the key is not the one that
     /// it was sealed under, the file is damaged or of a later format, or another process has it.
-    static Result<std::unique_ptr<Store>> open(const std::string& path, StoreKey key);
+    static Result<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key);
     /// An empty one that is gone with the object, sealed under a key of its own: what is kept
     /// elsewhere, as far as it is here. `name`: where that is, for people.
-    static Result<std::unique_ptr<Store>> in_memory(const std::string& name, MemoryKind memory);
-    ~Store();
-    Store(const Store&) = delete;
-    Store& operator=(const Store&) = delete;
+    static Result<std::unique_ptr<SecretStore>> in_memory(const std::string& name,
+                                                          MemoryKind memory);
+    ~SecretStore();
+    SecretStore(const SecretStore&) = delete;
+    SecretStore& operator=(const SecretStore&) = delete;
 
     /// Null when there is none. The pointer is valid until the store changes.
     const SecretHead* find(const Owner& owner, const std::string& name) const;
@@ -116,7 +117,7 @@ class Store {
     };
     using Shelf = std::map<std::string, Entry, std::less<>>;
 
-    Store(Database database, StoreKey key, UniqueFd lock);
+    SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock);
     const Entry* entry_of(const Owner& owner, const std::string& name) const;
     Failure read_all();
     Result<Transaction> begin_change() const;
@@ -125,11 +126,11 @@ class Store {
     void count(const Entry& entry, bool comes) noexcept;
 
     UniqueFd lock_;  ///< keeps a second agent out; closed after the database
-    Database database_;
+    SqliteDatabase database_;
     StoreKey key_;
     std::map<Owner, Shelf> shelves_;
     Usage usage_;
     std::map<std::pair<Owner, std::string>, SecretHead::Use> unsaved_uses_;
 };
 
-}  // namespace secrets::people
+}  // namespace secrets::store

@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 /// For another process to end its writing: `--rekey` and backups are short.
@@ -60,21 +60,21 @@ std::string Statement::bytes(int column) const {
     return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 
-Result<Database> Database::open(const std::string& path, bool may_create) {
+Result<SqliteDatabase> SqliteDatabase::open(const std::string& path, bool may_create) {
     return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path);
 }
 
-Result<Database> Database::in_memory(const std::string& name) {
+Result<SqliteDatabase> SqliteDatabase::in_memory(const std::string& name) {
     return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name);
 }
 
-Result<Database> Database::open(const char* file, int flags, const std::string& name) {
+Result<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const std::string& name) {
     sqlite3* opened = nullptr;
     flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const mode_t mask = umask(0077);
     const int result = sqlite3_open_v2(file, &opened, flags, nullptr);
     umask(mask);
-    Database database(name, opened);
+    SqliteDatabase database(name, opened);
     if (result != SQLITE_OK) return database.failed();
     sqlite3_busy_timeout(opened, kBusyMilliseconds);
     // What is deleted is overwritten with zeros, in the file and not in a temporary one; a commit
@@ -87,7 +87,7 @@ Result<Database> Database::open(const char* file, int flags, const std::string& 
     return database;
 }
 
-Error Database::failed() const {
+Error SqliteDatabase::failed() const {
     const int code = sqlite3_extended_errcode(database_.get());
     const std::string what = database_ ? sqlite3_errmsg(database_.get()) : "out of memory";
     const char* advice = "";
@@ -113,7 +113,7 @@ Error Database::failed() const {
     return Error{"the store " + path_ + ": " + what + advice};
 }
 
-Result<Statement> Database::prepare(std::string_view sql) const {
+Result<Statement> SqliteDatabase::prepare(std::string_view sql) const {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &statement,
                            nullptr) != SQLITE_OK) {
@@ -122,14 +122,14 @@ Result<Statement> Database::prepare(std::string_view sql) const {
     return Statement(*this, statement);
 }
 
-Failure Database::run(const char* sql) const {
+Failure SqliteDatabase::run(const char* sql) const {
     if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
         return failed();
     }
     return std::nullopt;
 }
 
-Result<std::int64_t> Database::number_of(const char* sql) const {
+Result<std::int64_t> SqliteDatabase::number_of(const char* sql) const {
     auto statement = prepare(sql);
     if (!statement) return statement.error();
     const auto row = statement->step();
@@ -137,7 +137,7 @@ Result<std::int64_t> Database::number_of(const char* sql) const {
     return *row ? statement->number(0) : 0;
 }
 
-Result<Transaction> Transaction::begin(const Database& database) {
+Result<Transaction> Transaction::begin(const SqliteDatabase& database) {
     if (auto wrong = database.run("BEGIN IMMEDIATE")) return *wrong;
     return Transaction(database);
 }
@@ -153,4 +153,4 @@ Failure Transaction::commit() {
     return std::nullopt;
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

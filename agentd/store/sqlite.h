@@ -12,9 +12,9 @@
 
 #include "common/base/result.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
-class Database;
+class SqliteDatabase;
 
 /// One statement on its way: bind, step, read. Parameters and columns count from 1 and from 0, as
 /// SQLite has it. What is bound must live until the last step.
@@ -36,24 +36,24 @@ class Statement {
     std::string bytes(int column) const;
 
   private:
-    friend class Database;
+    friend class SqliteDatabase;
     struct Finalize {
         void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
     };
-    Statement(const Database& database, sqlite3_stmt* statement)
+    Statement(const SqliteDatabase& database, sqlite3_stmt* statement)
         : database_(&database), statement_(statement) {}
 
-    const Database* database_;
+    const SqliteDatabase* database_;
     std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
 /// An open database. Not thread-safe.
-class Database {
+class SqliteDatabase {
   public:
     /// Opens the file, and makes it (mode 0600) where `may_create` and there is none.
-    static Result<Database> open(const std::string& path, bool may_create);
+    static Result<SqliteDatabase> open(const std::string& path, bool may_create);
     /// An empty one that is gone with the object; errors call it `name`.
-    static Result<Database> in_memory(const std::string& name);
+    static Result<SqliteDatabase> in_memory(const std::string& name);
 
     Result<Statement> prepare(std::string_view sql) const;
     Failure run(const char* sql) const;
@@ -70,8 +70,9 @@ class Database {
     struct Close {
         void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
     };
-    Database(std::string path, sqlite3* database) : path_(std::move(path)), database_(database) {}
-    static Result<Database> open(const char* file, int flags, const std::string& name);
+    SqliteDatabase(std::string path, sqlite3* database)
+        : path_(std::move(path)), database_(database) {}
+    static Result<SqliteDatabase> open(const char* file, int flags, const std::string& name);
 
     std::string path_;
     std::unique_ptr<sqlite3, Close> database_;
@@ -81,7 +82,7 @@ class Database {
 class Transaction {
   public:
     /// Takes the write lock at once.
-    static Result<Transaction> begin(const Database& database);
+    static Result<Transaction> begin(const SqliteDatabase& database);
     Transaction(Transaction&& other) noexcept
         : database_(std::exchange(other.database_, nullptr)) {}
     Transaction& operator=(Transaction&&) = delete;
@@ -89,8 +90,8 @@ class Transaction {
     Failure commit();
 
   private:
-    explicit Transaction(const Database& database) : database_(&database) {}
-    const Database* database_;
+    explicit Transaction(const SqliteDatabase& database) : database_(&database) {}
+    const SqliteDatabase* database_;
 };
 
-}  // namespace secrets::people
+}  // namespace secrets::store

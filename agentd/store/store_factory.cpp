@@ -5,7 +5,7 @@
 
 #include "agentd/base/credential_file.h"
 
-namespace secrets {
+namespace secrets::store {
 namespace {
 
 /// Where the unit's StateDirectory= is: for the commands, which systemd does not start.
@@ -39,16 +39,16 @@ std::string store_file_of(const Config& config) {
     return directories.substr(0, directories.find(':')) + "/store.db";
 }
 
-Result<std::unique_ptr<people::Store>> open_store(const Config& config, MemoryKind memory) {
+Result<std::unique_ptr<store::SecretStore>> open_store(const Config& config, MemoryKind memory) {
     if (!config.openbao.urls.empty())
-        return people::Store::in_memory(name_of(config.openbao), memory);
+        return store::SecretStore::in_memory(name_of(config.openbao), memory);
     const std::string file = store_file_of(config);
-    if (file.empty()) return std::unique_ptr<people::Store>();
+    if (file.empty()) return std::unique_ptr<store::SecretStore>();
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
     if (!path) return Error{"the store " + file + " has no key: " + path.error().sentence};
-    auto key = people::StoreKey::read(path->path, path->is_credential, memory);
+    auto key = store::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.error();
-    return people::Store::open(file, std::move(key).value());
+    return store::SecretStore::open(file, std::move(key).value());
 }
 
 Result<std::string> rekey_store(const Config& config, const std::string& key_file,
@@ -60,11 +60,11 @@ Result<std::string> rekey_store(const Config& config, const std::string& key_fil
         return Error{"--rekey needs the key that the store is sealed under: --key FILE"};
     }
     const MemoryKind memory = best_memory_kind();
-    const auto key = people::StoreKey::read(old_key_file, false, memory);
+    const auto key = store::StoreKey::read(old_key_file, false, memory);
     if (!key) return key.error();
-    const auto new_key = people::StoreKey::read(new_key_file, false, memory);
+    const auto new_key = store::StoreKey::read(new_key_file, false, memory);
     if (!new_key) return new_key.error();
-    const auto count = people::Store::rekey(*file, *key, *new_key);
+    const auto count = store::SecretStore::rekey(*file, *key, *new_key);
     if (!count) return count.error();
     return *file + ": " + std::to_string(*count) + (*count == 1 ? " secret is" : " secrets are") +
            " sealed under the key " + new_key->id() +
@@ -74,8 +74,8 @@ Result<std::string> rekey_store(const Config& config, const std::string& key_fil
 Result<std::string> back_up_store(const Config& config, const std::string& to) {
     const auto file = existing_file(config);
     if (!file) return file.error();
-    if (auto wrong = people::Store::back_up(*file, to)) return *wrong;
+    if (auto wrong = store::SecretStore::back_up(*file, to)) return *wrong;
     return *file + " is copied to " + to + "; without its key the copy is worthless";
 }
 
-}  // namespace secrets
+}  // namespace secrets::store

@@ -8,7 +8,7 @@
 
 #include "agentd/base/credential_file.h"
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 constexpr std::string_view kIdText = "slurm-secrets store key";
@@ -58,4 +58,4 @@ Result<StoreKey> StoreKey::read(const std::string& path, bool is_credential, Mem
     return StoreKey(std::move(region).value());
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

@@ -7,7 +7,7 @@
 #include "common/secure_memory/locked_region.h"
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 /// 256 bits in locked memory. Move only; overwritten when it goes.
 class StoreKey {
@@ -23,7 +23,7 @@ class StoreKey {
 
     SecretView bytes() const { return SecretView(region_.bytes().first(kBytes)); }
 
-    /// Tells keys apart and says nothing of them: the beginning of an HMAC-SHA-256, in hexadecimal.
+    /// Tells keys apart and says nothing of them: the beginning of an HMAC-SHA-256, in to_hex.
     const std::string& id() const { return id_; }
 
   private:
@@ -33,4 +33,4 @@ class StoreKey {
     std::string id_;
 };
 
-}  // namespace secrets::people
+}  // namespace secrets::store

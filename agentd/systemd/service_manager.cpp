@@ -26,38 +26,38 @@ bool is_tcp_listener(int fd) {
     return sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0;
 }
 
-bool Service::is_managed() const {
+bool ServiceManager::is_managed() const {
     return getenv("NOTIFY_SOCKET") != nullptr;
 }
 
-void Service::ready(const std::string& status) const {
+void ServiceManager::ready(const std::string& status) const {
     sd_notify(0, ("READY=1\nSTATUS=" + status).c_str());
 }
 
-void Service::reloading() const {
+void ServiceManager::reloading() const {
     sd_notify(0, "RELOADING=1");
 }
 
-void Service::stopping(const std::string& status) const {
+void ServiceManager::stopping(const std::string& status) const {
     sd_notify(0, ("STOPPING=1\nSTATUS=" + status).c_str());
 }
 
-void Service::alive(const std::string& status) const {
+void ServiceManager::alive(const std::string& status) const {
     sd_notify(0, ("WATCHDOG=1\nSTATUS=" + status).c_str());
 }
 
-std::optional<std::chrono::microseconds> Service::watchdog() const {
+std::optional<std::chrono::microseconds> ServiceManager::watchdog() const {
     std::uint64_t microseconds = 0;
     if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::nullopt;
     return std::chrono::microseconds(microseconds);
 }
 
-bool Service::keep(const std::string& name, int fd) {
+bool ServiceManager::keep(const std::string& name, int fd) {
     // No FDPOLL=0 is needed: nobody ever hangs up on a memory region.
     return sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1) > 0;
 }
 
-void Service::forget(const std::string& name) {
+void ServiceManager::forget(const std::string& name) {
     sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
 }
 

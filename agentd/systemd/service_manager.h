@@ -29,7 +29,7 @@ bool is_unix_listener(int fd, int type);
 bool is_tcp_listener(int fd);
 
 /// What systemd is told. Each call is one datagram to PID 1, which is always there to take it.
-class Service : public vault::Keeper {
+class ServiceManager : public vault::FdStore {
   public:
     /// Whether systemd started this process and wants to hear from it.
     bool is_managed() const;

@@ -6,35 +6,35 @@
 
 namespace secrets::vault {
 
-Vault::HubGrants::node_type Vault::prepare_hub_grant(HubGrant grant, Place place) {
+Vault::HubGrants::node_type Vault::prepare_hub_grant(CachedGrant grant, RecordRef place) {
     HubGrants one;
     std::pair key(grant.job, grant.ask);
-    one.emplace(std::move(key), StoredHubGrant{std::move(grant), place});
+    one.emplace(std::move(key), StoredCachedGrant{std::move(grant), place});
     return one.extract(one.begin());
 }
 
 void Vault::add_hub_grant(HubGrants::node_type grant) noexcept {
-    const Place place = grant.mapped().place;
+    const RecordRef place = grant.mapped().place;
     secret_bytes_ += place.slab->slab.payload(place.offset).size();
     hub_grants_.insert(std::move(grant));
 }
 
-const HubGrant* Vault::find_hub_grant(JobId job, const std::string& ask) const {
+const CachedGrant* Vault::find_cached_grant(JobId job, const std::string& ask) const {
     const auto found = hub_grants_.find({job, ask});
     return found == hub_grants_.end() ? nullptr : &found->second.grant;
 }
 
-std::vector<const HubGrant*> Vault::hub_grants() const {
-    std::vector<const HubGrant*> grants;
+std::vector<const CachedGrant*> Vault::cached_grants() const {
+    std::vector<const CachedGrant*> grants;
     for (const auto& [key, stored] : hub_grants_) grants.push_back(&stored.grant);
     return grants;
 }
 
-std::size_t Vault::hub_grant_bytes_of(JobId job) const {
+std::size_t Vault::cached_grant_bytes_of(JobId job) const {
     std::size_t bytes = 0;
     const auto [begin, end] = hub_grants_.equal_range(job);
     for (auto grant = begin; grant != end; ++grant) {
-        const Place& place = grant->second.place;
+        const RecordRef& place = grant->second.place;
         bytes += place.slab->slab.payload(place.offset).size();
     }
     return bytes;
@@ -47,14 +47,14 @@ std::size_t Vault::remove(HubGrants::iterator grant) noexcept {
     return bytes;
 }
 
-Wiped Vault::wipe(HubGrants::iterator grant) noexcept {
+WipeReceipt Vault::wipe(HubGrants::iterator grant) noexcept {
     NamedSlab* const slab = grant->second.place.slab;
-    const Wiped wiped{1, remove(grant)};
+    const WipeReceipt wiped{1, remove(grant)};
     drop_if_empty(slab);
     return wiped;
 }
 
-Wiped Vault::wipe_hub_grant(JobId job, const std::string& ask) noexcept {
+WipeReceipt Vault::wipe_cached_grant(JobId job, const std::string& ask) noexcept {
     const auto [begin, end] = hub_grants_.equal_range(job);
     for (auto grant = begin; grant != end; ++grant) {
         if (grant->first.second == ask) return wipe(grant);
@@ -62,15 +62,15 @@ Wiped Vault::wipe_hub_grant(JobId job, const std::string& ask) noexcept {
     return {};
 }
 
-Wiped Vault::wipe_hub_grants_of(JobId job) noexcept {
-    Wiped wiped;
+WipeReceipt Vault::wipe_hub_grants_of(JobId job) noexcept {
+    WipeReceipt wiped;
     const auto [begin, end] = hub_grants_.equal_range(job);
     for (auto grant = begin; grant != end;) wiped += wipe(grant++);
     return wiped;
 }
 
-Result<Delivery> Vault::deliver_hub_grant(JobId job, const std::string& ask) const {
-    const Place& place = hub_grants_.at({job, ask}).place;
+Result<Delivery> Vault::deliver_cached_grant(JobId job, const std::string& ask) const {
+    const RecordRef& place = hub_grants_.at({job, ask}).place;
     const auto image = image_in(place.slab->slab.payload(place.offset)).bytes();
     auto region = LockedRegion::create(image.size(), memory_);
     if (!region) return region.error();
@@ -87,8 +87,8 @@ void Vault::remove_hub_grants_without_hold() noexcept {
     }
 }
 
-Vault::Finding Vault::index_hub_grant(Place place, std::span<const std::byte> payload) {
-    auto grant = read_hub_grant(payload);
+Vault::Finding Vault::index_hub_grant(RecordRef place, std::span<const std::byte> payload) {
+    auto grant = read_cached_grant(payload);
     if (!grant) return Finding::malformed;
     if (const auto other = hub_grants_.find({grant->job, grant->ask}); other != hub_grants_.end()) {
         if (!is_newer(place, other->second.place)) return Finding::superseded;

@@ -7,9 +7,9 @@ namespace secrets::vault {
 
 /// Keeps duplicates of descriptors by name, for the next process of this service. Names are made of
 /// letters, digits and `-`, and are not reused while one is kept.
-class Keeper {
+class FdStore {
   public:
-    virtual ~Keeper() = default;
+    virtual ~FdStore() = default;
 
     /// Whether it is kept: false where the keeper could not be told.
     virtual bool keep(const std::string& name, int fd) = 0;
@@ -17,9 +17,9 @@ class Keeper {
     virtual void forget(const std::string& name) = 0;
 
   protected:
-    Keeper() = default;
-    Keeper(const Keeper&) = default;
-    Keeper& operator=(const Keeper&) = default;
+    FdStore() = default;
+    FdStore(const FdStore&) = default;
+    FdStore& operator=(const FdStore&) = default;
 };
 
 }  // namespace secrets::vault

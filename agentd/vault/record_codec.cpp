@@ -12,10 +12,10 @@ namespace {
 
 /// Writes numbers and texts one after the other. Without a buffer it only counts, so that size and
 /// content of a payload come from one description.
-class Pen {
+class RecordWriter {
   public:
-    Pen() = default;
-    explicit Pen(std::span<std::byte> out) : out_(out), writes_(true) {}
+    RecordWriter() = default;
+    explicit RecordWriter(std::span<std::byte> out) : out_(out), writes_(true) {}
 
     template <typename Number>
     void number(Number value) {
@@ -37,9 +37,9 @@ class Pen {
     std::size_t used_ = 0;
 };
 
-class Eye {
+class RecordReader {
   public:
-    explicit Eye(std::span<const std::byte> payload) : rest_(payload) {}
+    explicit RecordReader(std::span<const std::byte> payload) : rest_(payload) {}
 
     template <typename Number>
     Number number() {
@@ -67,7 +67,7 @@ class Eye {
     bool failed_ = false;
 };
 
-void describe_run(Pen& pen, const RunHead& head, std::span<const NewSecret> secrets) {
+void describe_run(RecordWriter& pen, const RunHead& head, std::span<const NewSecret> secrets) {
     pen.number(static_cast<std::uint32_t>(head.owner.value));
     pen.number(head.generation);
     pen.number(static_cast<std::int64_t>(head.created.time_since_epoch().count()));
@@ -83,7 +83,7 @@ void describe_run(Pen& pen, const RunHead& head, std::span<const NewSecret> secr
     }
 }
 
-void describe_hold(Pen& pen, const Hold& hold) {
+void describe_hold(RecordWriter& pen, const Hold& hold) {
     pen.number(hold.job.value);
     pen.number(static_cast<std::uint32_t>(hold.owner.value));
     pen.number(static_cast<std::int64_t>(hold.since.time_since_epoch().count()));
@@ -95,7 +95,7 @@ void describe_hold(Pen& pen, const Hold& hold) {
     }
 }
 
-void describe_hub_grant(Pen& pen, const HubGrant& grant, SecretView image) {
+void describe_hub_grant(RecordWriter& pen, const CachedGrant& grant, SecretView image) {
     pen.number(grant.job.value);
     pen.number(static_cast<std::uint32_t>(grant.owner.value));
     pen.text(grant.ask);
@@ -105,8 +105,8 @@ void describe_hub_grant(Pen& pen, const HubGrant& grant, SecretView image) {
     pen.bytes(image.bytes());
 }
 
-HubGrant take_hub_grant(Eye& eye) {
-    HubGrant grant;
+CachedGrant accept_cached_grant(RecordReader& eye) {
+    CachedGrant grant;
     grant.job.value = eye.number<std::uint32_t>();
     grant.owner.value = eye.number<std::uint32_t>();
     grant.ask = eye.text();
@@ -115,7 +115,7 @@ HubGrant take_hub_grant(Eye& eye) {
     return grant;
 }
 
-Time read_time(Eye& eye) {
+Time read_time(RecordReader& eye) {
     return Time(std::chrono::seconds(eye.number<std::int64_t>()));
 }
 
@@ -123,7 +123,7 @@ Error malformed(const char* what) {
     return Error{std::string("a malformed record of a ") + what};
 }
 
-Result<RunHead> take_run_head(Eye& eye) {
+Result<RunHead> take_run_head(RecordReader& eye) {
     const Uid owner{eye.number<std::uint32_t>()};
     const auto generation = eye.number<std::uint64_t>();
     const Time created = read_time(eye);
@@ -142,29 +142,29 @@ const char* scope_word(Scope scope) {
 }
 
 std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> secrets) {
-    Pen pen;
+    RecordWriter pen;
     describe_run(pen, head, secrets);
     return pen.used();
 }
 
 void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::span<std::byte> out) {
-    Pen pen(out);
+    RecordWriter pen(out);
     describe_run(pen, head, secrets);
 }
 
 Result<RunHead> read_run_head(std::span<const std::byte> payload) {
-    Eye eye(payload);
+    RecordReader eye(payload);
     return take_run_head(eye);
 }
 
-Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> payload) {
-    Eye eye(payload);
+Result<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload) {
+    RecordReader eye(payload);
     if (auto head = take_run_head(eye); !head) return head.error();
-    std::vector<StoredSecret> secrets;
+    std::vector<RunSecret> secrets;
     const auto count = eye.number<std::uint32_t>();
     secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
     for (std::uint32_t i = 0; i < count && !eye.failed(); ++i) {
-        StoredSecret secret;
+        RunSecret secret;
         secret.scope = static_cast<Scope>(eye.number<std::uint8_t>());
         secret.name = eye.text();
         secret.value = SecretView(eye.bytes(eye.number<std::uint32_t>()));
@@ -176,18 +176,18 @@ Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> pa
 }
 
 std::size_t hold_payload_size(const Hold& hold) {
-    Pen pen;
+    RecordWriter pen;
     describe_hold(pen, hold);
     return pen.used();
 }
 
 void write_hold(const Hold& hold, std::span<std::byte> out) {
-    Pen pen(out);
+    RecordWriter pen(out);
     describe_hold(pen, hold);
 }
 
 Result<Hold> read_hold(std::span<const std::byte> payload) {
-    Eye eye(payload);
+    RecordReader eye(payload);
     Hold hold;
     hold.job.value = eye.number<std::uint32_t>();
     hold.owner.value = eye.number<std::uint32_t>();
@@ -204,28 +204,28 @@ Result<Hold> read_hold(std::span<const std::byte> payload) {
     return hold;
 }
 
-std::size_t hub_grant_payload_size(const HubGrant& grant, SecretView image) {
-    Pen pen;
+std::size_t cached_grant_payload_size(const CachedGrant& grant, SecretView image) {
+    RecordWriter pen;
     describe_hub_grant(pen, grant, image);
     return pen.used();
 }
 
-void write_hub_grant(const HubGrant& grant, SecretView image, std::span<std::byte> out) {
-    Pen pen(out);
+void write_cached_grant(const CachedGrant& grant, SecretView image, std::span<std::byte> out) {
+    RecordWriter pen(out);
     describe_hub_grant(pen, grant, image);
 }
 
-Result<HubGrant> read_hub_grant(std::span<const std::byte> payload) {
-    Eye eye(payload);
-    HubGrant grant = take_hub_grant(eye);
+Result<CachedGrant> read_cached_grant(std::span<const std::byte> payload) {
+    RecordReader eye(payload);
+    CachedGrant grant = accept_cached_grant(eye);
     const SecretView image(eye.bytes(eye.number<std::uint32_t>()));
     if (!eye.at_end() || !read_delivery(image.bytes())) return malformed("grant of a hub");
     return grant;
 }
 
 SecretView image_in(std::span<const std::byte> payload) {
-    Eye eye(payload);
-    take_hub_grant(eye);
+    RecordReader eye(payload);
+    accept_cached_grant(eye);
     return SecretView(eye.bytes(eye.number<std::uint32_t>()));
 }
 

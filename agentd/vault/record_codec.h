@@ -39,7 +39,7 @@ struct NewSecret {
 };
 
 /// A secret in the vault: views into a record, valid until the vault changes.
-struct StoredSecret {
+struct RunSecret {
     Scope scope = Scope::user;
     std::string_view name;
     SecretView value;
@@ -71,7 +71,7 @@ struct Hold {
 };
 
 /// All of a hub grant but its values. A job has one for each ask.
-struct HubGrant {
+struct CachedGrant {
     JobId job;
     Uid owner;
     std::string ask;
@@ -84,16 +84,16 @@ void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::spa
 
 /// Fail on a payload that is not of the form above (a record of a damaged slab).
 Result<RunHead> read_run_head(std::span<const std::byte> payload);
-Result<std::vector<StoredSecret>> read_run_secrets(std::span<const std::byte> payload);
+Result<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload);
 
 std::size_t hold_payload_size(const Hold& hold);
 void write_hold(const Hold& hold, std::span<std::byte> out);
 Result<Hold> read_hold(std::span<const std::byte> payload);
 
-std::size_t hub_grant_payload_size(const HubGrant& grant, SecretView image);
-void write_hub_grant(const HubGrant& grant, SecretView image, std::span<std::byte> out);
-Result<HubGrant> read_hub_grant(std::span<const std::byte> payload);
-/// The image in the payload of a hub grant that read_hub_grant() took.
+std::size_t cached_grant_payload_size(const CachedGrant& grant, SecretView image);
+void write_cached_grant(const CachedGrant& grant, SecretView image, std::span<std::byte> out);
+Result<CachedGrant> read_cached_grant(std::span<const std::byte> payload);
+/// The image in the payload of a hub grant that read_cached_grant() took.
 SecretView image_in(std::span<const std::byte> payload);
 
 }  // namespace secrets::vault

@@ -25,8 +25,8 @@ Result<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
 
 }  // namespace
 
-Restored Vault::restore(std::vector<FoundSlab> found) {
-    Restored restored;
+RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
+    RecoveryReport restored;
     for (FoundSlab& each : found) {
         next_name_ = std::max(next_name_, number_in(each.name) + 1);
         auto slab = open_slab(std::move(each.fd), restored.dropped);
@@ -64,30 +64,30 @@ Restored Vault::restore(std::vector<FoundSlab> found) {
     restored.slabs = slabs_.size();
     restored.runs = runs_.size();
     restored.holds = holds_.size();
-    restored.hub_grants = hub_grants_.size();
+    restored.cached_grants = hub_grants_.size();
     return restored;
 }
 
 Vault::Finding Vault::index(NamedSlab& slab, const RecordFound& record) {
     next_sequence_ = std::max(next_sequence_, record.sequence + 1);
-    const Place place{&slab, record.offset};
+    const RecordRef place{&slab, record.offset};
     switch (record.type) {
         case RecordType::run:
             return index_run(place, record.payload);
         case RecordType::hold:
             return index_hold(place, record.payload);
-        case RecordType::hub_grant:
+        case RecordType::cached_grant:
             return index_hub_grant(place, record.payload);
     }
     return Finding::malformed;
 }
 
 /// Whether `a` was written after `b`.
-bool Vault::is_newer(Place a, Place b) {
+bool Vault::is_newer(RecordRef a, RecordRef b) {
     return a.slab->slab.sequence(a.offset) > b.slab->slab.sequence(b.offset);
 }
 
-Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload) {
+Vault::Finding Vault::index_run(RecordRef place, std::span<const std::byte> payload) {
     auto head = read_run_head(payload);
     if (!head || !read_run_secrets(payload)) return Finding::malformed;
     if (const auto other = runs_.find(head->id); other != runs_.end()) {
@@ -98,7 +98,7 @@ Vault::Finding Vault::index_run(Place place, std::span<const std::byte> payload)
     return Finding::taken;
 }
 
-Vault::Finding Vault::index_hold(Place place, std::span<const std::byte> payload) {
+Vault::Finding Vault::index_hold(RecordRef place, std::span<const std::byte> payload) {
     auto hold = read_hold(payload);
     if (!hold) return Finding::malformed;
     if (const auto other = holds_.find(hold->job); other != holds_.end()) {

@@ -42,7 +42,7 @@ constexpr std::size_t whole_granules(std::size_t bytes) {
 bool known(std::uint16_t type) {
     return type == static_cast<std::uint16_t>(RecordType::run) ||
            type == static_cast<std::uint16_t>(RecordType::hold) ||
-           type == static_cast<std::uint16_t>(RecordType::hub_grant);
+           type == static_cast<std::uint16_t>(RecordType::cached_grant);
 }
 
 std::map<std::uint32_t, std::uint32_t>::node_type node_of(std::uint32_t offset,

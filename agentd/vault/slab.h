@@ -32,7 +32,7 @@
 
 namespace secrets::vault {
 
-enum class RecordType : std::uint16_t { run = 1, hold = 2, hub_grant = 3 };
+enum class RecordType : std::uint16_t { run = 1, hold = 2, cached_grant = 3 };
 
 /// Where a record lives in its slab: the offset of its extent. Stays valid until the record is
 /// freed.

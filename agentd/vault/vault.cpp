@@ -23,7 +23,7 @@ void make_room(Table& table) {
 
 class Vault::Draft {
   public:
-    Draft(Vault& vault, Place place, std::span<std::byte> payload)
+    Draft(Vault& vault, RecordRef place, std::span<std::byte> payload)
         : vault_(&vault), place_(place), payload_(payload) {}
     Draft(Draft&& other) noexcept
         : vault_(std::exchange(other.vault_, nullptr)),
@@ -36,7 +36,7 @@ class Vault::Draft {
         vault_->drop_if_empty(place_.slab);
     }
 
-    Place place() const { return place_; }
+    RecordRef place() const { return place_; }
     std::span<std::byte> payload() const { return payload_; }
     void commit() {
         place_.slab->slab.commit(place_.offset);
@@ -45,7 +45,7 @@ class Vault::Draft {
 
   private:
     Vault* vault_;
-    Place place_;
+    RecordRef place_;
     std::span<std::byte> payload_;
 };
 
@@ -93,7 +93,7 @@ std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
 }
 
 /// Overwrites a record. Returns how many bytes.
-std::size_t Vault::free(Place place) noexcept {
+std::size_t Vault::free(RecordRef place) noexcept {
     const std::size_t bytes = place.slab->slab.payload(place.offset).size();
     place.slab->slab.free(place.offset);
     return bytes;
@@ -132,7 +132,7 @@ void Vault::set_swap(bool active) {
     for (const auto& slab : slabs_) may_keep(*slab) ? keep(*slab) : forget(*slab);
 }
 
-bool Vault::fears_swap() const {
+bool Vault::uses_swappable_memory() const {
     return memory_ == MemoryKind::memfd ||
            std::any_of(slabs_.begin(), slabs_.end(),
                        [](const auto& slab) { return !is_secretmem(slab->slab.fd()); });
@@ -150,7 +150,7 @@ Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) 
 }
 
 /// All of the index's work for a live record that needs memory; to be followed by add_run().
-Vault::RunEntry Vault::prepare_run(RunHead head, Place place) {
+Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     Expiries expiry{{head.expires, head.id}};
     std::size_t& of_owner = runs_of_owner_[head.owner.value];
     std::size_t& of_platform = runs_of_platform_[head.platform];
@@ -171,7 +171,7 @@ void Vault::add_run(RunEntry entry) noexcept {
     runs_.insert(std::move(entry.run));
 }
 
-Vault::Holds::node_type Vault::prepare_hold(Hold hold, Place place) {
+Vault::Holds::node_type Vault::prepare_hold(Hold hold, RecordRef place) {
     Holds one;
     const JobId job = hold.job;
     one.emplace(job, StoredHold{std::move(hold), place});
@@ -204,12 +204,12 @@ const RunHead* Vault::find_run(const RunId& run) const {
     return found == runs_.end() ? nullptr : &found->second.head;
 }
 
-std::vector<StoredSecret> Vault::secrets_of(const RunId& run) const {
+std::vector<RunSecret> Vault::secrets_of(const RunId& run) const {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
-    const Place& place = found->second.place;
+    const RecordRef& place = found->second.place;
     auto secrets = read_run_secrets(place.slab->slab.payload(place.offset));
-    return secrets ? std::move(secrets).value() : std::vector<StoredSecret>();
+    return secrets ? std::move(secrets).value() : std::vector<RunSecret>();
 }
 
 std::vector<const RunHead*> Vault::runs() const {
@@ -231,11 +231,11 @@ std::size_t Vault::runs_of_platform(const std::string& platform) const {
     return found == runs_of_platform_.end() ? 0 : found->second;
 }
 
-Wiped Vault::wipe_run(const RunId& run) noexcept {
+WipeReceipt Vault::wipe_run(const RunId& run) noexcept {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
-    const Wiped wiped{1, remove(found)};
+    const WipeReceipt wiped{1, remove(found)};
     drop_if_empty(slab);
     return wiped;
 }
@@ -268,16 +268,16 @@ Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     return std::nullopt;
 }
 
-Failure Vault::put_hub_grant(const HubGrant& grant, SecretView image) {
+Failure Vault::put_cached_grant(const CachedGrant& grant, SecretView image) {
     if (!holds_.contains(grant.job)) {
         return Error{"job " + std::to_string(grant.job.value) + " has no hold on this node"};
     }
-    auto record = begin(RecordType::hub_grant, hub_grant_payload_size(grant, image));
+    auto record = begin(RecordType::cached_grant, cached_grant_payload_size(grant, image));
     if (!record) return record.error();
-    write_hub_grant(grant, image, record->payload());
+    write_cached_grant(grant, image, record->payload());
     auto entry = prepare_hub_grant(grant, record->place());
     record->commit();
-    wipe_hub_grant(grant.job, grant.ask);
+    wipe_cached_grant(grant.job, grant.ask);
     add_hub_grant(std::move(entry));
     return std::nullopt;
 }
@@ -296,17 +296,17 @@ std::vector<const Hold*> Vault::holds() const {
     return holds;
 }
 
-Wiped Vault::wipe_hold_record(JobId job) noexcept {
+WipeReceipt Vault::wipe_hold_record(JobId job) noexcept {
     const auto found = holds_.find(job);
     if (found == holds_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
-    const Wiped wiped{1, remove(found)};
+    const WipeReceipt wiped{1, remove(found)};
     drop_if_empty(slab);
     return wiped;
 }
 
-Wiped Vault::wipe_hold(JobId job) noexcept {
-    Wiped wiped = wipe_hold_record(job);
+WipeReceipt Vault::wipe_hold(JobId job) noexcept {
+    WipeReceipt wiped = wipe_hold_record(job);
     return wiped += wipe_hub_grants_of(job);
 }
 
@@ -318,8 +318,8 @@ Result<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(length)};
 }
 
-Wiped Vault::wipe_all() {
-    Wiped wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
+WipeReceipt Vault::wipe_all() {
+    WipeReceipt wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
     runs_.clear();
     expiries_.clear();
     runs_of_owner_.clear();
@@ -333,7 +333,7 @@ Wiped Vault::wipe_all() {
     return wiped;
 }
 
-Wiped Vault::wipe_unkept() {
+WipeReceipt Vault::wipe_unkept() {
     std::vector<RunId> runs;
     for (const auto& [id, run] : runs_) {
         if (!run.place.slab->kept) runs.push_back(id);
@@ -342,7 +342,7 @@ Wiped Vault::wipe_unkept() {
     for (const auto& [job, hold] : holds_) {
         if (!hold.place.slab->kept) jobs.push_back(job);
     }
-    Wiped all;
+    WipeReceipt all;
     for (const RunId& run : runs) all += wipe_run(run);
     for (const JobId job : jobs) all += wipe_hold(job);
     for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {

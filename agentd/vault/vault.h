@@ -26,11 +26,11 @@ struct Delivery {
 };
 
 /// What a wipe did, for the receipt.
-struct Wiped {
+struct WipeReceipt {
     std::size_t records = 0;
     std::size_t bytes = 0;
 
-    Wiped& operator+=(const Wiped& other) {
+    WipeReceipt& operator+=(const WipeReceipt& other) {
         records += other.records;
         bytes += other.bytes;
         return *this;
@@ -45,7 +45,7 @@ struct Inventory {
     std::size_t kept_slabs = 0;    ///< of which a process after this one would find
     std::size_t slab_bytes = 0;    ///< locked memory of all slabs
     std::size_t secret_bytes = 0;  ///< of which records of runs and of hub grants
-    std::size_t hub_grants = 0;
+    std::size_t cached_grants = 0;
 };
 
 /// A slab that an earlier process left with the keeper.
@@ -55,11 +55,11 @@ struct FoundSlab {
 };
 
 /// What came of the slabs that were found.
-struct Restored {
+struct RecoveryReport {
     std::size_t slabs = 0;
     std::size_t runs = 0;
     std::size_t holds = 0;
-    std::size_t hub_grants = 0;
+    std::size_t cached_grants = 0;
     std::size_t dropped = 0;           ///< records that were half written or damaged: overwritten
     std::vector<std::string> refused;  ///< of each slab that can't be trusted: why, as a sentence
 };
@@ -70,7 +70,7 @@ class Vault {
   public:
     /// `capacity`: the most locked memory that all slabs together may take, in bytes. `keeper`:
     /// where slabs are kept over the end of the process, or null; must outlive the vault.
-    Vault(MemoryKind memory, std::size_t capacity, Keeper* keeper = nullptr)
+    Vault(MemoryKind memory, std::size_t capacity, FdStore* keeper = nullptr)
         : memory_(memory), capacity_(capacity), keeper_(keeper) {}
 
     /// Slabs that are kept stay as they are, for the next process; others are overwritten.
@@ -81,7 +81,7 @@ class Vault {
     /// Takes over the slabs of an earlier process; to be called on an empty vault. A slab that
     /// can't be trusted is overwritten and forgotten, and so are records that are not whole; of two
     /// of one run or job the newer is taken.
-    Restored restore(std::vector<FoundSlab> found);
+    RecoveryReport restore(std::vector<FoundSlab> found);
 
     /// Whether swap is active. While it is, slabs of memfd are not kept: between two processes
     /// nobody has them locked. Slabs of memfd_secret always are. Those there are follow,
@@ -89,7 +89,7 @@ class Vault {
     void set_swap(bool active);
 
     /// Whether it holds, or is about to hold, what swap could take between two processes.
-    bool fears_swap() const;
+    bool uses_swappable_memory() const;
 
     /// For a new configuration. Slabs beyond it stay until their records go.
     void set_capacity(std::size_t capacity) { capacity_ = capacity; }
@@ -100,13 +100,13 @@ class Vault {
 
     /// Nothing when there is no such run. The pointer is valid until the vault changes.
     const RunHead* find_run(const RunId& run) const;
-    std::vector<StoredSecret> secrets_of(const RunId& run) const;
+    std::vector<RunSecret> secrets_of(const RunId& run) const;
     std::vector<const RunHead*> runs() const;
     std::size_t runs_of(Uid owner) const;
     std::size_t runs_of_platform(const std::string& platform) const;
 
     /// Overwrites the record of a run; empty when there was none.
-    Wiped wipe_run(const RunId& run) noexcept;
+    WipeReceipt wipe_run(const RunId& run) noexcept;
 
     /// The earliest expiry of all runs, and a run that has it.
     std::optional<RunHead> next_to_expire() const;
@@ -117,27 +117,27 @@ class Vault {
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
     /// With the hub grants of the job.
-    Wiped wipe_hold(JobId job) noexcept;
+    WipeReceipt wipe_hold(JobId job) noexcept;
 
     /// Keeps what a hub granted to a job that has a hold. One of the same job and ask is replaced.
     /// On failure nothing has changed.
-    Failure put_hub_grant(const HubGrant& grant, SecretView image);
-    const HubGrant* find_hub_grant(JobId job, const std::string& ask) const;
-    std::vector<const HubGrant*> hub_grants() const;
-    std::size_t hub_grant_bytes_of(JobId job) const;
-    Wiped wipe_hub_grant(JobId job, const std::string& ask) noexcept;
+    Failure put_cached_grant(const CachedGrant& grant, SecretView image);
+    const CachedGrant* find_cached_grant(JobId job, const std::string& ask) const;
+    std::vector<const CachedGrant*> cached_grants() const;
+    std::size_t cached_grant_bytes_of(JobId job) const;
+    WipeReceipt wipe_cached_grant(JobId job, const std::string& ask) noexcept;
 
     /// Puts a hub grant's values into a region of their own; the job must have it.
-    Result<Delivery> deliver_hub_grant(JobId job, const std::string& ask) const;
+    Result<Delivery> deliver_cached_grant(JobId job, const std::string& ask) const;
 
     /// Puts the values of `entries` into a region of their own.
     Result<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
 
     /// Overwrites everything.
-    Wiped wipe_all();
+    WipeReceipt wipe_all();
 
     /// Overwrites what is not kept for the next process.
-    Wiped wipe_unkept();
+    WipeReceipt wipe_unkept();
 
     Inventory inventory() const;
     MemoryKind memory() const { return memory_; }
@@ -149,23 +149,23 @@ class Vault {
         bool kept = false;
         Slab slab;
     };
-    struct Place {
+    struct RecordRef {
         NamedSlab* slab = nullptr;
         RecordOffset offset;
     };
     using Expiries = std::set<std::pair<Time, RunId>>;
     struct StoredRun {
         RunHead head;
-        Place place;
+        RecordRef place;
         Expiries::iterator expiry;
     };
     struct StoredHold {
         Hold hold;
-        Place place;
+        RecordRef place;
     };
-    struct StoredHubGrant {
-        HubGrant grant;
-        Place place;
+    struct StoredCachedGrant {
+        CachedGrant grant;
+        RecordRef place;
     };
     using Runs = std::unordered_map<RunId, StoredRun>;
     using Holds = std::unordered_map<JobId, StoredHold>;
@@ -177,7 +177,7 @@ class Vault {
         bool operator()(const Key& a, JobId b) const { return a.first < b; }
         bool operator()(JobId a, const Key& b) const { return a < b.first; }
     };
-    using HubGrants = std::map<ByJob::Key, StoredHubGrant, ByJob>;
+    using HubGrants = std::map<ByJob::Key, StoredCachedGrant, ByJob>;
 
     /// A record on its way: overwritten, and its slab dropped, unless it is committed.
     class Draft;
@@ -188,36 +188,36 @@ class Vault {
     };
 
     Result<Draft> begin(RecordType type, std::size_t payload_bytes);
-    std::size_t free(Place place) noexcept;
+    std::size_t free(RecordRef place) noexcept;
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
     bool may_keep(const NamedSlab& slab) const;
     void keep(NamedSlab& slab);
     void forget(NamedSlab& slab) noexcept;
-    RunEntry prepare_run(RunHead head, Place place);
-    Holds::node_type prepare_hold(Hold hold, Place place);
+    RunEntry prepare_run(RunHead head, RecordRef place);
+    Holds::node_type prepare_hold(Hold hold, RecordRef place);
     void add_run(RunEntry entry) noexcept;
     std::size_t remove(Runs::iterator run) noexcept;
     std::size_t remove(Holds::iterator hold) noexcept;
-    Wiped wipe_hold_record(JobId job) noexcept;
+    WipeReceipt wipe_hold_record(JobId job) noexcept;
     std::size_t remove(HubGrants::iterator grant) noexcept;
-    Wiped wipe(HubGrants::iterator grant) noexcept;
-    Wiped wipe_hub_grants_of(JobId job) noexcept;
-    static HubGrants::node_type prepare_hub_grant(HubGrant grant, Place place);
+    WipeReceipt wipe(HubGrants::iterator grant) noexcept;
+    WipeReceipt wipe_hub_grants_of(JobId job) noexcept;
+    static HubGrants::node_type prepare_hub_grant(CachedGrant grant, RecordRef place);
     void add_hub_grant(HubGrants::node_type grant) noexcept;
 
     /// What a record turned out to be that was found.
     enum class Finding { taken, superseded, malformed };
     Finding index(NamedSlab& slab, const RecordFound& record);
-    Finding index_run(Place place, std::span<const std::byte> payload);
-    Finding index_hold(Place place, std::span<const std::byte> payload);
-    Finding index_hub_grant(Place place, std::span<const std::byte> payload);
+    Finding index_run(RecordRef place, std::span<const std::byte> payload);
+    Finding index_hold(RecordRef place, std::span<const std::byte> payload);
+    Finding index_hub_grant(RecordRef place, std::span<const std::byte> payload);
     void remove_hub_grants_without_hold() noexcept;
-    static bool is_newer(Place a, Place b);
+    static bool is_newer(RecordRef a, RecordRef b);
     void drop_if_empty(NamedSlab* slab) noexcept;
 
     MemoryKind memory_;
     std::size_t capacity_;
-    Keeper* keeper_;
+    FdStore* keeper_;
     bool swap_is_active_ = false;
     std::uint64_t next_name_ = 1;
     std::uint64_t next_sequence_ = 1;

@@ -23,10 +23,10 @@ inline constexpr std::size_t kMaxRunIdBytes = 64;
 inline constexpr std::size_t kMaxPlatformBytes = 64;
 
 /// One ask: the text of SLURM_SECRETS, or of all --secret options of one command together.
-inline constexpr std::size_t kMaxAskBytes = 8 * 1024;
+inline constexpr std::size_t kMaxSpecBytes = 8 * 1024;
 
 /// Items of one ask.
-inline constexpr std::size_t kMaxAskItems = 256;
+inline constexpr std::size_t kMaxSpecItems = 256;
 
 /// A value. spank_setenv() reports success and sets nothing when name and value together reach
 /// 128 KiB (Slurm 22.05 to 26.05), and the kernel refuses a longer string to execve()
@@ -49,17 +49,17 @@ inline constexpr std::size_t kMaxFilesBytes = 2 * 1024 * 1024;
 /// the files, which only an ask's items can be.
 inline constexpr std::size_t kMaxDeliveryBytes = kMaxVariablesBytes + kMaxFilesBytes + 64 +
                                                  kMaxSecretsPerRun * 16 +
-                                                 kMaxAskItems * (kMaxNameBytes + 1);
+                                                 kMaxSpecItems * (kMaxNameBytes + 1);
 
 /// A sentence for a person: a refusal, a note, a receipt. A longer one is cut.
 inline constexpr std::size_t kMaxSentenceBytes = 1024;
 
 /// A message on the node door, request or reply.
-inline constexpr std::size_t kMaxMessageBytes = kMaxAskBytes + 256;
+inline constexpr std::size_t kMaxMessageBytes = kMaxSpecBytes + 256;
 
 /// Jobs that slurm-secrets-view is asked about at once. It asks slurmctld one by one, at some
 /// milliseconds each, and answers within seconds.
-inline constexpr std::size_t kMaxJobsPerQuestion = 64;
+inline constexpr std::size_t kMaxJobsPerQuery = 64;
 
 /// A Slurm account's name.
 inline constexpr std::size_t kMaxAccountBytes = 128;
@@ -78,11 +78,11 @@ inline constexpr std::size_t kMaxAddressBytes = 45;
 
 /// Places that slurm-secrets-view is asked about at once. Those of one job cost one call to
 /// slurmctld.
-inline constexpr std::size_t kMaxPlacesPerQuestion = 64;
+inline constexpr std::size_t kMaxPlacementsPerQuery = 64;
 
 /// A message on the socket of slurm-secrets-view, request or reply. The longest is a reply of
 /// users.
-inline constexpr std::size_t kMaxViewMessageBytes =
+inline constexpr std::size_t kMaxQueryMessageBytes =
     kMaxUsersPerReply * (sizeof(std::uint32_t) + kMaxUserBytes) + kMaxSentenceBytes + 64;
 
 /// How long a plugin may make the agent keep an ask waiting for its run, in milliseconds.

@@ -16,10 +16,10 @@ constexpr std::string_view kFileSuffix = "_FILE";
 /// Reads one part of an ask; `offset` is where the part begins in the whole text.
 class PartParser {
   public:
-    PartParser(std::string_view part, std::size_t offset, Ask& ask)
+    PartParser(std::string_view part, std::size_t offset, SecretSpec& ask)
         : part_(part), offset_(offset), ask_(ask) {}
 
-    std::optional<AskError> parse() {
+    std::optional<SpecError> parse() {
         if (part_.empty()) return error(0, 1, "an item is missing before or after a comma");
         if (part_ == "none") {
             return error(0, part_.size(), "'none' stands alone: it can't be combined with items");
@@ -30,11 +30,11 @@ class PartParser {
     }
 
   private:
-    AskError error(std::size_t at, std::size_t length, std::string sentence) const {
-        return AskError{std::move(sentence), offset_ + at, std::max<std::size_t>(length, 1)};
+    SpecError error(std::size_t at, std::size_t length, std::string sentence) const {
+        return SpecError{std::move(sentence), offset_ + at, std::max<std::size_t>(length, 1)};
     }
 
-    std::optional<AskError> parse_run() {
+    std::optional<SpecError> parse_run() {
         std::string_view id = part_.substr(kRunPrefix.size());
         const bool optional = id.ends_with('?');
         if (optional) id.remove_suffix(1);
@@ -48,7 +48,7 @@ class PartParser {
         return std::nullopt;
     }
 
-    std::optional<AskError> parse_workspace() {
+    std::optional<SpecError> parse_workspace() {
         const std::string_view name = part_.substr(kWorkspacePrefix.size());
         if (auto why = why_not_a_workspace_name(name)) {
             return error(kWorkspacePrefix.size(), name.size(), *why);
@@ -60,9 +60,9 @@ class PartParser {
         return std::nullopt;
     }
 
-    std::optional<AskError> parse_item() {
+    std::optional<SpecError> parse_item() {
         std::string_view rest = part_;
-        AskItem item;
+        SpecItem item;
         if (rest.ends_with('?')) {
             item.optional = true;
             rest.remove_suffix(1);
@@ -85,7 +85,8 @@ class PartParser {
         return add(std::move(item));
     }
 
-    std::optional<AskError> parse_form(std::string_view word, std::size_t at, AskItem& item) const {
+    std::optional<SpecError> parse_form(std::string_view word, std::size_t at,
+                                        SpecItem& item) const {
         if (word == "hold") {
             return error(at - 1, word.size() + 1,
                          "':hold' is not available in this version; leave it out to get a "
@@ -100,7 +101,7 @@ class PartParser {
     }
 
     /// Why two different items that set one variable can't both be given.
-    static std::string collision(const AskItem& one, const AskItem& other) {
+    static std::string collision(const SpecItem& one, const SpecItem& other) {
         if (one.name != other.name) {
             return "the variable " + quoted(one.variable) + " would be set from both " +
                    quoted(one.name) + " and " + quoted(other.name) +
@@ -115,15 +116,15 @@ class PartParser {
         return "the secret " + quoted(one.name) + " is asked for twice, once optional and once not";
     }
 
-    std::optional<AskError> add(AskItem item) {
-        for (const AskItem& other : ask_.items) {
+    std::optional<SpecError> add(SpecItem item) {
+        for (const SpecItem& other : ask_.items) {
             if (other == item) return std::nullopt;
             if (other.variable != item.variable) continue;
             return error(0, part_.size(), collision(other, item));
         }
-        if (ask_.items.size() == kMaxAskItems) {
+        if (ask_.items.size() == kMaxSpecItems) {
             return error(0, part_.size(),
-                         "more than " + std::to_string(kMaxAskItems) + " secrets are asked for");
+                         "more than " + std::to_string(kMaxSpecItems) + " secrets are asked for");
         }
         ask_.items.push_back(std::move(item));
         return std::nullopt;
@@ -131,11 +132,11 @@ class PartParser {
 
     std::string_view part_;
     std::size_t offset_;
-    Ask& ask_;
+    SecretSpec& ask_;
 };
 
 /// How the variable of an item reads in its text: a file's suffix is not part of it.
-std::string_view written_variable(const AskItem& item) {
+std::string_view written_variable(const SpecItem& item) {
     std::string_view variable = item.variable;
     if (item.form == ItemForm::file) variable.remove_suffix(kFileSuffix.size());
     return variable;
@@ -148,18 +149,18 @@ std::string usual_variable(std::string_view secret_name, ItemForm form) {
            std::string(form == ItemForm::file ? kFileSuffix : std::string_view());
 }
 
-std::variant<Ask, AskError> parse_ask(std::string_view text) {
-    if (text.size() > kMaxAskBytes) {
-        return AskError{"it has " + std::to_string(text.size()) + " characters; at most " +
-                            std::to_string(kMaxAskBytes) + " are allowed",
-                        kMaxAskBytes, 1};
+std::variant<SecretSpec, SpecError> parse_spec(std::string_view text) {
+    if (text.size() > kMaxSpecBytes) {
+        return SpecError{"it has " + std::to_string(text.size()) + " characters; at most " +
+                             std::to_string(kMaxSpecBytes) + " are allowed",
+                         kMaxSpecBytes, 1};
     }
-    Ask ask;
+    SecretSpec ask;
     if (text == "none") {
         ask.none = true;
         return ask;
     }
-    if (text.empty()) return AskError{"no secret is named", 0, 1};
+    if (text.empty()) return SpecError{"no secret is named", 0, 1};
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find(',', begin), text.size());
         if (auto wrong = PartParser(text.substr(begin, end - begin), begin, ask).parse()) {
@@ -168,12 +169,12 @@ std::variant<Ask, AskError> parse_ask(std::string_view text) {
         begin = end + 1;
     }
     if (ask.workspace && ask.items.empty() && !ask.run) {
-        return AskError{"a workspace is named, and no secret", 0, text.size()};
+        return SpecError{"a workspace is named, and no secret", 0, text.size()};
     }
     return ask;
 }
 
-std::string print_ask(const Ask& ask) {
+std::string print_spec(const SecretSpec& ask) {
     if (ask.none) return "none";
     std::string text;
     if (ask.run) {
@@ -183,7 +184,7 @@ std::string print_ask(const Ask& ask) {
         if (!text.empty()) text += ',';
         text += std::string(kWorkspacePrefix) + *ask.workspace;
     }
-    for (const AskItem& item : ask.items) {
+    for (const SpecItem& item : ask.items) {
         if (!text.empty()) text += ',';
         text += item.name;
         if (item.variable != usual_variable(item.name, item.form)) {
@@ -191,13 +192,13 @@ std::string print_ask(const Ask& ask) {
         }
         if (item.form == ItemForm::file) text += ":file";
         // A part that is the word `none` and nothing more would not read as an item.
-        if (item == AskItem{"none", "none"}) text += ":env";
+        if (item == SpecItem{"none", "none"}) text += ":env";
         if (item.optional) text += '?';
     }
     return text;
 }
 
-std::string mark_place(std::string_view text, const AskError& error) {
+std::string mark_place(std::string_view text, const SpecError& error) {
     constexpr std::size_t kBefore = 40;
     constexpr std::size_t kAfter = 30;
     const std::size_t offset = std::min(error.offset, text.size());

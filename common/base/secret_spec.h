@@ -24,31 +24,31 @@ namespace secrets {
 enum class ItemForm { env, file };
 
 /// One secret that is wanted.
-struct AskItem {
+struct SpecItem {
     std::string name;
     std::string variable;  ///< the variable to set; usual_variable(name, form) unless the text says
     bool optional = false;
     ItemForm form = ItemForm::env;
 
-    bool operator==(const AskItem&) const = default;
+    bool operator==(const SpecItem&) const = default;
 };
 
 /// A whole ask. Empty (nothing asked) when default-made.
-struct Ask {
-    bool none = false;           ///< `none`: this command wants nothing, whatever it inherited
-    std::vector<AskItem> items;  ///< in the order of the text, each named once
+struct SecretSpec {
+    bool none = false;            ///< `none`: this command wants nothing, whatever it inherited
+    std::vector<SpecItem> items;  ///< in the order of the text, each named once
     std::optional<RunId> run;
     bool run_optional = false;
     std::optional<std::string> workspace;  ///< the one to take secrets from, by its checked name
 
     /// Whether it is `run:RUN` with no items: everything the run has.
     bool wants_all_of_run() const { return run.has_value() && items.empty(); }
-    bool operator==(const Ask&) const = default;
+    bool operator==(const SecretSpec&) const = default;
 };
 
 /// What is wrong with an ask and where: bytes [offset, offset + length) of the text that was
 /// parsed.
-struct AskError {
+struct SpecError {
     std::string sentence;
     std::size_t offset = 0;
     std::size_t length = 1;
@@ -60,12 +60,12 @@ std::string usual_variable(std::string_view secret_name, ItemForm form);
 
 /// Parses `text`. An item that stands twice counts once; two items that would set the same
 /// variable, two runs, two workspaces, and a workspace of which nothing is asked, are errors.
-std::variant<Ask, AskError> parse_ask(std::string_view text);
+std::variant<SecretSpec, SpecError> parse_spec(std::string_view text);
 
-/// The text that parse_ask() reads back as `ask`.
-std::string print_ask(const Ask& ask);
+/// The text that parse_spec() reads back as `ask`.
+std::string print_spec(const SecretSpec& ask);
 
 /// Two lines for a terminal: (the part that matters of) `text`, and below it carets at the place.
-std::string mark_place(std::string_view text, const AskError& error);
+std::string mark_place(std::string_view text, const SpecError& error);
 
 }  // namespace secrets

@@ -7,7 +7,7 @@
 //     the host in the hub's URL, as the client has it (so that no other hub takes it)
 //     the method
 //     path and query
-//     the body's SHA-256 in hexadecimal digits
+//     the body's SHA-256 in to_hex digits
 
 #include <string>
 #include <string_view>

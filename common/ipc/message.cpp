@@ -7,7 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::wire {
+namespace secrets::ipc {
 namespace {
 
 struct Header {
@@ -115,4 +115,4 @@ Error unknown_message_type(std::uint16_t type) {
     return Error{"a message has the unknown type " + std::to_string(type)};
 }
 
-}  // namespace secrets::wire
+}  // namespace secrets::ipc

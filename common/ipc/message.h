@@ -18,7 +18,7 @@
 
 #include "common/base/result.h"
 
-namespace secrets::wire {
+namespace secrets::ipc {
 
 using Message = std::vector<std::byte>;
 
@@ -71,4 +71,4 @@ Result<std::uint16_t> message_type(const Protocol& protocol, std::span<const std
 Error malformed_message(std::string_view what);
 Error unknown_message_type(std::uint16_t type);
 
-}  // namespace secrets::wire
+}  // namespace secrets::ipc

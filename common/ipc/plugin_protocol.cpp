@@ -2,10 +2,10 @@
 
 #include "common/base/limits.h"
 
-namespace secrets::wire {
+namespace secrets::plugin_protocol {
 namespace {
 
-constexpr Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
+constexpr ipc::Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
 
 enum class Type : std::uint16_t {
     ask = 1,
@@ -20,39 +20,39 @@ enum class Type : std::uint16_t {
     busy = 106,
 };
 
-class Writer : public MessageWriter {
+class Writer : public ipc::MessageWriter {
   public:
-    explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
+    explicit Writer(Type type) : ipc::MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-Result<Request> decode_ask(MessageReader body) {
-    AskRequest ask;
+Result<Request> decode_ask(ipc::MessageReader body) {
+    GrantRequest ask;
     ask.job.value = body.number();
     ask.step.value = body.number();
     ask.uid.value = body.number();
     ask.wait_milliseconds = body.number();
-    ask.ask = body.text(kMaxAskBytes);
+    ask.ask = body.text(kMaxSpecBytes);
     if (!body.complete() || ask.wait_milliseconds > kMaxWaitMilliseconds)
-        return malformed_message("ASK");
+        return ipc::malformed_message("ASK");
     return Request(std::move(ask));
 }
 
-Result<Request> decode_wipe(MessageReader body) {
+Result<Request> decode_wipe(ipc::MessageReader body) {
     WipeRequest wipe{JobId{body.number()}};
-    if (!body.complete()) return malformed_message("WIPE");
+    if (!body.complete()) return ipc::malformed_message("WIPE");
     return Request(wipe);
 }
 
-Result<Request> decode_check(MessageReader body) {
-    CheckRequest check{body.text(kMaxAskBytes)};
-    if (!body.complete()) return malformed_message("CHECK");
+Result<Request> decode_check(ipc::MessageReader body) {
+    CheckRequest check{body.text(kMaxSpecBytes)};
+    if (!body.complete()) return ipc::malformed_message("CHECK");
     return Request(std::move(check));
 }
 
 }  // namespace
 
-Message encode(const Request& request) {
-    if (const auto* ask = std::get_if<AskRequest>(&request)) {
+ipc::Message encode(const Request& request) {
+    if (const auto* ask = std::get_if<GrantRequest>(&request)) {
         return Writer(Type::ask)
             .number(ask->job.value)
             .number(ask->step.value)
@@ -70,7 +70,7 @@ Message encode(const Request& request) {
     return Writer(Type::ping).finish();
 }
 
-Message encode(const Reply& reply) {
+ipc::Message encode(const Reply& reply) {
     if (const auto* granted = std::get_if<Granted>(&reply)) {
         return Writer(Type::granted).number(granted->image_length).sentence(granted->note).finish();
     }
@@ -90,28 +90,28 @@ Message encode(const Reply& reply) {
 }
 
 Result<Request> decode_request(std::span<const std::byte> message) {
-    const auto type = message_type(kProtocol, message);
+    const auto type = ipc::message_type(kProtocol, message);
     if (!type) return type.error();
-    const MessageReader body(message);
+    const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::ask:
             return decode_ask(body);
         case Type::wipe:
             return decode_wipe(body);
         case Type::ping:
-            if (!body.complete()) return malformed_message("PING");
+            if (!body.complete()) return ipc::malformed_message("PING");
             return Request(PingRequest{});
         case Type::check:
             return decode_check(body);
         default:
-            return unknown_message_type(*type);
+            return ipc::unknown_message_type(*type);
     }
 }
 
 Result<Reply> decode_reply(std::span<const std::byte> message) {
-    const auto type = message_type(kProtocol, message);
+    const auto type = ipc::message_type(kProtocol, message);
     if (!type) return type.error();
-    MessageReader body(message);
+    ipc::MessageReader body(message);
     Reply reply;
     switch (static_cast<Type>(*type)) {
         case Type::granted: {
@@ -135,10 +135,10 @@ Result<Reply> decode_reply(std::span<const std::byte> message) {
             reply = Busy{body.sentence()};
             break;
         default:
-            return unknown_message_type(*type);
+            return ipc::unknown_message_type(*type);
     }
-    if (!body.complete()) return malformed_message("reply");
+    if (!body.complete()) return ipc::malformed_message("reply");
     return reply;
 }
 
-}  // namespace secrets::wire
+}  // namespace secrets::plugin_protocol

@@ -28,10 +28,10 @@
 #include "common/base/result.h"
 #include "common/ipc/message.h"
 
-namespace secrets::wire {
+namespace secrets::plugin_protocol {
 
 /// slurmstepd wants the secrets of one step on this node.
-struct AskRequest {
+struct GrantRequest {
     JobId job;
     StepId step;
     Uid uid;
@@ -48,7 +48,7 @@ struct PingRequest {};
 struct CheckRequest {
     std::string ask;
 };
-using Request = std::variant<AskRequest, WipeRequest, PingRequest, CheckRequest>;
+using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest>;
 
 struct Granted {
     std::uint32_t image_length = 0;
@@ -72,12 +72,12 @@ struct Busy {
 using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done, Busy>;
 
 /// At most kMaxMessageBytes; a text that is too long is cut (sentences), so it always succeeds.
-/// Asks are not cut: the caller checks kMaxAskBytes.
-Message encode(const Request& request);
-Message encode(const Reply& reply);
+/// Asks are not cut: the caller checks kMaxSpecBytes.
+ipc::Message encode(const Request& request);
+ipc::Message encode(const Reply& reply);
 
 /// Checks magic, version, type and length before it reads a body, and each field before it is used.
 Result<Request> decode_request(std::span<const std::byte> message);
 Result<Reply> decode_reply(std::span<const std::byte> message);
 
-}  // namespace secrets::wire
+}  // namespace secrets::plugin_protocol

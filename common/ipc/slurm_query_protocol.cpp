@@ -3,10 +3,10 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::view_wire {
+namespace secrets::slurm_query {
 namespace {
 
-constexpr wire::Protocol kProtocol{"SLV1", 1, kMaxViewMessageBytes, "agent and slurm-secrets-view"};
+constexpr ipc::Protocol kProtocol{"SLV1", 1, kMaxQueryMessageBytes, "agent and slurm-secrets-view"};
 
 enum class Type : std::uint16_t {
     jobs = 1,
@@ -18,13 +18,13 @@ enum class Type : std::uint16_t {
     verdicts = 104,
 };
 
-class Writer : public wire::MessageWriter {
+class Writer : public ipc::MessageWriter {
   public:
     explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
 /// As many numbers as the message says; empty when these are more than `most`.
-std::vector<std::uint32_t> read_numbers(wire::MessageReader& body, std::size_t most) {
+std::vector<std::uint32_t> read_numbers(ipc::MessageReader& body, std::size_t most) {
     std::vector<std::uint32_t> numbers;
     const std::uint32_t count = body.number();
     if (count > most) return numbers;
@@ -34,75 +34,75 @@ std::vector<std::uint32_t> read_numbers(wire::MessageReader& body, std::size_t m
 
 /// A reply of words, at most `most` and each from `first` to `last`, and a sentence.
 template <typename Told, typename Word>
-Result<Reply> decode_words(wire::MessageReader body, std::vector<Word> Told::*words, Word first,
+Result<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*words, Word first,
                            Word last, std::size_t most, const char* type) {
     Told told;
     for (const std::uint32_t number : read_numbers(body, most)) {
         const auto word = static_cast<Word>(number);
-        if (word < first || word > last) return wire::malformed_message(type);
+        if (word < first || word > last) return ipc::malformed_message(type);
         (told.*words).push_back(word);
     }
     told.sentence = body.sentence();
-    if ((told.*words).empty() || !body.complete()) return wire::malformed_message(type);
+    if ((told.*words).empty() || !body.complete()) return ipc::malformed_message(type);
     return Reply(std::move(told));
 }
 
-Result<Request> decode_places(wire::MessageReader body) {
-    PlacesRequest request;
+Result<Request> decode_places(ipc::MessageReader body) {
+    PlacementsRequest request;
     const std::uint32_t count = body.number();
-    if (count < 1 || count > kMaxPlacesPerQuestion) return wire::malformed_message("PLACES");
+    if (count < 1 || count > kMaxPlacementsPerQuery) return ipc::malformed_message("PLACES");
     for (std::uint32_t i = 0; i < count; ++i) {
-        Place place;
+        Placement place;
         place.job.value = body.number();
         place.owner.value = body.number();
         place.node = body.text(kMaxNodeNameBytes);
         place.address = body.text(kMaxAddressBytes);
         request.places.push_back(std::move(place));
     }
-    if (!body.complete()) return wire::malformed_message("PLACES");
+    if (!body.complete()) return ipc::malformed_message("PLACES");
     return Request(std::move(request));
 }
 
 /// A number that is 0 or 1; anything else is none.
-std::optional<bool> read_flag(wire::MessageReader& body) {
+std::optional<bool> read_flag(ipc::MessageReader& body) {
     const std::uint32_t number = body.number();
     if (number > 1) return std::nullopt;
     return number == 1;
 }
 
-Result<Reply> decode_users(wire::MessageReader body) {
+Result<Reply> decode_users(ipc::MessageReader body) {
     const auto known = read_flag(body);
     const auto more = read_flag(body);
     const std::uint32_t count = body.number();
-    if (!known || !more || count > kMaxUsersPerReply) return wire::malformed_message("USERS");
+    if (!known || !more || count > kMaxUsersPerReply) return ipc::malformed_message("USERS");
     Users users{*known, *more, {}};
     for (std::uint32_t i = 0; i < count; ++i) {
         std::string user = body.text(kMaxUserBytes);
         // Ascending, and so none is empty and none stands twice.
         const std::string& before = users.users.empty() ? "" : users.users.back();
-        if (user <= before) return wire::malformed_message("USERS");
+        if (user <= before) return ipc::malformed_message("USERS");
         users.users.push_back(std::move(user));
     }
     const bool fits = count > 0 ? users.known : !users.more;
-    if (!fits || !body.complete()) return wire::malformed_message("USERS");
+    if (!fits || !body.complete()) return ipc::malformed_message("USERS");
     return Reply(std::move(users));
 }
 
-Result<Request> decode_jobs(wire::MessageReader body) {
+Result<Request> decode_jobs(ipc::MessageReader body) {
     JobsRequest request;
-    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuestion)) {
+    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuery)) {
         request.jobs.push_back(JobId{number});
     }
-    if (request.jobs.empty() || !body.complete()) return wire::malformed_message("JOBS");
+    if (request.jobs.empty() || !body.complete()) return ipc::malformed_message("JOBS");
     return Request(std::move(request));
 }
 
-Result<Request> decode_account(wire::MessageReader body) {
+Result<Request> decode_account(ipc::MessageReader body) {
     AccountRequest request;
     request.account = body.text(kMaxAccountBytes);
     request.after = body.text(kMaxUserBytes);
     if (!body.complete() || why_not_an_account_name(request.account)) {
-        return wire::malformed_message("ACCOUNT");
+        return ipc::malformed_message("ACCOUNT");
     }
     return Request(std::move(request));
 }
@@ -113,10 +113,10 @@ Message encode(const Request& request) {
     if (const auto* account = std::get_if<AccountRequest>(&request)) {
         return Writer(Type::account).text(account->account).text(account->after).finish();
     }
-    if (const auto* asked = std::get_if<PlacesRequest>(&request)) {
+    if (const auto* asked = std::get_if<PlacementsRequest>(&request)) {
         Writer writer(Type::places);
         writer.number(static_cast<std::uint32_t>(asked->places.size()));
-        for (const Place& place : asked->places) {
+        for (const Placement& place : asked->places) {
             writer.number(place.job.value).number(static_cast<std::uint32_t>(place.owner.value));
             writer.text(place.node).text(place.address);
         }
@@ -156,9 +156,9 @@ Message encode(const Reply& reply) {
 }
 
 Result<Request> decode_request(std::span<const std::byte> message) {
-    const auto type = wire::message_type(kProtocol, message);
+    const auto type = ipc::message_type(kProtocol, message);
     if (!type) return type.error();
-    const wire::MessageReader body(message);
+    const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::jobs:
             return decode_jobs(body);
@@ -167,31 +167,31 @@ Result<Request> decode_request(std::span<const std::byte> message) {
         case Type::places:
             return decode_places(body);
         default:
-            return wire::unknown_message_type(*type);
+            return ipc::unknown_message_type(*type);
     }
 }
 
 Result<Reply> decode_reply(std::span<const std::byte> message) {
-    const auto type = wire::message_type(kProtocol, message);
+    const auto type = ipc::message_type(kProtocol, message);
     if (!type) return type.error();
-    wire::MessageReader body(message);
+    ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::states:
             return decode_words(body, &States::states, JobState::active, JobState::unknown,
-                                kMaxJobsPerQuestion, "STATES");
+                                kMaxJobsPerQuery, "STATES");
         case Type::users:
             return decode_users(body);
         case Type::verdicts:
             return decode_words(body, &Verdicts::verdicts, Verdict::runs_there, Verdict::is_node,
-                                kMaxPlacesPerQuestion, "VERDICTS");
+                                kMaxPlacementsPerQuery, "VERDICTS");
         case Type::refused: {
             Refused refused{body.sentence()};
-            if (!body.complete()) return wire::malformed_message("REFUSED");
+            if (!body.complete()) return ipc::malformed_message("REFUSED");
             return Reply(std::move(refused));
         }
         default:
-            return wire::unknown_message_type(*type);
+            return ipc::unknown_message_type(*type);
     }
 }
 
-}  // namespace secrets::view_wire
+}  // namespace secrets::slurm_query

@@ -14,7 +14,7 @@
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
 //             104 VERDICTS count u32, then `count` times: verdict u32; sentence: text
 //
-// A count of jobs is 1 to kMaxJobsPerQuestion. STATES answers each job in the order of the request:
+// A count of jobs is 1 to kMaxJobsPerQuery. STATES answers each job in the order of the request:
 // 1 active, 2 ended, 3 unknown. Its sentence says why states are unknown, and is empty where none
 // is.
 //
@@ -23,7 +23,7 @@
 // is 1 where there are further ones, which the next ACCOUNT asks for. `known` is 0, and there are
 // no users, where slurmctld knows no such account.
 //
-// VERDICTS answers each of 1 to kMaxPlacesPerQuestion places in the order of the request, with a
+// VERDICTS answers each of 1 to kMaxPlacementsPerQuery places in the order of the request, with a
 // number of Verdict. Its sentence is like that of STATES. Of a place whose job is 0 no more is
 // asked than whether the node is at that address.
 
@@ -37,9 +37,9 @@
 #include "common/base/result.h"
 #include "common/ipc/message.h"
 
-namespace secrets::view_wire {
+namespace secrets::slurm_query {
 
-using wire::Message;
+using ipc::Message;
 
 enum class JobState : std::uint32_t {
     active = 1,   ///< it has, or may have, something on a node
@@ -67,16 +67,16 @@ struct AccountRequest {
 };
 /// No job has that number.
 inline constexpr JobId kNoJob{0};
-struct Place {
+struct Placement {
     JobId job;  ///< or kNoJob
     Uid owner;
     std::string node;     ///< at most kMaxNodeNameBytes
     std::string address;  ///< at most kMaxAddressBytes; an address as text
 };
-struct PlacesRequest {
-    std::vector<Place> places;
+struct PlacementsRequest {
+    std::vector<Placement> places;
 };
-using Request = std::variant<JobsRequest, AccountRequest, PlacesRequest>;
+using Request = std::variant<JobsRequest, AccountRequest, PlacementsRequest>;
 
 struct States {
     std::vector<JobState> states;
@@ -96,7 +96,7 @@ struct Verdicts {
 };
 using Reply = std::variant<States, Refused, Users, Verdicts>;
 
-/// At most kMaxViewMessageBytes where jobs, places, users and their names keep to their limits,
+/// At most kMaxQueryMessageBytes where jobs, places, users and their names keep to their limits,
 /// which the caller checks; sentences are cut.
 Message encode(const Request& request);
 Message encode(const Reply& reply);
@@ -105,4 +105,4 @@ Message encode(const Reply& reply);
 Result<Request> decode_request(std::span<const std::byte> message);
 Result<Reply> decode_reply(std::span<const std::byte> message);
 
-}  // namespace secrets::view_wire
+}  // namespace secrets::slurm_query

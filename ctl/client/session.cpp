@@ -6,7 +6,7 @@
 
 namespace secrets::ctl {
 
-Answer Conversation::ask(const Request& request) const {
+Answer Session::ask(const Request& request) const {
     Answer answer = ask_quietly(request);
     if (json_ && !answer.body.empty()) {
         std::cout << answer.body.substr(0, answer.body.find_last_not_of('\n') + 1) << '\n';
@@ -14,7 +14,7 @@ Answer Conversation::ask(const Request& request) const {
     return answer;
 }
 
-Answer Conversation::ask_quietly(const Request& request) const {
+Answer Session::ask_quietly(const Request& request) const {
     Answer answer = client_.send(request);
     check_success(answer);
     return answer;

@@ -8,9 +8,9 @@
 
 namespace secrets::ctl {
 
-class Conversation {
+class Session {
   public:
-    Conversation(Client client, bool json, Paint paint)
+    Session(Client client, bool json, Paint paint)
         : client_(std::move(client)), json_(json), paint_(paint) {}
 
     /// Sends it; prints the answer as it is when that is wanted. Throws CommandError unless it is a

@@ -59,7 +59,7 @@ void print_options(const CLI::App& app, const std::string& of) {
     if (of.empty()) print_options_of(app);
 }
 
-void print_names(const Conversation& agent, const std::string& path, const char* list,
+void print_names(const Session& agent, const std::string& path, const char* list,
                  const char* name) {
     const auto object = read_object(agent.ask_quietly({Method::get, path, {}}));
     for (const auto& element : array_of(object, list)) {
@@ -69,8 +69,7 @@ void print_names(const Conversation& agent, const std::string& path, const char*
 
 }  // namespace
 
-ExitCode complete_names(const Conversation& agent, const CLI::App& app,
-                        const CompleteOptions& options) {
+ExitCode complete_names(const Session& agent, const CLI::App& app, const CompleteOptions& options) {
     if (options.kind == "commands") {
         print_commands(app, options.command);
     } else if (options.kind == "options") {

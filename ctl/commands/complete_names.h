@@ -18,7 +18,6 @@ struct CompleteOptions {
 
 /// `secrets` of the caller or a workspace, `runs` and `workspaces`: names that the agent tells.
 /// `commands`, and `options` of a command or (empty) of all: a word, a tab, and what it means.
-ExitCode complete_names(const Conversation& agent, const CLI::App& app,
-                        const CompleteOptions& options);
+ExitCode complete_names(const Session& agent, const CLI::App& app, const CompleteOptions& options);
 
 }  // namespace secrets::ctl

@@ -27,7 +27,7 @@ std::string set_so_far(const std::vector<std::string>& names, std::size_t of) {
 }
 
 /// Throws after the first that is refused.
-std::vector<std::string> set_all(const Conversation& agent, const ImportedSecrets& secrets,
+std::vector<std::string> set_all(const Session& agent, const ImportedSecrets& secrets,
                                  const ImportOptions& options) {
     const std::string path = path_of_secrets(options.workspace);
     agent.ask_quietly(
@@ -55,7 +55,7 @@ void print_names(const ImportedSecrets& secrets, Paint paint) {
     std::cout << "\nnothing is set: this was --dry-run\n";
 }
 
-void print_json(const ImportedSecrets& secrets, const std::vector<Copy>& copies, bool dry_run) {
+void print_json(const ImportedSecrets& secrets, const std::vector<Leak>& copies, bool dry_run) {
     json::array list;
     for (const auto& entry : secrets.entries()) {
         list.push_back({{"name", entry.name}, {"bytes", entry.size}});
@@ -63,7 +63,7 @@ void print_json(const ImportedSecrets& secrets, const std::vector<Copy>& copies,
     json::object object{{dry_run ? "would_import" : "imported", std::move(list)}};
     if (!dry_run) {
         json::array places;
-        for (const Copy& copy : copies) {
+        for (const Leak& copy : copies) {
             places.push_back({{"path", copy.path}, {"sentence", copy.sentence}});
         }
         object["copies"] = std::move(places);
@@ -71,7 +71,7 @@ void print_json(const ImportedSecrets& secrets, const std::vector<Copy>& copies,
     std::cout << json::serialize(object) << '\n';
 }
 
-void print_imported(const std::vector<std::string>& names, const std::vector<Copy>& copies,
+void print_imported(const std::vector<std::string>& names, const std::vector<Leak>& copies,
                     const std::optional<std::string>& workspace) {
     std::cout << counted(names.size(), "secret") << (workspace ? " of workspace " + *workspace : "")
               << (names.size() == 1 ? " is set:" : " are set:");
@@ -79,12 +79,12 @@ void print_imported(const std::vector<std::string>& names, const std::vector<Cop
     std::cout << '\n';
     if (copies.empty()) return;
     std::cout << "\nWhat else holds a copy:\n";
-    for (const Copy& copy : copies) std::cout << "  " << copy.path << ' ' << copy.sentence << '\n';
+    for (const Leak& copy : copies) std::cout << "  " << copy.path << ' ' << copy.sentence << '\n';
 }
 
 }  // namespace
 
-ExitCode import_secrets(const Conversation& agent, const ImportOptions& options) {
+ExitCode import_secrets(const Session& agent, const ImportOptions& options) {
     path_of_secrets(options.workspace);  // a bad name is known before anything is read
     const ImportedSecrets secrets = read_secrets(options);
     if (!secrets.note.empty()) std::cerr << "secretctl: note: " << secrets.note << '\n';
@@ -97,7 +97,7 @@ ExitCode import_secrets(const Conversation& agent, const ImportOptions& options)
         return ExitCode::fine;
     }
     const std::vector<std::string> names = set_all(agent, secrets, options);
-    const std::vector<Copy> copies = find_copies(options.from, names);
+    const std::vector<Leak> copies = find_leaks(options.from, names);
     if (agent.json()) {
         print_json(secrets, copies, false);
     } else {

@@ -20,6 +20,6 @@ struct ImportOptions {
 
 /// All is read and checked before the first secret is set. Where the agent refuses one, the error
 /// says which are set and which are not.
-ExitCode import_secrets(const Conversation& agent, const ImportOptions& options);
+ExitCode import_secrets(const Session& agent, const ImportOptions& options);
 
 }  // namespace secrets::ctl

@@ -32,8 +32,8 @@ std::string target_of_run(const std::string& text) {
 }
 
 void check_ask(const std::string& ask) {
-    const auto parsed = parse_ask(ask);
-    if (const auto* error = std::get_if<AskError>(&parsed)) {
+    const auto parsed = parse_spec(ask);
+    if (const auto* error = std::get_if<SpecError>(&parsed)) {
         throw CommandError(ExitCode::bad_input, error->sentence + "\n" + mark_place(ask, *error));
     }
 }

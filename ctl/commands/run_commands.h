@@ -20,7 +20,7 @@ struct PushOptions {
 /// Answers go to standard output, notes to standard error, errors come as CommandError.
 class RunCommands {
   public:
-    explicit RunCommands(const Conversation& agent) : agent_(agent) {}
+    explicit RunCommands(const Session& agent) : agent_(agent) {}
 
     ExitCode push(const PushOptions& options) const;
     ExitCode complete(const std::string& run) const;
@@ -30,7 +30,7 @@ class RunCommands {
     ExitCode check(const std::string& ask) const;
 
   private:
-    const Conversation& agent_;
+    const Session& agent_;
 };
 
 }  // namespace secrets::ctl

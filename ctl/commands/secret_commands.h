@@ -21,7 +21,7 @@ struct SetOptions {
 /// Where no workspace is named the caller's own secrets are meant.
 class SecretCommands {
   public:
-    SecretCommands(const Conversation& agent, std::optional<std::string> workspace)
+    SecretCommands(const Session& agent, std::optional<std::string> workspace)
         : agent_(agent), workspace_(std::move(workspace)) {}
 
     ExitCode set(const SetOptions& options) const;
@@ -32,7 +32,7 @@ class SecretCommands {
     ExitCode workspaces() const;
 
   private:
-    const Conversation& agent_;
+    const Session& agent_;
     std::optional<std::string> workspace_;
 };
 

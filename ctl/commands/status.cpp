@@ -108,7 +108,7 @@ void print_last_errors(const json::array& errors, Paint paint) {
 
 }  // namespace
 
-ExitCode show_status(const Conversation& agent) {
+ExitCode show_status(const Session& agent) {
     const Answer answer = agent.ask({Method::get, "/v1/status", {}});
     if (agent.json()) return ExitCode::fine;
     const json::object status = read_object(answer);

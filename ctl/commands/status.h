@@ -6,6 +6,6 @@
 
 namespace secrets::ctl {
 
-ExitCode show_status(const Conversation& agent);
+ExitCode show_status(const Session& agent);
 
 }  // namespace secrets::ctl

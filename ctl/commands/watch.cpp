@@ -51,7 +51,7 @@ Tone tone_of(const std::string& level) {
     return level == "warn" || level == "warning" ? Tone::warning : Tone::plain;
 }
 
-void print_event(const json::object& event, const Conversation& agent) {
+void print_event(const json::object& event, const Session& agent) {
     if (agent.json()) {
         std::cout << json::serialize(event) << '\n';
         return;
@@ -63,7 +63,7 @@ void print_event(const json::object& event, const Conversation& agent) {
 
 class Watch {
   public:
-    explicit Watch(const Conversation& agent) : agent_(agent) {}
+    explicit Watch(const Session& agent) : agent_(agent) {}
 
     /// Only from now on.
     void begin() { next_ = next_of(read_object(agent_.ask_quietly({Method::get, kPath, {}}))); }
@@ -89,13 +89,13 @@ class Watch {
             agent_.ask_quietly({Method::get, kPath + ("?after=" + std::to_string(next_)), {}}));
     }
 
-    const Conversation& agent_;
+    const Session& agent_;
     std::uint64_t next_ = 0;
 };
 
 }  // namespace
 
-ExitCode watch(const Conversation& agent) {
+ExitCode watch(const Session& agent) {
     const EndSignals end;
     Watch watch(agent);
     watch.begin();

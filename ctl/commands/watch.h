@@ -9,6 +9,6 @@ namespace secrets::ctl {
 /// Prints each event of which the agent tells the caller, a line each, until SIGINT or SIGTERM
 /// comes, which ends it well. An agent that goes away is waited for; throws CommandError when none
 /// answers at first.
-ExitCode watch(const Conversation& agent);
+ExitCode watch(const Session& agent);
 
 }  // namespace secrets::ctl

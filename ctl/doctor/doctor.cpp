@@ -122,7 +122,7 @@ void print_json(const std::vector<Result>& results, bool sound) {
 
 }  // namespace
 
-ExitCode examine(const Conversation& agent, bool submit_host) {
+ExitCode examine(const Session& agent, bool submit_host) {
     const std::vector<Result> results = look_at_all(look_around(agent), submit_host);
     std::size_t failed = 0;
     for (const Result& result : results) failed += result.finding.state == State::fail ? 1 : 0;

@@ -8,6 +8,6 @@ namespace secrets::ctl::doctor {
 
 /// `submit_host`: there no agent is needed, and only the plugin is looked at.
 /// `refused` when a check fails; warnings alone are fine.
-ExitCode examine(const Conversation& agent, bool submit_host);
+ExitCode examine(const Session& agent, bool submit_host);
 
 }  // namespace secrets::ctl::doctor

@@ -93,15 +93,17 @@ pid_t agent_behind(int connection) {
 }
 
 Result<std::string> answer_to_ping(int connection, Deadline deadline) {
-    const wire::Message request = wire::encode(wire::Request(wire::PingRequest{}));
+    const ipc::Message request =
+        plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::PingRequest{}));
     if (const auto failure = send_packet(connection, request, deadline)) return *failure;
     std::vector<std::byte> buffer(kMaxMessageBytes);
     const auto packet = receive_packet(connection, buffer, deadline);
     if (!packet) return packet.error();
-    const auto reply = wire::decode_reply(std::span(buffer).first(packet->size));
+    const auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
     if (!reply) return reply.error();
-    if (const auto* done = std::get_if<wire::Done>(&*reply)) return done->note;
-    if (const auto* refused = std::get_if<wire::Refused>(&*reply)) return Error{refused->sentence};
+    if (const auto* done = std::get_if<plugin_protocol::Done>(&*reply)) return done->note;
+    if (const auto* refused = std::get_if<plugin_protocol::Refused>(&*reply))
+        return Error{refused->sentence};
     return Error{"it answers something else than was asked"};
 }
 
@@ -132,7 +134,7 @@ void ask_the_control_door(Site& site, const Client& client) {
 
 }  // namespace
 
-Site look_around(const Conversation& agent) {
+Site look_around(const Session& agent) {
     Site site;
     site.is_root = ::geteuid() == 0;
     site.slurm_conf = find_slurm_conf();

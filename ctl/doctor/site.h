@@ -35,6 +35,6 @@ struct Site {
 };
 
 /// Asks the agent and Slurm; takes a few seconds at most, whoever does not answer.
-Site look_around(const Conversation& agent);
+Site look_around(const Session& agent);
 
 }  // namespace secrets::ctl::doctor

@@ -96,12 +96,12 @@ class Lines {
     }
 
     /// Where reading can go on from later.
-    struct Place {
+    struct SourcePosition {
         std::size_t at;
         std::size_t line;
     };
-    Place place() const { return {at_, line_}; }
-    void go_back_to(Place place) {
+    SourcePosition place() const { return {at_, line_}; }
+    void go_back_to(SourcePosition place) {
         at_ = place.at;
         line_ = place.line;
     }
@@ -287,7 +287,7 @@ ImportedSecrets read_import_lines(std::string_view text, const std::string& sour
     ImportedSecrets found(text.size());
     Lines lines(text, found.values);
     while (lines.find_statement()) {
-        const Lines::Place begin = lines.place();
+        const Lines::SourcePosition begin = lines.place();
         const std::size_t size = found.values.size();
         bool wanted = only.empty();  // what is no assignment matters where all is wanted
         try {

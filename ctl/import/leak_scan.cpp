@@ -77,8 +77,8 @@ bool is_in_git(const fs::path& file) {
     return false;
 }
 
-Copy imported_file(const std::string& path) {
-    Copy copy{path, "still holds what was imported; remove it"};
+Leak imported_file(const std::string& path) {
+    Leak copy{path, "still holds what was imported; remove it"};
     struct stat status {};
     constexpr mode_t kOthers = S_IRGRP | S_IROTH;
     if (::stat(path.c_str(), &status) == 0 && (status.st_mode & kOthers) != 0) {
@@ -101,7 +101,7 @@ class Search {
     Search(const std::string& imported, const std::vector<std::string>& names)
         : imported_(imported), names_(names) {}
 
-    std::vector<Copy> take() { return std::move(copies_); }
+    std::vector<Leak> take() { return std::move(copies_); }
 
     void look_at_imported() {
         if (is_standard_input(imported_)) return;
@@ -153,12 +153,12 @@ class Search {
 
     const std::string& imported_;
     const std::vector<std::string>& names_;
-    std::vector<Copy> copies_;
+    std::vector<Leak> copies_;
 };
 
 }  // namespace
 
-std::vector<Copy> find_copies(const std::string& imported, const std::vector<std::string>& names) {
+std::vector<Leak> find_leaks(const std::string& imported, const std::vector<std::string>& names) {
     Search search(imported, names);
     search.look_at_imported();
     search.look_at_nextflow();

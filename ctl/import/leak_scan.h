@@ -6,7 +6,7 @@
 
 namespace secrets::ctl {
 
-struct Copy {
+struct Leak {
     std::string path;
     std::string sentence;  ///< what is in it and what to do, without the path
 };
@@ -14,6 +14,6 @@ struct Copy {
 /// Looks at the file that was imported (`-`: none), at Nextflow's store and what it leaves beside
 /// it, and at the shells' startup and history files of the caller. A file that can't be read is
 /// passed over. No sentence shows a value.
-std::vector<Copy> find_copies(const std::string& imported, const std::vector<std::string>& names);
+std::vector<Leak> find_leaks(const std::string& imported, const std::vector<std::string>& names);
 
 }  // namespace secrets::ctl

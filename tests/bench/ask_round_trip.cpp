@@ -57,7 +57,7 @@ T take(Result<T> result) {
 }
 
 /// One exchange; the descriptor that came with the answer.
-UniqueFd exchange(const std::string& socket, const wire::Message& message,
+UniqueFd exchange(const std::string& socket, const ipc::Message& message,
                   std::span<std::byte> answer, std::size_t& size) {
     const UniqueFd fd = take(connect_seqpacket(socket, soon()));
     if (auto failure = send_packet(fd.get(), message, soon())) fail(failure->sentence);
@@ -66,7 +66,7 @@ UniqueFd exchange(const std::string& socket, const wire::Message& message,
     return std::move(packet.fd);
 }
 
-void read_bare(const std::string& socket, const wire::Message& message) {
+void read_bare(const std::string& socket, const ipc::Message& message) {
     std::array<std::byte, kMaxMessageBytes> answer;
     std::size_t size = 0;
     const UniqueFd fd = exchange(socket, message, answer, size);
@@ -74,12 +74,14 @@ void read_bare(const std::string& socket, const wire::Message& message) {
     if (view.bytes().front() != std::byte{0}) fail("the bare region is not empty");
 }
 
-void read_asked(const std::string& socket, const wire::Message& message) {
+void read_asked(const std::string& socket, const ipc::Message& message) {
     std::array<std::byte, kMaxMessageBytes> answer;
     std::size_t size = 0;
     const UniqueFd fd = exchange(socket, message, answer, size);
-    const wire::Reply reply = take(wire::decode_reply(std::span(answer).first(size)));
-    if (const auto* refused = std::get_if<wire::Refused>(&reply)) fail(refused->sentence);
+    const plugin_protocol::Reply reply =
+        take(plugin_protocol::decode_reply(std::span(answer).first(size)));
+    if (const auto* refused = std::get_if<plugin_protocol::Refused>(&reply))
+        fail(refused->sentence);
     const RegionView view = take(RegionView::map(fd.get()));
     if (take(read_delivery(view.bytes())).size() != 10) fail("the delivery has not ten entries");
 }
@@ -111,11 +113,11 @@ int main(int argc, char** argv) {
     const pid_t server = fork();
     if (server == 0) echo(listener.get());
 
-    wire::AskRequest ask;
+    plugin_protocol::GrantRequest ask;
     ask.job.value = 4000000000U;
     ask.uid.value = static_cast<uid_t>(std::atoi(argv[3]));
     ask.ask = std::string("run:") + argv[2];
-    const wire::Message message = wire::encode(wire::Request(ask));
+    const ipc::Message message = plugin_protocol::encode(plugin_protocol::Request(ask));
 
     std::vector<double> asked;
     std::vector<double> echoed;

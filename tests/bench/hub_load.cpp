@@ -77,19 +77,20 @@ auto into(ErrorCode& error) {
     auto listener = listen_at(socket, SocketKind::seqpacket, 0600);
     if (!listener) fail(listener.error().sentence);
     fcntl(listener->get(), F_SETFL, fcntl(listener->get(), F_GETFL) & ~O_NONBLOCK);
-    std::vector<std::byte> buffer(kMaxViewMessageBytes);
+    std::vector<std::byte> buffer(kMaxQueryMessageBytes);
     while (true) {
         const UniqueFd connection(accept(listener->get(), nullptr, nullptr));
         const auto packet = receive_packet(connection.get(), buffer, soon());
         if (!packet) continue;
-        const auto request = view_wire::decode_request(std::span(buffer).first(packet->size));
-        const auto* places = request ? std::get_if<view_wire::PlacesRequest>(&*request) : nullptr;
+        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
+        const auto* places =
+            request ? std::get_if<slurm_query::PlacementsRequest>(&*request) : nullptr;
         if (places == nullptr) continue;
-        view_wire::Verdicts verdicts;
-        verdicts.verdicts.assign(places->places.size(), view_wire::Verdict::runs_there);
-        const view_wire::Reply reply = std::move(verdicts);
+        slurm_query::Verdicts verdicts;
+        verdicts.verdicts.assign(places->places.size(), slurm_query::Verdict::runs_there);
+        const slurm_query::Reply reply = std::move(verdicts);
         std::this_thread::sleep_for(kSlurmctld);
-        if (send_packet(connection.get(), view_wire::encode(reply), soon())) continue;
+        if (send_packet(connection.get(), slurm_query::encode(reply), soon())) continue;
     }
 }
 
@@ -138,10 +139,9 @@ void serve_bare(unsigned short port, const char* certificate, const char* key) {
 using Request = http::request<http::string_body>;
 
 std::string credential_for(const Request& request) {
-    const Digest digest = digest_of(std::as_bytes(std::span(request.body())));
-    const std::string payload =
-        print_hub_request({kHub, std::string(request.method_string()),
-                           std::string(request.target()), hexadecimal(digest)});
+    const Digest digest = sha256_of(std::as_bytes(std::span(request.body())));
+    const std::string payload = print_hub_request({kHub, std::string(request.method_string()),
+                                                   std::string(request.target()), to_hex(digest)});
     char* credential = nullptr;
     const munge_err_t error =
         munge_encode(&credential, nullptr, payload.data(), static_cast<int>(payload.size()));

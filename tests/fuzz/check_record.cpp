@@ -8,7 +8,7 @@
 namespace secrets::fuzz {
 namespace {
 
-vault::NewSecret copy_of(const vault::StoredSecret& stored) {
+vault::NewSecret copy_of(const vault::RunSecret& stored) {
     SecretBuffer value(stored.value.size());
     const Bytes bytes = stored.value.bytes();
     std::copy(bytes.begin(), bytes.end(), value.bytes().begin());
@@ -21,7 +21,7 @@ bool check_run(Bytes payload) {
     must(head.ok() || !stored.ok(), "a run without a head has no secrets");
     if (!stored) return false;
     std::vector<vault::NewSecret> secrets;
-    for (const vault::StoredSecret& secret : *stored) {
+    for (const vault::RunSecret& secret : *stored) {
         must(lies_in(bytes_of(secret.name), payload), "a name lies in the record");
         must(lies_in(secret.value.bytes(), payload), "a value lies in the record");
         must(secret.scope == vault::Scope::user || secret.scope == vault::Scope::workspace,

@@ -30,14 +30,14 @@ void run(const json::object& data) {
 }
 
 void kept(const json::object& data) {
-    const auto secrets = openbao::read_kept(data);
+    const auto secrets = openbao::read_secrets(data);
     if (!secrets) return must(is_sentence(secrets.error().sentence), "an error is a sentence");
-    for (const desk::KeptSecret& secret : *secrets) {
+    for (const service::ReplicatedSecret& secret : *secrets) {
         must(!why_not_a_secret_name(secret.head.name), "a name is one");
         must(is_time(secret.head.set), "times are times");
         must(!secret.head.expires || is_time(*secret.head.expires), "times are times");
     }
-    const auto again = openbao::read_kept(openbao::write_kept(*secrets));
+    const auto again = openbao::read_secrets(openbao::write_secrets(*secrets));
     must(again && again->size() == secrets->size(), "it says the same again");
     for (std::size_t i = 0; i < secrets->size(); ++i) {
         must(same((*again)[i].value.view().bytes(), (*secrets)[i].value.view().bytes()),

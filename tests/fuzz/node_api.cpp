@@ -18,36 +18,36 @@ void must_say_why(const Result<T>& parsed) {
 }
 
 void grant(Bytes input) {
-    const auto request = doors::parse_grant(input);
+    const auto request = api::parse_grant(input);
     if (!request) return must_say_why(request);
-    must(request->ask.ask.size() <= kMaxAskBytes, "an ask is within its limit");
+    must(request->ask.ask.size() <= kMaxSpecBytes, "an ask is within its limit");
     must(request->node.size() <= kMaxNodeNameBytes, "a node's name is within its limit");
-    const std::string text = doors::print_grant(*request);
-    const auto again = doors::parse_grant(bytes_of(text));
-    must(again && doors::print_grant(*again) == text, "a grant says the same again");
+    const std::string text = api::print_grant(*request);
+    const auto again = api::parse_grant(bytes_of(text));
+    must(again && api::print_grant(*again) == text, "a grant says the same again");
 }
 
 void report(Bytes input) {
-    const auto held = doors::parse_report(input);
+    const auto held = api::parse_report(input);
     if (!held) return must_say_why(held);
-    const std::string text = doors::print_report(*held);
-    const auto again = doors::parse_report(bytes_of(text));
-    must(again && doors::print_report(*again) == text, "a report says the same again");
+    const std::string text = api::print_report(*held);
+    const auto again = api::parse_report(bytes_of(text));
+    must(again && api::print_report(*again) == text, "a report says the same again");
 }
 
 void check(Bytes input) {
-    const auto request = doors::parse_check(input);
+    const auto request = api::parse_check(input);
     if (!request) return must_say_why(request);
-    const std::string text = doors::print_check(*request);
-    const auto again = doors::parse_check(bytes_of(text));
-    must(again && doors::print_check(*again) == text, "a check says the same again");
+    const std::string text = api::print_check(*request);
+    const auto again = api::parse_check(bytes_of(text));
+    must(again && api::print_check(*again) == text, "a check says the same again");
 }
 
 void answers(Bytes input) {
-    if (const auto places = doors::parse_revoked(input, kHolds)) {
+    if (const auto places = api::parse_revoked(input, kHolds)) {
         for (const std::size_t place : *places) must(place < kHolds, "a place is of the report");
     }
-    const std::string sentence = doors::sentence_in_verdict(input);
+    const std::string sentence = api::sentence_in_verdict(input);
     must(sentence.empty() || is_sentence(sentence), "a verdict is a sentence");
 }
 

@@ -11,7 +11,7 @@ namespace {
 template <typename Decoded>
 void check(const Decoded& decoded, Bytes message) {
     if (decoded) {
-        must(same(wire::encode(*decoded), message),
+        must(same(plugin_protocol::encode(*decoded), message),
              "a message encodes to what it was decoded from");
     } else {
         must(is_sentence(decoded.error().sentence), "a message is refused with a sentence");
@@ -24,8 +24,8 @@ void check(const Decoded& decoded, Bytes message) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace secrets;
     const fuzz::Bytes message = std::as_bytes(std::span(data, size));
-    const auto request = wire::decode_request(message);
-    const auto reply = wire::decode_reply(message);
+    const auto request = plugin_protocol::decode_request(message);
+    const auto reply = plugin_protocol::decode_reply(message);
     fuzz::must(!request || !reply, "no message is both a request and a reply");
     fuzz::check(request, message);
     fuzz::check(reply, message);

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "agentd/api/base64.h"
+#include "agentd/base/base64.h"
 #include "tests/fuzz/must.h"
 
 namespace secrets::fuzz {
@@ -27,7 +27,7 @@ std::string base64_of(Bytes bytes) {
 }
 
 /// The push as JSON, with its secrets in order.
-std::string text_of(const desk::PushRequest& request) {
+std::string text_of(const service::PushRequest& request) {
     json::object object;
     if (request.owner) object["owner"] = *request.owner;
     if (request.ttl) object["ttl"] = *request.ttl;
@@ -45,18 +45,18 @@ std::string text_of(const desk::PushRequest& request) {
     return json::serialize(object);
 }
 
-void check(const desk::PushRequest& request) {
+void check(const service::PushRequest& request) {
     for (const vault::NewSecret& secret : request.secrets) {
         must(secret.value.size() <= kValueBytes, "a value has at most the longest length");
     }
     const std::string text = text_of(request);
-    const auto again = doors::parse_push(bytes_of(text), kValueBytes);
+    const auto again = api::parse_push(bytes_of(text), kValueBytes);
     must(again.ok(), "what was parsed can be written and parsed again");
     must(text_of(*again) == text, "what was parsed says the same again");
 }
 
 void check_base64(Bytes text) {
-    const auto decoded = doors::decode_base64(text);
+    const auto decoded = decode_base64(text);
     if (!decoded) return;
     const std::string again = base64_of(decoded->view().bytes());
     must(same(bytes_of(again), text), "base64 is taken in its one form alone");
@@ -68,7 +68,7 @@ void check_base64(Bytes text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace secrets;
     const fuzz::Bytes body = std::as_bytes(std::span(data, size));
-    const auto request = doors::parse_push(body, fuzz::kValueBytes);
+    const auto request = api::parse_push(body, fuzz::kValueBytes);
     if (request) {
         fuzz::check(*request);
     } else {

@@ -16,17 +16,17 @@ bool is_printable(const std::string& text) {
 }
 
 void run(Bytes input) {
-    auto reason = desk::Reason::malformed;
-    const auto keep = doors::parse_keep(input, kValueBytes, reason);
+    auto reason = service::Reason::malformed;
+    const auto keep = api::parse_put_secret(input, kValueBytes, reason);
     if (keep) {
         must(keep->value.size() <= kValueBytes, "a value is within the limit");
         must(!keep->ttl || keep->ttl->size() <= 256, "a ttl is short");
     } else {
-        must(reason == desk::Reason::malformed || reason == desk::Reason::too_large,
+        must(reason == service::Reason::malformed || reason == service::Reason::too_large,
              "an error has one of two reasons");
         must(is_printable(keep.error().sentence), "a sentence is fit for a log");
     }
-    const auto name = doors::parse_rename(input);
+    const auto name = api::parse_rename(input);
     must(!keep || !name, "no body is both");
     if (!name) must(is_printable(name.error().sentence), "a sentence is fit for a log");
 }

@@ -9,17 +9,17 @@
 namespace secrets::fuzz {
 namespace {
 
-void check(const Ask& ask) {
-    const std::string printed = print_ask(ask);
-    must(printed.size() <= kMaxAskBytes, "what is printed is no longer than an ask may be");
-    const auto again = parse_ask(printed);
-    const Ask* same_ask = std::get_if<Ask>(&again);
+void check(const SecretSpec& ask) {
+    const std::string printed = print_spec(ask);
+    must(printed.size() <= kMaxSpecBytes, "what is printed is no longer than an ask may be");
+    const auto again = parse_spec(printed);
+    const SecretSpec* same_ask = std::get_if<SecretSpec>(&again);
     must(same_ask != nullptr && *same_ask == ask, "what is printed parses to the same");
-    must(ask.items.size() <= kMaxAskItems, "an ask has at most the most items");
+    must(ask.items.size() <= kMaxSpecItems, "an ask has at most the most items");
     must(!ask.run_optional || ask.run, "only a run that is named is optional");
 }
 
-void check(const AskError& error, std::string_view text) {
+void check(const SpecError& error, std::string_view text) {
     must(is_sentence(error.sentence), "an ask is refused with a sentence");
     must(error.length >= 1 && error.offset <= text.size(), "what is wrong is in the text");
     const std::string marked = mark_place(text, error);
@@ -35,11 +35,11 @@ void check(const AskError& error, std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace secrets;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto parsed = parse_ask(text);
-    if (const auto* ask = std::get_if<Ask>(&parsed)) {
+    const auto parsed = parse_spec(text);
+    if (const auto* ask = std::get_if<SecretSpec>(&parsed)) {
         fuzz::check(*ask);
     } else {
-        fuzz::check(std::get<AskError>(parsed), text);
+        fuzz::check(std::get<SpecError>(parsed), text);
     }
     return 0;
 }

@@ -55,36 +55,46 @@ Bytes cut(Bytes bytes, std::size_t length) {
 }
 
 void wire_seeds(Corpus& corpus) {
-    const wire::AskRequest ask{JobId{7}, StepId{0}, Uid{1001}, 10000, "run:demo-1,HF_TOKEN,NGC?"};
-    const Bytes whole = wire::encode(wire::Request(ask));
+    const plugin_protocol::GrantRequest ask{JobId{7}, StepId{0}, Uid{1001}, 10000,
+                                            "run:demo-1,HF_TOKEN,NGC?"};
+    const Bytes whole = plugin_protocol::encode(plugin_protocol::Request(ask));
     corpus.write("plugin_protocol", "ask", whole);
     corpus.write("plugin_protocol", "ask-with-a-byte-too-many",
                  with_byte(cut(whole, whole.size() + 1), 8, static_cast<int>(whole.size()) + 1));
     corpus.write("plugin_protocol", "ask-cut-off", cut(whole, whole.size() - 3));
     corpus.write("plugin_protocol", "ask-of-the-batch-step",
-                 wire::encode(wire::Request(wire::AskRequest{JobId{0xfffffffe}, StepId{0xfffffffb},
-                                                             Uid{0}, kMaxWaitMilliseconds, ""})));
+                 plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::GrantRequest{
+                     JobId{0xfffffffe}, StepId{0xfffffffb}, Uid{0}, kMaxWaitMilliseconds, ""})));
     corpus.write("plugin_protocol", "ask-of-the-longest-text",
-                 wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1}, 0,
-                                                             std::string(kMaxAskBytes, 'A')})));
+                 plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::GrantRequest{
+                     JobId{1}, StepId{1}, Uid{1}, 0, std::string(kMaxSpecBytes, 'A')})));
     corpus.write("plugin_protocol", "ask-that-waits-too-long",
-                 wire::encode(wire::Request(wire::AskRequest{JobId{1}, StepId{1}, Uid{1},
-                                                             kMaxWaitMilliseconds + 1, "A"})));
-    corpus.write("plugin_protocol", "wipe",
-                 wire::encode(wire::Request(wire::WipeRequest{JobId{7}})));
-    corpus.write("plugin_protocol", "ping", wire::encode(wire::Request(wire::PingRequest{})));
+                 plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::GrantRequest{
+                     JobId{1}, StepId{1}, Uid{1}, kMaxWaitMilliseconds + 1, "A"})));
+    corpus.write(
+        "plugin_protocol", "wipe",
+        plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::WipeRequest{JobId{7}})));
+    corpus.write("plugin_protocol", "ping",
+                 plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::PingRequest{})));
     corpus.write("plugin_protocol", "check",
-                 wire::encode(wire::Request(wire::CheckRequest{"run:demo-1"})));
+                 plugin_protocol::encode(
+                     plugin_protocol::Request(plugin_protocol::CheckRequest{"run:demo-1"})));
     corpus.write("plugin_protocol", "granted",
-                 wire::encode(wire::Reply(wire::Granted{4096, "waited 0.3 s"})));
-    corpus.write("plugin_protocol", "nothing", wire::encode(wire::Reply(wire::Nothing{""})));
-    corpus.write("plugin_protocol", "waiting", wire::encode(wire::Reply(wire::Waiting{10000})));
+                 plugin_protocol::encode(
+                     plugin_protocol::Reply(plugin_protocol::Granted{4096, "waited 0.3 s"})));
+    corpus.write("plugin_protocol", "nothing",
+                 plugin_protocol::encode(plugin_protocol::Reply(plugin_protocol::Nothing{""})));
+    corpus.write("plugin_protocol", "waiting",
+                 plugin_protocol::encode(plugin_protocol::Reply(plugin_protocol::Waiting{10000})));
     corpus.write("plugin_protocol", "refused",
-                 wire::encode(wire::Reply(wire::Refused{"run demo-1 belongs to another user"})));
+                 plugin_protocol::encode(plugin_protocol::Reply(
+                     plugin_protocol::Refused{"run demo-1 belongs to another user"})));
     corpus.write("plugin_protocol", "done",
-                 wire::encode(wire::Reply(wire::Done{"job 7 held nothing"})));
+                 plugin_protocol::encode(
+                     plugin_protocol::Reply(plugin_protocol::Done{"job 7 held nothing"})));
     corpus.write("plugin_protocol", "busy",
-                 wire::encode(wire::Reply(wire::Busy{"too many connections"})));
+                 plugin_protocol::encode(
+                     plugin_protocol::Reply(plugin_protocol::Busy{"too many connections"})));
     corpus.write("plugin_protocol", "another-magic", with_byte(whole, 3, '2'));
     corpus.write("plugin_protocol", "another-version", with_byte(whole, 4, 2));
     corpus.write("plugin_protocol", "another-type", with_byte(whole, 6, 99));
@@ -94,41 +104,42 @@ void wire_seeds(Corpus& corpus) {
 }
 
 void view_wire_seeds(Corpus& corpus) {
-    using view_wire::JobState;
-    const view_wire::JobsRequest jobs{{JobId{7}, JobId{0}, JobId{0xffffffff}}};
-    const Bytes whole = view_wire::encode(jobs);
+    using slurm_query::JobState;
+    const slurm_query::JobsRequest jobs{{JobId{7}, JobId{0}, JobId{0xffffffff}}};
+    const Bytes whole = slurm_query::encode(jobs);
     corpus.write("slurm_query_protocol", "jobs", whole);
     corpus.write("slurm_query_protocol", "jobs-cut-off", cut(whole, whole.size() - 1));
     corpus.write("slurm_query_protocol", "jobs-more-than-there-are", with_byte(whole, 12, 200));
-    corpus.write("slurm_query_protocol", "jobs-none", view_wire::encode(view_wire::JobsRequest{}));
+    corpus.write("slurm_query_protocol", "jobs-none",
+                 slurm_query::encode(slurm_query::JobsRequest{}));
     corpus.write("slurm_query_protocol", "states",
-                 view_wire::encode(view_wire::Reply(
-                     view_wire::States{{JobState::active, JobState::ended, JobState::unknown},
-                                       "slurmctld gave no answer within 5 s"})));
-    corpus.write(
-        "slurm_query_protocol", "states-of-a-number-too-large",
-        with_byte(view_wire::encode(view_wire::Reply(view_wire::States{{JobState::active}, ""})),
-                  16, 9));
+                 slurm_query::encode(slurm_query::Reply(
+                     slurm_query::States{{JobState::active, JobState::ended, JobState::unknown},
+                                         "slurmctld gave no answer within 5 s"})));
+    corpus.write("slurm_query_protocol", "states-of-a-number-too-large",
+                 with_byte(slurm_query::encode(
+                               slurm_query::Reply(slurm_query::States{{JobState::active}, ""})),
+                           16, 9));
     corpus.write("slurm_query_protocol", "refused",
-                 view_wire::encode(view_wire::Reply(view_wire::Refused{"too many jobs"})));
-    const Bytes account = view_wire::encode(view_wire::AccountRequest{"chem", "alice"});
+                 slurm_query::encode(slurm_query::Reply(slurm_query::Refused{"too many jobs"})));
+    const Bytes account = slurm_query::encode(slurm_query::AccountRequest{"chem", "alice"});
     corpus.write("slurm_query_protocol", "account", account);
     corpus.write("slurm_query_protocol", "account-of-a-blank", with_byte(account, 17, ' '));
     const Bytes users =
-        view_wire::encode(view_wire::Reply(view_wire::Users{true, true, {"alice", "bob"}}));
+        slurm_query::encode(slurm_query::Reply(slurm_query::Users{true, true, {"alice", "bob"}}));
     corpus.write("slurm_query_protocol", "users", users);
     corpus.write("slurm_query_protocol", "users-cut-off", cut(users, users.size() - 1));
     corpus.write("slurm_query_protocol", "users-more-than-there-are", with_byte(users, 20, 3));
     corpus.write("slurm_query_protocol", "users-out-of-order", with_byte(users, 28, 'z'));
     corpus.write("slurm_query_protocol", "users-of-no-account",
-                 view_wire::encode(view_wire::Reply(view_wire::Users{})));
-    const Bytes places = view_wire::encode(view_wire::PlacesRequest{
+                 slurm_query::encode(slurm_query::Reply(slurm_query::Users{})));
+    const Bytes places = slurm_query::encode(slurm_query::PlacementsRequest{
         {{JobId{7}, Uid{1001}, "n1", "10.0.0.1"}, {JobId{8}, Uid{0}, "n2", "::1"}}});
     corpus.write("slurm_query_protocol", "places", places);
     corpus.write("slurm_query_protocol", "places-cut-off", cut(places, places.size() - 1));
     corpus.write("slurm_query_protocol", "places-more-than-there-are", with_byte(places, 12, 3));
-    const Bytes verdicts = view_wire::encode(view_wire::Reply(view_wire::Verdicts{
-        {view_wire::Verdict::runs_there, view_wire::Verdict::unknown}, "slurmctld is down"}));
+    const Bytes verdicts = slurm_query::encode(slurm_query::Reply(slurm_query::Verdicts{
+        {slurm_query::Verdict::runs_there, slurm_query::Verdict::unknown}, "slurmctld is down"}));
     corpus.write("slurm_query_protocol", "verdicts", verdicts);
     corpus.write("slurm_query_protocol", "verdicts-of-a-number-too-large",
                  with_byte(verdicts, 16, 9));

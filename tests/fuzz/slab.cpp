@@ -135,7 +135,7 @@ void check(Bytes content) {
 }
 
 /// Keeps nothing, as in a process that systemd did not start.
-class NoKeeper : public vault::Keeper {
+class NoKeeper : public vault::FdStore {
   public:
     bool keep(const std::string&, int) override { return false; }
     void forget(const std::string&) override {}
@@ -148,7 +148,7 @@ void check_restore(Bytes content) {
     vault::Vault vault(MemoryKind::memfd, 2 * kLargest, &keeper);
     std::vector<vault::FoundSlab> found;
     found.push_back({"slab-1", UniqueFd(dup(region.fd()))});
-    const vault::Restored restored = vault.restore(std::move(found));
+    const vault::RecoveryReport restored = vault.restore(std::move(found));
     must(restored.refused.empty() || restored.slabs == 0, "what is refused is not taken");
     must(vault.runs().size() == restored.runs && vault.holds().size() == restored.holds,
          "what is told is what is there");

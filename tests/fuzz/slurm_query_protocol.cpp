@@ -11,7 +11,7 @@ namespace {
 template <typename Decoded>
 void check(const Decoded& decoded, Bytes message) {
     if (decoded) {
-        must(same(view_wire::encode(*decoded), message),
+        must(same(slurm_query::encode(*decoded), message),
              "a message encodes to what it was decoded from");
     } else {
         must(is_sentence(decoded.error().sentence), "a message is refused with a sentence");
@@ -24,7 +24,7 @@ void check(const Decoded& decoded, Bytes message) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace secrets;
     const fuzz::Bytes message = std::as_bytes(std::span(data, size));
-    fuzz::check(view_wire::decode_request(message), message);
-    fuzz::check(view_wire::decode_reply(message), message);
+    fuzz::check(slurm_query::decode_request(message), message);
+    fuzz::check(slurm_query::decode_reply(message), message);
     return 0;
 }

@@ -13,9 +13,9 @@
 namespace secrets::fuzz {
 namespace {
 
-using people::Owner;
-using people::Store;
-using people::StoreKey;
+using store::Owner;
+using store::SecretStore;
+using store::StoreKey;
 
 /// A folder with the key in it, in memory where there is such a place; it goes with the process.
 class Folder {
@@ -44,14 +44,14 @@ const std::string& folder() {
     return the_one.path();
 }
 
-Result<std::unique_ptr<Store>> open_store() {
+Result<std::unique_ptr<SecretStore>> open_store() {
     auto key = StoreKey::read(folder() + "/key", false, MemoryKind::memfd);
     must(key.ok(), "the key can be read");
-    return Store::open(folder() + "/store.db", std::move(key).value());
+    return SecretStore::open(folder() + "/store.db", std::move(key).value());
 }
 
-void check_secrets(const Store& store, const Owner& owner) {
-    for (const people::SecretHead* head : store.list(owner)) {
+void check_secrets(const SecretStore& store, const Owner& owner) {
+    for (const store::SecretHead* head : store.list(owner)) {
         const auto value = store.value_of(owner, head->name);
         must(value.ok() == !head->damaged, "a secret opens, or is said to be damaged");
         must(!value || value->size() == head->bytes, "the size is the value's");
@@ -67,7 +67,7 @@ void run(Bytes input) {
                static_cast<std::streamsize>(input.size()));
     const Owner alice = Owner::user(Uid{1001});
     const Owner lab = Owner::workspace_named("lab");
-    people::SecretHead head;
+    store::SecretHead head;
     head.name = "NEW";
     bool is_changed = false;
     {
@@ -86,7 +86,7 @@ void run(Bytes input) {
     if (!is_changed) return;
     const auto again = open_store();
     if (!again) return;  // damage that only a change brought to light
-    const people::SecretHead* found = (*again)->find(alice, "NEW");
+    const store::SecretHead* found = (*again)->find(alice, "NEW");
     must(found != nullptr && !found->damaged, "a change is there when it is opened again");
 }
 

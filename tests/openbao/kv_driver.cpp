@@ -25,7 +25,7 @@ using namespace secrets;
 namespace asio = boost::asio;
 namespace json = boost::json;
 using openbao::Clock;
-using openbao::Kv;
+using openbao::KvClient;
 
 [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "kv_driver: %s\n", what.c_str());
@@ -79,7 +79,7 @@ json::object error_of(const Error& error) {
     return said;
 }
 
-asio::awaitable<json::object> done(Kv& kv, json::object request) {
+asio::awaitable<json::object> done(KvClient& kv, json::object request) {
     const std::string what = text_in(request, "do");
     std::string path = text_in(request, "path");
     const json::value* seconds = request.if_contains("seconds");
@@ -121,20 +121,20 @@ asio::awaitable<json::object> done(Kv& kv, json::object request) {
     co_return said;
 }
 
-asio::awaitable<void> serve(Kv& kv, json::object request) {
+asio::awaitable<void> serve(KvClient& kv, json::object request) {
     const json::value id = request.at("id");
     json::object said = co_await done(kv, std::move(request));
     answer(id, std::move(said));
 }
 
-asio::awaitable<void> take_requests(Kv& kv) {
+asio::awaitable<void> take_requests(KvClient& kv) {
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor input(loop, STDIN_FILENO);
     std::string text;
     while (true) {
-        doors::ErrorCode error;
-        const std::size_t size = co_await asio::async_read_until(input, asio::dynamic_buffer(text),
-                                                                 '\n', doors::into(error));
+        ErrorCode error;
+        const std::size_t size =
+            co_await asio::async_read_until(input, asio::dynamic_buffer(text), '\n', into(error));
         if (error) break;
         json::object request = json::parse(text.substr(0, size)).as_object();
         text.erase(0, size);
@@ -153,10 +153,10 @@ int main(int argc, char** argv) {
     whole.log_target = LogTarget::standard_error;
     if (const auto failure = audit::open(whole)) fail(failure->sentence);
     const OpenBao config = config_of(json::parse(argv[1]).as_object());
-    auto context = cluster::make_client_context(config.ca, "store.openbao.ca");
+    auto context = net::make_client_context(config.ca, "store.openbao.ca");
     if (!context) fail(context.error().sentence);
     asio::io_context loop;
-    Kv kv(loop, config, std::move(context).value());
+    KvClient kv(loop, config, std::move(context).value());
     asio::co_spawn(loop, take_requests(kv), [](const std::exception_ptr& thrown) {
         if (thrown) fail("the input is malformed");
     });

@@ -16,13 +16,13 @@
 #include "tests/unit/office.h"
 #include "tests/unit/temporary_folder.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 namespace {
 
+using slurm_query::Refused;
+using slurm_query::Reply;
+using slurm_query::Users;
 using std::chrono::milliseconds;
-using view_wire::Refused;
-using view_wire::Reply;
-using view_wire::Users;
 
 /// A view whose answers the test chooses.
 class View {
@@ -57,16 +57,16 @@ class View {
 
   private:
     void serve(int fd) {
-        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        std::array<std::byte, kMaxQueryMessageBytes> buffer;
         const auto deadline = Deadline::in(std::chrono::seconds(5));
         const auto packet = receive_packet(fd, buffer, deadline);
         if (!packet) return;
-        const auto request = view_wire::decode_request(std::span(buffer).first(packet->size));
+        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
         if (!request) return;
         const std::lock_guard lock(mutex_);
-        const std::string account = std::get<view_wire::AccountRequest>(*request).account;
+        const std::string account = std::get<slurm_query::AccountRequest>(*request).account;
         asked_.push_back(account);
-        send_packet(fd, view_wire::encode(answers_.at(account)), deadline);
+        send_packet(fd, slurm_query::encode(answers_.at(account)), deadline);
     }
 
     TemporaryFolder folder_;
@@ -81,8 +81,8 @@ class View {
 struct Watched {
     explicit Watched(const View& view, std::vector<std::string> accounts)
         : view_socket(view.path()) {
-        desk::keep_the_log_quiet();
-        watch.emplace(loop, config(std::move(accounts)), [this](SlurmAccounts told) {
+        service::keep_the_log_quiet();
+        watch.emplace(loop, config(std::move(accounts)), [this](auth::SlurmAccountMembers told) {
             known = std::move(told);
             ++given;
         });
@@ -112,9 +112,9 @@ struct Watched {
 
     std::string view_socket;
     boost::asio::io_context loop;
-    SlurmAccounts known;
+    auth::SlurmAccountMembers known;
     int given = 0;
-    std::optional<AccountWatch> watch;
+    std::optional<AccountWatcher> watch;
 };
 
 std::uint64_t troubles() {
@@ -243,15 +243,15 @@ TEST_CASE("where no account is named any more there is no trouble, and none is m
 TEST_CASE("a round for which there was no memory is not the last one", "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
-    desk::keep_the_log_quiet();
+    service::keep_the_log_quiet();
     boost::asio::io_context loop;
     Config config;
     config.view_socket = view.path();
     config.slurm_accounts_interval = std::chrono::seconds(1);
     config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
-    SlurmAccounts known;
+    auth::SlurmAccountMembers known;
     bool failed = false;
-    AccountWatch watch(loop, config, [&](SlurmAccounts told) {
+    AccountWatcher watch(loop, config, [&](auth::SlurmAccountMembers told) {
         if (told.has("chem", "alice") == true && !std::exchange(failed, true))
             throw std::bad_alloc();
         known = std::move(told);
@@ -273,7 +273,7 @@ TEST_CASE("a view that never answers does not keep the watch from ending", "[acc
     Config config;
     config.view_socket = folder.file("view.sock");
     config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
-    AccountWatch watch(loop, config, [](const SlurmAccounts&) {});
+    AccountWatcher watch(loop, config, [](const auth::SlurmAccountMembers&) {});
     loop.run_for(milliseconds(50));
     CHECK_FALSE(loop.stopped());
     watch.stop();
@@ -283,4 +283,4 @@ TEST_CASE("a view that never answers does not keep the watch from ending", "[acc
 }
 
 }  // namespace
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

@@ -20,7 +20,7 @@ namespace secrets::audit {
 namespace {
 
 std::string refusal_of(const std::string& path) {
-    const auto trail = Trail::open(path);
+    const auto trail = AuditFile::open(path);
     return trail.ok() ? "(opened)" : trail.error().sentence;
 }
 
@@ -32,14 +32,14 @@ TEST_CASE("lines are added at the end of a file that only its owner may read") {
     const TemporaryFolder folder;
     const std::string path = folder.file("audit");
     const mode_t before = umask(0);
-    auto trail = Trail::open(path);
+    auto trail = AuditFile::open(path);
     umask(before);
     REQUIRE(trail.ok());
     struct stat status {};
     REQUIRE(stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0600);
     CHECK(!trail->append("one\n"));
-    auto second = Trail::open(path);
+    auto second = AuditFile::open(path);
     REQUIRE(second.ok());
     CHECK(!second->append("two\n"));
     CHECK(!trail->append("three\n"));
@@ -84,7 +84,7 @@ TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
     if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
     const SmallDisk disk;
     const std::string path = disk.file("audit");
-    auto trail = Trail::open(path);
+    auto trail = AuditFile::open(path);
     REQUIRE(trail.ok());
     const std::string line = std::string(99, 'x') + "\n";
     REQUIRE(!trail->append(line));
@@ -106,7 +106,7 @@ TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
     }
     SECTION("by one that finds it so") {
         disk.make_room();
-        auto other = Trail::open(path);
+        auto other = AuditFile::open(path);
         REQUIRE(other.ok());
         CHECK(!other->append("next\n"));
         CHECK(!other->append("last\n"));
@@ -121,7 +121,7 @@ TEST_CASE("a file that may not grow is an error, too") {
     Child child([&] {
         signal(SIGXFSZ, SIG_IGN);
         const rlimit small{10, 10};
-        auto trail = Trail::open(folder.file("audit"));
+        auto trail = AuditFile::open(folder.file("audit"));
         if (!trail || trail->append("123456\n") || setrlimit(RLIMIT_FSIZE, &small) != 0) return 1;
         if (!trail->append("abcdef\n")) return 2;
         return trail->append("x\n")->sentence.ends_with("File too large") ? 0 : 3;

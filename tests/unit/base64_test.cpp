@@ -1,6 +1,6 @@
 // Promise: base64 is decoded to the byte, and what is not base64 to the letter is no value.
 
-#include "agentd/api/base64.h"
+#include "agentd/base/base64.h"
 
 #include <openssl/evp.h>
 
@@ -9,7 +9,7 @@
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 
-namespace secrets::doors {
+namespace secrets {
 namespace {
 
 std::string decoded(std::string_view text) {
@@ -77,4 +77,4 @@ TEST_CASE("exactly the 64 letters of the alphabet have a meaning") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets

@@ -22,13 +22,13 @@ SecretBuffer image_of(std::string_view value) {
     return image;
 }
 
-HubGrant grant_of(std::uint32_t job, std::string ask = "TOKEN", std::string tag = "\"1\"") {
+CachedGrant grant_of(std::uint32_t job, std::string ask = "TOKEN", std::string tag = "\"1\"") {
     return {JobId{job}, Uid{1001}, std::move(ask), "r", std::move(tag)};
 }
 
 std::string value_of(const Vault& vault, std::uint32_t job, const std::string& ask = "TOKEN") {
-    if (vault.find_hub_grant(JobId{job}, ask) == nullptr) return "(none)";
-    const auto delivery = vault.deliver_hub_grant(JobId{job}, ask);
+    if (vault.find_cached_grant(JobId{job}, ask) == nullptr) return "(none)";
+    const auto delivery = vault.deliver_cached_grant(JobId{job}, ask);
     REQUIRE(delivery.ok());
     const auto view = RegionView::map(delivery->fd.get());
     REQUIRE(view.ok());
@@ -49,11 +49,11 @@ bool holds_text(const Shelf& shelf, std::string_view text) {
 void hold(Vault& vault, std::uint32_t job) {
     REQUIRE_FALSE(vault.hold(JobId{job}, Uid{1001}, {"TOKEN", "r", 1}, at(1)));
 }
-void put(Vault& vault, const HubGrant& grant, std::string_view value) {
-    REQUIRE_FALSE(vault.put_hub_grant(grant, image_of(value).view()));
+void put(Vault& vault, const CachedGrant& grant, std::string_view value) {
+    REQUIRE_FALSE(vault.put_cached_grant(grant, image_of(value).view()));
 }
 
-TEST_CASE("a hub grant is delivered as it was put, one for each ask of a job", "[hub_grants]") {
+TEST_CASE("a hub grant is delivered as it was put, one for each ask of a job", "[cached_grants]") {
     Vault vault(best_memory_kind(), kCapacity);
     hold(vault, 7);
     hold(vault, 8);
@@ -64,22 +64,22 @@ TEST_CASE("a hub grant is delivered as it was put, one for each ask of a job", "
     CHECK(value_of(vault, 7, "TOKEN?") == "two");
     CHECK(value_of(vault, 8) == "three");
     CHECK(value_of(vault, 8, "TOKEN?") == "(none)");
-    CHECK(vault.inventory().hub_grants == 3);
+    CHECK(vault.inventory().cached_grants == 3);
     put(vault, grant_of(7, "TOKEN", "\"2\""), "newer");
     CHECK(value_of(vault, 7) == "newer");
-    CHECK(vault.find_hub_grant(JobId{7}, "TOKEN")->tag == "\"2\"");
-    CHECK(vault.inventory().hub_grants == 3);
+    CHECK(vault.find_cached_grant(JobId{7}, "TOKEN")->tag == "\"2\"");
+    CHECK(vault.inventory().cached_grants == 3);
 }
 
-TEST_CASE("a job without a hold is given no hub grant", "[hub_grants]") {
+TEST_CASE("a job without a hold is given no hub grant", "[cached_grants]") {
     Vault vault(best_memory_kind(), kCapacity);
-    const auto wrong = vault.put_hub_grant(grant_of(7), image_of("value").view());
+    const auto wrong = vault.put_cached_grant(grant_of(7), image_of("value").view());
     REQUIRE(wrong);
     CHECK(wrong->sentence == "job 7 has no hold on this node");
     CHECK(vault.inventory().slabs == 0);
 }
 
-TEST_CASE("a hub grant goes with its hold, and not when the hold changes", "[hub_grants]") {
+TEST_CASE("a hub grant goes with its hold, and not when the hold changes", "[cached_grants]") {
     Shelf shelf;
     Vault vault(best_memory_kind(), kCapacity, &shelf);
     hold(vault, 7);
@@ -89,20 +89,20 @@ TEST_CASE("a hub grant goes with its hold, and not when the hold changes", "[hub
     REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"OTHER", "r", 1}, at(2)));
     CHECK(value_of(vault, 7) == "the value of 7");
     REQUIRE(holds_text(shelf, "the value of 7"));
-    const Wiped wiped = vault.wipe_hold(JobId{7});
+    const WipeReceipt wiped = vault.wipe_hold(JobId{7});
     CHECK(wiped.records == 2);
     CHECK(value_of(vault, 7) == "(none)");
     CHECK_FALSE(holds_text(shelf, "the value of 7"));
     CHECK(value_of(vault, 8) == "the value of 8");
-    CHECK(vault.wipe_hub_grant(JobId{8}, "OTHER").records == 0);
-    CHECK(vault.wipe_hub_grant(JobId{8}, "TOKEN").records == 1);
+    CHECK(vault.wipe_cached_grant(JobId{8}, "OTHER").records == 0);
+    CHECK(vault.wipe_cached_grant(JobId{8}, "TOKEN").records == 1);
     CHECK_FALSE(holds_text(shelf, "the value of 8"));
     CHECK(vault.find_hold(JobId{8}) != nullptr);
     CHECK(vault.inventory().secret_bytes == 0);
 }
 
 TEST_CASE("hub grants are found again after a restart, the newer of two, and none alone",
-          "[hub_grants]") {
+          "[cached_grants]") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -112,13 +112,13 @@ TEST_CASE("hub grants are found again after a restart, the newer of two, and non
     }
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        const Restored restored = vault.restore(shelf.hand_out());
-        CHECK(restored.hub_grants == 1);
+        const RecoveryReport restored = vault.restore(shelf.hand_out());
+        CHECK(restored.cached_grants == 1);
         CHECK(restored.dropped == 0);
         CHECK(value_of(vault, 7) == "new");
-        CHECK(vault.find_hub_grant(JobId{7}, "TOKEN")->tag == "\"2\"");
-        CHECK(vault.find_hub_grant(JobId{7}, "TOKEN")->owner == Uid{1001});
-        CHECK(vault.find_hub_grant(JobId{7}, "TOKEN")->run == "r");
+        CHECK(vault.find_cached_grant(JobId{7}, "TOKEN")->tag == "\"2\"");
+        CHECK(vault.find_cached_grant(JobId{7}, "TOKEN")->owner == Uid{1001});
+        CHECK(vault.find_cached_grant(JobId{7}, "TOKEN")->run == "r");
         CHECK(vault.inventory().secret_bytes > 0);
         CHECK(vault.wipe_all().records == 2);
         CHECK(value_of(vault, 7) == "(none)");
@@ -127,16 +127,16 @@ TEST_CASE("hub grants are found again after a restart, the newer of two, and non
 }
 
 TEST_CASE("a hub grant that was left without a hold is overwritten at the next start",
-          "[hub_grants]") {
-    const HubGrant grant = grant_of(7);
+          "[cached_grants]") {
+    const CachedGrant grant = grant_of(7);
     const SecretBuffer image = image_of("left behind");
     auto region = LockedRegion::create(1024 * 1024, best_memory_kind());
     REQUIRE(region.ok());
     Slab slab(std::move(region).value());
     const auto draft =
-        slab.begin(RecordType::hub_grant, hub_grant_payload_size(grant, image.view()), 1);
+        slab.begin(RecordType::cached_grant, cached_grant_payload_size(grant, image.view()), 1);
     REQUIRE(draft);
-    write_hub_grant(grant, image.view(), draft->payload);
+    write_cached_grant(grant, image.view(), draft->payload);
     slab.commit(draft->offset);
     Shelf shelf;
     shelf.keep("slab-1", slab.fd());
@@ -144,33 +144,33 @@ TEST_CASE("a hub grant that was left without a hold is overwritten at the next s
     REQUIRE(holds_text(shelf, "left behind"));
     const UniqueFd same(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    CHECK(vault.restore(shelf.hand_out()).hub_grants == 0);
+    CHECK(vault.restore(shelf.hand_out()).cached_grants == 0);
     CHECK(shelf.size() == 0);
     const auto view = RegionView::map(same.get());
     REQUIRE(view.ok());
     CHECK(text_of(view->bytes()).find("left behind") == std::string_view::npos);
 }
 
-TEST_CASE("a record of a hub grant that is damaged anywhere is not taken", "[hub_grants]") {
+TEST_CASE("a record of a hub grant that is damaged anywhere is not taken", "[cached_grants]") {
     const SecretBuffer image = image_of("value");
-    const HubGrant grant = grant_of(7);
-    Bytes payload(hub_grant_payload_size(grant, image.view()));
-    write_hub_grant(grant, image.view(), payload);
-    const auto read = read_hub_grant(GuardedBytes(payload).bytes());
+    const CachedGrant grant = grant_of(7);
+    Bytes payload(cached_grant_payload_size(grant, image.view()));
+    write_cached_grant(grant, image.view(), payload);
+    const auto read = read_cached_grant(GuardedBytes(payload).bytes());
     REQUIRE(read.ok());
     CHECK(read->job == grant.job);
     CHECK(read->ask == grant.ask);
     CHECK(text_of(image_in(payload).bytes()) == text_of(image.view().bytes()));
     for (std::size_t length = 0; length < payload.size(); ++length) {
         const Bytes cut(payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(length));
-        CHECK_FALSE(read_hub_grant(GuardedBytes(cut).bytes()).ok());
+        CHECK_FALSE(read_cached_grant(GuardedBytes(cut).bytes()).ok());
     }
     Bytes longer = payload;
     longer.push_back(std::byte{0});
-    CHECK_FALSE(read_hub_grant(GuardedBytes(longer).bytes()).ok());
+    CHECK_FALSE(read_cached_grant(GuardedBytes(longer).bytes()).ok());
     Bytes no_image = payload;
     no_image[payload.size() - image.size()] ^= std::byte{1};  // its magic
-    CHECK_FALSE(read_hub_grant(GuardedBytes(no_image).bytes()).ok());
+    CHECK_FALSE(read_cached_grant(GuardedBytes(no_image).bytes()).ok());
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "common/base/limits.h"
 #include "tests/unit/catch.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 std::span<const std::byte> bytes(std::string_view text) {
@@ -14,7 +14,7 @@ std::span<const std::byte> bytes(std::string_view text) {
 }
 
 TEST_CASE("a question is read as it was printed", "[check_json]") {
-    const SubmissionCheck asked{Uid{4294967294}, "A=\"B\",run:x\n\xc3\xbc", "login"};
+    const SubmitCheckRequest asked{Uid{4294967294}, "A=\"B\",run:x\n\xc3\xbc", "login"};
     const auto read = parse_check(bytes(print_check(asked)));
     REQUIRE(read.ok());
     CHECK(read->uid == asked.uid);
@@ -47,7 +47,7 @@ TEST_CASE("what is no question is refused", "[check_json]") {
 
 TEST_CASE("an answer is a sentence or none", "[check_json]") {
     CHECK(verdict_json(std::nullopt) == "{\"ok\":true}\n");
-    const desk::Refusal refusal{desk::Reason::not_found, "secret A is not set for alice"};
+    const service::Refusal refusal{service::Reason::not_found, "secret A is not set for alice"};
     CHECK(verdict_json(refusal) ==
           "{\"ok\":false,\"sentence\":\"secret A is not set for alice\"}\n");
     CHECK(sentence_in_verdict(bytes(verdict_json(refusal))) == refusal.sentence);
@@ -59,4 +59,4 @@ TEST_CASE("an answer is a sentence or none", "[check_json]") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::api

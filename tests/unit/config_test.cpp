@@ -265,7 +265,8 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
           "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
           "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
-          "runs_per_owner, runs_per_platform, total_bytes, kept_secrets, kept_bytes, store_bytes");
+          "runs_per_owner, runs_per_platform, total_bytes, kept_secrets, kept_bytes, "
+          "store_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
           "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
     CHECK(refusal_of("reaper: { every: 1m }\n") ==

@@ -277,7 +277,7 @@ TEST_CASE("the largest delivery that the limits allow fits into the largest imag
     const std::size_t overhead_of_a_name = delivery_size(std::vector{file("A", name, "")}) -
                                            delivery_size(std::vector{entry("A", "")});
     CHECK(delivery_size({}) + kMaxVariablesBytes + kMaxFilesBytes +
-              kMaxSecretsPerRun * overhead_of_an_entry + kMaxAskItems * overhead_of_a_name <=
+              kMaxSecretsPerRun * overhead_of_an_entry + kMaxSpecItems * overhead_of_a_name <=
           kMaxDeliveryBytes);
 }
 

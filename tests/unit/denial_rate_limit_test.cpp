@@ -9,20 +9,21 @@ namespace secrets::audit {
 namespace {
 
 using std::chrono::seconds;
-const RefusalLimit::Time kStart{std::chrono::hours(1)};
+const DenialRateLimit::Time kStart{std::chrono::hours(1)};
 const Uid kAlice{1001};
 const Uid kBob{1002};
 
-std::uint64_t admitted(RefusalLimit& limit, Kind kind, Uid uid, int times, RefusalLimit::Time now) {
+std::uint64_t admitted(DenialRateLimit& limit, Kind kind, Uid uid, int times,
+                       DenialRateLimit::Time now) {
     std::uint64_t count = 0;
     for (int i = 0; i < times; ++i) count += limit.admit(kind, uid, now) ? 1U : 0U;
     return count;
 }
 
 TEST_CASE("a burst is written, the rest is counted and told when its minute is over") {
-    RefusalLimit limit;
-    CHECK(admitted(limit, Kind::refuse_push, kAlice, 4811, kStart) == kRefusalBurst);
-    CHECK(limit.next_to_tell() == kStart + kRefusalWindow);
+    DenialRateLimit limit;
+    CHECK(admitted(limit, Kind::refuse_push, kAlice, 4811, kStart) == kDenialBurst);
+    CHECK(limit.next_to_tell() == kStart + kDenialWindow);
     CHECK(limit.take_ended(kStart + seconds(59)).empty());
     const auto summaries = limit.take_ended(kStart + seconds(60));
     REQUIRE(summaries.size() == 1);
@@ -32,33 +33,33 @@ TEST_CASE("a burst is written, the rest is counted and told when its minute is o
     CHECK(summaries[0].within == seconds(60));
     CHECK(!limit.next_to_tell());
     CHECK(limit.take_ended(kStart + seconds(600)).empty());
-    CHECK(admitted(limit, Kind::refuse_push, kAlice, 101, kStart + seconds(61)) == kRefusalBurst);
+    CHECK(admitted(limit, Kind::refuse_push, kAlice, 101, kStart + seconds(61)) == kDenialBurst);
 }
 
 TEST_CASE("few refusals are all written, and nothing is told of them") {
-    RefusalLimit limit;
+    DenialRateLimit limit;
     CHECK(admitted(limit, Kind::refuse_push, kAlice, 100, kStart) == 100);
     CHECK(!limit.next_to_tell());
     CHECK(limit.take_ended(kStart + seconds(61)).empty());
 }
 
 TEST_CASE("kinds and users are counted apart") {
-    RefusalLimit limit;
+    DenialRateLimit limit;
     admitted(limit, Kind::refuse_push, kAlice, 500, kStart);
-    CHECK(admitted(limit, Kind::refuse_ask, kAlice, 5, kStart) == 5);
+    CHECK(admitted(limit, Kind::deny_grant, kAlice, 5, kStart) == 5);
     CHECK(admitted(limit, Kind::refuse_push, kBob, 5, kStart) == 5);
-    admitted(limit, Kind::refuse_ask, kBob, 150, kStart + seconds(30));
+    admitted(limit, Kind::deny_grant, kBob, 150, kStart + seconds(30));
     CHECK(limit.take_ended(kStart + seconds(60)).size() == 1);
     CHECK(limit.next_to_tell() == kStart + seconds(90));
     const auto rest = limit.take_ended(kStart + seconds(90));
     REQUIRE(rest.size() == 1);
-    CHECK(rest[0].kind == Kind::refuse_ask);
+    CHECK(rest[0].kind == Kind::deny_grant);
     CHECK(rest[0].uid == kBob);
     CHECK(rest[0].count == 50);
 }
 
 TEST_CASE("at the end everything is told, over or not") {
-    RefusalLimit limit;
+    DenialRateLimit limit;
     admitted(limit, Kind::refuse_push, kAlice, 103, kStart);
     const auto summaries = limit.take_all(kStart + seconds(12));
     REQUIRE(summaries.size() == 1);
@@ -68,13 +69,13 @@ TEST_CASE("at the end everything is told, over or not") {
 }
 
 TEST_CASE("users without end take no memory without end") {
-    RefusalLimit limit;
+    DenialRateLimit limit;
     std::uint64_t written = 0;
-    constexpr std::size_t kUsers = kMaxRefusalCounts + 1000;
+    constexpr std::size_t kUsers = kMaxDenialCounts + 1000;
     for (std::size_t i = 0; i < kUsers; ++i) {
         written += admitted(limit, Kind::refuse_push, Uid{static_cast<uid_t>(i)}, 1, kStart);
     }
-    CHECK(written == kMaxRefusalCounts + kRefusalBurst);
+    CHECK(written == kMaxDenialCounts + kDenialBurst);
     const auto summaries = limit.take_ended(kStart + seconds(60));
     REQUIRE(summaries.size() == 1);
     CHECK(!summaries[0].uid);

@@ -7,17 +7,17 @@ namespace secrets::audit {
 namespace {
 
 using std::chrono::seconds;
-const RefusedAddresses::Time kStart{std::chrono::hours(1)};
+const DeniedAddressLog::Time kStart{std::chrono::hours(1)};
 
 /// How many are written down of refusals of these addresses.
-std::uint64_t written(RefusedAddresses& refused, int first, int last, RefusedAddresses::Time now) {
+std::uint64_t written(DeniedAddressLog& refused, int first, int last, DeniedAddressLog::Time now) {
     const auto before = count_of(Kind::refuse_connection);
     for (int i = first; i < last; ++i) refused.note("address " + std::to_string(i), "why", now);
     return count_of(Kind::refuse_connection) - before;
 }
 
 TEST_CASE("who was refused is written down once for each address within a minute", "[refused]") {
-    RefusedAddresses refused("a client");
+    DeniedAddressLog refused("a client");
     CHECK(written(refused, 0, 3, kStart) == 3);
     CHECK(written(refused, 0, 3, kStart + seconds(59)) == 0);
     CHECK(written(refused, 2, 4, kStart + seconds(59)) == 1);
@@ -26,7 +26,7 @@ TEST_CASE("who was refused is written down once for each address within a minute
 }
 
 TEST_CASE("of refused addresses 4096 within a minute are written down", "[refused]") {
-    RefusedAddresses refused("a client");
+    DeniedAddressLog refused("a client");
     CHECK(written(refused, 0, 5000, kStart) == 4096);
     CHECK(written(refused, 5000, 5001, kStart + seconds(60)) == 1);
 }

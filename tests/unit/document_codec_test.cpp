@@ -18,8 +18,8 @@ RunId run_of(const std::string& text) {
     return RunId::parse(text).value();
 }
 
-std::vector<vault::StoredSecret> stored(const std::vector<vault::NewSecret>& secrets) {
-    std::vector<vault::StoredSecret> views;
+std::vector<vault::RunSecret> stored(const std::vector<vault::NewSecret>& secrets) {
+    std::vector<vault::RunSecret> views;
     for (const auto& secret : secrets) {
         views.push_back({secret.scope, secret.name, secret.value.view()});
     }
@@ -58,8 +58,8 @@ TEST_CASE("a run is read as it was written") {
 }
 
 TEST_CASE("what an owner keeps is read as it was written") {
-    std::vector<desk::KeptSecret> kept;
-    people::SecretHead head;
+    std::vector<service::ReplicatedSecret> kept;
+    store::SecretHead head;
     head.name = "TOKEN";
     head.generation = 7;
     head.set = at(5);
@@ -67,7 +67,7 @@ TEST_CASE("what an owner keeps is read as it was written") {
     head.name = "OTHER";
     head.expires = at(9);
     kept.push_back({head, buffer_of("x")});
-    const auto read = read_kept(write_kept(kept));
+    const auto read = read_secrets(write_secrets(kept));
     REQUIRE(read);
     REQUIRE(read->size() == 2);
     CHECK((*read)[0].head.name == "TOKEN");
@@ -76,7 +76,7 @@ TEST_CASE("what an owner keeps is read as it was written") {
     CHECK_FALSE((*read)[0].head.expires);
     CHECK(text_of((*read)[0].value.view().bytes()) == "value");
     CHECK((*read)[1].head.expires == at(9));
-    CHECK(read_kept(write_kept({}))->empty());
+    CHECK(read_secrets(write_secrets({}))->empty());
 }
 
 TEST_CASE("a malformed document is refused with a reason") {
@@ -120,8 +120,8 @@ TEST_CASE("a malformed document is refused with a reason") {
 
 TEST_CASE("documents are found by the names of what they are about") {
     CHECK(path_of(run_of("a.b")) == "runs/a.b");
-    const auto user = people::Owner::user(Uid{1001});
-    const auto lab = people::Owner::workspace_named("lab.1");
+    const auto user = store::Owner::user(Uid{1001});
+    const auto lab = store::Owner::workspace_named("lab.1");
     CHECK(path_of(user) == "users/1001");
     CHECK(path_of(lab) == "workspaces/lab.1");
     CHECK(owner_at("users", "1001") == user);

@@ -14,7 +14,7 @@ namespace {
 const Time kTime{std::chrono::microseconds(1'700'000'000'000'042)};
 
 Event full_event() {
-    Event event{.kind = Kind::refuse_ask, .sentence = "job 7 was refused"};
+    Event event{.kind = Kind::deny_grant, .sentence = "job 7 was refused"};
     event.job = JobId{7};
     event.step = StepId{0xfffffffb};
     event.run = "demo-1";
@@ -44,13 +44,13 @@ TEST_CASE("what does not apply is left out") {
           "SECRETS_TIME=2023-11-14T22:13:20.000042Z\nSECRETS_ACTION=start\nPRIORITY=6\n"
           "SYSLOG_IDENTIFIER=slurm-secretsd\nMESSAGE=ready\n"
           "MESSAGE_ID=732b1c707d304763ac8f3e17737337f9\n");
-    CHECK(trail_line(event, kTime) ==
+    CHECK(audit_file_line(event, kTime) ==
           "{\"time\":\"2023-11-14T22:13:20.000042Z\",\"action\":\"start\",\"level\":\"info\","
           "\"message\":\"ready\",\"message_id\":\"732b1c707d304763ac8f3e17737337f9\"}\n");
 }
 
 TEST_CASE("an account without a name is its number") {
-    Event event{.kind = Kind::ask, .sentence = "x"};
+    Event event{.kind = Kind::grant, .sentence = "x"};
     event.owner = Account{Uid{1001}, ""};
     const auto fields = fields_of(journal_entry(event, kTime));
     CHECK(fields.count("SECRETS_OWNER") == 0);
@@ -65,12 +65,12 @@ TEST_CASE("a text with newlines takes the binary form and forges no field") {
     const auto fields = fields_of(entry);
     CHECK(fields.at("MESSAGE") == event.sentence);
     CHECK(fields.at("PRIORITY") == "3");
-    const std::string line = trail_line(event, kTime);
+    const std::string line = audit_file_line(event, kTime);
     CHECK(line.find('\n') == line.size() - 1);
 }
 
 TEST_CASE("a line of the audit file is JSON with the same fields") {
-    const std::string line = trail_line(full_event(), kTime);
+    const std::string line = audit_file_line(full_event(), kTime);
     CHECK(line.find('\n') == line.size() - 1);
     const auto object = boost::json::parse(line).as_object();
     CHECK(boost::json::serialize(object) ==

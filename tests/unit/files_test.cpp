@@ -51,7 +51,7 @@ std::vector<std::string> names_in(const std::string& path) {
 
 /// A node's directory for files, and alice's job.
 struct Node {
-    StepFiles step(std::uint32_t id = 0, Uid user = desk::find_account("alice").value()) const {
+    StepFiles step(std::uint32_t id = 0, Uid user = auth::find_uid("alice").value()) const {
         return StepFiles(all_jobs, kJob, StepId{id}, {user.value, user.value});
     }
     std::string written(std::vector<DeliveryEntry> entries) const {
@@ -63,8 +63,8 @@ struct Node {
     TemporaryFolder folder;
     std::string all_jobs = folder.file("jobs");
     std::string job = all_jobs + "/42";
-    uid_t alice = desk::find_account("alice").value().value;
-    uid_t bob = desk::find_account("bob").value().value;
+    uid_t alice = auth::find_uid("alice").value().value;
+    uid_t bob = auth::find_uid("bob").value().value;
 };
 
 TEST_CASE("a step's files have their bytes, and are the user's alone", "[files]") {

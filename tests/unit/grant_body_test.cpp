@@ -6,7 +6,7 @@
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 /// The body with one field as `text` instead; without it where that is empty.
@@ -72,7 +72,7 @@ TEST_CASE("each number has its bounds, to the last") {
 }
 
 TEST_CASE("each text has its length, to the last") {
-    const std::pair<std::string, std::size_t> texts[] = {{"ask", kMaxAskBytes},
+    const std::pair<std::string, std::size_t> texts[] = {{"ask", kMaxSpecBytes},
                                                          {"node", kMaxNodeNameBytes}};
     for (const auto& [name, most] : texts) {
         CAPTURE(name);
@@ -129,4 +129,4 @@ TEST_CASE("a report of holds is read, and is refused where a field is wrong or s
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::api

@@ -5,14 +5,14 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 /// The kind of an answer, in a word.
-std::string kind_of(const AskAnswer& answer) {
+std::string kind_of(const GrantAnswer& answer) {
     if (std::holds_alternative<Granted>(answer)) return "granted";
     if (std::holds_alternative<Nothing>(answer)) return "nothing";
-    if (const auto* wait = std::get_if<WaitFor>(&answer)) return "wait for " + wait->run.text();
+    if (const auto* wait = std::get_if<WaitForRun>(&answer)) return "wait for " + wait->run.text();
     switch (std::get<Refusal>(answer).reason) {
         case Reason::malformed:
             return "malformed";
@@ -96,7 +96,7 @@ TEST_CASE("the sentence of a refused ask says what to mend") {
           "secret R is not among the secrets of run r; secret S is not among the secrets of run r; "
           "secret T is not among the secrets of run r; and 2 more");
     CHECK(office.desk
-              .never_pushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, "", run_id("x"))
+              .deny_unpushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, "", run_id("x"))
               .sentence == "run x was not pushed within 10 s");
 }
 
@@ -114,7 +114,7 @@ TEST_CASE("an expired run is gone for asks and checks, and may be waited for") {
     office.time += std::chrono::seconds(10);
     CHECK(kind_of(office.ask(office.alice, "run:r", 1000)) == "wait for r");
     CHECK(kind_of(office.ask(office.alice, "run:r", 0)) == "not found");
-    CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.alice, "run:r")).ok);
+    CHECK_FALSE(std::get<SpecCheck>(office.desk.check(office.alice, "run:r")).ok);
     CHECK(office.vault.inventory().runs == 0);
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("a run that is completed while a job runs is gone for its next step, t
     office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
     const auto before = office.ask(office.alice, "run:r");
     const auto wiped = office.desk.complete_run(office.alice, run_id("r"));
-    CHECK(std::get<vault::Wiped>(wiped).records == 1);
+    CHECK(std::get<vault::WipeReceipt>(wiped).records == 1);
     CHECK(given(before) == "A=a\n");  // what a step was handed it keeps
     CHECK(kind_of(office.ask(office.alice, "run:r")) == "not found");
     CHECK(office.vault.inventory().holds == 1);
@@ -310,15 +310,15 @@ TEST_CASE("a check tells item by item, to who may see the run") {
                 list_of(user_secret("A", "aaa"), workspace_secret("B-C", "b"),
                         user_secret("NUL", std::string_view("\0", 1))));
     const auto check = [&](Uid uid, const char* ask) {
-        return std::get<CheckInfo>(office.desk.check(uid, ask));
+        return std::get<SpecCheck>(office.desk.check(uid, ask));
     };
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
-        const CheckInfo info = check(uid, "A=X?,run:r,B-C,D,E?,NUL?");
+        const SpecCheck info = check(uid, "A=X?,run:r,B-C,D,E?,NUL?");
         CHECK_FALSE(info.ok);
         CHECK(info.reason.empty());
         CHECK(info.ask == "run:r,A=X?,B-C,D,E?,NUL?");
         REQUIRE(info.items.size() == 5);
-        CHECK(info.items[0].item == AskItem{"A", "X", true});
+        CHECK(info.items[0].item == SpecItem{"A", "X", true});
         CHECK(info.items[0].found);
         CHECK(info.items[0].bytes == 3);
         CHECK(info.items[0].source == Source::run);
@@ -359,4 +359,4 @@ TEST_CASE("the status counts what is held") {
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -10,21 +10,21 @@
 
 #include "tests/unit/catch.h"
 
-using secrets::doors::ConnectionLimits;
-using secrets::doors::HandshakeQueue;
+using secrets::net::ConnectionLimits;
+using secrets::net::HandshakeLimiter;
 using namespace std::chrono_literals;
 using Tcp = boost::asio::ip::tcp;
 
 namespace {
 
-constexpr HandshakeQueue::Manner kTwoPlaces{2, 200ms, 40ms};
+constexpr HandshakeLimiter::Manner kTwoPlaces{2, 200ms, 40ms};
 
 class Door {
   public:
-    explicit Door(HandshakeQueue::Manner manner = kTwoPlaces)
+    explicit Door(HandshakeLimiter::Manner manner = kTwoPlaces)
         : queue_(
               loop_, manner,
-              [this](HandshakeQueue::Client client, HandshakeQueue::Place place) {
+              [this](HandshakeLimiter::Client client, HandshakeLimiter::Slot place) {
                   const std::string name = client.counted.address();
                   begun_.push_back(name);
                   shaking_.emplace(name, Shaking{std::move(client), std::move(place)});
@@ -78,14 +78,14 @@ class Door {
 
   private:
     struct Shaking {
-        HandshakeQueue::Client client;
-        HandshakeQueue::Place place;
+        HandshakeLimiter::Client client;
+        HandshakeLimiter::Slot place;
     };
 
     boost::asio::io_context loop_{1};
     Tcp::acceptor acceptor_{loop_, Tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)};
     ConnectionLimits limits_{{20, 5}};
-    HandshakeQueue queue_;
+    HandshakeLimiter queue_;
     std::map<std::string, Tcp::socket> clients_;
     std::map<std::string, Shaking> shaking_;
     std::vector<std::string> begun_;

@@ -7,42 +7,42 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::doors {
+namespace secrets::node {
 namespace {
 
-using desk::Office;
+using service::Office;
 
 /// Keeps what it is to pass on.
-struct Noted final : Relay {
+struct Noted final : api::HubProxyInterface {
     std::string challenge() const override { return "Munge hub=\"hub\""; }
-    HttpAnswer pass_on(RelayedHead head, std::span<const std::byte> body) override {
+    api::HttpResponse pass_on(api::ProxiedHead head, std::span<const std::byte> body) override {
         passed.push_back(std::move(head));
         bodies.emplace_back(reinterpret_cast<const char*>(body.data()), body.size());
         return {299, "", ""};
     }
-    std::vector<RelayedHead> passed;
+    std::vector<api::ProxiedHead> passed;
     std::vector<std::string> bodies;
 };
 
 struct Node {
-    HttpAnswer ask(HttpHead head, std::string_view body = "") {
+    api::HttpResponse ask(api::RequestHead head, std::string_view body = "") {
         if (!body.empty()) {
             head.content_type = "application/json; charset=utf-8";
             head.content_length = body.size();
             head.has_body = true;
         }
         auto found = routes.find(head);
-        if (auto* answer = std::get_if<HttpAnswer>(&found)) return std::move(*answer);
-        return std::get<Routes::Handler>(found)(std::as_bytes(std::span(body)));
+        if (auto* answer = std::get_if<api::HttpResponse>(&found)) return std::move(*answer);
+        return std::get<api::Router::Handler>(found)(std::as_bytes(std::span(body)));
     }
-    HttpHead head(std::string_view method, std::string_view target,
-                  std::string_view authorization = "Munge abc") const {
+    api::RequestHead head(std::string_view method, std::string_view target,
+                          std::string_view authorization = "Munge abc") const {
         return {office.bob, method, target, "", std::nullopt, false, authorization};
     }
 
     Office office;
     Noted relay;
-    Routes routes{office.desk, nullptr, &relay};
+    api::Router routes{office.desk, nullptr, &relay};
 };
 
 TEST_CASE("what is about a node's agent is never passed on", "[relay]") {
@@ -57,7 +57,7 @@ TEST_CASE("what is about a node's agent is never passed on", "[relay]") {
 TEST_CASE("every other route is passed on, and its agent decides nothing", "[relay]") {
     Node node;
     std::size_t passed = 0;
-    for (const Routes::Entry& entry : Routes::table()) {
+    for (const api::Router::Entry& entry : api::Router::table()) {
         std::string target(entry.path);
         for (const auto& [part, name] : {std::pair("{run}", "r"), std::pair("{name}", "A"),
                                          std::pair("{workspace}", "none")}) {
@@ -79,12 +79,12 @@ TEST_CASE("every other route is passed on, and its agent decides nothing", "[rel
 
 TEST_CASE("a request is passed on as it came", "[relay]") {
     Node node;
-    HttpHead head = node.head("PUT", "/v1/runs/r%2D1");
+    api::RequestHead head = node.head("PUT", "/v1/runs/r%2D1");
     head.if_match = "\"7\"";
     head.if_none_match = "*";
     CHECK(node.ask(head, "{\"a\":1}").status == 299);
     REQUIRE(node.relay.passed.size() == 1);
-    const RelayedHead& passed = node.relay.passed.front();
+    const api::ProxiedHead& passed = node.relay.passed.front();
     CHECK(passed.method == "PUT");
     CHECK(passed.target == "/v1/runs/r%2D1");
     CHECK(passed.content_type == "application/json; charset=utf-8");
@@ -98,8 +98,9 @@ TEST_CASE("a request is passed on as it came", "[relay]") {
 
 TEST_CASE("without a credential the answer says of which hub one must be", "[relay]") {
     Node node;
-    for (const HttpAnswer& answer : {node.ask(node.head("GET", "/v1/secrets", "")),
-                                     node.ask(node.head("PUT", "/v1/secrets/A", ""), "{}")}) {
+    for (const api::HttpResponse& answer :
+         {node.ask(node.head("GET", "/v1/secrets", "")),
+          node.ask(node.head("PUT", "/v1/secrets/A", ""), "{}")}) {
         CHECK(answer.status == 401);
         CHECK(answer.challenge == "Munge hub=\"hub\"");
         CHECK(answer.content_type == "application/problem+json");
@@ -122,4 +123,4 @@ TEST_CASE("what is wrong whoever made it is refused on the node", "[relay]") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::node

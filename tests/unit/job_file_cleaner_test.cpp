@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 TEST_CASE("only what is named as a job's directory counts as one, once it is old enough") {
     const TemporaryFolder folder;
-    LeftFiles files(folder.path());
+    slurm::JobFileCleaner files(folder.path());
     for (const char* name : {"7", "4294967295", "007", "4294967296", "-1", "7x", "x", ".7"}) {
         fs::create_directory(folder.file(name));
     }
@@ -27,13 +27,13 @@ TEST_CASE("only what is named as a job's directory counts as one, once it is old
     std::sort(jobs.begin(), jobs.end());
     CHECK(jobs == std::vector{JobId{7}, JobId{4294967295}});
     CHECK(files.jobs(std::chrono::seconds(60)).empty());
-    CHECK(LeftFiles(folder.file("nowhere")).jobs(std::chrono::seconds(0)).empty());
+    CHECK(slurm::JobFileCleaner(folder.file("nowhere")).jobs(std::chrono::seconds(0)).empty());
 }
 
 TEST_CASE("an ended job's files are removed, and another's are not") {
-    desk::keep_the_log_quiet();
+    service::keep_the_log_quiet();
     const TemporaryFolder folder;
-    LeftFiles files(folder.path());
+    slurm::JobFileCleaner files(folder.path());
     for (const char* job : {"7", "8"}) {
         fs::create_directory(folder.file(job));
         std::ofstream(folder.file(job) + "/A.0") << "a";
@@ -45,9 +45,9 @@ TEST_CASE("an ended job's files are removed, and another's are not") {
 }
 
 TEST_CASE("what can't be removed is not asked about again and again") {
-    desk::keep_the_log_quiet();
+    service::keep_the_log_quiet();
     const TemporaryFolder folder;
-    LeftFiles files(folder.path());
+    slurm::JobFileCleaner files(folder.path());
     fs::create_directories(folder.file("7") + "/deep/deeper");
     files.remove(JobId{7});
     CHECK(fs::exists(folder.file("7")));
@@ -55,9 +55,9 @@ TEST_CASE("what can't be removed is not asked about again and again") {
 }
 
 TEST_CASE("where others may write, nothing is taken for a job's") {
-    desk::keep_the_log_quiet();
+    service::keep_the_log_quiet();
     const TemporaryFolder folder;
-    LeftFiles files(folder.path());
+    slurm::JobFileCleaner files(folder.path());
     fs::create_directory(folder.file("7"));
     REQUIRE(chmod(folder.path().c_str(), 01777) == 0);
     CHECK(files.jobs(std::chrono::seconds(0)).empty());

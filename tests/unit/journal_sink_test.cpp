@@ -36,7 +36,7 @@ struct Desk {
     TemporaryFolder folder;
     std::string path = folder.file("socket");
     std::unique_ptr<JournalSocket> socket;
-    Journal journal;
+    JournalSink journal;
 };
 
 TEST_CASE("an entry is sent at once where the journal takes it") {

@@ -10,7 +10,7 @@
 #include "tests/unit/secrets_of.h"
 #include "tests/unit/temporary_folder.h"
 
-namespace secrets::people {
+namespace secrets::store {
 
 inline void write_file(const std::string& path, const std::string& content) {
     std::ofstream(path, std::ios::binary) << content;
@@ -34,4 +34,4 @@ inline SecretView view_of(std::string_view text) {
     return SecretView(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-}  // namespace secrets::people
+}  // namespace secrets::store

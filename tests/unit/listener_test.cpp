@@ -17,8 +17,8 @@ TEST_CASE("All who wait are accepted in one turn of the loop", "[listener]") {
     REQUIRE(listening.ok());
     boost::asio::io_context loop(1);
     std::size_t taken = 0;
-    doors::Listener listener(loop, std::move(listening).value(), "a door",
-                             [&](UniqueFd) { ++taken; });
+    net::Listener listener(loop, std::move(listening).value(), "a door",
+                           [&](UniqueFd) { ++taken; });
     std::vector<UniqueFd> clients;
     for (int i = 0; i < 50; ++i) {
         auto client = connect_seqpacket(path, Deadline::in(std::chrono::seconds(1)));

@@ -8,10 +8,11 @@
 #include "tests/unit/kept.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
-wire::AskRequest step(Uid uid, std::string ask, std::uint32_t job = 7, std::uint32_t wait = 0) {
+plugin_protocol::GrantRequest step(Uid uid, std::string ask, std::uint32_t job = 7,
+                                   std::uint32_t wait = 0) {
     return {JobId{job}, StepId{0}, uid, wait, std::move(ask)};
 }
 
@@ -27,13 +28,13 @@ std::string text_of_image(SecretView image) {
     return text;
 }
 
-std::string tag_of(const NodeAnswer& answer) {
+std::string tag_of(const NodeGrantAnswer& answer) {
     const auto* granted = std::get_if<NodeGranted>(&answer);
     return granted != nullptr ? granted->tag : "(not granted)";
 }
 
-vault::HubGrant held(Uid owner, const std::string& ask, const std::string& tag,
-                     std::uint32_t job = 7) {
+vault::CachedGrant held(Uid owner, const std::string& ask, const std::string& tag,
+                        std::uint32_t job = 7) {
     return {JobId{job}, owner, ask, "", tag};
 }
 
@@ -44,30 +45,30 @@ std::vector<vault::NewSecret> one(std::string_view name, std::string_view value)
 TEST_CASE("a node is granted what a step here would be, and nothing is held", "[hub]") {
     Office office;
     office.push(office.alice, "r", {}, one("A", "value"));
-    const auto answer = office.desk.ask_of_node(step(office.alice, "run:r,A=B"), "n1", "");
+    const auto answer = office.desk.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
     const auto* granted = std::get_if<NodeGranted>(&answer);
     REQUIRE(granted != nullptr);
     CHECK(text_of_image(granted->image.view()) == "B=value\n");
     CHECK(office.vault.inventory().holds == 0);
     CHECK(std::holds_alternative<Nothing>(
-        office.desk.ask_of_node(step(office.alice, "run:r,NOT?"), "n1", "")));
+        office.desk.grant_to_node(step(office.alice, "run:r,NOT?"), "n1", "")));
     for (const auto& [uid, ask, reason] : {std::tuple{office.bob, "run:r", Reason::forbidden},
                                            {office.alice, "run:r,NOT", Reason::not_found},
                                            {office.alice, "run:none", Reason::not_found},
                                            {office.alice, "run:r,,", Reason::malformed}}) {
         CAPTURE(ask);
-        const auto refused = office.desk.ask_of_node(step(uid, ask), "n1", "");
+        const auto refused = office.desk.grant_to_node(step(uid, ask), "n1", "");
         REQUIRE(std::holds_alternative<Refusal>(refused));
         CHECK(std::get<Refusal>(refused).reason == reason);
     }
-    const auto waits = office.desk.ask_of_node(step(office.alice, "run:late", 7, 1000), "n1", "");
-    CHECK(std::holds_alternative<WaitFor>(waits));
+    const auto waits = office.desk.grant_to_node(step(office.alice, "run:late", 7, 1000), "n1", "");
+    CHECK(std::holds_alternative<WaitForRun>(waits));
 }
 
 TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub]") {
     Office office;
     const auto tag = [&](const std::string& ask) {
-        return tag_of(office.desk.ask_of_node(step(office.alice, ask), "n1", ""));
+        return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
     };
     office.push(office.alice, "r", {}, one("A", "value"));
     const std::string first = tag("run:r,A");
@@ -75,7 +76,7 @@ TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub
     CHECK(tag("run:r,A") == first);
     CHECK(tag("run:r,A=B") != first);
     CHECK(tag("run:r,A:file") != first);
-    const auto again = office.desk.ask_of_node(step(office.alice, "run:r,A"), "n1", first);
+    const auto again = office.desk.grant_to_node(step(office.alice, "run:r,A"), "n1", first);
     CHECK(std::holds_alternative<Unchanged>(again));
     office.push(office.alice, "r", {}, one("A", "value"));
     const std::string second = tag("run:r,A");
@@ -92,25 +93,26 @@ TEST_CASE("a report hears which of its grants would not be granted so any more",
     office.push(office.alice, "r", {}, one("A", "value"));
     office.push(office.alice, "s", {}, one("A", "value"));
     const auto tag = [&](const std::string& ask) {
-        return tag_of(office.desk.ask_of_node(step(office.alice, ask), "n1", ""));
+        return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
     };
-    const std::vector<vault::HubGrant> all{
+    const std::vector<vault::CachedGrant> all{
         held(office.alice, "run:r", tag("run:r")), held(office.alice, "run:s", tag("run:s")),
         held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
         held(office.alice, ",,", "\"\"")};
-    using Places = std::vector<std::size_t>;
-    CHECK(office.desk.report_of_node("n1", all, true) == Places{2, 3, 4});
+    using JobPlacement = std::vector<std::size_t>;
+    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{2, 3, 4});
     office.desk.complete_run(office.alice, run_id("r"));
-    CHECK(office.desk.report_of_node("n1", all, true) == Places{0, 2, 3, 4});
+    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 2, 3, 4});
     office.push(office.alice, "s", {}, one("A", "new"));
-    CHECK(office.desk.report_of_node("n1", all, true) == Places{0, 1, 2, 3, 4});
+    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("a run that is over is shown as long as nodes hold something of it", "[hub]") {
     Office office;
     office.push(office.alice, "r", {}, one("A", "value"));
-    const std::string tag = tag_of(office.desk.ask_of_node(step(office.alice, "run:r"), "n1", ""));
-    office.desk.ask_of_node(step(office.alice, "run:r", 8), "n2", "");
+    const std::string tag =
+        tag_of(office.desk.grant_to_node(step(office.alice, "run:r"), "n1", ""));
+    office.desk.grant_to_node(step(office.alice, "run:r", 8), "n2", "");
     const auto read = [&](Uid caller) { return office.desk.read_run(caller, run_id("r")); };
     auto shown = read(office.alice);
     REQUIRE(std::holds_alternative<RunInfo>(shown));
@@ -125,9 +127,9 @@ TEST_CASE("a run that is over is shown as long as nodes hold something of it", "
     CHECK(std::holds_alternative<Refusal>(read(office.bob)));
 
     // Whoever is not known to be that node changes nothing.
-    office.desk.report_of_node("n1", {}, false);
+    office.desk.report_from_node("n1", {}, false);
     CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 2);
-    office.desk.report_of_node("n1", {}, true);
+    office.desk.report_from_node("n1", {}, true);
     CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 1);
     office.time += kLostAfter + std::chrono::seconds(1);
     shown = read(office.alice);
@@ -135,16 +137,16 @@ TEST_CASE("a run that is over is shown as long as nodes hold something of it", "
     CHECK(std::get<RunInfo>(shown).nodes[0].node == "n2");
     CHECK(std::get<RunInfo>(shown).nodes[0].lost);
     CHECK(std::get<RunInfo>(shown).nodes[0].jobs == std::vector{JobId{8}});
-    office.desk.report_of_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
+    office.desk.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
     CHECK_FALSE(std::get<RunInfo>(read(office.alice)).nodes[0].lost);
-    office.desk.report_of_node("n2", {}, true);
+    office.desk.report_from_node("n2", {}, true);
     CHECK(std::holds_alternative<Refusal>(read(office.alice)));
 }
 
 TEST_CASE("a run that is pushed again is not over", "[hub]") {
     Office office;
     office.push(office.alice, "r", {}, one("A", "value"));
-    office.desk.ask_of_node(step(office.alice, "run:r"), "n1", "");
+    office.desk.grant_to_node(step(office.alice, "run:r"), "n1", "");
     office.desk.complete_run(office.alice, run_id("r"));
     office.push(office.alice, "r", {}, one("A", "value"));
     CHECK_FALSE(std::get<RunInfo>(office.desk.read_run(office.alice, run_id("r"))).ended);
@@ -152,30 +154,30 @@ TEST_CASE("a run that is pushed again is not over", "[hub]") {
 
 /// A desk of a node, which was granted TOKEN for job 7.
 struct Node : Office {
-    AskAnswer take(const std::string& value = "value", const std::string& tag = "\"1\"") {
+    GrantAnswer take(const std::string& value = "value", const std::string& tag = "\"1\"") {
         const SecretBuffer bytes = buffer_of(value);
         const DeliveryEntry entry{"TOKEN", bytes.view()};
         SecretBuffer image(delivery_size({&entry, 1}));
         REQUIRE_FALSE(write_delivery({&entry, 1}, image.bytes()));
-        return desk.take_hub_grant(request, tag, image.view(), "expires soon");
+        return desk.accept_cached_grant(request, tag, image.view(), "expires soon");
     }
-    const wire::AskRequest request = step(alice, "run:r,TOKEN");
+    const plugin_protocol::GrantRequest request = step(alice, "run:r,TOKEN");
 };
 
 TEST_CASE("what a hub granted is delivered, kept, given again and wiped with the job", "[hub]") {
     Node node;
-    CHECK_FALSE(node.desk.ask_before_hub(node.request));
+    CHECK_FALSE(node.desk.check_before_hub(node.request));
     CHECK(given(node.take()) == "TOKEN=value\n");
     CHECK(node.vault.inventory().holds == 1);
-    REQUIRE(node.desk.find_hub_grant(node.request) != nullptr);
-    CHECK(node.desk.find_hub_grant(node.request)->tag == "\"1\"");
-    CHECK(given(node.desk.give_hub_grant(node.request, "")) == "TOKEN=value\n");
+    REQUIRE(node.desk.find_cached_grant(node.request) != nullptr);
+    CHECK(node.desk.find_cached_grant(node.request)->tag == "\"1\"");
+    CHECK(given(node.desk.deliver_cached_grant_again(node.request, "")) == "TOKEN=value\n");
     // Of another user, another ask or another job it is not.
-    CHECK(node.desk.find_hub_grant(step(node.bob, "run:r,TOKEN")) == nullptr);
-    CHECK(node.desk.find_hub_grant(step(node.alice, "run:r")) == nullptr);
-    CHECK(node.desk.find_hub_grant(step(node.alice, "run:r,TOKEN", 8)) == nullptr);
+    CHECK(node.desk.find_cached_grant(step(node.bob, "run:r,TOKEN")) == nullptr);
+    CHECK(node.desk.find_cached_grant(step(node.alice, "run:r")) == nullptr);
+    CHECK(node.desk.find_cached_grant(step(node.alice, "run:r,TOKEN", 8)) == nullptr);
     node.desk.wipe(JobId{7});
-    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
+    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
     CHECK(node.vault.inventory().slabs == 0);
 }
 
@@ -187,40 +189,40 @@ TEST_CASE("a job is told what the hub notes once", "[hub]") {
     const auto second = node.take("newer", "\"2\"");
     REQUIRE(std::holds_alternative<Granted>(second));
     CHECK(std::get<Granted>(second).note.empty());
-    CHECK(given(node.desk.give_hub_grant(node.request, "")) == "TOKEN=newer\n");
+    CHECK(given(node.desk.deliver_cached_grant_again(node.request, "")) == "TOKEN=newer\n");
 }
 
 TEST_CASE("what the hub refuses or revokes is wiped, and the hold stays", "[hub]") {
     Node node;
     CHECK(given(node.take()) == "TOKEN=value\n");
-    const auto refusal = node.desk.refused_by_hub(node.request, {Reason::not_found, "it is over"});
+    const auto refusal = node.desk.denied_by_hub(node.request, {Reason::not_found, "it is over"});
     CHECK(refusal.sentence == "it is over");
-    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
+    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
     CHECK(node.vault.inventory().holds == 1);
     CHECK(given(node.take()) == "TOKEN=value\n");
-    node.desk.revoke_hub_grant(JobId{7}, "run:r,TOKEN");
-    CHECK(node.desk.find_hub_grant(node.request) == nullptr);
-    node.desk.revoke_hub_grant(JobId{7}, "run:r,TOKEN");
+    node.desk.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
+    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
+    node.desk.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
     CHECK(node.vault.inventory().secret_bytes == 0);
 }
 
 TEST_CASE("an answer that is no delivery is refused, and holds nothing", "[hub]") {
     Node node;
     const SecretBuffer nonsense = buffer_of("nonsense");
-    const auto answer = node.desk.take_hub_grant(node.request, "\"1\"", nonsense.view(), "");
+    const auto answer = node.desk.accept_cached_grant(node.request, "\"1\"", nonsense.view(), "");
     REQUIRE(std::holds_alternative<Refusal>(answer));
     CHECK(node.vault.inventory().holds == 0);
 }
 
 TEST_CASE("an ask that no hub need hear is answered at once", "[hub]") {
     Node node;
-    const auto wrong = node.desk.ask_before_hub(step(node.alice, "run:r,,"));
+    const auto wrong = node.desk.check_before_hub(step(node.alice, "run:r,,"));
     REQUIRE(wrong);
     CHECK(std::holds_alternative<Refusal>(*wrong));
-    const auto none = node.desk.ask_before_hub(step(node.alice, "none"));
+    const auto none = node.desk.check_before_hub(step(node.alice, "none"));
     REQUIRE(none);
     CHECK(std::holds_alternative<Nothing>(*none));
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

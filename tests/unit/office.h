@@ -13,7 +13,7 @@
 #include "agentd/service/desk.h"
 #include "tests/unit/secrets_of.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 
 inline const Uid kRoot{0};
 
@@ -45,20 +45,20 @@ struct Office {
     }
 
     explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024,
-                    people::Store* store = nullptr)
+                    store::SecretStore* store = nullptr)
         : vault(best_memory_kind(), vault_bytes),
           desk(
               config, vault, [this] { return time; }, store) {
         keep_the_log_quiet();
     }
 
-    Answer<Pushed> push(Uid caller, std::string_view run, std::optional<std::string> owner,
-                        std::vector<vault::NewSecret> secrets,
-                        std::optional<std::string> ttl = std::nullopt) {
+    Answer<PushResult> push(Uid caller, std::string_view run, std::optional<std::string> owner,
+                            std::vector<vault::NewSecret> secrets,
+                            std::optional<std::string> ttl = std::nullopt) {
         return desk.push_run(caller, run_id(run),
                              {std::move(owner), std::move(ttl), std::move(secrets)});
     }
-    AskAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
+    GrantAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
         return desk.ask({job, StepId{0}, uid, wait, std::move(text)});
     }
     RunInfo info(std::string_view run) {
@@ -72,7 +72,7 @@ struct Office {
             text += head->id.text() + " of " + std::to_string(head->owner.value) + " generation " +
                     std::to_string(head->generation) + " created " + seconds(head->created) +
                     " expires " + seconds(head->expires) + "\n";
-            for (const vault::StoredSecret& secret : vault.secrets_of(head->id)) {
+            for (const vault::RunSecret& secret : vault.secrets_of(head->id)) {
                 text += std::string(vault::scope_word(secret.scope)) + " " +
                         std::string(secret.name) + "=" +
                         std::string(text_of(secret.value.bytes())) + "\n";
@@ -92,9 +92,9 @@ struct Office {
     vault::Vault vault;
     vault::Time time = at(1'000'000);
     Desk desk;
-    const Uid alice = find_account("alice").value();
-    const Uid bob = find_account("bob").value();
-    const Uid tower = find_account("www-data").value();
+    const Uid alice = auth::find_uid("alice").value();
+    const Uid bob = auth::find_uid("bob").value();
+    const Uid tower = auth::find_uid("www-data").value();
 
   private:
     static std::string seconds(vault::Time time) {
@@ -109,7 +109,7 @@ std::string refusal_of(const Variant& answer) {
 }
 
 /// What a step was given, as NAME=value lines, and NAME=file SECRET value.
-inline std::string given(const AskAnswer& answer) {
+inline std::string given(const GrantAnswer& answer) {
     const auto* granted = std::get_if<Granted>(&answer);
     if (granted == nullptr) return refusal_of(answer);
     const auto view = RegionView::map(granted->delivery.fd.get());
@@ -124,4 +124,4 @@ inline std::string given(const AskAnswer& answer) {
     return text;
 }
 
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -12,7 +12,7 @@
 #include "agentd/api/router.h"
 #include "tests/unit/catch.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
 namespace json = boost::json;
@@ -57,7 +57,7 @@ Names in_document() {
 
 Names in_table() {
     Names names;
-    for (const Routes::Entry& entry : Routes::table()) {
+    for (const Router::Entry& entry : Router::table()) {
         names.insert(name_of(std::string(entry.method), entry.path, entry.query));
     }
     return names;
@@ -83,4 +83,4 @@ TEST_CASE("the document is the file, byte by byte") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::api

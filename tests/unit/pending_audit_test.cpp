@@ -18,18 +18,18 @@ Event error_of(std::string sentence) {
 /// then.
 struct Pushing {
     Pushing() {
-        desk::keep_the_log_quiet();
+        service::keep_the_log_quiet();
         trial.collect([] {
             const Event push = error_of("pushed");
             REQUIRE(!write_ahead(push));
-            tell(push);
+            publish(push);
             record(error_of("wiped"));
         });
     }
     std::size_t told() const { return recent().last() - before; }
 
     std::uint64_t before = recent().last();
-    Trial trial;
+    PendingAudit trial;
 };
 
 TEST_CASE("nothing is told before it is known to last, and then each once") {
@@ -52,8 +52,8 @@ TEST_CASE("what does not last is not told") {
 
 TEST_CASE(
     "what happens behind a trial is told at once, also where the trial was left by an exception") {
-    desk::keep_the_log_quiet();
-    Trial trial;
+    service::keep_the_log_quiet();
+    PendingAudit trial;
     CHECK_THROWS(trial.collect([] { throw std::runtime_error("x"); }));
     const std::uint64_t before = recent().last();
     record(error_of("wiped"));

@@ -11,10 +11,10 @@
 namespace secrets::slurmview {
 namespace {
 
+using slurm_query::JobState;
+using slurm_query::Placement;
+using slurm_query::Verdict;
 using std::chrono::milliseconds;
-using view_wire::JobState;
-using view_wire::Place;
-using view_wire::Verdict;
 
 /// A cluster as slurmctld would tell of it.
 struct Slurm {
@@ -51,18 +51,18 @@ struct Slurm {
     int asked_about_nodes = 0;
 };
 
-Place place(std::uint32_t job, const char* node, const char* address, uid_t owner = 1001) {
+Placement place(std::uint32_t job, const char* node, const char* address, uid_t owner = 1001) {
     return {JobId{job}, Uid{owner}, node, address};
 }
 
-Verdict on(PlaceBook& book, const Place& where) {
+Verdict on(PlacementCache& book, const Placement& where) {
     const auto verdict = book.verdict_on(where);
     return verdict ? *verdict : Verdict::unknown;
 }
 
 TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") {
     Slurm slurm;
-    PlaceBook book(slurm.calls(), {});
+    PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
     CHECK(on(book, place(7, "n2", "10.0.0.2")) == Verdict::runs_there);
     CHECK(on(book, place(7, "n2", "::2")) == Verdict::runs_there);
@@ -80,7 +80,7 @@ TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") 
 
 TEST_CASE("where a node is can be asked without a job, and says nothing of one", "[place_book]") {
     Slurm slurm;
-    PlaceBook book(slurm.calls(), {});
+    PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(0, "n1", "10.0.0.1")) == Verdict::is_node);
     CHECK(on(book, place(0, "n2", "::2")) == Verdict::is_node);
     CHECK(on(book, place(0, "n1", "10.0.0.2")) == Verdict::other_address);
@@ -89,14 +89,14 @@ TEST_CASE("where a node is can be asked without a job, and says nothing of one",
     CHECK(slurm.asked_about_jobs == 0);
     slurm.down = true;
     CHECK(on(book, place(0, "n1", "10.0.0.1")) == Verdict::is_node);
-    PlaceBook another(slurm.calls(), {});
+    PlacementCache another(slurm.calls(), {});
     CHECK(on(another, place(0, "n1", "10.0.0.1")) == Verdict::unknown);
 }
 
 TEST_CASE("slurmctld is asked once about a job that runs, and each time about another",
           "[place_book]") {
     Slurm slurm;
-    PlaceBook book(slurm.calls(), {.memory = milliseconds(200)});
+    PlacementCache book(slurm.calls(), {.memory = milliseconds(200)});
     for (int i = 0; i < 100; ++i)
         CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
     CHECK(slurm.asked_about_jobs == 1);
@@ -111,7 +111,8 @@ TEST_CASE("slurmctld is asked once about a job that runs, and each time about an
 
 TEST_CASE("a node that moved is believed when slurmctld says so, and soon", "[place_book]") {
     Slurm slurm;
-    PlaceBook book(slurm.calls(), {.memory = milliseconds(0), .doubt_of_nodes = milliseconds(50)});
+    PlacementCache book(slurm.calls(),
+                        {.memory = milliseconds(0), .doubt_of_nodes = milliseconds(50)});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
     slurm.nodes["n1"] = "10.0.0.3";
     CHECK(on(book, place(7, "n1", "10.0.0.3")) == Verdict::other_address);  // asked just now
@@ -124,7 +125,7 @@ TEST_CASE("a node that moved is believed when slurmctld says so, and soon", "[pl
 
 TEST_CASE("without slurmctld nothing is said but what was known", "[place_book]") {
     Slurm slurm;
-    PlaceBook book(slurm.calls(), {});
+    PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
     slurm.down = true;
     CHECK(on(book, place(7, "n2", "10.0.0.2")) == Verdict::runs_there);

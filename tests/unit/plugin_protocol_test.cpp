@@ -10,7 +10,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/guarded_bytes.h"
 
-namespace secrets::wire {
+namespace secrets::plugin_protocol {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 12;
@@ -42,7 +42,7 @@ Bytes with_text(Bytes bytes, std::string_view text) {
     return bytes;
 }
 
-const Request kAsk = AskRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000, "A,run:demo-1"};
+const Request kAsk = GrantRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000, "A,run:demo-1"};
 const Request kWipe = WipeRequest{JobId{4294967295U}};
 const Request kPing = PingRequest{};
 const Request kCheck = CheckRequest{"A,run:demo-1"};
@@ -117,7 +117,7 @@ TEST_CASE("every message has exactly the documented bytes", "[wire]") {
 TEST_CASE("every request comes back with its fields", "[wire]") {
     auto request = decode_request(encode(kAsk));
     REQUIRE(request.ok());
-    const auto* ask = std::get_if<AskRequest>(&request.value());
+    const auto* ask = std::get_if<GrantRequest>(&request.value());
     REQUIRE(ask != nullptr);
     CHECK(ask->job == JobId{7});
     CHECK(ask->step == StepId{0xfffffffb});
@@ -177,15 +177,15 @@ TEST_CASE("every reply comes back with its fields", "[wire]") {
 
 TEST_CASE("an ask travels as it was written whatever its bytes", "[wire]") {
     for (const std::string& text : {std::string(), std::string("A\n\x1b\xff"),
-                                    std::string("a\0b", 3), std::string(kMaxAskBytes, 'A')}) {
+                                    std::string("a\0b", 3), std::string(kMaxSpecBytes, 'A')}) {
         CAPTURE(text.size());
-        AskRequest ask;
+        GrantRequest ask;
         ask.ask = text;
         const Bytes message = encode(Request(ask));
         CHECK(message.size() <= kMaxMessageBytes);
         const auto request = decode_request(GuardedBytes(message).bytes());
         REQUIRE(request.ok());
-        CHECK(std::get<AskRequest>(*request).ask == text);
+        CHECK(std::get<GrantRequest>(*request).ask == text);
     }
 }
 
@@ -277,7 +277,7 @@ TEST_CASE("a text whose length is not what follows is refused", "[wire]") {
 }
 
 TEST_CASE("what goes beyond a limit is refused", "[wire]") {
-    const std::string longest_ask(kMaxAskBytes, 'A');
+    const std::string longest_ask(kMaxSpecBytes, 'A');
     const std::string longest_note(kMaxSentenceBytes, 'n');
     CHECK(is_request(
         message_of(1, with_text(numbers({1, 2, 3, kMaxWaitMilliseconds}), longest_ask))));
@@ -332,4 +332,4 @@ TEST_CASE("no flipped bit of a message makes it read outside of it", "[wire]") {
 }
 
 }  // namespace
-}  // namespace secrets::wire
+}  // namespace secrets::plugin_protocol

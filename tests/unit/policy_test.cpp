@@ -6,34 +6,33 @@
 #include "agentd/auth/user_database.h"
 #include "tests/unit/catch.h"
 
-namespace secrets::desk {
+namespace secrets::auth {
 namespace {
 
 struct Here {
     const Uid root{0};
-    const Uid alice = find_account("alice").value();
-    const Uid bob = find_account("bob").value();
-    const Uid tower = find_account("www-data").value();
+    const Uid alice = find_uid("alice").value();
+    const Uid bob = find_uid("bob").value();
+    const Uid tower = find_uid("www-data").value();
     const Uid unknown{4'000'000'000U};
 };
 
 TEST_CASE("the table of rights, literally") {
     struct Row {
-        Operation operation;
+        Permission operation;
         const char* may;  // root, owner, platform, workspace admin, member, stranger
     };
-    constexpr Principal kAll[] = {Principal::root,     Principal::owner,
-                                  Principal::platform, Principal::workspace_admin,
-                                  Principal::member,   Principal::stranger};
+    constexpr Role kAll[] = {Role::root,   Role::owner,   Role::platform, Role::workspace_admin,
+                             Role::member, Role::stranger};
     for (const Row& row : {
-             Row{Operation::push_run, "YYYnnn"},
-             Row{Operation::read_run, "YYYnnn"},
-             Row{Operation::complete_run, "YYYnnn"},
-             Row{Operation::use_run, "nYnnnn"},
-             Row{Operation::keep_own, "nYnnnn"},
-             Row{Operation::use_own, "nYnnnn"},
-             Row{Operation::keep_workspace, "YnnYnn"},
-             Row{Operation::use_workspace, "nnnYYn"},
+             Row{Permission::push_run, "YYYnnn"},
+             Row{Permission::read_run, "YYYnnn"},
+             Row{Permission::complete_run, "YYYnnn"},
+             Row{Permission::use_run, "nYnnnn"},
+             Row{Permission::manage_own, "nYnnnn"},
+             Row{Permission::use_own, "nYnnnn"},
+             Row{Permission::manage_workspace, "YnnYnn"},
+             Row{Permission::use_workspace, "nnnYYn"},
          }) {
         for (std::size_t i = 0; i < std::size(kAll); ++i) {
             CAPTURE(static_cast<int>(row.operation), i);
@@ -44,93 +43,95 @@ TEST_CASE("the table of rights, literally") {
 
 TEST_CASE("in a workspace each is what the configuration says, root too") {
     const Here here;
-    const People people({}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
-                             {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
+    const PrincipalResolver people(
+        {}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
+             {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
-        return people.standing(uid, *people.find_workspace(name)).principal;
+        return people.workspace_role(uid, *people.find_workspace(name)).role;
     };
-    CHECK(in(here.bob, "lab") == Principal::workspace_admin);
-    CHECK(in(here.alice, "lab") == Principal::member);
-    CHECK(in(here.root, "lab") == Principal::member);
-    CHECK(in(here.tower, "lab") == Principal::stranger);
-    CHECK(in(here.unknown, "lab") == Principal::stranger);
-    CHECK(in(here.root, "ops") == Principal::workspace_admin);
-    CHECK(in(here.bob, "ops") == Principal::member);
-    CHECK(in(here.alice, "ops") == Principal::stranger);
-    const People alone({}, {{"lab", {{"bob"}, {}}, {}}});
-    CHECK(alone.standing(here.root, *alone.find_workspace("lab")).principal == Principal::root);
+    CHECK(in(here.bob, "lab") == Role::workspace_admin);
+    CHECK(in(here.alice, "lab") == Role::member);
+    CHECK(in(here.root, "lab") == Role::member);
+    CHECK(in(here.tower, "lab") == Role::stranger);
+    CHECK(in(here.unknown, "lab") == Role::stranger);
+    CHECK(in(here.root, "ops") == Role::workspace_admin);
+    CHECK(in(here.bob, "ops") == Role::member);
+    CHECK(in(here.alice, "ops") == Role::stranger);
+    const PrincipalResolver alone({}, {{"lab", {{"bob"}, {}}, {}}});
+    CHECK(alone.workspace_role(here.root, *alone.find_workspace("lab")).role == Role::root);
     CHECK(people.find_workspace("Lab") == nullptr);
     CHECK(people.find_workspace("") == nullptr);
 }
 
-cluster::SlurmAccounts saying(const std::map<std::string, std::vector<std::string>>& accounts) {
-    cluster::SlurmAccounts said;
+auth::SlurmAccountMembers saying(const std::map<std::string, std::vector<std::string>>& accounts) {
+    auth::SlurmAccountMembers said;
     for (const auto& [account, users] : accounts) said.set(account, true, users);
     return said;
 }
 
 TEST_CASE("the users of a Slurm account are in the workspaces that name it") {
     const Here here;
-    People people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem", "bio"}}},
-                       {"desk", {{}, {}, {"bio"}}, {{"alice"}, {}}}});
+    PrincipalResolver people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem", "bio"}}},
+                                  {"desk", {{}, {}, {"bio"}}, {{"alice"}, {}}}});
     people.know(saying({{"chem", {"alice"}}, {"bio", {"bob", "root"}}, {"law", {"www-data"}}}));
     const auto in = [&](Uid uid, const char* name) {
-        const Standing standing = people.standing(uid, *people.find_workspace(name));
-        CHECK(standing.undecided.empty());
-        return standing.principal;
+        const WorkspaceRole workspace_role =
+            people.workspace_role(uid, *people.find_workspace(name));
+        CHECK(workspace_role.undecided.empty());
+        return workspace_role.role;
     };
-    CHECK(in(here.alice, "lab") == Principal::member);
-    CHECK(in(here.bob, "lab") == Principal::member);
-    CHECK(in(here.root, "lab") == Principal::workspace_admin);
-    CHECK(in(here.tower, "lab") == Principal::stranger);
-    CHECK(in(here.unknown, "lab") == Principal::stranger);
-    CHECK(in(here.bob, "desk") == Principal::workspace_admin);
-    CHECK(in(here.root, "desk") == Principal::workspace_admin);
-    CHECK(in(here.alice, "desk") == Principal::member);
-    CHECK(in(here.tower, "desk") == Principal::stranger);
+    CHECK(in(here.alice, "lab") == Role::member);
+    CHECK(in(here.bob, "lab") == Role::member);
+    CHECK(in(here.root, "lab") == Role::workspace_admin);
+    CHECK(in(here.tower, "lab") == Role::stranger);
+    CHECK(in(here.unknown, "lab") == Role::stranger);
+    CHECK(in(here.bob, "desk") == Role::workspace_admin);
+    CHECK(in(here.root, "desk") == Role::workspace_admin);
+    CHECK(in(here.alice, "desk") == Role::member);
+    CHECK(in(here.tower, "desk") == Role::stranger);
     people.know(saying({{"chem", {}}, {"bio", {}}}));
-    CHECK(in(here.alice, "lab") == Principal::stranger);
-    CHECK(in(here.bob, "desk") == Principal::stranger);
-    CHECK(in(here.root, "desk") == Principal::root);
-    CHECK(
-        people.standing(Caller::of_certificate("bob"), *people.find_workspace("desk")).principal ==
-        Principal::stranger);
+    CHECK(in(here.alice, "lab") == Role::stranger);
+    CHECK(in(here.bob, "desk") == Role::stranger);
+    CHECK(in(here.root, "desk") == Role::root);
+    CHECK(people.workspace_role(Principal::of_certificate("bob"), *people.find_workspace("desk"))
+              .role == Role::stranger);
 }
 
 TEST_CASE("what hangs on a Slurm account that is not known yet is undecided, and nothing else") {
     const Here here;
-    People people({}, {{"lab", {{"root"}, {}}, {{}, {"bob"}, {"chem", "bio"}}},
-                       {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
+    PrincipalResolver people({}, {{"lab", {{"root"}, {}}, {{}, {"bob"}, {"chem", "bio"}}},
+                                  {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
-        const Standing standing = people.standing(uid, *people.find_workspace(name));
-        return std::pair(standing.principal, standing.undecided);
+        const WorkspaceRole workspace_role =
+            people.workspace_role(uid, *people.find_workspace(name));
+        return std::pair(workspace_role.role, workspace_role.undecided);
     };
-    CHECK(in(here.root, "lab") == std::pair(Principal::workspace_admin, std::string()));
-    CHECK(in(here.bob, "lab") == std::pair(Principal::member, std::string()));
-    CHECK(in(here.alice, "lab") == std::pair(Principal::stranger, std::string("chem")));
-    CHECK(in(here.root, "desk") == std::pair(Principal::workspace_admin, std::string()));
-    CHECK(in(here.alice, "desk") == std::pair(Principal::member, std::string("bio")));
-    CHECK(in(here.bob, "desk") == std::pair(Principal::stranger, std::string("bio")));
+    CHECK(in(here.root, "lab") == std::pair(Role::workspace_admin, std::string()));
+    CHECK(in(here.bob, "lab") == std::pair(Role::member, std::string()));
+    CHECK(in(here.alice, "lab") == std::pair(Role::stranger, std::string("chem")));
+    CHECK(in(here.root, "desk") == std::pair(Role::workspace_admin, std::string()));
+    CHECK(in(here.alice, "desk") == std::pair(Role::member, std::string("bio")));
+    CHECK(in(here.bob, "desk") == std::pair(Role::stranger, std::string("bio")));
     // One account suffices where it has them, and does not where it has them not.
     people.know(saying({{"bio", {"alice"}}}));
-    CHECK(in(here.alice, "lab") == std::pair(Principal::member, std::string()));
-    CHECK(in(here.tower, "lab") == std::pair(Principal::stranger, std::string("chem")));
-    CHECK(in(here.alice, "desk") == std::pair(Principal::workspace_admin, std::string()));
+    CHECK(in(here.alice, "lab") == std::pair(Role::member, std::string()));
+    CHECK(in(here.tower, "lab") == std::pair(Role::stranger, std::string("chem")));
+    CHECK(in(here.alice, "desk") == std::pair(Role::workspace_admin, std::string()));
     // Whoever is no account of this machine is no user of a Slurm account.
-    CHECK(in(here.unknown, "lab") == std::pair(Principal::stranger, std::string()));
+    CHECK(in(here.unknown, "lab") == std::pair(Role::stranger, std::string()));
 }
 
 TEST_CASE("without platforms there are root, the user, and strangers") {
     const Here here;
-    const People people({});
-    CHECK(people.principal(here.root, here.alice) == Principal::root);
-    CHECK(people.principal(here.root, here.unknown) == Principal::root);
-    CHECK(people.principal(here.alice, here.alice) == Principal::owner);
-    CHECK(people.principal(here.root, here.root) == Principal::owner);
-    CHECK(people.principal(here.unknown, here.unknown) == Principal::owner);
-    CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
-    CHECK(people.principal(here.alice, here.root) == Principal::stranger);
-    CHECK(people.principal(here.tower, here.alice) == Principal::stranger);
+    const PrincipalResolver people({});
+    CHECK(people.role_of(here.root, here.alice) == Role::root);
+    CHECK(people.role_of(here.root, here.unknown) == Role::root);
+    CHECK(people.role_of(here.alice, here.alice) == Role::owner);
+    CHECK(people.role_of(here.root, here.root) == Role::owner);
+    CHECK(people.role_of(here.unknown, here.unknown) == Role::owner);
+    CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
+    CHECK(people.role_of(here.alice, here.root) == Role::stranger);
+    CHECK(people.role_of(here.tower, here.alice) == Role::stranger);
     CHECK_FALSE(people.is_platform(here.tower));
     CHECK_FALSE(people.is_platform(here.root));
 }
@@ -138,14 +139,14 @@ TEST_CASE("without platforms there are root, the user, and strangers") {
 TEST_CASE("a platform acts for the users that it lists, by name or number, and for no others") {
     const Here here;
     for (const std::string& user : {std::string("alice"), std::to_string(here.alice.value)}) {
-        const People people({{"tower", "www-data", {"no-such-user", user}, {}}});
-        CHECK(people.principal(here.tower, here.alice) == Principal::platform);
-        CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
-        CHECK(people.principal(here.tower, here.root) == Principal::stranger);
-        CHECK(people.principal(here.tower, here.unknown) == Principal::stranger);
-        CHECK(people.principal(here.tower, here.tower) == Principal::owner);
-        CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
-        CHECK(people.principal(here.root, here.alice) == Principal::root);
+        const PrincipalResolver people({{"tower", "www-data", {"no-such-user", user}, {}}});
+        CHECK(people.role_of(here.tower, here.alice) == Role::platform);
+        CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
+        CHECK(people.role_of(here.tower, here.root) == Role::stranger);
+        CHECK(people.role_of(here.tower, here.unknown) == Role::stranger);
+        CHECK(people.role_of(here.tower, here.tower) == Role::owner);
+        CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
+        CHECK(people.role_of(here.root, here.alice) == Role::root);
         CHECK(people.is_platform(here.tower));
         CHECK_FALSE(people.is_platform(here.alice));
     }
@@ -153,34 +154,36 @@ TEST_CASE("a platform acts for the users that it lists, by name or number, and f
 
 TEST_CASE("a platform acts for the members of the groups that it lists") {
     const Here here;
-    const People people({{"tower", "www-data", {}, {"no-such-group", "alice"}}});
-    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
-    CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
-    CHECK(people.principal(here.tower, here.unknown) == Principal::stranger);
+    const PrincipalResolver people({{"tower", "www-data", {}, {"no-such-group", "alice"}}});
+    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
+    CHECK(people.role_of(here.tower, here.unknown) == Role::stranger);
 }
 
 TEST_CASE("one platform's users are not another's") {
     const Here here;
-    const People people({{"tower", "www-data", {"alice"}, {}}, {"other", "bob", {"www-data"}, {}}});
-    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
-    CHECK(people.principal(here.bob, here.tower) == Principal::platform);
-    CHECK(people.principal(here.bob, here.alice) == Principal::stranger);
-    CHECK(people.principal(here.tower, here.bob) == Principal::stranger);
+    const PrincipalResolver people(
+        {{"tower", "www-data", {"alice"}, {}}, {"other", "bob", {"www-data"}, {}}});
+    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(people.role_of(here.bob, here.tower) == Role::platform);
+    CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
+    CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
 }
 
 TEST_CASE("an account may act for others in several platforms") {
     const Here here;
-    const People people({{"one", "www-data", {"alice"}, {}}, {"two", "www-data", {"bob"}, {}}});
-    CHECK(people.principal(here.tower, here.alice) == Principal::platform);
-    CHECK(people.principal(here.tower, here.bob) == Principal::platform);
+    const PrincipalResolver people(
+        {{"one", "www-data", {"alice"}, {}}, {"two", "www-data", {"bob"}, {}}});
+    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(people.role_of(here.tower, here.bob) == Role::platform);
 }
 
 TEST_CASE("a platform whose account is not there is nobody") {
     const Here here;
-    const People people({{"tower", "no-such-user", {"alice"}, {}}});
+    const PrincipalResolver people({{"tower", "no-such-user", {"alice"}, {}}});
     for (const Uid uid : {here.bob, here.tower, here.unknown}) {
         CHECK_FALSE(people.is_platform(uid));
-        CHECK(people.principal(uid, here.alice) == Principal::stranger);
+        CHECK(people.role_of(uid, here.alice) == Role::stranger);
     }
 }
 
@@ -188,21 +191,21 @@ TEST_CASE("a certificate is its platform alone, and no account") {
     const Here here;
     Platform named{"tower", "", {"alice"}, {}};
     named.certificate = "tower.example.org";
-    const People people({named, {"local", "www-data", {"bob"}, {}}},
-                        {{"lab", {{"alice"}, {}}, {}}});
-    const Caller tower = Caller::of_certificate("tower.example.org");
+    const PrincipalResolver people({named, {"local", "www-data", {"bob"}, {}}},
+                                   {{"lab", {{"alice"}, {}}, {}}});
+    const Principal tower = Principal::of_certificate("tower.example.org");
     CHECK(people.is_platform(tower));
-    CHECK(people.principal(tower, here.alice) == Principal::platform);
-    CHECK(people.principal(tower, here.bob) == Principal::stranger);
-    CHECK(people.principal(tower, here.root) == Principal::stranger);
-    CHECK(people.standing(tower, *people.find_workspace("lab")).principal == Principal::stranger);
+    CHECK(people.role_of(tower, here.alice) == Role::platform);
+    CHECK(people.role_of(tower, here.bob) == Role::stranger);
+    CHECK(people.role_of(tower, here.root) == Role::stranger);
+    CHECK(people.workspace_role(tower, *people.find_workspace("lab")).role == Role::stranger);
     CHECK_FALSE(tower.is_root());
     for (const char* other : {"", "Tower.example.org", "tower", "www-data", "alice", "root"}) {
         CAPTURE(other);
-        const Caller stranger = Caller::of_certificate(other);
+        const Principal stranger = Principal::of_certificate(other);
         CHECK_FALSE(people.is_platform(stranger));
-        CHECK(people.principal(stranger, here.alice) == Principal::stranger);
-        CHECK(people.principal(stranger, here.root) == Principal::stranger);
+        CHECK(people.role_of(stranger, here.alice) == Role::stranger);
+        CHECK(people.role_of(stranger, here.root) == Role::stranger);
     }
     // Who comes without a certificate is not the platform that has only one.
     for (const Uid uid : {here.root, here.alice, here.unknown}) {
@@ -212,18 +215,18 @@ TEST_CASE("a certificate is its platform alone, and no account") {
 
 TEST_CASE("accounts are found by their whole name or number, and named") {
     const Here here;
-    CHECK(find_account("root") == here.root);
-    CHECK(find_account("0") == here.root);
-    CHECK(account_name(here.alice) == "alice");
-    CHECK(account_name(here.unknown) == "uid 4000000000");
+    CHECK(find_uid("root") == here.root);
+    CHECK(find_uid("0") == here.root);
+    CHECK(user_name(here.alice) == "alice");
+    CHECK(user_name(here.unknown) == "uid 4000000000");
     for (const std::string& text :
          {std::string(), std::string("no-such-user"), std::string("4000000000"), std::string("-1"),
           std::string("0x0"), std::string("0 "), std::string("4294967296"), std::string("alic"),
           std::string("alice\0", 6), std::string("alice\0bob", 9)}) {
         CAPTURE(text);
-        CHECK_FALSE(find_account(text).has_value());
+        CHECK_FALSE(find_uid(text).has_value());
     }
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::auth

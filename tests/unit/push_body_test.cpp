@@ -11,14 +11,14 @@
 #include "tests/unit/keeps_quiet.h"
 #include "tests/unit/secrets_of.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
-static_assert(kKeepsQuiet<desk::PushRequest>);
+static_assert(kKeepsQuiet<service::PushRequest>);
 
 constexpr std::size_t kValueBytes = 16;
 
-Result<desk::PushRequest> parse(std::string_view text) {
+Result<service::PushRequest> parse(std::string_view text) {
     return parse_push(std::as_bytes(std::span(text)), kValueBytes);
 }
 
@@ -257,11 +257,11 @@ TEST_CASE("every escape and every byte arrives, in pieces too") {
     const auto request = parse_push(std::as_bytes(std::span(body)), value.size());
     REQUIRE(request.ok());
     CHECK(text_of(request->secrets.front().value.view().bytes()) == value);
-    desk::Reason reason = desk::Reason::malformed;
+    service::Reason reason = service::Reason::malformed;
     CHECK_FALSE(parse_push(std::as_bytes(std::span(body)), value.size() - 1, &reason).ok());
-    CHECK(reason == desk::Reason::too_large);
+    CHECK(reason == service::Reason::too_large);
     CHECK_FALSE(parse_push(std::as_bytes(std::span(body)).first(9), 1, &reason).ok());
-    CHECK(reason == desk::Reason::malformed);
+    CHECK(reason == service::Reason::malformed);
 }
 
 TEST_CASE("values do not run into one another") {
@@ -277,4 +277,4 @@ TEST_CASE("values do not run into one another") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::api

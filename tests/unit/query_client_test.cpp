@@ -16,15 +16,15 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/temporary_folder.h"
 
-namespace secrets::cluster {
+namespace secrets::slurm {
 namespace {
 
+using slurm_query::JobState;
+using slurm_query::Refused;
+using slurm_query::Reply;
+using slurm_query::States;
+using slurm_query::Users;
 using std::chrono::milliseconds;
-using view_wire::JobState;
-using view_wire::Refused;
-using view_wire::Reply;
-using view_wire::States;
-using view_wire::Users;
 
 /// A view that takes one question and does with its connection what the test wants.
 class View {
@@ -60,7 +60,7 @@ Deadline plenty() {
 /// Reads the question, and answers it with these bytes.
 auto answering(const Bytes& bytes) {
     return [bytes](int fd) {
-        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();
         send_packet(fd, bytes, plenty());
     };
@@ -68,10 +68,10 @@ auto answering(const Bytes& bytes) {
 
 Result<States> ask(
     const std::string& path, milliseconds patience = std::chrono::seconds(20),
-    const std::function<void(boost::asio::io_context&, ViewClient&)>& meanwhile = [](auto&, auto&) {
-    }) {
+    const std::function<void(boost::asio::io_context&, QueryClient&)>& meanwhile = [](auto&,
+                                                                                      auto&) {}) {
     boost::asio::io_context loop;
-    ViewClient client(loop, path);
+    QueryClient client(loop, path);
     const std::vector<JobId> jobs{JobId{7}, JobId{8}};
     std::optional<Result<States>> result;
     const auto run = [&]() -> boost::asio::awaitable<void> {
@@ -94,16 +94,16 @@ TEST_CASE("the view is asked as it is documented, and its states are taken", "[v
     std::optional<Result<States>> states;
     {
         const View view([&](int fd) {
-            std::array<std::byte, kMaxViewMessageBytes> buffer;
+            std::array<std::byte, kMaxQueryMessageBytes> buffer;
             const auto packet = receive_packet(fd, buffer, plenty());
             if (packet)
                 question.assign(buffer.begin(), buffer.begin() + std::ptrdiff_t(packet->size));
             const Reply reply = States{{JobState::ended, JobState::unknown}, "hidden"};
-            send_packet(fd, view_wire::encode(reply), plenty());
+            send_packet(fd, slurm_query::encode(reply), plenty());
         });
         states.emplace(ask(view.path()));
     }
-    CHECK(question == view_wire::encode(view_wire::JobsRequest{{JobId{7}, JobId{8}}}));
+    CHECK(question == slurm_query::encode(slurm_query::JobsRequest{{JobId{7}, JobId{8}}}));
     REQUIRE(states->ok());
     CHECK((*states)->states == std::vector{JobState::ended, JobState::unknown});
     CHECK((*states)->sentence == "hidden");
@@ -115,20 +115,20 @@ TEST_CASE("what is no answer is an error with a sentence", "[view_client]") {
         std::string sentence;
     };
     for (const Row& row : {
-             Row{view_wire::encode(Reply(Refused{"slurmctld sleeps"})), "slurmctld sleeps"},
-             Row{view_wire::encode(Reply(States{{JobState::ended}, ""})),
+             Row{slurm_query::encode(Reply(Refused{"slurmctld sleeps"})), "slurmctld sleeps"},
+             Row{slurm_query::encode(Reply(States{{JobState::ended}, ""})),
                  "slurm-secrets-view answered for another number of jobs than was asked"},
-             Row{view_wire::encode(Reply(Users{})),
+             Row{slurm_query::encode(Reply(Users{})),
                  "slurm-secrets-view answered another question than was asked"},
              Row{bytes_of("nonsense and more"),
                  "slurm-secrets-view sent a message does not speak the protocol of slurm-secrets"},
-             Row{Bytes(kMaxViewMessageBytes + 1), "slurm-secrets-view sent too long a message"},
+             Row{Bytes(kMaxQueryMessageBytes + 1), "slurm-secrets-view sent too long a message"},
          }) {
         const View view(answering(row.answer));
         CHECK(refusal_of(ask(view.path())) == row.sentence);
     }
     const View view([](int fd) {
-        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();
     });
     CHECK(refusal_of(ask(view.path())) == "slurm-secrets-view ended before it answered");
@@ -145,13 +145,13 @@ auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questi
                     std::this_thread::sleep_for(milliseconds(1));
                     continue;
                 }
-                std::array<std::byte, kMaxViewMessageBytes> buffer;
+                std::array<std::byte, kMaxQueryMessageBytes> buffer;
                 const auto packet = receive_packet(connection->get(), buffer, plenty());
                 if (packet) {
                     questions.emplace_back(buffer.begin(),
                                            buffer.begin() + std::ptrdiff_t(packet->size));
                 }
-                send_packet(connection->get(), view_wire::encode(reply), plenty());
+                send_packet(connection->get(), slurm_query::encode(reply), plenty());
                 break;
             }
         }
@@ -166,7 +166,7 @@ Result<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& qu
     REQUIRE(listener.ok());
     std::thread view(answering_all(replies, questions), listener->get());
     boost::asio::io_context loop;
-    ViewClient client(loop, path);
+    QueryClient client(loop, path);
     std::optional<Result<Users>> result;
     const auto run = [&]() -> boost::asio::awaitable<void> {
         auto users = co_await client.ask_users("chem", std::chrono::seconds(20));
@@ -186,8 +186,9 @@ TEST_CASE("an account's users are asked for until there are no more", "[view_cli
     REQUIRE(users.ok());
     CHECK((users->known && !users->more));
     CHECK(users->users == std::vector<std::string>{"alice", "bob", "carol"});
-    CHECK(questions == std::vector{view_wire::encode(view_wire::AccountRequest{"chem", ""}),
-                                   view_wire::encode(view_wire::AccountRequest{"chem", "bob"})});
+    CHECK(questions ==
+          std::vector{slurm_query::encode(slurm_query::AccountRequest{"chem", ""}),
+                      slurm_query::encode(slurm_query::AccountRequest{"chem", "bob"})});
     questions.clear();
     const auto unknown = users_by({Users{}}, questions);
     REQUIRE(unknown.ok());
@@ -241,7 +242,7 @@ TEST_CASE("a view that is not there is an error at once", "[view_client]") {
 
 TEST_CASE("a silent view is given up after a while, or when the agent ends", "[view_client]") {
     const auto silent = [](int fd) {
-        std::array<std::byte, kMaxViewMessageBytes> buffer;
+        std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();
         receive_packet(fd, buffer, plenty()).ok();  // until the other side closes
     };
@@ -260,4 +261,4 @@ TEST_CASE("a silent view is given up after a while, or when the agent ends", "[v
 }
 
 }  // namespace
-}  // namespace secrets::cluster
+}  // namespace secrets::slurm

@@ -19,12 +19,12 @@ extern "C" {
 namespace secrets::slurmview {
 namespace {
 
+using slurm_query::AccountRequest;
+using slurm_query::JobState;
+using slurm_query::Refused;
+using slurm_query::States;
+using slurm_query::Users;
 using std::chrono::milliseconds;
-using view_wire::AccountRequest;
-using view_wire::JobState;
-using view_wire::Refused;
-using view_wire::States;
-using view_wire::Users;
 
 /// A controller whose answers the test chooses.
 struct Controller {
@@ -58,13 +58,13 @@ struct Controller {
 const Told kActive{JobState::active, ""};
 const Told kEnded{JobState::ended, ""};
 
-view_wire::JobsRequest asking_about(std::initializer_list<std::uint32_t> numbers) {
-    view_wire::JobsRequest request;
+slurm_query::JobsRequest asking_about(std::initializer_list<std::uint32_t> numbers) {
+    slurm_query::JobsRequest request;
     for (const std::uint32_t number : numbers) request.jobs.push_back(JobId{number});
     return request;
 }
 
-States states_of(const view_wire::Reply& reply) {
+States states_of(const slurm_query::Reply& reply) {
     const auto* states = std::get_if<States>(&reply);
     return states != nullptr ? *states
                              : States{{}, "refused: " + std::get<Refused>(reply).sentence};
@@ -73,7 +73,7 @@ States states_of(const view_wire::Reply& reply) {
 TEST_CASE("each job is answered at its place", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}, {JobId{3}, kActive}};
-    Questions questions(controller.calls());
+    QueryQueue questions(controller.calls());
     const States states = states_of(questions.answer(asking_about({3, 2, 1, 2})));
     CHECK(states.states ==
           std::vector{JobState::active, JobState::ended, JobState::active, JobState::ended});
@@ -83,7 +83,7 @@ TEST_CASE("each job is answered at its place", "[questions]") {
 TEST_CASE("an active job is remembered for a while, an ended one never", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}};
-    Questions questions(controller.calls(), {milliseconds(5000), milliseconds(300)});
+    QueryQueue questions(controller.calls(), {milliseconds(5000), milliseconds(300)});
     questions.answer(asking_about({1, 2}));
     CHECK(controller.questions() == asking_about({1, 2}).jobs);
     controller.answers = {{JobId{1}, kEnded}, {JobId{2}, kActive}};
@@ -97,7 +97,7 @@ TEST_CASE("an active job is remembered for a while, an ended one never", "[quest
 TEST_CASE("a job that nobody can tell of does not hinder the others", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, Told{JobState::unknown, "hidden"}}, {JobId{2}, kEnded}};
-    Questions questions(controller.calls());
+    QueryQueue questions(controller.calls());
     const States states = states_of(questions.answer(asking_about({1, 2})));
     CHECK(states.states == std::vector{JobState::unknown, JobState::ended});
     CHECK(states.sentence == "hidden");
@@ -106,7 +106,7 @@ TEST_CASE("a job that nobody can tell of does not hinder the others", "[question
 TEST_CASE("a controller that can't be asked is not asked for each job", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kEnded}};
-    Questions questions(controller.calls());
+    QueryQueue questions(controller.calls());
     const States states = states_of(questions.answer(asking_about({1, 2, 3})));
     CHECK(states.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
     CHECK(states.sentence == "down");
@@ -118,13 +118,13 @@ TEST_CASE("a silent controller costs one question its patience, and no other", "
     const auto release = std::make_shared<std::promise<void>>();
     const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
     const auto asked = std::make_shared<std::atomic<int>>(0);
-    Questions questions({[=](JobId job) -> Result<Told> {
-                             ++*asked;
-                             if (job == JobId{2}) released->wait();
-                             return kEnded;
-                         },
-                         [](const std::string&) { return AccountUsers{}; }},
-                        {milliseconds(100), milliseconds(1000)});
+    QueryQueue questions({[=](JobId job) -> Result<Told> {
+                              ++*asked;
+                              if (job == JobId{2}) released->wait();
+                              return kEnded;
+                          },
+                          [](const std::string&) { return AccountUsers{}; }},
+                         {milliseconds(100), milliseconds(1000)});
     const auto begin = std::chrono::steady_clock::now();
     const States late = states_of(questions.answer(asking_about({1, 2, 3})));
     CHECK(late.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
@@ -145,7 +145,7 @@ TEST_CASE("a silent controller costs one question its patience, and no other", "
     CHECK(*asked == 3);  // not for job 3, whose question nobody waited for any more
 }
 
-Users users_of(const view_wire::Reply& reply) {
+Users users_of(const slurm_query::Reply& reply) {
     const auto* users = std::get_if<Users>(&reply);
     return users != nullptr ? *users : Users{false, false, {std::get<Refused>(reply).sentence}};
 }
@@ -159,7 +159,7 @@ std::vector<std::string> many_users(std::size_t count) {
 TEST_CASE("an account's users are named, and one that is not known has none", "[questions]") {
     Controller controller;
     controller.accounts = {{"chem", {true, {"alice", "bob"}}}, {"empty", {true, {}}}, {"no", {}}};
-    Questions questions(controller.calls());
+    QueryQueue questions(controller.calls());
     Users users = users_of(questions.answer(AccountRequest{"chem"}));
     CHECK((users.known && !users.more));
     CHECK(users.users == std::vector<std::string>{"alice", "bob"});
@@ -174,8 +174,8 @@ TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[
     const auto all = many_users(2 * kMaxUsersPerReply + 1);
     Controller controller;
     controller.accounts = {{"chem", {true, all}}, {"bio", {true, {"zoe"}}}};
-    Questions questions(controller.calls(),
-                        {milliseconds(5000), milliseconds(300), milliseconds(300)});
+    QueryQueue questions(controller.calls(),
+                         {milliseconds(5000), milliseconds(300), milliseconds(300)});
     std::vector<std::string> got;
     Users users{true, true, {}};
     while (users.more) {
@@ -199,12 +199,12 @@ TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[
 TEST_CASE("an account is waited for no longer than a job", "[questions]") {
     const auto release = std::make_shared<std::promise<void>>();
     const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
-    Questions questions({[](JobId) { return kEnded; },
-                         [=](const std::string&) {
-                             released->wait();
-                             return AccountUsers{true, {"alice"}};
-                         }},
-                        {milliseconds(100), milliseconds(1000)});
+    QueryQueue questions({[](JobId) { return kEnded; },
+                          [=](const std::string&) {
+                              released->wait();
+                              return AccountUsers{true, {"alice"}};
+                          }},
+                         {milliseconds(100), milliseconds(1000)});
     const auto begin = std::chrono::steady_clock::now();
     CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
           "slurmctld did not answer within 0 s");

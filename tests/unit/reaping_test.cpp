@@ -4,7 +4,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 constexpr auto kMinute = std::chrono::seconds(60);
@@ -57,4 +57,4 @@ TEST_CASE("a job that was granted something while the question was on its way ke
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

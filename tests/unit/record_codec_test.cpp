@@ -13,7 +13,7 @@ namespace secrets::vault {
 namespace {
 
 static_assert(kKeepsQuiet<NewSecret>);
-static_assert(kKeepsQuiet<StoredSecret>);
+static_assert(kKeepsQuiet<RunSecret>);
 static_assert(!std::is_copy_constructible_v<NewSecret>);
 
 const RunHead kHead{run_id("demo-1"), Uid{1001}, 3, at(1'700'000'000), at(1'700'086'400), "tower"};
@@ -114,7 +114,7 @@ TEST_CASE("a run comes back as it was written, its values byte for byte and in p
     REQUIRE(stored->size() == secrets.size());
     for (std::size_t i = 0; i < secrets.size(); ++i) {
         CAPTURE(i);
-        const StoredSecret& got = stored.value()[i];
+        const RunSecret& got = stored.value()[i];
         CHECK(got.scope == secrets[i].scope);
         CHECK(got.name == secrets[i].name);
         CHECK(text_of(got.value.bytes()) == text_of(secrets[i].value.view().bytes()));

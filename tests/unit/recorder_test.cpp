@@ -76,7 +76,7 @@ TEST_CASE("an event goes to the journal and the audit file") {
     CHECK(!logged.recorder.write_ahead(event_of(Kind::push, "two")));
     CHECK(logged.messages().empty());
     CHECK(logged.on_file(file) == std::vector<std::string>{"one", "two"});
-    logged.recorder.tell(event_of(Kind::push, "two"));
+    logged.recorder.publish(event_of(Kind::push, "two"));
     CHECK(logged.messages() == std::vector<std::string>{"two"});
     CHECK(logged.on_file(file).size() == 2);
 }
@@ -129,9 +129,9 @@ TEST_CASE("refusals are thinned out in the journal and not on the audit file") {
     REQUIRE(!logged.recorder.open(to_journal(file)));
     for (int i = 0; i < 150; ++i) logged.recorder.record(refusal_of(1001, "no"));
     logged.recorder.record(refusal_of(1002, "no"));
-    CHECK(logged.messages().size() == kRefusalBurst + 1);
+    CHECK(logged.messages().size() == kDenialBurst + 1);
     CHECK(logged.on_file(file).size() == 151);
-    logged.recorder.work(Recorder::Clock::now() + kRefusalWindow);
+    logged.recorder.work(Recorder::Clock::now() + kDenialWindow);
     CHECK(logged.messages() ==
           std::vector<std::string>{"... and 50 more pushes of uid 1001 were refused in the last "
                                    "minute"});
@@ -142,7 +142,7 @@ TEST_CASE("at the end what was only counted is told") {
     Logged logged;
     REQUIRE(!logged.recorder.open(to_journal()));
     for (int i = 0; i < 101; ++i) logged.recorder.record(refusal_of(1001, "no"));
-    CHECK(logged.messages().size() == kRefusalBurst);
+    CHECK(logged.messages().size() == kDenialBurst);
     logged.recorder.finish();
     const auto told = logged.messages();
     REQUIRE(told.size() == 1);
@@ -181,7 +181,7 @@ TEST_CASE("a stalled journal holds up nothing, and the loop sends what waited") 
     Logged logged;
     REQUIRE(!logged.recorder.open(to_journal()));
     boost::asio::io_context loop;
-    Drain drain(loop, logged.recorder);
+    FlushTimer drain(loop, logged.recorder);
     const auto begin = Recorder::Clock::now();
     for (int i = 0; i < 2000; ++i) logged.recorder.record(event_of(Kind::wipe, std::to_string(i)));
     CHECK(Recorder::Clock::now() - begin < std::chrono::seconds(5));
@@ -207,7 +207,7 @@ TEST_CASE("a drain that was stopped leaves the loop") {
     Logged logged;
     REQUIRE(!logged.recorder.open(to_journal()));
     boost::asio::io_context loop;
-    Drain drain(loop, logged.recorder);
+    FlushTimer drain(loop, logged.recorder);
     const auto fill = [&] {
         for (int i = 0; i < 2000; ++i) logged.recorder.record(event_of(Kind::wipe, "x"));
     };

@@ -52,7 +52,7 @@ TEST_CASE("runs and holds are found again, and the vault goes on from there") {
         CHECK(vault.inventory().kept_slabs == 1);
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    const Restored restored = vault.restore(shelf.hand_out());
+    const RecoveryReport restored = vault.restore(shelf.hand_out());
     CHECK(restored.slabs == 1);
     CHECK(restored.runs == 2);
     CHECK(restored.holds == 1);
@@ -120,7 +120,7 @@ TEST_CASE("of two records of one thing, in whatever order they lie, the newer is
     REQUIRE(holds_text(old.get(), "old"));
 
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    const Restored restored = vault.restore(shelf.hand_out());
+    const RecoveryReport restored = vault.restore(shelf.hand_out());
     CHECK(restored.runs == 1);
     CHECK(restored.holds == 1);
     CHECK(restored.dropped == 0);  // superseded is not damaged
@@ -140,7 +140,7 @@ TEST_CASE("a damaged record is wiped and counted, and the rest is found") {
     const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
     flip(slab.get(), 32 + 32 + 4);  // in the payload of the first record
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    const Restored restored = vault.restore(shelf.hand_out());
+    const RecoveryReport restored = vault.restore(shelf.hand_out());
     CHECK(restored.runs == 1);
     CHECK(restored.dropped == 1);
     CHECK(value_of(vault, "b") == "a value of b");
@@ -164,7 +164,7 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
         why = "slab-1: the region is no slab";
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    const Restored restored = vault.restore(shelf.hand_out());
+    const RecoveryReport restored = vault.restore(shelf.hand_out());
     REQUIRE(restored.refused.size() == 1);
     CHECK(restored.refused[0] == why);
     CHECK(vault.inventory().slabs == 0);
@@ -180,7 +180,7 @@ TEST_CASE("what is no region at all is refused") {
     const UniqueFd file(open("/dev/null", O_RDWR | O_CLOEXEC));
     shelf.keep("slab-3", file.get());
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    const Restored restored = vault.restore(shelf.hand_out());
+    const RecoveryReport restored = vault.restore(shelf.hand_out());
     REQUIRE(restored.refused.size() == 1);
     CHECK(restored.refused[0].starts_with("slab-3: "));
     CHECK(shelf.size() == 0);
@@ -212,7 +212,7 @@ TEST_CASE("what swap could take is overwritten when the vault goes, and what is 
 TEST_CASE("a slab made while swap is active is kept when it is not any more") {
     Shelf shelf;
     Vault vault(MemoryKind::memfd, kCapacity, &shelf);
-    CHECK(vault.fears_swap());
+    CHECK(vault.uses_swappable_memory());
     vault.set_swap(true);
     REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a"))));
     CHECK(shelf.size() == 0);
@@ -235,7 +235,7 @@ TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
     }
     Vault vault(after, kCapacity, &shelf);
     CHECK(vault.restore(shelf.hand_out()).runs == 1);
-    CHECK(vault.fears_swap());
+    CHECK(vault.uses_swappable_memory());
     const std::string large(kMiB, 'x');  // has no room in the slab that was found
     REQUIRE_FALSE(vault.put_run(head("after"), list_of(user_secret("A", large))));
     CHECK(shelf.size() == 2);
@@ -279,7 +279,7 @@ TEST_CASE("a slab that the keeper could not be told of is not taken for kept, an
 // ---------------------------------------------------------------------------------------
 
 /// A keeper in another process: names and descriptors go through a socket.
-class Wire : public Keeper {
+class Wire : public FdStore {
   public:
     explicit Wire(int socket) : socket_(socket) {}
     bool keep(const std::string& name, int fd) override {
@@ -349,7 +349,7 @@ TEST_CASE("killed at whatever instant, all that was done is there, and nothing h
         REQUIRE(child.wait() == -SIGKILL);
 
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        const Restored restored = vault.restore(shelf.hand_out());
+        const RecoveryReport restored = vault.restore(shelf.hand_out());
         dropped += restored.dropped;
         CHECK(restored.refused.empty());
         for (const RunHead* run : vault.runs()) {

@@ -9,11 +9,11 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::doors {
+namespace secrets::api {
 namespace {
 
-using desk::kRoot;
-using desk::Office;
+using service::kRoot;
+using service::Office;
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
@@ -24,35 +24,35 @@ struct Door {
         : office(config, vault_bytes) {}
 
     /// A request whose head is `head` and whose body, if one is read, is `body`.
-    HttpAnswer ask(const HttpHead& head, std::string_view body) {
+    HttpResponse ask(const RequestHead& head, std::string_view body) {
         auto found = routes.find(head);
-        body_was_read = std::holds_alternative<Routes::Handler>(found);
-        if (!body_was_read) return std::get<HttpAnswer>(std::move(found));
-        return std::get<Routes::Handler>(found)(std::as_bytes(std::span(body)));
+        body_was_read = std::holds_alternative<Router::Handler>(found);
+        if (!body_was_read) return std::get<HttpResponse>(std::move(found));
+        return std::get<Router::Handler>(found)(std::as_bytes(std::span(body)));
     }
-    HttpAnswer ask(Uid caller, std::string_view method, std::string_view target) {
-        return ask(HttpHead{caller, method, target, "", std::nullopt, false}, "");
+    HttpResponse ask(Uid caller, std::string_view method, std::string_view target) {
+        return ask(RequestHead{caller, method, target, "", std::nullopt, false}, "");
     }
-    HttpAnswer push(Uid caller, std::string_view target, std::string_view body) {
-        return ask(HttpHead{caller, "PUT", target, kJson, body.size(), !body.empty()}, body);
+    HttpResponse push(Uid caller, std::string_view target, std::string_view body) {
+        return ask(RequestHead{caller, "PUT", target, kJson, body.size(), !body.empty()}, body);
     }
 
     Office office;
-    Routes routes{office.desk};
+    Router routes{office.desk};
     bool body_was_read = false;
 };
 
-boost::json::object object_of(const HttpAnswer& answer) {
+boost::json::object object_of(const HttpResponse& answer) {
     return boost::json::parse(answer.body).as_object();
 }
 
-std::string detail_of(const HttpAnswer& answer) {
+std::string detail_of(const HttpResponse& answer) {
     const auto object = object_of(answer);
     return std::string(object.at("detail").as_string());
 }
 
 /// Checks that `answer` is problem JSON as RFC 9457 has it.
-void check_problem(const HttpAnswer& answer, unsigned status, std::string_view title,
+void check_problem(const HttpResponse& answer, unsigned status, std::string_view title,
                    std::string_view detail) {
     CHECK(answer.status == status);
     CHECK(answer.content_type == "application/problem+json");
@@ -116,10 +116,10 @@ TEST_CASE("every path and method of the table is served, and no other") {
         Door door;
         REQUIRE(door.push(door.office.alice, "/v1/runs/r", "{}").status == 201);
         const auto answer = door.ask(
-            HttpHead{door.office.alice, row.method, row.target,
-                     std::string_view(row.method) == "PUT" ? kJson : "",
-                     std::string_view(row.method) == "PUT" ? std::optional(2) : std::nullopt,
-                     std::string_view(row.method) == "PUT"},
+            RequestHead{door.office.alice, row.method, row.target,
+                        std::string_view(row.method) == "PUT" ? kJson : "",
+                        std::string_view(row.method) == "PUT" ? std::optional(2) : std::nullopt,
+                        std::string_view(row.method) == "PUT"},
             "{}");
         CHECK(answer.status == row.status);
         CHECK(answer.allow == row.allow);
@@ -223,7 +223,7 @@ TEST_CASE("a head that can't be right is refused before the body is read") {
     const std::uint64_t most = 2 * Office::large().limits.run_bytes + 256 * 1024;
     const auto head = [&](std::string_view method, std::string_view target, std::string_view type,
                           std::optional<std::uint64_t> length, bool has_body) {
-        auto answer = door.ask(HttpHead{alice, method, target, type, length, has_body}, "{}");
+        auto answer = door.ask(RequestHead{alice, method, target, type, length, has_body}, "{}");
         CHECK_FALSE((answer.status >= 400 && door.body_was_read));
         return answer;
     };
@@ -242,7 +242,7 @@ TEST_CASE("a head that can't be right is refused before the body is read") {
     CHECK(head("GET", "/v1/runs/r", "", 0, false).status == 200);
     // Who may not is told that first, whatever else is wrong.
     const auto refused = door.ask(
-        HttpHead{door.office.bob, "PUT", "/v1/runs/of-alice", "text/plain", std::nullopt, true},
+        RequestHead{door.office.bob, "PUT", "/v1/runs/of-alice", "text/plain", std::nullopt, true},
         "");
     check_problem(refused, 403, "Forbidden", "run of-alice belongs to another user, not to bob");
     CHECK_FALSE(door.body_was_read);
@@ -251,7 +251,7 @@ TEST_CASE("a head that can't be right is refused before the body is read") {
 TEST_CASE("a body is JSON by its Content-Type, however that is written") {
     Door door;
     const auto status = [&](std::string_view type) {
-        return door.ask(HttpHead{door.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
+        return door.ask(RequestHead{door.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
             .status;
     };
     CHECK(status(kJson) == 201);
@@ -369,4 +369,4 @@ TEST_CASE("answers have the documented fields, and never a value") {
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::api

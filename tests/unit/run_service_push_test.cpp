@@ -5,7 +5,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 std::vector<vault::NewSecret> many_secrets(std::size_t count, std::size_t value_bytes = 0) {
@@ -189,8 +189,8 @@ TEST_CASE("a push again keeps the run's beginning, renews its end and is one gen
     office.push(office.alice, "r", {}, one_secret("A"), "1h");
     office.time += std::chrono::minutes(30);
     const auto again = office.push(kRoot, "r", "alice", one_secret("B"), "2h");
-    REQUIRE(std::holds_alternative<Pushed>(again));
-    const Pushed& pushed = std::get<Pushed>(again);
+    REQUIRE(std::holds_alternative<PushResult>(again));
+    const PushResult& pushed = std::get<PushResult>(again);
     CHECK_FALSE(pushed.created);
     CHECK(pushed.run.head.generation == 2);
     CHECK(pushed.run.head.created == begun);
@@ -204,14 +204,14 @@ TEST_CASE("a run that was completed, or has expired, begins anew and may be anot
     office.push(office.alice, "r", {}, one_secret("A"), "10s");
     office.desk.complete_run(office.alice, run_id("r"));
     const auto second = office.push(office.bob, "r", {}, one_secret("B"), "10s");
-    REQUIRE(std::holds_alternative<Pushed>(second));
-    CHECK(std::get<Pushed>(second).created);
-    CHECK(std::get<Pushed>(second).run.head.generation == 1);
+    REQUIRE(std::holds_alternative<PushResult>(second));
+    CHECK(std::get<PushResult>(second).created);
+    CHECK(std::get<PushResult>(second).run.head.generation == 1);
     office.time += std::chrono::seconds(10);
     const auto third = office.push(office.alice, "r", {}, {});
-    REQUIRE(std::holds_alternative<Pushed>(third));
-    CHECK(std::get<Pushed>(third).created);
-    CHECK(std::get<Pushed>(third).run.owner == "alice");
+    REQUIRE(std::holds_alternative<PushResult>(third));
+    CHECK(std::get<PushResult>(third).created);
+    CHECK(std::get<PushResult>(third).run.owner == "alice");
 }
 
 TEST_CASE("who may not push a run is told before the body is read") {
@@ -279,8 +279,8 @@ TEST_CASE("the answer to a push names its secrets in order, with scope and size"
     const auto answer = office.push(office.tower, "r", "alice",
                                     list_of(workspace_secret("B", "bb"), user_secret("C", ""),
                                             user_secret("B", "b"), workspace_secret("A", "aaa")));
-    REQUIRE(std::holds_alternative<Pushed>(answer));
-    const RunInfo& run = std::get<Pushed>(answer).run;
+    REQUIRE(std::holds_alternative<PushResult>(answer));
+    const RunInfo& run = std::get<PushResult>(answer).run;
     CHECK(run.owner == "alice");
     CHECK(run.holders.empty());
     std::string listed;
@@ -292,4 +292,4 @@ TEST_CASE("the answer to a push names its secrets in order, with scope and size"
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -6,15 +6,16 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 TEST_CASE("who may push for whom") {
     Office office;
     const auto outcome = [&](Uid caller, std::optional<std::string> owner) {
         const auto answer = office.push(caller, "r", std::move(owner), {});
-        const bool done = std::holds_alternative<Pushed>(answer);
-        const std::string owned = done ? std::get<Pushed>(answer).run.owner : refusal_of(answer);
+        const bool done = std::holds_alternative<PushResult>(answer);
+        const std::string owned =
+            done ? std::get<PushResult>(answer).run.owner : refusal_of(answer);
         office.desk.complete_run(kRoot, run_id("r"));
         return owned;
     };
@@ -81,8 +82,8 @@ TEST_CASE("a second push is one generation up, and the next ask has the new valu
     office.push(office.alice, "r", {}, list_of(user_secret("A", "one")));
     CHECK(given(office.ask(office.alice, "run:r")) == "A=one\n");
     const auto again = office.push(office.alice, "r", {}, list_of(user_secret("A", "two")));
-    CHECK(std::get<Pushed>(again).run.head.generation == 2);
-    CHECK_FALSE(std::get<Pushed>(again).created);
+    CHECK(std::get<PushResult>(again).run.head.generation == 2);
+    CHECK_FALSE(std::get<PushResult>(again).created);
     CHECK(given(office.ask(office.alice, "run:r")) == "A=two\n");
 }
 
@@ -112,7 +113,7 @@ TEST_CASE("what an ask is answered") {
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "none")));
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?")));
     CHECK(std::holds_alternative<Nothing>(office.ask(office.bob, "run:r?")));
-    CHECK(std::holds_alternative<WaitFor>(office.ask(office.alice, "run:x", 1000)));
+    CHECK(std::holds_alternative<WaitForRun>(office.ask(office.alice, "run:x", 1000)));
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?", 1000)));
 }
 
@@ -173,13 +174,13 @@ TEST_CASE("who sees and who completes a run") {
 TEST_CASE("a check says what an ask would get, in names") {
     Office office;
     office.push(office.alice, "r", {}, list_of(user_secret("A", "a"), workspace_secret("B", "bb")));
-    const auto check = std::get<CheckInfo>(office.desk.check(office.alice, "run:r,A,B,C?"));
+    const auto check = std::get<SpecCheck>(office.desk.check(office.alice, "run:r,A,B,C?"));
     CHECK(check.ok);
     REQUIRE(check.items.size() == 3);
     CHECK(check.items[1].source == Source::run);
     CHECK(check.items[1].bytes == 2);
     CHECK_FALSE(check.items[2].found);
-    CHECK_FALSE(std::get<CheckInfo>(office.desk.check(office.bob, "run:r,A")).ok);
+    CHECK_FALSE(std::get<SpecCheck>(office.desk.check(office.bob, "run:r,A")).ok);
     CHECK(office.vault.inventory().holds == 0);
 }
 
@@ -199,7 +200,7 @@ TEST_CASE("a submission is refused when nothing can answer its ask any more") {
 
 TEST_CASE("a new configuration is in force at once, and what is held stays") {
     Office office;
-    REQUIRE(std::holds_alternative<Pushed>(
+    REQUIRE(std::holds_alternative<PushResult>(
         office.push(kRoot, "r", "alice", list_of(user_secret("A", "a")))));
     Config config = Office::small();
     config.limits.value_bytes = 3;
@@ -217,4 +218,4 @@ TEST_CASE("a new configuration is in force at once, and what is held stays") {
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

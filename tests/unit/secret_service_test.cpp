@@ -5,12 +5,12 @@
 #include "tests/unit/kept.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
-const Place kOwn;
-const Place kLab{"lab"};
-const Place kTeam{"team"};
+const SecretScope kOwn;
+const SecretScope kLab{"lab"};
+const SecretScope kTeam{"team"};
 
 /// A desk with a store: bob is admin of lab, alice a member of lab and team, www-data (the
 /// platform) in neither, root in neither.
@@ -20,34 +20,34 @@ struct KeepingOffice {
         config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {"alice"}}},
                              {"team", {{"bob"}, {}}, {{"alice"}, {}}},
                              {"other", {{"bob"}, {}}, {}}};
-        config.limits.kept_secrets = 3;
-        config.limits.kept_bytes = 100;
+        config.limits.stored_secrets = 3;
+        config.limits.stored_bytes = 100;
         return config;
     }
 
     TemporaryFolder folder;
-    std::unique_ptr<people::Store> store = open();
+    std::unique_ptr<store::SecretStore> store = open();
     Office office{config(), 64UL * 1024 * 1024, store.get()};
     Desk& desk = office.desk;
     const Uid alice = office.alice, bob = office.bob, tower = office.tower;
 
-    std::unique_ptr<people::Store> open() const {
+    std::unique_ptr<store::SecretStore> open() const {
         return std::move(
-            people::Store::open(folder.file("store.db"), people::key_of(folder, 'k')).value());
+            store::SecretStore::open(folder.file("store.db"), store::key_of(folder, 'k')).value());
     }
-    Answer<Kept> set(Uid caller, const Place& place, const std::string& name,
-                     std::string_view value, std::optional<std::string> ttl = {},
-                     const Precondition& precondition = {}) {
-        return desk.set_secret(caller, place, name, {buffer_of(value), std::move(ttl)},
+    Answer<PutSecretResult> set(Uid caller, const SecretScope& place, const std::string& name,
+                                std::string_view value, std::optional<std::string> ttl = {},
+                                const Precondition& precondition = {}) {
+        return desk.put_secret(caller, place, name, {buffer_of(value), std::move(ttl)},
                                precondition);
     }
     std::string state() const {
         std::string text = office.state();
         for (const auto& owner :
-             {people::Owner::user(alice), people::Owner::user(bob), people::Owner::user(tower),
-              people::Owner::user(kRoot), people::Owner::workspace_named("lab"),
-              people::Owner::workspace_named("team"), people::Owner::workspace_named("other")}) {
-            for (const people::SecretHead* head : store->list(owner)) {
+             {store::Owner::user(alice), store::Owner::user(bob), store::Owner::user(tower),
+              store::Owner::user(kRoot), store::Owner::workspace_named("lab"),
+              store::Owner::workspace_named("team"), store::Owner::workspace_named("other")}) {
+            for (const store::SecretHead* head : store->list(owner)) {
                 text += owner.workspace() + std::to_string(owner.uid().value) + " " + head->name +
                         " " + std::to_string(head->generation) + " " +
                         std::string(text_of(store->value_of(owner, head->name)->view().bytes())) +
@@ -61,9 +61,9 @@ struct KeepingOffice {
 TEST_CASE("a user's jobs are given what the user set, and nobody else's", "[keeping]") {
     KeepingOffice here;
     const auto made = here.set(here.alice, kOwn, "HF-TOKEN", "hf value");
-    REQUIRE(std::holds_alternative<Kept>(made));
-    CHECK(std::get<Kept>(made).created);
-    CHECK(std::get<Kept>(made).secret.generation == 1);
+    REQUIRE(std::holds_alternative<PutSecretResult>(made));
+    CHECK(std::get<PutSecretResult>(made).created);
+    CHECK(std::get<PutSecretResult>(made).secret.generation == 1);
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN")) == "HF_TOKEN=hf value\n");
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN=X")) == "X=hf value\n");
     CHECK(given(here.office.ask(here.bob, "HF-TOKEN", 0, JobId{2})) ==
@@ -71,8 +71,8 @@ TEST_CASE("a user's jobs are given what the user set, and nobody else's", "[keep
     CHECK(given(here.office.ask(kRoot, "HF-TOKEN", 0, JobId{3})) ==
           "secret HF-TOKEN is not set for root; set it with: secretctl set HF-TOKEN");
     const auto again = here.set(here.alice, kOwn, "HF-TOKEN", "new");
-    CHECK_FALSE(std::get<Kept>(again).created);
-    CHECK(std::get<Kept>(again).secret.generation == 2);
+    CHECK_FALSE(std::get<PutSecretResult>(again).created);
+    CHECK(std::get<PutSecretResult>(again).secret.generation == 2);
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN")) == "HF_TOKEN=new\n");
     CHECK(!here.desk.remove_secret(here.alice, kOwn, "HF-TOKEN", {}));
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN")).find("is not set for alice") !=
@@ -83,15 +83,16 @@ TEST_CASE("of run, user and workspace the first that has the name is taken", "[k
     KeepingOffice here;
     here.office.push(here.alice, "r", {}, list_of(user_secret("RUN", "run's")));
     for (const char* name : {"RUN", "OWN", "LAB"}) {
-        REQUIRE(std::holds_alternative<Kept>(here.set(here.bob, kLab, name, "lab's")));
+        REQUIRE(std::holds_alternative<PutSecretResult>(here.set(here.bob, kLab, name, "lab's")));
     }
     for (const char* name : {"RUN", "OWN"}) {
-        REQUIRE(std::holds_alternative<Kept>(here.set(here.alice, kOwn, name, "user's")));
+        REQUIRE(
+            std::holds_alternative<PutSecretResult>(here.set(here.alice, kOwn, name, "user's")));
     }
     CHECK(given(here.office.ask(here.alice, "run:r,RUN,OWN,LAB")) ==
           "RUN=run's\nOWN=user's\nLAB=lab's\n");
-    const CheckInfo info =
-        std::get<CheckInfo>(here.desk.check(here.alice, "run:r,RUN,OWN,LAB,NO?"));
+    const SpecCheck info =
+        std::get<SpecCheck>(here.desk.check(here.alice, "run:r,RUN,OWN,LAB,NO?"));
     CHECK(info.ok);
     CHECK(info.items[0].source == Source::run);
     CHECK(info.items[1].source == Source::user);
@@ -110,7 +111,7 @@ TEST_CASE("where two workspaces have a name, the ask must say which", "[keeping]
     KeepingOffice here;
     here.set(here.bob, kLab, "TOKEN", "lab's");
     here.set(here.bob, kTeam, "TOKEN", "team's");
-    here.set(here.bob, Place{"other"}, "TOKEN", "other's");
+    here.set(here.bob, SecretScope{"other"}, "TOKEN", "other's");
     CHECK(given(here.office.ask(here.alice, "TOKEN?")) ==
           "secret TOKEN is in the workspaces lab, team; say which with --workspace=lab");
     CHECK(given(here.office.ask(here.alice, "workspace:team,TOKEN")) == "TOKEN=team's\n");
@@ -131,7 +132,7 @@ TEST_CASE("who may keep what, and nothing that is refused changes anything", "[k
     here.set(here.alice, kOwn, "OWN", "own");
     struct Row {
         Uid caller;
-        Place place;
+        SecretScope place;
         bool keeps;
         Reason why;
     };
@@ -142,8 +143,8 @@ TEST_CASE("who may keep what, and nothing that is refused changes anything", "[k
              Row{here.alice, kLab, false, Reason::forbidden},
              Row{here.tower, kLab, false, Reason::not_found},
              Row{nobody, kLab, false, Reason::not_found},
-             Row{kRoot, Place{"never"}, false, Reason::not_found},
-             Row{here.bob, Place{"never"}, false, Reason::not_found},
+             Row{kRoot, SecretScope{"never"}, false, Reason::not_found},
+             Row{here.bob, SecretScope{"never"}, false, Reason::not_found},
          }) {
         CAPTURE(row.caller.value, row.place.workspace.value_or(""));
         const std::string before = here.state();
@@ -164,7 +165,7 @@ TEST_CASE("who may keep what, and nothing that is refused changes anything", "[k
     // Each sees and changes their own alone.
     for (const Uid caller : {kRoot, here.bob, here.tower}) {
         const auto list = here.desk.list_secrets(caller, kOwn);
-        CHECK(std::get<std::vector<people::SecretHead>>(list).empty());
+        CHECK(std::get<std::vector<store::SecretHead>>(list).empty());
         CHECK(here.desk.remove_secret(caller, kOwn, "OWN", {})->reason == Reason::not_found);
     }
     const auto seen = [&](Uid caller) {
@@ -215,10 +216,10 @@ TEST_CASE("what can't be kept is refused with a sentence, and changes nothing", 
           "secret NEVER is not set for alice");
     CHECK(here.state() == before);
     CHECK(rename("A-B", "A_B") == "(granted)");  // its own variable is no other's
-    CHECK(std::holds_alternative<Kept>(here.set(here.alice, kOwn, "D", "v")));
+    CHECK(std::holds_alternative<PutSecretResult>(here.set(here.alice, kOwn, "D", "v")));
     CHECK(refused("E", "v").find("has 3 secrets already") != std::string::npos);
-    CHECK(
-        std::holds_alternative<Kept>(here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1})));
+    CHECK(std::holds_alternative<PutSecretResult>(
+        here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1})));
 }
 
 TEST_CASE("a kept secret goes when its time has come, and jobs are warned before", "[keeping]") {
@@ -241,19 +242,19 @@ TEST_CASE("a kept secret goes when its time has come, and jobs are warned before
     CHECK(note("SOON", JobId{3}).find("in less than a day") != std::string::npos);
     here.office.time += std::chrono::seconds(1);
     CHECK(note("SOON", JobId{4}).find("is not set for alice") != std::string::npos);
-    CHECK(here.store->find(people::Owner::user(here.alice), "SOON") == nullptr);
+    CHECK(here.store->find(store::Owner::user(here.alice), "SOON") == nullptr);
     CHECK(here.desk.expire() == here.office.time + std::chrono::hours(27 * 24));
 }
 
 TEST_CASE("a secret that expired is not given, even where it can't be removed", "[keeping]") {
     KeepingOffice here;
     here.set(here.alice, kOwn, "A", "v", "1h");
-    REQUIRE(people::Store::rekey(here.folder.file("store.db"), people::key_of(here.folder, 'k'),
-                                 people::key_of(here.folder, 'n')));
+    REQUIRE(store::SecretStore::rekey(here.folder.file("store.db"), store::key_of(here.folder, 'k'),
+                                      store::key_of(here.folder, 'n')));
     here.office.time += std::chrono::hours(1);
     CHECK(given(here.office.ask(here.alice, "A")).find("is not set for alice") !=
           std::string::npos);
-    REQUIRE(here.store->find(people::Owner::user(here.alice), "A") != nullptr);
+    REQUIRE(here.store->find(store::Owner::user(here.alice), "A") != nullptr);
     // Tried again, and said again, a minute later: not at every request.
     const std::uint64_t said = audit::count_of(audit::Kind::trouble);
     CHECK(here.desk.expire() == here.office.time + std::chrono::minutes(1));
@@ -270,12 +271,12 @@ TEST_CASE("the list says which job used a secret last", "[keeping]") {
     here.office.time += std::chrono::seconds(5);
     here.office.ask(here.alice, "A,B", 0, JobId{77});
     const auto list =
-        std::get<std::vector<people::SecretHead>>(here.desk.list_secrets(here.alice, kOwn));
+        std::get<std::vector<store::SecretHead>>(here.desk.list_secrets(here.alice, kOwn));
     REQUIRE(list.size() == 1);
     CHECK(list[0].used->job == JobId{77});
     CHECK(list[0].used->at == here.office.time);
     const auto shared =
-        std::get<std::vector<people::SecretHead>>(here.desk.list_secrets(here.bob, kLab));
+        std::get<std::vector<store::SecretHead>>(here.desk.list_secrets(here.bob, kLab));
     CHECK(shared[0].used->job == JobId{77});
     here.desk.save_uses();
     CHECK_FALSE(here.store->has_unsaved_uses());
@@ -296,7 +297,7 @@ TEST_CASE("a secret that was tampered with is not given", "[keeping]") {
     here.set(here.alice, kOwn, "A", "v");
     here.store.reset();
     {
-        const auto database = people::Database::open(here.folder.file("store.db"), false);
+        const auto database = store::SqliteDatabase::open(here.folder.file("store.db"), false);
         REQUIRE(!database->run("UPDATE secrets SET generation=9"));
     }
     const auto store = here.open();
@@ -316,9 +317,10 @@ struct AccountOffice : KeepingOffice {
                              {"desk", {{"bob"}, {}, {"bio"}}, {{"alice"}, {}}}};
         desk.configure(config);
         for (const auto& [place, name] :
-             {std::pair(Place{"chemists"}, "TOKEN"), std::pair(Place{"chemists"}, "PEN"),
-              std::pair(Place{"desk"}, "PEN")}) {
-            REQUIRE(std::holds_alternative<Kept>(set(bob, place, name, *place.workspace)));
+             {std::pair(SecretScope{"chemists"}, "TOKEN"),
+              std::pair(SecretScope{"chemists"}, "PEN"), std::pair(SecretScope{"desk"}, "PEN")}) {
+            REQUIRE(
+                std::holds_alternative<PutSecretResult>(set(bob, place, name, *place.workspace)));
         }
     }
     void say(const std::string& account, std::vector<std::string> users) {
@@ -326,7 +328,7 @@ struct AccountOffice : KeepingOffice {
         desk.know(said);
     }
 
-    cluster::SlurmAccounts said;
+    auth::SlurmAccountMembers said;
 };
 
 template <typename Variant>
@@ -356,10 +358,10 @@ TEST_CASE("before an account is known, what hangs on it is unavailable, and noth
     }
     CHECK(given(here.office.ask(here.alice, "workspace:desk,PEN")) == "PEN=desk\n");
     CHECK(given(here.office.ask(here.bob, "TOKEN", 0, JobId{2})) == "TOKEN=chemists\n");
-    REQUIRE(std::holds_alternative<Kept>(here.set(here.alice, kOwn, "TOKEN", "own")));
+    REQUIRE(std::holds_alternative<PutSecretResult>(here.set(here.alice, kOwn, "TOKEN", "own")));
     CHECK(given(here.office.ask(here.alice, "TOKEN")) == "TOKEN=own\n");
 
-    const Place desk{"desk"};
+    const SecretScope desk{"desk"};
     CHECK(is_unavailable(here.desk.list_workspaces(here.alice), alice_in_chemists));
     CHECK(std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(here.bob)));
     CHECK(std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(kRoot)));
@@ -379,7 +381,7 @@ TEST_CASE("before an account is known, what hangs on it is unavailable, and noth
         std::holds_alternative<std::vector<WorkspaceInfo>>(here.desk.list_workspaces(here.alice)));
     CHECK(std::get<Refusal>(here.set(here.alice, desk, "PEN", "x")).reason == Reason::forbidden);
     here.say("bio", {"alice"});
-    CHECK(std::holds_alternative<Kept>(here.set(here.alice, desk, "PEN", "x")));
+    CHECK(std::holds_alternative<PutSecretResult>(here.set(here.alice, desk, "PEN", "x")));
     // What is known stays known with a new configuration.
     AccountOffice another;
     another.say("chem", {"alice"});
@@ -393,10 +395,10 @@ TEST_CASE("an agent without a store says so", "[keeping]") {
     Office office;
     CHECK(refusal_of(office.desk.list_secrets(office.alice, kOwn)).find("names no store") !=
           std::string::npos);
-    CHECK(refusal_of(office.desk.set_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
+    CHECK(refusal_of(office.desk.put_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
               .find("names no store") != std::string::npos);
     CHECK(std::get<std::vector<WorkspaceInfo>>(office.desk.list_workspaces(office.alice)).empty());
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -11,18 +11,18 @@
 namespace secrets {
 namespace {
 
-Ask parsed(std::string_view text) {
-    auto result = parse_ask(text);
-    if (const auto* error = std::get_if<AskError>(&result)) {
+SecretSpec parsed(std::string_view text) {
+    auto result = parse_spec(text);
+    if (const auto* error = std::get_if<SpecError>(&result)) {
         FAIL("'" << text << "' is refused: " << error->sentence);
     }
-    return std::get<Ask>(std::move(result));
+    return std::get<SecretSpec>(std::move(result));
 }
 
-AskError refused(std::string_view text) {
-    auto result = parse_ask(text);
-    if (std::holds_alternative<Ask>(result)) FAIL("'" << text << "' is taken");
-    return std::get<AskError>(std::move(result));
+SpecError refused(std::string_view text) {
+    auto result = parse_spec(text);
+    if (std::holds_alternative<SecretSpec>(result)) FAIL("'" << text << "' is taken");
+    return std::get<SpecError>(std::move(result));
 }
 
 RunId run_id(std::string_view text) {
@@ -39,12 +39,12 @@ std::string many_items(std::size_t count) {
 }
 
 TEST_CASE("an ask is read into its items in their order", "[ask]") {
-    const Ask ask = parsed("HF_TOKEN,DB=PGPASSWORD,my-key?,NGC=NGC_KEY:env?");
+    const SecretSpec ask = parsed("HF_TOKEN,DB=PGPASSWORD,my-key?,NGC=NGC_KEY:env?");
     REQUIRE(ask.items.size() == 4);
-    CHECK(ask.items[0] == AskItem{"HF_TOKEN", "HF_TOKEN", false});
-    CHECK(ask.items[1] == AskItem{"DB", "PGPASSWORD", false});
-    CHECK(ask.items[2] == AskItem{"my-key", "my_key", true});
-    CHECK(ask.items[3] == AskItem{"NGC", "NGC_KEY", true});
+    CHECK(ask.items[0] == SpecItem{"HF_TOKEN", "HF_TOKEN", false});
+    CHECK(ask.items[1] == SpecItem{"DB", "PGPASSWORD", false});
+    CHECK(ask.items[2] == SpecItem{"my-key", "my_key", true});
+    CHECK(ask.items[3] == SpecItem{"NGC", "NGC_KEY", true});
     CHECK_FALSE(ask.none);
     CHECK_FALSE(ask.run.has_value());
     CHECK_FALSE(ask.wants_all_of_run());
@@ -52,18 +52,18 @@ TEST_CASE("an ask is read into its items in their order", "[ask]") {
 
 TEST_CASE("a file's variable is the item's with _FILE behind it", "[ask]") {
     CHECK(parsed("KEY:file").items ==
-          std::vector<AskItem>{{"KEY", "KEY_FILE", false, ItemForm::file}});
+          std::vector<SpecItem>{{"KEY", "KEY_FILE", false, ItemForm::file}});
     CHECK(parsed("my-key:file?").items ==
-          std::vector<AskItem>{{"my-key", "my_key_FILE", true, ItemForm::file}});
+          std::vector<SpecItem>{{"my-key", "my_key_FILE", true, ItemForm::file}});
     CHECK(parsed("KEY=GOOGLE:file").items ==
-          std::vector<AskItem>{{"KEY", "GOOGLE_FILE", false, ItemForm::file}});
+          std::vector<SpecItem>{{"KEY", "GOOGLE_FILE", false, ItemForm::file}});
     CHECK(usual_variable("my-key", ItemForm::file) == "my_key_FILE");
     CHECK(usual_variable("my-key", ItemForm::env) == "my_key");
 }
 
 TEST_CASE("one secret can be asked for as a variable and as a file", "[ask]") {
     CHECK(parsed("KEY,KEY:file,KEY:file").items ==
-          std::vector<AskItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
+          std::vector<SpecItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
 }
 
 TEST_CASE("a workspace is named once, beside what is asked of it", "[ask]") {
@@ -74,12 +74,12 @@ TEST_CASE("a workspace is named once, beside what is asked of it", "[ask]") {
 }
 
 TEST_CASE("a run alone asks for all that it has and with items for those", "[ask]") {
-    const Ask all = parsed("run:demo-1");
+    const SecretSpec all = parsed("run:demo-1");
     CHECK(all.run == run_id("demo-1"));
     CHECK(all.wants_all_of_run());
     CHECK_FALSE(all.run_optional);
 
-    const Ask some = parsed("A,run:demo-1,B");
+    const SecretSpec some = parsed("A,run:demo-1,B");
     CHECK(some.run == run_id("demo-1"));
     CHECK(some.items.size() == 2);
     CHECK_FALSE(some.wants_all_of_run());
@@ -94,16 +94,16 @@ TEST_CASE("a run is optional only when it is nowhere demanded", "[ask]") {
 }
 
 TEST_CASE("none alone wants nothing", "[ask]") {
-    const Ask ask = parsed("none");
+    const SecretSpec ask = parsed("none");
     CHECK(ask.none);
     CHECK(ask.items.empty());
     CHECK_FALSE(ask.run.has_value());
-    CHECK_FALSE(Ask().none);
+    CHECK_FALSE(SecretSpec().none);
 }
 
 TEST_CASE("an item that stands twice counts once", "[ask]") {
     CHECK(parsed("A,B=X?,A,A=A,A:env,B=X:env?").items ==
-          std::vector<AskItem>{{"A", "A", false}, {"B", "X", true}});
+          std::vector<SpecItem>{{"A", "A", false}, {"B", "X", true}});
 }
 
 struct ErrorCase {
@@ -175,9 +175,9 @@ std::vector<ErrorCase> error_cases() {
         {"A,A?", 2, 2, "the secret 'A' is asked for twice, once optional and once not"},
         {"A-B,A_B", 4, 3, "the variable 'A_B' would be set from both 'A-B' and 'A_B'"},
         {"A=X,B=X?", 4, 4, "the variable 'X' would be set from both 'A' and 'B'"},
-        {many_items(kMaxAskItems) + ",LAST", many_items(kMaxAskItems).size() + 1, 4,
+        {many_items(kMaxSpecItems) + ",LAST", many_items(kMaxSpecItems).size() + 1, 4,
          "more than 256 secrets are asked for"},
-        {std::string(kMaxAskBytes + 1, 'A'), kMaxAskBytes, 1,
+        {std::string(kMaxSpecBytes + 1, 'A'), kMaxSpecBytes, 1,
          "it has 8193 characters; at most 8192 are allowed"},
     };
 }
@@ -185,7 +185,7 @@ std::vector<ErrorCase> error_cases() {
 TEST_CASE("each error of the grammar is refused with its sentence and its exact place", "[ask]") {
     for (const ErrorCase& row : error_cases()) {
         CAPTURE(row.text);
-        const AskError error = refused(row.text);
+        const SpecError error = refused(row.text);
         CHECK(error.offset == row.offset);
         CHECK(error.length == row.length);
         CHECK(error.sentence.substr(0, row.sentence.size()) == row.sentence);
@@ -193,12 +193,12 @@ TEST_CASE("each error of the grammar is refused with its sentence and its exact 
 }
 
 TEST_CASE("as many items and characters as are allowed are taken", "[ask]") {
-    CHECK(parsed(many_items(kMaxAskItems)).items.size() == kMaxAskItems);
+    CHECK(parsed(many_items(kMaxSpecItems)).items.size() == kMaxSpecItems);
 
     std::string full = many_items(100);
     full += ",F=";
-    while (full.size() < kMaxAskBytes - 2) full.insert(0, "A,");
-    full.resize(kMaxAskBytes, 'F');
+    while (full.size() < kMaxSpecBytes - 2) full.insert(0, "A,");
+    full.resize(kMaxSpecBytes, 'F');
     CHECK(parsed(full).items.size() == 102);
 }
 
@@ -235,11 +235,11 @@ TEST_CASE("an ask is printed in its shortest form and that reads back the same",
     };
     for (const Row& row : rows) {
         CAPTURE(row.text);
-        const Ask ask = parsed(row.text);
-        CHECK(print_ask(ask) == row.printed);
-        CHECK(parsed(print_ask(ask)) == ask);
+        const SecretSpec ask = parsed(row.text);
+        CHECK(print_spec(ask) == row.printed);
+        CHECK(parsed(print_spec(ask)) == ask);
     }
-    CHECK(print_ask(Ask()).empty());
+    CHECK(print_spec(SecretSpec()).empty());
 }
 
 /// A text of words that matter to the grammar, in any order.
@@ -257,14 +257,15 @@ TEST_CASE("whatever the text an ask reads back as printed and an error lies with
     int taken = 0;
     for (int round = 0; round < 100000; ++round) {
         const std::string text = random_text(random);
-        const auto result = parse_ask(text);
-        if (const Ask* ask = std::get_if<Ask>(&result)) {
+        const auto result = parse_spec(text);
+        if (const SecretSpec* ask = std::get_if<SecretSpec>(&result)) {
             ++taken;
-            const auto again = parse_ask(print_ask(*ask));
-            if (std::holds_alternative<Ask>(again) && std::get<Ask>(again) == *ask) continue;
-            FAIL("'" << text << "' is printed as '" << print_ask(*ask) << "'");
+            const auto again = parse_spec(print_spec(*ask));
+            if (std::holds_alternative<SecretSpec>(again) && std::get<SecretSpec>(again) == *ask)
+                continue;
+            FAIL("'" << text << "' is printed as '" << print_spec(*ask) << "'");
         }
-        const auto& error = std::get<AskError>(result);
+        const auto& error = std::get<SpecError>(result);
         const bool within =
             error.length >= 1 && error.offset <= text.size() &&
             error.offset + error.length <= std::max<std::size_t>(text.size(), error.offset + 1);
@@ -291,15 +292,15 @@ TEST_CASE("the place of an error is marked with carets below the text", "[ask]")
 TEST_CASE("of a long text only what surrounds the error is shown", "[ask]") {
     const std::string text = std::string(60, 'b') + std::string(40, 'a') + "!!!!!" +
                              std::string(30, 'z') + std::string(60, 'y');
-    CHECK(mark_place(text, AskError{"", 100, 5}) == "    " + std::string(40, 'a') + "!!!!!" +
-                                                        std::string(30, 'z') + "\n" + "    " +
-                                                        std::string(40, ' ') + "^^^^^");
+    CHECK(mark_place(text, SpecError{"", 100, 5}) == "    " + std::string(40, 'a') + "!!!!!" +
+                                                         std::string(30, 'z') + "\n" + "    " +
+                                                         std::string(40, ' ') + "^^^^^");
 
     const std::string name(300, 'n');
     CHECK(mark_place(name, refused(name)) ==
           "    " + std::string(100, 'n') + "\n    " + std::string(100, '^'));
 
-    const std::string too_long(kMaxAskBytes + 1, 'n');
+    const std::string too_long(kMaxSpecBytes + 1, 'n');
     CHECK(mark_place(too_long, refused(too_long)) ==
           "    " + std::string(41, 'n') + "\n    " + std::string(40, ' ') + "^");
 }

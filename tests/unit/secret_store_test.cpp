@@ -5,7 +5,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/kept.h"
 
-namespace secrets::people {
+namespace secrets::store {
 namespace {
 
 const Owner kAlice = Owner::user(Uid{1001});
@@ -25,16 +25,16 @@ SecretHead head(std::string name, std::uint64_t generation = 1) {
 }
 
 /// A store and the directory that it lies in.
-struct Kept {
+struct PutSecretResult {
     TemporaryFolder folder;
     std::string path = folder.file("store.db");
-    std::unique_ptr<Store> store = open();
+    std::unique_ptr<SecretStore> store = open();
 
-    std::unique_ptr<Store> open(char key = 'k') {
-        return std::move(Store::open(path, key_of(folder, key)).value());
+    std::unique_ptr<SecretStore> open(char key = 'k') {
+        return std::move(SecretStore::open(path, key_of(folder, key)).value());
     }
     std::string error(char key = 'k') {
-        const auto opened = Store::open(path, key_of(folder, key));
+        const auto opened = SecretStore::open(path, key_of(folder, key));
         return opened ? "(opened)" : opened.error().sentence;
     }
     void reopen() {
@@ -53,13 +53,13 @@ struct Kept {
     /// Runs SQL on the file, as somebody who may write to it would.
     void tamper(const std::string& sql) {
         store.reset();
-        const auto database = Database::open(path, false);
+        const auto database = SqliteDatabase::open(path, false);
         REQUIRE(!database->run(sql.c_str()));
     }
 };
 
 TEST_CASE("what is put in a store is there after it was opened again", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "TOKEN", "a value");
     kept.put(kBob, "TOKEN", "bob's");
     kept.put(kLab, "TOKEN", std::string(64 * 1024, 'x'));
@@ -87,7 +87,7 @@ TEST_CASE("what is put in a store is there after it was opened again", "[store]"
 }
 
 TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "first");
     kept.put(kAlice, "A", "second");
     kept.put(kAlice, "B", "b");
@@ -112,7 +112,7 @@ TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[s
 }
 
 TEST_CASE("the files of a store hold no value and are their owner's alone", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     const std::string canary = "canary-" + std::string(40, 'q');
     kept.put(kAlice, "A", canary);
     kept.put(kAlice, "A", canary + "2");
@@ -127,7 +127,7 @@ TEST_CASE("the files of a store hold no value and are their owner's alone", "[st
 }
 
 TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "GONE", std::string(2000, 'v'));
     const auto before = content_of(kept.path);
     REQUIRE(!kept.store->remove(kAlice, "GONE"));
@@ -137,7 +137,7 @@ TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
 }
 
 TEST_CASE("a wrong key opens nothing", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     kept.store.reset();
     CHECK(kept.error('w').find("is sealed under the key ") != std::string::npos);
@@ -147,7 +147,7 @@ TEST_CASE("a wrong key opens nothing", "[store]") {
 }
 
 TEST_CASE("a key that says it is the right one does not open a value", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     kept.tamper("UPDATE meta SET value='" + key_of(kept.folder, 'w').id() + "'");
     kept.store = kept.open('w');
@@ -164,7 +164,7 @@ TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
         "UPDATE secrets SET sealed=CAST(sealed||x'00' AS BLOB)",
         "UPDATE secrets SET sealed=substr(sealed,2)");
     CAPTURE(sql);
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     kept.tamper(sql);
     kept.store = kept.open();
@@ -181,7 +181,7 @@ TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
 }
 
 TEST_CASE("of two rows that changed places both are named", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value a");
     kept.put(kAlice, "B", "value b");
     kept.tamper(
@@ -197,7 +197,7 @@ TEST_CASE("of two rows that changed places both are named", "[store]") {
 }
 
 TEST_CASE("which job used a secret last is kept, and is lost with a new value", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     CHECK_FALSE(kept.store->has_unsaved_uses());
     kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
@@ -215,7 +215,7 @@ TEST_CASE("which job used a secret last is kept, and is lost with a new value", 
 }
 
 TEST_CASE("the secret that expires first is known", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     CHECK_FALSE(kept.store->next_to_expire());
     for (const int expires : {7000, 5000, 6000}) {
         SecretHead made = head("AT" + std::to_string(expires));
@@ -231,12 +231,12 @@ TEST_CASE("the secret that expires first is known", "[store]") {
 }
 
 TEST_CASE("a store is one agent's", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     CHECK(kept.error().find("in use by another slurm-secretsd") != std::string::npos);
 }
 
 TEST_CASE("rekeying leaves values as they are and the old key worthless", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     kept.put(kLab, "B", "value b");
     kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
@@ -245,7 +245,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
     const StoreKey new_key = key_of(kept.folder, 'n');
 
     SECTION("while an agent has it: that one answers, and changes nothing") {
-        REQUIRE(Store::rekey(kept.path, old_key, new_key).value() == 2);
+        REQUIRE(SecretStore::rekey(kept.path, old_key, new_key).value() == 2);
         CHECK(kept.value(kAlice, "A") == "value");
         const auto refused = kept.store->put(kAlice, head("C"), view_of("c"));
         REQUIRE(refused);
@@ -257,7 +257,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
     }
     SECTION("after it") {
         kept.store.reset();
-        REQUIRE(Store::rekey(kept.path, old_key, new_key).value() == 2);
+        REQUIRE(SecretStore::rekey(kept.path, old_key, new_key).value() == 2);
     }
     kept.store.reset();
     CHECK(kept.error('k').find("is sealed under the key ") != std::string::npos);
@@ -268,27 +268,27 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
 }
 
 TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     kept.put(kAlice, "B", "value");
     const StoreKey right = key_of(kept.folder, 'k');
     const StoreKey wrong = key_of(kept.folder, 'w');
-    CHECK(!Store::rekey(kept.path, wrong, key_of(kept.folder, 'n')));
+    CHECK(!SecretStore::rekey(kept.path, wrong, key_of(kept.folder, 'n')));
     kept.tamper("UPDATE secrets SET sealed=zeroblob(60) WHERE name='B'");
-    const auto refused = Store::rekey(kept.path, right, wrong);
+    const auto refused = SecretStore::rekey(kept.path, right, wrong);
     REQUIRE(!refused);
     CHECK(refused.error().sentence.find("'B'") != std::string::npos);
     kept.store = kept.open();
     CHECK(kept.value(kAlice, "A") == "value");
-    CHECK(!Store::rekey(kept.folder.file("none.db"), right, wrong));
+    CHECK(!SecretStore::rekey(kept.folder.file("none.db"), right, wrong));
 }
 
 TEST_CASE("a backup is a store", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
-    REQUIRE(!Store::back_up(kept.path, copy));
-    CHECK(Store::back_up(kept.path, copy));  // it is there
+    REQUIRE(!SecretStore::back_up(kept.path, copy));
+    CHECK(SecretStore::back_up(kept.path, copy));  // it is there
     struct stat status {};
     REQUIRE(stat(copy.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
@@ -300,10 +300,10 @@ TEST_CASE("a backup is a store", "[store]") {
 }
 
 TEST_CASE("a file that was put in the place of an open store takes no change", "[store]") {
-    Kept kept;
+    PutSecretResult kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
-    REQUIRE(!Store::back_up(kept.path, copy));
+    REQUIRE(!SecretStore::back_up(kept.path, copy));
     std::filesystem::rename(copy, kept.path);
     const auto refused = kept.store->put(kAlice, head("B"), view_of("b"));
     REQUIRE(refused);
@@ -318,33 +318,33 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
         write_file(path, std::string(5000, 'x'));
     }
     SECTION("a database of something else") {
-        const auto database = Database::open(path, true);
+        const auto database = SqliteDatabase::open(path, true);
         REQUIRE(!database->run("CREATE TABLE other(x)"));
     }
     SECTION("a later format") {
         {
-            const auto store = Store::open(path, key_of(folder, 'k'));
+            const auto store = SecretStore::open(path, key_of(folder, 'k'));
             REQUIRE(store);
         }
-        const auto database = Database::open(path, false);
+        const auto database = SqliteDatabase::open(path, false);
         REQUIRE(!database->run("PRAGMA user_version=2"));
     }
     SECTION("a symbolic link") {
         {
-            const auto store = Store::open(folder.file("other.db"), key_of(folder, 'k'));
+            const auto store = SecretStore::open(folder.file("other.db"), key_of(folder, 'k'));
             REQUIRE(store);
         }
         std::filesystem::create_symlink(folder.file("other.db"), path);
     }
     SECTION("an owner that nobody can be") {
         {
-            const auto store = Store::open(path, key_of(folder, 'k'));
+            const auto store = SecretStore::open(path, key_of(folder, 'k'));
             REQUIRE(store);
         }
-        const auto database = Database::open(path, false);
+        const auto database = SqliteDatabase::open(path, false);
         REQUIRE(!database->run("INSERT INTO secrets VALUES(1,'-1','A',1,1,NULL,NULL,NULL,x'00')"));
     }
-    const auto opened = Store::open(path, key_of(folder, 'k'));
+    const auto opened = SecretStore::open(path, key_of(folder, 'k'));
     REQUIRE(!opened);
     CHECK(opened.error().sentence.find(path) != std::string::npos);
 }
@@ -374,4 +374,4 @@ TEST_CASE("a key file must hold a key, and be private", "[store_key]") {
 }
 
 }  // namespace
-}  // namespace secrets::people
+}  // namespace secrets::store

@@ -8,7 +8,7 @@
 #include "tests/unit/skip.h"
 #include "tests/unit/small_disk.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 /// All events go to this file while it is there.
@@ -135,8 +135,8 @@ TEST_CASE("the entries say who, what and why") {
                                       " was refused its secrets: secret NOPE is not among the "
                                       "secrets of run r");
     CHECK(file.text("run") == "r");
-    office.desk.unreadable_push(office.bob, run_id("x"),
-                                {Reason::malformed, "the JSON is malformed"});
+    office.desk.reject_unreadable_push(office.bob, run_id("x"),
+                                       {Reason::malformed, "the JSON is malformed"});
     CHECK(file.actions() == "push push ask refuse refuse");
     CHECK(file.text("message") == "bob was refused the push of run x: the JSON is malformed");
     office.desk.complete_run(office.bob, run_id("r"));
@@ -154,4 +154,4 @@ TEST_CASE("the entries say who, what and why") {
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -5,7 +5,7 @@
 #include "tests/unit/kept.h"
 #include "tests/unit/office.h"
 
-namespace secrets::desk {
+namespace secrets::service {
 namespace {
 
 Config with_workspaces() {
@@ -17,35 +17,35 @@ Config with_workspaces() {
 }
 
 struct SharingOffice {
-    std::unique_ptr<people::Store> store =
-        people::Store::in_memory("OpenBao", best_memory_kind()).value();
+    std::unique_ptr<store::SecretStore> store =
+        store::SecretStore::in_memory("OpenBao", best_memory_kind()).value();
     Office office{with_workspaces(), 64UL * 1024 * 1024, store.get()};
     Desk& desk = office.desk;
-    const people::Owner alice = people::Owner::user(office.alice);
+    const store::Owner alice = store::Owner::user(office.alice);
 
     Failure take(std::string_view run, std::uint64_t generation, std::string_view value,
                  vault::Time expires) {
         std::vector<vault::NewSecret> secrets;
         secrets.push_back({vault::Scope::user, "TOKEN", buffer_of(value)});
-        return desk.take_run({run_id(run), office.alice, generation, office.time, expires},
-                             secrets);
+        return desk.replicate_run({run_id(run), office.alice, generation, office.time, expires},
+                                  secrets);
     }
-    Failure take_kept(const std::vector<std::pair<std::string, std::uint64_t>>& names,
-                      std::optional<people::Time> expires = {}) {
-        std::vector<KeptSecret> kept;
+    Failure replicate_secrets(const std::vector<std::pair<std::string, std::uint64_t>>& names,
+                              std::optional<store::Time> expires = {}) {
+        std::vector<ReplicatedSecret> kept;
         for (const auto& [name, generation] : names) {
-            people::SecretHead head;
+            store::SecretHead head;
             head.name = name;
             head.generation = generation;
             head.set = office.time;
             head.expires = expires;
             kept.push_back({head, buffer_of(name + std::to_string(generation))});
         }
-        return desk.take_kept(alice, kept);
+        return desk.replicate_secrets(alice, kept);
     }
     std::string kept() const {
         std::string text;
-        for (const people::SecretHead* head : store->list(alice)) {
+        for (const store::SecretHead* head : store->list(alice)) {
             text += head->name + "=" +
                     std::string(text_of(store->value_of(alice, head->name)->view().bytes())) + " ";
         }
@@ -53,9 +53,9 @@ struct SharingOffice {
     }
 };
 
-std::set<std::string> owners_of(const Subjects& subjects) {
+std::set<std::string> owners_of(const DocumentKeys& subjects) {
     std::set<std::string> names;
-    for (const people::Owner& owner : subjects.owners) {
+    for (const store::Owner& owner : subjects.owners) {
         names.insert(owner.is_workspace() ? owner.workspace() : std::to_string(owner.uid().value));
     }
     return names;
@@ -66,7 +66,7 @@ TEST_CASE("an ask is about its run, and where it names secrets about whose they 
     const Uid alice = sharing.office.alice;
     const std::string uid = std::to_string(alice.value);
     const auto about = [&](const std::string& ask) {
-        return sharing.desk.subjects_of_ask(alice, ask);
+        return sharing.desk.documents_of_spec(alice, ask);
     };
     CHECK(about("run:r").runs == std::set<RunId>{run_id("r")});
     CHECK(owners_of(about("run:r")).empty());
@@ -82,14 +82,15 @@ TEST_CASE("an ask is about its run, and where it names secrets about whose they 
 
 TEST_CASE("a request about what is kept is about whose it is") {
     SharingOffice sharing;
-    const Caller alice = sharing.office.alice;
-    CHECK(owners_of(sharing.desk.subjects_of_place(alice, {})) ==
+    const auth::Principal alice = sharing.office.alice;
+    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {})) ==
           std::set<std::string>{std::to_string(sharing.office.alice.value)});
-    CHECK(owners_of(sharing.desk.subjects_of_place(alice, {"lab"})) ==
+    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {"lab"})) ==
           std::set<std::string>{"lab"});
-    CHECK(owners_of(sharing.desk.subjects_of_place(alice, {"none"})).empty());
-    CHECK(owners_of(sharing.desk.subjects_of_place(Caller::of_certificate("x"), {})).empty());
-    CHECK(owners_of(sharing.desk.subjects_of_workspaces()) ==
+    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {"none"})).empty());
+    CHECK(owners_of(sharing.desk.documents_of_scope(auth::Principal::of_certificate("x"), {}))
+              .empty());
+    CHECK(owners_of(sharing.desk.documents_of_workspaces()) ==
           std::set<std::string>{"lab", "other", "team"});
 }
 
@@ -104,9 +105,9 @@ TEST_CASE("a run that was pushed elsewhere is as good as one that was pushed her
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=one\n");
     REQUIRE(!sharing.take("r", 5, "two", later));
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=two\n");
-    sharing.desk.drop_run(run_id("r"));
+    sharing.desk.drop_replicated_run(run_id("r"));
     CHECK_FALSE(sharing.desk.has_run(run_id("r")));
-    sharing.desk.drop_run(run_id("r"));
+    sharing.desk.drop_replicated_run(run_id("r"));
     CHECK(sharing.office.vault.inventory().runs == 0);
 }
 
@@ -120,19 +121,19 @@ TEST_CASE("a run that has expired elsewhere is over here") {
 
 TEST_CASE("what is kept elsewhere is what is kept here") {
     SharingOffice sharing;
-    REQUIRE(!sharing.take_kept({{"A", 1}, {"B", 1}}));
+    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 1}}));
     CHECK(sharing.kept() == "A=A1 B=B1 ");
-    REQUIRE(!sharing.take_kept({{"B", 2}, {"C", 1}}));
+    REQUIRE(!sharing.replicate_secrets({{"B", 2}, {"C", 1}}));
     CHECK(sharing.kept() == "B=B2 C=C1 ");
     CHECK(sharing.store->usage().secrets == 2);
-    REQUIRE(!sharing.take_kept({}));
+    REQUIRE(!sharing.replicate_secrets({}));
     CHECK(sharing.kept().empty());
 }
 
 TEST_CASE("what is kept elsewhere expires here, too") {
     SharingOffice sharing;
     sharing.desk.expire();
-    REQUIRE(!sharing.take_kept({{"A", 1}}, sharing.office.time + std::chrono::seconds(5)));
+    REQUIRE(!sharing.replicate_secrets({{"A", 1}}, sharing.office.time + std::chrono::seconds(5)));
     sharing.office.time += std::chrono::seconds(5);
     sharing.desk.expire();
     CHECK(sharing.kept().empty());
@@ -140,12 +141,12 @@ TEST_CASE("what is kept elsewhere expires here, too") {
 
 TEST_CASE("a job's use of a secret stays known while the secret stays") {
     SharingOffice sharing;
-    REQUIRE(!sharing.take_kept({{"A", 1}, {"B", 1}}));
+    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 1}}));
     (void)sharing.office.ask(sharing.office.alice, "A,B");
-    REQUIRE(!sharing.take_kept({{"A", 1}, {"B", 2}}));
+    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 2}}));
     CHECK(sharing.store->find(sharing.alice, "A")->used);
     CHECK_FALSE(sharing.store->find(sharing.alice, "B")->used);
 }
 
 }  // namespace
-}  // namespace secrets::desk
+}  // namespace secrets::service

@@ -12,7 +12,7 @@
 
 namespace secrets::vault {
 
-class Shelf : public Keeper {
+class Shelf : public FdStore {
   public:
     bool deaf = false;  ///< it can't be told
 

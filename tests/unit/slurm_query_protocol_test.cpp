@@ -11,7 +11,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/guarded_bytes.h"
 
-namespace secrets::view_wire {
+namespace secrets::slurm_query {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 12;
@@ -59,7 +59,7 @@ const Reply kUsers = Users{true, true, {"bob", "carol"}};
 const Reply kStates =
     States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
 const Request kPlaces =
-    PlacesRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
+    PlacementsRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
 const Reply kVerdicts = Verdicts{{Verdict::runs_there, Verdict::unknown}, "slurmctld is down"};
 const Reply kRefused = Refused{"only root and the agent may ask"};
 
@@ -120,7 +120,7 @@ TEST_CASE("every message of the view comes back with its fields", "[view_wire]")
     CHECK(users.users == std::vector<std::string>{"bob", "carol"});
     request = decode_request(encode(kPlaces));
     REQUIRE(request.ok());
-    const auto& places = std::get<PlacesRequest>(*request).places;
+    const auto& places = std::get<PlacementsRequest>(*request).places;
     REQUIRE(places.size() == 2);
     CHECK(places[1].job == JobId{8});
     CHECK(places[0].owner == Uid{1001});
@@ -138,21 +138,21 @@ TEST_CASE("every message of the view comes back with its fields", "[view_wire]")
 }
 
 TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
-    const view_wire::Place longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
-                                   std::string(kMaxAddressBytes, '1')};
+    const slurm_query::Placement longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
+                                         std::string(kMaxAddressBytes, '1')};
     const auto places = [&](std::size_t count) {
-        return encode(Request(PlacesRequest{std::vector(count, longest)}));
+        return encode(Request(PlacementsRequest{std::vector(count, longest)}));
     };
-    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion)) == "(taken)");
-    CHECK(places(kMaxPlacesPerQuestion).size() <= kMaxViewMessageBytes);
+    CHECK(refusal_of_request(places(kMaxPlacementsPerQuery)) == "(taken)");
+    CHECK(places(kMaxPlacementsPerQuery).size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_request(places(0)) == "a malformed PLACES message");
-    CHECK(refusal_of_request(places(kMaxPlacesPerQuestion + 1)) == "a malformed PLACES message");
-    view_wire::Place too_long = longest;
+    CHECK(refusal_of_request(places(kMaxPlacementsPerQuery + 1)) == "a malformed PLACES message");
+    slurm_query::Placement too_long = longest;
     too_long.node += "n";
-    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    CHECK_FALSE(is_taken(encode(Request(PlacementsRequest{{too_long}}))));
     too_long = longest;
     too_long.address += "1";
-    CHECK_FALSE(is_taken(encode(Request(PlacesRequest{{too_long}}))));
+    CHECK_FALSE(is_taken(encode(Request(PlacementsRequest{{too_long}}))));
     const auto verdict = [](std::uint32_t number) {
         return refusal_of_reply(message_of(104, with_text(counted({number}), "")));
     };
@@ -165,23 +165,23 @@ TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
 }
 
 TEST_CASE("the longest messages of the view fit", "[view_wire]") {
-    const Bytes request = encode(JobsRequest{std::vector(kMaxJobsPerQuestion, JobId{1})});
-    CHECK(request.size() <= kMaxViewMessageBytes);
+    const Bytes request = encode(JobsRequest{std::vector(kMaxJobsPerQuery, JobId{1})});
+    CHECK(request.size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_request(request) == "(taken)");
     const Bytes reply = encode(
-        Reply(States{std::vector(kMaxJobsPerQuestion, JobState::ended), std::string(100000, 'x')}));
-    CHECK(reply.size() <= kMaxViewMessageBytes);
+        Reply(States{std::vector(kMaxJobsPerQuery, JobState::ended), std::string(100000, 'x')}));
+    CHECK(reply.size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_reply(reply) == "(taken)");
     const Bytes account =
         encode(AccountRequest{std::string(kMaxAccountBytes, 'a'), std::string(kMaxUserBytes, 'u')});
-    CHECK(account.size() <= kMaxViewMessageBytes);
+    CHECK(account.size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_request(account) == "(taken)");
     Users users{true, true, {}};
     for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
         users.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
     }
     const Bytes named = encode(Reply(users));
-    CHECK(named.size() <= kMaxViewMessageBytes);
+    CHECK(named.size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_reply(named) == "(taken)");
 }
 
@@ -266,9 +266,10 @@ TEST_CASE("each wrong field of the view's header is refused with what is wrong",
 }
 
 TEST_CASE("the node door's messages are none of the view's", "[view_wire]") {
-    CHECK_FALSE(is_taken(wire::encode(wire::Request(wire::PingRequest{}))));
-    CHECK_FALSE(wire::decode_request(encode(kJobs)).ok());
-    CHECK_FALSE(wire::decode_reply(encode(kRefused)).ok());
+    CHECK_FALSE(is_taken(
+        plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::PingRequest{}))));
+    CHECK_FALSE(plugin_protocol::decode_request(encode(kJobs)).ok());
+    CHECK_FALSE(plugin_protocol::decode_reply(encode(kRefused)).ok());
 }
 
 TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]") {
@@ -279,9 +280,9 @@ TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]
         return message_of(101, with_text(counted(std::vector<std::uint32_t>(count, 1)), ""));
     };
     CHECK(refusal_of_request(jobs(1)) == "(taken)");
-    CHECK(refusal_of_request(jobs(kMaxJobsPerQuestion)) == "(taken)");
-    CHECK(refusal_of_reply(states(kMaxJobsPerQuestion)) == "(taken)");
-    for (const std::size_t count : {std::size_t{0}, kMaxJobsPerQuestion + 1}) {
+    CHECK(refusal_of_request(jobs(kMaxJobsPerQuery)) == "(taken)");
+    CHECK(refusal_of_reply(states(kMaxJobsPerQuery)) == "(taken)");
+    for (const std::size_t count : {std::size_t{0}, kMaxJobsPerQuery + 1}) {
         CHECK(refusal_of_request(jobs(count)) == "a malformed JOBS message");
         CHECK(refusal_of_reply(states(count)) == "a malformed STATES message");
     }
@@ -320,4 +321,4 @@ TEST_CASE("no flipped bit of the view's messages makes it read outside of them",
 }
 
 }  // namespace
-}  // namespace secrets::view_wire
+}  // namespace secrets::slurm_query

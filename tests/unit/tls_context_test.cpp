@@ -11,7 +11,7 @@
 #include "tests/unit/certificates.h"
 #include "tests/unit/temporary_folder.h"
 
-namespace secrets::doors {
+namespace secrets::net {
 namespace {
 
 const std::vector<SubjectName> kHub = {{GEN_DNS, "hub.example.org"},
@@ -223,4 +223,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace secrets::doors
+}  // namespace secrets::net

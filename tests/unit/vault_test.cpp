@@ -16,7 +16,7 @@ RunHead head(std::string_view id, long long expires = 100, uid_t owner = 1001) {
 }
 
 std::string value_of(const Vault& vault, std::string_view run, std::string_view name) {
-    for (const StoredSecret& secret : vault.secrets_of(run_id(run))) {
+    for (const RunSecret& secret : vault.secrets_of(run_id(run))) {
         if (secret.name == name) return std::string(text_of(secret.value.bytes()));
     }
     return "(none)";
@@ -30,7 +30,7 @@ TEST_CASE("what is put is what is read, byte for byte, until it is wiped") {
     CHECK(value_of(vault, "r", "A") == odd);
     CHECK(value_of(vault, "r", "E").empty());
     CHECK(vault.inventory().runs == 1);
-    const Wiped wiped = vault.wipe_run(run_id("r"));
+    const WipeReceipt wiped = vault.wipe_run(run_id("r"));
     CHECK(wiped.records == 1);
     CHECK(vault.find_run(run_id("r")) == nullptr);
     CHECK(vault.wipe_run(run_id("r")).records == 0);

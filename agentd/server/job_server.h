@@ -6,7 +6,7 @@
 #include "agentd/service/desk.h"
 #include "agentd/service/shared_store.h"
 
-namespace secrets::doors {
+namespace secrets::server {
 
 /// Where the checks go that the agent does not answer by itself: on a node of a hub.
 class ChecksElsewhere {
@@ -23,25 +23,25 @@ class ChecksElsewhere {
 };
 
 /// Must outlive the loop's run.
-class JobDoor {
+class JobServer {
   public:
     /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
     /// this agent's desk answers checks. Both must outlive the door.
-    JobDoor(asio::io_context& loop, UniqueFd listener, desk::Desk& desk, SharedStore* shared,
-            ChecksElsewhere* elsewhere);
+    JobServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+              service::SharedStore* shared, ChecksElsewhere* elsewhere);
 
     void stop() { door_.stop(); }
     void end_silent() { door_.end_silent(); }
 
   private:
-    asio::awaitable<void> answer(int fd, Peer peer, wire::Request request);
+    asio::awaitable<void> answer(int fd, Peer peer, plugin_protocol::Request request);
 
     asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
 
-    desk::Desk& desk_;
-    SharedStore* shared_;
+    service::Desk& desk_;
+    service::SharedStore* shared_;
     ChecksElsewhere* elsewhere_;
-    WireDoor door_;
+    IpcServer door_;
 };
 
-}  // namespace secrets::doors
+}  // namespace secrets::server

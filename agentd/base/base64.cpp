@@ -1,4 +1,4 @@
-#include "agentd/api/base64.h"
+#include "agentd/base/base64.h"
 
 #include <openssl/evp.h>
 
@@ -7,7 +7,7 @@
 
 #include "common/base/names.h"
 
-namespace secrets::doors {
+namespace secrets {
 namespace {
 
 bool in_alphabet(std::byte byte) {
@@ -57,4 +57,4 @@ SecretBuffer encode_base64(SecretView value) {
     return text;
 }
 
-}  // namespace secrets::doors
+}  // namespace secrets

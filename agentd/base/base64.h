@@ -5,7 +5,7 @@
 
 #include "common/secure_memory/wipe.h"
 
-namespace secrets::doors {
+namespace secrets {
 
 /// Decodes standard base64 with padding (RFC 4648); nothing when `text` is not that, to the letter.
 std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text);
@@ -13,4 +13,4 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text);
 /// The other way; the text is as secret as the value.
 SecretBuffer encode_base64(SecretView value);
 
-}  // namespace secrets::doors
+}  // namespace secrets

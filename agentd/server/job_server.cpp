@@ -1,0 +1,50 @@
+#include "agentd/server/job_server.h"
+
+namespace secrets::server {
+namespace {
+
+/// The command that submits waits a second in all.
+constexpr auto kPatience = std::chrono::milliseconds(600);
+
+const char* anybody(const Peer&) {
+    return nullptr;
+}
+
+}  // namespace
+
+JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+                     service::SharedStore* shared, ChecksElsewhere* elsewhere)
+    : desk_(desk),
+      shared_(shared),
+      elsewhere_(elsewhere),
+      door_(loop, std::move(listener), "job door", anybody,
+            [this](int fd, Peer peer, plugin_protocol::Request request) {
+                return answer(fd, peer, std::move(request));
+            }) {}
+
+asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Request request) {
+    if (std::holds_alternative<plugin_protocol::PingRequest>(request)) {
+        door_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
+    } else if (const auto* check = std::get_if<plugin_protocol::CheckRequest>(&request)) {
+        const std::string why = co_await why_not_submit(peer.uid, check->ask);
+        door_.send(fd, why.empty() ? plugin_protocol::Reply(plugin_protocol::Done{})
+                                   : plugin_protocol::Reply(plugin_protocol::Refused{why}));
+    } else {
+        door_.send(fd,
+                   plugin_protocol::Refused{"the agent's job socket takes CHECK and PING alone"});
+    }
+}
+
+asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string ask) {
+    if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(ask));
+    if (shared_ != nullptr) {
+        service::DocumentKeys about = desk_.documents_of_spec(uid, ask);
+        const auto deadline = service::SharedStore::Clock::now() + kPatience;
+        const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+        if (failure) co_return "";  // nobody can tell
+    }
+    const auto refusal = desk_.check_submission(uid, ask);
+    co_return refusal ? refusal->sentence : "";
+}
+
+}  // namespace secrets::server
