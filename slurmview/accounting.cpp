@@ -20,26 +20,26 @@ using Associations =
     std::unique_ptr<assoc_mgr_info_msg_t, decltype(&slurm_free_assoc_mgr_info_msg)>;
 
 /// slurmctld answers with an empty list also where it has, or shows, none.
-Failure why_not_to_believe_a_list() {
+Status check_list() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
     const ControllerConfig config(raw, &slurm_free_ctl_conf);
     const char* type = config->accounting_storage_type;
     if (type == nullptr || !std::string_view(type).ends_with("slurmdbd")) {
-        return Error{
+        return Status::failed(
             "this cluster has no accounts: AccountingStorageType in slurm.conf is not "
-            "accounting_storage/slurmdbd"};
+            "accounting_storage/slurmdbd");
     }
     const bool hides = (config->private_data & (PRIVATE_DATA_USERS | PRIVATE_DATA_USAGE)) != 0;
     if (hides && getuid() != config->slurm_user_id) {
-        return Error{
+        return Status::failed(
             "slurmctld hides who is in an account: PrivateData in slurm.conf has users or usage, "
-            "and slurm-secrets-view does not run as SlurmUser"};
+            "and slurm-secrets-view does not run as SlurmUser");
     }
-    return std::nullopt;
+    return Status();
 }
 
-Result<Associations> associations_with(std::string account) {
+StatusOr<Associations> associations_with(std::string account) {
     const auto accounts = slurm_list_create(nullptr);
     slurm_list_append(accounts, account.data());
     assoc_mgr_info_request_msg_t request{};
@@ -55,10 +55,10 @@ Result<Associations> associations_with(std::string account) {
 
 }  // namespace
 
-Result<AccountUsers> users_of_account(const std::string& account) {
-    if (auto why = why_not_to_believe_a_list()) return *why;
+StatusOr<AccountUsers> users_of_account(const std::string& account) {
+    if (Status why = check_list(); !why.ok()) return why;
     const auto associations = associations_with(account);
-    if (!associations) return associations.error();
+    if (!associations) return associations.status();
     AccountUsers found;
     if ((*associations)->assoc_list == nullptr) return found;
     const auto each = slurm_list_iterator_create((*associations)->assoc_list);
@@ -76,8 +76,9 @@ Result<AccountUsers> users_of_account(const std::string& account) {
     std::sort(found.users.begin(), found.users.end());
     found.users.erase(std::unique(found.users.begin(), found.users.end()), found.users.end());
     if (found.users.size() > kMaxUsersOfAccount) {
-        return Error{"the Slurm account " + account + " has " + std::to_string(found.users.size()) +
-                     " users, and at most " + std::to_string(kMaxUsersOfAccount) + " are taken"};
+        return Status::failed("the Slurm account " + account + " has " +
+                              std::to_string(found.users.size()) + " users, and at most " +
+                              std::to_string(kMaxUsersOfAccount) + " are taken");
     }
     return found;
 }

@@ -17,7 +17,7 @@ using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_ms
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
 /// A job that slurmctld says it does not know: long ended, or hidden from us.
-Result<Told> not_known() {
+StatusOr<Told> not_known() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
     const ControllerConfig config(raw, &slurm_free_ctl_conf);
@@ -32,15 +32,15 @@ Result<Told> not_known() {
 
 }  // namespace
 
-Error cannot_be_asked(int code) {
-    return Error{std::string("slurmctld can't be asked: ") + slurm_strerror(code)};
+Status cannot_be_asked(int code) {
+    return Status::failed(std::string("slurmctld can't be asked: ") + slurm_strerror(code));
 }
 
 void open_controller() {
     slurm_init(nullptr);
 }
 
-Result<Told> ask_controller(JobId job) {
+StatusOr<Told> ask_controller(JobId job) {
     job_info_msg_t* raw = nullptr;
     // SHOW_ALL: jobs of hidden partitions, too. SHOW_LOCAL: of this cluster, not of a federation.
     if (slurm_load_job(&raw, job.value, SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) {

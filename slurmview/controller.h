@@ -10,13 +10,13 @@ namespace secrets::slurmview {
 void open_controller();
 
 /// That slurmctld can't be asked, in libslurm's words for `code`.
-Error cannot_be_asked(int code);
+Status cannot_be_asked(int code);
 
 /// Asks slurmctld about that very job; blocks for as long as libslurm waits (MessageTimeout of
 /// slurm.conf for each controller).
 ///
 /// One call a job, and not slurm_load_jobs(): that copies every job of the cluster out of
 /// slurmctld, which holds its lock meanwhile, while a node has holds of its own few jobs only.
-Result<Told> ask_controller(JobId job);
+StatusOr<Told> ask_controller(JobId job);
 
 }  // namespace secrets::slurmview

@@ -23,29 +23,29 @@ namespace secrets::slurmview {
 namespace {
 
 /// The socket that systemd hands over.
-Result<UniqueFd> inherited_listener() {
+StatusOr<UniqueFd> inherited_listener() {
     const int count = sd_listen_fds(1);
     if (count != 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, nullptr, 0) <= 0) {
-        return Error{
+        return Status::failed(
             "no socket to listen at: start slurm-secrets-view.socket, which starts this program "
-            "when it is asked, or give --listen PATH"};
+            "when it is asked, or give --listen PATH");
     }
     UniqueFd listener(SD_LISTEN_FDS_START);
     const int flags = fcntl(listener.get(), F_GETFL);
     if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
-        return Error{"the socket to listen at can't be made non-blocking"};
+        return Status::failed("the socket to listen at can't be made non-blocking");
     }
     return listener;
 }
 
 /// Whose the listener's file is: systemd makes it the agent's.
-Result<Uid> owner_of(int listener) {
+StatusOr<Uid> owner_of(int listener) {
     sockaddr_un address{};
     socklen_t length = sizeof(address);
     struct stat status {};
     if (getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
         stat(address.sun_path, &status) != 0) {
-        return Error{"the file of the socket to listen at can't be looked at"};
+        return Status::failed("the file of the socket to listen at can't be looked at");
     }
     return Uid{status.st_uid};
 }
@@ -72,9 +72,9 @@ void explain_exit() {
 int serve(const std::string& path, unsigned lifetime) {
     const auto listener =
         path.empty() ? inherited_listener() : listen_at(path, SocketKind::seqpacket, 0600);
-    if (!listener) return fail(listener.error().sentence);
+    if (!listener) return fail(listener.status().message());
     const auto owner = owner_of(listener->get());
-    if (!owner) return fail(owner.error().sentence);
+    if (!owner) return fail(owner.status().message());
     std::atexit(explain_exit);
     open_controller();
     QueryQueue questions({ask_controller,

@@ -20,7 +20,7 @@ using HostAddresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 }  // namespace
 
-Result<NodeAddresses> addresses_of_all_nodes() {
+StatusOr<NodeAddresses> addresses_of_all_nodes() {
     node_info_msg_t* raw = nullptr;
     if (slurm_load_node(0, &raw, SHOW_ALL) != SLURM_SUCCESS) return cannot_be_asked(errno);
     const NodeInfo info(raw, &slurm_free_node_info_msg);

@@ -6,7 +6,7 @@
 namespace secrets::slurmview {
 
 /// Blocks for as long as libslurm waits.
-Result<NodeAddresses> addresses_of_all_nodes();
+StatusOr<NodeAddresses> addresses_of_all_nodes();
 
 std::vector<std::string> names_in_list(const std::string& list);
 

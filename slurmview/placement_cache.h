@@ -18,7 +18,7 @@ class PlacementCache {
     PlacementCache(ControllerCalls calls, Bounds bounds);
 
     /// The Error: nobody can tell now, and why.
-    Result<slurm_query::Verdict> verdict_on(const slurm_query::Placement& place);
+    StatusOr<slurm_query::Verdict> verdict_on(const slurm_query::Placement& place);
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -32,10 +32,10 @@ class PlacementCache {
         Clock::time_point since;
     };
 
-    Result<const RunningJob*> find_job(JobId job);
-    Result<bool> is_at(const std::string& node, const std::string& address);
+    StatusOr<const RunningJob*> find_job(JobId job);
+    StatusOr<bool> is_at(const std::string& node, const std::string& address);
     bool known_to_be_at(const std::string& node, const std::string& address);
-    Failure load_nodes();
+    Status load_nodes();
 
     ControllerCalls calls_;
     Bounds bounds_;

@@ -47,7 +47,7 @@ struct QueryQueue::OfJobs {
             const auto told = calls.ask_about_job(jobs[i]);
             lock.lock();
             if (!told) {
-                why = told.error().sentence;
+                why = told.status().message();
                 return;
             }
             states[i] = told->state;
@@ -61,7 +61,7 @@ struct QueryQueue::OfJobs {
 struct QueryQueue::OfAccount {
     std::mutex mutex;
     std::string account;
-    Result<AccountUsers> told = Error{""};
+    StatusOr<AccountUsers> told = Status::failed("");
 
     void ask(const ControllerCalls& calls) {
         auto users = calls.users_of(account);
@@ -86,7 +86,7 @@ struct QueryQueue::OfPlaces {
             if (verdict) {
                 told.verdicts[i] = *verdict;
             } else {
-                told.sentence = verdict.error().sentence;
+                told.sentence = verdict.status().message();
             }
         }
     }
@@ -147,7 +147,7 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
     if (outcome == QueryThread::Outcome::busy) return still_waiting();
     if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
     const std::lock_guard lock(question->mutex);
-    if (!question->told) return Refused{question->told.error().sentence};
+    if (!question->told) return Refused{question->told.status().message()};
     account_ = request.account;
     users_ = std::move(question->told).value();
     users_until_ = Clock::now() + bounds_.memory_of_users;

@@ -34,7 +34,7 @@ using NodeAddresses = std::unordered_map<std::string, std::string>;
 
 /// What is to be known of nodes.
 struct NodeCalls {
-    std::function<Result<NodeAddresses>()> all;
+    std::function<StatusOr<NodeAddresses>()> all;
     /// The names in a list of nodes.
     std::function<std::vector<std::string>(const std::string& list)> names_in;
     /// The addresses of a host, as text.
@@ -45,8 +45,8 @@ struct NodeCalls {
 struct ControllerCalls {
     /// About one job. The Error: slurmctld can't be asked, and it is no use to try with another job
     /// now.
-    std::function<Result<Told>(JobId)> ask_about_job;
-    std::function<Result<AccountUsers>(const std::string& account)> users_of;
+    std::function<StatusOr<Told>(JobId)> ask_about_job;
+    std::function<StatusOr<AccountUsers>(const std::string& account)> users_of;
     NodeCalls nodes{};
 };
 

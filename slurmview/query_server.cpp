@@ -15,8 +15,9 @@ void complain(const std::string& sentence) {
 }
 
 void reply(int fd, const slurm_query::Reply& reply) {
-    if (auto lost = send_packet(fd, slurm_query::encode(reply), Deadline::in(kPatience))) {
-        complain("the reply was lost: " + lost->sentence);
+    if (Status lost = send_packet(fd, slurm_query::encode(reply), Deadline::in(kPatience));
+        !lost.ok()) {
+        complain("the reply was lost: " + lost.message());
     }
 }
 
@@ -24,7 +25,7 @@ void reply(int fd, const slurm_query::Reply& reply) {
 
 void serve_one(int listener, Uid owner, QueryQueue& questions) {
     const auto connection = accept_from(listener);
-    if (!connection) return complain(connection.error().sentence);
+    if (!connection) return complain(connection.status().message());
     if (!*connection) return;
     const int fd = connection->get();
     // Who, then what and how long, before a byte of it is read.
@@ -40,8 +41,8 @@ void serve_one(int listener, Uid owner, QueryQueue& questions) {
     const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
         complain("refused a message of pid " + std::to_string(peer->pid) + ": " +
-                 request.error().sentence);
-        return reply(fd, slurm_query::Refused{request.error().sentence});
+                 request.status().message());
+        return reply(fd, slurm_query::Refused{request.status().message()});
     }
     if (peer_is_gone(fd)) return;  // it waited at the socket for too long
     reply(fd, questions.answer(*request));

@@ -17,27 +17,29 @@ struct Answer {
     UniqueFd fd;
 };
 
-Result<Answer> receive(int fd, Deadline deadline) {
+StatusOr<Answer> receive(int fd, Deadline deadline) {
     std::array<std::byte, kMaxMessageBytes> buffer;
     auto packet = receive_packet(fd, buffer, deadline);
-    if (!packet) return packet.error();
-    if (packet->size == 0) return Error{"the agent closed the connection"};
+    if (!packet) return packet.status();
+    if (packet->size == 0) return Status::failed("the agent closed the connection");
     auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
-    if (!reply) return reply.error();
+    if (!reply) return reply.status();
     return Answer{std::move(reply).value(), std::move(packet->fd)};
 }
 
-Result<Answer> exchange(int fd, const plugin_protocol::Request& request, Deadline deadline) {
-    if (auto failure = send_packet(fd, plugin_protocol::encode(request), deadline)) return *failure;
+StatusOr<Answer> exchange(int fd, const plugin_protocol::Request& request, Deadline deadline) {
+    if (Status failure = send_packet(fd, plugin_protocol::encode(request), deadline); !failure.ok())
+        return failure;
     return receive(fd, deadline);
 }
 
 /// One connection, one request, its final answer. When the agent says that it waits for a push,
 /// `kept_waiting` is set and the answer has that long, and `timeout` more.
-Result<Answer> ask_once(const std::string& socket, const plugin_protocol::GrantRequest& request,
-                        Deadline deadline, std::chrono::milliseconds timeout, bool& kept_waiting) {
+StatusOr<Answer> ask_once(const std::string& socket, const plugin_protocol::GrantRequest& request,
+                          Deadline deadline, std::chrono::milliseconds timeout,
+                          bool& kept_waiting) {
     auto fd = connect_seqpacket(socket, deadline);
-    if (!fd) return fd.error();
+    if (!fd) return fd.status();
     auto answer = exchange(fd->get(), request, deadline);
     if (!answer) return answer;
     const auto* waiting = std::get_if<plugin_protocol::Waiting>(&answer->reply);
@@ -85,7 +87,7 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
         if (silence.passed()) {
             return {UniqueFd(),
                     "the agent on this node gave no answer within " +
-                        std::to_string(timeout.count()) + " s (" + answer.error().sentence +
+                        std::to_string(timeout.count()) + " s (" + answer.status().message() +
                         "); is slurm-secretsd running?",
                     ""};
         }
@@ -93,26 +95,26 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
     }
 }
 
-Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
-                             JobId job) {
+StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
+                               JobId job) {
     for (int tries_left = kWipeTries - 1;; --tries_left) {
         const auto deadline = Deadline::in(timeout);
         auto fd = connect_seqpacket(socket, deadline);
-        if (!fd) return fd.error();
+        if (!fd) return fd.status();
         auto answer = exchange(fd->get(), plugin_protocol::WipeRequest{job}, deadline);
         if (!answer) {
-            if (tries_left == 0 || deadline.passed()) return answer.error();
+            if (tries_left == 0 || deadline.passed()) return answer.status();
             std::this_thread::sleep_for(kRetryPause);
             continue;
         }
         if (auto* done = std::get_if<plugin_protocol::Done>(&answer->reply))
             return std::move(done->note);
         if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer->reply)) {
-            return Error{refused->sentence};
+            return Status::failed(refused->sentence);
         }
         if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer->reply))
-            return Error{busy->sentence};
-        return Error{"the agent gave an answer that does not fit the question"};
+            return Status::failed(busy->sentence);
+        return Status::failed("the agent gave an answer that does not fit the question");
     }
 }
 

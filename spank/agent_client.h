@@ -25,7 +25,7 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
 /// Tells the agent that the job ended, and tells it again, a few times, where the connection was
 /// lost (a restart). Each time has `timeout`; an agent that stays silent for so long is not asked
 /// again, and where nobody listens there is no wait. The receipt, or why there is none.
-Result<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
-                             JobId job);
+StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
+                               JobId job);
 
 }  // namespace secrets::spank

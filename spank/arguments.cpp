@@ -9,12 +9,12 @@
 namespace secrets::spank {
 namespace {
 
-Error wrong(std::string_view argument, const char* what) {
-    return Error{"plugstack.conf: the argument " + quoted(argument) + " " + what};
+Status wrong(std::string_view argument, const char* what) {
+    return Status::failed("plugstack.conf: the argument " + quoted(argument) + " " + what);
 }
 
-Failure read_seconds(std::string_view argument, std::string_view value,
-                     std::chrono::seconds& target) {
+Status read_seconds(std::string_view argument, std::string_view value,
+                    std::chrono::seconds& target) {
     constexpr int kMost = kMaxWaitMilliseconds / 1000;
     int seconds = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
@@ -23,11 +23,11 @@ Failure read_seconds(std::string_view argument, std::string_view value,
         return wrong(argument, "must be a whole number of seconds from 0 to 600");
     }
     target = std::chrono::seconds(seconds);
-    return std::nullopt;
+    return Status();
 }
 
-Failure read_variables(std::string_view argument, std::string_view value,
-                       std::vector<std::string>& target) {
+Status read_variables(std::string_view argument, std::string_view value,
+                      std::vector<std::string>& target) {
     target.clear();
     while (!value.empty()) {
         const std::string_view name = value.substr(0, value.find(','));
@@ -38,16 +38,16 @@ Failure read_variables(std::string_view argument, std::string_view value,
         }
         if (!name.empty()) target.emplace_back(name);
     }
-    return std::nullopt;
+    return Status();
 }
 
-Failure read_path(std::string_view argument, std::string_view value, std::string& target) {
+Status read_path(std::string_view argument, std::string_view value, std::string& target) {
     if (!value.starts_with('/')) return wrong(argument, "must be an absolute path");
     target = value;
-    return std::nullopt;
+    return Status();
 }
 
-Failure read_check(std::string_view argument, std::string_view value, SubmitCheck& target) {
+Status read_check(std::string_view argument, std::string_view value, SubmitCheck& target) {
     if (value == "refuse") {
         target = SubmitCheck::refuse;
     } else if (value == "warn") {
@@ -57,10 +57,10 @@ Failure read_check(std::string_view argument, std::string_view value, SubmitChec
     } else {
         return wrong(argument, "must be refuse, warn or off");
     }
-    return std::nullopt;
+    return Status();
 }
 
-Failure read_argument(std::string_view argument, Arguments& arguments) {
+Status read_argument(std::string_view argument, Arguments& arguments) {
     const auto equals = argument.find('=');
     if (equals == argument.npos) return wrong(argument, "is not of the form name=value");
     const std::string_view name = argument.substr(0, equals);
@@ -76,7 +76,7 @@ Failure read_argument(std::string_view argument, Arguments& arguments) {
         if (value != "fail" && value != "continue")
             return wrong(argument, "must be fail or continue");
         arguments.on_error_continue = value == "continue";
-        return std::nullopt;
+        return Status();
     }
     return wrong(argument,
                  "is not known (known are node_socket, job_socket, files, timeout, wait, on_error, "
@@ -85,11 +85,11 @@ Failure read_argument(std::string_view argument, Arguments& arguments) {
 
 }  // namespace
 
-Failure read_arguments(int count, char** values, Arguments& arguments) {
+Status read_arguments(int count, char** values, Arguments& arguments) {
     for (int i = 0; i < count; ++i) {
-        if (auto failure = read_argument(values[i], arguments)) return failure;
+        if (Status failure = read_argument(values[i], arguments); !failure.ok()) return failure;
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::spank

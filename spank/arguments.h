@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::spank {
 
@@ -27,6 +27,6 @@ struct Arguments {
 /// check_at_submit=refuse|warn|off run_id_env=NAME[,NAME]`. On the
 /// first that is wrong an Error: Slurm must not be failed for it, so the caller logs it and goes on
 /// with what `arguments` holds, which is the defaults and what was right before it.
-Failure read_arguments(int count, char** values, Arguments& arguments);
+Status read_arguments(int count, char** values, Arguments& arguments);
 
 }  // namespace secrets::spank

@@ -21,17 +21,17 @@ void wipe(JobId job, const Arguments& arguments) {
         slurm_verbose("secrets: %s", receipt->c_str());
     } else {
         slurm_error("secrets: what job %u held was not wiped: %s", job.value,
-                    receipt.error().sentence.c_str());
+                    receipt.status().message().c_str());
     }
 }
 
 /// Where no job of the node had a file there is no directory for them.
-Failure remove_files(JobId job, const std::string& directory) {
-    if (access(directory.c_str(), F_OK) != 0 && errno == ENOENT) return std::nullopt;
+Status remove_files(JobId job, const std::string& directory) {
+    if (access(directory.c_str(), F_OK) != 0 && errno == ENOENT) return Status();
     const auto all_jobs = open_files_directory(directory);
-    if (!all_jobs) return all_jobs.error();
+    if (!all_jobs) return all_jobs.status();
     const auto removed = remove_job_files(all_jobs->get(), job);
-    return removed ? Failure() : removed.error();
+    return removed ? Status() : removed.status();
 }
 
 }  // namespace
@@ -43,9 +43,9 @@ void on_epilog(spank_t spank, const Arguments& arguments) {
         return;
     }
     wipe(JobId{job}, arguments);
-    if (const auto failure = remove_files(JobId{job}, arguments.files_directory)) {
+    if (const Status failure = remove_files(JobId{job}, arguments.files_directory); !failure.ok()) {
         slurm_error("secrets: the files of job %u in %s were not removed: %s", job,
-                    arguments.files_directory.c_str(), failure->sentence.c_str());
+                    arguments.files_directory.c_str(), failure.message().c_str());
     }
 }
 

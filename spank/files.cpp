@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/base/job_files.h"
 #include "common/base/names.h"
 
@@ -24,12 +24,12 @@ constexpr mode_t kModeOfJob = 0570;
 
 constexpr mode_t kModeOfFile = 0400;
 
-Result<UniqueFd> make_and_open(const std::string& path) {
+StatusOr<UniqueFd> make_and_open(const std::string& path) {
     if (mkdir(path.c_str(), kModeOfAllJobs) == 0) {
         // What the umask took.
-        if (chmod(path.c_str(), kModeOfAllJobs) != 0) return call_failed("chmod() of " + path);
+        if (chmod(path.c_str(), kModeOfAllJobs) != 0) return errno_status("chmod() of " + path);
     } else if (errno != EEXIST) {
-        return call_failed("making the directory for files of jobs, " + path + ",");
+        return errno_status("making the directory for files of jobs, " + path + ",");
     }
     return open_files_directory(path);
 }
@@ -61,95 +61,95 @@ std::string StepFiles::path_of(std::string_view secret) const {
     return directory_ + "/" + job_directory_name(job_) + "/" + file_name(secret);
 }
 
-Failure StepFiles::write(std::span<const DeliveryEntry> entries) {
+Status StepFiles::write(std::span<const DeliveryEntry> entries) {
     if (std::none_of(entries.begin(), entries.end(),
                      [](const DeliveryEntry& entry) { return entry.is_file(); })) {
-        return std::nullopt;
+        return Status();
     }
     const auto all_jobs = make_and_open(directory_);
-    if (!all_jobs) return all_jobs.error();
+    if (!all_jobs) return all_jobs.status();
     auto job_directory = open_job_directory(all_jobs->get());
-    if (!job_directory) return job_directory.error();
+    if (!job_directory) return job_directory.status();
     job_directory_ = std::move(job_directory).value();
     for (const DeliveryEntry& entry : entries) {
         if (!entry.is_file()) continue;
         if (std::find(written_.begin(), written_.end(), file_name(entry.secret)) != written_.end())
             continue;
-        if (auto failure = write_file(entry.secret, entry.value)) {
+        if (Status failure = write_file(entry.secret, entry.value); !failure.ok()) {
             remove();
             return failure;
         }
     }
-    return std::nullopt;
+    return Status();
 }
 
 /// Several steps of a job may come here at once: whichever makes the directory, all of them make it
 /// the user's. What is there and is none of ours gives way.
-Result<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
+StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
     const std::string name = job_directory_name(job_);
     const std::string path = directory_ + "/" + name;
     constexpr int kTries = 10;
     for (int tries = 0; tries < kTries; ++tries) {
         if (mkdirat(all_jobs, name.c_str(), 0700) != 0 && errno != EEXIST) {
-            return call_failed("making the directory " + path);
+            return errno_status("making the directory " + path);
         }
         UniqueFd fd = open_directory(all_jobs, name);
         if (fd) {
             struct stat status {};
-            if (fstat(fd.get(), &status) != 0) return call_failed("fstat() of " + path);
+            if (fstat(fd.get(), &status) != 0) return errno_status("fstat() of " + path);
             if (status.st_uid == 0 || status.st_uid == owner_.user) {
-                if (auto failure = own(fd.get(), all_jobs)) return *failure;
+                if (Status failure = own(fd.get(), all_jobs); !failure.ok()) return failure;
                 return fd;
             }
         } else if (errno == ENOENT) {
             continue;  // it went, or is not quite there yet: another step's is never removed for
                        // that
         } else if (errno != ENOTDIR && errno != ELOOP) {
-            return call_failed("opening the directory " + path);
+            return errno_status("opening the directory " + path);
         }
         if (const auto removed = remove_job_files(all_jobs, job_); !removed) {
-            return Error{path + " is not this job's directory and can't be removed: " +
-                         removed.error().sentence};
+            return Status::failed(path + " is not this job's directory and can't be removed: " +
+                                  removed.status().message());
         }
     }
-    return Error{path + " is made into something else again and again"};
+    return Status::failed(path + " is made into something else again and again");
 }
 
 /// Gives the directory to the user, and to the group of the directory that it lies in: the agent's.
-Failure StepFiles::own(int job_directory, int all_jobs) const {
+Status StepFiles::own(int job_directory, int all_jobs) const {
     struct stat above {};
     if (fstat(all_jobs, &above) != 0 || fchown(job_directory, owner_.user, above.st_gid) != 0 ||
         fchmod(job_directory, kModeOfJob) != 0) {
-        return call_failed("giving the job's directory for files to its user");
+        return errno_status("giving the job's directory for files to its user");
     }
-    return std::nullopt;
+    return Status();
 }
 
 /// Under another name until it is whole and the user's, so that nobody sees a part of it and what
 /// stands in its place is replaced, whatever it is.
-Failure StepFiles::write_file(std::string_view secret, SecretView value) {
+Status StepFiles::write_file(std::string_view secret, SecretView value) {
     const std::string name = file_name(secret);
     const std::string being_written = "." + name + "." + std::to_string(getpid());
     const int directory = job_directory_.get();
     const std::string what = "the file of secret " + quoted(secret) + " can't be written: ";
     const UniqueFd fd(openat(directory, being_written.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd) return Error{what + call_failed("opening it").sentence};
-    Failure failure;
+    if (!fd) return Status::failed(what + errno_status("opening it").message());
+    Status failure;
     if (!write_all(fd.get(), value.bytes())) {
-        failure = call_failed("writing");
+        failure = errno_status("writing");
     } else if (fchown(fd.get(), owner_.user, owner_.group) != 0 ||
                fchmod(fd.get(), kModeOfFile) != 0) {
-        failure = call_failed("giving it to the job's user");
+        failure = errno_status("giving it to the job's user");
     } else if (renameat(directory, being_written.c_str(), directory, name.c_str()) != 0) {
-        failure = call_failed("putting it at " + path_of(secret));
+        failure = errno_status("putting it at " + path_of(secret));
     }
-    if (failure) {
+    if (!failure.ok()) {
         unlinkat(directory, being_written.c_str(), 0);
-        return Error{what + failure->sentence};
+        return Status::failed(what + failure.message());
     }
     written_.push_back(name);
-    return std::nullopt;
+    return Status();
 }
 
 void StepFiles::remove() {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 #include "common/secure_memory/delivery.h"
 
@@ -30,7 +30,7 @@ class StepFiles {
 
     /// Writes the files among `entries`, each secret's once, straight from where the values are.
     /// When one can't be written none stays.
-    Failure write(std::span<const DeliveryEntry> entries);
+    Status write(std::span<const DeliveryEntry> entries);
 
     /// The path of a secret's file.
     std::string path_of(std::string_view secret) const;
@@ -40,9 +40,9 @@ class StepFiles {
 
   private:
     std::string file_name(std::string_view secret) const;
-    Result<UniqueFd> open_job_directory(int all_jobs) const;
-    Failure own(int job_directory, int all_jobs) const;
-    Failure write_file(std::string_view secret, SecretView value);
+    StatusOr<UniqueFd> open_job_directory(int all_jobs) const;
+    Status own(int job_directory, int all_jobs) const;
+    Status write_file(std::string_view secret, SecretView value);
 
     std::string directory_;
     JobId job_;

@@ -24,8 +24,9 @@ namespace {
 /// A wrong line in plugstack.conf is said in Slurm's log, and never costs a job or a node.
 Arguments arguments_of(int count, char** values) {
     Arguments arguments;
-    if (const auto wrong = secrets::spank::read_arguments(count, values, arguments)) {
-        slurm_error("secrets: %s", wrong->sentence.c_str());
+    if (const secrets::Status wrong = secrets::spank::read_arguments(count, values, arguments);
+        !wrong.ok()) {
+        slurm_error("secrets: %s", wrong.message().c_str());
     }
     return arguments;
 }

@@ -30,8 +30,8 @@ std::string job_variable(spank_t spank, const char* name, bool& too_long) {
 std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
     std::string text = job_variable(spank, kSpecVariable, too_long);
     if (too_long) return {};
-    const auto parsed = text.empty() ? SecretSpec() : parse_spec(text);
-    const SecretSpec* ask = std::get_if<SecretSpec>(&parsed);
+    const auto parsed = text.empty() ? ParsedSpec(SecretSpec()) : parse_spec(text);
+    const SecretSpec* ask = parsed.spec();
     if (ask == nullptr) return text;
     if (ask->none) return {};
     return with_run_of_platform(std::move(text), *ask, arguments, [&](const char* name) {
@@ -48,20 +48,20 @@ Number item_of(spank_t spank, spank_item_t item) {
 }
 
 /// Writes the files that the delivery holds.
-Failure write_files(const LockedRegion& delivery, StepFiles files) {
+Status write_files(const LockedRegion& delivery, StepFiles files) {
     const auto entries = read_delivery(delivery.bytes());
-    if (!entries) return entries.error();
-    if (auto failure = files.write(*entries)) return failure;
+    if (!entries) return entries.status();
+    if (Status failure = files.write(*entries); !failure.ok()) return failure;
     step_state().files.emplace(std::move(files));
-    return std::nullopt;
+    return Status();
 }
 
-Failure take_delivery(UniqueFd fd, StepFiles files) {
+Status take_delivery(UniqueFd fd, StepFiles files) {
     auto region = LockedRegion::adopt(std::move(fd));
-    if (!region) return region.error();
-    if (auto failure = write_files(*region, std::move(files))) return failure;
+    if (!region) return region.status();
+    if (Status failure = write_files(*region, std::move(files)); !failure.ok()) return failure;
     step_state().delivery.emplace(std::move(region).value());
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace
@@ -100,8 +100,9 @@ void on_step(spank_t spank, const Arguments& arguments) {
     step_state().note = std::move(outcome.note);
     if (!outcome.delivery) return;
     StepFiles files(arguments.files_directory, job, step, {uid, item_of<gid_t>(spank, S_JOB_GID)});
-    if (const auto failure = take_delivery(std::move(outcome.delivery), std::move(files))) {
-        step_state().refusal = failure->sentence;
+    if (const Status failure = take_delivery(std::move(outcome.delivery), std::move(files));
+        !failure.ok()) {
+        step_state().refusal = failure.message();
     }
 }
 

@@ -34,22 +34,22 @@ Options& options() {
 }
 
 void say(const char* option, const std::string& text, const SpecError& error) {
-    slurm_error("secrets: %s: %s", option, error.sentence.c_str());
+    slurm_error("secrets: %s: %s", option, error.message.c_str());
     const std::string place = mark_place(text, error);
     const auto newline = place.find('\n');
     slurm_error("%s", place.substr(0, newline).c_str());
     slurm_error("%s", place.substr(newline + 1).c_str());
 }
 
-int take_secret(int, const char* value, int remote) {
+int on_secret_option(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd goes by the variable alone
     const std::string items = value != nullptr ? value : "";
     const auto parsed = parse_spec(items);
-    if (const auto* error = std::get_if<SpecError>(&parsed)) {
+    if (const SpecError* error = parsed.error()) {
         say("--secret", items, *error);
         return -1;
     }
-    const SecretSpec& ask = *std::get_if<SecretSpec>(&parsed);
+    const SecretSpec& ask = *parsed.spec();
     if (ask.none || ask.run) {
         const char* instead = ask.none ? "--secrets=none" : "--secrets-run=RUN";
         say("--secret", items,
@@ -61,29 +61,29 @@ int take_secret(int, const char* value, int remote) {
     return ESPANK_SUCCESS;
 }
 
-int replicate_run(int, const char* value, int remote) {
+int on_run_option(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string run = value != nullptr ? value : "";
     if (const auto parsed = RunId::parse(run); !parsed) {
-        say("--secrets-run", run, {parsed.error().sentence, 0, run.size()});
+        say("--secrets-run", run, {parsed.status().message(), 0, run.size()});
         return -1;
     }
     options().run = run;
     return ESPANK_SUCCESS;
 }
 
-int take_workspace(int, const char* value, int remote) {
+int on_workspace_option(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string workspace = value != nullptr ? value : "";
-    if (const auto why = why_not_a_workspace_name(workspace)) {
-        say("--workspace", workspace, {*why, 0, workspace.size()});
+    if (const Status why = check_workspace_name(workspace); !why.ok()) {
+        say("--workspace", workspace, {why.message(), 0, workspace.size()});
         return -1;
     }
     options().workspace = workspace;
     return ESPANK_SUCCESS;
 }
 
-int take_none(int, const char* value, int remote) {
+int on_none_option(int, const char* value, int remote) {
     if (remote != 0) return ESPANK_SUCCESS;
     const std::string word = value != nullptr ? value : "";
     if (word != "none") {
@@ -106,7 +106,7 @@ void scrub() {
         const std::size_t end = std::min(names.find(',', begin), names.size());
         const std::string name = names.substr(begin, end - begin);
         // Whoever wrote the list, it takes nothing away that no secret could have set.
-        if (!why_not_a_variable(name)) unsetenv(name.c_str());
+        if (check_variable_name(name).ok()) unsetenv(name.c_str());
         begin = end + 1;
     }
     unsetenv(kSetVariable);
@@ -116,8 +116,8 @@ void scrub() {
 /// names secrets narrows what its job's run and workspace give.
 std::string combine(const Options& own, const char* inherited) {
     if (own.none) return "none";
-    const auto parsed = inherited != nullptr ? parse_spec(inherited) : SecretSpec();
-    const SecretSpec* outer = std::get_if<SecretSpec>(&parsed);
+    const auto parsed = inherited != nullptr ? parse_spec(inherited) : ParsedSpec(SecretSpec());
+    const SecretSpec* outer = parsed.spec();
     if (own.items.empty() && own.run.empty()) {
         if (own.workspace.empty()) return inherited != nullptr ? inherited : "";
         if (outer == nullptr) return inherited;  // what is wrong with it is said
@@ -189,13 +189,14 @@ int register_options(spank_t spank) {
         option("secret", "NAME[=VAR][:file][?][,...]",
                "give the job these secrets as environment variables, or as files (see also "
                "--secrets-run)",
-               take_secret),
+               on_secret_option),
         option("secrets-run", "RUN",
                "take secrets from this pushed run; without --secret all that it has",
-               replicate_run),
+               on_run_option),
         option("workspace", "W", "take secrets that several workspaces have from this one",
-               take_workspace),
-        option("secrets", "none", "give this command no secrets, whatever the job has", take_none),
+               on_workspace_option),
+        option("secrets", "none", "give this command no secrets, whatever the job has",
+               on_none_option),
     });
     for (spank_option& each : all) {
         if (spank_option_register(spank, &each) != ESPANK_SUCCESS) {
@@ -211,11 +212,11 @@ int on_submit(const Arguments& arguments) {
     scrub();
     if (text.empty()) return ESPANK_SUCCESS;
     const auto parsed = parse_spec(text);
-    if (const auto* error = std::get_if<SpecError>(&parsed)) {
+    if (const SpecError* error = parsed.error()) {
         say(options().items.empty() ? kSpecVariable : "--secret", text, *error);
         return -1;
     }
-    const SecretSpec& ask = *std::get_if<SecretSpec>(&parsed);
+    const SecretSpec& ask = *parsed.spec();
     if (setenv(kSpecVariable, print_spec(ask).c_str(), 1) != 0) {
         slurm_error("secrets: the variable %s can't be set", kSpecVariable);
         return -1;

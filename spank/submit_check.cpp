@@ -21,7 +21,7 @@ std::optional<std::string> why_not_submit(const std::string& job_socket, std::st
     if (!fd) return std::nullopt;
     const auto request = plugin_protocol::encode(
         plugin_protocol::Request(plugin_protocol::CheckRequest{std::move(ask)}));
-    if (send_packet(fd->get(), request, deadline)) return std::nullopt;
+    if (!send_packet(fd->get(), request, deadline).ok()) return std::nullopt;
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd->get(), buffer, deadline);
     if (!packet) return std::nullopt;

@@ -26,17 +26,18 @@ void forget_inherited(spank_t spank) {
     spank_unsetenv(spank, kSetVariable);
 }
 
-Failure set(spank_t spank, const char* variable, const char* value) {
+Status set(spank_t spank, const char* variable, const char* value) {
     const spank_err_t error = spank_setenv(spank, variable, value, 1);
-    if (error == ESPANK_SUCCESS) return std::nullopt;
-    return Error{"the variable " + quoted(variable) + " can't be set: " + spank_strerror(error)};
+    if (error == ESPANK_SUCCESS) return Status();
+    return Status::failed("the variable " + quoted(variable) +
+                          " can't be set: " + spank_strerror(error));
 }
 
-Failure inject(spank_t spank, const StepState& state) {
+Status inject(spank_t spank, const StepState& state) {
     const auto view = RegionView::map(state.delivery->fd());
-    if (!view) return view.error();
+    if (!view) return view.status();
     const auto entries = read_delivery(view->bytes());
-    if (!entries) return entries.error();
+    if (!entries) return entries.status();
     std::string names;
     for (const DeliveryEntry& entry : *entries) {
         const std::string path =
@@ -45,7 +46,8 @@ Failure inject(spank_t spank, const StepState& state) {
         const char* value = entry.is_file()
                                 ? path.c_str()
                                 : reinterpret_cast<const char*>(entry.value.bytes().data());
-        if (auto failure = set(spank, entry.variable.data(), value)) return failure;
+        if (Status failure = set(spank, entry.variable.data(), value); !failure.ok())
+            return failure;
         names += (names.empty() ? "" : ",") + std::string(entry.variable);
     }
     return set(spank, kSetVariable, names.c_str());
@@ -58,19 +60,19 @@ int on_task(spank_t spank, const Arguments& arguments) {
     forget_inherited(spank);
     if (!state.note.empty() && speaks(spank)) slurm_spank_log("secrets: %s", state.note.c_str());
 
-    Failure failure;
-    if (!state.refusal.empty()) failure = Error{state.refusal};
-    if (!failure && state.delivery) failure = inject(spank, state);
-    if (!failure) return ESPANK_SUCCESS;
+    Status failure;
+    if (!state.refusal.empty()) failure = Status::failed(state.refusal);
+    if (failure.ok() && state.delivery) failure = inject(spank, state);
+    if (failure.ok()) return ESPANK_SUCCESS;
 
     if (arguments.on_error_continue) {
         if (speaks(spank)) {
             slurm_spank_log("secrets: warning: %s; the job goes on without secrets",
-                            failure->sentence.c_str());
+                            failure.message().c_str());
         }
         return ESPANK_SUCCESS;
     }
-    if (speaks(spank)) slurm_error("secrets: %s", failure->sentence.c_str());
+    if (speaks(spank)) slurm_error("secrets: %s", failure.message().c_str());
     return -1;
 }
 

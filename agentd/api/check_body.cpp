@@ -33,25 +33,25 @@ std::optional<std::string> text_in(const json::object& object, std::string_view 
 
 }  // namespace
 
-Result<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
+StatusOr<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
     const auto object = object_in(body);
-    if (!object) return Error{"a JSON object is expected"};
+    if (!object) return Status::invalid("a JSON object is expected");
     const json::value* uid = object->if_contains("uid");
     if (uid == nullptr || !uid->is_int64() || uid->get_int64() < 0 ||
         uid->get_int64() > UINT32_MAX) {
-        return Error{"\"uid\": the number of a user is expected"};
+        return Status::invalid("\"uid\": the number of a user is expected");
     }
     const auto ask = text_in(*object, "ask", kMaxSpecBytes);
     if (!ask) {
-        return Error{"\"ask\": a text of at most " + std::to_string(kMaxSpecBytes) +
-                     " bytes is expected"};
+        return Status::invalid("\"ask\": a text of at most " + std::to_string(kMaxSpecBytes) +
+                               " bytes is expected");
     }
     const auto node = text_in(*object, "node", kMaxNodeNameBytes);
     if (!node) {
-        return Error{"\"node\": a text of at most " + std::to_string(kMaxNodeNameBytes) +
-                     " bytes is expected"};
+        return Status::invalid("\"node\": a text of at most " + std::to_string(kMaxNodeNameBytes) +
+                               " bytes is expected");
     }
-    if (object->size() > 3) return Error{"the body has a field that is not known"};
+    if (object->size() > 3) return Status::invalid("the body has a field that is not known");
     return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
 }
 
@@ -60,9 +60,9 @@ std::string print_check(const SubmitCheckRequest& check) {
         json::object{{"uid", check.uid.value}, {"ask", check.ask}, {"node", check.node}});
 }
 
-std::string verdict_json(const std::optional<service::Refusal>& refusal) {
-    json::object object{{"ok", !refusal}};
-    if (refusal) object["sentence"] = refusal->sentence;
+std::string verdict_json(const Status& refusal) {
+    json::object object{{"ok", refusal.ok()}};
+    if (!refusal.ok()) object["sentence"] = refusal.message();
     return json::serialize(object) + "\n";
 }
 

@@ -42,19 +42,20 @@ class Fields {
         fail(name, "a text of at most " + std::to_string(most) + " bytes");
         return "";
     }
-    Failure wrong() const {
-        if (wrong_ || taken_ == object_.size()) return wrong_;
-        return Error{"the body has a field that is not known"};
+    Status wrong() const {
+        if (!wrong_.ok() || taken_ == object_.size()) return wrong_;
+        return Status::invalid("the body has a field that is not known");
     }
 
   private:
     void fail(std::string_view name, const std::string& expected) {
-        if (!wrong_) wrong_ = Error{"\"" + std::string(name) + "\": " + expected + " is expected"};
+        if (wrong_.ok())
+            wrong_ = Status::invalid("\"" + std::string(name) + "\": " + expected + " is expected");
     }
 
     const json::object& object_;
     std::size_t taken_ = 0;
-    Failure wrong_;
+    Status wrong_;
 };
 
 /// Finds a field that stands twice in one object, of which the parser of documents keeps one.
@@ -90,16 +91,16 @@ class RepeatedField : public BodyHandler<RepeatedField> {
     std::string key_;
 };
 
-Result<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
+StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
     json::error_code error;
     json::parse_options options;
     options.max_depth = depth;
     json::basic_parser<RepeatedField> fields(options);
-    if (const auto wrong = parse_whole(fields, body)) return *wrong;
+    if (const Status wrong = parse_whole(fields, body); !wrong.ok()) return wrong;
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     json::value value = json::parse(text, error, {}, options);
-    if (error) return Error{"the JSON is malformed: " + error.message()};
-    if (!value.is_object()) return Error{"an object is expected"};
+    if (error) return Status::invalid("the JSON is malformed: " + error.message());
+    if (!value.is_object()) return Status::invalid("an object is expected");
     return value;
 }
 
@@ -115,9 +116,9 @@ std::string print_grant(const NodeGrantRequest& request) {
                                         {"patience_ms", request.patience.count()}});
 }
 
-Result<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
+StatusOr<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
     const auto value = parse_object(body, 2);
-    if (!value) return value.error();
+    if (!value) return value.status();
     Fields fields(value->get_object());
     NodeGrantRequest request;
     request.ask.job.value = fields.number("job", UINT32_MAX);
@@ -127,7 +128,7 @@ Result<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
     request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
     request.ask.ask = fields.text("ask", kMaxSpecBytes);
     request.node = fields.text("node", kMaxNodeNameBytes);
-    if (auto wrong = fields.wrong()) return *wrong;
+    if (Status wrong = fields.wrong(); !wrong.ok()) return wrong;
     return request;
 }
 
@@ -142,24 +143,24 @@ std::string print_report(const std::vector<vault::CachedGrant>& held) {
     return json::serialize(json::object{{"holds", std::move(list)}});
 }
 
-Result<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte> body) {
+StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte> body) {
     const auto value = parse_object(body, 4);
-    if (!value) return value.error();
+    if (!value) return value.status();
     const json::object& object = value->get_object();
     const json::value* list = object.if_contains("holds");
     if (object.size() != 1 || list == nullptr || !list->is_array()) {
-        return Error{"\"holds\", a list, is expected and nothing else"};
+        return Status::invalid("\"holds\", a list, is expected and nothing else");
     }
     std::vector<vault::CachedGrant> held;
     for (const json::value& each : list->get_array()) {
-        if (!each.is_object()) return Error{"\"holds\": objects are expected"};
+        if (!each.is_object()) return Status::invalid("\"holds\": objects are expected");
         Fields fields(each.get_object());
         vault::CachedGrant grant;
         grant.job.value = fields.number("job", UINT32_MAX);
         grant.owner.value = fields.number("uid", UINT32_MAX);
         grant.ask = fields.text("ask", kMaxSpecBytes);
         grant.tag = fields.text("tag", kMaxTagBytes);
-        if (auto wrong = fields.wrong()) return *wrong;
+        if (Status wrong = fields.wrong(); !wrong.ok()) return wrong;
         held.push_back(std::move(grant));
     }
     return held;
@@ -169,13 +170,15 @@ std::string revoked_json(const std::vector<std::size_t>& places) {
     return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
 }
 
-Result<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body, std::size_t count) {
+StatusOr<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body,
+                                                 std::size_t count) {
     json::error_code error;
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     const json::value value = json::parse(text, error);
     const json::object* object = error ? nullptr : value.if_object();
     const json::value* revoked = object == nullptr ? nullptr : object->if_contains("revoked");
-    if (revoked == nullptr || !revoked->is_array()) return Error{"the hub's answer is malformed"};
+    if (revoked == nullptr || !revoked->is_array())
+        return Status::invalid("the hub's answer is malformed");
     std::vector<std::size_t> places;
     for (const json::value& place : revoked->get_array()) {
         const std::int64_t* number = place.if_int64();

@@ -19,25 +19,29 @@ namespace {
 /// What is unavailable for a moment: runs end all the time, and an admin makes room on a disk.
 constexpr std::chrono::seconds kRetryAfter{10};
 
-unsigned status_of(service::Reason reason) {
-    switch (reason) {
-        case service::Reason::malformed:
+/// The HTTP status of each code.
+unsigned http_status_of(StatusCode code) {
+    switch (code) {
+        case StatusCode::invalid_argument:
             return 400;
-        case service::Reason::forbidden:
+        case StatusCode::permission_denied:
             return 403;
-        case service::Reason::not_found:
+        case StatusCode::not_found:
             return 404;
-        case service::Reason::conflict:
+        case StatusCode::conflict:
             return 409;
-        case service::Reason::stale:
+        case StatusCode::failed_precondition:
             return 412;
-        case service::Reason::too_large:
+        case StatusCode::too_large:
             return 413;
-        case service::Reason::too_many:
+        case StatusCode::resource_exhausted:
             return 429;
-        case service::Reason::unavailable:
-        case service::Reason::not_offered:
+        case StatusCode::unavailable:
+        case StatusCode::not_configured:
             return 503;
+        case StatusCode::ok:
+        case StatusCode::failed:
+            break;
     }
     return 500;
 }
@@ -92,27 +96,25 @@ service::DocumentKeys an_ask(const RouteCall& call) {
     return call.desk.documents_of_spec(*call.caller.uid(), ask->second);
 }
 
-std::optional<service::Refusal> before_push(const RouteCall& call) {
+Status before_push(const RouteCall& call) {
     return call.desk.check_push(call.caller, *call.run);
 }
 
 HttpResponse push(const RouteCall& call, std::span<const std::byte> body) {
-    service::Reason reason{};
-    const auto request = parse_push(body, call.desk.limits().value_bytes, &reason);
+    const auto request = parse_push(body, call.desk.limits().value_bytes);
     if (!request) {
-        return refused(call.desk.reject_unreadable_push(call.caller, *call.run,
-                                                        {reason, request.error().sentence}));
+        return refused(call.desk.reject_unreadable_push(call.caller, *call.run, request.status()));
     }
     const auto answer = call.desk.push_run(call.caller, *call.run, *request, call.precondition);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& pushed = std::get<service::PushResult>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& pushed = answer.value();
     return json(pushed.created ? 201 : 200, run_json(pushed.run), pushed.run.head.generation);
 }
 
 HttpResponse read(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.read_run(call.caller, *call.run);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& run = std::get<service::RunInfo>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& run = answer.value();
     return json(200, run_json(run), run.head.generation);
 }
 
@@ -122,7 +124,7 @@ HttpResponse list(const RouteCall& call, std::span<const std::byte>) {
 
 HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.complete_run(call.caller, *call.run, call.precondition);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
+    if (!answer.ok()) return refused(answer.status());
     return {204, "", ""};
 }
 
@@ -130,8 +132,8 @@ HttpResponse check(const RouteCall& call, std::span<const std::byte>) {
     const auto ask = call.query.find("ask");
     if (ask == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
     const auto answer = call.desk.check(call.caller, ask->second);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    return json(200, check_json(std::get<service::SpecCheck>(answer)));
+    if (!answer.ok()) return refused(answer.status());
+    return json(200, check_json(answer.value()));
 }
 
 HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
@@ -152,21 +154,20 @@ HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
     return json(200, status_json(call.desk.status(call.caller)));
 }
 
-std::optional<service::Refusal> before_change(const RouteCall& call) {
+Status before_change(const RouteCall& call) {
     return call.desk.check_put(call.caller, call.place, call.name);
 }
 
 HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) {
-    service::Reason reason = service::Reason::malformed;
-    const auto request = parse_put_secret(body, call.desk.limits().value_bytes, reason);
+    const auto request = parse_put_secret(body, call.desk.limits().value_bytes);
     if (!request) {
         return refused(call.desk.reject_unreadable_secret(call.caller, call.place, call.name,
-                                                          {reason, request.error().sentence}));
+                                                          request.status()));
     }
     const auto answer =
         call.desk.put_secret(call.caller, call.place, call.name, *request, call.precondition);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& kept = std::get<service::PutSecretResult>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& kept = answer.value();
     return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
 }
 
@@ -175,34 +176,35 @@ HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> bod
     if (!name) {
         return refused(call.desk.reject_unreadable_secret(
             call.caller, call.place, call.name,
-            {service::Reason::malformed, name.error().sentence}));
+            {StatusCode::invalid_argument, name.status().message()}));
     }
     const auto answer =
         call.desk.rename_secret(call.caller, call.place, call.name, *name, call.precondition);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& head = std::get<store::SecretHead>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& head = answer.value();
     return json(200, secret_json(head), head.generation);
 }
 
 HttpResponse read_secret(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.read_secret(call.caller, call.place, call.name);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& head = std::get<store::SecretHead>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& head = answer.value();
     return json(200, secret_json(head), head.generation);
 }
 
 HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
-    if (const auto refusal =
-            call.desk.remove_secret(call.caller, call.place, call.name, call.precondition)) {
-        return refused(*refusal);
+    if (const Status refusal =
+            call.desk.remove_secret(call.caller, call.place, call.name, call.precondition);
+        !refusal.ok()) {
+        return refused(refusal);
     }
     return {204, "", ""};
 }
 
 HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.list_secrets(call.caller, call.place);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    const auto& heads = std::get<std::vector<store::SecretHead>>(answer);
+    if (!answer.ok()) return refused(answer.status());
+    const auto& heads = answer.value();
     if (call.place.workspace) {
         return json(200, secrets_json("workspace", *call.place.workspace, heads));
     }
@@ -211,42 +213,42 @@ HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
 
 HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.desk.list_workspaces(call.caller);
-    if (const auto* refusal = std::get_if<service::Refusal>(&answer)) return refused(*refusal);
-    return json(200, workspaces_json(std::get<std::vector<service::WorkspaceInfo>>(answer)));
+    if (!answer.ok()) return refused(answer.status());
+    return json(200, workspaces_json(answer.value()));
 }
 
-std::optional<service::Refusal> of_agents(const RouteCall& call) {
-    if (call.nodes->is_agent(call.caller)) return std::nullopt;
-    return service::Refusal{service::Reason::forbidden,
-                            call.caller.name() +
-                                " is not the account that the nodes' agents run as, "
-                                "and only they may ask this"};
+Status of_agents(const RouteCall& call) {
+    if (call.nodes->is_agent(call.caller)) return Status();
+    return Status(StatusCode::permission_denied,
+                  call.caller.name() +
+                      " is not the account that the nodes' agents run as, "
+                      "and only they may ask this");
 }
 
 HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
     auto request = parse_grant(body);
-    if (!request) return problem(400, request.error().sentence);
+    if (!request) return problem(400, request.status().message());
     request->has_tag = call.has_tag;
     request->origin = call.origin;
     return call.nodes->grant(std::move(request).value());
 }
 
-std::optional<service::Refusal> before_report(const RouteCall& call) {
+Status before_report(const RouteCall& call) {
     if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
-        return service::Refusal{service::Reason::malformed, "the path has no name of a node"};
+        return Status(StatusCode::invalid_argument, "the path has no name of a node");
     }
     return of_agents(call);
 }
 
 HttpResponse report(const RouteCall& call, std::span<const std::byte> body) {
     auto held = parse_report(body);
-    if (!held) return problem(400, held.error().sentence);
+    if (!held) return problem(400, held.status().message());
     return call.nodes->report({call.name, std::move(held).value(), call.origin});
 }
 
 HttpResponse check_submission(const RouteCall& call, std::span<const std::byte> body) {
     auto request = parse_check(body);
-    if (!request) return problem(400, request.error().sentence);
+    if (!request) return problem(400, request.status().message());
     request->origin = call.origin;
     return call.nodes->check(std::move(request).value());
 }
@@ -294,9 +296,9 @@ std::span<const Route> route_table() {
     return kRoutes;
 }
 
-HttpResponse refused(const service::Refusal& refusal) {
-    HttpResponse answer = problem(status_of(refusal.reason), refusal.sentence);
-    if (refusal.reason == service::Reason::unavailable) answer.retry_after = kRetryAfter;
+HttpResponse refused(const Status& refusal) {
+    HttpResponse answer = problem(http_status_of(refusal.code()), refusal.message());
+    if (refusal.code() == StatusCode::unavailable) answer.retry_after = kRetryAfter;
     return answer;
 }
 }  // namespace secrets::api

@@ -25,7 +25,7 @@ struct RouteCall {
 };
 
 using About = service::DocumentKeys (*)(const RouteCall&);
-using Before = std::optional<service::Refusal> (*)(const RouteCall&);
+using Before = Status (*)(const RouteCall&);
 using Handle = HttpResponse (*)(const RouteCall&, std::span<const std::byte>);
 using Longest = std::uint64_t (*)(const Limits&);
 
@@ -48,6 +48,6 @@ struct Route {
 std::span<const Route> route_table();
 
 /// The answer that a refusal becomes.
-HttpResponse refused(const service::Refusal& refusal);
+HttpResponse refused(const Status& refusal);
 
 }  // namespace secrets::api

@@ -180,7 +180,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool too_long(json::error_code& error) {
-        reason = service::Reason::too_large;
+        code = StatusCode::too_large;
         return fail(path_of_secret() + ": the value is longer than the " +
                         std::to_string(value_bytes_) + " bytes that are taken",
                     error);
@@ -200,13 +200,10 @@ class PushHandler : public BodyHandler<PushHandler> {
 
 }  // namespace
 
-Result<service::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
-                                        service::Reason* reason) {
+StatusOr<service::PushRequest> parse_push(std::span<const std::byte> body,
+                                          std::size_t value_bytes) {
     json::basic_parser<PushHandler> parser(strict_json(), value_bytes);
-    if (const auto wrong = parse_whole(parser, body)) {
-        if (reason != nullptr) *reason = parser.handler().reason;
-        return *wrong;
-    }
+    if (const Status wrong = parse_whole(parser, body); !wrong.ok()) return wrong;
     return std::move(parser.handler().request);
 }
 

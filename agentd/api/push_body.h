@@ -9,14 +9,13 @@
 #include <span>
 
 #include "agentd/service/desk.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::api {
 
-/// The Error says what is wrong and where (line and column), and shows nothing of the text but
-/// names; `reason` then becomes its kind: malformed or too_large. `value_bytes`: the longest value
-/// that is taken.
-Result<service::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes,
-                                        service::Reason* reason = nullptr);
+/// The Status says what is wrong and where (line and column), and shows nothing of the text but
+/// names; its code is invalid_argument or too_large. `value_bytes`: the longest value that is
+/// accepted.
+StatusOr<service::PushRequest> parse_push(std::span<const std::byte> body, std::size_t value_bytes);
 
 }  // namespace secrets::api

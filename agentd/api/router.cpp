@@ -105,20 +105,20 @@ bool matches(std::string_view pattern, std::string_view path, Parameters& parame
 }
 
 /// Reads one part of the path into the call.
-Failure read_parameter(std::string_view which, std::string_view text, RouteCall& call) {
+Status read_parameter(std::string_view which, std::string_view text, RouteCall& call) {
     const auto decoded = decode(text);
     std::string value = decoded ? *decoded : std::string(text);
     if (which == "run") {
         auto run = RunId::parse(value);
-        if (!run) return run.error();
+        if (!run) return run.status();
         call.run = std::move(run).value();
     } else if (which == "workspace") {
-        if (const auto why = why_not_a_workspace_name(value)) return Error{*why};
+        if (const Status why = check_workspace_name(value); !why.ok()) return why;
         call.place.workspace = std::move(value);
     } else {
         call.name = std::move(value);
     }
-    return std::nullopt;
+    return Status();
 }
 
 /// The generation that an entity tag stands for.
@@ -132,21 +132,21 @@ std::optional<std::uint64_t> generation_of(std::string_view tag) {
 }
 
 /// Preconditions are taken where something is changed; a GET is answered as if they were not there.
-Failure read_precondition(const RequestHead& head, service::Precondition& precondition) {
-    if (head.method == "GET") return std::nullopt;
+Status read_precondition(const RequestHead& head, service::Precondition& precondition) {
+    if (head.method == "GET") return Status();
     if (head.if_match == "*") {
         precondition.exists = true;
     } else if (!head.if_match.empty()) {
         precondition.generation = generation_of(head.if_match);
         if (!precondition.generation) {
-            return Error{"If-Match: " + quoted(head.if_match) +
-                         " is not one entity tag as a GET gives it in ETag, or *"};
+            return Status::invalid("If-Match: " + quoted(head.if_match) +
+                                   " is not one entity tag as a GET gives it in ETag, or *");
         }
     }
-    if (head.if_none_match.empty()) return std::nullopt;
-    if (head.if_none_match != "*") return Error{"If-None-Match: only * can stand here"};
+    if (head.if_none_match.empty()) return Status();
+    if (head.if_none_match != "*") return Status::invalid("If-None-Match: only * can stand here");
     precondition.is_new = true;
-    return std::nullopt;
+    return Status();
 }
 
 std::optional<HttpResponse> read_query(std::string_view query, const Route& route,
@@ -185,7 +185,7 @@ auto with_accounts(const RouteCall& call, Function function) -> decltype(functio
         const auto& uid = call.caller.uid();
         const std::string who = uid ? "uid " + std::to_string(uid->value) : call.caller.name();
         audit::report_problem("a request of " + who + " was refused: " + error.what());
-        return refused({service::Reason::unavailable, error.what()});
+        return refused({StatusCode::unavailable, error.what()});
     }
 }
 
@@ -200,7 +200,7 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
     const auto deadline = service::SharedStore::Clock::now() + kPatienceToChange;
     service::DocumentKeys about = route.about(call);
     auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
-    if (failure) co_return refused(service::not_known(*failure));
+    if (!failure.ok()) co_return refused(service::not_known(failure));
     co_return answer;
 }
 
@@ -281,14 +281,14 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
         }
         RouteCall call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
-            if (const auto wrong = read_parameter(which, text, call)) {
-                return problem(400, wrong->sentence);
+            if (const Status wrong = read_parameter(which, text, call); !wrong.ok()) {
+                return problem(400, wrong.message());
             }
         }
         if (route.of_nodes) {
             call.has_tag = head.if_none_match;
-        } else if (const auto wrong = read_precondition(head, call.precondition)) {
-            return problem(400, wrong->sentence);
+        } else if (const Status wrong = read_precondition(head, call.precondition); !wrong.ok()) {
+            return problem(400, wrong.message());
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
         const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
@@ -311,7 +311,7 @@ asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& 
     service::DocumentKeys about = route->route.about(route->call);
     const auto deadline = service::SharedStore::Clock::now() + kPatienceToRead;
     auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-    if (failure) co_return refused(service::not_known(*failure));
+    if (!failure.ok()) co_return refused(service::not_known(failure));
     co_return std::nullopt;
 }
 
@@ -322,7 +322,7 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
     const Route& route = found.route;
     if (route.before_body != nullptr && !found.is_relayed) {
         auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpResponse> {
-            if (auto why = route.before_body(found.call)) return refused(*why);
+            if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
             return std::nullopt;
         });
         if (refusal) return std::move(*refusal);

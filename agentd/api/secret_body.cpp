@@ -117,7 +117,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         return true;
     }
     bool too_long(json::error_code& error) {
-        reason = service::Reason::too_large;
+        code = StatusCode::too_large;
         return fail("the value is longer than the " + std::to_string(value_bytes_) +
                         " bytes that are taken",
                     error);
@@ -133,23 +133,20 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
 
 }  // namespace
 
-Result<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
-                                                   std::size_t value_bytes,
-                                                   service::Reason& reason) {
+StatusOr<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
+                                                     std::size_t value_bytes) {
     json::basic_parser<FieldsHandler> parser(strict_json(), "ttl", value_bytes);
-    if (const auto wrong = parse_whole(parser, body)) {
-        reason = parser.handler().reason;
-        return *wrong;
-    }
+    if (const Status wrong = parse_whole(parser, body); !wrong.ok()) return wrong;
     FieldsHandler& fields = parser.handler();
-    if (!fields.value) return Error{"\"value\" is missing"};
+    if (!fields.value) return Status::invalid("\"value\" is missing");
     return service::PutSecretRequest{std::move(*fields.value), std::move(fields.second)};
 }
 
-Result<std::string> parse_rename(std::span<const std::byte> body) {
+StatusOr<std::string> parse_rename(std::span<const std::byte> body) {
     json::basic_parser<FieldsHandler> parser(strict_json(), "name", std::size_t{0});
-    if (const auto wrong = parse_whole(parser, body)) return *wrong;
-    if (!parser.handler().second) return Error{"\"name\" is missing: the secret's new name"};
+    if (const Status wrong = parse_whole(parser, body); !wrong.ok()) return wrong;
+    if (!parser.handler().second)
+        return Status::invalid("\"name\" is missing: the secret's new name");
     return std::move(*parser.handler().second);
 }
 

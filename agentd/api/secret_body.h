@@ -9,17 +9,16 @@
 #include <string>
 
 #include "agentd/service/desk.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::api {
 
-/// The Errors say what is wrong and where, and show nothing of a value; `reason` then becomes its
-/// kind: malformed or too_large.
-Result<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
-                                                   std::size_t value_bytes,
-                                                   service::Reason& reason);
+/// The Status says what is wrong and where, and shows nothing of a value; its code is
+/// invalid_argument or too_large.
+StatusOr<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
+                                                     std::size_t value_bytes);
 
 /// The new name.
-Result<std::string> parse_rename(std::span<const std::byte> body);
+StatusOr<std::string> parse_rename(std::span<const std::byte> body);
 
 }  // namespace secrets::api

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "agentd/service/desk.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets::api {
@@ -33,7 +33,7 @@ class BodyHandler {
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
     std::string sentence;  ///< what is wrong
-    service::Reason reason = service::Reason::malformed;
+    StatusCode code = StatusCode::invalid_argument;
 
     bool on_document_begin(ErrorCode&) { return true; }
     bool on_document_end(ErrorCode&) { return true; }
@@ -102,18 +102,20 @@ inline boost::json::parse_options strict_json() {
     return options;
 }
 
-/// Has `parser` read all of the body. The Error is the sentence that its handler kept, or else what
-/// the parser says, and the place.
+/// Has `parser` read all of the body. The Status is the sentence that its handler kept, or else
+/// what the parser says, and the place.
 template <typename Parser>
-Failure parse_whole(Parser& parser, std::span<const std::byte> body) {
+Status parse_whole(Parser& parser, std::span<const std::byte> body) {
     boost::json::error_code error;
     const std::size_t consumed =
         parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
     if (!error && consumed < body.size()) error = boost::json::error::extra_data;
-    if (!error) return std::nullopt;
-    const std::string& sentence = parser.handler().sentence;
-    return Error{(sentence.empty() ? "the JSON is malformed: " + error.message() : sentence) +
-                 " (" + line_and_column(body, consumed) + " of the body)"};
+    if (!error) return Status();
+    const auto& handler = parser.handler();
+    const std::string& sentence = handler.sentence;
+    return Status(handler.code,
+                  (sentence.empty() ? "the JSON is malformed: " + error.message() : sentence) +
+                      " (" + line_and_column(body, consumed) + " of the body)");
 }
 
 }  // namespace secrets::api

@@ -26,9 +26,9 @@ bool ends_torn(int fd, off_t size) {
 
 }  // namespace
 
-Result<AuditFile> AuditFile::open(const std::string& path) {
+StatusOr<AuditFile> AuditFile::open(const std::string& path) {
     const auto wrong = [&](const std::string& why) {
-        return Error{"the audit trail " + path + " can't be opened: " + why};
+        return Status::failed("the audit trail " + path + " can't be opened: " + why);
     };
     // O_NONBLOCK: a FIFO or a device is not waited for, but refused below.
     UniqueFd file(
@@ -51,11 +51,12 @@ Result<AuditFile> AuditFile::open(const std::string& path) {
     return AuditFile(path, std::move(file), torn);
 }
 
-Error AuditFile::cannot_write(int error) const {
-    return Error{"the audit trail " + path_ + " can't be written: " + std::strerror(error)};
+Status AuditFile::cannot_write(int error) const {
+    return Status::failed("the audit trail " + path_ +
+                          " can't be written: " + std::strerror(error));
 }
 
-Failure AuditFile::append(std::string_view line) {
+Status AuditFile::append(std::string_view line) {
     const std::string bytes = (torn_ ? "\n" : "") + std::string(line);
     ssize_t written = -1;
     do {
@@ -66,7 +67,7 @@ Failure AuditFile::append(std::string_view line) {
     // A regular file takes less than all only when the disk is full.
     if (static_cast<std::size_t>(written) < bytes.size()) return cannot_write(ENOSPC);
     if (fdatasync(file_.get()) != 0) return cannot_write(errno);
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::audit

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets::audit {
@@ -14,19 +14,19 @@ class AuditFile {
   public:
     /// Opens the file, or makes it with mode 0600. It must be a regular file, and the last part of
     /// its path no symbolic link.
-    static Result<AuditFile> open(const std::string& path);
+    static StatusOr<AuditFile> open(const std::string& path);
 
-    /// Writes a line (its newline included) and waits for the disk. On an Error the line is not
+    /// Writes a line (its newline included) and waits for the disk. On an Status the line is not
     /// there in whole, or may not be after a power cut. What there is of it ends where it broke
     /// off: the next line begins a line of its own.
-    Failure append(std::string_view line);
+    Status append(std::string_view line);
 
     const std::string& path() const { return path_; }
 
   private:
     AuditFile(std::string path, UniqueFd file, bool torn)
         : path_(std::move(path)), file_(std::move(file)), torn_(torn) {}
-    Error cannot_write(int error) const;
+    Status cannot_write(int error) const;
 
     std::string path_;
     UniqueFd file_;

@@ -18,11 +18,11 @@ Recorder& recorder() {
     return the_one;
 }
 
-Failure open(const Config& config) {
+Status open(const Config& config) {
     return recorder().open(config);
 }
 
-Failure reopen() {
+Status reopen() {
     return recorder().reopen();
 }
 
@@ -31,11 +31,11 @@ void record(const Event& event) {
     recorder().record(event);
 }
 
-Failure write_ahead(const Event& event) {
+Status write_ahead(const Event& event) {
     return recorder().write_ahead(event);
 }
 
-void revert(const Event& event, const Error& why) {
+void revert(const Event& event, const Status& why) {
     recorder().revert(event, why);
 }
 
@@ -60,7 +60,7 @@ void PendingAudit::keep() {
     }
 }
 
-void PendingAudit::abandon(const Error& why) {
+void PendingAudit::abandon(const Status& why) {
     for (const Entry& entry : std::exchange(entries_, {})) {
         if (entry.was_written_ahead) recorder().revert(entry.event, why);
     }

@@ -10,7 +10,7 @@
 
 #include "agentd/audit/event.h"
 #include "agentd/config/config.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::audit {
 
@@ -20,22 +20,22 @@ class RecentEvents;
 /// The recorder itself, for those who drive it.
 Recorder& recorder();
 
-/// To be called before anything else, and again with a new configuration. On an Error (the audit
+/// To be called before anything else, and again with a new configuration. On an Status (the audit
 /// file can't be opened) all goes on as before.
-Failure open(const Config& config);
+Status open(const Config& config);
 
-/// Opens the audit file anew, after it was moved away. On an Error the old one is written on.
-Failure reopen();
+/// Opens the audit file anew, after it was moved away. On an Status the old one is written on.
+Status reopen();
 
 /// An event that happened, or a refusal: to the log and the audit file. Never fails.
 void record(const Event& event);
 
-/// An event that is about to happen, to the audit file. On an Error it must not happen, and the
+/// An event that is about to happen, to the audit file. On an Status it must not happen, and the
 /// sentence is the reason to give.
-Failure write_ahead(const Event& event);
+Status write_ahead(const Event& event);
 
 /// That an event which was written ahead just now could not be done after all: to the audit file.
-void revert(const Event& event, const Error& why);
+void revert(const Event& event, const Status& why);
 
 /// That an event which was written ahead has happened: to the log.
 void publish(const Event& event);
@@ -48,7 +48,7 @@ class PendingAudit {
     /// It lasts. To be called once, as the other.
     void keep();
     /// It does not: what was written ahead is taken back.
-    void abandon(const Error& why);
+    void abandon(const Status& why);
 
   private:
     friend void record(const Event& event);

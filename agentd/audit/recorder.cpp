@@ -90,31 +90,31 @@ Recorder::Recorder(std::string journal_socket)
     standard_error_->flush_on(spdlog::level::trace);
 }
 
-Failure Recorder::open(const Config& config) {
+Status Recorder::open(const Config& config) {
     std::optional<AuditFile> trail;
     if (!config.audit_file.empty()) {
         auto opened = AuditFile::open(config.audit_file);
-        if (!opened) return opened.error();
+        if (!opened) return opened.status();
         trail = std::move(opened).value();
     }
     trail_ = std::move(trail);
     if (!trail_) missing_on_trail_ = 0;
     to_journal_ = is_journal(config.log_target);
     least_ = level_of(config.log_level);
-    return std::nullopt;
+    return Status();
 }
 
-Failure Recorder::reopen() {
-    if (!trail_) return std::nullopt;
+Status Recorder::reopen() {
+    if (!trail_) return Status();
     auto opened = AuditFile::open(trail_->path());
-    if (!opened) return opened.error();
+    if (!opened) return opened.status();
     trail_ = std::move(opened).value();
-    return std::nullopt;
+    return Status();
 }
 
 /// Puts an event on the audit file, and before it that some are missing, where they are.
-Failure Recorder::put_on_trail(const Event& event) {
-    if (!trail_) return std::nullopt;
+Status Recorder::put_on_trail(const Event& event) {
+    if (!trail_) return Status();
     if (missing_on_trail_ > 0) {
         Event gap{.kind = Kind::trail_gap,
                   .sentence = counted(missing_on_trail_, "entry is", "entries are") +
@@ -122,26 +122,27 @@ Failure Recorder::put_on_trail(const Event& event) {
                               " here, which could not be written; the log of that time has what "
                               "happened"};
         gap.count = missing_on_trail_;
-        if (auto failure = trail_->append(audit_file_line(gap, now()))) return failure;
+        if (Status failure = trail_->append(audit_file_line(gap, now())); !failure.ok())
+            return failure;
         missing_on_trail_ = 0;
         put_in_log(gap);
     }
     return trail_->append(audit_file_line(event, now()));
 }
 
-Failure Recorder::write_ahead(const Event& event) {
+Status Recorder::write_ahead(const Event& event) {
     return put_on_trail(event);
 }
 
-void Recorder::revert(const Event& event, const Error& why) {
+void Recorder::revert(const Event& event, const Status& why) {
     Event undone = event;
     undone.kind = Kind::undone;
-    undone.sentence = "what the entry before this says did not happen: " + why.sentence;
-    undone.reason = why.sentence;
-    const Failure failure = put_on_trail(undone);
-    if (!failure) return;
+    undone.sentence = "what the entry before this says did not happen: " + why.message();
+    undone.reason = why.message();
+    const Status failure = put_on_trail(undone);
+    if (failure.ok()) return;
     ++missing_on_trail_;
-    complain(undone, *failure);
+    complain(undone, failure);
 }
 
 void Recorder::publish(const Event& event) {
@@ -149,17 +150,17 @@ void Recorder::publish(const Event& event) {
 }
 
 void Recorder::record(const Event& event) {
-    const Failure failure = put_on_trail(event);
-    if (failure) ++missing_on_trail_;
+    const Status failure = put_on_trail(event);
+    if (!failure.ok()) ++missing_on_trail_;
     const bool is_in_log = put_in_log(event);
     // A refusal for that very reason has said it.
-    if (failure && is_in_log && event.reason != failure->sentence) complain(event, *failure);
+    if (!failure.ok() && is_in_log && event.reason != failure.message()) complain(event, failure);
 }
 
 /// Says in the log that an event is missing on the audit file.
-void Recorder::complain(const Event& event, const Error& why) {
+void Recorder::complain(const Event& event, const Status& why) {
     put_in_log({.kind = Kind::trail_failed,
-                .sentence = why.sentence + "; it lacks this: " + event.sentence});
+                .sentence = why.message() + "; it lacks this: " + event.sentence});
 }
 
 /// Whether it may be there: false for a refusal that is only counted.

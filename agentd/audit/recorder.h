@@ -28,19 +28,19 @@ class Recorder {
     explicit Recorder(std::string journal_socket = kJournalSocket);
 
     /// Goes on as the configuration says; at a reload again. The audit file is opened anew, which
-    /// is how it is rotated. On an Error nothing has changed.
-    Failure open(const Config& config);
+    /// is how it is rotated. On an Status nothing has changed.
+    Status open(const Config& config);
 
-    /// Opens the audit file anew. On an Error the one that was open is kept.
-    Failure reopen();
+    /// Opens the audit file anew. On an Status the one that was open is kept.
+    Status reopen();
 
-    /// Puts an event that is about to happen on the audit file. On an Error it must not happen.
+    /// Puts an event that is about to happen on the audit file. On an Status it must not happen.
     /// When it has happened, tell() says so in the log.
-    Failure write_ahead(const Event& event);
+    Status write_ahead(const Event& event);
 
     /// Says on the audit file that the event which was written ahead just now did not happen, and
     /// why. The log needs no such word: it was told nothing.
-    void revert(const Event& event, const Error& why);
+    void revert(const Event& event, const Status& why);
 
     /// Writes an event to the log alone.
     void publish(const Event& event);
@@ -72,8 +72,8 @@ class Recorder {
   private:
     void write_to_log(const Event& event);
     bool put_in_log(const Event& event);
-    Failure put_on_trail(const Event& event);
-    void complain(const Event& event, const Error& why);
+    Status put_on_trail(const Event& event);
+    void complain(const Event& event, const Status& why);
     void sum_up(const std::vector<DenialRateLimit::Summary>& summaries);
     void schedule(Clock::time_point now);
 

@@ -42,23 +42,23 @@ std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {
     }
 }
 
-Result<std::string> encode_now(const std::string& payload) {
+StatusOr<std::string> encode_now(const std::string& payload) {
     const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return Error{"munge: there is no memory"};
+    if (!context) return Status::failed("munge: there is no memory");
     char* credential = nullptr;
     const munge_err_t error =
         munge_encode(&credential, context.get(), payload.data(), static_cast<int>(payload.size()));
     const Text owned(credential, &std::free);
     if (error != EMUNGE_SUCCESS) {
-        return Error{"munged on this host gives no credential: " +
-                     what_is_wrong(error, context.get())};
+        return Status::failed("munged on this host gives no credential: " +
+                              what_is_wrong(error, context.get()));
     }
     return std::string(credential);
 }
 
-std::variant<Credential, InvalidCredential> decode_now(const std::string& credential) {
+StatusOr<Credential> decode_now(const std::string& credential) {
     const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return InvalidCredential{"munge: there is no memory", true};
+    if (!context) return Status::unavailable("munge: there is no memory");
     void* payload = nullptr;
     int length = 0;
     uid_t uid = 0;
@@ -68,7 +68,8 @@ std::variant<Credential, InvalidCredential> decode_now(const std::string& creden
     // munge_decode() hands out the payload of an expired or replayed credential, too.
     const Text owned(static_cast<char*>(payload), &std::free);
     if (error != EMUNGE_SUCCESS) {
-        return InvalidCredential{what_is_wrong(error, context.get()), is_away(error)};
+        return Status(is_away(error) ? StatusCode::unavailable : StatusCode::invalid_argument,
+                      what_is_wrong(error, context.get()));
     }
     in_addr address{};
     char text[INET_ADDRSTRLEN] = "";
@@ -89,9 +90,10 @@ Munge::~Munge() {
     thread_.join();
 }
 
-asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
+asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
     // What co_spawn() hands over must be one that can be made without a value.
-    const auto work = [](std::string text) -> asio::awaitable<std::optional<Result<std::string>>> {
+    const auto work =
+        [](std::string text) -> asio::awaitable<std::optional<StatusOr<std::string>>> {
         co_return encode_now(text);
     };
     auto task = work(std::move(payload));
@@ -99,16 +101,15 @@ asio::awaitable<Result<std::string>> Munge::encode(std::string payload) {
     co_return std::move(*made);
 }
 
-asio::awaitable<std::variant<Credential, InvalidCredential>> Munge::decode(std::string credential) {
-    const auto work =
-        [](std::string text) -> asio::awaitable<std::variant<Credential, InvalidCredential>> {
+asio::awaitable<StatusOr<Credential>> Munge::decode(std::string credential) {
+    const auto work = [](std::string text) -> asio::awaitable<std::optional<StatusOr<Credential>>> {
         co_return decode_now(text);
     };
     auto task = work(std::move(credential));
     auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
-    const auto* refused = std::get_if<InvalidCredential>(&decoded);
-    away_.note(refused != nullptr && refused->munged_is_away ? refused->sentence : "");
-    co_return decoded;
+    const Status& status = decoded->status();
+    away_.note(status.code() == StatusCode::unavailable ? status.message() : "");
+    co_return std::move(*decoded);
 }
 
 }  // namespace secrets::auth

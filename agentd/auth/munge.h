@@ -8,7 +8,7 @@
 
 #include "agentd/audit/outage_log.h"
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::auth {
 
@@ -17,12 +17,6 @@ struct Credential {
     Uid uid;              ///< who made it
     std::string address;  ///< of the host where; IPv4, as text
     std::string payload;
-};
-
-/// Why one was not taken.
-struct InvalidCredential {
-    std::string sentence;
-    bool munged_is_away = false;  ///< it says nothing about the credential
 };
 
 /// For use in one event loop. That munged can't be asked about a credential is written down, once
@@ -35,10 +29,10 @@ class Munge {
     ~Munge();
 
     /// A credential of this process for `payload`. The Error: munged can't be asked.
-    boost::asio::awaitable<Result<std::string>> encode(std::string payload);
+    boost::asio::awaitable<StatusOr<std::string>> encode(std::string payload);
 
-    boost::asio::awaitable<std::variant<Credential, InvalidCredential>> decode(
-        std::string credential);
+    /// Unavailable where munged cannot be asked; any other error is the credential's own.
+    boost::asio::awaitable<StatusOr<Credential>> decode(std::string credential);
 
   private:
     boost::asio::thread_pool thread_{1};

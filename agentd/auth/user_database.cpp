@@ -8,7 +8,7 @@
 #include <charconv>
 #include <vector>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 
 namespace secrets::auth {
 namespace {
@@ -28,7 +28,7 @@ auto looked_up(const char* what, Lookup lookup) {
     errno = 0;
     const auto* entry = lookup();
     if (entry == nullptr && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-        throw UserDatabaseUnavailable(call_failed(what).sentence);
+        throw UserDatabaseUnavailable(errno_status(what).message());
     }
     return entry;
 }

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets {
@@ -18,32 +18,33 @@ constexpr std::size_t kMaxLine = 4096;
 
 }  // namespace
 
-Result<CredentialPath> credential_path(const std::string& configured, const std::string& name,
-                                       const std::string& key) {
+StatusOr<CredentialPath> credential_path(const std::string& configured, const std::string& name,
+                                         const std::string& key) {
     if (!configured.empty()) return CredentialPath{configured, false};
     const char* folder = getenv("CREDENTIALS_DIRECTORY");
     if (folder != nullptr && *folder != '\0')
         return CredentialPath{std::string(folder) + "/" + name, true};
-    return Error{"set " + key + " in the configuration, or give the unit the credential " + name +
-                 " (LoadCredentialEncrypted=)"};
+    return Status::failed("set " + key + " in the configuration, or give the unit the credential " +
+                          name + " (LoadCredentialEncrypted=)");
 }
 
-Result<std::size_t> read_private_file(const CredentialPath& file, const std::string& which,
-                                      std::span<std::byte> out) {
+StatusOr<std::size_t> read_private_file(const CredentialPath& file, const std::string& which,
+                                        std::span<std::byte> out) {
     const UniqueFd fd(open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!fd) return Error{which + " can't be opened: " + call_failed("open()").sentence};
+    if (!fd) return Status::failed(which + " can't be opened: " + errno_status("open()").message());
     struct stat status {};
-    if (fstat(fd.get(), &status) != 0) return call_failed("looking at " + which);
-    if (!S_ISREG(status.st_mode)) return Error{which + " is not a file"};
+    if (fstat(fd.get(), &status) != 0) return errno_status("looking at " + which);
+    if (!S_ISREG(status.st_mode)) return Status::failed(which + " is not a file");
     if (!file.is_credential && (status.st_mode & 077) != 0) {
-        return Error{which + " may be read by others than its owner; run: chmod 0400 " + file.path};
+        return Status::failed(which + " may be read by others than its owner; run: chmod 0400 " +
+                              file.path);
     }
     std::size_t size = 0;
     while (size < out.size()) {
         const ssize_t got = ::read(fd.get(), out.data() + size, out.size() - size);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            return Error{which + " can't be read: " + call_failed("reading").sentence};
+            return Status::failed(which + " can't be read: " + errno_status("reading").message());
         }
         if (got == 0) break;
         size += static_cast<std::size_t>(got);
@@ -51,17 +52,17 @@ Result<std::size_t> read_private_file(const CredentialPath& file, const std::str
     return size;
 }
 
-Result<SecretBuffer> read_private_line(const CredentialPath& file, const std::string& which) {
+StatusOr<SecretBuffer> read_private_line(const CredentialPath& file, const std::string& which) {
     SecretBuffer read(kMaxLine + 1);
     const auto size = read_private_file(file, which, read.bytes());
-    if (!size) return size.error();
+    if (!size) return size.status();
     auto text = read.bytes().first(*size);
     if (!text.empty() && text.back() == std::byte{'\n'}) text = text.first(text.size() - 1);
     const bool printable = std::all_of(text.begin(), text.end(), [](std::byte byte) {
         return byte > std::byte{' '} && byte <= std::byte{'~'};
     });
     if (text.empty() || text.size() > kMaxLine || !printable) {
-        return Error{which + " does not hold one word in one line"};
+        return Status::failed(which + " does not hold one word in one line");
     }
     SecretBuffer line(text.size());
     std::copy(text.begin(), text.end(), line.bytes().begin());

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets {
@@ -16,16 +16,16 @@ struct CredentialPath {
     std::string path;
     bool is_credential = false;
 };
-Result<CredentialPath> credential_path(const std::string& configured, const std::string& name,
-                                       const std::string& key);
+StatusOr<CredentialPath> credential_path(const std::string& configured, const std::string& name,
+                                         const std::string& key);
 
 /// Reads the beginning of a file, as much as `out` takes; how much it was. One that systemd made a
 /// credential is as private as systemd left it; any other must be its owner's alone to read.
-/// `which`: what the Error calls it.
-Result<std::size_t> read_private_file(const CredentialPath& file, const std::string& which,
-                                      std::span<std::byte> out);
+/// `which`: what the Status calls it.
+StatusOr<std::size_t> read_private_file(const CredentialPath& file, const std::string& which,
+                                        std::span<std::byte> out);
 
 /// A line of text, without the newline at its end; not empty.
-Result<SecretBuffer> read_private_line(const CredentialPath& file, const std::string& which);
+StatusOr<SecretBuffer> read_private_line(const CredentialPath& file, const std::string& which);
 
 }  // namespace secrets

@@ -17,9 +17,9 @@ constexpr long long kLongest = 10LL * 365 * 86400;
 
 }  // namespace
 
-Result<std::chrono::seconds> parse_duration(std::string_view text) {
-    const Error wrong{quoted(text) +
-                      " is not a duration; write a number and s, m, h or d, as in 12h"};
+StatusOr<std::chrono::seconds> parse_duration(std::string_view text) {
+    const Status wrong = Status::invalid(
+        quoted(text) + " is not a duration; write a number and s, m, h or d, as in 12h");
     if (text.size() < 2) return wrong;
     long long count = 0;
     const char* end = text.data() + text.size() - 1;
@@ -27,9 +27,9 @@ Result<std::chrono::seconds> parse_duration(std::string_view text) {
     if (error != std::errc() || stopped != end || count < 0) return wrong;
     for (const Unit& unit : kUnits) {
         if (text.back() != unit.letter) continue;
-        if (count == 0) return Error{quoted(text) + " is too short: at least 1s"};
+        if (count == 0) return Status::failed(quoted(text) + " is too short: at least 1s");
         if (count > kLongest / unit.seconds)
-            return Error{quoted(text) + " is too long: at most 3650d"};
+            return Status::failed(quoted(text) + " is too long: at most 3650d");
         return std::chrono::seconds(count * unit.seconds);
     }
     return wrong;

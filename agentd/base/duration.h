@@ -4,13 +4,13 @@
 #include <string>
 #include <string_view>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
 /// Reads a duration as people write it: a whole number and one of `s`, `m`, `h`, `d` ("90s", "12h",
 /// "30d"). At least one second, at most ten years.
-Result<std::chrono::seconds> parse_duration(std::string_view text);
+StatusOr<std::chrono::seconds> parse_duration(std::string_view text);
 
 /// The same notation, in the largest unit that is exact.
 std::string print_duration(std::chrono::seconds duration);

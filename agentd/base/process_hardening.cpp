@@ -58,24 +58,24 @@ void* openssl_reallocate(void* block, std::size_t size, const char*, int) {
 
 }  // namespace
 
-Failure lock_memory(std::size_t secret_bytes) {
+Status lock_memory(std::size_t secret_bytes) {
     rlimit limit{};
     getrlimit(RLIMIT_MEMLOCK, &limit);
     const std::size_t needed = secret_bytes + kOwnBytes;
     if (limit_applies() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
-        return Error{"the limit of locked memory is " + mebibytes(limit.rlim_cur) +
-                     ", and the agent needs " + mebibytes(needed) + ": set LimitMEMLOCK=" +
-                     mebibytes(needed).substr(0, mebibytes(needed).find(' ')) +
-                     "M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, or lower "
-                     "limits.total_bytes in its configuration"};
+        return Status::failed("the limit of locked memory is " + mebibytes(limit.rlim_cur) +
+                              ", and the agent needs " + mebibytes(needed) + ": set LimitMEMLOCK=" +
+                              mebibytes(needed).substr(0, mebibytes(needed).find(' ')) +
+                              "M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, or lower "
+                              "limits.total_bytes in its configuration");
     }
     // On fault: what is never touched need not be in memory only to be locked there.
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
-        return Error{std::string("mlockall() failed: ") + strerror(errno) +
-                     "; the limit of locked memory is " + mebibytes(limit.rlim_cur) +
-                     ": raise LimitMEMLOCK= in the agent's unit, or give it CAP_IPC_LOCK"};
+        return Status::failed(std::string("mlockall() failed: ") + strerror(errno) +
+                              "; the limit of locked memory is " + mebibytes(limit.rlim_cur) +
+                              ": raise LimitMEMLOCK= in the agent's unit, or give it CAP_IPC_LOCK");
     }
-    return std::nullopt;
+    return Status();
 }
 
 void forbid_dumps() {

@@ -4,13 +4,13 @@
 
 #include <cstddef>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
 /// Locks all memory of this process, now and later, and checks that `secret_bytes` more can be
-/// locked. The Error says which limit to raise to what.
-Failure lock_memory(std::size_t secret_bytes);
+/// locked. The Status says which limit to raise to what.
+Status lock_memory(std::size_t secret_bytes);
 
 /// No core file and no debugger of the same user: a value that a request brought is nobody else's.
 void forbid_dumps();

@@ -37,7 +37,8 @@ Platform platform_of(const YAML::Node& node) {
 std::vector<std::string> slurm_accounts_of(const YAML::Node& node) {
     std::vector<std::string> names = texts_of(node);
     for (std::size_t i = 0; i < names.size(); ++i) {
-        if (const auto why = why_not_an_account_name(names[i])) throw Wrong{node[i].Mark(), *why};
+        if (const Status why = check_account_name(names[i]); !why.ok())
+            throw Wrong{node[i].Mark(), why.message()};
     }
     return names;
 }
@@ -58,8 +59,8 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
     Workspace workspace;
     const auto name = [&](const YAML::Node& value) {
         workspace.name = text_of(value);
-        if (const auto why = why_not_a_workspace_name(workspace.name)) {
-            throw Wrong{value.Mark(), *why};
+        if (const Status why = check_workspace_name(workspace.name); !why.ok()) {
+            throw Wrong{value.Mark(), why.message()};
         }
         for (const Workspace& other : others) {
             if (other.name != workspace.name) continue;
@@ -265,21 +266,21 @@ std::string needs_restart(const Config& running, const Config& wanted) {
     return keys;
 }
 
-Result<Config> load_config(const std::string& path) {
+StatusOr<Config> load_config(const std::string& path) {
     std::ifstream file(path);
     std::string text;
     for (char c = 0; file.get(c);) text += c;
     if (!file.is_open() || file.bad()) {
-        return Error{"the configuration " + path + " can't be read"};
+        return Status::failed("the configuration " + path + " can't be read");
     }
     return parse_config(text, path);
 }
 
-Result<Config> parse_config(const std::string& text, const std::string& path) {
+StatusOr<Config> parse_config(const std::string& text, const std::string& path) {
     const auto at = [&](const YAML::Mark& mark, const std::string& sentence) {
-        if (mark.is_null()) return Error{path + ": " + sentence};
-        return Error{path + ":" + std::to_string(mark.line + 1) + ":" +
-                     std::to_string(mark.column + 1) + ": " + sentence};
+        if (mark.is_null()) return Status::failed(path + ": " + sentence);
+        return Status::failed(path + ":" + std::to_string(mark.line + 1) + ":" +
+                              std::to_string(mark.column + 1) + ": " + sentence);
     };
     Config config;
     try {

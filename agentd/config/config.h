@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/limits.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
@@ -136,10 +136,10 @@ std::set<std::string> slurm_accounts_in(const std::vector<Workspace>& workspaces
 /// empty: none.
 std::string needs_restart(const Config& running, const Config& wanted);
 
-/// Reads the file. The Error names the file, and the line and column where there is one.
-Result<Config> load_config(const std::string& path);
+/// Reads the file. The Status names the file, and the line and column where there is one.
+StatusOr<Config> load_config(const std::string& path);
 
-/// The same for the text of a file; `path` is what the Error calls it.
-Result<Config> parse_config(const std::string& text, const std::string& path);
+/// The same for the text of a file; `path` is what the Status calls it.
+StatusOr<Config> parse_config(const std::string& text, const std::string& path);
 
 }  // namespace secrets

@@ -33,7 +33,7 @@ std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t mos
 
 std::chrono::seconds duration_of(const YAML::Node& node) {
     const auto duration = parse_duration(text_of(node));
-    if (!duration) throw Wrong{node.Mark(), duration.error().sentence};
+    if (!duration) throw Wrong{node.Mark(), duration.status().message()};
     return *duration;
 }
 

@@ -14,29 +14,29 @@ std::string short_host_name() {
 
 }  // namespace
 
-Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub) {
+StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub) {
     auto context = net::make_client_context(hub.ca, "hub.ca");
     if (!context || hub.certificate.empty()) return context;
     auto wrong = net::show_certificate(**context, "hub", hub.certificate, hub.key);
-    if (wrong) return *wrong;
+    if (!wrong.ok()) return wrong;
     return context;
 }
 
-Result<TlsContexts> make_tls_contexts(const Config& config) {
+StatusOr<TlsContexts> make_tls_contexts(const Config& config) {
     TlsContexts contexts;
     if (!config.listen.host.empty()) {
         auto context = net::make_server_context(config.listen);
-        if (!context) return context.error();
+        if (!context) return context.status();
         contexts.hub = std::move(context).value();
     }
     if (!config.hub.urls.empty()) {
         auto context = make_hub_client_context(config.hub);
-        if (!context) return context.error();
+        if (!context) return context.status();
         contexts.client = std::move(context).value();
     }
     if (!config.openbao.urls.empty()) {
         auto context = net::make_client_context(config.openbao.ca, "store.openbao.ca");
-        if (!context) return context.error();
+        if (!context) return context.status();
         contexts.openbao = std::move(context).value();
     }
     return contexts;
@@ -61,7 +61,7 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, const Config& config, Tl
     }
 }
 
-Result<std::shared_ptr<boost::asio::ssl::context>> ClusterRole::renewed_context(
+StatusOr<std::shared_ptr<boost::asio::ssl::context>> ClusterRole::renewed_context(
     const Listen& listen) const {
     if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
     return net::make_server_context(listen);

@@ -21,10 +21,10 @@ struct TlsContexts {
 };
 
 /// Of a node's client.
-Result<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub);
+StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub);
 
-/// What the configuration asks for. The Error names the key and the file.
-Result<TlsContexts> make_tls_contexts(const Config& config);
+/// What the configuration asks for. The Status names the key and the file.
+StatusOr<TlsContexts> make_tls_contexts(const Config& config);
 
 /// Must outlive the loop's run.
 class ClusterRole {
@@ -46,7 +46,8 @@ class ClusterRole {
 
     /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
     /// door, or will be none after a restart.
-    Result<std::shared_ptr<boost::asio::ssl::context>> renewed_context(const Listen& listen) const;
+    StatusOr<std::shared_ptr<boost::asio::ssl::context>> renewed_context(
+        const Listen& listen) const;
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<boost::asio::ssl::context> context);
     /// What else of a hub's door needs no restart.

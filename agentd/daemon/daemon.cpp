@@ -126,7 +126,7 @@ void Daemon::share() {
         const auto deadline = openbao::Clock::now() + kLook;
         // Whoever waits at the moment may have the same answer.
         const auto failure = co_await replica_->refresh(std::move(about), deadline, kLook / 4);
-        co_return !failure && desk_.has_run(run);
+        co_return failure.ok() && desk_.has_run(run);
     });
     replica_->start();
 }
@@ -171,9 +171,10 @@ void Daemon::reload() {
     if (config) {
         take(*config);
     } else {
-        refused_reload_ = config.error().sentence;
+        refused_reload_ = config.status().message();
         // The signal may have come because the audit file was moved away.
-        if (const auto wrong = audit::reopen()) refused_reload_ += "; " + wrong->sentence;
+        if (const Status wrong = audit::reopen(); !wrong.ok())
+            refused_reload_ += "; " + wrong.message();
     }
     if (!refused_reload_.empty()) {
         audit::record(
@@ -186,11 +187,11 @@ void Daemon::reload() {
 void Daemon::take(const Config& config) {
     auto hub_context = membership_.renewed_context(config.listen);
     if (!hub_context) {
-        refused_reload_ = hub_context.error().sentence;
+        refused_reload_ = hub_context.status().message();
         return;
     }
-    if (const auto wrong = audit::open(config)) {
-        refused_reload_ = "audit.file: " + wrong->sentence;
+    if (const Status wrong = audit::open(config); !wrong.ok()) {
+        refused_reload_ = "audit.file: " + wrong.message();
         return;
     }
     membership_.set_context(std::move(hub_context).value());

@@ -55,20 +55,20 @@ class Socket {
     Socket(const Socket&) = delete;
     Socket& operator=(const Socket&) = delete;
 
-    Result<UniqueFd> open(Inheritance& inheritance) {
+    StatusOr<UniqueFd> open(Inheritance& inheritance) {
         const auto passed = inheritance.listeners.find(name_);
         if (passed != inheritance.listeners.end()) {
             const int type = kind_ == SocketKind::seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
             if (!systemd::is_unix_listener(passed->second.get(), type)) {
-                return Error{
+                return Status::failed(
                     "the socket that systemd passed as '" + name_ + "' is not a Unix " +
                     (kind_ == SocketKind::seqpacket ? "ListenSequentialPacket=" : "ListenStream=") +
-                    " socket: mend its socket unit"};
+                    " socket: mend its socket unit");
             }
             return std::move(passed->second);
         }
         auto fd = listen_at(path_, kind_, mode_);
-        if (!fd) return Error{name_ + "_socket: " + fd.error().sentence};
+        if (!fd) return Status::failed(name_ + "_socket: " + fd.status().message());
         ours_ = true;
         return fd;
     }
@@ -82,15 +82,15 @@ class Socket {
 };
 
 /// The hub's socket: what its socket unit passed, or else one of our own.
-Result<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
+StatusOr<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
     const auto passed = inheritance.listeners.find("hub");
     if (passed == inheritance.listeners.end()) {
         return net::listen_at_address(listen.host, listen.port);
     }
     if (!systemd::is_tcp_listener(passed->second.get())) {
-        return Error{
+        return Status::failed(
             "the socket that systemd passed as 'hub' is not a ListenStream= of a port: mend its "
-            "socket unit"};
+            "socket unit");
     }
     return std::move(passed->second);
 }
@@ -103,8 +103,10 @@ int serve(const Config& config, const std::string& config_path) {
     Inheritance inheritance = take_inheritance();
     forbid_dumps();
     wipe_memory_of_openssl();
-    if (const auto wrong = lock_memory(config.limits.total_bytes)) return fail(wrong->sentence);
-    if (const auto wrong = audit::open(config)) return fail("audit.file: " + wrong->sentence);
+    if (const Status wrong = lock_memory(config.limits.total_bytes); !wrong.ok())
+        return fail(wrong.message());
+    if (const Status wrong = audit::open(config); !wrong.ok())
+        return fail("audit.file: " + wrong.message());
     const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
@@ -112,29 +114,29 @@ int serve(const Config& config, const std::string& config_path) {
             "5.14 or later, and not secretmem.enable=0)");
     }
     if (!config.openbao.urls.empty()) {
-        if (const auto wrong = openbao::check_files(config.openbao, true)) {
-            return fail(wrong->sentence);
+        if (const Status wrong = openbao::check_files(config.openbao, true); !wrong.ok()) {
+            return fail(wrong.message());
         }
     }
     auto store = store::open_store(config, memory);
-    if (!store) return fail(store.error().sentence);
+    if (!store) return fail(store.status().message());
     Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
     Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
     Socket control("control", config.control_socket, SocketKind::stream, 0666);
     auto node_listener = node.open(inheritance);
-    if (!node_listener) return fail(node_listener.error().sentence);
+    if (!node_listener) return fail(node_listener.status().message());
     auto job_listener = job.open(inheritance);
-    if (!job_listener) return fail(job_listener.error().sentence);
+    if (!job_listener) return fail(job_listener.status().message());
     auto control_listener = control.open(inheritance);
-    if (!control_listener) return fail(control_listener.error().sentence);
+    if (!control_listener) return fail(control_listener.status().message());
     UniqueFd hub_listener;
     if (!config.listen.host.empty()) {
         auto listener = open_hub_socket(config.listen, inheritance);
-        if (!listener) return fail("listen.address: " + listener.error().sentence);
+        if (!listener) return fail("listen.address: " + listener.status().message());
         hub_listener = std::move(listener).value();
     }
     auto tls = make_tls_contexts(config);
-    if (!tls) return fail(tls.error().sentence);
+    if (!tls) return fail(tls.status().message());
     for (const auto& [name, fd] : inheritance.listeners) {
         if (fd)
             audit::report_problem("systemd passed a socket named '" + name +
@@ -169,27 +171,27 @@ struct Options {
     std::string back_up_to;
 };
 
-int say(const secrets::Result<std::string>& done) {
-    if (!done) return secrets::fail(done.error().sentence);
+int say(const secrets::StatusOr<std::string>& done) {
+    if (!done) return secrets::fail(done.status().message());
     std::printf("%s\n", done->c_str());
     return 0;
 }
 
 int run(const Options& options) {
     const auto config = secrets::load_config(options.config);
-    if (!config) return secrets::fail(config.error().sentence);
+    if (!config) return secrets::fail(config.status().message());
     if (options.check_config) {
         const bool is_hub = !config->listen.host.empty();
-        const auto wrong = is_hub ? secrets::net::check_files(config->listen) : std::nullopt;
-        if (wrong) return secrets::fail(wrong->sentence);
+        const auto wrong = is_hub ? secrets::net::check_files(config->listen) : secrets::Status();
+        if (!wrong.ok()) return secrets::fail(wrong.message());
         if (!config->hub.urls.empty()) {
             const auto client = secrets::make_hub_client_context(config->hub);
-            if (!client) return secrets::fail(client.error().sentence);
+            if (!client) return secrets::fail(client.status().message());
         }
         const bool shares = !config->openbao.urls.empty();
         const auto bad =
-            shares ? secrets::openbao::check_files(config->openbao, false) : std::nullopt;
-        if (bad) return secrets::fail(bad->sentence);
+            shares ? secrets::openbao::check_files(config->openbao, false) : secrets::Status();
+        if (!bad.ok()) return secrets::fail(bad.message());
         return say(options.config + ": the configuration is fine");
     }
     if (!options.new_key.empty()) {

@@ -13,8 +13,6 @@ namespace {
 namespace asio = boost::asio;
 using api::HttpResponse;
 using api::NodeGrantRequest;
-using service::Reason;
-using service::Refusal;
 using slurm_query::Verdict;
 
 /// How long a report waits for Slurm, less than its node waits for the answer; and of how many of
@@ -25,32 +23,32 @@ constexpr std::size_t kMostPlacesOfReport = 4;
 /// How old what reports are answered from may be: thousands of nodes report of the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
 
-std::optional<Refusal> refusal_of(const slurm::PlacementAnswer& answer,
-                                  const NodeGrantRequest& request) {
+Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& request) {
     const std::string job = "job " + std::to_string(request.ask.job.value);
     switch (answer.verdict) {
         case Verdict::runs_there:
-            return std::nullopt;
+            return Status();
         case Verdict::does_not_run:
-            return Refusal{Reason::forbidden, job + " does not run, says slurmctld"};
+            return Status(StatusCode::permission_denied, job + " does not run, says slurmctld");
         case Verdict::other_owner:
-            return Refusal{Reason::forbidden, job + " is not of uid " +
-                                                  std::to_string(request.ask.uid.value) +
-                                                  ", says slurmctld"};
+            return Status(StatusCode::permission_denied, job + " is not of uid " +
+                                                             std::to_string(request.ask.uid.value) +
+                                                             ", says slurmctld");
         case Verdict::other_node:
-            return Refusal{Reason::forbidden,
-                           job + " does not run on node " + quoted(request.node) +
-                               ", says slurmctld (hub.node in the node's configuration is its name "
-                               "in slurm.conf)"};
+            return Status(StatusCode::permission_denied,
+                          job + " does not run on node " + quoted(request.node) +
+                              ", says slurmctld (hub.node in the node's configuration is its name "
+                              "in slurm.conf)");
         case Verdict::other_address:
-            return Refusal{Reason::forbidden, "node " + quoted(request.node) + " is not at " +
-                                                  request.origin.address + ", says slurmctld"};
+            return Status(StatusCode::permission_denied,
+                          "node " + quoted(request.node) + " is not at " + request.origin.address +
+                              ", says slurmctld");
         case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
     }
-    return Refusal{Reason::unavailable,
-                   "the hub could not find out whether " + job + " runs there: " + answer.why};
+    return Status(StatusCode::unavailable,
+                  "the hub could not find out whether " + job + " runs there: " + answer.why);
 }
 
 HttpResponse answer_of(service::NodeGrantAnswer answer) {
@@ -62,7 +60,7 @@ HttpResponse answer_of(service::NodeGrantAnswer answer) {
         return http;
     }
     if (std::holds_alternative<service::Unchanged>(answer)) return {304, "", ""};
-    if (const auto* refusal = std::get_if<Refusal>(&answer)) return api::refused(*refusal);
+    if (const auto* denial = std::get_if<Status>(&answer)) return api::refused(*denial);
     return {204, "", ""};
 }
 
@@ -101,8 +99,8 @@ HttpResponse NodeApiHandler::report(api::HoldReport request) {
 
 asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport request) {
     if (host_certificates_) {
-        const auto stranger = why_not_of_host(request.origin, request.node);
-        if (stranger) co_return api::refused(*stranger);
+        const auto stranger = check_host_certificate(request.origin, request.node);
+        if (!stranger.ok()) co_return api::refused(stranger);
     }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
@@ -131,13 +129,12 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
 }
 
 /// Nothing where Slurm says that the job runs where the request comes from.
-asio::awaitable<std::optional<Refusal>> NodeApiHandler::why_not_there(
-    const NodeGrantRequest& request) {
-    auto elsewhere = why_not_of_one_place(request.origin);
-    if (elsewhere) co_return elsewhere;
-    auto stranger = host_certificates_ ? why_not_of_host(request.origin, request.node)
-                                       : std::optional<Refusal>();
-    if (stranger) co_return stranger;
+asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& request) {
+    auto elsewhere = check_same_origin(request.origin);
+    if (!elsewhere.ok()) co_return elsewhere;
+    auto stranger =
+        host_certificates_ ? check_host_certificate(request.origin, request.node) : Status();
+    if (!stranger.ok()) co_return stranger;
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     slurm_query::Placement place{request.ask.job, request.ask.uid, request.node,
@@ -149,14 +146,13 @@ asio::awaitable<std::optional<Refusal>> NodeApiHandler::why_not_there(
     co_return refusal_of(answer, request);
 }
 
-asio::awaitable<std::optional<Refusal>> NodeApiHandler::refresh_for(
-    const NodeGrantRequest& request) {
-    if (shared_ == nullptr) co_return std::nullopt;
+asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request) {
+    if (shared_ == nullptr) co_return Status();
     service::DocumentKeys about = desk_.documents_of_spec(request.ask.uid, request.ask.ask);
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-    if (!failure) co_return std::nullopt;
-    co_return service::not_known(*failure);
+    if (failure.ok()) co_return Status();
+    co_return service::not_known(failure);
 }
 
 /// Whether it is known what has become of what the node holds.
@@ -168,7 +164,7 @@ asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request
     }
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
-    co_return !failure;
+    co_return failure.ok();
 }
 
 asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
@@ -176,10 +172,10 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
     const auto until = slurm::JobPlacement::Clock::now() +
                        std::chrono::milliseconds(request.ask.wait_milliseconds);
     while (true) {
-        auto refusal = co_await why_not_there(request);
-        if (!refusal) refusal = co_await refresh_for(request);
-        if (refusal) {
-            co_return api::refused(desk_.deny(request.ask, request.node, std::move(*refusal)));
+        auto refusal = co_await check_placement(request);
+        if (refusal.ok()) refusal = co_await refresh_for(request);
+        if (!refusal.ok()) {
+            co_return api::refused(desk_.deny(request.ask, request.node, std::move(refusal)));
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
         if (is_gone()) co_return HttpResponse{204, "", ""};
@@ -187,7 +183,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
-            co_return api::refused({Reason::unavailable, "this hub is about to end"});
+            co_return api::refused({StatusCode::unavailable, "this hub is about to end"});
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
             co_return api::refused(desk_.deny_unpushed(request.ask, request.node, wait->run));

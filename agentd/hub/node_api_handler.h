@@ -39,11 +39,9 @@ class NodeApiHandler final : public api::NodeApi {
                                                      api::IsGone is_gone);
     boost::asio::awaitable<api::HttpResponse> answer_report(api::HoldReport request);
     boost::asio::awaitable<bool> is_there(const api::HoldReport& request);
-    boost::asio::awaitable<std::optional<service::Refusal>> why_not_there(
-        const api::NodeGrantRequest& request);
+    boost::asio::awaitable<Status> check_placement(const api::NodeGrantRequest& request);
 
-    boost::asio::awaitable<std::optional<service::Refusal>> refresh_for(
-        const api::NodeGrantRequest& request);
+    boost::asio::awaitable<Status> refresh_for(const api::NodeGrantRequest& request);
     boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
 
     bool host_certificates_ = false;  ///< demanded

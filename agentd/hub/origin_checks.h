@@ -10,25 +10,24 @@ namespace secrets::hub {
 
 /// The refusal of a request whose credential was not made at the connection's other end. Where
 /// munged knows no address of its host it says a loopback one, which tells nothing.
-inline std::optional<service::Refusal> why_not_of_one_place(const api::Origin& origin) {
+inline Status check_same_origin(const api::Origin& origin) {
     const bool may_be = origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
                         origin.munge_address == "0.0.0.0" ||
                         origin.munge_address == origin.address ||
                         origin.address.find(':') != origin.address.npos;
-    if (may_be) return std::nullopt;
-    return service::Refusal{service::Reason::forbidden, "the munge credential was made at " +
-                                                            origin.munge_address +
-                                                            " and came from " + origin.address};
+    if (may_be) return Status();
+    return Status(StatusCode::permission_denied, "the munge credential was made at " +
+                                                     origin.munge_address + " and came from " +
+                                                     origin.address);
 }
 
 /// The refusal of a host's request whose connection showed no certificate of that host: of its name
 /// in slurm.conf, alone or before a domain, or of its address.
-inline std::optional<service::Refusal> why_not_of_host(const api::Origin& origin,
-                                                       const std::string& host) {
+inline Status check_host_certificate(const api::Origin& origin, const std::string& host) {
     std::string named;
     for (const std::string& name : origin.names.value_or(std::vector<std::string>())) {
         if (name == host || name.starts_with(host + ".") || name == origin.address) {
-            return std::nullopt;
+            return Status();
         }
         named += (named.empty() ? "" : ", ") + quoted(name);
     }
@@ -36,7 +35,7 @@ inline std::optional<service::Refusal> why_not_of_host(const api::Origin& origin
     why += origin.names ? "the one that was shown names " + (named.empty() ? "nobody" : named) +
                               ", and neither " + quoted(host) + " nor " + origin.address
                         : std::string("none was shown (hub.certificate)");
-    return service::Refusal{service::Reason::forbidden, std::move(why)};
+    return Status(StatusCode::permission_denied, std::move(why));
 }
 
 }  // namespace secrets::hub

@@ -29,8 +29,7 @@ class SubmitCheckHandler {
 
   private:
     boost::asio::awaitable<api::HttpResponse> answer(api::SubmitCheckRequest request);
-    boost::asio::awaitable<std::optional<service::Refusal>> why_not_from_there(
-        const api::SubmitCheckRequest& request);
+    boost::asio::awaitable<Status> check_requester(const api::SubmitCheckRequest& request);
 
     service::Desk& desk_;
     slurm::JobPlacement& places_;

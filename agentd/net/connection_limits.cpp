@@ -13,15 +13,15 @@ ConnectionLimits::Counted::~Counted() {
     if (--of_->second == 0) limits_->open_of_.erase(of_);
 }
 
-Result<ConnectionLimits::Counted> ConnectionLimits::admit(const std::string& address) {
+StatusOr<ConnectionLimits::Counted> ConnectionLimits::admit(const std::string& address) {
     const auto found = open_of_.find(address);
     if (found != open_of_.end() && found->second >= most_.of_one_address) {
-        return Error{"it has " + std::to_string(found->second) +
-                     " connections open, and no address is given more"};
+        return Status::failed("it has " + std::to_string(found->second) +
+                              " connections open, and no address is given more");
     }
     if (open_ >= most_.together) {
-        return Error{"the hub has " + std::to_string(open_) +
-                     " connections open, and takes no more"};
+        return Status::failed("the hub has " + std::to_string(open_) +
+                              " connections open, and takes no more");
     }
     const auto of = open_of_.try_emplace(address, 0).first;
     ++of->second;

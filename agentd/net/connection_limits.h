@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::net {
 
@@ -35,8 +35,8 @@ class ConnectionLimits {
         Entry of_;
     };
 
-    /// The Error says why there is no room for it.
-    Result<Counted> admit(const std::string& address);
+    /// The Status says why there is no room for it.
+    StatusOr<Counted> admit(const std::string& address);
 
   private:
     Most most_;

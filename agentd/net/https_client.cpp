@@ -6,27 +6,28 @@ namespace secrets::net {
 
 namespace asio = boost::asio;
 
-asio::awaitable<Failure> HttpsClient::ask(const HttpsRequest& request, HttpsResponse& answer,
-                                          Until until) {
+asio::awaitable<Status> HttpsClient::ask(const HttpsRequest& request, HttpsResponse& answer,
+                                         Until until) {
     while (true) {
         std::unique_ptr<HttpsConnection> connection = take_idle();
         const bool is_new = !connection;
         if (is_new) connection = std::make_unique<HttpsConnection>(loop_, context_);
         auto failure = co_await ask_on(*connection, is_new, request, answer, until);
-        if (!failure) keep(std::move(connection));
-        if (!failure || is_new || stopped_ || Clock::now() >= until.connected) co_return failure;
+        if (failure.ok()) keep(std::move(connection));
+        if (failure.ok() || is_new || stopped_ || Clock::now() >= until.connected)
+            co_return failure;
     }
 }
 
-asio::awaitable<Failure> HttpsClient::ask_once(const HttpsRequest& request, HttpsResponse& answer,
-                                               Until until) {
+asio::awaitable<Status> HttpsClient::ask_once(const HttpsRequest& request, HttpsResponse& answer,
+                                              Until until) {
     HttpsConnection connection(loop_, context_);
     auto failure = co_await ask_on(connection, true, request, answer, until);
-    if (!failure) session_ = connection.session();
+    if (failure.ok()) session_ = connection.session();
     co_return failure;
 }
 
-asio::awaitable<Failure> HttpsClient::reach(Clock::time_point until) {
+asio::awaitable<Status> HttpsClient::reach(Clock::time_point until) {
     HttpsConnection connection(loop_, context_);
     busy_.insert(&connection);
     const ScopeExit over([this, &connection] { busy_.erase(&connection); });
@@ -39,25 +40,25 @@ void HttpsClient::stop() {
     for (HttpsConnection* connection : busy_) connection->cancel();
 }
 
-asio::awaitable<Failure> HttpsClient::ask_on(HttpsConnection& connection, bool is_new,
-                                             const HttpsRequest& request, HttpsResponse& answer,
-                                             Until until) {
+asio::awaitable<Status> HttpsClient::ask_on(HttpsConnection& connection, bool is_new,
+                                            const HttpsRequest& request, HttpsResponse& answer,
+                                            Until until) {
     busy_.insert(&connection);
     const ScopeExit over([this, &connection] { busy_.erase(&connection); });
     if (is_new) {
         auto failure = co_await open(connection, until.connected);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
     std::string authorization = request.authorization;
     if (authorization.empty() && authorize_) {
         auto made = co_await authorize_(url_, request);
-        if (!made) co_return made.error();
+        if (!made) co_return made.status();
         authorization = std::move(made).value();
     }
     co_return co_await connection.exchange(url_, request, authorization, answer, until.answered);
 }
 
-asio::awaitable<Failure> HttpsClient::open(HttpsConnection& connection, Clock::time_point until) {
+asio::awaitable<Status> HttpsClient::open(HttpsConnection& connection, Clock::time_point until) {
     TlsSession session = copy_of(session_.get());
     co_return co_await connection.open(url_, std::move(session), until);
 }

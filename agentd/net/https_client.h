@@ -15,7 +15,7 @@ class HttpsClient {
 
     /// What a request is authorized by. Made for each time that it is sent, when there is a
     /// connection to send it on.
-    using Authorize = std::function<asio::awaitable<Result<std::string>>(
+    using Authorize = std::function<asio::awaitable<StatusOr<std::string>>(
         const HttpsUrl& url, const HttpsRequest& request)>;
 
     /// When it is given up: no connection, no answer.
@@ -35,14 +35,14 @@ class HttpsClient {
 
     /// On a connection that is kept; where that breaks, on a new one: so what is asked may be done
     /// twice.
-    asio::awaitable<Failure> ask(const HttpsRequest& request, HttpsResponse& answer, Until until);
+    asio::awaitable<Status> ask(const HttpsRequest& request, HttpsResponse& answer, Until until);
 
     /// On a connection of its own, sent at most once.
-    asio::awaitable<Failure> ask_once(const HttpsRequest& request, HttpsResponse& answer,
-                                      Until until);
+    asio::awaitable<Status> ask_once(const HttpsRequest& request, HttpsResponse& answer,
+                                     Until until);
 
     /// Whether a connection can be made to it.
-    asio::awaitable<Failure> reach(Clock::time_point until);
+    asio::awaitable<Status> reach(Clock::time_point until);
 
     /// Ends what is being asked, with an Error, and keeps no connection from now on.
     void stop();
@@ -50,10 +50,9 @@ class HttpsClient {
     const HttpsUrl& url() const { return url_; }
 
   private:
-    asio::awaitable<Failure> ask_on(HttpsConnection& connection, bool is_new,
-                                    const HttpsRequest& request, HttpsResponse& answer,
-                                    Until until);
-    asio::awaitable<Failure> open(HttpsConnection& connection, Clock::time_point until);
+    asio::awaitable<Status> ask_on(HttpsConnection& connection, bool is_new,
+                                   const HttpsRequest& request, HttpsResponse& answer, Until until);
+    asio::awaitable<Status> open(HttpsConnection& connection, Clock::time_point until);
     std::unique_ptr<HttpsConnection> take_idle();
     void keep(std::unique_ptr<HttpsConnection> connection);
 

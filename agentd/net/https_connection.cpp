@@ -85,7 +85,8 @@ void expect_acknowledgements(int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca, const char* key) {
+StatusOr<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca,
+                                                            const char* key) {
     auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_3_VERSION);
     SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
@@ -96,7 +97,8 @@ Result<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca,
     } else {
         context->load_verify_file(ca, error);
     }
-    if (error) return Error{std::string(key) + ": " + ca + " can't be used: " + error.message()};
+    if (error)
+        return Status::failed(std::string(key) + ": " + ca + " can't be used: " + error.message());
     return context;
 }
 
@@ -104,7 +106,7 @@ TlsSession copy_of(const SSL_SESSION* session) {
     return {session != nullptr ? SSL_SESSION_dup(session) : nullptr, &SSL_SESSION_free};
 }
 
-asio::awaitable<Failure> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
+asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
     Tcp::resolver resolver(co_await asio::this_coro::executor);
     asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
     timer.async_wait([&resolver](const ErrorCode& cancelled) {
@@ -114,7 +116,7 @@ asio::awaitable<Failure> HttpsConnection::connect(const HttpsUrl& url, Clock::ti
     const auto addresses =
         co_await resolver.async_resolve(url.host, std::to_string(url.port), into(error));
     timer.cancel();
-    if (error) co_return Error{"its name has no address: " + error.message()};
+    if (error) co_return Status::failed("its name has no address: " + error.message());
     bool again = true;
     while (again) {
         // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.
@@ -128,17 +130,17 @@ asio::awaitable<Failure> HttpsConnection::connect(const HttpsUrl& url, Clock::ti
         }
         again = error == boost::beast::error::timeout && Clock::now() < deadline;
     }
-    if (error) co_return Error{in_words(error)};
+    if (error) co_return Status::failed(in_words(error));
     transport().expires_at(deadline);
     transport().socket().set_option(Tcp::no_delay(true), error);
     expect_acknowledgements(transport().socket().native_handle());
-    co_return std::nullopt;
+    co_return Status();
 }
 
-asio::awaitable<Failure> HttpsConnection::open(const HttpsUrl& url, TlsSession session,
-                                               Clock::time_point deadline) {
+asio::awaitable<Status> HttpsConnection::open(const HttpsUrl& url, TlsSession session,
+                                              Clock::time_point deadline) {
     auto failure = co_await connect(url, deadline);
-    if (failure) co_return failure;
+    if (!failure.ok()) co_return failure;
     SSL* const connection = stream_.native_handle();
     X509_VERIFY_PARAM* const expected = SSL_get0_param(connection);
     const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(expected, url.host.c_str()) == 1;
@@ -151,14 +153,14 @@ asio::awaitable<Failure> HttpsConnection::open(const HttpsUrl& url, TlsSession s
     if (session) SSL_set_session(connection, session.get());
     ErrorCode error;
     co_await stream_.async_handshake(ssl::stream_base::client, into(error));
-    if (error) co_return Error{why_no_handshake(connection, error)};
-    co_return std::nullopt;
+    if (error) co_return Status::failed(why_no_handshake(connection, error));
+    co_return Status();
 }
 
-asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const HttpsRequest& request,
-                                                   const std::string& authorization,
-                                                   HttpsResponse& answer,
-                                                   Clock::time_point deadline) {
+asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                                  const std::string& authorization,
+                                                  HttpsResponse& answer,
+                                                  Clock::time_point deadline) {
     http::request<http::span_body<const std::byte>> message;
     message.version(11);
     message.method_string(request.method);
@@ -183,12 +185,12 @@ asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const Ht
     ErrorCode error;
     co_await http::async_write(stream_, message, into(error));
     if (request.secret.size() > 0) wipe_stack();
-    if (error) co_return Error{in_words(error)};
+    if (error) co_return Status::failed(in_words(error));
     http::response_parser<http::empty_body> head;
     head.header_limit(kMaxHead);
     head.body_limit(boost::none);
     co_await http::async_read_header(stream_, buffer_, head, into(error));
-    if (error) co_return Error{in_words(error)};
+    if (error) co_return Status::failed(in_words(error));
     kept_ = head.keep_alive();
     answer.status = head.get().result_int();
     answer.etag = head.get()[http::field::etag];
@@ -196,18 +198,18 @@ asio::awaitable<Failure> HttpsConnection::exchange(const HttpsUrl& url, const Ht
     answer.allow = head.get()[http::field::allow];
     answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
     answer.note = printable(std::string(head.get()[kNoteField]));
-    if (answer.status == 204 || answer.status == 304) co_return std::nullopt;
+    if (answer.status == 204 || answer.status == 304) co_return Status();
     auto failure = co_await read_body(head, answer.body);
-    if (failure) co_return failure;
+    if (!failure.ok()) co_return failure;
     transport().expires_never();
     if (answer.status >= 400) answer.detail = detail_of(answer.body.view().bytes());
-    co_return std::nullopt;
+    co_return Status();
 }
 
-asio::awaitable<Failure> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
-                                                    SecretBuffer& body) {
+asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
+                                                   SecretBuffer& body) {
     const auto length = head.content_length().value_or(0);
-    if (length > kMaxBody) co_return Error{"it sends more than is expected of it"};
+    if (length > kMaxBody) co_return Status::failed("it sends more than is expected of it");
     ErrorCode error;
     if (head.chunked()) {
         http::response_parser<http::string_body> parser(std::move(head));
@@ -227,8 +229,8 @@ asio::awaitable<Failure> HttpsConnection::read_body(http::response_parser<http::
     buffer_.clear();
     buffer_.shrink_to_fit();
     wipe_stack();
-    if (error) co_return Error{in_words(error)};
-    co_return std::nullopt;
+    if (error) co_return Status::failed(in_words(error));
+    co_return Status();
 }
 
 bool HttpsConnection::is_alive() {

@@ -60,12 +60,12 @@ using TlsSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
 TlsSession copy_of(const SSL_SESSION* session);
 
 /// The context of all connections to some servers: TLS 1.3 alone, certificates of `ca` (a PEM file;
-/// empty: of the system's CAs) alone. The Error names the file and `key`, which names it in the
+/// empty: of the system's CAs) alone. The Status names the file and `key`, which names it in the
 /// configuration.
-Result<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca,
-                                                                       const char* key);
+StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca,
+                                                                         const char* key);
 
-/// Every operation has a deadline. After a Failure it can't be used any more.
+/// Every operation has a deadline. After a Status it can't be used any more.
 class HttpsConnection {
   public:
     using Clock = std::chrono::steady_clock;
@@ -75,13 +75,13 @@ class HttpsConnection {
 
     /// Connects, with a session of before if there is one, and makes sure that it is that server.
     /// The session is its own: others of the same hub may end while this one connects.
-    asio::awaitable<Failure> open(const HttpsUrl& url, TlsSession session,
-                                  Clock::time_point deadline);
+    asio::awaitable<Status> open(const HttpsUrl& url, TlsSession session,
+                                 Clock::time_point deadline);
 
     /// One request and its answer. `authorization`: for this request alone; may be empty.
-    asio::awaitable<Failure> exchange(const HttpsUrl& url, const HttpsRequest& request,
-                                      const std::string& authorization, HttpsResponse& answer,
-                                      Clock::time_point deadline);
+    asio::awaitable<Status> exchange(const HttpsUrl& url, const HttpsRequest& request,
+                                     const std::string& authorization, HttpsResponse& answer,
+                                     Clock::time_point deadline);
 
     /// Whether a further request may be made on it: the server keeps it, and has not closed it.
     bool is_alive();
@@ -92,10 +92,10 @@ class HttpsConnection {
     using Transport = boost::beast::basic_stream<boost::asio::ip::tcp>;
 
     Transport& transport() { return stream_.next_layer(); }
-    asio::awaitable<Failure> read_body(
+    asio::awaitable<Status> read_body(
         boost::beast::http::response_parser<boost::beast::http::empty_body>& head,
         SecretBuffer& body);
-    asio::awaitable<Failure> connect(const HttpsUrl& url, Clock::time_point deadline);
+    asio::awaitable<Status> connect(const HttpsUrl& url, Clock::time_point deadline);
 
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;

@@ -66,7 +66,7 @@ bool Listener::accept_one() noexcept {
         auto connection = accept_from(listener_.native_handle());
         out_of_descriptors_ = !connection.ok();
         if (!connection) {
-            say("", connection.error().sentence);
+            say("", connection.status().message());
         } else if (*connection) {
             in_trouble_ = false;
             take_(std::move(connection).value());

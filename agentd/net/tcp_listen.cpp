@@ -3,7 +3,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/base/names.h"
 
 namespace secrets::net {
@@ -13,34 +13,37 @@ namespace {
 constexpr int kBacklog = 4096;
 
 /// Of a socket() or bind() that failed.
-Error no_listener(const std::string& host, std::uint16_t port) {
+Status no_listener(const std::string& host, std::uint16_t port) {
     const std::string where = host + " port " + std::to_string(port);
     switch (errno) {
         case EADDRINUSE:
-            return Error{where + " is taken: another program listens there"};
+            return Status::failed(where + " is taken: another program listens there");
         case EADDRNOTAVAIL:
-            return Error{where + " can't be listened at: this host has no such address"};
+            return Status::failed(where + " can't be listened at: this host has no such address");
         case EACCES:
-            return Error{where +
-                         " can't be listened at: ports below 1024 are root's; choose another, or "
-                         "let systemd listen (slurm-secretsd-hub.socket)"};
+            return Status::failed(
+                where +
+                " can't be listened at: ports below 1024 are root's; choose another, or "
+                "let systemd listen (slurm-secretsd-hub.socket)");
         case EAFNOSUPPORT:
         case EPERM:
-            return Error{where +
-                         " can't be listened at: this service has no network of its own; enable "
-                         "slurm-secretsd-hub.socket"};
+            return Status::failed(
+                where +
+                " can't be listened at: this service has no network of its own; enable "
+                "slurm-secretsd-hub.socket");
         default:
-            return call_failed("listening at " + where);
+            return errno_status("listening at " + where);
     }
 }
 
 }  // namespace
 
-Result<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port) {
+StatusOr<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port) {
     using Tcp = boost::asio::ip::tcp;
     boost::system::error_code error;
     const auto parsed = boost::asio::ip::make_address(address, error);
-    if (error) return Error{quoted(address) + " is no address of this host, as in 0.0.0.0"};
+    if (error)
+        return Status::failed(quoted(address) + " is no address of this host, as in 0.0.0.0");
     const Tcp::endpoint endpoint(parsed, port);
     UniqueFd fd(
         socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

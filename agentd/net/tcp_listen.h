@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <string>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets::net {
 
 /// A listening TCP socket, non-blocking, at an address of this host.
-Result<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port);
+StatusOr<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port);
 
 }  // namespace secrets::net

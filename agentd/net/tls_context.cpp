@@ -21,23 +21,23 @@ using Names = std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
 /// Why a file can't be read at all; nothing where it can.
-Failure why_unreadable(const std::string& key, const std::string& file) {
+Status why_unreadable(const std::string& key, const std::string& file) {
     const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
     char byte = 0;
-    if (fd && read(fd.get(), &byte, 1) >= 0) return std::nullopt;
-    return Error{key + ": " + file + " can't be read: " + strerror(errno)};
+    if (fd && read(fd.get(), &byte, 1) >= 0) return Status();
+    return Status::failed(key + ": " + file + " can't be read: " + strerror(errno));
 }
 
 /// Of a file that OpenSSL did not take. `lacks`: what is not in one that is of another kind.
-Error not_taken(const std::string& key, const std::string& file, const char* lacks) {
+Status not_taken(const std::string& key, const std::string& file, const char* lacks) {
     const unsigned long why = ERR_peek_last_error();
     ERR_clear_error();
     // Of what it could read this library may find that it is weak, or broken.
     const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
     const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
-    return Error{key + ": " + file + " " +
-                 (text != nullptr ? "can't be used: " + std::string(text)
-                                  : "holds no " + std::string(lacks))};
+    return Status::failed(key + ": " + file + " " +
+                          (text != nullptr ? "can't be used: " + std::string(text)
+                                           : "holds no " + std::string(lacks)));
 }
 
 constexpr const char* kCertificate = "certificate in PEM (-----BEGIN CERTIFICATE-----)";
@@ -48,33 +48,33 @@ int no_passphrase(char*, int, int, void*) {
 }
 
 /// `section`: where its key stands in the configuration.
-Failure use_certificate(SSL_CTX* context, const std::string& section, const std::string& file) {
+Status use_certificate(SSL_CTX* context, const std::string& section, const std::string& file) {
     const std::string key = section + ".certificate";
-    if (auto wrong = why_unreadable(key, file)) return wrong;
-    if (SSL_CTX_use_certificate_chain_file(context, file.c_str()) == 1) return std::nullopt;
+    if (Status wrong = why_unreadable(key, file); !wrong.ok()) return wrong;
+    if (SSL_CTX_use_certificate_chain_file(context, file.c_str()) == 1) return Status();
     return not_taken(key, file, kCertificate);
 }
 
-Failure use_key(SSL_CTX* context, const std::string& section, const std::string& file,
-                const std::string& certificate) {
+Status use_key(SSL_CTX* context, const std::string& section, const std::string& file,
+               const std::string& certificate) {
     const std::string key = section + ".key";
-    if (auto wrong = why_unreadable(key, file)) return wrong;
+    if (Status wrong = why_unreadable(key, file); !wrong.ok()) return wrong;
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     const bool taken = SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1 &&
                        SSL_CTX_check_private_key(context) == 1;
-    if (taken) return std::nullopt;
+    if (taken) return Status();
     const unsigned long why = ERR_peek_last_error();
     // One of another kind than the certificate's becomes a key without a certificate.
     if (ERR_GET_LIB(why) == ERR_LIB_X509 || ERR_GET_REASON(why) == SSL_R_NO_CERTIFICATE_ASSIGNED) {
         ERR_clear_error();
-        return Error{key + ": " + file + " is not the key of " + certificate};
+        return Status::failed(key + ": " + file + " is not the key of " + certificate);
     }
     return not_taken(key, file, "private key in PEM that opens without a passphrase");
 }
 
 /// Of those who show a certificate; nobody has to.
-Failure trust_client_ca(SSL_CTX* context, const std::string& file) {
-    if (auto wrong = why_unreadable("listen.client_ca", file)) return wrong;
+Status trust_client_ca(SSL_CTX* context, const std::string& file) {
+    if (Status wrong = why_unreadable("listen.client_ca", file); !wrong.ok()) return wrong;
     STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(file.c_str());
     if (names == nullptr || SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -82,7 +82,7 @@ Failure trust_client_ca(SSL_CTX* context, const std::string& file) {
     }
     SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-    return std::nullopt;
+    return Status();
 }
 
 std::string key_file_of(const Listen& listen) {
@@ -121,7 +121,7 @@ std::string name_of(const GENERAL_NAME* name) {
 
 }  // namespace
 
-Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) {
+StatusOr<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) {
     auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
     SSL_CTX* const raw = context->native_handle();
     SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION);
@@ -131,36 +131,40 @@ Result<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen) 
     SSL_CTX_set_num_tickets(raw, 1);  // more are for clients that keep several connections
     constexpr unsigned char kSessions[] = "slurm-secrets";
     SSL_CTX_set_session_id_context(raw, kSessions, sizeof(kSessions) - 1);
-    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return *wrong;
+    if (Status wrong = use_certificate(raw, "listen", listen.certificate); !wrong.ok())
+        return wrong;
     const std::string key = key_file_of(listen);
     if (key.empty()) {
-        return Error{
-            "listen.key: name the file of the key, or load it as systemd's credential tls.key"};
+        return Status::failed(
+            "listen.key: name the file of the key, or load it as systemd's credential tls.key");
     }
-    if (auto wrong = use_key(raw, "listen", key, listen.certificate)) return *wrong;
+    if (Status wrong = use_key(raw, "listen", key, listen.certificate); !wrong.ok()) return wrong;
     if (listen.client_ca.empty()) return context;
-    if (auto wrong = trust_client_ca(raw, listen.client_ca)) return *wrong;
+    if (Status wrong = trust_client_ca(raw, listen.client_ca); !wrong.ok()) return wrong;
     return context;
 }
 
-Failure show_certificate(ssl::context& context, const std::string& section,
-                         const std::string& certificate, const std::string& key) {
-    if (auto wrong = use_certificate(context.native_handle(), section, certificate)) return wrong;
+Status show_certificate(ssl::context& context, const std::string& section,
+                        const std::string& certificate, const std::string& key) {
+    if (Status wrong = use_certificate(context.native_handle(), section, certificate); !wrong.ok())
+        return wrong;
     return use_key(context.native_handle(), section, key, certificate);
 }
 
-Failure check_files(const Listen& listen) {
+Status check_files(const Listen& listen) {
     ssl::context context(ssl::context::tls_server);
     SSL_CTX* const raw = context.native_handle();
-    if (auto wrong = use_certificate(raw, "listen", listen.certificate)) return wrong;
+    if (Status wrong = use_certificate(raw, "listen", listen.certificate); !wrong.ok())
+        return wrong;
     if (!listen.key.empty()) {
-        if (auto wrong = use_key(raw, "listen", listen.key, listen.certificate)) return wrong;
+        if (Status wrong = use_key(raw, "listen", listen.key, listen.certificate); !wrong.ok())
+            return wrong;
     }
-    if (listen.client_ca.empty()) return std::nullopt;
+    if (listen.client_ca.empty()) return Status();
     return trust_client_ca(raw, listen.client_ca);
 }
 
-std::optional<std::string> why_not_valid_now(ssl::context& context) {
+Status check_valid_now(ssl::context& context) {
     const X509* const certificate = SSL_CTX_get0_certificate(context.native_handle());
     const auto date = [](const ASN1_TIME* time) {
         std::tm parts{};
@@ -171,9 +175,10 @@ std::optional<std::string> why_not_valid_now(ssl::context& context) {
     };
     const ASN1_TIME* const begin = X509_get0_notBefore(certificate);
     const ASN1_TIME* const end = X509_get0_notAfter(certificate);
-    if (X509_cmp_current_time(end) < 0) return "it expired at " + date(end);
-    if (X509_cmp_current_time(begin) > 0) return "it is valid from " + date(begin) + " on only";
-    return std::nullopt;
+    if (X509_cmp_current_time(end) < 0) return Status::failed("it expired at " + date(end));
+    if (X509_cmp_current_time(begin) > 0)
+        return Status::failed("it is valid from " + date(begin) + " on only");
+    return Status();
 }
 
 bool is_certificate_of(ssl::context& context, const std::string& host) {

@@ -60,8 +60,8 @@ asio::awaitable<void> HoldReporter::report() {
         const std::size_t hub = (first + i) % client_.hubs();
         if (held.empty() && !believe_.contains(hub)) continue;
         const auto failure = co_await tell(hub, !is_heard, held);
-        if (!failure) is_heard = true;
-        if (failure) why += (why.empty() ? "" : "; ") + failure->sentence;
+        if (failure.ok()) is_heard = true;
+        if (!failure.ok()) why += (why.empty() ? "" : "; ") + failure.message();
     }
     if (stopped_) co_return;
     if (is_heard) trouble_.note("");
@@ -69,29 +69,29 @@ asio::awaitable<void> HoldReporter::report() {
 }
 
 /// What a hub says that is not believed is for its own knowledge alone.
-asio::awaitable<Failure> HoldReporter::tell(std::size_t hub, bool is_believed,
-                                            const std::vector<vault::CachedGrant>& held) {
+asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool is_believed,
+                                           const std::vector<vault::CachedGrant>& held) {
     net::HttpsRequest to_hub{
         "PUT", "/v1/nodes/" + node_ + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
     auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
-    if (stopped_) co_return Error{"the agent is about to end"};
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<net::HttpsResponse>(told);
-    if (answer.status != 200) co_return Error{answer.detail};
+    if (stopped_) co_return Status::failed("the agent is about to end");
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
+    if (answer.status != 200) co_return Status::failed(answer.detail);
     if (held.empty()) {
         believe_.erase(hub);
     } else {
         believe_.insert(hub);
     }
-    co_return is_believed ? take(held, answer.body.view().bytes()) : Failure();
+    co_return is_believed ? take(held, answer.body.view().bytes()) : Status();
 }
 
 /// Wipes what the hub says is over.
-Failure HoldReporter::take(const std::vector<vault::CachedGrant>& said,
-                           std::span<const std::byte> answer) {
+Status HoldReporter::take(const std::vector<vault::CachedGrant>& said,
+                          std::span<const std::byte> answer) {
     const auto revoked = api::parse_revoked(answer, said.size());
-    if (!revoked) return revoked.error();
+    if (!revoked) return revoked.status();
     for (const std::size_t which : *revoked) {
         // A newer grant of the same ask is another one.
         const auto* now =
@@ -100,7 +100,7 @@ Failure HoldReporter::take(const std::vector<vault::CachedGrant>& said,
             desk_.revoke_cached_grant(said[which].job, said[which].ask);
         }
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::node

@@ -25,9 +25,9 @@ class HoldReporter {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> report();
-    boost::asio::awaitable<Failure> tell(std::size_t hub, bool is_believed,
-                                         const std::vector<vault::CachedGrant>& held);
-    Failure take(const std::vector<vault::CachedGrant>& said, std::span<const std::byte> answer);
+    boost::asio::awaitable<Status> tell(std::size_t hub, bool is_believed,
+                                        const std::vector<vault::CachedGrant>& held);
+    Status take(const std::vector<vault::CachedGrant>& said, std::span<const std::byte> answer);
 
     HubClient& client_;
     RemoteGrants& asks_;

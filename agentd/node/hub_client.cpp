@@ -54,13 +54,13 @@ asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
             const auto soon = Clock::now() + (deadline - Clock::now()) / left;
             net::HttpsResponse answer;
             const auto failure = co_await hubs_[which].ask(request, answer, until(request, soon));
-            if (!failure) {
+            if (failure.ok()) {
                 preferred_ = which;
                 if (answer.status != 503) co_return answer;
                 busy = std::move(answer);
                 continue;
             }
-            why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure->sentence;
+            why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure.message();
             if (Clock::now() <= soon || request.wait.count() == 0) continue;
             // It was lost while it waited for a run: the others have their time still.
             deadline = std::min(Clock::now() + patience, last);
@@ -72,14 +72,14 @@ asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
         co_await pauses_.sleep(time);
     }
     if (busy) co_return std::move(*busy);
-    co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
+    co_return Status::failed(stopped_ ? "the agent is about to end" : std::move(why));
 }
 
 asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
                                                     Clock::time_point deadline) {
     net::HttpsResponse answer;
     const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
-    if (failure) co_return Error{hubs_[which].url().text + ": " + failure->sentence};
+    if (!failure.ok()) co_return Status::failed(hubs_[which].url().text + ": " + failure.message());
     co_return answer;
 }
 
@@ -90,37 +90,37 @@ net::HttpsClient::Until HubClient::until(const net::HttpsRequest& request,
 }
 
 /// A credential is good for one request: munged on the hub refuses it a second time.
-asio::awaitable<Result<std::string>> HubClient::authorize(const HttpsUrl& url,
-                                                          const net::HttpsRequest& request) {
+asio::awaitable<StatusOr<std::string>> HubClient::authorize(const HttpsUrl& url,
+                                                            const net::HttpsRequest& request) {
     const Digest digest = sha256_of(std::as_bytes(std::span(request.body)));
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     const HubRequest made_for{url.host, request.method, request.target, to_hex(digest)};
     auto credential = co_await munge_.encode(print_hub_request(made_for));
-    if (!credential) co_return credential.error();
+    if (!credential) co_return credential.status();
     co_return "Munge " + *credential;
 }
 
-asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Error>> HubClient::pass_on(
+asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Status>> HubClient::pass_on(
     net::HttpsRequest request, Clock::time_point deadline) {
-    if (stopped_) co_return Error{"the agent is about to end"};
+    if (stopped_) co_return Status::failed("the agent is about to end");
     const std::size_t first = preferred_;
     const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
     net::HttpsResponse answer;
     // On a connection of its own: one that was kept may break when the hub has seen the request.
     auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
-    if (!failure) co_return answer;
+    if (failure.ok()) co_return answer;
     if (preferred_ != first) co_return Moved{};
-    std::string why = hubs_[first].url().text + ": " + failure->sentence;
+    std::string why = hubs_[first].url().text + ": " + failure.message();
     for (std::size_t i = 1; i < hubs_.size() && !stopped_; ++i) {
         net::HttpsClient& hub = hubs_[(first + i) % hubs_.size()];
         failure = co_await hub.reach(std::min(deadline, Clock::now() + kConnect));
-        if (!failure) {
+        if (failure.ok()) {
             preferred_ = (first + i) % hubs_.size();
             co_return Moved{};
         }
-        why += "; " + hub.url().text + ": " + failure->sentence;
+        why += "; " + hub.url().text + ": " + failure.message();
     }
-    co_return Error{stopped_ ? "the agent is about to end" : std::move(why)};
+    co_return Status::failed(stopped_ ? "the agent is about to end" : std::move(why));
 }
 
 }  // namespace secrets::node

@@ -17,11 +17,11 @@ class HubClient {
     HubClient(boost::asio::io_context& loop, const Hub& hub,
               std::unique_ptr<boost::asio::ssl::context> context);
 
-    using Told = std::variant<net::HttpsResponse, Error>;
+    using Told = StatusOr<net::HttpsResponse>;
 
     /// Asks the hub that answered last, then the others, and all again until the deadline, with
     /// pauses that grow and differ from node to node. Each has its share of the time, so that one
-    /// that is silent does not cost the others theirs. The Error says what each of them said. An
+    /// that is silent does not cost the others theirs. The Status says what each of them said. An
     /// answer of 503 is passed on when no other hub has a better one.
     boost::asio::awaitable<Told> ask(net::HttpsRequest request, Clock::time_point deadline);
 
@@ -46,15 +46,15 @@ class HubClient {
     /// Sends a request that has an authorization, once and to the hub that answered last: a
     /// credential is for one hub and good once. Where no answer comes, and another hub can be
     /// reached, that one is the next to be asked.
-    boost::asio::awaitable<std::variant<net::HttpsResponse, Moved, Error>> pass_on(
+    boost::asio::awaitable<std::variant<net::HttpsResponse, Moved, Status>> pass_on(
         net::HttpsRequest request, Clock::time_point deadline);
 
     /// Ends what is being asked, with an Error.
     void stop();
 
   private:
-    boost::asio::awaitable<Result<std::string>> authorize(const HttpsUrl& url,
-                                                          const net::HttpsRequest& request);
+    boost::asio::awaitable<StatusOr<std::string>> authorize(const HttpsUrl& url,
+                                                            const net::HttpsRequest& request);
     net::HttpsClient::Until until(const net::HttpsRequest& request,
                                   Clock::time_point deadline) const;
 

@@ -38,8 +38,8 @@ HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte>
 asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
     auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
     if (auto* answer = std::get_if<net::HttpsResponse>(&told)) co_return take(std::move(*answer));
-    if (const auto* error = std::get_if<Error>(&told)) {
-        co_return api::problem(504, "no hub answers: " + error->sentence);
+    if (const auto* error = std::get_if<Status>(&told)) {
+        co_return api::problem(504, "no hub answers: " + error->message());
     }
     HttpResponse moved = api::problem(
         401, "the hub that the munge credential was made for does not answer, and another does");

@@ -6,7 +6,6 @@ namespace secrets::node {
 namespace {
 
 namespace asio = boost::asio;
-using service::Reason;
 
 /// For the hubs' answer, so that the plugin's time (5 s, its timeout=) is not over before it has a
 /// sentence.
@@ -18,18 +17,18 @@ std::chrono::milliseconds patience_of_hub(const HubClient& client) {
                                                                  4);
 }
 
-Reason reason_of(unsigned status) {
+StatusCode reason_of(unsigned status) {
     switch (status) {
         case 400:
-            return Reason::malformed;
+            return StatusCode::invalid_argument;
         case 403:
-            return Reason::forbidden;
+            return StatusCode::permission_denied;
         case 404:
-            return Reason::not_found;
+            return StatusCode::not_found;
         case 413:
-            return Reason::too_large;
+            return StatusCode::too_large;
         default:
-            return Reason::unavailable;
+            return StatusCode::unavailable;
     }
 }
 
@@ -44,15 +43,13 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
         "POST", "/v1/grants", api::print_grant({request, node_, patience_of_hub(client_)}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
-    if (const auto* from_hub = std::get_if<net::HttpsResponse>(&answer); from_hub != nullptr) {
-        granted_ = granted_ || from_hub->status == 200;
-    }
+    if (answer.ok()) granted_ = granted_ || answer->status == 200;
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
     if (is_gone()) co_return service::Nothing{};
-    if (const auto* error = std::get_if<Error>(&answer)) {
-        co_return without_hub(request, "no hub answered: " + error->sentence);
+    if (!answer.ok()) {
+        co_return without_hub(request, "no hub answered: " + answer.status().message());
     }
-    co_return take(request, std::get<net::HttpsResponse>(answer));
+    co_return take(request, *answer);
 }
 
 service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& request,
@@ -85,7 +82,7 @@ service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantReque
         return desk_.deliver_cached_grant_again(request,
                                                 ", as it could not be asked for anew: " + why);
     }
-    return desk_.deny(request, "", {Reason::unavailable, why});
+    return desk_.deny(request, "", {StatusCode::unavailable, why});
 }
 
 }  // namespace secrets::node

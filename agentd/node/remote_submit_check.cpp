@@ -16,7 +16,7 @@ asio::awaitable<std::string> RemoteSubmitCheck::why_not_submit(Uid uid, std::str
     const api::SubmitCheckRequest check{uid, std::move(ask), node_};
     net::HttpsRequest request{"POST", "/v1/checks", api::print_check(check)};
     const auto told = co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
-    const auto* answer = std::get_if<net::HttpsResponse>(&told);
+    const auto* answer = told.ok() ? &*told : nullptr;
     if (answer == nullptr) co_return "";
     refused_.note(answer->status == 403 ? answer->detail : "");
     if (answer->status != 200) co_return "";

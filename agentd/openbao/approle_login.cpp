@@ -37,18 +37,18 @@ std::array<Credential, 2> credentials_of(const OpenBao& config) {
              {"secret_id", config.secret_id_file, "openbao.secret-id"}}};
 }
 
-Result<SecretBuffer> read(const Credential& credential) {
+StatusOr<SecretBuffer> read(const Credential& credential) {
     const auto path = credential_path(credential.file, credential.credential, credential.key());
-    if (!path) return path.error();
+    if (!path) return path.status();
     return read_private_line(*path, credential.key() + ": " + path->path);
 }
 
 /// The files are read each time: an admin may have changed the secret id.
-Result<SecretBuffer> login_body(const OpenBao& config) {
+StatusOr<SecretBuffer> login_body(const OpenBao& config) {
     json::object body;
     for (const Credential& credential : credentials_of(config)) {
         const auto word = read(credential);
-        if (!word) return word.error();
+        if (!word) return word.status();
         const auto bytes = word->view().bytes();
         body[credential.field] =
             json::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -58,21 +58,21 @@ Result<SecretBuffer> login_body(const OpenBao& config) {
 
 }  // namespace
 
-Failure check_files(const OpenBao& config, bool with_credentials) {
+Status check_files(const OpenBao& config, bool with_credentials) {
     const auto context = net::make_client_context(config.ca, "store.openbao.ca");
-    if (!context) return context.error();
+    if (!context) return context.status();
     for (const Credential& credential : credentials_of(config)) {
         if (credential.file.empty() && !with_credentials) continue;
         const auto word = read(credential);
-        if (!word) return word.error();
+        if (!word) return word.status();
     }
-    return std::nullopt;
+    return Status();
 }
 
-asio::awaitable<Failure> ServerPool::log_in(Clock::time_point deadline) {
+asio::awaitable<Status> ServerPool::log_in(Clock::time_point deadline) {
     while (token_.empty()) {
-        if (stopped_) co_return Error{"the agent is about to end"};
-        if (Clock::now() >= deadline) co_return Error{what_all_said()};
+        if (stopped_) co_return Status::failed("the agent is about to end");
+        if (Clock::now() >= deadline) co_return Status::failed(what_all_said());
         if (is_logging_in_) {
             co_await changes_.wait(deadline);
             continue;
@@ -83,14 +83,14 @@ asio::awaitable<Failure> ServerPool::log_in(Clock::time_point deadline) {
             changes_.wake();
         });
         auto failure = co_await log_in_now(deadline);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
-asio::awaitable<Failure> ServerPool::log_in_now(Clock::time_point deadline) {
+asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     auto body = login_body(config_);
-    if (!body) co_return body.error();
+    if (!body) co_return body.status();
     const Digest shown = sha256_of(body->view().bytes());
     if (refused_ && refused_->shown == shown && Clock::now() < refused_->until) {
         co_return refused_->why;
@@ -101,17 +101,18 @@ asio::awaitable<Failure> ServerPool::log_in_now(Clock::time_point deadline) {
     request.secret = std::move(body).value();
     request.fields = fields_of_role();
     auto told = co_await ask_any(request, deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<Answer>(told);
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
     if (answer.status != 200 || !take_login(answer)) {
-        refused_ = {shown, Clock::now() + kAfterRefusal,
-                    Error{"OpenBao refuses the login of the AppRole (" + errors_in(answer) +
-                          "): look at its role id and secret id, and at store.openbao.approle"}};
+        refused_ = {
+            shown, Clock::now() + kAfterRefusal,
+            Status::failed("OpenBao refuses the login of the AppRole (" + errors_in(answer) +
+                           "): look at its role id and secret id, and at store.openbao.approle")};
         co_return refused_->why;
     }
     refused_.reset();
     asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
-    co_return std::nullopt;
+    co_return Status();
 }
 
 /// From the answer to a login or a renewal; false where it has none.
@@ -147,10 +148,10 @@ asio::awaitable<void> ServerPool::renew_on(std::uint64_t login) {
         request.body = "{}";
         request.fields = fields_of_role();
         const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
-        Told told = Error{""};
+        Told told = Status::failed("");
         if (is_renewable_) told = co_await ask_any(request, deadline);
         if (stopped_ || login != logins_) co_return;
-        const auto* answer = std::get_if<Answer>(&told);
+        const auto* answer = told.ok() ? &*told : nullptr;
         renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
                  lease_ * 4 >= whole * 3;
     }
@@ -167,7 +168,7 @@ asio::awaitable<void> ServerPool::revoke() {
     const auto failure =
         co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
     // Nobody is left to be told: the token ends by itself.
-    if (!failure) token_.clear();
+    if (failure.ok()) token_.clear();
 }
 
 }  // namespace secrets::openbao

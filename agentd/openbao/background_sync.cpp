@@ -69,10 +69,10 @@ void Replica::sync_soon() {
 asio::awaitable<void> Replica::sync() {
     co_await sync_mount();
     auto failure = co_await refresh_runs(kReadOnce, kPatience);
-    if (!failure) failure = co_await sync_secrets(kUsersFolder);
-    if (!failure) failure = co_await sync_secrets(kWorkspacesFolder);
-    if (!failure) failure = co_await write_ends();
-    if (!failure) failure = co_await purge_ended();
+    if (failure.ok()) failure = co_await sync_secrets(kUsersFolder);
+    if (failure.ok()) failure = co_await sync_secrets(kWorkspacesFolder);
+    if (failure.ok()) failure = co_await write_ends();
+    if (failure.ok()) failure = co_await purge_ended();
 }
 
 /// Once. Who has replaced a value believes it gone.
@@ -88,14 +88,14 @@ asio::awaitable<void> Replica::sync_mount() {
 }
 
 /// All runs: those that are there and those that are here. `patience`: for each question.
-asio::awaitable<Failure> Replica::refresh_runs(Clock::time_point not_before,
-                                               Clock::duration patience) {
+asio::awaitable<Status> Replica::refresh_runs(Clock::time_point not_before,
+                                              Clock::duration patience) {
     const auto asked = Clock::now();
     std::string folder = kRunsFolder;
     auto answer = co_await kv_.list(std::move(folder), asked + patience);
-    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
+    if (!answer.ok()) co_return answer.status();
     std::set<RunId> there;
-    for (const std::string& name : std::get<std::vector<std::string>>(answer)) {
+    for (const std::string& name : *answer) {
         auto run = RunId::parse(name);
         if (run) there.insert(std::move(run).value());
     }
@@ -108,37 +108,37 @@ asio::awaitable<Failure> Replica::refresh_runs(Clock::time_point not_before,
     for (const auto& [run, least] : runs) {
         DocumentRef use(*this, run);
         auto failure = co_await refresh_one(use, least, Clock::now() + patience);
-        if (failure) failure = complain(use, std::move(failure));
-        if (failure) co_return failure;
+        if (!failure.ok()) failure = complain(use, std::move(failure));
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
-asio::awaitable<Failure> Replica::sync_secrets(std::string folder) {
+asio::awaitable<Status> Replica::sync_secrets(std::string folder) {
     std::string listed = folder;
     auto answer = co_await kv_.list(std::move(listed), Clock::now() + kPatience);
-    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
-    for (const std::string& name : std::get<std::vector<std::string>>(answer)) {
+    if (!answer.ok()) co_return answer.status();
+    for (const std::string& name : *answer) {
         const auto owner = owner_at(folder, name);
         if (!owner) continue;
         DocumentRef use(*this, *owner);
         auto failure = co_await refresh_one(use, kReadOnce, Clock::now() + kPatience);
-        if (failure) failure = complain(use, std::move(failure));
-        if (failure) co_return failure;
+        if (!failure.ok()) failure = complain(use, std::move(failure));
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
 /// A document that is malformed, or has no room here, is complained of once, and hides no other.
-Failure Replica::complain(DocumentRef& use, Failure failure) const {
+Status Replica::complain(DocumentRef& use, Status failure) const {
     if (stopped_ || !kv_.trouble().empty()) return failure;
-    if (!use.known().complained) audit::report_problem(failure->sentence);
+    if (!use.known().complained) audit::report_problem(failure.message());
     use.known().complained = true;
-    return std::nullopt;
+    return Status();
 }
 
 /// What has expired here is destroyed there.
-asio::awaitable<Failure> Replica::write_ends() {
+asio::awaitable<Status> Replica::write_ends() {
     desk_.expire();
     std::vector<Key> ended;
     for (const auto& [key, known] : known_) {
@@ -153,13 +153,13 @@ asio::awaitable<Failure> Replica::write_ends() {
         }
         auto failure = co_await change(
             std::move(about), [] {}, Clock::now() + kPatience);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
 /// What OpenBao knows of runs that have been over for a while.
-asio::awaitable<Failure> Replica::purge_ended() {
+asio::awaitable<Status> Replica::purge_ended() {
     std::vector<RunId> ended;
     for (const auto& [key, known] : known_) {
         const RunId* run = std::get_if<RunId>(&key);
@@ -172,15 +172,15 @@ asio::awaitable<Failure> Replica::purge_ended() {
         if (use.known().busy) continue;
         DocumentLock lock(*this, run, true);
         auto failure = co_await read(use, Clock::now() + kPatience);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
         if (use.known().exists) continue;
         std::string path = path_of(run);
         failure = co_await kv_.purge(std::move(path), Clock::now() + kPatience);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
         use.known().version = 0;  // as if it had never been
         use.known().read_at = {};
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
 }  // namespace secrets::openbao

@@ -60,7 +60,7 @@ const json::string& text(const json::object& object, const char* name) {
 
 std::string secret_name(const json::object& secret) {
     std::string name(text(secret, "name"));
-    if (const auto why = why_not_a_secret_name(name)) throw Malformed{*why};
+    if (const Status why = check_secret_name(name); !why.ok()) throw Malformed{why.message()};
     return name;
 }
 
@@ -108,7 +108,7 @@ std::string path_of(const store::Owner& owner) {
 
 std::optional<store::Owner> owner_at(const std::string& folder, const std::string& name) {
     if (folder == kWorkspacesFolder) {
-        if (why_not_a_workspace_name(name)) return std::nullopt;
+        if (!check_workspace_name(name).ok()) return std::nullopt;
         return store::Owner::workspace_named(name);
     }
     uid_t uid = 0;
@@ -147,7 +147,7 @@ json::object write_secrets(std::span<const service::ReplicatedSecret> secrets) {
     return {{"format", kFormat}, {"secrets", std::move(list)}};
 }
 
-Result<RunDocument> read_run(const RunId& run, const json::object& data) try {
+StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
     RunDocument document{{run, {}, 1, {}, {}}, {}};
     each_secret(data, [&](const json::object& secret) {
         document.secrets.push_back({scope(secret), secret_name(secret), value(secret)});
@@ -160,10 +160,10 @@ Result<RunDocument> read_run(const RunId& run, const json::object& data) try {
     head.platform = std::string(text(data, "platform"));
     return document;
 } catch (const Malformed& wrong) {
-    return Error{wrong.sentence};
+    return Status::failed(wrong.sentence);
 }
 
-Result<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& data) try {
+StatusOr<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& data) try {
     std::vector<service::ReplicatedSecret> kept;
     each_secret(data, [&](const json::object& secret) {
         store::SecretHead head;
@@ -175,7 +175,7 @@ Result<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& 
     });
     return kept;
 } catch (const Malformed& wrong) {
-    return Error{wrong.sentence};
+    return Status::failed(wrong.sentence);
 }
 
 }  // namespace secrets::openbao

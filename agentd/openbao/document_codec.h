@@ -40,8 +40,8 @@ boost::json::object write_run(const vault::RunHead& head,
                               std::span<const vault::RunSecret> secrets);
 boost::json::object write_secrets(std::span<const service::ReplicatedSecret> secrets);
 
-/// The Error says what is wrong with it, and nothing of a value.
-Result<RunDocument> read_run(const RunId& run, const boost::json::object& data);
-Result<std::vector<service::ReplicatedSecret>> read_secrets(const boost::json::object& data);
+/// The Status says what is wrong with it, and nothing of a value.
+StatusOr<RunDocument> read_run(const RunId& run, const boost::json::object& data);
+StatusOr<std::vector<service::ReplicatedSecret>> read_secrets(const boost::json::object& data);
 
 }  // namespace secrets::openbao

@@ -60,8 +60,8 @@ std::uint64_t version_in(const json::object& metadata) {
     return is_number ? static_cast<std::uint64_t>(version->get_int64()) : 0;
 }
 
-Error refused(const std::string& path, const HttpsResponse& answer) {
-    return Error{"OpenBao, " + path + ": " + errors_in(answer)};
+Status refused(const std::string& path, const HttpsResponse& answer) {
+    return Status::failed("OpenBao, " + path + ": " + errors_in(answer));
 }
 
 json::object write_body(const json::object& data, std::uint64_t version) {
@@ -91,16 +91,17 @@ json::object destroy_body(std::uint64_t version) {
     return body;
 }
 
-std::variant<Written, Error> written_of(const std::string& path, const HttpsResponse& answer) {
+StatusOr<Written> written_of(const std::string& path, const HttpsResponse& answer) {
     if (answer.status == 200) return Written{WriteOutcome::written, version_in(data_of(answer))};
     const std::string errors = errors_in(answer);
     if (answer.status == 400 && errors.find("check-and-set") != std::string::npos) {
         return Written{WriteOutcome::version_differs, 0};
     }
     if (is_too_large(answer)) {
-        return Error{"OpenBao takes nothing as large as " + path + " (" + errors +
-                     "): raise max_entry_size of its storage, or lower limits.run_bytes and "
-                     "limits.kept_bytes"};
+        return Status::failed(
+            "OpenBao takes nothing as large as " + path + " (" + errors +
+            "): raise max_entry_size of its storage, or lower limits.run_bytes and "
+            "limits.kept_bytes");
     }
     return refused(path, answer);
 }
@@ -112,12 +113,11 @@ std::string KvClient::target_of(const char* what, const std::string& path) const
     return "/v1/" + escaped(config.mount) + "/" + what + "/" + escaped(config.path + "/" + path);
 }
 
-asio::awaitable<std::variant<Document, Error>> KvClient::read(std::string path,
-                                                              Clock::time_point deadline) {
+asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("data", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<Answer>(told);
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
     Document document;
     document.may_lag = answer.may_lag;
     if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
@@ -133,44 +133,44 @@ asio::awaitable<std::variant<Document, Error>> KvClient::read(std::string path,
     co_return document;
 }
 
-asio::awaitable<std::variant<Written, Error>> KvClient::write(std::string path, json::object data,
-                                                              std::uint64_t version,
-                                                              Clock::time_point deadline) {
+asio::awaitable<StatusOr<Written>> KvClient::write(std::string path, json::object data,
+                                                   std::uint64_t version,
+                                                   Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
     request.secret = serialize_secret(write_body(data, version));
     auto told = co_await servers_.ask(std::move(request), deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    co_return written_of(path, std::get<Answer>(told));
+    if (!told.ok()) co_return told.status();
+    co_return written_of(path, *told);
 }
 
-asio::awaitable<Failure> KvClient::destroy(std::string path, std::uint64_t version,
-                                           Clock::time_point deadline) {
+asio::awaitable<Status> KvClient::destroy(std::string path, std::uint64_t version,
+                                          Clock::time_point deadline) {
     HttpsRequest request = request_of("PUT", target_of("destroy", path));
     request.secret = serialize_secret(destroy_body(version));
     auto told = co_await servers_.ask(std::move(request), deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<Answer>(told);
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
     if (answer.status == 200 || answer.status == 204 || answer.status == 404) {
-        co_return std::nullopt;
+        co_return Status();
     }
     co_return refused(path, answer);
 }
 
-asio::awaitable<Failure> KvClient::purge(std::string path, Clock::time_point deadline) {
+asio::awaitable<Status> KvClient::purge(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("DELETE", target_of("metadata", path));
     auto told = co_await servers_.ask(std::move(request), deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<Answer>(told);
-    if (answer.status == 204 || answer.status == 404) co_return std::nullopt;
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
+    if (answer.status == 204 || answer.status == 404) co_return Status();
     co_return refused(path, answer);
 }
 
-asio::awaitable<std::variant<std::vector<std::string>, Error>> KvClient::list(
-    std::string folder, Clock::time_point deadline) {
+asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string folder,
+                                                                   Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
     auto told = co_await servers_.ask(std::move(request), deadline);
-    if (const auto* error = std::get_if<Error>(&told)) co_return *error;
-    const auto& answer = std::get<Answer>(told);
+    if (!told.ok()) co_return told.status();
+    const auto& answer = *told;
     std::vector<std::string> names;
     if (answer.status == 404) co_return names;
     if (answer.status != 200) co_return refused(folder, answer);
@@ -186,7 +186,7 @@ asio::awaitable<std::variant<std::vector<std::string>, Error>> KvClient::list(
 asio::awaitable<std::optional<std::int64_t>> KvClient::versions_kept(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
     auto told = co_await servers_.ask(std::move(request), deadline);
-    const auto* answer = std::get_if<Answer>(&told);
+    const auto* answer = told.ok() ? &*told : nullptr;
     if (answer == nullptr || answer->status != 200) co_return std::nullopt;
     const json::object data = data_of(*answer);
     const json::value* most = data.if_contains("max_versions");

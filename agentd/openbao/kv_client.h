@@ -22,7 +22,7 @@ struct Written {
 };
 
 /// Paths are relative to the folder ("runs/demo"), and of any characters, but `.` or `..` can't be
-/// a part. An Error is a sentence for people and says nothing of a value. Must outlive the loop's
+/// a part. An Status is a sentence for people and says nothing of a value. Must outlive the loop's
 /// run.
 class KvClient {
   public:
@@ -30,27 +30,25 @@ class KvClient {
              std::unique_ptr<boost::asio::ssl::context> context)
         : servers_(loop, config, std::move(context)) {}
 
-    boost::asio::awaitable<std::variant<Document, Error>> read(std::string path,
-                                                               Clock::time_point deadline);
+    boost::asio::awaitable<StatusOr<Document>> read(std::string path, Clock::time_point deadline);
 
     /// By check-and-set: only where the newest version is `version`. Where an answer was lost and
     /// the write repeated, that differs by what was written first.
-    boost::asio::awaitable<std::variant<Written, Error>> write(std::string path,
-                                                               boost::json::object data,
-                                                               std::uint64_t version,
-                                                               Clock::time_point deadline);
+    boost::asio::awaitable<StatusOr<Written>> write(std::string path, boost::json::object data,
+                                                    std::uint64_t version,
+                                                    Clock::time_point deadline);
 
     /// Overwrites this version for good, and those before it that the mount may have kept; later
     /// ones stay. Also fine when it is gone.
-    boost::asio::awaitable<Failure> destroy(std::string path, std::uint64_t version,
-                                            Clock::time_point deadline);
+    boost::asio::awaitable<Status> destroy(std::string path, std::uint64_t version,
+                                           Clock::time_point deadline);
 
     /// Removes what is known of a path, all versions with it.
-    boost::asio::awaitable<Failure> purge(std::string path, Clock::time_point deadline);
+    boost::asio::awaitable<Status> purge(std::string path, Clock::time_point deadline);
 
     /// The names in a folder ("runs"), of those that were destroyed, too.
-    boost::asio::awaitable<std::variant<std::vector<std::string>, Error>> list(
-        std::string folder, Clock::time_point deadline);
+    boost::asio::awaitable<StatusOr<std::vector<std::string>>> list(std::string folder,
+                                                                    Clock::time_point deadline);
 
     /// How many versions the mount keeps of a path that says nothing of it: 0 is OpenBao's own
     /// number, 10. Nothing where the policy does not let us know.

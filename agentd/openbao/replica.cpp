@@ -44,10 +44,10 @@ Replica::Replica(asio::io_context& loop, KvClient& kv, vault::Vault& vault,
       sync_timer_(loop),
       random_(std::random_device()()) {}
 
-Error Replica::no_time() const {
-    if (stopped_) return Error{"the agent is about to end"};
+Status Replica::no_time() const {
+    if (stopped_) return Status::failed("the agent is about to end");
     const std::string& why = kv_.trouble();
-    return Error{why.empty() ? "OpenBao did not answer in time" : why};
+    return Status::failed(why.empty() ? "OpenBao did not answer in time" : why);
 }
 
 void Replica::stop() {
@@ -56,12 +56,12 @@ void Replica::stop() {
     for (auto& [key, known] : known_) known.waiting.wake();
 }
 
-asio::awaitable<Failure> Replica::refresh(service::DocumentKeys about, Clock::time_point deadline,
-                                          Clock::duration age) {
+asio::awaitable<Status> Replica::refresh(service::DocumentKeys about, Clock::time_point deadline,
+                                         Clock::duration age) {
     const auto not_before = Clock::now() - age;
     if (about.all_runs) {
         auto failure = co_await refresh_runs(not_before, deadline - Clock::now());
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
     std::list<DocumentRef> uses;
     for (const RunId& run : about.runs) uses.emplace_back(*this, run);
@@ -70,17 +70,17 @@ asio::awaitable<Failure> Replica::refresh(service::DocumentKeys about, Clock::ti
     while (!lasts) {
         for (DocumentRef& use : uses) {
             auto failure = co_await refresh_one(use, not_before, deadline);
-            if (failure) co_return failure;
+            if (!failure.ok()) co_return failure;
         }
         // While one was read, somebody may have begun to change another.
         lasts = std::none_of(uses.begin(), uses.end(),
                              [](DocumentRef& use) { return use.known().changing; });
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
-asio::awaitable<Failure> Replica::refresh_one(DocumentRef& use, Clock::time_point not_before,
-                                              Clock::time_point deadline) {
+asio::awaitable<Status> Replica::refresh_one(DocumentRef& use, Clock::time_point not_before,
+                                             Clock::time_point deadline) {
     DocumentState& known = use.known();
     while (known.changing || known.read_at < not_before) {
         if (stopped_ || Clock::now() >= deadline) co_return no_time();
@@ -90,39 +90,41 @@ asio::awaitable<Failure> Replica::refresh_one(DocumentRef& use, Clock::time_poin
         }
         DocumentLock lock(*this, use.key(), false);
         auto failure = co_await read(use, deadline);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
 /// In the lock of the caller.
-asio::awaitable<Failure> Replica::read(DocumentRef& use, Clock::time_point deadline) {
+asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadline) {
     const auto asked = Clock::now();
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
-    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
-    auto failure = take(use.key(), use.known(), std::get<Document>(answer));
+    if (!answer.ok()) co_return answer.status();
+    auto failure = take(use.key(), use.known(), *answer);
     wipe_stack();
-    if (failure) {
-        co_return Error{path_of_key(use.key()) + " in OpenBao can't be used: " + failure->sentence};
+    if (!failure.ok()) {
+        co_return Status::failed(path_of_key(use.key()) +
+                                 " in OpenBao can't be used: " + failure.message());
     }
     use.known().read_at = asked;
-    co_return std::nullopt;
+    co_return Status();
 }
 
-Failure Replica::take(const Key& key, DocumentState& known, const Document& document) {
+Status Replica::take(const Key& key, DocumentState& known, const Document& document) {
     // While no server is active, what is known here may be newer: what is over would come back.
     const bool is_older = document.version < known.version ||
                           (document.version == known.version && document.data && !known.exists);
     if (document.may_lag && is_older) {
-        if (known.read_at != Clock::time_point{}) return std::nullopt;
-        return Error{"no server leads at the moment, and those that stand by know less"};
+        if (known.read_at != Clock::time_point{}) return Status();
+        return Status::failed("no server leads at the moment, and those that stand by know less");
     }
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {
             desk_.drop_replicated_run(*run);
-        } else if (auto wrong = desk_.replicate_secrets(std::get<store::Owner>(key), {})) {
+        } else if (Status wrong = desk_.replicate_secrets(std::get<store::Owner>(key), {});
+                   !wrong.ok()) {
             return wrong;
         }
         if (known.exists || known.gone_since == Clock::time_point{}) {
@@ -131,33 +133,36 @@ Failure Replica::take(const Key& key, DocumentState& known, const Document& docu
         known.version = document.version;
         known.exists = false;
         known.state.clear();
-        return std::nullopt;
+        return Status();
     }
-    if (known.exists && known.version == document.version) return std::nullopt;
+    if (known.exists && known.version == document.version) return Status();
     std::string state;
     if (run != nullptr) {
         const auto taken = read_run(*run, *document.data);
-        if (!taken) return taken.error();
-        if (auto wrong = desk_.replicate_run(taken->head, taken->secrets)) return wrong;
+        if (!taken) return taken.status();
+        if (Status wrong = desk_.replicate_run(taken->head, taken->secrets); !wrong.ok())
+            return wrong;
         state = state_of(taken->head);
     } else {
         const auto taken = read_secrets(*document.data);
-        if (!taken) return taken.error();
-        if (auto wrong = desk_.replicate_secrets(std::get<store::Owner>(key), *taken)) return wrong;
+        if (!taken) return taken.status();
+        if (Status wrong = desk_.replicate_secrets(std::get<store::Owner>(key), *taken);
+            !wrong.ok())
+            return wrong;
         for (const service::ReplicatedSecret& secret : *taken) state += state_of(secret.head);
     }
     known.version = document.version;
     known.exists = true;
     known.state = std::move(state);
-    return std::nullopt;
+    return Status();
 }
 
-asio::awaitable<Failure> Replica::change(service::DocumentKeys about, std::function<void()> change,
-                                         Clock::time_point deadline) {
+asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::function<void()> change,
+                                        Clock::time_point deadline) {
     while (true) {
         std::list<DocumentLock> locks;
         auto failure = co_await lock_documents(locks, about, deadline);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
         desk_.expire();  // it is no part of the trial
         audit::PendingAudit trial;
         trial.collect(change);
@@ -168,20 +173,19 @@ asio::awaitable<Failure> Replica::change(service::DocumentKeys about, std::funct
         }
         if (is_written(wrote)) {
             trial.keep();
-            co_return std::nullopt;
+            co_return Status();
         }
-        const auto* error = std::get_if<Error>(&wrote);
         for (DocumentLock& lock : locks) lock.forget();
-        trial.abandon(error != nullptr ? *error
-                                       : Error{"another hub changed it at the same moment"});
-        if (error != nullptr) co_return *error;
+        trial.abandon(wrote.ok() ? Status::failed("another hub changed it at the same moment")
+                                 : wrote.status());
+        if (!wrote.ok()) co_return wrote.status();
     }
 }
 
 /// Waits for each, in an order that is everybody's, and reads it.
-asio::awaitable<Failure> Replica::lock_documents(std::list<DocumentLock>& locks,
-                                                 const service::DocumentKeys& about,
-                                                 Clock::time_point deadline) {
+asio::awaitable<Status> Replica::lock_documents(std::list<DocumentLock>& locks,
+                                                const service::DocumentKeys& about,
+                                                Clock::time_point deadline) {
     std::vector<Key> keys(about.runs.begin(), about.runs.end());
     keys.insert(keys.end(), about.owners.begin(), about.owners.end());
     for (const Key& key : keys) {
@@ -192,14 +196,13 @@ asio::awaitable<Failure> Replica::lock_documents(std::list<DocumentLock>& locks,
         }
         DocumentLock& lock = locks.emplace_back(*this, key, true);
         auto failure = co_await read(lock.use(), deadline);
-        if (failure) co_return failure;
+        if (!failure.ok()) co_return failure;
     }
-    co_return std::nullopt;
+    co_return Status();
 }
 
 bool Replica::is_written(const WriteResult& wrote) {
-    const auto* outcome = std::get_if<Outcome>(&wrote);
-    return outcome != nullptr && *outcome == Outcome::written;
+    return wrote.ok() && *wrote == Outcome::written;
 }
 
 /// Writes what is here, where it says something else than what was read.
@@ -210,22 +213,22 @@ asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::ti
     if (state == known.state) co_return Outcome::written;
     if (state.empty()) {
         auto failure = co_await kv_.destroy(std::move(path), known.version, deadline);
-        if (failure) co_return *failure;
+        if (!failure.ok()) co_return failure;
         known.exists = false;
         known.state.clear();
         known.gone_since = Clock::now();
         co_return Outcome::written;
     }
     auto data = data_here(use.key());
-    if (!data) co_return data.error();
+    if (!data) co_return data.status();
     std::string writer = new_writer();
     (*data)["writer"] = writer;
     const auto asked = Clock::now();
     auto answer =
         co_await kv_.write(std::move(path), std::move(data).value(), known.version, deadline);
     wipe_stack();
-    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
-    const Written& written = std::get<Written>(answer);
+    if (!answer.ok()) co_return answer.status();
+    const Written& written = *answer;
     if (written.outcome == WriteOutcome::version_differs) {
         co_return co_await was_it_ours(use, std::move(state), std::move(writer), deadline);
     }
@@ -242,8 +245,8 @@ asio::awaitable<Replica::WriteResult> Replica::was_it_ours(DocumentRef& use, std
                                                            Clock::time_point deadline) {
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
-    if (const auto* error = std::get_if<Error>(&answer)) co_return *error;
-    const Document& document = std::get<Document>(answer);
+    if (!answer.ok()) co_return answer.status();
+    const Document& document = *answer;
     const auto* there = document.data ? document.data->if_contains("writer") : nullptr;
     if (there == nullptr || *there != boost::json::value(writer)) {
         co_return Outcome::another_was_faster;
@@ -268,7 +271,7 @@ std::string Replica::state_here(const Key& key) const {
 }
 
 /// The copy, as it is written.
-Result<boost::json::object> Replica::data_here(const Key& key) const {
+StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
         return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
     }
@@ -276,7 +279,7 @@ Result<boost::json::object> Replica::data_here(const Key& key) const {
     std::vector<service::ReplicatedSecret> kept;
     for (const store::SecretHead* head : store_.list(owner)) {
         auto value = store_.value_of(owner, head->name);
-        if (!value) return value.error();
+        if (!value) return value.status();
         kept.push_back({*head, std::move(value).value()});
     }
     return write_secrets(kept);

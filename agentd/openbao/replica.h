@@ -36,11 +36,10 @@ class Replica final : public service::SharedStore {
     /// Something has expired here: looks soon.
     void sync_soon();
 
-    boost::asio::awaitable<Failure> refresh(service::DocumentKeys about, Clock::time_point deadline,
-                                            Clock::duration age) override;
-    boost::asio::awaitable<Failure> change(service::DocumentKeys about,
-                                           std::function<void()> change,
-                                           Clock::time_point deadline) override;
+    boost::asio::awaitable<Status> refresh(service::DocumentKeys about, Clock::time_point deadline,
+                                           Clock::duration age) override;
+    boost::asio::awaitable<Status> change(service::DocumentKeys about, std::function<void()> change,
+                                          Clock::time_point deadline) override;
 
   private:
     /// What a document is about.
@@ -61,34 +60,34 @@ class Replica final : public service::SharedStore {
     class DocumentRef;
     class DocumentLock;
     enum class Outcome { written, another_was_faster };
-    using WriteResult = std::variant<Outcome, Error>;
+    using WriteResult = StatusOr<Outcome>;
 
-    boost::asio::awaitable<Failure> refresh_one(DocumentRef& use, Clock::time_point not_before,
-                                                Clock::time_point deadline);
-    boost::asio::awaitable<Failure> refresh_runs(Clock::time_point not_before,
-                                                 Clock::duration patience);
-    boost::asio::awaitable<Failure> read(DocumentRef& use, Clock::time_point deadline);
-    Failure take(const Key& key, DocumentState& known, const Document& document);
+    boost::asio::awaitable<Status> refresh_one(DocumentRef& use, Clock::time_point not_before,
+                                               Clock::time_point deadline);
+    boost::asio::awaitable<Status> refresh_runs(Clock::time_point not_before,
+                                                Clock::duration patience);
+    boost::asio::awaitable<Status> read(DocumentRef& use, Clock::time_point deadline);
+    Status take(const Key& key, DocumentState& known, const Document& document);
 
-    boost::asio::awaitable<Failure> lock_documents(std::list<DocumentLock>& locks,
-                                                   const service::DocumentKeys& about,
-                                                   Clock::time_point deadline);
+    boost::asio::awaitable<Status> lock_documents(std::list<DocumentLock>& locks,
+                                                  const service::DocumentKeys& about,
+                                                  Clock::time_point deadline);
     boost::asio::awaitable<WriteResult> write(DocumentRef& use, Clock::time_point deadline);
     boost::asio::awaitable<WriteResult> was_it_ours(DocumentRef& use, std::string state,
                                                     std::string writer, Clock::time_point deadline);
     static bool is_written(const WriteResult& wrote);
-    Error no_time() const;
+    Status no_time() const;
     std::string state_here(const Key& key) const;
-    Result<boost::json::object> data_here(const Key& key) const;
+    StatusOr<boost::json::object> data_here(const Key& key) const;
     std::string new_writer();
 
     boost::asio::awaitable<void> sync_loop();
     boost::asio::awaitable<void> sync();
     boost::asio::awaitable<void> sync_mount();
-    boost::asio::awaitable<Failure> sync_secrets(std::string folder);
-    boost::asio::awaitable<Failure> write_ends();
-    boost::asio::awaitable<Failure> purge_ended();
-    Failure complain(DocumentRef& use, Failure failure) const;
+    boost::asio::awaitable<Status> sync_secrets(std::string folder);
+    boost::asio::awaitable<Status> write_ends();
+    boost::asio::awaitable<Status> purge_ended();
+    Status complain(DocumentRef& use, Status failure) const;
 
     boost::asio::io_context& loop_;
     KvClient& kv_;

@@ -95,10 +95,10 @@ ServerPool::ServerPool(asio::io_context& loop, const OpenBao& config,
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
 }
 
-void ServerPool::Server::note_silence(const Error& error, Clock::time_point deadline) {
+void ServerPool::Server::note_silence(const Status& error, Clock::time_point deadline) {
     const bool is_cut_short = Clock::now() >= deadline;
     if (!is_cut_short) silent_until = Clock::now() + kSilence;
-    if (!is_cut_short || why.empty()) why = error.sentence;
+    if (!is_cut_short || why.empty()) why = error.message();
 }
 
 void ServerPool::stop_renewing() {
@@ -125,15 +125,13 @@ void ServerPool::note(const std::string& trouble) {
 asio::awaitable<ServerPool::Told> ServerPool::ask(HttpsRequest request,
                                                   Clock::time_point deadline) {
     auto told = co_await ask_as_role(request, deadline);
-    const auto* error = std::get_if<Error>(&told);
-    const auto* answer = std::get_if<Answer>(&told);
-    if (error != nullptr) {
-        note(error->sentence);
-    } else if (answer->status == 403) {
-        std::string refused = "OpenBao refuses the AppRole a request (" + errors_in(*answer) +
+    if (!told.ok()) {
+        note(told.status().message());
+    } else if (told->status == 403) {
+        std::string refused = "OpenBao refuses the AppRole a request (" + errors_in(*told) +
                               "): let its policy allow what docs/admin.md says";
         note(refused);
-        told = Error{std::move(refused)};
+        told = Status::failed(std::move(refused));
     } else {
         note("");
     }
@@ -147,11 +145,11 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
     bool again = true;
     while (true) {
         auto failure = co_await log_in(deadline);
-        if (failure) co_return *failure;
+        if (!failure.ok()) co_return failure;
         const std::uint64_t login = logins_;
         request.fields = fields_of_role();
         auto told = co_await ask_any(request, deadline);
-        const auto* answer = std::get_if<Answer>(&told);
+        const auto* answer = told.ok() ? &*told : nullptr;
         if (answer == nullptr || answer->status != 403 || !again) co_return told;
         const bool is_known = co_await is_token_known(request.fields, deadline);
         if (is_known) co_return told;
@@ -168,7 +166,7 @@ asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
     request.target = "/v1/auth/token/lookup-self";
     request.fields = std::move(fields);
     const auto told = co_await ask_any(request, deadline);
-    const auto* answer = std::get_if<Answer>(&told);
+    const auto* answer = told.ok() ? &*told : nullptr;
     co_return answer != nullptr && answer->status == 200;
 }
 
@@ -190,9 +188,9 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         answer.may_lag = !is_active_;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (!failure && !is_elsewhere(answer)) co_return answer;
-        if (failure) {
-            server.note_silence(*failure, deadline);
+        if (failure.ok() && !is_elsewhere(answer)) co_return answer;
+        if (!failure.ok()) {
+            server.note_silence(failure, deadline);
         } else {
             server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
         }
@@ -204,13 +202,14 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         if (Clock::now() + pause >= deadline) break;
         co_await pauses_.sleep(pause);
     }
-    co_return Error{stopped_ ? "the agent is about to end" : what_all_said()};
+    co_return Status::failed(stopped_ ? "the agent is about to end" : what_all_said());
 }
 
-asio::awaitable<Failure> ServerPool::ask_one(Server& server, const HttpsRequest& request,
-                                             HttpsResponse& answer, Clock::time_point deadline) {
+asio::awaitable<Status> ServerPool::ask_one(Server& server, const HttpsRequest& request,
+                                            HttpsResponse& answer, Clock::time_point deadline) {
     while (server.busy >= kMostAtOnce) {
-        if (stopped_ || Clock::now() >= deadline) co_return Error{"too much is asked of it"};
+        if (stopped_ || Clock::now() >= deadline)
+            co_return Status::failed("too much is asked of it");
         co_await changes_.wait(deadline);
     }
     ++server.busy;
@@ -248,15 +247,15 @@ asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
         HttpsResponse answer;
         const auto soon = std::min(deadline, Clock::now() + kHealth);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (!failure && answer.status == 200) {
+        if (failure.ok() && answer.status == 200) {
             server.why.clear();
             preferred_ = which;
             is_active_ = true;
             looked_at_ = Clock::now();
             co_return;
         }
-        if (failure) {
-            server.note_silence(*failure, deadline);
+        if (!failure.ok()) {
+            server.note_silence(failure, deadline);
             continue;
         }
         server.why = what_health_says(answer.status);

@@ -24,9 +24,9 @@ class ServerPool {
                std::unique_ptr<boost::asio::ssl::context> context);
 
     /// Asks the active server, or one that stands by while there is none, until one has answered. A
-    /// request may be done twice, where an answer is lost. The Error says what each said.
-    boost::asio::awaitable<std::variant<Answer, Error>> ask(net::HttpsRequest request,
-                                                            Clock::time_point deadline);
+    /// request may be done twice, where an answer is lost. The Status says what each said.
+    boost::asio::awaitable<StatusOr<Answer>> ask(net::HttpsRequest request,
+                                                 Clock::time_point deadline);
 
     /// For the end: nothing is left to wait for but what is asked.
     void stop_renewing();
@@ -47,19 +47,19 @@ class ServerPool {
         std::string why{};                 ///< it was of no use the last time
 
         /// A failure that comes with the asker's deadline tells of the asker, not of the server.
-        void note_silence(const Error& error, Clock::time_point deadline);
+        void note_silence(const Status& error, Clock::time_point deadline);
     };
-    using Told = std::variant<Answer, Error>;
+    using Told = StatusOr<Answer>;
 
     boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
                                              Clock::time_point deadline);
     boost::asio::awaitable<Told> ask_any(const net::HttpsRequest& request,
                                          Clock::time_point deadline);
-    boost::asio::awaitable<Failure> ask_one(Server& server, const net::HttpsRequest& request,
-                                            net::HttpsResponse& answer, Clock::time_point deadline);
+    boost::asio::awaitable<Status> ask_one(Server& server, const net::HttpsRequest& request,
+                                           net::HttpsResponse& answer, Clock::time_point deadline);
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
-    boost::asio::awaitable<Failure> log_in(Clock::time_point deadline);
-    boost::asio::awaitable<Failure> log_in_now(Clock::time_point deadline);
+    boost::asio::awaitable<Status> log_in(Clock::time_point deadline);
+    boost::asio::awaitable<Status> log_in_now(Clock::time_point deadline);
     bool take_login(const net::HttpsResponse& answer);
     boost::asio::awaitable<void> renew_on(std::uint64_t login);
     boost::asio::awaitable<void> revoke();
@@ -85,7 +85,7 @@ class ServerPool {
     struct RefusedLogin {
         Digest shown{};
         Clock::time_point until{};
-        Error why;
+        Status why;
     };
     std::optional<RefusedLogin> refused_;
     bool is_logging_in_ = false;
@@ -99,8 +99,8 @@ class ServerPool {
 };
 
 /// What is wrong with the files that the configuration names, and with the credentials where
-/// `with_credentials`: systemd passes them to the agent alone. The Error names the key.
-Failure check_files(const OpenBao& config, bool with_credentials);
+/// `with_credentials`: systemd passes them to the agent alone. The Status names the key.
+Status check_files(const OpenBao& config, bool with_credentials);
 
 /// What OpenBao says is wrong.
 std::string errors_in(const net::HttpsResponse& answer);

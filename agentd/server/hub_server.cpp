@@ -69,10 +69,10 @@ void HubServer::set_context(std::shared_ptr<asio::ssl::context> context) {
 
 /// A hub whose certificate is out of date still serves who does not mind, and says so.
 void HubServer::look_at_certificate() const {
-    const auto why = net::why_not_valid_now(*context_);
-    if (!why) return;
+    const Status why = net::check_valid_now(*context_);
+    if (why.ok()) return;
     audit::report_problem(
-        "listen.certificate: clients will not take this hub's certificate, since " + *why +
+        "listen.certificate: clients will not take this hub's certificate, since " + why.message() +
         "; put a new one in its place and reload");
 }
 
@@ -100,7 +100,7 @@ void HubServer::take(UniqueFd fd) {
     peer.resize(length);
     const std::string address = address_text(peer);
     auto counted = limits_.admit(address);
-    if (!counted) return refusals_.note(address, counted.error().sentence);
+    if (!counted) return refusals_.note(address, counted.status().message());
     Tcp::socket socket(loop_);
     socket.assign(peer.protocol(), fd.get());
     fd.release();  // only now: assign() throws where the loop can't take it

@@ -41,7 +41,7 @@ void IpcServer::end_silent() {
     }
 }
 
-Failure IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd) {
+Status IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd) {
     return send_packet(fd, plugin_protocol::encode(reply),
                        Deadline::in(std::chrono::milliseconds(0)), passed_fd);
 }
@@ -49,8 +49,8 @@ Failure IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int 
 void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
     const auto failure = try_to_send(fd, reply);
     // A client that went is no trouble, and must not be able to fill the log.
-    if (failure && !peer_is_gone(fd))
-        audit::report_problem(name_ + ": the reply was lost: " + failure->sentence);
+    if (!failure.ok() && !peer_is_gone(fd))
+        audit::report_problem(name_ + ": the reply was lost: " + failure.message());
 }
 
 bool IpcServer::is_crowded(Uid uid) const {
@@ -65,7 +65,7 @@ void IpcServer::take(UniqueFd connection) {
     std::optional<plugin_protocol::Reply> refusal;
     if (!peer) {
         refusal = plugin_protocol::Refused{"the kernel does not say who is calling: " +
-                                           peer.error().sentence};
+                                           peer.status().message()};
     } else if (const char* why = gate_(*peer)) {
         refusal = plugin_protocol::Refused{why};
     } else if (is_crowded(peer->uid)) {
@@ -128,7 +128,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer) {
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
     if (!packet) {
-        const std::string sentence = "the request could not be read: " + packet.error().sentence;
+        const std::string sentence = "the request could not be read: " + packet.status().message();
         audit::report_problem(name_ + ": " + sentence);
         send(fd, plugin_protocol::Refused{sentence});
         discard_input(fd);
@@ -141,7 +141,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer) {
     }
     auto request = plugin_protocol::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        refuse(fd, peer, request.error().sentence);
+        refuse(fd, peer, request.status().message());
         co_return;
     }
     co_await answer_(fd, peer, std::move(request).value());

@@ -32,7 +32,7 @@ class IpcServer {
     void end_silent();
 
     /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
-    static Failure try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd = -1);
+    static Status try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd = -1);
     /// The same, where nothing can be done about a failure but to write it down.
     void send(int fd, const plugin_protocol::Reply& reply) const;
 

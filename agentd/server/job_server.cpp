@@ -41,10 +41,10 @@ asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string ask)
         service::DocumentKeys about = desk_.documents_of_spec(uid, ask);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-        if (failure) co_return "";  // nobody can tell
+        if (!failure.ok()) co_return "";  // nobody can tell
     }
     const auto refusal = desk_.check_submission(uid, ask);
-    co_return refusal ? refusal->sentence : "";
+    co_return refusal.message();
 }
 
 }  // namespace secrets::server

@@ -27,7 +27,7 @@ std::string waited_note(std::chrono::steady_clock::time_point since, const RunId
 std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answer) {
     if (std::holds_alternative<service::Granted>(answer)) return metrics::GrantOutcome::granted;
     if (std::holds_alternative<service::Nothing>(answer)) return metrics::GrantOutcome::nothing;
-    if (std::holds_alternative<service::Refusal>(answer)) return metrics::GrantOutcome::refused;
+    if (std::holds_alternative<Status>(answer)) return metrics::GrantOutcome::refused;
     return std::nullopt;
 }
 
@@ -70,8 +70,8 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
         hand_over(fd, granted->delivery, note);
     } else if (std::holds_alternative<service::Nothing>(answer)) {
         door_.send(fd, plugin_protocol::Nothing{note});
-    } else if (const auto* refusal = std::get_if<service::Refusal>(&answer)) {
-        door_.send(fd, plugin_protocol::Refused{refusal->sentence});
+    } else if (const auto* refusal = std::get_if<Status>(&answer)) {
+        door_.send(fd, plugin_protocol::Refused{refusal->message()});
     }
     if (const auto outcome = outcome_of(answer)) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
@@ -86,8 +86,8 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
 void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
     const auto failure = door_.try_to_send(
         fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
-    if (!failure) return;
-    const std::string sentence = "the delivery could not be handed over: " + failure->sentence;
+    if (failure.ok()) return;
+    const std::string sentence = "the delivery could not be handed over: " + failure.message();
     audit::report_problem("node door: " + sentence);
     door_.send(fd, plugin_protocol::Refused{sentence});
 }
@@ -116,8 +116,8 @@ asio::awaitable<service::GrantAnswer> NodeServer::ask_desk(int fd,
         service::DocumentKeys about = desk_.documents_of_spec(request.uid, request.ask);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-        if (failure) {
-            co_return desk_.deny(request, "", service::not_known(*failure));
+        if (!failure.ok()) {
+            co_return desk_.deny(request, "", service::not_known(failure));
         }
         // A job that was cancelled meanwhile must not be given a hold.
         if (peer_is_gone(fd)) co_return service::Nothing{};

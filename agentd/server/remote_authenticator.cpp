@@ -67,23 +67,23 @@ RemoteAuthenticator::by_munge(const api::RequestHead& head) {
     auto text = credential_in(head.authorization);
     if (!text) co_return refuse(401, "the Authorization of a request is Munge and a credential");
     auto decoded = co_await munge_.decode(std::move(*text));
-    if (const auto* refused = std::get_if<auth::InvalidCredential>(&decoded)) {
-        if (!refused->munged_is_away) {
-            co_return refuse(401, "the munge credential is not taken: " + refused->sentence);
+    if (!decoded.ok()) {
+        const std::string& why = decoded.status().message();
+        if (decoded.status().code() != StatusCode::unavailable) {
+            co_return refuse(401, "the munge credential is not taken: " + why);
         }
-        api::HttpResponse answer =
-            api::problem(503, "munged on the hub can't be asked: " + refused->sentence);
+        api::HttpResponse answer = api::problem(503, "munged on the hub can't be asked: " + why);
         answer.retry_after = std::chrono::seconds(1);
         co_return answer;
     }
-    co_return bound_to(head, std::get<auth::Credential>(decoded));
+    co_return bound_to(head, *decoded);
 }
 
 /// The caller, if the credential was made for this very request.
 std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::bound_to(
     const api::RequestHead& head, const auth::Credential& credential) {
     const auto made_for = parse_hub_request(credential.payload);
-    if (!made_for) return refuse(401, "the munge credential: " + made_for.error().sentence);
+    if (!made_for) return refuse(401, "the munge credential: " + made_for.status().message());
     if (!net::is_certificate_of(*context_, made_for->host)) {
         return refuse(401, "the munge credential was made for the hub " + quoted(made_for->host) +
                                ", and the certificate of this hub does not name that");

@@ -18,10 +18,10 @@ constexpr std::size_t kMaxHubGrantBytesOfJob = 4 * kMaxDeliveryBytes;
 std::optional<GrantAnswer> Desk::check_before_hub(
     const plugin_protocol::GrantRequest& request) const {
     auto read = read_ask(request);
-    if (auto* refusal = std::get_if<Refusal>(&read)) {
-        return refused(request, "", nullptr, std::move(*refusal));
+    if (!read.ok()) {
+        return refused(request, "", nullptr, read.status());
     }
-    const SecretSpec& ask = std::get<SecretSpec>(read);
+    const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
     const vault::Grant grant{request.ask, ask.run ? ask.run->text() : "", 0};
     if (!has_room_for(vault_.find_hold(request.job), grant)) {
@@ -39,26 +39,26 @@ const vault::CachedGrant* Desk::find_cached_grant(
 GrantAnswer Desk::accept_cached_grant(const plugin_protocol::GrantRequest& request,
                                       const std::string& tag, SecretView image, std::string note) {
     const auto entries = read_delivery(image.bytes());
-    if (!entries) return deny(request, "", {Reason::unavailable, entries.error().sentence});
+    if (!entries) return deny(request, "", {StatusCode::unavailable, entries.status().message()});
     auto read = read_ask(request);
-    const SecretSpec& ask = std::get<SecretSpec>(read);
+    const SecretSpec& ask = *read;
     const vault::Grant grant{request.ask, ask.run ? ask.run->text() : "", 0};
     const bool is_first = vault_.find_hold(request.job) == nullptr;
     const auto refuse = [&](std::string why) {
-        return refused(request, "", &ask, {Reason::unavailable, std::move(why)});
+        return refused(request, "", &ask, {StatusCode::unavailable, std::move(why)});
     };
     auto delivery = vault_.deliver(*entries);
-    if (!delivery) return refuse(delivery.error().sentence);
+    if (!delivery) return refuse(delivery.status().message());
     audit::Event event =
         event_of(audit::Kind::grant, request, "",
                  "was granted " + audit::counted(entries->size(), "secret", "secrets") +
                      " by the hub" + (grant.run.empty() ? "" : " of run " + grant.run));
     event.run = grant.run;
     for (const SpecItem& item : ask.items) event.names.push_back(item.name);
-    if (auto wrong = audit::write_ahead(event)) return refuse(wrong->sentence);
-    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
-        audit::revert(event, *wrong);
-        return refuse(wrong->sentence);
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) return refuse(wrong.message());
+    if (Status wrong = vault_.hold(request.job, request.uid, grant, now_()); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return refuse(wrong.message());
     }
     audit::publish(event);
     cache_grant({request.job, request.uid, request.ask, grant.run, tag}, image);
@@ -71,9 +71,9 @@ GrantAnswer Desk::accept_cached_grant(const plugin_protocol::GrantRequest& reque
 void Desk::cache_grant(const vault::CachedGrant& grant, SecretView image) {
     vault_.wipe_cached_grant(grant.job, grant.ask);
     if (vault_.cached_grant_bytes_of(grant.job) + image.size() > kMaxHubGrantBytesOfJob) return;
-    if (const auto wrong = vault_.put_cached_grant(grant, image)) {
+    if (const Status wrong = vault_.put_cached_grant(grant, image); !wrong.ok()) {
         audit::report_problem("what the hub granted to job " + std::to_string(grant.job.value) +
-                              " is not kept for its next steps: " + wrong->sentence);
+                              " is not kept for its next steps: " + wrong.message());
     }
 }
 
@@ -81,20 +81,20 @@ GrantAnswer Desk::deliver_cached_grant_again(const plugin_protocol::GrantRequest
                                              const std::string& why) {
     auto delivery = vault_.deliver_cached_grant(request.job, request.ask);
     if (!delivery) {
-        return deny(request, "", {Reason::unavailable, delivery.error().sentence});
+        return deny(request, "", {StatusCode::unavailable, delivery.status().message()});
     }
     audit::Event event =
         event_of(audit::Kind::grant, request, "", "was given what it had been granted" + why);
     event.run = vault_.find_cached_grant(request.job, request.ask)->run;
-    if (auto wrong = audit::write_ahead(event)) {
-        return deny(request, "", {Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return deny(request, "", {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     granted_in_round_.insert(request.job);
     return Granted{std::move(delivery).value(), ""};
 }
 
-Refusal Desk::denied_by_hub(const plugin_protocol::GrantRequest& request, Refusal refusal) {
+Status Desk::denied_by_hub(const plugin_protocol::GrantRequest& request, Status refusal) {
     vault_.wipe_cached_grant(request.job, request.ask);
     on_change_();
     return deny(request, "", std::move(refusal));

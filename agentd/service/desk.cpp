@@ -23,10 +23,10 @@ bool concerns(const audit::Event& event, const auth::Principal& caller) {
            (event.caller && event.caller->uid == caller.uid());
 }
 
-Refusal has_no_jobs(const auth::Principal& caller) {
-    return {Reason::forbidden, caller.name() +
-                                   " is no account, and has no jobs or secrets of its "
-                                   "own: only runs can be asked for"};
+Status has_no_jobs(const auth::Principal& caller) {
+    return {StatusCode::permission_denied, caller.name() +
+                                               " is no account, and has no jobs or secrets of its "
+                                               "own: only runs can be asked for"};
 }
 
 /// The one run that all of the hold's grants are of; empty where there are several, or none.
@@ -54,22 +54,22 @@ void Desk::configure(const Config& config) {
     principals_ = std::move(people);
 }
 
-Refusal Desk::not_theirs(const RunId& run, const auth::Principal& caller) const {
-    return {Reason::forbidden,
+Status Desk::not_theirs(const RunId& run, const auth::Principal& caller) const {
+    return {StatusCode::permission_denied,
             "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
-Refusal Desk::not_known_yet(const auth::Principal& caller, const std::string& workspace,
-                            const std::string& account) {
-    return {Reason::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
-                                     " is not known yet: slurmctld has not said who is in the "
-                                     "Slurm account " +
-                                     account + "; try again in a moment"};
+Status Desk::not_known_yet(const auth::Principal& caller, const std::string& workspace,
+                           const std::string& account) {
+    return {StatusCode::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
+                                         " is not known yet: slurmctld has not said who is in the "
+                                         "Slurm account " +
+                                         account + "; try again in a moment"};
 }
 
 /// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
 /// is looked up where the ask names one, or an item may come from one.
-Answer<AvailableSecrets> Desk::available_secrets(Uid uid, const SecretSpec& ask) const {
+StatusOr<AvailableSecrets> Desk::available_secrets(Uid uid, const SecretSpec& ask) const {
     AvailableSecrets kept{store_, uid, auth::user_name(uid), {}, {}, now_()};
     if (ask.workspace) {
         const Workspace* workspace = principals_.find_workspace(*ask.workspace);
@@ -80,8 +80,8 @@ Answer<AvailableSecrets> Desk::available_secrets(Uid uid, const SecretSpec& ask)
             if (!workspace_role.undecided.empty()) {
                 return not_known_yet(uid, workspace->name, workspace_role.undecided);
             }
-            return Refusal{Reason::forbidden, "there is no workspace " + *ask.workspace + " that " +
-                                                  kept.user + " is in"};
+            return Status(StatusCode::permission_denied, "there is no workspace " + *ask.workspace +
+                                                             " that " + kept.user + " is in");
         }
         kept.workspaces = {workspace->name};
         return kept;
@@ -105,8 +105,8 @@ Answer<AvailableSecrets> Desk::available_secrets(Uid uid, const SecretSpec& ask)
 
 /// The answers to the items of `ask` for a job or a request of `uid`. A run that was asked for as
 /// optional and is not there, or is somebody else's, counts as one without secrets.
-Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const SecretSpec& ask,
-                                                  auth::Permission operation) {
+StatusOr<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const SecretSpec& ask,
+                                                    auth::Permission operation) {
     std::vector<vault::RunSecret> stored;
     if (ask.run) {
         const vault::RunHead* head = vault_.find_run(*ask.run);
@@ -116,15 +116,15 @@ Answer<std::vector<ItemAnswer>> Desk::resolve_for(Uid uid, const SecretSpec& ask
             stored = vault_.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
-            return Refusal{
-                Reason::not_found,
+            return Status(
+                StatusCode::not_found,
                 "run " + ask.run->text() +
-                    " is not known here: it was not pushed, or was completed, or expired"};
+                    " is not known here: it was not pushed, or was completed, or expired");
         }
     }
     const auto kept = available_secrets(uid, ask);
-    if (const auto* refusal = std::get_if<Refusal>(&kept)) return *refusal;
-    auto answers = resolve(ask, stored, std::get<AvailableSecrets>(kept));
+    if (!kept.ok()) return kept.status();
+    auto answers = resolve(ask, stored, kept.value());
     for (const ItemAnswer& answer : answers) {
         if (answer.hangs_on) {
             return not_known_yet(uid, answer.hangs_on->workspace, answer.hangs_on->account);
@@ -174,18 +174,16 @@ std::string Desk::wipe_hold(const vault::Hold& hold, audit::Kind kind, std::stri
     return receipt;
 }
 
-std::optional<Refusal> Desk::check_submission(const auth::Principal& caller,
-                                              const std::string& text) {
+Status Desk::check_submission(const auth::Principal& caller, const std::string& text) {
     auto answer = check(caller, text);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) {
-        if (refusal->reason == Reason::unavailable) return std::nullopt;
-        return std::move(*refusal);
+    if (!answer.ok()) {
+        return answer.status().code() == StatusCode::unavailable ? Status() : answer.status();
     }
-    const SpecCheck& info = std::get<SpecCheck>(answer);
-    if (info.ok || info.names_run) return std::nullopt;
+    const SpecCheck& info = answer.value();
+    if (info.ok || info.names_run) return Status();
     std::string reasons = info.reason;
     if (reasons.empty()) reasons = failures_of(info.items);
-    return Refusal{Reason::not_found, std::move(reasons)};
+    return Status(StatusCode::not_found, std::move(reasons));
 }
 
 std::optional<SlurmAccountsInfo> Desk::describe_slurm_accounts() const {
@@ -242,26 +240,22 @@ EventsInfo Desk::events(const auth::Principal& caller, std::optional<std::uint64
     return info;
 }
 
-Answer<SpecCheck> Desk::check(const auth::Principal& caller, const std::string& text) {
+StatusOr<SpecCheck> Desk::check(const auth::Principal& caller, const std::string& text) {
     expire();
     if (!caller.uid()) return has_no_jobs(caller);
     const auto parsed = parse_spec(text);
-    if (const auto* wrong = std::get_if<SpecError>(&parsed)) {
-        return Refusal{
-            Reason::malformed,
-            "the ask at character " + std::to_string(wrong->offset + 1) + ": " + wrong->sentence};
-    }
-    const SecretSpec& ask = std::get<SecretSpec>(parsed);
+    if (!parsed.ok()) return parsed.status("the ask");
+    const SecretSpec& ask = *parsed.spec();
     SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
     auto resolved = resolve_for(*caller.uid(), ask, auth::Permission::read_run);
-    if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
-        if (refusal->reason == Reason::unavailable) return *refusal;
+    if (!resolved.ok()) {
+        if (resolved.status().code() == StatusCode::unavailable) return resolved.status();
         info.ok = false;
-        info.reason = refusal->sentence;
+        info.reason = resolved.status().message();
         return info;
     }
-    info.items = std::get<std::vector<ItemAnswer>>(std::move(resolved));
+    info.items = std::move(resolved).value();
     for (ItemAnswer& answer : info.items) {
         if (answer.failed()) info.ok = false;
         answer.value = {};

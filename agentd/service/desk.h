@@ -21,27 +21,6 @@
 
 namespace secrets::service {
 
-/// Why a request was refused, in kinds that a door turns into its own codes.
-enum class Reason {
-    malformed,
-    forbidden,
-    not_found,
-    conflict,
-    stale,  ///< the caller's precondition does not hold
-    too_large,
-    too_many,
-    unavailable,  ///< now; the same request may be granted a little later
-    not_offered,  ///< until an admin changes something
-};
-struct Refusal {
-    Reason reason;
-    std::string sentence;
-};
-
-/// A T or the Refusal.
-template <typename T>
-using Answer = std::variant<T, Refusal>;
-
 /// What a platform pushes. Values are already out of their encoding.
 struct PushRequest {
     std::optional<std::string> owner;
@@ -133,7 +112,7 @@ struct Precondition {
 
     /// The refusal where it does not hold for `what`, which has that generation; nothing: it is not
     /// there.
-    std::optional<Refusal> check(const std::string& what, std::optional<std::uint64_t> has) const;
+    Status check(const std::string& what, std::optional<std::uint64_t> has) const;
 };
 
 /// A secret on its way out of a store that agents share.
@@ -162,7 +141,7 @@ struct Nothing {};
 struct WaitForRun {
     RunId run;
 };
-using GrantAnswer = std::variant<Granted, Nothing, WaitForRun, Refusal>;
+using GrantAnswer = std::variant<Granted, Nothing, WaitForRun, Status>;
 
 /// What a node of a hub is answered for a step there.
 struct NodeGranted {
@@ -171,7 +150,7 @@ struct NodeGranted {
     std::string note;    ///< for the job's stderr; may be empty
 };
 struct Unchanged {};  ///< the node has it already
-using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Refusal>;
+using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Status>;
 
 /// Not thread-safe.
 class Desk {
@@ -187,46 +166,48 @@ class Desk {
     void know(auth::SlurmAccountMembers accounts) { principals_.know(std::move(accounts)); }
 
     /// What can be said of a push before its body is read; nothing when it may go on.
-    std::optional<Refusal> check_push(const auth::Principal& caller, const RunId& run);
-    Answer<PushResult> push_run(const auth::Principal& caller, const RunId& run,
-                                const PushRequest& request, const Precondition& precondition = {});
+    Status check_push(const auth::Principal& caller, const RunId& run);
+    StatusOr<PushResult> push_run(const auth::Principal& caller, const RunId& run,
+                                  const PushRequest& request,
+                                  const Precondition& precondition = {});
     /// The refusal of a push whose body can't be read.
-    Refusal reject_unreadable_push(const auth::Principal& caller, const RunId& run,
-                                   Refusal refusal) const;
-    Answer<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
+    Status reject_unreadable_push(const auth::Principal& caller, const RunId& run,
+                                  Status refusal) const;
+    StatusOr<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
     std::vector<RunInfo> list_runs(const auth::Principal& caller);
     /// Also fine when there is no such run.
-    Answer<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
-                                            const Precondition& precondition = {});
+    StatusOr<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
+                                              const Precondition& precondition = {});
 
     /// What can be said of a change of a kept secret before its body is read; nothing when it may
     /// go on.
-    std::optional<Refusal> check_put(const auth::Principal& caller, const SecretScope& place,
-                                     const std::string& name);
-    Answer<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& place,
-                                       const std::string& name, const PutSecretRequest& request,
-                                       const Precondition& precondition);
+    Status check_put(const auth::Principal& caller, const SecretScope& place,
+                     const std::string& name);
+    StatusOr<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& place,
+                                         const std::string& name, const PutSecretRequest& request,
+                                         const Precondition& precondition);
     /// The refusal of a change whose body can't be read.
-    Refusal reject_unreadable_secret(const auth::Principal& caller, const SecretScope& place,
-                                     const std::string& name, Refusal refusal) const;
-    Answer<store::SecretHead> rename_secret(const auth::Principal& caller, const SecretScope& place,
-                                            const std::string& name, const std::string& new_name,
-                                            const Precondition& precondition);
-    std::optional<Refusal> remove_secret(const auth::Principal& caller, const SecretScope& place,
-                                         const std::string& name, const Precondition& precondition);
-    Answer<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& place,
-                                          const std::string& name);
-    Answer<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
-                                                        const SecretScope& place);
+    Status reject_unreadable_secret(const auth::Principal& caller, const SecretScope& place,
+                                    const std::string& name, Status refusal) const;
+    StatusOr<store::SecretHead> rename_secret(const auth::Principal& caller,
+                                              const SecretScope& place, const std::string& name,
+                                              const std::string& new_name,
+                                              const Precondition& precondition);
+    Status remove_secret(const auth::Principal& caller, const SecretScope& place,
+                         const std::string& name, const Precondition& precondition);
+    StatusOr<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& place,
+                                            const std::string& name);
+    StatusOr<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
+                                                          const SecretScope& place);
     /// Those that the caller is in; root: all.
-    Answer<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
+    StatusOr<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
     /// Puts on the disk which jobs used which secrets last, where that has changed.
     void save_uses();
 
-    Answer<SpecCheck> check(const auth::Principal& caller, const std::string& ask);
+    StatusOr<SpecCheck> check(const auth::Principal& caller, const std::string& ask);
     /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
     /// an answer. A run may be pushed after the job that names it.
-    std::optional<Refusal> check_submission(const auth::Principal& caller, const std::string& ask);
+    Status check_submission(const auth::Principal& caller, const std::string& ask);
     StatusInfo status(const auth::Principal& caller) const;
     /// The last events after number `after`: root's are all, everybody else's those of their own
     /// runs, jobs and requests. None where it is not given: then the number to begin with.
@@ -240,8 +221,8 @@ class Desk {
     /// A step asks, through slurmstepd. WaitForRun: its run is not there and may still be pushed.
     GrantAnswer ask(const plugin_protocol::GrantRequest& request);
     /// The refusal of a step whose run did not come while it waited.
-    Refusal deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
-                          const RunId& run) const;
+    Status deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
+                         const RunId& run) const;
 
     /// A node asks for a step of a job that Slurm says it runs. `has_tag`: of what it was granted
     /// before; may be empty. Nothing is held here. Elsewhere, too, a `node` that is empty is this
@@ -255,8 +236,8 @@ class Desk {
                                               const std::vector<vault::CachedGrant>& held,
                                               bool is_there);
     /// Writes the refusal of a step's ask down.
-    Refusal deny(const plugin_protocol::GrantRequest& request, const std::string& node,
-                 Refusal refusal) const;
+    Status deny(const plugin_protocol::GrantRequest& request, const std::string& node,
+                Status refusal) const;
 
     /// On a node of a hub: what can be said of a step's ask without the hub; nothing where it is to
     /// be asked.
@@ -270,7 +251,7 @@ class Desk {
     GrantAnswer deliver_cached_grant_again(const plugin_protocol::GrantRequest& request,
                                            const std::string& why);
     /// The hub refused: what it granted before is wiped.
-    Refusal denied_by_hub(const plugin_protocol::GrantRequest& request, Refusal refusal);
+    Status denied_by_hub(const plugin_protocol::GrantRequest& request, Status refusal);
     std::vector<const vault::CachedGrant*> cached_grants() const { return vault_.cached_grants(); }
     /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
     void revoke_cached_grant(JobId job, const std::string& ask);
@@ -281,12 +262,12 @@ class Desk {
     DocumentKeys documents_of_workspaces() const;
     bool has_run(const RunId& run) const { return vault_.find_run(run) != nullptr; }
 
-    /// In the store that agents share a run is this. On a Failure nothing has changed.
-    Failure replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
+    /// In the store that agents share a run is this. On a Status nothing has changed.
+    Status replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
     /// It is over there; also fine when it is not here.
     void drop_replicated_run(const RunId& run);
     /// There an owner has these, and no others.
-    Failure replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept);
+    Status replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept);
 
     /// The job ended. The receipt, as a sentence.
     std::string wipe(JobId job);
@@ -316,30 +297,30 @@ class Desk {
     /// The jobs that hold each run.
     using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
 
-    Answer<Uid> owner_of_push(const auth::Principal& caller, const PushRequest& request) const;
-    Answer<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
-    std::optional<Refusal> check_secrets(const std::vector<vault::NewSecret>& secrets) const;
-    Refusal not_theirs(const RunId& run, const auth::Principal& caller) const;
-    static Refusal not_known_yet(const auth::Principal& caller, const std::string& workspace,
-                                 const std::string& account);
-    Answer<std::vector<ItemAnswer>> resolve_for(Uid uid, const SecretSpec& ask,
-                                                auth::Permission operation);
-    Answer<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask) const;
+    StatusOr<Uid> owner_of_push(const auth::Principal& caller, const PushRequest& request) const;
+    StatusOr<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
+    Status check_secrets(const std::vector<vault::NewSecret>& secrets) const;
+    Status not_theirs(const RunId& run, const auth::Principal& caller) const;
+    static Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
+                                const std::string& account);
+    StatusOr<std::vector<ItemAnswer>> resolve_for(Uid uid, const SecretSpec& ask,
+                                                  auth::Permission operation);
+    StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask) const;
     bool may_matter(Uid uid, const Workspace& workspace) const;
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
-    Answer<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& place) const;
-    Answer<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& place,
-                                         const std::string& name);
-    std::optional<Refusal> check_new_value(const store::Owner& owner, const std::string& name,
-                                           std::size_t bytes) const;
-    std::optional<Refusal> check_free_variable(const store::Owner& owner, const std::string& name,
-                                               const std::string& except) const;
+    StatusOr<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& place) const;
+    StatusOr<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& place,
+                                           const std::string& name);
+    Status check_new_value(const store::Owner& owner, const std::string& name,
+                           std::size_t bytes) const;
+    Status check_free_variable(const store::Owner& owner, const std::string& name,
+                               const std::string& except) const;
     std::optional<vault::Time> expire_kept();
     std::optional<vault::Time> expire_runs();
     std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
     struct Prepared;
-    Answer<Prepared> prepare(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
+    StatusOr<Prepared> prepare(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
     GrantAnswer grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
     std::string tag_of(Uid uid, const vault::RunHead* run,
                        const std::vector<ItemAnswer>& answers) const;

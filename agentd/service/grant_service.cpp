@@ -18,21 +18,21 @@ namespace {
 /// step would fill memory that others need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
-std::optional<Refusal> check_sizes(const std::vector<DeliveryEntry>& entries) {
+Status check_sizes(const std::vector<DeliveryEntry>& entries) {
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Refusal{Reason::too_large,
-                       "the secrets asked for take " + std::to_string(bytes) +
-                           " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
-                           " fit; name those that the step needs with --secret, or "
-                           "ask for large ones as files (NAME:file)"};
+        return Status(StatusCode::too_large,
+                      "the secrets asked for take " + std::to_string(bytes) +
+                          " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                          " fit; name those that the step needs with --secret, or "
+                          "ask for large ones as files (NAME:file)");
     }
     if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
-        return Refusal{Reason::too_large,
-                       "the secrets asked for as files have " + std::to_string(bytes) +
-                           " bytes together and at most " + std::to_string(kMaxFilesBytes) +
-                           " fit; ask for those that the step needs"};
+        return Status(StatusCode::too_large,
+                      "the secrets asked for as files have " + std::to_string(bytes) +
+                          " bytes together and at most " + std::to_string(kMaxFilesBytes) +
+                          " fit; ask for those that the step needs");
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace
@@ -50,15 +50,15 @@ audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& req
             .owner = audit::Account{request.uid, ""}};
 }
 
-Refusal refused(const plugin_protocol::GrantRequest& request, const std::string& node,
-                const SecretSpec* ask, Refusal refusal) {
+Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
+               const SecretSpec* ask, Status refusal) {
     audit::Event event = event_of(audit::Kind::deny_grant, request, node,
-                                  "was refused its secrets: " + refusal.sentence);
+                                  "was refused its secrets: " + refusal.message());
     if (ask != nullptr && ask->run) event.run = ask->run->text();
     if (ask != nullptr) {
         for (const SpecItem& item : ask->items) event.names.push_back(item.name);
     }
-    event.reason = refusal.sentence;
+    event.reason = refusal.message();
     audit::record(event);
     return refusal;
 }
@@ -70,19 +70,16 @@ bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
     });
 }
 
-Refusal too_many_asks() {
-    return {Reason::too_many, "this job has made " + std::to_string(kMaxGrantsPerHold) +
-                                  " different asks on this node, and no more are taken"};
+Status too_many_asks() {
+    return {StatusCode::resource_exhausted,
+            "this job has made " + std::to_string(kMaxGrantsPerHold) +
+                " different asks on this node, and no more are taken"};
 }
 
-std::variant<SecretSpec, Refusal> read_ask(const plugin_protocol::GrantRequest& request) {
+StatusOr<SecretSpec> read_ask(const plugin_protocol::GrantRequest& request) {
     auto parsed = parse_spec(request.ask);
-    if (const auto* wrong = std::get_if<SpecError>(&parsed)) {
-        return Refusal{Reason::malformed, "SLURM_SECRETS at character " +
-                                              std::to_string(wrong->offset + 1) + ": " +
-                                              wrong->sentence};
-    }
-    return std::get<SecretSpec>(std::move(parsed));
+    if (!parsed.ok()) return parsed.status("SLURM_SECRETS");
+    return *parsed.spec();
 }
 
 bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
@@ -91,19 +88,19 @@ bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& as
 
 }  // namespace asks
 
-Answer<Desk::Prepared> Desk::prepare(const plugin_protocol::GrantRequest& request,
-                                     const SecretSpec& ask) {
+StatusOr<Desk::Prepared> Desk::prepare(const plugin_protocol::GrantRequest& request,
+                                       const SecretSpec& ask) {
     auto resolved = resolve_for(request.uid, ask, auth::Permission::use_run);
-    if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
-    Prepared prepared{std::get<std::vector<ItemAnswer>>(std::move(resolved)), {}, {}, nullptr};
+    if (!resolved.ok()) return resolved.status();
+    Prepared prepared{std::move(resolved).value(), {}, {}, nullptr};
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
-        return Refusal{Reason::not_found, std::move(missing)};
+        return Status(StatusCode::not_found, std::move(missing));
     }
     auto opened = open_stored(prepared.answers, {store_, request.uid, "", {}, {}, now_()});
-    if (!opened) return Refusal{Reason::unavailable, opened.error().sentence};
+    if (!opened) return Status(StatusCode::unavailable, opened.status().message());
     prepared.opened = std::move(opened).value();
     prepared.entries = entries_of(prepared.answers);
-    if (auto refusal = check_sizes(prepared.entries)) return std::move(*refusal);
+    if (Status refusal = check_sizes(prepared.entries); !refusal.ok()) return refusal;
     prepared.run = ask.run ? vault_.find_run(*ask.run) : nullptr;
     return prepared;
 }
@@ -111,14 +108,14 @@ Answer<Desk::Prepared> Desk::prepare(const plugin_protocol::GrantRequest& reques
 GrantAnswer Desk::ask(const plugin_protocol::GrantRequest& request) {
     expire();
     auto read = read_ask(request);
-    if (auto* refusal = std::get_if<Refusal>(&read)) {
-        return refused(request, "", nullptr, std::move(*refusal));
+    if (!read.ok()) {
+        return refused(request, "", nullptr, read.status());
     }
-    const SecretSpec& ask = std::get<SecretSpec>(read);
+    const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
     if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
     GrantAnswer answer = grant(request, ask);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) {
+    if (auto* refusal = std::get_if<Status>(&answer)) {
         return refused(request, "", &ask, std::move(*refusal));
     }
     return answer;
@@ -126,8 +123,8 @@ GrantAnswer Desk::ask(const plugin_protocol::GrantRequest& request) {
 
 GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
     auto answer = prepare(request, ask);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) return std::move(*refusal);
-    const Prepared& prepared = std::get<Prepared>(answer);
+    if (!answer.ok()) return answer.status();
+    const Prepared& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
     const vault::RunHead* const run = prepared.run;
     const vault::Grant grant{request.ask, run != nullptr ? run->id.text() : "",
@@ -138,18 +135,18 @@ GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const Secr
         vault_.find_hold(request.job) == nullptr ? expiry_note(prepared.answers) : "";
     // The delivery first: it reads from the record, which the hold's may move.
     auto delivery = vault_.deliver(prepared.entries);
-    if (!delivery) return Refusal{Reason::unavailable, delivery.error().sentence};
+    if (!delivery) return Status(StatusCode::unavailable, delivery.status().message());
     audit::Event event = event_of(
         audit::Kind::grant, request, "",
         "was granted " + listed(prepared.answers) + (run != nullptr ? " of run " + grant.run : ""));
     event.run = grant.run;
     event.names = names_of(prepared.answers);
-    if (auto wrong = audit::write_ahead(event)) {
-        return Refusal{Reason::unavailable, wrong->sentence};
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return Status(StatusCode::unavailable, wrong.message());
     }
-    if (auto wrong = vault_.hold(request.job, request.uid, grant, now_())) {
-        audit::revert(event, *wrong);
-        return Refusal{Reason::unavailable, wrong->sentence};
+    if (Status wrong = vault_.hold(request.job, request.uid, grant, now_()); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return Status(StatusCode::unavailable, wrong.message());
     }
     audit::publish(event);
     granted_in_round_.insert(request.job);
@@ -158,19 +155,19 @@ GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const Secr
     return Granted{std::move(delivery).value(), std::move(note)};
 }
 
-Refusal Desk::deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
-                            const RunId& run) const {
+Status Desk::deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
+                           const RunId& run) const {
     const auto parsed = parse_spec(request.ask);
     return refused(
-        request, node, std::get_if<SecretSpec>(&parsed),
-        {Reason::not_found, "run " + run.text() + " was not pushed within " +
-                                std::to_string(request.wait_milliseconds / 1000) + " s"});
+        request, node, parsed.spec(),
+        {StatusCode::not_found, "run " + run.text() + " was not pushed within " +
+                                    std::to_string(request.wait_milliseconds / 1000) + " s"});
 }
 
-Refusal Desk::deny(const plugin_protocol::GrantRequest& request, const std::string& node,
-                   Refusal refusal) const {
+Status Desk::deny(const plugin_protocol::GrantRequest& request, const std::string& node,
+                  Status refusal) const {
     const auto parsed = parse_spec(request.ask);
-    return refused(request, node, std::get_if<SecretSpec>(&parsed), std::move(refusal));
+    return refused(request, node, parsed.spec(), std::move(refusal));
 }
 
 }  // namespace secrets::service

@@ -22,14 +22,14 @@ audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& req
                       const std::string& node, const std::string& what_happened);
 
 /// Writes down that a step was refused; `ask` where its ask could be read.
-Refusal refused(const plugin_protocol::GrantRequest& request, const std::string& node,
-                const SecretSpec* ask, Refusal refusal);
+Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
+               const SecretSpec* ask, Status refusal);
 
 /// Whether the job's hold may take that grant: one of its own again, or a further one.
 bool has_room_for(const vault::Hold* hold, const vault::Grant& grant);
-Refusal too_many_asks();
+Status too_many_asks();
 
-std::variant<SecretSpec, Refusal> read_ask(const plugin_protocol::GrantRequest& request);
+StatusOr<SecretSpec> read_ask(const plugin_protocol::GrantRequest& request);
 
 /// Whether a step may be kept waiting for the run of its ask.
 bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);

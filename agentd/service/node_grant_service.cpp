@@ -39,17 +39,15 @@ NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request
                                     const std::string& node, std::string_view has_tag) {
     expire();
     auto read = read_ask(request);
-    if (auto* refusal = std::get_if<Refusal>(&read)) {
-        return refused(request, node, nullptr, std::move(*refusal));
+    if (!read.ok()) {
+        return refused(request, node, nullptr, read.status());
     }
-    const SecretSpec& ask = std::get<SecretSpec>(read);
+    const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
     if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
     auto answer = prepare(request, ask);
-    if (auto* refusal = std::get_if<Refusal>(&answer)) {
-        return refused(request, node, &ask, std::move(*refusal));
-    }
-    const Prepared& prepared = std::get<Prepared>(answer);
+    if (!answer.ok()) return refused(request, node, &ask, answer.status());
+    const Prepared& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
     NodeGranted granted{SecretBuffer(), tag_of(request.uid, prepared.run, prepared.answers),
                         expiry_note(prepared.answers)};
@@ -63,12 +61,13 @@ NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request
     event.names = names_of(prepared.answers);
     if (!unchanged) {
         granted.image = SecretBuffer(delivery_size(prepared.entries));
-        if (const auto wrong = write_delivery(prepared.entries, granted.image.bytes())) {
-            return refused(request, node, &ask, {Reason::unavailable, wrong->sentence});
+        if (const Status wrong = write_delivery(prepared.entries, granted.image.bytes());
+            !wrong.ok()) {
+            return refused(request, node, &ask, {StatusCode::unavailable, wrong.message()});
         }
     }
-    if (auto wrong = audit::write_ahead(event)) {
-        return refused(request, node, &ask, {Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refused(request, node, &ask, {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     note_uses(prepared.answers, request.uid, request.job);
@@ -81,13 +80,14 @@ NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request
 /// is.
 bool Desk::is_revoked(const vault::CachedGrant& held) {
     const auto parsed = parse_spec(held.ask);
-    if (std::holds_alternative<SpecError>(parsed)) return true;
-    const SecretSpec& ask = std::get<SecretSpec>(parsed);
+    if (!parsed.ok()) return true;
+    const SecretSpec& ask = *parsed.spec();
     const auto resolved = resolve_for(held.owner, ask, auth::Permission::use_run);
-    if (const auto* refusal = std::get_if<Refusal>(&resolved)) {
-        return refusal->reason == Reason::not_found || refusal->reason == Reason::forbidden;
+    if (!resolved.ok()) {
+        return resolved.status().code() == StatusCode::not_found ||
+               resolved.status().code() == StatusCode::permission_denied;
     }
-    const auto& answers = std::get<std::vector<ItemAnswer>>(resolved);
+    const auto& answers = resolved.value();
     const vault::RunHead* const run = ask.run ? vault_.find_run(*ask.run) : nullptr;
     return !failures_of(answers).empty() || tag_of(held.owner, run, answers) != held.tag;
 }
@@ -100,7 +100,7 @@ std::vector<std::size_t> Desk::report_from_node(const std::string& node,
     std::vector<NodeHoldRegistry::Held> remembered;
     for (std::size_t i = 0; i < held.size(); ++i) {
         const auto parsed = parse_spec(held[i].ask);
-        const auto* ask = std::get_if<SecretSpec>(&parsed);
+        const auto* ask = parsed.spec();
         const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
         remembered.push_back({run, held[i].job});
         if (is_revoked(held[i])) revoked.push_back(i);

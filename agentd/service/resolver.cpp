@@ -179,13 +179,14 @@ std::vector<ItemAnswer> resolve(const SecretSpec& ask, std::span<const vault::Ru
     return answers;
 }
 
-Result<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
-                                              const AvailableSecrets& kept) {
+StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
+                                                const AvailableSecrets& kept) {
     std::vector<SecretBuffer> opened;
     for (ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
         auto value = kept.store->value_of(answer.owner(kept.uid), answer.item.name);
-        if (!value) return Error{"secret " + answer.item.name + ": " + value.error().sentence};
+        if (!value)
+            return Status::failed("secret " + answer.item.name + ": " + value.status().message());
         opened.push_back(std::move(value).value());
         answer.value = opened.back().view();  // the bytes stay where they are when `opened` grows
     }

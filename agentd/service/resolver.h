@@ -61,8 +61,8 @@ std::vector<ItemAnswer> resolve(const SecretSpec& ask, std::span<const vault::Ru
                                 const AvailableSecrets& kept);
 
 /// The values of the kept secrets among the answers, opened; the answers' views point at them.
-Result<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
-                                              const AvailableSecrets& kept);
+StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
+                                                const AvailableSecrets& kept);
 
 /// The items that could not be answered and were not optional, as one sentence; empty when there is
 /// none.

@@ -41,169 +41,172 @@ void add_receipt(audit::Event& event, const vault::WipeReceipt& wiped) {
 }
 
 /// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
-Refusal refused(audit::Kind kind, std::string_view what, const RunId& run,
-                const auth::Principal& caller, Refusal refusal,
-                std::vector<std::string> names = {}) {
+Status refused(audit::Kind kind, std::string_view what, const RunId& run,
+               const auth::Principal& caller, Status refusal, std::vector<std::string> names = {}) {
     audit::Event event = event_of(kind, run, caller,
                                   caller.name() + " was refused " + std::string(what) + " of run " +
-                                      run.text() + ": " + refusal.sentence);
+                                      run.text() + ": " + refusal.message());
     event.names = std::move(names);
-    event.reason = refusal.sentence;
+    event.reason = refusal.message();
     audit::record(event);
     return refusal;
 }
 
-Refusal refused_push(const RunId& run, const auth::Principal& caller, Refusal refusal,
-                     std::vector<std::string> names = {}) {
+Status refused_push(const RunId& run, const auth::Principal& caller, Status refusal,
+                    std::vector<std::string> names = {}) {
     return refused(audit::Kind::refuse_push, "the push", run, caller, std::move(refusal),
                    std::move(names));
 }
 
-Refusal refused_completion(const RunId& run, const auth::Principal& caller, Refusal refusal) {
+Status refused_completion(const RunId& run, const auth::Principal& caller, Status refusal) {
     return refused(audit::Kind::refuse_complete, "the completion", run, caller, std::move(refusal));
 }
 
 }  // namespace
 
-std::optional<Refusal> Desk::check_push(const auth::Principal& caller, const RunId& run) {
+Status Desk::check_push(const auth::Principal& caller, const RunId& run) {
     expire();
     const vault::RunHead* existing = vault_.find_run(run);
-    if (existing == nullptr) return std::nullopt;
+    if (existing == nullptr) return Status();
     if (auth::may(principals_.role_of(caller, existing->owner), auth::Permission::push_run))
-        return std::nullopt;
+        return Status();
     return refused_push(run, caller, not_theirs(run, caller));
 }
 
-Refusal Desk::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
-                                     Refusal refusal) const {
+Status Desk::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
+                                    Status refusal) const {
     return refused_push(run, caller, std::move(refusal));
 }
 
-Answer<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushRequest& request) const {
+StatusOr<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushRequest& request) const {
     if (!request.owner) {
         const bool is_user = caller.uid() && !caller.is_root() && !principals_.is_platform(caller);
         if (is_user) return *caller.uid();
-        return Refusal{Reason::malformed,
-                       "\"owner\" is missing: name the user whose jobs may use the run"};
+        return Status(StatusCode::invalid_argument,
+                      "\"owner\" is missing: name the user whose jobs may use the run");
     }
     const auto owner = auth::find_uid(*request.owner);
     if (!owner) {
-        return Refusal{Reason::malformed, "\"owner\": there is no user " + quoted(*request.owner) +
-                                              " on this machine"};
+        return Status(StatusCode::invalid_argument,
+                      "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
     }
     if (!auth::may(principals_.role_of(caller, *owner), auth::Permission::push_run)) {
-        return Refusal{Reason::forbidden, caller.name() + " may not push runs for " +
-                                              auth::user_name(*owner) +
-                                              " (the agent's configuration lists who may, under "
-                                              "platforms)"};
+        return Status(StatusCode::permission_denied,
+                      caller.name() + " may not push runs for " + auth::user_name(*owner) +
+                          " (the agent's configuration lists who may, under "
+                          "platforms)");
     }
     return *owner;
 }
 
-Answer<vault::Time> Desk::expiry_of_push(const PushRequest& request, vault::Time now) const {
+StatusOr<vault::Time> Desk::expiry_of_push(const PushRequest& request, vault::Time now) const {
     if (!request.ttl) return now + default_ttl_;
     const auto ttl = parse_duration(*request.ttl);
-    if (!ttl) return Refusal{Reason::malformed, "\"ttl\": " + ttl.error().sentence};
+    if (!ttl) return Status(StatusCode::invalid_argument, "\"ttl\": " + ttl.status().message());
     if (*ttl > max_ttl_) {
-        return Refusal{Reason::malformed, "\"ttl\": " + *request.ttl + " is longer than the " +
-                                              print_duration(max_ttl_) + " that this site allows"};
+        return Status(StatusCode::invalid_argument,
+                      "\"ttl\": " + *request.ttl + " is longer than the " +
+                          print_duration(max_ttl_) + " that this site allows");
     }
     return now + *ttl;
 }
 
-std::optional<Refusal> Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
+Status Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
     if (secrets.size() > kMaxSecretsPerRun) {
-        return Refusal{Reason::too_large, "the run has " + std::to_string(secrets.size()) +
-                                              " secrets; at most " +
-                                              std::to_string(kMaxSecretsPerRun) + " are taken"};
+        return Status(StatusCode::too_large, "the run has " + std::to_string(secrets.size()) +
+                                                 " secrets; at most " +
+                                                 std::to_string(kMaxSecretsPerRun) + " are taken");
     }
     std::size_t total = 0;
     std::set<std::pair<vault::Scope, std::string>> names;
     std::set<std::pair<vault::Scope, std::string>> variables;
     for (const vault::NewSecret& secret : secrets) {
-        if (auto why = why_not_a_secret_name(secret.name)) {
-            return Refusal{Reason::malformed,
-                           std::string(vault::scope_word(secret.scope)) + ": " + *why};
+        if (Status why = check_secret_name(secret.name); !why.ok()) {
+            return Status(StatusCode::invalid_argument,
+                          std::string(vault::scope_word(secret.scope)) + ": " + why.message());
         }
         if (!names.emplace(secret.scope, secret.name).second) {
-            return Refusal{Reason::malformed, label(secret) + " stands twice"};
+            return Status(StatusCode::invalid_argument, label(secret) + " stands twice");
         }
         if (!variables.emplace(secret.scope, variable_for(secret.name)).second) {
-            return Refusal{Reason::conflict,
-                           label(secret) + " would become the variable " +
-                               variable_for(secret.name) +
-                               ", as another secret of this scope does; rename one"};
+            return Status(StatusCode::conflict,
+                          label(secret) + " would become the variable " +
+                              variable_for(secret.name) +
+                              ", as another secret of this scope does; rename one");
         }
         if (secret.value.size() > limits_.value_bytes) {
-            return Refusal{Reason::too_large,
-                           label(secret) + " has " + std::to_string(secret.value.size()) +
-                               " bytes; at most " + std::to_string(limits_.value_bytes) +
-                               " are taken"};
+            return Status(StatusCode::too_large,
+                          label(secret) + " has " + std::to_string(secret.value.size()) +
+                              " bytes; at most " + std::to_string(limits_.value_bytes) +
+                              " are taken");
         }
         total += secret.value.size();
     }
     if (total > limits_.run_bytes) {
-        return Refusal{Reason::too_large, "the run's values have " + std::to_string(total) +
-                                              " bytes together; at most " +
-                                              std::to_string(limits_.run_bytes) + " are taken"};
+        return Status(StatusCode::too_large, "the run's values have " + std::to_string(total) +
+                                                 " bytes together; at most " +
+                                                 std::to_string(limits_.run_bytes) + " are taken");
     }
-    return std::nullopt;
+    return Status();
 }
 
-std::optional<Refusal> Precondition::check(const std::string& what,
-                                           std::optional<std::uint64_t> has) const {
-    if (is_new && has) return Refusal{Reason::stale, what + " is there already"};
-    if (!has && (exists || generation)) return Refusal{Reason::stale, what + " is not there"};
-    if (!generation || *generation == *has) return std::nullopt;
-    return Refusal{Reason::stale, what + " has generation " + std::to_string(*has) + ", not " +
-                                      std::to_string(*generation) +
-                                      ": somebody changed it in between"};
+Status Precondition::check(const std::string& what, std::optional<std::uint64_t> has) const {
+    if (is_new && has) return Status(StatusCode::failed_precondition, what + " is there already");
+    if (!has && (exists || generation))
+        return Status(StatusCode::failed_precondition, what + " is not there");
+    if (!generation || *generation == *has) return Status();
+    return Status(StatusCode::failed_precondition,
+                  what + " has generation " + std::to_string(*has) + ", not " +
+                      std::to_string(*generation) + ": somebody changed it in between");
 }
 
-Answer<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& run,
-                                  const PushRequest& request, const Precondition& precondition) {
+StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& run,
+                                    const PushRequest& request, const Precondition& precondition) {
     std::vector<std::string> names;  // none before they are known to be good ones
-    const auto refuse = [&](Refusal refusal) -> Answer<PushResult> {
+    const auto refuse = [&](Status refusal) -> StatusOr<PushResult> {
         return refused_push(run, caller, std::move(refusal), names);
     };
-    if (auto refusal = check_push(caller, run)) return std::move(*refusal);
+    if (Status refusal = check_push(caller, run); !refusal.ok()) return refusal;
     const auto owner = owner_of_push(caller, request);
-    if (const auto* refusal = std::get_if<Refusal>(&owner)) return refuse(*refusal);
+    if (!owner.ok()) return refuse(owner.status());
     const vault::Time now = now_();
     const auto expires = expiry_of_push(request, now);
-    if (const auto* refusal = std::get_if<Refusal>(&expires)) return refuse(*refusal);
-    if (auto refusal = check_secrets(request.secrets)) return refuse(std::move(*refusal));
+    if (!expires.ok()) return refuse(expires.status());
+    if (Status refusal = check_secrets(request.secrets); !refusal.ok())
+        return refuse(std::move(refusal));
     names = names_of(request.secrets);
 
-    vault::RunHead head{run, std::get<Uid>(owner), 1, now, std::get<vault::Time>(expires)};
+    vault::RunHead head{run, owner.value(), 1, now, expires.value()};
     if (principals_.role_of(caller, head.owner) == auth::Role::platform) {
         head.platform = principals_.find_platform(caller, head.owner)->name;
     }
     const vault::RunHead* existing = vault_.find_run(run);
-    if (auto wrong = precondition.check(
+    if (Status wrong = precondition.check(
             "run " + run.text(),
-            existing != nullptr ? std::optional(existing->generation) : std::nullopt)) {
-        return refuse(std::move(*wrong));
+            existing != nullptr ? std::optional(existing->generation) : std::nullopt);
+        !wrong.ok()) {
+        return refuse(std::move(wrong));
     }
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
-            return refuse({Reason::conflict,
+            return refuse({StatusCode::conflict,
                            "run " + run.text() + " belongs to " + auth::user_name(existing->owner) +
                                "; complete it before it is pushed for another user"});
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
     } else if (vault_.runs_of(head.owner) >= limits_.runs_per_owner) {
-        return refuse({Reason::too_many, auth::user_name(head.owner) + " owns " +
-                                             std::to_string(limits_.runs_per_owner) +
-                                             " runs already; complete some first"});
+        return refuse({StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +
+                                                           std::to_string(limits_.runs_per_owner) +
+                                                           " runs already; complete some first"});
     }
     const bool counts_anew = existing == nullptr || existing->platform != head.platform;
     if (!head.platform.empty() && counts_anew &&
         vault_.runs_of_platform(head.platform) >= limits_.runs_per_platform) {
-        return refuse({Reason::too_many, "platform " + head.platform + " has " +
-                                             std::to_string(limits_.runs_per_platform) +
-                                             " runs here already; complete some first"});
+        return refuse(
+            {StatusCode::resource_exhausted, "platform " + head.platform + " has " +
+                                                 std::to_string(limits_.runs_per_platform) +
+                                                 " runs here already; complete some first"});
     }
     const bool created = existing == nullptr;
     const std::string owner_name = auth::user_name(head.owner);
@@ -215,12 +218,12 @@ Answer<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& ru
                      " with " + audit::listed(names));
     event.names = names;
     event.owner = audit::Account{head.owner, owner_name};
-    if (auto wrong = audit::write_ahead(event)) {
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
-    if (auto wrong = vault_.put_run(head, request.secrets)) {
-        audit::revert(event, *wrong);
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = vault_.put_run(head, request.secrets); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     on_change_();
@@ -230,12 +233,12 @@ Answer<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& ru
     return PushResult{describe(head, holders()), created};
 }
 
-Answer<RunInfo> Desk::read_run(const auth::Principal& caller, const RunId& run) {
+StatusOr<RunInfo> Desk::read_run(const auth::Principal& caller, const RunId& run) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr) head = find_ended(run);
     if (head == nullptr)
-        return Refusal{Reason::not_found, "run " + run.text() + " is not known here"};
+        return Status(StatusCode::not_found, "run " + run.text() + " is not known here");
     if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::read_run)) {
         return not_theirs(run, caller);
     }
@@ -254,16 +257,16 @@ std::vector<RunInfo> Desk::list_runs(const auth::Principal& caller) {
     return seen;
 }
 
-Answer<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, const RunId& run,
-                                              const Precondition& precondition) {
+StatusOr<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, const RunId& run,
+                                                const Precondition& precondition) {
     expire();
     const vault::RunHead* head = vault_.find_run(run);
     if (head == nullptr) return vault::WipeReceipt{};  // whatever generation it had
     if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::complete_run)) {
         return refused_completion(run, caller, not_theirs(run, caller));
     }
-    if (auto wrong = precondition.check("run " + run.text(), head->generation)) {
-        return refused_completion(run, caller, std::move(*wrong));
+    if (Status wrong = precondition.check("run " + run.text(), head->generation); !wrong.ok()) {
+        return refused_completion(run, caller, std::move(wrong));
     }
     const std::string owner = auth::user_name(head->owner);
     audit::Event event =
@@ -271,8 +274,8 @@ Answer<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, con
                  "run " + run.text() + " of " + owner + " was completed by " + caller.name());
     event.names = names_in(run);
     event.owner = audit::Account{head->owner, owner};
-    if (auto wrong = audit::write_ahead(event)) {
-        return refused_completion(run, caller, {Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refused_completion(run, caller, {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     const vault::WipeReceipt wiped = end_run(*head);

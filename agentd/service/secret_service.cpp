@@ -33,15 +33,15 @@ audit::Event event_of(audit::Kind kind, const store::Owner& owner, std::vector<s
 }
 
 /// Writes down that a change was refused.
-Refusal refused(const auth::Principal& caller, const SecretScope& scope, const std::string& name,
-                Refusal refusal) {
+Status refused(const auth::Principal& caller, const SecretScope& scope, const std::string& name,
+               Status refusal) {
     audit::Event event{.kind = audit::Kind::refuse_secret,
                        .sentence = caller.name() + " was refused a change of the secrets of " +
-                                   words_for(scope, caller) + ": " + refusal.sentence};
-    if (!why_not_a_secret_name(name)) event.names = {name};
+                                   words_for(scope, caller) + ": " + refusal.message()};
+    if (check_secret_name(name).ok()) event.names = {name};
     event.workspace = scope.workspace.value_or("");
     event.caller = caller.account();
-    event.reason = refusal.sentence;
+    event.reason = refusal.message();
     audit::record(event);
     return refusal;
 }
@@ -52,15 +52,14 @@ std::string whole_days(std::chrono::seconds left) {
     return "less than a day";
 }
 
-std::optional<Refusal> check_precondition(const store::SecretHead* head,
-                                          const Precondition& precondition,
-                                          const std::string& name) {
+Status check_precondition(const store::SecretHead* head, const Precondition& precondition,
+                          const std::string& name) {
     return precondition.check("secret " + name,
                               head != nullptr ? std::optional(head->generation) : std::nullopt);
 }
 
-Refusal not_set(const std::string& name, const store::Owner& owner) {
-    return {Reason::not_found, "secret " + name + " is not set for " + words_for(owner)};
+Status not_set(const std::string& name, const store::Owner& owner) {
+    return {StatusCode::not_found, "secret " + name + " is not set for " + words_for(owner)};
 }
 
 std::string same_variable(const std::string& name, const std::string& other,
@@ -72,17 +71,18 @@ std::string same_variable(const std::string& name, const std::string& other,
 }  // namespace
 
 /// Whose secrets a request is about, if the caller may keep them.
-Answer<store::Owner> Desk::owner_at(const auth::Principal& caller, const SecretScope& scope) const {
+StatusOr<store::Owner> Desk::owner_at(const auth::Principal& caller,
+                                      const SecretScope& scope) const {
     if (store_ == nullptr) {
-        return Refusal{Reason::not_offered,
-                       "this agent keeps no secrets of users and workspaces: its configuration "
-                       "names no store (store.file)"};
+        return Status(StatusCode::not_configured,
+                      "this agent keeps no secrets of users and workspaces: its configuration "
+                      "names no store (store.file)");
     }
     if (!scope.workspace) {
         const bool allowed = caller.uid() && auth::may(principals_.role_of(caller, *caller.uid()),
                                                        auth::Permission::manage_own);
         if (allowed) return store::Owner::user(*caller.uid());
-        return Refusal{Reason::forbidden, caller.name() + " may keep no secrets here"};
+        return Status(StatusCode::permission_denied, caller.name() + " may keep no secrets here");
     }
     const Workspace* workspace = principals_.find_workspace(*scope.workspace);
     const auth::WorkspaceRole workspace_role = workspace != nullptr
@@ -96,104 +96,108 @@ Answer<store::Owner> Desk::owner_at(const auth::Principal& caller, const SecretS
         return not_known_yet(caller, workspace->name, workspace_role.undecided);
     }
     if (workspace_role.role == auth::Role::member) {
-        return Refusal{Reason::forbidden, "the secrets of workspace " + *scope.workspace +
-                                              " are listed and changed by its admins alone; " +
-                                              caller.name() + " may use them in jobs"};
+        return Status(StatusCode::permission_denied,
+                      "the secrets of workspace " + *scope.workspace +
+                          " are listed and changed by its admins alone; " + caller.name() +
+                          " may use them in jobs");
     }
-    return Refusal{Reason::not_found, "there is no workspace " + quoted(*scope.workspace) +
-                                          " that " + caller.name() + " is in"};
+    return Status(StatusCode::not_found, "there is no workspace " + quoted(*scope.workspace) +
+                                             " that " + caller.name() + " is in");
 }
 
 /// Whose secret a change is about; a refusal is written down.
-Answer<store::Owner> Desk::owner_of_change(const auth::Principal& caller, const SecretScope& scope,
-                                           const std::string& name) {
+StatusOr<store::Owner> Desk::owner_of_change(const auth::Principal& caller,
+                                             const SecretScope& scope, const std::string& name) {
     expire();
     auto owner = owner_at(caller, scope);
-    if (const auto* refusal = std::get_if<Refusal>(&owner)) {
-        return refused(caller, scope, name, *refusal);
+    if (!owner.ok()) {
+        return refused(caller, scope, name, owner.status());
     }
-    if (const auto why = why_not_a_secret_name(name)) {
-        return refused(caller, scope, name, {Reason::malformed, *why});
+    if (const Status why = check_secret_name(name); !why.ok()) {
+        return refused(caller, scope, name, why);
     }
     return owner;
 }
 
-std::optional<Refusal> Desk::check_put(const auth::Principal& caller, const SecretScope& scope,
-                                       const std::string& name) {
+Status Desk::check_put(const auth::Principal& caller, const SecretScope& scope,
+                       const std::string& name) {
     auto owner = owner_of_change(caller, scope, name);
-    if (auto* refusal = std::get_if<Refusal>(&owner)) return std::move(*refusal);
-    return std::nullopt;
+    if (!owner.ok()) return owner.status();
+    return Status();
 }
 
-Refusal Desk::reject_unreadable_secret(const auth::Principal& caller, const SecretScope& scope,
-                                       const std::string& name, Refusal refusal) const {
+Status Desk::reject_unreadable_secret(const auth::Principal& caller, const SecretScope& scope,
+                                      const std::string& name, Status refusal) const {
     return refused(caller, scope, name, std::move(refusal));
 }
 
 /// Two names of one owner must not become one variable.
-std::optional<Refusal> Desk::check_free_variable(const store::Owner& owner, const std::string& name,
-                                                 const std::string& except) const {
+Status Desk::check_free_variable(const store::Owner& owner, const std::string& name,
+                                 const std::string& except) const {
     const std::string variable = variable_for(name);
     for (const store::SecretHead* head : store_->list(owner)) {
         if (head->name == name || head->name == except || variable_for(head->name) != variable) {
             continue;
         }
-        return Refusal{Reason::conflict, same_variable(name, head->name, owner)};
+        return Status(StatusCode::conflict, same_variable(name, head->name, owner));
     }
-    return std::nullopt;
+    return Status();
 }
 
 /// Whether the limits leave room for a value of `bytes`, in scope of one that is there.
-std::optional<Refusal> Desk::check_new_value(const store::Owner& owner, const std::string& name,
-                                             std::size_t bytes) const {
+Status Desk::check_new_value(const store::Owner& owner, const std::string& name,
+                             std::size_t bytes) const {
     if (bytes > limits_.value_bytes) {
-        return Refusal{Reason::too_large, "the value has " + std::to_string(bytes) +
-                                              " bytes; at most " +
-                                              std::to_string(limits_.value_bytes) + " are taken"};
+        return Status(StatusCode::too_large,
+                      "the value has " + std::to_string(bytes) + " bytes; at most " +
+                          std::to_string(limits_.value_bytes) + " are taken");
     }
     const store::SecretHead* old = store_->find(owner, name);
     const std::size_t freed = old != nullptr ? old->bytes : 0;
     const store::SecretStore::Usage usage = store_->usage_of(owner);
     if (old == nullptr && usage.secrets >= limits_.stored_secrets) {
-        return Refusal{Reason::too_many, words_for(owner) + " has " +
-                                             std::to_string(usage.secrets) +
-                                             " secrets already, and no more are kept; remove some"};
+        return Status(StatusCode::resource_exhausted,
+                      words_for(owner) + " has " + std::to_string(usage.secrets) +
+                          " secrets already, and no more are kept; remove some");
     }
     if (usage.bytes - freed + bytes > limits_.stored_bytes) {
-        return Refusal{Reason::too_large, "with it the values of " + words_for(owner) +
-                                              " would have more than the " +
-                                              std::to_string(limits_.stored_bytes) +
-                                              " bytes that are kept; remove some"};
+        return Status(StatusCode::too_large, "with it the values of " + words_for(owner) +
+                                                 " would have more than the " +
+                                                 std::to_string(limits_.stored_bytes) +
+                                                 " bytes that are kept; remove some");
     }
     if (store_->usage().bytes - freed + bytes > limits_.store_bytes) {
-        return Refusal{Reason::not_offered,
-                       "the agent's store is full (limits.store_bytes); tell its admin"};
+        return Status(StatusCode::not_configured,
+                      "the agent's store is full (limits.store_bytes); tell its admin");
     }
-    return std::nullopt;
+    return Status();
 }
 
-Answer<PutSecretResult> Desk::put_secret(const auth::Principal& caller, const SecretScope& scope,
-                                         const std::string& name, const PutSecretRequest& request,
-                                         const Precondition& precondition) {
+StatusOr<PutSecretResult> Desk::put_secret(const auth::Principal& caller, const SecretScope& scope,
+                                           const std::string& name, const PutSecretRequest& request,
+                                           const Precondition& precondition) {
     auto allowed = owner_of_change(caller, scope, name);
-    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const store::Owner& owner = std::get<store::Owner>(allowed);
-    const auto refuse = [&](Refusal refusal) -> Answer<PutSecretResult> {
+    if (!allowed.ok()) return allowed.status();
+    const store::Owner& owner = allowed.value();
+    const auto refuse = [&](Status refusal) -> StatusOr<PutSecretResult> {
         return refused(caller, scope, name, std::move(refusal));
     };
     const store::SecretHead* old = store_->find(owner, name);
-    if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
-    if (auto wrong = check_new_value(owner, name, request.value.size())) {
-        return refuse(std::move(*wrong));
+    if (Status wrong = check_precondition(old, precondition, name); !wrong.ok())
+        return refuse(std::move(wrong));
+    if (Status wrong = check_new_value(owner, name, request.value.size()); !wrong.ok()) {
+        return refuse(std::move(wrong));
     }
-    if (auto wrong = check_free_variable(owner, name, "")) return refuse(std::move(*wrong));
+    if (Status wrong = check_free_variable(owner, name, ""); !wrong.ok())
+        return refuse(std::move(wrong));
     store::SecretHead head;
     head.name = name;
     head.generation = old != nullptr ? old->generation + 1 : 1;
     head.set = now_();
     if (request.ttl) {
         const auto ttl = parse_duration(*request.ttl);
-        if (!ttl) return refuse({Reason::malformed, "\"ttl\": " + ttl.error().sentence});
+        if (!ttl)
+            return refuse({StatusCode::invalid_argument, "\"ttl\": " + ttl.status().message()});
         head.expires = head.set + *ttl;
     }
     const bool created = old == nullptr;
@@ -203,12 +207,12 @@ Answer<PutSecretResult> Desk::put_secret(const auth::Principal& caller, const Se
                      (created ? " was set by " : " was set anew by ") + caller.name() +
                      (created ? "" : " (generation " + std::to_string(head.generation) + ")"));
     event.caller = caller.account();
-    if (auto wrong = audit::write_ahead(event)) {
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
-    if (auto wrong = store_->put(owner, std::move(head), request.value.view())) {
-        audit::revert(event, *wrong);
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = store_->put(owner, std::move(head), request.value.view()); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     on_change_();
@@ -217,54 +221,56 @@ Answer<PutSecretResult> Desk::put_secret(const auth::Principal& caller, const Se
     return PutSecretResult{*store_->find(owner, name), created};
 }
 
-Answer<store::SecretHead> Desk::rename_secret(const auth::Principal& caller,
-                                              const SecretScope& scope, const std::string& name,
-                                              const std::string& new_name,
-                                              const Precondition& precondition) {
+StatusOr<store::SecretHead> Desk::rename_secret(const auth::Principal& caller,
+                                                const SecretScope& scope, const std::string& name,
+                                                const std::string& new_name,
+                                                const Precondition& precondition) {
     auto allowed = owner_of_change(caller, scope, name);
-    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const store::Owner& owner = std::get<store::Owner>(allowed);
-    const auto refuse = [&](Refusal refusal) -> Answer<store::SecretHead> {
+    if (!allowed.ok()) return allowed.status();
+    const store::Owner& owner = allowed.value();
+    const auto refuse = [&](Status refusal) -> StatusOr<store::SecretHead> {
         return refused(caller, scope, name, std::move(refusal));
     };
     const store::SecretHead* old = store_->find(owner, name);
-    if (auto wrong = check_precondition(old, precondition, name)) return refuse(std::move(*wrong));
+    if (Status wrong = check_precondition(old, precondition, name); !wrong.ok())
+        return refuse(std::move(wrong));
     if (old == nullptr) return refuse(not_set(name, owner));
-    if (auto why = why_not_a_secret_name(new_name)) return refuse({Reason::malformed, *why});
+    if (Status why = check_secret_name(new_name); !why.ok()) return refuse(why);
     if (store_->find(owner, new_name) != nullptr) {
-        return refuse({Reason::conflict, "secret " + new_name + " of " + words_for(owner) +
-                                             " is set already; remove it first"});
+        return refuse({StatusCode::conflict, "secret " + new_name + " of " + words_for(owner) +
+                                                 " is set already; remove it first"});
     }
-    if (auto wrong = check_free_variable(owner, new_name, name)) return refuse(std::move(*wrong));
+    if (Status wrong = check_free_variable(owner, new_name, name); !wrong.ok())
+        return refuse(std::move(wrong));
     if (old->damaged) {
-        return refuse({Reason::conflict, "secret " + name +
-                                             " was altered in the agent's store and can't be read; "
-                                             "set it again, or remove it"});
+        return refuse(
+            {StatusCode::conflict, "secret " + name +
+                                       " was altered in the agent's store and can't be read; "
+                                       "set it again, or remove it"});
     }
     audit::Event event = event_of(audit::Kind::rename_secret, owner, {name, new_name},
                                   "secret " + name + " of " + words_for(owner) +
                                       " was renamed to " + new_name + " by " + caller.name());
     event.caller = caller.account();
-    if (auto wrong = audit::write_ahead(event)) {
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
-    if (auto wrong = store_->rename(owner, name, new_name)) {
-        audit::revert(event, *wrong);
-        return refuse({Reason::unavailable, wrong->sentence});
+    if (Status wrong = store_->rename(owner, name, new_name); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return refuse({StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     return *store_->find(owner, new_name);
 }
 
-std::optional<Refusal> Desk::remove_secret(const auth::Principal& caller, const SecretScope& scope,
-                                           const std::string& name,
-                                           const Precondition& precondition) {
+Status Desk::remove_secret(const auth::Principal& caller, const SecretScope& scope,
+                           const std::string& name, const Precondition& precondition) {
     auto allowed = owner_of_change(caller, scope, name);
-    if (auto* refusal = std::get_if<Refusal>(&allowed)) return std::move(*refusal);
-    const store::Owner& owner = std::get<store::Owner>(allowed);
+    if (!allowed.ok()) return allowed.status();
+    const store::Owner& owner = allowed.value();
     const store::SecretHead* old = store_->find(owner, name);
-    if (auto wrong = check_precondition(old, precondition, name)) {
-        return refused(caller, scope, name, std::move(*wrong));
+    if (Status wrong = check_precondition(old, precondition, name); !wrong.ok()) {
+        return refused(caller, scope, name, std::move(wrong));
     }
     if (old == nullptr) return refused(caller, scope, name, not_set(name, owner));
     audit::Event event =
@@ -272,42 +278,42 @@ std::optional<Refusal> Desk::remove_secret(const auth::Principal& caller, const 
                  "secret " + name + " of " + words_for(owner) + " was removed by " + caller.name());
     event.caller = caller.account();
     event.bytes = old->bytes;
-    if (auto wrong = audit::write_ahead(event)) {
-        return refused(caller, scope, name, {Reason::unavailable, wrong->sentence});
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refused(caller, scope, name, {StatusCode::unavailable, wrong.message()});
     }
-    if (auto wrong = store_->remove(owner, name)) {
-        audit::revert(event, *wrong);
-        return refused(caller, scope, name, {Reason::unavailable, wrong->sentence});
+    if (Status wrong = store_->remove(owner, name); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return refused(caller, scope, name, {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
     on_change_();
-    return std::nullopt;
+    return Status();
 }
 
-Answer<store::SecretHead> Desk::read_secret(const auth::Principal& caller, const SecretScope& scope,
-                                            const std::string& name) {
+StatusOr<store::SecretHead> Desk::read_secret(const auth::Principal& caller,
+                                              const SecretScope& scope, const std::string& name) {
     expire();
     const auto owner = owner_at(caller, scope);
-    if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
-    if (const auto why = why_not_a_secret_name(name)) return Refusal{Reason::malformed, *why};
-    const store::SecretHead* head = store_->find(std::get<store::Owner>(owner), name);
-    if (head == nullptr) return not_set(name, std::get<store::Owner>(owner));
+    if (!owner.ok()) return owner.status();
+    if (const Status why = check_secret_name(name); !why.ok()) return why;
+    const store::SecretHead* head = store_->find(owner.value(), name);
+    if (head == nullptr) return not_set(name, owner.value());
     return *head;
 }
 
-Answer<std::vector<store::SecretHead>> Desk::list_secrets(const auth::Principal& caller,
-                                                          const SecretScope& scope) {
+StatusOr<std::vector<store::SecretHead>> Desk::list_secrets(const auth::Principal& caller,
+                                                            const SecretScope& scope) {
     expire();
     const auto owner = owner_at(caller, scope);
-    if (const auto* refusal = std::get_if<Refusal>(&owner)) return *refusal;
+    if (!owner.ok()) return owner.status();
     std::vector<store::SecretHead> heads;
-    for (const store::SecretHead* head : store_->list(std::get<store::Owner>(owner))) {
+    for (const store::SecretHead* head : store_->list(owner.value())) {
         heads.push_back(*head);
     }
     return heads;
 }
 
-Answer<std::vector<WorkspaceInfo>> Desk::list_workspaces(const auth::Principal& caller) {
+StatusOr<std::vector<WorkspaceInfo>> Desk::list_workspaces(const auth::Principal& caller) {
     expire();
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : principals_.workspaces()) {
@@ -335,8 +341,8 @@ void Desk::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job)
 
 void Desk::save_uses() {
     if (store_ == nullptr || !store_->has_unsaved_uses()) return;
-    if (const auto wrong = store_->save_uses()) {
-        audit::report_problem("which jobs used which secrets was not saved: " + wrong->sentence);
+    if (const Status wrong = store_->save_uses(); !wrong.ok()) {
+        audit::report_problem("which jobs used which secrets was not saved: " + wrong.message());
     }
 }
 
@@ -364,8 +370,8 @@ std::optional<vault::Time> Desk::expire_kept() {
         if (no_expiry_before_ > now_()) break;
         const std::string what =
             "secret " + next->name + " of " + words_for(next->owner) + " expired";
-        if (const auto wrong = store_->remove(next->owner, next->name)) {
-            audit::report_problem(what + " and could not be removed: " + wrong->sentence);
+        if (const Status wrong = store_->remove(next->owner, next->name); !wrong.ok()) {
+            audit::report_problem(what + " and could not be removed: " + wrong.message());
             no_expiry_before_ = now_() + kRetryExpiry;
             break;
         }

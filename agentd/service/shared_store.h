@@ -7,7 +7,7 @@
 
 #include "agentd/service/desk.h"
 #include "agentd/service/document_keys.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::service {
 
@@ -21,24 +21,23 @@ class SharedStore {
     virtual ~SharedStore() = default;
 
     /// Has the desk take what the store has of `about`, as it was `age` before the call at most.
-    /// Who asks the desk without a pause after it is answered from that. On a Failure nobody knows:
+    /// Who asks the desk without a pause after it is answered from that. On a Status nobody knows:
     /// its sentence is for the client.
-    virtual boost::asio::awaitable<Failure> refresh(service::DocumentKeys about,
-                                                    Clock::time_point deadline,
-                                                    Clock::duration age) = 0;
+    virtual boost::asio::awaitable<Status> refresh(service::DocumentKeys about,
+                                                   Clock::time_point deadline,
+                                                   Clock::duration age) = 0;
 
     /// Does the same, calls `change`, and writes what that changed of `about` to the store. Where
-    /// another agent was faster, all begins anew, and `change` is called again. After a Failure the
+    /// another agent was faster, all begins anew, and `change` is called again. After a Status the
     /// store is as it was.
-    virtual boost::asio::awaitable<Failure> change(service::DocumentKeys about,
-                                                   std::function<void()> change,
-                                                   Clock::time_point deadline) = 0;
+    virtual boost::asio::awaitable<Status> change(service::DocumentKeys about,
+                                                  std::function<void()> change,
+                                                  Clock::time_point deadline) = 0;
 };
 
 /// For whoever asked for something that only the store knows.
-inline service::Refusal not_known(const Error& why) {
-    return {service::Reason::unavailable,
-            "the store that hubs share does not answer: " + why.sentence};
+inline Status not_known(const Status& why) {
+    return {StatusCode::unavailable, "the store that hubs share does not answer: " + why.message()};
 }
 
 }  // namespace secrets::service

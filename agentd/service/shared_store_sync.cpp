@@ -12,7 +12,7 @@ namespace secrets::service {
 
 DocumentKeys Desk::documents_of_spec(Uid uid, const std::string& text) const {
     const auto parsed = parse_spec(text);
-    const SecretSpec* ask = std::get_if<SecretSpec>(&parsed);
+    const SecretSpec* ask = parsed.spec();
     DocumentKeys subjects;
     if (ask == nullptr || ask->none) return subjects;
     if (ask->run) subjects.runs.insert(*ask->run);
@@ -55,17 +55,17 @@ DocumentKeys Desk::documents_of_workspaces() const {
     return subjects;
 }
 
-Failure Desk::replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) {
+Status Desk::replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) {
     if (head.expires <= now_()) {
         drop_replicated_run(head.id);
-        return std::nullopt;
+        return Status();
     }
-    if (auto wrong = vault_.put_run(head, secrets)) return wrong;
+    if (Status wrong = vault_.put_run(head, secrets); !wrong.ok()) return wrong;
     ended_runs_.erase(head.id);
     on_change_();
     on_expiry_change_();
     on_push_(head.id);
-    return std::nullopt;
+    return Status();
 }
 
 void Desk::drop_replicated_run(const RunId& run) {
@@ -84,7 +84,7 @@ void Desk::drop_replicated_run(const RunId& run) {
     audit::record(event);
 }
 
-Failure Desk::replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept) {
+Status Desk::replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept) {
     std::set<std::string> gone;
     for (const store::SecretHead* head : store_->list(owner)) gone.insert(head->name);
     for (const ReplicatedSecret& secret : kept) {
@@ -93,15 +93,16 @@ Failure Desk::replicate_secrets(const store::Owner& owner, std::span<const Repli
         const bool same = here != nullptr && here->generation == secret.head.generation &&
                           here->set == secret.head.set && here->expires == secret.head.expires;
         if (same) continue;
-        if (auto wrong = store_->put(owner, secret.head, secret.value.view())) return wrong;
+        if (Status wrong = store_->put(owner, secret.head, secret.value.view()); !wrong.ok())
+            return wrong;
     }
     for (const std::string& name : gone) {
-        if (auto wrong = store_->remove(owner, name)) return wrong;
+        if (Status wrong = store_->remove(owner, name); !wrong.ok()) return wrong;
     }
     no_expiry_before_ = {};
     on_change_();
     on_expiry_change_();
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::service

@@ -74,7 +74,7 @@ asio::awaitable<void> AccountWatcher::ask_about_all() {
         if (told) {
             take(account, std::move(told).value());
         } else if (trouble.empty()) {
-            trouble = told.error().sentence;
+            trouble = told.status().message();
         }
     }
     note_trouble(trouble);

@@ -42,7 +42,7 @@ std::vector<JobId> JobFileCleaner::jobs(std::chrono::seconds age) {
     if (access(directory_.c_str(), F_OK) != 0) return {};  // no job of this node has had a file
     auto all_jobs = open_files_directory(directory_);
     if (!all_jobs) {
-        say_once(all_jobs.error().sentence);
+        say_once(all_jobs.status().message());
         return {};
     }
     std::unique_ptr<DIR, CloseDirectory> directory(fdopendir(all_jobs->get()));
@@ -62,7 +62,7 @@ void JobFileCleaner::remove(JobId job) {
     if (access(directory_.c_str(), F_OK) != 0) return;
     const auto all_jobs = open_files_directory(directory_);
     if (!all_jobs) {
-        say_once(all_jobs.error().sentence);
+        say_once(all_jobs.status().message());
         return;
     }
     const auto removed = remove_job_files(all_jobs->get(), job);
@@ -70,7 +70,7 @@ void JobFileCleaner::remove(JobId job) {
     if (!removed) {
         not_removed_.insert(job);
         audit::report_problem("the files of " + whose + " in " + directory_ +
-                              " can't be removed: " + removed.error().sentence);
+                              " can't be removed: " + removed.status().message());
     } else if (*removed) {
         audit::record({.kind = audit::Kind::reap,
                        .sentence = whose + " ended without an epilog: its files were removed",

@@ -70,7 +70,7 @@ asio::awaitable<void> JobPlacement::ask_view() {
         for (const auto& [number, waiter] : some) places.push_back(waiter->place);
         const auto told = co_await view_.ask_placements(std::move(places), kPatience);
         if (stopped_) co_return;
-        std::string why = told ? told->sentence : told.error().sentence;
+        std::string why = told ? told->sentence : told.status().message();
         bool all_known = true;
         std::size_t i = 0;
         for (const auto& [number, asked] : some) {

@@ -23,24 +23,24 @@ Deadline at_once() {
     return Deadline::in(std::chrono::milliseconds(0));
 }
 
-Error lost(const Error& error) {
-    return Error{"the connection to slurm-secrets-view was lost: " + error.sentence};
+Status lost(const Status& error) {
+    return Status::failed("the connection to slurm-secrets-view was lost: " + error.message());
 }
 
-Error answered_another_question() {
-    return Error{"slurm-secrets-view answered another question than was asked"};
+Status answered_another_question() {
+    return Status::failed("slurm-secrets-view answered another question than was asked");
 }
 
-Result<slurm_query::Reply> read_reply(int fd) {
+StatusOr<slurm_query::Reply> read_reply(int fd) {
     std::array<std::byte, kMaxQueryMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, at_once());
-    if (!packet) return lost(packet.error());
-    if (packet->size == 0) return Error{"slurm-secrets-view ended before it answered"};
-    if (packet->cut) return Error{"slurm-secrets-view sent too long a message"};
+    if (!packet) return lost(packet.status());
+    if (packet->size == 0) return Status::failed("slurm-secrets-view ended before it answered");
+    if (packet->cut) return Status::failed("slurm-secrets-view sent too long a message");
     auto reply = slurm_query::decode_reply(std::span(buffer).first(packet->size));
-    if (!reply) return Error{"slurm-secrets-view sent " + reply.error().sentence};
+    if (!reply) return Status::failed("slurm-secrets-view sent " + reply.status().message());
     if (const auto* refused = std::get_if<slurm_query::Refused>(&*reply)) {
-        return Error{refused->sentence};
+        return Status::failed(refused->sentence);
     }
     return reply;
 }
@@ -67,48 +67,49 @@ asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseco
 }
 
 /// The reply to a request, which is not a refusal.
-asio::awaitable<Result<slurm_query::Reply>> QueryClient::exchange(
+asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     slurm_query::Request request, std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
-        co_return Error{
+        co_return Status::failed(
             "slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
             "active? " +
-            connection.error().sentence};
+            connection.status().message());
     }
     const int fd = connection->get();
-    if (auto wrong = send_packet(fd, slurm_query::encode(request), at_once())) {
-        co_return lost(*wrong);
+    if (Status wrong = send_packet(fd, slurm_query::encode(request), at_once()); !wrong.ok()) {
+        co_return lost(wrong);
     }
     const bool came = co_await wait_for_reply(fd, patience);
     if (!came) {
-        co_return Error{"slurm-secrets-view did not answer within " +
-                        std::to_string(patience.count() / 1000) + " s"};
+        co_return Status::failed("slurm-secrets-view did not answer within " +
+                                 std::to_string(patience.count() / 1000) + " s");
     }
     co_return read_reply(fd);
 }
 
-asio::awaitable<Result<slurm_query::States>> QueryClient::ask(std::span<const JobId> jobs,
-                                                              std::chrono::milliseconds patience) {
+asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask(
+    std::span<const JobId> jobs, std::chrono::milliseconds patience) {
     slurm_query::Request request = slurm_query::JobsRequest{{jobs.begin(), jobs.end()}};
     auto reply = co_await exchange(std::move(request), patience);
-    if (!reply) co_return reply.error();
+    if (!reply) co_return reply.status();
     auto* states = std::get_if<slurm_query::States>(&*reply);
     if (states == nullptr) co_return answered_another_question();
     if (states->states.size() != jobs.size()) {
-        co_return Error{"slurm-secrets-view answered for another number of jobs than was asked"};
+        co_return Status::failed(
+            "slurm-secrets-view answered for another number of jobs than was asked");
     }
     co_return std::move(*states);
 }
 
-asio::awaitable<Result<slurm_query::Users>> QueryClient::ask_users(
+asio::awaitable<StatusOr<slurm_query::Users>> QueryClient::ask_users(
     std::string account, std::chrono::milliseconds patience) {
     slurm_query::Users all;
     do {
         const std::string after = all.users.empty() ? "" : all.users.back();
         slurm_query::Request request = slurm_query::AccountRequest{account, after};
         auto reply = co_await exchange(std::move(request), patience);
-        if (!reply) co_return reply.error();
+        if (!reply) co_return reply.status();
         auto* users = std::get_if<slurm_query::Users>(&*reply);
         const bool fits =
             users != nullptr && (users->users.empty() || users->users.front() > after);
@@ -117,19 +118,20 @@ asio::awaitable<Result<slurm_query::Users>> QueryClient::ask_users(
         all.more = users->more;
         std::move(users->users.begin(), users->users.end(), std::back_inserter(all.users));
         if (all.users.size() > kMaxUsersOfAccount) {
-            co_return Error{"slurm-secrets-view names more users of the Slurm account " + account +
-                            " than the " + std::to_string(kMaxUsersOfAccount) + " that are taken"};
+            co_return Status::failed("slurm-secrets-view names more users of the Slurm account " +
+                                     account + " than the " + std::to_string(kMaxUsersOfAccount) +
+                                     " that are taken");
         }
     } while (all.more);
     co_return all;
 }
 
-asio::awaitable<Result<slurm_query::Verdicts>> QueryClient::ask_placements(
+asio::awaitable<StatusOr<slurm_query::Verdicts>> QueryClient::ask_placements(
     std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience) {
     const std::size_t count = places.size();
     slurm_query::Request request = slurm_query::PlacementsRequest{std::move(places)};
     auto reply = co_await exchange(std::move(request), patience);
-    if (!reply) co_return reply.error();
+    if (!reply) co_return reply.status();
     auto* verdicts = std::get_if<slurm_query::Verdicts>(&*reply);
     const bool fits = verdicts != nullptr && verdicts->verdicts.size() == count;
     if (!fits) co_return answered_another_question();

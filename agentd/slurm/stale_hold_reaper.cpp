@@ -66,7 +66,7 @@ asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
         const auto told = co_await view_.ask(some, kPatience);
         if (stopped_) co_return;
         if (!told) {
-            trouble = told.error().sentence;
+            trouble = told.status().message();
             break;
         }
         for (std::size_t i = 0; i < some.size(); ++i) {

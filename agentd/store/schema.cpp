@@ -63,67 +63,70 @@ std::string context_of(const Owner& owner, const SecretHead& head) {
     return context;
 }
 
-Failure make_or_check_tables(const SqliteDatabase& database, const std::string& key_id) {
+Status make_or_check_tables(const SqliteDatabase& database, const std::string& key_id) {
     auto transaction = Transaction::begin(database);
-    if (!transaction) return transaction.error();
+    if (!transaction) return transaction.status();
     const auto format = database.number_of("PRAGMA user_version");
-    if (!format) return format.error();
+    if (!format) return format.status();
     const auto application = database.number_of("PRAGMA application_id");
-    if (!application) return application.error();
+    if (!application) return application.status();
     const auto tables = database.number_of("SELECT count(*) FROM sqlite_schema");
-    if (!tables) return tables.error();
+    if (!tables) return tables.status();
     if (*tables == 0) {
-        if (auto wrong = database.run(kTables)) return wrong;
-        if (auto wrong = put_key_id(database, key_id)) return wrong;
+        if (Status wrong = database.run(kTables); !wrong.ok()) return wrong;
+        if (Status wrong = put_key_id(database, key_id); !wrong.ok()) return wrong;
         return transaction->commit();
     }
     if (*application != kApplicationId) {
-        return Error{"the file " + database.path() +
-                     " is a database of something else, and no store; move it away"};
+        return Status::failed("the file " + database.path() +
+                              " is a database of something else, and no store; move it away");
     }
     if (*format != kFormat) {
-        return Error{"the store " + database.path() + " has format " + std::to_string(*format) +
-                     ", and this version knows format 1 alone: run the version that wrote it"};
+        return Status::failed(
+            "the store " + database.path() + " has format " + std::to_string(*format) +
+            ", and this version knows format 1 alone: run the version that wrote it");
     }
     auto check = database.prepare("PRAGMA quick_check(1)");
-    if (!check) return check.error();
+    if (!check) return check.status();
     const auto row = check->step();
-    if (!row) return row.error();
+    if (!row) return row.status();
     if (!*row || check->bytes(0) != "ok") {
-        return Error{"the store " + database.path() + " is damaged (" + check->bytes(0) +
-                     "): put a backup in its place"};
+        return Status::failed("the store " + database.path() + " is damaged (" + check->bytes(0) +
+                              "): put a backup in its place");
     }
-    return std::nullopt;
+    return Status();
 }
 
-Result<std::string> stored_key_id(const SqliteDatabase& database) {
+StatusOr<std::string> stored_key_id(const SqliteDatabase& database) {
     auto statement = database.prepare("SELECT value FROM meta WHERE name='key'");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     const auto row = statement->step();
-    if (!row) return row.error();
-    if (!*row) return Error{"the store " + database.path() + " does not say which key it has"};
+    if (!row) return row.status();
+    if (!*row)
+        return Status::failed("the store " + database.path() + " does not say which key it has");
     return statement->bytes(0);
 }
 
-Failure put_key_id(const SqliteDatabase& database, const std::string& key_id) {
+Status put_key_id(const SqliteDatabase& database, const std::string& key_id) {
     auto statement = database.prepare("INSERT OR REPLACE INTO meta VALUES('key', ?1)");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     return statement->bind_text(1, key_id).run();
 }
 
-Failure for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take) {
+Status for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take) {
     auto statement = database.prepare(
         "SELECT scope, owner, name, generation, set_at, expires_at, used_at, used_job, sealed "
         "FROM secrets");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     while (true) {
         const auto more = statement->step();
-        if (!more) return more.error();
-        if (!*more) return std::nullopt;
+        if (!more) return more.status();
+        if (!*more) return Status();
         const auto owner = owner_of(statement->number(0), statement->bytes(1));
         if (!owner) {
-            return Error{"the store " + database.path() +
-                         " has a secret whose owner can't be read: put a backup in its place"};
+            return Status::failed(
+                "the store " + database.path() +
+                " has a secret whose owner can't be read: put a backup in its place");
         }
         SecretHead head;
         head.name = statement->bytes(2);
@@ -139,11 +142,11 @@ Failure for_each_row(const SqliteDatabase& database, const std::function<void(Ro
     }
 }
 
-Failure put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
-                const std::string& sealed) {
+Status put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
+               const std::string& sealed) {
     auto statement =
         database.prepare("INSERT OR REPLACE INTO secrets VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     const std::string text = text_of(owner);
     std::optional<std::int64_t> expires, used_at, used_job;
     if (head.expires) expires = seconds(*head.expires);
@@ -163,11 +166,11 @@ Failure put_row(const SqliteDatabase& database, const Owner& owner, const Secret
         .run();
 }
 
-Failure put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
-                const SecretHead::Use& use) {
+Status put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
+               const SecretHead::Use& use) {
     auto statement = database.prepare(
         "UPDATE secrets SET used_at=?1, used_job=?2 WHERE scope=?3 AND owner=?4 AND name=?5");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     const std::string text = text_of(owner);
     return statement->bind(1, seconds(use.at))
         .bind(2, std::int64_t{use.job.value})
@@ -177,10 +180,10 @@ Failure put_use(const SqliteDatabase& database, const Owner& owner, const std::s
         .run();
 }
 
-Failure delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name) {
+Status delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name) {
     auto statement =
         database.prepare("DELETE FROM secrets WHERE scope=?1 AND owner=?2 AND name=?3");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     const std::string text = text_of(owner);
     return statement->bind(1, scope_of(owner)).bind_text(2, text).bind_text(3, name).run();
 }

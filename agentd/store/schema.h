@@ -22,16 +22,16 @@ std::string context_of(const Owner& owner, const SecretHead& head);
 
 /// Makes the tables in an empty database; else sees that the format is one we know and that the
 /// file is whole.
-Failure make_or_check_tables(const SqliteDatabase& database, const std::string& key_id);
+Status make_or_check_tables(const SqliteDatabase& database, const std::string& key_id);
 
-Result<std::string> stored_key_id(const SqliteDatabase& database);
-Failure put_key_id(const SqliteDatabase& database, const std::string& key_id);
+StatusOr<std::string> stored_key_id(const SqliteDatabase& database);
+Status put_key_id(const SqliteDatabase& database, const std::string& key_id);
 
-Failure for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take);
-Failure put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
-                const std::string& sealed);
-Failure put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
-                const SecretHead::Use& use);
-Failure delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name);
+Status for_each_row(const SqliteDatabase& database, const std::function<void(Row)>& take);
+Status put_row(const SqliteDatabase& database, const Owner& owner, const SecretHead& head,
+               const std::string& sealed);
+Status put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
+               const SecretHead::Use& use);
+Status delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name);
 
 }  // namespace secrets::store

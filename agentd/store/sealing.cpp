@@ -40,10 +40,10 @@ Cipher begin(const StoreKey& key, const unsigned char* nonce, std::string_view c
 
 }  // namespace
 
-Result<std::string> seal(const StoreKey& key, SecretView value, std::string_view context) {
-    const Error failed{
+StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_view context) {
+    const Status failed = Status::failed(
         "the value can't be sealed: OpenSSL refuses (out of memory, or no random "
-        "numbers)"};
+        "numbers)");
     std::string sealed(kNonceBytes + value.size() + kTagBytes, '\0');
     auto* out = reinterpret_cast<unsigned char*>(sealed.data());
     if (RAND_bytes(out, kNonceBytes) != 1) return failed;
@@ -60,9 +60,10 @@ Result<std::string> seal(const StoreKey& key, SecretView value, std::string_view
     return sealed;
 }
 
-Result<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
-                            std::string_view context) {
-    const Error failed{"it does not open: it was altered, moved, or sealed under another key"};
+StatusOr<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
+                              std::string_view context) {
+    const Status failed =
+        Status::failed("it does not open: it was altered, moved, or sealed under another key");
     if (sealed.size() < kNonceBytes + kTagBytes) return failed;
     const std::size_t size = sealed.size() - kNonceBytes - kTagBytes;
     SecretBuffer value(size);

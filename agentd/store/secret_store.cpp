@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "agentd/store/schema.h"
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/base/names.h"
 
 namespace secrets::store {
@@ -24,23 +24,23 @@ std::string words_for(const Owner& owner) {
 
 /// Not SQLite's own lock, which would keep `--rekey` and backups out. The descriptor lives as long
 /// as the database is open: closing it would take SQLite's locks away.
-Result<UniqueFd> lock_out_others(const std::string& path) {
+StatusOr<UniqueFd> lock_out_others(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return call_failed("opening the store " + path);
+    if (!fd) return errno_status("opening the store " + path);
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        return Error{"the store " + path + " is in use by another slurm-secretsd"};
+        return Status::failed("the store " + path + " is in use by another slurm-secretsd");
     }
     return fd;
 }
 
-/// Whether the values in the database are sealed under that key; a Failure says that they are not.
-Failure check_key(const SqliteDatabase& database, const StoreKey& key) {
+/// Whether the values in the database are sealed under that key; a Status says that they are not.
+Status check_key(const SqliteDatabase& database, const StoreKey& key) {
     const auto id = stored_key_id(database);
-    if (!id) return id.error();
-    if (*id == key.id()) return std::nullopt;
-    return Error{"the store " + database.path() + " is sealed under the key " + *id +
-                 ", and the key given is " + key.id() +
-                 ": put the right key back; without it what is stored can't be read"};
+    if (!id) return id.status();
+    if (*id == key.id()) return Status();
+    return Status::failed("the store " + database.path() + " is sealed under the key " + *id +
+                          ", and the key given is " + key.id() +
+                          ": put the right key back; without it what is stored can't be read");
 }
 
 }  // namespace
@@ -50,32 +50,32 @@ SecretStore::SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock)
 
 SecretStore::~SecretStore() = default;
 
-Result<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key) {
+StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key) {
     auto database = SqliteDatabase::open(path, true);
-    if (!database) return database.error();
-    if (auto wrong = make_or_check_tables(*database, key.id())) return *wrong;
-    if (auto wrong = check_key(*database, key)) return *wrong;
+    if (!database) return database.status();
+    if (Status wrong = make_or_check_tables(*database, key.id()); !wrong.ok()) return wrong;
+    if (Status wrong = check_key(*database, key); !wrong.ok()) return wrong;
     auto lock = lock_out_others(path);
-    if (!lock) return lock.error();
+    if (!lock) return lock.status();
     std::unique_ptr<SecretStore> store(
         new SecretStore(std::move(database).value(), std::move(key), std::move(lock).value()));
-    if (auto wrong = store->read_all()) return *wrong;
+    if (Status wrong = store->read_all(); !wrong.ok()) return wrong;
     return store;
 }
 
-Result<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string& name,
-                                                            MemoryKind memory) {
+StatusOr<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string& name,
+                                                              MemoryKind memory) {
     auto key = StoreKey::random(memory);
-    if (!key) return key.error();
+    if (!key) return key.status();
     auto database = SqliteDatabase::in_memory(name);
-    if (!database) return database.error();
-    if (auto wrong = make_or_check_tables(*database, key->id())) return *wrong;
+    if (!database) return database.status();
+    if (Status wrong = make_or_check_tables(*database, key->id()); !wrong.ok()) return wrong;
     return std::unique_ptr<SecretStore>(
         new SecretStore(std::move(database).value(), std::move(key).value(), UniqueFd()));
 }
 
 /// Takes in every row, and opens each value once to see that it can be trusted.
-Failure SecretStore::read_all() {
+Status SecretStore::read_all() {
     return for_each_row(database_, [&](Row row) {
         Entry entry{std::move(row.head), std::move(row.sealed)};
         const auto value = unseal(key_, entry.sealed, context_of(row.owner, entry.head));
@@ -135,85 +135,87 @@ SecretStore::Usage SecretStore::usage_of(const Owner& owner) const {
     return usage;
 }
 
-Result<SecretBuffer> SecretStore::value_of(const Owner& owner, const std::string& name) const {
+StatusOr<SecretBuffer> SecretStore::value_of(const Owner& owner, const std::string& name) const {
     const Entry* entry = entry_of(owner, name);
-    if (entry == nullptr) return Error{"there is no such secret"};
+    if (entry == nullptr) return Status::failed("there is no such secret");
     return unseal(key_, entry->sealed, context_of(owner, entry->head));
 }
 
 /// A transaction in a database whose values are still sealed under our key.
-Result<Transaction> SecretStore::begin_change() const {
+StatusOr<Transaction> SecretStore::begin_change() const {
     auto transaction = Transaction::begin(database_);
     if (!transaction) return transaction;
     const auto id = stored_key_id(database_);
-    if (!id) return id.error();
+    if (!id) return id.status();
     if (*id != key_.id()) {
-        return Error{"the store " + database_.path() + " was sealed anew under the key " + *id +
-                     " (--rekey): give slurm-secretsd that key and restart it"};
+        return Status::failed("the store " + database_.path() + " was sealed anew under the key " +
+                              *id + " (--rekey): give slurm-secretsd that key and restart it");
     }
     return transaction;
 }
 
-Failure SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
+Status SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
     head.bytes = value.size();
     head.has_nul = has_nul(value);
     head.damaged = false;
     auto sealed = seal(key_, value, context_of(owner, head));
-    if (!sealed) return sealed.error();
+    if (!sealed) return sealed.status();
     // The place in memory first: what is on the disk must not be missing here.
     Shelf one;
     std::string name = head.name;
     const auto made =
         one.emplace(std::move(name), Entry{std::move(head), std::move(sealed).value()}).first;
     auto transaction = begin_change();
-    if (!transaction) return transaction.error();
-    if (auto wrong = put_row(database_, owner, made->second.head, made->second.sealed)) {
+    if (!transaction) return transaction.status();
+    if (Status wrong = put_row(database_, owner, made->second.head, made->second.sealed);
+        !wrong.ok()) {
         return wrong;
     }
     shelves_[owner];
-    if (auto wrong = transaction->commit()) {
+    if (Status wrong = transaction->commit(); !wrong.ok()) {
         if (shelves_[owner].empty()) shelves_.erase(owner);
         return wrong;
     }
     unsaved_uses_.erase({owner, made->first});
     place(owner, one.extract(made));
-    return std::nullopt;
+    return Status();
 }
 
-Failure SecretStore::remove(const Owner& owner, const std::string& name) {
-    if (find(owner, name) == nullptr) return std::nullopt;
+Status SecretStore::remove(const Owner& owner, const std::string& name) {
+    if (find(owner, name) == nullptr) return Status();
     auto transaction = begin_change();
-    if (!transaction) return transaction.error();
-    if (auto wrong = delete_row(database_, owner, name)) return wrong;
-    if (auto wrong = transaction->commit()) return wrong;
+    if (!transaction) return transaction.status();
+    if (Status wrong = delete_row(database_, owner, name); !wrong.ok()) return wrong;
+    if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.erase({owner, name});
     take_away(owner, name);
-    return std::nullopt;
+    return Status();
 }
 
-Failure SecretStore::rename(const Owner& owner, const std::string& from, const std::string& to) {
+Status SecretStore::rename(const Owner& owner, const std::string& from, const std::string& to) {
     const SecretHead* old = find(owner, from);
-    if (old == nullptr) return Error{"there is no such secret"};
+    if (old == nullptr) return Status::failed("there is no such secret");
     const auto value = value_of(owner, from);
-    if (!value) return value.error();
+    if (!value) return value.status();
     SecretHead head = *old;
     head.name = to;
     ++head.generation;
     auto sealed = seal(key_, value->view(), context_of(owner, head));
-    if (!sealed) return sealed.error();
+    if (!sealed) return sealed.status();
     Shelf one;
     const auto made = one.emplace(to, Entry{std::move(head), std::move(sealed).value()}).first;
     auto transaction = begin_change();
-    if (!transaction) return transaction.error();
-    if (auto wrong = delete_row(database_, owner, from)) return wrong;
-    if (auto wrong = put_row(database_, owner, made->second.head, made->second.sealed)) {
+    if (!transaction) return transaction.status();
+    if (Status wrong = delete_row(database_, owner, from); !wrong.ok()) return wrong;
+    if (Status wrong = put_row(database_, owner, made->second.head, made->second.sealed);
+        !wrong.ok()) {
         return wrong;
     }
-    if (auto wrong = transaction->commit()) return wrong;
+    if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.erase({owner, from});
     place(owner, one.extract(made));
     take_away(owner, from);
-    return std::nullopt;
+    return Status();
 }
 
 /// Puts an entry on the owner's shelf, which is there, in place of one of its name.
@@ -250,16 +252,17 @@ void SecretStore::note_use(const Owner& owner, const std::string& name, SecretHe
     entry->second.head.used = use;
 }
 
-Failure SecretStore::save_uses() {
-    if (unsaved_uses_.empty()) return std::nullopt;
+Status SecretStore::save_uses() {
+    if (unsaved_uses_.empty()) return Status();
     auto transaction = begin_change();
-    if (!transaction) return transaction.error();
+    if (!transaction) return transaction.status();
     for (const auto& [which, use] : unsaved_uses_) {
-        if (auto wrong = put_use(database_, which.first, which.second, use)) return wrong;
+        if (Status wrong = put_use(database_, which.first, which.second, use); !wrong.ok())
+            return wrong;
     }
-    if (auto wrong = transaction->commit()) return wrong;
+    if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.clear();
-    return std::nullopt;
+    return Status();
 }
 
 std::optional<SecretStore::Expiry> SecretStore::next_to_expire() const {
@@ -284,43 +287,45 @@ std::size_t SecretStore::expiring_before(Time time) const {
     return count_before;
 }
 
-Result<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey& from,
-                                       const StoreKey& to) {
+StatusOr<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey& from,
+                                         const StoreKey& to) {
     const auto database = SqliteDatabase::open(path, false);
-    if (!database) return database.error();
-    if (auto wrong = make_or_check_tables(*database, from.id())) return *wrong;
+    if (!database) return database.status();
+    if (Status wrong = make_or_check_tables(*database, from.id()); !wrong.ok()) return wrong;
     auto transaction = Transaction::begin(*database);
-    if (!transaction) return transaction.error();
-    if (auto wrong = check_key(*database, from)) return *wrong;
+    if (!transaction) return transaction.status();
+    if (Status wrong = check_key(*database, from); !wrong.ok()) return wrong;
     std::vector<Row> rows;
-    if (auto wrong = for_each_row(*database, [&](Row row) { rows.push_back(std::move(row)); })) {
-        return *wrong;
+    if (Status wrong = for_each_row(*database, [&](Row row) { rows.push_back(std::move(row)); });
+        !wrong.ok()) {
+        return wrong;
     }
     for (const Row& row : rows) {
         const std::string context = context_of(row.owner, row.head);
         const auto value = unseal(from, row.sealed, context);
         if (!value) {
-            return Error{"the stored secret " + quoted(row.head.name) + " of " +
-                         words_for(row.owner) + " was altered or moved in " + path +
-                         "; set it again or remove it, then rekey; nothing has changed"};
+            return Status::failed("the stored secret " + quoted(row.head.name) + " of " +
+                                  words_for(row.owner) + " was altered or moved in " + path +
+                                  "; set it again or remove it, then rekey; nothing has changed");
         }
         const auto sealed = seal(to, value->view(), context);
-        if (!sealed) return sealed.error();
-        if (auto wrong = put_row(*database, row.owner, row.head, *sealed)) return *wrong;
+        if (!sealed) return sealed.status();
+        if (Status wrong = put_row(*database, row.owner, row.head, *sealed); !wrong.ok())
+            return wrong;
     }
-    if (auto wrong = put_key_id(*database, to.id())) return *wrong;
-    if (auto wrong = transaction->commit()) return *wrong;
+    if (Status wrong = put_key_id(*database, to.id()); !wrong.ok()) return wrong;
+    if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     return rows.size();
 }
 
-Failure SecretStore::back_up(const std::string& path, const std::string& to) {
+Status SecretStore::back_up(const std::string& path, const std::string& to) {
     const auto database = SqliteDatabase::open(path, false);
-    if (!database) return database.error();
+    if (!database) return database.status();
     // VACUUM INTO would write into an empty file that is there.
     const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!free_name) return call_failed("making the backup " + to);
+    if (!free_name) return errno_status("making the backup " + to);
     auto statement = database->prepare("VACUUM INTO ?1");
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     return statement->bind_text(1, to).run();
 }
 

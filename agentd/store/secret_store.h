@@ -46,16 +46,16 @@ struct SecretHead {
 };
 
 /// Not thread-safe. Reads come from memory, where values are sealed as they are in the file; a
-/// change is on the disk before its function returns. On a Failure nothing has changed.
+/// change is on the disk before its function returns. On a Status nothing has changed.
 class SecretStore {
   public:
     /// Opens the database, or makes it where there is none. Fails where the key is not the one that
     /// it was sealed under, the file is damaged or of a later format, or another process has it.
-    static Result<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key);
+    static StatusOr<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key);
     /// An empty one that is gone with the object, sealed under a key of its own: what is kept
     /// elsewhere, as far as it is here. `name`: where that is, for people.
-    static Result<std::unique_ptr<SecretStore>> in_memory(const std::string& name,
-                                                          MemoryKind memory);
+    static StatusOr<std::unique_ptr<SecretStore>> in_memory(const std::string& name,
+                                                            MemoryKind memory);
     ~SecretStore();
     SecretStore(const SecretStore&) = delete;
     SecretStore& operator=(const SecretStore&) = delete;
@@ -76,19 +76,19 @@ class SecretStore {
     /// Each row that can't be trusted, as a sentence.
     std::vector<std::string> damage() const;
 
-    Result<SecretBuffer> value_of(const Owner& owner, const std::string& name) const;
+    StatusOr<SecretBuffer> value_of(const Owner& owner, const std::string& name) const;
 
     /// Sets or replaces. `head` is taken as it is, but for `bytes`, `has_nul` and `damaged`.
-    Failure put(const Owner& owner, SecretHead head, SecretView value);
+    Status put(const Owner& owner, SecretHead head, SecretView value);
     /// Also fine when there is none.
-    Failure remove(const Owner& owner, const std::string& name);
+    Status remove(const Owner& owner, const std::string& name);
     /// To a name that is free; one generation up.
-    Failure rename(const Owner& owner, const std::string& from, const std::string& to);
+    Status rename(const Owner& owner, const std::string& from, const std::string& to);
 
     /// Remembers which job used a secret last. On the disk after save_uses().
     void note_use(const Owner& owner, const std::string& name, SecretHead::Use use);
     bool has_unsaved_uses() const { return !unsaved_uses_.empty(); }
-    Failure save_uses();
+    Status save_uses();
 
     struct Expiry {
         Owner owner;
@@ -105,10 +105,10 @@ class SecretStore {
 
     /// Seals all values anew, from one key to another, in one transaction; how many there were. A
     /// running agent keeps answering, and refuses changes until it is restarted with the new key.
-    static Result<std::size_t> rekey(const std::string& path, const StoreKey& from,
-                                     const StoreKey& to);
+    static StatusOr<std::size_t> rekey(const std::string& path, const StoreKey& from,
+                                       const StoreKey& to);
     /// Writes a copy, whole in itself, to a file that must not exist.
-    static Failure back_up(const std::string& path, const std::string& to);
+    static Status back_up(const std::string& path, const std::string& to);
 
   private:
     struct Entry {
@@ -119,8 +119,8 @@ class SecretStore {
 
     SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock);
     const Entry* entry_of(const Owner& owner, const std::string& name) const;
-    Failure read_all();
-    Result<Transaction> begin_change() const;
+    Status read_all();
+    StatusOr<Transaction> begin_change() const;
     void place(const Owner& owner, Shelf::node_type entry) noexcept;
     void take_away(const Owner& owner, const std::string& name) noexcept;
     void count(const Entry& entry, bool comes) noexcept;

@@ -31,17 +31,17 @@ Statement& Statement::bind_blob(int index, std::string_view bytes) {
     return *this;
 }
 
-Result<bool> Statement::step() {
+StatusOr<bool> Statement::step() {
     const int result = sqlite3_step(statement_.get());
     if (result == SQLITE_ROW) return true;
     if (result == SQLITE_DONE) return false;
     return database_->failed();
 }
 
-Failure Statement::run() {
+Status Statement::run() {
     const auto row = step();
-    if (!row) return row.error();
-    return std::nullopt;
+    if (!row) return row.status();
+    return Status();
 }
 
 std::int64_t Statement::number(int column) const {
@@ -60,15 +60,16 @@ std::string Statement::bytes(int column) const {
     return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 
-Result<SqliteDatabase> SqliteDatabase::open(const std::string& path, bool may_create) {
+StatusOr<SqliteDatabase> SqliteDatabase::open(const std::string& path, bool may_create) {
     return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path);
 }
 
-Result<SqliteDatabase> SqliteDatabase::in_memory(const std::string& name) {
+StatusOr<SqliteDatabase> SqliteDatabase::in_memory(const std::string& name) {
     return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name);
 }
 
-Result<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const std::string& name) {
+StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags,
+                                              const std::string& name) {
     sqlite3* opened = nullptr;
     flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const mode_t mask = umask(0077);
@@ -82,12 +83,12 @@ Result<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const s
     for (const char* pragma :
          {"PRAGMA secure_delete=ON", "PRAGMA journal_mode=DELETE", "PRAGMA synchronous=EXTRA",
           "PRAGMA temp_store=MEMORY", "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"}) {
-        if (auto wrong = database.run(pragma)) return *wrong;
+        if (Status wrong = database.run(pragma); !wrong.ok()) return wrong;
     }
     return database;
 }
 
-Error SqliteDatabase::failed() const {
+Status SqliteDatabase::failed() const {
     const int code = sqlite3_extended_errcode(database_.get());
     const std::string what = database_ ? sqlite3_errmsg(database_.get()) : "out of memory";
     const char* advice = "";
@@ -110,10 +111,10 @@ Error SqliteDatabase::failed() const {
         default:
             break;
     }
-    return Error{"the store " + path_ + ": " + what + advice};
+    return Status::failed("the store " + path_ + ": " + what + advice);
 }
 
-Result<Statement> SqliteDatabase::prepare(std::string_view sql) const {
+StatusOr<Statement> SqliteDatabase::prepare(std::string_view sql) const {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &statement,
                            nullptr) != SQLITE_OK) {
@@ -122,23 +123,23 @@ Result<Statement> SqliteDatabase::prepare(std::string_view sql) const {
     return Statement(*this, statement);
 }
 
-Failure SqliteDatabase::run(const char* sql) const {
+Status SqliteDatabase::run(const char* sql) const {
     if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
         return failed();
     }
-    return std::nullopt;
+    return Status();
 }
 
-Result<std::int64_t> SqliteDatabase::number_of(const char* sql) const {
+StatusOr<std::int64_t> SqliteDatabase::number_of(const char* sql) const {
     auto statement = prepare(sql);
-    if (!statement) return statement.error();
+    if (!statement) return statement.status();
     const auto row = statement->step();
-    if (!row) return row.error();
+    if (!row) return row.status();
     return *row ? statement->number(0) : 0;
 }
 
-Result<Transaction> Transaction::begin(const SqliteDatabase& database) {
-    if (auto wrong = database.run("BEGIN IMMEDIATE")) return *wrong;
+StatusOr<Transaction> Transaction::begin(const SqliteDatabase& database) {
+    if (Status wrong = database.run("BEGIN IMMEDIATE"); !wrong.ok()) return wrong;
     return Transaction(database);
 }
 
@@ -147,10 +148,10 @@ Transaction::~Transaction() {
     if (database_ != nullptr) (void)database_->run("ROLLBACK");
 }
 
-Failure Transaction::commit() {
-    if (auto wrong = database_->run("COMMIT")) return wrong;
+Status Transaction::commit() {
+    if (Status wrong = database_->run("COMMIT"); !wrong.ok()) return wrong;
     database_ = nullptr;
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::store

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::store {
 
@@ -26,9 +26,9 @@ class Statement {
     Statement& bind_blob(int index, std::string_view bytes);
 
     /// Whether there is a further row.
-    Result<bool> step();
+    StatusOr<bool> step();
     /// For statements without rows.
-    Failure run();
+    Status run();
 
     std::int64_t number(int column) const;
     std::optional<std::int64_t> number_or_none(int column) const;
@@ -51,20 +51,20 @@ class Statement {
 class SqliteDatabase {
   public:
     /// Opens the file, and makes it (mode 0600) where `may_create` and there is none.
-    static Result<SqliteDatabase> open(const std::string& path, bool may_create);
+    static StatusOr<SqliteDatabase> open(const std::string& path, bool may_create);
     /// An empty one that is gone with the object; errors call it `name`.
-    static Result<SqliteDatabase> in_memory(const std::string& name);
+    static StatusOr<SqliteDatabase> in_memory(const std::string& name);
 
-    Result<Statement> prepare(std::string_view sql) const;
-    Failure run(const char* sql) const;
+    StatusOr<Statement> prepare(std::string_view sql) const;
+    Status run(const char* sql) const;
     /// The one number that a query gives.
-    Result<std::int64_t> number_of(const char* sql) const;
+    StatusOr<std::int64_t> number_of(const char* sql) const;
 
     /// How many rows the last change touched.
     int changed_rows() const { return sqlite3_changes(database_.get()); }
 
     const std::string& path() const { return path_; }
-    Error failed() const;
+    Status failed() const;
 
   private:
     struct Close {
@@ -72,7 +72,7 @@ class SqliteDatabase {
     };
     SqliteDatabase(std::string path, sqlite3* database)
         : path_(std::move(path)), database_(database) {}
-    static Result<SqliteDatabase> open(const char* file, int flags, const std::string& name);
+    static StatusOr<SqliteDatabase> open(const char* file, int flags, const std::string& name);
 
     std::string path_;
     std::unique_ptr<sqlite3, Close> database_;
@@ -82,12 +82,12 @@ class SqliteDatabase {
 class Transaction {
   public:
     /// Takes the write lock at once.
-    static Result<Transaction> begin(const SqliteDatabase& database);
+    static StatusOr<Transaction> begin(const SqliteDatabase& database);
     Transaction(Transaction&& other) noexcept
         : database_(std::exchange(other.database_, nullptr)) {}
     Transaction& operator=(Transaction&&) = delete;
     ~Transaction();
-    Failure commit();
+    Status commit();
 
   private:
     explicit Transaction(const SqliteDatabase& database) : database_(&database) {}

@@ -17,10 +17,10 @@ std::string environment(const char* name) {
 }
 
 /// The file that a command is about.
-Result<std::string> existing_file(const Config& config) {
+StatusOr<std::string> existing_file(const Config& config) {
     const std::string file = config.store_file.empty() ? kUsualFile : config.store_file;
     if (access(file.c_str(), F_OK) == 0) return file;
-    return Error{"there is no store at " + file + " (store.file in the configuration)"};
+    return Status::failed("there is no store at " + file + " (store.file in the configuration)");
 }
 
 /// For people.
@@ -39,42 +39,43 @@ std::string store_file_of(const Config& config) {
     return directories.substr(0, directories.find(':')) + "/store.db";
 }
 
-Result<std::unique_ptr<store::SecretStore>> open_store(const Config& config, MemoryKind memory) {
+StatusOr<std::unique_ptr<store::SecretStore>> open_store(const Config& config, MemoryKind memory) {
     if (!config.openbao.urls.empty())
         return store::SecretStore::in_memory(name_of(config.openbao), memory);
     const std::string file = store_file_of(config);
     if (file.empty()) return std::unique_ptr<store::SecretStore>();
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
-    if (!path) return Error{"the store " + file + " has no key: " + path.error().sentence};
+    if (!path)
+        return Status::failed("the store " + file + " has no key: " + path.status().message());
     auto key = store::StoreKey::read(path->path, path->is_credential, memory);
-    if (!key) return key.error();
+    if (!key) return key.status();
     return store::SecretStore::open(file, std::move(key).value());
 }
 
-Result<std::string> rekey_store(const Config& config, const std::string& key_file,
-                                const std::string& new_key_file) {
+StatusOr<std::string> rekey_store(const Config& config, const std::string& key_file,
+                                  const std::string& new_key_file) {
     const auto file = existing_file(config);
-    if (!file) return file.error();
+    if (!file) return file.status();
     const std::string old_key_file = key_file.empty() ? config.store_key_file : key_file;
     if (old_key_file.empty()) {
-        return Error{"--rekey needs the key that the store is sealed under: --key FILE"};
+        return Status::failed("--rekey needs the key that the store is sealed under: --key FILE");
     }
     const MemoryKind memory = best_memory_kind();
     const auto key = store::StoreKey::read(old_key_file, false, memory);
-    if (!key) return key.error();
+    if (!key) return key.status();
     const auto new_key = store::StoreKey::read(new_key_file, false, memory);
-    if (!new_key) return new_key.error();
+    if (!new_key) return new_key.status();
     const auto count = store::SecretStore::rekey(*file, *key, *new_key);
-    if (!count) return count.error();
+    if (!count) return count.status();
     return *file + ": " + std::to_string(*count) + (*count == 1 ? " secret is" : " secrets are") +
            " sealed under the key " + new_key->id() +
            " now; give slurm-secretsd that key and restart it";
 }
 
-Result<std::string> back_up_store(const Config& config, const std::string& to) {
+StatusOr<std::string> back_up_store(const Config& config, const std::string& to) {
     const auto file = existing_file(config);
-    if (!file) return file.error();
-    if (auto wrong = store::SecretStore::back_up(*file, to)) return *wrong;
+    if (!file) return file.status();
+    if (Status wrong = store::SecretStore::back_up(*file, to); !wrong.ok()) return wrong;
     return *file + " is copied to " + to + "; without its key the copy is worthless";
 }
 

@@ -33,27 +33,28 @@ std::string id_of(SecretView key) {
 
 StoreKey::StoreKey(LockedRegion region) : region_(std::move(region)), id_(id_of(bytes())) {}
 
-Result<StoreKey> StoreKey::random(MemoryKind memory) {
+StatusOr<StoreKey> StoreKey::random(MemoryKind memory) {
     auto region = LockedRegion::create(kBytes, memory);
-    if (!region) return region.error();
+    if (!region) return region.status();
     auto* const bytes = reinterpret_cast<unsigned char*>(region->bytes().data());
-    if (RAND_bytes(bytes, kBytes) != 1) return Error{"OpenSSL has no random bytes for a key"};
+    if (RAND_bytes(bytes, kBytes) != 1)
+        return Status::failed("OpenSSL has no random bytes for a key");
     return StoreKey(std::move(region).value());
 }
 
-Result<StoreKey> StoreKey::read(const std::string& path, bool is_credential, MemoryKind memory) {
+StatusOr<StoreKey> StoreKey::read(const std::string& path, bool is_credential, MemoryKind memory) {
     const std::string which = "the store's key " + path;
     // One byte more, to see that the file ends there.
     auto region = LockedRegion::create(kBytes + 1, memory);
-    if (!region) return region.error();
+    if (!region) return region.status();
     const auto size =
         read_private_file({path, is_credential}, which, region->bytes().first(kBytes + 1));
-    if (!size) return size.error();
+    if (!size) return size.status();
     if (*size != kBytes) {
-        return Error{which + " has " + (*size > kBytes ? "more" : std::to_string(*size)) +
-                     (*size > kBytes ? " than " : " bytes and not ") + std::to_string(kBytes) +
-                     (*size > kBytes ? " bytes" : "") +
-                     "; make a new one with: head -c 32 /dev/urandom"};
+        return Status::failed(which + " has " + (*size > kBytes ? "more" : std::to_string(*size)) +
+                              (*size > kBytes ? " than " : " bytes and not ") +
+                              std::to_string(kBytes) + (*size > kBytes ? " bytes" : "") +
+                              "; make a new one with: head -c 32 /dev/urandom");
     }
     return StoreKey(std::move(region).value());
 }

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/secure_memory/locked_region.h"
 #include "common/secure_memory/wipe.h"
 
@@ -16,10 +16,10 @@ class StoreKey {
 
     /// Reads a file that holds exactly the key's bytes. One that systemd made a credential is as
     /// private as systemd left it (`is_credential`); any other must be its owner's alone to read.
-    static Result<StoreKey> read(const std::string& path, bool is_credential, MemoryKind memory);
+    static StatusOr<StoreKey> read(const std::string& path, bool is_credential, MemoryKind memory);
 
     /// One that nobody else has, and that is gone with the object.
-    static Result<StoreKey> random(MemoryKind memory);
+    static StatusOr<StoreKey> random(MemoryKind memory);
 
     SecretView bytes() const { return SecretView(region_.bytes().first(kBytes)); }
 

@@ -69,11 +69,11 @@ WipeReceipt Vault::wipe_hub_grants_of(JobId job) noexcept {
     return wiped;
 }
 
-Result<Delivery> Vault::deliver_cached_grant(JobId job, const std::string& ask) const {
+StatusOr<Delivery> Vault::deliver_cached_grant(JobId job, const std::string& ask) const {
     const RecordRef& place = hub_grants_.at({job, ask}).place;
     const auto image = image_in(place.slab->slab.payload(place.offset)).bytes();
     auto region = LockedRegion::create(image.size(), memory_);
-    if (!region) return region.error();
+    if (!region) return region.status();
     memcpy(region->bytes().data(), image.data(), image.size());
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(image.size())};
 }

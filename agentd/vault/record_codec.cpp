@@ -119,11 +119,11 @@ Time read_time(RecordReader& eye) {
     return Time(std::chrono::seconds(eye.number<std::int64_t>()));
 }
 
-Error malformed(const char* what) {
-    return Error{std::string("a malformed record of a ") + what};
+Status malformed(const char* what) {
+    return Status::failed(std::string("a malformed record of a ") + what);
 }
 
-Result<RunHead> take_run_head(RecordReader& eye) {
+StatusOr<RunHead> take_run_head(RecordReader& eye) {
     const Uid owner{eye.number<std::uint32_t>()};
     const auto generation = eye.number<std::uint64_t>();
     const Time created = read_time(eye);
@@ -152,14 +152,14 @@ void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::spa
     describe_run(pen, head, secrets);
 }
 
-Result<RunHead> read_run_head(std::span<const std::byte> payload) {
+StatusOr<RunHead> read_run_head(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     return take_run_head(eye);
 }
 
-Result<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload) {
+StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload) {
     RecordReader eye(payload);
-    if (auto head = take_run_head(eye); !head) return head.error();
+    if (auto head = take_run_head(eye); !head) return head.status();
     std::vector<RunSecret> secrets;
     const auto count = eye.number<std::uint32_t>();
     secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
@@ -186,7 +186,7 @@ void write_hold(const Hold& hold, std::span<std::byte> out) {
     describe_hold(pen, hold);
 }
 
-Result<Hold> read_hold(std::span<const std::byte> payload) {
+StatusOr<Hold> read_hold(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     Hold hold;
     hold.job.value = eye.number<std::uint32_t>();
@@ -215,7 +215,7 @@ void write_cached_grant(const CachedGrant& grant, SecretView image, std::span<st
     describe_hub_grant(pen, grant, image);
 }
 
-Result<CachedGrant> read_cached_grant(std::span<const std::byte> payload) {
+StatusOr<CachedGrant> read_cached_grant(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     CachedGrant grant = accept_cached_grant(eye);
     const SecretView image(eye.bytes(eye.number<std::uint32_t>()));

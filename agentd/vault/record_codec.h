@@ -83,16 +83,16 @@ std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> sec
 void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::span<std::byte> out);
 
 /// Fail on a payload that is not of the form above (a record of a damaged slab).
-Result<RunHead> read_run_head(std::span<const std::byte> payload);
-Result<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload);
+StatusOr<RunHead> read_run_head(std::span<const std::byte> payload);
+StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload);
 
 std::size_t hold_payload_size(const Hold& hold);
 void write_hold(const Hold& hold, std::span<std::byte> out);
-Result<Hold> read_hold(std::span<const std::byte> payload);
+StatusOr<Hold> read_hold(std::span<const std::byte> payload);
 
 std::size_t cached_grant_payload_size(const CachedGrant& grant, SecretView image);
 void write_cached_grant(const CachedGrant& grant, SecretView image, std::span<std::byte> out);
-Result<CachedGrant> read_cached_grant(std::span<const std::byte> payload);
+StatusOr<CachedGrant> read_cached_grant(std::span<const std::byte> payload);
 /// The image in the payload of a hub grant that read_cached_grant() took.
 SecretView image_in(std::span<const std::byte> payload);
 

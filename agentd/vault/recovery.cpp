@@ -17,9 +17,9 @@ std::uint64_t number_in(const std::string& name) {
 }
 
 /// Fails, and overwrites the whole region, when nothing of it may be trusted.
-Result<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
+StatusOr<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
     auto region = LockedRegion::adopt(std::move(fd));
-    if (!region) return region.error();
+    if (!region) return region.status();
     return Slab::reopen(std::move(region).value(), dropped);
 }
 
@@ -31,7 +31,7 @@ RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
         next_name_ = std::max(next_name_, number_in(each.name) + 1);
         auto slab = open_slab(std::move(each.fd), restored.dropped);
         if (!slab) {
-            restored.refused.push_back(each.name + ": " + slab.error().sentence);
+            restored.refused.push_back(each.name + ": " + slab.status().message());
             if (keeper_ != nullptr) keeper_->forget(each.name);
             continue;
         }

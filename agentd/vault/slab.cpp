@@ -70,18 +70,19 @@ Slab::Slab(LockedRegion region) : region_(std::move(region)) {
     memcpy(bytes.data(), &header, sizeof(header));
 }
 
-Result<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
+StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
     Slab slab(std::move(region), ExistingTag{});
     const auto bytes = slab.region_.bytes();
     SlabHeader header;
-    if (bytes.size() < sizeof(header)) return Error{"the region is too short for a slab"};
+    if (bytes.size() < sizeof(header)) return Status::failed("the region is too short for a slab");
     memcpy(&header, bytes.data(), sizeof(header));
-    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return Error{"the region is no slab"};
+    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
+        return Status::failed("the region is no slab");
     if (header.version != kFormatVersion) {
-        return Error{"the slab has format version " + std::to_string(header.version) +
-                     " and this agent knows version " + std::to_string(kFormatVersion)};
+        return Status::failed("the slab has format version " + std::to_string(header.version) +
+                              " and this agent knows version " + std::to_string(kFormatVersion));
     }
-    if (header.length != bytes.size()) return Error{"the slab's length is wrong"};
+    if (header.length != bytes.size()) return Status::failed("the slab's length is wrong");
 
     // First the walk alone: until all extents are known to add up, nothing is written.
     std::vector<std::uint32_t> offsets;
@@ -89,7 +90,7 @@ Result<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
         const Extent extent = slab.read(static_cast<std::uint32_t>(at));
         if (extent.length < kOverhead || extent.length % kGranule != 0 ||
             extent.length > bytes.size() - at) {
-            return Error{"the slab's extents do not add up at byte " + std::to_string(at)};
+            return Status::failed("the slab's extents do not add up at byte " + std::to_string(at));
         }
         offsets.push_back(static_cast<std::uint32_t>(at));
         at += extent.length;

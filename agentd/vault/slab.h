@@ -61,7 +61,7 @@ class Slab {
     /// whose checksum is wrong, are overwritten and counted in `dropped`. Fails when it is no slab,
     /// or one of a format that is not known, or its extents do not add up: then nothing of it may
     /// be trusted.
-    static Result<Slab> reopen(LockedRegion region, std::size_t& dropped);
+    static StatusOr<Slab> reopen(LockedRegion region, std::size_t& dropped);
 
     /// Makes room for a record, in state "being written", and hands out its payload to be filled;
     /// then commit() it. Nothing when no free extent is large enough.

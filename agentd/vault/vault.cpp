@@ -55,7 +55,7 @@ Vault::~Vault() {
     }
 }
 
-Result<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) {
+StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) {
     const std::uint64_t sequence = next_sequence_++;
     for (const auto& slab : slabs_) {
         if (auto draft = slab->slab.begin(type, payload_bytes, sequence)) {
@@ -64,11 +64,12 @@ Result<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) {
     }
     const std::size_t bytes = new_slab_bytes(payload_bytes);
     if (slab_bytes_ + bytes > capacity_) {
-        return Error{"the agent's memory for secrets is full (" + std::to_string(capacity_) +
-                     " bytes; limits.total_bytes in its configuration)"};
+        return Status::failed("the agent's memory for secrets is full (" +
+                              std::to_string(capacity_) +
+                              " bytes; limits.total_bytes in its configuration)");
     }
     auto region = LockedRegion::create(bytes, memory_);
-    if (!region) return region.error();
+    if (!region) return region.status();
     const std::string name = "slab-" + std::to_string(next_name_++);
     auto fresh =
         std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())});
@@ -138,15 +139,15 @@ bool Vault::uses_swappable_memory() const {
                        [](const auto& slab) { return !is_secretmem(slab->slab.fd()); });
 }
 
-Failure Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
+Status Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
     auto record = begin(RecordType::run, run_payload_size(head, secrets));
-    if (!record) return record.error();
+    if (!record) return record.status();
     write_run(head, secrets, record->payload());
     RunEntry entry = prepare_run(head, record->place());
     record->commit();
     wipe_run(head.id);
     add_run(std::move(entry));
-    return std::nullopt;
+    return Status();
 }
 
 /// All of the index's work for a live record that needs memory; to be followed by add_run().
@@ -245,7 +246,7 @@ std::optional<RunHead> Vault::next_to_expire() const {
     return runs_.at(expiries_.begin()->second).head;
 }
 
-Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
+Status Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     const auto found = holds_.find(job);
     Hold hold = found == holds_.end() ? Hold{job, owner, now, {}} : found->second.hold;
     const auto same = std::find_if(hold.grants.begin(), hold.grants.end(), [&](const Grant& other) {
@@ -254,32 +255,33 @@ Failure Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     if (same == hold.grants.end()) {
         hold.grants.push_back(grant);
     } else if (same->generation == grant.generation) {
-        return std::nullopt;
+        return Status();
     } else {
         same->generation = grant.generation;
     }
     auto record = begin(RecordType::hold, hold_payload_size(hold));
-    if (!record) return record.error();
+    if (!record) return record.status();
     write_hold(hold, record->payload());
     auto entry = prepare_hold(std::move(hold), record->place());
     record->commit();
     wipe_hold_record(job);
     holds_.insert(std::move(entry));
-    return std::nullopt;
+    return Status();
 }
 
-Failure Vault::put_cached_grant(const CachedGrant& grant, SecretView image) {
+Status Vault::put_cached_grant(const CachedGrant& grant, SecretView image) {
     if (!holds_.contains(grant.job)) {
-        return Error{"job " + std::to_string(grant.job.value) + " has no hold on this node"};
+        return Status::failed("job " + std::to_string(grant.job.value) +
+                              " has no hold on this node");
     }
     auto record = begin(RecordType::cached_grant, cached_grant_payload_size(grant, image));
-    if (!record) return record.error();
+    if (!record) return record.status();
     write_cached_grant(grant, image, record->payload());
     auto entry = prepare_hub_grant(grant, record->place());
     record->commit();
     wipe_cached_grant(grant.job, grant.ask);
     add_hub_grant(std::move(entry));
-    return std::nullopt;
+    return Status();
 }
 
 const Hold* Vault::find_hold(JobId job) const {
@@ -310,11 +312,11 @@ WipeReceipt Vault::wipe_hold(JobId job) noexcept {
     return wiped += wipe_hub_grants_of(job);
 }
 
-Result<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
+StatusOr<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
     const std::size_t length = delivery_size(entries);
     auto region = LockedRegion::create(length, memory_);
-    if (!region) return region.error();
-    if (auto wrong = write_delivery(entries, region->bytes())) return *wrong;
+    if (!region) return region.status();
+    if (Status wrong = write_delivery(entries, region->bytes()); !wrong.ok()) return wrong;
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(length)};
 }
 

@@ -65,7 +65,7 @@ struct RecoveryReport {
 };
 
 /// Not thread-safe. Refers to time only as an argument. Where memory of any kind runs out, in a
-/// Failure or as std::bad_alloc, nothing has changed; what wipes needs none.
+/// Status or as std::bad_alloc, nothing has changed; what wipes needs none.
 class Vault {
   public:
     /// `capacity`: the most locked memory that all slabs together may take, in bytes. `keeper`:
@@ -96,7 +96,7 @@ class Vault {
 
     /// Writes the record of a run. One of the same id is replaced: it is live until the new one is,
     /// and overwritten then. On failure nothing has changed.
-    Failure put_run(const RunHead& head, std::span<const NewSecret> secrets);
+    Status put_run(const RunHead& head, std::span<const NewSecret> secrets);
 
     /// Nothing when there is no such run. The pointer is valid until the vault changes.
     const RunHead* find_run(const RunId& run) const;
@@ -113,7 +113,7 @@ class Vault {
 
     /// Records that a job was given `grant`: makes the job's hold, or adds to it. A grant of the
     /// same ask and run that is there already is brought up to date.
-    Failure hold(JobId job, Uid owner, const Grant& grant, Time now);
+    Status hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
     /// With the hub grants of the job.
@@ -121,17 +121,17 @@ class Vault {
 
     /// Keeps what a hub granted to a job that has a hold. One of the same job and ask is replaced.
     /// On failure nothing has changed.
-    Failure put_cached_grant(const CachedGrant& grant, SecretView image);
+    Status put_cached_grant(const CachedGrant& grant, SecretView image);
     const CachedGrant* find_cached_grant(JobId job, const std::string& ask) const;
     std::vector<const CachedGrant*> cached_grants() const;
     std::size_t cached_grant_bytes_of(JobId job) const;
     WipeReceipt wipe_cached_grant(JobId job, const std::string& ask) noexcept;
 
     /// Puts a hub grant's values into a region of their own; the job must have it.
-    Result<Delivery> deliver_cached_grant(JobId job, const std::string& ask) const;
+    StatusOr<Delivery> deliver_cached_grant(JobId job, const std::string& ask) const;
 
     /// Puts the values of `entries` into a region of their own.
-    Result<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
+    StatusOr<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
 
     /// Overwrites everything.
     WipeReceipt wipe_all();
@@ -187,7 +187,7 @@ class Vault {
         Expiries::node_type expiry;
     };
 
-    Result<Draft> begin(RecordType type, std::size_t payload_bytes);
+    StatusOr<Draft> begin(RecordType type, std::size_t payload_bytes);
     std::size_t free(RecordRef place) noexcept;
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
     bool may_keep(const NamedSlab& slab) const;

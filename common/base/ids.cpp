@@ -5,8 +5,8 @@
 
 namespace secrets {
 
-Result<RunId> RunId::parse(std::string_view text) {
-    if (auto why = why_not_an_identifier("run id", text, kMaxRunIdBytes)) return Error{*why};
+StatusOr<RunId> RunId::parse(std::string_view text) {
+    if (Status why = check_identifier("run id", text, kMaxRunIdBytes); !why.ok()) return why;
     return RunId(text);
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
@@ -38,7 +38,7 @@ struct Uid {
 /// with a letter or a digit, at most kMaxRunIdBytes. Only parse() makes one.
 class RunId {
   public:
-    static Result<RunId> parse(std::string_view text);
+    static StatusOr<RunId> parse(std::string_view text);
 
     const std::string& text() const { return text_; }
     auto operator<=>(const RunId&) const = default;

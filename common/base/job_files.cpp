@@ -9,7 +9,7 @@
 #include <memory>
 #include <string_view>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 
 namespace secrets {
 namespace {
@@ -29,27 +29,28 @@ bool remove_entry(int directory, const char* name) {
 }
 
 /// One level deep: more is nothing that a step was given.
-Failure remove_entries(Directory directory) {
-    Failure failure;
+Status remove_entries(Directory directory) {
+    Status failure;
     while (const dirent* entry = readdir(directory.get())) {
         const std::string_view name = entry->d_name;
         if (name == "." || name == "..") continue;
-        if (remove_entry(dirfd(directory.get()), entry->d_name) || failure) continue;
-        failure = call_failed("removing a file of it");
+        if (remove_entry(dirfd(directory.get()), entry->d_name) || !failure.ok()) continue;
+        failure = errno_status("removing a file of it");
     }
     return failure;
 }
 
 }  // namespace
 
-Result<UniqueFd> open_files_directory(const std::string& path) {
+StatusOr<UniqueFd> open_files_directory(const std::string& path) {
     UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return call_failed("opening the directory for files of jobs, " + path + ",");
+    if (!fd) return errno_status("opening the directory for files of jobs, " + path + ",");
     struct stat status {};
-    if (fstat(fd.get(), &status) != 0) return call_failed("fstat() of " + path);
+    if (fstat(fd.get(), &status) != 0) return errno_status("fstat() of " + path);
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return Error{"the directory for files of jobs, " + path +
-                     ", can be written to by others than its owner; give it the mode 0711"};
+        return Status::failed(
+            "the directory for files of jobs, " + path +
+            ", can be written to by others than its owner; give it the mode 0711");
     }
     return fd;
 }
@@ -58,20 +59,20 @@ std::string job_directory_name(JobId job) {
     return std::to_string(job.value);
 }
 
-Result<bool> remove_job_files(int all_jobs, JobId job) {
+StatusOr<bool> remove_job_files(int all_jobs, JobId job) {
     const std::string name = job_directory_name(job);
     UniqueFd fd(openat(all_jobs, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd && errno == ENOENT) return false;
-    if (!fd && errno != ENOTDIR && errno != ELOOP) return call_failed("opening it");
-    Failure failure;
+    if (!fd && errno != ENOTDIR && errno != ELOOP) return errno_status("opening it");
+    Status failure;
     if (fd) {
         Directory directory(fdopendir(fd.get()));
-        if (!directory) return call_failed("reading it");
+        if (!directory) return errno_status("reading it");
         (void)fd.release();  // it is the stream's now
         failure = remove_entries(std::move(directory));
     }
     if (remove_entry(all_jobs, name.c_str())) return true;
-    return failure ? *failure : call_failed("removing it");
+    return !failure.ok() ? failure : errno_status("removing it");
 }
 
 }  // namespace secrets

@@ -7,20 +7,20 @@
 #include <string>
 
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets {
 
 /// The directory of all jobs. A link in its own place is not followed. Refused where others than
 /// its owner may write to it.
-Result<UniqueFd> open_files_directory(const std::string& path);
+StatusOr<UniqueFd> open_files_directory(const std::string& path);
 
 /// How the job's directory is called in it.
 std::string job_directory_name(JobId job);
 
 /// Removes the job's directory with the files in it, below the directory of all jobs; a link or a
 /// file in its place is removed itself. Whether there was anything.
-Result<bool> remove_job_files(int all_jobs, JobId job);
+StatusOr<bool> remove_job_files(int all_jobs, JobId job);
 
 }  // namespace secrets

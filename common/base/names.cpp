@@ -69,23 +69,24 @@ bool matches(std::string_view pattern, std::string_view variable) {
 }
 
 /// The rule that secrets and variables share; `extra` is a further character that is allowed.
-std::optional<std::string> why_not_a_word(std::string_view what, std::string_view text,
-                                          std::string_view extra) {
+Status check_word(std::string_view what, std::string_view text, std::string_view extra) {
     const std::string subject = std::string(what) + " ";
-    if (text.empty()) return subject + "is missing";
+    if (text.empty()) return Status::invalid(subject + "is missing");
     if (text.size() > kMaxNameBytes) {
-        return subject + quoted(text) + " has " + std::to_string(text.size()) +
-               " characters; at most " + std::to_string(kMaxNameBytes) + " are allowed";
+        return Status::invalid(subject + quoted(text) + " has " + std::to_string(text.size()) +
+                               " characters; at most " + std::to_string(kMaxNameBytes) +
+                               " are allowed");
     }
     for (const char c : text) {
         if (is_letter(c) || is_digit(c) || c == '_' || extra.find(c) != extra.npos) continue;
-        return subject + quoted(text) + " holds " + quoted({&c, 1}) + "; letters, digits and '_'" +
-               (extra.empty() ? "" : " and '-'") + " are allowed";
+        return Status::invalid(subject + quoted(text) + " holds " + quoted({&c, 1}) +
+                               "; letters, digits and '_'" + (extra.empty() ? "" : " and '-'") +
+                               " are allowed");
     }
     if (!is_letter(text.front()) && text.front() != '_') {
-        return subject + quoted(text) + " must begin with a letter or '_'";
+        return Status::invalid(subject + quoted(text) + " must begin with a letter or '_'");
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace
@@ -108,60 +109,62 @@ std::string variable_for(std::string_view secret_name) {
     return variable;
 }
 
-std::optional<std::string> why_not_a_variable(std::string_view variable) {
-    if (auto why = why_not_a_word("the variable", variable, "")) return why;
+Status check_variable_name(std::string_view variable) {
+    if (Status why = check_word("the variable", variable, ""); !why.ok()) return why;
     for (const Steering& steering : kSteering) {
         if (!matches(steering.pattern, variable)) continue;
-        return "the variable " + quoted(variable) + " steers " + std::string(steering.what) +
-               " and may not hold a secret";
+        return Status::invalid("the variable " + quoted(variable) + " steers " +
+                               std::string(steering.what) + " and may not hold a secret");
     }
-    return std::nullopt;
+    return Status();
 }
 
-std::optional<std::string> why_not_an_identifier(std::string_view what, std::string_view text,
-                                                 std::size_t most) {
+Status check_identifier(std::string_view what, std::string_view text, std::size_t most) {
     const std::string kind(what);
-    if (text.empty()) return "a " + kind + " is missing";
+    if (text.empty()) return Status::invalid("a " + kind + " is missing");
     if (text.size() > most) {
-        return "a " + kind + " has " + std::to_string(text.size()) + " characters; at most " +
-               std::to_string(most) + " are allowed";
+        return Status::invalid("a " + kind + " has " + std::to_string(text.size()) +
+                               " characters; at most " + std::to_string(most) + " are allowed");
     }
     if (!is_letter(text.front()) && !is_digit(text.front())) {
-        return "the " + kind + " " + quoted(text) + " must begin with a letter or a digit";
+        return Status::invalid("the " + kind + " " + quoted(text) +
+                               " must begin with a letter or a digit");
     }
     for (const char c : text) {
         if (!is_letter(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
-            return "the " + kind + " " + quoted(text) + " holds " + quoted({&c, 1}) +
-                   "; letters, digits, '.', '_' and '-' are allowed";
+            return Status::invalid("the " + kind + " " + quoted(text) + " holds " +
+                                   quoted({&c, 1}) +
+                                   "; letters, digits, '.', '_' and '-' are allowed");
         }
     }
-    return std::nullopt;
+    return Status();
 }
 
-std::optional<std::string> why_not_a_workspace_name(std::string_view name) {
-    return why_not_an_identifier("workspace's name", name, kMaxWorkspaceBytes);
+Status check_workspace_name(std::string_view name) {
+    return check_identifier("workspace's name", name, kMaxWorkspaceBytes);
 }
 
-std::optional<std::string> why_not_an_account_name(std::string_view name) {
-    if (name.empty()) return "the name of a Slurm account is missing";
+Status check_account_name(std::string_view name) {
+    if (name.empty()) return Status::invalid("the name of a Slurm account is missing");
     if (name.size() > kMaxAccountBytes) {
-        return "the name of a Slurm account has at most " + std::to_string(kMaxAccountBytes) +
-               " bytes";
+        return Status::invalid("the name of a Slurm account has at most " +
+                               std::to_string(kMaxAccountBytes) + " bytes");
     }
     if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
-        return quoted(name) +
-               " is no name of a Slurm account: it holds a blank, or what is not "
-               "printable ASCII";
+        return Status::invalid(quoted(name) +
+                               " is no name of a Slurm account: it holds a blank, or what is not "
+                               "printable ASCII");
     }
-    return std::nullopt;
+    return Status();
 }
 
-std::optional<std::string> why_not_a_secret_name(std::string_view name) {
-    if (auto why = why_not_a_word("the secret's name", name, "-")) return why;
-    if (auto why = why_not_a_variable(variable_for(name))) {
-        return "the secret's name " + quoted(name) + " is refused: " + *why;
+Status check_secret_name(std::string_view name) {
+    if (Status why = check_word("the secret's name", name, "-"); !why.ok()) return why;
+    if (Status why = check_variable_name(variable_for(name)); !why.ok()) {
+        return Status::invalid("the secret's name " + quoted(name) +
+                               " is refused: " + why.message());
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets

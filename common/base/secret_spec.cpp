@@ -39,7 +39,7 @@ class PartParser {
         const bool optional = id.ends_with('?');
         if (optional) id.remove_suffix(1);
         auto run = RunId::parse(id);
-        if (!run) return error(kRunPrefix.size(), id.size(), run.error().sentence);
+        if (!run) return error(kRunPrefix.size(), id.size(), run.status().message());
         if (ask_.run && *ask_.run != *run) {
             return error(0, part_.size(), "a second run is named; a job is bound to one run");
         }
@@ -50,8 +50,8 @@ class PartParser {
 
     std::optional<SpecError> parse_workspace() {
         const std::string_view name = part_.substr(kWorkspacePrefix.size());
-        if (auto why = why_not_a_workspace_name(name)) {
-            return error(kWorkspacePrefix.size(), name.size(), *why);
+        if (Status why = check_workspace_name(name); !why.ok()) {
+            return error(kWorkspacePrefix.size(), name.size(), why.message());
         }
         if (ask_.workspace && *ask_.workspace != name) {
             return error(0, part_.size(), "a second workspace is named; name one");
@@ -73,7 +73,8 @@ class PartParser {
         }
         const auto equals = rest.find('=');
         const std::string_view name = rest.substr(0, equals);
-        if (auto why = why_not_a_secret_name(name)) return error(0, name.size(), *why);
+        if (Status why = check_secret_name(name); !why.ok())
+            return error(0, name.size(), why.message());
         item.name = name;
         const bool names_variable = equals != rest.npos;
         const std::string_view variable = names_variable ? rest.substr(equals + 1) : name;
@@ -81,7 +82,8 @@ class PartParser {
         if (variable.empty()) return error(at, 0, "the variable is missing");
         item.variable = names_variable ? std::string(variable) : variable_for(name);
         if (item.form == ItemForm::file) item.variable += kFileSuffix;
-        if (auto why = why_not_a_variable(item.variable)) return error(at, variable.size(), *why);
+        if (Status why = check_variable_name(item.variable); !why.ok())
+            return error(at, variable.size(), why.message());
         return add(std::move(item));
     }
 
@@ -149,7 +151,7 @@ std::string usual_variable(std::string_view secret_name, ItemForm form) {
            std::string(form == ItemForm::file ? kFileSuffix : std::string_view());
 }
 
-std::variant<SecretSpec, SpecError> parse_spec(std::string_view text) {
+ParsedSpec parse_spec(std::string_view text) {
     if (text.size() > kMaxSpecBytes) {
         return SpecError{"it has " + std::to_string(text.size()) + " characters; at most " +
                              std::to_string(kMaxSpecBytes) + " are allowed",
@@ -164,7 +166,7 @@ std::variant<SecretSpec, SpecError> parse_spec(std::string_view text) {
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find(',', begin), text.size());
         if (auto wrong = PartParser(text.substr(begin, end - begin), begin, ask).parse()) {
-            return *wrong;
+            return std::move(*wrong);
         }
         begin = end + 1;
     }
@@ -172,6 +174,12 @@ std::variant<SecretSpec, SpecError> parse_spec(std::string_view text) {
         return SpecError{"a workspace is named, and no secret", 0, text.size()};
     }
     return ask;
+}
+
+Status ParsedSpec::status(std::string_view what) const {
+    if (ok()) return Status();
+    return Status::invalid(std::string(what) + " at character " +
+                           std::to_string(error()->offset + 1) + ": " + error()->message);
 }
 
 std::string print_spec(const SecretSpec& ask) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
@@ -46,12 +47,29 @@ struct SecretSpec {
     bool operator==(const SecretSpec&) const = default;
 };
 
-/// What is wrong with an ask and where: bytes [offset, offset + length) of the text that was
-/// parsed.
+/// What is wrong with a spec, and in which bytes of its text: [offset, offset + length).
 struct SpecError {
-    std::string sentence;
+    std::string message;
     std::size_t offset = 0;
     std::size_t length = 1;
+};
+
+/// The outcome of parse_spec(): a spec, or the SpecError that marks the place.
+class ParsedSpec {
+  public:
+    ParsedSpec(SecretSpec spec) : outcome_(std::move(spec)) {}
+    ParsedSpec(SpecError error) : outcome_(std::move(error)) {}
+
+    bool ok() const { return outcome_.index() == 0; }
+    /// Null on an error.
+    const SecretSpec* spec() const { return std::get_if<SecretSpec>(&outcome_); }
+    /// Null on success.
+    const SpecError* error() const { return std::get_if<SpecError>(&outcome_); }
+    /// Success, or a sentence that calls the text `what` and counts its characters from 1.
+    Status status(std::string_view what) const;
+
+  private:
+    std::variant<SecretSpec, SpecError> outcome_;
 };
 
 /// The variable that an item sets when the text names no other: variable_for(name), and for a file
@@ -60,7 +78,7 @@ std::string usual_variable(std::string_view secret_name, ItemForm form);
 
 /// Parses `text`. An item that stands twice counts once; two items that would set the same
 /// variable, two runs, two workspaces, and a workspace of which nothing is asked, are errors.
-std::variant<SecretSpec, SpecError> parse_spec(std::string_view text);
+ParsedSpec parse_spec(std::string_view text);
 
 /// The text that parse_spec() reads back as `ask`.
 std::string print_spec(const SecretSpec& ask);

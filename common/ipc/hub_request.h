@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
@@ -27,6 +27,6 @@ struct HubRequest {
 
 /// No part may hold a newline.
 std::string print_hub_request(const HubRequest& request);
-Result<HubRequest> parse_hub_request(std::string_view text);
+StatusOr<HubRequest> parse_hub_request(std::string_view text);
 
 }  // namespace secrets

@@ -88,31 +88,32 @@ std::string MessageReader::sentence() {
     return sentence;
 }
 
-Result<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message) {
+StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message) {
     Header header;
-    if (message.size() < sizeof(header)) return Error{"a message is shorter than its header"};
+    if (message.size() < sizeof(header))
+        return Status::failed("a message is shorter than its header");
     memcpy(&header, message.data(), sizeof(header));
     if (memcmp(header.magic, protocol.magic.data(), sizeof(header.magic)) != 0) {
-        return Error{"a message does not speak the protocol of slurm-secrets"};
+        return Status::failed("a message does not speak the protocol of slurm-secrets");
     }
     if (header.version != protocol.version) {
-        return Error{"a message has protocol version " + std::to_string(header.version) +
-                     " and this side speaks version " + std::to_string(protocol.version) +
-                     "; install " + std::string(protocol.speakers) + " of one release"};
+        return Status::failed("a message has protocol version " + std::to_string(header.version) +
+                              " and this side speaks version " + std::to_string(protocol.version) +
+                              "; install " + std::string(protocol.speakers) + " of one release");
     }
     if (header.length != message.size() || message.size() > protocol.max_message_bytes) {
-        return Error{"a message says it has " + std::to_string(header.length) + " bytes and has " +
-                     std::to_string(message.size())};
+        return Status::failed("a message says it has " + std::to_string(header.length) +
+                              " bytes and has " + std::to_string(message.size()));
     }
     return header.type;
 }
 
-Error malformed_message(std::string_view what) {
-    return Error{"a malformed " + std::string(what) + " message"};
+Status malformed_message(std::string_view what) {
+    return Status::failed("a malformed " + std::string(what) + " message");
 }
 
-Error unknown_message_type(std::uint16_t type) {
-    return Error{"a message has the unknown type " + std::to_string(type)};
+Status unknown_message_type(std::uint16_t type) {
+    return Status::failed("a message has the unknown type " + std::to_string(type));
 }
 
 }  // namespace secrets::ipc

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::ipc {
 
@@ -66,9 +66,9 @@ class MessageReader {
 };
 
 /// The type, when magic, version and length are right. Reads nothing of the body.
-Result<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message);
+StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message);
 
-Error malformed_message(std::string_view what);
-Error unknown_message_type(std::uint16_t type);
+Status malformed_message(std::string_view what);
+Status unknown_message_type(std::uint16_t type);
 
 }  // namespace secrets::ipc

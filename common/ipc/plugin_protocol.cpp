@@ -25,7 +25,7 @@ class Writer : public ipc::MessageWriter {
     explicit Writer(Type type) : ipc::MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-Result<Request> decode_ask(ipc::MessageReader body) {
+StatusOr<Request> decode_ask(ipc::MessageReader body) {
     GrantRequest ask;
     ask.job.value = body.number();
     ask.step.value = body.number();
@@ -37,13 +37,13 @@ Result<Request> decode_ask(ipc::MessageReader body) {
     return Request(std::move(ask));
 }
 
-Result<Request> decode_wipe(ipc::MessageReader body) {
+StatusOr<Request> decode_wipe(ipc::MessageReader body) {
     WipeRequest wipe{JobId{body.number()}};
     if (!body.complete()) return ipc::malformed_message("WIPE");
     return Request(wipe);
 }
 
-Result<Request> decode_check(ipc::MessageReader body) {
+StatusOr<Request> decode_check(ipc::MessageReader body) {
     CheckRequest check{body.text(kMaxSpecBytes)};
     if (!body.complete()) return ipc::malformed_message("CHECK");
     return Request(std::move(check));
@@ -89,9 +89,9 @@ ipc::Message encode(const Reply& reply) {
     return Writer(Type::done).sentence(std::get_if<Done>(&reply)->note).finish();
 }
 
-Result<Request> decode_request(std::span<const std::byte> message) {
+StatusOr<Request> decode_request(std::span<const std::byte> message) {
     const auto type = ipc::message_type(kProtocol, message);
-    if (!type) return type.error();
+    if (!type) return type.status();
     const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::ask:
@@ -108,9 +108,9 @@ Result<Request> decode_request(std::span<const std::byte> message) {
     }
 }
 
-Result<Reply> decode_reply(std::span<const std::byte> message) {
+StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
     const auto type = ipc::message_type(kProtocol, message);
-    if (!type) return type.error();
+    if (!type) return type.status();
     ipc::MessageReader body(message);
     Reply reply;
     switch (static_cast<Type>(*type)) {

@@ -25,7 +25,7 @@
 #include <variant>
 
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/ipc/message.h"
 
 namespace secrets::plugin_protocol {
@@ -77,7 +77,7 @@ ipc::Message encode(const Request& request);
 ipc::Message encode(const Reply& reply);
 
 /// Checks magic, version, type and length before it reads a body, and each field before it is used.
-Result<Request> decode_request(std::span<const std::byte> message);
-Result<Reply> decode_reply(std::span<const std::byte> message);
+StatusOr<Request> decode_request(std::span<const std::byte> message);
+StatusOr<Reply> decode_reply(std::span<const std::byte> message);
 
 }  // namespace secrets::plugin_protocol

@@ -34,8 +34,8 @@ std::vector<std::uint32_t> read_numbers(ipc::MessageReader& body, std::size_t mo
 
 /// A reply of words, at most `most` and each from `first` to `last`, and a sentence.
 template <typename Told, typename Word>
-Result<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*words, Word first,
-                           Word last, std::size_t most, const char* type) {
+StatusOr<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*words, Word first,
+                             Word last, std::size_t most, const char* type) {
     Told told;
     for (const std::uint32_t number : read_numbers(body, most)) {
         const auto word = static_cast<Word>(number);
@@ -47,7 +47,7 @@ Result<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*wor
     return Reply(std::move(told));
 }
 
-Result<Request> decode_places(ipc::MessageReader body) {
+StatusOr<Request> decode_places(ipc::MessageReader body) {
     PlacementsRequest request;
     const std::uint32_t count = body.number();
     if (count < 1 || count > kMaxPlacementsPerQuery) return ipc::malformed_message("PLACES");
@@ -70,7 +70,7 @@ std::optional<bool> read_flag(ipc::MessageReader& body) {
     return number == 1;
 }
 
-Result<Reply> decode_users(ipc::MessageReader body) {
+StatusOr<Reply> decode_users(ipc::MessageReader body) {
     const auto known = read_flag(body);
     const auto more = read_flag(body);
     const std::uint32_t count = body.number();
@@ -88,7 +88,7 @@ Result<Reply> decode_users(ipc::MessageReader body) {
     return Reply(std::move(users));
 }
 
-Result<Request> decode_jobs(ipc::MessageReader body) {
+StatusOr<Request> decode_jobs(ipc::MessageReader body) {
     JobsRequest request;
     for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuery)) {
         request.jobs.push_back(JobId{number});
@@ -97,11 +97,11 @@ Result<Request> decode_jobs(ipc::MessageReader body) {
     return Request(std::move(request));
 }
 
-Result<Request> decode_account(ipc::MessageReader body) {
+StatusOr<Request> decode_account(ipc::MessageReader body) {
     AccountRequest request;
     request.account = body.text(kMaxAccountBytes);
     request.after = body.text(kMaxUserBytes);
-    if (!body.complete() || why_not_an_account_name(request.account)) {
+    if (!body.complete() || !check_account_name(request.account).ok()) {
         return ipc::malformed_message("ACCOUNT");
     }
     return Request(std::move(request));
@@ -155,9 +155,9 @@ Message encode(const Reply& reply) {
     return writer.sentence(states.sentence).finish();
 }
 
-Result<Request> decode_request(std::span<const std::byte> message) {
+StatusOr<Request> decode_request(std::span<const std::byte> message) {
     const auto type = ipc::message_type(kProtocol, message);
-    if (!type) return type.error();
+    if (!type) return type.status();
     const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::jobs:
@@ -171,9 +171,9 @@ Result<Request> decode_request(std::span<const std::byte> message) {
     }
 }
 
-Result<Reply> decode_reply(std::span<const std::byte> message) {
+StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
     const auto type = ipc::message_type(kProtocol, message);
-    if (!type) return type.error();
+    if (!type) return type.status();
     ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::states:

@@ -34,7 +34,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/ipc/message.h"
 
 namespace secrets::slurm_query {
@@ -62,7 +62,7 @@ struct JobsRequest {
     std::vector<JobId> jobs;
 };
 struct AccountRequest {
-    std::string account;  ///< one that why_not_an_account_name() takes
+    std::string account;  ///< one that check_account_name() takes
     std::string after{};  ///< at most kMaxUserBytes
 };
 /// No job has that number.
@@ -102,7 +102,7 @@ Message encode(const Request& request);
 Message encode(const Reply& reply);
 
 /// Checks magic, version, type and length before it reads a body, and each field before it is used.
-Result<Request> decode_request(std::span<const std::byte> message);
-Result<Reply> decode_reply(std::span<const std::byte> message);
+StatusOr<Request> decode_request(std::span<const std::byte> message);
+StatusOr<Reply> decode_reply(std::span<const std::byte> message);
 
 }  // namespace secrets::slurm_query

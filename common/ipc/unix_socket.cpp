@@ -9,19 +9,19 @@
 
 #include <thread>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 
 namespace secrets {
 namespace {
 
 constexpr int kBacklog = 1024;
 
-Result<sockaddr_un> address_of(const std::string& path) {
+StatusOr<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-        return Error{"the socket's path " + path + " must have 1 to " +
-                     std::to_string(sizeof(address.sun_path) - 1) + " characters"};
+        return Status::failed("the socket's path " + path + " must have 1 to " +
+                              std::to_string(sizeof(address.sun_path) - 1) + " characters");
     }
     memcpy(address.sun_path, path.data(), path.size());
     return address;
@@ -47,74 +47,75 @@ bool wait_ready(int fd, short events, Deadline deadline) {
 }
 
 /// Removes a socket file that a process which is gone left behind.
-Failure remove_stale(const std::string& path, SocketKind kind, const sockaddr_un& address) {
+Status remove_stale(const std::string& path, SocketKind kind, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? Failure() : call_failed("looking at " + path);
+        return errno == ENOENT ? Status() : errno_status("looking at " + path);
     }
-    if (!S_ISSOCK(status.st_mode)) return Error{path + " exists and is no socket; remove it"};
+    if (!S_ISSOCK(status.st_mode))
+        return Status::failed(path + " exists and is no socket; remove it");
     const UniqueFd probe = open_socket(kind);
-    if (!probe) return call_failed("socket()");
+    if (!probe) return errno_status("socket()");
     if (connect_once(probe.get(), address) == 0 || errno != ECONNREFUSED) {
-        return Error{"another process listens at " + path};
+        return Status::failed("another process listens at " + path);
     }
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) return call_failed("removing " + path);
-    return std::nullopt;
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return errno_status("removing " + path);
+    return Status();
 }
 
 }  // namespace
 
-Result<Peer> peer_of(int fd) {
+StatusOr<Peer> peer_of(int fd) {
     ucred credentials{};
     socklen_t length = sizeof(credentials);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-        return call_failed("getsockopt(SO_PEERCRED)");
+        return errno_status("getsockopt(SO_PEERCRED)");
     }
     return Peer{Uid{credentials.uid}, credentials.pid};
 }
 
-Result<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode) {
+StatusOr<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode) {
     const auto address = address_of(path);
-    if (!address) return address.error();
-    if (auto wrong = remove_stale(path, kind, *address)) return *wrong;
+    if (!address) return address.status();
+    if (Status wrong = remove_stale(path, kind, *address); !wrong.ok()) return wrong;
     UniqueFd fd = open_socket(kind);
-    if (!fd) return call_failed("socket()");
+    if (!fd) return errno_status("socket()");
     // The mode is set before the file is there (Linux takes it over in bind()), and once more
     // behind the umask; there is no moment in which it is wider.
-    if (fchmod(fd.get(), mode) != 0) return call_failed("fchmod() of the socket for " + path);
+    if (fchmod(fd.get(), mode) != 0) return errno_status("fchmod() of the socket for " + path);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
-        return call_failed("bind() to " + path);
+        return errno_status("bind() to " + path);
     }
-    if (chmod(path.c_str(), mode) != 0) return call_failed("chmod() of " + path);
-    if (listen(fd.get(), kBacklog) != 0) return call_failed("listen() at " + path);
+    if (chmod(path.c_str(), mode) != 0) return errno_status("chmod() of " + path);
+    if (listen(fd.get(), kBacklog) != 0) return errno_status("listen() at " + path);
     return fd;
 }
 
-Result<UniqueFd> accept_from(int listener) {
+StatusOr<UniqueFd> accept_from(int listener) {
     UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd) return fd;
     // ECONNABORTED and EINTR: that client is gone; the listener will say when there is another.
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return UniqueFd();
-    return call_failed("accept()");
+    return errno_status("accept()");
 }
 
-Result<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline) {
+StatusOr<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline) {
     const auto address = address_of(path);
-    if (!address) return address.error();
+    if (!address) return address.status();
     while (true) {
         UniqueFd fd = open_socket(SocketKind::seqpacket);
-        if (!fd) return call_failed("socket()");
+        if (!fd) return errno_status("socket()");
         if (connect_once(fd.get(), *address) == 0) return fd;
         const bool queue_full = errno == EAGAIN;
         if ((!queue_full && errno != EINTR) || deadline.passed()) {
-            return call_failed("connect() to " + path);
+            return errno_status("connect() to " + path);
         }
         // A Unix listener whose queue is full has nothing to poll for.
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 }
 
-Failure send_packet(int fd, std::span<const std::byte> packet, Deadline deadline, int passed_fd) {
+Status send_packet(int fd, std::span<const std::byte> packet, Deadline deadline, int passed_fd) {
     iovec part{const_cast<std::byte*>(packet.data()), packet.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message{};
@@ -130,14 +131,14 @@ Failure send_packet(int fd, std::span<const std::byte> packet, Deadline deadline
         memcpy(CMSG_DATA(header), &passed_fd, sizeof(int));
     }
     while (true) {
-        if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return std::nullopt;
+        if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Status();
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) return call_failed("sending");
-        if (!wait_ready(fd, POLLOUT, deadline)) return Error{"sending took too long"};
+        if (errno != EAGAIN) return errno_status("sending");
+        if (!wait_ready(fd, POLLOUT, deadline)) return Status::failed("sending took too long");
     }
 }
 
-Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline) {
+StatusOr<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline) {
     iovec part{buffer.data(), buffer.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message{};
@@ -151,8 +152,8 @@ Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline dead
         size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (size >= 0) break;
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) return call_failed("receiving");
-        if (!wait_ready(fd, POLLIN, deadline)) return Error{"no answer came in time"};
+        if (errno != EAGAIN) return errno_status("receiving");
+        if (!wait_ready(fd, POLLIN, deadline)) return Status::failed("no answer came in time");
     }
     Packet packet;
     packet.size = static_cast<std::size_t>(size);

@@ -9,7 +9,7 @@
 
 #include "common/base/deadline.h"
 #include "common/base/ids.h"
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets {
@@ -21,22 +21,22 @@ struct Peer {
     Uid uid;
     pid_t pid = 0;
 };
-Result<Peer> peer_of(int fd);
+StatusOr<Peer> peer_of(int fd);
 
 /// Listens at `path` with that mode; non-blocking. A socket file that nobody answers on any more is
 /// replaced; one that somebody answers on, or a file of another kind, is an error.
-Result<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode);
+StatusOr<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mode);
 
 /// Takes the next waiting connection off a listener, non-blocking. No connection: fd is -1.
-Result<UniqueFd> accept_from(int listener);
+StatusOr<UniqueFd> accept_from(int listener);
 
 /// Connects to a SOCK_SEQPACKET listener; while its queue is full it tries again until the
 /// deadline.
-Result<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline);
+StatusOr<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline);
 
 /// Sends one packet, and `passed_fd` with it unless that is -1.
-Failure send_packet(int fd, std::span<const std::byte> packet, Deadline deadline,
-                    int passed_fd = -1);
+Status send_packet(int fd, std::span<const std::byte> packet, Deadline deadline,
+                   int passed_fd = -1);
 
 /// One packet that came. `size` 0: the other side closed. `cut`: it was longer than the buffer.
 struct Packet {
@@ -44,7 +44,7 @@ struct Packet {
     bool cut = false;
     UniqueFd fd;
 };
-Result<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline);
+StatusOr<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline deadline);
 
 /// Lets the other side read the last answer although not all that it sent was read: without this
 /// the kernel would turn that answer into ECONNRESET. To be called before the descriptor is closed.

@@ -41,21 +41,21 @@ std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 
-Failure check_entry(const DeliveryEntry& entry) {
-    if (auto why = why_not_a_variable(entry.variable)) return Error{*why};
+Status check_entry(const DeliveryEntry& entry) {
+    if (Status why = check_variable_name(entry.variable); !why.ok()) return why;
     if (entry.value.size() > kMaxValueBytes) {
-        return Error{"the value for " + quoted(entry.variable) + " is too long for a " +
-                     (entry.is_file() ? "file" : "variable")};
+        return Status::failed("the value for " + quoted(entry.variable) + " is too long for a " +
+                              (entry.is_file() ? "file" : "variable"));
     }
     if (entry.is_file()) {
-        if (auto why = why_not_a_secret_name(entry.secret)) return Error{*why};
-        return std::nullopt;
+        if (Status why = check_secret_name(entry.secret); !why.ok()) return why;
+        return Status();
     }
     if (has_nul(entry.value.bytes())) {
-        return Error{"the value for " + quoted(entry.variable) +
-                     " holds a NUL byte, which no variable can"};
+        return Status::failed("the value for " + quoted(entry.variable) +
+                              " holds a NUL byte, which no variable can");
     }
-    return std::nullopt;
+    return Status();
 }
 
 /// Copies to the front of `out` and moves on behind what was written.
@@ -88,12 +88,12 @@ bool take_text(std::span<const std::byte>& rest, std::size_t length, std::string
     return true;
 }
 
-Error damaged(const char* what) {
-    return Error{std::string("the delivery from the agent is damaged: ") + what};
+Status damaged(const char* what) {
+    return Status::failed(std::string("the delivery from the agent is damaged: ") + what);
 }
 
 /// Reads the entry at the front of `rest` and moves on behind it.
-Result<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
+StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
     EntryHeader header;
     if (rest.size() < sizeof(header)) return damaged("an entry is cut off");
     memcpy(&header, rest.data(), sizeof(header));
@@ -108,10 +108,10 @@ Result<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
         !take_with_nul(rest, header.value_length, value) || (!is_file && has_nul(value))) {
         return damaged("an entry's length is wrong");
     }
-    if (why_not_a_variable(entry.variable)) {
+    if (!check_variable_name(entry.variable).ok()) {
         return damaged("an entry names no variable that may be set");
     }
-    if (is_file && why_not_a_secret_name(entry.secret)) {
+    if (is_file && !check_secret_name(entry.secret).ok()) {
         return damaged("an entry names no secret");
     }
     entry.value = SecretView(value);
@@ -145,12 +145,12 @@ std::size_t files_size(std::span<const DeliveryEntry> entries) {
     return size;
 }
 
-Failure write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out) {
+Status write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out) {
     for (const DeliveryEntry& entry : entries) {
-        if (auto wrong = check_entry(entry)) return wrong;
+        if (Status wrong = check_entry(entry); !wrong.ok()) return wrong;
     }
     const std::size_t size = delivery_size(entries);
-    if (size > out.size()) return Error{"the delivery does not fit into its region"};
+    if (size > out.size()) return Status::failed("the delivery does not fit into its region");
     ImageHeader header{{}, kVersion, static_cast<std::uint32_t>(entries.size()), size};
     memcpy(header.magic, kMagic, sizeof(kMagic));
     put(out, std::as_bytes(std::span(&header, 1)));
@@ -164,18 +164,19 @@ Failure write_delivery(std::span<const DeliveryEntry> entries, std::span<std::by
         if (entry.is_file()) put_with_nul(out, bytes_of(entry.secret));
         put_with_nul(out, entry.value.bytes());
     }
-    return std::nullopt;
+    return Status();
 }
 
-Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image) {
+StatusOr<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image) {
     ImageHeader header;
     if (image.size() < sizeof(header)) return damaged("it is shorter than its header");
     memcpy(&header, image.data(), sizeof(header));
     if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return damaged("it is no delivery");
     if (header.version != kVersion) {
-        return Error{"the agent's delivery has format version " + std::to_string(header.version) +
-                     " and this plugin reads version " + std::to_string(kVersion) +
-                     "; install agent and plugin of one release"};
+        return Status::failed("the agent's delivery has format version " +
+                              std::to_string(header.version) + " and this plugin reads version " +
+                              std::to_string(kVersion) +
+                              "; install agent and plugin of one release");
     }
     if (header.length < sizeof(header) || header.length > image.size()) {
         return damaged("its length is wrong");
@@ -186,7 +187,7 @@ Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> imag
     entries.reserve(header.count);
     for (std::uint32_t i = 0; i < header.count; ++i) {
         const auto entry = take_entry(rest);
-        if (!entry) return entry.error();
+        if (!entry) return entry.status();
         entries.push_back(*entry);
     }
     if (!rest.empty()) return damaged("bytes follow its last entry");

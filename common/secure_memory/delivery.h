@@ -29,7 +29,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets {
@@ -56,10 +56,10 @@ std::size_t files_size(std::span<const DeliveryEntry> entries);
 /// Writes the image of `entries` to the beginning of `out`. Fails, with nothing written, when it
 /// does not fit or an entry breaks a limit (a name's or the value's length, a NUL where none may
 /// be).
-Failure write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out);
+Status write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out);
 
 /// Reads the image at the beginning of `image`; trailing bytes (the rest of a page) are ignored.
 /// Every length is checked before it is used. The entries point into `image`, NUL-terminated.
-Result<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image);
+StatusOr<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image);
 
 }  // namespace secrets

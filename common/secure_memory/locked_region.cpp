@@ -12,20 +12,20 @@
 #include <array>
 #include <string>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets {
 namespace {
 
-Error failed(const char* what) {
-    return call_failed(std::string("locked memory: ") + what);
+Status failed(const char* what) {
+    return errno_status(std::string("locked memory: ") + what);
 }
 
-Error failed_at_the_limit(const char* what, std::size_t size) {
-    return Error{std::string("locked memory: ") + what + " of " + std::to_string(size) +
-                 " bytes failed: " + strerror(errno) +
-                 "; raise the limit of locked memory (LimitMEMLOCK=)"};
+Status failed_at_the_limit(const char* what, std::size_t size) {
+    return Status::failed(std::string("locked memory: ") + what + " of " + std::to_string(size) +
+                          " bytes failed: " + strerror(errno) +
+                          "; raise the limit of locked memory (LimitMEMLOCK=)");
 }
 
 UniqueFd open_secretmem() {
@@ -67,10 +67,10 @@ void unmap_guarded(std::byte* data, std::size_t size) {
 }
 
 /// The length of the object behind `fd`: what a mapping of it may touch without SIGBUS.
-Result<std::size_t> length_of(int fd) {
+StatusOr<std::size_t> length_of(int fd) {
     struct stat status {};
     if (fstat(fd, &status) != 0) return failed("fstat");
-    if (status.st_size <= 0) return Error{"locked memory: the region is empty"};
+    if (status.st_size <= 0) return Status::failed("locked memory: the region is empty");
     return static_cast<std::size_t>(status.st_size);
 }
 
@@ -91,7 +91,7 @@ MemoryKind best_memory_kind() {
                                                           : MemoryKind::memfd;
 }
 
-Result<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
+StatusOr<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
     const bool secretmem = kind == MemoryKind::secretmem;
     UniqueFd fd =
         secretmem ? open_secretmem() : UniqueFd(memfd_create("slurm-secrets", MFD_CLOEXEC));
@@ -101,14 +101,14 @@ Result<LockedRegion> LockedRegion::create(std::size_t bytes, MemoryKind kind) {
     return map(std::move(fd), size, kind);
 }
 
-Result<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
+StatusOr<LockedRegion> LockedRegion::adopt(UniqueFd fd) {
     auto size = length_of(fd.get());
-    if (!size) return size.error();
+    if (!size) return size.status();
     const MemoryKind kind = is_secretmem(fd.get()) ? MemoryKind::secretmem : MemoryKind::memfd;
     return map(std::move(fd), *size, kind);
 }
 
-Result<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKind kind) {
+StatusOr<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKind kind) {
     void* data = map_guarded(fd.get(), size, PROT_READ | PROT_WRITE);
     if (data == MAP_FAILED) {
         return errno == EAGAIN ? failed_at_the_limit("mmap", size) : failed("mmap");
@@ -175,9 +175,9 @@ UniqueFd LockedRegion::unmap_and_release() {
     return std::move(fd_);
 }
 
-Result<RegionView> RegionView::map(int fd) {
+StatusOr<RegionView> RegionView::map(int fd) {
     auto size = length_of(fd);
-    if (!size) return size.error();
+    if (!size) return size.status();
     void* data = map_guarded(fd, *size, PROT_READ);
     if (data == MAP_FAILED) return failed("mmap");
     RegionView view(static_cast<const std::byte*>(data), *size);

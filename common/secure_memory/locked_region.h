@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets {
@@ -34,10 +34,10 @@ bool is_secretmem(int fd);
 class LockedRegion {
   public:
     /// A fresh region of zeros, its size rounded up to whole pages.
-    static Result<LockedRegion> create(std::size_t bytes, MemoryKind kind);
+    static StatusOr<LockedRegion> create(std::size_t bytes, MemoryKind kind);
 
     /// Takes over a region that another process made: maps its whole length to read and write.
-    static Result<LockedRegion> adopt(UniqueFd fd);
+    static StatusOr<LockedRegion> adopt(UniqueFd fd);
 
     LockedRegion(LockedRegion&& other) noexcept;
     LockedRegion& operator=(LockedRegion&& other) noexcept;
@@ -53,7 +53,7 @@ class LockedRegion {
   private:
     LockedRegion(UniqueFd fd, std::byte* data, std::size_t size)
         : fd_(std::move(fd)), data_(data), size_(size) {}
-    static Result<LockedRegion> map(UniqueFd fd, std::size_t size, MemoryKind kind);
+    static StatusOr<LockedRegion> map(UniqueFd fd, std::size_t size, MemoryKind kind);
     void discard();
     void wipe_touched();
 
@@ -65,7 +65,7 @@ class LockedRegion {
 /// A mapping to read of a region that somebody else owns, for as long as this object lives.
 class RegionView {
   public:
-    static Result<RegionView> map(int fd);
+    static StatusOr<RegionView> map(int fd);
 
     RegionView(RegionView&& other) noexcept;
     RegionView& operator=(RegionView&&) = delete;

@@ -19,7 +19,7 @@ CommandError bad_input(const std::string& sentence) {
 
 std::string path_of_secrets(const std::optional<std::string>& workspace) {
     if (!workspace) return "/v1/secrets";
-    if (why_not_a_workspace_name(*workspace)) {
+    if (!check_workspace_name(*workspace).ok()) {
         throw bad_input(
             "what stands behind --workspace is no workspace's name; see: secretctl workspaces");
     }
@@ -30,7 +30,7 @@ std::string whose_secrets(const std::optional<std::string>& workspace) {
     return workspace ? "the secrets of workspace " + *workspace : "your secrets";
 }
 
-void check_secret_name(const std::string& name) {
+void require_secret_name(const std::string& name) {
     if (name.find('=') != name.npos) throw bad_input(value_as_argument_sentence());
     const bool made_as_one = std::all_of(name.begin(), name.end(), [](char c) {
         return is_letter(c) || is_digit(c) || c == '_' || c == '-';
@@ -41,7 +41,7 @@ void check_secret_name(const std::string& name) {
             "allowed, at most " +
             std::to_string(kMaxNameBytes));
     }
-    if (const auto why = why_not_a_secret_name(name)) throw bad_input(*why);
+    if (const Status why = check_secret_name(name); !why.ok()) throw bad_input(why.message());
 }
 
 SecretText body_of_secret(SecretView value, const std::optional<std::string>& ttl) {

@@ -19,7 +19,7 @@ std::string whose_secrets(const std::optional<std::string>& workspace);
 
 /// Throws CommandError unless it can be a secret's name. What is not even made as one may be a
 /// value, and is not repeated.
-void check_secret_name(const std::string& name);
+void require_secret_name(const std::string& name);
 
 /// The body of a PUT; `ttl` is a duration, such as 30d.
 SecretText body_of_secret(SecretView value, const std::optional<std::string>& ttl);

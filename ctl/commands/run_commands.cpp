@@ -27,14 +27,14 @@ void check_no_value(const std::string& run) {
 std::string target_of_run(const std::string& text) {
     check_no_value(text);
     const auto run = RunId::parse(text);
-    if (!run) throw CommandError(ExitCode::bad_input, run.error().sentence);
+    if (!run) throw CommandError(ExitCode::bad_input, run.status().message());
     return "/v1/runs/" + percent_encoded(run->text());
 }
 
 void check_ask(const std::string& ask) {
     const auto parsed = parse_spec(ask);
-    if (const auto* error = std::get_if<SpecError>(&parsed)) {
-        throw CommandError(ExitCode::bad_input, error->sentence + "\n" + mark_place(ask, *error));
+    if (const SpecError* error = parsed.error()) {
+        throw CommandError(ExitCode::bad_input, error->message + "\n" + mark_place(ask, *error));
     }
 }
 

@@ -43,7 +43,7 @@ Cell expiry(const json::object& secret) {
 }  // namespace
 
 ExitCode SecretCommands::set(const SetOptions& options) const {
-    check_secret_name(options.name);
+    require_secret_name(options.name);
     const std::string path = path_of(workspace_, options.name);
     const SecretText body = [&] {
         const SecretText value = read_value(options.source, options.name);
@@ -86,7 +86,7 @@ ExitCode SecretCommands::list() const {
 }
 
 ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
-    for (const std::string& name : names) check_secret_name(name);
+    for (const std::string& name : names) require_secret_name(name);
     json::array removed;
     ExitCode code = ExitCode::fine;
     for (const std::string& name : names) {
@@ -108,8 +108,8 @@ ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
 }
 
 ExitCode SecretCommands::rename(const std::string& from, const std::string& to) const {
-    check_secret_name(from);
-    check_secret_name(to);
+    require_secret_name(from);
+    require_secret_name(to);
     const std::string text = json::serialize(json::object{{"name", to}});
     const SecretView body(std::as_bytes(std::span(text)));
     const Answer answer = agent_.ask({Method::patch, path_of(workspace_, from), body});

@@ -92,26 +92,27 @@ pid_t agent_behind(int connection) {
     return told ? static_cast<pid_t>(std::strtol(told->c_str(), nullptr, 10)) : 0;
 }
 
-Result<std::string> answer_to_ping(int connection, Deadline deadline) {
+StatusOr<std::string> answer_to_ping(int connection, Deadline deadline) {
     const ipc::Message request =
         plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::PingRequest{}));
-    if (const auto failure = send_packet(connection, request, deadline)) return *failure;
+    if (const Status failure = send_packet(connection, request, deadline); !failure.ok())
+        return failure;
     std::vector<std::byte> buffer(kMaxMessageBytes);
     const auto packet = receive_packet(connection, buffer, deadline);
-    if (!packet) return packet.error();
+    if (!packet) return packet.status();
     const auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
-    if (!reply) return reply.error();
+    if (!reply) return reply.status();
     if (const auto* done = std::get_if<plugin_protocol::Done>(&*reply)) return done->note;
     if (const auto* refused = std::get_if<plugin_protocol::Refused>(&*reply))
-        return Error{refused->sentence};
-    return Error{"it answers something else than was asked"};
+        return Status::failed(refused->sentence);
+    return Status::failed("it answers something else than was asked");
 }
 
 void ask_the_job_door(Site& site) {
     const Deadline deadline = Deadline::in(kLongest);
     const auto connection = connect_seqpacket(site.job_socket, deadline);
     if (!connection) {
-        site.why_no_ping = connection.error().sentence;
+        site.why_no_ping = connection.status().message();
         return;
     }
     site.agent_pid = agent_behind(connection->get());
@@ -119,7 +120,7 @@ void ask_the_job_door(Site& site) {
     if (answer) {
         site.ping = first_word(*answer);
     } else {
-        site.why_no_ping = answer.error().sentence;
+        site.why_no_ping = answer.status().message();
     }
 }
 

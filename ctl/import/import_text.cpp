@@ -31,7 +31,8 @@ void ImportedSecrets::add(std::string name, std::string place, std::size_t begin
         throw bad_input(place + " has a name that no secret can have: letters, digits, '_' and " +
                         "'-' are allowed, at most " + std::to_string(kMaxNameBytes) + kOnly);
     }
-    if (const auto why = why_not_a_secret_name(name)) throw bad_input(place + ": " + *why + kOnly);
+    if (const Status why = check_secret_name(name); !why.ok())
+        throw bad_input(place + ": " + why.message() + kOnly);
     for (const Entry& entry : entries_) {
         if (entry.name != name) continue;
         throw bad_input(place + " names " + quoted(name) + " again; " + entry.place +

@@ -9,7 +9,7 @@
 #include <charconv>
 #include <iostream>
 
-#include "common/base/call_failed.h"
+#include "common/base/errno_status.h"
 #include "common/base/unique_fd.h"
 #include "ctl/client/answer.h"
 #include "ctl/io/table.h"
@@ -41,7 +41,7 @@ class NewFile {
                                printable(path_) + " is there already; " + what_to_do);
         }
         if (!fd_) {
-            throw cannot_be_used(call_failed("making the file " + printable(path_)).sentence);
+            throw cannot_be_used(errno_status("making the file " + printable(path_)).message());
         }
     }
     NewFile(const NewFile&) = delete;
@@ -53,22 +53,22 @@ class NewFile {
     int fd() const { return fd_.get(); }
 
     /// What could not be written to it ends the command.
-    void check(const Failure& failure) {
-        if (failure) fail(*failure);
+    void check(const Status& failure) {
+        if (!failure.ok()) fail(failure);
     }
 
     /// Its mode is that one, whatever the umask is, and all of it is on disk.
     void finish(mode_t mode) {
-        if (::fchmod(fd_.get(), mode) != 0) fail(call_failed("fchmod()"));
-        if (::fsync(fd_.get()) != 0) fail(call_failed("fsync()"));
+        if (::fchmod(fd_.get(), mode) != 0) fail(errno_status("fchmod()"));
+        if (::fsync(fd_.get()) != 0) fail(errno_status("fsync()"));
     }
 
     void keep() { kept_ = true; }
 
   private:
-    [[noreturn]] void fail(const Error& error) const {
+    [[noreturn]] void fail(const Status& error) const {
         throw cannot_be_used("the file " + printable(path_) +
-                             " can't be written: " + error.sentence);
+                             " can't be written: " + error.message());
     }
 
     std::string path_;
@@ -97,13 +97,13 @@ UniqueFd open_to_read(const std::string& path, const std::string& directory) {
                                                   "; make a CA with: secretctl pki init " +
                                                   printable(directory));
     }
-    throw cannot_be_used(call_failed("opening " + printable(path)).sentence);
+    throw cannot_be_used(errno_status("opening " + printable(path)).message());
 }
 
 void check_key_is_kept(const UniqueFd& file, const std::string& path) {
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) {
-        throw cannot_be_used(call_failed("looking at " + printable(path)).sentence);
+        throw cannot_be_used(errno_status("looking at " + printable(path)).message());
     }
     if ((status.st_mode & 077) == 0) return;
     throw cannot_be_used(printable(path) +
@@ -119,12 +119,12 @@ Identity read_ca(const std::string& directory) {
     const UniqueFd certificate = open_to_read(certificate_path, directory);
     check_key_is_kept(key, key_path);
     Identity ca;
-    if (const auto wrong = read_key(key.get(), ca)) {
-        throw cannot_be_used(printable(key_path) + " " + wrong->sentence);
+    if (const Status wrong = read_key(key.get(), ca); !wrong.ok()) {
+        throw cannot_be_used(printable(key_path) + " " + wrong.message());
     }
     auto wrong = read_certificate(certificate.get(), ca);
-    if (!wrong) wrong = check_ca(ca);
-    if (wrong) throw cannot_be_used(printable(certificate_path) + " " + wrong->sentence);
+    if (wrong.ok()) wrong = check_ca(ca);
+    if (!wrong.ok()) throw cannot_be_used(printable(certificate_path) + " " + wrong.message());
     return ca;
 }
 
@@ -142,7 +142,7 @@ std::vector<AltName> alt_names_of(const Options& options) {
     const auto add = [&](const std::vector<std::string>& texts, auto parse) {
         for (const std::string& text : texts) {
             auto name = parse(text);
-            if (!name) throw cannot_be_used(name.error().sentence);
+            if (!name) throw cannot_be_used(name.status().message());
             names.push_back(std::move(name).value());
         }
     };
@@ -165,10 +165,10 @@ void say_json(const Options& options, const std::string& name, const Identity& m
 
 ExitCode init(const Options& options, bool json) {
     const auto ca = make_ca();
-    if (!ca) throw cannot_be_used(ca.error().sentence);
+    if (!ca) throw cannot_be_used(ca.status().message());
     if (::mkdir(options.directory.c_str(), kModeOfDirectory) != 0 && errno != EEXIST) {
         throw cannot_be_used(
-            call_failed("making the directory " + printable(options.directory)).sentence);
+            errno_status("making the directory " + printable(options.directory)).message());
     }
     write_files(options, "ca", "a CA is never made anew over one; name another directory",
                 {&ca.value()});
@@ -183,13 +183,13 @@ ExitCode init(const Options& options, bool json) {
 }
 
 ExitCode issue(const Options& options, bool json) {
-    if (auto wrong = check_name(options.name)) throw cannot_be_used(wrong->sentence);
+    if (Status wrong = check_name(options.name); !wrong.ok()) throw cannot_be_used(wrong.message());
     const bool either = options.server || options.client;
     const Purpose purpose{options.name, alt_names_of(options), options.server || !either,
                           options.client || !either, days_of(options.days)};
     const Identity ca = read_ca(options.directory);
     const auto made = pki::issue(ca, purpose);
-    if (!made) throw cannot_be_used(made.error().sentence);
+    if (!made) throw cannot_be_used(made.status().message());
     write_files(options, options.name,
                 "move the .key and .crt of that name away, or issue another name",
                 {&made.value(), &ca});

@@ -28,9 +28,9 @@ struct FreeOthers {
 template <typename T>
 using Owned = std::unique_ptr<T, FreeOthers>;
 
-Error openssl_failed(const std::string& what) {
+Status openssl_failed(const std::string& what) {
     const char* why = ERR_reason_error_string(ERR_get_error());
-    return Error{what + " failed" + (why == nullptr ? "" : std::string(": ") + why)};
+    return Status::failed(what + " failed" + (why == nullptr ? "" : std::string(": ") + why));
 }
 
 bool set_serial(X509* certificate) {
@@ -98,7 +98,7 @@ const char* usages_of(const Purpose& purpose) {
 }
 
 /// A key, and a certificate of it with all but names, extensions and signature.
-Result<Identity> begin(int days) {
+StatusOr<Identity> begin(int days) {
     Identity made{
         std::unique_ptr<EVP_PKEY, Free>(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
         std::unique_ptr<X509, Free>(X509_new())};
@@ -116,20 +116,21 @@ Result<Identity> begin(int days) {
 }
 
 /// Why a certificate that would end after `issuer` is not made.
-Error outlives(const X509* issuer) {
+Status outlives(const X509* issuer) {
     int days = 0;
     int seconds = 0;
     if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(issuer)) != 1) {
         return openssl_failed("reading the end of the CA");
     }
     if (seconds < kSecondsToAct) --days;
-    if (days < 1) return Error{"the CA has ended, or ends today; make a new one elsewhere"};
-    return Error{"the certificate would outlive its CA; say --days " + std::to_string(days) +
-                 " or less, or make a new CA elsewhere"};
+    if (days < 1)
+        return Status::failed("the CA has ended, or ends today; make a new one elsewhere");
+    return Status::failed("the certificate would outlive its CA; say --days " +
+                          std::to_string(days) + " or less, or make a new CA elsewhere");
 }
 
-Failure sign(X509* certificate, EVP_PKEY* key) {
-    if (X509_sign(certificate, key, EVP_sha256()) > 0) return std::nullopt;
+Status sign(X509* certificate, EVP_PKEY* key) {
+    if (X509_sign(certificate, key, EVP_sha256()) > 0) return Status();
     return openssl_failed("signing a certificate");
 }
 
@@ -144,7 +145,7 @@ Owned<BIO> bio_of(int fd) {
 
 }  // namespace
 
-Result<Identity> make_ca() {
+StatusOr<Identity> make_ca() {
     auto made = begin(kDaysOfCa);
     if (!made) return made;
     X509* certificate = made->certificate.get();
@@ -157,11 +158,11 @@ Result<Identity> make_ca() {
         !add_extension(certificate, certificate, NID_subject_key_identifier, "hash")) {
         return openssl_failed("making a CA's certificate");
     }
-    if (auto failure = sign(certificate, made->key.get())) return *failure;
+    if (Status failure = sign(certificate, made->key.get()); !failure.ok()) return failure;
     return made;
 }
 
-Result<Identity> issue(const Identity& ca, const Purpose& purpose) {
+StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose) {
     auto made = begin(purpose.days);
     if (!made) return made;
     X509* certificate = made->certificate.get();
@@ -179,7 +180,7 @@ Result<Identity> issue(const Identity& ca, const Purpose& purpose) {
         !add_alt_names(certificate, purpose.alt_names)) {
         return openssl_failed("making a certificate");
     }
-    if (auto failure = sign(certificate, ca.key.get())) return *failure;
+    if (Status failure = sign(certificate, ca.key.get()); !failure.ok()) return failure;
     return made;
 }
 
@@ -193,49 +194,50 @@ std::string end_of(const Identity& identity) {
     return text.data();
 }
 
-Failure write_key(int fd, const Identity& identity) {
+Status write_key(int fd, const Identity& identity) {
     const auto bio = bio_of(fd);
     if (bio && PEM_write_bio_PrivateKey(bio.get(), identity.key.get(), nullptr, nullptr, 0, nullptr,
                                         nullptr) == 1) {
-        return std::nullopt;
+        return Status();
     }
     return openssl_failed("writing");
 }
 
-Failure write_chain(int fd, const std::vector<const Identity*>& chain) {
+Status write_chain(int fd, const std::vector<const Identity*>& chain) {
     const auto bio = bio_of(fd);
     for (const Identity* identity : chain) {
         if (!bio || PEM_write_bio_X509(bio.get(), identity->certificate.get()) != 1) {
             return openssl_failed("writing");
         }
     }
-    return std::nullopt;
+    return Status();
 }
 
-Failure read_key(int fd, Identity& identity) {
+Status read_key(int fd, Identity& identity) {
     const auto bio = bio_of(fd);
     if (bio) {
         identity.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
     }
-    if (identity.key) return std::nullopt;
-    return Error{"is no private key in PEM, without a passphrase"};
+    if (identity.key) return Status();
+    return Status::failed("is no private key in PEM, without a passphrase");
 }
 
-Failure read_certificate(int fd, Identity& identity) {
+Status read_certificate(int fd, Identity& identity) {
     const auto bio = bio_of(fd);
     if (bio) {
         identity.certificate.reset(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     }
-    if (identity.certificate) return std::nullopt;
-    return Error{"is no certificate in PEM"};
+    if (identity.certificate) return Status();
+    return Status::failed("is no certificate in PEM");
 }
 
-Failure check_ca(const Identity& ca) {
-    if (X509_check_ca(ca.certificate.get()) != 1) return Error{"is the certificate of no CA"};
+Status check_ca(const Identity& ca) {
+    if (X509_check_ca(ca.certificate.get()) != 1)
+        return Status::failed("is the certificate of no CA");
     if (X509_check_private_key(ca.certificate.get(), ca.key.get()) != 1) {
-        return Error{"does not belong to the key beside it"};
+        return Status::failed("does not belong to the key beside it");
     }
-    return std::nullopt;
+    return Status();
 }
 
 }  // namespace secrets::ctl::pki

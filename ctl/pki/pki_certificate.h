@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 #include "ctl/pki/pki_names.h"
 
 namespace secrets::ctl::pki {
@@ -36,25 +36,25 @@ struct Purpose {
 };
 
 /// A new CA, which signs itself and certificates for others, but no further CA.
-Result<Identity> make_ca();
+StatusOr<Identity> make_ca();
 
 /// A new key and a certificate of it that `ca` signs. One that would outlive the CA is refused.
-Result<Identity> issue(const Identity& ca, const Purpose& purpose);
+StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose);
 
 /// The end of its validity, as in 2026-11-25T16:00:00Z.
 std::string end_of(const Identity& identity);
 
 /// Writes the key to a file that is new and empty.
-Failure write_key(int fd, const Identity& identity);
+Status write_key(int fd, const Identity& identity);
 
 /// Writes the certificates of `chain`, one after the other.
-Failure write_chain(int fd, const std::vector<const Identity*>& chain);
+Status write_chain(int fd, const std::vector<const Identity*>& chain);
 
 /// Reads what write_key() and write_chain() wrote; the Errors name what is wrong with one file.
-Failure read_key(int fd, Identity& identity);
-Failure read_certificate(int fd, Identity& identity);
+Status read_key(int fd, Identity& identity);
+Status read_certificate(int fd, Identity& identity);
 
 /// Why a key and a certificate that were read are not a CA's; nothing when they are.
-Failure check_ca(const Identity& ca);
+Status check_ca(const Identity& ca);
 
 }  // namespace secrets::ctl::pki

@@ -65,38 +65,40 @@ const char* word_of(AltName::Kind kind) {
 
 }  // namespace
 
-Failure check_name(const std::string& name) {
-    if (auto why = why_not_an_identifier("name of a certificate", name, kMaxName)) {
-        return Error{std::move(*why)};
+Status check_name(const std::string& name) {
+    if (Status why = check_identifier("name of a certificate", name, kMaxName); !why.ok()) {
+        return why;
     }
     if (name == "ca") {
-        return Error{"a certificate can't be named 'ca': those are the files of the CA itself"};
+        return Status::failed(
+            "a certificate can't be named 'ca': those are the files of the CA itself");
     }
-    return std::nullopt;
+    return Status();
 }
 
-Result<AltName> parse_dns(const std::string& text) {
+StatusOr<AltName> parse_dns(const std::string& text) {
     if (!is_dns_name(text) || !bytes_of_ip(text).empty()) {
-        return Error{quoted(text) +
-                     " is no DNS name, which has labels of letters, digits and '-' between dots; "
-                     "an address is given with --ip, and anything else with --uri"};
+        return Status::failed(
+            quoted(text) +
+            " is no DNS name, which has labels of letters, digits and '-' between dots; "
+            "an address is given with --ip, and anything else with --uri");
     }
     return AltName{AltName::Kind::dns, text, text};
 }
 
-Result<AltName> parse_ip(const std::string& text) {
+StatusOr<AltName> parse_ip(const std::string& text) {
     std::string bytes = bytes_of_ip(text);
     if (bytes.empty()) {
-        return Error{quoted(text) + " is no IP address, such as 10.0.0.1 or fd00::1"};
+        return Status::failed(quoted(text) + " is no IP address, such as 10.0.0.1 or fd00::1");
     }
     return AltName{AltName::Kind::ip, text, std::move(bytes)};
 }
 
-Result<AltName> parse_uri(const std::string& text) {
+StatusOr<AltName> parse_uri(const std::string& text) {
     if (!is_uri(text)) {
-        return Error{quoted(text) +
-                     " is no URI: it begins with a scheme and ':', as in "
-                     "spiffe://example.org/platform, and has no spaces"};
+        return Status::failed(quoted(text) +
+                              " is no URI: it begins with a scheme and ':', as in "
+                              "spiffe://example.org/platform, and has no spaces");
     }
     return AltName{AltName::Kind::uri, text, text};
 }

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets::ctl::pki {
 
@@ -17,11 +17,11 @@ struct AltName {
 };
 
 /// Checks what is the name of two files, and in the certificate for people to read.
-Failure check_name(const std::string& name);
+Status check_name(const std::string& name);
 
-Result<AltName> parse_dns(const std::string& text);
-Result<AltName> parse_ip(const std::string& text);
-Result<AltName> parse_uri(const std::string& text);
+StatusOr<AltName> parse_dns(const std::string& text);
+StatusOr<AltName> parse_ip(const std::string& text);
+StatusOr<AltName> parse_uri(const std::string& text);
 
 /// "DNS hub.example.org, IP 10.77.0.1".
 std::string words_of(const std::vector<AltName>& names);

@@ -39,8 +39,8 @@ Deadline soon() {
 }
 
 template <typename T>
-T take(Result<T> result) {
-    if (!result) fail(result.error().sentence);
+T take(StatusOr<T> result) {
+    if (!result) fail(result.status().message());
     return std::move(result).value();
 }
 
@@ -52,7 +52,9 @@ T take(Result<T> result) {
         UniqueFd connection(accept(listener, nullptr, nullptr));
         if (!connection) std::exit(0);
         const Packet packet = take(receive_packet(connection.get(), buffer, soon()));
-        send_packet(connection.get(), std::span(buffer).first(packet.size), soon(), region.fd());
+        const Status sent = send_packet(connection.get(), std::span(buffer).first(packet.size),
+                                        soon(), region.fd());
+        if (!sent.ok()) fail(sent.message());
     }
 }
 
@@ -60,7 +62,8 @@ T take(Result<T> result) {
 UniqueFd exchange(const std::string& socket, const ipc::Message& message,
                   std::span<std::byte> answer, std::size_t& size) {
     const UniqueFd fd = take(connect_seqpacket(socket, soon()));
-    if (auto failure = send_packet(fd.get(), message, soon())) fail(failure->sentence);
+    if (Status failure = send_packet(fd.get(), message, soon()); !failure.ok())
+        fail(failure.message());
     Packet packet = take(receive_packet(fd.get(), answer, soon()));
     size = packet.size;
     return std::move(packet.fd);

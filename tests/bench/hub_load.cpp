@@ -75,7 +75,7 @@ auto into(ErrorCode& error) {
 [[noreturn]] void be_the_view(const std::string& socket) {
     const auto soon = [] { return Deadline::in(std::chrono::seconds(5)); };
     auto listener = listen_at(socket, SocketKind::seqpacket, 0600);
-    if (!listener) fail(listener.error().sentence);
+    if (!listener) fail(listener.status().message());
     fcntl(listener->get(), F_SETFL, fcntl(listener->get(), F_GETFL) & ~O_NONBLOCK);
     std::vector<std::byte> buffer(kMaxQueryMessageBytes);
     while (true) {
@@ -90,7 +90,7 @@ auto into(ErrorCode& error) {
         verdicts.verdicts.assign(places->places.size(), slurm_query::Verdict::runs_there);
         const slurm_query::Reply reply = std::move(verdicts);
         std::this_thread::sleep_for(kSlurmctld);
-        if (send_packet(connection.get(), slurm_query::encode(reply), soon())) continue;
+        if (!send_packet(connection.get(), slurm_query::encode(reply), soon()).ok()) continue;
     }
 }
 

@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (config) {
         fuzz::check(*config);
     } else {
-        const std::string& sentence = config.error().sentence;
+        const std::string& sentence = config.status().message();
         fuzz::must(fuzz::is_sentence(sentence) && sentence.starts_with("agentd.yaml:"),
                    "a configuration is refused with a sentence and its file");
     }

@@ -24,16 +24,16 @@ void check(const std::vector<DeliveryEntry>& entries, Bytes image) {
         must(is_c_string(bytes_of(entry.variable), image), "a variable is a C string in the image");
         if (entry.is_file()) {
             must(is_c_string(bytes_of(entry.secret), image), "a name is a C string in the image");
-            must(!why_not_a_secret_name(entry.secret), "a file is named for a secret");
+            must(check_secret_name(entry.secret).ok(), "a file is named for a secret");
             must(lies_in(entry.value.bytes(), image), "a file's value lies in the image");
         } else {
             must(is_c_string(entry.value.bytes(), image), "a value is a C string in the image");
         }
-        must(!why_not_a_variable(entry.variable), "a variable may be set");
+        must(check_variable_name(entry.variable).ok(), "a variable may be set");
         must(entry.value.size() <= kMaxValueBytes, "a value has at most the longest length");
     }
     std::vector<std::byte> written(delivery_size(entries));
-    must(!write_delivery(entries, written), "what was read can be written");
+    must(write_delivery(entries, written).ok(), "what was read can be written");
     must(written.size() <= image.size() && same(written, image.first(written.size())),
          "what was read writes the same image");
     const auto again = read_delivery(written);
@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (entries) {
         fuzz::check(*entries, image);
     } else {
-        fuzz::must(fuzz::is_sentence(entries.error().sentence),
+        fuzz::must(fuzz::is_sentence(entries.status().message()),
                    "a delivery is refused with a sentence");
     }
     return 0;

@@ -22,18 +22,18 @@ bool is_time(vault::Time time) {
 
 void run(const json::object& data) {
     const auto document = openbao::read_run(RunId::parse("r").value(), data);
-    if (!document) return must(is_sentence(document.error().sentence), "an error is a sentence");
+    if (!document) return must(is_sentence(document.status().message()), "an error is a sentence");
     must(is_time(document->head.created) && is_time(document->head.expires), "times are times");
     for (const vault::NewSecret& secret : document->secrets) {
-        must(!why_not_a_secret_name(secret.name), "a name is one");
+        must(check_secret_name(secret.name).ok(), "a name is one");
     }
 }
 
 void kept(const json::object& data) {
     const auto secrets = openbao::read_secrets(data);
-    if (!secrets) return must(is_sentence(secrets.error().sentence), "an error is a sentence");
+    if (!secrets) return must(is_sentence(secrets.status().message()), "an error is a sentence");
     for (const service::ReplicatedSecret& secret : *secrets) {
-        must(!why_not_a_secret_name(secret.head.name), "a name is one");
+        must(check_secret_name(secret.head.name).ok(), "a name is one");
         must(is_time(secret.head.set), "times are times");
         must(!secret.head.expires || is_time(*secret.head.expires), "times are times");
     }

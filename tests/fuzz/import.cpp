@@ -14,7 +14,7 @@ void check(const ctl::ImportedSecrets& found, std::size_t size) {
     must(!found.entries().empty(), "something is imported, or it is refused");
     std::size_t end = 0;
     for (const auto& entry : found.entries()) {
-        must(!why_not_a_secret_name(entry.name), "a name is a secret's");
+        must(check_secret_name(entry.name).ok(), "a name is a secret's");
         must(entry.size <= kMaxValueBytes, "a value is not too long");
         must(entry.begin >= end, "values lie one behind the other");
         end = entry.begin + entry.size;

@@ -13,8 +13,8 @@ namespace {
 constexpr std::size_t kHolds = 4;
 
 template <typename T>
-void must_say_why(const Result<T>& parsed) {
-    must(is_sentence(parsed.error().sentence), "an error is a sentence");
+void must_say_why(const StatusOr<T>& parsed) {
+    must(is_sentence(parsed.status().message()), "an error is a sentence");
 }
 
 void grant(Bytes input) {

@@ -14,7 +14,7 @@ void check(const Decoded& decoded, Bytes message) {
         must(same(plugin_protocol::encode(*decoded), message),
              "a message encodes to what it was decoded from");
     } else {
-        must(is_sentence(decoded.error().sentence), "a message is refused with a sentence");
+        must(is_sentence(decoded.status().message()), "a message is refused with a sentence");
     }
 }
 

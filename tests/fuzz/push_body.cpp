@@ -72,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (request) {
         fuzz::check(*request);
     } else {
-        fuzz::must(fuzz::is_sentence(request.error().sentence),
+        fuzz::must(fuzz::is_sentence(request.status().message()),
                    "a push is refused with a sentence");
     }
     fuzz::check_base64(body);

@@ -16,19 +16,19 @@ bool is_printable(const std::string& text) {
 }
 
 void run(Bytes input) {
-    auto reason = service::Reason::malformed;
-    const auto keep = api::parse_put_secret(input, kValueBytes, reason);
+    const auto keep = api::parse_put_secret(input, kValueBytes);
     if (keep) {
         must(keep->value.size() <= kValueBytes, "a value is within the limit");
         must(!keep->ttl || keep->ttl->size() <= 256, "a ttl is short");
     } else {
-        must(reason == service::Reason::malformed || reason == service::Reason::too_large,
+        const StatusCode code = keep.status().code();
+        must(code == StatusCode::invalid_argument || code == StatusCode::too_large,
              "an error has one of two reasons");
-        must(is_printable(keep.error().sentence), "a sentence is fit for a log");
+        must(is_printable(keep.status().message()), "a sentence is fit for a log");
     }
     const auto name = api::parse_rename(input);
     must(!keep || !name, "no body is both");
-    if (!name) must(is_printable(name.error().sentence), "a sentence is fit for a log");
+    if (!name) must(is_printable(name.status().message()), "a sentence is fit for a log");
 }
 
 }  // namespace

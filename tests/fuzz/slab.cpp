@@ -116,7 +116,7 @@ void check(Bytes content) {
     std::size_t dropped = 0;
     auto slab = vault::Slab::reopen(std::move(first), dropped);
     if (!slab) {
-        must(is_sentence(slab.error().sentence), "a region is refused with a sentence");
+        must(is_sentence(slab.status().message()), "a region is refused with a sentence");
         must(dropped == 0, "nothing is dropped of what is refused");
         return;
     }

@@ -44,7 +44,7 @@ const std::string& folder() {
     return the_one.path();
 }
 
-Result<std::unique_ptr<SecretStore>> open_store() {
+StatusOr<std::unique_ptr<SecretStore>> open_store() {
     auto key = StoreKey::read(folder() + "/key", false, MemoryKind::memfd);
     must(key.ok(), "the key can be read");
     return SecretStore::open(folder() + "/store.db", std::move(key).value());
@@ -73,14 +73,16 @@ void run(Bytes input) {
     {
         auto store = open_store();
         if (!store) {
-            must(!store.error().sentence.empty(), "an error has a sentence");
+            must(!store.status().message().empty(), "an error has a sentence");
             return;
         }
         check_secrets(**store, alice);
         check_secrets(**store, lab);
         const std::string value = "value";
-        is_changed = !(*store)->put(
-            alice, head, SecretView(std::as_bytes(std::span(value.data(), value.size()))));
+        is_changed =
+            (*store)
+                ->put(alice, head, SecretView(std::as_bytes(std::span(value.data(), value.size()))))
+                .ok();
         if (is_changed) check_secrets(**store, alice);
     }
     if (!is_changed) return;

@@ -73,9 +73,9 @@ void answer(const json::value& id, json::object said) {
     std::fflush(stdout);
 }
 
-json::object error_of(const Error& error) {
+json::object error_of(const Status& error) {
     json::object said;
-    said["error"] = error.sentence;
+    said["error"] = error.message();
     return said;
 }
 
@@ -91,28 +91,28 @@ asio::awaitable<json::object> done(KvClient& kv, json::object request) {
     json::object said;
     if (what == "read") {
         auto told = co_await kv.read(std::move(path), deadline);
-        if (const auto* error = std::get_if<Error>(&told)) co_return error_of(*error);
-        auto& document = std::get<openbao::Document>(told);
+        if (!told.ok()) co_return error_of(told.status());
+        auto& document = *told;
         said["version"] = document.version;
         said["may_lag"] = document.may_lag;
         said["data"] = document.data ? json::value(std::move(*document.data)) : json::value();
     } else if (what == "write") {
         json::object data = request.at("data").as_object();
         auto told = co_await kv.write(std::move(path), std::move(data), version, deadline);
-        if (const auto* error = std::get_if<Error>(&told)) co_return error_of(*error);
-        const auto& written = std::get<openbao::Written>(told);
+        if (!told.ok()) co_return error_of(told.status());
+        const auto& written = *told;
         said["written"] = written.outcome == openbao::WriteOutcome::written;
         said["version"] = written.version;
     } else if (what == "destroy") {
         auto failure = co_await kv.destroy(std::move(path), version, deadline);
-        if (failure) said["error"] = failure->sentence;
+        if (!failure.ok()) said["error"] = failure.message();
     } else if (what == "purge") {
         auto failure = co_await kv.purge(std::move(path), deadline);
-        if (failure) said["error"] = failure->sentence;
+        if (!failure.ok()) said["error"] = failure.message();
     } else if (what == "list") {
         auto told = co_await kv.list(std::move(path), deadline);
-        if (const auto* error = std::get_if<Error>(&told)) co_return error_of(*error);
-        said["names"] = json::value_from(std::get<std::vector<std::string>>(told));
+        if (!told.ok()) co_return error_of(told.status());
+        said["names"] = json::value_from(*told);
     } else if (what == "trouble") {
         said["trouble"] = kv.trouble();
     } else {
@@ -151,10 +151,10 @@ int main(int argc, char** argv) {
     if (argc != 2) fail("usage: kv_driver CONFIGURATION");
     Config whole;
     whole.log_target = LogTarget::standard_error;
-    if (const auto failure = audit::open(whole)) fail(failure->sentence);
+    if (const Status failure = audit::open(whole); !failure.ok()) fail(failure.message());
     const OpenBao config = config_of(json::parse(argv[1]).as_object());
     auto context = net::make_client_context(config.ca, "store.openbao.ca");
-    if (!context) fail(context.error().sentence);
+    if (!context) fail(context.status().message());
     asio::io_context loop;
     KvClient kv(loop, config, std::move(context).value());
     asio::co_spawn(loop, take_requests(kv), [](const std::exception_ptr& thrown) {

@@ -66,7 +66,7 @@ class View {
         const std::lock_guard lock(mutex_);
         const std::string account = std::get<slurm_query::AccountRequest>(*request).account;
         asked_.push_back(account);
-        send_packet(fd, slurm_query::encode(answers_.at(account)), deadline);
+        REQUIRE(send_packet(fd, slurm_query::encode(answers_.at(account)), deadline).ok());
     }
 
     TemporaryFolder folder_;

@@ -13,7 +13,7 @@ std::string read(std::vector<std::string> texts, Arguments& arguments) {
     std::vector<char*> values;
     for (std::string& text : texts) values.push_back(text.data());
     const auto wrong = read_arguments(static_cast<int>(values.size()), values.data(), arguments);
-    return wrong ? wrong->sentence : "";
+    return !wrong.ok() ? wrong.message() : "";
 }
 
 std::string refusal_of(const std::string& text) {

@@ -21,7 +21,7 @@ namespace {
 
 std::string refusal_of(const std::string& path) {
     const auto trail = AuditFile::open(path);
-    return trail.ok() ? "(opened)" : trail.error().sentence;
+    return trail.ok() ? "(opened)" : trail.status().message();
 }
 
 void write(const std::string& path, const std::string& text) {
@@ -38,11 +38,11 @@ TEST_CASE("lines are added at the end of a file that only its owner may read") {
     struct stat status {};
     REQUIRE(stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0600);
-    CHECK(!trail->append("one\n"));
+    CHECK(trail->append("one\n").ok());
     auto second = AuditFile::open(path);
     REQUIRE(second.ok());
-    CHECK(!second->append("two\n"));
-    CHECK(!trail->append("three\n"));
+    CHECK(second->append("two\n").ok());
+    CHECK(trail->append("three\n").ok());
     CHECK(content_of(path) == "one\ntwo\nthree\n");
 }
 
@@ -87,29 +87,29 @@ TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
     auto trail = AuditFile::open(path);
     REQUIRE(trail.ok());
     const std::string line = std::string(99, 'x') + "\n";
-    REQUIRE(!trail->append(line));
+    REQUIRE(trail->append(line).ok());
     disk.fill();
     std::size_t whole = 1;  // the rest of its page is the file's already
-    Failure failure;
-    while (!(failure = trail->append(line))) ++whole;
-    CHECK(failure->sentence ==
+    Status failure;
+    while ((failure = trail->append(line)).ok()) ++whole;
+    CHECK(failure.message() ==
           "the audit trail " + path + " can't be written: No space left on device");
-    CHECK(trail->append(line).has_value());
-    CHECK(trail->append(line).has_value());
+    CHECK_FALSE(trail->append(line).ok());
+    CHECK_FALSE(trail->append(line).ok());
     const std::string torn = content_of(path);
     CHECK(torn.size() == 4096);
 
     SECTION("by the trail that tore it") {
         disk.make_room();
-        CHECK(!trail->append("next\n"));
-        CHECK(!trail->append("last\n"));
+        CHECK(trail->append("next\n").ok());
+        CHECK(trail->append("last\n").ok());
     }
     SECTION("by one that finds it so") {
         disk.make_room();
         auto other = AuditFile::open(path);
         REQUIRE(other.ok());
-        CHECK(!other->append("next\n"));
-        CHECK(!other->append("last\n"));
+        CHECK(other->append("next\n").ok());
+        CHECK(other->append("last\n").ok());
     }
     CHECK(content_of(path) == torn + "\nnext\nlast\n");
     CHECK(whole == 40);  // and 96 bytes of the next
@@ -122,9 +122,10 @@ TEST_CASE("a file that may not grow is an error, too") {
         signal(SIGXFSZ, SIG_IGN);
         const rlimit small{10, 10};
         auto trail = AuditFile::open(folder.file("audit"));
-        if (!trail || trail->append("123456\n") || setrlimit(RLIMIT_FSIZE, &small) != 0) return 1;
-        if (!trail->append("abcdef\n")) return 2;
-        return trail->append("x\n")->sentence.ends_with("File too large") ? 0 : 3;
+        if (!trail || !trail->append("123456\n").ok() || setrlimit(RLIMIT_FSIZE, &small) != 0)
+            return 1;
+        if (trail->append("abcdef\n").ok()) return 2;
+        return trail->append("x\n").message().ends_with("File too large") ? 0 : 3;
     });
     CHECK(child.wait() == 0);
     CHECK(content_of(folder.file("audit")) == "123456\nabc");

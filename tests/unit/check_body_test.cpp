@@ -41,17 +41,17 @@ TEST_CASE("what is no question is refused", "[check_json]") {
         CAPTURE(text);
         const auto read = parse_check(bytes(text));
         REQUIRE_FALSE(read.ok());
-        CHECK(read.error().sentence == sentence);
+        CHECK(read.status().message() == sentence);
     }
 }
 
 TEST_CASE("an answer is a sentence or none", "[check_json]") {
-    CHECK(verdict_json(std::nullopt) == "{\"ok\":true}\n");
-    const service::Refusal refusal{service::Reason::not_found, "secret A is not set for alice"};
+    CHECK(verdict_json(Status()) == "{\"ok\":true}\n");
+    const Status refusal{StatusCode::not_found, "secret A is not set for alice"};
     CHECK(verdict_json(refusal) ==
           "{\"ok\":false,\"sentence\":\"secret A is not set for alice\"}\n");
-    CHECK(sentence_in_verdict(bytes(verdict_json(refusal))) == refusal.sentence);
-    CHECK(sentence_in_verdict(bytes(verdict_json(std::nullopt))).empty());
+    CHECK(sentence_in_verdict(bytes(verdict_json(refusal))) == refusal.message());
+    CHECK(sentence_in_verdict(bytes(verdict_json(Status()))).empty());
     CHECK(sentence_in_verdict(bytes("")).empty());
     CHECK(sentence_in_verdict(bytes("{\"sentence\":1}")).empty());
     CHECK(sentence_in_verdict(bytes(R"({"sentence":"a\u001b[1m\nb"})")).find('\x1b') ==

@@ -9,7 +9,7 @@ namespace {
 
 std::string refusal_of(const std::string& text) {
     const auto config = parse_config(text, "agentd.yaml");
-    return config ? "(read)" : config.error().sentence;
+    return config ? "(read)" : config.status().message();
 }
 
 /// With `line` in the place of the key that it begins with, or on top of the others.

@@ -7,13 +7,13 @@
 namespace secrets {
 namespace {
 
-Result<Config> load(const std::string& text) {
+StatusOr<Config> load(const std::string& text) {
     return parse_config(text, "file");
 }
 
 std::string refusal_of(const std::string& text) {
     const auto config = load(text);
-    return config ? "(read)" : config.error().sentence.substr(std::string("file:").size());
+    return config ? "(read)" : config.status().message().substr(std::string("file:").size());
 }
 
 TEST_CASE("a store may be OpenBao") {

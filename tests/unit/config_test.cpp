@@ -13,15 +13,15 @@
 namespace secrets {
 namespace {
 
-Result<Config> load(const std::string& text) {
+StatusOr<Config> load(const std::string& text) {
     const TemporaryFolder folder;
     const std::string path = folder.file("agentd.yaml");
     std::ofstream(path) << text;
     auto config = load_config(path);
     if (config) return config;
-    std::string sentence = config.error().sentence;
+    std::string sentence = config.status().message();
     if (sentence.starts_with(path)) sentence.erase(0, path.size() + 1);
-    return Error{sentence};
+    return Status::failed(sentence);
 }
 
 void check_is_default(const Config& config) {
@@ -49,7 +49,7 @@ void check_is_default(const Config& config) {
 /// What is wrong with the text, after the file's name.
 std::string refusal_of(const std::string& text) {
     const auto config = load(text);
-    return config ? "(read)" : config.error().sentence;
+    return config ? "(read)" : config.status().message();
 }
 
 TEST_CASE("an empty file is the defaults") {
@@ -64,7 +64,7 @@ TEST_CASE("an empty file is the defaults") {
 TEST_CASE("the file that is installed is the defaults, and shows each as it is") {
     const std::string path = SOURCE_FOLDER "/etc/agentd.yaml";
     const auto installed = load_config(path);
-    if (!installed) FAIL(installed.error().sentence);
+    if (!installed) FAIL(installed.status().message());
     check_is_default(*installed);
     CHECK(installed->platforms.empty());
 
@@ -80,7 +80,7 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     const std::size_t behind = settings.find("\nlog:\n") + 1;
     REQUIRE(hub < behind);
     const auto node = load(settings.substr(hub, behind - hub));
-    if (!node) FAIL(node.error().sentence);
+    if (!node) FAIL(node.status().message());
     CHECK(node->hub.urls.size() == 1);
     settings.erase(hub, behind - hub);
     // A store is a file or openbao.
@@ -88,12 +88,12 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     const std::size_t in_openbao = settings.find("\n  openbao:\n") + 1;
     REQUIRE(in_file < in_openbao);
     const auto shared = load(std::string(settings).erase(in_file, in_openbao - in_file));
-    if (!shared) FAIL(shared.error().sentence);
+    if (!shared) FAIL(shared.status().message());
     CHECK(shared->openbao.urls.size() == 2);
     CHECK_FALSE(shared->openbao.secret_id_file.empty());
     settings.erase(in_openbao, settings.find("\nlisten:\n") + 1 - in_openbao);
     const auto shown = load(settings);
-    if (!shown) FAIL(shown.error().sentence);
+    if (!shown) FAIL(shown.status().message());
     check_is_default(*shown);
     REQUIRE(shown->platforms.size() == 1);
     CHECK(shown->platforms[0].name == "tower");
@@ -198,16 +198,16 @@ TEST_CASE("what is wrong is refused with its line and column") {
         CAPTURE(each.text);
         const auto config = load(each.text);
         REQUIRE_FALSE(config.ok());
-        CAPTURE(config.error().sentence);
-        CHECK(config.error().sentence.find(each.sentence) != std::string::npos);
+        CAPTURE(config.status().message());
+        CHECK(config.status().message().find(each.sentence) != std::string::npos);
     }
-    CHECK(load_config("/no/such/file").error().sentence ==
+    CHECK(load_config("/no/such/file").status().message() ==
           "the configuration /no/such/file can't be read");
     // Not the defaults, as if it were empty.
     const TemporaryFolder folder;
     const auto of_a_folder = load_config(folder.file(""));
     REQUIRE_FALSE(of_a_folder.ok());
-    CHECK(of_a_folder.error().sentence.ends_with("can't be read"));
+    CHECK(of_a_folder.status().message().ends_with("can't be read"));
     // What the parser quotes of the file is made printable.
     CHECK(refusal_of("a: \"\\\x01\"").find("unknown escape character: ?") != std::string::npos);
 }

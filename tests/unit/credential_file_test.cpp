@@ -21,7 +21,7 @@ struct Written {
         std::ofstream(path, std::ios::binary) << content;
         chmod(path.c_str(), mode);
         const auto line = read_private_line({path, is_credential}, "FILE");
-        return line ? std::string(text_of(line->view().bytes())) : line.error().sentence;
+        return line ? std::string(text_of(line->view().bytes())) : line.status().message();
     }
 
     TemporaryFolder folder;
@@ -59,10 +59,10 @@ TEST_CASE("what is no file is not read") {
     for (const std::string& path : {pipe, folder.file("."), std::string("/dev/null")}) {
         const auto line = read_private_line({path, false}, "FILE");
         REQUIRE_FALSE(line);
-        CHECK(line.error().sentence == "FILE is not a file");
+        CHECK(line.status().message() == "FILE is not a file");
     }
     const auto line = read_private_line({folder.file("none"), false}, "FILE");
-    CHECK(line.error().sentence ==
+    CHECK(line.status().message() ==
           "FILE can't be opened: open() failed: No such file or directory");
 }
 
@@ -73,7 +73,7 @@ TEST_CASE("a file of the configuration goes before a credential of systemd") {
     CHECK(credential_path("", "name", "key")->path == "/credentials/name");
     CHECK(credential_path("", "name", "key")->is_credential);
     unsetenv("CREDENTIALS_DIRECTORY");
-    CHECK(credential_path("", "name", "key").error().sentence ==
+    CHECK(credential_path("", "name", "key").status().message() ==
           "set key in the configuration, or give the unit the credential name "
           "(LoadCredentialEncrypted=)");
 }

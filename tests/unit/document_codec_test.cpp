@@ -36,7 +36,7 @@ json::object run_document() {
 
 std::string why_not(const json::object& data) {
     const auto run = read_run(run_of("r"), data);
-    return run ? "(read)" : run.error().sentence;
+    return run ? "(read)" : run.status().message();
 }
 
 TEST_CASE("a run is read as it was written") {

@@ -9,7 +9,7 @@ namespace {
 
 std::string refusal_of(std::string_view text) {
     const auto duration = parse_duration(text);
-    return duration ? "(read)" : duration.error().sentence;
+    return duration ? "(read)" : duration.status().message();
 }
 
 TEST_CASE("durations are a whole number and a unit") {

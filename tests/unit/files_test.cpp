@@ -56,8 +56,8 @@ struct Node {
     }
     std::string written(std::vector<DeliveryEntry> entries) const {
         StepFiles files = step();
-        const Failure failure = files.write(entries);
-        return failure ? failure->sentence : "";
+        const Status failure = files.write(entries);
+        return !failure.ok() ? failure.message() : "";
     }
 
     TemporaryFolder folder;
@@ -75,7 +75,7 @@ TEST_CASE("a step's files have their bytes, and are the user's alone", "[files]"
     StepFiles files = node.step(0xfffffffb);
     const std::vector entries = {file("KEY", any_bytes), file("my-key", ""), file("L", longest),
                                  DeliveryEntry{"VARIABLE", SecretView()}};
-    REQUIRE_FALSE(files.write(entries));
+    REQUIRE(files.write(entries).ok());
     CHECK(files.path_of("KEY") == node.job + "/KEY.batch");
     CHECK(content(node.job + "/KEY.batch") == any_bytes);
     CHECK(content(node.job + "/L.batch") == longest);
@@ -115,8 +115,8 @@ TEST_CASE("a secret that is asked for twice is one file, and each step has its o
     const Node node;
     StepFiles first = node.step(0);
     StepFiles second = node.step(1);
-    REQUIRE_FALSE(first.write(std::vector{file("A", "a"), file("A", "a")}));
-    REQUIRE_FALSE(second.write(std::vector{file("A", "b")}));
+    REQUIRE(first.write(std::vector{file("A", "a"), file("A", "a")}).ok());
+    REQUIRE(second.write(std::vector{file("A", "b")}).ok());
     CHECK(names_in(node.job) == std::vector<std::string>{"A.0", "A.1"});
     first.remove();
     CHECK(names_in(node.job) == std::vector<std::string>{"A.1"});
@@ -226,9 +226,9 @@ TEST_CASE("a directory of all jobs that others may write to is refused", "[files
     const std::string link = node.folder.file("link");
     fs::create_symlink(node.all_jobs, link);
     StepFiles files(link, kJob, StepId{0}, {node.alice, node.alice});
-    const Failure failure = files.write(std::vector{file("A", "a")});
-    REQUIRE(failure);
-    CHECK(failure->sentence ==
+    const Status failure = files.write(std::vector{file("A", "a")});
+    REQUIRE_FALSE(failure.ok());
+    CHECK(failure.message() ==
           "opening the directory for files of jobs, " + link + ", failed: Not a directory");
     CHECK(names_in(node.all_jobs).empty());
 }
@@ -237,7 +237,7 @@ TEST_CASE("steps that start at once all have their files", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     for (int round = 0; round < 20; ++round) {
         const Node node;
-        std::vector<Failure> failures(8);
+        std::vector<Status> failures(8);
         std::vector<StepFiles> steps;  // made here: looking up alice is no thread's business
         for (std::uint32_t id = 0; id < failures.size(); ++id) steps.push_back(node.step(id));
         std::vector<std::thread> threads;
@@ -246,7 +246,7 @@ TEST_CASE("steps that start at once all have their files", "[files]") {
                 [&, id] { failures[id] = steps[id].write(std::vector{file("A", "a")}); });
         }
         for (std::thread& thread : threads) thread.join();
-        for (const Failure& failure : failures) CHECK((failure ? failure->sentence : "") == "");
+        for (const Status& failure : failures) CHECK(failure.message() == "");
         CHECK(names_in(node.job).size() == failures.size());
         CHECK(status_of(node.job).st_uid == node.alice);
         CHECK((status_of(node.job).st_mode & 07777) == 0570);
@@ -260,7 +260,7 @@ TEST_CASE("a job's files go one level deep, and no link is followed", "[files]")
         const auto all_jobs = open_files_directory(folder.path());
         REQUIRE(all_jobs.ok());
         const auto result = remove_job_files(all_jobs->get(), kJob);
-        return result ? std::string(*result ? "removed" : "nothing") : result.error().sentence;
+        return result ? std::string(*result ? "removed" : "nothing") : result.status().message();
     };
     CHECK(removed() == "nothing");
     fs::create_directory(folder.file("kept"));

@@ -25,7 +25,7 @@ std::string body_with(const std::string& name = "", const std::string& text = ""
 
 std::string refusal_of(const std::string& body) {
     const auto request = parse_grant(bytes_of(body));
-    return request ? "(read)" : request.error().sentence;
+    return request ? "(read)" : request.status().message();
 }
 
 TEST_CASE("a request for a grant is read") {
@@ -113,7 +113,7 @@ TEST_CASE("what is no request for a grant is refused, with its place") {
 TEST_CASE("a report of holds is read, and is refused where a field is wrong or stands twice") {
     const auto report_of = [](const std::string& body) {
         const auto held = parse_report(bytes_of(body));
-        return held ? std::to_string(held->size()) + " held" : held.error().sentence;
+        return held ? std::to_string(held->size()) + " held" : held.status().message();
     };
     const std::string one = "{\"job\":12,\"uid\":1001,\"ask\":\"TOKEN\",\"tag\":\"t\"}";
     CHECK(report_of("{\"holds\":[]}") == "0 held");

@@ -206,7 +206,7 @@ TEST_CASE("An address, and all together, have so many connections and no more",
     std::vector<ConnectionLimits::Counted> open;
     const auto come = [&](const char* address) -> std::string {
         auto counted = limits.admit(address);
-        if (!counted) return counted.error().sentence;
+        if (!counted) return counted.status().message();
         open.push_back(std::move(counted).value());
         return "";
     };

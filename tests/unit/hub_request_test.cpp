@@ -57,7 +57,7 @@ TEST_CASE("what is no request is refused") {
         CAPTURE(text);
         const auto read = parse_hub_request(text);
         REQUIRE_FALSE(read);
-        CHECK(read.error().sentence == "it was made for something else");
+        CHECK(read.status().message() == "it was made for something else");
     }
 }
 

@@ -44,7 +44,7 @@ std::vector<MemoryKind> kinds_here() {
 
 LockedRegion region_of(std::size_t bytes, MemoryKind kind) {
     auto region = LockedRegion::create(bytes, kind);
-    if (!region) FAIL(region.error().sentence);
+    if (!region) FAIL(region.status().message());
     return std::move(region).value();
 }
 
@@ -342,10 +342,10 @@ TEST_CASE("a released region lives on in its descriptor and another adopts all o
 
 TEST_CASE("what is no region is refused", "[region]") {
     const UniqueFd empty(memfd_create("empty", MFD_CLOEXEC));
-    CHECK(RegionView::map(empty.get()).error().sentence == "locked memory: the region is empty");
-    CHECK(LockedRegion::adopt(duplicate(empty.get())).error().sentence ==
+    CHECK(RegionView::map(empty.get()).status().message() == "locked memory: the region is empty");
+    CHECK(LockedRegion::adopt(duplicate(empty.get())).status().message() ==
           "locked memory: the region is empty");
-    CHECK(RegionView::map(-1).error().sentence ==
+    CHECK(RegionView::map(-1).status().message() ==
           "locked memory: fstat failed: Bad file descriptor");
     CHECK_FALSE(LockedRegion::adopt(UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC))).ok());
     CHECK_FALSE(LockedRegion::create(0, MemoryKind::memfd).ok());
@@ -371,7 +371,7 @@ TEST_CASE("where no more memory may be locked a region is refused and says what 
             if (!LockedRegion::create(1, kind)) return 2;
             const auto region = LockedRegion::create(2 * page_size(), kind);
             if (region) return 3;
-            return region.error().sentence.find("(LimitMEMLOCK=)") == std::string::npos ? 4 : 0;
+            return region.status().message().find("(LimitMEMLOCK=)") == std::string::npos ? 4 : 0;
         });
         CHECK(child.wait() == 0);
     }

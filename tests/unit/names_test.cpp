@@ -12,10 +12,10 @@ namespace secrets {
 namespace {
 
 bool is_secret_name(std::string_view name) {
-    return !why_not_a_secret_name(name).has_value();
+    return check_secret_name(name).ok();
 }
 bool is_variable(std::string_view variable) {
-    return !why_not_a_variable(variable).has_value();
+    return check_variable_name(variable).ok();
 }
 
 /// One family of variables that steer the job, and how the refusal names what they steer.
@@ -82,9 +82,9 @@ constexpr SteeringCase kSteeringCases[] = {
 TEST_CASE("no variable that steers the job may hold a secret", "[names]") {
     for (const SteeringCase& row : kSteeringCases) {
         CAPTURE(row.variable);
-        CHECK(why_not_a_variable(row.variable) == "the variable '" + std::string(row.variable) +
-                                                      "' steers " + row.what +
-                                                      " and may not hold a secret");
+        CHECK(check_variable_name(row.variable).message() ==
+              "the variable '" + std::string(row.variable) + "' steers " + row.what +
+                  " and may not hold a secret");
     }
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("no secret has a name that becomes a variable that steers the job", "[
         CAPTURE(row.variable);
         CHECK_FALSE(is_secret_name(row.variable));
     }
-    CHECK(why_not_a_secret_name("LD-PRELOAD") ==
+    CHECK(check_secret_name("LD-PRELOAD").message() ==
           "the secret's name 'LD-PRELOAD' is refused: the variable 'LD_PRELOAD' steers the dynamic "
           "loader and may not hold a secret");
     CHECK_FALSE(is_secret_name("SLURM-X"));
@@ -128,7 +128,7 @@ TEST_CASE("a malformed name is refused with a sentence that says what is wrong",
     };
     for (const Row& row : secret_rows) {
         CAPTURE(row.name);
-        CHECK(why_not_a_secret_name(row.name) == std::string(row.sentence));
+        CHECK(check_secret_name(row.name).message() == std::string(row.sentence));
     }
     const Row variable_rows[] = {
         {"", "the variable is missing"},
@@ -138,7 +138,7 @@ TEST_CASE("a malformed name is refused with a sentence that says what is wrong",
     };
     for (const Row& row : variable_rows) {
         CAPTURE(row.name);
-        CHECK(why_not_a_variable(row.name) == std::string(row.sentence));
+        CHECK(check_variable_name(row.name).message() == std::string(row.sentence));
     }
 }
 
@@ -146,9 +146,9 @@ TEST_CASE("a name may have 64 characters and not one more", "[names]") {
     const std::string longest(kMaxNameBytes, 'A');
     CHECK(is_secret_name(longest));
     CHECK(is_variable(longest));
-    CHECK(why_not_a_secret_name(longest + "A") ==
+    CHECK(check_secret_name(longest + "A").message() ==
           "the secret's name '" + longest + "...' has 65 characters; at most 64 are allowed");
-    CHECK(why_not_a_variable(longest + "A") ==
+    CHECK(check_variable_name(longest + "A").message() ==
           "the variable '" + longest + "...' has 65 characters; at most 64 are allowed");
 }
 
@@ -191,15 +191,15 @@ TEST_CASE("quoted text cannot disfigure a log", "[names]") {
 TEST_CASE("a workspace's name is taken or refused with a sentence", "[names]") {
     for (const char* name : {"lab", "9", "A-b_c.d", "lab.2"}) {
         CAPTURE(name);
-        CHECK_FALSE(why_not_a_workspace_name(name));
+        CHECK(check_workspace_name(name).ok());
     }
-    CHECK_FALSE(why_not_a_workspace_name(std::string(kMaxWorkspaceBytes, 'w')));
-    CHECK(why_not_a_workspace_name(std::string(kMaxWorkspaceBytes + 1, 'w')) ==
+    CHECK(check_workspace_name(std::string(kMaxWorkspaceBytes, 'w')).ok());
+    CHECK(check_workspace_name(std::string(kMaxWorkspaceBytes + 1, 'w')).message() ==
           "a workspace's name has 65 characters; at most 64 are allowed");
-    CHECK(why_not_a_workspace_name("") == "a workspace's name is missing");
-    CHECK(why_not_a_workspace_name("..") ==
+    CHECK(check_workspace_name("").message() == "a workspace's name is missing");
+    CHECK(check_workspace_name("..").message() ==
           "the workspace's name '..' must begin with a letter or a digit");
-    CHECK(why_not_a_workspace_name("a/b") ==
+    CHECK(check_workspace_name("a/b").message() ==
           "the workspace's name 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
 }
 
@@ -226,7 +226,7 @@ TEST_CASE("a run id is taken as it is or refused with a sentence", "[names]") {
         CAPTURE(row.text);
         const auto run = RunId::parse(row.text);
         REQUIRE_FALSE(run.ok());
-        CHECK(run.error().sentence == row.sentence);
+        CHECK(run.status().message() == row.sentence);
     }
 }
 

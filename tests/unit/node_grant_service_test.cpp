@@ -44,7 +44,7 @@ std::vector<vault::NewSecret> one(std::string_view name, std::string_view value)
 
 TEST_CASE("a node is granted what a step here would be, and nothing is held", "[hub]") {
     Office office;
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const auto answer = office.desk.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
     const auto* granted = std::get_if<NodeGranted>(&answer);
     REQUIRE(granted != nullptr);
@@ -52,14 +52,15 @@ TEST_CASE("a node is granted what a step here would be, and nothing is held", "[
     CHECK(office.vault.inventory().holds == 0);
     CHECK(std::holds_alternative<Nothing>(
         office.desk.grant_to_node(step(office.alice, "run:r,NOT?"), "n1", "")));
-    for (const auto& [uid, ask, reason] : {std::tuple{office.bob, "run:r", Reason::forbidden},
-                                           {office.alice, "run:r,NOT", Reason::not_found},
-                                           {office.alice, "run:none", Reason::not_found},
-                                           {office.alice, "run:r,,", Reason::malformed}}) {
+    for (const auto& [uid, ask, reason] :
+         {std::tuple{office.bob, "run:r", StatusCode::permission_denied},
+          {office.alice, "run:r,NOT", StatusCode::not_found},
+          {office.alice, "run:none", StatusCode::not_found},
+          {office.alice, "run:r,,", StatusCode::invalid_argument}}) {
         CAPTURE(ask);
         const auto refused = office.desk.grant_to_node(step(uid, ask), "n1", "");
-        REQUIRE(std::holds_alternative<Refusal>(refused));
-        CHECK(std::get<Refusal>(refused).reason == reason);
+        REQUIRE(!status_of(refused).ok());
+        CHECK(status_of(refused).code() == reason);
     }
     const auto waits = office.desk.grant_to_node(step(office.alice, "run:late", 7, 1000), "n1", "");
     CHECK(std::holds_alternative<WaitForRun>(waits));
@@ -70,7 +71,7 @@ TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub
     const auto tag = [&](const std::string& ask) {
         return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
     };
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string first = tag("run:r,A");
     CHECK(first.size() == 34);
     CHECK(tag("run:r,A") == first);
@@ -78,20 +79,20 @@ TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub
     CHECK(tag("run:r,A:file") != first);
     const auto again = office.desk.grant_to_node(step(office.alice, "run:r,A"), "n1", first);
     CHECK(std::holds_alternative<Unchanged>(again));
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string second = tag("run:r,A");
     CHECK(second != first);
-    office.desk.complete_run(office.alice, run_id("r"));
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
     office.time += std::chrono::seconds(1);
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     CHECK(tag("run:r,A") != first);
     CHECK(tag("run:r,A") != second);
 }
 
 TEST_CASE("a report hears which of its grants would not be granted so any more", "[hub]") {
     Office office;
-    office.push(office.alice, "r", {}, one("A", "value"));
-    office.push(office.alice, "s", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
+    REQUIRE(office.push(office.alice, "s", {}, one("A", "value")).ok());
     const auto tag = [&](const std::string& ask) {
         return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
     };
@@ -101,55 +102,55 @@ TEST_CASE("a report hears which of its grants would not be granted so any more",
         held(office.alice, ",,", "\"\"")};
     using JobPlacement = std::vector<std::size_t>;
     CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{2, 3, 4});
-    office.desk.complete_run(office.alice, run_id("r"));
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
     CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 2, 3, 4});
-    office.push(office.alice, "s", {}, one("A", "new"));
+    REQUIRE(office.push(office.alice, "s", {}, one("A", "new")).ok());
     CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("a run that is over is shown as long as nodes hold something of it", "[hub]") {
     Office office;
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string tag =
         tag_of(office.desk.grant_to_node(step(office.alice, "run:r"), "n1", ""));
     office.desk.grant_to_node(step(office.alice, "run:r", 8), "n2", "");
     const auto read = [&](Uid caller) { return office.desk.read_run(caller, run_id("r")); };
     auto shown = read(office.alice);
-    REQUIRE(std::holds_alternative<RunInfo>(shown));
-    CHECK(std::get<RunInfo>(shown).nodes.size() == 2);
-    CHECK_FALSE(std::get<RunInfo>(shown).ended);
+    REQUIRE(shown.ok());
+    CHECK(shown.value().nodes.size() == 2);
+    CHECK_FALSE(shown.value().ended);
 
-    office.desk.complete_run(office.alice, run_id("r"));
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
     shown = read(office.alice);
-    REQUIRE(std::holds_alternative<RunInfo>(shown));
-    CHECK(std::get<RunInfo>(shown).ended == office.time);
-    CHECK(std::get<RunInfo>(shown).secrets.empty());
-    CHECK(std::holds_alternative<Refusal>(read(office.bob)));
+    REQUIRE(shown.ok());
+    CHECK(shown.value().ended == office.time);
+    CHECK(shown.value().secrets.empty());
+    CHECK(!status_of(read(office.bob)).ok());
 
     // Whoever is not known to be that node changes nothing.
     office.desk.report_from_node("n1", {}, false);
-    CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 2);
+    CHECK(read(office.alice).value().nodes.size() == 2);
     office.desk.report_from_node("n1", {}, true);
-    CHECK(std::get<RunInfo>(read(office.alice)).nodes.size() == 1);
+    CHECK(read(office.alice).value().nodes.size() == 1);
     office.time += kLostAfter + std::chrono::seconds(1);
     shown = read(office.alice);
-    REQUIRE(std::get<RunInfo>(shown).nodes.size() == 1);
-    CHECK(std::get<RunInfo>(shown).nodes[0].node == "n2");
-    CHECK(std::get<RunInfo>(shown).nodes[0].lost);
-    CHECK(std::get<RunInfo>(shown).nodes[0].jobs == std::vector{JobId{8}});
+    REQUIRE(shown.value().nodes.size() == 1);
+    CHECK(shown.value().nodes[0].node == "n2");
+    CHECK(shown.value().nodes[0].lost);
+    CHECK(shown.value().nodes[0].jobs == std::vector{JobId{8}});
     office.desk.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
-    CHECK_FALSE(std::get<RunInfo>(read(office.alice)).nodes[0].lost);
+    CHECK_FALSE(read(office.alice).value().nodes[0].lost);
     office.desk.report_from_node("n2", {}, true);
-    CHECK(std::holds_alternative<Refusal>(read(office.alice)));
+    CHECK(!status_of(read(office.alice)).ok());
 }
 
 TEST_CASE("a run that is pushed again is not over", "[hub]") {
     Office office;
-    office.push(office.alice, "r", {}, one("A", "value"));
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     office.desk.grant_to_node(step(office.alice, "run:r"), "n1", "");
-    office.desk.complete_run(office.alice, run_id("r"));
-    office.push(office.alice, "r", {}, one("A", "value"));
-    CHECK_FALSE(std::get<RunInfo>(office.desk.read_run(office.alice, run_id("r"))).ended);
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
+    CHECK_FALSE(office.desk.read_run(office.alice, run_id("r")).value().ended);
 }
 
 /// A desk of a node, which was granted TOKEN for job 7.
@@ -158,7 +159,7 @@ struct Node : Office {
         const SecretBuffer bytes = buffer_of(value);
         const DeliveryEntry entry{"TOKEN", bytes.view()};
         SecretBuffer image(delivery_size({&entry, 1}));
-        REQUIRE_FALSE(write_delivery({&entry, 1}, image.bytes()));
+        REQUIRE(write_delivery({&entry, 1}, image.bytes()).ok());
         return desk.accept_cached_grant(request, tag, image.view(), "expires soon");
     }
     const plugin_protocol::GrantRequest request = step(alice, "run:r,TOKEN");
@@ -195,8 +196,9 @@ TEST_CASE("a job is told what the hub notes once", "[hub]") {
 TEST_CASE("what the hub refuses or revokes is wiped, and the hold stays", "[hub]") {
     Node node;
     CHECK(given(node.take()) == "TOKEN=value\n");
-    const auto refusal = node.desk.denied_by_hub(node.request, {Reason::not_found, "it is over"});
-    CHECK(refusal.sentence == "it is over");
+    const auto refusal =
+        node.desk.denied_by_hub(node.request, {StatusCode::not_found, "it is over"});
+    CHECK(refusal.message() == "it is over");
     CHECK(node.desk.find_cached_grant(node.request) == nullptr);
     CHECK(node.vault.inventory().holds == 1);
     CHECK(given(node.take()) == "TOKEN=value\n");
@@ -210,7 +212,7 @@ TEST_CASE("an answer that is no delivery is refused, and holds nothing", "[hub]"
     Node node;
     const SecretBuffer nonsense = buffer_of("nonsense");
     const auto answer = node.desk.accept_cached_grant(node.request, "\"1\"", nonsense.view(), "");
-    REQUIRE(std::holds_alternative<Refusal>(answer));
+    REQUIRE(!status_of(answer).ok());
     CHECK(node.vault.inventory().holds == 0);
 }
 
@@ -218,7 +220,7 @@ TEST_CASE("an ask that no hub need hear is answered at once", "[hub]") {
     Node node;
     const auto wrong = node.desk.check_before_hub(step(node.alice, "run:r,,"));
     REQUIRE(wrong);
-    CHECK(std::holds_alternative<Refusal>(*wrong));
+    CHECK(!status_of(*wrong).ok());
     const auto none = node.desk.check_before_hub(step(node.alice, "none"));
     REQUIRE(none);
     CHECK(std::holds_alternative<Nothing>(*none));

@@ -22,7 +22,7 @@ inline void keep_the_log_quiet() {
     static const bool done = [] {
         Config log;
         log.log_level = "error";
-        return !audit::open(log);
+        return audit::open(log).ok();
     }();
     (void)done;
 }
@@ -52,18 +52,16 @@ struct Office {
         keep_the_log_quiet();
     }
 
-    Answer<PushResult> push(Uid caller, std::string_view run, std::optional<std::string> owner,
-                            std::vector<vault::NewSecret> secrets,
-                            std::optional<std::string> ttl = std::nullopt) {
+    StatusOr<PushResult> push(Uid caller, std::string_view run, std::optional<std::string> owner,
+                              std::vector<vault::NewSecret> secrets,
+                              std::optional<std::string> ttl = std::nullopt) {
         return desk.push_run(caller, run_id(run),
                              {std::move(owner), std::move(ttl), std::move(secrets)});
     }
     GrantAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
         return desk.ask({job, StepId{0}, uid, wait, std::move(text)});
     }
-    RunInfo info(std::string_view run) {
-        return std::get<RunInfo>(desk.read_run(kRoot, run_id(run)));
-    }
+    RunInfo info(std::string_view run) { return desk.read_run(kRoot, run_id(run)).value(); }
 
     /// All that the vault holds, as text: what must not differ where nothing may change.
     std::string state() const {
@@ -102,10 +100,23 @@ struct Office {
     }
 };
 
-template <typename Variant>
-std::string refusal_of(const Variant& answer) {
-    const auto* refusal = std::get_if<Refusal>(&answer);
-    return refusal != nullptr ? refusal->sentence : "(granted)";
+template <typename... Answers>
+Status status_of(const std::variant<Answers...>& answer) {
+    const auto* denial = std::get_if<Status>(&answer);
+    return denial != nullptr ? *denial : Status();
+}
+template <typename T>
+Status status_of(const StatusOr<T>& answer) {
+    return answer.status();
+}
+inline Status status_of(const Status& answer) {
+    return answer;
+}
+
+template <typename Answer>
+std::string refusal_of(const Answer& answer) {
+    const Status status = status_of(answer);
+    return status.ok() ? "(granted)" : status.message();
 }
 
 /// What a step was given, as NAME=value lines, and NAME=file SECRET value.

@@ -21,7 +21,7 @@ struct Pushing {
         service::keep_the_log_quiet();
         trial.collect([] {
             const Event push = error_of("pushed");
-            REQUIRE(!write_ahead(push));
+            REQUIRE(write_ahead(push).ok());
             publish(push);
             record(error_of("wiped"));
         });
@@ -44,7 +44,7 @@ TEST_CASE("nothing is told before it is known to last, and then each once") {
 
 TEST_CASE("what does not last is not told") {
     Pushing pushing;
-    pushing.trial.abandon(Error{"it was not kept"});
+    pushing.trial.abandon(Status::failed("it was not kept"));
     CHECK(pushing.told() == 0);
     pushing.trial.keep();
     CHECK(pushing.told() == 0);

@@ -20,15 +20,15 @@ using std::chrono::milliseconds;
 struct Slurm {
     ControllerCalls calls() {
         ControllerCalls made;
-        made.ask_about_job = [this](JobId job) -> Result<Told> {
+        made.ask_about_job = [this](JobId job) -> StatusOr<Told> {
             ++asked_about_jobs;
-            if (down) return Error{"down"};
+            if (down) return Status::failed("down");
             const auto found = jobs.find(job);
             return found == jobs.end() ? Told{JobState::ended, ""} : found->second;
         };
-        made.nodes.all = [this]() -> Result<NodeAddresses> {
+        made.nodes.all = [this]() -> StatusOr<NodeAddresses> {
             ++asked_about_nodes;
-            if (down) return Error{"down"};
+            if (down) return Status::failed("down");
             return nodes;
         };
         made.nodes.names_in = [](const std::string& list) {
@@ -75,7 +75,7 @@ TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") 
     CHECK(on(book, place(6, "n1", "10.0.0.1")) == Verdict::does_not_run);
     const auto hidden = book.verdict_on(place(9, "n1", "10.0.0.1"));
     REQUIRE_FALSE(hidden.ok());
-    CHECK(hidden.error().sentence == "hidden");
+    CHECK(hidden.status().message() == "hidden");
 }
 
 TEST_CASE("where a node is can be asked without a job, and says nothing of one", "[place_book]") {
@@ -131,7 +131,7 @@ TEST_CASE("without slurmctld nothing is said but what was known", "[place_book]"
     CHECK(on(book, place(7, "n2", "10.0.0.2")) == Verdict::runs_there);
     const auto other = book.verdict_on(place(8, "n1", "10.0.0.1"));
     REQUIRE_FALSE(other.ok());
-    CHECK(other.error().sentence == "down");
+    CHECK(other.status().message() == "down");
 }
 
 }  // namespace

@@ -88,11 +88,11 @@ bool is_reply(const Bytes& message) {
 
 std::string refusal_of_request(const Bytes& message) {
     const auto request = decode_request(GuardedBytes(message).bytes());
-    return request.ok() ? "(taken)" : request.error().sentence;
+    return request.ok() ? "(taken)" : request.status().message();
 }
 std::string refusal_of_reply(const Bytes& message) {
     const auto reply = decode_reply(GuardedBytes(message).bytes());
-    return reply.ok() ? "(taken)" : reply.error().sentence;
+    return reply.ok() ? "(taken)" : reply.status().message();
 }
 
 /// Every message of the protocol, requests and replies.

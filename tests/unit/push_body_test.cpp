@@ -18,7 +18,7 @@ static_assert(kKeepsQuiet<service::PushRequest>);
 
 constexpr std::size_t kValueBytes = 16;
 
-Result<service::PushRequest> parse(std::string_view text) {
+StatusOr<service::PushRequest> parse(std::string_view text) {
     return parse_push(std::as_bytes(std::span(text)), kValueBytes);
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("what is wrong with a push is said, with its place and no value") {
         CAPTURE(row.text);
         const auto request = parse(row.text);
         REQUIRE_FALSE(request.ok());
-        const std::string& sentence = request.error().sentence;
+        const std::string& sentence = request.status().message();
         CHECK(sentence == std::string(row.what) + " (" + std::string(row.where) + " of the body)");
         CHECK(sentence.find("MARKER") == std::string::npos);
     }
@@ -196,7 +196,7 @@ TEST_CASE("text that is no UTF-8 is refused wherever it stands") {
             const auto request = parse(before + std::string(bytes) + after);
             CAPTURE(before);
             REQUIRE_FALSE(request.ok());
-            CHECK(request.error().sentence.starts_with("the JSON is malformed: "));
+            CHECK(request.status().message().starts_with("the JSON is malformed: "));
         }
     }
     CHECK_FALSE(parse(R"({"user":{"A":"\ud800x"}})").ok());
@@ -208,13 +208,14 @@ TEST_CASE("fields that are far too long are refused, and their text is not repea
     for (const char* field : {"owner", "ttl"}) {
         const auto request = parse("{\"" + std::string(field) + "\":\"" + marker + "\"}");
         REQUIRE_FALSE(request.ok());
-        CHECK(request.error().sentence.starts_with("\"" + std::string(field) + "\" is too long ("));
+        CHECK(
+            request.status().message().starts_with("\"" + std::string(field) + "\" is too long ("));
     }
     for (const std::size_t length : {1025UL, 100'000UL}) {
         for (const char* before : {"{\"", "{\"user\":{\"", "{\"user\":{\"A\":{\""}) {
             const auto request = parse(before + std::string(length, 'n') + "\":\"\"}}}");
             REQUIRE_FALSE(request.ok());
-            CHECK(request.error().sentence.starts_with("a name is far too long ("));
+            CHECK(request.status().message().starts_with("a name is far too long ("));
         }
     }
     CHECK(parse("{\"user\":{\"" + std::string(1024, 'n') + "\":\"\"}}").ok());
@@ -257,11 +258,9 @@ TEST_CASE("every escape and every byte arrives, in pieces too") {
     const auto request = parse_push(std::as_bytes(std::span(body)), value.size());
     REQUIRE(request.ok());
     CHECK(text_of(request->secrets.front().value.view().bytes()) == value);
-    service::Reason reason = service::Reason::malformed;
-    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)), value.size() - 1, &reason).ok());
-    CHECK(reason == service::Reason::too_large);
-    CHECK_FALSE(parse_push(std::as_bytes(std::span(body)).first(9), 1, &reason).ok());
-    CHECK(reason == service::Reason::malformed);
+    const auto bytes = std::as_bytes(std::span(body));
+    CHECK(parse_push(bytes, value.size() - 1).status().code() == StatusCode::too_large);
+    CHECK(parse_push(bytes.first(9), 1).status().code() == StatusCode::invalid_argument);
 }
 
 TEST_CASE("values do not run into one another") {

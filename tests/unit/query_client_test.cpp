@@ -62,18 +62,18 @@ auto answering(const Bytes& bytes) {
     return [bytes](int fd) {
         std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();
-        send_packet(fd, bytes, plenty());
+        REQUIRE(send_packet(fd, bytes, plenty()).ok());
     };
 }
 
-Result<States> ask(
+StatusOr<States> ask(
     const std::string& path, milliseconds patience = std::chrono::seconds(20),
     const std::function<void(boost::asio::io_context&, QueryClient&)>& meanwhile = [](auto&,
                                                                                       auto&) {}) {
     boost::asio::io_context loop;
     QueryClient client(loop, path);
     const std::vector<JobId> jobs{JobId{7}, JobId{8}};
-    std::optional<Result<States>> result;
+    std::optional<StatusOr<States>> result;
     const auto run = [&]() -> boost::asio::awaitable<void> {
         auto states = co_await client.ask(jobs, patience);
         result.emplace(std::move(states));
@@ -85,13 +85,13 @@ Result<States> ask(
     return std::move(*result);
 }
 
-std::string refusal_of(const Result<States>& states) {
-    return states ? "(taken)" : states.error().sentence;
+std::string refusal_of(const StatusOr<States>& states) {
+    return states ? "(taken)" : states.status().message();
 }
 
 TEST_CASE("the view is asked as it is documented, and its states are taken", "[view_client]") {
     Bytes question;
-    std::optional<Result<States>> states;
+    std::optional<StatusOr<States>> states;
     {
         const View view([&](int fd) {
             std::array<std::byte, kMaxQueryMessageBytes> buffer;
@@ -99,7 +99,7 @@ TEST_CASE("the view is asked as it is documented, and its states are taken", "[v
             if (packet)
                 question.assign(buffer.begin(), buffer.begin() + std::ptrdiff_t(packet->size));
             const Reply reply = States{{JobState::ended, JobState::unknown}, "hidden"};
-            send_packet(fd, slurm_query::encode(reply), plenty());
+            REQUIRE(send_packet(fd, slurm_query::encode(reply), plenty()).ok());
         });
         states.emplace(ask(view.path()));
     }
@@ -151,7 +151,7 @@ auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questi
                     questions.emplace_back(buffer.begin(),
                                            buffer.begin() + std::ptrdiff_t(packet->size));
                 }
-                send_packet(connection->get(), slurm_query::encode(reply), plenty());
+                REQUIRE(send_packet(connection->get(), slurm_query::encode(reply), plenty()).ok());
                 break;
             }
         }
@@ -159,7 +159,7 @@ auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questi
 }
 
 /// What the client makes of these replies to a question for the users of chem.
-Result<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
     const TemporaryFolder folder;
     const std::string path = folder.file("view.sock");
     auto listener = listen_at(path, SocketKind::seqpacket, 0600);
@@ -167,7 +167,7 @@ Result<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& qu
     std::thread view(answering_all(replies, questions), listener->get());
     boost::asio::io_context loop;
     QueryClient client(loop, path);
-    std::optional<Result<Users>> result;
+    std::optional<StatusOr<Users>> result;
     const auto run = [&]() -> boost::asio::awaitable<void> {
         auto users = co_await client.ask_users("chem", std::chrono::seconds(20));
         result.emplace(std::move(users));
@@ -210,7 +210,7 @@ TEST_CASE("users that do not go on where the question did are none", "[view_clie
     const auto refusal = [](const std::vector<Reply>& replies) {
         std::vector<Bytes> questions;
         const auto users = users_by(replies, questions);
-        return users ? "(taken)" : users.error().sentence;
+        return users ? "(taken)" : users.status().message();
     };
     const std::string another = "slurm-secrets-view answered another question than was asked";
     CHECK(refusal({Users{true, true, {"bob"}}, Users{true, true, {"alice"}}}) == another);

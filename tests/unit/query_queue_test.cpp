@@ -29,17 +29,18 @@ using std::chrono::milliseconds;
 /// A controller whose answers the test chooses.
 struct Controller {
     ControllerCalls calls() {
-        const auto ask = [this](JobId job) -> Result<Told> {
+        const auto ask = [this](JobId job) -> StatusOr<Told> {
             const std::lock_guard lock(mutex);
             asked.push_back(job);
             const auto found = answers.find(job);
-            return found == answers.end() ? Result<Told>(Error{"down"}) : found->second;
+            return found == answers.end() ? StatusOr<Told>(Status::failed("down")) : found->second;
         };
-        const auto users_of = [this](const std::string& account) -> Result<AccountUsers> {
+        const auto users_of = [this](const std::string& account) -> StatusOr<AccountUsers> {
             const std::lock_guard lock(mutex);
             accounts_asked.push_back(account);
             const auto found = accounts.find(account);
-            return found == accounts.end() ? Result<AccountUsers>(Error{"down"}) : found->second;
+            return found == accounts.end() ? StatusOr<AccountUsers>(Status::failed("down"))
+                                           : found->second;
         };
         return {ask, users_of};
     }
@@ -49,7 +50,7 @@ struct Controller {
     }
 
     std::mutex mutex;
-    std::map<JobId, Result<Told>> answers;
+    std::map<JobId, StatusOr<Told>> answers;
     std::vector<JobId> asked;
     std::map<std::string, AccountUsers> accounts;
     std::vector<std::string> accounts_asked;
@@ -118,7 +119,7 @@ TEST_CASE("a silent controller costs one question its patience, and no other", "
     const auto release = std::make_shared<std::promise<void>>();
     const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
     const auto asked = std::make_shared<std::atomic<int>>(0);
-    QueryQueue questions({[=](JobId job) -> Result<Told> {
+    QueryQueue questions({[=](JobId job) -> StatusOr<Told> {
                               ++*asked;
                               if (job == JobId{2}) released->wait();
                               return kEnded;

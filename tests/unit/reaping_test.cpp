@@ -11,7 +11,7 @@ constexpr auto kMinute = std::chrono::seconds(60);
 
 TEST_CASE("the reaper asks about the jobs whose holds are old enough, in order") {
     Office office;
-    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     CHECK(office.desk.begin_reaping(kMinute).empty());
     office.ask(office.alice, "run:r", 0, JobId{9});
     office.ask(office.alice, "run:r", 0, JobId{7});
@@ -27,7 +27,7 @@ TEST_CASE("the reaper asks about the jobs whose holds are old enough, in order")
 
 TEST_CASE("a job that has ended loses its hold, and no other does") {
     Office office;
-    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r", 0, JobId{7});
     office.ask(office.alice, "run:r,A", 0, JobId{7});
     office.ask(office.alice, "run:r", 0, JobId{8});
@@ -43,7 +43,7 @@ TEST_CASE("a job that has ended loses its hold, and no other does") {
 
 TEST_CASE("a job that was granted something while the question was on its way keeps its hold") {
     Office office;
-    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r", 0, JobId{7});
     office.time += kMinute;
     REQUIRE(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}});

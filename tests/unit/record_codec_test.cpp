@@ -48,12 +48,12 @@ Bytes small_run() {
 
 std::string refusal_of_run(const Bytes& payload) {
     const auto read = read_run_secrets(GuardedBytes(payload).bytes());
-    return read ? "(read)" : read.error().sentence;
+    return read ? "(read)" : read.status().message();
 }
 
 std::string refusal_of_hold(const Bytes& payload) {
     const auto read = read_hold(GuardedBytes(payload).bytes());
-    return read ? "(read)" : read.error().sentence;
+    return read ? "(read)" : read.status().message();
 }
 
 TEST_CASE("the record of a run has exactly the documented bytes") {

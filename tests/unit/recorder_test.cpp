@@ -69,11 +69,11 @@ struct Logged {
 TEST_CASE("an event goes to the journal and the audit file") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
-    REQUIRE(!logged.recorder.open(to_journal(file)));
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
     logged.recorder.record(event_of(Kind::wipe, "one"));
     CHECK(logged.messages() == std::vector<std::string>{"one"});
     CHECK(logged.on_file(file) == std::vector<std::string>{"one"});
-    CHECK(!logged.recorder.write_ahead(event_of(Kind::push, "two")));
+    CHECK(logged.recorder.write_ahead(event_of(Kind::push, "two")).ok());
     CHECK(logged.messages().empty());
     CHECK(logged.on_file(file) == std::vector<std::string>{"one", "two"});
     logged.recorder.publish(event_of(Kind::push, "two"));
@@ -85,7 +85,7 @@ TEST_CASE("the level thins out the journal and not the audit file") {
     Logged logged;
     Config config = to_journal(logged.folder.file("audit"));
     config.log_level = "warn";
-    REQUIRE(!logged.recorder.open(config));
+    REQUIRE(logged.recorder.open(config).ok());
     logged.recorder.record(event_of(Kind::wipe, "info"));
     logged.recorder.record(event_of(Kind::reap, "warning"));
     logged.recorder.record(event_of(Kind::trouble, "error"));
@@ -99,13 +99,13 @@ TEST_CASE(
     const SmallDisk disk;
     Logged logged;
     const std::string file = disk.file("audit");
-    REQUIRE(!logged.recorder.open(to_journal(file)));
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
     disk.fill();
     const std::string wrong =
         "the audit trail " + file + " can't be written: No space left on device";
-    const Failure failure = logged.recorder.write_ahead(event_of(Kind::push, "push"));
-    REQUIRE(failure);
-    CHECK(failure->sentence == wrong);
+    const Status failure = logged.recorder.write_ahead(event_of(Kind::push, "push"));
+    REQUIRE_FALSE(failure.ok());
+    CHECK(failure.message() == wrong);
     CHECK(logged.messages().empty());
     logged.recorder.record(event_of(Kind::wipe, "job 1 ended"));
     CHECK(logged.messages() ==
@@ -126,7 +126,7 @@ TEST_CASE(
 TEST_CASE("refusals are thinned out in the journal and not on the audit file") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
-    REQUIRE(!logged.recorder.open(to_journal(file)));
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
     for (int i = 0; i < 150; ++i) logged.recorder.record(refusal_of(1001, "no"));
     logged.recorder.record(refusal_of(1002, "no"));
     CHECK(logged.messages().size() == kDenialBurst + 1);
@@ -140,7 +140,7 @@ TEST_CASE("refusals are thinned out in the journal and not on the audit file") {
 
 TEST_CASE("at the end what was only counted is told") {
     Logged logged;
-    REQUIRE(!logged.recorder.open(to_journal()));
+    REQUIRE(logged.recorder.open(to_journal()).ok());
     for (int i = 0; i < 101; ++i) logged.recorder.record(refusal_of(1001, "no"));
     CHECK(logged.messages().size() == kDenialBurst);
     logged.recorder.finish();
@@ -152,11 +152,11 @@ TEST_CASE("at the end what was only counted is told") {
 TEST_CASE("a file that was moved away is written on until it is opened anew") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
-    REQUIRE(!logged.recorder.open(to_journal(file)));
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
     logged.recorder.record(event_of(Kind::wipe, "one"));
     REQUIRE(rename(file.c_str(), logged.folder.file("audit.1").c_str()) == 0);
     logged.recorder.record(event_of(Kind::wipe, "two"));
-    CHECK(!logged.recorder.reopen());
+    CHECK(logged.recorder.reopen().ok());
     logged.recorder.record(event_of(Kind::wipe, "three"));
     CHECK(logged.on_file(logged.folder.file("audit.1")) == std::vector<std::string>{"one", "two"});
     CHECK(logged.on_file(file) == std::vector<std::string>{"three"});
@@ -165,13 +165,13 @@ TEST_CASE("a file that was moved away is written on until it is opened anew") {
 TEST_CASE("what can't be opened leaves all as it was") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
-    REQUIRE(!logged.recorder.open(to_journal(file)));
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
     Config other = to_journal(logged.folder.file("none/audit"));
     other.log_level = "error";
-    CHECK(logged.recorder.open(other));
+    CHECK_FALSE(logged.recorder.open(other).ok());
     REQUIRE(rename(file.c_str(), logged.folder.file("audit.1").c_str()) == 0);
     REQUIRE(symlink("audit.1", file.c_str()) == 0);
-    CHECK(logged.recorder.reopen());
+    CHECK_FALSE(logged.recorder.reopen().ok());
     logged.recorder.record(event_of(Kind::wipe, "one"));
     CHECK(logged.messages() == std::vector<std::string>{"one"});
     CHECK(logged.on_file(logged.folder.file("audit.1")) == std::vector<std::string>{"one"});
@@ -179,7 +179,7 @@ TEST_CASE("what can't be opened leaves all as it was") {
 
 TEST_CASE("a stalled journal holds up nothing, and the loop sends what waited") {
     Logged logged;
-    REQUIRE(!logged.recorder.open(to_journal()));
+    REQUIRE(logged.recorder.open(to_journal()).ok());
     boost::asio::io_context loop;
     FlushTimer drain(loop, logged.recorder);
     const auto begin = Recorder::Clock::now();
@@ -205,7 +205,7 @@ TEST_CASE("a stalled journal holds up nothing, and the loop sends what waited") 
 
 TEST_CASE("a drain that was stopped leaves the loop") {
     Logged logged;
-    REQUIRE(!logged.recorder.open(to_journal()));
+    REQUIRE(logged.recorder.open(to_journal()).ok());
     boost::asio::io_context loop;
     FlushTimer drain(loop, logged.recorder);
     const auto fill = [&] {
@@ -226,7 +226,7 @@ TEST_CASE("a drain that was stopped leaves the loop") {
 
 TEST_CASE("the journal says how many entries it lacks, in an entry of that kind") {
     Logged logged;
-    REQUIRE(!logged.recorder.open(to_journal()));
+    REQUIRE(logged.recorder.open(to_journal()).ok());
     while (logged.recorder.dropped() < 3) logged.recorder.record(event_of(Kind::wipe, "x"));
     std::string last;
     while (logged.recorder.next_work()) {

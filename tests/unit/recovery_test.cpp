@@ -45,10 +45,10 @@ TEST_CASE("runs and holds are found again, and the vault goes on from there") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "value of a"))));
-        REQUIRE_FALSE(vault.put_run(head("b", 3), list_of(workspace_secret("B", "value of b"))));
-        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:a", "a", 1}, at(5)));
-        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:b", "b", 3}, at(6)));
+        REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", "value of a"))).ok());
+        REQUIRE(vault.put_run(head("b", 3), list_of(workspace_secret("B", "value of b"))).ok());
+        REQUIRE(vault.hold(JobId{7}, Uid{1001}, {"run:a", "a", 1}, at(5)).ok());
+        REQUIRE(vault.hold(JobId{7}, Uid{1001}, {"run:b", "b", 3}, at(6)).ok());
         CHECK(vault.inventory().kept_slabs == 1);
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -75,7 +75,7 @@ TEST_CASE("runs and holds are found again, and the vault goes on from there") {
     CHECK(shelf.size() == 1);
     vault.wipe_hold(JobId{7});
     CHECK(shelf.size() == 0);
-    REQUIRE_FALSE(vault.put_run(head("c"), list_of(user_secret("C", "c"))));
+    REQUIRE(vault.put_run(head("c"), list_of(user_secret("C", "c"))).ok());
     CHECK(value_of(vault, "c") == "c");
 }
 
@@ -83,12 +83,12 @@ TEST_CASE("of a run that was pushed again, also over a restart, the newer is fou
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("r", 1), list_of(user_secret("A", "one"))));
+        REQUIRE(vault.put_run(head("r", 1), list_of(user_secret("A", "one"))).ok());
     }
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
         vault.restore(shelf.hand_out());
-        REQUIRE_FALSE(vault.put_run(head("r", 2), list_of(user_secret("A", "two"))));
+        REQUIRE(vault.put_run(head("r", 2), list_of(user_secret("A", "two"))).ok());
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
     vault.restore(shelf.hand_out());
@@ -134,8 +134,8 @@ TEST_CASE("a damaged record is wiped and counted, and the rest is found") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value of a"))));
-        REQUIRE_FALSE(vault.put_run(head("b"), list_of(user_secret("B", "a value of b"))));
+        REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", "a value of a"))).ok());
+        REQUIRE(vault.put_run(head("b"), list_of(user_secret("B", "a value of b"))).ok());
     }
     const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
     flip(slab.get(), 32 + 32 + 4);  // in the payload of the first record
@@ -151,7 +151,7 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))));
+        REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))).ok());
     }
     const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
     std::string why;
@@ -171,7 +171,7 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
     CHECK(shelf.size() == 0);
     CHECK_FALSE(holds_text(slab.get(), "a value"));
     // The name is not given to another one while systemd may still know it.
-    REQUIRE_FALSE(vault.put_run(head("b"), list_of(user_secret("B", "b"))));
+    REQUIRE(vault.put_run(head("b"), list_of(user_secret("B", "b"))).ok());
     CHECK(shelf.fd("slab-2") >= 0);
 }
 
@@ -193,7 +193,7 @@ TEST_CASE("what swap could take is overwritten when the vault goes, and what is 
     CAPTURE(swap);
     {
         Vault vault(MemoryKind::memfd, kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))));
+        REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", "a value"))).ok());
         slab = UniqueFd(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
         vault.set_swap(swap);
         CHECK(shelf.size() == (swap ? 0 : 1));
@@ -214,7 +214,7 @@ TEST_CASE("a slab made while swap is active is kept when it is not any more") {
     Vault vault(MemoryKind::memfd, kCapacity, &shelf);
     CHECK(vault.uses_swappable_memory());
     vault.set_swap(true);
-    REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", "a"))));
+    REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", "a"))).ok());
     CHECK(shelf.size() == 0);
     vault.set_swap(false);
     CHECK(shelf.size() == 1);
@@ -230,14 +230,14 @@ TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
     CAPTURE(memory_kind_word(before));
     {
         Vault vault(before, kCapacity, &shelf);
-        REQUIRE_FALSE(vault.put_run(head("before"), list_of(user_secret("A", "a"))));
-        REQUIRE_FALSE(vault.hold(JobId{7}, Uid{1001}, {"run:before", "before", 1}, at(5)));
+        REQUIRE(vault.put_run(head("before"), list_of(user_secret("A", "a"))).ok());
+        REQUIRE(vault.hold(JobId{7}, Uid{1001}, {"run:before", "before", 1}, at(5)).ok());
     }
     Vault vault(after, kCapacity, &shelf);
     CHECK(vault.restore(shelf.hand_out()).runs == 1);
     CHECK(vault.uses_swappable_memory());
     const std::string large(kMiB, 'x');  // has no room in the slab that was found
-    REQUIRE_FALSE(vault.put_run(head("after"), list_of(user_secret("A", large))));
+    REQUIRE(vault.put_run(head("after"), list_of(user_secret("A", large))).ok());
     CHECK(shelf.size() == 2);
     vault.set_swap(true);
     CHECK(shelf.size() == 1);
@@ -254,8 +254,10 @@ TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
     const std::string value(65536, 'v');
     int run = 0;
     while (vault.inventory().slab_bytes < 100 * kMiB) {
-        REQUIRE_FALSE(vault.put_run(head("r" + std::to_string(run++)),
-                                    list_of(user_secret("A", value), user_secret("B", value))));
+        REQUIRE(vault
+                    .put_run(head("r" + std::to_string(run++)),
+                             list_of(user_secret("A", value), user_secret("B", value)))
+                    .ok());
     }
     CHECK(vault.inventory().slabs < 32 + 50);
 }
@@ -264,7 +266,7 @@ TEST_CASE("a slab that the keeper could not be told of is not taken for kept, an
     Shelf shelf;
     shelf.deaf = true;
     Vault vault(best_memory_kind(), kCapacity, &shelf);
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "x"))));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "x"))).ok());
     CHECK(vault.inventory().slabs == 1);
     CHECK(vault.inventory().kept_slabs == 0);
     vault.set_swap(false);
@@ -292,8 +294,9 @@ class Wire : public FdStore {
 
   private:
     void say(const std::string& text, int fd) {
-        if (send_packet(socket_, std::as_bytes(std::span(text)),
-                        Deadline::in(std::chrono::seconds(5)), fd)) {
+        if (!send_packet(socket_, std::as_bytes(std::span(text)),
+                         Deadline::in(std::chrono::seconds(5)), fd)
+                 .ok()) {
             _exit(1);
         }
     }
@@ -312,9 +315,9 @@ int change_for_ever(int socket, std::vector<FoundSlab> found, std::uint64_t from
         std::string value = "change " + std::to_string(change) + " ";
         while (value.size() < 20000 + change % 7 * 3000) value += value;
         const std::string id = "r" + std::to_string(change % kRuns);
-        if (vault.put_run(head(id, change), list_of(user_secret("A", value)))) return 2;
+        if (!vault.put_run(head(id, change), list_of(user_secret("A", value))).ok()) return 2;
         vault.wipe_run(run_id("r" + std::to_string((change + kRuns / 2) % kRuns)));
-        if (vault.hold(JobId{1}, Uid{1001}, {"run:" + id, id, change}, at(1))) return 3;
+        if (!vault.hold(JobId{1}, Uid{1001}, {"run:" + id, id, change}, at(1)).ok()) return 3;
         if (change % 3 == 0) vault.wipe_hold(JobId{1});
         wire.done(change);
     }

@@ -21,7 +21,7 @@ std::vector<vault::NewSecret> one_secret(std::string_view name, std::size_t valu
 }
 
 struct Refused {
-    Reason reason;
+    StatusCode reason;
     std::string sentence;
 };
 
@@ -38,9 +38,9 @@ void check_refused(Office& office, const Refused& expected, Uid caller, std::str
         office.push(caller, run, std::move(owner), std::move(secrets), std::move(ttl));
     office.desk.on_push([](const RunId&) {});
     office.desk.on_expiry_change([] {});
-    REQUIRE(std::holds_alternative<Refusal>(answer));
-    CHECK(std::get<Refusal>(answer).reason == expected.reason);
-    CHECK(std::get<Refusal>(answer).sentence == expected.sentence);
+    REQUIRE(!status_of(answer).ok());
+    CHECK(status_of(answer).code() == expected.reason);
+    CHECK(status_of(answer).message() == expected.sentence);
     CHECK(office.state() == before);
     CHECK(told == 0);
 }
@@ -51,84 +51,85 @@ TEST_CASE("each refusal of what a push says has its kind and sentence, and chang
     office.ask(office.alice, "run:there");
     for (const std::string run : {"there", "new"}) {
         CAPTURE(run);
-        const auto refused = [&](Reason reason, const std::string& sentence,
+        const auto refused = [&](StatusCode reason, const std::string& sentence,
                                  std::vector<vault::NewSecret> secrets,
                                  std::optional<std::string> ttl = std::nullopt) {
             check_refused(office, {reason, sentence}, office.alice, run, {}, std::move(secrets),
                           std::move(ttl));
         };
-        refused(Reason::malformed,
+        refused(StatusCode::invalid_argument,
                 "user: the secret's name 'PATH' is refused: the variable 'PATH' steers which "
                 "programs run and may not hold a secret",
                 one_secret("PATH"));
-        refused(Reason::malformed,
+        refused(StatusCode::invalid_argument,
                 "workspace: the secret's name '1A' must begin with a letter or '_'",
                 list_of(user_secret("A", "a"), workspace_secret("1A", "x")));
-        refused(Reason::malformed, "user: the secret's name is missing", one_secret(""));
-        refused(Reason::malformed, "workspace secret 'A' stands twice",
+        refused(StatusCode::invalid_argument, "user: the secret's name is missing", one_secret(""));
+        refused(StatusCode::invalid_argument, "workspace secret 'A' stands twice",
                 list_of(workspace_secret("A", "x"), workspace_secret("A", "y")));
-        refused(Reason::conflict,
+        refused(StatusCode::conflict,
                 "user secret 'A_B' would become the variable A_B, as another secret of this scope "
                 "does; rename one",
                 list_of(user_secret("A-B", "x"), user_secret("A_B", "y")));
-        refused(Reason::too_large, "user secret 'A' has 61 bytes; at most 60 are taken",
+        refused(StatusCode::too_large, "user secret 'A' has 61 bytes; at most 60 are taken",
                 one_secret("A", 61));
-        refused(Reason::too_large,
+        refused(StatusCode::too_large,
                 "the run's values have 101 bytes together; at most 100 are taken",
                 list_of(user_secret("A", std::string(60, 'x')),
                         workspace_secret("B", std::string(41, 'x'))));
-        refused(Reason::too_large, "the run has 1001 secrets; at most 1000 are taken",
+        refused(StatusCode::too_large, "the run has 1001 secrets; at most 1000 are taken",
                 many_secrets(kMaxSecretsPerRun + 1));
-        refused(Reason::malformed,
+        refused(StatusCode::invalid_argument,
                 "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h", {},
                 "soon");
-        refused(Reason::malformed, "\"ttl\": '0s' is too short: at least 1s", {}, "0s");
-        refused(Reason::malformed, "\"ttl\": 49h is longer than the 2d that this site allows", {},
-                "49h");
-        refused(Reason::malformed, "\"ttl\": 172801s is longer than the 2d that this site allows",
-                {}, "172801s");
+        refused(StatusCode::invalid_argument, "\"ttl\": '0s' is too short: at least 1s", {}, "0s");
+        refused(StatusCode::invalid_argument,
+                "\"ttl\": 49h is longer than the 2d that this site allows", {}, "49h");
+        refused(StatusCode::invalid_argument,
+                "\"ttl\": 172801s is longer than the 2d that this site allows", {}, "172801s");
     }
 }
 
 TEST_CASE("each refusal of who pushes has its kind and sentence, and changes nothing") {
     Office office;
-    office.push(office.alice, "of-alice", {}, one_secret("A"));
-    office.push(office.bob, "of-bob", {}, one_secret("B"));
-    const auto refused = [&](Reason reason, const std::string& sentence, Uid caller,
+    REQUIRE(office.push(office.alice, "of-alice", {}, one_secret("A")).ok());
+    REQUIRE(office.push(office.bob, "of-bob", {}, one_secret("B")).ok());
+    const auto refused = [&](StatusCode reason, const std::string& sentence, Uid caller,
                              std::string_view run, std::optional<std::string> owner) {
         check_refused(office, {reason, sentence}, caller, run, std::move(owner), one_secret("X"));
     };
     const std::string nameless = "\"owner\" is missing: name the user whose jobs may use the run";
     const std::string may_not = " (the agent's configuration lists who may, under platforms)";
-    refused(Reason::malformed, nameless, kRoot, "new", {});
-    refused(Reason::malformed, nameless, office.tower, "new", {});
-    refused(Reason::malformed, nameless, kRoot, "of-alice", {});
-    refused(Reason::malformed, "\"owner\": there is no user 'nobody-here' on this machine", kRoot,
-            "new", "nobody-here");
-    refused(Reason::malformed, "\"owner\": there is no user '' on this machine", office.alice,
-            "new", "");
-    refused(Reason::malformed, "\"owner\": there is no user 'alice?' on this machine", office.alice,
-            "new", std::string("alice\0", 6));
-    refused(Reason::forbidden, "www-data may not push runs for bob" + may_not, office.tower, "new",
-            "bob");
-    refused(Reason::forbidden, "www-data may not push runs for root" + may_not, office.tower, "new",
-            "root");
-    refused(Reason::forbidden, "bob may not push runs for alice" + may_not, office.bob, "new",
-            "alice");
-    refused(Reason::forbidden, "alice may not push runs for root" + may_not, office.alice, "new",
-            "0");
-    refused(Reason::forbidden, "bob may not push runs for alice" + may_not, office.bob, "of-bob",
-            "alice");
-    refused(Reason::forbidden, "run of-alice belongs to another user, not to bob", office.bob,
-            "of-alice", {});
-    refused(Reason::forbidden, "run of-alice belongs to another user, not to bob", office.bob,
-            "of-alice", "alice");
-    refused(Reason::forbidden, "run of-bob belongs to another user, not to www-data", office.tower,
+    refused(StatusCode::invalid_argument, nameless, kRoot, "new", {});
+    refused(StatusCode::invalid_argument, nameless, office.tower, "new", {});
+    refused(StatusCode::invalid_argument, nameless, kRoot, "of-alice", {});
+    refused(StatusCode::invalid_argument,
+            "\"owner\": there is no user 'nobody-here' on this machine", kRoot, "new",
+            "nobody-here");
+    refused(StatusCode::invalid_argument, "\"owner\": there is no user '' on this machine",
+            office.alice, "new", "");
+    refused(StatusCode::invalid_argument, "\"owner\": there is no user 'alice?' on this machine",
+            office.alice, "new", std::string("alice\0", 6));
+    refused(StatusCode::permission_denied, "www-data may not push runs for bob" + may_not,
+            office.tower, "new", "bob");
+    refused(StatusCode::permission_denied, "www-data may not push runs for root" + may_not,
+            office.tower, "new", "root");
+    refused(StatusCode::permission_denied, "bob may not push runs for alice" + may_not, office.bob,
+            "new", "alice");
+    refused(StatusCode::permission_denied, "alice may not push runs for root" + may_not,
+            office.alice, "new", "0");
+    refused(StatusCode::permission_denied, "bob may not push runs for alice" + may_not, office.bob,
             "of-bob", "alice");
-    refused(Reason::conflict,
+    refused(StatusCode::permission_denied, "run of-alice belongs to another user, not to bob",
+            office.bob, "of-alice", {});
+    refused(StatusCode::permission_denied, "run of-alice belongs to another user, not to bob",
+            office.bob, "of-alice", "alice");
+    refused(StatusCode::permission_denied, "run of-bob belongs to another user, not to www-data",
+            office.tower, "of-bob", "alice");
+    refused(StatusCode::conflict,
             "run of-alice belongs to alice; complete it before it is pushed for another user",
             kRoot, "of-alice", "bob");
-    refused(Reason::conflict,
+    refused(StatusCode::conflict,
             "run of-alice belongs to alice; complete it before it is pushed for another user",
             office.tower, "of-alice", "www-data");
 }
@@ -169,7 +170,7 @@ TEST_CASE("a platform has only so many runs, whoever owns them") {
     CHECK(push(office.tower, "c", "alice") == full);  // it would become the platform's
     CHECK(push(office.alice, "a", "alice") == "(granted)");
     CHECK(push(office.tower, "c", "alice") == "(granted)");
-    office.desk.complete_run(office.bob, run_id("b"));
+    REQUIRE(office.desk.complete_run(office.bob, run_id("b")).ok());
     CHECK(push(office.tower, "d", "bob") == "(granted)");
     CHECK(push(office.tower, "b", "bob") == full);
 }
@@ -178,7 +179,7 @@ TEST_CASE("a push that names no lifetime has the configured one") {
     Config config = Office::small();
     config.default_ttl = std::chrono::minutes(7);
     Office office(config);
-    office.push(office.alice, "r", {}, {});
+    REQUIRE(office.push(office.alice, "r", {}, {}).ok());
     CHECK(office.info("r").head.created == office.time);
     CHECK(office.info("r").head.expires == office.time + std::chrono::minutes(7));
 }
@@ -186,11 +187,11 @@ TEST_CASE("a push that names no lifetime has the configured one") {
 TEST_CASE("a push again keeps the run's beginning, renews its end and is one generation up") {
     Office office;
     const vault::Time begun = office.time;
-    office.push(office.alice, "r", {}, one_secret("A"), "1h");
+    REQUIRE(office.push(office.alice, "r", {}, one_secret("A"), "1h").ok());
     office.time += std::chrono::minutes(30);
     const auto again = office.push(kRoot, "r", "alice", one_secret("B"), "2h");
-    REQUIRE(std::holds_alternative<PushResult>(again));
-    const PushResult& pushed = std::get<PushResult>(again);
+    REQUIRE(again.ok());
+    const PushResult& pushed = again.value();
     CHECK_FALSE(pushed.created);
     CHECK(pushed.run.head.generation == 2);
     CHECK(pushed.run.head.created == begun);
@@ -201,29 +202,29 @@ TEST_CASE("a push again keeps the run's beginning, renews its end and is one gen
 
 TEST_CASE("a run that was completed, or has expired, begins anew and may be another's") {
     Office office;
-    office.push(office.alice, "r", {}, one_secret("A"), "10s");
-    office.desk.complete_run(office.alice, run_id("r"));
+    REQUIRE(office.push(office.alice, "r", {}, one_secret("A"), "10s").ok());
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
     const auto second = office.push(office.bob, "r", {}, one_secret("B"), "10s");
-    REQUIRE(std::holds_alternative<PushResult>(second));
-    CHECK(std::get<PushResult>(second).created);
-    CHECK(std::get<PushResult>(second).run.head.generation == 1);
+    REQUIRE(second.ok());
+    CHECK(second.value().created);
+    CHECK(second.value().run.head.generation == 1);
     office.time += std::chrono::seconds(10);
     const auto third = office.push(office.alice, "r", {}, {});
-    REQUIRE(std::holds_alternative<PushResult>(third));
-    CHECK(std::get<PushResult>(third).created);
-    CHECK(std::get<PushResult>(third).run.owner == "alice");
+    REQUIRE(third.ok());
+    CHECK(third.value().created);
+    CHECK(third.value().run.owner == "alice");
 }
 
 TEST_CASE("who may not push a run is told before the body is read") {
     Office office;
     const auto check = [&](Uid caller) {
         const auto refusal = office.desk.check_push(caller, run_id("r"));
-        return refusal ? refusal->sentence : "(go on)";
+        return !refusal.ok() ? refusal.message() : "(go on)";
     };
     CHECK(check(office.bob) == "(go on)");
-    office.push(office.alice, "r", {}, {}, "10s");
+    REQUIRE(office.push(office.alice, "r", {}, {}, "10s").ok());
     CHECK(check(office.bob) == "run r belongs to another user, not to bob");
-    CHECK(office.desk.check_push(office.bob, run_id("r"))->reason == Reason::forbidden);
+    CHECK(office.desk.check_push(office.bob, run_id("r")).code() == StatusCode::permission_denied);
     for (const Uid uid : {kRoot, office.alice, office.tower}) CHECK(check(uid) == "(go on)");
     office.time += std::chrono::seconds(10);
     CHECK(check(office.bob) == "(go on)");
@@ -239,24 +240,25 @@ TEST_CASE("each push is told to who waits for runs and to who watches their ends
     });
     int expiry_changes = 0;
     office.desk.on_expiry_change([&] { ++expiry_changes; });
-    office.push(office.alice, "a", {}, one_secret("A"));
-    office.push(office.alice, "b", {}, one_secret("A"));
-    office.push(office.alice, "a", {}, one_secret("A"));
+    REQUIRE(office.push(office.alice, "a", {}, one_secret("A")).ok());
+    REQUIRE(office.push(office.alice, "b", {}, one_secret("A")).ok());
+    REQUIRE(office.push(office.alice, "a", {}, one_secret("A")).ok());
     CHECK(told == std::vector<std::string>{"a", "b", "a"});
     CHECK(expiry_changes == 3);
 }
 
 TEST_CASE("a run too many is refused, and ends make room") {
     Office office;
-    office.push(office.alice, "a", {}, {}, "10s");
-    office.push(office.alice, "b", {}, {}, "1h");
-    const Refused full{Reason::too_many, "alice owns 2 runs already; complete some first"};
+    REQUIRE(office.push(office.alice, "a", {}, {}, "10s").ok());
+    REQUIRE(office.push(office.alice, "b", {}, {}, "1h").ok());
+    const Refused full{StatusCode::resource_exhausted,
+                       "alice owns 2 runs already; complete some first"};
     check_refused(office, full, office.alice, "c", {}, {});
     check_refused(office, full, office.tower, "c", "alice", {});
     office.time += std::chrono::seconds(10);
     CHECK(refusal_of(office.push(office.alice, "c", {}, {})) == "(granted)");
     check_refused(office, full, office.alice, "d", {}, {});
-    office.desk.complete_run(office.alice, run_id("b"));
+    REQUIRE(office.desk.complete_run(office.alice, run_id("b")).ok());
     CHECK(refusal_of(office.push(office.alice, "d", {}, {})) == "(granted)");
 }
 
@@ -265,7 +267,7 @@ TEST_CASE("a push for which there is no memory is refused, a replacement too") {
     Office office(Office::large(), kMiB);
     const auto large = [] { return many_secrets(11, kMaxValueBytes); };
     REQUIRE(refusal_of(office.push(office.alice, "r", {}, large())) == "(granted)");
-    const Refused full{Reason::unavailable,
+    const Refused full{StatusCode::unavailable,
                        "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes "
                        "in its configuration)"};
     check_refused(office, full, office.alice, "other", {}, large());
@@ -279,8 +281,8 @@ TEST_CASE("the answer to a push names its secrets in order, with scope and size"
     const auto answer = office.push(office.tower, "r", "alice",
                                     list_of(workspace_secret("B", "bb"), user_secret("C", ""),
                                             user_secret("B", "b"), workspace_secret("A", "aaa")));
-    REQUIRE(std::holds_alternative<PushResult>(answer));
-    const RunInfo& run = std::get<PushResult>(answer).run;
+    REQUIRE(answer.ok());
+    const RunInfo& run = answer.value().run;
     CHECK(run.owner == "alice");
     CHECK(run.holders.empty());
     std::string listed;

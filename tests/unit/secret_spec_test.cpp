@@ -13,16 +13,16 @@ namespace {
 
 SecretSpec parsed(std::string_view text) {
     auto result = parse_spec(text);
-    if (const auto* error = std::get_if<SpecError>(&result)) {
-        FAIL("'" << text << "' is refused: " << error->sentence);
+    if (const auto* error = result.error()) {
+        FAIL("'" << text << "' is refused: " << error->message);
     }
-    return std::get<SecretSpec>(std::move(result));
+    return *result.spec();
 }
 
 SpecError refused(std::string_view text) {
     auto result = parse_spec(text);
-    if (std::holds_alternative<SecretSpec>(result)) FAIL("'" << text << "' is taken");
-    return std::get<SpecError>(std::move(result));
+    if (result.ok()) FAIL("'" << text << "' is taken");
+    return *result.error();
 }
 
 RunId run_id(std::string_view text) {
@@ -188,7 +188,7 @@ TEST_CASE("each error of the grammar is refused with its sentence and its exact 
         const SpecError error = refused(row.text);
         CHECK(error.offset == row.offset);
         CHECK(error.length == row.length);
-        CHECK(error.sentence.substr(0, row.sentence.size()) == row.sentence);
+        CHECK(error.message.substr(0, row.sentence.size()) == row.sentence);
     }
 }
 
@@ -258,14 +258,13 @@ TEST_CASE("whatever the text an ask reads back as printed and an error lies with
     for (int round = 0; round < 100000; ++round) {
         const std::string text = random_text(random);
         const auto result = parse_spec(text);
-        if (const SecretSpec* ask = std::get_if<SecretSpec>(&result)) {
+        if (const SecretSpec* ask = result.spec()) {
             ++taken;
             const auto again = parse_spec(print_spec(*ask));
-            if (std::holds_alternative<SecretSpec>(again) && std::get<SecretSpec>(again) == *ask)
-                continue;
+            if (again.ok() && *again.spec() == *ask) continue;
             FAIL("'" << text << "' is printed as '" << print_spec(*ask) << "'");
         }
-        const auto& error = std::get<SpecError>(result);
+        const auto& error = *result.error();
         const bool within =
             error.length >= 1 && error.offset <= text.size() &&
             error.offset + error.length <= std::max<std::size_t>(text.size(), error.offset + 1);

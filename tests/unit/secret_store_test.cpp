@@ -25,7 +25,7 @@ SecretHead head(std::string name, std::uint64_t generation = 1) {
 }
 
 /// A store and the directory that it lies in.
-struct PutSecretResult {
+struct StoreFixture {
     TemporaryFolder folder;
     std::string path = folder.file("store.db");
     std::unique_ptr<SecretStore> store = open();
@@ -35,7 +35,7 @@ struct PutSecretResult {
     }
     std::string error(char key = 'k') {
         const auto opened = SecretStore::open(path, key_of(folder, key));
-        return opened ? "(opened)" : opened.error().sentence;
+        return opened ? "(opened)" : opened.status().message();
     }
     void reopen() {
         store.reset();
@@ -43,29 +43,30 @@ struct PutSecretResult {
     }
     void put(const Owner& owner, const std::string& name, std::string_view value) {
         const SecretHead* old = store->find(owner, name);
-        REQUIRE(!store->put(owner, head(name, old != nullptr ? old->generation + 1 : 1),
-                            view_of(value)));
+        REQUIRE(
+            store->put(owner, head(name, old != nullptr ? old->generation + 1 : 1), view_of(value))
+                .ok());
     }
     std::string value(const Owner& owner, const std::string& name) const {
         const auto found = store->value_of(owner, name);
-        return found ? std::string(text_of(found->view().bytes())) : found.error().sentence;
+        return found ? std::string(text_of(found->view().bytes())) : found.status().message();
     }
     /// Runs SQL on the file, as somebody who may write to it would.
     void tamper(const std::string& sql) {
         store.reset();
         const auto database = SqliteDatabase::open(path, false);
-        REQUIRE(!database->run(sql.c_str()));
+        REQUIRE(database->run(sql.c_str()).ok());
     }
 };
 
 TEST_CASE("what is put in a store is there after it was opened again", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "TOKEN", "a value");
     kept.put(kBob, "TOKEN", "bob's");
     kept.put(kLab, "TOKEN", std::string(64 * 1024, 'x'));
     SecretHead expiring = head("SOON", 3);
     expiring.expires = at(5000);
-    REQUIRE(!kept.store->put(kAlice, expiring, view_of(std::string_view("a\0b", 3))));
+    REQUIRE(kept.store->put(kAlice, expiring, view_of(std::string_view("a\0b", 3))).ok());
     kept.reopen();
 
     CHECK(kept.value(kAlice, "TOKEN") == "a value");
@@ -87,15 +88,15 @@ TEST_CASE("what is put in a store is there after it was opened again", "[store]"
 }
 
 TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "first");
     kept.put(kAlice, "A", "second");
     kept.put(kAlice, "B", "b");
-    REQUIRE(!kept.store->rename(kAlice, "B", "C"));
+    REQUIRE(kept.store->rename(kAlice, "B", "C").ok());
     kept.put(kAlice, "D", "d");
-    REQUIRE(!kept.store->remove(kAlice, "D"));
-    REQUIRE(!kept.store->remove(kAlice, "NEVER"));
-    CHECK(kept.store->rename(kAlice, "NEVER", "E"));
+    REQUIRE(kept.store->remove(kAlice, "D").ok());
+    REQUIRE(kept.store->remove(kAlice, "NEVER").ok());
+    CHECK_FALSE(kept.store->rename(kAlice, "NEVER", "E").ok());
     for (int pass = 0; pass < 2; ++pass) {
         CHECK(kept.value(kAlice, "A") == "second");
         CHECK(kept.store->find(kAlice, "A")->generation == 2);
@@ -106,19 +107,19 @@ TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[s
         CHECK(kept.store->usage().bytes == 7);
         kept.reopen();
     }
-    REQUIRE(!kept.store->remove(kAlice, "A"));
-    REQUIRE(!kept.store->remove(kAlice, "C"));
+    REQUIRE(kept.store->remove(kAlice, "A").ok());
+    REQUIRE(kept.store->remove(kAlice, "C").ok());
     CHECK(kept.store->owners() == 0);
 }
 
 TEST_CASE("the files of a store hold no value and are their owner's alone", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     const std::string canary = "canary-" + std::string(40, 'q');
     kept.put(kAlice, "A", canary);
     kept.put(kAlice, "A", canary + "2");
     kept.put(kLab, "B", canary);
-    REQUIRE(!kept.store->remove(kLab, "B"));
-    REQUIRE(!kept.store->rename(kAlice, "A", "C"));
+    REQUIRE(kept.store->remove(kLab, "B").ok());
+    REQUIRE(kept.store->rename(kAlice, "A", "C").ok());
     CHECK(content_of(kept.path).find("canary") == std::string::npos);
     CHECK(content_of(kept.path).find("SQLite format") == 0);
     struct stat status {};
@@ -127,17 +128,17 @@ TEST_CASE("the files of a store hold no value and are their owner's alone", "[st
 }
 
 TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "GONE", std::string(2000, 'v'));
     const auto before = content_of(kept.path);
-    REQUIRE(!kept.store->remove(kAlice, "GONE"));
+    REQUIRE(kept.store->remove(kAlice, "GONE").ok());
     const auto after = content_of(kept.path);
     CHECK(before.find("GONE") != std::string::npos);
     CHECK(after.find("GONE") == std::string::npos);
 }
 
 TEST_CASE("a wrong key opens nothing", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.store.reset();
     CHECK(kept.error('w').find("is sealed under the key ") != std::string::npos);
@@ -147,7 +148,7 @@ TEST_CASE("a wrong key opens nothing", "[store]") {
 }
 
 TEST_CASE("a key that says it is the right one does not open a value", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.tamper("UPDATE meta SET value='" + key_of(kept.folder, 'w').id() + "'");
     kept.store = kept.open('w');
@@ -164,7 +165,7 @@ TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
         "UPDATE secrets SET sealed=CAST(sealed||x'00' AS BLOB)",
         "UPDATE secrets SET sealed=substr(sealed,2)");
     CAPTURE(sql);
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.tamper(sql);
     kept.store = kept.open();
@@ -181,7 +182,7 @@ TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
 }
 
 TEST_CASE("of two rows that changed places both are named", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value a");
     kept.put(kAlice, "B", "value b");
     kept.tamper(
@@ -192,19 +193,19 @@ TEST_CASE("of two rows that changed places both are named", "[store]") {
     kept.put(kAlice, "A", "set again");
     CHECK(kept.value(kAlice, "A") == "set again");
     CHECK(kept.store->damage().size() == 1);
-    REQUIRE(!kept.store->remove(kAlice, "B"));
+    REQUIRE(kept.store->remove(kAlice, "B").ok());
     CHECK(kept.store->damage().empty());
 }
 
 TEST_CASE("which job used a secret last is kept, and is lost with a new value", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     CHECK_FALSE(kept.store->has_unsaved_uses());
     kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
     kept.store->note_use(kAlice, "NEVER", {JobId{42}, at(2000)});
     CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
     REQUIRE(kept.store->has_unsaved_uses());
-    REQUIRE(!kept.store->save_uses());
+    REQUIRE(kept.store->save_uses().ok());
     CHECK_FALSE(kept.store->has_unsaved_uses());
     kept.reopen();
     CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
@@ -215,32 +216,32 @@ TEST_CASE("which job used a secret last is kept, and is lost with a new value", 
 }
 
 TEST_CASE("the secret that expires first is known", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     CHECK_FALSE(kept.store->next_to_expire());
     for (const int expires : {7000, 5000, 6000}) {
         SecretHead made = head("AT" + std::to_string(expires));
         made.expires = at(expires);
-        REQUIRE(!kept.store->put(kLab, made, view_of("v")));
+        REQUIRE(kept.store->put(kLab, made, view_of("v")).ok());
     }
     kept.put(kLab, "NEVER", "v");
     REQUIRE(kept.store->next_to_expire());
     CHECK(kept.store->next_to_expire()->name == "AT5000");
     CHECK(kept.store->next_to_expire()->owner == kLab);
-    REQUIRE(!kept.store->remove(kLab, "AT5000"));
+    REQUIRE(kept.store->remove(kLab, "AT5000").ok());
     CHECK(kept.store->next_to_expire()->name == "AT6000");
 }
 
 TEST_CASE("a store is one agent's", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     CHECK(kept.error().find("in use by another slurm-secretsd") != std::string::npos);
 }
 
 TEST_CASE("rekeying leaves values as they are and the old key worthless", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.put(kLab, "B", "value b");
     kept.store->note_use(kAlice, "A", {JobId{42}, at(2000)});
-    REQUIRE(!kept.store->save_uses());
+    REQUIRE(kept.store->save_uses().ok());
     const StoreKey old_key = key_of(kept.folder, 'k');
     const StoreKey new_key = key_of(kept.folder, 'n');
 
@@ -248,10 +249,10 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
         REQUIRE(SecretStore::rekey(kept.path, old_key, new_key).value() == 2);
         CHECK(kept.value(kAlice, "A") == "value");
         const auto refused = kept.store->put(kAlice, head("C"), view_of("c"));
-        REQUIRE(refused);
-        CHECK(refused->sentence.find("sealed anew") != std::string::npos);
-        CHECK(kept.store->remove(kAlice, "A"));
-        CHECK(kept.store->rename(kAlice, "A", "D"));
+        REQUIRE_FALSE(refused.ok());
+        CHECK(refused.message().find("sealed anew") != std::string::npos);
+        CHECK_FALSE(kept.store->remove(kAlice, "A").ok());
+        CHECK_FALSE(kept.store->rename(kAlice, "A", "D").ok());
         CHECK(kept.store->find(kAlice, "C") == nullptr);
         CHECK(kept.store->find(kAlice, "A") != nullptr);
     }
@@ -268,7 +269,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
 }
 
 TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.put(kAlice, "B", "value");
     const StoreKey right = key_of(kept.folder, 'k');
@@ -277,18 +278,18 @@ TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[st
     kept.tamper("UPDATE secrets SET sealed=zeroblob(60) WHERE name='B'");
     const auto refused = SecretStore::rekey(kept.path, right, wrong);
     REQUIRE(!refused);
-    CHECK(refused.error().sentence.find("'B'") != std::string::npos);
+    CHECK(refused.status().message().find("'B'") != std::string::npos);
     kept.store = kept.open();
     CHECK(kept.value(kAlice, "A") == "value");
     CHECK(!SecretStore::rekey(kept.folder.file("none.db"), right, wrong));
 }
 
 TEST_CASE("a backup is a store", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
-    REQUIRE(!SecretStore::back_up(kept.path, copy));
-    CHECK(SecretStore::back_up(kept.path, copy));  // it is there
+    REQUIRE(SecretStore::back_up(kept.path, copy).ok());
+    CHECK_FALSE(SecretStore::back_up(kept.path, copy).ok());  // it is there
     struct stat status {};
     REQUIRE(stat(copy.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
@@ -300,14 +301,14 @@ TEST_CASE("a backup is a store", "[store]") {
 }
 
 TEST_CASE("a file that was put in the place of an open store takes no change", "[store]") {
-    PutSecretResult kept;
+    StoreFixture kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
-    REQUIRE(!SecretStore::back_up(kept.path, copy));
+    REQUIRE(SecretStore::back_up(kept.path, copy).ok());
     std::filesystem::rename(copy, kept.path);
     const auto refused = kept.store->put(kAlice, head("B"), view_of("b"));
-    REQUIRE(refused);
-    CHECK(refused->sentence.find("restart slurm-secretsd") != std::string::npos);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.message().find("restart slurm-secretsd") != std::string::npos);
     CHECK(kept.store->find(kAlice, "B") == nullptr);
 }
 
@@ -319,7 +320,7 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
     }
     SECTION("a database of something else") {
         const auto database = SqliteDatabase::open(path, true);
-        REQUIRE(!database->run("CREATE TABLE other(x)"));
+        REQUIRE(database->run("CREATE TABLE other(x)").ok());
     }
     SECTION("a later format") {
         {
@@ -327,7 +328,7 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
             REQUIRE(store);
         }
         const auto database = SqliteDatabase::open(path, false);
-        REQUIRE(!database->run("PRAGMA user_version=2"));
+        REQUIRE(database->run("PRAGMA user_version=2").ok());
     }
     SECTION("a symbolic link") {
         {
@@ -342,11 +343,12 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
             REQUIRE(store);
         }
         const auto database = SqliteDatabase::open(path, false);
-        REQUIRE(!database->run("INSERT INTO secrets VALUES(1,'-1','A',1,1,NULL,NULL,NULL,x'00')"));
+        REQUIRE(
+            database->run("INSERT INTO secrets VALUES(1,'-1','A',1,1,NULL,NULL,NULL,x'00')").ok());
     }
     const auto opened = SecretStore::open(path, key_of(folder, 'k'));
     REQUIRE(!opened);
-    CHECK(opened.error().sentence.find(path) != std::string::npos);
+    CHECK(opened.status().message().find(path) != std::string::npos);
 }
 
 TEST_CASE("a key file must hold a key, and be private", "[store_key]") {
@@ -354,7 +356,7 @@ TEST_CASE("a key file must hold a key, and be private", "[store_key]") {
     const std::string path = folder.file("key");
     const auto error = [&](bool is_credential = false) {
         const auto key = StoreKey::read(path, is_credential, best_memory_kind());
-        return key ? "(read)" : key.error().sentence;
+        return key ? "(read)" : key.status().message();
     };
     CHECK(error().find("can't be opened") != std::string::npos);
     write_file(path, std::string(31, 'k'));

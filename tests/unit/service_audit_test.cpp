@@ -19,14 +19,14 @@ class AuditFile {
         Config config;
         config.log_level = "error";
         config.audit_file = path_;
-        if (audit::open(config)) std::abort();
+        if (!audit::open(config).ok()) std::abort();
     }
     AuditFile(const AuditFile&) = delete;
     AuditFile& operator=(const AuditFile&) = delete;
     ~AuditFile() {
         Config config;
         config.log_level = "error";
-        audit::open(config);
+        REQUIRE(audit::open(config).ok());
     }
 
     /// The actions in their order, and what the last one says.
@@ -61,7 +61,7 @@ TEST_CASE("a request whose entry can't be written is refused and changes nothing
 
     const auto pushed = office.push(kRoot, "r", "alice", list_of(user_secret("A", "y")));
     CHECK(refusal_of(pushed) == wrong);
-    CHECK(std::get<Refusal>(pushed).reason == Reason::unavailable);
+    CHECK(status_of(pushed).code() == StatusCode::unavailable);
     CHECK(refusal_of(office.push(kRoot, "new", "alice", {})) == wrong);
     CHECK(refusal_of(office.desk.complete_run(kRoot, run_id("r"))) == wrong);
     CHECK(refusal_of(office.ask(office.alice, "run:r,A", 0, JobId{2})) == wrong);
@@ -117,11 +117,13 @@ TEST_CASE("the entries say who, what and why") {
     const TemporaryFolder folder;
     AuditFile file(folder.file("audit"));
     Office office;
-    office.push(office.tower, "r", "alice", list_of(user_secret("A", "x")));
+    REQUIRE(office.push(office.tower, "r", "alice", list_of(user_secret("A", "x"))).ok());
     CHECK(file.actions() == "push");
     CHECK(file.text("message") == "run r of alice was pushed by www-data with A");
-    office.push(office.tower, "r", "alice",
-                list_of(user_secret("B", "x"), workspace_secret("B", "y")));
+    REQUIRE(office
+                .push(office.tower, "r", "alice",
+                      list_of(user_secret("B", "x"), workspace_secret("B", "y")))
+                .ok());
     CHECK(file.actions() == "push push");
     CHECK(file.text("message") ==
           "run r of alice was pushed again by www-data (generation 2) with B");
@@ -135,11 +137,14 @@ TEST_CASE("the entries say who, what and why") {
                                       " was refused its secrets: secret NOPE is not among the "
                                       "secrets of run r");
     CHECK(file.text("run") == "r");
-    office.desk.reject_unreadable_push(office.bob, run_id("x"),
-                                       {Reason::malformed, "the JSON is malformed"});
+    REQUIRE_FALSE(
+        office.desk
+            .reject_unreadable_push(office.bob, run_id("x"),
+                                    {StatusCode::invalid_argument, "the JSON is malformed"})
+            .ok());
     CHECK(file.actions() == "push push ask refuse refuse");
     CHECK(file.text("message") == "bob was refused the push of run x: the JSON is malformed");
-    office.desk.complete_run(office.bob, run_id("r"));
+    REQUIRE(office.desk.complete_run(office.bob, run_id("r")).ok());
     CHECK(file.actions() == "push push ask refuse refuse refuse");
     CHECK(file.text("message") ==
           "bob was refused the completion of run r: run r belongs to "
@@ -148,7 +153,7 @@ TEST_CASE("the entries say who, what and why") {
     CHECK(file.actions() == "push push ask refuse refuse refuse wipe");
     CHECK(file.text("message").starts_with("job 7 ended: its hold with 1 grant was wiped (uid "));
     CHECK(file.text("run") == "r");
-    office.desk.complete_run(office.alice, run_id("r"));
+    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
     CHECK(file.actions() == "push push ask refuse refuse refuse wipe complete wipe");
     CHECK(file.text("message").starts_with("run r of alice was wiped: B ("));
 }

@@ -23,15 +23,15 @@ struct SharingOffice {
     Desk& desk = office.desk;
     const store::Owner alice = store::Owner::user(office.alice);
 
-    Failure take(std::string_view run, std::uint64_t generation, std::string_view value,
-                 vault::Time expires) {
+    Status take(std::string_view run, std::uint64_t generation, std::string_view value,
+                vault::Time expires) {
         std::vector<vault::NewSecret> secrets;
         secrets.push_back({vault::Scope::user, "TOKEN", buffer_of(value)});
         return desk.replicate_run({run_id(run), office.alice, generation, office.time, expires},
                                   secrets);
     }
-    Failure replicate_secrets(const std::vector<std::pair<std::string, std::uint64_t>>& names,
-                              std::optional<store::Time> expires = {}) {
+    Status replicate_secrets(const std::vector<std::pair<std::string, std::uint64_t>>& names,
+                             std::optional<store::Time> expires = {}) {
         std::vector<ReplicatedSecret> kept;
         for (const auto& [name, generation] : names) {
             store::SecretHead head;
@@ -99,11 +99,11 @@ TEST_CASE("a run that was pushed elsewhere is as good as one that was pushed her
     std::vector<std::string> woken;
     sharing.desk.on_push([&](const RunId& run) { woken.push_back(run.text()); });
     const vault::Time later = sharing.office.time + std::chrono::hours(1);
-    REQUIRE(!sharing.take("r", 4, "one", later));
+    REQUIRE(sharing.take("r", 4, "one", later).ok());
     CHECK(woken == std::vector<std::string>{"r"});
     CHECK(sharing.office.info("r").head.generation == 4);
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=one\n");
-    REQUIRE(!sharing.take("r", 5, "two", later));
+    REQUIRE(sharing.take("r", 5, "two", later).ok());
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=two\n");
     sharing.desk.drop_replicated_run(run_id("r"));
     CHECK_FALSE(sharing.desk.has_run(run_id("r")));
@@ -113,27 +113,28 @@ TEST_CASE("a run that was pushed elsewhere is as good as one that was pushed her
 
 TEST_CASE("a run that has expired elsewhere is over here") {
     SharingOffice sharing;
-    REQUIRE(!sharing.take("r", 1, "one", sharing.office.time + std::chrono::seconds(5)));
+    REQUIRE(sharing.take("r", 1, "one", sharing.office.time + std::chrono::seconds(5)).ok());
     sharing.office.time += std::chrono::seconds(5);
-    REQUIRE(!sharing.take("r", 1, "one", sharing.office.time));
+    REQUIRE(sharing.take("r", 1, "one", sharing.office.time).ok());
     CHECK_FALSE(sharing.desk.has_run(run_id("r")));
 }
 
 TEST_CASE("what is kept elsewhere is what is kept here") {
     SharingOffice sharing;
-    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 1}}));
+    REQUIRE(sharing.replicate_secrets({{"A", 1}, {"B", 1}}).ok());
     CHECK(sharing.kept() == "A=A1 B=B1 ");
-    REQUIRE(!sharing.replicate_secrets({{"B", 2}, {"C", 1}}));
+    REQUIRE(sharing.replicate_secrets({{"B", 2}, {"C", 1}}).ok());
     CHECK(sharing.kept() == "B=B2 C=C1 ");
     CHECK(sharing.store->usage().secrets == 2);
-    REQUIRE(!sharing.replicate_secrets({}));
+    REQUIRE(sharing.replicate_secrets({}).ok());
     CHECK(sharing.kept().empty());
 }
 
 TEST_CASE("what is kept elsewhere expires here, too") {
     SharingOffice sharing;
     sharing.desk.expire();
-    REQUIRE(!sharing.replicate_secrets({{"A", 1}}, sharing.office.time + std::chrono::seconds(5)));
+    REQUIRE(
+        sharing.replicate_secrets({{"A", 1}}, sharing.office.time + std::chrono::seconds(5)).ok());
     sharing.office.time += std::chrono::seconds(5);
     sharing.desk.expire();
     CHECK(sharing.kept().empty());
@@ -141,9 +142,9 @@ TEST_CASE("what is kept elsewhere expires here, too") {
 
 TEST_CASE("a job's use of a secret stays known while the secret stays") {
     SharingOffice sharing;
-    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 1}}));
+    REQUIRE(sharing.replicate_secrets({{"A", 1}, {"B", 1}}).ok());
     (void)sharing.office.ask(sharing.office.alice, "A,B");
-    REQUIRE(!sharing.replicate_secrets({{"A", 1}, {"B", 2}}));
+    REQUIRE(sharing.replicate_secrets({{"A", 1}, {"B", 2}}).ok());
     CHECK(sharing.store->find(sharing.alice, "A")->used);
     CHECK_FALSE(sharing.store->find(sharing.alice, "B")->used);
 }

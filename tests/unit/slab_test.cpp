@@ -135,7 +135,7 @@ TEST_CASE("a slab of a format that is not known, and one that does not add up, a
         changed.bytes()[at] = value;
         std::size_t dropped = 0;
         const auto reopened = Slab::reopen(ground.again(), dropped);
-        return reopened ? std::string("was taken") : reopened.error().sentence;
+        return reopened ? std::string("was taken") : reopened.status().message();
     };
     CHECK(error_after(0, std::byte{'x'}) == "the region is no slab");
     CHECK(error_after(kVersionAt, std::byte{3}) ==

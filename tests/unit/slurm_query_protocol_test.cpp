@@ -65,11 +65,11 @@ const Reply kRefused = Refused{"only root and the agent may ask"};
 
 std::string refusal_of_request(const Bytes& message) {
     const auto request = decode_request(GuardedBytes(message).bytes());
-    return request.ok() ? "(taken)" : request.error().sentence;
+    return request.ok() ? "(taken)" : request.status().message();
 }
 std::string refusal_of_reply(const Bytes& message) {
     const auto reply = decode_reply(GuardedBytes(message).bytes());
-    return reply.ok() ? "(taken)" : reply.error().sentence;
+    return reply.ok() ? "(taken)" : reply.status().message();
 }
 bool is_taken(const Bytes& message) {
     return refusal_of_request(message) == "(taken)" || refusal_of_reply(message) == "(taken)";

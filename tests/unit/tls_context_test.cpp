@@ -27,7 +27,7 @@ struct Files {
     }
     std::string refusal() const {
         const auto context = make_server_context(listen);
-        return context ? "(taken)" : context.error().sentence;
+        return context ? "(taken)" : context.status().message();
     }
 
     TemporaryFolder folder;
@@ -42,7 +42,7 @@ TEST_CASE("a hub's files are taken, or refused by key, name and reason") {
     Files files(make_certificate(kHub));
     Listen& listen = files.listen;
     CHECK(files.refusal() == "(taken)");
-    CHECK_FALSE(check_files(listen));
+    CHECK(check_files(listen).ok());
 
     SECTION("the certificate") {
         const std::string is = "listen.certificate: " + listen.certificate;
@@ -99,24 +99,24 @@ TEST_CASE("a key that is not named is systemd's credential tls.key") {
     unsetenv("CREDENTIALS_DIRECTORY");
     const auto none = make_server_context(listen);
     REQUIRE_FALSE(none);
-    CHECK(none.error().sentence ==
+    CHECK(none.status().message() ==
           "listen.key: name the file of the key, or load it as systemd's credential tls.key");
-    CHECK_FALSE(check_files(listen));
+    CHECK(check_files(listen).ok());
 
     const TemporaryFolder credentials;
     setenv("CREDENTIALS_DIRECTORY", credentials.path().c_str(), 1);
-    CHECK(make_server_context(listen).error().sentence ==
+    CHECK(make_server_context(listen).status().message() ==
           "listen.key: " + credentials.file("tls.key") +
               " can't be read: No such file or directory");
-    CHECK_FALSE(check_files(listen));
+    CHECK(check_files(listen).ok());
     write_key(credentials.file("tls.key"), make_key());
-    CHECK(make_server_context(listen).error().sentence ==
+    CHECK(make_server_context(listen).status().message() ==
           "listen.key: " + credentials.file("tls.key") + " is not the key of " +
               listen.certificate);
     unsetenv("CREDENTIALS_DIRECTORY");
 
     unlink(listen.certificate.c_str());
-    CHECK(check_files(listen)->sentence == "listen.certificate: " + listen.certificate +
+    CHECK(check_files(listen).message() == "listen.certificate: " + listen.certificate +
                                                " can't be read: No such file or directory");
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("a certificate that is out of date can be used, and is told of") {
         const Files files(make_certificate(kHub, begin, end));
         const auto context = make_server_context(files.listen);
         REQUIRE(context);
-        return why_not_valid_now(**context).value_or("");
+        return check_valid_now(**context).message();
     };
     CHECK(why(-60, 60).empty());
     CHECK(why(-3600, -60).starts_with("it expired at 20"));

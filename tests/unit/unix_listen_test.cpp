@@ -36,13 +36,13 @@ constexpr milliseconds kMargin{5000};
 
 UniqueFd listening_at(const std::string& path, mode_t mode = 0600) {
     auto listener = listen_at(path, SocketKind::seqpacket, mode);
-    if (!listener) FAIL(listener.error().sentence);
+    if (!listener) FAIL(listener.status().message());
     return std::move(listener).value();
 }
 
 std::string refusal_at(const std::string& path, SocketKind kind = SocketKind::seqpacket) {
     const auto listener = listen_at(path, kind, 0600);
-    return listener.ok() ? "(listens)" : listener.error().sentence;
+    return listener.ok() ? "(listens)" : listener.status().message();
 }
 
 bool somebody_answers_at(const std::string& path) {
@@ -128,7 +128,7 @@ TEST_CASE("another account can't knock on a socket of mode 0600", "[socket]") {
         if (!connect_seqpacket(folder.file("wide.sock"), plenty())) return 2;
         const auto refused = connect_seqpacket(folder.file("narrow.sock"), plenty());
         if (refused) return 3;
-        return refused.error().sentence.ends_with("Permission denied") ? 0 : 4;
+        return refused.status().message().ends_with("Permission denied") ? 0 : 4;
     });
     CHECK(child.wait() == 0);
 }
@@ -199,7 +199,7 @@ TEST_CASE("a path that no socket can have is refused with the limit", "[socket]"
         CHECK(refusal_at(path) == sentence);
         const auto client = connect_seqpacket(path, plenty());
         REQUIRE_FALSE(client.ok());
-        CHECK(client.error().sentence == sentence);
+        CHECK(client.status().message() == sentence);
     }
 }
 
@@ -209,12 +209,13 @@ TEST_CASE("where no listener is a connection fails at once", "[socket]") {
     const auto begin = Clock::now();
     auto client = connect_seqpacket(path, plenty());
     REQUIRE_FALSE(client.ok());
-    CHECK(client.error().sentence == "connect() to " + path + " failed: No such file or directory");
+    CHECK(client.status().message() ==
+          "connect() to " + path + " failed: No such file or directory");
 
     listening_at(path).reset();
     client = connect_seqpacket(path, plenty());
     REQUIRE_FALSE(client.ok());
-    CHECK(client.error().sentence == "connect() to " + path + " failed: Connection refused");
+    CHECK(client.status().message() == "connect() to " + path + " failed: Connection refused");
     CHECK(Clock::now() - begin < kMargin);
 }
 
@@ -229,7 +230,7 @@ TEST_CASE("connecting to a full queue gives up at its deadline", "[socket]") {
     const auto client = connect_seqpacket(path, Deadline::in(kShort));
     const auto taken = Clock::now() - begin;
     REQUIRE_FALSE(client.ok());
-    CHECK(client.error().sentence ==
+    CHECK(client.status().message() ==
           "connect() to " + path + " failed: Resource temporarily unavailable");
     CHECK(taken >= kShort);
     CHECK(taken < kShort + kMargin);

@@ -38,13 +38,13 @@ constexpr milliseconds kMargin{5000};
 
 UniqueFd listening_at(const std::string& path, SocketKind kind = SocketKind::seqpacket) {
     auto listener = listen_at(path, kind, 0600);
-    if (!listener) FAIL(listener.error().sentence);
+    if (!listener) FAIL(listener.status().message());
     return std::move(listener).value();
 }
 
 UniqueFd connected_to(const std::string& path) {
     auto client = connect_seqpacket(path, plenty());
-    if (!client) FAIL(client.error().sentence);
+    if (!client) FAIL(client.status().message());
     return std::move(client).value();
 }
 
@@ -58,7 +58,7 @@ struct Connection {
 
 Packet received(int fd, std::span<std::byte> buffer) {
     auto packet = receive_packet(fd, buffer, plenty());
-    if (!packet) FAIL(packet.error().sentence);
+    if (!packet) FAIL(packet.status().message());
     return std::move(packet).value();
 }
 
@@ -80,8 +80,8 @@ TEST_CASE("packets arrive whole and one by one", "[socket]") {
     const Connection connection;
     const Bytes first = bytes_of("first");
     const Bytes second(8000, std::byte{0xEE});
-    REQUIRE_FALSE(send_packet(connection.client.get(), first, plenty()).has_value());
-    REQUIRE_FALSE(send_packet(connection.client.get(), second, plenty()).has_value());
+    REQUIRE(send_packet(connection.client.get(), first, plenty()).ok());
+    REQUIRE(send_packet(connection.client.get(), second, plenty()).ok());
 
     Bytes buffer(10000);
     Packet packet = received(connection.server.get(), buffer);
@@ -93,7 +93,7 @@ TEST_CASE("packets arrive whole and one by one", "[socket]") {
     CHECK(packet.size == second.size());
     CHECK(Bytes(buffer.begin(), buffer.begin() + 8000) == second);
 
-    REQUIRE_FALSE(send_packet(connection.server.get(), first, plenty()).has_value());
+    REQUIRE(send_packet(connection.server.get(), first, plenty()).ok());
     CHECK(received(connection.client.get(), buffer).size == first.size());
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("a packet longer than the buffer is marked as cut", "[socket]") {
     const Bytes message(100, std::byte{7});
     for (const std::size_t room : {99U, 100U, 101U}) {
         CAPTURE(room);
-        REQUIRE_FALSE(send_packet(connection.client.get(), message, plenty()).has_value());
+        REQUIRE(send_packet(connection.client.get(), message, plenty()).ok());
         Bytes buffer(room);
         const Packet packet = received(connection.server.get(), buffer);
         CHECK(packet.cut == (room < 100));
@@ -120,7 +120,7 @@ TEST_CASE("a peer that closed is told by a packet of no bytes", "[socket]") {
 TEST_CASE("whether a peer is gone is known without reading what it sent", "[socket]") {
     Connection connection;
     CHECK_FALSE(peer_is_gone(connection.server.get()));
-    REQUIRE_FALSE(send_packet(connection.client.get(), bytes_of("last"), plenty()).has_value());
+    REQUIRE(send_packet(connection.client.get(), bytes_of("last"), plenty()).ok());
     CHECK_FALSE(peer_is_gone(connection.server.get()));
     connection.client.reset();
     CHECK(peer_is_gone(connection.server.get()));
@@ -132,8 +132,7 @@ TEST_CASE("whether a peer is gone is known without reading what it sent", "[sock
 TEST_CASE("a descriptor travels with a packet", "[socket]") {
     const Connection connection;
     const UniqueFd sent(memfd_create("sent", MFD_CLOEXEC));
-    REQUIRE_FALSE(
-        send_packet(connection.server.get(), bytes_of("x"), plenty(), sent.get()).has_value());
+    REQUIRE(send_packet(connection.server.get(), bytes_of("x"), plenty(), sent.get()).ok());
     Bytes buffer(10);
     const Packet packet = received(connection.client.get(), buffer);
     REQUIRE(static_cast<bool>(packet.fd));
@@ -231,7 +230,7 @@ TEST_CASE("receiving gives up at its deadline", "[socket]") {
     const auto packet = receive_packet(connection.client.get(), buffer, Deadline::in(kShort));
     const auto taken = Clock::now() - begin;
     REQUIRE_FALSE(packet.ok());
-    CHECK(packet.error().sentence == "no answer came in time");
+    CHECK(packet.status().message() == "no answer came in time");
     CHECK(taken >= kShort);
     CHECK(taken < kShort + kMargin);
 }
@@ -241,22 +240,21 @@ TEST_CASE("sending to a peer that does not read gives up at its deadline", "[soc
     const Bytes message(4096);
     const auto begin = Clock::now();
     const Deadline deadline = Deadline::in(kShort);
-    Failure wrong;
-    for (int i = 0; i < 100000 && !wrong; ++i) {
+    Status wrong;
+    for (int i = 0; i < 100000 && wrong.ok(); ++i) {
         wrong = send_packet(connection.client.get(), message, deadline);
     }
     const auto taken = Clock::now() - begin;
-    REQUIRE(wrong.has_value());
-    CHECK(wrong->sentence == "sending took too long");
+    REQUIRE_FALSE(wrong.ok());
+    CHECK(wrong.message() == "sending took too long");
     CHECK(taken >= kShort);
     CHECK(taken < kShort + kMargin);
 }
 
 TEST_CASE("a packet that came is taken even behind the deadline", "[socket]") {
     const Connection connection;
-    REQUIRE_FALSE(
-        send_packet(connection.client.get(), bytes_of("x"), Deadline::in(milliseconds(-1)))
-            .has_value());
+    REQUIRE(
+        send_packet(connection.client.get(), bytes_of("x"), Deadline::in(milliseconds(-1))).ok());
     Bytes buffer(10);
     const auto packet =
         receive_packet(connection.server.get(), buffer, Deadline::in(milliseconds(-1)));
@@ -277,7 +275,7 @@ TEST_CASE("signals neither end a wait early nor prolong it", "[socket]") {
         const auto packet =
             receive_packet(connection.client.get(), {&byte, 1}, Deadline::in(kShort));
         const auto taken = Clock::now() - begin;
-        if (packet || packet.error().sentence != "no answer came in time") return 1;
+        if (packet || packet.status().message() != "no answer came in time") return 1;
         return taken >= kShort && taken < kShort + kMargin ? 0 : 2;
     });
     CHECK(child.wait() == 0);
@@ -288,8 +286,8 @@ TEST_CASE("sending to a peer that is gone is an error and raises no signal", "[s
     connection.server.reset();
     Child child([&] {
         signal(SIGPIPE, SIG_DFL);
-        const Failure wrong = send_packet(connection.client.get(), bytes_of("x"), plenty());
-        return wrong && wrong->sentence == "sending failed: Broken pipe" ? 0 : 1;
+        const Status wrong = send_packet(connection.client.get(), bytes_of("x"), plenty());
+        return wrong.message() == "sending failed: Broken pipe" ? 0 : 1;
     });
     CHECK(child.wait() == 0);
 }

@@ -25,8 +25,8 @@ std::string value_of(const Vault& vault, std::string_view run, std::string_view 
 TEST_CASE("what is put is what is read, byte for byte, until it is wiped") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const std::string odd("a\0b\n\xff", 5);
-    REQUIRE_FALSE(
-        vault.put_run(head("r"), list_of(user_secret("A", odd), workspace_secret("E", ""))));
+    REQUIRE(
+        vault.put_run(head("r"), list_of(user_secret("A", odd), workspace_secret("E", ""))).ok());
     CHECK(value_of(vault, "r", "A") == odd);
     CHECK(value_of(vault, "r", "E").empty());
     CHECK(vault.inventory().runs == 1);
@@ -38,8 +38,8 @@ TEST_CASE("what is put is what is read, byte for byte, until it is wiped") {
 
 TEST_CASE("a slab without records is dropped") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "a"))));
-    REQUIRE_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());
+    REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
     CHECK(vault.inventory().slabs == 1);
     vault.wipe_run(run_id("r"));
     CHECK(vault.inventory().slabs == 1);
@@ -51,9 +51,9 @@ TEST_CASE("a slab without records is dropped") {
 
 TEST_CASE("a run that is put again is replaced as a whole") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(
-        vault.put_run(head("r", 50), list_of(user_secret("A", "old"), user_secret("B", "b"))));
-    REQUIRE_FALSE(vault.put_run(head("r", 90), list_of(user_secret("A", "new"))));
+    REQUIRE(
+        vault.put_run(head("r", 50), list_of(user_secret("A", "old"), user_secret("B", "b"))).ok());
+    REQUIRE(vault.put_run(head("r", 90), list_of(user_secret("A", "new"))).ok());
     CHECK(value_of(vault, "r", "A") == "new");
     CHECK(value_of(vault, "r", "B") == "(none)");
     CHECK(vault.inventory().runs == 1);
@@ -64,12 +64,12 @@ TEST_CASE("a run that is put again is replaced as a whole") {
 TEST_CASE("a full vault refuses, and what it has stays") {
     Vault vault(best_memory_kind(), 2 * kMiB);
     const std::string large(900 * 1024, 'x');
-    REQUIRE_FALSE(vault.put_run(head("a"), list_of(user_secret("A", large))));
-    REQUIRE_FALSE(vault.put_run(head("b"), list_of(user_secret("A", large))));
-    const Failure refused = vault.put_run(head("c"), list_of(user_secret("A", large)));
-    REQUIRE(refused);
-    CHECK(refused->sentence.find("limits.total_bytes") != std::string::npos);
-    CHECK(vault.put_run(head("a"), list_of(user_secret("A", large + large))));
+    REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", large))).ok());
+    REQUIRE(vault.put_run(head("b"), list_of(user_secret("A", large))).ok());
+    const Status refused = vault.put_run(head("c"), list_of(user_secret("A", large)));
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.message().find("limits.total_bytes") != std::string::npos);
+    CHECK_FALSE(vault.put_run(head("a"), list_of(user_secret("A", large + large))).ok());
     CHECK(value_of(vault, "a", "A") == large);
     CHECK(vault.find_run(run_id("c")) == nullptr);
     CHECK(vault.inventory().runs == 2);
@@ -78,7 +78,7 @@ TEST_CASE("a full vault refuses, and what it has stays") {
 TEST_CASE("a record that is larger than a slab has one of its own") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const std::string large(3 * kMiB, 'y');
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", large))));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", large))).ok());
     CHECK(value_of(vault, "r", "A") == large);
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("the next run to expire is the earliest") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     CHECK_FALSE(vault.next_to_expire());
     for (const auto& [id, expires] : {std::pair("b", 20), std::pair("a", 10), std::pair("c", 30)}) {
-        REQUIRE_FALSE(vault.put_run(head(id, expires), {}));
+        REQUIRE(vault.put_run(head(id, expires), {}).ok());
     }
     CHECK(vault.next_to_expire()->id == run_id("a"));
     vault.wipe_run(run_id("a"));
@@ -96,7 +96,7 @@ TEST_CASE("the next run to expire is the earliest") {
 TEST_CASE("a hold knows each grant of its job once, in its latest state") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const auto hold = [&](const Grant& grant) {
-        REQUIRE_FALSE(vault.hold(JobId{5}, Uid{1001}, grant, at(1)));
+        REQUIRE(vault.hold(JobId{5}, Uid{1001}, grant, at(1)).ok());
     };
     hold({"A", "r", 1});
     hold({"A", "r", 1});
@@ -113,7 +113,7 @@ TEST_CASE("a hold knows each grant of its job once, in its latest state") {
 
 TEST_CASE("a delivery holds exactly its entries, and is readable through its descriptor alone") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "a$`\"\\ "))));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a$`\"\\ "))).ok());
     const auto stored = vault.secrets_of(run_id("r"));
     const DeliveryEntry entry{"VARIABLE", stored.front().value};
     const auto delivery = vault.deliver({&entry, 1});
@@ -135,15 +135,15 @@ TEST_CASE("a run of ten secrets of 64 bytes takes at most 2 KiB of locked memory
         for (int s = 0; s < 10; ++s) {
             ten.push_back(user_secret("SECRET_" + std::to_string(s), std::string(64, 'v')));
         }
-        REQUIRE_FALSE(vault.put_run(head("run-" + std::to_string(n)), ten));
+        REQUIRE(vault.put_run(head("run-" + std::to_string(n)), ten).ok());
     }
     CHECK(vault.inventory().slab_bytes / kRuns <= 2048);
 }
 
 TEST_CASE("wiping everything leaves nothing") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "a"))));
-    REQUIRE_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());
+    REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
     CHECK(vault.wipe_all().records == 2);
     const Inventory inventory = vault.inventory();
     CHECK(inventory.runs + inventory.holds + inventory.slabs + inventory.slab_bytes == 0);
@@ -152,10 +152,10 @@ TEST_CASE("wiping everything leaves nothing") {
 TEST_CASE("the vault knows each run as it was put, in the order of their ids") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const RunHead b{run_id("b"), Uid{1001}, 7, at(5), at(50)};
-    REQUIRE_FALSE(vault.put_run(b, list_of(user_secret("A", "old"))));
-    REQUIRE_FALSE(vault.put_run(head("c", 30, 1002), {}));
-    REQUIRE_FALSE(vault.put_run(head("a", 40), {}));
-    REQUIRE_FALSE(vault.put_run({run_id("b"), Uid{1002}, 8, at(5), at(60)}, {}));
+    REQUIRE(vault.put_run(b, list_of(user_secret("A", "old"))).ok());
+    REQUIRE(vault.put_run(head("c", 30, 1002), {}).ok());
+    REQUIRE(vault.put_run(head("a", 40), {}).ok());
+    REQUIRE(vault.put_run({run_id("b"), Uid{1002}, 8, at(5), at(60)}, {}).ok());
 
     std::string listed;
     for (const RunHead* each : vault.runs()) {
@@ -177,9 +177,9 @@ TEST_CASE("a wipe says how many bytes it overwrote, and the inventory follows") 
     Vault vault(best_memory_kind(), 64 * kMiB);
     const auto secrets = list_of(user_secret("A", std::string(500, 'x')));
     const std::size_t bytes = run_payload_size(head("r"), secrets);
-    REQUIRE_FALSE(vault.put_run(head("r"), secrets));
-    REQUIRE_FALSE(vault.put_run(head("s"), secrets));
-    REQUIRE_FALSE(vault.put_run(head("s"), secrets));
+    REQUIRE(vault.put_run(head("r"), secrets).ok());
+    REQUIRE(vault.put_run(head("s"), secrets).ok());
+    REQUIRE(vault.put_run(head("s"), secrets).ok());
     CHECK(vault.inventory().secret_bytes == 2 * bytes);
     CHECK(vault.wipe_run(run_id("r")).bytes == bytes);
     CHECK(vault.inventory().secret_bytes == bytes);
@@ -195,7 +195,7 @@ TEST_CASE("all slabs together never take more than the vault may, not even a pag
             const auto failure = vault.put_run(
                 head("r"), list_of(user_secret("A", std::string(capacity - payload - less, 'x'))));
             CHECK(vault.inventory().slab_bytes <= capacity);
-            if (!failure) break;
+            if (failure.ok()) break;
         }
         CHECK(vault.inventory().slab_bytes >= 3 * kMiB - 64 * 1024);
     }
@@ -203,10 +203,10 @@ TEST_CASE("all slabs together never take more than the vault may, not even a pag
 
 TEST_CASE("the slab of a large record goes with it") {
     Vault vault(best_memory_kind(), 8 * kMiB);
-    REQUIRE_FALSE(vault.put_run(head("small"), list_of(user_secret("A", "a"))));
+    REQUIRE(vault.put_run(head("small"), list_of(user_secret("A", "a"))).ok());
     const std::string large(5 * kMiB, 'y');
     for (int round = 0; round < 3; ++round) {
-        REQUIRE_FALSE(vault.put_run(head("large"), list_of(user_secret("A", large))));
+        REQUIRE(vault.put_run(head("large"), list_of(user_secret("A", large))).ok());
         CHECK(vault.inventory().slabs == 2);
         vault.wipe_run(run_id("large"));
         CHECK(vault.inventory().slabs == 1);
@@ -217,28 +217,29 @@ TEST_CASE("the slab of a large record goes with it") {
 
 TEST_CASE("a hold for which there is no memory is refused, and what was held stays") {
     Vault vault(best_memory_kind(), kMiB);
-    REQUIRE_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)));
+    REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
     const std::size_t payload = run_payload_size(head("r"), list_of(user_secret("A", "")));
     // Leaves less room than a second record of the hold takes.
     const std::size_t room = kMiB - 3 * Slab::kOverhead - 64;
-    REQUIRE_FALSE(
-        vault.put_run(head("r"), list_of(user_secret("A", std::string(room - payload - 32, 'x')))));
-    const Failure refused = vault.hold(JobId{1}, Uid{1001}, {"A", "r", 2}, at(2));
-    REQUIRE(refused);
-    CHECK(refused->sentence ==
+    REQUIRE(
+        vault.put_run(head("r"), list_of(user_secret("A", std::string(room - payload - 32, 'x'))))
+            .ok());
+    const Status refused = vault.hold(JobId{1}, Uid{1001}, {"A", "r", 2}, at(2));
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.message() ==
           "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes in its "
           "configuration)");
-    CHECK(vault.hold(JobId{2}, Uid{1001}, {"A", "r", 1}, at(2)));
+    CHECK_FALSE(vault.hold(JobId{2}, Uid{1001}, {"A", "r", 1}, at(2)).ok());
     REQUIRE(vault.holds().size() == 1);
     CHECK(vault.holds().front()->grants.front().generation == 1);
-    CHECK_FALSE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(2)));  // nothing to write
+    CHECK(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(2)).ok());  // nothing to write
 }
 
 TEST_CASE("holds are of their jobs alone, with the time of their first grant") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(vault.hold(JobId{9}, Uid{1001}, {"A", "r", 1}, at(1)));
-    REQUIRE_FALSE(vault.hold(JobId{2}, Uid{1002}, {"A", "s", 1}, at(2)));
-    REQUIRE_FALSE(vault.hold(JobId{9}, Uid{1001}, {"A", "s", 1}, at(3)));
+    REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
+    REQUIRE(vault.hold(JobId{2}, Uid{1002}, {"A", "s", 1}, at(2)).ok());
+    REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"A", "s", 1}, at(3)).ok());
     const auto holds = vault.holds();
     REQUIRE(holds.size() == 2);
     CHECK(holds[0]->job == JobId{2});
@@ -252,7 +253,7 @@ TEST_CASE("holds are of their jobs alone, with the time of their first grant") {
 
 TEST_CASE("a delivery outlives the run it came from, and each is a region of its own") {
     Vault vault(best_memory_kind(), 64 * kMiB);
-    REQUIRE_FALSE(vault.put_run(head("r"), list_of(user_secret("A", "value"))));
+    REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "value"))).ok());
     const DeliveryEntry entry{"A", vault.secrets_of(run_id("r")).front().value};
     const auto first = vault.deliver({&entry, 1});
     const auto second = vault.deliver({&entry, 1});
@@ -273,7 +274,7 @@ TEST_CASE("what can't be delivered is an error") {
     const Vault vault(best_memory_kind(), 64 * kMiB);
     const SecretBuffer value = buffer_of(std::string_view("x\0y", 3));
     const DeliveryEntry nul{"A", value.view()};
-    CHECK(vault.deliver({&nul, 1}).error().sentence ==
+    CHECK(vault.deliver({&nul, 1}).status().message() ==
           "the value for 'A' holds a NUL byte, which no variable can");
     const DeliveryEntry steering{"LD_PRELOAD", SecretView()};
     CHECK_FALSE(vault.deliver({&steering, 1}).ok());

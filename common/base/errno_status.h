@@ -2,12 +2,12 @@
 
 #include <string>
 
-#include "common/base/result.h"
+#include "common/base/status.h"
 
 namespace secrets {
 
 /// The sentence about a call that has just failed, from errno: what failed, why, and which limit to
 /// raise where it was one.
-Error call_failed(const std::string& what);
+Status errno_status(const std::string& what);
 
 }  // namespace secrets

@@ -1,0 +1,92 @@
+#pragma once
+// The one way to report an error: Status, and StatusOr for what would else return a value.
+// common/ and spank/ are built without exceptions (slurmstepd loads them), and nothing in this
+// project throws as an answer.
+
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace secrets {
+
+/// Classifies an error for whoever maps it further: to an HTTP status (api/status_mapping.h), to a
+/// denial of the plugin protocol, or to an exit code.
+enum class StatusCode : std::uint8_t {
+    ok,
+    invalid_argument,     ///< the request is malformed
+    permission_denied,    ///< the principal may not do that
+    not_found,            ///< nothing of that name, for this principal
+    conflict,             ///< it contradicts what exists
+    failed_precondition,  ///< the caller's precondition does not hold
+    too_large,            ///< it exceeds a size limit
+    resource_exhausted,   ///< it exceeds a limit of how many
+    unavailable,          ///< cannot be done or known now; the same request may succeed later
+    not_configured,       ///< not offered until an admin changes something
+    failed,               ///< an operation failed, and no other code says more
+};
+
+/// Success, or an error: a code, and one sentence for the person who can mend it: what, where, what
+/// to do. Never holds a byte of a value.
+class [[nodiscard]] Status {
+  public:
+    /// Success.
+    Status() = default;
+    /// An error; `code` must not be ok.
+    Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+    static Status failed(std::string message) { return {StatusCode::failed, std::move(message)}; }
+    static Status invalid(std::string message) {
+        return {StatusCode::invalid_argument, std::move(message)};
+    }
+    static Status unavailable(std::string message) {
+        return {StatusCode::unavailable, std::move(message)};
+    }
+
+    bool ok() const { return code_ == StatusCode::ok; }
+    StatusCode code() const { return code_; }
+    /// Empty on success.
+    const std::string& message() const { return message_; }
+
+    bool operator==(const Status&) const = default;
+
+  private:
+    StatusCode code_ = StatusCode::ok;
+    std::string message_;
+};
+
+/// A T, or the Status that explains why there is none. Accessing the value of an error ends the
+/// process (std::abort), so check ok() first. Conversion to bool is ok().
+template <typename T>
+class [[nodiscard]] StatusOr {
+  public:
+    StatusOr(T value) : value_(std::move(value)) {}
+    /// `status` must be an error.
+    StatusOr(Status status) : status_(std::move(status)) {
+        if (status_.ok()) std::abort();
+    }
+
+    bool ok() const { return value_.has_value(); }
+    explicit operator bool() const { return ok(); }
+    /// Success where there is a value.
+    const Status& status() const { return status_; }
+
+    T& value() & { return checked(), *value_; }
+    const T& value() const& { return checked(), *value_; }
+    T&& value() && { return checked(), std::move(*value_); }
+    T& operator*() & { return value(); }
+    const T& operator*() const& { return value(); }
+    T&& operator*() && { return std::move(*this).value(); }
+    T* operator->() { return &value(); }
+    const T* operator->() const { return &value(); }
+
+  private:
+    void checked() const {
+        if (!value_) std::abort();
+    }
+
+    Status status_;
+    std::optional<T> value_;
+};
+
+}  // namespace secrets
