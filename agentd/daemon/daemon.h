@@ -68,7 +68,7 @@ class Daemon {
     vault::Vault vault_;
     std::unique_ptr<store::SecretStore> store_;
     service::Desk desk_;
-    service::RunWaiters waiters_{loop_};
+    service::RunWaiters waiters_;
     std::unique_ptr<openbao::KvClient> openbao_;  ///< null: what is here is all
     std::unique_ptr<openbao::Replica> replica_;   ///< goes with it
     ClusterRole membership_;
