@@ -86,6 +86,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     desk_.on_push([this](const RunId& run) { waiters_.wake(run); });
     desk_.on_expiry_change([this] { wipe_expired(); });
     desk_.on_change([this] { keep_house_soon(); });
+    desk_.tasks_from([this] { return supervisor_.tasks(); });
     look_for_swap();
     if (store_ == nullptr) return;
     for (const std::string& sentence : store_->damage()) {
