@@ -42,7 +42,7 @@ check: setup build
 
 asan:
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
-	@cmake --build $(BUILD)-asan --target unit_tests fuzz_targets
+	@cmake --build $(BUILD)-asan --target unit_tests task_tests fuzz_targets
 	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2
 
 fuzz:

@@ -156,6 +156,11 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
     add_asks(families);
     families.counter("slurm_secrets_log_entries_dropped_total",
                      "Entries that the journal did not take in time.", status.log_entries_dropped);
+    for (const TaskStatus& task : status.tasks) {
+        families.counter("slurm_secrets_task_restarts_total",
+                         "Times that a background task failed and was started again.",
+                         task.restarts, {{"task", task.name}});
+    }
     return families.text();
 }
 

@@ -53,6 +53,16 @@ json::object object_of(const store::SecretHead& secret) {
     return object;
 }
 
+json::array tasks_of(const std::vector<TaskStatus>& tasks) {
+    json::array list;
+    for (const TaskStatus& task : tasks) {
+        json::object object{{"name", task.name}, {"restarts", task.restarts}};
+        if (!task.last_error.empty()) object["last_error"] = task.last_error;
+        list.push_back(std::move(object));
+    }
+    return list;
+}
+
 std::string line(const json::value& value) {
     return json::serialize(value) + "\n";
 }
@@ -162,7 +172,8 @@ std::string status_json(const service::StatusInfo& status) {
                         {"slab_bytes", held.slab_bytes},
                         {"secret_bytes", held.secret_bytes},
                         {"store", std::move(store)},
-                        {"log_entries_dropped", status.log_entries_dropped}};
+                        {"log_entries_dropped", status.log_entries_dropped},
+                        {"tasks", tasks_of(status.tasks)}};
     if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
     if (const auto& accounts = status.slurm_accounts) {
         json::object known{{"named", accounts->named}, {"known", accounts->known}};

@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <munge.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <atomic>
+#include <boost/asio/post.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/net/deadline_operation.h"
 
 namespace secrets::auth {
 namespace {
@@ -16,6 +18,11 @@ namespace {
 namespace asio = boost::asio;
 using Context = std::unique_ptr<munge_ctx, decltype(&munge_ctx_destroy)>;
 using Text = std::unique_ptr<char, decltype(&std::free)>;
+
+/// For one answer of munged, which gives it in a millisecond: less than any request has.
+constexpr auto kPatience = std::chrono::seconds(4);
+
+const char* const kTooSlow = "it does not answer in time";
 
 /// Whether the failure says nothing of a credential, but that munged could not be asked.
 bool is_away(munge_err_t error) {
@@ -80,6 +87,41 @@ StatusOr<Credential> decode_now(const std::string& credential) {
                       length > 0 ? std::string(owned.get(), static_cast<std::size_t>(length)) : ""};
 }
 
+/// What munged is asked in the thread, as long as somebody waits for its answer.
+template <typename Answer>
+struct Query {
+    explicit Query(std::string asked) : text(std::move(asked)) {}
+    void cancel() { is_given_up = true; }
+
+    std::string text;
+    std::optional<Answer> answer{};
+    std::exception_ptr thrown{};
+    std::atomic<bool> is_given_up{false};
+};
+
+/// Asks in the thread; nothing: munged did not answer in time.
+template <typename Answer>
+asio::awaitable<std::optional<Answer>> ask(asio::thread_pool& thread, std::string text,
+                                           Answer (*function)(const std::string&)) {
+    const auto query = std::make_shared<Query<Answer>>(std::move(text));
+    const auto loop = co_await asio::this_coro::executor;
+    const auto begin = [&thread, loop, function](Query<Answer>& begun, auto done) {
+        asio::post(thread, [&begun, loop, function, done = std::move(done)]() mutable {
+            try {
+                if (!begun.is_given_up) begun.answer = function(begun.text);
+            } catch (...) {
+                begun.thrown = std::current_exception();
+            }
+            asio::post(loop, [done = std::move(done)] { done(ErrorCode()); });
+        });
+    };
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const ErrorCode error = co_await net::with_deadline(until, query, begin);
+    if (error) co_return std::nullopt;
+    if (query->thrown) std::rethrow_exception(query->thrown);
+    co_return std::move(query->answer);
+}
+
 }  // namespace
 
 Munge::Munge() {
@@ -91,22 +133,16 @@ Munge::~Munge() {
 }
 
 asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
-    // What co_spawn() hands over must be one that can be made without a value.
-    const auto work =
-        [](std::string text) -> asio::awaitable<std::optional<StatusOr<std::string>>> {
-        co_return encode_now(text);
-    };
-    auto task = work(std::move(payload));
-    auto made = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+    auto made = co_await ask(thread_, std::move(payload), &encode_now);
+    if (!made) {
+        co_return Status::failed(std::string("munged on this host gives no credential: ") + kTooSlow);
+    }
     co_return std::move(*made);
 }
 
 asio::awaitable<StatusOr<Credential>> Munge::decode(std::string credential) {
-    const auto work = [](std::string text) -> asio::awaitable<std::optional<StatusOr<Credential>>> {
-        co_return decode_now(text);
-    };
-    auto task = work(std::move(credential));
-    auto decoded = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);
+    auto decoded = co_await ask(thread_, std::move(credential), &decode_now);
+    if (!decoded) decoded = Status::unavailable(kTooSlow);
     const Status& status = decoded->status();
     away_.note(status.code() == StatusCode::unavailable ? status.message() : "");
     co_return std::move(*decoded);

@@ -42,11 +42,13 @@ StatusOr<TlsContexts> make_tls_contexts(const Config& config) {
     return contexts;
 }
 
-ClusterRole::ClusterRole(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                         UniqueFd listener, service::Desk& desk, service::RunWaiters& waiters,
+ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
+                         const Config& config, TlsContexts contexts, UniqueFd listener,
+                         service::Desk& desk, service::RunWaiters& waiters,
                          service::SharedStore* shared) {
     if (contexts.hub) {
-        nodes_ = std::make_unique<hub::NodeApiHandler>(loop, config, desk, waiters, shared);
+        nodes_ =
+            std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, desk, waiters, shared);
         door_ = std::make_unique<server::HubServer>(
             loop, std::move(listener), std::move(contexts.hub), desk, nodes_.get(), shared);
         configure(config.listen);
@@ -57,7 +59,8 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, const Config& config, Tl
         asks_ = std::make_unique<node::RemoteGrants>(*client_, desk, node);
         checks_ = std::make_unique<node::RemoteSubmitCheck>(*client_, node);
         relay_ = std::make_unique<node::HubProxy>(*client_);
-        report_ = std::make_unique<node::HoldReporter>(loop, *client_, *asks_, desk, node);
+        report_ =
+            std::make_unique<node::HoldReporter>(loop, supervisor, *client_, *asks_, desk, node);
     }
 }
 

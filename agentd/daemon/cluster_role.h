@@ -31,9 +31,9 @@ class ClusterRole {
   public:
     /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
     /// to must outlive it.
-    ClusterRole(boost::asio::io_context& loop, const Config& config, TlsContexts contexts,
-                UniqueFd listener, service::Desk& desk, service::RunWaiters& waiters,
-                service::SharedStore* shared);
+    ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
+                TlsContexts contexts, UniqueFd listener, service::Desk& desk,
+                service::RunWaiters& waiters, service::SharedStore* shared);
 
     /// Who answers the asks of steps; null where the desk does.
     server::AsksElsewhere* asks() { return asks_.get(); }

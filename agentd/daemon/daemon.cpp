@@ -31,6 +31,14 @@ std::string count(std::size_t number, const std::string& thing) {
     return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
 }
 
+void report_end_of_task(const std::string& task, const std::string& why,
+                        std::chrono::milliseconds pause) {
+    const std::string next =
+        pause.count() == 0 ? "the agent is ending"
+                           : "it starts again in " + std::to_string(pause.count() / 1000) + " s";
+    audit::report_problem("background task " + task + " failed: " + why + "; " + next);
+}
+
 /// Not at all where there is no memory to say it.
 void say_without_fail(std::string_view trouble) noexcept {
     try {
@@ -47,24 +55,25 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     : config_(std::move(config)),
       config_path_(std::move(config_path)),
       service_(service),
+      supervisor_(loop_, report_end_of_task),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       desk_(config_, vault_, now, store_.get()),
-      openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(loop_, config_.openbao,
-                                                                 std::move(tls.openbao))
+      openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(
+                                 loop_, supervisor_, config_.openbao, std::move(tls.openbao))
                            : nullptr),
       replica_(openbao_
                    ? std::make_unique<openbao::Replica>(loop_, *openbao_, vault_, *store_, desk_)
                    : nullptr),
-      membership_(loop_, config_, std::move(tls), std::move(listeners.hub), desk_, waiters_,
-                  replica_.get()),
+      membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), desk_,
+                  waiters_, replica_.get()),
       node_door_(loop_, std::move(listeners.node), desk_, waiters_, replica_.get(),
                  membership_.asks()),
       job_door_(loop_, std::move(listeners.job), desk_, replica_.get(), membership_.checks()),
       http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), replica_.get()),
-      reaper_(loop_, config_, desk_),
+      reaper_(loop_, supervisor_, config_, desk_),
       account_watch_(
-          loop_, config_,
+          loop_, supervisor_, config_,
           [this](auth::SlurmAccountMembers accounts) { desk_.know(std::move(accounts)); }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
@@ -77,6 +86,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     desk_.on_push([this](const RunId& run) { waiters_.wake(run); });
     desk_.on_expiry_change([this] { wipe_expired(); });
     desk_.on_change([this] { keep_house_soon(); });
+    desk_.tasks_from([this] { return supervisor_.tasks(); });
     look_for_swap();
     if (store_ == nullptr) return;
     for (const std::string& sentence : store_->damage()) {
@@ -128,7 +138,7 @@ void Daemon::share() {
         const auto failure = co_await replica_->refresh(std::move(about), deadline, kLook / 4);
         co_return failure.ok() && desk_.has_run(run);
     });
-    replica_->start();
+    replica_->start(supervisor_);
 }
 
 /// What a handler throws (memory ran out) costs that one request, and not all that is held.
@@ -211,6 +221,7 @@ void Daemon::end() {
     audit::record(
         {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
     log_.stop();
+    supervisor_.stop();
     node_door_.stop();
     waiters_.stop();
     job_door_.stop();

@@ -10,6 +10,7 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/audit/flush_timer.h"
+#include "agentd/base/supervisor.h"
 #include "agentd/daemon/cluster_role.h"
 #include "agentd/openbao/replica.h"
 #include "agentd/server/control_server.h"
@@ -65,10 +66,11 @@ class Daemon {
     systemd::ServiceManager& service_;
     boost::asio::io_context loop_{1};
     audit::FlushTimer log_{loop_, audit::recorder()};
+    Supervisor supervisor_;
     vault::Vault vault_;
     std::unique_ptr<store::SecretStore> store_;
     service::Desk desk_;
-    service::RunWaiters waiters_{loop_};
+    service::RunWaiters waiters_;
     std::unique_ptr<openbao::KvClient> openbao_;  ///< null: what is here is all
     std::unique_ptr<openbao::Replica> replica_;   ///< goes with it
     ClusterRole membership_;

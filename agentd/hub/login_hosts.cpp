@@ -1,7 +1,5 @@
 #include "agentd/hub/login_hosts.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include "agentd/audit/audit_log.h"
@@ -14,12 +12,22 @@ namespace asio = boost::asio;
 
 }  // namespace
 
-LoginHosts::LoginHosts(asio::io_context& loop, std::vector<std::string> hosts) : loop_(loop) {
+LoginHosts::LoginHosts(asio::io_context& loop, Supervisor& supervisor,
+                       std::vector<std::string> hosts)
+    : loop_(loop) {
     configure(std::move(hosts));
+    supervisor.start("login_hosts", [this] { return run(); });
 }
 
 void LoginHosts::configure(std::vector<std::string> hosts) {
-    asio::co_spawn(loop_, look_up(std::move(hosts), ++round_), asio::detached);
+    hosts_ = std::move(hosts);
+    ++configured_;
+    changed_.wake();
+}
+
+void LoginHosts::stop() {
+    stopped_ = true;
+    changed_.wake();
 }
 
 std::optional<bool> LoginHosts::has(const std::string& address) const {
@@ -27,7 +35,20 @@ std::optional<bool> LoginHosts::has(const std::string& address) const {
     return addresses_->contains(address);
 }
 
-asio::awaitable<void> LoginHosts::look_up(std::vector<std::string> hosts, unsigned round) {
+asio::awaitable<void> LoginHosts::run() {
+    while (!stopped_) {
+        if (looked_up_ == configured_) {
+            co_await changed_.wait();
+        } else {
+            co_await look_up();
+        }
+    }
+}
+
+/// What is configured while names are looked up is looked up next.
+asio::awaitable<void> LoginHosts::look_up() {
+    const unsigned round = configured_;
+    const std::vector<std::string> hosts = hosts_;
     asio::ip::tcp::resolver resolver(loop_);
     std::set<std::string> addresses;
     for (const std::string& host : hosts) {
@@ -35,10 +56,13 @@ asio::awaitable<void> LoginHosts::look_up(std::vector<std::string> hosts, unsign
         const auto found = co_await resolver.async_resolve(host, "", into(error));
         for (const auto& each : found) addresses.insert(each.endpoint().address().to_string());
         if (!found.empty()) continue;
+        if (stopped_) co_return;
         audit::report_problem("listen.login_hosts: the host " + host + " has no address" +
                               (error ? ": " + error.message() : ""));
     }
-    if (round == round_) addresses_ = std::move(addresses);
+    if (round != configured_) co_return;
+    addresses_ = std::move(addresses);
+    looked_up_ = round;
 }
 
 }  // namespace secrets::hub

@@ -1,12 +1,13 @@
 #pragma once
 // The hosts without a slurmd that a hub knows by name.
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "agentd/base/supervisor.h"
+#include "agentd/net/async_condition.h"
 
 namespace secrets::hub {
 
@@ -15,20 +16,27 @@ namespace secrets::hub {
 class LoginHosts {
   public:
     /// `hosts`: names and addresses.
-    LoginHosts(boost::asio::io_context& loop, std::vector<std::string> hosts);
+    LoginHosts(boost::asio::io_context& loop, Supervisor& supervisor,
+               std::vector<std::string> hosts);
 
     void configure(std::vector<std::string> hosts);
+    void stop();
 
     /// Whether it is the address of one. Nothing: their names are still being looked up for the
     /// first time.
     std::optional<bool> has(const std::string& address) const;
 
   private:
-    boost::asio::awaitable<void> look_up(std::vector<std::string> hosts, unsigned round);
+    boost::asio::awaitable<void> run();
+    boost::asio::awaitable<void> look_up();
 
     boost::asio::io_context& loop_;
     std::optional<std::set<std::string>> addresses_;
-    unsigned round_ = 0;
+    std::vector<std::string> hosts_;
+    unsigned configured_ = 0;  ///< how many times
+    unsigned looked_up_ = 0;   ///< the hosts of which of them
+    net::AsyncCondition changed_;
+    bool stopped_ = false;
 };
 
 }  // namespace secrets::hub

@@ -66,12 +66,13 @@ HttpResponse answer_of(service::NodeGrantAnswer answer) {
 
 }  // namespace
 
-NodeApiHandler::NodeApiHandler(asio::io_context& loop, const Config& config, service::Desk& desk,
-                               service::RunWaiters& waiters, service::SharedStore* shared)
+NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, const Config& config,
+                               service::Desk& desk, service::RunWaiters& waiters,
+                               service::SharedStore* shared)
     : agents_(config.listen.agents),
       desk_(desk),
-      places_(loop, config.view_socket),
-      checks_(loop, config.listen, desk, places_, shared),
+      places_(loop, supervisor, config.view_socket),
+      checks_(loop, supervisor, config.listen, desk, places_, shared),
       waiters_(waiters),
       shared_(shared) {}
 

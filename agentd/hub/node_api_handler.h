@@ -16,8 +16,8 @@ namespace secrets::hub {
 class NodeApiHandler final : public api::NodeApi {
   public:
     /// `shared`: what the desk answers from; null: what is here. All must outlive it.
-    NodeApiHandler(boost::asio::io_context& loop, const Config& config, service::Desk& desk,
-                   service::RunWaiters& waiters, service::SharedStore* shared);
+    NodeApiHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
+                   service::Desk& desk, service::RunWaiters& waiters, service::SharedStore* shared);
 
     bool is_agent(const auth::Principal& caller) const override;
     api::HttpResponse grant(api::NodeGrantRequest request) override;
@@ -32,7 +32,10 @@ class NodeApiHandler final : public api::NodeApi {
     }
 
     /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
-    void stop() { places_.stop(); }
+    void stop() {
+        places_.stop();
+        checks_.stop();
+    }
 
   private:
     boost::asio::awaitable<api::HttpResponse> answer(api::NodeGrantRequest request,

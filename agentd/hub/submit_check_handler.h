@@ -16,14 +16,20 @@ namespace secrets::hub {
 class SubmitCheckHandler {
   public:
     /// `shared`: what the desk answers from; null: what is here. All must outlive it.
-    SubmitCheckHandler(boost::asio::io_context& loop, const Listen& listen, service::Desk& desk,
-                       slurm::JobPlacement& places, service::SharedStore* shared)
-        : desk_(desk), places_(places), shared_(shared), login_hosts_(loop, listen.login_hosts) {}
+    SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
+                       service::Desk& desk, slurm::JobPlacement& places,
+                       service::SharedStore* shared)
+        : desk_(desk),
+          places_(places),
+          shared_(shared),
+          login_hosts_(loop, supervisor, listen.login_hosts) {}
 
     void configure(const Listen& listen) {
         host_certificates_ = listen.host_certificates;
         login_hosts_.configure(listen.login_hosts);
     }
+
+    void stop() { login_hosts_.stop(); }
 
     api::HttpResponse check(api::SubmitCheckRequest request);
 

@@ -12,18 +12,21 @@ class AsyncCondition {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// Until wake() is called or the time has come, on the loop of the caller.
-    asio::awaitable<void> wait(Clock::time_point until) {
+    /// Until wake() is called or the time has come, on the loop of the caller. Whether it was woken
+    /// before that.
+    asio::awaitable<bool> wait(Clock::time_point until = Clock::time_point::max()) {
         asio::steady_timer timer(co_await asio::this_coro::executor, until);
         const auto place = timers_.insert(timers_.end(), &timer);
         const ScopeExit over([this, place] { timers_.erase(place); });
         ErrorCode woken;
         co_await timer.async_wait(into(woken));
+        co_return bool(woken);
     }
 
     void wake() {
         for (asio::steady_timer* timer : timers_) timer->cancel();
     }
+    bool has_waiters() const { return !timers_.empty(); }
 
   private:
     std::list<asio::steady_timer*> timers_;  ///< each on the stack of its wait()

@@ -13,6 +13,7 @@
 #include <charconv>
 
 #include "agentd/base/stack_wipe.h"
+#include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_fields.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
@@ -83,6 +84,15 @@ void expect_acknowledgements(int fd) {
                sizeof(kSilenceMilliseconds));
 }
 
+/// What a name lookup uses, which may last longer than anybody waits for it.
+struct Lookup {
+    explicit Lookup(const asio::any_io_executor& executor) : resolver(executor) {}
+    void cancel() { resolver.cancel(); }
+
+    Tcp::resolver resolver;
+    Tcp::resolver::results_type addresses{};
+};
+
 }  // namespace
 
 StatusOr<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca,
@@ -107,16 +117,19 @@ TlsSession copy_of(const SSL_SESSION* session) {
 }
 
 asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
-    Tcp::resolver resolver(co_await asio::this_coro::executor);
-    asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
-    timer.async_wait([&resolver](const ErrorCode& cancelled) {
-        if (!cancelled) resolver.cancel();
-    });
-    ErrorCode error;
-    const auto addresses =
-        co_await resolver.async_resolve(url.host, std::to_string(url.port), into(error));
-    timer.cancel();
+    const auto lookup = std::make_shared<Lookup>(stream_.get_executor());
+    const auto look_up = [&url](Lookup& begun, auto done) {
+        begun.resolver.async_resolve(
+            url.host, std::to_string(url.port),
+            [&begun, done = std::move(done)](const ErrorCode& error, const auto& addresses) {
+                begun.addresses = addresses;
+                done(error);
+            });
+    };
+    ErrorCode error = co_await with_deadline(deadline, lookup, look_up);
+    if (error == asio::error::timed_out) co_return Status::failed("its name is not looked up in time");
     if (error) co_return Status::failed("its name has no address: " + error.message());
+    const auto& addresses = lookup->addresses;
     bool again = true;
     while (again) {
         // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.

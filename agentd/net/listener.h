@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "agentd/base/handler_allocator.h"
 #include "agentd/net/asio.h"
-#include "agentd/net/handler_allocator.h"
 #include "common/base/unique_fd.h"
 
 namespace secrets::net {

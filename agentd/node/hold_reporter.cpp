@@ -1,8 +1,5 @@
 #include "agentd/node/hold_reporter.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include "agentd/api/grant_body.h"
 
 namespace secrets::node {
@@ -11,24 +8,22 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
-/// Nodes that were started together do not report together.
-constexpr auto kShortestPause = milliseconds(20000);
-constexpr auto kLongestPause = milliseconds(28000);
-
 /// Together with the pause less than the 30 s in which an end is to be known everywhere.
 constexpr auto kPatience = milliseconds(1900);
 
 }  // namespace
 
-HoldReporter::HoldReporter(asio::io_context& loop, HubClient& client, RemoteGrants& asks,
-                           service::Desk& desk, std::string node)
+HoldReporter::HoldReporter(asio::io_context& loop, Supervisor& supervisor, HubClient& client,
+                           RemoteGrants& asks, service::Desk& desk, std::string node,
+                           ReportPauses pauses)
     : client_(client),
       asks_(asks),
       desk_(desk),
       node_(std::move(node)),
+      pauses_(pauses),
       timer_(loop),
       random_(std::random_device()()) {
-    asio::co_spawn(loop, run(), asio::detached);
+    supervisor.start("hold_reporter", [this] { return run(); });
 }
 
 void HoldReporter::stop() {
@@ -37,8 +32,8 @@ void HoldReporter::stop() {
 }
 
 asio::awaitable<void> HoldReporter::run() {
-    std::uniform_int_distribution<milliseconds::rep> pause(kShortestPause.count(),
-                                                           kLongestPause.count());
+    std::uniform_int_distribution<milliseconds::rep> pause(pauses_.shortest.count(),
+                                                           pauses_.longest.count());
     while (!stopped_) {
         timer_.expires_after(milliseconds(pause(random_)));
         ErrorCode cancelled;

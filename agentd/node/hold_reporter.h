@@ -5,10 +5,19 @@
 #include <random>
 
 #include "agentd/audit/outage_log.h"
+#include "agentd/base/supervisor.h"
 #include "agentd/node/remote_grants.h"
 #include "agentd/service/desk.h"
 
 namespace secrets::node {
+
+/// Between two reports, from the shortest to the longest: nodes that were started together do not
+/// report together. The longest is less than the 30 s in which an end is to be known everywhere, by
+/// what a report takes.
+struct ReportPauses {
+    std::chrono::milliseconds shortest{20000};
+    std::chrono::milliseconds longest{28000};
+};
 
 /// Says every 20 to 28 s what is held, and once when that is nothing any more, to every hub: each
 /// of them is asked who holds what of a run. What is over is taken from the first that answers, in
@@ -17,8 +26,9 @@ namespace secrets::node {
 class HoldReporter {
   public:
     /// All that is referred to must outlive it.
-    HoldReporter(boost::asio::io_context& loop, HubClient& client, RemoteGrants& asks,
-                 service::Desk& desk, std::string node);
+    HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
+                 RemoteGrants& asks, service::Desk& desk, std::string node,
+                 ReportPauses pauses = {});
 
     void stop();
 
@@ -33,6 +43,7 @@ class HoldReporter {
     RemoteGrants& asks_;
     service::Desk& desk_;
     std::string node_;
+    ReportPauses pauses_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
     std::set<std::size_t> believe_;  ///< hubs that believe that something is held here

@@ -1,7 +1,6 @@
 // As whom OpenBao is asked: by an AppRole, whose token is renewed as long as that is possible.
 
 #include <array>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "agentd/base/credential_file.h"
@@ -111,7 +110,9 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
         co_return refused_->why;
     }
     refused_.reset();
-    asio::co_spawn(loop_, renew_on(++logins_), [](const std::exception_ptr&) {});
+    ++logins_;
+    first_lease_ = lease_;
+    renewals_.wake();
     co_return Status();
 }
 
@@ -130,32 +131,41 @@ bool ServerPool::take_login(const HttpsResponse& answer) {
     }
     token_ = std::string(token->get_string());
     lease_ = std::chrono::seconds(lease->get_int64());
+    const auto half = std::chrono::milliseconds(lease_) / 2;
+    renew_at_ = lease_.count() > 0 ? Clock::now() + half : Clock::time_point::max();
     is_renewable_ = renewable != nullptr && renewable->is_bool() && renewable->get_bool();
     return true;
 }
 
-/// Renews the token of a login at half of its lease, as long as that gets no shorter: OpenBao does
-/// not renew one for ever. Then there is a new login with the next request.
-asio::awaitable<void> ServerPool::renew_on(std::uint64_t login) {
-    const auto whole = lease_;
-    bool renews = whole > std::chrono::seconds(0);  // else it does not end
-    while (renews) {
-        co_await renewals_.wait(Clock::now() + std::chrono::milliseconds(lease_) / 2);
-        if (!renews_ || login != logins_ || token_.empty()) co_return;
-        HttpsRequest request;
-        request.method = "POST";
-        request.target = "/v1/auth/token/renew-self";
-        request.body = "{}";
-        request.fields = fields_of_role();
-        const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
-        Told told = Status::failed("");
-        if (is_renewable_) told = co_await ask_any(request, deadline);
-        if (stopped_ || login != logins_) co_return;
-        const auto* answer = told.ok() ? &*told : nullptr;
-        renews = answer != nullptr && answer->status == 200 && take_login(*answer) &&
-                 lease_ * 4 >= whole * 3;
+/// Renews the token of each login at half of its lease, as long as that gets no shorter: OpenBao
+/// does not renew one for ever. Then there is a new login with the next request.
+asio::awaitable<void> ServerPool::renew_logins() {
+    while (renews_) {
+        if (token_.empty()) {
+            co_await renewals_.wait();
+        } else if (Clock::now() < renew_at_) {
+            co_await renewals_.wait(renew_at_);
+        } else {
+            co_await renew_login();
+        }
     }
-    if (whole > std::chrono::seconds(0)) token_.clear();
+}
+
+asio::awaitable<void> ServerPool::renew_login() {
+    const std::uint64_t login = logins_;
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/renew-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
+    Told told = Status::failed("");
+    if (is_renewable_) told = co_await ask_any(request, deadline);
+    if (stopped_ || login != logins_) co_return;
+    const auto* answer = told.ok() ? &*told : nullptr;
+    const bool renewed = answer != nullptr && answer->status == 200 && take_login(*answer) &&
+                         lease_ * 4 >= first_lease_ * 3;
+    if (!renewed) token_.clear();
 }
 
 asio::awaitable<void> ServerPool::revoke() {

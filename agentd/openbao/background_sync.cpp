@@ -2,7 +2,6 @@
 // OpenBao of what is over.
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/openbao/document_codec.h"
@@ -36,10 +35,8 @@ constexpr auto kReadOnce = Clock::time_point{} + std::chrono::nanoseconds(1);
 
 }  // namespace
 
-void Replica::start() {
-    asio::co_spawn(loop_, sync_loop(), [](const std::exception_ptr& thrown) {
-        if (thrown) audit::report_problem("what other hubs change is not looked for any more");
-    });
+void Replica::start(Supervisor& supervisor) {
+    supervisor.start("openbao_sync", [this] { return sync_loop(); });
 }
 
 asio::awaitable<void> Replica::sync_loop() {

@@ -26,9 +26,9 @@ struct Written {
 /// run.
 class KvClient {
   public:
-    KvClient(boost::asio::io_context& loop, const OpenBao& config,
+    KvClient(boost::asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,
              std::unique_ptr<boost::asio::ssl::context> context)
-        : servers_(loop, config, std::move(context)) {}
+        : servers_(loop, supervisor, config, std::move(context)) {}
 
     boost::asio::awaitable<StatusOr<Document>> read(std::string path, Clock::time_point deadline);
 

@@ -36,8 +36,7 @@ std::string path_of_key(const Key& key) {
 
 Replica::Replica(asio::io_context& loop, KvClient& kv, vault::Vault& vault,
                  store::SecretStore& store, service::Desk& desk)
-    : loop_(loop),
-      kv_(kv),
+    : kv_(kv),
       vault_(vault),
       store_(store),
       desk_(desk),

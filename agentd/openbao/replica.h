@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "agentd/base/supervisor.h"
 #include "agentd/net/asio.h"
 #include "agentd/openbao/kv_client.h"
 #include "agentd/service/desk.h"
@@ -29,7 +30,7 @@ class Replica final : public service::SharedStore {
 
     /// Begins to look now and then for what nobody asks for: what ended or was pushed at other
     /// hubs, and what has expired.
-    void start();
+    void start(Supervisor& supervisor);
     /// Looks no more, so that nothing is left to wait for but the requests that came.
     void stop_syncing();
     void stop();
@@ -89,7 +90,6 @@ class Replica final : public service::SharedStore {
     boost::asio::awaitable<Status> purge_ended();
     Status complain(DocumentRef& use, Status failure) const;
 
-    boost::asio::io_context& loop_;
     KvClient& kv_;
     vault::Vault& vault_;
     store::SecretStore& store_;

@@ -3,10 +3,11 @@
 #include "agentd/openbao/server_pool.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
+#include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
+#include "agentd/base/spawn_request.h"
 #include "agentd/openbao/secret_json.h"
 #include "common/base/names.h"
 
@@ -84,7 +85,7 @@ bool is_too_large(const HttpsResponse& answer) {
 ServerPool::Server::Server(asio::io_context& loop, asio::ssl::context& context, HttpsUrl url)
     : peer(loop, context, std::move(url), kMostAtOnce, nullptr) {}
 
-ServerPool::ServerPool(asio::io_context& loop, const OpenBao& config,
+ServerPool::ServerPool(asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,
                        std::unique_ptr<asio::ssl::context> context)
     : loop_(loop),
       config_(config),
@@ -93,6 +94,7 @@ ServerPool::ServerPool(asio::io_context& loop, const OpenBao& config,
       lasting_("OpenBao gives no answer, and what hubs share can't be read or changed: ",
                "OpenBao answers again") {
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
+    supervisor.start("openbao_login", [this] { return renew_logins(); });
 }
 
 void ServerPool::Server::note_silence(const Status& error, Clock::time_point deadline) {
@@ -111,7 +113,14 @@ void ServerPool::stop() {
     stopped_ = true;
     stop_renewing();
     for (Server& server : servers_) server.peer.stop();
-    if (!token_.empty()) asio::co_spawn(loop_, revoke(), [](const std::exception_ptr&) {});
+    if (!token_.empty()) {
+        spawn_request(loop_, revoke(), [](const std::string& why) {
+            audit::report_problem(
+                "cannot revoke the agent's token of OpenBao, which ends with its "
+                "lease: " +
+                why);
+        });
+    }
     pauses_.end();
     changes_.wake();
 }

@@ -5,6 +5,7 @@
 
 #include "agentd/audit/outage_log.h"
 #include "agentd/base/sha256.h"
+#include "agentd/base/supervisor.h"
 #include "agentd/net/async_condition.h"
 #include "agentd/net/backoff.h"
 #include "agentd/net/https_client.h"
@@ -20,7 +21,7 @@ struct Answer : net::HttpsResponse {
 /// Must outlive the loop's run.
 class ServerPool {
   public:
-    ServerPool(boost::asio::io_context& loop, const OpenBao& config,
+    ServerPool(boost::asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,
                std::unique_ptr<boost::asio::ssl::context> context);
 
     /// Asks the active server, or one that stands by while there is none, until one has answered. A
@@ -61,7 +62,8 @@ class ServerPool {
     boost::asio::awaitable<Status> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Status> log_in_now(Clock::time_point deadline);
     bool take_login(const net::HttpsResponse& answer);
-    boost::asio::awaitable<void> renew_on(std::uint64_t login);
+    boost::asio::awaitable<void> renew_logins();
+    boost::asio::awaitable<void> renew_login();
     boost::asio::awaitable<void> revoke();
     boost::asio::awaitable<bool> is_token_known(net::HttpsFields fields,
                                                 Clock::time_point deadline);
@@ -74,11 +76,13 @@ class ServerPool {
     std::unique_ptr<boost::asio::ssl::context> context_;
     std::deque<Server> servers_;  ///< stay where they are
     std::size_t preferred_ = 0;
-    bool is_active_ = false;         ///< the preferred one, when it was looked at
-    bool is_finding_ = false;        ///< somebody looks for the active one
-    Clock::time_point looked_at_{};  ///< which is active
-    std::string token_;              ///< empty: nobody is logged in
-    std::chrono::seconds lease_{};
+    bool is_active_ = false;              ///< the preferred one, when it was looked at
+    bool is_finding_ = false;             ///< somebody looks for the active one
+    Clock::time_point looked_at_{};       ///< which is active
+    std::string token_;                   ///< empty: nobody is logged in
+    std::chrono::seconds lease_{};        ///< of the last login or renewal
+    std::chrono::seconds first_lease_{};  ///< of the login
+    Clock::time_point renew_at_{};        ///< never: where the login does not end
     bool is_renewable_ = false;
     std::uint64_t logins_ = 0;
     /// What was refused, so that it is not shown again and again.
@@ -90,7 +94,7 @@ class ServerPool {
     std::optional<RefusedLogin> refused_;
     bool is_logging_in_ = false;
     net::AsyncCondition changes_;   ///< of a login, or of a server that is less busy
-    net::AsyncCondition renewals_;  ///< for a half of a lease
+    net::AsyncCondition renewals_;  ///< for a login, and for a half of its lease
     net::Backoff pauses_;
     std::string trouble_;
     audit::OutageLog lasting_;

@@ -1,9 +1,8 @@
 #include "agentd/server/control_server.h"
 
-#include <boost/asio/co_spawn.hpp>
-
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
+#include "agentd/base/spawn_request.h"
 
 namespace secrets::server {
 namespace {
@@ -30,9 +29,10 @@ void ControlServer::take(UniqueFd fd) {
     if (hall_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
         return refuse(peer->uid, theirs);
     }
-    asio::co_spawn(loop_, serve(std::move(fd), peer->uid), [](const std::exception_ptr& thrown) {
-        if (thrown) audit::report_problem("control door: a request failed and was dropped");
-    });
+    const auto label = std::make_shared<RequestLabel>();
+    label->caller = "uid " + std::to_string(peer->uid.value);
+    spawn_request(loop_, serve(std::move(fd), peer->uid, label),
+                  report_failure("control door", label));
 }
 
 /// Writes down that a user who has `theirs` connections got no further one.
@@ -55,7 +55,8 @@ void ControlServer::stop() {
     hall_.stop();
 }
 
-asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller) {
+asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
+                                           std::shared_ptr<RequestLabel> label) {
     Local::socket socket(loop_);
     socket.assign(Local(), fd.get());
     fd.release();  // only now: assign() throws where the loop can't take it
@@ -66,7 +67,7 @@ asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller) {
     });
     LocalAuthenticator check(caller);
     HttpSessionOn<beast::basic_stream<Local>> connection(
-        hall_, beast::basic_stream<Local>(std::move(socket)), check);
+        hall_, beast::basic_stream<Local>(std::move(socket)), check, std::move(label));
     co_await connection.run();
 }
 

@@ -28,7 +28,7 @@ class ControlServer {
   private:
     void take(UniqueFd fd);
     void refuse(Uid uid, std::size_t theirs) const;
-    asio::awaitable<void> serve(UniqueFd fd, Uid caller);
+    asio::awaitable<void> serve(UniqueFd fd, Uid caller, std::shared_ptr<RequestLabel> label);
 
     asio::io_context& loop_;
     HttpSessionRegistry hall_;

@@ -1,6 +1,7 @@
 #include "agentd/server/http_session.h"
 
 #include "agentd/net/http_fields.h"
+#include "common/base/names.h"
 
 namespace secrets::server {
 
@@ -54,6 +55,16 @@ api::RequestHead head_of(const http::request_parser<http::empty_body>& parser) {
     if (const auto length = parser.content_length()) head.content_length = *length;
     head.has_body = parser.chunked() || head.content_length.value_or(0) > 0;
     return head;
+}
+
+std::string name_of(const auth::Principal& caller) {
+    return caller.uid() ? "uid " + std::to_string(caller.uid()->value) : caller.name();
+}
+
+std::string name_of(const api::RequestHead& head) {
+    constexpr std::size_t kMaxPath = 200;
+    const std::string_view path = head.target.substr(0, head.target.find('?'));
+    return printable(std::string(head.method) + " " + std::string(path.substr(0, kMaxPath)));
 }
 
 }  // namespace secrets::server

@@ -22,6 +22,7 @@
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/asio.h"
 #include "agentd/server/authenticator.h"
+#include "agentd/server/request_label.h"
 #include "common/ipc/unix_socket.h"
 
 namespace secrets::server {
@@ -94,14 +95,19 @@ asio::awaitable<void> read_away(Transport& transport) {
 
 http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive);
 api::RequestHead head_of(const http::request_parser<http::empty_body>& parser);
+/// Without a look into the user database.
+std::string name_of(const auth::Principal& caller);
+/// Its method and path.
+std::string name_of(const api::RequestHead& head);
 
 /// `Stream`: a Beast stream, or a TLS stream over one.
 template <typename Stream>
 class HttpSessionOn final : public HttpSession {
   public:
     /// `check` must outlive the connection.
-    HttpSessionOn(HttpSessionRegistry& hall, Stream stream, Authenticator& check)
-        : HttpSession(hall), stream_(std::move(stream)), check_(check) {}
+    HttpSessionOn(HttpSessionRegistry& hall, Stream stream, Authenticator& check,
+                  std::shared_ptr<RequestLabel> label)
+        : HttpSession(hall), stream_(std::move(stream)), check_(check), label_(std::move(label)) {}
 
     void end() override { transport().cancel(); }
 
@@ -147,11 +153,13 @@ class HttpSessionOn final : public HttpSession {
         transport().expires_never();  // while somebody else is asked
         head_only_ = parser.get().method() == http::verb::head;
         api::RequestHead head = head_of(parser);
+        label_->request = name_of(head);
         auto checked = co_await check_.authenticate(head);
         if (auto* refused = std::get_if<api::HttpResponse>(&checked)) {
             co_return co_await refuse(parser, std::move(*refused));
         }
         const AuthenticatedPrincipal& known = std::get<AuthenticatedPrincipal>(checked);
+        if (kIsTls) label_->caller = name_of(known.caller) + " at " + known.origin.address;
         head.caller = known.caller;
         head.origin = known.origin;
         auto unknown = co_await hall_.routes.refresh(head);
@@ -261,6 +269,7 @@ class HttpSessionOn final : public HttpSession {
 
     Stream stream_;
     Authenticator& check_;
+    std::shared_ptr<RequestLabel> label_;
     beast::flat_buffer buffer_;
     bool head_only_ = false;  ///< a HEAD request, whose answer has no body
     bool body_is_unread_ = false;

@@ -2,10 +2,9 @@
 
 #include <openssl/ssl.h>
 
-#include <boost/asio/co_spawn.hpp>
-
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
+#include "agentd/base/spawn_request.h"
 #include "agentd/server/remote_authenticator.h"
 
 namespace secrets::server {
@@ -109,15 +108,15 @@ void HubServer::take(UniqueFd fd) {
 
 void HubServer::serve_in_turn(net::HandshakeLimiter::Client client,
                               net::HandshakeLimiter::Slot place) {
-    asio::co_spawn(loop_, serve(std::move(client), std::move(place)),
-                   [](const std::exception_ptr& thrown) {
-                       if (thrown)
-                           audit::report_problem("hub door: a request failed and was dropped");
-                   });
+    const auto label = std::make_shared<RequestLabel>();
+    label->caller = client.counted.address();
+    spawn_request(loop_, serve(std::move(client), std::move(place), label),
+                  report_failure("hub door", label));
 }
 
 asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
-                                       net::HandshakeLimiter::Slot place) {
+                                       net::HandshakeLimiter::Slot place,
+                                       std::shared_ptr<RequestLabel> label) {
     const std::string& address = client.counted.address();
     Tcp::socket& socket = client.socket;
     ErrorCode error;
@@ -134,7 +133,7 @@ asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
     RemoteAuthenticator check(desk_, munge_, context, address,
                               net::names_of_peer(stream.native_handle()), takes_host_certificates_,
                               note);
-    HttpSessionOn<TlsStream> connection(hall_, std::move(stream), check);
+    HttpSessionOn<TlsStream> connection(hall_, std::move(stream), check, std::move(label));
     co_await connection.run();
 }
 

@@ -43,7 +43,8 @@ class HubServer {
     void take(UniqueFd fd);
     void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place);
     asio::awaitable<void> serve(net::HandshakeLimiter::Client client,
-                                net::HandshakeLimiter::Slot place);
+                                net::HandshakeLimiter::Slot place,
+                                std::shared_ptr<RequestLabel> label);
     asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address,
                                       net::HandshakeLimiter::Slot place);
 

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/co_spawn.hpp>
 #include <memory>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
+#include "agentd/base/spawn_request.h"
+#include "agentd/net/deadline_operation.h"
 #include "common/base/limits.h"
 
 namespace secrets::server {
@@ -19,6 +20,17 @@ constexpr auto kPatience = std::chrono::seconds(5);
 /// wire is for, so many that others keep room.
 constexpr std::size_t kMaxConnections = 4096;
 constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
+
+std::string name_of(const plugin_protocol::Request& request) {
+    if (const auto* grant = std::get_if<plugin_protocol::GrantRequest>(&request)) {
+        return "GRANT for job " + std::to_string(grant->job.value) + " of uid " +
+               std::to_string(grant->uid.value);
+    }
+    if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
+        return "WIPE of job " + std::to_string(wipe->job.value);
+    }
+    return std::holds_alternative<plugin_protocol::CheckRequest>(request) ? "CHECK" : "PING";
+}
 
 }  // namespace
 
@@ -76,29 +88,25 @@ void IpcServer::take(UniqueFd connection) {
         discard_input(connection.get());
         return;
     }
-    asio::co_spawn(loop_, serve(std::move(connection), *peer),
-                   [this](const std::exception_ptr& thrown) {
-                       if (thrown)
-                           audit::report_problem(name_ + ": a request failed and was dropped");
-                   });
+    const auto label = std::make_shared<RequestLabel>();
+    label->caller =
+        "pid " + std::to_string(peer->pid) + " of uid " + std::to_string(peer->uid.value);
+    spawn_request(loop_, serve(std::move(connection), *peer, label), report_failure(name_, label));
 }
 
 /// Waits for the request of a client that has not sent it yet; whether it came.
 asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
-    // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     const ScopeExit let_go([this, &descriptor] {
         silent_.erase(descriptor.get());
         descriptor->release();  // it stays the connection's
     });
-    asio::steady_timer patience(loop_, kPatience);
-    patience.async_wait([descriptor](const ErrorCode& error) {
-        ErrorCode ignored;
-        if (!error) descriptor->cancel(ignored);
-    });
-    ErrorCode error;
     silent_.insert(descriptor.get());
-    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read, into(error));
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto wait = [](asio::posix::stream_descriptor& waiting, auto done) {
+        waiting.async_wait(asio::posix::stream_descriptor::wait_read, std::move(done));
+    };
+    const ErrorCode error = co_await net::with_deadline(until, descriptor, wait);
     co_return !error;
 }
 
@@ -115,7 +123,8 @@ void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) cons
 }
 
 /// What and how long, before it is looked at.
-asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer) {
+asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
+                                       std::shared_ptr<RequestLabel> label) {
     const int fd = connection.get();
     const auto place = connections_.insert(connections_.end(), peer.uid.value);
     const ScopeExit leave([this, place] { connections_.erase(place); });
@@ -144,6 +153,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer) {
         refuse(fd, peer, request.status().message());
         co_return;
     }
+    label->request = name_of(*request);
     co_await answer_(fd, peer, std::move(request).value());
 }
 

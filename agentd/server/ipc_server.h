@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agentd/net/listener.h"
+#include "agentd/server/request_label.h"
 #include "common/ipc/plugin_protocol.h"
 #include "common/ipc/unix_socket.h"
 
@@ -40,7 +41,8 @@ class IpcServer {
     void take(UniqueFd connection);
     bool is_crowded(Uid uid) const;
     void refuse(int fd, const Peer& peer, const std::string& reason) const;
-    asio::awaitable<void> serve(UniqueFd connection, Peer peer);
+    asio::awaitable<void> serve(UniqueFd connection, Peer peer,
+                                std::shared_ptr<RequestLabel> label);
     asio::awaitable<bool> wait_for_request(int fd);
 
     asio::io_context& loop_;

@@ -217,7 +217,11 @@ StatusInfo Desk::status(const auth::Principal& caller) const {
         info.oldest_hold = std::max(info.oldest_hold, now_() - hold->since);
     }
     info.slurm_accounts = describe_slurm_accounts();
-    if (!caller.is_root()) return info;
+    info.tasks = tasks_();
+    if (!caller.is_root()) {
+        for (TaskStatus& task : info.tasks) task.last_error.clear();
+        return info;
+    }
     const auto& entries = audit::recent().entries();
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
         const audit::Event& event = entry->event;

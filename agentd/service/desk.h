@@ -12,6 +12,7 @@
 
 #include "agentd/audit/event.h"
 #include "agentd/auth/policy.h"
+#include "agentd/base/task_status.h"
 #include "agentd/config/config.h"
 #include "agentd/service/document_keys.h"
 #include "agentd/service/node_hold_registry.h"
@@ -82,6 +83,7 @@ struct StatusInfo {
     std::optional<SlurmAccountsInfo> slurm_accounts{};  ///< nothing: no workspace names one
     std::vector<std::string> last_errors{};  ///< for root alone; sentences, the last one first
     std::vector<std::string> hubs{};         ///< of which this agent is a node, as URLs
+    std::vector<TaskStatus> tasks{};         ///< their errors for root alone
 };
 
 /// What happened since an event, to one who may know it.
@@ -291,6 +293,9 @@ class Desk {
     /// `notify` is called after each change of what is held.
     void on_change(std::function<void()> notify) { on_change_ = std::move(notify); }
 
+    /// Where the status has the background tasks from.
+    void tasks_from(std::function<std::vector<TaskStatus>()> tasks) { tasks_ = std::move(tasks); }
+
     const Limits& limits() const { return limits_; }
 
   private:
@@ -357,6 +362,7 @@ class Desk {
     std::function<void(const RunId&)> on_push_ = [](const RunId&) {};
     std::function<void()> on_expiry_change_ = [] {};
     std::function<void()> on_change_ = [] {};
+    std::function<std::vector<TaskStatus>()> tasks_ = [] { return std::vector<TaskStatus>(); };
 };
 
 }  // namespace secrets::service

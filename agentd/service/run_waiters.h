@@ -2,10 +2,9 @@
 
 #include <chrono>
 #include <functional>
-#include <list>
+#include <map>
 
-#include "agentd/base/scope_exit.h"
-#include "agentd/net/asio.h"
+#include "agentd/net/async_condition.h"
 #include "common/base/ids.h"
 
 namespace secrets::service {
@@ -14,8 +13,6 @@ namespace secrets::service {
 class RunWaiters {
   public:
     using Clock = std::chrono::steady_clock;
-
-    explicit RunWaiters(asio::io_context& loop) : loop_(loop) {}
 
     /// Where a run may be pushed to somebody else: finds out whether it was.
     using LookElsewhere = std::function<asio::awaitable<bool>(RunId)>;
@@ -27,8 +24,7 @@ class RunWaiters {
         while (waits) {
             const auto look_at = Clock::now() + kBetweenLooks;
             const bool looks = look_elsewhere_ != nullptr && look_at < until;
-            ErrorCode woken;
-            co_await wait_once(run, looks ? look_at : until, woken);
+            const bool woken = co_await wait_once(run, looks ? look_at : until);
             if (woken || stopped_ || !looks) co_return;
             const bool is_there = co_await look_elsewhere_(run);
             waits = !is_there;
@@ -36,35 +32,29 @@ class RunWaiters {
     }
 
     void wake(const RunId& run) {
-        for (const Waiter& waiter : waiters_) {
-            if (waiter.run == run) waiter.timer->cancel();
-        }
+        const auto pushed = pushed_.find(run);
+        if (pushed != pushed_.end()) pushed->second.wake();
     }
 
     void stop() {
         stopped_ = true;
-        for (const Waiter& waiter : waiters_) waiter.timer->cancel();
+        for (auto& [run, pushed] : pushed_) pushed.wake();
     }
     bool stopped() const { return stopped_; }
 
   private:
-    struct Waiter {
-        RunId run;
-        asio::steady_timer* timer;  ///< on the stack of wait()
-    };
-
     static constexpr auto kBetweenLooks = std::chrono::milliseconds(500);
 
-    asio::awaitable<void> wait_once(RunId run, Clock::time_point until, ErrorCode& woken) {
-        asio::steady_timer timer(loop_, until);
-        const auto waiter = waiters_.insert(waiters_.end(), Waiter{std::move(run), &timer});
-        const ScopeExit forget([this, waiter] { waiters_.erase(waiter); });
-        co_await timer.async_wait(into(woken));
+    asio::awaitable<bool> wait_once(RunId run, Clock::time_point until) {
+        const auto pushed = pushed_.try_emplace(std::move(run)).first;
+        const ScopeExit forget([this, pushed] {
+            if (!pushed->second.has_waiters()) pushed_.erase(pushed);
+        });
+        co_return co_await pushed->second.wait(until);
     }
 
-    asio::io_context& loop_;
     LookElsewhere look_elsewhere_;
-    std::list<Waiter> waiters_;
+    std::map<RunId, net::AsyncCondition> pushed_;  ///< of the runs that are waited for
     bool stopped_ = false;
 };
 

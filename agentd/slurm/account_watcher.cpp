@@ -1,11 +1,8 @@
 #include "agentd/slurm/account_watcher.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
 #include <vector>
 
 #include "agentd/audit/audit_log.h"
@@ -23,11 +20,11 @@ constexpr auto kFirstTry = std::chrono::seconds(1);
 
 }  // namespace
 
-AccountWatcher::AccountWatcher(asio::io_context& loop, const Config& config,
+AccountWatcher::AccountWatcher(asio::io_context& loop, Supervisor& supervisor, const Config& config,
                                std::function<void(auth::SlurmAccountMembers)> give)
     : view_(loop, config.view_socket), give_(std::move(give)), timer_(loop) {
     configure(config);
-    asio::co_spawn(loop, run(), asio::detached);
+    supervisor.start("account_watcher", [this] { return run(); });
 }
 
 void AccountWatcher::configure(const Config& config) {
@@ -35,7 +32,7 @@ void AccountWatcher::configure(const Config& config) {
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
     if (wanted_.empty()) known_.set_trouble("");  // with what nobody wants to know any more
-    give_(known_);
+    give();
     next_try_ = kFirstTry;
     changed_ = true;
     timer_.cancel();
@@ -50,13 +47,9 @@ void AccountWatcher::stop() {
 asio::awaitable<void> AccountWatcher::run() {
     while (!stopped_) {
         changed_ = false;
-        try {
-            co_await ask_about_all();
-        } catch (const std::exception&) {
-            // Memory ran out. That costs this round, and not the watch: who left an account must
-            // not stay in it for ever.
-        }
+        co_await ask_about_all();
         if (stopped_) co_return;
+        if (!is_given_) give();  // a round before failed at that
         if (changed_) continue;
         timer_.expires_after(pause());
         boost::system::error_code cancelled;
@@ -80,19 +73,26 @@ asio::awaitable<void> AccountWatcher::ask_about_all() {
     note_trouble(trouble);
 }
 
+void AccountWatcher::give() {
+    is_given_ = false;
+    give_(known_);
+    is_given_ = true;
+}
+
 void AccountWatcher::take(const std::string& account, slurm_query::Users told) {
     if (!wanted_.contains(account)) return;  // not any more
     const bool was_missing = known_.is_missing(account);
     if (!known_.set(account, told.known, std::move(told.users))) return;
+    is_given_ = false;
     note_missing(account, was_missing);
-    give_(known_);
+    give();
 }
 
 /// Writes down when trouble begins and when it is over, and not how it goes on.
 void AccountWatcher::note_trouble(const std::string& trouble) {
     const bool was_in_trouble = !known_.trouble().empty();
     if (!known_.set_trouble(trouble)) return;
-    give_(known_);
+    give();
     if (trouble.empty()) {
         audit::report_recovery("slurmctld says again who is in the Slurm accounts of workspaces");
     } else if (!was_in_trouble) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "agentd/auth/slurm_account_members.h"
+#include "agentd/base/supervisor.h"
 #include "agentd/config/config.h"
 #include "agentd/slurm/query_client.h"
 
@@ -18,7 +19,7 @@ namespace secrets::slurm {
 class AccountWatcher {
   public:
     /// `give` is called when something has changed.
-    AccountWatcher(boost::asio::io_context& loop, const Config& config,
+    AccountWatcher(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                    std::function<void(auth::SlurmAccountMembers)> give);
 
     void configure(const Config& config);
@@ -29,6 +30,7 @@ class AccountWatcher {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> ask_about_all();
+    void give();
     void take(const std::string& account, slurm_query::Users told);
     void note_trouble(const std::string& trouble);
     void note_missing(const std::string& account, bool was_missing) const;
@@ -44,6 +46,7 @@ class AccountWatcher {
     std::minstd_rand random_{std::random_device{}()};
     std::chrono::seconds next_try_{};  ///< while something is not known
     bool changed_ = false;             ///< the configuration, since the last round began
+    bool is_given_ = false;            ///< what is known now
     bool stopped_ = false;
 };
 

@@ -1,7 +1,5 @@
 #include "agentd/slurm/job_placement.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -22,8 +20,10 @@ constexpr auto kPause = std::chrono::milliseconds(250);
 
 }  // namespace
 
-JobPlacement::JobPlacement(asio::io_context& loop, std::string view_socket)
-    : loop_(loop), view_(loop, std::move(view_socket)), pause_(loop) {}
+JobPlacement::JobPlacement(asio::io_context& loop, Supervisor& supervisor, std::string view_socket)
+    : loop_(loop), view_(loop, std::move(view_socket)), pause_(loop) {
+    supervisor.start("job_placement", [this] { return run(); });
+}
 
 asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
                                                    Clock::time_point deadline) {
@@ -32,10 +32,7 @@ asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
     const Number number = ++next_number_;
     waiters_.emplace(number, &waiter);
     const ScopeExit forget([this, number] { waiters_.erase(number); });
-    if (!asking_) {
-        asking_ = true;
-        asio::co_spawn(loop_, ask_view(), asio::detached);
-    }
+    asked_.wake();
     ErrorCode answered;
     co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, answered));
     if (waiter.answer) co_return *waiter.answer;
@@ -60,11 +57,13 @@ std::map<JobPlacement::Number, JobPlacement::Waiter*> JobPlacement::next_ones() 
     return some;
 }
 
-asio::awaitable<void> JobPlacement::ask_view() {
-    const ScopeExit done([this] { asking_ = false; });
+asio::awaitable<void> JobPlacement::run() {
     while (!stopped_) {
         const auto some = next_ones();
-        if (some.empty()) co_return;
+        if (some.empty()) {
+            co_await asked_.wait();
+            continue;
+        }
         std::vector<slurm_query::Placement> places;
         places.reserve(some.size());
         for (const auto& [number, waiter] : some) places.push_back(waiter->place);
@@ -95,6 +94,7 @@ void JobPlacement::stop() {
     stopped_ = true;
     view_.cancel();
     pause_.cancel();
+    asked_.wake();
     for (const auto& [number, waiter] : waiters_) waiter->timer.cancel();
 }
 

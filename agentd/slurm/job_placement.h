@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "agentd/base/supervisor.h"
+#include "agentd/net/async_condition.h"
 #include "agentd/slurm/query_client.h"
 
 namespace secrets::slurm {
@@ -25,7 +27,7 @@ class JobPlacement {
   public:
     using Clock = std::chrono::steady_clock;
 
-    JobPlacement(boost::asio::io_context& loop, std::string view_socket);
+    JobPlacement(boost::asio::io_context& loop, Supervisor& supervisor, std::string view_socket);
 
     /// By `deadline` at the latest.
     boost::asio::awaitable<PlacementAnswer> ask(slurm_query::Placement place,
@@ -42,7 +44,7 @@ class JobPlacement {
     };
     using Number = std::uint64_t;  ///< in the order of their coming
 
-    boost::asio::awaitable<void> ask_view();
+    boost::asio::awaitable<void> run();
     std::map<Number, Waiter*> next_ones();
 
     boost::asio::io_context& loop_;
@@ -51,7 +53,7 @@ class JobPlacement {
     std::map<Number, Waiter*> waiters_;  ///< on the stacks of ask()
     Number next_number_ = 0;
     Number last_asked_ = 0;
-    bool asking_ = false;
+    net::AsyncCondition asked_;
     bool stopped_ = false;
     std::string why_unknown_ = "slurm-secrets-view was not asked yet";
 };

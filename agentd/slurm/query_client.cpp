@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <iterator>
 #include <memory>
 
+#include "agentd/base/scope_exit.h"
+#include "agentd/net/deadline_operation.h"
 #include "common/base/limits.h"
 #include "common/ipc/unix_socket.h"
 
@@ -49,20 +48,17 @@ StatusOr<slurm_query::Reply> read_reply(int fd) {
 
 /// Whether there is something to read before the patience ends.
 asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
-    // Shared with the timer's handler, which may run after this coroutine went on.
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
-    asio::steady_timer timer(loop_, patience);
-    timer.async_wait([descriptor](const ErrorCode& error) {
-        ErrorCode ignored;
-        if (!error) descriptor->cancel(ignored);
+    const ScopeExit let_go([this, &descriptor] {
+        waiting_ = nullptr;
+        descriptor->release();  // it stays the connection's
     });
     waiting_ = descriptor.get();
-    ErrorCode error;
-    co_await descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
-                                    asio::redirect_error(asio::use_awaitable, error));
-    waiting_ = nullptr;
-    timer.cancel();
-    descriptor->release();  // the descriptor stays the connection's
+    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto wait = [](asio::posix::stream_descriptor& waiting, auto done) {
+        waiting.async_wait(asio::posix::stream_descriptor::wait_read, std::move(done));
+    };
+    const ErrorCode error = co_await net::with_deadline(until, descriptor, wait);
     co_return !error;
 }
 

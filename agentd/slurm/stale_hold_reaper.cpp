@@ -1,8 +1,6 @@
 #include "agentd/slurm/stale_hold_reaper.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
@@ -21,13 +19,14 @@ constexpr auto kPatience = std::chrono::seconds(15);
 
 }  // namespace
 
-StaleHoldReaper::StaleHoldReaper(asio::io_context& loop, const Config& config, service::Desk& desk)
+StaleHoldReaper::StaleHoldReaper(asio::io_context& loop, Supervisor& supervisor,
+                                 const Config& config, service::Desk& desk)
     : desk_(desk),
       files_(config.files_directory),
       interval_(config.reaper_interval),
       view_(loop, config.view_socket),
       timer_(loop) {
-    asio::co_spawn(loop, run(), asio::detached);
+    supervisor.start("reaper", [this] { return run(); });
 }
 
 void StaleHoldReaper::stop() {

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "agentd/audit/outage_log.h"
+#include "agentd/base/supervisor.h"
 #include "agentd/config/config.h"
 #include "agentd/service/desk.h"
 #include "agentd/slurm/job_file_cleaner.h"
@@ -18,7 +19,8 @@ namespace secrets::slurm {
 /// run.
 class StaleHoldReaper {
   public:
-    StaleHoldReaper(boost::asio::io_context& loop, const Config& config, service::Desk& desk);
+    StaleHoldReaper(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
+                    service::Desk& desk);
 
     /// Asks no more; its coroutine ends in the loop's next turn.
     void stop();

@@ -90,6 +90,17 @@ std::string heading_of(std::string_view name) {
     return words;
 }
 
+/// A line for each background task that failed.
+void add_failed_tasks(Table& table, const json::array& tasks) {
+    for (const json::value& element : tasks) {
+        const json::object* task = element.if_object();
+        if (task == nullptr || text_of(*task, "restarts") == "0") continue;
+        std::string words = how_many(*task, "restarts", "restarted ", "time");
+        if (task->contains("last_error")) words += ": " + printable(text_of(*task, "last_error"));
+        table.add({"task " + printable(text_of(*task, "name")), {words, Tone::warning}});
+    }
+}
+
 void print_last_errors(const json::array& errors, Paint paint) {
     if (errors.empty()) {
         std::cout << "\nno errors lately\n";
@@ -114,8 +125,11 @@ ExitCode show_status(const Session& agent) {
     const json::object status = read_object(answer);
     Table table({{"AGENT AT"}, {agent.client().socket_path()}});
     for (const auto& member : status) {
-        if (member.key() == "last_errors") continue;
+        if (member.key() == "last_errors" || member.key() == "tasks") continue;
         table.add({heading_of(member.key()), cell_of(status, member.key())});
+    }
+    if (const auto* tasks = status.if_contains("tasks"); tasks && tasks->is_array()) {
+        add_failed_tasks(table, tasks->get_array());
     }
     table.print(std::cout, agent.paint());
     if (const auto* errors = status.if_contains("last_errors"); errors && errors->is_array()) {

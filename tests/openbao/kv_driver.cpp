@@ -127,7 +127,7 @@ asio::awaitable<void> serve(KvClient& kv, json::object request) {
     answer(id, std::move(said));
 }
 
-asio::awaitable<void> take_requests(KvClient& kv) {
+asio::awaitable<void> take_requests(Supervisor& supervisor, KvClient& kv) {
     const auto loop = co_await asio::this_coro::executor;
     asio::posix::stream_descriptor input(loop, STDIN_FILENO);
     std::string text;
@@ -142,6 +142,7 @@ asio::awaitable<void> take_requests(KvClient& kv) {
             if (thrown) fail("a request is malformed");
         });
     }
+    supervisor.stop();
     kv.stop();
 }
 
@@ -156,8 +157,11 @@ int main(int argc, char** argv) {
     auto context = net::make_client_context(config.ca, "store.openbao.ca");
     if (!context) fail(context.status().message());
     asio::io_context loop;
-    KvClient kv(loop, config, std::move(context).value());
-    asio::co_spawn(loop, take_requests(kv), [](const std::exception_ptr& thrown) {
+    Supervisor supervisor(loop, [](const std::string& task, const std::string& why, auto) {
+        fail(task + " failed: " + why);
+    });
+    KvClient kv(loop, supervisor, config, std::move(context).value());
+    asio::co_spawn(loop, take_requests(supervisor, kv), [](const std::exception_ptr& thrown) {
         if (thrown) fail("the input is malformed");
     });
     loop.run();

@@ -65,6 +65,7 @@ def test_what_happens_is_counted(agent):
     assert value(held, "slurm_secrets_kept_secrets") == 1
     assert value(held, "slurm_secrets_expiring_secrets") == 1
     assert value(held, "slurm_secrets_store_open") == 1
+    assert value(held, 'slurm_secrets_task_restarts_total{task="reaper"}') == 0
     assert 0 < value(held, "slurm_secrets_locked_bytes") <= value(held, "slurm_secrets_locked_limit_bytes")
     assert reply_to(agent, wipe(11))[0] == DONE
     assert agent.http("DELETE", "/v1/runs/counted").status == 204

@@ -82,12 +82,14 @@ struct Watched {
     explicit Watched(const View& view, std::vector<std::string> accounts)
         : view_socket(view.path()) {
         service::keep_the_log_quiet();
-        watch.emplace(loop, config(std::move(accounts)), [this](auth::SlurmAccountMembers told) {
-            known = std::move(told);
-            ++given;
-        });
+        watch.emplace(loop, supervisor, config(std::move(accounts)),
+                      [this](auth::SlurmAccountMembers told) {
+                          known = std::move(told);
+                          ++given;
+                      });
     }
     ~Watched() {
+        supervisor.stop();
         watch->stop();
         loop.restart();
         loop.run_for(milliseconds(100));
@@ -112,6 +114,7 @@ struct Watched {
 
     std::string view_socket;
     boost::asio::io_context loop;
+    Supervisor supervisor{loop, [](const auto&, const auto&, auto) {}};
     auth::SlurmAccountMembers known;
     int given = 0;
     std::optional<AccountWatcher> watch;
@@ -245,13 +248,14 @@ TEST_CASE("a round for which there was no memory is not the last one", "[account
     view.answer("chem", Users{true, false, {"alice"}});
     service::keep_the_log_quiet();
     boost::asio::io_context loop;
+    Supervisor supervisor(loop, [](const auto&, const auto&, auto) {}, {milliseconds(1)});
     Config config;
     config.view_socket = view.path();
     config.slurm_accounts_interval = std::chrono::seconds(1);
     config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
     auth::SlurmAccountMembers known;
     bool failed = false;
-    AccountWatcher watch(loop, config, [&](auth::SlurmAccountMembers told) {
+    AccountWatcher watch(loop, supervisor, config, [&](auth::SlurmAccountMembers told) {
         if (told.has("chem", "alice") == true && !std::exchange(failed, true))
             throw std::bad_alloc();
         known = std::move(told);
@@ -259,8 +263,10 @@ TEST_CASE("a round for which there was no memory is not the last one", "[account
     for (int i = 0; i < 50 && !failed; ++i) loop.run_for(milliseconds(10));
     REQUIRE(failed);
     view.answer("chem", Users{true, false, {"bob"}});
-    for (int i = 0; i < 300 && !known.knows("chem"); ++i) loop.run_for(milliseconds(10));
+    for (int i = 0; i < 300 && known.has("chem", "bob") != true; ++i)
+        loop.run_for(milliseconds(10));
     CHECK(known.has("chem", "bob") == std::optional(true));
+    supervisor.stop();
     watch.stop();
     loop.run_for(milliseconds(100));
 }
@@ -270,12 +276,14 @@ TEST_CASE("a view that never answers does not keep the watch from ending", "[acc
     const auto listener = listen_at(folder.file("view.sock"), SocketKind::seqpacket, 0600);
     REQUIRE(listener.ok());
     boost::asio::io_context loop;
+    Supervisor supervisor(loop, [](const auto&, const auto&, auto) {});
     Config config;
     config.view_socket = folder.file("view.sock");
     config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
-    AccountWatcher watch(loop, config, [](const auth::SlurmAccountMembers&) {});
+    AccountWatcher watch(loop, supervisor, config, [](const auth::SlurmAccountMembers&) {});
     loop.run_for(milliseconds(50));
     CHECK_FALSE(loop.stopped());
+    supervisor.stop();
     watch.stop();
     loop.restart();
     loop.run_for(std::chrono::seconds(5));

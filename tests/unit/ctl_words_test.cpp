@@ -13,7 +13,7 @@ namespace {
 
 std::string refusal_of(const std::string& name) {
     try {
-        ctl::require_secret_name(name);
+        require_secret_name(name);
     } catch (const CommandError& error) {
         CHECK(error.code() == ExitCode::bad_input);
         return error.what();

@@ -3,14 +3,13 @@
 // set aside for them.
 
 #include <array>
+#include <boost/system/error_code.hpp>
 #include <cstddef>
 #include <memory>
 #include <new>
 #include <utility>
 
-#include "agentd/net/asio.h"
-
-namespace secrets::net {
+namespace secrets {
 
 /// Room for one operation at a time; a further or a larger one is taken from the heap.
 class HandlerMemory {
@@ -61,11 +60,11 @@ class HandlerInPlace {
 
     using allocator_type = HandlerAllocator<std::byte>;
     allocator_type get_allocator() const { return allocator_type(memory_); }
-    void operator()(const ErrorCode& error) { function_(error); }
+    void operator()(const boost::system::error_code& error) { function_(error); }
 
   private:
     std::shared_ptr<HandlerMemory> memory_;
     Function function_;
 };
 
-}  // namespace secrets::net
+}  // namespace secrets

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace secrets {
+
+/// A background task, for status and metrics.
+struct TaskStatus {
+    std::string name;  ///< lower case and underscores: a label of a metric
+    std::uint64_t restarts = 0;
+    std::string last_error{};  ///< why it ended the last time; empty: it never did
+};
+
+}  // namespace secrets

@@ -1,0 +1,360 @@
+// Promise: no background task of the agent ends for good when an exception ends it: each does its
+// work again after it has thrown once.
+
+#include <poll.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <thread>
+
+#include "agentd/base/supervisor.h"
+#include "agentd/hub/login_hosts.h"
+#include "agentd/node/hold_reporter.h"
+#include "agentd/openbao/replica.h"
+#include "agentd/slurm/account_watcher.h"
+#include "agentd/slurm/job_placement.h"
+#include "agentd/slurm/stale_hold_reaper.h"
+#include "common/base/limits.h"
+#include "common/ipc/unix_socket.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/certificates.h"
+#include "tests/unit/failing_new.h"
+#include "tests/unit/kept.h"
+#include "tests/unit/office.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace secrets {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Tcp = asio::ip::tcp;
+using std::chrono::milliseconds;
+
+/// slurm-secrets-view: every job has ended, runs where it is said to, and alice is in every
+/// account.
+class View {
+  public:
+    View() {
+        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
+        REQUIRE(listener.ok());
+        thread_ = std::thread([this, listener = std::move(listener).value()] {
+            while (!ended_) {
+                const auto connection = accept_from(listener.get());
+                if (connection && *connection) serve(connection->get());
+                std::this_thread::sleep_for(milliseconds(1));
+            }
+        });
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+    ~View() {
+        ended_ = true;
+        thread_.join();
+    }
+    std::string path() const { return folder_.file("view.sock"); }
+
+  private:
+    static void serve(int fd) {
+        std::vector<std::byte> buffer(kMaxQueryMessageBytes);
+        const auto deadline = Deadline::in(std::chrono::seconds(5));
+        const auto packet = receive_packet(fd, buffer, deadline);
+        if (!packet) return;
+        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
+        if (!request) return;
+        const std::vector<std::byte> reply = slurm_query::encode(answer(*request));
+        send_packet(fd, reply, deadline);
+    }
+    static slurm_query::Reply answer(const slurm_query::Request& request) {
+        if (const auto* jobs = std::get_if<slurm_query::JobsRequest>(&request)) {
+            return slurm_query::States{std::vector(jobs->jobs.size(), slurm_query::JobState::ended),
+                                       ""};
+        }
+        if (const auto* places = std::get_if<slurm_query::PlacementsRequest>(&request)) {
+            return slurm_query::Verdicts{
+                std::vector(places->places.size(), slurm_query::Verdict::runs_there), ""};
+        }
+        return slurm_query::Users{true, false, {"alice"}};
+    }
+
+    TemporaryFolder folder_;
+    std::atomic<bool> ended_{false};
+    std::thread thread_;
+};
+
+/// OpenBao, as far as the agent's token goes: logins with a lease of 2 s, no document anywhere.
+class FakeOpenBao {
+  public:
+    explicit FakeOpenBao(asio::io_context& loop) : acceptor_(loop, Tcp::v4()) {
+        const SelfSigned made = make_certificate({{GEN_IPADD, {127, 0, 0, 1}}});
+        write_certificate(folder_.file("ca.pem"), made.certificate);
+        SSL_CTX_use_certificate(context_.native_handle(), made.certificate.get());
+        SSL_CTX_use_PrivateKey(context_.native_handle(), made.key.get());
+        store::write_file(folder_.file("id"), "some-id\n");
+        chmod(folder_.file("id").c_str(), 0400);
+        acceptor_.bind(Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+        acceptor_.listen();
+        asio::co_spawn(loop, accept(), asio::detached);
+    }
+
+    OpenBao config() const {
+        OpenBao config;
+        const auto port = acceptor_.local_endpoint().port();
+        config.urls = {{"https://127.0.0.1:" + std::to_string(port), "127.0.0.1", port}};
+        config.ca = folder_.file("ca.pem");
+        config.role_id_file = folder_.file("id");
+        config.secret_id_file = folder_.file("id");
+        return config;
+    }
+    bool was_asked_for(std::string_view what) const {
+        return std::any_of(asked_.begin(), asked_.end(), [&](const std::string& each) {
+            return each.find(what) != std::string::npos;
+        });
+    }
+    void stop() { acceptor_.close(); }
+
+  private:
+    using Stream = asio::ssl::stream<Tcp::socket>;
+
+    asio::awaitable<void> accept() {
+        ErrorCode error;
+        while (!error) {
+            auto socket = co_await acceptor_.async_accept(into(error));
+            if (error) co_return;
+            const auto stream = std::make_shared<Stream>(std::move(socket), context_);
+            asio::co_spawn(acceptor_.get_executor(), serve(stream), asio::detached);
+        }
+    }
+    asio::awaitable<void> serve(std::shared_ptr<Stream> stream) {
+        ErrorCode error;
+        co_await stream->async_handshake(Stream::server, into(error));
+        boost::beast::flat_buffer buffer;
+        while (!error) {
+            http::request_parser<http::string_body> parser;
+            parser.header_limit(64 * 1024);
+            co_await http::async_read(*stream, buffer, parser, into(error));
+            if (error) co_return;
+            const std::string target(parser.get().target());
+            asked_.push_back(target);
+            http::response<http::string_body> response(http::status::not_found, 11);
+            response.body() = R"({"errors":[]})";
+            if (target.ends_with("/health")) response.result(200U);
+            if (target.starts_with("/v1/auth/")) {
+                response.result(200U);
+                response.body() =
+                    R"({"auth":{"client_token":"t","lease_duration":2,"renewable":true}})";
+            }
+            response.prepare_payload();
+            co_await http::async_write(*stream, response, into(error));
+        }
+    }
+
+    TemporaryFolder folder_;
+    asio::ssl::context context_{asio::ssl::context::tls_server};
+    Tcp::acceptor acceptor_;
+    std::vector<std::string> asked_;
+};
+
+struct Fixture {
+    Fixture() { service::keep_the_log_quiet(); }
+
+    template <typename Condition>
+    bool turns_until(Condition condition) {
+        for (int i = 0; i < 1000; ++i) {
+            if (condition()) return true;
+            turn(milliseconds(10));
+        }
+        return false;
+    }
+    void turn(milliseconds time) {
+        loop.restart();
+        loop.run_for(time);
+    }
+    std::uint64_t restarts() const { return supervisor.tasks().front().restarts; }
+
+    asio::io_context loop;
+    Supervisor supervisor{
+        loop, [](const auto&, const auto&, auto) {}, {milliseconds(1), milliseconds(4)}};
+};
+
+/// A length of text and of lists that nothing else in these tests has.
+constexpr std::size_t kLong = 6000;
+
+TEST_CASE("StaleHoldReaper: reaps on after the service threw", "[supervised]") {
+    const View view;
+    const TemporaryFolder folder;
+    Fixture fixture;
+    service::Office office;
+    office.push(office.alice, "r", {}, list_of(user_secret("A", "a")));
+    for (const JobId job : {JobId{7}, JobId{8}}) office.ask(office.alice, "run:r", 0, job);
+    int changes = 0;
+    office.desk.on_change([&] {
+        if (++changes == 1) throw std::bad_alloc();
+    });
+    Config config;
+    config.view_socket = view.path();
+    config.files_directory = folder.path();
+    config.reaper_interval = std::chrono::seconds(0);
+    slurm::StaleHoldReaper reaper(fixture.loop, fixture.supervisor, config, office.desk);
+    CHECK(fixture.turns_until([&] { return office.vault.holds().empty(); }));
+    CHECK(fixture.restarts() == 1);
+    fixture.supervisor.stop();
+    reaper.stop();
+    fixture.turn(milliseconds(100));
+}
+
+TEST_CASE("AccountWatcher: gives what it knows after its receiver threw", "[supervised]") {
+    const View view;
+    Fixture fixture;
+    Config config;
+    config.view_socket = view.path();
+    config.slurm_accounts_interval = std::chrono::seconds(1);
+    config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
+    int calls = 0;
+    auth::SlurmAccountMembers known;
+    slurm::AccountWatcher watcher(fixture.loop, fixture.supervisor, config,
+                                  [&](auth::SlurmAccountMembers told) {
+                                      if (++calls == 2) throw std::bad_alloc();
+                                      known = std::move(told);
+                                  });
+    CHECK(fixture.turns_until([&] { return known.knows("chem"); }));
+    CHECK(fixture.restarts() == 1);
+    fixture.supervisor.stop();
+    watcher.stop();
+    fixture.turn(milliseconds(100));
+}
+
+TEST_CASE("JobPlacement: answers all that asked although its task threw", "[supervised]") {
+    const View view;
+    Fixture fixture;
+    slurm::JobPlacement placement(fixture.loop, fixture.supervisor, view.path());
+    fixture.turn(milliseconds(1));
+    std::size_t answered = 0;
+    const auto ask = [&](std::uint32_t job) -> asio::awaitable<void> {
+        slurm_query::Placement place{JobId{job}, Uid{1001}, "n1", "10.0.0.1"};
+        const auto until = slurm::JobPlacement::Clock::now() + std::chrono::seconds(5);
+        const auto answer = co_await placement.ask(std::move(place), until);
+        if (answer.verdict == slurm_query::Verdict::runs_there) ++answered;
+    };
+    for (std::uint32_t job = 1; job <= kMaxPlacementsPerQuery; ++job) {
+        asio::co_spawn(fixture.loop, ask(job), asio::detached);
+    }
+    fail_next_allocation_of(kMaxPlacementsPerQuery * sizeof(slurm_query::Placement));
+    CHECK(fixture.turns_until([&] { return answered == kMaxPlacementsPerQuery; }));
+    CHECK(allocation_has_failed());
+    CHECK(fixture.restarts() == 1);
+    fixture.supervisor.stop();
+    placement.stop();
+    fixture.turn(milliseconds(100));
+}
+
+TEST_CASE("LoginHosts: looks names up although its task threw", "[supervised]") {
+    Fixture fixture;
+    const std::vector<std::string> hosts(kLong / sizeof(std::string), "127.0.0.1");
+    hub::LoginHosts login_hosts(fixture.loop, fixture.supervisor, hosts);
+    fail_next_allocation_of(hosts.size() * sizeof(std::string));
+    CHECK(fixture.turns_until([&] { return login_hosts.has("127.0.0.1") == true; }));
+    CHECK(allocation_has_failed());
+    CHECK(fixture.restarts() == 1);
+    login_hosts.configure({"127.0.0.2"});
+    CHECK(fixture.turns_until([&] { return login_hosts.has("127.0.0.2") == true; }));
+    fixture.supervisor.stop();
+    login_hosts.stop();
+    fixture.turn(milliseconds(100));
+}
+
+TEST_CASE("HoldReporter: reports to the hub although its task threw", "[supervised]") {
+    Fixture fixture;
+    service::Office office;
+    const std::string spec(kLong, 'A');
+    const SecretBuffer image(8);
+    REQUIRE_FALSE(office.vault.hold(JobId{7}, office.alice, {spec, "", 0}, office.time));
+    REQUIRE_FALSE(
+        office.vault.put_cached_grant({JobId{7}, office.alice, spec, "", "\"1\""}, image.view()));
+    Tcp::acceptor hub(fixture.loop, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    const auto port = hub.local_endpoint().port();
+    Hub config;
+    config.urls = {{"https://127.0.0.1", "127.0.0.1", port}};
+    node::HubClient client(fixture.loop, config,
+                           std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client));
+    node::RemoteGrants grants(client, office.desk, "n1");
+    node::HoldReporter reporter(fixture.loop, fixture.supervisor, client, grants, office.desk, "n1",
+                                {milliseconds(1), milliseconds(2)});
+    fail_next_allocation_of(spec.size());
+    pollfd connection{hub.native_handle(), POLLIN, 0};
+    CHECK(fixture.turns_until([&] { return poll(&connection, 1, 0) == 1; }));
+    CHECK(allocation_has_failed());
+    CHECK(fixture.restarts() == 1);
+    fixture.supervisor.stop();
+    reporter.stop();
+    client.stop();
+    fixture.turn(milliseconds(100));
+}
+
+/// What several hubs share, at an OpenBao that has nothing.
+struct SharingFixture : Fixture {
+    void stop() {
+        supervisor.stop();
+        kv->stop();
+        bao.stop();
+        turn(milliseconds(700));
+    }
+    void begin(const OpenBao& config) {
+        auto context = net::make_client_context(config.ca, "store.openbao.ca");
+        REQUIRE(context.ok());
+        kv.emplace(loop, supervisor, config, std::move(context).value());
+    }
+
+    FakeOpenBao bao{loop};
+    std::optional<openbao::KvClient> kv;
+};
+
+TEST_CASE("Replica: syncs although its task threw", "[supervised]") {
+    SharingFixture fixture;
+    const auto store = store::SecretStore::in_memory("OpenBao", best_memory_kind()).value();
+    service::Office office(service::Office::small(), 64UL * 1024 * 1024, store.get());
+    OpenBao config = fixture.bao.config();
+    config.mount = std::string(kLong, 'm');
+    fixture.begin(config);
+    openbao::Replica replica(fixture.loop, *fixture.kv, office.vault, *store, office.desk);
+    replica.start(fixture.supervisor);
+    fail_next_allocation_of(kLong);
+    CHECK(fixture.turns_until(
+        [&] { return fixture.bao.was_asked_for("metadata/slurm-secrets/workspaces"); }));
+    CHECK(allocation_has_failed());
+    const auto tasks = fixture.supervisor.tasks();
+    REQUIRE(tasks.size() == 2);
+    CHECK(tasks[0].restarts == 0);
+    CHECK(tasks[1].name == "openbao_sync");
+    CHECK(tasks[1].restarts == 1);
+    replica.stop();
+    fixture.stop();
+}
+
+TEST_CASE("ServerPool: renews its login although its task threw", "[supervised]") {
+    SharingFixture fixture;
+    OpenBao config = fixture.bao.config();
+    config.name_space = std::string(kLong, 'n');
+    fixture.begin(config);
+    bool has_answer = false;
+    const auto ask = [&]() -> asio::awaitable<void> {
+        const auto until = openbao::Clock::now() + std::chrono::seconds(5);
+        auto names = co_await fixture.kv->list("runs", until);
+        has_answer = std::holds_alternative<std::vector<std::string>>(names);
+    };
+    asio::co_spawn(fixture.loop, ask(), asio::detached);
+    REQUIRE(fixture.turns_until([&] { return has_answer; }));
+    fail_next_allocation_of(kLong);
+    CHECK(fixture.turns_until([&] { return fixture.bao.was_asked_for("renew-self"); }));
+    CHECK(allocation_has_failed());
+    CHECK(fixture.restarts() == 1);
+    fixture.stop();
+}
+
+}  // namespace
+}  // namespace secrets

@@ -1,0 +1,39 @@
+#include "tests/unit/failing_new.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace secrets {
+namespace {
+
+thread_local std::size_t failing_from = 0;  ///< 0: none fails
+
+}  // namespace
+
+void fail_next_allocation_of(std::size_t bytes) {
+    failing_from = bytes;
+}
+
+bool allocation_has_failed() {
+    return failing_from == 0;
+}
+
+}  // namespace secrets
+
+void* operator new(std::size_t size) {
+    if (secrets::failing_from != 0 && size >= secrets::failing_from) {
+        secrets::failing_from = 0;
+        throw std::bad_alloc();
+    }
+    void* const block = std::malloc(size == 0 ? 1 : size);
+    if (block == nullptr) throw std::bad_alloc();
+    return block;
+}
+
+void operator delete(void* block) noexcept {
+    std::free(block);
+}
+
+void operator delete(void* block, std::size_t) noexcept {
+    std::free(block);
+}
