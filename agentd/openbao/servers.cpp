@@ -23,18 +23,39 @@ using cluster::HttpsRequest;
 constexpr auto kOneTry = std::chrono::milliseconds(1000);
 constexpr auto kHealth = std::chrono::milliseconds(700);
 
-/// How old the word that a server is the active one, or that none is, may be: an active one that
-/// steps down goes on answering, with what it has.
+/// How old the word that a server is the active one, or that none is, may be when it is asked.
 constexpr auto kLookAgain = std::chrono::seconds(1);
 
 /// How long a server is not looked at that gave no answer: while one is frozen, each look would
 /// last as long as its patience.
 constexpr auto kSilence = std::chrono::seconds(1);
 
+/// Bounds the wait for a server's report of the leader, while the active server is only checked
+/// again; one that gave no report is not asked for a while then.
+constexpr auto kReport = std::chrono::milliseconds(150);
+constexpr auto kNoReport = std::chrono::seconds(5);
+
 constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
 constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
+
+/// Tells whether a change was made. Only the active server makes one: others pass it on.
+bool is_done(const HttpsRequest& request, const HttpsAnswer& answer) {
+    return request.method != "GET" && answer.status < 300;
+}
+
+HttpsRequest get_request(const char* target) {
+    HttpsRequest request;
+    request.method = "GET";
+    request.target = target;
+    return request;
+}
+
+std::string text_in(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
 
 constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
 
@@ -189,8 +210,15 @@ asio::awaitable<Servers::Told> Servers::ask_any(const HttpsRequest& request,
         answer.may_lag = !is_active_;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (!failure && !is_elsewhere(answer)) co_return answer;
-        if (failure) {
+        if (!failure && !is_elsewhere(answer)) {
+            // A standby server reads, and refuses a change, by what it has applied so far. Only a
+            // read is answered without the active server, and marked.
+            const bool is_read = request.method == "GET";
+            if (is_done(request, answer) || (is_read && answer.may_lag)) co_return answer;
+            bool is_active = !answer.may_lag;
+            if (is_active) is_active = co_await is_still_active(server, deadline);
+            if (is_active) co_return answer;
+        } else if (failure) {
             server.note_silence(*failure, deadline);
         } else {
             server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
@@ -235,34 +263,128 @@ asio::awaitable<void> Servers::find_active(Clock::time_point deadline) {
         changes_.wake();
     });
     const std::size_t first = preferred_;
+    const bool was_active = is_active_;
     is_active_ = false;
     std::optional<std::size_t> standby;
     for (std::size_t i = 0; i < servers_.size() && !stopped_ && Clock::now() < deadline; ++i) {
         const std::size_t which = (first + i) % servers_.size();
         Server& server = servers_[which];
         if (server.silent_until > Clock::now()) continue;
-        HttpsRequest request;
-        request.method = "GET";
-        request.target = "/v1/sys/health";
+        const HttpsRequest request = get_request("/v1/sys/health");
         HttpsAnswer answer;
         const auto soon = std::min(deadline, Clock::now() + kHealth);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (!failure && answer.status == 200) {
-            server.why.clear();
-            preferred_ = which;
-            is_active_ = true;
-            looked_at_ = Clock::now();
-            co_return;
-        }
         if (failure) {
             server.note_silence(*failure, deadline);
             continue;
         }
-        server.why = what_health_says(answer.status);
-        if (answer.status == 429 && !standby) standby = which;
+        if (answer.status == 200) {
+            const bool is_known = was_active && which == first;
+            const bool is_wrong = co_await is_contradicted(server, is_known, deadline);
+            if (!is_wrong) {
+                server.why.clear();
+                preferred_ = which;
+                is_active_ = true;
+                looked_at_ = Clock::now();
+                co_return;
+            }
+            server.why = "it reports itself as active, but other servers name another leader";
+        } else {
+            server.why = what_health_says(answer.status);
+        }
+        if ((answer.status == 200 || answer.status == 429) && !standby) standby = which;
     }
     if (standby) preferred_ = *standby;
     looked_at_ = Clock::now();
+}
+
+/// Asks a server which one leads; nothing where it does not answer in time.
+asio::awaitable<std::optional<Servers::LeaderReport>> Servers::ask_leader(
+    Server& server, Clock::time_point deadline) {
+    const HttpsRequest request = get_request("/v1/sys/leader");
+    HttpsAnswer answer;
+    const auto failure = co_await ask_one(server, request, answer, deadline);
+    if (failure) server.no_report_until = Clock::now() + kNoReport;
+    if (failure || answer.status != 200) co_return std::nullopt;
+    const json::value value = parse_secret(answer.body);
+    const json::object* object = value.if_object();
+    if (object == nullptr) co_return std::nullopt;
+    const json::value* is_self = object->if_contains("is_self");
+    co_return LeaderReport{is_self != nullptr && is_self->is_bool() && is_self->get_bool(),
+                           text_in(*object, "leader_address"), text_in(*object, "active_time")};
+}
+
+/// Tells whether other servers contradict a server that reports itself as active. OpenBao 2.7.2,
+/// suspended for longer than an election takes, may report so for ever although its raft follows
+/// another leader: it answers reads by what it has applied. Standby servers name the server that
+/// took the lead last.
+asio::awaitable<bool> Servers::is_contradicted(Server& server, bool is_known,
+                                               Clock::time_point deadline) {
+    const auto own = co_await ask_leader(server, std::min(deadline, Clock::now() + kHealth));
+    if (!own || own->leader.empty()) co_return false;
+    const Clock::duration patience = is_known ? kReport : kHealth;
+    std::size_t agreeing = 1;  // the server itself
+    std::size_t contradicting = 0;
+    for (Server& other : servers_) {
+        const auto now = Clock::now();
+        if (&other == &server || other.silent_until > now) continue;
+        if (is_known && other.no_report_until > now) continue;
+        const auto report = co_await ask_leader(other, std::min(deadline, now + patience));
+        if (!report || report->leader.empty()) continue;
+        const bool agrees = report->leader == own->leader;
+        if (agrees) ++agreeing;
+        // Of two servers that report themselves, the one that was elected later leads.
+        if (!agrees && (!report->is_self || report->since > own->since)) ++contradicting;
+    }
+    if (contradicting < agreeing) co_return false;
+    // Its raft may lead again, which no standby server can know.
+    const bool leads = co_await can_commit(server, deadline);
+    co_return !leads;
+}
+
+/// Tells whether a server can commit a change itself: that takes most of its cluster.
+asio::awaitable<bool> Servers::can_commit(Server& server, Clock::time_point deadline) {
+    if (token_.empty()) co_return false;
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/renew-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    request.fields.emplace_back("X-Vault-No-Request-Forwarding", "1");
+    HttpsAnswer answer;
+    const auto soon = std::min(deadline, Clock::now() + kHealth);
+    const auto failure = co_await ask_one(server, request, answer, soon);
+    co_return !failure && answer.status == 200;
+}
+
+/// Tells whether a server is still active after its answer: one that stepped down since it was
+/// found answers as a standby server. One check serves all who began to wait before it was sent.
+asio::awaitable<bool> Servers::is_still_active(Server& server, Clock::time_point deadline) {
+    const std::uint64_t next = server.checks + 1;
+    while (server.last_check < next) {
+        if (stopped_ || Clock::now() >= deadline) co_return false;
+        if (server.last_check < server.checks) {
+            co_await server.checked.wait(deadline);
+            continue;
+        }
+        const std::uint64_t check = ++server.checks;
+        const AtEnd checked([&server, check] {
+            server.last_check = check;
+            server.checked.wake();
+        });
+        const HttpsRequest request = get_request("/v1/sys/health");
+        HttpsAnswer answer;
+        const auto soon = std::min(deadline, Clock::now() + kHealth);
+        const auto failure = co_await ask_one(server, request, answer, soon);
+        if (failure) {
+            server.note_silence(*failure, deadline);
+        } else if (answer.status == 200) {
+            server.active_in_check = check;
+        } else {
+            server.why = what_health_says(answer.status);
+        }
+    }
+    co_return server.active_in_check >= next;
 }
 
 std::string Servers::what_all_said() const {
