@@ -135,7 +135,8 @@ Munge::~Munge() {
 asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
     auto made = co_await ask(thread_, std::move(payload), &encode_now);
     if (!made) {
-        co_return Status::failed(std::string("munged on this host gives no credential: ") + kTooSlow);
+        co_return Status::failed(std::string("munged on this host gives no credential: ") +
+                                 kTooSlow);
     }
     co_return std::move(*made);
 }

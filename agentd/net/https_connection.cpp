@@ -127,7 +127,8 @@ asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::tim
             });
     };
     ErrorCode error = co_await with_deadline(deadline, lookup, look_up);
-    if (error == asio::error::timed_out) co_return Status::failed("its name is not looked up in time");
+    if (error == asio::error::timed_out)
+        co_return Status::failed("its name is not looked up in time");
     if (error) co_return Status::failed("its name has no address: " + error.message());
     const auto& addresses = lookup->addresses;
     bool again = true;

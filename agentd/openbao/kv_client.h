@@ -12,7 +12,7 @@ namespace secrets::openbao {
 struct Document {
     std::uint64_t version = 0;                ///< the newest; 0: there never was one
     std::optional<boost::json::object> data;  ///< nothing: it is not there, or was destroyed
-    bool may_lag = false;  ///< no server was active: what was written last may not be in it
+    bool may_lag = false;  ///< no active server said it: what was written last may not be in it
 };
 
 enum class WriteOutcome { written, version_differs };

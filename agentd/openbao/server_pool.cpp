@@ -1,4 +1,5 @@
-// Which server is asked. As whom is in login.cpp.
+// Chooses the server that is asked. leader_check.cpp tells whether it leads, approle_login.cpp as
+// whom it is asked.
 
 #include "agentd/openbao/server_pool.h"
 
@@ -9,6 +10,7 @@
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
 #include "agentd/openbao/secret_json.h"
+#include "agentd/openbao/server_status.h"
 #include "common/base/names.h"
 
 namespace secrets::openbao {
@@ -22,10 +24,8 @@ using net::HttpsResponse;
 /// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
 /// unless it is about to lose its leader.
 constexpr auto kOneTry = std::chrono::milliseconds(1000);
-constexpr auto kHealth = std::chrono::milliseconds(700);
 
-/// How old the word that a server is the active one, or that none is, may be: an active one that
-/// steps down goes on answering, with what it has.
+/// How old the word that a server is the active one, or that none is, may be when it is asked.
 constexpr auto kLookAgain = std::chrono::seconds(1);
 
 /// How long a server is not looked at that gave no answer: while one is frozen, each look would
@@ -37,6 +37,11 @@ constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
 constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
 
+/// Tells whether a change was made. Only the active server makes one: others pass it on.
+bool is_done(const HttpsRequest& request, const HttpsResponse& answer) {
+    return request.method != "GET" && answer.status < 300;
+}
+
 constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
 
 /// Whether a server says that it is not the one to be asked, or can't answer now.
@@ -46,19 +51,6 @@ bool is_elsewhere(const HttpsResponse& answer) {
     const bool seems_so = status >= 500 || status == 307 || status == 412 || status == 429 ||
                           status == 472 || status == 473;
     return seems_so && !is_too_large(answer);
-}
-
-std::string what_health_says(unsigned status) {
-    switch (status) {
-        case 429:
-            return "it stands by";
-        case 501:
-            return "it is not initialised";
-        case 503:
-            return "it is sealed";
-        default:
-            return "it answers with status " + std::to_string(status);
-    }
 }
 
 }  // namespace
@@ -197,8 +189,15 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         answer.may_lag = !is_active_;
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (failure.ok() && !is_elsewhere(answer)) co_return answer;
-        if (!failure.ok()) {
+        if (failure.ok() && !is_elsewhere(answer)) {
+            // A standby server reads, and refuses a change, by what it has applied so far. Only a
+            // read is answered without the active server, and marked.
+            const bool is_read = request.method == "GET";
+            if (is_done(request, answer) || (is_read && answer.may_lag)) co_return answer;
+            bool is_active = !answer.may_lag;
+            if (is_active) is_active = co_await is_still_active(server, deadline);
+            if (is_active) co_return answer;
+        } else if (!failure.ok()) {
             server.note_silence(failure, deadline);
         } else {
             server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
@@ -244,31 +243,36 @@ asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
         changes_.wake();
     });
     const std::size_t first = preferred_;
+    const bool was_active = is_active_;
     is_active_ = false;
     std::optional<std::size_t> standby;
     for (std::size_t i = 0; i < servers_.size() && !stopped_ && Clock::now() < deadline; ++i) {
         const std::size_t which = (first + i) % servers_.size();
         Server& server = servers_[which];
         if (server.silent_until > Clock::now()) continue;
-        HttpsRequest request;
-        request.method = "GET";
-        request.target = "/v1/sys/health";
+        const HttpsRequest request = get_request("/v1/sys/health");
         HttpsResponse answer;
         const auto soon = std::min(deadline, Clock::now() + kHealth);
         auto failure = co_await ask_one(server, request, answer, soon);
-        if (failure.ok() && answer.status == 200) {
-            server.why.clear();
-            preferred_ = which;
-            is_active_ = true;
-            looked_at_ = Clock::now();
-            co_return;
-        }
         if (!failure.ok()) {
             server.note_silence(failure, deadline);
             continue;
         }
-        server.why = what_health_says(answer.status);
-        if (answer.status == 429 && !standby) standby = which;
+        if (answer.status == 200) {
+            const bool is_known = was_active && which == first;
+            const bool is_wrong = co_await is_contradicted(server, is_known, deadline);
+            if (!is_wrong) {
+                server.why.clear();
+                preferred_ = which;
+                is_active_ = true;
+                looked_at_ = Clock::now();
+                co_return;
+            }
+            server.why = "it reports itself as active, but other servers name another leader";
+        } else {
+            server.why = what_health_says(answer.status);
+        }
+        if ((answer.status == 200 || answer.status == 429) && !standby) standby = which;
     }
     if (standby) preferred_ = *standby;
     looked_at_ = Clock::now();

@@ -15,7 +15,7 @@ namespace secrets::openbao {
 using Clock = std::chrono::steady_clock;
 
 struct Answer : net::HttpsResponse {
-    bool may_lag = false;  ///< no server was active: this one may not know what was written last
+    bool may_lag = false;  ///< no active server said it: what was written last may not be in it
 };
 
 /// Must outlive the loop's run.
@@ -25,7 +25,8 @@ class ServerPool {
                std::unique_ptr<boost::asio::ssl::context> context);
 
     /// Asks the active server, or one that stands by while there is none, until one has answered. A
-    /// request may be done twice, where an answer is lost. The Status says what each said.
+    /// request may be done twice, where an answer is lost. That a change is refused is said by the
+    /// active server only. The Status says what each said.
     boost::asio::awaitable<StatusOr<Answer>> ask(net::HttpsRequest request,
                                                  Clock::time_point deadline);
 
@@ -44,13 +45,24 @@ class ServerPool {
 
         net::HttpsClient peer;
         std::size_t busy = 0;
-        Clock::time_point silent_until{};  ///< not looked at before
-        std::string why{};                 ///< it was of no use the last time
+        Clock::time_point silent_until{};     ///< not looked at before
+        std::string why{};                    ///< it was of no use the last time
+        Clock::time_point no_report_until{};  ///< not asked before which one leads
+        std::uint64_t checks = 0;             ///< begun by is_still_active()
+        std::uint64_t last_check = 0;         ///< the newest that has ended
+        std::uint64_t active_in_check = 0;    ///< the newest that found it active
+        net::AsyncCondition checked{};
 
         /// A failure that comes with the asker's deadline tells of the asker, not of the server.
         void note_silence(const Status& error, Clock::time_point deadline);
     };
     using Told = StatusOr<Answer>;
+    /// What a server reports of the leader.
+    struct LeaderReport {
+        bool is_self = false;
+        std::string leader{};  ///< its address; empty: none that it knows of
+        std::string since{};   ///< when it began to lead, where it is itself; a time of RFC 3339
+    };
 
     boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
                                              Clock::time_point deadline);
@@ -59,6 +71,12 @@ class ServerPool {
     boost::asio::awaitable<Status> ask_one(Server& server, const net::HttpsRequest& request,
                                            net::HttpsResponse& answer, Clock::time_point deadline);
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
+    boost::asio::awaitable<std::optional<LeaderReport>> ask_leader(Server& server,
+                                                                   Clock::time_point deadline);
+    boost::asio::awaitable<bool> is_contradicted(Server& server, bool is_known,
+                                                 Clock::time_point deadline);
+    boost::asio::awaitable<bool> can_commit(Server& server, Clock::time_point deadline);
+    boost::asio::awaitable<bool> is_still_active(Server& server, Clock::time_point deadline);
     boost::asio::awaitable<Status> log_in(Clock::time_point deadline);
     boost::asio::awaitable<Status> log_in_now(Clock::time_point deadline);
     bool take_login(const net::HttpsResponse& answer);

@@ -1,6 +1,7 @@
 """A cluster of OpenBao, and the agent's client of it."""
 
 import http.client
+import http.server
 import json
 import queue
 import shutil
@@ -50,14 +51,18 @@ class Servers:
         self.script("down")
 
     def leader(self):
-        """The number of the active server; None where none is."""
-        return next((n for n in self.numbers if self.ask(n, "GET", "sys/health").status == 200), None)
+        """The number of the active server, which can make a change; None where none is. OpenBao 2.7.2 may go on to say that
+        it is active after it was frozen and another was elected."""
+        return next((n for n in self.numbers if self.ask(n, "GET", "sys/health").status == 200 and self._changes(n)), None)
 
-    def ask(self, number, method, path, body=None):
+    def _changes(self, number):
+        return self.ask(number, "POST", "secret/data/leader", {"data": {}}, {"X-Vault-No-Request-Forwarding": "1"}).status == 200
+
+    def ask(self, number, method, path, body=None, fields=None):
         """As root of OpenBao; status 0 where that server does not answer."""
         connection = http.client.HTTPSConnection(self.addresses[number - 1], 8200, timeout=1, context=self._trust)
         try:
-            connection.request(method, f"/v1/{path}", body and json.dumps(body), {"X-Vault-Token": self._root})
+            connection.request(method, f"/v1/{path}", body and json.dumps(body), {"X-Vault-Token": self._root} | (fields or {}))
             answer = connection.getresponse()
             return Answer(answer.status, answer.read().decode())
         except OSError:
@@ -88,6 +93,63 @@ class Servers:
 
     def remove(self):
         shutil.rmtree(self.dir)
+
+
+class ScriptedServer:
+    """Answers as a server of OpenBao with one document; a test sets its health and the version that it knows."""
+
+    def __init__(self, servers, health, version, leader=None, renews=False):
+        self.renews = renews  # a token: that is a change
+        self.leader = leader or {}  # what it reports of the leader
+        self.health = health  # the status of each look at it; the last one for all that follow
+        self.version = version
+        scripted = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                if self.path == "/v1/sys/health":
+                    self._answer(scripted.health.pop(0) if len(scripted.health) > 1 else scripted.health[0], {})
+                elif self.path == "/v1/sys/leader":
+                    self._answer(200, scripted.leader)
+                else:
+                    document = json.dumps({"is": scripted.version})
+                    self._answer(200, {"data": {"data": {"document": document}, "metadata": {"version": scripted.version}}})
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path == "/v1/auth/approle/login":
+                    self._answer(200, {"auth": {"client_token": "token", "lease_duration": 0, "renewable": False}})
+                elif self.path.startswith("/v1/auth/token/"):
+                    self._answer(200 if scripted.renews else 500, {})
+                elif body["options"]["cas"] != scripted.version:
+                    self._answer(400, {"errors": ["check-and-set parameter did not match the current version"]})
+                else:
+                    scripted.version += 1
+                    self._answer(200, {"data": {"version": scripted.version}})
+
+            def _answer(self, status, body):
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer((servers.addresses[0], 0), Handler)
+        self._server.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(servers.dir / "pki" / "server.crt", servers.dir / "pki" / "server.key")
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = "https://{}:{}".format(*self._server.server_address)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def end(self):
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class Wrong(Exception):

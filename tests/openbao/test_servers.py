@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from servers import Wrong, poll
+from servers import ScriptedServer, Wrong, poll
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,89 @@ def test_what_stands_by_may_know_less_and_that_is_said(client, servers):
     assert (answer["version"], answer["may_lag"]) == (1, True)
 
 
+@pytest.fixture
+def scripted(servers):
+    """Starts servers of which each is a script: the statuses of its health, and the version that it knows."""
+    running = []
+
+    def scripted(*script, **more):
+        running.append(ScriptedServer(servers, *script, **more))
+        return running[-1].url
+
+    yield scripted
+    for server in running:
+        server.end()
+
+
+def test_client_reads_again_after_the_server_that_answered_stepped_down(start, scripted):
+    behind = scripted([200, 429], 38)  # active when the client looks for a server, and not any more when it is read
+    client = start(urls=[behind, scripted([200], 39)])
+    answer = client.ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (39, False)
+
+
+def test_client_says_that_a_read_may_lag_after_the_only_server_stepped_down(start, scripted):
+    answer = start(urls=[scripted([200, 429], 38)]).ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (38, True)
+
+
+def test_client_repeats_a_write_that_was_refused_by_a_server_that_stepped_down(start, scripted):
+    behind = scripted([200, 429], 38)
+    client = start(urls=[behind, scripted([200], 39)])
+    assert client.write("runs/x", {}, 39) == 40
+
+
+def test_client_repeats_a_write_that_was_refused_by_a_standby_server_while_none_was_active(start, scripted):
+    behind = scripted([200, 429], 38)
+    client = start(urls=[behind, scripted([429, 429, 429, 429, 200], 39)])
+    assert client.write("runs/x", {}, 39) == 40
+
+
+def leads(address, since):
+    """What a server reports of the leader that takes itself for it."""
+    return {"is_self": True, "leader_address": address, "active_time": since}
+
+
+def follows(address):
+    return {"is_self": False, "leader_address": address}
+
+
+def test_client_marks_a_read_of_a_deposed_server_that_still_says_it_is_active(start, scripted):
+    deposed = scripted([200], 38, leads("https://one", "2026-01-01T00:00:00.5Z"))
+    client = start(urls=[deposed, scripted([429], 38, follows("https://two"))])
+    answer = client.ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (38, True)
+    with pytest.raises(Wrong, match="other servers name another leader"):
+        client.write("runs/x", {}, 39, seconds=1)
+
+
+def test_client_trusts_a_server_that_makes_changes_although_others_name_another(start, scripted):
+    leads_again = scripted([200], 39, leads("https://one", "2026-01-01T00:00:00.5Z"), renews=True)
+    client = start(urls=[leads_again, scripted([429], 38, follows("https://two"))])
+    assert client.write("runs/x", {}, 38, seconds=5) is None
+    answer = client.ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (39, False)
+
+
+def test_client_prefers_the_server_that_was_elected_later(start, scripted):
+    deposed = scripted([200], 38, leads("https://one", "2026-01-01T00:00:00.5Z"))
+    client = start(urls=[deposed, scripted([200], 39, leads("https://two", "2026-01-01T00:00:07Z"))])
+    answer = client.ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (39, False)
+
+
+def test_client_trusts_the_active_server_although_one_of_two_others_names_another(start, scripted):
+    active = scripted([200], 39, leads("https://two", "2026-01-01T00:00:07Z"))
+    client = start(urls=[scripted([429], 38, follows("https://one")), active, scripted([429], 39, follows("https://two"))])
+    answer = client.ask("read", "runs/x")
+    assert (answer["version"], answer["may_lag"]) == (39, False)
+
+
+def test_client_reports_another_version_only_as_the_active_server_does(start, scripted):
+    client = start(urls=[scripted([200], 39)])
+    assert client.write("runs/x", {}, 38) is None
+
+
 def test_the_active_server_is_found_whatever_the_order(start, servers):
     leader = servers.leader()
     urls = [servers.url(n) for n in servers.numbers if n != leader] + [servers.url(leader)]
@@ -148,6 +231,7 @@ def test_without_a_server_there_is_one_sentence_within_the_deadline_and_one_line
     servers.start_all()
     assert client.read("runs/never") == (0, None)
     assert client.trouble() == ""
+    poll(lambda: any("answers again" in line for line in client.journal), 5, "the line that it answers again")
     told = [line for line in client.journal if "OpenBao" in line]
     assert len(told) == 2 and "gives no answer" in told[0] and "answers again" in told[1], told
 

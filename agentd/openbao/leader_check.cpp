@@ -1,0 +1,119 @@
+// Tells whether the server that reports itself as active leads the others.
+
+#include <boost/json.hpp>
+
+#include "agentd/base/scope_exit.h"
+#include "agentd/openbao/secret_json.h"
+#include "agentd/openbao/server_pool.h"
+#include "agentd/openbao/server_status.h"
+
+namespace secrets::openbao {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using net::HttpsRequest;
+using net::HttpsResponse;
+
+/// Bounds the wait for a server's report of the leader, while the active server is only checked
+/// again; one that gave no report is not asked for a while then.
+constexpr auto kReport = std::chrono::milliseconds(150);
+constexpr auto kNoReport = std::chrono::seconds(5);
+
+std::string text_in(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+}  // namespace
+
+/// Asks a server which one leads; nothing where it does not answer in time.
+asio::awaitable<std::optional<ServerPool::LeaderReport>> ServerPool::ask_leader(
+    Server& server, Clock::time_point deadline) {
+    const HttpsRequest request = get_request("/v1/sys/leader");
+    HttpsResponse answer;
+    const auto failure = co_await ask_one(server, request, answer, deadline);
+    if (!failure.ok()) server.no_report_until = Clock::now() + kNoReport;
+    if (!failure.ok() || answer.status != 200) co_return std::nullopt;
+    const json::value value = parse_secret(answer.body);
+    const json::object* object = value.if_object();
+    if (object == nullptr) co_return std::nullopt;
+    const json::value* is_self = object->if_contains("is_self");
+    co_return LeaderReport{is_self != nullptr && is_self->is_bool() && is_self->get_bool(),
+                           text_in(*object, "leader_address"), text_in(*object, "active_time")};
+}
+
+/// Tells whether other servers contradict a server that reports itself as active. OpenBao 2.7.2,
+/// suspended for longer than an election takes, may report so for ever although its raft follows
+/// another leader: it answers reads by what it has applied. Standby servers name the server that
+/// took the lead last.
+asio::awaitable<bool> ServerPool::is_contradicted(Server& server, bool is_known,
+                                                  Clock::time_point deadline) {
+    const auto own = co_await ask_leader(server, std::min(deadline, Clock::now() + kHealth));
+    if (!own || own->leader.empty()) co_return false;
+    const Clock::duration patience = is_known ? kReport : kHealth;
+    std::size_t agreeing = 1;  // the server itself
+    std::size_t contradicting = 0;
+    for (Server& other : servers_) {
+        const auto now = Clock::now();
+        if (&other == &server || other.silent_until > now) continue;
+        if (is_known && other.no_report_until > now) continue;
+        const auto report = co_await ask_leader(other, std::min(deadline, now + patience));
+        if (!report || report->leader.empty()) continue;
+        const bool agrees = report->leader == own->leader;
+        if (agrees) ++agreeing;
+        // Of two servers that report themselves, the one that was elected later leads.
+        if (!agrees && (!report->is_self || report->since > own->since)) ++contradicting;
+    }
+    if (contradicting < agreeing) co_return false;
+    // Its raft may lead again, which no standby server can know.
+    const bool leads = co_await can_commit(server, deadline);
+    co_return !leads;
+}
+
+/// Tells whether a server can commit a change itself: that takes most of its cluster.
+asio::awaitable<bool> ServerPool::can_commit(Server& server, Clock::time_point deadline) {
+    if (token_.empty()) co_return false;
+    HttpsRequest request;
+    request.method = "POST";
+    request.target = "/v1/auth/token/renew-self";
+    request.body = "{}";
+    request.fields = fields_of_role();
+    request.fields.emplace_back("X-Vault-No-Request-Forwarding", "1");
+    HttpsResponse answer;
+    const auto soon = std::min(deadline, Clock::now() + kHealth);
+    const auto failure = co_await ask_one(server, request, answer, soon);
+    co_return failure.ok() && answer.status == 200;
+}
+
+/// Tells whether a server is still active after its answer: one that stepped down since it was
+/// found answers as a standby server. One check serves all who began to wait before it was sent.
+asio::awaitable<bool> ServerPool::is_still_active(Server& server, Clock::time_point deadline) {
+    const std::uint64_t next = server.checks + 1;
+    while (server.last_check < next) {
+        if (stopped_ || Clock::now() >= deadline) co_return false;
+        if (server.last_check < server.checks) {
+            co_await server.checked.wait(deadline);
+            continue;
+        }
+        const std::uint64_t check = ++server.checks;
+        const ScopeExit checked([&server, check] {
+            server.last_check = check;
+            server.checked.wake();
+        });
+        const HttpsRequest request = get_request("/v1/sys/health");
+        HttpsResponse answer;
+        const auto soon = std::min(deadline, Clock::now() + kHealth);
+        const auto failure = co_await ask_one(server, request, answer, soon);
+        if (!failure.ok()) {
+            server.note_silence(failure, deadline);
+        } else if (answer.status == 200) {
+            server.active_in_check = check;
+        } else {
+            server.why = what_health_says(answer.status);
+        }
+    }
+    co_return server.active_in_check >= next;
+}
+
+}  // namespace secrets::openbao
