@@ -127,7 +127,8 @@ std::uint64_t mendings() {
     return audit::count_of(audit::Kind::mended);
 }
 
-TEST_CASE("nothing is known of an account before the view has answered", "[account_watch]") {
+TEST_CASE("AccountWatcher: knows the members of an account only after the first answer",
+          "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice", "bob"}});
     Watched here(view, {"chem"});
@@ -141,7 +142,8 @@ TEST_CASE("nothing is known of an account before the view has answered", "[accou
     CHECK_FALSE(here.known.has("bio", "alice").has_value());
 }
 
-TEST_CASE("who joins or leaves an account is known after an interval", "[account_watch]") {
+TEST_CASE("AccountWatcher: picks up joined and departed members at the next interval",
+          "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
     Watched here(view, {"chem"});
@@ -155,7 +157,7 @@ TEST_CASE("who joins or leaves an account is known after an interval", "[account
     CHECK(here.known.has("chem", "alice") == std::optional(false));
 }
 
-TEST_CASE("what was known last stays while the view can't say, and that is said once",
+TEST_CASE("AccountWatcher: keeps the last known members while queries fail and logs that once",
           "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
@@ -178,7 +180,7 @@ TEST_CASE("what was known last stays while the view can't say, and that is said 
     CHECK(troubles() == troubled + 1);
 }
 
-TEST_CASE("an account that slurmctld does not know has no members, and is named once",
+TEST_CASE("AccountWatcher: treats an account unknown to slurmctld as empty and logs that once",
           "[account_watch]") {
     View view;
     view.answer("physics", Users{});
@@ -194,7 +196,7 @@ TEST_CASE("an account that slurmctld does not know has no members, and is named 
     CHECK(mendings() == mended + 1);
 }
 
-TEST_CASE("a new configuration is asked about at once, and what it lacks is forgotten",
+TEST_CASE("AccountWatcher: queries newly configured accounts at once and forgets removed ones",
           "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
@@ -216,7 +218,7 @@ TEST_CASE("a new configuration is asked about at once, and what it lacks is forg
     CHECK(here.turns_until([&] { return here.known.knows("chem"); }));
 }
 
-TEST_CASE("while something was never known it is asked for more often than at each interval",
+TEST_CASE("AccountWatcher: retries before the interval while an account was never known",
           "[account_watch]") {
     View view;
     view.answer("chem", Refused{"slurmctld sleeps"});
@@ -229,7 +231,7 @@ TEST_CASE("while something was never known it is asked for more often than at ea
     CHECK(here.turns_until([&] { return here.known.knows("chem"); }));
 }
 
-TEST_CASE("where no account is named any more there is no trouble, and none is mended",
+TEST_CASE("AccountWatcher: clears an outage and logs no recovery when no account is configured",
           "[account_watch]") {
     View view;
     view.answer("chem", Refused{"slurmctld sleeps"});
@@ -243,7 +245,7 @@ TEST_CASE("where no account is named any more there is no trouble, and none is m
     CHECK(mendings() == mended);
 }
 
-TEST_CASE("a round for which there was no memory is not the last one", "[account_watch]") {
+TEST_CASE("AccountWatcher: continues after a round that throws bad_alloc", "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
     service::keep_the_log_quiet();
@@ -271,7 +273,7 @@ TEST_CASE("a round for which there was no memory is not the last one", "[account
     loop.run_for(milliseconds(100));
 }
 
-TEST_CASE("a view that never answers does not keep the watch from ending", "[account_watch]") {
+TEST_CASE("AccountWatcher: stops while a query is unanswered", "[account_watch]") {
     const TemporaryFolder folder;
     const auto listener = listen_at(folder.file("view.sock"), SocketKind::seqpacket, 0600);
     REQUIRE(listener.ok());

@@ -29,7 +29,7 @@ Names variables_of(const std::string& text) {
     return arguments.run_id_variables;
 }
 
-TEST_CASE("a line without arguments leaves the documented defaults") {
+TEST_CASE("Plugin arguments: use the documented defaults when the line has none") {
     Arguments arguments;
     CHECK(read({}, arguments).empty());
     CHECK(arguments.node_socket == "/run/slurm-secrets/node.sock");
@@ -42,7 +42,7 @@ TEST_CASE("a line without arguments leaves the documented defaults") {
     CHECK(arguments.run_id_variables == Names{"TOWER_WORKFLOW_ID"});
 }
 
-TEST_CASE("every argument is read") {
+TEST_CASE("Plugin arguments: read every documented argument") {
     Arguments arguments;
     CHECK(read({"node_socket=/x/y=z.sock", "timeout=0", "wait=600", "on_error=continue",
                 "run_id_env=A,B_2", "job_socket=/j.sock", "files=/f", "check_at_submit=off"},
@@ -64,21 +64,21 @@ TEST_CASE("every argument is read") {
     CHECK_FALSE(arguments.on_error_continue);
 }
 
-TEST_CASE("the variables with a run id are a list that replaces the default") {
+TEST_CASE("Plugin arguments: replace the default run id variables with the given list") {
     CHECK(variables_of("MY_RUN") == Names{"MY_RUN"});
     CHECK(variables_of("A,B,C") == Names{"A", "B", "C"});
     CHECK(variables_of("A,,B,") == Names{"A", "B"});
     CHECK(variables_of("").empty());
 }
 
-TEST_CASE("of an argument that stands twice the last counts") {
+TEST_CASE("Plugin arguments: use the last value of a repeated argument") {
     Arguments arguments;
     CHECK(read({"wait=1", "wait=2", "run_id_env=A", "run_id_env=B"}, arguments).empty());
     CHECK(arguments.wait == std::chrono::seconds(2));
     CHECK(arguments.run_id_variables == Names{"B"});
 }
 
-TEST_CASE("what is wrong with an argument is said") {
+TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
     const auto about = [](const std::string& argument, const std::string& what) {
         return "plugstack.conf: the argument '" + argument + "' " + what;
     };
@@ -118,7 +118,7 @@ TEST_CASE("what is wrong with an argument is said") {
     }
 }
 
-TEST_CASE("a wrong argument leaves what was right before it") {
+TEST_CASE("Plugin arguments: keep what precedes an invalid argument and ignore what follows") {
     for (const char* wrong : {"timeout=x", "wait=601", "node_socket=x", "on_error=x", "x=y", "x"}) {
         CAPTURE(wrong);
         Arguments arguments;

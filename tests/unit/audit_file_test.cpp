@@ -28,7 +28,7 @@ void write(const std::string& path, const std::string& text) {
     std::ofstream(path) << text;
 }
 
-TEST_CASE("lines are added at the end of a file that only its owner may read") {
+TEST_CASE("AuditFile: creates a file of mode 0600 and appends at its end") {
     const TemporaryFolder folder;
     const std::string path = folder.file("audit");
     const mode_t before = umask(0);
@@ -46,7 +46,7 @@ TEST_CASE("lines are added at the end of a file that only its owner may read") {
     CHECK(content_of(path) == "one\ntwo\nthree\n");
 }
 
-TEST_CASE("what is no regular file is refused") {
+TEST_CASE("AuditFile: rejects a path that is not a regular file") {
     const TemporaryFolder folder;
     write(folder.file("file"), "kept");
     std::filesystem::create_symlink(folder.file("file"), folder.file("link"));
@@ -68,7 +68,7 @@ TEST_CASE("what is no regular file is refused") {
     CHECK(content_of(folder.file("file")) == "kept");
 }
 
-TEST_CASE("a file that may not be written is an error, not a silence") {
+TEST_CASE("AuditFile: returns an error when it has no permission to open the file") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, to become another user");
     const TemporaryFolder folder;
     write(folder.file("audit"), "");
@@ -80,7 +80,7 @@ TEST_CASE("a file that may not be written is an error, not a silence") {
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
+TEST_CASE("AuditFile: returns an error on a full disk and ends a torn line before the next") {
     if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
     const SmallDisk disk;
     const std::string path = disk.file("audit");
@@ -99,12 +99,12 @@ TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
     const std::string torn = content_of(path);
     CHECK(torn.size() == 4096);
 
-    SECTION("by the trail that tore it") {
+    SECTION("when the same object goes on writing") {
         disk.make_room();
         CHECK(trail->append("next\n").ok());
         CHECK(trail->append("last\n").ok());
     }
-    SECTION("by one that finds it so") {
+    SECTION("when a new object opens the file") {
         disk.make_room();
         auto other = AuditFile::open(path);
         REQUIRE(other.ok());
@@ -115,7 +115,7 @@ TEST_CASE("a full disk is an error, and a torn line is ended before the next") {
     CHECK(whole == 40);  // and 96 bytes of the next
 }
 
-TEST_CASE("a file that may not grow is an error, too") {
+TEST_CASE("AuditFile: returns an error when the file size limit is reached") {
     // The kernel's own limit on a file's size breaks off a write in its middle.
     const TemporaryFolder folder;
     Child child([&] {

@@ -26,7 +26,7 @@ std::string encoded(std::string_view bytes) {
     return text;
 }
 
-TEST_CASE("the examples of RFC 4648 are decoded") {
+TEST_CASE("Base64: decodes the examples of RFC 4648") {
     CHECK(decoded("").empty());
     CHECK(decoded("Zg==") == "f");
     CHECK(decoded("Zm8=") == "fo");
@@ -36,7 +36,7 @@ TEST_CASE("the examples of RFC 4648 are decoded") {
     CHECK(decoded("Zm9vYmFy") == "foobar");
 }
 
-TEST_CASE("every byte, in values of every length, is decoded") {
+TEST_CASE("Base64: decodes every byte in values of many lengths") {
     std::string bytes;
     for (int i = 0; i < 600; ++i) {
         CAPTURE(i);
@@ -50,7 +50,7 @@ TEST_CASE("every byte, in values of every length, is decoded") {
     CHECK(decoded(encoded(long_value)) == long_value);
 }
 
-TEST_CASE("what is not base64 to the letter is refused") {
+TEST_CASE("Base64: rejects input that is not canonical") {
     for (const char* text : {
              "Z", "Zg", "Zg=", "Zm8", "Zm9vY",              // cut off
              "=", "==", "===", "====", "Z===", "Zm9v====",  // padding that
@@ -67,7 +67,7 @@ TEST_CASE("what is not base64 to the letter is refused") {
     CHECK(decoded(std::string_view("\0\0\0\0", 4)) == "(refused)");
 }
 
-TEST_CASE("exactly the 64 letters of the alphabet have a meaning") {
+TEST_CASE("Base64: accepts exactly the 64 characters of the alphabet") {
     int taken = 0;
     for (int byte = 0; byte < 256; ++byte) {
         const std::string text = std::string("AA") + static_cast<char>(byte) + "A";

@@ -53,7 +53,7 @@ void put(Vault& vault, const CachedGrant& grant, std::string_view value) {
     REQUIRE(vault.put_cached_grant(grant, image_of(value).view()).ok());
 }
 
-TEST_CASE("a hub grant is delivered as it was put, one for each ask of a job", "[cached_grants]") {
+TEST_CASE("Cached grants: deliver what was stored for each spec of a job", "[cached_grants]") {
     Vault vault(best_memory_kind(), kCapacity);
     hold(vault, 7);
     hold(vault, 8);
@@ -71,7 +71,7 @@ TEST_CASE("a hub grant is delivered as it was put, one for each ask of a job", "
     CHECK(vault.inventory().cached_grants == 3);
 }
 
-TEST_CASE("a job without a hold is given no hub grant", "[cached_grants]") {
+TEST_CASE("Cached grants: are rejected for a job without a hold", "[cached_grants]") {
     Vault vault(best_memory_kind(), kCapacity);
     const auto wrong = vault.put_cached_grant(grant_of(7), image_of("value").view());
     REQUIRE_FALSE(wrong.ok());
@@ -79,7 +79,8 @@ TEST_CASE("a job without a hold is given no hub grant", "[cached_grants]") {
     CHECK(vault.inventory().slabs == 0);
 }
 
-TEST_CASE("a hub grant goes with its hold, and not when the hold changes", "[cached_grants]") {
+TEST_CASE("Cached grants: are wiped with their hold and survive a change of it",
+          "[cached_grants]") {
     Shelf shelf;
     Vault vault(best_memory_kind(), kCapacity, &shelf);
     hold(vault, 7);
@@ -101,8 +102,7 @@ TEST_CASE("a hub grant goes with its hold, and not when the hold changes", "[cac
     CHECK(vault.inventory().secret_bytes == 0);
 }
 
-TEST_CASE("hub grants are found again after a restart, the newer of two, and none alone",
-          "[cached_grants]") {
+TEST_CASE("Cached grants: survive a restart in their newest version", "[cached_grants]") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -126,8 +126,7 @@ TEST_CASE("hub grants are found again after a restart, the newer of two, and non
     CHECK(shelf.size() == 0);
 }
 
-TEST_CASE("a hub grant that was left without a hold is overwritten at the next start",
-          "[cached_grants]") {
+TEST_CASE("Cached grants: are overwritten at a restart when they have no hold", "[cached_grants]") {
     const CachedGrant grant = grant_of(7);
     const SecretBuffer image = image_of("left behind");
     auto region = LockedRegion::create(1024 * 1024, best_memory_kind());
@@ -151,7 +150,7 @@ TEST_CASE("a hub grant that was left without a hold is overwritten at the next s
     CHECK(text_of(view->bytes()).find("left behind") == std::string_view::npos);
 }
 
-TEST_CASE("a record of a hub grant that is damaged anywhere is not taken", "[cached_grants]") {
+TEST_CASE("Cached grants: reject a damaged record", "[cached_grants]") {
     const SecretBuffer image = image_of("value");
     const CachedGrant grant = grant_of(7);
     Bytes payload(cached_grant_payload_size(grant, image.view()));

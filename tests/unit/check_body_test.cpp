@@ -13,7 +13,7 @@ std::span<const std::byte> bytes(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 
-TEST_CASE("a question is read as it was printed", "[check_json]") {
+TEST_CASE("Check body: parses a request as it was printed", "[check_json]") {
     const SubmitCheckRequest asked{Uid{4294967294}, "A=\"B\",run:x\n\xc3\xbc", "login"};
     const auto read = parse_check(bytes(print_check(asked)));
     REQUIRE(read.ok());
@@ -22,7 +22,7 @@ TEST_CASE("a question is read as it was printed", "[check_json]") {
     CHECK(read->node == asked.node);
 }
 
-TEST_CASE("what is no question is refused", "[check_json]") {
+TEST_CASE("Check body: rejects a malformed request and names the field", "[check_json]") {
     const std::string rest = R"(,"node":"n"})";
     for (const auto& [text, sentence] : std::initializer_list<std::pair<std::string, std::string>>{
              {"", "a JSON object is expected"},
@@ -45,7 +45,7 @@ TEST_CASE("what is no question is refused", "[check_json]") {
     }
 }
 
-TEST_CASE("an answer is a sentence or none", "[check_json]") {
+TEST_CASE("Check body: prints and reads a verdict with or without a message", "[check_json]") {
     CHECK(verdict_json(Status()) == "{\"ok\":true}\n");
     const Status refusal{StatusCode::not_found, "secret A is not set for alice"};
     CHECK(verdict_json(refusal) ==

@@ -22,14 +22,14 @@ std::string listen_with(const std::string& line = "") {
     return text + (line.empty() ? "" : "  " + line + "\n");
 }
 
-TEST_CASE("an agent is neither a hub nor a node by default") {
+TEST_CASE("Config: is neither hub nor node by default") {
     const auto config = parse_config("", "agentd.yaml");
     REQUIRE(config);
     CHECK(config->listen == Listen{});
     CHECK(config->hub == Hub{});
 }
 
-TEST_CASE("every key of listen is read") {
+TEST_CASE("Config: reads the keys of listen and defaults the optional ones") {
     const auto config = parse_config(
         "listen: { address: '10.77.0.1:9443', certificate: /a/hub.crt, key: /a/hub.key, client_ca: "
         "/a/ca.crt, agents: secrets }",
@@ -42,7 +42,7 @@ TEST_CASE("every key of listen is read") {
     CHECK(least->listen == Listen{"0.0.0.0", 8443, "/a/hub.crt", "", "", ""});
 }
 
-TEST_CASE("a hub listens at an address, and at port 8443 unless told otherwise") {
+TEST_CASE("Config: accepts only an IP address in listen.address and defaults to port 8443") {
     struct Row {
         std::string text;
         std::string host;
@@ -78,7 +78,7 @@ TEST_CASE("a hub listens at an address, and at port 8443 unless told otherwise")
     }
 }
 
-TEST_CASE("listen has what a hub needs, and paths that are whole") {
+TEST_CASE("Config: requires address and certificate in listen and absolute paths") {
     CHECK(refusal_of("listen: { certificate: /a }") ==
           "agentd.yaml:1:9: listen needs an address, as in 0.0.0.0");
     CHECK(refusal_of("listen: { address: 0.0.0.0 }") ==
@@ -101,7 +101,7 @@ TEST_CASE("listen has what a hub needs, and paths that are whole") {
     CHECK(refusal_of(listen_with("key: /a\n  key: /b")).find("stands twice") != std::string::npos);
 }
 
-TEST_CASE("every key of hub is read") {
+TEST_CASE("Config: reads every key of hub and defaults the optional ones") {
     const auto config = parse_config(
         "hub: { urls: ['https://hub1.example.org', 'https://10.0.0.1:9443/', 'https://[fd00::1]'], "
         "ca: /a/ca.crt, node: n1, certificate: /a/n1.crt, key: /a/n1.key }",
@@ -119,7 +119,7 @@ TEST_CASE("every key of hub is read") {
     CHECK(least->hub == Hub{{{"https://hub", "hub", 8443}}, "", ""});
 }
 
-TEST_CASE("certificates of hosts need a CA, and a key") {
+TEST_CASE("Config: requires client_ca for host_certificates and hub.key with hub.certificate") {
     const auto config =
         parse_config(listen_with("client_ca: /a/ca.crt\n  host_certificates: true"), "agentd.yaml");
     REQUIRE(config);
@@ -134,7 +134,7 @@ TEST_CASE("certificates of hosts need a CA, and a key") {
     }
 }
 
-TEST_CASE("a hub's address is one, or refused at its place") {
+TEST_CASE("Config: rejects an invalid hub URL with its position") {
     for (const std::string url :
          {"https://", "https:///", "https://:1", "https://a/v1", "https://a//", "https://a?b",
           "https://a#b", "https://u@a", "https://a b", "https://[a]", "https://[::1", "https://::1",
@@ -156,7 +156,7 @@ TEST_CASE("a hub's address is one, or refused at its place") {
     }
 }
 
-TEST_CASE("hub has urls, in a list") {
+TEST_CASE("Config: requires a non-empty list in hub.urls and rejects unknown keys of hub") {
     CHECK(refusal_of("hub: { urls: [] }").ends_with("hub needs urls"));
     CHECK(refusal_of("hub: { ca: /a }").ends_with("hub needs urls"));
     CHECK(refusal_of("hub: { urls: 'https://a' }")
@@ -167,12 +167,12 @@ TEST_CASE("hub has urls, in a list") {
                   "the key 'name' is not known; here may stand: urls, ca, certificate, key, node"));
 }
 
-TEST_CASE("an agent is a hub or asks one, and not both") {
+TEST_CASE("Config: rejects an agent that is both hub and node") {
     CHECK(refusal_of(listen_with() + "hub: { urls: ['https://a'] }\n") ==
           "agentd.yaml:1:1: an agent is a hub (listen) or asks one (hub), and not both");
 }
 
-TEST_CASE("whose certificate is to be believed needs a CA that signs it") {
+TEST_CASE("Config: requires client_ca when a hub has a platform with a certificate") {
     const std::string platforms = "platforms: [{ name: tower, certificate: tower.example.org }]\n";
     CHECK(refusal_of(platforms) == "(read)");  // nodes and hub may share a file
     CHECK(refusal_of(listen_with("client_ca: /a/ca.crt") + platforms) == "(read)");
@@ -186,7 +186,7 @@ TEST_CASE("whose certificate is to be believed needs a CA that signs it") {
     CHECK(config->platforms.front().user.empty());
 }
 
-TEST_CASE("of a hub only its address and the agents' account wait for a restart") {
+TEST_CASE("Config: requires a restart when listen.address or listen.agents or hub changes") {
     Config running;
     running.listen = {"0.0.0.0", 8443, "/a", "/b", "/c", "x"};
     Config wanted = running;
@@ -207,7 +207,7 @@ TEST_CASE("of a hub only its address and the agents' account wait for a restart"
     CHECK(needs_restart(running, wanted) == "hub");
 }
 
-TEST_CASE("login hosts are names or addresses") {
+TEST_CASE("Config: accepts only names or addresses in listen.login_hosts") {
     const std::string listen = "listen: { address: 10.0.0.1, certificate: /c, login_hosts: ";
     const auto hosts_in = [&](const std::string& list) {
         return parse_config(listen + list + " }\n", "agentd.yaml")->listen.login_hosts;

@@ -16,7 +16,7 @@ std::string refusal_of(const std::string& text) {
     return config ? "(read)" : config.status().message().substr(std::string("file:").size());
 }
 
-TEST_CASE("a store may be OpenBao") {
+TEST_CASE("Config: reads every key of store.openbao and defaults the optional ones") {
     const auto config = load(
         "store: { openbao: { urls: ['https://a', 'https://[::1]:1/'], ca: /ca, namespace: x/y/, "
         "mount: kv, path: a/b, approle: c, role_id_file: /r, secret_id_file: /s } }\n");
@@ -42,7 +42,7 @@ TEST_CASE("a store may be OpenBao") {
     CHECK(load("")->openbao.urls.empty());
 }
 
-TEST_CASE("what is wrong about OpenBao is said") {
+TEST_CASE("Config: rejects an invalid store.openbao with its position") {
     const auto openbao = [](const std::string& keys) {
         return refusal_of("store: { openbao: { " + keys + " } }\n");
     };

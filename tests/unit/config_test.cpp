@@ -52,7 +52,7 @@ std::string refusal_of(const std::string& text) {
     return config ? "(read)" : config.status().message();
 }
 
-TEST_CASE("an empty file is the defaults") {
+TEST_CASE("Config: uses the defaults for an empty file") {
     for (const char* text : {"", "# nothing but a comment\n", "---\n", "{}\n"}) {
         const auto config = load(text);
         REQUIRE(config.ok());
@@ -61,7 +61,7 @@ TEST_CASE("an empty file is the defaults") {
     }
 }
 
-TEST_CASE("the file that is installed is the defaults, and shows each as it is") {
+TEST_CASE("Config: installed agentd.yaml shows the defaults and changes none") {
     const std::string path = SOURCE_FOLDER "/etc/agentd.yaml";
     const auto installed = load_config(path);
     if (!installed) FAIL(installed.status().message());
@@ -131,7 +131,7 @@ TEST_CASE("the file that is installed is the defaults, and shows each as it is")
     }
 }
 
-TEST_CASE("every key is read") {
+TEST_CASE("Config: reads general keys as written") {
     const auto config = load(R"(
 node_socket: /a/node.sock
 job_socket: /a/job.sock
@@ -170,7 +170,7 @@ audit: { file: /a/audit.jsonl }
     CHECK(config->audit_file == "/a/audit.jsonl");
 }
 
-TEST_CASE("what is wrong is refused with its line and column") {
+TEST_CASE("Config: rejects invalid content with its line and column") {
     struct Case {
         std::string text;
         std::string sentence;
@@ -212,7 +212,7 @@ TEST_CASE("what is wrong is refused with its line and column") {
     CHECK(refusal_of("a: \"\\\x01\"").find("unknown escape character: ?") != std::string::npos);
 }
 
-TEST_CASE("each key has a type, and what is of another is refused at its place") {
+TEST_CASE("Config: rejects a value of the wrong type with its position") {
     struct Row {
         const char* text;
         const char* sentence;
@@ -255,7 +255,7 @@ TEST_CASE("each key has a type, and what is of another is refused at its place")
     }
 }
 
-TEST_CASE("a key that is not known is refused with those that are, at every depth") {
+TEST_CASE("Config: rejects an unknown key at every depth and lists the accepted keys") {
     CHECK(
         refusal_of("Log: {}\n") ==
         "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
@@ -278,7 +278,7 @@ TEST_CASE("a key that is not known is refused with those that are, at every dept
           "1:8: the key 'file' is not known; here may stand: level, to");
 }
 
-TEST_CASE("a key that stands twice is refused at every depth") {
+TEST_CASE("Config: rejects a duplicate key at every depth") {
     CHECK(refusal_of("log: {}\nlog: {}\n") == "2:1: the key 'log' stands twice");
     CHECK(refusal_of("limits:\n  run_bytes: 1\n  run_bytes: 1\n") ==
           "3:3: the key 'run_bytes' stands twice");
@@ -286,13 +286,13 @@ TEST_CASE("a key that stands twice is refused at every depth") {
           "1:33: the key 'name' stands twice");
 }
 
-TEST_CASE("memory can't be both required and forced to be the other kind") {
+TEST_CASE("Config: rejects require_secretmem together with force_memfd") {
     CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
     CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
           "1:9: memory.require_secretmem and memory.force_memfd exclude one another");
 }
 
-TEST_CASE("what a running agent can't change is named") {
+TEST_CASE("Config: names the changed keys that require a restart") {
     const Config running;
     Config wanted;
     wanted.limits.total_bytes = 1;
@@ -313,7 +313,7 @@ TEST_CASE("what a running agent can't change is named") {
     CHECK(needs_restart(running, wanted) == "memory");
 }
 
-TEST_CASE("numbers have bounds, to the last") {
+TEST_CASE("Config: enforces the exact bounds of each limit") {
     struct Row {
         std::string key;
         std::string least;
@@ -347,7 +347,7 @@ TEST_CASE("numbers have bounds, to the last") {
     }
 }
 
-TEST_CASE("lifetimes go together whichever of them is configured") {
+TEST_CASE("Config: rejects a default_ttl above max_ttl whichever of them is configured") {
     CHECK(refusal_of("runs: { max_ttl: 24h }\n") == "(read)");
     CHECK(refusal_of("runs: { default_ttl: 30d }\n") == "(read)");
     CHECK(refusal_of("runs: { max_ttl: 23h }\n") ==
@@ -357,7 +357,7 @@ TEST_CASE("lifetimes go together whichever of them is configured") {
     CHECK(refusal_of("runs: { max_ttl: 1h, default_ttl: 1h }\n") == "(read)");
 }
 
-TEST_CASE("a socket's path is absolute and fits into an address") {
+TEST_CASE("Config: requires an absolute socket path that fits into a socket address") {
     for (const std::string key : {"node_socket", "control_socket", "view_socket"}) {
         const std::string longest = "/" + std::string(106, 's');
         CHECK(refusal_of(key + ": " + longest + "\n") == "(read)");
@@ -369,7 +369,7 @@ TEST_CASE("a socket's path is absolute and fits into an address") {
     }
 }
 
-TEST_CASE("the log goes where it is told") {
+TEST_CASE("Config: reads the target and level of the log") {
     CHECK(load("log: { to: journal }\n")->log_target == LogTarget::journal);
     CHECK(load("log: { to: auto }\n")->log_target == LogTarget::automatic);
     for (const char* level : {"debug", "info", "warn", "error"}) {
@@ -377,7 +377,7 @@ TEST_CASE("the log goes where it is told") {
     }
 }
 
-TEST_CASE("the audit file is one, by its whole path") {
+TEST_CASE("Config: requires audit.file to be empty or the absolute path of a file") {
     CHECK(load("audit: { file: /" + std::string(200, 'x') + " }\n")->audit_file.size() == 201);
     CHECK(load("audit: { file: '' }\n")->audit_file.empty());
     CHECK(refusal_of("audit: { file: audit }\n") == "1:16: 'audit' is not an absolute path");
@@ -387,7 +387,7 @@ TEST_CASE("the audit file is one, by its whole path") {
           "1:10: the key 'to' is not known; here may stand: file");
 }
 
-TEST_CASE("there may be several platforms, with users, groups or neither") {
+TEST_CASE("Config: reads several platforms with their users and groups and certificates") {
     const auto config = load(
         "platforms:\n  - { name: a, user: x, users: [alice] }\n  - { name: b, user: y, groups: [g] "
         "}\n  - { name: c, user: z }\n");
@@ -405,7 +405,7 @@ TEST_CASE("there may be several platforms, with users, groups or neither") {
     CHECK(certified->platforms[0].user.empty());
 }
 
-TEST_CASE("workspaces are of users, groups and Slurm accounts") {
+TEST_CASE("Config: reads workspaces of users and groups and Slurm accounts") {
     const auto config = load(
         "workspaces:\n"
         "  - { name: a, admins: { accounts: [chem] }, members: { users: [x], accounts: [bio, chem] "

@@ -28,7 +28,7 @@ struct Written {
     std::string path = folder.file("credential");
 };
 
-TEST_CASE("a line is read without its newline, and nothing else is a line") {
+TEST_CASE("Credential file: reads one word without its newline and rejects anything else") {
     Written written;
     CHECK(written.line("word\n") == "word");
     CHECK(written.line("word") == "word");
@@ -42,7 +42,7 @@ TEST_CASE("a line is read without its newline, and nothing else is a line") {
     }
 }
 
-TEST_CASE("a file that others may read is refused, unless systemd made it so") {
+TEST_CASE("Credential file: rejects a file open to others unless systemd provides it") {
     Written written;
     for (const mode_t mode : {0440U, 0404U, 0420U, 0410U}) {
         CAPTURE(mode);
@@ -52,7 +52,7 @@ TEST_CASE("a file that others may read is refused, unless systemd made it so") {
     }
 }
 
-TEST_CASE("what is no file is not read") {
+TEST_CASE("Credential file: rejects a path that is not a regular file") {
     const TemporaryFolder folder;
     const std::string pipe = folder.file("pipe");
     REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
@@ -66,7 +66,7 @@ TEST_CASE("what is no file is not read") {
           "FILE can't be opened: open() failed: No such file or directory");
 }
 
-TEST_CASE("a file of the configuration goes before a credential of systemd") {
+TEST_CASE("Credential file: prefers a configured file to a systemd credential") {
     setenv("CREDENTIALS_DIRECTORY", "/credentials", 1);
     CHECK(credential_path("/file", "name", "key")->path == "/file");
     CHECK_FALSE(credential_path("/file", "name", "key")->is_credential);

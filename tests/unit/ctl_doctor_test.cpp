@@ -23,7 +23,7 @@ std::string write(const fs::path& path, const std::string& text) {
     return path.string();
 }
 
-TEST_CASE("the plugin's line is found with its arguments") {
+TEST_CASE("Plugstack: finds the plugin line with its arguments") {
     const TemporaryFolder folder;
     const std::string path =
         write(fs::path(folder.path()) / "plugstack.conf",
@@ -43,7 +43,7 @@ TEST_CASE("the plugin's line is found with its arguments") {
     CHECK_FALSE(line.argument("socket"));
 }
 
-TEST_CASE("what plugstack.conf includes is read, too") {
+TEST_CASE("Plugstack: follows includes and ends when a file includes itself") {
     const TemporaryFolder folder;
     write(fs::path(folder.path()) / "plugstack.conf.d/10-secrets.conf",
           "optional spank_secrets.so\n");
@@ -58,7 +58,7 @@ TEST_CASE("what plugstack.conf includes is read, too") {
     CHECK_FALSE(read_plugstack((fs::path(folder.path()) / "none").string()));
 }
 
-TEST_CASE("slurm.conf says where plugstack.conf is") {
+TEST_CASE("Plugstack: reads the path of plugstack.conf from slurm.conf and its includes") {
     const TemporaryFolder folder;
     const std::string path = write(fs::path(folder.path()) / "slurm.conf",
                                    "ClusterName=c\n#PlugStackConfig=/no\n"
@@ -69,7 +69,7 @@ TEST_CASE("slurm.conf says where plugstack.conf is") {
     CHECK_FALSE(slurm_conf_value(path, "PluginDir"));
 }
 
-TEST_CASE("which Slurm a plugin was built for is read from its file") {
+TEST_CASE("Plugin version: reads the Slurm version from a plugin file") {
     const auto file = read_text_file(PLUGIN_FILE);
     REQUIRE(file);
     const auto version = version_of_plugin(*file);
@@ -81,7 +81,7 @@ TEST_CASE("which Slurm a plugin was built for is read from its file") {
     CHECK_FALSE(exported_number(*file, "spank_setenv"));  // wanted, not exported
 }
 
-TEST_CASE("a file that is no plugin, or half of one, has no version") {
+TEST_CASE("Plugin version: returns nothing for a foreign or truncated file") {
     const std::string file = *read_text_file(PLUGIN_FILE);
     CHECK_FALSE(version_of_plugin(""));
     CHECK_FALSE(version_of_plugin("required /usr/lib/spank_secrets.so\n"));
@@ -97,7 +97,7 @@ TEST_CASE("a file that is no plugin, or half of one, has no version") {
     }
 }
 
-TEST_CASE("versions are read from what Slurm's programs print") {
+TEST_CASE("Plugin version: parses the version that Slurm programs print") {
     CHECK(version_in("slurm-wlm 22.05.8\n") == SlurmVersion{22, 5});
     CHECK(version_in("slurm 24.11.5") == SlurmVersion{24, 11});
     CHECK_FALSE(version_in("slurm"));
@@ -106,7 +106,7 @@ TEST_CASE("versions are read from what Slurm's programs print") {
     CHECK(SlurmVersion{24, 11}.text() == "24.11");
 }
 
-TEST_CASE("a command's output is taken, and not waited for without end") {
+TEST_CASE("Command output: returns the output and gives up at its deadline") {
     using std::chrono::seconds;
     CHECK(output_of({"echo", "a b"}, seconds(10)) == "a b\n");
     CHECK_FALSE(output_of({"/no/such/command"}, seconds(10)));

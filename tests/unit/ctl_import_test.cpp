@@ -41,7 +41,7 @@ bool is_refused(std::string_view text, const std::string& why) {
     return sentence.find(why) != sentence.npos;
 }
 
-TEST_CASE("lines of an .env file") {
+TEST_CASE("Import: reads lines of an .env file") {
     CHECK(read("A=1") == Values{{"A", "1"}});
     CHECK(read("\n  # no=1\nA=1\n\tB = two words  # said\nC=\nD=a#b\nE= # nothing\n") ==
           Values{{"A", "1"}, {"B", "two words"}, {"C", ""}, {"D", "a#b"}, {"E", ""}});
@@ -51,7 +51,7 @@ TEST_CASE("lines of an .env file") {
                "A=1\r\nB='2'\r\n") == Values{{"A", "1"}, {"B", "2"}});
 }
 
-TEST_CASE("quotes of an .env file") {
+TEST_CASE("Import: reads quoted values of an .env file") {
     CHECK(read("A='$HOME `x` \\n \"#'") == Values{{"A", "$HOME `x` \\n \"#"}});
     CHECK(read(R"(A="a\"b\\c\$d\`e\q'#")") == Values{{"A", "a\"b\\c$d`e\\q'#"}});
     CHECK(read(R"(A="-----BEGIN-----\nx\r\ty\n")") == Values{{"A", "-----BEGIN-----\nx\r\ty\n"}});
@@ -59,7 +59,7 @@ TEST_CASE("quotes of an .env file") {
           Values{{"A", "one\ntwo"}, {"B", "three\n\nfour"}, {"C", "5"}});
 }
 
-TEST_CASE("export lines are read as a shell reads them") {
+TEST_CASE("Import: reads export lines as a shell does") {
     CHECK(read("export A=1\nexport\tB=\n") == Values{{"A", "1"}, {"B", ""}});
     CHECK(read("export A='a b'\"c d\"e\\ f#g # said\n") == Values{{"A", "a bc de f#g"}});
     CHECK(read(R"(export A="x\ny\"\\\$")") == Values{{"A", "x\\ny\"\\$"}});
@@ -68,12 +68,12 @@ TEST_CASE("export lines are read as a shell reads them") {
     CHECK(read("exporter=1") == Values{{"exporter", "1"}});
 }
 
-TEST_CASE("that escapes were read as newlines is remarked on, with the line") {
+TEST_CASE("Import: notes the line whose escapes were read as newlines") {
     CHECK(read_import("A=1\nB=\"x\\n\"", "FILE", {}).note.starts_with("line 2 of FILE has \\n"));
     CHECK(read_import("export B=\"x\\n\"\nC='\\n'", "FILE", {}).note.empty());
 }
 
-TEST_CASE("what a shell would run or replace is refused with its line") {
+TEST_CASE("Import: rejects shell commands and expansions and names the line") {
     CHECK(is_refused("A=1\nB=$(canary)", "line 2 of FILE has a $(...)"));
     CHECK(is_refused("A=\"$(canary)\"", "line 1 of FILE has a $(...)"));
     CHECK(is_refused("A='1\n2'\nB=\"`canary`\"", "line 3 of FILE has a backtick"));
@@ -90,7 +90,7 @@ TEST_CASE("what a shell would run or replace is refused with its line") {
     }
 }
 
-TEST_CASE("what programs read differently is refused") {
+TEST_CASE("Import: rejects values that programs read differently") {
     for (const char* text : {"A=it's canary", "A=a\"canary\"", "A=C:\\canary", "A=#canary"}) {
         CHECK(is_refused(text, "which programs read differently"));
     }
@@ -99,7 +99,7 @@ TEST_CASE("what programs read differently is refused") {
     CHECK(is_refused("export A=canary B=canary", "goes on after the value"));
 }
 
-TEST_CASE("what is no assignment is refused") {
+TEST_CASE("Import: rejects a line that is not a complete assignment") {
     CHECK(is_refused("A=1\nsource canary", "line 2 of FILE is no NAME=value"));
     CHECK(is_refused("export canary", "is no NAME=value"));
     CHECK(is_refused("export A =canary", "is no NAME=value"));
@@ -110,7 +110,7 @@ TEST_CASE("what is no assignment is refused") {
     CHECK(is_refused("export A=canary\\", "ends with a backslash"));
 }
 
-TEST_CASE("names and sizes are checked before anything is set") {
+TEST_CASE("Import: rejects invalid or repeated names and oversized values") {
     CHECK(is_refused("A=1\nspring.canary=2", "line 2 of FILE has a name that no secret can have"));
     CHECK(is_refused("A=1\nPATH=canary", "line 2 of FILE: the secret's name 'PATH' is refused"));
     CHECK(is_refused("A=canary\nB=1\nA=canary", "line 3 of FILE names 'A' again; line 1 of FILE"));
@@ -120,7 +120,7 @@ TEST_CASE("names and sizes are checked before anything is set") {
     CHECK(is_refused("# A=1\n", "holds no secret"));
 }
 
-TEST_CASE("only what is wanted is taken, and the rest may be anything") {
+TEST_CASE("Import: reads only the requested names and ignores all other lines") {
     const char* text = "if true; then\nPATH=$HOME/bin:$PATH\nexport A='x'\nB=$(canary)\nfi\nC=1";
     CHECK(read(text, {"A"}) == Values{{"A", "x"}});
     CHECK(read(text, {"C", "A"}) == Values{{"A", "x"}, {"C", "1"}});
@@ -129,7 +129,7 @@ TEST_CASE("only what is wanted is taken, and the rest may be anything") {
     CHECK(read("B=\"x\nA=1", {"A"}) == Values{{"A", "1"}});
 }
 
-TEST_CASE("Nextflow's store.json") {
+TEST_CASE("Import: reads a Nextflow store.json and rejects other JSON") {
     CHECK(read(R"json( [{"name":"A","value":"x\u00e9\n\"$(y)"},{"value":"2","name":"B"}] )json") ==
           Values{{"A", "x\xc3\xa9\n\"$(y)"}, {"B", "2"}});
     CHECK(read(R"([{"name":"A","value":""},{"name":"x.y","value":"2"}])", {"A"}) ==

@@ -16,7 +16,7 @@ Table example() {
     return table;
 }
 
-TEST_CASE("columns are as wide as their widest cell") {
+TEST_CASE("Table: makes columns as wide as their widest cell") {
     std::ostringstream out;
     example().print(out);
     CHECK(out.str() ==
@@ -25,7 +25,7 @@ TEST_CASE("columns are as wide as their widest cell") {
           "LONGER      1\n");
 }
 
-TEST_CASE("colour changes no width") {
+TEST_CASE("Table: keeps column widths when it prints colours") {
     std::ostringstream out;
     example().print(out, Paint::yes);
     CHECK(out.str() ==
@@ -34,7 +34,7 @@ TEST_CASE("colour changes no width") {
           "LONGER      1\n");
 }
 
-TEST_CASE("times are read, and left as they are where they are none") {
+TEST_CASE("Table: parses and formats times and leaves other text unchanged") {
     CHECK(seconds_of("1970-01-02T00:00:01Z") == 86401);
     CHECK_FALSE(seconds_of("never"));
     CHECK_FALSE(seconds_of("1970-01-02T00:00:01Z "));

@@ -25,7 +25,7 @@ std::string_view text_of(const SecretText& body) {
     return body.characters();
 }
 
-TEST_CASE("one letter wrong, missing, too much or exchanged is one slip") {
+TEST_CASE("Nearest word: counts one typing slip as distance one") {
     CHECK(typing_distance("status", "status") == 0);
     CHECK(typing_distance("statos", "status") == 1);
     CHECK(typing_distance("statu", "status") == 1);
@@ -34,7 +34,7 @@ TEST_CASE("one letter wrong, missing, too much or exchanged is one slip") {
     CHECK(typing_distance("", "ls") == 2);
 }
 
-TEST_CASE("the nearest word is found where one is near") {
+TEST_CASE("Nearest word: finds a close word and nothing for distant input") {
     const std::vector<std::string> words = {"set", "ls", "rm", "rename", "status"};
     CHECK(nearest("stats", words) == "status");
     CHECK(nearest("ren", words) == "rename");
@@ -44,7 +44,7 @@ TEST_CASE("the nearest word is found where one is near") {
     CHECK(nearest(std::string(1000, 's'), words).empty());
 }
 
-TEST_CASE("what may be a value is not repeated") {
+TEST_CASE("Secret paths: reject a name that may be a value without repeating it") {
     CHECK(refusal_of("HF_TOKEN").empty());
     CHECK(refusal_of("hf-token").empty());
     for (const char* text :
@@ -59,7 +59,7 @@ TEST_CASE("what may be a value is not repeated") {
     CHECK(refusal_of("1A").find("must begin") != std::string::npos);
 }
 
-TEST_CASE("a workspace's secrets have a path of their own") {
+TEST_CASE("Secret paths: give each workspace its own path and reject invalid names") {
     CHECK(path_of_secrets(std::nullopt) == "/v1/secrets");
     CHECK(path_of_secrets("lab.1") == "/v1/workspaces/lab.1/secrets");
     for (const std::string name : {"", "a/b", "..", "-x", "a b"}) {
@@ -68,7 +68,7 @@ TEST_CASE("a workspace's secrets have a path of their own") {
     CHECK_THROWS_AS(path_of_secrets(std::string(65, 'w')), CommandError);
 }
 
-TEST_CASE("a value is sent as bytes") {
+TEST_CASE("Secret paths: encode a value as base64 in the request body") {
     const std::string value("a\0\"\n", 4);
     const SecretView view(std::as_bytes(std::span(value)));
     CHECK(text_of(body_of_secret(view, std::nullopt)) == R"({"value":{"base64":"YQAiCg=="}})");

@@ -54,7 +54,7 @@ std::string repeated_to(std::size_t size, const std::string& pattern) {
     return text;
 }
 
-TEST_CASE("a delivery image has exactly the documented bytes", "[delivery]") {
+TEST_CASE("Delivery: writes exactly the documented bytes", "[delivery]") {
     Bytes expected;
     append(expected, "SLSDELIV");
     append_number<std::uint32_t>(expected, 1);   // version
@@ -75,7 +75,7 @@ TEST_CASE("a delivery image has exactly the documented bytes", "[delivery]") {
     CHECK(delivery_size(std::vector{entry("A", "xyz"), entry("B_2", "")}) == 51);
 }
 
-TEST_CASE("a file in an image has its secret's name behind the variable's", "[delivery]") {
+TEST_CASE("Delivery: writes the secret name of a file entry after its variable", "[delivery]") {
     const std::vector entries = {file("K_FILE", "k-2", std::string_view("\0b\0", 3))};
     Bytes expected;
     append(expected, "SLSDELIV");
@@ -96,7 +96,8 @@ TEST_CASE("a file in an image has its secret's name behind the variable's", "[de
     CHECK(read.value()[0].is_file());
 }
 
-TEST_CASE("files and variables come back byte for byte, NUL in files included", "[delivery]") {
+TEST_CASE("Delivery: returns files and variables byte for byte with NUL allowed in files",
+          "[delivery]") {
     std::string every_byte;
     for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
     const std::string longest = repeated_to(kMaxValueBytes, every_byte);
@@ -120,7 +121,7 @@ TEST_CASE("files and variables come back byte for byte, NUL in files included", 
     CHECK(variables_size(entries) == 8 + 4 + 3 + kMaxNameBytes + 2);
 }
 
-TEST_CASE("what no file can be is refused and nothing is written", "[delivery]") {
+TEST_CASE("Delivery: rejects an invalid file entry and writes nothing", "[delivery]") {
     const std::string long_value(kMaxValueBytes + 1, 'v');
     const auto refusal = [](const DeliveryEntry& wrong) {
         Bytes out(delivery_size({&wrong, 1}), std::byte{0xAA});
@@ -137,7 +138,7 @@ TEST_CASE("what no file can be is refused and nothing is written", "[delivery]")
     }
 }
 
-TEST_CASE("an image whose file would be of another name or kind is refused", "[delivery]") {
+TEST_CASE("Delivery: rejects an image with a changed name or kind of a file entry", "[delivery]") {
     const Bytes whole = image_of({file("A_FILE", "ABC", "value")});
     const std::size_t name_at = kFirstEntryAt + kEntryHeaderBytes + 7;
     const auto refusal = [&](std::size_t offset, std::uint8_t byte) {
@@ -158,7 +159,7 @@ TEST_CASE("an image whose file would be of another name or kind is refused", "[d
     CHECK(refusal(kFirstEntryAt, 3) == damaged + "an entry is of an unknown kind");
 }
 
-TEST_CASE("values come back byte for byte and NUL-terminated in place", "[delivery]") {
+TEST_CASE("Delivery: returns values byte for byte and NUL-terminated in place", "[delivery]") {
     const std::vector<std::string> values = {
         "",
         "hf_plain",
@@ -193,7 +194,7 @@ TEST_CASE("values come back byte for byte and NUL-terminated in place", "[delive
     }
 }
 
-TEST_CASE("a delivery of nothing is a header alone", "[delivery]") {
+TEST_CASE("Delivery: writes only a header when it has no entries", "[delivery]") {
     const Bytes image = image_of({});
     CHECK(image.size() == kHeaderBytes);
     const auto read = read_delivery(image);
@@ -201,7 +202,7 @@ TEST_CASE("a delivery of nothing is a header alone", "[delivery]") {
     CHECK(read->empty());
 }
 
-TEST_CASE("the longest variable with the longest value is delivered", "[delivery]") {
+TEST_CASE("Delivery: accepts the longest variable with the longest value", "[delivery]") {
     const std::string variable(kMaxNameBytes, 'V');
     const std::string value(kMaxValueBytes, 'v');
     const Bytes image = image_of({entry(variable, value)});
@@ -211,7 +212,7 @@ TEST_CASE("the longest variable with the longest value is delivered", "[delivery
     CHECK(text_of(read.value()[0].value.bytes()) == value);
 }
 
-TEST_CASE("what no variable can hold is refused and nothing is written", "[delivery]") {
+TEST_CASE("Delivery: rejects an invalid variable or value and writes nothing", "[delivery]") {
     struct Row {
         std::string variable;
         std::string value;
@@ -242,7 +243,8 @@ TEST_CASE("what no variable can hold is refused and nothing is written", "[deliv
     }
 }
 
-TEST_CASE("an image that lacks one byte of room is refused and nothing is written", "[delivery]") {
+TEST_CASE("Delivery: rejects a buffer that is one byte too small and writes nothing",
+          "[delivery]") {
     const std::vector entries = {entry("A", "xyz"), entry("B", "")};
     Bytes out(delivery_size(entries) - 1, std::byte{0xAA});
     const Status wrong = write_delivery(entries, out);
@@ -251,7 +253,7 @@ TEST_CASE("an image that lacks one byte of room is refused and nothing is writte
     CHECK(out == Bytes(out.size(), std::byte{0xAA}));
 }
 
-TEST_CASE("the rest of the page behind an image is left alone and ignored", "[delivery]") {
+TEST_CASE("Delivery: ignores and preserves the rest of the page behind the image", "[delivery]") {
     const std::vector entries = {entry("A", "xyz"), entry("B_2", "")};
     Bytes page(4096, std::byte{0xAA});
     REQUIRE(write_delivery(entries, page).ok());
@@ -263,13 +265,15 @@ TEST_CASE("the rest of the page behind an image is left alone and ignored", "[de
     CHECK(read->size() == 2);
 }
 
-TEST_CASE("the size of variables counts names and values and what stands between", "[delivery]") {
+TEST_CASE("Delivery: counts names and values and separators in the size of variables",
+          "[delivery]") {
     CHECK(variables_size({}) == 0);
     // "A=xyz" and "B_2=", each with its NUL.
     CHECK(variables_size(std::vector{entry("A", "xyz"), entry("B_2", "")}) == 6 + 5);
 }
 
-TEST_CASE("the largest delivery that the limits allow fits into the largest image", "[delivery]") {
+TEST_CASE("Delivery: fits the largest contents that the limits allow into the largest image",
+          "[delivery]") {
     const std::size_t overhead_of_an_entry = delivery_size(std::vector{entry("A", "")}) -
                                              delivery_size({}) -
                                              variables_size(std::vector{entry("A", "")});
@@ -281,7 +285,7 @@ TEST_CASE("the largest delivery that the limits allow fits into the largest imag
           kMaxDeliveryBytes);
 }
 
-TEST_CASE("every cut of an image is refused and read no further", "[delivery]") {
+TEST_CASE("Delivery: rejects every truncated image without reading past its end", "[delivery]") {
     const Bytes whole = small_image();
     for (std::size_t length = 0; length < whole.size(); ++length) {
         CAPTURE(length);
@@ -294,7 +298,7 @@ TEST_CASE("every cut of an image is refused and read no further", "[delivery]") 
     }
 }
 
-TEST_CASE("each damaged field of an image is refused with what is wrong", "[delivery]") {
+TEST_CASE("Delivery: rejects each damaged field with its cause", "[delivery]") {
     constexpr std::size_t kMax = ~std::size_t{0};
     struct Row {
         const char* field;
@@ -345,7 +349,7 @@ TEST_CASE("each damaged field of an image is refused with what is wrong", "[deli
     }
 }
 
-TEST_CASE("an image of another version is refused with both versions", "[delivery]") {
+TEST_CASE("Delivery: rejects another format version and names both versions", "[delivery]") {
     Bytes image = small_image();
     set_number<std::uint32_t>(image, kVersionAt, 2);
     const auto read = read_delivery(image);
@@ -356,7 +360,7 @@ TEST_CASE("an image of another version is refused with both versions", "[deliver
         "and plugin of one release");
 }
 
-TEST_CASE("a value longer than any that may be written is not read either", "[delivery]") {
+TEST_CASE("Delivery: rejects an image with a value above the maximum length", "[delivery]") {
     Bytes image(kHeaderBytes);
     const std::string value(kMaxValueBytes + 1, 'v');
     append_number<std::uint16_t>(image, 1);
@@ -381,7 +385,7 @@ bool is_content(std::size_t offset) {
            (offset >= second && offset < second + 3);
 }
 
-TEST_CASE("no flipped bit of an image is taken for anything but other content", "[delivery]") {
+TEST_CASE("Delivery: accepts no flipped bit except as changed content", "[delivery]") {
     const Bytes whole = small_image();
     for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
         CAPTURE(bit);

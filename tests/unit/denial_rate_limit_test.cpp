@@ -20,7 +20,7 @@ std::uint64_t admitted(DenialRateLimit& limit, Kind kind, Uid uid, int times,
     return count;
 }
 
-TEST_CASE("a burst is written, the rest is counted and told when its minute is over") {
+TEST_CASE("DenialRateLimit: admits a burst and reports the rest when the minute ends") {
     DenialRateLimit limit;
     CHECK(admitted(limit, Kind::refuse_push, kAlice, 4811, kStart) == kDenialBurst);
     CHECK(limit.next_to_tell() == kStart + kDenialWindow);
@@ -36,14 +36,14 @@ TEST_CASE("a burst is written, the rest is counted and told when its minute is o
     CHECK(admitted(limit, Kind::refuse_push, kAlice, 101, kStart + seconds(61)) == kDenialBurst);
 }
 
-TEST_CASE("few refusals are all written, and nothing is told of them") {
+TEST_CASE("DenialRateLimit: admits every denial up to the burst size and reports none") {
     DenialRateLimit limit;
     CHECK(admitted(limit, Kind::refuse_push, kAlice, 100, kStart) == 100);
     CHECK(!limit.next_to_tell());
     CHECK(limit.take_ended(kStart + seconds(61)).empty());
 }
 
-TEST_CASE("kinds and users are counted apart") {
+TEST_CASE("DenialRateLimit: counts each kind and user separately") {
     DenialRateLimit limit;
     admitted(limit, Kind::refuse_push, kAlice, 500, kStart);
     CHECK(admitted(limit, Kind::deny_grant, kAlice, 5, kStart) == 5);
@@ -58,7 +58,7 @@ TEST_CASE("kinds and users are counted apart") {
     CHECK(rest[0].count == 50);
 }
 
-TEST_CASE("at the end everything is told, over or not") {
+TEST_CASE("DenialRateLimit: reports all counts at shutdown even within the minute") {
     DenialRateLimit limit;
     admitted(limit, Kind::refuse_push, kAlice, 103, kStart);
     const auto summaries = limit.take_all(kStart + seconds(12));
@@ -68,7 +68,7 @@ TEST_CASE("at the end everything is told, over or not") {
     CHECK(limit.take_all(kStart + seconds(12)).empty());
 }
 
-TEST_CASE("users without end take no memory without end") {
+TEST_CASE("DenialRateLimit: bounds its memory for any number of users") {
     DenialRateLimit limit;
     std::uint64_t written = 0;
     constexpr std::size_t kUsers = kMaxDenialCounts + 1000;

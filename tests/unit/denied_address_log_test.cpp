@@ -16,7 +16,7 @@ std::uint64_t written(DeniedAddressLog& refused, int first, int last, DeniedAddr
     return count_of(Kind::refuse_connection) - before;
 }
 
-TEST_CASE("who was refused is written down once for each address within a minute", "[refused]") {
+TEST_CASE("DeniedAddressLog: logs each address at most once a minute", "[refused]") {
     DeniedAddressLog refused("a client");
     CHECK(written(refused, 0, 3, kStart) == 3);
     CHECK(written(refused, 0, 3, kStart + seconds(59)) == 0);
@@ -25,7 +25,7 @@ TEST_CASE("who was refused is written down once for each address within a minute
     CHECK(written(refused, 3, 4, kStart + seconds(119)) == 1);
 }
 
-TEST_CASE("of refused addresses 4096 within a minute are written down", "[refused]") {
+TEST_CASE("DeniedAddressLog: logs at most 4096 addresses a minute", "[refused]") {
     DeniedAddressLog refused("a client");
     CHECK(written(refused, 0, 5000, kStart) == 4096);
     CHECK(written(refused, 5000, 5001, kStart + seconds(60)) == 1);

@@ -39,7 +39,7 @@ std::string why_not(const json::object& data) {
     return run ? "(read)" : run.status().message();
 }
 
-TEST_CASE("a run is read as it was written") {
+TEST_CASE("Document codec: reads a run as it was written") {
     const auto read = read_run(run_of("r"), run_document());
     REQUIRE(read);
     const vault::RunHead& head = read->head;
@@ -57,7 +57,7 @@ TEST_CASE("a run is read as it was written") {
     CHECK(read->secrets[1].value.size() == 0);
 }
 
-TEST_CASE("what an owner keeps is read as it was written") {
+TEST_CASE("Document codec: reads the stored secrets of an owner as they were written") {
     std::vector<service::ReplicatedSecret> kept;
     store::SecretHead head;
     head.name = "TOKEN";
@@ -79,7 +79,7 @@ TEST_CASE("what an owner keeps is read as it was written") {
     CHECK(read_secrets(write_secrets({}))->empty());
 }
 
-TEST_CASE("a malformed document is refused with a reason") {
+TEST_CASE("Document codec: rejects a malformed document with a reason") {
     REQUIRE(why_not(run_document()) == "(read)");
     const auto without = [](const char* field) {
         json::object data = run_document();
@@ -118,7 +118,7 @@ TEST_CASE("a malformed document is refused with a reason") {
     CHECK(with_secret("name", "a b") != "(read)");
 }
 
-TEST_CASE("documents are found by the names of what they are about") {
+TEST_CASE("Document codec: maps runs and owners to paths and paths to owners") {
     CHECK(path_of(run_of("a.b")) == "runs/a.b");
     const auto user = store::Owner::user(Uid{1001});
     const auto lab = store::Owner::workspace_named("lab.1");

@@ -12,7 +12,7 @@ std::string refusal_of(std::string_view text) {
     return duration ? "(read)" : duration.status().message();
 }
 
-TEST_CASE("durations are a whole number and a unit") {
+TEST_CASE("Duration: parses a whole number with a unit") {
     struct Row {
         const char* text;
         long long seconds;
@@ -28,7 +28,7 @@ TEST_CASE("durations are a whole number and a unit") {
     }
 }
 
-TEST_CASE("what is no duration is refused, with how to write one") {
+TEST_CASE("Duration: rejects other text and shows the expected format") {
     for (const char* text :
          {"",    "s",   "h",    "1",     "12",      "1.5h", "1,5h",
           "-1h", "+1h", " 1h",  "1h ",   "1 h",     "1H",   "1w",
@@ -41,7 +41,7 @@ TEST_CASE("what is no duration is refused, with how to write one") {
     CHECK(refusal_of(std::string_view("1h\0", 3)).starts_with("'1h?' is not a duration"));
 }
 
-TEST_CASE("no duration is shorter than a second or longer than ten years") {
+TEST_CASE("Duration: rejects less than one second and more than ten years") {
     CHECK(refusal_of("0s") == "'0s' is too short: at least 1s");
     CHECK(refusal_of("000d") == "'000d' is too short: at least 1s");
     for (const char* text : {"3651d", "87601h", "5256001m", "315360001s", "9223372036854775807s",
@@ -51,7 +51,7 @@ TEST_CASE("no duration is shorter than a second or longer than ten years") {
     }
 }
 
-TEST_CASE("a duration is printed in its largest exact unit, and read back") {
+TEST_CASE("Duration: prints the largest exact unit and parses that back") {
     struct Row {
         long long seconds;
         const char* text;

@@ -28,7 +28,7 @@ Event full_event() {
     return event;
 }
 
-TEST_CASE("an entry of the journal has each field that is known") {
+TEST_CASE("Event encoder: writes every known field to a journal entry") {
     CHECK(journal_entry(full_event(), kTime) ==
           "SECRETS_TIME=2023-11-14T22:13:20.000042Z\nSECRETS_ACTION=refuse\nPRIORITY=4\n"
           "SYSLOG_IDENTIFIER=slurm-secretsd\nMESSAGE=job 7 was refused\n"
@@ -38,7 +38,7 @@ TEST_CASE("an entry of the journal has each field that is known") {
           "SECRETS_BYTES=215\nSECRETS_COUNT=3\n");
 }
 
-TEST_CASE("what does not apply is left out") {
+TEST_CASE("Event encoder: omits fields that do not apply") {
     const Event event{.kind = Kind::start, .sentence = "ready"};
     CHECK(journal_entry(event, kTime) ==
           "SECRETS_TIME=2023-11-14T22:13:20.000042Z\nSECRETS_ACTION=start\nPRIORITY=6\n"
@@ -49,7 +49,7 @@ TEST_CASE("what does not apply is left out") {
           "\"message\":\"ready\",\"message_id\":\"732b1c707d304763ac8f3e17737337f9\"}\n");
 }
 
-TEST_CASE("an account without a name is its number") {
+TEST_CASE("Event encoder: writes only the uid of an account without a name") {
     Event event{.kind = Kind::grant, .sentence = "x"};
     event.owner = Account{Uid{1001}, ""};
     const auto fields = fields_of(journal_entry(event, kTime));
@@ -57,7 +57,7 @@ TEST_CASE("an account without a name is its number") {
     CHECK(fields.at("SECRETS_OWNER_UID") == "1001");
 }
 
-TEST_CASE("a text with newlines takes the binary form and forges no field") {
+TEST_CASE("Event encoder: encodes newlines in binary form so that no field can be forged") {
     Event event{.kind = Kind::trouble, .sentence = "one\nPRIORITY=0\n"};
     const std::string entry = journal_entry(event, kTime);
     CHECK(entry.find(std::string("MESSAGE\n\x0f\0\0\0\0\0\0\0one\nPRIORITY=0\n\nMESSAGE_ID=",
@@ -69,7 +69,7 @@ TEST_CASE("a text with newlines takes the binary form and forges no field") {
     CHECK(line.find('\n') == line.size() - 1);
 }
 
-TEST_CASE("a line of the audit file is JSON with the same fields") {
+TEST_CASE("Event encoder: writes an audit line as JSON with the same fields") {
     const std::string line = audit_file_line(full_event(), kTime);
     CHECK(line.find('\n') == line.size() - 1);
     const auto object = boost::json::parse(line).as_object();

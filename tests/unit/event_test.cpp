@@ -31,7 +31,7 @@ std::multiset<std::string> all_ids() {
     return ids;
 }
 
-TEST_CASE("each kind of event has an id and a word") {
+TEST_CASE("Event kinds: have a unique message id and an action each") {
     const auto ids = all_ids();
     for (const std::string& id : ids) {
         CAPTURE(id);
@@ -46,12 +46,12 @@ TEST_CASE("each kind of event has an id and a word") {
     }
 }
 
-TEST_CASE("the journal's catalog knows the same ids") {
+TEST_CASE("Event kinds: match the message ids of the journal catalog") {
     CHECK(found_in("systemd/slurm-secrets.catalog", "-- ([0-9a-f]{32})\n") == all_ids());
     CHECK(found_in("systemd/slurm-secrets.catalog", "\n(Subject): .").size() == all_ids().size());
 }
 
-TEST_CASE("docs/audit.md lists the same ids, with their actions and levels") {
+TEST_CASE("Event kinds: match the ids with actions and levels in docs/audit.md") {
     for (const KindInfo& info : all_kinds()) {
         const std::string row = "| `" + std::string(info.action) + "` | `" +
                                 std::string(info.message_id) + "` | " +
@@ -63,7 +63,7 @@ TEST_CASE("docs/audit.md lists the same ids, with their actions and levels") {
     CHECK(found_in("docs/audit.md", "`([0-9a-f]{32})`") == all_ids());
 }
 
-TEST_CASE("long lists of names are cut in a sentence") {
+TEST_CASE("Event: shortens a long list of names in a message") {
     CHECK(listed({}) == "no secrets");
     CHECK(listed({"A"}) == "A");
     CHECK(listed({"A", "B", "C"}) == "A, B, C");
@@ -72,7 +72,7 @@ TEST_CASE("long lists of names are cut in a sentence") {
     CHECK(std::count(text.begin(), text.end(), 'A') == 10);
 }
 
-TEST_CASE("steps are named as Slurm's commands name them") {
+TEST_CASE("Event: names special steps as Slurm commands do") {
     CHECK(step_word(StepId{0}) == "0");
     CHECK(step_word(StepId{4711}) == "4711");
     CHECK(step_word(StepId{0xfffffffb}) == "batch");

@@ -67,7 +67,8 @@ struct Node {
     uid_t bob = auth::find_uid("bob").value().value;
 };
 
-TEST_CASE("a step's files have their bytes, and are the user's alone", "[files]") {
+TEST_CASE("StepFiles: writes exact bytes into files that only the user of the job may read",
+          "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     const std::string any_bytes("\0a\n\xff\0", 5);
@@ -94,7 +95,7 @@ TEST_CASE("a step's files have their bytes, and are the user's alone", "[files]"
     CHECK(names_in(node.job).empty());
 }
 
-TEST_CASE("the group of all jobs' directory, which is the agent's, gets the job's", "[files]") {
+TEST_CASE("StepFiles: gives the job directory the group of the directory of all jobs", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     REQUIRE(mkdir(node.all_jobs.c_str(), 0711) == 0);
@@ -104,13 +105,13 @@ TEST_CASE("the group of all jobs' directory, which is the agent's, gets the job'
     CHECK(status_of(node.job).st_uid == node.alice);
 }
 
-TEST_CASE("a step without files leaves no directory", "[files]") {
+TEST_CASE("StepFiles: creates no directory for a step without files", "[files]") {
     const Node node;
     CHECK(node.written({{"A", SecretView()}}).empty());
     CHECK_FALSE(fs::exists(node.all_jobs));
 }
 
-TEST_CASE("a secret that is asked for twice is one file, and each step has its own", "[files]") {
+TEST_CASE("StepFiles: writes a repeated secret once and separate files for each step", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     StepFiles first = node.step(0);
@@ -123,7 +124,8 @@ TEST_CASE("a secret that is asked for twice is one file, and each step has its o
     CHECK(content(node.job + "/A.1") == "b");
 }
 
-TEST_CASE("a link in the place of the job's directory is replaced, not followed", "[files]") {
+TEST_CASE("StepFiles: replaces a symbolic link at the job directory without following it",
+          "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     const std::string elsewhere = node.folder.file("elsewhere");
@@ -138,7 +140,7 @@ TEST_CASE("a link in the place of the job's directory is replaced, not followed"
     CHECK(content(node.job + "/A.0") == "a");
 }
 
-TEST_CASE("a file, or somebody else's directory, in that place is replaced", "[files]") {
+TEST_CASE("StepFiles: replaces a file or a foreign directory at the job directory", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     REQUIRE(mkdir(node.all_jobs.c_str(), 0711) == 0);
@@ -156,7 +158,7 @@ TEST_CASE("a file, or somebody else's directory, in that place is replaced", "[f
     CHECK((status_of(node.job).st_mode & 07777) == 0570);
 }
 
-TEST_CASE("somebody else's directory that can't be removed is refused with a sentence", "[files]") {
+TEST_CASE("StepFiles: reports a foreign job directory that cannot be removed", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     fs::create_directories(node.job + "/deep/deeper");
@@ -169,7 +171,7 @@ TEST_CASE("somebody else's directory that can't be removed is refused with a sen
     CHECK(names_in(node.job) == std::vector<std::string>{"deep"});
 }
 
-TEST_CASE("a link in the place of a file is replaced, not followed", "[files]") {
+TEST_CASE("StepFiles: replaces a symbolic link at a file without following it", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     const std::string target = node.folder.file("target");
@@ -184,7 +186,7 @@ TEST_CASE("a link in the place of a file is replaced, not followed", "[files]") 
     CHECK(content(node.job + "/A.0") == "again");
 }
 
-TEST_CASE("a link at the name that a file has while it is written is refused", "[files]") {
+TEST_CASE("StepFiles: rejects a symbolic link at the temporary name of a file", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     const std::string target = node.folder.file("target");
@@ -202,7 +204,7 @@ TEST_CASE("a link at the name that a file has while it is written is refused", "
     CHECK(names_in(node.job) == std::vector<std::string>{"B.0"});
 }
 
-TEST_CASE("of files that can't all be written none stays", "[files]") {
+TEST_CASE("StepFiles: leaves no file when one of them cannot be written", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     REQUIRE(node.written({file("X", "x")}).empty());
@@ -214,7 +216,7 @@ TEST_CASE("of files that can't all be written none stays", "[files]") {
     CHECK(names_in(node.job) == std::vector<std::string>{"B.0"});
 }
 
-TEST_CASE("a directory of all jobs that others may write to is refused", "[files]") {
+TEST_CASE("StepFiles: rejects a directory of all jobs that others may write to", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     const Node node;
     REQUIRE(mkdir(node.all_jobs.c_str(), 0700) == 0);
@@ -233,7 +235,7 @@ TEST_CASE("a directory of all jobs that others may write to is refused", "[files
     CHECK(names_in(node.all_jobs).empty());
 }
 
-TEST_CASE("steps that start at once all have their files", "[files]") {
+TEST_CASE("StepFiles: writes the files of steps that start concurrently", "[files]") {
     if (geteuid() != 0) SKIP_BECAUSE("needs root, which alone can give files away");
     for (int round = 0; round < 20; ++round) {
         const Node node;
@@ -253,7 +255,7 @@ TEST_CASE("steps that start at once all have their files", "[files]") {
     }
 }
 
-TEST_CASE("a job's files go one level deep, and no link is followed", "[files]") {
+TEST_CASE("Job file removal: deletes one level and follows no symbolic link", "[files]") {
     const TemporaryFolder folder;
     const std::string job = folder.file("42");
     const auto removed = [&] {

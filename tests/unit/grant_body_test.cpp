@@ -28,7 +28,7 @@ std::string refusal_of(const std::string& body) {
     return request ? "(read)" : request.status().message();
 }
 
-TEST_CASE("a request for a grant is read") {
+TEST_CASE("Grant body: parses a request") {
     const auto request = parse_grant(bytes_of(body_with()));
     REQUIRE(request);
     CHECK(request->ask.job.value == 12);
@@ -45,7 +45,7 @@ TEST_CASE("a request for a grant is read") {
     CHECK(escaped->ask.ask == "A,B\n\"");
 }
 
-TEST_CASE("each number has its bounds, to the last") {
+TEST_CASE("Grant body: enforces the exact bounds of each number") {
     const std::pair<std::string, std::uint64_t> numbers[] = {{"job", UINT32_MAX},
                                                              {"step", UINT32_MAX},
                                                              {"uid", UINT32_MAX},
@@ -71,7 +71,7 @@ TEST_CASE("each number has its bounds, to the last") {
     }
 }
 
-TEST_CASE("each text has its length, to the last") {
+TEST_CASE("Grant body: enforces the exact length of each text") {
     const std::pair<std::string, std::size_t> texts[] = {{"ask", kMaxSpecBytes},
                                                          {"node", kMaxNodeNameBytes}};
     for (const auto& [name, most] : texts) {
@@ -91,7 +91,7 @@ TEST_CASE("each text has its length, to the last") {
     }
 }
 
-TEST_CASE("what is no request for a grant is refused, with its place") {
+TEST_CASE("Grant body: rejects malformed JSON and unknown fields") {
     CHECK(refusal_of(body_with("job", "1,\"Job\":2")) == "the body has a field that is not known");
     for (const char* text : {"", "{", "nonsense", "[]", "1", "\"x\"", "null", "{}"}) {
         CAPTURE(text);
@@ -110,7 +110,7 @@ TEST_CASE("what is no request for a grant is refused, with its place") {
     CHECK(refusal_of(std::string(100000, '[')) != "(read)");
 }
 
-TEST_CASE("a report of holds is read, and is refused where a field is wrong or stands twice") {
+TEST_CASE("Grant body: parses a report of holds and rejects wrong or duplicate fields") {
     const auto report_of = [](const std::string& body) {
         const auto held = parse_report(bytes_of(body));
         return held ? std::to_string(held->size()) + " held" : held.status().message();

@@ -33,7 +33,7 @@ std::string kind_of(const GrantAnswer& answer) {
     }
 }
 
-TEST_CASE("every answer but a grant leaves everything as it was") {
+TEST_CASE("GrantService: changes no state for any answer but a grant") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -79,7 +79,7 @@ TEST_CASE("every answer but a grant leaves everything as it was") {
     }
 }
 
-TEST_CASE("the sentence of a refused ask says what to mend") {
+TEST_CASE("GrantService: states in a denial what to correct") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     const auto sentence = [&](Uid uid, const char* ask) {
@@ -102,7 +102,7 @@ TEST_CASE("the sentence of a refused ask says what to mend") {
               .message() == "run x was not pushed within 10 s");
 }
 
-TEST_CASE("a run that is waited for is given once it is there, to its owner alone") {
+TEST_CASE("GrantService: grants an awaited run once it is pushed and only to its owner") {
     Office office;
     REQUIRE(kind_of(office.ask(office.alice, "run:r,A", 1000)) == "wait for r");
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
@@ -110,7 +110,7 @@ TEST_CASE("a run that is waited for is given once it is there, to its owner alon
     CHECK(kind_of(office.ask(office.bob, "run:r,A", 1000)) == "forbidden");
 }
 
-TEST_CASE("an expired run is gone for asks and checks, and may be waited for") {
+TEST_CASE("GrantService: treats an expired run as absent and lets a request wait for it") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s").ok());
     office.time += std::chrono::seconds(10);
@@ -120,7 +120,7 @@ TEST_CASE("an expired run is gone for asks and checks, and may be waited for") {
     CHECK(office.vault.inventory().runs == 0);
 }
 
-TEST_CASE("an optional item or run that is there is given like any other") {
+TEST_CASE("GrantService: grants an optional item or run that exists like any other") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -132,7 +132,7 @@ TEST_CASE("an optional item or run that is there is given like any other") {
     CHECK(given(office.ask(office.alice, "run:r,B-C,A=OTHER")) == "B_C=b\nOTHER=own\n");
 }
 
-TEST_CASE("a value that no variable can hold is refused wherever it is asked for") {
+TEST_CASE("GrantService: denies a value with NUL as a variable wherever the spec requests it") {
     Office office;
     REQUIRE(
         office
@@ -147,7 +147,7 @@ TEST_CASE("a value that no variable can hold is refused wherever it is asked for
     CHECK(given(office.ask(office.alice, "run:r,A")) == "A=a\n");
 }
 
-TEST_CASE("a file is given under its secret's name, beside a variable of the same") {
+TEST_CASE("GrantService: delivers a file under its secret name beside a variable of that secret") {
     Office office;
     REQUIRE(
         office
@@ -166,7 +166,7 @@ TEST_CASE("a file is given under its secret's name, beside a variable of the sam
           "secret X is not among the secrets of run r");
 }
 
-TEST_CASE("what a step is given as files fits, to the byte, and is not counted as variables") {
+TEST_CASE("GrantService: enforces the exact limit of file bytes apart from variables") {
     constexpr int kFull = kMaxFilesBytes / kMaxValueBytes;
     Config config = Office::large();
     config.limits.run_bytes = 2 * kMaxFilesBytes;
@@ -187,7 +187,7 @@ TEST_CASE("what a step is given as files fits, to the byte, and is not counted a
     CHECK(kind_of(office.ask(office.alice, ask + ",ONE:file")) == "too large");
 }
 
-TEST_CASE("what a step is given as variables fits, to the byte") {
+TEST_CASE("GrantService: enforces the exact limit of variable bytes") {
     // Of each variable a letter, '=' and NUL beside the value: 24 bytes of the eight together.
     const std::size_t last = kMaxVariablesBytes - 24 - 7 * kMaxValueBytes;
     Office office(Office::large());
@@ -212,7 +212,7 @@ TEST_CASE("what a step is given as variables fits, to the byte") {
     CHECK(all.substr(0, 3) == "A=A");
 }
 
-TEST_CASE("a job at its limit of different asks may repeat those it made, and others are free") {
+TEST_CASE("GrantService: lets a job at its limit repeat earlier specs and limits no other job") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     const auto ask = [](int n) { return "run:r,A=V" + std::to_string(n); };
@@ -227,7 +227,7 @@ TEST_CASE("a job at its limit of different asks may repeat those it made, and ot
     CHECK(kind_of(office.ask(office.alice, ask(256), 0, JobId{2})) == "granted");
 }
 
-TEST_CASE("a grant for whose hold there is no memory is not given") {
+TEST_CASE("GrantService: denies a request when no memory is left for its hold") {
     constexpr std::size_t kMiB = 1024UL * 1024;
     Office office(Office::large(), kMiB);
     // Fills the slab until less is left than a hold takes.
@@ -249,7 +249,7 @@ TEST_CASE("a grant for whose hold there is no memory is not given") {
     CHECK(office.state() == before);
 }
 
-TEST_CASE("two jobs hold one run, each until its own end") {
+TEST_CASE("GrantService: keeps the holds of two jobs on one run until each job ends") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r", 0, JobId{7});
@@ -270,7 +270,7 @@ TEST_CASE("two jobs hold one run, each until its own end") {
     CHECK(kind_of(office.ask(office.alice, "run:r", 0, JobId{7})) == "granted");
 }
 
-TEST_CASE("a hold follows the generations of its run") {
+TEST_CASE("GrantService: records in a hold the run generation that each spec was granted") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "one"))).ok());
     office.ask(office.alice, "run:r");
@@ -286,7 +286,7 @@ TEST_CASE("a hold follows the generations of its run") {
     CHECK(hold->grants[1].generation == 1);
 }
 
-TEST_CASE("a run that is completed while a job runs is gone for its next step, the hold is not") {
+TEST_CASE("GrantService: denies a completed run to the next step and keeps the hold") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     const auto before = office.ask(office.alice, "run:r");
@@ -298,7 +298,7 @@ TEST_CASE("a run that is completed while a job runs is gone for its next step, t
     CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
 }
 
-TEST_CASE("runs expire in the order of their ends, and the next end is told") {
+TEST_CASE("ExpiryQueue: expires runs in order and returns the next expiry") {
     Office office;
     CHECK(office.desk.expire() == std::nullopt);
     REQUIRE(office.push(office.alice, "a", {}, {}, "20s").ok());
@@ -314,7 +314,7 @@ TEST_CASE("runs expire in the order of their ends, and the next end is told") {
     CHECK(office.vault.inventory().runs == 0);
 }
 
-TEST_CASE("a check tells item by item, to who may see the run") {
+TEST_CASE("GrantService: reports each item of a check to callers who may read the run") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -357,7 +357,7 @@ TEST_CASE("a check tells item by item, to who may see the run") {
     CHECK(office.vault.inventory().holds == 0);
 }
 
-TEST_CASE("the status counts what is held") {
+TEST_CASE("Status report: counts runs and holds and slabs") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r");

@@ -96,7 +96,8 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("So many shake hands at a time, first come, first served", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: runs a limited number of handshakes in order of arrival",
+          "[handshake_queue]") {
     Door door({2, 200ms, 10s});
     for (const char* name : {"a", "b", "c", "d", "e"}) door.come_and_speak(name);
     CHECK(door.begun() == Names{"a", "b"});
@@ -107,7 +108,7 @@ TEST_CASE("So many shake hands at a time, first come, first served", "[handshake
     CHECK(door.begun() == Names{"a", "b", "c", "d", "e"});
 }
 
-TEST_CASE("Who waits for its turn is not turned away, however long it takes", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: never drops a client that waits for its turn", "[handshake_queue]") {
     Door door({1, 50ms, 10s});
     door.come_and_speak("a");
     door.come_and_speak("b");
@@ -117,7 +118,8 @@ TEST_CASE("Who waits for its turn is not turned away, however long it takes", "[
     CHECK(door.begun() == Names{"a", "b"});
 }
 
-TEST_CASE("Who says nothing takes no place, and is turned away in the end", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: gives a silent client no slot and drops it after a timeout",
+          "[handshake_queue]") {
     Door door;
     for (const char* name : {"s1", "s2", "s3"}) door.come(name);
     door.come_and_speak("a");
@@ -130,7 +132,7 @@ TEST_CASE("Who says nothing takes no place, and is turned away in the end", "[ha
     CHECK(door.runs_out());
 }
 
-TEST_CASE("Who goes before its turn is passed over", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: skips a client that leaves before its turn", "[handshake_queue]") {
     Door door({1, 200ms, 10s});
     for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
     door.leave("b");
@@ -138,7 +140,8 @@ TEST_CASE("Who goes before its turn is passed over", "[handshake_queue]") {
     CHECK(door.begun() == Names{"a", "c"});
 }
 
-TEST_CASE("Who lets the door wait loses its place to the next", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: passes the slot of a stalled client to the next one",
+          "[handshake_queue]") {
     Door door;
     for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
     door.read_of("a");
@@ -151,7 +154,8 @@ TEST_CASE("Who lets the door wait loses its place to the next", "[handshake_queu
     CHECK(door.begun() == Names{"a", "b", "c", "d"});
 }
 
-TEST_CASE("Where many let the door wait, others begin more slowly", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: starts handshakes more slowly when many clients stall",
+          "[handshake_queue]") {
     Door door({1, 1s, 20ms, 2, 300ms});
     for (const char* name : {"a", "b", "c", "d"}) door.come_and_speak(name);
     for (const char* name : {"a", "b"}) {
@@ -166,7 +170,8 @@ TEST_CASE("Where many let the door wait, others begin more slowly", "[handshake_
     CHECK(door.begun() == Names{"a", "b", "c", "d"});
 }
 
-TEST_CASE("Who waits for the door keeps its place", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: keeps the slot of a client that waits for the server",
+          "[handshake_queue]") {
     Door door({1, 200ms, 100ms});
     door.come_and_speak("a");
     door.come_and_speak("b");
@@ -180,7 +185,7 @@ TEST_CASE("Who waits for the door keeps its place", "[handshake_queue]") {
     CHECK(door.begun() == Names{"a", "b"});
 }
 
-TEST_CASE("At the end all whose turn has not come are dropped", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: drops all waiting clients when stopped", "[handshake_queue]") {
     Door door({1, 10s, 10s});
     door.come("silent");
     for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
@@ -192,7 +197,7 @@ TEST_CASE("At the end all whose turn has not come are dropped", "[handshake_queu
     CHECK(door.turned_away().empty());
 }
 
-TEST_CASE("Nothing keeps the loop running when nobody waits", "[handshake_queue]") {
+TEST_CASE("HandshakeLimiter: leaves the event loop when no client waits", "[handshake_queue]") {
     Door door({1, 10s, 40ms});
     for (const char* name : {"a", "b"}) door.come_and_speak(name);
     door.shaken("a");
@@ -200,7 +205,7 @@ TEST_CASE("Nothing keeps the loop running when nobody waits", "[handshake_queue]
     CHECK(door.runs_out());
 }
 
-TEST_CASE("An address, and all together, have so many connections and no more",
+TEST_CASE("ConnectionLimits: limits the connections of each address and in total",
           "[handshake_queue]") {
     ConnectionLimits limits({3, 2});
     std::vector<ConnectionLimits::Counted> open;

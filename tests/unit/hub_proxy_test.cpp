@@ -45,7 +45,7 @@ struct Node {
     api::Router routes{office.desk, nullptr, &relay};
 };
 
-TEST_CASE("what is about a node's agent is never passed on", "[relay]") {
+TEST_CASE("HubProxy: answers requests about the agent of the node without the hub", "[relay]") {
     Node node;
     for (const auto target : {"/v1/status", "/metrics", "/v1/openapi.json", "/v1/events"}) {
         CAPTURE(target);
@@ -54,7 +54,7 @@ TEST_CASE("what is about a node's agent is never passed on", "[relay]") {
     CHECK(node.relay.passed.empty());
 }
 
-TEST_CASE("every other route is passed on, and its agent decides nothing", "[relay]") {
+TEST_CASE("HubProxy: forwards every other route without a local decision", "[relay]") {
     Node node;
     std::size_t passed = 0;
     for (const api::Router::Entry& entry : api::Router::table()) {
@@ -77,7 +77,7 @@ TEST_CASE("every other route is passed on, and its agent decides nothing", "[rel
     CHECK(passed > 10);
 }
 
-TEST_CASE("a request is passed on as it came", "[relay]") {
+TEST_CASE("HubProxy: forwards a request unchanged", "[relay]") {
     Node node;
     api::RequestHead head = node.head("PUT", "/v1/runs/r%2D1");
     head.if_match = "\"7\"";
@@ -96,7 +96,7 @@ TEST_CASE("a request is passed on as it came", "[relay]") {
     CHECK(node.relay.passed.back().target == "/v1/check?ask=A%2CB");
 }
 
-TEST_CASE("without a credential the answer says of which hub one must be", "[relay]") {
+TEST_CASE("HubProxy: challenges a request without a credential and names the hub", "[relay]") {
     Node node;
     for (const api::HttpResponse& answer :
          {node.ask(node.head("GET", "/v1/secrets", "")),
@@ -109,7 +109,7 @@ TEST_CASE("without a credential the answer says of which hub one must be", "[rel
     CHECK(node.relay.passed.empty());
 }
 
-TEST_CASE("what is wrong whoever made it is refused on the node", "[relay]") {
+TEST_CASE("HubProxy: rejects a malformed request before contacting the hub", "[relay]") {
     Node node;
     CHECK(node.ask(node.head("GET", "/v1/nothing", "")).status == 404);
     CHECK(node.ask(node.head("POST", "/v1/secrets", "")).status == 405);

@@ -16,7 +16,7 @@ namespace {
 
 const HubRequest kRequest{"hub.example.org", "PUT", "/v1/runs/r?a=b", std::string(64, 'a')};
 
-TEST_CASE("a request that was written is read again") {
+TEST_CASE("HubRequest: reads a request as it was printed") {
     const HubRequest requests[] = {kRequest,
                                    {"", "", "", ""},
                                    {"::1", "GET", "/", "x"},
@@ -31,7 +31,7 @@ TEST_CASE("a request that was written is read again") {
           "slurm-secrets 1\nhub.example.org\nPUT\n/v1/runs/r?a=b\n" + std::string(64, 'a') + "\n");
 }
 
-TEST_CASE("what is no request is refused") {
+TEST_CASE("HubRequest: rejects text that is not a request") {
     const std::string good = print_hub_request(kRequest);
     std::vector<std::string> bad = {"",
                                     "\n",
@@ -61,7 +61,7 @@ TEST_CASE("what is no request is refused") {
     }
 }
 
-TEST_CASE("a body is the one that the caller vouched for, to the last byte") {
+TEST_CASE("Authenticator: accepts only the body whose digest the caller vouched for") {
     server::LocalAuthenticator check(Uid{0});
     const std::string body = "{\"owner\":\"alice\"}";
     const auto answer_to = [&](const std::string& text, std::optional<std::string> digest) {

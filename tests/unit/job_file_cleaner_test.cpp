@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST_CASE("only what is named as a job's directory counts as one, once it is old enough") {
+TEST_CASE("JobFileCleaner: lists only directories named by a job id that are old enough") {
     const TemporaryFolder folder;
     slurm::JobFileCleaner files(folder.path());
     for (const char* name : {"7", "4294967295", "007", "4294967296", "-1", "7x", "x", ".7"}) {
@@ -30,7 +30,7 @@ TEST_CASE("only what is named as a job's directory counts as one, once it is old
     CHECK(slurm::JobFileCleaner(folder.file("nowhere")).jobs(std::chrono::seconds(0)).empty());
 }
 
-TEST_CASE("an ended job's files are removed, and another's are not") {
+TEST_CASE("JobFileCleaner: removes the files of an ended job and of no other") {
     service::keep_the_log_quiet();
     const TemporaryFolder folder;
     slurm::JobFileCleaner files(folder.path());
@@ -44,7 +44,7 @@ TEST_CASE("an ended job's files are removed, and another's are not") {
     CHECK(fs::exists(folder.file("8") + "/A.0"));
 }
 
-TEST_CASE("what can't be removed is not asked about again and again") {
+TEST_CASE("JobFileCleaner: never lists a directory again that it failed to remove") {
     service::keep_the_log_quiet();
     const TemporaryFolder folder;
     slurm::JobFileCleaner files(folder.path());
@@ -54,7 +54,7 @@ TEST_CASE("what can't be removed is not asked about again and again") {
     CHECK(files.jobs(std::chrono::seconds(0)).empty());
 }
 
-TEST_CASE("where others may write, nothing is taken for a job's") {
+TEST_CASE("JobFileCleaner: ignores a directory of all jobs that others may write to") {
     service::keep_the_log_quiet();
     const TemporaryFolder folder;
     slurm::JobFileCleaner files(folder.path());

@@ -39,7 +39,7 @@ struct Desk {
     JournalSink journal;
 };
 
-TEST_CASE("an entry is sent at once where the journal takes it") {
+TEST_CASE("JournalSink: sends an entry at once when the journal accepts it") {
     Desk desk;
     desk.listen();
     desk.journal.send("one");
@@ -47,7 +47,7 @@ TEST_CASE("an entry is sent at once where the journal takes it") {
     CHECK(!desk.journal.waits());
 }
 
-TEST_CASE("what a stalled journal does not take waits, and arrives in order") {
+TEST_CASE("JournalSink: queues entries while the journal stalls and sends them in order") {
     Desk desk;
     desk.listen();
     const auto begin = Clock::now();
@@ -60,7 +60,7 @@ TEST_CASE("what a stalled journal does not take waits, and arrives in order") {
     CHECK(desk.journal.dropped() == 0);
 }
 
-TEST_CASE("beyond the most entries that may wait they are dropped, counted and told of") {
+TEST_CASE("JournalSink: drops entries beyond the maximum count and reports how many") {
     Desk desk;  // nobody listens
     const std::size_t sent = kMaxWaitingEntries + 100;
     for (std::size_t i = 0; i < sent; ++i) desk.journal.send(std::to_string(i));
@@ -75,7 +75,7 @@ TEST_CASE("beyond the most entries that may wait they are dropped, counted and t
     CHECK(desk.journal.dropped() == 100);
 }
 
-TEST_CASE("beyond the most bytes that may wait they are dropped, too") {
+TEST_CASE("JournalSink: drops entries beyond the maximum number of queued bytes") {
     Desk desk;
     const std::string entry(64 * 1024, 'x');
     for (std::size_t i = 0; i < kMaxWaitingBytes / entry.size() + 3; ++i) desk.journal.send(entry);
@@ -84,8 +84,7 @@ TEST_CASE("beyond the most bytes that may wait they are dropped, too") {
     CHECK(desk.read().size() == kMaxWaitingBytes / entry.size() + 1);
 }
 
-TEST_CASE(
-    "an entry that comes when there is room again stands behind the word of what is missing") {
+TEST_CASE("JournalSink: sends the report of dropped entries before the next new entry") {
     Desk desk;
     for (std::size_t i = 0; i < kMaxWaitingEntries + 7; ++i) desk.journal.send("x");
     desk.listen();
@@ -101,7 +100,7 @@ TEST_CASE(
     CHECK(all.back() == "after");
 }
 
-TEST_CASE("entries wait while there is no journal, and find the one that comes") {
+TEST_CASE("JournalSink: queues entries while no journal listens and sends them to the next one") {
     Desk desk;
     desk.journal.send("early");
     CHECK(desk.journal.waits());
@@ -122,7 +121,7 @@ TEST_CASE("entries wait while there is no journal, and find the one that comes")
     CHECK(desk.socket->receive() == "again");
 }
 
-TEST_CASE("an entry that is too long to wait, or for a datagram, is dropped and holds up nothing") {
+TEST_CASE("JournalSink: drops an oversized entry without delaying the next") {
     Desk desk;
     desk.journal.send(std::string(kMaxWaitingBytes + 1, 'x'));
     CHECK(desk.journal.dropped() == 1);
@@ -134,7 +133,7 @@ TEST_CASE("an entry that is too long to wait, or for a datagram, is dropped and 
     CHECK(desk.journal.dropped() == 2);
 }
 
-TEST_CASE("the end gives a stalled journal a moment and no more") {
+TEST_CASE("JournalSink: waits no longer than its limit for a stalled journal at shutdown") {
     Desk desk;
     desk.listen();
     while (!desk.journal.waits()) desk.journal.send("x");

@@ -10,7 +10,7 @@
 
 using namespace secrets;
 
-TEST_CASE("All who wait are accepted in one turn of the loop", "[listener]") {
+TEST_CASE("Listener: accepts all waiting clients in one turn of the loop", "[listener]") {
     const TemporaryFolder folder;
     const std::string path = folder.path() + "/socket";
     auto listening = listen_at(path, SocketKind::seqpacket, 0600);

@@ -116,7 +116,7 @@ std::string read_by_process_vm(const LockedRegion& region) {
     return got < 0 ? "" : bytes.substr(0, static_cast<std::size_t>(got));
 }
 
-TEST_CASE("a memfd_secret region is out of reach for those who read a process's memory",
+TEST_CASE("LockedRegion: hides memfd_secret memory from /proc/self/mem and process_vm_readv",
           "[region]") {
     if (!kernel_has_secretmem()) SKIP_BECAUSE("this kernel has no memfd_secret");
     const LockedRegion region = region_with_canary(MemoryKind::secretmem);
@@ -130,14 +130,13 @@ TEST_CASE("a memfd_secret region is out of reach for those who read a process's 
     CHECK(read_by_process_vm(plain) == kCanary);
 }
 
-TEST_CASE("the best kind of memory is memfd_secret where the kernel has it", "[region]") {
+TEST_CASE("LockedRegion: prefers memfd_secret when the kernel has it", "[region]") {
     CHECK(best_memory_kind() == kinds_here().front());
     CHECK(std::string(memory_kind_word(MemoryKind::secretmem)) == "memfd_secret");
     CHECK(std::string(memory_kind_word(MemoryKind::memfd)) == "memfd");
 }
 
-TEST_CASE("a fresh region is zeros in whole pages that can be written to the last byte",
-          "[region]") {
+TEST_CASE("LockedRegion: starts as zeros in whole writable pages", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         for (const std::size_t pages : {1U, 2U, 256U}) {
             for (const std::size_t bytes : {(pages - 1) * page_size() + 1, pages * page_size()}) {
@@ -152,7 +151,7 @@ TEST_CASE("a fresh region is zeros in whole pages that can be written to the las
     }
 }
 
-TEST_CASE("a region that goes leaves nothing but zeros behind its descriptor", "[region]") {
+TEST_CASE("LockedRegion: leaves only zeros behind its descriptor when destroyed", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         UniqueFd left;
@@ -168,7 +167,7 @@ TEST_CASE("a region that goes leaves nothing but zeros behind its descriptor", "
     }
 }
 
-TEST_CASE("a region that is assigned to leaves nothing but zeros of its old content", "[region]") {
+TEST_CASE("LockedRegion: leaves only zeros of its old content when assigned to", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         LockedRegion region = region_with_canary(kind);
@@ -188,7 +187,7 @@ TEST_CASE("a region that is assigned to leaves nothing but zeros of its old cont
     }
 }
 
-TEST_CASE("a moved region keeps its content and the other owns nothing", "[region]") {
+TEST_CASE("LockedRegion: moves its content and leaves the source empty", "[region]") {
     LockedRegion first = region_with_canary(MemoryKind::memfd);
     const std::byte* address = first.bytes().data();
     const int fd = first.fd();
@@ -204,7 +203,7 @@ TEST_CASE("a moved region keeps its content and the other owns nothing", "[regio
     CHECK(fcntl(fd, F_GETFD) == -1);
 }
 
-TEST_CASE("fork does not hand a region's mapping on", "[region]") {
+TEST_CASE("LockedRegion: is not mapped in a forked child", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         const LockedRegion region = region_with_canary(kind);
@@ -214,7 +213,7 @@ TEST_CASE("fork does not hand a region's mapping on", "[region]") {
     }
 }
 
-TEST_CASE("a region is left out of core dumps and of fork", "[region]") {
+TEST_CASE("LockedRegion: is excluded from core dumps and fork", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         const LockedRegion region = region_of(1, kind);
@@ -225,7 +224,7 @@ TEST_CASE("a region is left out of core dumps and of fork", "[region]") {
     }
 }
 
-TEST_CASE("a region is locked into memory", "[region]") {
+TEST_CASE("LockedRegion: is locked into memory", "[region]") {
     if (!kMlockWorks) SKIP_BECAUSE("AddressSanitizer makes mlock() do nothing");
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
@@ -246,7 +245,7 @@ bool can_read(const std::byte* address) {
     return write(writer.get(), address, 1) == 1 || errno != EFAULT;
 }
 
-TEST_CASE("past either end of a region or a view lies nothing that can be touched", "[region]") {
+TEST_CASE("LockedRegion: has no accessible byte before or after a region or a view", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         // Neighbours, which would lie side by side without a guard.
@@ -270,7 +269,7 @@ TEST_CASE("past either end of a region or a view lies nothing that can be touche
     }
 }
 
-TEST_CASE("a region that goes makes no page only to overwrite it", "[region]") {
+TEST_CASE("LockedRegion: overwrites only pages that exist when destroyed", "[region]") {
     if (!kernel_has_secretmem()) SKIP_BECAUSE("this kernel has no memfd_secret");
     LockedRegion region = region_of(64 * page_size(), MemoryKind::secretmem);
     region.bytes()[5 * page_size()] = std::byte{1};
@@ -286,7 +285,7 @@ TEST_CASE("a region that goes makes no page only to overwrite it", "[region]") {
     CHECK(view->bytes()[5 * page_size()] == std::byte{0});
 }
 
-TEST_CASE("a view of a region is left out of core dumps and can't be written", "[region]") {
+TEST_CASE("RegionView: is read-only and excluded from core dumps", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         const LockedRegion region = region_with_canary(kind);
@@ -299,7 +298,7 @@ TEST_CASE("a view of a region is left out of core dumps and can't be written", "
     }
 }
 
-TEST_CASE("a view of a region goes without touching the region", "[region]") {
+TEST_CASE("RegionView: leaves the region unchanged when destroyed", "[region]") {
     const LockedRegion region = region_with_canary(MemoryKind::memfd);
     const std::byte* address = nullptr;
     {
@@ -313,7 +312,7 @@ TEST_CASE("a view of a region goes without touching the region", "[region]") {
     CHECK(text_of(region.bytes().first(kCanary.size())) == kCanary);
 }
 
-TEST_CASE("a released region lives on in its descriptor and another adopts all of it", "[region]") {
+TEST_CASE("LockedRegion: keeps all content in a released descriptor for adoption", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         LockedRegion made = region_of(2 * page_size(), kind);
@@ -340,7 +339,7 @@ TEST_CASE("a released region lives on in its descriptor and another adopts all o
     }
 }
 
-TEST_CASE("what is no region is refused", "[region]") {
+TEST_CASE("LockedRegion: rejects an empty region and an invalid descriptor", "[region]") {
     const UniqueFd empty(memfd_create("empty", MFD_CLOEXEC));
     CHECK(RegionView::map(empty.get()).status().message() == "locked memory: the region is empty");
     CHECK(LockedRegion::adopt(duplicate(empty.get())).status().message() ==
@@ -351,7 +350,7 @@ TEST_CASE("what is no region is refused", "[region]") {
     CHECK_FALSE(LockedRegion::create(0, MemoryKind::memfd).ok());
 }
 
-TEST_CASE("a region's descriptor is closed by exec", "[region]") {
+TEST_CASE("LockedRegion: closes its descriptor on exec", "[region]") {
     for (const MemoryKind kind : kinds_here()) {
         CAPTURE(memory_kind_word(kind));
         const LockedRegion region = region_of(1, kind);
@@ -359,8 +358,7 @@ TEST_CASE("a region's descriptor is closed by exec", "[region]") {
     }
 }
 
-TEST_CASE("where no more memory may be locked a region is refused and says what to raise",
-          "[region]") {
+TEST_CASE("LockedRegion: names LimitMEMLOCK when no more memory can be locked", "[region]") {
     if (!kMlockWorks) SKIP_BECAUSE("AddressSanitizer makes mlock() do nothing");
     if (geteuid() != 0) SKIP_BECAUSE("it takes root to give up CAP_IPC_LOCK for another account");
     for (const MemoryKind kind : kinds_here()) {

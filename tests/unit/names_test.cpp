@@ -79,7 +79,7 @@ constexpr SteeringCase kSteeringCases[] = {
     {"_SLURM_SPANK_OPTION_x", "Slurm"},
 };
 
-TEST_CASE("no variable that steers the job may hold a secret", "[names]") {
+TEST_CASE("Names: reject every variable that steers the job", "[names]") {
     for (const SteeringCase& row : kSteeringCases) {
         CAPTURE(row.variable);
         CHECK(check_variable_name(row.variable).message() ==
@@ -88,7 +88,7 @@ TEST_CASE("no variable that steers the job may hold a secret", "[names]") {
     }
 }
 
-TEST_CASE("no secret has a name that becomes a variable that steers the job", "[names]") {
+TEST_CASE("Names: reject a secret name whose variable steers the job", "[names]") {
     for (const SteeringCase& row : kSteeringCases) {
         CAPTURE(row.variable);
         CHECK_FALSE(is_secret_name(row.variable));
@@ -100,7 +100,7 @@ TEST_CASE("no secret has a name that becomes a variable that steers the job", "[
     CHECK_FALSE(is_secret_name("BASH-ENV"));
 }
 
-TEST_CASE("names that only resemble those that steer the job are free", "[names]") {
+TEST_CASE("Names: accept names that only resemble steering variables", "[names]") {
     for (const char* name :
          {"PATHS", "MY_PATH", "path", "HOME_TOKEN", "LD", "LDAP_PASSWORD", "ENVIRONMENT", "IFS2",
           "PS41", "SLURM", "SLURMY", "MY_SLURM_TOKEN", "GIT_TOKEN", "GIT_SSH_KEY",
@@ -112,7 +112,7 @@ TEST_CASE("names that only resemble those that steer the job are free", "[names]
     }
 }
 
-TEST_CASE("a malformed name is refused with a sentence that says what is wrong", "[names]") {
+TEST_CASE("Names: report what is wrong with a malformed name", "[names]") {
     struct Row {
         const char* name;
         const char* sentence;
@@ -142,7 +142,7 @@ TEST_CASE("a malformed name is refused with a sentence that says what is wrong",
     }
 }
 
-TEST_CASE("a name may have 64 characters and not one more", "[names]") {
+TEST_CASE("Names: accept 64 characters and reject 65", "[names]") {
     const std::string longest(kMaxNameBytes, 'A');
     CHECK(is_secret_name(longest));
     CHECK(is_variable(longest));
@@ -152,7 +152,7 @@ TEST_CASE("a name may have 64 characters and not one more", "[names]") {
           "the variable '" + longest + "...' has 65 characters; at most 64 are allowed");
 }
 
-TEST_CASE("each byte is allowed in a name exactly where the grammar says so", "[names]") {
+TEST_CASE("Names: accept each byte exactly where the grammar allows it", "[names]") {
     const std::string letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const std::string digits = "0123456789";
     const auto among = [](const std::string& set, char c) { return set.find(c) != set.npos; };
@@ -170,12 +170,12 @@ TEST_CASE("each byte is allowed in a name exactly where the grammar says so", "[
     }
 }
 
-TEST_CASE("a dash in a secret's name becomes an underscore in its variable", "[names]") {
+TEST_CASE("Names: turn a dash of a secret name into an underscore of its variable", "[names]") {
     CHECK(variable_for("a-b--c") == "a_b__c");
     CHECK(variable_for("A_B9") == "A_B9");
 }
 
-TEST_CASE("quoted text cannot disfigure a log", "[names]") {
+TEST_CASE("Names: replace unprintable bytes in quoted text and shorten it", "[names]") {
     CHECK(quoted("plain") == "'plain'");
     CHECK(quoted("") == "''");
     CHECK(quoted("a\nb\x1b[31m\x7f") == "'a?b?[31m?'");
@@ -188,7 +188,7 @@ TEST_CASE("quoted text cannot disfigure a log", "[names]") {
           "'" + std::string(kMaxNameBytes, 'x') + "...'");
 }
 
-TEST_CASE("a workspace's name is taken or refused with a sentence", "[names]") {
+TEST_CASE("Names: accept a valid workspace name and report what is wrong with others", "[names]") {
     for (const char* name : {"lab", "9", "A-b_c.d", "lab.2"}) {
         CAPTURE(name);
         CHECK(check_workspace_name(name).ok());
@@ -203,7 +203,7 @@ TEST_CASE("a workspace's name is taken or refused with a sentence", "[names]") {
           "the workspace's name 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
 }
 
-TEST_CASE("a run id is taken as it is or refused with a sentence", "[names]") {
+TEST_CASE("RunId: accepts a valid id unchanged and reports what is wrong with others", "[names]") {
     for (const std::string& text :
          {std::string("demo-1"), std::string("5xZ.9_a"), std::string("0"), std::string(64, 'r')}) {
         CAPTURE(text);

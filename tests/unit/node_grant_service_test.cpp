@@ -42,7 +42,7 @@ std::vector<vault::NewSecret> one(std::string_view name, std::string_view value)
     return list_of(user_secret(name, value));
 }
 
-TEST_CASE("a node is granted what a step here would be, and nothing is held", "[hub]") {
+TEST_CASE("NodeGrantService: answers a node like a local step and creates no hold", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const auto answer = office.desk.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
@@ -66,7 +66,8 @@ TEST_CASE("a node is granted what a step here would be, and nothing is held", "[
     CHECK(std::holds_alternative<WaitForRun>(waits));
 }
 
-TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub]") {
+TEST_CASE("NodeGrantService: changes the tag of a grant when the spec or the run changes",
+          "[hub]") {
     Office office;
     const auto tag = [&](const std::string& ask) {
         return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
@@ -89,7 +90,7 @@ TEST_CASE("a tag is of one answer: it changes with whatever changes that", "[hub
     CHECK(tag("run:r,A") != second);
 }
 
-TEST_CASE("a report hears which of its grants would not be granted so any more", "[hub]") {
+TEST_CASE("NodeGrantService: returns the reported grants that are no longer valid", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     REQUIRE(office.push(office.alice, "s", {}, one("A", "value")).ok());
@@ -108,7 +109,7 @@ TEST_CASE("a report hears which of its grants would not be granted so any more",
     CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 1, 2, 3, 4});
 }
 
-TEST_CASE("a run that is over is shown as long as nodes hold something of it", "[hub]") {
+TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string tag =
@@ -144,7 +145,7 @@ TEST_CASE("a run that is over is shown as long as nodes hold something of it", "
     CHECK(!status_of(read(office.alice)).ok());
 }
 
-TEST_CASE("a run that is pushed again is not over", "[hub]") {
+TEST_CASE("RunService: shows a run as active when it is pushed again after completion", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     office.desk.grant_to_node(step(office.alice, "run:r"), "n1", "");
@@ -165,7 +166,7 @@ struct Node : Office {
     const plugin_protocol::GrantRequest request = step(alice, "run:r,TOKEN");
 };
 
-TEST_CASE("what a hub granted is delivered, kept, given again and wiped with the job", "[hub]") {
+TEST_CASE("CachedGrantService: stores a hub grant and repeats it until the job is wiped", "[hub]") {
     Node node;
     CHECK_FALSE(node.desk.check_before_hub(node.request));
     CHECK(given(node.take()) == "TOKEN=value\n");
@@ -182,7 +183,7 @@ TEST_CASE("what a hub granted is delivered, kept, given again and wiped with the
     CHECK(node.vault.inventory().slabs == 0);
 }
 
-TEST_CASE("a job is told what the hub notes once", "[hub]") {
+TEST_CASE("CachedGrantService: passes the note of the hub to a job only once", "[hub]") {
     Node node;
     const auto first = node.take();
     REQUIRE(std::holds_alternative<Granted>(first));
@@ -193,7 +194,8 @@ TEST_CASE("a job is told what the hub notes once", "[hub]") {
     CHECK(given(node.desk.deliver_cached_grant_again(node.request, "")) == "TOKEN=newer\n");
 }
 
-TEST_CASE("what the hub refuses or revokes is wiped, and the hold stays", "[hub]") {
+TEST_CASE("CachedGrantService: wipes a grant that the hub denies or revokes and keeps the hold",
+          "[hub]") {
     Node node;
     CHECK(given(node.take()) == "TOKEN=value\n");
     const auto refusal =
@@ -208,7 +210,8 @@ TEST_CASE("what the hub refuses or revokes is wiped, and the hold stays", "[hub]
     CHECK(node.vault.inventory().secret_bytes == 0);
 }
 
-TEST_CASE("an answer that is no delivery is refused, and holds nothing", "[hub]") {
+TEST_CASE("CachedGrantService: denies a hub answer that is not a delivery and creates no hold",
+          "[hub]") {
     Node node;
     const SecretBuffer nonsense = buffer_of("nonsense");
     const auto answer = node.desk.accept_cached_grant(node.request, "\"1\"", nonsense.view(), "");
@@ -216,7 +219,8 @@ TEST_CASE("an answer that is no delivery is refused, and holds nothing", "[hub]"
     CHECK(node.vault.inventory().holds == 0);
 }
 
-TEST_CASE("an ask that no hub need hear is answered at once", "[hub]") {
+TEST_CASE("CachedGrantService: answers a malformed spec and the spec none without the hub",
+          "[hub]") {
     Node node;
     const auto wrong = node.desk.check_before_hub(step(node.alice, "run:r,,"));
     REQUIRE(wrong);

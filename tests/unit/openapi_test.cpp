@@ -70,12 +70,12 @@ Names without(const Names& all, const Names& some) {
     return left;
 }
 
-TEST_CASE("every route is in the document of the HTTP API, and the reverse") {
+TEST_CASE("OpenAPI document: lists exactly the routes of the router") {
     CHECK(without(in_table(), in_document()) == Names{});
     CHECK(without(in_document(), in_table()) == Names{});
 }
 
-TEST_CASE("the document is the file, byte by byte") {
+TEST_CASE("OpenAPI document: equals etc/openapi.json byte for byte") {
     std::ifstream file(SOURCE_FOLDER "/etc/openapi.json", std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     CHECK_FALSE(text.empty());

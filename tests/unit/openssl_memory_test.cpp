@@ -27,14 +27,14 @@ void* filled() {
     return block;
 }
 
-TEST_CASE("memory that OpenSSL frees is overwritten", "[wipe]") {
+TEST_CASE("Process hardening: overwrites memory that OpenSSL frees", "[wipe]") {
     void* block = filled();
     const std::uintptr_t address = number_of(block);
     OPENSSL_free(block);
     CHECK_FALSE(holds_canary(address));
 }
 
-TEST_CASE("memory that OpenSSL makes larger or smaller is overwritten where it was", "[wipe]") {
+TEST_CASE("Process hardening: overwrites the old memory when OpenSSL resizes it", "[wipe]") {
     const std::size_t size =
         GENERATE(as<std::size_t>(), 100, 725, 100'000);  // 725 would fit where it is
     CAPTURE(size);
@@ -48,14 +48,14 @@ TEST_CASE("memory that OpenSSL makes larger or smaller is overwritten where it w
     CHECK_FALSE(holds_canary(number_of(moved)));
 }
 
-TEST_CASE("memory that OpenSSL makes as small as nothing is overwritten", "[wipe]") {
+TEST_CASE("Process hardening: overwrites memory that OpenSSL resizes to zero", "[wipe]") {
     void* block = filled();
     const std::uintptr_t address = number_of(block);
     CHECK(OPENSSL_realloc(block, 0) == nullptr);
     CHECK_FALSE(holds_canary(address));
 }
 
-TEST_CASE("no memory at all can be freed by OpenSSL, and made larger", "[wipe]") {
+TEST_CASE("Process hardening: lets OpenSSL free and resize a null pointer", "[wipe]") {
     OPENSSL_free(filled());
     OPENSSL_free(nullptr);
     void* block = OPENSSL_realloc(nullptr, 10);

@@ -32,7 +32,7 @@ struct Pushing {
     PendingAudit trial;
 };
 
-TEST_CASE("nothing is told before it is known to last, and then each once") {
+TEST_CASE("PendingAudit: publishes collected events once and only after they are confirmed") {
     Pushing pushing;
     CHECK(pushing.told() == 0);
     pushing.trial.keep();
@@ -42,7 +42,7 @@ TEST_CASE("nothing is told before it is known to last, and then each once") {
     CHECK(pushing.told() == 2);
 }
 
-TEST_CASE("what does not last is not told") {
+TEST_CASE("PendingAudit: publishes nothing after it is abandoned") {
     Pushing pushing;
     pushing.trial.abandon(Status::failed("it was not kept"));
     CHECK(pushing.told() == 0);
@@ -50,8 +50,7 @@ TEST_CASE("what does not last is not told") {
     CHECK(pushing.told() == 0);
 }
 
-TEST_CASE(
-    "what happens behind a trial is told at once, also where the trial was left by an exception") {
+TEST_CASE("PendingAudit: publishes later events at once even after an exception in collect") {
     service::keep_the_log_quiet();
     PendingAudit trial;
     CHECK_THROWS(trial.collect([] { throw std::runtime_error("x"); }));

@@ -60,7 +60,8 @@ Verdict on(PlacementCache& book, const Placement& where) {
     return verdict ? *verdict : Verdict::unknown;
 }
 
-TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") {
+TEST_CASE("PlacementCache: confirms a placement only when every part of it matches",
+          "[place_book]") {
     Slurm slurm;
     PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
@@ -78,7 +79,7 @@ TEST_CASE("a place is right in all of its parts or not at all", "[place_book]") 
     CHECK(hidden.status().message() == "hidden");
 }
 
-TEST_CASE("where a node is can be asked without a job, and says nothing of one", "[place_book]") {
+TEST_CASE("PlacementCache: confirms the address of a node without a job", "[place_book]") {
     Slurm slurm;
     PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(0, "n1", "10.0.0.1")) == Verdict::is_node);
@@ -93,7 +94,7 @@ TEST_CASE("where a node is can be asked without a job, and says nothing of one",
     CHECK(on(another, place(0, "n1", "10.0.0.1")) == Verdict::unknown);
 }
 
-TEST_CASE("slurmctld is asked once about a job that runs, and each time about another",
+TEST_CASE("PlacementCache: queries slurmctld once for a running job and each time for others",
           "[place_book]") {
     Slurm slurm;
     PlacementCache book(slurm.calls(), {.memory = milliseconds(200)});
@@ -109,7 +110,8 @@ TEST_CASE("slurmctld is asked once about a job that runs, and each time about an
     CHECK(slurm.asked_about_jobs == 3);
 }
 
-TEST_CASE("a node that moved is believed when slurmctld says so, and soon", "[place_book]") {
+TEST_CASE("PlacementCache: accepts the new address of a moved node after a short delay",
+          "[place_book]") {
     Slurm slurm;
     PlacementCache book(slurm.calls(),
                         {.memory = milliseconds(0), .doubt_of_nodes = milliseconds(50)});
@@ -123,7 +125,8 @@ TEST_CASE("a node that moved is believed when slurmctld says so, and soon", "[pl
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::other_address);
 }
 
-TEST_CASE("without slurmctld nothing is said but what was known", "[place_book]") {
+TEST_CASE("PlacementCache: answers only from known placements while slurmctld is unreachable",
+          "[place_book]") {
     Slurm slurm;
     PlacementCache book(slurm.calls(), {});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);

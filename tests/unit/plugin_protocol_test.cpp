@@ -103,7 +103,7 @@ std::vector<Bytes> all_messages() {
     return messages;
 }
 
-TEST_CASE("every message has exactly the documented bytes", "[wire]") {
+TEST_CASE("Plugin protocol: encodes exactly the documented bytes", "[wire]") {
     for (const RequestCase& row : request_cases()) {
         CAPTURE(row.type);
         CHECK(encode(row.request) == message_of(row.type, row.body));
@@ -114,7 +114,7 @@ TEST_CASE("every message has exactly the documented bytes", "[wire]") {
     }
 }
 
-TEST_CASE("every request comes back with its fields", "[wire]") {
+TEST_CASE("Plugin protocol: decodes every request with its fields", "[wire]") {
     auto request = decode_request(encode(kAsk));
     REQUIRE(request.ok());
     const auto* ask = std::get_if<GrantRequest>(&request.value());
@@ -142,7 +142,7 @@ TEST_CASE("every request comes back with its fields", "[wire]") {
     CHECK(check->ask == "A,run:demo-1");
 }
 
-TEST_CASE("every reply comes back with its fields", "[wire]") {
+TEST_CASE("Plugin protocol: decodes every reply with its fields", "[wire]") {
     auto reply = decode_reply(encode(kGranted));
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<Granted>(*reply));
@@ -175,7 +175,7 @@ TEST_CASE("every reply comes back with its fields", "[wire]") {
     CHECK(std::get<Busy>(*reply).sentence == "later");
 }
 
-TEST_CASE("an ask travels as it was written whatever its bytes", "[wire]") {
+TEST_CASE("Plugin protocol: transfers a spec unchanged whatever its bytes", "[wire]") {
     for (const std::string& text : {std::string(), std::string("A\n\x1b\xff"),
                                     std::string("a\0b", 3), std::string(kMaxSpecBytes, 'A')}) {
         CAPTURE(text.size());
@@ -189,7 +189,8 @@ TEST_CASE("an ask travels as it was written whatever its bytes", "[wire]") {
     }
 }
 
-TEST_CASE("every cut of every message is refused and read no further", "[wire]") {
+TEST_CASE("Plugin protocol: rejects every truncated message without reading past its end",
+          "[wire]") {
     for (const Bytes& whole : all_messages()) {
         const auto type = number_at<std::uint16_t>(whole, kTypeAt);
         for (std::size_t length = 0; length < whole.size(); ++length) {
@@ -206,7 +207,7 @@ TEST_CASE("every cut of every message is refused and read no further", "[wire]")
     }
 }
 
-TEST_CASE("a message with one byte too many is refused", "[wire]") {
+TEST_CASE("Plugin protocol: rejects a message with one extra byte", "[wire]") {
     for (const Bytes& whole : all_messages()) {
         CAPTURE(number_at<std::uint16_t>(whole, kTypeAt));
         Bytes longer = whole;
@@ -219,7 +220,7 @@ TEST_CASE("a message with one byte too many is refused", "[wire]") {
     }
 }
 
-TEST_CASE("each wrong field of a header is refused with what is wrong", "[wire]") {
+TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[wire]") {
     for (const Bytes& whole : all_messages()) {
         CAPTURE(number_at<std::uint16_t>(whole, kTypeAt));
         for (std::size_t at = 0; at < 4; ++at) {
@@ -249,7 +250,7 @@ TEST_CASE("each wrong field of a header is refused with what is wrong", "[wire]"
     }
 }
 
-TEST_CASE("a message of an unknown type or of the other direction is refused", "[wire]") {
+TEST_CASE("Plugin protocol: rejects unknown types and messages of the other direction", "[wire]") {
     for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 107, 65535}) {
         const std::string sentence = "a message has the unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
@@ -259,7 +260,7 @@ TEST_CASE("a message of an unknown type or of the other direction is refused", "
     for (const ReplyCase& row : reply_cases()) CHECK_FALSE(is_request(encode(row.reply)));
 }
 
-TEST_CASE("a text whose length is not what follows is refused", "[wire]") {
+TEST_CASE("Plugin protocol: rejects a text whose length does not match", "[wire]") {
     constexpr std::size_t kAskLengthAt = kHeaderBytes + 16;
     constexpr std::size_t kNoteLengthAt = kHeaderBytes + 4;
     for (const std::uint32_t length : {0U, 11U, 13U, 0x7fffffffU, 0xfffffff0U, 0xffffffffU}) {
@@ -276,7 +277,7 @@ TEST_CASE("a text whose length is not what follows is refused", "[wire]") {
     }
 }
 
-TEST_CASE("what goes beyond a limit is refused", "[wire]") {
+TEST_CASE("Plugin protocol: rejects a message that exceeds a limit", "[wire]") {
     const std::string longest_ask(kMaxSpecBytes, 'A');
     const std::string longest_note(kMaxSentenceBytes, 'n');
     CHECK(is_request(
@@ -290,7 +291,7 @@ TEST_CASE("what goes beyond a limit is refused", "[wire]") {
     CHECK_FALSE(is_request(Bytes(kMaxMessageBytes + 1)));
 }
 
-TEST_CASE("a sentence for a person is printable on both sides", "[wire]") {
+TEST_CASE("Plugin protocol: writes only printable sentences and rejects others", "[wire]") {
     struct Row {
         std::uint16_t type;
         Bytes numbers;
@@ -310,13 +311,13 @@ TEST_CASE("a sentence for a person is printable on both sides", "[wire]") {
     }
 }
 
-TEST_CASE("a sentence that is too long is cut and arrives", "[wire]") {
+TEST_CASE("Plugin protocol: truncates a sentence that is too long", "[wire]") {
     const auto reply = decode_reply(encode(Reply(Refused{std::string(100000, 'x')})));
     REQUIRE(reply.ok());
     CHECK(std::get<Refused>(*reply).sentence == std::string(kMaxSentenceBytes, 'x'));
 }
 
-TEST_CASE("no flipped bit of a message makes it read outside of it", "[wire]") {
+TEST_CASE("Plugin protocol: reads no byte outside a message with a flipped bit", "[wire]") {
     for (const Bytes& whole : all_messages()) {
         for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
             Bytes flipped = whole;

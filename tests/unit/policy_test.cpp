@@ -17,7 +17,7 @@ struct Here {
     const Uid unknown{4'000'000'000U};
 };
 
-TEST_CASE("the table of rights, literally") {
+TEST_CASE("Policy: allows exactly the operations of the table of rights") {
     struct Row {
         Permission operation;
         const char* may;  // root, owner, platform, workspace admin, member, stranger
@@ -41,7 +41,7 @@ TEST_CASE("the table of rights, literally") {
     }
 }
 
-TEST_CASE("in a workspace each is what the configuration says, root too") {
+TEST_CASE("PrincipalResolver: gives each user and root the configured role in a workspace") {
     const Here here;
     const PrincipalResolver people(
         {}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
@@ -69,7 +69,7 @@ auth::SlurmAccountMembers saying(const std::map<std::string, std::vector<std::st
     return said;
 }
 
-TEST_CASE("the users of a Slurm account are in the workspaces that name it") {
+TEST_CASE("PrincipalResolver: admits users of a Slurm account to the workspaces that name it") {
     const Here here;
     PrincipalResolver people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem", "bio"}}},
                                   {"desk", {{}, {}, {"bio"}}, {{"alice"}, {}}}});
@@ -97,7 +97,7 @@ TEST_CASE("the users of a Slurm account are in the workspaces that name it") {
               .role == Role::stranger);
 }
 
-TEST_CASE("what hangs on a Slurm account that is not known yet is undecided, and nothing else") {
+TEST_CASE("PrincipalResolver: leaves undecided only what depends on an unknown Slurm account") {
     const Here here;
     PrincipalResolver people({}, {{"lab", {{"root"}, {}}, {{}, {"bob"}, {"chem", "bio"}}},
                                   {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
@@ -121,7 +121,7 @@ TEST_CASE("what hangs on a Slurm account that is not known yet is undecided, and
     CHECK(in(here.unknown, "lab") == std::pair(Role::stranger, std::string()));
 }
 
-TEST_CASE("without platforms there are root, the user, and strangers") {
+TEST_CASE("PrincipalResolver: knows only root and owner and stranger without platforms") {
     const Here here;
     const PrincipalResolver people({});
     CHECK(people.role_of(here.root, here.alice) == Role::root);
@@ -136,7 +136,7 @@ TEST_CASE("without platforms there are root, the user, and strangers") {
     CHECK_FALSE(people.is_platform(here.root));
 }
 
-TEST_CASE("a platform acts for the users that it lists, by name or number, and for no others") {
+TEST_CASE("PrincipalResolver: lets a platform act only for users listed by name or number") {
     const Here here;
     for (const std::string& user : {std::string("alice"), std::to_string(here.alice.value)}) {
         const PrincipalResolver people({{"tower", "www-data", {"no-such-user", user}, {}}});
@@ -152,7 +152,7 @@ TEST_CASE("a platform acts for the users that it lists, by name or number, and f
     }
 }
 
-TEST_CASE("a platform acts for the members of the groups that it lists") {
+TEST_CASE("PrincipalResolver: lets a platform act for members of its listed groups") {
     const Here here;
     const PrincipalResolver people({{"tower", "www-data", {}, {"no-such-group", "alice"}}});
     CHECK(people.role_of(here.tower, here.alice) == Role::platform);
@@ -160,7 +160,7 @@ TEST_CASE("a platform acts for the members of the groups that it lists") {
     CHECK(people.role_of(here.tower, here.unknown) == Role::stranger);
 }
 
-TEST_CASE("one platform's users are not another's") {
+TEST_CASE("PrincipalResolver: keeps the users of one platform from another") {
     const Here here;
     const PrincipalResolver people(
         {{"tower", "www-data", {"alice"}, {}}, {"other", "bob", {"www-data"}, {}}});
@@ -170,7 +170,7 @@ TEST_CASE("one platform's users are not another's") {
     CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
 }
 
-TEST_CASE("an account may act for others in several platforms") {
+TEST_CASE("PrincipalResolver: lets one account act for several platforms") {
     const Here here;
     const PrincipalResolver people(
         {{"one", "www-data", {"alice"}, {}}, {"two", "www-data", {"bob"}, {}}});
@@ -178,7 +178,7 @@ TEST_CASE("an account may act for others in several platforms") {
     CHECK(people.role_of(here.tower, here.bob) == Role::platform);
 }
 
-TEST_CASE("a platform whose account is not there is nobody") {
+TEST_CASE("PrincipalResolver: ignores a platform whose account does not exist") {
     const Here here;
     const PrincipalResolver people({{"tower", "no-such-user", {"alice"}, {}}});
     for (const Uid uid : {here.bob, here.tower, here.unknown}) {
@@ -187,7 +187,7 @@ TEST_CASE("a platform whose account is not there is nobody") {
     }
 }
 
-TEST_CASE("a certificate is its platform alone, and no account") {
+TEST_CASE("PrincipalResolver: maps a certificate only to its platform and to no account") {
     const Here here;
     Platform named{"tower", "", {"alice"}, {}};
     named.certificate = "tower.example.org";
@@ -213,7 +213,7 @@ TEST_CASE("a certificate is its platform alone, and no account") {
     }
 }
 
-TEST_CASE("accounts are found by their whole name or number, and named") {
+TEST_CASE("UserDatabase: finds accounts only by whole name or number and returns their names") {
     const Here here;
     CHECK(find_uid("root") == here.root);
     CHECK(find_uid("0") == here.root);

@@ -29,7 +29,7 @@ std::string value_of(std::string_view text) {
     return std::string(text_of(request->secrets.front().value.view().bytes()));
 }
 
-TEST_CASE("a push has an owner, a lifetime and secrets of two scopes") {
+TEST_CASE("Push body: parses an owner and a lifetime and secrets of two scopes") {
     auto request = parse(
         R"({"owner":"alice","ttl":"12h","workspace":{"A":"a"},"user":{"A":"b","C":{"base64":"AAE="}}})");
     REQUIRE(request.ok());
@@ -41,7 +41,7 @@ TEST_CASE("a push has an owner, a lifetime and secrets of two scopes") {
     CHECK(text_of(request->secrets[2].value.view().bytes()) == std::string_view("\0\1", 2));
 }
 
-TEST_CASE("values arrive byte for byte") {
+TEST_CASE("Push body: returns values byte for byte") {
     struct Case {
         std::string_view json;
         std::string_view value;
@@ -60,7 +60,7 @@ TEST_CASE("values arrive byte for byte") {
     }
 }
 
-TEST_CASE("a value of exactly the limit is taken, and one byte more is not") {
+TEST_CASE("Push body: accepts a value of the exact limit and rejects one more byte") {
     CHECK(value_of(R"({"user":{"A":"0123456789abcdef"}})").size() == kValueBytes);
     CHECK(value_of(R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZg=="}}})") ==
           "0123456789abcdef");
@@ -176,7 +176,7 @@ constexpr auto kRefused = std::to_array<Refused>({
      R"("user", 'A': the value is longer than the 16 bytes that are taken)", "line 1, column 61"},
 });
 
-TEST_CASE("what is wrong with a push is said, with its place and no value") {
+TEST_CASE("Push body: reports each error with its position and without a value") {
     for (const Refused& row : kRefused) {
         CAPTURE(row.text);
         const auto request = parse(row.text);
@@ -187,7 +187,7 @@ TEST_CASE("what is wrong with a push is said, with its place and no value") {
     }
 }
 
-TEST_CASE("text that is no UTF-8 is refused wherever it stands") {
+TEST_CASE("Push body: rejects invalid UTF-8 wherever it occurs") {
     for (const std::string_view bytes :
          {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\x80"}) {
         for (const auto& [before, after] :
@@ -203,7 +203,7 @@ TEST_CASE("text that is no UTF-8 is refused wherever it stands") {
     CHECK_FALSE(parse(std::string_view("{\"user\":{\"A\":\"a\0b\"}}", 21)).ok());
 }
 
-TEST_CASE("fields that are far too long are refused, and their text is not repeated") {
+TEST_CASE("Push body: rejects overlong fields and names") {
     const std::string marker = "MARKER-" + std::string(300, 'x');
     for (const char* field : {"owner", "ttl"}) {
         const auto request = parse("{\"" + std::string(field) + "\":\"" + marker + "\"}");
@@ -221,7 +221,7 @@ TEST_CASE("fields that are far too long are refused, and their text is not repea
     CHECK(parse("{\"user\":{\"" + std::string(1024, 'n') + "\":\"\"}}").ok());
 }
 
-TEST_CASE("an owner of a usual length is taken however short values must be") {
+TEST_CASE("Push body: accepts an owner of usual length under a small value limit") {
     const std::string owner(32, 'o');
     const std::string body = "{\"owner\":\"" + owner + R"(","ttl":"3650d","user":{"A":"a"}})";
     const auto request = parse_push(std::as_bytes(std::span(body)), 1);
@@ -230,7 +230,7 @@ TEST_CASE("an owner of a usual length is taken however short values must be") {
     CHECK(request->ttl == "3650d");
 }
 
-TEST_CASE("what a push may leave out") {
+TEST_CASE("Push body: accepts a push without owner and lifetime and secrets") {
     for (const char* text :
          {"{}", " \t\r\n{ } \n", R"({"user":{}})", R"({"workspace":{},"user":{}})"}) {
         const auto request = parse(text);
@@ -242,7 +242,7 @@ TEST_CASE("what a push may leave out") {
     CHECK(parse(R"({"owner":"","ttl":""})")->owner == "");
 }
 
-TEST_CASE("every escape and every byte arrives, in pieces too") {
+TEST_CASE("Push body: decodes every escape and byte even across parser buffers") {
     CHECK(value_of(R"({"user":{"A":"\"\\\/\b\f\n\r\t"}})") == "\"\\/\b\f\n\r\t");
     CHECK(value_of(R"({"user":{"A":"\u0000\u007f\u00e4\u20AC"}})") ==
           std::string("\0\x7f\xc3\xa4\xe2\x82\xac", 7));
@@ -263,7 +263,7 @@ TEST_CASE("every escape and every byte arrives, in pieces too") {
     CHECK(parse_push(bytes.first(9), 1).status().code() == StatusCode::invalid_argument);
 }
 
-TEST_CASE("values do not run into one another") {
+TEST_CASE("Push body: keeps adjacent values separate") {
     const auto request = parse(
         R"({"user":{"A":"0123456789abcdef","B":"","C":{"base64":"QQ=="},"D":"d"},"workspace":{"A":"w"}})");
     REQUIRE(request.ok());

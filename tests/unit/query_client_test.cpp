@@ -89,7 +89,7 @@ std::string refusal_of(const StatusOr<States>& states) {
     return states ? "(taken)" : states.status().message();
 }
 
-TEST_CASE("the view is asked as it is documented, and its states are taken", "[view_client]") {
+TEST_CASE("QueryClient: sends the documented request and returns the states", "[view_client]") {
     Bytes question;
     std::optional<StatusOr<States>> states;
     {
@@ -109,7 +109,7 @@ TEST_CASE("the view is asked as it is documented, and its states are taken", "[v
     CHECK((*states)->sentence == "hidden");
 }
 
-TEST_CASE("what is no answer is an error with a sentence", "[view_client]") {
+TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[view_client]") {
     struct Row {
         Bytes answer;
         std::string sentence;
@@ -179,7 +179,7 @@ StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& 
     return std::move(*result);
 }
 
-TEST_CASE("an account's users are asked for until there are no more", "[view_client]") {
+TEST_CASE("QueryClient: requests users of an account until none remain", "[view_client]") {
     std::vector<Bytes> questions;
     const auto users =
         users_by({Users{true, true, {"alice", "bob"}}, Users{true, false, {"carol"}}}, questions);
@@ -195,7 +195,7 @@ TEST_CASE("an account's users are asked for until there are no more", "[view_cli
     CHECK_FALSE(unknown->known);
 }
 
-TEST_CASE("the longest part of an account's users comes through", "[view_client]") {
+TEST_CASE("QueryClient: accepts the longest part of a list of users", "[view_client]") {
     Users longest{true, false, {}};
     for (std::size_t i = 0; i < kMaxUsersPerReply; ++i) {
         longest.users.push_back(std::string(kMaxUserBytes - 3, 'u') + std::to_string(100 + i));
@@ -206,7 +206,8 @@ TEST_CASE("the longest part of an account's users comes through", "[view_client]
     CHECK(users->users == longest.users);
 }
 
-TEST_CASE("users that do not go on where the question did are none", "[view_client]") {
+TEST_CASE("QueryClient: rejects users that do not continue the list or exceed the limit",
+          "[view_client]") {
     const auto refusal = [](const std::vector<Reply>& replies) {
         std::vector<Bytes> questions;
         const auto users = users_by(replies, questions);
@@ -232,7 +233,7 @@ TEST_CASE("users that do not go on where the question did are none", "[view_clie
           "taken");
 }
 
-TEST_CASE("a view that is not there is an error at once", "[view_client]") {
+TEST_CASE("QueryClient: fails at once when slurm-secrets-view cannot be reached", "[view_client]") {
     const TemporaryFolder folder;
     CHECK(
         refusal_of(ask(folder.file("none.sock"))) ==
@@ -240,7 +241,8 @@ TEST_CASE("a view that is not there is an error at once", "[view_client]") {
             folder.file("none.sock") + " failed: No such file or directory");
 }
 
-TEST_CASE("a silent view is given up after a while, or when the agent ends", "[view_client]") {
+TEST_CASE("QueryClient: gives up on a silent slurm-secrets-view at a timeout or when cancelled",
+          "[view_client]") {
     const auto silent = [](int fd) {
         std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();

@@ -71,7 +71,7 @@ States states_of(const slurm_query::Reply& reply) {
                              : States{{}, "refused: " + std::get<Refused>(reply).sentence};
 }
 
-TEST_CASE("each job is answered at its place", "[questions]") {
+TEST_CASE("QueryQueue: answers each job at its position", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}, {JobId{3}, kActive}};
     QueryQueue questions(controller.calls());
@@ -81,7 +81,7 @@ TEST_CASE("each job is answered at its place", "[questions]") {
     CHECK(states.sentence.empty());
 }
 
-TEST_CASE("an active job is remembered for a while, an ended one never", "[questions]") {
+TEST_CASE("QueryQueue: remembers active jobs for a while and ended ones never", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kActive}, {JobId{2}, kEnded}};
     QueryQueue questions(controller.calls(), {milliseconds(5000), milliseconds(300)});
@@ -95,7 +95,7 @@ TEST_CASE("an active job is remembered for a while, an ended one never", "[quest
     CHECK(states_of(questions.answer(asking_about({1}))).states == std::vector{JobState::ended});
 }
 
-TEST_CASE("a job that nobody can tell of does not hinder the others", "[questions]") {
+TEST_CASE("QueryQueue: answers for other jobs when one is unknown", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, Told{JobState::unknown, "hidden"}}, {JobId{2}, kEnded}};
     QueryQueue questions(controller.calls());
@@ -104,7 +104,7 @@ TEST_CASE("a job that nobody can tell of does not hinder the others", "[question
     CHECK(states.sentence == "hidden");
 }
 
-TEST_CASE("a controller that can't be asked is not asked for each job", "[questions]") {
+TEST_CASE("QueryQueue: asks for no further job after slurmctld fails", "[questions]") {
     Controller controller;
     controller.answers = {{JobId{1}, kEnded}};
     QueryQueue questions(controller.calls());
@@ -114,7 +114,8 @@ TEST_CASE("a controller that can't be asked is not asked for each job", "[questi
     CHECK(controller.questions() == asking_about({1, 2}).jobs);
 }
 
-TEST_CASE("a silent controller costs one question its patience, and no other", "[questions]") {
+TEST_CASE("QueryQueue: times out one request to a silent slurmctld and rejects others at once",
+          "[questions]") {
     // Shared: the thread that asks may go on when the test has ended.
     const auto release = std::make_shared<std::promise<void>>();
     const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
@@ -157,7 +158,8 @@ std::vector<std::string> many_users(std::size_t count) {
     return users;
 }
 
-TEST_CASE("an account's users are named, and one that is not known has none", "[questions]") {
+TEST_CASE("QueryQueue: names the users of an account and none of an unknown account",
+          "[questions]") {
     Controller controller;
     controller.accounts = {{"chem", {true, {"alice", "bob"}}}, {"empty", {true, {}}}, {"no", {}}};
     QueryQueue questions(controller.calls());
@@ -171,7 +173,7 @@ TEST_CASE("an account's users are named, and one that is not known has none", "[
           std::vector<std::string>{"down"});
 }
 
-TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[questions]") {
+TEST_CASE("QueryQueue: returns a large account in parts from a single query", "[questions]") {
     const auto all = many_users(2 * kMaxUsersPerReply + 1);
     Controller controller;
     controller.accounts = {{"chem", {true, all}}, {"bio", {true, {"zoe"}}}};
@@ -197,7 +199,7 @@ TEST_CASE("a large account comes in parts, of which slurmctld is asked once", "[
     CHECK(controller.accounts_asked.size() == 4);
 }
 
-TEST_CASE("an account is waited for no longer than a job", "[questions]") {
+TEST_CASE("QueryQueue: times out an account request like a job request", "[questions]") {
     const auto release = std::make_shared<std::promise<void>>();
     const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
     QueryQueue questions({[](JobId) { return kEnded; },
@@ -221,7 +223,7 @@ TEST_CASE("an account is waited for no longer than a job", "[questions]") {
     CHECK(users.users == std::vector<std::string>{"alice"});
 }
 
-TEST_CASE("what Slurm's states say of a hold", "[questions]") {
+TEST_CASE("Job states: map Slurm states to active or ended or unknown", "[questions]") {
     for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
              JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING, JOB_RUNNING | JOB_STOPPED,
              JOB_RUNNING | JOB_SIGNALING, JOB_COMPLETE | JOB_COMPLETING,
@@ -241,7 +243,8 @@ TEST_CASE("what Slurm's states say of a hold", "[questions]") {
     CHECK(state_of(0xff) == JobState::unknown);
 }
 
-TEST_CASE("steps run in a job that has nodes and whose epilogs have not begun", "[questions]") {
+TEST_CASE("Job states: report running steps only for a job with nodes before its epilogs",
+          "[questions]") {
     for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
              JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING,
              JOB_RUNNING | JOB_STOPPED}) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr auto kMinute = std::chrono::seconds(60);
 
-TEST_CASE("the reaper asks about the jobs whose holds are old enough, in order") {
+TEST_CASE("GrantService: lists the jobs whose holds are old enough to reap in job order") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     CHECK(office.desk.begin_reaping(kMinute).empty());
@@ -25,7 +25,7 @@ TEST_CASE("the reaper asks about the jobs whose holds are old enough, in order")
     CHECK(office.desk.begin_reaping(kMinute) == std::vector{JobId{7}, JobId{8}, JobId{9}});
 }
 
-TEST_CASE("a job that has ended loses its hold, and no other does") {
+TEST_CASE("GrantService: wipes the hold of a reaped job and no other") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r", 0, JobId{7});
@@ -41,7 +41,7 @@ TEST_CASE("a job that has ended loses its hold, and no other does") {
     CHECK(office.state() == before);
 }
 
-TEST_CASE("a job that was granted something while the question was on its way keeps its hold") {
+TEST_CASE("GrantService: keeps the hold of a job that was granted more during a reaper round") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r", 0, JobId{7});

@@ -56,7 +56,7 @@ std::string refusal_of_hold(const Bytes& payload) {
     return read ? "(read)" : read.status().message();
 }
 
-TEST_CASE("the record of a run has exactly the documented bytes") {
+TEST_CASE("Record codec: writes exactly the documented bytes of a run") {
     Bytes expected;
     append_number<std::uint32_t>(expected, 1001);
     append_number<std::uint64_t>(expected, 3);
@@ -78,7 +78,7 @@ TEST_CASE("the record of a run has exactly the documented bytes") {
     CHECK(record_of(kHead, secrets) == expected);
 }
 
-TEST_CASE("the record of a hold has exactly the documented bytes") {
+TEST_CASE("Record codec: writes exactly the documented bytes of a hold") {
     Bytes expected;
     append_number<std::uint32_t>(expected, 12);
     append_number<std::uint32_t>(expected, 1001);
@@ -93,7 +93,7 @@ TEST_CASE("the record of a hold has exactly the documented bytes") {
     CHECK(record_of(kHold) == expected);
 }
 
-TEST_CASE("a run comes back as it was written, its values byte for byte and in place") {
+TEST_CASE("Record codec: reads a run as it was written with its values in place") {
     std::string every_byte;
     for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
     const auto secrets =
@@ -122,14 +122,14 @@ TEST_CASE("a run comes back as it was written, its values byte for byte and in p
     }
 }
 
-TEST_CASE("a run without secrets is a record as well") {
+TEST_CASE("Record codec: reads a run without secrets") {
     const Bytes record = record_of(kHead, {});
     CHECK(record.size() == kFirstScopeAt);
     CHECK(read_run_head(record)->id == kHead.id);
     CHECK(read_run_secrets(record)->empty());
 }
 
-TEST_CASE("a hold comes back as it was written") {
+TEST_CASE("Record codec: reads a hold as it was written") {
     const auto hold = read_hold(GuardedBytes(record_of(kHold)).bytes());
     REQUIRE(hold.ok());
     CHECK(hold->job == kHold.job);
@@ -143,7 +143,7 @@ TEST_CASE("a hold comes back as it was written") {
     CHECK(hold->grants[1].run.empty());
 }
 
-TEST_CASE("no truncated record of a run or a hold is read") {
+TEST_CASE("Record codec: rejects every truncated record of a run or a hold") {
     const Bytes run = small_run();
     REQUIRE(refusal_of_run(run) == "(read)");
     for (std::size_t length = 0; length < run.size(); ++length) {
@@ -161,7 +161,7 @@ TEST_CASE("no truncated record of a run or a hold is read") {
     }
 }
 
-TEST_CASE("a record whose lengths and counts lie is not read") {
+TEST_CASE("Record codec: rejects a record with false lengths or counts") {
     constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
     const auto run_with = [](std::size_t offset, auto number) {
         Bytes run = small_run();
@@ -182,7 +182,7 @@ TEST_CASE("a record whose lengths and counts lie is not read") {
     CHECK(refusal_of_hold(hold) == "a malformed record of a hold");
 }
 
-TEST_CASE("a record of a scope that there is not, or with bytes behind its end, is not read") {
+TEST_CASE("Record codec: rejects an unknown scope and trailing bytes") {
     for (const int scope : {0, 3, 255}) {
         Bytes run = small_run();
         set_number(run, kFirstScopeAt, static_cast<std::uint8_t>(scope));
@@ -196,7 +196,7 @@ TEST_CASE("a record of a scope that there is not, or with bytes behind its end, 
     CHECK(refusal_of_hold(hold) == "a malformed record of a hold");
 }
 
-TEST_CASE("the words for the scopes are those of the push") {
+TEST_CASE("Record codec: uses the scope words of the push body") {
     CHECK(std::string(scope_word(Scope::user)) == "user");
     CHECK(std::string(scope_word(Scope::workspace)) == "workspace");
 }

@@ -66,7 +66,7 @@ struct Logged {
     Recorder recorder{folder.file("socket")};
 };
 
-TEST_CASE("an event goes to the journal and the audit file") {
+TEST_CASE("Recorder: writes an event to the journal and to the audit file") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
@@ -81,7 +81,7 @@ TEST_CASE("an event goes to the journal and the audit file") {
     CHECK(logged.on_file(file).size() == 2);
 }
 
-TEST_CASE("the level thins out the journal and not the audit file") {
+TEST_CASE("Recorder: applies the log level to the journal but not to the audit file") {
     Logged logged;
     Config config = to_journal(logged.folder.file("audit"));
     config.log_level = "warn";
@@ -93,8 +93,7 @@ TEST_CASE("the level thins out the journal and not the audit file") {
     CHECK(logged.on_file(config.audit_file).size() == 3);
 }
 
-TEST_CASE(
-    "what can't be written ahead is an error; what happens all the same is complained about") {
+TEST_CASE("Recorder: fails write-ahead on a full disk and logs which entries the file lacks") {
     if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
     const SmallDisk disk;
     Logged logged;
@@ -123,7 +122,7 @@ TEST_CASE(
     CHECK(logged.on_file(file) == std::vector<std::string>{gap, "job 2 ended"});
 }
 
-TEST_CASE("refusals are thinned out in the journal and not on the audit file") {
+TEST_CASE("Recorder: limits the rate of denials in the journal but not in the audit file") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
@@ -138,7 +137,7 @@ TEST_CASE("refusals are thinned out in the journal and not on the audit file") {
     CHECK(logged.on_file(file).size() == 151);
 }
 
-TEST_CASE("at the end what was only counted is told") {
+TEST_CASE("Recorder: reports counted denials when it finishes") {
     Logged logged;
     REQUIRE(logged.recorder.open(to_journal()).ok());
     for (int i = 0; i < 101; ++i) logged.recorder.record(refusal_of(1001, "no"));
@@ -149,7 +148,7 @@ TEST_CASE("at the end what was only counted is told") {
     CHECK(told[0].starts_with("... and 1 more pushes of uid 1001 were refused in the last "));
 }
 
-TEST_CASE("a file that was moved away is written on until it is opened anew") {
+TEST_CASE("Recorder: writes to a moved audit file until it reopens the path") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
@@ -162,7 +161,7 @@ TEST_CASE("a file that was moved away is written on until it is opened anew") {
     CHECK(logged.on_file(file) == std::vector<std::string>{"three"});
 }
 
-TEST_CASE("what can't be opened leaves all as it was") {
+TEST_CASE("Recorder: keeps its file and level when opening or reopening fails") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
@@ -177,7 +176,7 @@ TEST_CASE("what can't be opened leaves all as it was") {
     CHECK(logged.on_file(logged.folder.file("audit.1")) == std::vector<std::string>{"one"});
 }
 
-TEST_CASE("a stalled journal holds up nothing, and the loop sends what waited") {
+TEST_CASE("Recorder: never blocks on a stalled journal and sends queued entries from the loop") {
     Logged logged;
     REQUIRE(logged.recorder.open(to_journal()).ok());
     boost::asio::io_context loop;
@@ -203,7 +202,7 @@ TEST_CASE("a stalled journal holds up nothing, and the loop sends what waited") 
     loop.run();
 }
 
-TEST_CASE("a drain that was stopped leaves the loop") {
+TEST_CASE("FlushTimer: leaves the event loop when stopped") {
     Logged logged;
     REQUIRE(logged.recorder.open(to_journal()).ok());
     boost::asio::io_context loop;
@@ -211,11 +210,11 @@ TEST_CASE("a drain that was stopped leaves the loop") {
     const auto fill = [&] {
         for (int i = 0; i < 2000; ++i) logged.recorder.record(event_of(Kind::wipe, "x"));
     };
-    SECTION("while something waits") {
+    SECTION("while entries are queued") {
         fill();
         drain.stop();
     }
-    SECTION("before anything waits") {
+    SECTION("before any entry is queued") {
         drain.stop();
         fill();
     }
@@ -224,7 +223,7 @@ TEST_CASE("a drain that was stopped leaves the loop") {
     CHECK(!logged.socket.receive());
 }
 
-TEST_CASE("the journal says how many entries it lacks, in an entry of that kind") {
+TEST_CASE("Recorder: reports the number of dropped entries in an entry of its own kind") {
     Logged logged;
     REQUIRE(logged.recorder.open(to_journal()).ok());
     while (logged.recorder.dropped() < 3) logged.recorder.record(event_of(Kind::wipe, "x"));
@@ -241,7 +240,7 @@ TEST_CASE("the journal says how many entries it lacks, in an entry of that kind"
     CHECK(fields["SECRETS_COUNT"] == "3");
 }
 
-TEST_CASE("before it is opened a recorder writes to standard error and needs no loop") {
+TEST_CASE("Recorder: writes to standard error before it is opened") {
     const TemporaryFolder folder;
     JournalSocket socket(folder.file("socket"));
     const int copy = dup(2);

@@ -41,7 +41,7 @@ void flip(int slab, std::size_t offset) {
     region->unmap_and_release();
 }
 
-TEST_CASE("runs and holds are found again, and the vault goes on from there") {
+TEST_CASE("Recovery: restores runs and holds and goes on with them") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -79,7 +79,7 @@ TEST_CASE("runs and holds are found again, and the vault goes on from there") {
     CHECK(value_of(vault, "c") == "c");
 }
 
-TEST_CASE("of a run that was pushed again, also over a restart, the newer is found") {
+TEST_CASE("Recovery: restores the newer version of a run pushed again across a restart") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -96,7 +96,7 @@ TEST_CASE("of a run that was pushed again, also over a restart, the newer is fou
     CHECK(vault.find_run(run_id("r"))->generation == 2);
 }
 
-TEST_CASE("of two records of one thing, in whatever order they lie, the newer is taken") {
+TEST_CASE("Recovery: restores the newer of two records in any order") {
     const bool newer_first = GENERATE(true, false);
     CAPTURE(newer_first);
     Shelf shelf;
@@ -130,7 +130,7 @@ TEST_CASE("of two records of one thing, in whatever order they lie, the newer is
     CHECK(shelf.size() == 1);
 }
 
-TEST_CASE("a damaged record is wiped and counted, and the rest is found") {
+TEST_CASE("Recovery: wipes and counts a damaged record and restores the rest") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -147,7 +147,7 @@ TEST_CASE("a damaged record is wiped and counted, and the rest is found") {
     CHECK_FALSE(holds_text(slab.get(), "a value of a"));
 }
 
-TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten and forgotten") {
+TEST_CASE("Recovery: rejects an invalid slab with a reason and overwrites it") {
     Shelf shelf;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -155,11 +155,11 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
     }
     const UniqueFd slab(fcntl(shelf.fd("slab-1"), F_DUPFD_CLOEXEC, 0));
     std::string why;
-    SECTION("of a format that is not known") {
+    SECTION("with an unknown format version") {
         flip(slab.get(), 8);
         why = "slab-1: the slab has format version 66 and this agent knows version 2";
     }
-    SECTION("that is no slab") {
+    SECTION("without the magic of a slab") {
         flip(slab.get(), 0);
         why = "slab-1: the region is no slab";
     }
@@ -175,7 +175,7 @@ TEST_CASE("a slab that can't be trusted is refused with a sentence, overwritten 
     CHECK(shelf.fd("slab-2") >= 0);
 }
 
-TEST_CASE("what is no region at all is refused") {
+TEST_CASE("Recovery: rejects a descriptor that is not a region") {
     Shelf shelf;
     const UniqueFd file(open("/dev/null", O_RDWR | O_CLOEXEC));
     shelf.keep("slab-3", file.get());
@@ -186,7 +186,7 @@ TEST_CASE("what is no region at all is refused") {
     CHECK(shelf.size() == 0);
 }
 
-TEST_CASE("what swap could take is overwritten when the vault goes, and what is wiped is too") {
+TEST_CASE("Vault: overwrites a memfd slab at exit only while swap is active") {
     Shelf shelf;
     UniqueFd slab;
     const bool swap = GENERATE(false, true);
@@ -209,7 +209,7 @@ TEST_CASE("what swap could take is overwritten when the vault goes, and what is 
     CHECK_FALSE(holds_text(slab.get(), "a value"));
 }
 
-TEST_CASE("a slab made while swap is active is kept when it is not any more") {
+TEST_CASE("Vault: hands a slab to the fd store once swap is off") {
     Shelf shelf;
     Vault vault(MemoryKind::memfd, kCapacity, &shelf);
     CHECK(vault.uses_swappable_memory());
@@ -220,7 +220,7 @@ TEST_CASE("a slab made while swap is active is kept when it is not any more") {
     CHECK(shelf.size() == 1);
 }
 
-TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
+TEST_CASE("Vault: gives up only memfd slabs when swap becomes active") {
     if (best_memory_kind() != MemoryKind::secretmem) {
         SKIP_BECAUSE("this kernel gives no memfd_secret");
     }
@@ -249,7 +249,7 @@ TEST_CASE("of slabs of both kinds, swap costs those that it could take") {
     CHECK(vault.wipe_unkept().records == 0);
 }
 
-TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
+TEST_CASE("Vault: grows slabs with its content so that few are needed") {
     Vault vault(MemoryKind::memfd, 1024 * kMiB);
     const std::string value(65536, 'v');
     int run = 0;
@@ -262,7 +262,7 @@ TEST_CASE("slabs grow with what is held, so that systemd never keeps many") {
     CHECK(vault.inventory().slabs < 32 + 50);
 }
 
-TEST_CASE("a slab that the keeper could not be told of is not taken for kept, and told again") {
+TEST_CASE("Vault: counts a slab as stored only once the fd store accepts it and retries") {
     Shelf shelf;
     shelf.deaf = true;
     Vault vault(best_memory_kind(), kCapacity, &shelf);
@@ -323,7 +323,7 @@ int change_for_ever(int socket, std::vector<FoundSlab> found, std::uint64_t from
     }
 }
 
-TEST_CASE("killed at whatever instant, all that was done is there, and nothing half done") {
+TEST_CASE("Recovery: restores complete changes and no partial ones after SIGKILL at any time") {
     Shelf shelf;
     std::uint64_t done = 0;
     std::size_t dropped = 0;

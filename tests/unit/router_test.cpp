@@ -64,7 +64,7 @@ void check_problem(const HttpResponse& answer, unsigned status, std::string_view
     CHECK(std::string(object.at("detail").as_string()) == detail);
 }
 
-TEST_CASE("every path and method of the table is served, and no other") {
+TEST_CASE("Router: serves exactly the paths and methods of its table") {
     struct Row {
         const char* method;
         const char* target;
@@ -132,7 +132,7 @@ TEST_CASE("every path and method of the table is served, and no other") {
     }
 }
 
-TEST_CASE("refusals are problem JSON with a sentence") {
+TEST_CASE("Router: returns errors as problem JSON with a message") {
     Door door;
     const Uid alice = door.office.alice;
     check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
@@ -150,7 +150,7 @@ TEST_CASE("refusals are problem JSON with a sentence") {
     check_problem(problem(500, "\"quoted\"\n"), 500, "Internal Server Error", "\"quoted\"\n");
 }
 
-TEST_CASE("each kind of refusal of a push has its status") {
+TEST_CASE("Router: maps each reason of a denied push to its status") {
     Config config = Office::small();
     config.limits.runs_per_owner = 1;
     config.limits.run_bytes = Limits().run_bytes;
@@ -191,7 +191,7 @@ TEST_CASE("each kind of refusal of a push has its status") {
                   "its configuration)");
 }
 
-TEST_CASE("a refusal says when to try again where that alone may help") {
+TEST_CASE("Router: returns Retry-After only when a retry alone may help") {
     Config config = Office::small();
     config.limits.run_bytes = Limits().run_bytes;
     config.limits.value_bytes = Limits().value_bytes;
@@ -215,7 +215,7 @@ TEST_CASE("a refusal says when to try again where that alone may help") {
     CHECK_FALSE(no_store.retry_after);
 }
 
-TEST_CASE("a head that can't be right is refused before the body is read") {
+TEST_CASE("Router: rejects an invalid request head before reading the body") {
     Door door;
     const Uid alice = door.office.alice;
     REQUIRE(door.push(alice, "/v1/runs/of-alice", "{}").status == 201);
@@ -248,7 +248,7 @@ TEST_CASE("a head that can't be right is refused before the body is read") {
     CHECK_FALSE(door.body_was_read);
 }
 
-TEST_CASE("a body is JSON by its Content-Type, however that is written") {
+TEST_CASE("Router: accepts any spelling of the JSON Content-Type and rejects other types") {
     Door door;
     const auto status = [&](std::string_view type) {
         return door.ask(RequestHead{door.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
@@ -269,7 +269,7 @@ TEST_CASE("a body is JSON by its Content-Type, however that is written") {
     }
 }
 
-TEST_CASE("a run's id is percent-decoded, and must be one") {
+TEST_CASE("Router: percent-decodes a run id and rejects an invalid one") {
     Door door;
     const Uid alice = door.office.alice;
     CHECK(door.push(alice, "/v1/runs/a%2Db%2e1", "{}").status == 201);
@@ -293,7 +293,7 @@ TEST_CASE("a run's id is percent-decoded, and must be one") {
           "a run id has 65 characters; at most 64 are allowed");
 }
 
-TEST_CASE("a query has the one parameter that its path knows, once") {
+TEST_CASE("Router: accepts only the query parameter of the path and only once") {
     Door door;
     const auto status = [&](std::string_view target) {
         return door.ask(door.office.alice, "GET", target).status;
@@ -319,7 +319,7 @@ TEST_CASE("a query has the one parameter that its path knows, once") {
     CHECK(status("/v1/check?ask=A=B,run:r?") == 200);
 }
 
-TEST_CASE("answers have the documented fields, and never a value") {
+TEST_CASE("Router: returns the documented fields and never a value") {
     Door door;
     Office& office = door.office;
     const auto pushed =

@@ -45,7 +45,7 @@ void check_refused(Office& office, const Refused& expected, Uid caller, std::str
     CHECK(told == 0);
 }
 
-TEST_CASE("each refusal of what a push says has its kind and sentence, and changes nothing") {
+TEST_CASE("RunService: denies a push of invalid content with its reason and changes nothing") {
     Office office;
     REQUIRE(refusal_of(office.push(office.alice, "there", {}, one_secret("A"))) == "(granted)");
     office.ask(office.alice, "run:there");
@@ -90,7 +90,8 @@ TEST_CASE("each refusal of what a push says has its kind and sentence, and chang
     }
 }
 
-TEST_CASE("each refusal of who pushes has its kind and sentence, and changes nothing") {
+TEST_CASE(
+    "RunService: denies a push by or for the wrong user with its reason and changes nothing") {
     Office office;
     REQUIRE(office.push(office.alice, "of-alice", {}, one_secret("A")).ok());
     REQUIRE(office.push(office.bob, "of-bob", {}, one_secret("B")).ok());
@@ -134,7 +135,7 @@ TEST_CASE("each refusal of who pushes has its kind and sentence, and changes not
             office.tower, "of-alice", "www-data");
 }
 
-TEST_CASE("what is exactly at a limit is taken") {
+TEST_CASE("RunService: accepts a push exactly at each limit") {
     Office office;
     const auto taken = [&](std::vector<vault::NewSecret> secrets,
                            std::optional<std::string> ttl = std::nullopt) {
@@ -151,7 +152,7 @@ TEST_CASE("what is exactly at a limit is taken") {
     CHECK(office.info("r").head.expires == office.time + std::chrono::seconds(1));
 }
 
-TEST_CASE("a platform has only so many runs, whoever owns them") {
+TEST_CASE("RunService: limits the runs of a platform across all owners") {
     Config config = Office::large();
     config.platforms = {{"tower", "www-data", {"alice", "bob"}, {}}};
     config.limits.runs_per_platform = 2;
@@ -175,7 +176,7 @@ TEST_CASE("a platform has only so many runs, whoever owns them") {
     CHECK(push(office.tower, "b", "bob") == full);
 }
 
-TEST_CASE("a push that names no lifetime has the configured one") {
+TEST_CASE("RunService: applies the configured lifetime to a push without one") {
     Config config = Office::small();
     config.default_ttl = std::chrono::minutes(7);
     Office office(config);
@@ -184,7 +185,7 @@ TEST_CASE("a push that names no lifetime has the configured one") {
     CHECK(office.info("r").head.expires == office.time + std::chrono::minutes(7));
 }
 
-TEST_CASE("a push again keeps the run's beginning, renews its end and is one generation up") {
+TEST_CASE("RunService: keeps the creation time and renews the expiry of a run pushed again") {
     Office office;
     const vault::Time begun = office.time;
     REQUIRE(office.push(office.alice, "r", {}, one_secret("A"), "1h").ok());
@@ -200,7 +201,7 @@ TEST_CASE("a push again keeps the run's beginning, renews its end and is one gen
     CHECK(pushed.run.secrets.front().name == "B");
 }
 
-TEST_CASE("a run that was completed, or has expired, begins anew and may be another's") {
+TEST_CASE("RunService: starts a completed or expired run anew for any owner") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one_secret("A"), "10s").ok());
     REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
@@ -215,7 +216,7 @@ TEST_CASE("a run that was completed, or has expired, begins anew and may be anot
     CHECK(third.value().run.owner == "alice");
 }
 
-TEST_CASE("who may not push a run is told before the body is read") {
+TEST_CASE("RunService: denies an unauthorized push before its body is read") {
     Office office;
     const auto check = [&](Uid caller) {
         const auto refusal = office.desk.check_push(caller, run_id("r"));
@@ -230,7 +231,7 @@ TEST_CASE("who may not push a run is told before the body is read") {
     CHECK(check(office.bob) == "(go on)");
 }
 
-TEST_CASE("each push is told to who waits for runs and to who watches their ends") {
+TEST_CASE("RunService: notifies run waiters and the expiry timer of each push") {
     Office office;
     std::vector<std::string> told;
     office.desk.on_push([&](const RunId& run) {
@@ -247,7 +248,7 @@ TEST_CASE("each push is told to who waits for runs and to who watches their ends
     CHECK(expiry_changes == 3);
 }
 
-TEST_CASE("a run too many is refused, and ends make room") {
+TEST_CASE("RunService: denies a run above the owner limit until another run ends") {
     Office office;
     REQUIRE(office.push(office.alice, "a", {}, {}, "10s").ok());
     REQUIRE(office.push(office.alice, "b", {}, {}, "1h").ok());
@@ -262,7 +263,7 @@ TEST_CASE("a run too many is refused, and ends make room") {
     CHECK(refusal_of(office.push(office.alice, "d", {}, {})) == "(granted)");
 }
 
-TEST_CASE("a push for which there is no memory is refused, a replacement too") {
+TEST_CASE("RunService: denies a push or a replacement when no memory is left") {
     constexpr std::size_t kMiB = 1024UL * 1024;
     Office office(Office::large(), kMiB);
     const auto large = [] { return many_secrets(11, kMaxValueBytes); };
@@ -276,7 +277,7 @@ TEST_CASE("a push for which there is no memory is refused, a replacement too") {
     CHECK(refusal_of(office.push(office.alice, "r", {}, large())) == "(granted)");
 }
 
-TEST_CASE("the answer to a push names its secrets in order, with scope and size") {
+TEST_CASE("RunService: returns the secrets of a push in order with scope and size") {
     Office office;
     const auto answer = office.push(office.tower, "r", "alice",
                                     list_of(workspace_secret("B", "bb"), user_secret("C", ""),

@@ -9,7 +9,7 @@
 namespace secrets::service {
 namespace {
 
-TEST_CASE("who may push for whom") {
+TEST_CASE("RunService: lets root and owner and platform push for a user and denies others") {
     Office office;
     const auto outcome = [&](Uid caller, std::optional<std::string> owner) {
         const auto answer = office.push(caller, "r", std::move(owner), {});
@@ -31,7 +31,7 @@ TEST_CASE("who may push for whom") {
           "\"owner\": there is no user 'no-such-user' on this machine");
 }
 
-TEST_CASE("a refused push changes nothing") {
+TEST_CASE("RunService: keeps a run unchanged when it denies a push") {
     Office office;
     REQUIRE(refusal_of(office.push(office.alice, "r", {}, list_of(user_secret("A", "old")))) ==
             "(granted)");
@@ -58,7 +58,7 @@ TEST_CASE("a refused push changes nothing") {
     CHECK(refusal_of(office.push(kRoot, "r", "bob", {})).starts_with("run r belongs to alice"));
 }
 
-TEST_CASE("names of two scopes may become one variable, and the user's is taken") {
+TEST_CASE("GrantService: prefers the user scope when two scopes map to one variable") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -68,7 +68,7 @@ TEST_CASE("names of two scopes may become one variable, and the user's is taken"
     CHECK(given(office.ask(office.alice, "run:r,A-B=X")) == "X=team\n");
 }
 
-TEST_CASE("a user owns at most so many runs") {
+TEST_CASE("RunService: limits the runs that a user owns") {
     Office office;
     CHECK(refusal_of(office.push(office.alice, "a", {}, {})) == "(granted)");
     CHECK(refusal_of(office.push(office.alice, "b", {}, {})) == "(granted)");
@@ -78,7 +78,7 @@ TEST_CASE("a user owns at most so many runs") {
     CHECK(refusal_of(office.push(office.bob, "c", {}, {})) == "(granted)");
 }
 
-TEST_CASE("a second push is one generation up, and the next ask has the new value") {
+TEST_CASE("RunService: increments the generation on a second push and serves the new value") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "one"))).ok());
     CHECK(given(office.ask(office.alice, "run:r")) == "A=one\n");
@@ -88,7 +88,7 @@ TEST_CASE("a second push is one generation up, and the next ask has the new valu
     CHECK(given(office.ask(office.alice, "run:r")) == "A=two\n");
 }
 
-TEST_CASE("what an ask is answered") {
+TEST_CASE("GrantService: returns the expected answer for each kind of spec") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -120,7 +120,7 @@ TEST_CASE("what an ask is answered") {
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?", 1000)));
 }
 
-TEST_CASE("a hold is made by a grant and by nothing else, and wiped with a receipt") {
+TEST_CASE("GrantService: creates a hold only with a grant and returns a receipt when it wipes it") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.bob, "run:r");
@@ -135,7 +135,7 @@ TEST_CASE("a hold is made by a grant and by nothing else, and wiped with a recei
     CHECK(office.vault.inventory().holds == 0);
 }
 
-TEST_CASE("a job can't fill the vault with ever new asks") {
+TEST_CASE("GrantService: limits the different specs of a job to 256") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     std::string last;
@@ -145,7 +145,7 @@ TEST_CASE("a job can't fill the vault with ever new asks") {
     CHECK(office.vault.find_hold(JobId{1})->grants.size() == 256);
 }
 
-TEST_CASE("a run ends when its time has come, and not before") {
+TEST_CASE("ExpiryQueue: expires a run at its time and not before") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s").ok());
     office.time += std::chrono::seconds(9);
@@ -156,7 +156,7 @@ TEST_CASE("a run ends when its time has come, and not before") {
     CHECK(office.vault.inventory().runs == 0);
 }
 
-TEST_CASE("who sees and who completes a run") {
+TEST_CASE("RunService: shows and completes a run only for root and owner and platform") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
@@ -174,7 +174,7 @@ TEST_CASE("who sees and who completes a run") {
     CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r"))) == "(granted)");
 }
 
-TEST_CASE("a check says what an ask would get, in names") {
+TEST_CASE("GrantService: checks a spec by name and size without creating a hold") {
     Office office;
     REQUIRE(office
                 .push(office.alice, "r", {},
@@ -190,7 +190,7 @@ TEST_CASE("a check says what an ask would get, in names") {
     CHECK(office.vault.inventory().holds == 0);
 }
 
-TEST_CASE("a submission is refused when nothing can answer its ask any more") {
+TEST_CASE("GrantService: denies a submission only when nothing can satisfy its spec") {
     Office office;
     const auto sentence = [&](std::string_view ask) {
         const auto refusal = office.desk.check_submission(office.alice, std::string(ask));
@@ -204,7 +204,7 @@ TEST_CASE("a submission is refused when nothing can answer its ask any more") {
     CHECK(sentence("A,,B").starts_with("the ask at character "));
 }
 
-TEST_CASE("a new configuration is in force at once, and what is held stays") {
+TEST_CASE("RunService: applies a new configuration at once and keeps existing runs") {
     Office office;
     REQUIRE(office.push(kRoot, "r", "alice", list_of(user_secret("A", "a"))).ok());
     Config config = Office::small();

@@ -58,7 +58,7 @@ struct KeepingOffice {
     }
 };
 
-TEST_CASE("a user's jobs are given what the user set, and nobody else's", "[keeping]") {
+TEST_CASE("GrantService: grants a stored secret only to jobs of its user", "[keeping]") {
     KeepingOffice here;
     const auto made = here.set(here.alice, kOwn, "HF-TOKEN", "hf value");
     REQUIRE(made.ok());
@@ -79,7 +79,8 @@ TEST_CASE("a user's jobs are given what the user set, and nobody else's", "[keep
           std::string::npos);
 }
 
-TEST_CASE("of run, user and workspace the first that has the name is taken", "[keeping]") {
+TEST_CASE("GrantService: resolves a name from the run then the user then the workspace",
+          "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.office.push(here.alice, "r", {}, list_of(user_secret("RUN", "run's"))).ok());
     for (const char* name : {"RUN", "OWN", "LAB"}) {
@@ -105,7 +106,8 @@ TEST_CASE("of run, user and workspace the first that has the name is taken", "[k
           "secretctl set NEVER");
 }
 
-TEST_CASE("where two workspaces have a name, the ask must say which", "[keeping]") {
+TEST_CASE("GrantService: requires the spec to name the workspace when two have the secret",
+          "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.bob, kLab, "TOKEN", "lab's").ok());
     REQUIRE(here.set(here.bob, kTeam, "TOKEN", "team's").ok());
@@ -124,7 +126,8 @@ TEST_CASE("where two workspaces have a name, the ask must say which", "[keeping]
     CHECK(given(here.office.ask(here.alice, "TOKEN")) == "TOKEN=own\n");
 }
 
-TEST_CASE("who may keep what, and nothing that is refused changes anything", "[keeping]") {
+TEST_CASE("SecretService: allows only what the policy says and changes nothing when it denies",
+          "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.bob, kLab, "LAB", "lab's").ok());
     REQUIRE(here.set(here.alice, kOwn, "OWN", "own").ok());
@@ -181,7 +184,8 @@ TEST_CASE("who may keep what, and nothing that is refused changes anything", "[k
     CHECK(seen(here.tower).empty());
 }
 
-TEST_CASE("what can't be kept is refused with a sentence, and changes nothing", "[keeping]") {
+TEST_CASE("SecretService: denies an invalid change with a message and changes nothing",
+          "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A-B", "v").ok());
     REQUIRE(here.set(here.alice, kOwn, "C", std::string(50, 'c')).ok());
@@ -219,7 +223,7 @@ TEST_CASE("what can't be kept is refused with a sentence, and changes nothing", 
     CHECK(here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1}).ok());
 }
 
-TEST_CASE("a kept secret goes when its time has come, and jobs are warned before", "[keeping]") {
+TEST_CASE("SecretService: removes an expired secret and warns jobs beforehand", "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "SOON", "v", "3d").ok());
     REQUIRE(here.set(here.alice, kOwn, "LATER", "v", "30d").ok());
@@ -243,7 +247,7 @@ TEST_CASE("a kept secret goes when its time has come, and jobs are warned before
     CHECK(here.desk.expire() == here.office.time + std::chrono::hours(27 * 24));
 }
 
-TEST_CASE("a secret that expired is not given, even where it can't be removed", "[keeping]") {
+TEST_CASE("GrantService: denies an expired secret even when it cannot be removed", "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A", "v", "1h").ok());
     REQUIRE(store::SecretStore::rekey(here.folder.file("store.db"), store::key_of(here.folder, 'k'),
@@ -261,7 +265,7 @@ TEST_CASE("a secret that expired is not given, even where it can't be removed", 
     CHECK(audit::count_of(audit::Kind::trouble) == said + 1);
 }
 
-TEST_CASE("the list says which job used a secret last", "[keeping]") {
+TEST_CASE("SecretService: lists the job that last used each secret", "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A", "v").ok());
     REQUIRE(here.set(here.bob, kLab, "B", "v").ok());
@@ -277,7 +281,8 @@ TEST_CASE("the list says which job used a secret last", "[keeping]") {
     CHECK_FALSE(here.store->has_unsaved_uses());
 }
 
-TEST_CASE("a submission is refused where a secret is missing that no run can bring", "[keeping]") {
+TEST_CASE("GrantService: denies a submission when a secret is missing that no run can supply",
+          "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A", "v").ok());
     CHECK(here.desk.check_submission(here.alice, "A").ok());
@@ -287,7 +292,7 @@ TEST_CASE("a submission is refused where a secret is missing that no run can bri
           "secret HF_TOKEN is not set for alice; set it with: secretctl set HF_TOKEN");
 }
 
-TEST_CASE("a secret that was tampered with is not given", "[keeping]") {
+TEST_CASE("GrantService: denies a stored secret that was altered", "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A", "v").ok());
     here.store.reset();
@@ -333,7 +338,7 @@ bool is_unavailable(const Variant& answer, const std::string& sentence) {
     return true;
 }
 
-TEST_CASE("before an account is known, what hangs on it is unavailable, and nothing else",
+TEST_CASE("Services: report unavailable only for what depends on an unknown Slurm account",
           "[keeping]") {
     AccountOffice here;
     const auto whether = [](const std::string& user, const std::string& workspace,
@@ -385,7 +390,7 @@ TEST_CASE("before an account is known, what hangs on it is unavailable, and noth
     CHECK(given(another.office.ask(another.alice, "TOKEN")) == "TOKEN=chemists\n");
 }
 
-TEST_CASE("an agent without a store says so", "[keeping]") {
+TEST_CASE("SecretService: reports when the agent has no store", "[keeping]") {
     Office office;
     CHECK(refusal_of(office.desk.list_secrets(office.alice, kOwn)).find("names no store") !=
           std::string::npos);

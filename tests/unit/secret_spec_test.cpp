@@ -38,7 +38,7 @@ std::string many_items(std::size_t count) {
     return text;
 }
 
-TEST_CASE("an ask is read into its items in their order", "[ask]") {
+TEST_CASE("SecretSpec: parses items in their order", "[ask]") {
     const SecretSpec ask = parsed("HF_TOKEN,DB=PGPASSWORD,my-key?,NGC=NGC_KEY:env?");
     REQUIRE(ask.items.size() == 4);
     CHECK(ask.items[0] == SpecItem{"HF_TOKEN", "HF_TOKEN", false});
@@ -50,7 +50,7 @@ TEST_CASE("an ask is read into its items in their order", "[ask]") {
     CHECK_FALSE(ask.wants_all_of_run());
 }
 
-TEST_CASE("a file's variable is the item's with _FILE behind it", "[ask]") {
+TEST_CASE("SecretSpec: appends _FILE to the variable of a file item", "[ask]") {
     CHECK(parsed("KEY:file").items ==
           std::vector<SpecItem>{{"KEY", "KEY_FILE", false, ItemForm::file}});
     CHECK(parsed("my-key:file?").items ==
@@ -61,19 +61,19 @@ TEST_CASE("a file's variable is the item's with _FILE behind it", "[ask]") {
     CHECK(usual_variable("my-key", ItemForm::env) == "my_key");
 }
 
-TEST_CASE("one secret can be asked for as a variable and as a file", "[ask]") {
+TEST_CASE("SecretSpec: accepts one secret as a variable and as a file", "[ask]") {
     CHECK(parsed("KEY,KEY:file,KEY:file").items ==
           std::vector<SpecItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
 }
 
-TEST_CASE("a workspace is named once, beside what is asked of it", "[ask]") {
+TEST_CASE("SecretSpec: accepts one workspace beside items or a run even when repeated", "[ask]") {
     CHECK(parsed("workspace:lab-2.x,A").workspace == "lab-2.x");
     CHECK(parsed("A,workspace:lab,workspace:lab").workspace == "lab");
     CHECK(parsed("run:r?,workspace:lab").wants_all_of_run());
     CHECK_FALSE(parsed("A").workspace);
 }
 
-TEST_CASE("a run alone asks for all that it has and with items for those", "[ask]") {
+TEST_CASE("SecretSpec: requests all secrets of a run only when it names no item", "[ask]") {
     const SecretSpec all = parsed("run:demo-1");
     CHECK(all.run == run_id("demo-1"));
     CHECK(all.wants_all_of_run());
@@ -85,7 +85,7 @@ TEST_CASE("a run alone asks for all that it has and with items for those", "[ask
     CHECK_FALSE(some.wants_all_of_run());
 }
 
-TEST_CASE("a run is optional only when it is nowhere demanded", "[ask]") {
+TEST_CASE("SecretSpec: makes a run optional only when every mention of it is optional", "[ask]") {
     CHECK(parsed("run:r?").run_optional);
     CHECK(parsed("run:r?,run:r?").run_optional);
     CHECK_FALSE(parsed("run:r").run_optional);
@@ -93,7 +93,7 @@ TEST_CASE("a run is optional only when it is nowhere demanded", "[ask]") {
     CHECK_FALSE(parsed("run:r,run:r?").run_optional);
 }
 
-TEST_CASE("none alone wants nothing", "[ask]") {
+TEST_CASE("SecretSpec: requests nothing when its text is none", "[ask]") {
     const SecretSpec ask = parsed("none");
     CHECK(ask.none);
     CHECK(ask.items.empty());
@@ -101,7 +101,7 @@ TEST_CASE("none alone wants nothing", "[ask]") {
     CHECK_FALSE(SecretSpec().none);
 }
 
-TEST_CASE("an item that stands twice counts once", "[ask]") {
+TEST_CASE("SecretSpec: counts a repeated item once", "[ask]") {
     CHECK(parsed("A,B=X?,A,A=A,A:env,B=X:env?").items ==
           std::vector<SpecItem>{{"A", "A", false}, {"B", "X", true}});
 }
@@ -182,7 +182,7 @@ std::vector<ErrorCase> error_cases() {
     };
 }
 
-TEST_CASE("each error of the grammar is refused with its sentence and its exact place", "[ask]") {
+TEST_CASE("SecretSpec: rejects each grammar error with its message and exact position", "[ask]") {
     for (const ErrorCase& row : error_cases()) {
         CAPTURE(row.text);
         const SpecError error = refused(row.text);
@@ -192,7 +192,7 @@ TEST_CASE("each error of the grammar is refused with its sentence and its exact 
     }
 }
 
-TEST_CASE("as many items and characters as are allowed are taken", "[ask]") {
+TEST_CASE("SecretSpec: accepts the maximum number of items and characters", "[ask]") {
     CHECK(parsed(many_items(kMaxSpecItems)).items.size() == kMaxSpecItems);
 
     std::string full = many_items(100);
@@ -202,7 +202,7 @@ TEST_CASE("as many items and characters as are allowed are taken", "[ask]") {
     CHECK(parsed(full).items.size() == 102);
 }
 
-TEST_CASE("an ask is printed in its shortest form and that reads back the same", "[ask]") {
+TEST_CASE("SecretSpec: prints its shortest form and parses that back unchanged", "[ask]") {
     struct Row {
         const char* text;
         const char* printed;
@@ -252,7 +252,7 @@ std::string random_text(std::mt19937& random) {
     return text;
 }
 
-TEST_CASE("whatever the text an ask reads back as printed and an error lies within it", "[ask]") {
+TEST_CASE("SecretSpec: round-trips random text or reports an error position within it", "[ask]") {
     std::mt19937 random(20240607);
     int taken = 0;
     for (int round = 0; round < 100000; ++round) {
@@ -273,7 +273,7 @@ TEST_CASE("whatever the text an ask reads back as printed and an error lies with
     CHECK(taken > 5000);
 }
 
-TEST_CASE("the place of an error is marked with carets below the text", "[ask]") {
+TEST_CASE("SecretSpec: marks an error with carets below the text", "[ask]") {
     CHECK(mark_place("A,1B,C", refused("A,1B,C")) ==
           "    A,1B,C\n"
           "      ^^");
@@ -288,7 +288,7 @@ TEST_CASE("the place of an error is marked with carets below the text", "[ask]")
           "           ^^^^^");
 }
 
-TEST_CASE("of a long text only what surrounds the error is shown", "[ask]") {
+TEST_CASE("SecretSpec: shows only the surroundings of an error in a long text", "[ask]") {
     const std::string text = std::string(60, 'b') + std::string(40, 'a') + "!!!!!" +
                              std::string(30, 'z') + std::string(60, 'y');
     CHECK(mark_place(text, SpecError{"", 100, 5}) == "    " + std::string(40, 'a') + "!!!!!" +
@@ -304,7 +304,7 @@ TEST_CASE("of a long text only what surrounds the error is shown", "[ask]") {
           "    " + std::string(41, 'n') + "\n    " + std::string(40, ' ') + "^");
 }
 
-TEST_CASE("what a terminal would take as a command is not printed with the place", "[ask]") {
+TEST_CASE("SecretSpec: replaces unprintable characters when it shows an error", "[ask]") {
     const std::string text = "A\x1b[2J,\xc3\xa9\n";
     CHECK(mark_place(text, refused(text)) ==
           "    A?[2J,???\n"

@@ -59,7 +59,7 @@ struct StoreFixture {
     }
 };
 
-TEST_CASE("what is put in a store is there after it was opened again", "[store]") {
+TEST_CASE("SecretStore: returns stored secrets after it is reopened", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "TOKEN", "a value");
     kept.put(kBob, "TOKEN", "bob's");
@@ -87,7 +87,7 @@ TEST_CASE("what is put in a store is there after it was opened again", "[store]"
     CHECK(kept.store->find(kBob, "SOON") == nullptr);
 }
 
-TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[store]") {
+TEST_CASE("SecretStore: persists replaced and renamed and removed secrets", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "first");
     kept.put(kAlice, "A", "second");
@@ -112,7 +112,7 @@ TEST_CASE("a secret that is replaced, renamed or removed is so on the disk", "[s
     CHECK(kept.store->owners() == 0);
 }
 
-TEST_CASE("the files of a store hold no value and are their owner's alone", "[store]") {
+TEST_CASE("SecretStore: writes no plain value into its file of mode 0600", "[store]") {
     StoreFixture kept;
     const std::string canary = "canary-" + std::string(40, 'q');
     kept.put(kAlice, "A", canary);
@@ -127,7 +127,7 @@ TEST_CASE("the files of a store hold no value and are their owner's alone", "[st
     CHECK((status.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
+TEST_CASE("SecretStore: leaves no trace of a removed secret in the file", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "GONE", std::string(2000, 'v'));
     const auto before = content_of(kept.path);
@@ -137,7 +137,7 @@ TEST_CASE("what was removed leaves no sealed byte in the file", "[store]") {
     CHECK(after.find("GONE") == std::string::npos);
 }
 
-TEST_CASE("a wrong key opens nothing", "[store]") {
+TEST_CASE("SecretStore: rejects a wrong key", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.store.reset();
@@ -147,7 +147,7 @@ TEST_CASE("a wrong key opens nothing", "[store]") {
     CHECK(kept.value(kAlice, "A") == "value");
 }
 
-TEST_CASE("a key that says it is the right one does not open a value", "[store]") {
+TEST_CASE("SecretStore: opens no value with a wrong key of the expected id", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.tamper("UPDATE meta SET value='" + key_of(kept.folder, 'w').id() + "'");
@@ -156,7 +156,7 @@ TEST_CASE("a key that says it is the right one does not open a value", "[store]"
     CHECK(kept.value(kAlice, "A").find("does not open") != std::string::npos);
 }
 
-TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
+TEST_CASE("SecretStore: names an altered or moved row and does not use it", "[store]") {
     const std::string sql = GENERATE(
         as<std::string>{}, "UPDATE secrets SET name='B'", "UPDATE secrets SET owner='1002'",
         "UPDATE secrets SET scope=2, owner='lab'", "UPDATE secrets SET generation=7",
@@ -181,7 +181,7 @@ TEST_CASE("a row that was altered or moved is named and not used", "[store]") {
     }
 }
 
-TEST_CASE("of two rows that changed places both are named", "[store]") {
+TEST_CASE("SecretStore: names both rows when two were exchanged", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value a");
     kept.put(kAlice, "B", "value b");
@@ -197,7 +197,7 @@ TEST_CASE("of two rows that changed places both are named", "[store]") {
     CHECK(kept.store->damage().empty());
 }
 
-TEST_CASE("which job used a secret last is kept, and is lost with a new value", "[store]") {
+TEST_CASE("SecretStore: persists the last use of a secret until its value changes", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     CHECK_FALSE(kept.store->has_unsaved_uses());
@@ -215,7 +215,7 @@ TEST_CASE("which job used a secret last is kept, and is lost with a new value", 
     CHECK_FALSE(kept.store->find(kAlice, "A")->used);
 }
 
-TEST_CASE("the secret that expires first is known", "[store]") {
+TEST_CASE("SecretStore: returns the secret that expires first", "[store]") {
     StoreFixture kept;
     CHECK_FALSE(kept.store->next_to_expire());
     for (const int expires : {7000, 5000, 6000}) {
@@ -231,12 +231,12 @@ TEST_CASE("the secret that expires first is known", "[store]") {
     CHECK(kept.store->next_to_expire()->name == "AT6000");
 }
 
-TEST_CASE("a store is one agent's", "[store]") {
+TEST_CASE("SecretStore: rejects a second open of the same file", "[store]") {
     StoreFixture kept;
     CHECK(kept.error().find("in use by another slurm-secretsd") != std::string::npos);
 }
 
-TEST_CASE("rekeying leaves values as they are and the old key worthless", "[store]") {
+TEST_CASE("SecretStore: keeps its values and rejects the old key after a rekey", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.put(kLab, "B", "value b");
@@ -245,7 +245,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
     const StoreKey old_key = key_of(kept.folder, 'k');
     const StoreKey new_key = key_of(kept.folder, 'n');
 
-    SECTION("while an agent has it: that one answers, and changes nothing") {
+    SECTION("while an open store answers and rejects changes") {
         REQUIRE(SecretStore::rekey(kept.path, old_key, new_key).value() == 2);
         CHECK(kept.value(kAlice, "A") == "value");
         const auto refused = kept.store->put(kAlice, head("C"), view_of("c"));
@@ -256,7 +256,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
         CHECK(kept.store->find(kAlice, "C") == nullptr);
         CHECK(kept.store->find(kAlice, "A") != nullptr);
     }
-    SECTION("after it") {
+    SECTION("after the store is closed") {
         kept.store.reset();
         REQUIRE(SecretStore::rekey(kept.path, old_key, new_key).value() == 2);
     }
@@ -268,7 +268,7 @@ TEST_CASE("rekeying leaves values as they are and the old key worthless", "[stor
     CHECK(kept.store->find(kAlice, "A")->used->job == JobId{42});
 }
 
-TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[store]") {
+TEST_CASE("SecretStore: rejects a rekey of a damaged store or with a wrong key", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     kept.put(kAlice, "B", "value");
@@ -284,7 +284,7 @@ TEST_CASE("a store that is damaged, or whose key is wrong, is not rekeyed", "[st
     CHECK(!SecretStore::rekey(kept.folder.file("none.db"), right, wrong));
 }
 
-TEST_CASE("a backup is a store", "[store]") {
+TEST_CASE("SecretStore: opens a backup as a store", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
@@ -300,7 +300,7 @@ TEST_CASE("a backup is a store", "[store]") {
     CHECK(kept.value(kAlice, "A") == "value");
 }
 
-TEST_CASE("a file that was put in the place of an open store takes no change", "[store]") {
+TEST_CASE("SecretStore: rejects changes after its file was replaced", "[store]") {
     StoreFixture kept;
     kept.put(kAlice, "A", "value");
     const std::string copy = kept.folder.file("copy.db");
@@ -312,17 +312,17 @@ TEST_CASE("a file that was put in the place of an open store takes no change", "
     CHECK(kept.store->find(kAlice, "B") == nullptr);
 }
 
-TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
+TEST_CASE("SecretStore: rejects a file that is not a store and names it", "[store]") {
     TemporaryFolder folder;
     const std::string path = folder.file("store.db");
-    SECTION("no database") {
+    SECTION("not a database") {
         write_file(path, std::string(5000, 'x'));
     }
-    SECTION("a database of something else") {
+    SECTION("a database of another program") {
         const auto database = SqliteDatabase::open(path, true);
         REQUIRE(database->run("CREATE TABLE other(x)").ok());
     }
-    SECTION("a later format") {
+    SECTION("a later format version") {
         {
             const auto store = SecretStore::open(path, key_of(folder, 'k'));
             REQUIRE(store);
@@ -330,14 +330,14 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
         const auto database = SqliteDatabase::open(path, false);
         REQUIRE(database->run("PRAGMA user_version=2").ok());
     }
-    SECTION("a symbolic link") {
+    SECTION("a symbolic link to a store") {
         {
             const auto store = SecretStore::open(folder.file("other.db"), key_of(folder, 'k'));
             REQUIRE(store);
         }
         std::filesystem::create_symlink(folder.file("other.db"), path);
     }
-    SECTION("an owner that nobody can be") {
+    SECTION("an impossible owner") {
         {
             const auto store = SecretStore::open(path, key_of(folder, 'k'));
             REQUIRE(store);
@@ -351,7 +351,7 @@ TEST_CASE("a file that is no store is refused with a sentence", "[store]") {
     CHECK(opened.status().message().find(path) != std::string::npos);
 }
 
-TEST_CASE("a key file must hold a key, and be private", "[store_key]") {
+TEST_CASE("StoreKey: requires a private file of exactly 32 bytes", "[store_key]") {
     TemporaryFolder folder;
     const std::string path = folder.file("key");
     const auto error = [&](bool is_credential = false) {

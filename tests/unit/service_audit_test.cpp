@@ -46,7 +46,7 @@ class AuditFile {
     boost::json::object last_;
 };
 
-TEST_CASE("a request whose entry can't be written is refused and changes nothing") {
+TEST_CASE("Services: deny a request and change nothing when its audit entry cannot be written") {
     if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
     const SmallDisk disk;
     Office office;
@@ -75,7 +75,7 @@ TEST_CASE("a request whose entry can't be written is refused and changes nothing
     CHECK(office.vault.inventory().slabs == 0);
 }
 
-TEST_CASE("a push that was written and then finds no room is taken back") {
+TEST_CASE("RunService: records an undo when a recorded push finds no memory") {
     const TemporaryFolder folder;
     AuditFile file(folder.file("audit"));
     Office office(Office::large(), 1024 * 1024);
@@ -90,7 +90,7 @@ TEST_CASE("a push that was written and then finds no room is taken back") {
     CHECK(office.vault.inventory().runs == 0);
 }
 
-TEST_CASE("an ask that was written and then finds no room is taken back") {
+TEST_CASE("GrantService: records an undo when a recorded grant finds no memory") {
     const TemporaryFolder folder;
     Office office(Office::large(), 1024 * 1024);
     std::vector<vault::NewSecret> secrets = list_of(user_secret("A", "x"));
@@ -113,7 +113,7 @@ TEST_CASE("an ask that was written and then finds no room is taken back") {
     CHECK(office.vault.holds().empty());
 }
 
-TEST_CASE("the entries say who, what and why") {
+TEST_CASE("Services: record who and what and why in audit entries") {
     const TemporaryFolder folder;
     AuditFile file(folder.file("audit"));
     Office office;

@@ -61,7 +61,7 @@ std::set<std::string> owners_of(const DocumentKeys& subjects) {
     return names;
 }
 
-TEST_CASE("an ask is about its run, and where it names secrets about whose they may be") {
+TEST_CASE("Document keys: name the run of a spec and each owner its secrets may have") {
     SharingOffice sharing;
     const Uid alice = sharing.office.alice;
     const std::string uid = std::to_string(alice.value);
@@ -80,7 +80,7 @@ TEST_CASE("an ask is about its run, and where it names secrets about whose they 
     }
 }
 
-TEST_CASE("a request about what is kept is about whose it is") {
+TEST_CASE("Document keys: name the owners of the stored secrets that a request is about") {
     SharingOffice sharing;
     const auth::Principal alice = sharing.office.alice;
     CHECK(owners_of(sharing.desk.documents_of_scope(alice, {})) ==
@@ -94,7 +94,7 @@ TEST_CASE("a request about what is kept is about whose it is") {
           std::set<std::string>{"lab", "other", "team"});
 }
 
-TEST_CASE("a run that was pushed elsewhere is as good as one that was pushed here") {
+TEST_CASE("SharedStoreSync: treats a run pushed to another hub like a local one") {
     SharingOffice sharing;
     std::vector<std::string> woken;
     sharing.desk.on_push([&](const RunId& run) { woken.push_back(run.text()); });
@@ -111,7 +111,7 @@ TEST_CASE("a run that was pushed elsewhere is as good as one that was pushed her
     CHECK(sharing.office.vault.inventory().runs == 0);
 }
 
-TEST_CASE("a run that has expired elsewhere is over here") {
+TEST_CASE("SharedStoreSync: drops a run that has expired in the shared store") {
     SharingOffice sharing;
     REQUIRE(sharing.take("r", 1, "one", sharing.office.time + std::chrono::seconds(5)).ok());
     sharing.office.time += std::chrono::seconds(5);
@@ -119,7 +119,7 @@ TEST_CASE("a run that has expired elsewhere is over here") {
     CHECK_FALSE(sharing.desk.has_run(run_id("r")));
 }
 
-TEST_CASE("what is kept elsewhere is what is kept here") {
+TEST_CASE("SharedStoreSync: replaces the local secrets of an owner with the shared ones") {
     SharingOffice sharing;
     REQUIRE(sharing.replicate_secrets({{"A", 1}, {"B", 1}}).ok());
     CHECK(sharing.kept() == "A=A1 B=B1 ");
@@ -130,7 +130,7 @@ TEST_CASE("what is kept elsewhere is what is kept here") {
     CHECK(sharing.kept().empty());
 }
 
-TEST_CASE("what is kept elsewhere expires here, too") {
+TEST_CASE("SharedStoreSync: expires shared secrets locally") {
     SharingOffice sharing;
     sharing.desk.expire();
     REQUIRE(
@@ -140,7 +140,7 @@ TEST_CASE("what is kept elsewhere expires here, too") {
     CHECK(sharing.kept().empty());
 }
 
-TEST_CASE("a job's use of a secret stays known while the secret stays") {
+TEST_CASE("SharedStoreSync: keeps the last use of a secret until its generation changes") {
     SharingOffice sharing;
     REQUIRE(sharing.replicate_secrets({{"A", 1}, {"B", 1}}).ok());
     (void)sharing.office.ask(sharing.office.alice, "A,B");

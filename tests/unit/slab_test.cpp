@@ -76,7 +76,7 @@ Bytes all_bytes(const Ground& ground) {
     return Bytes(view.bytes().begin(), view.bytes().end());
 }
 
-TEST_CASE("a slab found again has the records that were committed, with their sequence") {
+TEST_CASE("Slab: restores committed records with their sequence when reopened") {
     Ground ground;
     Slab slab(std::move(ground.region));
     put(slab, "first", 7);
@@ -95,7 +95,7 @@ TEST_CASE("a slab found again has the records that were committed, with their se
     CHECK(reopened->free_bytes() == slab.free_bytes());
 }
 
-TEST_CASE("a record that was half written is wiped and counted") {
+TEST_CASE("Slab: wipes and counts an uncommitted record when reopened") {
     Ground ground;
     Slab slab(std::move(ground.region));
     put(slab, "whole");
@@ -108,7 +108,7 @@ TEST_CASE("a record that was half written is wiped and counted") {
     CHECK_FALSE(contains(ground, "half-written"));
 }
 
-TEST_CASE("no flipped bit of a live record is trusted") {
+TEST_CASE("Slab: drops a live record with a flipped bit in any checked byte") {
     for (std::size_t at = kSequenceAt; at < kFirstPayloadAt + 5; ++at) {
         if (at >= kSequenceAt + 8 && at < kFirstPayloadAt) continue;  // reserved
         Ground ground;
@@ -126,7 +126,7 @@ TEST_CASE("no flipped bit of a live record is trusted") {
     }
 }
 
-TEST_CASE("a slab of a format that is not known, and one that does not add up, are refused") {
+TEST_CASE("Slab: rejects an unknown format and inconsistent extents") {
     const auto error_after = [](std::size_t at, std::byte value) {
         Ground ground;
         Slab slab(std::move(ground.region));
@@ -147,7 +147,7 @@ TEST_CASE("a slab of a format that is not known, and one that does not add up, a
           "the slab's extents do not add up at byte 32");
 }
 
-TEST_CASE("freed bytes are zero at once") {
+TEST_CASE("Slab: zeroes freed bytes at once") {
     Ground ground;
     Slab slab(std::move(ground.region));
     put(slab, "stays");
@@ -158,7 +158,7 @@ TEST_CASE("freed bytes are zero at once") {
     CHECK(contains(ground, "stays"));
 }
 
-TEST_CASE("whatever the order of freeing, a record as large as the slab fits again") {
+TEST_CASE("Slab: fits a record as large as itself after frees in any order") {
     std::mt19937 random(20261125);
     for (int round = 0; round < 20; ++round) {
         Ground ground;
@@ -176,7 +176,7 @@ TEST_CASE("whatever the order of freeing, a record as large as the slab fits aga
     }
 }
 
-TEST_CASE("a long life of puts and frees leaves what a model of it says") {
+TEST_CASE("Slab: agrees with a model after many random puts and frees") {
     std::mt19937 random(7);
     Ground ground;
     Slab slab(std::move(ground.region));
@@ -203,7 +203,7 @@ TEST_CASE("a long life of puts and frees leaves what a model of it says") {
     CHECK(texts_in(*reopened).size() == model.size());
 }
 
-TEST_CASE("a slab has exactly the documented bytes") {
+TEST_CASE("Slab: has exactly the documented bytes") {
     constexpr std::uint32_t kExtentBytes = 32 + 32;
     Bytes checked;
     append_number<std::uint16_t>(checked, 2);  // type: hold
@@ -238,7 +238,7 @@ TEST_CASE("a slab has exactly the documented bytes") {
     CHECK(all_bytes(ground) == expected);
 }
 
-TEST_CASE("whatever bit of a slab is flipped, each record is whole or gone from memory") {
+TEST_CASE("Slab: keeps each record whole or wiped after any single bit flip") {
     const std::vector<std::string> texts = {"first-record", std::string(40, 's') + "second",
                                             "third-record", "fourth-record"};
     std::size_t end = 0;
@@ -280,7 +280,7 @@ TEST_CASE("whatever bit of a slab is flipped, each record is whole or gone from 
     CHECK(damaged >= texts.size() * (4 + 4 + 8) * 8);
 }
 
-TEST_CASE("a record of a type that there is not is wiped and counted") {
+TEST_CASE("Slab: wipes and counts a record of an unknown type") {
     Ground ground;
     Slab slab(std::move(ground.region));
     const auto draft = slab.begin(static_cast<RecordType>(99), 7, 1);
@@ -296,7 +296,7 @@ TEST_CASE("a record of a type that there is not is wiped and counted") {
     CHECK_FALSE(contains(ground, "unknown"));
 }
 
-TEST_CASE("a draft that is given up leaves nothing") {
+TEST_CASE("Slab: leaves no trace of an abandoned draft") {
     Ground ground;
     Slab slab(std::move(ground.region));
     const Bytes fresh = all_bytes(ground);
@@ -308,7 +308,7 @@ TEST_CASE("a draft that is given up leaves nothing") {
     CHECK(all_bytes(ground) == fresh);
 }
 
-TEST_CASE("a slab whose records all went is as it was when it was fresh, to the byte") {
+TEST_CASE("Slab: equals a fresh slab once all records are freed") {
     std::mt19937 random(42);
     Ground ground;
     Slab slab(std::move(ground.region));
@@ -326,7 +326,7 @@ TEST_CASE("a slab whose records all went is as it was when it was fresh, to the 
     CHECK(slab.free_bytes() == room);
 }
 
-TEST_CASE("free space is counted, and what does not fit changes nothing") {
+TEST_CASE("Slab: counts free space and changes nothing when a record does not fit") {
     Ground ground;
     Slab slab(std::move(ground.region));
     CHECK(slab.size() == kSlabBytes);
@@ -343,7 +343,7 @@ TEST_CASE("free space is counted, and what does not fit changes nothing") {
     CHECK(slab.begin(RecordType::run, slab.free_bytes() - 32 - 32, 1).has_value());
 }
 
-TEST_CASE("a slab found again is used on") {
+TEST_CASE("Slab: accepts changes after each of many reopens") {
     Ground ground;
     std::optional<Slab> slab(std::in_place, std::move(ground.region));
     std::vector<Slab> earlier;  // each overwrites the region when it goes

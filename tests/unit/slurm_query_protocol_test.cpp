@@ -80,7 +80,7 @@ std::vector<Bytes> all_messages() {
             encode(kRefused), encode(kUsers),   encode(kVerdicts)};
 }
 
-TEST_CASE("every message of the view has exactly the documented bytes", "[view_wire]") {
+TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_wire]") {
     CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
     CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
     CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
@@ -93,7 +93,7 @@ TEST_CASE("every message of the view has exactly the documented bytes", "[view_w
     CHECK(encode(kVerdicts) == message_of(104, with_text(counted({1, 6}), "slurmctld is down")));
 }
 
-TEST_CASE("every message of the view comes back with its fields", "[view_wire]") {
+TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_wire]") {
     auto request = decode_request(encode(kJobs));
     REQUIRE(request.ok());
     CHECK(std::get<JobsRequest>(*request).jobs == std::get<JobsRequest>(kJobs).jobs);
@@ -137,7 +137,7 @@ TEST_CASE("every message of the view comes back with its fields", "[view_wire]")
     CHECK_FALSE(std::get<Users>(*reply).known);
 }
 
-TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
+TEST_CASE("Slurm query protocol: enforces the bounds of placements and verdicts", "[view_wire]") {
     const slurm_query::Placement longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
                                          std::string(kMaxAddressBytes, '1')};
     const auto places = [&](std::size_t count) {
@@ -164,7 +164,7 @@ TEST_CASE("places and verdicts keep to their bounds", "[view_wire]") {
           "a malformed VERDICTS message");
 }
 
-TEST_CASE("the longest messages of the view fit", "[view_wire]") {
+TEST_CASE("Slurm query protocol: fits the longest messages into its size limit", "[view_wire]") {
     const Bytes request = encode(JobsRequest{std::vector(kMaxJobsPerQuery, JobId{1})});
     CHECK(request.size() <= kMaxQueryMessageBytes);
     CHECK(refusal_of_request(request) == "(taken)");
@@ -185,7 +185,8 @@ TEST_CASE("the longest messages of the view fit", "[view_wire]") {
     CHECK(refusal_of_reply(named) == "(taken)");
 }
 
-TEST_CASE("what names no account is no question", "[view_wire]") {
+TEST_CASE("Slurm query protocol: rejects a request with an invalid account or user name",
+          "[view_wire]") {
     const auto account = [](std::string_view name, std::string_view after) {
         return message_of(2, with_text(with_text({}, name), after));
     };
@@ -199,7 +200,7 @@ TEST_CASE("what names no account is no question", "[view_wire]") {
           "a malformed ACCOUNT message");
 }
 
-TEST_CASE("users come in order, each once, and none of an account that is not known",
+TEST_CASE("Slurm query protocol: requires sorted and unique users of a known account",
           "[view_wire]") {
     using Names = std::vector<std::string>;
     const auto users = [](std::uint32_t known, std::uint32_t more, const Names& names) {
@@ -220,7 +221,7 @@ TEST_CASE("users come in order, each once, and none of an account that is not kn
     CHECK(users(1, 0, many) == "a malformed USERS message");
 }
 
-TEST_CASE("every cut of every message of the view is refused", "[view_wire]") {
+TEST_CASE("Slurm query protocol: rejects every truncated or extended message", "[view_wire]") {
     for (const Bytes& whole : all_messages()) {
         for (std::size_t length = 0; length < whole.size(); ++length) {
             CAPTURE(number_at<std::uint16_t>(whole, kTypeAt), length);
@@ -239,7 +240,7 @@ TEST_CASE("every cut of every message of the view is refused", "[view_wire]") {
     }
 }
 
-TEST_CASE("each wrong field of the view's header is refused with what is wrong", "[view_wire]") {
+TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause", "[view_wire]") {
     for (const Bytes& whole : all_messages()) {
         Bytes message = whole;
         message[2] ^= std::byte{0x20};
@@ -265,14 +266,15 @@ TEST_CASE("each wrong field of the view's header is refused with what is wrong",
     CHECK(refusal_of_request(encode(kStates)) == "a message has the unknown type 101");
 }
 
-TEST_CASE("the node door's messages are none of the view's", "[view_wire]") {
+TEST_CASE("Slurm query protocol: rejects messages of the plugin protocol and the reverse",
+          "[view_wire]") {
     CHECK_FALSE(is_taken(
         plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::PingRequest{}))));
     CHECK_FALSE(plugin_protocol::decode_request(encode(kJobs)).ok());
     CHECK_FALSE(plugin_protocol::decode_reply(encode(kRefused)).ok());
 }
 
-TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]") {
+TEST_CASE("Slurm query protocol: accepts one to the maximum number of jobs", "[view_wire]") {
     const auto jobs = [](std::size_t count) {
         return message_of(1, counted(std::vector<std::uint32_t>(count, 1)));
     };
@@ -293,14 +295,15 @@ TEST_CASE("a number of jobs is at least one and at most the limit", "[view_wire]
     }
 }
 
-TEST_CASE("a state that is none is refused", "[view_wire]") {
+TEST_CASE("Slurm query protocol: rejects an unknown job state", "[view_wire]") {
     for (const std::uint32_t state : {0U, 4U, 0xffffffffU}) {
         CHECK(refusal_of_reply(message_of(101, with_text(counted({1, state}), ""))) ==
               "a malformed STATES message");
     }
 }
 
-TEST_CASE("the view's sentences are printable on both sides", "[view_wire]") {
+TEST_CASE("Slurm query protocol: writes only printable sentences and rejects others",
+          "[view_wire]") {
     const std::string ugly = "a\nb\x1b[31m";
     CHECK(encode(Reply(Refused{ugly})) == message_of(102, with_text({}, "a?b?[31m")));
     CHECK(refusal_of_reply(message_of(102, with_text({}, ugly))) == "a malformed REFUSED message");
@@ -308,7 +311,8 @@ TEST_CASE("the view's sentences are printable on both sides", "[view_wire]") {
           "a malformed STATES message");
 }
 
-TEST_CASE("no flipped bit of the view's messages makes it read outside of them", "[view_wire]") {
+TEST_CASE("Slurm query protocol: reads no byte outside a message with a flipped bit",
+          "[view_wire]") {
     for (const Bytes& whole : all_messages()) {
         for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
             Bytes flipped = whole;

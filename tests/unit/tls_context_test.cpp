@@ -38,13 +38,13 @@ void write(const std::string& path, const std::string& text) {
     std::ofstream(path) << text;
 }
 
-TEST_CASE("a hub's files are taken, or refused by key, name and reason") {
+TEST_CASE("TLS context: loads the files of a hub or reports key and file and cause") {
     Files files(make_certificate(kHub));
     Listen& listen = files.listen;
     CHECK(files.refusal() == "(taken)");
     CHECK(check_files(listen).ok());
 
-    SECTION("the certificate") {
+    SECTION("the certificate file") {
         const std::string is = "listen.certificate: " + listen.certificate;
         for (const char* text : {"", "nonsense\n", "-----BEGIN CERTIFICATE-----\nMIIB\n"}) {
             write(listen.certificate, text);
@@ -58,7 +58,7 @@ TEST_CASE("a hub's files are taken, or refused by key, name and reason") {
         mkdir(listen.certificate.c_str(), 0700);
         CHECK(files.refusal() == is + " can't be read: Is a directory");
     }
-    SECTION("the key") {
+    SECTION("the key file") {
         const std::string is = "listen.key: " + listen.key;
         const std::string no_key =
             is + " holds no private key in PEM that opens without a passphrase";
@@ -75,7 +75,7 @@ TEST_CASE("a hub's files are taken, or refused by key, name and reason") {
         unlink(listen.key.c_str());
         CHECK(files.refusal() == is + " can't be read: No such file or directory");
     }
-    SECTION("the CA of clients") {
+    SECTION("the client CA file") {
         listen.client_ca = files.folder.file("ca.crt");
         const std::string is = "listen.client_ca: " + listen.client_ca;
         CHECK(files.refusal() == is + " can't be read: No such file or directory");
@@ -92,7 +92,7 @@ TEST_CASE("a hub's files are taken, or refused by key, name and reason") {
     CHECK(again.ok());
 }
 
-TEST_CASE("a key that is not named is systemd's credential tls.key") {
+TEST_CASE("TLS context: uses the systemd credential tls.key when no key is configured") {
     const Files files(make_certificate(kHub));
     Listen listen = files.listen;
     listen.key.clear();
@@ -120,7 +120,7 @@ TEST_CASE("a key that is not named is systemd's credential tls.key") {
                                                " can't be read: No such file or directory");
 }
 
-TEST_CASE("a certificate that is out of date can be used, and is told of") {
+TEST_CASE("TLS context: loads a certificate outside its validity and reports that") {
     const auto why = [](long begin, long end) {
         const Files files(make_certificate(kHub, begin, end));
         const auto context = make_server_context(files.listen);
@@ -132,7 +132,7 @@ TEST_CASE("a certificate that is out of date can be used, and is told of") {
     CHECK(why(60, 3600).starts_with("it is valid from 20"));
 }
 
-TEST_CASE("a hub is every host that its certificate names") {
+TEST_CASE("TLS context: matches exactly the hosts that the certificate names") {
     const Files files(make_certificate(kHub, -60, 60, "common.example.org"));
     const auto context = make_server_context(files.listen);
     REQUIRE(context);
@@ -153,7 +153,7 @@ TEST_CASE("a hub is every host that its certificate names") {
     CHECK_FALSE(is(std::string("hub.example.org\0.evil.org", 25)));
 }
 
-TEST_CASE("a client is who its certificate names, by all of its names") {
+TEST_CASE("TLS context: returns all names of a client certificate") {
     Files files(make_certificate(kHub));
     const SelfSigned client =
         make_certificate({{GEN_DNS, "tower.example.org"},
@@ -181,7 +181,7 @@ TEST_CASE("a client is who its certificate names, by all of its names") {
     CHECK_FALSE(names_of_peer(none.server()));
 }
 
-TEST_CASE("a client's certificate is good, or there is no connection") {
+TEST_CASE("TLS context: rejects a client certificate that is untrusted or outside its validity") {
     Files files(make_certificate(kHub));
     const auto is_taken = [&](const SelfSigned& client, const SelfSigned& believed) {
         files.listen.client_ca = files.folder.file("ca.crt");
@@ -200,7 +200,7 @@ TEST_CASE("a client's certificate is good, or there is no connection") {
     CHECK_FALSE(is_taken(early, early));
 }
 
-TEST_CASE("where no CA of clients is named, no certificate is asked for") {
+TEST_CASE("TLS context: requests no client certificate without a client CA") {
     const Files files(make_certificate(kHub));
     const auto context = make_server_context(files.listen);
     const SelfSigned client = make_certificate({{GEN_DNS, "tower"}});
@@ -209,8 +209,7 @@ TEST_CASE("where no CA of clients is named, no certificate is asked for") {
     CHECK_FALSE(names_of_peer(shown.server()));
 }
 
-TEST_CASE(
-    "TLS before 1.3 is not spoken, read bytes do not stay in OpenSSL, and one ticket is given") {
+TEST_CASE("TLS context: requires TLS 1.3 and clears read buffers and issues one ticket") {
     const Files files(make_certificate(kHub));
     const auto context = make_server_context(files.listen);
     SSL_CTX* const raw = (*context)->native_handle();

@@ -88,7 +88,7 @@ std::vector<UniqueFd> fill_queue(const std::string& path) {
     }
 }
 
-TEST_CASE("a socket has the mode that was asked for whatever the umask", "[socket]") {
+TEST_CASE("Unix socket: creates a socket with the requested mode under any umask", "[socket]") {
     for (const mode_t mask : {0000U, 0022U, 0077U, 0777U}) {
         for (const mode_t mode : {0600U, 0660U, 0666U}) {
             CAPTURE(mask, mode);
@@ -100,7 +100,7 @@ TEST_CASE("a socket has the mode that was asked for whatever the umask", "[socke
     }
 }
 
-TEST_CASE("there is no moment in which a socket is open to more than was asked for", "[socket]") {
+TEST_CASE("Unix socket: never exposes a wider mode while it creates a socket", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const Umask umask(0);
@@ -118,7 +118,7 @@ TEST_CASE("there is no moment in which a socket is open to more than was asked f
     CHECK((widest & ~0600U) == 0);
 }
 
-TEST_CASE("another account can't knock on a socket of mode 0600", "[socket]") {
+TEST_CASE("Unix socket: denies another account on a socket of mode 0600", "[socket]") {
     if (geteuid() != 0) SKIP_BECAUSE("it takes root to become another account");
     const TemporaryFolder folder;
     const UniqueFd narrow = listening_at(folder.file("narrow.sock"), 0600);
@@ -133,7 +133,7 @@ TEST_CASE("another account can't knock on a socket of mode 0600", "[socket]") {
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("a socket file that nobody answers on is replaced", "[socket]") {
+TEST_CASE("Unix socket: replaces a socket file without a listener", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     listening_at(path, 0666).reset();
@@ -145,7 +145,8 @@ TEST_CASE("a socket file that nobody answers on is replaced", "[socket]") {
     CHECK(somebody_answers_at(path));
 }
 
-TEST_CASE("a socket that somebody answers on is refused and goes on answering", "[socket]") {
+TEST_CASE("Unix socket: rejects a path with a live listener and leaves the listener working",
+          "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = listening_at(path);
@@ -155,7 +156,7 @@ TEST_CASE("a socket that somebody answers on is refused and goes on answering", 
     CHECK(somebody_answers_at(path));
 }
 
-TEST_CASE("a socket whose queue is full is not taken for a dead one", "[socket]") {
+TEST_CASE("Unix socket: treats a listener with a full queue as live", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = slow_listener_at(path, 0);
@@ -164,7 +165,7 @@ TEST_CASE("a socket whose queue is full is not taken for a dead one", "[socket]"
     CHECK(mode_of(path) != 0);
 }
 
-TEST_CASE("a file that is no socket is refused and left as it is", "[socket]") {
+TEST_CASE("Unix socket: rejects and preserves a file that is not a socket", "[socket]") {
     const TemporaryFolder folder;
     const std::string file = folder.file("file");
     std::ofstream(file) << "precious";
@@ -187,7 +188,7 @@ TEST_CASE("a file that is no socket is refused and left as it is", "[socket]") {
     }
 }
 
-TEST_CASE("a path that no socket can have is refused with the limit", "[socket]") {
+TEST_CASE("Unix socket: rejects a path of invalid length and names the limit", "[socket]") {
     const TemporaryFolder folder;
     const std::string longest = folder.file(std::string(107 - folder.file("").size(), 's'));
     REQUIRE(longest.size() == 107);
@@ -203,7 +204,7 @@ TEST_CASE("a path that no socket can have is refused with the limit", "[socket]"
     }
 }
 
-TEST_CASE("where no listener is a connection fails at once", "[socket]") {
+TEST_CASE("Unix socket: fails a connect without a listener at once", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const auto begin = Clock::now();
@@ -219,7 +220,7 @@ TEST_CASE("where no listener is a connection fails at once", "[socket]") {
     CHECK(Clock::now() - begin < kMargin);
 }
 
-TEST_CASE("connecting to a full queue gives up at its deadline", "[socket]") {
+TEST_CASE("Unix socket: fails a connect to a full queue at its deadline", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = slow_listener_at(path, 1);
@@ -236,7 +237,7 @@ TEST_CASE("connecting to a full queue gives up at its deadline", "[socket]") {
     CHECK(taken < kShort + kMargin);
 }
 
-TEST_CASE("connecting to a full queue goes on as soon as there is room", "[socket]") {
+TEST_CASE("Unix socket: completes a connect as soon as a full queue has room", "[socket]") {
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = slow_listener_at(path, 0);
@@ -249,7 +250,7 @@ TEST_CASE("connecting to a full queue goes on as soon as there is room", "[socke
     accepting.join();
 }
 
-TEST_CASE("what fails leaves no descriptor open", "[socket]") {
+TEST_CASE("Unix socket: leaks no descriptor when an operation fails", "[socket]") {
     const auto open_descriptors = [] {
         const std::filesystem::directory_iterator begin("/proc/self/fd");
         return std::distance(begin, std::filesystem::directory_iterator());

@@ -76,7 +76,7 @@ ino_t inode_of(int fd) {
     return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-TEST_CASE("packets arrive whole and one by one", "[socket]") {
+TEST_CASE("Unix socket: delivers packets whole and one at a time", "[socket]") {
     const Connection connection;
     const Bytes first = bytes_of("first");
     const Bytes second(8000, std::byte{0xEE});
@@ -97,7 +97,7 @@ TEST_CASE("packets arrive whole and one by one", "[socket]") {
     CHECK(received(connection.client.get(), buffer).size == first.size());
 }
 
-TEST_CASE("a packet longer than the buffer is marked as cut", "[socket]") {
+TEST_CASE("Unix socket: marks a packet longer than the buffer as truncated", "[socket]") {
     const Connection connection;
     const Bytes message(100, std::byte{7});
     for (const std::size_t room : {99U, 100U, 101U}) {
@@ -110,14 +110,14 @@ TEST_CASE("a packet longer than the buffer is marked as cut", "[socket]") {
     }
 }
 
-TEST_CASE("a peer that closed is told by a packet of no bytes", "[socket]") {
+TEST_CASE("Unix socket: returns an empty packet when the peer has closed", "[socket]") {
     Connection connection;
     connection.client.reset();
     Bytes buffer(10);
     CHECK(received(connection.server.get(), buffer).size == 0);
 }
 
-TEST_CASE("whether a peer is gone is known without reading what it sent", "[socket]") {
+TEST_CASE("Unix socket: detects a gone peer without reading its data", "[socket]") {
     Connection connection;
     CHECK_FALSE(peer_is_gone(connection.server.get()));
     REQUIRE(send_packet(connection.client.get(), bytes_of("last"), plenty()).ok());
@@ -129,7 +129,7 @@ TEST_CASE("whether a peer is gone is known without reading what it sent", "[sock
     CHECK(peer_is_gone(connection.server.get()));
 }
 
-TEST_CASE("a descriptor travels with a packet", "[socket]") {
+TEST_CASE("Unix socket: passes a descriptor with a packet", "[socket]") {
     const Connection connection;
     const UniqueFd sent(memfd_create("sent", MFD_CLOEXEC));
     REQUIRE(send_packet(connection.server.get(), bytes_of("x"), plenty(), sent.get()).ok());
@@ -161,7 +161,7 @@ bool send_descriptors(int socket, int passed_fd, std::size_t count) {
     return sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
 }
 
-TEST_CASE("a peer that sends more descriptors than one fills up nothing", "[socket]") {
+TEST_CASE("Unix socket: leaks no descriptor when a peer sends several", "[socket]") {
     const Connection connection;
     const UniqueFd sent(memfd_create("sent", MFD_CLOEXEC));
     for (const std::size_t count : {1U, 2U, 3U, 16U}) {
@@ -174,7 +174,7 @@ TEST_CASE("a peer that sends more descriptors than one fills up nothing", "[sock
     }
 }
 
-TEST_CASE("every descriptor is closed by exec and none waits on its own", "[socket]") {
+TEST_CASE("Unix socket: makes every descriptor close-on-exec and non-blocking", "[socket]") {
     const Connection connection;
     for (const int fd :
          {connection.listener.get(), connection.client.get(), connection.server.get()}) {
@@ -186,7 +186,7 @@ TEST_CASE("every descriptor is closed by exec and none waits on its own", "[sock
     CHECK_FALSE(static_cast<bool>(*nobody));
 }
 
-TEST_CASE("the kernel says who is at the other end", "[socket]") {
+TEST_CASE("Unix socket: reports uid and pid of the peer from the kernel", "[socket]") {
     const Connection connection;
     for (const int fd : {connection.client.get(), connection.server.get()}) {
         const auto peer = peer_of(fd);
@@ -198,7 +198,7 @@ TEST_CASE("the kernel says who is at the other end", "[socket]") {
     CHECK_FALSE(peer_of(file.get()).ok());
 }
 
-TEST_CASE("another account is known by its own uid and pid", "[socket]") {
+TEST_CASE("Unix socket: reports uid and pid of a peer with another account", "[socket]") {
     if (geteuid() != 0) SKIP_BECAUSE("it takes root to become another account");
     const TemporaryFolder folder;
     const std::string path = folder.file("s.sock");
@@ -223,7 +223,7 @@ TEST_CASE("another account is known by its own uid and pid", "[socket]") {
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("receiving gives up at its deadline", "[socket]") {
+TEST_CASE("Unix socket: fails a receive at its deadline", "[socket]") {
     const Connection connection;
     Bytes buffer(10);
     const auto begin = Clock::now();
@@ -235,7 +235,7 @@ TEST_CASE("receiving gives up at its deadline", "[socket]") {
     CHECK(taken < kShort + kMargin);
 }
 
-TEST_CASE("sending to a peer that does not read gives up at its deadline", "[socket]") {
+TEST_CASE("Unix socket: fails a send to a peer that does not read at its deadline", "[socket]") {
     const Connection connection;
     const Bytes message(4096);
     const auto begin = Clock::now();
@@ -251,7 +251,7 @@ TEST_CASE("sending to a peer that does not read gives up at its deadline", "[soc
     CHECK(taken < kShort + kMargin);
 }
 
-TEST_CASE("a packet that came is taken even behind the deadline", "[socket]") {
+TEST_CASE("Unix socket: receives a waiting packet even after the deadline", "[socket]") {
     const Connection connection;
     REQUIRE(
         send_packet(connection.client.get(), bytes_of("x"), Deadline::in(milliseconds(-1))).ok());
@@ -262,7 +262,7 @@ TEST_CASE("a packet that came is taken even behind the deadline", "[socket]") {
     CHECK(packet->size == 1);
 }
 
-TEST_CASE("signals neither end a wait early nor prolong it", "[socket]") {
+TEST_CASE("Unix socket: neither shortens nor prolongs a wait when signals arrive", "[socket]") {
     const Connection connection;
     Child child([&] {
         struct sigaction action {};
@@ -281,7 +281,7 @@ TEST_CASE("signals neither end a wait early nor prolong it", "[socket]") {
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("sending to a peer that is gone is an error and raises no signal", "[socket]") {
+TEST_CASE("Unix socket: returns an error without SIGPIPE when the peer is gone", "[socket]") {
     Connection connection;
     connection.server.reset();
     Child child([&] {
@@ -292,7 +292,7 @@ TEST_CASE("sending to a peer that is gone is an error and raises no signal", "[s
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("a deadline is never rounded down to a poll that does not wait", "[socket]") {
+TEST_CASE("Deadline: never rounds remaining time down to a poll that does not wait", "[socket]") {
     const Deadline soon = Deadline::in(milliseconds(2));
     while (soon.poll_milliseconds() > 0) continue;
     CHECK(soon.passed());

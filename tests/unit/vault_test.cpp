@@ -22,7 +22,7 @@ std::string value_of(const Vault& vault, std::string_view run, std::string_view 
     return "(none)";
 }
 
-TEST_CASE("what is put is what is read, byte for byte, until it is wiped") {
+TEST_CASE("Vault: returns a run byte for byte until it is wiped") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const std::string odd("a\0b\n\xff", 5);
     REQUIRE(
@@ -36,7 +36,7 @@ TEST_CASE("what is put is what is read, byte for byte, until it is wiped") {
     CHECK(vault.wipe_run(run_id("r")).records == 0);
 }
 
-TEST_CASE("a slab without records is dropped") {
+TEST_CASE("Vault: releases a slab without records") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());
     REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
@@ -49,7 +49,7 @@ TEST_CASE("a slab without records is dropped") {
     CHECK(vault.inventory().secret_bytes == 0);
 }
 
-TEST_CASE("a run that is put again is replaced as a whole") {
+TEST_CASE("Vault: replaces a run as a whole when it is put again") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(
         vault.put_run(head("r", 50), list_of(user_secret("A", "old"), user_secret("B", "b"))).ok());
@@ -61,7 +61,7 @@ TEST_CASE("a run that is put again is replaced as a whole") {
     CHECK(vault.next_to_expire()->expires == at(90));
 }
 
-TEST_CASE("a full vault refuses, and what it has stays") {
+TEST_CASE("Vault: rejects a run when full and keeps what it has") {
     Vault vault(best_memory_kind(), 2 * kMiB);
     const std::string large(900 * 1024, 'x');
     REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", large))).ok());
@@ -75,14 +75,14 @@ TEST_CASE("a full vault refuses, and what it has stays") {
     CHECK(vault.inventory().runs == 2);
 }
 
-TEST_CASE("a record that is larger than a slab has one of its own") {
+TEST_CASE("Vault: stores a record that is larger than a slab") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const std::string large(3 * kMiB, 'y');
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", large))).ok());
     CHECK(value_of(vault, "r", "A") == large);
 }
 
-TEST_CASE("the next run to expire is the earliest") {
+TEST_CASE("Vault: returns the run that expires first") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     CHECK_FALSE(vault.next_to_expire());
     for (const auto& [id, expires] : {std::pair("b", 20), std::pair("a", 10), std::pair("c", 30)}) {
@@ -93,7 +93,7 @@ TEST_CASE("the next run to expire is the earliest") {
     CHECK(vault.next_to_expire()->id == run_id("b"));
 }
 
-TEST_CASE("a hold knows each grant of its job once, in its latest state") {
+TEST_CASE("Vault: keeps each grant of a job once and in its latest state") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const auto hold = [&](const Grant& grant) {
         REQUIRE(vault.hold(JobId{5}, Uid{1001}, grant, at(1)).ok());
@@ -111,7 +111,7 @@ TEST_CASE("a hold knows each grant of its job once, in its latest state") {
     CHECK(vault.find_hold(JobId{5}) == nullptr);
 }
 
-TEST_CASE("a delivery holds exactly its entries, and is readable through its descriptor alone") {
+TEST_CASE("Vault: delivers exactly the given entries through a descriptor") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a$`\"\\ "))).ok());
     const auto stored = vault.secrets_of(run_id("r"));
@@ -127,7 +127,7 @@ TEST_CASE("a delivery holds exactly its entries, and is readable through its des
     CHECK(text_of(read->front().value.bytes()) == "a$`\"\\ ");
 }
 
-TEST_CASE("a run of ten secrets of 64 bytes takes at most 2 KiB of locked memory") {
+TEST_CASE("Vault: takes at most 2 KiB for a run of ten secrets of 64 bytes") {
     constexpr std::size_t kRuns = 2000;
     Vault vault(best_memory_kind(), 64 * kMiB);
     for (std::size_t n = 0; n < kRuns; ++n) {
@@ -140,7 +140,7 @@ TEST_CASE("a run of ten secrets of 64 bytes takes at most 2 KiB of locked memory
     CHECK(vault.inventory().slab_bytes / kRuns <= 2048);
 }
 
-TEST_CASE("wiping everything leaves nothing") {
+TEST_CASE("Vault: is empty after it wipes everything") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());
     REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
@@ -149,7 +149,7 @@ TEST_CASE("wiping everything leaves nothing") {
     CHECK(inventory.runs + inventory.holds + inventory.slabs + inventory.slab_bytes == 0);
 }
 
-TEST_CASE("the vault knows each run as it was put, in the order of their ids") {
+TEST_CASE("Vault: lists runs as they were put in the order of their ids") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const RunHead b{run_id("b"), Uid{1001}, 7, at(5), at(50)};
     REQUIRE(vault.put_run(b, list_of(user_secret("A", "old"))).ok());
@@ -173,7 +173,7 @@ TEST_CASE("the vault knows each run as it was put, in the order of their ids") {
     CHECK(vault.runs_of(Uid{1001}) == 0);
 }
 
-TEST_CASE("a wipe says how many bytes it overwrote, and the inventory follows") {
+TEST_CASE("Vault: returns the number of wiped bytes and updates the inventory") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const auto secrets = list_of(user_secret("A", std::string(500, 'x')));
     const std::size_t bytes = run_payload_size(head("r"), secrets);
@@ -186,7 +186,7 @@ TEST_CASE("a wipe says how many bytes it overwrote, and the inventory follows") 
     CHECK(vault.inventory().slab_bytes == kMiB);
 }
 
-TEST_CASE("all slabs together never take more than the vault may, not even a page") {
+TEST_CASE("Vault: never exceeds its capacity with the size of all slabs") {
     for (std::size_t more = 0; more < 9000; more += 500) {
         const std::size_t capacity = 3 * kMiB + more;
         Vault vault(best_memory_kind(), capacity);
@@ -201,7 +201,7 @@ TEST_CASE("all slabs together never take more than the vault may, not even a pag
     }
 }
 
-TEST_CASE("the slab of a large record goes with it") {
+TEST_CASE("Vault: releases the slab of a large record with that record") {
     Vault vault(best_memory_kind(), 8 * kMiB);
     REQUIRE(vault.put_run(head("small"), list_of(user_secret("A", "a"))).ok());
     const std::string large(5 * kMiB, 'y');
@@ -215,7 +215,7 @@ TEST_CASE("the slab of a large record goes with it") {
     CHECK(value_of(vault, "small", "A") == "a");
 }
 
-TEST_CASE("a hold for which there is no memory is refused, and what was held stays") {
+TEST_CASE("Vault: rejects a hold when full and keeps existing holds") {
     Vault vault(best_memory_kind(), kMiB);
     REQUIRE(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
     const std::size_t payload = run_payload_size(head("r"), list_of(user_secret("A", "")));
@@ -235,7 +235,7 @@ TEST_CASE("a hold for which there is no memory is refused, and what was held sta
     CHECK(vault.hold(JobId{1}, Uid{1001}, {"A", "r", 1}, at(2)).ok());  // nothing to write
 }
 
-TEST_CASE("holds are of their jobs alone, with the time of their first grant") {
+TEST_CASE("Vault: keeps the holds of jobs apart with the time of their first grant") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
     REQUIRE(vault.hold(JobId{2}, Uid{1002}, {"A", "s", 1}, at(2)).ok());
@@ -251,7 +251,7 @@ TEST_CASE("holds are of their jobs alone, with the time of their first grant") {
     CHECK(vault.find_hold(JobId{2})->grants.front().run == "s");
 }
 
-TEST_CASE("a delivery outlives the run it came from, and each is a region of its own") {
+TEST_CASE("Vault: keeps each delivery independent of its run and of other deliveries") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "value"))).ok());
     const DeliveryEntry entry{"A", vault.secrets_of(run_id("r")).front().value};
@@ -270,7 +270,7 @@ TEST_CASE("a delivery outlives the run it came from, and each is a region of its
     CHECK(text_of(entries->front().value.bytes()) == "value");
 }
 
-TEST_CASE("what can't be delivered is an error") {
+TEST_CASE("Vault: returns an error for entries that cannot be delivered") {
     const Vault vault(best_memory_kind(), 64 * kMiB);
     const SecretBuffer value = buffer_of(std::string_view("x\0y", 3));
     const DeliveryEntry nul{"A", value.view()};

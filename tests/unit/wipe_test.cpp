@@ -39,7 +39,7 @@ bool holds_canary(std::uintptr_t address, std::size_t size) {
     return own_memory_at(address, size).find(kCanary) != std::string::npos;
 }
 
-TEST_CASE("wipe overwrites all of its bytes and no others", "[wipe]") {
+TEST_CASE("Wipe: overwrites all given bytes and no others", "[wipe]") {
     Bytes bytes(100, std::byte{0xAA});
     wipe(std::span(bytes).subspan(10, 80));
     Bytes expected(100, std::byte{0});
@@ -48,7 +48,7 @@ TEST_CASE("wipe overwrites all of its bytes and no others", "[wipe]") {
     wipe({});
 }
 
-TEST_CASE("a secret buffer begins as zeros and shows what is written into it", "[wipe]") {
+TEST_CASE("SecretBuffer: starts as zeros and shows what is written into it", "[wipe]") {
     SecretBuffer buffer(1000);
     CHECK(text_of(buffer.bytes()) == std::string(1000, '\0'));
     fill(buffer.bytes());
@@ -58,7 +58,7 @@ TEST_CASE("a secret buffer begins as zeros and shows what is written into it", "
     CHECK(SecretView().size() == 0);
 }
 
-TEST_CASE("a secret buffer leaves nothing of its value on the heap when it goes", "[wipe]") {
+TEST_CASE("SecretBuffer: leaves no value on the heap when destroyed", "[wipe]") {
     constexpr std::size_t kSize = 700;
     std::uintptr_t address = 0;
     {
@@ -70,7 +70,7 @@ TEST_CASE("a secret buffer leaves nothing of its value on the heap when it goes"
     CHECK_FALSE(holds_canary(address, kSize));
 }
 
-TEST_CASE("a secret buffer that is assigned to leaves nothing of its old value", "[wipe]") {
+TEST_CASE("SecretBuffer: leaves no old value on the heap when assigned to", "[wipe]") {
     constexpr std::size_t kSize = 700;
     SecretBuffer buffer(kSize);
     fill(buffer.bytes());
@@ -81,7 +81,7 @@ TEST_CASE("a secret buffer that is assigned to leaves nothing of its old value",
     CHECK_FALSE(holds_canary(address, kSize));
 }
 
-TEST_CASE("a moved secret buffer keeps its bytes in their place and empties the other", "[wipe]") {
+TEST_CASE("SecretBuffer: moves its bytes in place and leaves the source empty", "[wipe]") {
     SecretBuffer first(700);
     fill(first.bytes());
     const std::byte* address = first.bytes().data();

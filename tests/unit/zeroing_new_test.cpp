@@ -25,7 +25,7 @@ bool holds_canary(std::uintptr_t address) {
     return own_memory_at(address, kSize).find(kCanary) != std::string::npos;
 }
 
-TEST_CASE("a string that goes leaves nothing on the heap", "[wipe]") {
+TEST_CASE("Zeroing new: leaves no trace of a destroyed string on the heap", "[wipe]") {
     std::uintptr_t address = 0;
     {
         const std::string text = canaries();
@@ -35,7 +35,7 @@ TEST_CASE("a string that goes leaves nothing on the heap", "[wipe]") {
     CHECK_FALSE(holds_canary(address));
 }
 
-TEST_CASE("a vector that grows leaves nothing where it was before", "[wipe]") {
+TEST_CASE("Zeroing new: leaves no trace in the old buffer of a growing vector", "[wipe]") {
     const std::string text = canaries();
     std::vector<char> bytes(text.begin(), text.end());
     const std::uintptr_t address = number_of(bytes.data());
@@ -45,7 +45,7 @@ TEST_CASE("a vector that grows leaves nothing where it was before", "[wipe]") {
     CHECK_FALSE(holds_canary(address));
 }
 
-TEST_CASE("an object of a wide alignment that goes leaves nothing on the heap", "[wipe]") {
+TEST_CASE("Zeroing new: leaves no trace of a destroyed over-aligned object", "[wipe]") {
     struct alignas(256) Wide {
         char bytes[768];
     };
@@ -58,14 +58,15 @@ TEST_CASE("an object of a wide alignment that goes leaves nothing on the heap", 
     CHECK_FALSE(holds_canary(address));
 }
 
-TEST_CASE("memory of no bytes and no memory at all can be freed", "[wipe]") {
+TEST_CASE("Zeroing new: frees an allocation of zero bytes and a null pointer", "[wipe]") {
     void* nothing = ::operator new(0);
     CHECK(nothing != nullptr);
     ::operator delete(nothing);
     ::operator delete(nullptr);
 }
 
-TEST_CASE("memory that can't be had is an exception and not a null pointer", "[wipe]") {
+TEST_CASE("Zeroing new: throws bad_alloc or returns null with nothrow for an impossible size",
+          "[wipe]") {
     volatile std::size_t too_much = ~std::size_t{0} / 4;
     CHECK_THROWS_AS(::operator new(too_much), std::bad_alloc);
     CHECK_THROWS_AS(::operator new(too_much, std::align_val_t(64)), std::bad_alloc);
