@@ -1,4 +1,4 @@
-"""What the tests on several hosts share, and what must hold after every one of them."""
+"""Shares the hosts of the tests on several hosts, and checks nodes and leaks after every test."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
-pytest.register_assert_rewrite("evidence", "four_hosts", "door_fixtures", "login_fixtures", "openbao_fixtures")
+pytest.register_assert_rewrite("evidence", "four_hosts", "hub_fixtures", "login_fixtures", "openbao_fixtures")
 pytest_plugins = ["evidence"]
 
 from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
@@ -31,7 +31,7 @@ def hosts(request):
 
 @pytest.fixture(autouse=True)
 def nothing_left(request, canaries):
-    """After every test: the nodes are up, no agent has anything of a value left, and then no agent runs."""
+    """Checks after every test that the nodes are up and no agent has a value left; then stops the agents."""
     yield
     if "hosts" not in request.fixturenames:
         return

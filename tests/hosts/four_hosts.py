@@ -1,4 +1,4 @@
-"""Hosts with a Slurm across them (tests/hosts/hosts), and what tests do with them: start agents, launch, cut off."""
+"""Starts hosts with one Slurm (tests/hosts/hosts), on which tests start agents, launch jobs and cut networks."""
 
 import contextlib
 import hashlib
@@ -13,17 +13,17 @@ SCRIPT = PROJECT / "tests" / "hosts" / "hosts"
 ADDRESSES = {"hub": "10.77.0.1", "n1": "10.77.0.2", "n2": "10.77.0.3", "login": "10.77.0.4"}
 AGENT = "slurm-secretsd"
 VIEW = "slurm-secrets-view"
-# What `up` starts, and what has to run after every test.
+# The daemons that `up` starts and that have to run after every test.
 ALWAYS = [*((host, "munged") for host in ADDRESSES), ("hub", "slurmctld"), ("n1", "slurmd"), ("n2", "slurmd")]
 
 
 def payload(method, target, body=b"", host="hub"):
-    """What a credential says of the request that it is for (common/ipc/hub_request.h)."""
+    """Returns the payload of a credential, which names the request that it is for (common/ipc/hub_request.h)."""
     return f"slurm-secrets 1\n{host}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n"
 
 
 class Host(Site):
-    """One of them, with the agent that a test may have started there: push, launch, look."""
+    """One of the hosts, with the agent that a test may have started on it."""
 
     nodes = ["n1 idle none", "n2 idle none"]
     control_socket = Path("/run/slurm-secrets/control.sock")
@@ -34,7 +34,7 @@ class Host(Site):
         self.dir = hosts.dir / name
         self.out = hosts.dir / "out"
 
-    def here(self, path):
+    def local_path(self, path):
         return Path(f"/proc/{self.daemon_pid('host')}/root") / str(path).lstrip("/")
 
     def command(self, user, command, env=None, plugin=True):
@@ -46,14 +46,14 @@ class Host(Site):
                 "env", f"--chdir={self.out}", *pairs, *map(str, command)]
 
     def munge(self, method, target, body=b"", user="root", hub="10.77.0.1"):
-        """A credential of a user on this host, for one request."""
+        """Makes a credential of a user on this host for one request."""
         return self.hosts.run(self.name, ["munge", "-s", payload(method, target, body, hub)], user=user).out.strip()
 
     def secretctl(self, *arguments, user="root", input=None):
         return self.as_user(user, [BUILD / "secretctl", *arguments], input=input)
 
     def runs(self):
-        """A node has none: it passes on what it is asked, and the hub's runs are told at the hub."""
+        """Returns the agent's own runs. A node has none and relays the request; the hub's runs are read at the hub."""
         return super().runs() if "hubs" not in self.status() else []
 
     def daemon_pid(self, name):
@@ -65,7 +65,7 @@ class Host(Site):
         return False
 
     def daemon_start(self, name, **variables):
-        """`variables`: of its environment."""
+        """Starts a daemon with `variables` in its environment."""
         self.hosts.script("start", self.name, name, *(f"{key}={value}" for key, value in variables.items()))
 
     def daemon_stop(self, name):
@@ -76,13 +76,13 @@ class Host(Site):
         return {f"{name} on {self.name}": self.daemon_pid(name) for name in names if self.daemon_runs(name)}
 
     def folders(self):
-        """All that daemons write to: each host has its own /run, and the rest is shared."""
-        written = [self.here("/run"), self.hosts.dir / "state"]
+        """Returns the folders to which daemons write: each host has its own /run, and the rest is shared."""
+        written = [self.local_path("/run"), self.hosts.dir / "state"]
         return written + [self.hosts.dir / name / kind for name in ADDRESSES for kind in ("log", "spool")]
 
     @contextlib.contextmanager
     def another_munge_key(self):
-        """Within it this host's munged makes credentials that are good on no other host."""
+        """Gives this host's munged another key within the block, so that its credentials are valid on no other host."""
         key = self.hosts.dir / "munge" / "munge.key"
         own = key.read_bytes()
         self.daemon_stop("munged")
@@ -99,7 +99,7 @@ class Host(Site):
 
     @contextlib.contextmanager
     def cut_off(self):
-        """Within it no packet leaves this host or reaches it. Of the hub: none passes between the others, too."""
+        """Cuts this host's network off within the block. Without the hub, no packet passes between the others."""
         self.hosts.run(self.name, ["ip", "link", "set", "eth0", "down"])
         try:
             yield
@@ -130,7 +130,7 @@ class Hosts:
         return [host for host in self.all() if host.daemon_runs(AGENT)]
 
     def run(self, host, command, user="root", **options):
-        """Runs a command on a host; what it said. It has to succeed, unless `check` is False."""
+        """Runs a command on a host and returns its output. The command has to succeed, unless `check` is False."""
         check = options.pop("check", True)
         done = self.on(host).as_user(user, command, **options)
         assert not check or done.code == 0, f"{command} on {host}: {done.code}: {done.out}{done.err}"
@@ -160,7 +160,7 @@ class Hosts:
         self.on("hub").daemon_start("slurmctld")
 
     def begin_anew(self):
-        """No job, agent or view is left, and whatever else a test ended runs again. Returns what that was."""
+        """Ends all jobs, agents and views, and restarts what else a test ended. Returns what a test left or ended."""
         for host in self.all():
             for name in (AGENT, VIEW):
                 host.daemon_stop(name)

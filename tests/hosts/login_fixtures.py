@@ -1,4 +1,4 @@
-"""A hub, a node and a login host, for the tests of what these pass on."""
+"""Fixtures of a hub, a node and a login host, for the tests of what node and login host relay."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def pki(hosts):
 
 @pytest.fixture
 def hub_config(hosts, pki, tmp_path_factory):
-    """Of a hub with a store of its own."""
+    """Makes the configuration of a hub with a store of its own."""
     folder = tmp_path_factory.mktemp("store")
     key = folder / "store.key"
     key.write_bytes(os.urandom(32))

@@ -1,4 +1,4 @@
-"""Two hubs on one OpenBao, and two nodes that prefer one hub each."""
+"""Fixtures of two hubs on one OpenBao, and of two nodes that prefer one hub each."""
 
 import base64
 import threading
@@ -38,7 +38,7 @@ def pki(hosts):
 
 @pytest.fixture
 def canary(canary, canaries):
-    """As OpenBao is sent it, too."""
+    """Adds the form in which OpenBao gets the value to the canaries."""
 
     def make(*arguments):
         value = canary(*arguments)
@@ -57,7 +57,7 @@ def start_hub(hosts, pki, openbao, host):
 
 @pytest.fixture
 def cluster(hosts, pki, openbao):
-    """n1 asks the hub on `hub` first, n2 the one on `login`."""
+    """Starts the agents: n1 contacts the hub on `hub` first, n2 the one on `login`."""
     for host in ("hub", "login"):
         hosts.start_view(host)
         start_hub(hosts, pki, openbao, host)
@@ -88,15 +88,15 @@ def secretctl(host, *arguments, user="alice", input=None):
 
 
 def stream(cluster, value, steps, pause=0.1):
-    """Jobs of one step each, on both nodes; what each said, and how it ended."""
-    said = []
+    """Starts threads that launch jobs of one step on both nodes; returns the threads and the growing list of results."""
+    results = []
 
     def launch(node):
         for _ in range(steps):
-            said.append(cluster.on("n1").srun("-w", node, "--secrets-run=demo", *PRINT, input=value, timeout=60))
+            results.append(cluster.on("n1").srun("-w", node, "--secrets-run=demo", *PRINT, input=value, timeout=60))
             time.sleep(pause)
 
     threads = [threading.Thread(target=launch, args=(node,)) for node in ("n1", "n2")]
     for thread in threads:
         thread.start()
-    return threads, said
+    return threads, results

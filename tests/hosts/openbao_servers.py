@@ -1,4 +1,4 @@
-"""Three servers of OpenBao (tests/openbao/openbao) on the network of one of the hosts."""
+"""Runs three servers of OpenBao (tests/openbao/openbao) on the network of one of the hosts."""
 
 import contextlib
 import json
@@ -32,13 +32,13 @@ class OpenBao:
         return done.out if done.code == 0 else ""
 
     def config(self, **other):
-        """The store of an agent."""
+        """Returns the key `store` of an agent's configuration."""
         keys = {"urls": [f"https://{address}:8200" for address in ADDRESSES], "ca": str(self.dir / "ca.crt"),
                 "role_id_file": str(self.dir / "role-id"), "secret_id_file": str(self.dir / "secret-id"), **other}
         return f"store: {{ openbao: {json.dumps({key: value for key, value in keys.items() if value})} }}\n"
 
     def leader(self):
-        """The number of the active server; empty where none is."""
+        """Returns the number of the active server, or an empty text."""
         return self.script("leader", check=False).strip()
 
     def kill(self, number):
@@ -54,7 +54,7 @@ class OpenBao:
 
     @contextlib.contextmanager
     def killed(self, number):
-        """It is back behind restart_all()."""
+        """Kills a server; restart_all() starts it again."""
         self.kill(number)
         yield
 
@@ -64,15 +64,15 @@ class OpenBao:
         poll(self.leader, 30, "a leader of OpenBao")
 
     def has(self, number, path):
-        """Whether that server, active or not, gives a document."""
+        """Whether a server, active or not, returns a document."""
         token = (self.dir / "root-token").read_text()
         url = f"https://{ADDRESSES[number - 1]}:8200/v1/secret/data/slurm-secrets/{path}"
         done = self.hosts.run(HOST, ["curl", "-sf", "-m", "2", "--cacert", self.dir / "ca.crt", "-H", f"X-Vault-Token: {token}", url],
                               check=False)
         return done.code == 0
 
-    def kept_versions(self, path):
-        """All that OpenBao still gives of a document, of whatever version."""
+    def stored_versions(self, path):
+        """Returns all versions of a document that OpenBao still returns."""
         folder = ["-format=json", "-mount=secret"]
         metadata = self.script("bao", "kv", "metadata", "get", *folder, f"slurm-secrets/{path}", check=False)
         documents = []

@@ -1,4 +1,4 @@
-"""A hub that demands certificates of hosts: munge says who asks, and the certificate on which host."""
+"""Hub that requires host certificates: munge identifies the user of a request, and the certificate its host."""
 
 import pytest
 from harness import BUILD, poll
@@ -42,7 +42,7 @@ def launch(cluster, value):
 
 
 @pytest.mark.parametrize("certificate", ["n1", "domain", "address"])
-def test_a_node_with_its_certificate_is_served(cluster, pki, canary, certificate):
+def test_hub_grants_node_with_matching_host_certificate(cluster, pki, canary, certificate):
     value = canary()
     cluster.on("hub").push("demo", workspace={"HF_TOKEN": value})
     cluster.start_agent("n1", node_config(pki, certificate))
@@ -52,7 +52,7 @@ def test_a_node_with_its_certificate_is_served(cluster, pki, canary, certificate
 
 @pytest.mark.parametrize("certificate, why", [("", "none was shown"), ("n2", "names 'n2', and neither 'n1' nor 10.77.0.2"),
                                               ("longer", "names 'n11', and neither 'n1' nor 10.77.0.2")])
-def test_a_node_without_its_certificate_is_refused(cluster, pki, canary, certificate, why):
+def test_hub_denies_node_without_matching_host_certificate(cluster, pki, canary, certificate, why):
     cluster.on("hub").push("demo", workspace={"HF_TOKEN": canary()})
     cluster.start_agent("n1", node_config(pki, certificate))
     done = launch(cluster, "")
@@ -60,13 +60,13 @@ def test_a_node_without_its_certificate_is_refused(cluster, pki, canary, certifi
     assert why in cluster.agent_log("hub")
 
 
-def test_a_report_and_a_check_need_the_certificate_too(cluster, pki, canary):
+def test_hub_requires_host_certificate_for_hold_reports_and_submit_checks(cluster, pki, canary):
     hub = cluster.on("hub")
     hub.push("demo", workspace={"HF_TOKEN": canary()})
     for certificate, refused in (("n2", True), ("login", False)):
         cluster.start_agent("login", node_config(pki, certificate))
         done = cluster.on("login").submit("true", "--secret=NO_SUCH")
-        assert (done.code == 0) == refused, done.err  # a check that is refused hinders nobody
+        assert (done.code == 0) == refused, done.err  # a refused check does not prevent a submission
         cluster.stop_agent("login")
     if jobs := hub.jobs():
         cluster.run("hub", ["scancel", *jobs])
@@ -78,14 +78,14 @@ def test_a_report_and_a_check_need_the_certificate_too(cluster, pki, canary):
     assert "the hub demands certificates of hosts" in answer.out, answer.out
 
 
-def test_what_users_ask_on_a_host_is_passed_on_with_its_certificate(cluster, pki, canary):
+def test_node_presents_host_certificate_when_relaying_user_requests(cluster, pki, canary):
     cluster.start_agent("login", node_config(pki, "login"))
     cluster.on("hub").push("demo", workspace={"HF_TOKEN": canary()})
     done = cluster.on("login").secretctl("runs", user="alice")
     assert (done.code, "demo" in done.out) == (0, True), done.out + done.err
 
 
-def test_the_demand_is_taken_back_by_a_reload(cluster, pki, canary):
+def test_hub_reload_turns_off_host_certificate_requirement(cluster, pki, canary):
     value = canary()
     cluster.on("hub").push("demo", workspace={"HF_TOKEN": value})
     cluster.start_agent("n1", node_config(pki, ""))

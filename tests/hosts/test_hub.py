@@ -1,4 +1,4 @@
-"""A hub, and nodes that hold only what their own jobs need: on any node a job gets what was pushed to the hub."""
+"""Hub and nodes: a job on any node gets what was pushed to the hub, and a node holds only what its own jobs need."""
 
 import json
 import os
@@ -44,8 +44,8 @@ def holds(hosts, node):
     return hosts.on(node).status()["holds"]
 
 
-def ask_hub(hosts, host, method, path, body, headers=(), user="root"):
-    """As an agent on that host would, unless it is another user."""
+def send_to_hub(hosts, host, method, path, body, headers=(), user="root"):
+    """Sends a request to the hub as an agent on that host does, or as another user."""
     made = hosts.on(host).munge(method, path, body.encode(), user)
     command = ["curl", "-sS", "--cacert", hosts.dir / "pki" / "ca.crt", "-X", method, "-o", "-",
                "-w", "\n%{http_code}", "-H", f"Authorization: Munge {made}", "-H", "Content-Type: application/json"]
@@ -56,19 +56,19 @@ def ask_hub(hosts, host, method, path, body, headers=(), user="root"):
     return Answer(int(status), {}, text)
 
 
-def grant_request(job, node, uid=1001, ask="run:demo", wait=0, patience=3000):
-    return json.dumps({"job": int(job), "step": 0, "uid": uid, "node": node, "ask": ask, "wait_ms": wait,
+def grant_request(job, node, uid=1001, spec="run:demo", wait=0, patience=3000):
+    return json.dumps({"job": int(job), "step": 0, "uid": uid, "node": node, "ask": spec, "wait_ms": wait,
                        "patience_ms": patience})
 
 
-def ask_for_grant(hosts, host, *arguments, headers=(), user="root", **named):
+def request_grant(hosts, host, *arguments, headers=(), user="root", **named):
     body = grant_request(*arguments, **named)
-    return ask_hub(hosts, host, "POST", "/v1/grants", body, headers, user)
+    return send_to_hub(hosts, host, "POST", "/v1/grants", body, headers, user)
 
 
 @pytest.fixture
 def job(cluster, canary):
-    """Of alice, running on n1 until the test ends; the run demo has its TOKEN, of which its steps are given nothing."""
+    """Starts a job of alice on n1 until the test ends, and pushes run demo, of which the job requests nothing."""
     cluster.on("hub").push("demo", user={"TOKEN": canary("TOKEN")})
     login = cluster.on("login")
     job = login.sbatch("sleep 1000", "-w", "n1")
@@ -82,7 +82,7 @@ def detail(answer):
     return answer.json["detail"]
 
 
-def test_a_push_to_the_hub_serves_a_job_on_any_node(cluster, canary):
+def test_hub_push_serves_job_on_any_node(cluster, canary):
     value = canary()
     cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
     for node in ("n1", "n2"):
@@ -93,14 +93,14 @@ def test_a_push_to_the_hub_serves_a_job_on_any_node(cluster, canary):
 
 
 
-def test_one_job_on_all_nodes(cluster, canary):
+def test_hub_grants_one_job_on_all_its_nodes(cluster, canary):
     value = canary()
     cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
     done = cluster.on("login").srun("-N2", "--secrets-run=demo-1", "bash", "-c", f'[ "${{#HF_TOKEN}}" = {len(value)} ] && hostname')
     assert sorted(done.out.split()) == ["n1", "n2"], done.err
 
 
-def test_a_node_holds_what_its_own_jobs_need_and_no_other(cluster, canary):
+def test_node_holds_only_secrets_of_its_own_jobs(cluster, canary):
     value = canary()
     cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
     login = cluster.on("login")
@@ -115,7 +115,7 @@ def test_a_node_holds_what_its_own_jobs_need_and_no_other(cluster, canary):
     assert cluster.on("n1").status()["secret_bytes"] == 0
 
 
-def test_a_job_waits_for_its_push(cluster, canary):
+def test_job_on_node_waits_for_push_at_hub(cluster, canary):
     value = canary()
     login = cluster.on("login")
     done = login.srun("-w", "n2", "--secrets-run=late", "true")
@@ -132,7 +132,7 @@ try() { srun bash -c 'echo "${HF_TOKEN:0:3}"' >$1.part 2>$1.err; echo $? >>$1.pa
 """
 
 
-def test_later_steps_revalidate(cluster, canary):
+def test_node_revalidates_cached_grant_for_each_later_step(cluster, canary):
     first, second = canary(), canary()
     hub, login = cluster.on("hub"), cluster.on("login")
     hub.push("steps", workspace={"HF_TOKEN": "one" + first})
@@ -147,7 +147,7 @@ def test_later_steps_revalidate(cluster, canary):
     login.await_end(job)
 
 
-def test_without_a_hub_jobs_go_on_and_new_ones_get_a_sentence(cluster, canary, pki):
+def test_node_serves_cached_grant_and_denies_new_job_while_hub_is_down(cluster, canary, pki):
     hub, login = cluster.on("hub"), cluster.on("login")
     hub.push("away", workspace={"HF_TOKEN": "val" + canary()})
     job = login.sbatch(STEPS + "try a1; next a-gone; try a2; next a-back; try a3", "-w", "n1", "--secrets-run=away")
@@ -168,7 +168,7 @@ def test_without_a_hub_jobs_go_on_and_new_ones_get_a_sentence(cluster, canary, p
     login.await_end(job)
 
 
-def test_a_completed_run_is_wiped_everywhere_within_30_s(cluster, canary):
+def test_completed_run_is_wiped_on_hub_at_once_and_on_nodes_within_30_s(cluster, canary):
     hub, login = cluster.on("hub"), cluster.on("login")
     hub.push("short", workspace={"HF_TOKEN": "val" + canary()})
     job = login.sbatch(STEPS + "try c1; next c-completed; try c2; sleep 1000", "-w", "n1", "--secrets-run=short")
@@ -177,8 +177,8 @@ def test_a_completed_run_is_wiped_everywhere_within_30_s(cluster, canary):
     login.await_file("c-other")
     hub.complete("short")
     assert hub.status()["secret_bytes"] == 0
-    over = hub.run("short")
-    assert over["ended"] and [node["node"] for node in over["nodes"]] == ["n1", "n2"]
+    completed = hub.run("short")
+    assert completed["ended"] and [node["node"] for node in completed["nodes"]] == ["n1", "n2"]
     (login.out / "c-completed").touch()
     assert login.await_file("c2").endswith("1\n")
     assert "run short was not pushed within 1 s" in login.await_file("c2.err")
@@ -190,8 +190,8 @@ def test_a_completed_run_is_wiped_everywhere_within_30_s(cluster, canary):
     poll(lambda: hub.http("GET", "/v1/runs/short").status == 404, 60, "the end of what is remembered")
 
 
-def test_a_node_is_answered_for_a_job_that_runs_there_alone(cluster, job):
-    granted = ask_for_grant(cluster, "n1", job, "n1")
+def test_hub_grants_job_only_to_node_that_runs_it(cluster, job):
+    granted = request_grant(cluster, "n1", job, "n1")
     assert granted.status == 200 and granted.text.startswith("SLSDELIV")
     ended = cluster.on("login").sbatch("true", "-w", "n2")
     cluster.on("login").await_end(ended)
@@ -204,34 +204,34 @@ def test_a_node_is_answered_for_a_job_that_runs_there_alone(cluster, job):
         ("n2", (ended, "n2"), f"job {ended} does not run, says slurmctld"),
         ("n1", (4000000, "n1"), "job 4000000 does not run, says slurmctld"),
     ]:
-        refused = ask_for_grant(cluster, host, *arguments)
+        refused = request_grant(cluster, host, *arguments)
         assert refused.status == 403 and sentence in detail(refused), (arguments, refused.text)
         assert sentence in cluster.agent_log("hub")
-    refused = ask_for_grant(cluster, "n1", job, "n1", user="alice")
+    refused = request_grant(cluster, "n1", job, "n1", user="alice")
     assert refused.status == 403 and "alice is not the account that the nodes' agents run as" in detail(refused)
 
 
-def test_slurmctld_slow_or_gone_keeps_an_ask_waiting_within_its_deadline(cluster, job):
-    assert ask_for_grant(cluster, "n1", job, "n1").status == 200
-    time.sleep(4)  # what the view remembers of a running job is over
+def test_hub_grant_waits_for_slurmctld_only_until_request_deadline(cluster, job):
+    assert request_grant(cluster, "n1", job, "n1").status == 200
+    time.sleep(4)  # until the view's cached answer about the job has expired
     cluster.kill_slurmctld()
     began = time.monotonic()
-    refused = ask_for_grant(cluster, "n1", job, "n1", patience=1500)
+    refused = request_grant(cluster, "n1", job, "n1", patience=1500)
     assert refused.status == 503 and time.monotonic() - began < 6
     assert f"the hub could not find out whether job {job} runs there: " in detail(refused)
     cluster.start_slurmctld()
-    poll(lambda: ask_for_grant(cluster, "n1", job, "n1", patience=1000).status == 200, 30, "an answer again")
+    poll(lambda: request_grant(cluster, "n1", job, "n1", patience=1000).status == 200, 30, "an answer again")
 
 
 def calls_about_one_job(hosts):
-    """How often slurmctld was asked about a single job since it started."""
+    """Returns how often slurmctld was queried about a single job since its start."""
     for line in hosts.run("hub", ["sdiag"]).out.splitlines():
         if found := re.search(r"REQUEST_JOB_INFO_SINGLE .*count:(\d+)", line):
             return int(found[1])
     return 0
 
 
-def test_slurmctld_is_asked_once_for_all_that_ask_about_a_job(cluster, job):
+def test_hub_queries_slurmctld_once_for_concurrent_grants_of_one_job(cluster, job):
     before = calls_about_one_job(cluster)
     body = grant_request(job, "n1")
     made = [cluster.on("n1").munge("POST", "/v1/grants", body.encode()) for _ in range(30)]
@@ -243,24 +243,24 @@ def test_slurmctld_is_asked_once_for_all_that_ask_about_a_job(cluster, job):
     assert 1 <= calls_about_one_job(cluster) - before <= 2
 
 
-def test_what_a_node_has_is_revalidated_by_its_tag(cluster, job):
+def test_hub_grant_is_revalidated_by_etag(cluster, job):
     body = grant_request(job, "n1")
     made = cluster.on("n1").munge("POST", "/v1/grants", body.encode())
     head = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-D", "-", "-o", "/dev/null", "-H",
                               f"Authorization: Munge {made}", "-H", "Content-Type: application/json", "-d", body,
                               f"{HUB}/v1/grants"]).out
     (tag,) = [line.split(": ")[1].strip() for line in head.splitlines() if line.lower().startswith("etag:")]
-    assert ask_for_grant(cluster, "n1", job, "n1", headers=[f"If-None-Match: {tag}"]).status == 304
-    assert ask_for_grant(cluster, "n1", job, "n1", headers=['If-None-Match: "other"']).status == 200
-    assert ask_for_grant(cluster, "n1", job, "n1", ask="NONE?").status == 204
+    assert request_grant(cluster, "n1", job, "n1", headers=[f"If-None-Match: {tag}"]).status == 304
+    assert request_grant(cluster, "n1", job, "n1", headers=['If-None-Match: "other"']).status == 200
+    assert request_grant(cluster, "n1", job, "n1", spec="NONE?").status == 204
 
 
-def test_the_routes_of_nodes_are_not_on_a_local_door(cluster):
+def test_hub_node_routes_are_absent_on_control_socket(cluster):
     for path in ("/v1/grants", "/v1/nodes/n1/holds"):
         assert cluster.on("hub").http("POST", path).status == 404
 
 
-def test_a_hub_that_is_down_is_passed_by(cluster, canary, pki):
+def test_node_skips_unreachable_hub(cluster, canary, pki):
     value = canary()
     cluster.on("hub").push("demo-1", workspace={"HF_TOKEN": value})
     cluster.stop_agent("n1")
@@ -269,7 +269,7 @@ def test_a_hub_that_is_down_is_passed_by(cluster, canary, pki):
     assert (done.code, done.out) == (0, "n1\n"), done.err
 
 
-def test_a_hub_with_another_certificate_is_none(cluster, pki):
+def test_node_rejects_hub_whose_certificate_names_another_host(cluster, pki):
     cluster.stop_agent("n1")
     cluster.start_agent("n1", f"hub: {{ urls: ['https://n2:8443'], ca: {pki}/ca.crt }}\n")
     cluster.stop_agent("n2")
@@ -278,7 +278,7 @@ def test_a_hub_with_another_certificate_is_none(cluster, pki):
     assert done.code != 0 and "https://n2:8443: its certificate is not taken: hostname mismatch" in done.err
 
 
-def test_a_credential_is_good_where_it_was_made_alone(cluster, job):
+def test_hub_rejects_munge_credential_made_on_another_host(cluster, job):
     body = grant_request(job, "n1")
     made = cluster.on("n2").munge("POST", "/v1/grants", body.encode())
     done = cluster.run("n1", ["curl", "-sS", "--cacert", cluster.dir / "pki" / "ca.crt", "-H", f"Authorization: Munge {made}",
@@ -286,16 +286,16 @@ def test_a_credential_is_good_where_it_was_made_alone(cluster, job):
     assert "the munge credential was made at 10.77.0.3 and came from 10.77.0.2" in done.out
 
 
-def test_a_step_that_is_gone_when_the_hub_answers_leaves_no_hold(cluster, canary):
+def test_node_leaves_no_hold_for_step_killed_before_hub_answers(cluster, canary):
     hub, n1 = cluster.on("hub"), cluster.on("n1")
     hub.push("gone", workspace={"HF_TOKEN": canary()})
     os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGSTOP)
     try:
         job = cluster.on("login").sbatch("true", "-w", "n1", "--secrets-run=gone")
         steps = ["pgrep", "-f", "slurmstepd: \\[.*batch|slurmstepd$"]
-        asking = lambda: cluster.run("n1", steps, check=False).out.split()  # noqa: E731
+        candidates = lambda: cluster.run("n1", steps, check=False).out.split()  # noqa: E731
         network = n1.dir / "network"
-        ours = lambda: [pid for pid in asking() if Path(f"/proc/{pid}/ns/net").samefile(network)]  # noqa: E731
+        ours = lambda: [pid for pid in candidates() if Path(f"/proc/{pid}/ns/net").samefile(network)]  # noqa: E731
         poll(ours, 15, "the step")
         time.sleep(0.5)
         for pid in ours():

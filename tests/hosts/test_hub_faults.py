@@ -1,4 +1,4 @@
-"""A hub's bad days: what jobs see of clocks that differ, and of networks and hubs that are lost, slow or crowded."""
+"""Faults of a hub: what jobs see of clocks that differ, and of networks and hubs that are lost, slow or crowded."""
 
 import contextlib
 import json
@@ -10,9 +10,9 @@ import time
 import pytest
 from four_hosts import AGENT, VIEW
 from harness import BUILD, poll
-from node_wire import GRANTED, REFUSED, WAITING, NodeConnection, ask, reply_to
+from plugin_protocol import GRANTED, REFUSED, WAITING, NodeConnection, grant_request, reply_to
 
-# On the host login, so that it can be lost without slurmctld.
+# The hub is on the host login, so that it can fail without slurmctld.
 HUB = "https://10.77.0.4:8443"
 NODE_SOCKET = "/run/slurm-secrets/node.sock"
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
@@ -45,7 +45,7 @@ def cluster(hosts, pki):
 
 @pytest.fixture
 def job(cluster):
-    """Of alice, running on n1 until the test ends."""
+    """Starts a job of alice that runs on n1 until the test ends."""
     control = cluster.on("hub")
     job = control.sbatch("sleep 1000", "-w", "n1")
     poll(lambda: control.job_state(job) == "RUNNING", 15, "the job")
@@ -54,9 +54,9 @@ def job(cluster):
     control.await_end(job)
 
 
-def ask_agent_of_n1(cluster, text, job, step=0, wait=0):
-    """As slurmstepd would: the reply's type and text."""
-    return reply_to(None, ask(text, job=job, step=step, wait=wait), door=cluster.on("n1").here(NODE_SOCKET))[:2]
+def request_grant_on_n1(cluster, text, job, step=0, wait=0):
+    """Requests a grant as slurmstepd does; returns the type and text of the reply."""
+    return reply_to(None, grant_request(text, job=job, step=step, wait=wait), path=cluster.on("n1").local_path(NODE_SOCKET))[:2]
 
 
 def connections_to_hub(cluster, state, host="n1"):
@@ -65,7 +65,7 @@ def connections_to_hub(cluster, state, host="n1"):
 
 @contextlib.contextmanager
 def clock_off(cluster, node, offset, daemons=("munged", AGENT)):
-    """Within it these of the node live at another time."""
+    """Shifts the clocks of these daemons of a node within the block."""
     host = cluster.on(node)
     assert os.path.exists(FAKETIME), "Debian's libfaketime is needed, which tests/setup installs"
     with_other_clock = {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
@@ -83,16 +83,16 @@ def clock_off(cluster, node, offset, daemons=("munged", AGENT)):
 
 
 @pytest.mark.parametrize("offset", ["+2m", "-2m"])
-def test_two_minutes_between_clocks_do_not_matter(cluster, canary, offset):
+def test_grant_succeeds_with_clocks_two_minutes_apart(cluster, canary, offset):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": "val" + canary()})
     with clock_off(cluster, "n1", offset):
         done = cluster.on("hub").srun("-w", "n1", "--secrets-run=demo", "bash", "-c", "echo ${HF_TOKEN:0:3}")
         assert (done.code, done.out) == (0, "val\n"), done.err
 
 
-# Slurm itself starts nothing on such a node; a job that was there before may still ask. A certificate that was made
-# just now is not yet valid there, so that what munge says is shown with munged's clock alone.
-def test_ten_minutes_between_clocks_are_called_what_they_are(cluster, canary, job):
+# Slurm itself starts no job on such a node; a job that was there before may still request grants. A certificate made
+# just now is not yet valid for a late clock, so that munge's error is provoked with munged's clock alone.
+def test_grant_denial_blames_clocks_ten_minutes_apart(cluster, canary, job):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": canary()})
     for offset, daemons, sentence in [
         ("+10m", ("munged", AGENT), "it was made in the future; are the clocks of both hosts right?"),
@@ -101,12 +101,12 @@ def test_ten_minutes_between_clocks_are_called_what_they_are(cluster, canary, jo
         ("+4000d", (AGENT,), "certificate has expired; is the clock of this host right?"),
     ]:
         with clock_off(cluster, "n1", offset, daemons):
-            kind, refusal = ask_agent_of_n1(cluster, b"run:demo", job)
+            kind, refusal = request_grant_on_n1(cluster, b"run:demo", job)
             assert kind == REFUSED and sentence in refusal
-    assert ask_agent_of_n1(cluster, b"run:demo", job)[0] == GRANTED
+    assert request_grant_on_n1(cluster, b"run:demo", job)[0] == GRANTED
 
 
-def test_a_hub_whose_network_is_lost_and_comes_back(cluster, canary):
+def test_node_uses_cached_grant_during_hub_network_outage_and_reconnects(cluster, canary):
     hub, control = cluster.on("login"), cluster.on("hub")
     hub.push("kept", workspace={"HF_TOKEN": "val" + canary()})
     job = control.sbatch(STEPS + "try k1; next k-lost; try k2; next k-back; try k3", "-w", "n1", "--secrets-run=kept")
@@ -129,14 +129,14 @@ def test_a_hub_whose_network_is_lost_and_comes_back(cluster, canary):
     control.await_end(job)
 
 
-def test_a_hub_that_is_killed_before_it_answers_is_asked_again(cluster, canary, pki):
+def test_node_retries_hub_killed_before_its_answer(cluster, canary, pki):
     hub, control = cluster.on("login"), cluster.on("hub")
     value = "val" + canary()
     hub.push("demo", workspace={"HF_TOKEN": value})
-    with hub.daemon_frozen(VIEW):  # without which the hub does not answer
+    with hub.daemon_frozen(VIEW):  # without the view, the hub does not answer
         job = control.sbatch("echo ${HF_TOKEN:0:3}", "-w", "n1", "--secrets-run=demo")
         poll(lambda: connections_to_hub(cluster, "established"), 10, "the ask")
-        time.sleep(0.2)  # it is behind the handshake now, at slurm-secrets-view
+        time.sleep(0.2)  # the request has passed the handshake and waits for slurm-secrets-view
         hub.daemon_kill(AGENT)
         start_hub(cluster, pki)
         hub.push("demo", workspace={"HF_TOKEN": value})
@@ -144,7 +144,7 @@ def test_a_hub_that_is_killed_before_it_answers_is_asked_again(cluster, canary, 
     assert (done.code, done.out) == (0, "val\n"), done.err
 
 
-def test_a_hub_that_is_killed_for_good_leaves_a_sentence(cluster, canary):
+def test_job_fails_with_reason_when_hub_is_killed_and_stays_down(cluster, canary):
     hub, control = cluster.on("login"), cluster.on("hub")
     hub.push("demo", workspace={"HF_TOKEN": canary()})
     with hub.daemon_frozen(VIEW):
@@ -159,7 +159,7 @@ def test_a_hub_that_is_killed_for_good_leaves_a_sentence(cluster, canary):
 
 @contextlib.contextmanager
 def running(host, script):
-    """A program of Python there, once it has said its first line; it ends with its standard input."""
+    """Runs a Python program on a host; yields it after its first line. It ends with its standard input."""
     words = host.command("root", ["/usr/bin/python3", "-c", script])
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         program.stdout.readline()
@@ -167,7 +167,7 @@ def running(host, script):
         program.stdin.close()
 
 
-# Prints of each handshake with the hub whether it offers to resume a session.
+# Prints for each handshake with the hub whether it offers to resume a session.
 SEE_HANDSHAKES = """
 import select, socket, struct, sys
 every = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
@@ -191,7 +191,7 @@ while every in select.select([every, sys.stdin], [], [])[0]:
 """
 
 
-def test_a_node_that_comes_back_resumes_its_session(cluster, canary, pki):
+def test_node_resumes_tls_session_after_hub_restart(cluster, canary, pki):
     hub = cluster.on("login")
     with running(hub, SEE_HANDSHAKES) as watch:
         for _ in range(2):
@@ -217,10 +217,10 @@ sys.stdin.read()
 """
 
 
-def test_a_full_queue_of_the_hub_is_waited_in(cluster, canary, pki):
+def test_node_waits_while_listen_queue_of_hub_is_full(cluster, canary, pki):
     hub, control = cluster.on("login"), cluster.on("hub")
     cluster.stop_agent("login")
-    # So that few fill it. Of this host alone: it is a setting of its network namespace.
+    # A short queue, which few clients fill. The setting is of this host's network namespace only.
     cluster.run("login", ["bash", "-c", "echo 16 >/proc/sys/net/core/somaxconn"])
     start_hub(cluster, pki)
     cluster.run("login", ["bash", "-c", "echo 4096 >/proc/sys/net/core/somaxconn"])
@@ -236,7 +236,7 @@ def test_a_full_queue_of_the_hub_is_waited_in(cluster, canary, pki):
 
 @pytest.fixture
 def lossy(cluster):
-    """One packet of twenty to and from n1 is lost."""
+    """Drops one packet of twenty to and from n1."""
     rules = [[chain, direction, "eth0", "-m", "statistic", "--mode", "random", "--probability", "0.05", "-j", "DROP"]
              for chain, direction in (("INPUT", "-i"), ("OUTPUT", "-o"))]
     for rule in rules:
@@ -247,7 +247,7 @@ def lossy(cluster):
     cluster.run("n1", ["iptables-legacy", "-F"])
 
 
-def test_lost_packets_cost_no_step_its_secrets(cluster, canary, lossy):
+def test_steps_get_secrets_despite_lost_packets(cluster, canary, lossy):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": "val" + canary()})
     script = "for i in {1..20}; do srun --overlap -n1 bash -c 'echo ${HF_TOKEN:0:3}' & done; wait"
     done = cluster.on("hub").run_batch(script, "-w", "n1", "-n", "16", "--secrets-run=demo", "--export=ALL")
@@ -255,7 +255,7 @@ def test_lost_packets_cost_no_step_its_secrets(cluster, canary, lossy):
 
 
 HERD = 20
-# Prints when each connection to the hub is begun.
+# Prints the time at which each connection to the hub begins.
 SEE_CONNECTIONS = """
 import select, socket, struct, sys, time
 every = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
@@ -270,17 +270,17 @@ while every in select.select([every, sys.stdin], [], [])[0]:
 
 @pytest.fixture
 def herd(cluster, pki):
-    """Agents beside that of n1, for the same node: their node doors."""
-    folder = cluster.on("n1").here("/run/herd")
+    """Starts further agents for the node n1; yields their node sockets."""
+    folder = cluster.on("n1").local_path("/run/herd")
     folder.mkdir(mode=0o700)
     for number in range(HERD):
         own = {key: f"/run/herd/{number}.{key}" for key in ("node_socket", "job_socket", "control_socket", "files_directory")}
         (folder / f"{number}.yaml").write_text(json.dumps({**own, "hub": {"urls": [HUB], "ca": f"{pki}/ca.crt", "node": "n1"}}))
     start = f"cd /run/herd && for i in {{0..{HERD - 1}}}; do {BUILD}/slurm-secretsd --config $i.yaml >$i.log 2>&1 </dev/null & echo $!; done"
     pids = [int(pid) for pid in cluster.run("n1", ["bash", "-c", start]).out.split()]
-    doors = [folder / f"{number}.node_socket" for number in range(HERD)]
-    poll(lambda: all(door.exists() for door in doors), 10, "the agents")
-    yield doors
+    paths = [folder / f"{number}.node_socket" for number in range(HERD)]
+    poll(lambda: all(path.exists() for path in paths), 10, "the agents")
+    yield paths
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
     poll(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 10, "the end of the agents")
@@ -292,19 +292,19 @@ def last_reply(connection):
     return reply[:2]
 
 
-def test_nodes_come_back_to_a_hub_one_by_one(cluster, canary, pki, job, herd):
+def test_nodes_reconnect_to_restarted_hub_spread_over_time(cluster, canary, pki, job, herd):
     hub = cluster.on("login")
     hub.daemon_kill(AGENT)
     with running(hub, SEE_CONNECTIONS) as watch:
         with contextlib.ExitStack() as stack:
-            asking = [stack.enter_context(NodeConnection(None, door=door)) for door in herd]
+            waiting = [stack.enter_context(NodeConnection(None, path=path)) for path in herd]
             began = time.monotonic()
-            for connection in asking:
-                connection.send(ask(b"run:demo", job=job, wait=2000))
+            for connection in waiting:
+                connection.send(grant_request(b"run:demo", job=job, wait=2000))
             time.sleep(1.5)
             start_hub(cluster, pki)
             hub.push("demo", workspace={"HF_TOKEN": canary()})
-            replies = [last_reply(connection) for connection in asking]
+            replies = [last_reply(connection) for connection in waiting]
         watch.stdin.close()
         times = [float(line) - began for line in watch.stdout]
     assert [kind for kind, _ in replies] == [GRANTED] * HERD, replies

@@ -1,4 +1,4 @@
-"""The hub's door for users, whom munge names: as whom they come in, and what credential is good for what."""
+"""Hub server for users, identified by munge: as which user a request counts, and what a credential is valid for."""
 
 import base64
 import json
@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from door_fixtures import BODY, changing_nothing, hub, is_refused, pki  # noqa: F401
+from hub_fixtures import BODY, changing_nothing, hub, is_refused, pki  # noqa: F401
 from four_hosts import AGENT, payload
-from hub_door import connect
+from hub_server import connect
 from own_agent import request
 
 
 @pytest.mark.parametrize("user", ["alice", "bob", "root"])
-def test_a_user_has_secrets_of_their_own_from_a_login_host(hub, canary, user):
+def test_hub_munge_user_manages_own_secrets_from_login_host(hub, canary, user):
     value = canary()
     assert hub.by_munge(user, "PUT", "/v1/secrets/TOKEN", {"value": value}).status == 201
     listed = hub.by_munge(user, "GET", "/v1/secrets").json
@@ -30,7 +30,7 @@ def test_a_user_has_secrets_of_their_own_from_a_login_host(hub, canary, user):
     assert hub.refusals() == []
 
 
-def test_a_workspace_is_its_admins_as_on_the_control_door(hub, canary):
+def test_hub_munge_workspace_admin_sets_secret_and_member_is_denied(hub, canary):
     target = "/v1/workspaces/lab/secrets/TOKEN"
     assert hub.by_munge("alice", "PUT", target, {"value": canary()}).status == 201
     with changing_nothing(hub):
@@ -40,7 +40,7 @@ def test_a_workspace_is_its_admins_as_on_the_control_door(hub, canary):
     assert hub.by_munge("alice", "DELETE", target).status == 204
 
 
-def test_a_user_pushes_checks_and_completes_runs_of_their_own(hub, canary):
+def test_hub_munge_user_pushes_checks_and_completes_own_runs(hub, canary):
     answer = hub.by_munge("alice", "PUT", "/v1/runs/hers", {"user": {"TOKEN": canary()}})
     assert answer.status == 201 and answer.json["owner"] == "alice" and answer.headers["etag"] == '"1"'
     assert hub.by_munge("alice", "GET", "/v1/check?ask=run:hers,TOKEN").json["ok"]
@@ -49,11 +49,11 @@ def test_a_user_pushes_checks_and_completes_runs_of_their_own(hub, canary):
         is_refused(hub.by_munge("bob", "DELETE", "/v1/runs/hers"), 403, "belongs to another user, not to bob")
         is_refused(hub.by_munge("bob", "PUT", "/v1/runs/his", {"owner": "alice"}), 403, "bob may not push runs for alice")
     assert hub.by_munge("alice", "DELETE", "/v1/runs/hers").status == 204
-    # root of any host that has the munge key is root here (docs/security.md).
+    # root of any host with the munge key is root at the hub (docs/security.md).
     assert hub.by_munge("root", "PUT", "/v1/runs/hers", {"owner": "alice"}).status == 201
 
 
-def test_each_request_of_a_connection_has_its_own_credential_and_caller(hub):
+def test_hub_authenticates_each_request_of_connection_separately(hub):
     with hub.connect() as connection:
         for user in ("alice", "bob", "alice"):
             credential = hub.credential(user, "GET", "/v1/secrets")
@@ -79,7 +79,7 @@ def test_each_request_of_a_connection_has_its_own_credential_and_caller(hub):
     ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "it was made for something else"),
     ({"options": ["--restrict-uid=bob"]}, "it was made for another user"),
 ])
-def test_a_credential_is_good_for_the_request_alone_that_it_was_made_for(hub, changed, sentence):
+def test_hub_rejects_munge_credential_made_for_another_request(hub, changed, sentence):
     fine = {"method": "PUT", "target": "/v1/runs/new", "body": json.dumps(BODY).encode()}
     source, come = hub.connect_as_new_peer()
     with changing_nothing(hub), come() as connection:
@@ -91,26 +91,26 @@ def test_a_credential_is_good_for_the_request_alone_that_it_was_made_for(hub, ch
 
 
 @pytest.mark.parametrize("host", ["hub", "hub.example.org", "10.77.0.1"])
-def test_every_name_in_the_hubs_certificate_is_the_hub(hub, host):
+def test_hub_accepts_munge_credential_for_any_name_in_its_certificate(hub, host):
     credential = hub.credential("alice", "GET", "/v1/secrets", host=host)
     assert hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}).status == 200
 
 
-def test_a_credential_is_good_once(hub):
+def test_hub_rejects_replayed_munge_credential(hub):
     headers = {"Authorization": f"Munge {hub.credential('alice', 'PUT', '/v1/runs/new', json.dumps(BODY).encode())}"}
     assert hub.http("PUT", "/v1/runs/new", BODY, headers).status == 201
     with changing_nothing(hub):
         is_refused(hub.http("PUT", "/v1/runs/new", BODY, headers), 401, "is not taken: it was used before")
 
 
-def test_a_credential_expires(hub):
+def test_hub_rejects_expired_munge_credential(hub):
     credential = hub.credential("alice", "GET", "/v1/secrets", options=["--ttl=1"])
     time.sleep(2.1)
     is_refused(hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}), 401,
                "is not taken: it has expired; are the clocks of both hosts right?")
 
 
-def test_a_credential_of_another_key_is_refused(hub, hosts):
+def test_hub_rejects_munge_credential_of_another_key(hub, hosts):
     with hosts.on("login").another_munge_key(), changing_nothing(hub):
         is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY), 401, "it was made with another munge key")
 
@@ -121,31 +121,31 @@ def test_a_credential_of_another_key_is_refused(hub, hosts):
     ("Basic YWxpY2U6eA==", "is Munge and a credential"), ("Bearer x", "is Munge and a credential"),
     ("Mungex CRED", "is Munge and a credential"), ("MUNGE:CRED:", "is Munge and a credential"),
 ])
-def test_what_is_no_credential_is_refused(hub, authorization, sentence):
+def test_hub_rejects_malformed_authorization_header(hub, authorization, sentence):
     with changing_nothing(hub):
         is_refused(hub.http("PUT", "/v1/runs/new", BODY, {"Authorization": authorization}), 401, sentence)
 
 
-def test_a_damaged_credential_is_refused_wherever_it_is_damaged(hub):
+def test_hub_rejects_munge_credential_with_any_damaged_byte(hub):
     prefix, text, _ = hub.credential("alice", "GET", "/v1/secrets").split(":")
     with hub.connect() as connection:
         raw = base64.b64decode(text)
-        for place in range(len(raw)):
-            damaged = base64.b64encode(raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1:]).decode()
+        for position in range(len(raw)):
+            damaged = base64.b64encode(raw[:position] + bytes([raw[position] ^ 0x55]) + raw[position + 1:]).decode()
             connection.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {prefix}:{damaged}:"}))
             is_refused(connection.answer(), 401, "the munge credential is not taken: ")
         connection.send(request("GET", "/v1/secrets", headers={"Authorization": f"Munge {prefix}:{text}:"}))
         assert connection.answer().status == 200
 
 
-def test_who_shows_a_certificate_and_a_credential_is_neither(hub):
+def test_hub_rejects_request_with_both_certificate_and_munge_credential(hub):
     with changing_nothing(hub):
         for certificate in ("tower", "unlisted"):
             is_refused(hub.by_munge("alice", "PUT", "/v1/runs/new", BODY, certificate=certificate), 401,
                        "says in two ways who it comes from")
 
 
-def test_without_munged_the_hub_says_so_and_it_is_fine_again_afterwards(hub, hosts):
+def test_hub_answers_503_without_munged_and_recovers_with_it(hub, hosts):
     credentials = [hub.credential("alice", "GET", "/v1/secrets") for _ in range(3)]
     host = hosts.on("hub")
     host.daemon_stop("munged")
@@ -162,7 +162,7 @@ def test_without_munged_the_hub_says_so_and_it_is_fine_again_afterwards(hub, hos
     assert hub.refusals() == []
 
 
-def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
+def test_hub_serves_certificate_clients_while_munged_hangs(hub, hosts):
     credential = hub.credential("alice", "GET", "/v1/secrets")
     host = hosts.on("hub")
     munged = host.daemon_pid("munged")
@@ -178,12 +178,12 @@ def test_a_munged_that_hangs_or_dies_holds_up_who_needs_it_alone(hub, hosts):
     host.daemon_stop("munged")
     host.daemon_start("munged")
     assert hub.by_munge("alice", "GET", "/v1/secrets").status == 200
-    # That it dies while a request is written to it is too short a moment to be met here.
+    # A test can't meet the short moment in which munged dies during a write; the agent has to ignore SIGPIPE for it.
     status = Path(f"/proc/{host.daemon_pid(AGENT)}/status").read_text()
     assert int(re.search(r"SigIgn:\t(\w+)", status)[1], 16) & 1 << (signal.SIGPIPE - 1)
 
 
-def test_no_route_of_nodes_is_there_for_others(hub):
+def test_hub_denies_node_routes_to_users_and_platforms(hub):
     sentence = " is not the account that the nodes' agents run as, and only they may ask "
     for method, target in (("POST", "/v1/grants"), ("PUT", "/v1/nodes/n1/holds")):
         with changing_nothing(hub):

@@ -1,4 +1,4 @@
-"""On a login host and on a node secretctl works as on the hub."""
+"""Login hosts and nodes: secretctl works on them as on the hub."""
 
 import base64
 import hashlib
@@ -12,10 +12,10 @@ from harness import BUILD, poll
 from login_fixtures import COMPARE, HUB, NOBODY, cluster, credential, hub_config, login, names, node_config, pki, secretctl  # noqa: F401
 
 
-# ---- what people and platforms ask -----------------------------------------------------------------
+# ---- requests of users and platforms ---------------------------------------------------------------
 
 
-def test_a_secret_that_was_set_on_a_login_host_is_given_to_a_job_on_a_node(cluster, login, canary, canaries):
+def test_secret_set_on_login_host_is_granted_to_job_on_node(cluster, login, canary, canaries):
     value = canary()
     canaries.append(base64.b64encode(value.encode()))  # as secretctl sends it
     secretctl(login, "set", "OLD_TOKEN", input=value)
@@ -31,7 +31,7 @@ def test_a_secret_that_was_set_on_a_login_host_is_given_to_a_job_on_a_node(clust
 
 @pytest.mark.parametrize("value", [b"\0binary\0", b"two\nlines\n\n", "ü$`'\"\\ ".encode(), b"x" * 65536],
                          ids=["NUL", "newlines", "quotes", "64 KiB"])
-def test_the_bytes_of_a_value_are_what_they_were(cluster, login, canaries, value):
+def test_secret_set_on_login_host_arrives_byte_for_byte(cluster, login, canaries, value):
     if len(value) > 20:
         canaries.append(value)
     secretctl(login, "set", "BYTES", "--keep-newline", input=value)
@@ -40,7 +40,7 @@ def test_the_bytes_of_a_value_are_what_they_were(cluster, login, canaries, value
     assert done.out.split() == [digest, "-"], done.err
 
 
-def test_a_run_is_pushed_listed_checked_and_completed_from_a_login_host(cluster, login, canary):
+def test_run_is_pushed_listed_checked_and_completed_from_login_host(cluster, login, canary):
     value = canary()
     secretctl(login, "push", "demo-1", input=f"HF_TOKEN={value}\n")
     assert "demo-1" in secretctl(login, "runs") and "demo-1" in secretctl(cluster.on("hub"), "runs")
@@ -53,7 +53,7 @@ def test_a_run_is_pushed_listed_checked_and_completed_from_a_login_host(cluster,
     assert "demo-1" not in secretctl(cluster.on("hub"), "runs")
 
 
-def test_a_workspace_is_the_hub_s(cluster, login, canary):
+def test_workspace_secret_set_on_login_host_is_granted_to_member(cluster, login, canary):
     value = canary()
     secretctl(login, "set", "HF_TOKEN", "--workspace=lab", input=value)
     assert "lab" in secretctl(login, "workspaces", user="bob")
@@ -62,7 +62,7 @@ def test_a_workspace_is_the_hub_s(cluster, login, canary):
     assert (done.code, done.out) == (0, "n1\n"), done.err
 
 
-def test_root_may_push_for_alice_and_bob_may_not(cluster, login, canary):
+def test_login_host_lets_root_push_for_alice_and_denies_bob(cluster, login, canary):
     text = f"HF_TOKEN={canary()}\n"
     refused = secretctl(login, "push", "of-alice", "--owner=alice", user="bob", code=1, input=text)
     assert refused == secretctl(cluster.on("hub"), "push", "of-alice", "--owner=alice", user="bob", code=1, input=text)
@@ -73,19 +73,19 @@ def test_root_may_push_for_alice_and_bob_may_not(cluster, login, canary):
 
 @pytest.mark.parametrize("words", [["rm", "NOT_THERE"], ["rename", "NOT_THERE", "B"], ["runs", "not-there"],
                                    ["ls", "--workspace=none"], ["set", "A", "--workspace=none"], ["check", "NOT_THERE"]])
-def test_what_the_hub_refuses_is_refused_in_its_words(cluster, login, words):
+def test_login_host_relays_hub_errors_verbatim(cluster, login, words):
     at_hub = secretctl(cluster.on("hub"), *words, code=1, input="some value")
     assert secretctl(login, *words, code=1, input="some value") == at_hub
 
 
-def test_names_are_completed_on_a_login_host(cluster, login, canary):
+def test_login_host_completes_secret_names(cluster, login, canary):
     secretctl(login, "set", "HF_TOKEN", input=canary())
     assert secretctl(login, "complete-names", "secrets") == "HF_TOKEN\n"
 
 
-def test_the_status_of_a_node_is_its_own_and_names_its_hubs(cluster, login):
-    told = json.loads(secretctl(login, "--json", "status"))
-    assert told["hubs"] == [HUB]
+def test_login_host_status_is_its_own_and_names_hubs(cluster, login):
+    status = json.loads(secretctl(login, "--json", "status"))
+    assert status["hubs"] == [HUB]
     assert re.search(f"node of +{HUB}\n", secretctl(login, "status"))
     assert "hubs" not in cluster.on("hub").status()
     assert "slurm_secrets_runs" in login.http("GET", "/metrics").text
@@ -94,21 +94,21 @@ def test_the_status_of_a_node_is_its_own_and_names_its_hubs(cluster, login):
 # ---- credentials ---------------------------------------------------------------------------------
 
 
-def test_who_sends_no_credential_is_told_of_which_hub_it_must_be(login):
+def test_login_host_answers_401_naming_hub_without_credential(login):
     answer = login.http("GET", "/v1/secrets")
     assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Munge hub="10.77.0.1"')
     assert answer.json["title"] == "Unauthorized" and "munge credential" in answer.json["detail"]
 
 
-def test_what_is_wrong_without_asking_a_hub_needs_no_credential(login):
+def test_login_host_rejects_invalid_request_before_requiring_credential(login):
     assert login.http("GET", "/v1/nothing").status == 404
     assert login.http("POST", "/v1/secrets").status == 405
-    # What has a body is sent with curl, which reads an answer that comes before its body was sent.
+    # Requests with a body use curl, which reads an answer that comes before the body was sent.
     assert login.http("PUT", "/v1/secrets/A", "x", user="alice", headers={"Content-Type": "text/plain"}).status == 415
     assert login.http("PUT", "/v1/secrets/A", "x" * 2000000, user="alice").status == 413
 
 
-def test_a_credential_is_good_for_one_request(cluster, login, canary):
+def test_relayed_munge_credential_is_good_for_one_request(cluster, login, canary):
     body = json.dumps({"value": canary()})
     head = {"Authorization": credential(login, "PUT", "/v1/secrets/A", body.encode())}
     first = login.http("PUT", "/v1/secrets/A", body, headers=head)
@@ -121,26 +121,26 @@ def test_a_credential_is_good_for_one_request(cluster, login, canary):
     assert "another request" in login.http("GET", "/v1/runs", headers=other).json["detail"]
 
 
-def test_who_sends_a_credential_of_another_hub_is_told_of_which_it_must_be(login):
+def test_relayed_credential_for_another_hub_is_rejected_naming_hub(login):
     head = {"Authorization": credential(login, "GET", "/v1/secrets", hub="elsewhere")}
     answer = login.http("GET", "/v1/secrets", headers=head)
     assert answer.status == 401 and "'elsewhere'" in answer.json["detail"]
     assert answer.headers["www-authenticate"] == 'Munge hub="10.77.0.1"'
 
 
-def test_that_the_hub_can_t_ask_munged_is_passed_on(cluster, login):
+def test_login_host_relays_503_when_hub_has_no_munged(cluster, login):
     head = {"Authorization": credential(login, "GET", "/v1/secrets")}
     cluster.on("hub").daemon_stop("munged")
     try:
         answer = login.http("GET", "/v1/secrets", headers=head)
-        said = secretctl(login, "ls", code=1)
+        message = secretctl(login, "ls", code=1)
     finally:
         cluster.on("hub").daemon_start("munged")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert said == f"secretctl: {answer.json['detail']}\n" and "munged on the hub" in said
+    assert message == f"secretctl: {answer.json['detail']}\n" and "munged on the hub" in message
 
 
-def test_fields_of_request_and_answer_are_passed_on(cluster, login, canary):
+def test_login_host_relays_header_fields_both_ways(cluster, login, canary):
     body = json.dumps({"value": canary()})
 
     def put(**fields):
@@ -157,40 +157,40 @@ def test_fields_of_request_and_answer_are_passed_on(cluster, login, canary):
     assert gone.headers["content-type"] == "application/problem+json" and gone.status == 404
 
 
-def test_the_hub_believes_munge_and_not_who_passes_on(cluster, login):
-    """alice's own credential, sent by bob, is alice's request."""
+def test_hub_trusts_munge_user_not_relaying_user(cluster, login):
+    """A request with alice's credential is alice's, even if bob sends it."""
     head = {"Authorization": credential(login, "GET", "/v1/secrets")}
     assert login.http("GET", "/v1/secrets", user="bob", headers=head).json["owner"] == "alice"
 
 
-# ---- what does not answer --------------------------------------------------------------------------
+# ---- outages ---------------------------------------------------------------------------------------
 
 
-def test_without_munged_it_is_said(cluster, login):
+def test_secretctl_on_login_host_reports_missing_munged(cluster, login):
     login.daemon_stop("munged")
     try:
-        said = secretctl(login, "ls", code=3)
+        message = secretctl(login, "ls", code=3)
     finally:
         login.daemon_start("munged")
-    assert said.startswith("secretctl: the hub 10.77.0.1 wants to know by munge who you are, and munged on this host")
-    assert "is munged running?" in said and said.count("\n") == 1
+    assert message.startswith("secretctl: the hub 10.77.0.1 wants to know by munge who you are, and munged on this host")
+    assert "is munged running?" in message and message.count("\n") == 1
 
 
 @pytest.mark.parametrize("how", ["ended", "frozen", "cut off"])
-def test_where_no_hub_answers_it_is_said_in_time(cluster, login, how):
+def test_secretctl_on_login_host_reports_unreachable_hub_within_6_s(cluster, login, how):
     hub = cluster.on("hub")
     begin = time.monotonic()
     if how == "ended":
         cluster.stop_agent("hub")
-        said = secretctl(login, "ls", code=3)
+        message = secretctl(login, "ls", code=3)
     elif how == "frozen":
         with hub.daemon_frozen("slurm-secretsd"):
-            said = secretctl(login, "ls", code=3)
+            message = secretctl(login, "ls", code=3)
     else:
         with hub.cut_off():
-            said = secretctl(login, "ls", code=3)
+            message = secretctl(login, "ls", code=3)
     assert time.monotonic() - begin < 6
-    assert said.startswith(f"secretctl: no hub answers: {HUB}: "), said
+    assert message.startswith(f"secretctl: no hub answers: {HUB}: "), message
     assert json.loads(secretctl(login, "--json", "status"))["hubs"] == [HUB]
     if how != "ended":
         poll(lambda: login.secretctl("ls", user="alice").code == 0, 10, "an answer of the hub")
@@ -198,7 +198,7 @@ def test_where_no_hub_answers_it_is_said_in_time(cluster, login, how):
 
 @pytest.mark.parametrize("others", [[NOBODY], ["https://10.77.0.9:8443"], ["https://no-such-host.invalid"],
                                     ["https://10.77.0.8:8443", "https://10.77.0.9:8443"]])
-def test_where_the_first_hub_does_not_answer_the_next_one_does(cluster, login, pki, canary, others):
+def test_login_host_falls_back_to_next_hub_and_remembers_it(cluster, login, pki, canary, others):
     cluster.stop_agent("login")
     cluster.start_agent("login", node_config(pki, *others, "https://hub:8443"))
     begin = time.monotonic()
@@ -210,24 +210,24 @@ def test_where_the_first_hub_does_not_answer_the_next_one_does(cluster, login, p
     assert time.monotonic() - begin < 1, "the hub that answered last is asked first"
 
 
-def test_where_none_of_several_hubs_answers_all_are_named(cluster, login, pki):
+def test_secretctl_on_login_host_names_all_unreachable_hubs(cluster, login, pki):
     urls = [NOBODY, "https://10.77.0.8:8443", "https://10.77.0.9:8443"]
     cluster.stop_agent("login")
     cluster.start_agent("login", node_config(pki, *urls))
     begin = time.monotonic()
-    said = secretctl(login, "ls", code=3)
+    message = secretctl(login, "ls", code=3)
     assert time.monotonic() - begin < 6
-    assert all(url in said for url in urls)
+    assert all(url in message for url in urls)
 
 
-def test_a_request_on_its_way_ends_with_the_agent(cluster, login):
-    """An agent that ends lets nobody wait, and leaves nothing behind."""
+def test_login_host_agent_stop_ends_relayed_request(cluster, login):
+    """A stopping agent leaves no client waiting and nothing behind."""
     with cluster.on("hub").daemon_frozen("slurm-secretsd"):
         waiting = Popen(login.command("alice", [BUILD / "secretctl", "ls"]), stdout=PIPE, stderr=PIPE, text=True)
         time.sleep(0.7)
         begin = time.monotonic()
         cluster.stop_agent("login")
-        _, said = waiting.communicate(timeout=10)
+        _, message = waiting.communicate(timeout=10)
         assert time.monotonic() - begin < 3
-    assert waiting.returncode == 3 and "about to end" in said, said
+    assert waiting.returncode == 3 and "about to end" in message, message
     cluster.start_agent("login")

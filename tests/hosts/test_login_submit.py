@@ -1,4 +1,4 @@
-"""What a user submits on a node or a login host is checked by the hub."""
+"""Submit check on nodes and login hosts: the hub checks the spec of a submission."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from login_fixtures import HUB, cluster, credential, hub_config, login, pki, sec
 
 
 def submit(host, *options, user="alice"):
-    """Submits a job that waits in the queue; what sbatch said, and how long it took."""
+    """Submits a job that waits in the queue; returns sbatch's output and how long it took."""
     begin = time.monotonic()
     done = host.submit("true", "--hold", *options, user=user)
     return done, time.monotonic() - begin
@@ -28,7 +28,7 @@ def cancel_all(hosts):
 
 
 @pytest.mark.parametrize("name", ["login", "n1"])
-def test_a_job_is_refused_before_the_queue_whose_secret_is_not_set(cluster, canary, name):
+def test_submit_check_on_login_host_and_node_rejects_unset_secret(cluster, canary, name):
     host = cluster.on(name)
     secretctl(host, "set", "HF_TOKEN", input=canary())
     done, _ = submit(host, "--secret=FORGOTTEN")
@@ -49,20 +49,20 @@ def refusals(cluster):
     return re.findall(r"an agent at 10\.77\.0\.4 was refused: .*", cluster.agent_log("hub"))
 
 
-def test_from_a_host_that_is_not_listed_a_job_is_queued_unchecked(cluster, login, hub_config):
+def test_submit_check_is_skipped_on_login_host_not_listed_at_hub(cluster, login, hub_config):
     cluster.stop_agent("hub")
     cluster.start_agent("hub", hub_config("[]"))
     for _ in range(3):
         done, _ = submit(login, "--secret=FORGOTTEN")
         assert (done.code, done.err) == (0, "")
-    told = refusals(cluster)[-1]
-    assert "listen.login_hosts" in told and "10.77.0.4 is neither the address of node 'login'" in told
+    refusal = refusals(cluster)[-1]
+    assert "listen.login_hosts" in refusal and "10.77.0.4 is neither the address of node 'login'" in refusal
     assert len(refusals(cluster)) == 1, "one a minute"
     assert cluster.agent_log("login").count("jobs are submitted from here unchecked: the hub says: checks of") == 1
     cancel_all(cluster)
 
 
-def test_a_reload_takes_login_hosts(cluster, login, hub_config):
+def test_hub_reload_changes_login_hosts(cluster, login, hub_config):
     config = cluster.on("hub").dir / "agentd.yaml"
 
     def reload_with(login_hosts):
@@ -81,8 +81,8 @@ def test_a_reload_takes_login_hosts(cluster, login, hub_config):
     cancel_all(cluster)
 
 
-def ask_hub(cluster, host, body, user="root", made_on=None):
-    """What the hub answers when a host asks it without its agent."""
+def send_to_hub(cluster, host, body, user="root", made_on=None):
+    """Sends a check from a host to the hub without the host's agent; returns the answer."""
     text = json.dumps(body)
     head = credential(cluster.on(made_on or host), "POST", "/v1/checks", text.encode(), user)
     done = cluster.run(host, ["curl", "-sS", "--cacert", cluster.dir / "login-pki" / "ca.crt", "-X", "POST",
@@ -92,27 +92,27 @@ def ask_hub(cluster, host, body, user="root", made_on=None):
     return int(status), json.loads(text)
 
 
-def test_only_agents_on_hosts_of_the_cluster_are_answered_about_users(cluster):
+def test_hub_answers_submit_checks_only_to_agents_of_cluster_hosts(cluster):
     alice, bob = (int(cluster.run("hub", ["id", "-u", user]).out) for user in ("alice", "bob"))
     body = {"uid": alice, "ask": "FORGOTTEN", "node": "n1"}
-    assert ask_hub(cluster, "n1", body) == (200, {
+    assert send_to_hub(cluster, "n1", body) == (200, {
         "ok": False, "sentence": "secret FORGOTTEN is not set for alice; set it with: secretctl set FORGOTTEN"})
-    assert ask_hub(cluster, "n1", {**body, "uid": bob, "ask": "A?"}) == (200, {"ok": True})
-    # A node says which it is, and Slurm where that is.
-    assert ask_hub(cluster, "n2", body)[0] == 403
-    assert ask_hub(cluster, "n2", {**body, "node": "n9"})[0] == 403
-    assert ask_hub(cluster, "n2", {**body, "node": "n2"})[0] == 200
-    status, problem = ask_hub(cluster, "n1", body, made_on="n2")
+    assert send_to_hub(cluster, "n1", {**body, "uid": bob, "ask": "A?"}) == (200, {"ok": True})
+    # A node sends its name, and Slurm says which address the name has.
+    assert send_to_hub(cluster, "n2", body)[0] == 403
+    assert send_to_hub(cluster, "n2", {**body, "node": "n9"})[0] == 403
+    assert send_to_hub(cluster, "n2", {**body, "node": "n2"})[0] == 200
+    status, problem = send_to_hub(cluster, "n1", body, made_on="n2")
     assert status == 403 and "made at 10.77.0.3 and came from 10.77.0.2" in problem["detail"]
-    status, problem = ask_hub(cluster, "n1", body, user="alice")
+    status, problem = send_to_hub(cluster, "n1", body, user="alice")
     assert status == 403 and "alice is not the account that the nodes' agents run as" in problem["detail"]
     for wrong in ({}, {**body, "uid": -1}, {**body, "uid": "alice"}, {**body, "ask": "A" * 9000}, {**body, "ask": 1},
                   {**body, "node": "n" * 65}, {**body, "more": 1}, []):
-        assert ask_hub(cluster, "n1", wrong)[0] == 400, wrong
+        assert send_to_hub(cluster, "n1", wrong)[0] == 400, wrong
 
 
-def test_a_node_gets_no_grant_by_asking_for_no_job(cluster, canary):
-    """To a question about no job Slurm's answer is where the node is, and that is no reason for a grant."""
+def test_hub_denies_grant_for_job_id_0(cluster, canary):
+    """For no job, Slurm's answer is only where the node is, which is no reason for a grant."""
     secretctl(cluster.on("hub"), "set", "HF_TOKEN", input=canary())
     alice = int(cluster.run("hub", ["id", "-u", "alice"]).out)
     body = json.dumps({"job": 0, "step": 0, "uid": alice, "node": "n1", "ask": "HF_TOKEN", "wait_ms": 0,
@@ -125,7 +125,7 @@ def test_a_node_gets_no_grant_by_asking_for_no_job(cluster, canary):
 
 
 @pytest.mark.parametrize("how", ["ended", "frozen"])
-def test_a_hub_that_does_not_answer_holds_nobody_up(cluster, login, how):
+def test_submission_proceeds_unchecked_when_hub_does_not_answer(cluster, login, how):
     assert submit(login, "--secret=FORGOTTEN")[0].code == 1
     if how == "ended":
         cluster.stop_agent("hub")
@@ -139,8 +139,8 @@ def test_a_hub_that_does_not_answer_holds_nobody_up(cluster, login, how):
     cancel_all(cluster)
 
 
-def test_several_submit_at_a_time_while_no_hub_answers(cluster, login):
-    """Each waits its second, and not for another's."""
+def test_concurrent_submissions_do_not_delay_each_other_without_hub(cluster, login):
+    """Each submission waits its own second and not for another's."""
     with cluster.on("hub").daemon_frozen("slurm-secretsd"):
         begin = time.monotonic()
         waiting = [Popen(login.command("alice", ["sbatch", "--hold", "--secret=FORGOTTEN", "--wrap=true"]),

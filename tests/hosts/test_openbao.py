@@ -1,5 +1,5 @@
-"""Two hubs that share one truth in OpenBao: what is pushed or set at one is used at the other, and a server of OpenBao that
-is lost costs no job its secrets. What comes of a lost hub is in test_several_hubs.py."""
+"""Two hubs that share one OpenBao: what is pushed or set at one hub is used at the other, and the loss of an OpenBao
+server costs no job its secrets. test_several_hubs.py has the loss of a hub."""
 
 import json
 import threading
@@ -11,13 +11,13 @@ from openbao_fixtures import PRINT, canary, cluster, hub, login, openbao, pki, s
 from openbao_servers import NUMBERS
 
 
-# ---- one truth -------------------------------------------------------------------------------------
+# ---- shared documents ------------------------------------------------------------------------------
 
 
-def test_what_is_pushed_at_one_hub_is_used_at_any(cluster, hub, login, canary):
+def test_run_pushed_at_one_hub_is_granted_by_any_hub(cluster, hub, login, canary):
     for value in (canary(), canary()):
         hub.push("demo", workspace={"HF_TOKEN": value})
-        # n2 first: the hub that it asks has not seen the push, nor a check of what is submitted.
+        # n2 first: the hub that n2 contacts has seen neither the push nor the submit check.
         for node, other in (("n2", hub), ("n1", login)):
             done = other.srun("-w", node, "--secrets-run=demo", *PRINT, input=value)
             assert (done.code, done.out) == (0, f"{node}\n"), done.err
@@ -25,34 +25,34 @@ def test_what_is_pushed_at_one_hub_is_used_at_any(cluster, hub, login, canary):
     assert login.run("demo")["secrets"] == hub.run("demo")["secrets"]
 
 
-def test_a_run_that_ends_at_one_hub_is_over_at_all_and_overwritten_in_openbao(cluster, hub, login, openbao, canary):
+def test_run_completed_at_one_hub_ends_at_all_and_is_destroyed_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("demo", workspace={"HF_TOKEN": canary()})
     login.push("demo", workspace={"HF_TOKEN": canary()})
     assert login.run("demo")["generation"] == hub.run("demo")["generation"] == 2
-    assert openbao.kept_versions("runs/demo")
+    assert openbao.stored_versions("runs/demo")
     login.complete("demo")
-    assert openbao.kept_versions("runs/demo") == []
+    assert openbao.stored_versions("runs/demo") == []
     assert hub.http("GET", "/v1/runs/demo").status == 404
     assert hub.runs() == []
     done = hub.srun("-w", "n1", "--secrets-run=demo", "true")
     assert done.code != 0 and "run demo was not pushed" in done.err
 
 
-def test_a_run_that_was_pushed_again_leaves_nothing_of_before(cluster, hub, login, openbao, canary):
+def test_run_pushed_again_leaves_no_old_version_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("demo", workspace={"FIRST": canary()})
     login.push("demo", workspace={"SECOND": canary()})
-    assert [[secret["name"] for secret in data["secrets"]] for data in openbao.kept_versions("runs/demo")] == [["SECOND"]]
+    assert [[secret["name"] for secret in data["secrets"]] for data in openbao.stored_versions("runs/demo")] == [["SECOND"]]
     assert [secret["name"] for secret in hub.run("demo")["secrets"]] == ["SECOND"]
 
 
-def test_a_run_is_one_owners_at_all_hubs(cluster, hub, login, canary):
+def test_run_has_one_owner_at_all_hubs(cluster, hub, login, canary):
     hub.push("demo", owner="alice", workspace={"HF_TOKEN": canary()})
     answer = login.http("PUT", "/v1/runs/demo", json.dumps({"owner": "bob", "user": {"A": "b"}}))
     assert (answer.status, "belongs to alice" in answer.json["detail"]) == (409, True), answer.text
     assert login.http("GET", "/v1/runs/demo", user="bob").status == 403
 
 
-def test_a_run_may_be_pushed_again_after_its_end(cluster, hub, login, canary):
+def test_run_may_be_pushed_again_after_completion_at_any_hub(cluster, hub, login, canary):
     for host in (hub, login, hub):
         value = canary()
         assert host.push("demo", workspace={"HF_TOKEN": value}).json["generation"] == 1
@@ -62,7 +62,7 @@ def test_a_run_may_be_pushed_again_after_its_end(cluster, hub, login, canary):
 
 
 @pytest.mark.parametrize("run", ["a..b", "x-1.2_3", "A...b"])
-def test_runs_of_odd_names(cluster, hub, login, canary, run):
+def test_run_ids_with_unusual_characters_are_stored_in_openbao(cluster, hub, login, canary, run):
     hub.push(run, workspace={"HF_TOKEN": canary()})
     assert login.run(run)["run"] == run
     assert login.runs() == [run]
@@ -70,7 +70,7 @@ def test_runs_of_odd_names(cluster, hub, login, canary, run):
     assert hub.runs() == []
 
 
-def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, canary):
+def test_stored_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, canary):
     value, other = canary(), canary()
     secretctl(hub, "set", "HF_TOKEN", input=value)
     secretctl(login, "set", "--workspace", "lab", "LAB_KEY", user="bob", input=other)
@@ -84,11 +84,11 @@ def test_peoples_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, 
     assert names == ["NEW_TOKEN"]
     secretctl(hub, "rm", "NEW_TOKEN")
     secretctl(hub, "rm", "--workspace", "lab", "LAB_KEY", user="bob")
-    assert openbao.kept_versions("users/1001") == openbao.kept_versions("workspaces/lab") == []
+    assert openbao.stored_versions("users/1001") == openbao.stored_versions("workspaces/lab") == []
     assert login.http("GET", "/v1/secrets", user="alice").json["secrets"] == []
 
 
-def test_changes_at_two_hubs_at_once_lose_nothing(cluster, hub, login, canary):
+def test_concurrent_changes_at_two_hubs_lose_nothing(cluster, hub, login, canary):
     failed = []
 
     def set_many(host, name):
@@ -110,7 +110,7 @@ def test_changes_at_two_hubs_at_once_lose_nothing(cluster, hub, login, canary):
         secretctl(hub, "rm", name)
 
 
-def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, canary):
+def test_if_match_sees_generation_written_by_another_hub(cluster, hub, login, canary):
     secretctl(hub, "set", "HF_TOKEN", input=canary())
     seen = f'"{hub.http("GET", "/v1/secrets/HF_TOKEN", user="alice").json["generation"]}"'
     secretctl(login, "set", "HF_TOKEN", input=canary())
@@ -120,27 +120,27 @@ def test_a_precondition_holds_of_what_another_hub_wrote(cluster, hub, login, can
     secretctl(hub, "rm", "HF_TOKEN")
 
 
-def test_what_expires_is_overwritten_in_openbao(cluster, hub, login, openbao, canary):
+def test_expired_run_and_secret_are_destroyed_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("short", workspace={"HF_TOKEN": canary()}, ttl="2s")
     secretctl(login, "set", "SHORT", "--expires", "2s", input=canary())
-    assert openbao.kept_versions("runs/short") and openbao.kept_versions("users/1001")
-    poll(lambda: openbao.kept_versions("runs/short") == [], 20, "the end of the run in OpenBao")
-    poll(lambda: openbao.kept_versions("users/1001") == [], 20, "the end of the secret in OpenBao")
+    assert openbao.stored_versions("runs/short") and openbao.stored_versions("users/1001")
+    poll(lambda: openbao.stored_versions("runs/short") == [], 20, "the end of the run in OpenBao")
+    poll(lambda: openbao.stored_versions("users/1001") == [], 20, "the end of the secret in OpenBao")
     assert login.runs() == hub.runs() == []
 
 
-# ---- bad days --------------------------------------------------------------------------------------
+# ---- outages ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["killed", "frozen"])
-def test_a_leader_that_is_lost_under_a_stream_of_jobs_and_pushes_costs_none(cluster, hub, login, openbao, canary, loss):
+def test_lost_openbao_leader_fails_no_job_and_no_push(cluster, hub, login, openbao, canary, loss):
     value = canary()
     hub.push("demo", workspace={"HF_TOKEN": value})
-    threads, said = stream(cluster, value, 15)
+    threads, results = stream(cluster, value, 15)
     pushed = []
 
-    def is_taken(host, run):
-        """A hub waits 20 s for another leader, and then says when to ask again; a busy machine may need longer."""
+    def is_push_accepted(host, run):
+        """Pushes a run; false on 503, a hub's answer after 20 s without a leader, which a busy machine may cause."""
         answer = host.http("PUT", f"/v1/runs/{run}", json.dumps({"owner": "alice", "workspace": {"HF_TOKEN": value}}))
         assert answer.status in (200, 201) or (answer.status, "retry-after" in answer.headers) == (503, True), answer.text
         return answer.status != 503
@@ -148,24 +148,24 @@ def test_a_leader_that_is_lost_under_a_stream_of_jobs_and_pushes_costs_none(clus
     def push_many():
         for number in range(20):
             host = (hub, login)[number % 2]
-            poll(lambda: is_taken(host, f"run-{number}"), 90, "the push")  # noqa: B023 called at once
+            poll(lambda: is_push_accepted(host, f"run-{number}"), 90, "the push")  # noqa: B023 called at once
             pushed.append(f"run-{number}")
             time.sleep(0.2)
 
     pushes = threading.Thread(target=push_many)
     pushes.start()
-    poll(lambda: len(said) >= 5, 30, "the first jobs")
+    poll(lambda: len(results) >= 5, 30, "the first jobs")
     leader = openbao.leader()
     with openbao.frozen(leader) if loss == "frozen" else openbao.killed(leader):
         for thread in (*threads, pushes):
             thread.join()
-    assert [done.code for done in said] == [0] * 30, [done.err for done in said if done.code]
+    assert [done.code for done in results] == [0] * 30, [done.err for done in results if done.code]
     assert len(pushed) == 20
     for host in (hub, login):
         assert sorted(host.runs()) == sorted(["demo", *pushed])
 
 
-def test_without_openbao_a_new_job_gets_a_sentence_and_a_granted_one_goes_on(cluster, hub, openbao, canary):
+def test_outage_of_openbao_denies_new_job_and_spares_granted_one(cluster, hub, openbao, canary):
     value = canary()
     hub.push("demo", workspace={"HF_TOKEN": value})
     script = ("next() { while [ ! -e $1 ]; do sleep 0.1; done; }; "
@@ -186,7 +186,7 @@ def test_without_openbao_a_new_job_gets_a_sentence_and_a_granted_one_goes_on(clu
     assert hub.runs() == ["demo"]
 
 
-def test_what_is_over_does_not_come_back_from_a_server_that_lags_behind(cluster, hub, openbao, canary):
+def test_completed_run_does_not_reappear_from_lagging_openbao_server(cluster, hub, openbao, canary):
     hub.push("over", workspace={"HF_TOKEN": canary()})
     leader = int(openbao.leader())
     behind, other = (number for number in NUMBERS if number != leader)
@@ -202,7 +202,7 @@ def test_what_is_over_does_not_come_back_from_a_server_that_lags_behind(cluster,
         time.sleep(0.3)
 
 
-def test_a_hub_that_is_restarted_has_what_openbao_has(cluster, hub, login, pki, openbao, canary):
+def test_restarted_hub_restores_runs_from_openbao(cluster, hub, login, pki, openbao, canary):
     hub.push("kept", workspace={"HF_TOKEN": canary()})
     hub.push("gone", workspace={"HF_TOKEN": canary()})
     hub.daemon_stop("slurm-secretsd")
@@ -211,7 +211,7 @@ def test_a_hub_that_is_restarted_has_what_openbao_has(cluster, hub, login, pki, 
     assert hub.runs() == ["kept"]
 
 
-def test_who_a_hub_is_may_come_from_credentials_of_systemd(cluster, hosts, hub, pki, openbao, canary):
+def test_hub_reads_approle_ids_from_systemd_credentials(cluster, hosts, hub, pki, openbao, canary):
     hub.daemon_stop("slurm-secretsd")
     folder = hosts.dir / "credentials"
     folder.mkdir(exist_ok=True)
@@ -224,8 +224,8 @@ def test_who_a_hub_is_may_come_from_credentials_of_systemd(cluster, hosts, hub, 
     assert cluster.on("login").runs() == ["demo"]
 
 
-def test_a_wrong_secret_id_is_called_that_and_a_right_one_in_its_place_is_used_at_once(cluster, hosts, hub, pki, openbao):
-    """OpenBao locks a role out after five refused logins: the same id is not shown again and again."""
+def test_hub_reports_wrong_secret_id_once_and_uses_corrected_one_at_once(cluster, hosts, hub, pki, openbao):
+    """OpenBao locks a role out after five refused logins, so that a hub does not send the same id again and again."""
     hub.daemon_stop("slurm-secretsd")
     secret = openbao.dir / "changed-id"
     secret.touch(0o600)
@@ -240,7 +240,7 @@ def test_a_wrong_secret_id_is_called_that_and_a_right_one_in_its_place_is_used_a
     assert hub.http("GET", "/v1/runs").status == 200
 
 
-def test_a_file_that_is_missing_is_said_before_the_start(cluster, hosts, openbao):
+def test_agent_names_missing_approle_file_and_does_not_start(cluster, hosts, openbao):
     config = hosts.dir / "wrong.yaml"
     config.write_text(openbao.config(secret_id_file="/nowhere"))
     for more in (["--check-config"], []):

@@ -1,18 +1,18 @@
-"""A node has several hubs: any of them does for a job, and all know which node holds what."""
+"""Node with several hubs: any hub serves a job, and all hubs know which node holds which run."""
 
 import contextlib
 import time
 
 import pytest
 from harness import poll
-from node_wire import GRANTED, WAITING, NodeConnection, ask
+from plugin_protocol import GRANTED, WAITING, NodeConnection, grant_request
 from openbao_fixtures import canary, cluster, hub, login, openbao, pki, start_hub, stream  # noqa: F401
 
 AGENT = "slurm-secretsd"
 
 
 def lost(host, how):
-    """The hub of that host is killed, and started again by the test, or does nothing within this."""
+    """Kills the hub of a host, which the test starts again, or freezes the hub within the block."""
     if how == "frozen":
         return host.daemon_frozen(AGENT)
     host.daemon_kill(AGENT)
@@ -23,22 +23,22 @@ def lost(host, how):
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_a_hub_that_is_lost_under_a_stream_of_jobs_costs_none(cluster, login, pki, openbao, canary, how):
+def test_lost_hub_fails_no_job(cluster, login, pki, openbao, canary, how):
     value = canary()
     login.push("demo", workspace={"HF_TOKEN": value})
-    threads, said = stream(cluster, value, 15)
-    poll(lambda: len(said) >= 5, 30, "the first jobs")
+    threads, results = stream(cluster, value, 15)
+    poll(lambda: len(results) >= 5, 30, "the first jobs")
     with lost(login, how):
         for thread in threads:
             thread.join()
-        assert [done.code for done in said] == [0] * 30, [done.err for done in said if done.code]
+        assert [done.code for done in results] == [0] * 30, [done.err for done in results if done.code]
         assert cluster.on("hub").runs() == ["demo"]
     if how == "killed":
         start_hub(cluster, pki, openbao, "login")
     assert login.runs() == ["demo"]
 
 
-def test_a_job_is_refused_before_the_queue_by_another_hub(cluster, hub):
+def test_submit_check_is_answered_by_second_hub_when_first_hangs(cluster, hub):
     with hub.daemon_frozen(AGENT):
         done = cluster.on("n1").submit("true", "--hold", "--secret=FORGOTTEN", user="alice")
         assert done.code == 1 and "secret FORGOTTEN is not set for alice" in done.err, done.err
@@ -55,35 +55,35 @@ def job(cluster, hub):
 
 @contextlib.contextmanager
 def step_that_waits(cluster, job, run, milliseconds):
-    """A step on n1, which asks the hub on `hub` first."""
-    with NodeConnection(None, door=cluster.on("n1").here("/run/slurm-secrets/node.sock")) as step:
-        step.send(ask(b"run:" + run, job=job, wait=milliseconds))
+    """Requests a grant for a step on n1, which contacts the hub on `hub` first."""
+    with NodeConnection(None, path=cluster.on("n1").local_path("/run/slurm-secrets/node.sock")) as step:
+        step.send(grant_request(b"run:" + run, job=job, wait=milliseconds))
         assert step.reply()[0] == WAITING
         yield step
 
 
-def test_a_step_waits_for_a_run_that_is_pushed_at_another_hub(cluster, login, job, canary):
+def test_waiting_step_is_granted_run_pushed_at_another_hub(cluster, login, job, canary):
     with step_that_waits(cluster, job, b"late", 20000) as step:
         time.sleep(2)
         login.push("late", workspace={"HF_TOKEN": canary()})
-        kind, said = step.reply()[:2]
-    assert kind == GRANTED, said
+        kind, text = step.reply()[:2]
+    assert kind == GRANTED, text
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_a_step_whose_hub_is_lost_while_it_waits_goes_on_at_another(cluster, hub, login, pki, openbao, job, canary, how):
-    """Of one that is frozen this shows when the wait is over."""
+def test_waiting_step_moves_to_another_hub_when_its_hub_is_lost(cluster, hub, login, pki, openbao, job, canary, how):
+    """A frozen hub is noticed only at the end of the wait."""
     with step_that_waits(cluster, job, b"late", {"killed": 20000, "frozen": 4000}[how]) as step:
         time.sleep(3)  # longer than a hub has to answer
         with lost(hub, how):
             login.push("late", workspace={"HF_TOKEN": canary()})
-            kind, said = step.reply()[:2]
+            kind, text = step.reply()[:2]
     if how == "killed":
         start_hub(cluster, pki, openbao, "hub")
-    assert kind == GRANTED, said
+    assert kind == GRANTED, text
 
 
-# ---- who holds what --------------------------------------------------------------------------------
+# ---- nodes that hold a run -------------------------------------------------------------------------
 
 
 def holders(host, run):
@@ -91,17 +91,17 @@ def holders(host, run):
     return [node["node"] for node in answer.json.get("nodes", [])] if answer.status == 200 else []
 
 
-def test_a_run_that_ends_at_one_hub_is_wiped_on_the_nodes_of_another(cluster, hub, login, canary):
-    """Each hub knows which nodes hold something, until they do not."""
+def test_run_completed_at_one_hub_is_wiped_on_nodes_of_another(cluster, hub, login, canary):
+    """Each hub knows which nodes hold something of a run, until they no longer do."""
     n1 = cluster.on("n1")
     hub.push("demo", workspace={"HF_TOKEN": canary()})
     job = hub.sbatch("srun sleep 1000", "-w", "n1", "--secrets-run=demo")
     poll(lambda: n1.status()["holds"] == 1, 15, "the hold")
     assert holders(hub, "demo") == ["n1"]
     poll(lambda: holders(login, "demo") == ["n1"], 31, "what the other hub knows")
-    held = n1.status()["secret_bytes"]
+    bytes_before = n1.status()["secret_bytes"]
     login.complete("demo")
-    poll(lambda: n1.status()["secret_bytes"] < held, 31, "the wipe on n1")
+    poll(lambda: n1.status()["secret_bytes"] < bytes_before, 31, "the wipe on n1")
     poll(lambda: holders(hub, "demo") == holders(login, "demo") == [], 31, "what the hubs know of it")
     cluster.run("hub", ["scancel", job])
     hub.await_end(job)

@@ -1,4 +1,4 @@
-"""Servers that run from test to test, and clients that end with theirs."""
+"""Fixtures of servers that run from test to test, and of clients that end with their test."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ def servers():
 
 @pytest.fixture
 def start(servers):
-    """Starts a client, with other keys of the configuration."""
+    """Starts clients, with other keys of the configuration."""
     clients = []
 
     def start(**keys):

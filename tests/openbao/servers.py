@@ -1,4 +1,4 @@
-"""A cluster of OpenBao, and the agent's client of it."""
+"""Runs a cluster of OpenBao, and the agent's client of OpenBao."""
 
 import http.client
 import http.server
@@ -53,13 +53,13 @@ class Servers:
     def leader(self):
         """The number of the active server, which can make a change; None where none is. OpenBao 2.7.2 may go on to say that
         it is active after it was frozen and another was elected."""
-        return next((n for n in self.numbers if self.ask(n, "GET", "sys/health").status == 200 and self._changes(n)), None)
+        return next((n for n in self.numbers if self.request(n, "GET", "sys/health").status == 200 and self._changes(n)), None)
 
     def _changes(self, number):
-        return self.ask(number, "POST", "secret/data/leader", {"data": {}}, {"X-Vault-No-Request-Forwarding": "1"}).status == 200
+        return self.request(number, "POST", "secret/data/leader", {"data": {}}, {"X-Vault-No-Request-Forwarding": "1"}).status == 200
 
-    def ask(self, number, method, path, body=None, fields=None):
-        """As root of OpenBao; status 0 where that server does not answer."""
+    def request(self, number, method, path, body=None, fields=None):
+        """Sends a request as root of OpenBao; status 0 if that server does not answer."""
         connection = http.client.HTTPSConnection(self.addresses[number - 1], 8200, timeout=1, context=self._trust)
         try:
             connection.request(method, f"/v1/{path}", body and json.dumps(body), {"X-Vault-Token": self._root} | (fields or {}))
@@ -74,14 +74,14 @@ class Servers:
         poll(lambda: self.leader() not in (None, leader), 20, "another leader")
 
     def start_all(self):
-        """Those that were lost; until one leads, and the others follow it."""
+        """Starts all servers that were lost, and waits until one leads and the others follow it."""
         for number in self.numbers:
             self.script("thaw", number)
             self.script("start", number)
         poll(self.leader, 20, "a leader")
 
     def bao(self, *arguments, **options):
-        """As root of OpenBao."""
+        """Runs `bao` as root of OpenBao; returns its output."""
         return self.script("bao", *arguments, **options).strip()
 
     def url(self, number):
@@ -152,8 +152,8 @@ class ScriptedServer:
         self._server.server_close()
 
 
-class Wrong(Exception):
-    """What the client says is wrong."""
+class ClientError(Exception):
+    """An error that the client returned."""
 
 
 class Client:
@@ -181,13 +181,13 @@ class Client:
         for line in self._process.stderr:
             self.journal.append(line.rstrip())
 
-    def ask(self, what, path="", **keys):
-        """The answer; Wrong where that is an Error."""
+    def request(self, what, path="", **keys):
+        """Sends a request and returns the answer; raises ClientError for an error."""
         answer = self.begin(what, path, **keys)()
         return answer
 
     def begin(self, what, path="", **keys):
-        """Asks; what waits for the answer."""
+        """Sends a request; returns a function that waits for the answer."""
         with self._lock:
             self._last += 1
             number = self._last
@@ -198,39 +198,39 @@ class Client:
         def answer():
             answer = self._answers[number].get(timeout=60)
             if "error" in answer:
-                raise Wrong(answer["error"])
+                raise ClientError(answer["error"])
             return answer
 
         return answer
 
     def read(self, path, **keys):
-        """The version, and the data."""
-        answer = self.ask("read", path, **keys)
+        """Returns the version and the data."""
+        answer = self.request("read", path, **keys)
         return answer["version"], answer["data"]
 
     def write(self, path, data, version, **keys):
-        """The new version; None where it was not `version`."""
-        answer = self.ask("write", path, data=data, version=version, **keys)
+        """Returns the new version, or None if the document was not at `version`."""
+        answer = self.request("write", path, data=data, version=version, **keys)
         return answer["version"] if answer["written"] else None
 
     def destroy(self, path, version, **keys):
-        self.ask("destroy", path, version=version, **keys)
+        self.request("destroy", path, version=version, **keys)
 
     def purge(self, path, **keys):
-        self.ask("purge", path, **keys)
+        self.request("purge", path, **keys)
 
     def list(self, path, **keys):
-        return sorted(self.ask("list", path, **keys)["names"])
+        return sorted(self.request("list", path, **keys)["names"])
 
-    def trouble(self):
-        return self.ask("trouble")["trouble"]
+    def outage(self):
+        return self.request("trouble")["trouble"]
 
     @property
     def pid(self):
         return self._process.pid
 
     def end(self):
-        """Ends it as the agent does: what waits is told, and it exits."""
+        """Ends the client as the agent does: pending requests get an error, and the client exits."""
         if self._process.stdin.closed:
             return
         try:

@@ -1,4 +1,4 @@
-"""The agent's client of OpenBao against real servers: which it asks, as whom, and what it says when none answers."""
+"""OpenBao client against real servers: choice of a server, login, connections, and errors when no server answers."""
 
 import re
 import subprocess
@@ -6,18 +6,18 @@ import threading
 import time
 
 import pytest
-from servers import ScriptedServer, Wrong, poll
+from servers import ClientError, ScriptedServer, poll
 
 
 @pytest.fixture(autouse=True)
 def all_again(servers):
-    """After a test that lost servers."""
+    """Starts the servers again that a test lost."""
     yield
     servers.start_all()
 
 
 class Stream:
-    """Writes and reads without a pause, until it is told to end. A write has the time that an election may take."""
+    """Writes and reads without a pause until end(). A write has the time that an election may take."""
 
     def __init__(self, client, path):
         self.client, self.path = client, path
@@ -32,16 +32,16 @@ class Stream:
         try:
             while not self._ends.is_set():
                 self._write()
-                answer = self._timed("read", lambda: self.client.ask("read", self.path))
+                answer = self._timed("read", lambda: self.client.request("read", self.path))
                 version, data = answer["version"], answer["data"]
                 if (version < self.version and not answer["may_lag"]) or data["is"] != version:
                     self.wrong.append(f"version {version} after {self.version} was acknowledged: {data}")
                 self.version = max(self.version, version)
-        except Wrong as wrong:
+        except ClientError as wrong:
             self.wrong.append(str(wrong))
 
     def _write(self):
-        """Where an answer was lost, the write may have been done, and is found in the way of the next."""
+        """Writes the next version. After a lost answer, the write may have happened, which the next write finds."""
         written = self._timed("write", lambda: self.client.write(self.path, {"is": self.version + 1}, self.version, seconds=20))
         if written:
             self.version = written
@@ -58,7 +58,7 @@ class Stream:
 
 
 @pytest.mark.parametrize("loss", ["kill", "freeze", "stop"])
-def test_a_lost_leader_costs_no_request_and_nothing_that_was_acknowledged(client, servers, loss):
+def test_openbao_lost_leader_loses_no_request_and_no_acknowledged_write(client, servers, loss):
     streams = [Stream(client, f"stream/{loss}-{n}") for n in range(8)]
     time.sleep(1)
     leader = servers.leader()
@@ -78,10 +78,10 @@ def test_a_lost_leader_costs_no_request_and_nothing_that_was_acknowledged(client
     assert all(stream.version > version for stream, version in zip(streams, before))
     for stream in streams:
         assert client.read(stream.path) == (stream.version, {"is": stream.version})
-    assert client.trouble() == ""
+    assert client.outage() == ""
 
 
-def test_while_there_is_no_leader_reads_go_on_and_a_write_says_why_it_does_not(client, servers):
+def test_openbao_without_leader_reads_continue_and_write_error_names_cause(client, servers):
     assert client.write("runs/alone", {"is": "there"}, 0) == 1
     leader = servers.leader()
     for number in servers.numbers:
@@ -89,25 +89,25 @@ def test_while_there_is_no_leader_reads_go_on_and_a_write_says_why_it_does_not(c
             servers.script("kill", number)
     assert client.read("runs/alone") == (1, {"is": "there"})
     begin = time.monotonic()
-    with pytest.raises(Wrong) as wrong:
+    with pytest.raises(ClientError) as wrong:
         client.write("runs/alone2", {}, 0, seconds=4)
     assert 2 < time.monotonic() - begin < 5
     assert str(wrong.value).count("Connection refused") == 2 and str(wrong.value).count("https://") == 3
     assert client.read("runs/alone") == (1, {"is": "there"})
 
 
-def test_what_stands_by_may_know_less_and_that_is_said(client, servers):
+def test_openbao_read_from_standby_is_marked_may_lag(client, servers):
     assert client.write("runs/lags", {"is": 1}, 0) == 1
     leader = servers.leader()
     behind, other = (n for n in servers.numbers if n != leader)
-    poll(lambda: servers.ask(behind, "GET", "secret/data/slurm-secrets/runs/lags").status == 200, 5, "the first version there")
+    poll(lambda: servers.request(behind, "GET", "secret/data/slurm-secrets/runs/lags").status == 200, 5, "the first version there")
     servers.script("kill", behind)
     assert client.write("runs/lags", {"is": 2}, 1) == 2
-    assert client.ask("read", "runs/lags")["may_lag"] is False
+    assert client.request("read", "runs/lags")["may_lag"] is False
     servers.script("kill", other)
     servers.script("kill", leader)
     servers.script("start", behind)
-    answer = client.ask("read", "runs/lags")
+    answer = client.request("read", "runs/lags")
     assert (answer["version"], answer["may_lag"]) == (1, True)
 
 
@@ -128,12 +128,12 @@ def scripted(servers):
 def test_client_reads_again_after_the_server_that_answered_stepped_down(start, scripted):
     behind = scripted([200, 429], 38)  # active when the client looks for a server, and not any more when it is read
     client = start(urls=[behind, scripted([200], 39)])
-    answer = client.ask("read", "runs/x")
+    answer = client.request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (39, False)
 
 
 def test_client_says_that_a_read_may_lag_after_the_only_server_stepped_down(start, scripted):
-    answer = start(urls=[scripted([200, 429], 38)]).ask("read", "runs/x")
+    answer = start(urls=[scripted([200, 429], 38)]).request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (38, True)
 
 
@@ -161,9 +161,9 @@ def follows(address):
 def test_client_marks_a_read_of_a_deposed_server_that_still_says_it_is_active(start, scripted):
     deposed = scripted([200], 38, leads("https://one", "2026-01-01T00:00:00.5Z"))
     client = start(urls=[deposed, scripted([429], 38, follows("https://two"))])
-    answer = client.ask("read", "runs/x")
+    answer = client.request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (38, True)
-    with pytest.raises(Wrong, match="other servers name another leader"):
+    with pytest.raises(ClientError, match="other servers name another leader"):
         client.write("runs/x", {}, 39, seconds=1)
 
 
@@ -171,21 +171,21 @@ def test_client_trusts_a_server_that_makes_changes_although_others_name_another(
     leads_again = scripted([200], 39, leads("https://one", "2026-01-01T00:00:00.5Z"), renews=True)
     client = start(urls=[leads_again, scripted([429], 38, follows("https://two"))])
     assert client.write("runs/x", {}, 38, seconds=5) is None
-    answer = client.ask("read", "runs/x")
+    answer = client.request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (39, False)
 
 
 def test_client_prefers_the_server_that_was_elected_later(start, scripted):
     deposed = scripted([200], 38, leads("https://one", "2026-01-01T00:00:00.5Z"))
     client = start(urls=[deposed, scripted([200], 39, leads("https://two", "2026-01-01T00:00:07Z"))])
-    answer = client.ask("read", "runs/x")
+    answer = client.request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (39, False)
 
 
 def test_client_trusts_the_active_server_although_one_of_two_others_names_another(start, scripted):
     active = scripted([200], 39, leads("https://two", "2026-01-01T00:00:07Z"))
     client = start(urls=[scripted([429], 38, follows("https://one")), active, scripted([429], 39, follows("https://two"))])
-    answer = client.ask("read", "runs/x")
+    answer = client.request("read", "runs/x")
     assert (answer["version"], answer["may_lag"]) == (39, False)
 
 
@@ -194,7 +194,7 @@ def test_client_reports_another_version_only_as_the_active_server_does(start, sc
     assert client.write("runs/x", {}, 38) is None
 
 
-def test_the_active_server_is_found_whatever_the_order(start, servers):
+def test_openbao_client_finds_active_server_in_any_url_order(start, servers):
     leader = servers.leader()
     urls = [servers.url(n) for n in servers.numbers if n != leader] + [servers.url(leader)]
     client = start(urls=urls)
@@ -204,7 +204,7 @@ def test_the_active_server_is_found_whatever_the_order(start, servers):
     client.purge("runs/order")
 
 
-def test_a_sealed_server_is_passed_over(start, servers):
+def test_openbao_client_skips_sealed_server(start, servers):
     leader = servers.leader()
     sealed = next(n for n in servers.numbers if n != leader)
     servers.script("stop", sealed)
@@ -212,55 +212,55 @@ def test_a_sealed_server_is_passed_over(start, servers):
     client = start(urls=[servers.url(sealed), servers.url(leader)])
     assert client.read("runs/never") == (0, None)
     alone = start(urls=[servers.url(sealed)])
-    with pytest.raises(Wrong, match="sealed"):
+    with pytest.raises(ClientError, match="sealed"):
         alone.read("runs/never", seconds=1)
 
 
-def test_without_a_server_there_is_one_sentence_within_the_deadline_and_one_line_in_the_journal(client, servers):
+def test_openbao_client_reports_outage_within_deadline_and_logs_it_once(client, servers):
     assert client.read("runs/never") == (0, None)
     for number in servers.numbers:
         servers.script("kill", number)
     for _ in range(3):
         begin = time.monotonic()
-        with pytest.raises(Wrong) as wrong:
+        with pytest.raises(ClientError) as wrong:
             client.read("runs/never", seconds=1.5)
         assert 0.5 < time.monotonic() - begin < 2.5
     assert all(servers.url(n) in str(wrong.value) for n in servers.numbers)
     assert str(wrong.value).count("Connection refused") == 3
-    assert client.trouble() == str(wrong.value)
+    assert client.outage() == str(wrong.value)
     servers.start_all()
     assert client.read("runs/never") == (0, None)
-    assert client.trouble() == ""
+    assert client.outage() == ""
     poll(lambda: any("answers again" in line for line in client.journal), 5, "the line that it answers again")
-    told = [line for line in client.journal if "OpenBao" in line]
-    assert len(told) == 2 and "gives no answer" in told[0] and "answers again" in told[1], told
+    logged = [line for line in client.journal if "OpenBao" in line]
+    assert len(logged) == 2 and "gives no answer" in logged[0] and "answers again" in logged[1], logged
 
 
-def test_whoever_has_little_time_says_nothing_of_servers_that_it_could_not_ask(client, servers):
+def test_openbao_client_error_gives_no_cause_for_servers_not_contacted(client, servers):
     client.read("runs/never")
     leader = servers.leader()
-    time.sleep(1.1)  # so that it is looked again which one leads
+    time.sleep(1.1)  # so that the client determines the leader again
     servers.script("freeze", leader)
-    with pytest.raises(Wrong) as wrong:
+    with pytest.raises(ClientError) as wrong:
         client.read("runs/never", seconds=0.4)
-    said = dict(re.findall("(https://[0-9.:]+): ([^;]+)", str(wrong.value)))
-    assert said.pop(servers.url(leader)) == "it does not answer in time"
-    assert set(said.values()) <= {"it stands by"}, said
+    reasons = dict(re.findall("(https://[0-9.:]+): ([^;]+)", str(wrong.value)))
+    assert reasons.pop(servers.url(leader)) == "it does not answer in time"
+    assert set(reasons.values()) <= {"it stands by"}, reasons
 
 
-def test_a_server_of_another_ca_is_not_believed(start, servers, tmp_path):
+def test_openbao_client_rejects_server_of_another_ca(start, servers, tmp_path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
                     tmp_path / "key", "-out", tmp_path / "ca.crt", "-subj", "/CN=other"], check=True, capture_output=True)
-    with pytest.raises(Wrong, match="its certificate is not taken"):
+    with pytest.raises(ClientError, match="its certificate is not taken"):
         start(ca=str(tmp_path / "ca.crt")).read("runs/never", seconds=1)
 
 
-# ---- as whom -----------------------------------------------------------------------------------------
+# ---- login and tokens --------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def role(servers, start, tmp_path):
-    """A client with a role of its own."""
+    """Starts clients, each with a role of its own."""
 
     def role(name, *settings, **keys):
         servers.bao("write", f"auth/approle/role/{name}", "token_policies=slurm-secrets", *settings)
@@ -276,24 +276,24 @@ def role(servers, start, tmp_path):
 
 
 def tokens(servers, role):
-    """The accessors of its tokens."""
+    """Returns the accessors of a role's tokens."""
     leader = servers.leader()
     found = []
-    for accessor in servers.ask(leader, "LIST", "auth/token/accessors").data["keys"]:
-        looked_up = servers.ask(leader, "POST", "auth/token/lookup-accessor", {"accessor": accessor})
+    for accessor in servers.request(leader, "LIST", "auth/token/accessors").data["keys"]:
+        looked_up = servers.request(leader, "POST", "auth/token/lookup-accessor", {"accessor": accessor})
         if looked_up.status == 200 and (looked_up.data["meta"] or {}).get("role_name") == role:
             found.append(accessor)
     return found
 
 
-def test_one_login_does_for_all_who_need_one(role, servers):
+def test_openbao_client_logs_in_once_for_concurrent_requests(role, servers):
     client = role("crowd")
     for answer in [client.begin("read", "runs/never") for _ in range(50)]:
         assert answer()["version"] == 0
     assert len(tokens(servers, "crowd")) == 1
 
 
-def test_a_token_is_renewed_as_long_as_openbao_does(role, servers):
+def test_openbao_client_renews_token_while_openbao_allows(role, servers):
     client = role("period", "token_period=4s")
     client.read("runs/never")
     first = tokens(servers, "period")
@@ -303,16 +303,16 @@ def test_a_token_is_renewed_as_long_as_openbao_does(role, servers):
     assert tokens(servers, "period") == first
 
 
-def test_where_a_token_ends_there_is_another_before(role, servers):
+def test_openbao_client_replaces_token_before_it_expires(role, servers):
     client = role("short", "token_ttl=2s", "token_max_ttl=3s")
     end = time.monotonic() + 10
     while time.monotonic() < end:
         client.read("runs/never")
         time.sleep(0.02)
-    assert client.trouble() == "" and not any("OpenBao" in line for line in client.journal), client.journal
+    assert client.outage() == "" and not any("OpenBao" in line for line in client.journal), client.journal
 
 
-def test_a_token_that_was_revoked_is_replaced(role, servers):
+def test_openbao_client_replaces_revoked_token(role, servers):
     client = role("revoked")
     client.read("runs/never")
     for _ in range(6):
@@ -321,10 +321,10 @@ def test_a_token_that_was_revoked_is_replaced(role, servers):
         for answer in [client.begin("read", "runs/never") for _ in range(20)]:
             assert answer()["version"] == 0
         assert len(tokens(servers, "revoked")) == 1
-    assert client.trouble() == ""
+    assert client.outage() == ""
 
 
-def test_at_the_end_the_token_is_revoked(role, servers):
+def test_openbao_client_revokes_token_at_exit(role, servers):
     client = role("ended")
     client.read("runs/never")
     assert len(tokens(servers, "ended")) == 1
@@ -332,12 +332,12 @@ def test_at_the_end_the_token_is_revoked(role, servers):
     assert tokens(servers, "ended") == []
 
 
-def test_a_wrong_secret_id_is_called_that_until_it_is_mended(role, servers, tmp_path):
+def test_openbao_client_reports_wrong_secret_id_until_corrected(role, servers, tmp_path):
     client = role("mended")
     right = (tmp_path / "secret_id").read_text()
     (tmp_path / "secret_id").chmod(0o600)
     (tmp_path / "secret_id").write_text("00000000-0000-0000-0000-000000000000")
-    with pytest.raises(Wrong) as wrong:
+    with pytest.raises(ClientError) as wrong:
         client.read("runs/never", seconds=3)
     assert "refuses the login of the AppRole (invalid role or secret ID" in str(wrong.value)
     assert "00000000" not in str(wrong.value)
@@ -345,23 +345,23 @@ def test_a_wrong_secret_id_is_called_that_until_it_is_mended(role, servers, tmp_
     assert client.read("runs/never") == (0, None)
 
 
-def test_a_credential_that_others_may_read_is_not_used(role, tmp_path):
+def test_openbao_client_rejects_secret_id_file_readable_by_others(role, tmp_path):
     client = role("open")
     (tmp_path / "secret_id").chmod(0o644)
-    with pytest.raises(Wrong, match="chmod 0400"):
+    with pytest.raises(ClientError, match="chmod 0400"):
         client.read("runs/never", seconds=3)
 
 
-def test_what_the_policy_does_not_allow_is_said_and_is_no_reason_to_log_in_again(role, servers):
+def test_openbao_client_reports_denied_policy_without_new_login(role, servers):
     client = role("elsewhere", path="other")
     for _ in range(3):
-        with pytest.raises(Wrong) as wrong:
+        with pytest.raises(ClientError) as wrong:
             client.write("runs/x", {}, 0, seconds=3)
         assert "permission denied" in str(wrong.value) and "policy" in str(wrong.value)
     assert len(tokens(servers, "elsewhere")) == 1
 
 
-def test_a_namespace_has_secrets_and_roles_of_its_own(servers, start, tmp_path):
+def test_openbao_client_uses_configured_namespace(servers, start, tmp_path):
     servers.bao("namespace", "create", "hpc")
     inside = ["-namespace=hpc"]
     servers.bao("secrets", "enable", *inside, "-path=secret", "-version=2", "kv")
@@ -381,7 +381,7 @@ def test_a_namespace_has_secrets_and_roles_of_its_own(servers, start, tmp_path):
     assert start().read("runs/inside") == (0, None)
 
 
-# ---- its connections -----------------------------------------------------------------------------------
+# ---- connections ---------------------------------------------------------------------------------------
 
 
 def connections(client):
@@ -390,7 +390,7 @@ def connections(client):
     return [line for line in done.stdout.splitlines() if f"pid={client.pid}," in line]
 
 
-def test_connections_are_kept_and_at_most_16_at_a_time(client, servers):
+def test_openbao_client_reuses_connections_and_opens_at_most_16(client, servers):
     for _ in range(20):
         client.read("runs/never")
     leader = servers.addresses[servers.leader() - 1]
@@ -403,7 +403,7 @@ def test_connections_are_kept_and_at_most_16_at_a_time(client, servers):
     assert 2 <= most <= 16
 
 
-def test_whoever_waits_when_it_ends_is_told(client, servers):
+def test_openbao_client_exit_fails_pending_requests(client, servers):
     client.read("runs/never")
     for number in servers.numbers:
         servers.script("freeze", number)
@@ -412,5 +412,5 @@ def test_whoever_waits_when_it_ends_is_told(client, servers):
     begin = time.monotonic()
     client.end()
     assert time.monotonic() - begin < 1
-    with pytest.raises(Wrong, match="about to end"):
+    with pytest.raises(ClientError, match="about to end"):
         waiting()

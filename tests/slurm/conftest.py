@@ -1,4 +1,4 @@
-"""What the tests on the real cluster share, and what must hold after every one of them."""
+"""Shares the cluster fixtures of the tests on a real Slurm, and checks nodes and leaks after every test."""
 
 import contextlib
 import shutil
@@ -22,7 +22,7 @@ def _end(cluster, session):
 
 @contextlib.contextmanager
 def running_cluster(session, *options):
-    """A cluster that many tests share."""
+    """Starts a cluster that many tests share."""
     cluster = Cluster(*options)
     try:
         with noting_failure(session):
@@ -59,7 +59,7 @@ def new_cluster(request, canaries):
 
 @pytest.fixture(autouse=True)
 def nothing_left(request, canaries):
-    """After every test: the nodes are up, and nothing of a value is left."""
+    """Checks after every test that the nodes are up and no value is left."""
     yield
     if "cluster" in request.fixturenames:
         with noting_failure(request.session):

@@ -1,4 +1,4 @@
-"""What tests leave behind: values that must not be found afterwards, and logs when something failed."""
+"""Collects the evidence of a test: values that must be gone afterwards, and whether logs have to stay."""
 
 import contextlib
 import secrets
@@ -24,7 +24,7 @@ def note_failure(session):
 
 @contextlib.contextmanager
 def noting_failure(session):
-    """Pytest reports what fails in a fixture only after the fixtures around it have ended: too late to keep logs."""
+    """Records a failure at once. Pytest reports that of a fixture only after outer fixtures have removed the logs."""
     try:
         yield
     except BaseException:
@@ -38,7 +38,7 @@ def has_failed(session):
 
 @pytest.fixture
 def canaries():
-    """The values of this test that the hunt looks for."""
+    """Lists the values of this test that the hunt searches for."""
     return []
 
 
@@ -55,7 +55,7 @@ def canary(canaries):
 
 
 def check_nothing_left(site, canaries):
-    """The nodes are up, and nothing of a value is left."""
+    """Checks that the nodes are up, and that no value is in a file or in a daemon's memory."""
     for run in site.runs():
         site.complete(run)
     poll(lambda: not site.jobs(), 30, "the end of all jobs")
@@ -68,4 +68,4 @@ def check_nothing_left(site, canaries):
     found = hunt.in_files(site.folders(), canaries)
     for name, pid in site.daemons().items():
         found += hunt.in_memory(name, pid, canaries)
-    assert not found, "a value was found in " + ", ".join(place for place, _ in found)
+    assert not found, "a value was found in " + ", ".join(location for location, _ in found)

@@ -1,4 +1,4 @@
-"""An agent whose system calls fail when a test says so, through a library that is loaded before libc."""
+"""Starts an agent whose system calls fail at a test's command, through a library that is loaded before libc."""
 
 import contextlib
 import mmap
@@ -12,13 +12,13 @@ from own_agent import OwnAgent
 # The rows of the library's table (tests/faults/faults.c), in its order.
 CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise", "socket", "sendmsg",
          "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc", "setrlimit", "disk")
-KILLED = -1  # in place of an errno, of the disk alone
+KILLED = -1  # stands for an errno in the row "disk" only
 ROW = struct.Struct("=4i")
 ALWAYS = -1
 
 
 class Faults:
-    """The table. What it says holds in the running agent from that moment on."""
+    """Edits the library's table of faults; a change takes effect in the running agent at once."""
 
     def __init__(self, path):
         self.path = path
@@ -33,7 +33,7 @@ class Faults:
         self.table[:] = bytes(len(self.table))
 
     def struck(self, call):
-        """How often the call has failed since set()."""
+        """Returns how often the call has failed since set()."""
         return ROW.unpack_from(self.table, ROW.size * CALLS.index(call))[3]
 
 
@@ -59,8 +59,8 @@ class FaultyAgent(OwnAgent):
 
     @contextlib.contextmanager
     def failing(self, call, error, count=1):
-        """Within it that call fails; a fault that was never met is an error of the test."""
-        self.await_quiet()  # the agent hears of the end of a connection by calls, too
+        """Makes the call fail within the block; fails the test if the agent never made the call."""
+        self.await_quiet()  # the end of a connection makes system calls in the agent, too
         self.faults.set(call, error, count=count)
         try:
             yield
@@ -69,7 +69,7 @@ class FaultyAgent(OwnAgent):
             self.faults.clear()
 
     def holdings(self):
-        """All that a request may not change when it fails: what is told, open files, locked memory."""
+        """Returns what a failed request must not change: the reported state, open files and locked memory."""
         return {**resources_of(self.pid), "state": self.state()}
 
 
@@ -80,14 +80,14 @@ def links_of(pid):
 
 
 def connections_of(pid):
-    """How many sockets it has that do not listen."""
+    """Counts the sockets of a process that do not listen."""
     lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
     listening = {f"socket:[{fields[6]}]" for fields in lines if int(fields[3], 16) & 0x10000}
     return sum(link.startswith("socket:") and link not in listening for link in links_of(pid))
 
 
 def resources_of(pid):
-    """A process's open files by what they are (connections come and go), and its locked regions by their size."""
+    """Returns a process's open files by link target, except sockets, and its locked regions by access and size."""
     regions = []
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, access, *_ = line.split()

@@ -1,4 +1,4 @@
-"""A throwaway Slurm cluster with the agent, and what tests do with it: push, launch, look."""
+"""Starts a throwaway Slurm cluster with the agent, on which tests push runs, launch jobs and read state."""
 
 import base64
 import contextlib
@@ -20,7 +20,7 @@ CLUSTER = PROJECT / "tests" / "slurm" / "cluster"
 
 
 def poll(condition, seconds, what):
-    """Waits until `condition()` is true; its value."""
+    """Waits until `condition()` is true, and returns its value."""
     end = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
@@ -30,7 +30,7 @@ def poll(condition, seconds, what):
 
 @dataclass
 class Done:
-    """A command that ended, or a job."""
+    """The exit code and output of a command or job that ended."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Done:
 
 
 class Answer:
-    """An HTTP answer of the agent."""
+    """An HTTP response of the agent."""
 
     def __init__(self, status, headers, text):
         self.status = status
@@ -62,26 +62,26 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Site:
-    """Where an agent and a Slurm run, and what tests do there. Whoever derives from it says where that is."""
+    """Drives an agent and a Slurm for tests. Derived classes say on which cluster, host or machine these run."""
 
-    out: Path  # anyone may write here: the folder in which commands run and jobs write their outputs
-    nodes: list  # what sinfo() says when all is well
-    control_socket: Path  # of the agent, by its path there
+    out: Path  # world-writable working directory of commands and jobs, with the output of jobs
+    nodes: list  # what sinfo() returns when all nodes are idle
+    control_socket: Path  # of the agent, as a path on the site
 
-    def here(self, path):
-        """The path by which this process finds what has that path there."""
+    def local_path(self, path):
+        """Returns the path at which this process reaches a path of the site."""
         return path
 
     def command(self, user, command, env=None, plugin=True):
-        """The words that run a command there as that user."""
+        """Returns the arguments that run a command on the site as a user."""
         raise NotImplementedError
 
     def daemons(self):
-        """Name and pid of every daemon that may never have a value in memory that can be read."""
+        """Returns name and pid of every daemon whose readable memory must never hold a value."""
         raise NotImplementedError
 
     def folders(self):
-        """All that daemons write to."""
+        """Returns the folders to which daemons write."""
         raise NotImplementedError
 
     # ---- the agent ----
@@ -92,7 +92,7 @@ class Site:
             head.setdefault("Content-Type", "application/json")
         if user != "root":
             return self._curl(method, path, body, user, head)
-        connection = UnixConnection(self.here(self.control_socket))
+        connection = UnixConnection(self.local_path(self.control_socket))
         connection.request(method, path, body, head)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -100,7 +100,7 @@ class Site:
         return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
 
     def push(self, run, owner="alice", workspace=None, user=None, ttl=None):
-        """As the platform: values of type bytes go as base64, others as JSON strings."""
+        """Pushes a run as a platform does: values of type bytes as base64, others as JSON strings."""
 
         def encoded(values):
             return {
@@ -137,7 +137,7 @@ class Site:
         return self.as_user(user, ["salloc", *arguments], env, input, plugin)
 
     def sbatch(self, script, *arguments, user="alice", env=None, plugin=True):
-        """Submits; the job's id. Its output goes to out/JOB.out and out/JOB.err."""
+        """Submits a job and returns its id. Its output goes to out/JOB.out and out/JOB.err."""
         done = self.submit(script, *arguments, user=user, env=env, plugin=plugin)
         assert done.code == 0, done.err
         return done.out.split(";")[0].strip()
@@ -151,7 +151,7 @@ class Site:
         poll(lambda: not self.job_state(job), timeout, f"the end of job {job}")
 
     def wait(self, job, timeout=30):
-        """The job's output once it has left the queue."""
+        """Waits until the job has left the queue, and returns its exit code and output."""
         self.await_end(job, timeout)
         return Done(self.exit_code(job), *((self.out / f"{job}.{kind}").read_text() for kind in ("out", "err")))
 
@@ -159,13 +159,13 @@ class Site:
         return self.wait(self.sbatch(script, *arguments, **options))
 
     def job_state(self, job):
-        """PENDING, RUNNING, COMPLETING …; empty when the queue does not have it any more."""
+        """Returns PENDING, RUNNING, COMPLETING …; empty once the job has left the queue."""
         done = self.as_user("root", ["squeue", "-h", "-j", str(job), "-o", "%T"])
         states = set(done.out.split()) - {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
         return " ".join(sorted(states))
 
     def exit_code(self, job):
-        """Of a job that has ended, as long as Slurm remembers it; of an array the greatest."""
+        """Returns the exit code of an ended job that Slurm still remembers; of an array the greatest."""
         record = self.scontrol("show", "job", job).out
         return max(int(code) for code in re.findall(r"^ +.*ExitCode=(\d+):", record, re.MULTILINE))
 
@@ -176,25 +176,25 @@ class Site:
         return self.as_user(user, ["scontrol", *arguments])
 
     def sinfo(self):
-        """Of each node its state and the reason that an admin or Slurm gave."""
+        """Returns a line for each node: name, state, and the reason that an admin or Slurm gave."""
         return self.as_user("root", ["sinfo", "-h", "-N", "-o", "%N %t %E"]).out.splitlines()
 
     def await_file(self, name, seconds=15):
-        """The content of out/NAME once a job has written a whole line to it."""
+        """Waits until a job has written a whole line to out/NAME, and returns the content."""
         path = self.out / name
         poll(lambda: path.exists() and path.read_text().endswith("\n"), seconds, name)
         return path.read_text()
 
-    # ---- daemons, of which each kind of site has its own names ----
+    # ---- daemons, whose names differ between kinds of sites ----
 
     def daemon_kill(self, name):
-        """Outright, as a crash would end it."""
+        """Kills a daemon with SIGKILL, as a crash would end it."""
         os.kill(self.daemon_pid(name), signal.SIGKILL)
         poll(lambda: not self.daemon_runs(name), 5, f"the end of {name}")
 
     @contextlib.contextmanager
     def daemon_frozen(self, name):
-        """Within it the daemon runs no instruction, while the kernel goes on for it."""
+        """Stops a daemon with SIGSTOP within the block, while the kernel goes on accepting connections for it."""
         os.kill(self.daemon_pid(name), signal.SIGSTOP)
         try:
             yield
@@ -225,7 +225,7 @@ class Site:
 
 
 class Cluster(Site):
-    """Of daemons that the tests start themselves (tests/slurm/cluster)."""
+    """A site of daemons that the tests start themselves (tests/slurm/cluster)."""
 
     nodes = ["n1 idle none", "n2 idle none"]
 
@@ -263,7 +263,7 @@ class Cluster(Site):
         return False
 
     def slurmstepd_pids(self, job=""):
-        """Of the steps that run now, of one job or of all. Each keeps the folder of the slurmd that started it."""
+        """Returns the pids of running slurmstepds, of one job or of all. Each has the working directory of its slurmd."""
         pids = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended meanwhile

@@ -1,4 +1,4 @@
-"""The document of the HTTP API (etc/openapi.json), and requests and answers as it has them."""
+"""Reads the OpenAPI document (etc/openapi.json): its example requests, and checks of answers against its schemas."""
 
 import copy
 import datetime
@@ -19,7 +19,7 @@ def _is_date(text):
 
 
 def followed(part):
-    """What a part of the document stands for, where it only refers to another."""
+    """Follows `$ref`: returns the part of the document to which `part` refers, or `part` itself."""
     while "$ref" in part:
         target = DOCUMENT
         for step in part["$ref"].removeprefix("#/").split("/"):
@@ -29,8 +29,8 @@ def followed(part):
 
 
 def _closed(part):
-    """The same schema, in which an object has no field that is not written down. Clients are promised less than
-    that: an answer may get further fields."""
+    """Returns the schema with objects that allow no undocumented field. This is stricter than the promise to clients:
+    an answer may get further fields."""
     if isinstance(part, list):
         return [_closed(each) for each in part]
     if not isinstance(part, dict):
@@ -71,13 +71,13 @@ class Operation:
         return next(iter(self.bodies.values()), None)
 
     def target(self, more_query="", **parameters):
-        """Path and query of the examples; `parameters` in the place of some."""
+        """Returns path and query with the example parameters, some of them replaced by `parameters`."""
         text = self.path.format(**{**self.parameters, **parameters})
         query = "&".join([f"{name}={value}" for name, value in self.query.items()] + [more_query] * bool(more_query))
         return text + ("?" + query if query else "")
 
     def must_document(self, answer):
-        """That an answer is one of those that the document has."""
+        """Checks that the document describes an answer: status, header fields and body."""
         response = self.responses[answer.status]
         for name, header in response.get("headers", {}).items():
             header = followed(header)

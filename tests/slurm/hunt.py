@@ -1,4 +1,4 @@
-"""The hunt: looks for values where none may be, in files and in the memory of processes."""
+"""The hunt: searches files and the memory of processes for values that must not be there."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ CHUNK = 1 << 20
 
 
 def in_files(roots, values):
-    """Where values were found, as (place, index of the value)."""
+    """Searches all files below `roots`; returns (location, index of the value) of each find."""
     found = []
     for root in roots:
         for path in sorted(Path(root).rglob("*")):
@@ -24,7 +24,7 @@ def in_files(roots, values):
 
 
 def in_memory(name, pid, values):
-    """Where values were found in a process, read as root through /proc/PID/mem."""
+    """Searches a process as root through /proc/PID/mem; returns finds as in_files() does."""
     found = []
     longest = max((len(value) for value in values), default=0)
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
@@ -40,7 +40,7 @@ def in_memory(name, pid, values):
                 try:
                     memory.seek(begin)
                     chunk = memory.read(min(CHUNK, end - begin))
-                except OSError:  # memfd_secret memory: not even root reads it
+                except OSError:  # memfd_secret memory, which not even root can read
                     break
                 if not chunk:
                     break

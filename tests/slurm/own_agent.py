@@ -1,4 +1,4 @@
-"""An agent on its own, without Slurm, and plain connections to its control socket."""
+"""Starts an agent alone, without Slurm, and opens plain connections to its control socket."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ AGENT = BUILD / "slurm-secretsd"
 
 @contextlib.contextmanager
 def acting_as(user):
-    """Within it a connect() is this user's: the kernel notes the effective user at that moment."""
+    """Makes each connect() within the block this user's: the kernel records the effective user at that moment."""
     account = pwd.getpwnam(user)
     groups = os.getgroups()
     os.setgroups([])
@@ -36,7 +36,7 @@ def acting_as(user):
 class HttpAnswer(Answer):
     @property
     def detail(self):
-        """The sentence of a refusal, which is problem JSON in all its parts."""
+        """Returns the sentence of a refusal, and checks that the refusal is complete problem JSON."""
         assert self.headers["content-type"] == "application/problem+json", self.text
         problem = self.json
         assert set(problem) == {"type", "title", "status", "detail"}, self.text
@@ -59,7 +59,7 @@ class HttpConnection:
         self.socket.sendall(data)
 
     def answer(self):
-        """The next answer; None when the agent has closed the connection instead."""
+        """Returns the next answer; None if the agent has closed the connection instead."""
         first = self.reader.readline()
         if not first:
             return None
@@ -73,7 +73,7 @@ class HttpConnection:
         return HttpAnswer(int(status), headers, body.decode())
 
     def is_closed(self):
-        """Whether the agent has nothing more to say, and says so."""
+        """Whether the agent has closed the connection with nothing left to read."""
         try:
             return self.reader.read(1) == b""
         except ConnectionResetError:
@@ -91,7 +91,7 @@ class HttpConnection:
 
 
 def request(method, path, body=None, headers=None):
-    """A request in its bytes. `headers` come on top of the usual ones; None takes one away."""
+    """Returns the bytes of a request. `headers` are added to the usual fields; a value of None removes a field."""
     if body is None:
         data = b""
         fields = {"Host": "localhost"}
@@ -106,11 +106,11 @@ def request(method, path, body=None, headers=None):
 
 
 class OwnAgent:
-    """Started with a configuration of its own (lines of YAML below its three sockets). `log` is the value of that
-    key."""
+    """Runs an agent with a configuration of its own: its three sockets, the value of the key `log`, and the lines of
+    YAML in `config`."""
 
     prefix = ()
-    environment = {}  # on top of the test's own
+    environment = {}  # added to the test's own
 
     def __init__(self, *config, works_in="/", log="{ level: debug, to: stderr }", prefix=()):
         self.works_in = works_in
@@ -145,7 +145,7 @@ class OwnAgent:
         return self.process.poll() is not None or (self.control_socket.exists() and self.answers())
 
     def answers(self):
-        """Whether it does; not where it turns a client away because it has too many."""
+        """Whether the agent answers. False, too, if it turns the client away because it has too many."""
         try:
             answer = self.http("GET", "/v1/status")
         except ConnectionError:
@@ -160,7 +160,7 @@ class OwnAgent:
         return HttpConnection(self.control_socket, user)
 
     def http(self, method, path, body=None, user="root", headers=None):
-        """`body` is bytes, or else what JSON is made of."""
+        """Sends one request; a `body` that is not bytes is encoded as JSON."""
         with self.connect(user) as connection:
             connection.send(request(method, path, body, headers))
             return connection.answer()
@@ -174,7 +174,7 @@ class OwnAgent:
         return self.http("GET", "/v1/status").json
 
     def state(self):
-        """All that the agent tells about what it holds."""
+        """Returns what the agent reports about the records that it holds."""
         status = self.status()
         del status["uptime_seconds"]
         status.pop("last_errors", None)
@@ -187,7 +187,7 @@ class OwnAgent:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def stop(self):
-        """Ends it as an admin would; its exit code and the seconds that it took."""
+        """Stops the agent as an admin would; returns its exit code and the seconds that it took."""
         begin = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:

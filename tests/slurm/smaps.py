@@ -1,4 +1,4 @@
-"""What the kernel says of a process's memory: what is locked, and what swap could take."""
+"""Reads from the kernel which memory of a process is locked and which could be swapped."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ def locked_kilobytes(pid):
 
 
 def mappings(pid):
-    """Of each mapping its first line and its fields, from /proc/PID/smaps."""
+    """Returns the first line and the fields of each mapping in /proc/PID/smaps."""
     found = []
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
@@ -25,7 +25,7 @@ def is_locked(fields):
 
 
 def within_reach_of_swap(pid):
-    """The mappings that a value could be written to and swap could take, or has taken."""
+    """Returns the mappings that a value could be written to and that could be swapped or are."""
     return [line for line, fields in mappings(pid)
             if "w" in line.split()[1] and not line.endswith(("[vvar]", "[vsyscall]"))
             and not (is_locked(fields) and fields["Swap"] == "0 kB")]

@@ -1,4 +1,4 @@
-"""A program at a terminal of its own, and somebody who types and reads there."""
+"""Runs a program at a terminal of its own, at which the test types and reads."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         os.fchown(slave, account.pw_uid, account.pw_gid)
         self.shown = ""
-        self.slave = slave  # kept open: its modes can be asked for after the program's end
+        self.slave = slave  # stays open, so that its modes can be read after the program's end
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, cwd="/", env=environment, start_new_session=True,
             user=account.pw_uid, group=account.pw_gid, extra_groups=[],
@@ -25,8 +25,8 @@ class Terminal:
 
     @staticmethod
     def _prepare():
-        """In the new process: the terminal is its own, and signals do what they do by themselves, although the
-        tests may have been started in the background."""
+        """Gives the new process the terminal as its own and the default actions of signals, although the tests may have
+        been started in the background."""
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
             signal.signal(number, signal.SIG_DFL)
@@ -40,7 +40,7 @@ class Terminal:
             self.shown += os.read(self.master, 65536).decode(errors="replace")
 
     def wait_for(self, text, seconds=10):
-        """Reads until it is shown, and forgets what was shown up to there."""
+        """Reads until `text` is shown; returns and discards the output up to its end."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             assert time.monotonic() < end, f"{text!r} was not shown, but: {self.shown!r}"
@@ -61,7 +61,7 @@ class Terminal:
         self.process.send_signal(number)
 
     def end(self, seconds=10):
-        """Its exit code, and all that was shown since the last wait_for()."""
+        """Waits for the program's end; returns its exit code and the output since the last wait_for()."""
         try:
             code = self.process.wait(seconds)
         finally:

@@ -1,5 +1,5 @@
-"""Promise: who is in a Slurm account that a workspace names is in the workspace, within the interval, and nobody
-else; what is not known is refused as that, and hinders nobody whom it does not concern."""
+"""Promise: exactly the users of the Slurm account that a workspace names are in the workspace, within the interval.
+Unknown membership is refused as unknown, and only where a request depends on it."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ import pytest
 import view
 from conftest import running_cluster
 from harness import BUILD, poll
-from node_wire import DONE, GRANTED, REFUSED, WIPE, ask, message, reply_to
+from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
 from test_view import another_view
 
 NOT_YET = ("whether {} is in workspace {} is not known yet: slurmctld has not said who is in the Slurm account {}; "
@@ -24,14 +24,14 @@ STAYS = "who is in the Slurm accounts of workspaces stays as slurmctld said it l
 AGAIN = "slurmctld says again who is in the Slurm accounts of workspaces"
 WORKSPACES = """workspaces:
   - {{ name: lab, admins: {{ users: [root] }}, members: {{ accounts: [{lab}] }} }}
-  - {{ name: desk, admins: {{ accounts: [bio] }}, members: {{ users: [alice] }} }}
+  - {{ name: archive, admins: {{ accounts: [bio] }}, members: {{ users: [alice] }} }}
 """
 
 
 def configure(cluster, lab="chem"):
     config = cluster.dir / "agentd.yaml"
-    kept = config.read_text().partition("workspaces:")[0]
-    config.write_text(kept + WORKSPACES.format(lab=lab) + "slurm_accounts: { interval: 1s }\n")
+    head = config.read_text().partition("workspaces:")[0]
+    config.write_text(head + WORKSPACES.format(lab=lab) + "slurm_accounts: { interval: 1s }\n")
 
 
 def sacctmgr(cluster, *arguments):
@@ -52,20 +52,20 @@ def cluster(request):
 
 @pytest.fixture(autouse=True)
 def token(request, canary):
-    """What lab has as TOKEN."""
+    """Sets TOKEN of workspace lab, and returns its value."""
     if "cluster" not in request.fixturenames:
         return None
     cluster = request.getfixturevalue("cluster")
     value = canary("TOK")
     done = cluster.secretctl("set", "TOKEN", "--workspace=lab", input=value)
     assert done.code == 0, done.err
-    poll(lambda: workspaces(cluster, "alice") == {"lab": "member", "desk": "member"}, 10, "alice in lab")
+    poll(lambda: workspaces(cluster, "alice") == {"lab": "member", "archive": "member"}, 10, "alice in lab")
     return value
 
 
 @pytest.fixture
 def log(cluster):
-    """What the agent wrote since the test began."""
+    """Returns a function that reads what the agent logged since the test began."""
     before = len(cluster.agent_log())
     return lambda: cluster.agent_log()[before:]
 
@@ -109,15 +109,15 @@ def doctor(cluster):
     return next(found for found in json.loads(done.out)["checks"] if found["name"] == "Slurm accounts")
 
 
-def asked_by_step(cluster, user, text):
-    """The reply to a step's ask, whose job then ends: its kind, and its sentence."""
+def grant_reply_for_step(cluster, user, text):
+    """Requests a grant for a step and ends its job; returns the kind of the reply and its text."""
     agent = SimpleNamespace(node_socket=cluster.dir / "run" / "node.sock")
-    kind, said, _ = reply_to(agent, ask(text.encode(), job=4000000000, uid=pwd.getpwnam(user).pw_uid))
+    kind, reply_text, _ = reply_to(agent, grant_request(text.encode(), job=4000000000, uid=pwd.getpwnam(user).pw_uid))
     assert reply_to(agent, message(WIPE, struct.pack("=I", 4000000000)))[0] == DONE
-    return kind, said
+    return kind, reply_text
 
 
-def test_members_are_the_users_of_the_account_and_nobody_else(cluster, token):
+def test_workspace_members_are_exactly_users_of_slurm_account(cluster, token):
     assert cluster.srun("-n1", "--secret=TOKEN", "printenv", "TOKEN").out.strip() == token
     assert cluster.run_batch("printenv TOKEN", "--secret=TOKEN,workspace:lab").code == 0
     assert workspaces(cluster, "bob") == {}
@@ -131,27 +131,27 @@ def test_members_are_the_users_of_the_account_and_nobody_else(cluster, token):
     assert re.search(r"^slurm accounts +2$", cluster.secretctl("status").out, re.MULTILINE)
 
 
-def test_who_joins_or_leaves_the_account_does_so_in_the_workspace(cluster, token):
+def test_workspace_membership_follows_slurm_account_changes(cluster, token):
     with association(cluster, "bob", "chem"):
         poll(lambda: workspaces(cluster, "bob") == {"lab": "member"}, 5, "bob in lab")
         assert cluster.srun("-n1", "--secret=TOKEN", "printenv", "TOKEN", user="bob").out.strip() == token
-        assert workspaces(cluster, "alice") == {"lab": "member", "desk": "member"}
+        assert workspaces(cluster, "alice") == {"lab": "member", "archive": "member"}
     poll(lambda: workspaces(cluster, "bob") == {}, 5, "bob out of lab")
     assert cluster.srun("-n1", "--secret=TOKEN", "true", user="bob").code != 0
 
 
-def test_admins_may_be_the_users_of_an_account(cluster):
+def test_workspace_admins_may_come_from_slurm_account(cluster):
     with association(cluster, "bob", "bio"):
-        poll(lambda: workspaces(cluster, "bob") == {"desk": "admin"}, 5, "bob as admin of desk")
-        command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=desk"]
+        poll(lambda: workspaces(cluster, "bob") == {"archive": "admin"}, 5, "bob as admin of archive")
+        command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=archive"]
         assert cluster.as_user("bob", command, input="ink").code == 0
         assert check(cluster, "alice", "PEN") is True
         assert cluster.as_user("alice", command, input="ink").code == 1
-    poll(lambda: cluster.as_user("bob", command, input="ink").code == 1, 5, "bob out of desk")
-    assert cluster.secretctl("rm", "PEN", "--workspace=desk").code == 0
+    poll(lambda: cluster.as_user("bob", command, input="ink").code == 1, 5, "bob out of archive")
+    assert cluster.secretctl("rm", "PEN", "--workspace=archive").code == 0
 
 
-def test_the_users_of_a_child_account_are_not_those_of_its_parent(cluster):
+def test_view_account_users_exclude_child_accounts(cluster):
     with association(cluster, "bob", "organic"):
         assert view.users_of(cluster.view_socket, "organic") == ["bob"]
         assert view.users_of(cluster.view_socket, "chem") == ["alice"]
@@ -160,28 +160,28 @@ def test_the_users_of_a_child_account_are_not_those_of_its_parent(cluster):
         assert view.users_of(cluster.view_socket, other) is None
 
 
-def test_a_user_who_has_the_account_in_several_partitions_stands_once(cluster):
+def test_view_lists_account_user_of_several_partitions_once(cluster):
     sacctmgr(cluster, "add", "user", "alice", "account=chem", "partition=debug")
     assert view.users_of(cluster.view_socket, "chem") == ["alice"]
     sacctmgr(cluster, "delete", "user", "alice", "account=chem", "partition=debug")
     assert view.users_of(cluster.view_socket, "chem") == ["alice"]
 
 
-def test_a_large_account_comes_in_parts(cluster):
+def test_view_sends_large_account_in_parts(cluster):
     users = [f"u{number:04}" for number in range(450)]
     sacctmgr(cluster, "add", "account", "large")
     sacctmgr(cluster, "add", "user", ",".join(users), "account=large")
     assert view.users_of(cluster.view_socket, "large") == users
 
 
-def test_while_slurmctld_is_away_what_it_said_last_stays(cluster, token, log):
+def test_membership_stays_as_last_known_while_slurmctld_is_down(cluster, token, log):
     cluster.daemon_kill("slurmctld")
     poll(lambda: STAYS in log(), 15, "the line that says so")
     os.kill(cluster.agent_pid, signal.SIGHUP)
     poll(lambda: "is in force" in log(), 5, "the reload")
     assert check(cluster, "alice", "TOKEN") is True
     assert check(cluster, "bob", "TOKEN") is False
-    assert asked_by_step(cluster, "alice", "TOKEN")[0] == GRANTED
+    assert grant_reply_for_step(cluster, "alice", "TOKEN")[0] == GRANTED
     found = doctor(cluster)
     assert found["state"] == "warn" and found["sentence"].startswith("who is in them stays as it was: "), found
     cluster.controller_start()
@@ -189,8 +189,8 @@ def test_while_slurmctld_is_away_what_it_said_last_stays(cluster, token, log):
     assert (log().count(STAYS), log().count(AGAIN)) == (1, 1), "a line for each time"
 
 
-def test_before_the_first_answer_only_what_hangs_on_it_is_refused(cluster, token, log):
-    assert cluster.secretctl("set", "PEN", "--workspace=desk", input="ink").code == 0
+def test_membership_unknown_at_start_denies_only_dependent_requests(cluster, token, log):
+    assert cluster.secretctl("set", "PEN", "--workspace=archive", input="ink").code == 0
     cluster.daemon_kill("slurmctld")
     cluster.agent_restart()
     sentence = NOT_YET.format("alice", "lab", "chem")
@@ -199,30 +199,30 @@ def test_before_the_first_answer_only_what_hangs_on_it_is_refused(cluster, token
     assert check(cluster, "alice", "TOKEN") == (503, sentence)
     assert check(cluster, "alice", "TOKEN?") == (503, sentence)
     assert check(cluster, "bob", "TOKEN,workspace:lab") == (503, NOT_YET.format("bob", "lab", "chem"))
-    assert check(cluster, "bob", "workspace:desk,PEN") == (503, NOT_YET.format("bob", "desk", "bio"))
+    assert check(cluster, "bob", "workspace:archive,PEN") == (503, NOT_YET.format("bob", "archive", "bio"))
     assert check(cluster, "alice", "PEN") is True
-    assert check(cluster, "alice", "workspace:desk,PEN") is True
-    assert asked_by_step(cluster, "alice", "PEN")[0] == GRANTED
-    assert asked_by_step(cluster, "alice", "TOKEN") == (REFUSED, sentence)
+    assert check(cluster, "alice", "workspace:archive,PEN") is True
+    assert grant_reply_for_step(cluster, "alice", "PEN")[0] == GRANTED
+    assert grant_reply_for_step(cluster, "alice", "TOKEN") == (REFUSED, sentence)
     found = doctor(cluster)
     assert found["state"] == "fail" and found["sentence"].startswith("who is in them is not known"), found
-    command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=desk"]
+    command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=archive"]
     refused = cluster.as_user("alice", command, input="ink")
-    assert refused.code != 0 and NOT_YET.format("alice", "desk", "bio") in refused.err
+    assert refused.code != 0 and NOT_YET.format("alice", "archive", "bio") in refused.err
     cluster.controller_start()
     poll(lambda: check(cluster, "alice", "TOKEN") is True, 15, "alice in lab")
     assert check(cluster, "bob", "TOKEN") is False
     assert STAYS not in log()
-    assert cluster.secretctl("rm", "PEN", "--workspace=desk").code == 0
+    assert cluster.secretctl("rm", "PEN", "--workspace=archive").code == 0
 
 
-def test_an_account_that_slurmctld_does_not_know_has_no_members_and_is_named_once(cluster, log):
+def test_unknown_slurm_account_has_no_members_and_is_logged_once(cluster, log):
     missing = ("slurmctld does not know the Slurm account physics, so that it gives no workspace a member: compare its "
                "name with 'sacctmgr show account', or take it out of the configuration")
     configure(cluster, lab="physics")
     os.kill(cluster.agent_pid, signal.SIGHUP)
     poll(lambda: missing in log(), 5, "the line that says so")
-    poll(lambda: workspaces(cluster, "alice") == {"desk": "member"}, 5, "alice out of lab")
+    poll(lambda: workspaces(cluster, "alice") == {"archive": "member"}, 5, "alice out of lab")
     assert doctor(cluster)["sentence"] == "slurmctld does not know physics"
     sacctmgr(cluster, "add", "account", "physics")
     with association(cluster, "alice", "physics"):
@@ -235,7 +235,7 @@ def test_an_account_that_slurmctld_does_not_know_has_no_members_and_is_named_onc
     poll(lambda: "lab" in workspaces(cluster, "alice"), 5, "alice in lab")
 
 
-def test_where_slurm_hides_who_is_in_an_account_the_view_says_so(cluster):
+def test_view_reports_account_hidden_by_private_data(cluster):
     with private_data(cluster, "users"), another_view(cluster, user="nobody") as (_, path):
         assert view.users_of(cluster.view_socket, "chem") == ["alice"]  # as SlurmUser
         assert view.users_of(path, "chem") == (

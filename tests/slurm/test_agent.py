@@ -1,4 +1,4 @@
-"""The agent as a process: its command line and configuration, and its end."""
+"""Agent process: command line, configuration, sockets and shutdown."""
 
 import re
 import signal
@@ -20,13 +20,13 @@ def run_agent(*arguments):
 # ---- command line and configuration -----------------------------------------------------------------
 
 
-def test_version():
+def test_agent_prints_version():
     code, out, _ = run_agent("--version")
     assert code == 0 and re.fullmatch(r"slurm-secretsd \d+\.\d+\.\d+\n", out)
 
 
 @pytest.mark.parametrize("arguments", [["--no-such-option"], ["stray"], ["--config"]])
-def test_a_wrong_command_line_is_refused(arguments):
+def test_agent_rejects_invalid_command_line(arguments):
     code, _, err = run_agent(*arguments)
     assert code == 2 and err
 
@@ -49,7 +49,7 @@ log: { level: info, to: auto }
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_a_good_configuration_is_called_fine(tmp_path, text):
+def test_check_config_accepts_valid_configuration(tmp_path, text):
     (tmp_path / "agentd.yaml").write_text(text)
     code, out, err = run_agent("--config", tmp_path / "agentd.yaml", "--check-config")
     assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is fine\n", "")
@@ -88,7 +88,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("text, line, column, sentence", BAD)
-def test_a_bad_configuration_is_refused_with_line_and_column(tmp_path, text, line, column, sentence):
+def test_check_config_rejects_invalid_configuration_with_line_and_column(tmp_path, text, line, column, sentence):
     file = tmp_path / "agentd.yaml"
     file.write_text(text)
     code, out, err = run_agent("--config", file, "--check-config")
@@ -98,21 +98,21 @@ def test_a_bad_configuration_is_refused_with_line_and_column(tmp_path, text, lin
     assert run_agent("--config", file)[0] == 1, "it must not start with it either"
 
 
-def test_a_configuration_that_is_not_there_is_named():
+def test_check_config_names_missing_file():
     code, _, err = run_agent("--config", "/no/such/file", "--check-config")
     assert code == 1 and "/no/such/file can't be read" in err
 
 
-# ---- its sockets and its end ------------------------------------------------------------------------
+# ---- sockets and shutdown ---------------------------------------------------------------------------
 
 
-def test_the_sockets_have_their_modes():
+def test_agent_sockets_have_expected_modes():
     with own_agent() as agent:
         assert stat.S_IMODE(agent.node_socket.stat().st_mode) == 0o600
         assert stat.S_IMODE(agent.control_socket.stat().st_mode) == 0o666
 
 
-def test_sigterm_ends_an_idle_agent_at_once_and_removes_its_sockets():
+def test_agent_sigterm_when_idle_stops_at_once_and_removes_sockets():
     with own_agent() as agent:
         agent.push("held", user={"A": "x"})
         with agent.connect() as idle:
@@ -123,7 +123,7 @@ def test_sigterm_ends_an_idle_agent_at_once_and_removes_its_sockets():
         assert "ended: 1 record wiped" in agent.log.read_text()
 
 
-def test_sigterm_finishes_a_request_that_came_before_it_and_then_ends_at_once():
+def test_agent_sigterm_finishes_started_request_and_then_stops():
     with own_agent() as agent, agent.connect() as connection:
         data = request("PUT", "/v1/runs/late", {"owner": "alice", "user": {"A": "x"}})
         connection.send(data[:-5])
@@ -136,21 +136,21 @@ def test_sigterm_finishes_a_request_that_came_before_it_and_then_ends_at_once():
         assert agent.process.wait(1) == 0
 
 
-def test_a_client_that_never_finishes_does_not_keep_the_agent_from_ending():
+def test_agent_stops_despite_client_that_never_finishes():
     with own_agent() as agent, agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/never", b"{}", {"Content-Length": "100"}))
         code, seconds = agent.stop()
         assert code == 0 and seconds < 4
 
 
-def test_a_second_agent_leaves_the_first_its_sockets():
+def test_second_agent_fails_and_leaves_sockets_of_first():
     with own_agent() as agent:
         code, _, err = run_agent("--config", agent.config)
         assert code == 1 and "another process listens at" in err
         assert agent.is_alive()
 
 
-def test_sockets_that_a_killed_agent_left_behind_are_taken_over():
+def test_agent_takes_over_sockets_of_killed_agent():
     with own_agent() as agent:
         agent.push("lost")
         agent.process.kill()
@@ -160,7 +160,7 @@ def test_sockets_that_a_killed_agent_left_behind_are_taken_over():
         assert agent.http("GET", "/v1/runs").json == {"runs": []}
 
 
-def test_a_file_in_a_sockets_place_is_not_removed():
+def test_agent_does_not_remove_regular_file_at_socket_path():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         file = Path(folder) / "node.sock"
         file.write_text("mine")

@@ -1,5 +1,5 @@
-"""The audit trail and the journal: what is on the file before an answer, and what a full disk or a stalled journal
-does to requests."""
+"""Audit file and journal: entries are on disk before the answer, and requests are checked during a full disk and a
+stalled journal."""
 
 import contextlib
 import datetime
@@ -16,7 +16,7 @@ import time
 import pytest
 
 from harness import poll
-from node_wire import DONE, GRANTED, REFUSED, WIPE, ask, message, reply_to
+from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
 from own_agent import AGENT, own_agent, request
 
 ALICE = pwd.getpwnam("alice").pw_uid
@@ -36,7 +36,7 @@ def wipe(agent, job=7):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of four pages."""
+    """Mounts a file system of four pages."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True, timeout=10)
@@ -53,13 +53,13 @@ def fill(disk):
 # ---- the file --------------------------------------------------------------------------------------
 
 
-def test_a_runs_way_from_push_to_wipe_is_on_the_file(tmp_path):
+def test_audit_file_records_run_from_push_to_wipe(tmp_path):
     file = tmp_path / "audit.jsonl"
     begin = datetime.datetime.now(datetime.timezone.utc)
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("r1", user={"A": "value-of-a", "B": "value-of-b"})
-        assert reply_to(agent, ask(b"run:r1,A=MY_A", uid=ALICE))[0] == GRANTED
-        assert reply_to(agent, ask(b"run:r1,NOPE", uid=ALICE))[0] == REFUSED
+        assert reply_to(agent, grant_request(b"run:r1,A=MY_A", uid=ALICE))[0] == GRANTED
+        assert reply_to(agent, grant_request(b"run:r1,NOPE", uid=ALICE))[0] == REFUSED
         assert agent.http("PUT", "/v1/runs/r1", {"user": {}}, user="bob").status == 403
         assert wipe(agent)[0] == DONE
         assert agent.http("DELETE", "/v1/runs/r1").status == 204
@@ -70,13 +70,13 @@ def test_a_runs_way_from_push_to_wipe_is_on_the_file(tmp_path):
                                                   "wipe", "stopping", "stop"]
     times = [datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")) for line in lines]
     assert times == sorted(times) and times[0] >= begin
-    _, push, granted, refused_ask, refused_push, ended, completed, wiped, _, stop = lines
+    _, push, granted, denied_grant, refused_push, ended, completed, wiped, _, stop = lines
     assert push["names"] == ["A", "B"] and push["owner"] == "alice" and push["caller_uid"] == 0
     assert (granted["job"], granted["step"], granted["run"], granted["names"]) == (7, "0", "r1", ["A"])
     assert granted["owner_uid"] == ALICE
     assert granted["message"] == f"job 7 step 0 of uid {ALICE} was granted A (as MY_A) of run r1"
-    assert refused_ask["reason"] == "secret NOPE is not among the secrets of run r1"
-    assert refused_ask["names"] == ["NOPE"] and refused_ask["level"] == "warning"
+    assert denied_grant["reason"] == "secret NOPE is not among the secrets of run r1"
+    assert denied_grant["names"] == ["NOPE"] and denied_grant["level"] == "warning"
     assert refused_push["caller"] == "bob" and refused_push["run"] == "r1"
     assert (ended["job"], ended["run"], ended["records"]) == (7, "r1", 1) and ended["bytes"] > 0
     assert completed["caller"] == "root" and "bytes" not in completed
@@ -84,43 +84,43 @@ def test_a_runs_way_from_push_to_wipe_is_on_the_file(tmp_path):
     assert stop["records"] == 0
 
 
-def test_each_entry_is_on_the_disk_before_its_answer(tmp_path):
-    """In the order of the system calls: the line, the disk, the answer. A completion wipes only then."""
+def test_audit_file_is_synced_before_each_answer(tmp_path):
+    """Checks the order of the system calls: write, sync, answer. A completion wipes only after these."""
     file = tmp_path / "audit.jsonl"
     trace = tmp_path / "trace"
     strace = ["strace", "-o", trace, "-s", "400", "-e", "trace=write,fdatasync,sendmsg,writev,sendto"]
     with own_agent(f"audit: {{ file: {file} }}", prefix=strace) as agent:
         agent.push("r1", user={"A": "x"})
-        reply_to(agent, ask(b"run:r1,A", uid=ALICE))
+        reply_to(agent, grant_request(b"run:r1,A", uid=ALICE))
         agent.http("PUT", "/v1/runs/r1", {"user": {}}, user="bob")
         agent.http("DELETE", "/v1/runs/r1")
-        # It is strace's child that is told to end.
+        # The signal goes to the agent, which is strace's child.
         child = int(open(f"/proc/{agent.pid}/task/{agent.pid}/children").read().split()[0])
         os.kill(child, signal.SIGTERM)
         assert agent.process.wait(10) == 0
     calls = [line for line in trace.read_text().splitlines()
              if '\\"action\\"' in line or "fdatasync" in line or "HTTP/1.1" in line or "SLS1" in line]
 
-    def place(fragment, after=0):
+    def position_of(fragment, after=0):
         found = [i for i, line in enumerate(calls) if i > after and fragment in line]
         assert found, (fragment, calls)
         return found[0]
 
     for action, answer in (("push", "HTTP/1.1 201"), ("ask", "SLS1"), ("refuse", "HTTP/1.1 403"),
                            ("complete", "HTTP/1.1 204")):
-        written = place(f'\\"action\\":\\"{action}\\"')
+        written = position_of(f'\\"action\\":\\"{action}\\"')
         assert "fdatasync" in calls[written + 1] and calls[written + 1].endswith("= 0"), calls[written + 1]
-        assert place(answer) > written + 1
+        assert position_of(answer) > written + 1
 
 
-def test_a_full_disk_refuses_what_must_be_written_and_wipes_all_the_same(disk):
+def test_full_audit_disk_rejects_changes_and_still_wipes(disk):
     file = disk / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("kept", user={"A": "x"})
         agent.push("short", user={"B": "x"}, ttl="5s")
-        assert reply_to(agent, ask(b"run:kept,A", uid=ALICE))[0] == GRANTED
+        assert reply_to(agent, grant_request(b"run:kept,A", uid=ALICE))[0] == GRANTED
         fill(disk)
-        # What is left of the file's last page holds a few lines.
+        # The rest of the file's last page still takes a few lines.
         sentence = f"the audit trail {file} can't be written: No space left on device"
         poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
         before = agent.state()
@@ -131,9 +131,9 @@ def test_a_full_disk_refuses_what_must_be_written_and_wipes_all_the_same(disk):
         assert answer.status == 503 and answer.detail == sentence
         answer = agent.http("DELETE", "/v1/runs/kept")
         assert answer.status == 503 and answer.detail == sentence
-        assert reply_to(agent, ask(b"run:kept,A", job=8, uid=ALICE)) == (REFUSED, sentence, 0)
+        assert reply_to(agent, grant_request(b"run:kept,A", job=8, uid=ALICE)) == (REFUSED, sentence, 0)
         assert agent.http("PUT", "/v1/runs/kept", {"user": {}}, user="bob").status == 403
-        assert "secret NOPE" in reply_to(agent, ask(b"run:kept,NOPE", uid=ALICE))[1]
+        assert "secret NOPE" in reply_to(agent, grant_request(b"run:kept,NOPE", uid=ALICE))[1]
         poll(lambda: "short" not in [run["run"] for run in agent.state()[0]["runs"]], 10, "the expiry")
         before[0]["runs"] = [run for run in before[0]["runs"] if run["run"] != "short"]
         assert agent.state()[0] == before[0]
@@ -146,7 +146,7 @@ def test_a_full_disk_refuses_what_must_be_written_and_wipes_all_the_same(disk):
         assert f"error: {sentence}; it lacks this: run short of alice expired and was wiped: B" in log
         assert f"warning: root was refused the push of run new: {sentence}" in log
 
-        # Room again: all goes on, the torn line stands alone, and the file says that it has a gap.
+        # With space again, requests succeed, the torn line is the only invalid one, and an entry reports the gap.
         (disk / "filler").unlink()
         assert agent.http("DELETE", "/v1/runs/kept").status == 204
         agent.push("new", user={"A": "y"})
@@ -171,7 +171,7 @@ def actions_of_whole(file):
     return actions
 
 
-def test_sigterm_wipes_and_ends_although_the_disk_is_full(disk):
+def test_sigterm_wipes_and_stops_with_full_audit_disk(disk):
     file = disk / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("kept", user={"A": "x"})
@@ -182,7 +182,7 @@ def test_sigterm_wipes_and_ends_although_the_disk_is_full(disk):
         assert "can't be written: No space left on device; it lacks this: ended: " in agent.log.read_text()
 
 
-def test_sighup_opens_the_file_anew(tmp_path):
+def test_sighup_reopens_audit_file(tmp_path):
     file = tmp_path / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("r1")
@@ -195,7 +195,7 @@ def test_sighup_opens_the_file_anew(tmp_path):
     assert [line["run"] for line in lines_of(file) if line["action"] == "push"] == ["r3"]
 
 
-def test_sighup_with_a_path_that_is_bad_keeps_the_file_that_was_open(tmp_path):
+def test_sighup_with_invalid_audit_path_continues_with_open_file(tmp_path):
     file = tmp_path / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         file.rename(tmp_path / "moved")
@@ -212,7 +212,7 @@ def test_sighup_with_a_path_that_is_bad_keeps_the_file_that_was_open(tmp_path):
     (lambda file: os.mkfifo(file), "it is not a regular file"),
     (lambda file: file.parent.rmdir(), "No such file or directory"),
 ], ids=["symlink", "directory", "fifo", "no-folder"])
-def test_a_file_that_cant_be_opened_keeps_the_agent_from_starting(tmp_path, make, why):
+def test_agent_does_not_start_when_audit_file_cannot_be_opened(tmp_path, make, why):
     folder = tmp_path / "log"
     folder.mkdir()
     file = folder / "audit.jsonl"
@@ -229,7 +229,7 @@ def test_a_file_that_cant_be_opened_keeps_the_agent_from_starting(tmp_path, make
 # ---- a flood ---------------------------------------------------------------------------------------
 
 
-def test_a_flood_of_refusals_is_summed_up_in_the_log_and_whole_on_the_file(tmp_path):
+def test_denial_flood_is_summarised_in_log_and_complete_in_audit_file(tmp_path):
     file = tmp_path / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("kept", user={"A": "x"})
@@ -252,7 +252,7 @@ def test_a_flood_of_refusals_is_summed_up_in_the_log_and_whole_on_the_file(tmp_p
 
 @pytest.fixture
 def journal(tmp_path):
-    """A journal's socket that nobody reads until a test does, and how to run an agent that finds it."""
+    """Yields a journal socket that only the test reads, and the command that starts an agent which finds it."""
     folder = tmp_path / "journal"
     folder.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -275,11 +275,11 @@ def read_all(listening):
     return entries
 
 
-def test_the_journal_is_given_all_fields(journal):
+def test_journal_entries_have_all_fields(journal):
     listening, inside = journal
     with own_agent(log="{ to: journal }", prefix=inside) as agent:
         agent.push("r1", user={"A": "value-of-a"})
-        reply_to(agent, ask(b"run:r1,A", uid=ALICE))
+        reply_to(agent, grant_request(b"run:r1,A", uid=ALICE))
         entries = read_all(listening)
         assert agent.log.read_text() == ""
     start, push, granted = entries
@@ -291,27 +291,27 @@ def test_the_journal_is_given_all_fields(journal):
     assert "value-of-a" not in str(entries)
 
 
-def test_a_stalled_journal_holds_up_no_request_and_not_the_end(journal):
+def test_stalled_journal_delays_neither_requests_nor_shutdown(journal):
     listening, inside = journal
     with own_agent(log="{ to: journal }", prefix=inside) as agent:
         agent.push("r1", user={"A": "x"})
         begin = time.monotonic()
         with agent.connect() as connection:
-            # More than the socket and the agent's queue take together.
+            # More entries than fit into the socket and the agent's queue together.
             for _ in range(9500):
                 connection.send(request("PUT", "/v1/runs/r1", {"owner": "alice"}))
                 assert connection.answer().status == 200
         assert time.monotonic() - begin < 60
         dropped = agent.status()["log_entries_dropped"]
         assert dropped > 0
-        # The journal comes back: what waited arrives, and then a word of what is missing.
+        # The journal is read again: queued entries arrive, followed by an entry that counts the missing ones.
         arrived = [{"SECRETS_ACTION": ""}]
         listening.settimeout(10)
         while arrived[-1]["SECRETS_ACTION"] != "drop":
             arrived.append(fields_of(listening.recv(1 << 18)))
         del arrived[0]
         assert int(arrived[-1]["SECRETS_COUNT"]) == dropped
-        assert len(arrived) + dropped == 2 + 9500 + 1  # start, the first push, and that word
+        assert len(arrived) + dropped == 2 + 9500 + 1  # start, the first push, and the entry that counts
         generations = [entry["MESSAGE"] for entry in arrived if entry["SECRETS_ACTION"] == "push"]
         assert all(f"(generation {n})" in text for n, text in enumerate(generations[1:], 2))
         while agent.status()["log_entries_dropped"] == dropped:

@@ -1,4 +1,4 @@
-"""Bytes are exact: every value that broke others, pushed in every way, as a job's tasks read it."""
+"""Values are byte-exact: every value that broke other tools, pushed in every way, as a job's tasks read it."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def service_account(canary):
 
 @pytest.fixture
 def values(canary):
-    """Name to bytes. The long ones hold a value that the hunt afterwards looks for everywhere."""
+    """Maps names to bytes. The long values contain the canary that the hunt searches for afterwards."""
     secret = canary("BYTES")
     texts = {
         "DOLLAR": "$bar", "TWO_DOLLARS": "$$", "BRACES": "${HOME}", "BACKTICKS": "`id`", "SUBSTITUTION": "$(id)",
@@ -54,7 +54,7 @@ def decoded(values):
     return {name: value.decode() for name, value in values.items()}
 
 
-# ---- the ways to push: each returns the values that it could carry -----------------------------------
+# ---- ways to push; each returns the values that it can carry -----------------------------------------
 
 
 def curl(cluster, run, body):
@@ -103,7 +103,7 @@ def secretctl_with_base64(cluster, run, values):
 
 
 def environment_in(file):
-    """The environment that a task wrote, NUL after each entry."""
+    """Parses the environment that a task wrote, with a NUL after each entry."""
     entries = file.read_bytes().split(b"\0")
     assert entries.pop() == b""
     return {name.decode(): value for name, value in (entry.split(b"=", 1) for entry in entries)}
@@ -115,7 +115,7 @@ def differing(expected, environment):
 
 @pytest.mark.parametrize("push", [curl_with_escapes, curl_with_utf_8, curl_with_base64, secretctl_with_lines,
                                   secretctl_with_json, secretctl_with_base64])
-def test_each_value_reaches_batch_script_and_tasks_byte_for_byte(cluster, values, push):
+def test_values_reach_batch_script_and_tasks_byte_for_byte(cluster, values, push):
     expected = push(cluster, "bytes", values)
     file = cluster.out / push.__name__
     job = cluster.sbatch(f"""
@@ -129,7 +129,7 @@ def test_each_value_reaches_batch_script_and_tasks_byte_for_byte(cluster, values
         assert sorted(environment["SLURM_SECRETS_SET"].decode().split(",")) == sorted(expected)
 
 
-def test_a_program_that_srun_starts_directly_gets_them_byte_for_byte(cluster, values):
+def test_values_reach_program_started_by_srun_byte_for_byte(cluster, values):
     curl_with_escapes(cluster, "bytes", values)
     file = cluster.out / "direct"
     program = ["python3", "-c", "import sys; open(sys.argv[1], 'wb').write(open('/proc/self/environ', 'rb').read())"]
@@ -145,7 +145,7 @@ def too_long(canary):
     return (secret + "x" * (64 * KIB + 1 - len(secret))).encode()
 
 
-def test_64_kib_and_1_is_refused_at_the_push_in_every_way(cluster, canary):
+def test_push_rejects_value_over_64_kib_in_every_encoding(cluster, canary):
     value = too_long(canary)
     for body in ({"A": value.decode()}, encoded({"A": value})):
         assert curl(cluster, "long", json.dumps({"owner": "alice", "user": body}).encode()) in (400, 413)
@@ -157,7 +157,7 @@ def test_64_kib_and_1_is_refused_at_the_push_in_every_way(cluster, canary):
     assert (status["runs"], status["slabs"], status["secret_bytes"]) == (0, 0, 0)
 
 
-def test_what_a_step_gets_has_a_limit_and_a_step_that_asks_for_less_is_served(cluster, canary):
+def test_delivery_size_limit_denies_step_and_smaller_spec_is_granted(cluster, canary):
     secret = canary("MANY")
     values = {f"V{number}": secret + "x" * (64 * KIB - len(secret)) for number in range(8)}
     cluster.push("many", user=values)
@@ -174,7 +174,7 @@ def test_what_a_step_gets_has_a_limit_and_a_step_that_asks_for_less_is_served(cl
     assert "V7" not in environment
 
 
-def test_a_thousand_secrets_with_the_longest_names_reach_a_task(cluster, canary):
+def test_task_receives_1000_secrets_with_longest_names(cluster, canary):
     secret = canary("THOUSAND")
     values = {f"{'N' * 60}{number:04}": f"{secret}{number}" for number in range(1000)}
     cluster.push("thousand", workspace=values)
@@ -189,7 +189,7 @@ def test_a_thousand_secrets_with_the_longest_names_reach_a_task(cluster, canary)
 # ---- what no variable can hold ----------------------------------------------------------------------
 
 
-def test_a_nul_is_refused_for_a_variable_with_a_sentence(cluster, canary):
+def test_job_with_nul_byte_in_variable_fails_with_reason(cluster, canary):
     secret = canary("NUL")
     cluster.push("nul", user={"A": f"{secret}\0x".encode(), "B": secret})
     for options in (["--secrets-run=nul"], ["--secrets-run=nul", "--secret=A"], ["--secrets-run=nul", "--secret=A?"]):
@@ -202,7 +202,7 @@ def test_a_nul_is_refused_for_a_variable_with_a_sentence(cluster, canary):
 # ---- names ------------------------------------------------------------------------------------------
 
 
-def test_names_in_any_case_and_with_hyphens_become_variables(cluster, canary):
+def test_names_with_any_case_and_hyphens_become_variables(cluster, canary):
     names = {"lower_case": "lower_case", "Mixed_Case": "Mixed_Case", "mixed_case": "mixed_case", "UPPER": "UPPER",
              "with-hyphen": "with_hyphen", "With--Two-": "With__Two_", "_x": "_x", "n1": "n1"}
     values = {name: canary("NAME") for name in names}
@@ -217,12 +217,12 @@ def test_names_in_any_case_and_with_hyphens_become_variables(cluster, canary):
     assert done.out == f"{values['with-hyphen']}\n" * 2
 
 
-def test_two_names_that_become_one_variable_are_refused_in_one_scope_only(cluster, canary):
+def test_names_of_same_variable_are_rejected_only_within_one_scope(cluster, canary):
     users, workspaces = canary("USERS"), canary("WORKSPACES")
     answer = cluster.http("PUT", "/v1/runs/twins", json.dumps({"owner": "alice", "user": {"A-B": users, "A_B": users}}))
     assert answer.status == 409 and "would become the variable A_B" in answer.json["detail"]
     assert cluster.status()["runs"] == 0
     cluster.push("twins", user={"A-B": users}, workspace={"A_B": workspaces})
     assert cluster.srun("--secrets-run=twins", "printenv", "A_B", user="alice").out == f"{users}\n"
-    asked = cluster.srun("--secrets-run=twins", "--secret=A_B", "printenv", "A_B", user="alice")
-    assert asked.out == f"{workspaces}\n"
+    narrowed = cluster.srun("--secrets-run=twins", "--secret=A_B", "printenv", "A_B", user="alice")
+    assert narrowed.out == f"{workspaces}\n"

@@ -1,4 +1,4 @@
-"""What bash and zsh complete for secretctl, typed at a real terminal."""
+"""Completion of secretctl in bash and zsh, typed at a real terminal."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ def agent():
 
 @pytest.fixture(scope="module", params=START)
 def shell(request, agent):
-    """Of alice, with the completion loaded."""
+    """Starts a shell of alice with the completion loaded."""
     command, load = START[request.param]
     assert shutil.which(command[0])
     environment = {"PATH": f"{BUILD}:/usr/bin:/bin", "TERM": "dumb", "PS1": "ready> ", "HOME": "/nonexistent",
@@ -41,7 +41,7 @@ def shell(request, agent):
 
 
 def completed(shell, typed):
-    """The line after a Tab: it is made an argument of echo, between marks."""
+    """Types a text and a Tab; returns the completed line, which echo then prints between two marks."""
     shell.type(typed + "\t")
     shell.read_for(0.5)
     shell.type("\x01echo be''gun \x05 do''ne\n")
@@ -67,11 +67,11 @@ def completed(shell, typed):
     ("secretctl pki issue /x hub --serv", "secretctl pki issue /x hub --server"),
     ("secretctl nonsense x", "secretctl nonsense x"),
 ])
-def test_what_is_completed(shell, typed, line):
-    assert completed(shell, typed).removesuffix("/") == line  # of a folder: zsh takes it away again
+def test_shell_completes_secretctl_command_line(shell, typed, line):
+    assert completed(shell, typed).removesuffix("/") == line  # zsh removes the slash behind a folder again
 
 
-def test_every_command_and_option_is_offered(agent):
+def test_complete_names_offers_every_command_and_option(agent):
     def secretctl(*arguments):
         return subprocess.run([BUILD / "secretctl", *arguments], capture_output=True, text=True, check=True).stdout
 
@@ -86,7 +86,7 @@ def test_every_command_and_option_is_offered(agent):
             assert not word.startswith("--") or word in offered or word == "--secret:", (command, word)
 
 
-def test_a_completion_says_nothing_where_no_agent_is(agent):
+def test_complete_names_prints_nothing_without_agent(agent):
     done = subprocess.run([BUILD / "secretctl", "--socket", "/no/such", "complete-names", "secrets"],
                           capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")

@@ -1,4 +1,4 @@
-"""secretctl doctor: each thing that can be wrong with an installation is found, and what to do is said."""
+"""secretctl doctor: finds each problem that an installation can have, and says what to do."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def agent():
 
 
 class Site:
-    """A slurm.conf, a plugstack.conf and the plugin, in a folder of root's alone."""
+    """Writes a slurm.conf, a plugstack.conf and the plugin into a folder that only root may change."""
 
     def __init__(self, folder, agent):
         self.agent = agent
@@ -53,7 +53,7 @@ class Site:
 
 @pytest.fixture
 def site(agent):
-    # Not pytest's own folder, which belongs to root alone: users look at it, too.
+    # Not pytest's own folder, which only root can read: users run the doctor, too.
     folder = Path(tempfile.mkdtemp(prefix="doctor.", dir="/tmp"))
     folder.chmod(0o755)
     yield Site(folder, agent)
@@ -64,7 +64,7 @@ PLUGIN_CHECKS = ["plugstack.conf", "plugin's line", "plugin", "plugin's Slurm"]
 AGENT_CHECKS = ["node socket", "job socket", "control socket", "agent answers", "agent's version", "memory lock limit"]
 
 
-def test_where_all_is_well_nothing_fails(site):
+def test_doctor_reports_no_failure_on_sound_installation(site):
     checks = site.checks()
     for name in [*PLUGIN_CHECKS, *AGENT_CHECKS]:
         assert checks[name]["state"] == "ok", checks[name]
@@ -74,13 +74,13 @@ def test_where_all_is_well_nothing_fails(site):
     assert re.search(r"built for Slurm \d\d\.\d\d, as what runs here", done.stdout)
 
 
-def test_what_is_wrong_comes_with_what_to_do(site):
+def test_doctor_gives_remedy_for_each_problem(site):
     for check in site.checks().values():
         assert bool(check.get("what_to_do")) == (check["state"] in ("warn", "fail")), check
 
 
-def test_a_user_sees_nothing_fail_either(site):
-    """What a user can't see is skipped, and says why."""
+def test_doctor_run_by_user_reports_no_failure(site):
+    """A check that a user has no permission for is skipped and says why."""
     checks = site.checks(user="alice")
     assert checks["agent answers"]["state"] == "ok"
     for check in checks.values():
@@ -95,14 +95,14 @@ def test_a_user_sees_nothing_fail_either(site):
     ("required spank_secrets.so", "warn", "without its path"),
     ("# required /old/spank_secrets.so\nrequired {plugin}", "ok", "line 2 of {plugstack}"),
 ])
-def test_the_plugins_line(site, line, state, words):
+def test_doctor_checks_plugstack_line_of_plugin(site, line, state, words):
     names = {"plugin": site.plugin, "plugstack": site.plugstack}
     site.plugstack.write_text(line.format(**names) + f" node_socket={site.agent.node_socket}\n" if line else "\n")
     check = site.checks()["plugin's line"]
     assert check["state"] == state and words.format(**names) in check["sentence"], check
 
 
-def test_the_line_may_stand_in_an_included_file(site):
+def test_doctor_finds_plugin_line_in_included_file(site):
     folder = site.plugstack.parent / "plugstack.conf.d"
     folder.mkdir()
     (folder / "secrets.conf").write_text(site.plugstack.read_text())
@@ -110,7 +110,7 @@ def test_the_line_may_stand_in_an_included_file(site):
     assert site.checks()["plugin's line"]["sentence"] == f"line 1 of {folder}/secrets.conf"
 
 
-def test_slurm_conf_may_name_another_plugstack(site):
+def test_doctor_follows_plugstackconfig_of_slurm_conf(site):
     other = site.plugstack.rename(site.plugstack.with_name("other.conf"))
     check = site.checks()["plugstack.conf"]
     assert check["state"] == "fail" and "No such file" in check["sentence"]
@@ -118,13 +118,13 @@ def test_slurm_conf_may_name_another_plugstack(site):
     assert site.checks()["plugstack.conf"]["sentence"] == str(other)
 
 
-def test_a_plugin_that_is_not_there(site):
+def test_doctor_fails_on_missing_plugin(site):
     site.plugin.unlink()
     check = site.checks()["plugin"]
     assert check["state"] == "fail" and f"{site.plugin} is not there" in check["sentence"]
 
 
-def test_a_plugin_that_others_could_change(site):
+def test_doctor_fails_on_plugin_writable_by_others(site):
     site.plugin.chmod(0o775)
     check = site.checks()["plugin"]
     assert check["state"] == "fail" and "can be written by others than root" in check["sentence"]
@@ -137,7 +137,7 @@ def test_a_plugin_that_others_could_change(site):
     assert site.checks()["plugin"]["state"] == "fail"
 
 
-def test_a_plugin_for_another_slurm(site):
+def test_doctor_fails_on_plugin_built_for_another_slurm(site):
     running = subprocess.run(["/usr/sbin/slurmd", "-V"], capture_output=True, text=True, check=True).stdout
     major, minor, micro = map(int, re.search(r"(\d+)\.(\d+)\.(\d+)", running).groups())
     number = (major << 16 | minor << 8 | micro).to_bytes(4, "little")
@@ -150,7 +150,7 @@ def test_a_plugin_for_another_slurm(site):
     assert "is no plugin of Slurm" in site.checks()["plugin's Slurm"]["sentence"]
 
 
-def test_sockets_with_another_mode(site):
+def test_doctor_fails_on_socket_with_wrong_mode(site):
     for name, mode in (("node", 0o666), ("job", 0o600), ("control", 0o660)):
         path = getattr(site.agent, f"{name}_socket")
         before = path.stat().st_mode & 0o7777
@@ -162,7 +162,7 @@ def test_sockets_with_another_mode(site):
         assert check["state"] == "fail" and f"has mode 0{mode:o}, not 0{before:o}" in check["sentence"], check
 
 
-def test_where_no_agent_is(site):
+def test_doctor_fails_without_agent(site):
     site.plugstack.write_text(f"required {site.plugin}\n")
     checks = site.checks(socket="/no/such/control.sock")
     for name in ("node socket", "job socket", "control socket", "agent answers"):
@@ -172,13 +172,13 @@ def test_where_no_agent_is(site):
         assert checks[name]["state"] == "skipped", checks[name]
 
 
-def test_a_submit_host_needs_no_agent(site):
+def test_doctor_on_submit_host_needs_no_agent(site):
     checks = site.checks("--submit-host", socket="/no/such/control.sock")
     assert list(checks) == [*PLUGIN_CHECKS, "clock"]
     assert site.doctor("--submit-host", socket="/no/such/control.sock").returncode == FINE
 
 
-def test_the_memory_that_is_in_use(site):
+def test_doctor_warns_of_memfd_fallback(site):
     with own_agent("memory: { force_memfd: true }") as agent:
         site.agent = agent
         check = site.checks()["agent's memory"]

@@ -1,4 +1,4 @@
-"""A job's hold lives from its first grant to its epilog, however the job ends."""
+"""Hold of a job: lasts from the job's first grant to its epilog, however the job ends."""
 
 import time
 
@@ -20,7 +20,7 @@ def holders(cluster):
 
 
 def start(cluster, script, *arguments):
-    """A job that has begun: its script says so in the file that is named like it."""
+    """Starts a job, and waits until its script has written the file up-JOB."""
     job = cluster.sbatch(f"{script}\necho up >up-$SLURM_JOB_ID\nwhile [ ! -e go-$SLURM_JOB_ID ]; do sleep 0.05; done",
                          RUN, *arguments)
     cluster.await_file(f"up-{job}")
@@ -31,7 +31,7 @@ def let_go(cluster, job):
     (cluster.out / f"go-{job}").touch()
 
 
-def test_the_hold_is_there_while_the_job_runs_and_wiped_by_its_epilog(cluster, token):
+def test_hold_lasts_from_grant_to_epilog(cluster, token):
     job = start(cluster, "printenv TOK")
     assert holders(cluster) == [job]
     let_go(cluster, job)
@@ -40,7 +40,7 @@ def test_the_hold_is_there_while_the_job_runs_and_wiped_by_its_epilog(cluster, t
     assert f"job {job} ended: its hold with 1 grant was wiped" in cluster.agent_log()
 
 
-def test_two_jobs_hold_one_run_and_the_end_of_one_leaves_the_other_s(cluster, token):
+def test_hold_of_second_job_survives_end_of_first(cluster, token):
     first, second = start(cluster, ":"), start(cluster, ":")
     assert sorted(holders(cluster)) == sorted([first, second])
     let_go(cluster, first)
@@ -50,19 +50,19 @@ def test_two_jobs_hold_one_run_and_the_end_of_one_leaves_the_other_s(cluster, to
     cluster.wait(second)
 
 
-def test_a_cancelled_job_s_hold_is_wiped(cluster, token):
+def test_hold_of_cancelled_job_is_wiped(cluster, token):
     job = start(cluster, ":")
     cluster.as_user("alice", ["scancel", job])
     cluster.wait(job)
     poll(lambda: holders(cluster) == [], 10, "the wipe of the hold")
 
 
-def test_a_requeued_job_gets_them_again(cluster, token):
+def test_requeued_job_is_granted_secrets_again(cluster, token):
     job = start(cluster, "echo got=$TOK restarts=${SLURM_RESTART_COUNT:-0}", "--requeue", "--open-mode=append")
     (cluster.out / f"up-{job}").unlink()
     assert cluster.scontrol("requeue", job).code == 0
-    # Slurm lets a requeued job wait for two minutes; an admin can release it before. One that starts again
-    # within about two seconds of its epilog may have no second one (slurmd: "Not running epilog: File exists").
+    # Slurm delays a requeued job by two minutes; an admin can release it before. A job that starts again within about
+    # two seconds of its epilog may get no second epilog (slurmd: "Not running epilog: File exists").
     poll(lambda: cluster.job_state(job) == "PENDING", 20, "the requeue")
     assert holders(cluster) == []
     again = cluster.out / f"up-{job}"
@@ -74,7 +74,7 @@ def test_a_requeued_job_gets_them_again(cluster, token):
     assert cluster.wait(job).out.split() == [f"got={token}", "restarts=0", f"got={token}", "restarts=1"]
 
 
-def test_a_job_that_is_killed_outright_leaves_nothing(cluster, token):
+def test_hold_of_killed_job_is_wiped(cluster, token):
     job = start(cluster, "trap '' TERM")
     cluster.as_user("root", ["scancel", "--signal=KILL", "--full", job])
     cluster.wait(job)

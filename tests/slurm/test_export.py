@@ -1,4 +1,4 @@
-"""Whatever --export says, a job and its steps get what they asked for."""
+"""Option --export: a job and its steps get their secrets with every setting."""
 
 import pytest
 
@@ -6,7 +6,7 @@ EXPORTS = ["NONE", "NIL", "ALL", "ALL,X=1", "X"]
 
 
 @pytest.mark.parametrize("export", EXPORTS)
-def test_a_batch_job_gets_its_secrets(cluster, canary, export):
+def test_batch_job_gets_secrets_with_any_export_option(cluster, canary, export):
     value = canary()
     cluster.push("run-export", user={"TOK": value})
     done = cluster.run_batch("/usr/bin/printenv TOK; srun -n1 /usr/bin/printenv TOK", "--secrets-run=run-export", f"--export={export}")
@@ -14,7 +14,7 @@ def test_a_batch_job_gets_its_secrets(cluster, canary, export):
 
 
 @pytest.mark.parametrize("export", EXPORTS)
-def test_a_step_gets_its_secrets(cluster, canary, export):
+def test_step_gets_secrets_with_any_export_option(cluster, canary, export):
     value = canary()
     cluster.push("run-export", user={"TOK": value})
     done = cluster.srun("-n1", "--secrets-run=run-export", f"--export={export}", "/usr/bin/printenv", "TOK")
@@ -22,7 +22,7 @@ def test_a_step_gets_its_secrets(cluster, canary, export):
 
 
 @pytest.mark.parametrize("export", EXPORTS)
-def test_an_inner_step_gets_its_job_s_secrets(cluster, canary, export):
+def test_inner_step_gets_job_secrets_with_any_export_option(cluster, canary, export):
     value = canary()
     cluster.push("run-export", user={"TOK": value})
     done = cluster.run_batch(f"srun -n1 --export={export} /usr/bin/printenv TOK", "--secrets-run=run-export")

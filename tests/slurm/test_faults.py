@@ -1,6 +1,6 @@
-"""The kernel says no: each failed call is an error answer, or a client that has to try again, and never more.
+"""Failing system calls: each causes an error answer or a client that has to try again, and nothing worse.
 
-After every test here the agent holds what it held before: records, open files, locked memory."""
+After every test the agent holds what it held before: records, open files, locked memory."""
 
 import contextlib
 import errno
@@ -15,11 +15,11 @@ import pytest
 from faulty_agent import ALWAYS, FaultyAgent, connections_of, resources_of
 from harness import poll
 from own_agent import OwnAgent, own_agent, request
-from test_node_door import (DONE, GRANTED, PING, REFUSED, WIPE, NodeConnection, ask, is_refused, message,
+from test_node_socket import (DONE, GRANTED, PING, REFUSED, WIPE, NodeConnection, grant_request, is_refused, message,
                             reply_to)
 
 VALUE = "v" * 65000
-LARGE_RUN = {f"S{number}": VALUE for number in range(16)}  # no slab that is there has room for it
+LARGE_RUN = {f"S{number}": VALUE for number in range(16)}  # fits into no existing slab
 JOB = 7
 
 
@@ -43,7 +43,7 @@ def secretmem_agent():
 
 @pytest.fixture(scope="module")
 def fallback_agent():
-    """As on a kernel without memfd_secret."""
+    """Starts an agent as on a kernel without memfd_secret."""
     with faulty_agent(at_start=[("memfd_secret", errno.ENOSYS)]) as agent:
         assert agent.status()["memory"] == "memfd"
         yield agent
@@ -76,11 +76,11 @@ def must_hold_again(agent, before):
     assert agent.holdings() == before
 
 
-# ---- requests, each as (do it, whether it was done, how to undo it) ----------------------------------
+# ---- requests, each with answer(), is_done() and undo() ----------------------------------------------
 
 
 class Push:
-    """Of a run that needs a slab of its own."""
+    """Pushes a run that needs a slab of its own."""
 
     @staticmethod
     def answer(agent):
@@ -99,10 +99,10 @@ class Push:
         assert agent.http("DELETE", "/v1/runs/large").status == 204
 
 
-class Ask:
+class GrantRequest:
     @staticmethod
     def answer(agent):
-        return reply_to(agent, ask(job=JOB))
+        return reply_to(agent, grant_request(job=JOB))
 
     must_be_error = staticmethod(is_refused)
 
@@ -170,7 +170,7 @@ LIMIT = "raise the limit of locked memory (LimitMEMLOCK=)"
 FILES = "raise the limit of open files (LimitNOFILE=)"
 
 
-@pytest.mark.parametrize("kind", [Push, Ask])
+@pytest.mark.parametrize("kind", [Push, GrantRequest])
 @pytest.mark.parametrize("call, error, sentence", [
     ("memfd_secret", errno.ENOMEM, "locked memory: memfd_secret failed: Cannot allocate memory"),
     ("memfd_secret", errno.EMFILE, FILES),
@@ -180,13 +180,13 @@ FILES = "raise the limit of open files (LimitNOFILE=)"
     ("mmap", errno.EAGAIN, LIMIT),
     ("madvise", errno.EINVAL, "locked memory: madvise(MADV_DONTFORK) failed: Invalid argument"),
 ])
-def test_memory_that_the_kernel_refuses_is_an_error_answer(secretmem, kind, call, error, sentence):
+def test_agent_answers_error_when_secret_memory_allocation_fails(secretmem, kind, call, error, sentence):
     with secretmem.failing(call, error):
         kind.must_be_error(kind.answer(secretmem), sentence)
     is_answered_once_it_can_be(secretmem, kind)
 
 
-@pytest.mark.parametrize("kind", [Push, Ask])
+@pytest.mark.parametrize("kind", [Push, GrantRequest])
 @pytest.mark.parametrize("call, error, sentence", [
     ("memfd_create", errno.ENOMEM, "locked memory: memfd_create failed: Cannot allocate memory"),
     ("memfd_create", errno.EMFILE, FILES),
@@ -197,18 +197,18 @@ def test_memory_that_the_kernel_refuses_is_an_error_answer(secretmem, kind, call
     ("mlock", errno.EAGAIN, LIMIT),
     ("mlock", errno.EPERM, LIMIT),
 ])
-def test_fallback_memory_that_the_kernel_refuses_is_an_error_answer(fallback, kind, call, error, sentence):
-    fallback.faults.clear()  # of the start: what kind of memory it is was decided then
+def test_agent_answers_error_when_fallback_memory_allocation_fails(fallback, kind, call, error, sentence):
+    fallback.faults.clear()  # the faults of the start, which chose the kind of memory
     with fallback.failing(call, error):
         kind.must_be_error(kind.answer(fallback), sentence)
     is_answered_once_it_can_be(fallback, kind)
 
 
-@pytest.mark.parametrize("kind", [Push, Ask])
+@pytest.mark.parametrize("kind", [Push, GrantRequest])
 @pytest.mark.parametrize("call, error", [
     ("mmap", errno.ENOMEM), ("madvise", errno.ENOMEM), ("mlock", errno.ENOMEM), ("ftruncate", errno.ENOMEM)])
-def test_whichever_of_the_calls_of_a_region_fails_nothing_of_it_is_left(agent, kind, call, error):
-    """The first of them, the second, and so on until there is none left to fail."""
+def test_region_set_up_in_part_is_released_whichever_call_fails(agent, kind, call, error):
+    """Fails the first call, then the second, and so on, until the request makes no further one."""
     agent.faults.clear()
     before, failed = agent.holdings(), 0
     while failed < 20:
@@ -227,30 +227,30 @@ def test_whichever_of_the_calls_of_a_region_fails_nothing_of_it_is_left(agent, k
     assert failed > 0 or (call == "mlock" and agent.status()["memory"] == "memfd_secret")
 
 
-def test_a_run_whose_next_generation_does_not_fit_keeps_the_one_it_has(secretmem):
+def test_push_that_cannot_fit_leaves_previous_generation(secretmem):
     secretmem.push("growing", user={"A": "first"})
     with secretmem.failing("mmap", errno.EAGAIN):
         answer = secretmem.http("PUT", "/v1/runs/growing", {"owner": "alice", "user": LARGE_RUN})
         assert answer.status == 503 and LIMIT in answer.detail
     run = secretmem.http("GET", "/v1/runs/growing").json
     assert run["generation"] == 1 and [secret["name"] for secret in run["secrets"]] == ["A"]
-    assert reply_to(secretmem, ask(b"run:growing,A", job=JOB))[0] == GRANTED
-    Ask.undo(secretmem)
+    assert reply_to(secretmem, grant_request(b"run:growing,A", job=JOB))[0] == GRANTED
+    GrantRequest.undo(secretmem)
     assert secretmem.http("DELETE", "/v1/runs/growing").status == 204
 
 
 @pytest.mark.parametrize("kind", [Wipe, Ping, Status, Complete])
-def test_what_takes_away_or_only_tells_needs_no_memory_for_secrets(agent, kind):
+def test_wipe_ping_status_and_complete_need_no_secret_memory(agent, kind):
     for call in ("memfd_secret", "memfd_create", "ftruncate", "mmap", "madvise", "mlock"):
         agent.faults.set(call, errno.ENOMEM, count=ALWAYS)
     assert kind.is_done(kind.answer(agent))
     agent.faults.clear()
 
 
-def test_a_wipe_and_a_complete_while_no_memory_is_given_free_what_was_held(agent):
+def test_wipe_and_complete_release_memory_while_allocation_fails(agent):
     agent.faults.clear()
     assert Push.is_done(Push.answer(agent))
-    assert Ask.is_done(Ask.answer(agent))
+    assert GrantRequest.is_done(GrantRequest.answer(agent))
     for call in ("memfd_secret", "memfd_create", "ftruncate", "mmap", "madvise", "mlock"):
         agent.faults.set(call, errno.ENOMEM, count=ALWAYS)
     assert Wipe.is_done(Wipe.answer(agent))
@@ -261,9 +261,9 @@ def test_a_wipe_and_a_complete_while_no_memory_is_given_free_what_was_held(agent
 # ---- connections -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Push, Ask, Wipe, Ping, Status, Complete])
+@pytest.mark.parametrize("kind", [Push, GrantRequest, Wipe, Ping, Status, Complete])
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM])
-def test_a_connection_that_can_not_be_taken_waits_until_it_can(secretmem, kind, error):
+def test_agent_accepts_connection_once_accept_succeeds_again(secretmem, kind, error):
     with secretmem.failing("accept4", error, count=3):
         assert kind.is_done(kind.answer(secretmem))
         assert secretmem.faults.struck("accept4") == 3
@@ -271,26 +271,26 @@ def test_a_connection_that_can_not_be_taken_waits_until_it_can(secretmem, kind, 
 
 
 @pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.EINTR, errno.EAGAIN])
-def test_a_client_that_went_before_it_was_taken_holds_nobody_up(secretmem, error):
+def test_aborted_accept_delays_no_other_client(secretmem, error):
     with secretmem.failing("accept4", error, count=5):
         begin = time.monotonic()
         assert Status.is_done(Status.answer(secretmem))
         assert time.monotonic() - begin < 0.5
 
 
-def test_a_long_lack_of_descriptors_is_said_once_and_costs_no_time(secretmem):
+def test_lack_of_descriptors_is_logged_once_and_costs_no_cpu(secretmem):
     secretmem.faults.set("accept4", errno.EMFILE, count=ALWAYS)
     lines, spent = secretmem.log.read_text().count("\n"), cpu_seconds(secretmem.pid)
     with secretmem.connect() as waiting:
         time.sleep(1.5)
-        said = secretmem.log.read_text().splitlines()[lines:]
+        logged = secretmem.log.read_text().splitlines()[lines:]
         assert cpu_seconds(secretmem.pid) - spent < 0.3
         assert 2 < secretmem.faults.struck("accept4") < 100
         secretmem.faults.clear()
         waiting.send(request("GET", "/v1/status"))
         assert waiting.answer().status == 200
-    assert len(said) == 1, said
-    assert "control door: accept() failed: Too many open files" in said[0] and FILES in said[0]
+    assert len(logged) == 1, logged
+    assert "control door: accept() failed: Too many open files" in logged[0] and FILES in logged[0]
 
 
 @pytest.mark.parametrize("kind, call, error", [
@@ -299,68 +299,68 @@ def test_a_long_lack_of_descriptors_is_said_once_and_costs_no_time(secretmem):
     for call, error in [("recvmsg", errno.ENOMEM), ("sendmsg", errno.ENOBUFS), ("epoll_ctl", errno.ENOMEM),
                         ("epoll_ctl", errno.ENOSPC), ("getsockopt", errno.ENOBUFS)]
 ])
-def test_a_client_of_the_control_door_that_can_not_be_served_is_let_go(secretmem, kind, call, error):
-    """Without an answer: there is no way to give one. It tries again."""
+def test_control_socket_drops_client_it_cannot_serve(secretmem, kind, call, error):
+    """The connection closes without an answer, since none can be sent; the client tries again."""
     with secretmem.failing(call, error):
         try:
             assert kind.answer(secretmem) is None
         except (BrokenPipeError, ConnectionResetError):
             pass
-    if (kind, call) == (Push, "sendmsg"):  # it was done, and only its answer was lost
+    if (kind, call) == (Push, "sendmsg"):  # the push succeeded, and only its answer was lost
         kind.undo(secretmem)
     is_answered_once_it_can_be(secretmem, kind)
 
 
-@pytest.mark.parametrize("kind", [Ask, Wipe, Ping])
-def test_a_request_of_the_node_door_that_can_not_be_read_is_refused(secretmem, kind):
+@pytest.mark.parametrize("kind", [GrantRequest, Wipe, Ping])
+def test_node_socket_rejects_request_it_cannot_read(secretmem, kind):
     with secretmem.failing("recvmsg", errno.ENOMEM):
         is_refused(kind.answer(secretmem), "the request could not be read: receiving failed: Cannot allocate memory")
     is_answered_once_it_can_be(secretmem, kind)
 
 
 @pytest.mark.parametrize("error", [errno.ENOBUFS, errno.ETOOMANYREFS, errno.EMFILE])
-def test_a_delivery_that_can_not_be_handed_over_is_a_refusal(secretmem, error):
+def test_node_socket_denies_grant_whose_delivery_cannot_be_sent(secretmem, error):
     with secretmem.failing("sendmsg", error):
-        is_refused(Ask.answer(secretmem),
+        is_refused(GrantRequest.answer(secretmem),
                    f"the delivery could not be handed over: sending failed: {os.strerror(error)}")
     # The job's hold stays for its next step and its epilog; the delivery is gone.
     assert secretmem.status()["holds"] == 1
-    assert Ask.is_done(Ask.answer(secretmem))
-    Ask.undo(secretmem)
+    assert GrantRequest.is_done(GrantRequest.answer(secretmem))
+    GrantRequest.undo(secretmem)
 
 
-@pytest.mark.parametrize("kind", [Ask, Wipe, Ping])
-def test_a_client_of_the_node_door_that_can_be_told_nothing_is_let_go(secretmem, kind):
+@pytest.mark.parametrize("kind", [GrantRequest, Wipe, Ping])
+def test_node_socket_drops_client_it_cannot_answer(secretmem, kind):
     lines = secretmem.log.read_text().count("\n")
     with secretmem.failing("sendmsg", errno.ENOBUFS, count=2):
         assert kind.answer(secretmem) is None
-    said = "\n".join(secretmem.log.read_text().splitlines()[lines:])
-    assert "node door: the reply was lost: sending failed: No buffer space available" in said
-    Ask.undo(secretmem)
+    logged = "\n".join(secretmem.log.read_text().splitlines()[lines:])
+    assert "node door: the reply was lost: sending failed: No buffer space available" in logged
+    GrantRequest.undo(secretmem)
     is_answered_once_it_can_be(secretmem, kind)
 
 
 @pytest.mark.parametrize("call, error", [("epoll_ctl", errno.ENOSPC), ("epoll_ctl", errno.ENOMEM)])
-def test_a_silent_client_of_the_node_door_that_can_not_be_waited_for_is_let_go(secretmem, call, error):
+def test_node_socket_drops_silent_client_it_cannot_wait_for(secretmem, call, error):
     with secretmem.failing(call, error):
         with NodeConnection(secretmem) as connection:
             assert connection.reply() is None
-    is_answered_once_it_can_be(secretmem, Ask)
+    is_answered_once_it_can_be(secretmem, GrantRequest)
 
 
-def test_a_client_that_the_kernel_does_not_know_is_refused_by_the_node_door(secretmem):
+def test_node_socket_rejects_client_without_peer_credentials(secretmem):
     with secretmem.failing("getsockopt", errno.ENOBUFS), NodeConnection(secretmem) as connection:
         is_refused(connection.reply(), "the kernel does not say who is calling")
-    is_answered_once_it_can_be(secretmem, Ask)
+    is_answered_once_it_can_be(secretmem, GrantRequest)
 
 
-def test_a_start_without_a_socket_ends_with_a_sentence():
+def test_agent_start_without_socket_fails_with_reason():
     with pytest.raises(AssertionError, match=r"node_socket: socket\(\) failed: Too many open files; raise"):
         FaultyAgent(at_start=[("socket", errno.EMFILE)])
 
 
 class NotifiedAgent(FaultyAgent):
-    """Its systemd is this test: a socket that hears what systemd would."""
+    """Sends its notifications to a socket of the test instead of systemd."""
 
     def start(self):
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -369,7 +369,7 @@ class NotifiedAgent(FaultyAgent):
         super().start()
 
 
-def test_a_slab_that_systemd_could_not_be_told_of_is_told_again():
+def test_slab_is_sent_to_fd_store_again_after_failed_notify():
     agent = NotifiedAgent()
     try:
         with agent.failing("sendmsg", errno.ENOBUFS):
@@ -385,7 +385,7 @@ def test_a_slab_that_systemd_could_not_be_told_of_is_told_again():
         agent.systemd.close()
 
 
-# ---- the real thing: nothing is injected, there is no more ------------------------------------------
+# ---- real shortage, without injected faults ---------------------------------------------------------
 
 
 def cpu_seconds(pid):
@@ -395,7 +395,7 @@ def cpu_seconds(pid):
 
 
 def leave_descriptors(agent, count):
-    """From here on the agent can open `count` more."""
+    """Limits the agent to `count` further descriptors."""
     used = {int(number) for number in os.listdir(f"/proc/{agent.pid}/fd")}
     free = (number for number in range(20000) if number not in used)
     limit = [next(free) for _ in range(count + 1)][-1]
@@ -413,15 +413,15 @@ def descriptors_left(agent, count):
         resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, limits)
 
 
-@pytest.mark.parametrize("kind", [Push, Ask])
-def test_without_a_descriptor_for_a_region_a_request_is_refused(secretmem, kind):
+@pytest.mark.parametrize("kind", [Push, GrantRequest])
+def test_agent_rejects_request_without_descriptor_for_region(secretmem, kind):
     secretmem.await_quiet()
-    with descriptors_left(secretmem, 1):  # the one of the connection
+    with descriptors_left(secretmem, 1):  # for the connection
         kind.must_be_error(kind.answer(secretmem), FILES)
     is_answered_once_it_can_be(secretmem, kind)
 
 
-def test_without_a_descriptor_those_who_are_served_go_on_and_others_wait(secretmem):
+def test_agent_without_descriptors_serves_open_connections_and_delays_others(secretmem):
     secretmem.await_quiet()
     with secretmem.connect() as served:
         served.send(request("GET", "/v1/status"))
@@ -434,7 +434,7 @@ def test_without_a_descriptor_those_who_are_served_go_on_and_others_wait(secretm
                 answer = served.answer()
                 assert answer.status == 503 and FILES in answer.detail
                 served.send(request("PUT", "/v1/runs/small", {"owner": "alice", "user": {"A": "x"}}))
-                answer = served.answer()  # not that there is no such user
+                answer = served.answer()  # and not 400, as for an unknown user
                 assert answer.status == 503
                 assert answer.detail == f"looking up a user failed: Too many open files; {FILES}"
                 served.send(request("DELETE", "/v1/runs/nothing"))
@@ -449,7 +449,7 @@ def test_without_a_descriptor_those_who_are_served_go_on_and_others_wait(secretm
     is_answered_once_it_can_be(secretmem, Push)
 
 
-def test_a_hundred_clients_more_than_descriptors_are_all_served():
+def test_agent_answers_100_clients_beyond_descriptor_limit():
     with own_agent() as agent:
         agent.push("kept", user={"A": "x"})
         poll(lambda: not connections_of(agent.pid), 10, "the end of all connections")
@@ -457,20 +457,20 @@ def test_a_hundred_clients_more_than_descriptors_are_all_served():
         connections = []
         for _ in range(100):
             connections.append(NodeConnection(agent))
-            connections[-1].send(ask(job=JOB))
+            connections[-1].send(grant_request(job=JOB))
         for connection in connections:
             kind, sentence, _ = connection.reply()
             assert kind == GRANTED or (kind == REFUSED and FILES in sentence)
             connection.socket.close()
-        Ask.undo(agent)
+        GrantRequest.undo(agent)
         assert agent.is_alive()
 
 
-def test_when_the_memory_for_secrets_is_full_pushes_and_asks_are_refused_until_some_is_free():
+def test_full_secret_memory_rejects_pushes_and_grants_until_freed():
     full = "limits.total_bytes in its configuration"
     with own_agent("limits: { total_bytes: 1048576 }") as agent:
         size, runs = 60000, 0
-        while size > 8:  # ever smaller ones, until nothing fits
+        while size > 8:  # pushes ever smaller values, until none fits
             answer = agent.http("PUT", f"/v1/runs/r{runs}", {"owner": "alice", "user": {"A": "x" * size}})
             if answer.status == 201:
                 runs += 1
@@ -478,18 +478,18 @@ def test_when_the_memory_for_secrets_is_full_pushes_and_asks_are_refused_until_s
             assert answer.status == 503 and full in answer.detail
             size //= 2
         before = agent.state()
-        is_refused(reply_to(agent, ask(b"run:r0,A", job=JOB)), full)
+        is_refused(reply_to(agent, grant_request(b"run:r0,A", job=JOB)), full)
         answer = agent.http("PUT", "/v1/runs/r0", {"owner": "alice", "user": {"A": "y" * 60000}})
         assert answer.status == 503 and full in answer.detail
         assert agent.state() == before
         assert agent.http("DELETE", "/v1/runs/r1").status == 204
-        assert reply_to(agent, ask(b"run:r0,A", job=JOB))[0] == GRANTED
-        Ask.undo(agent)
+        assert reply_to(agent, grant_request(b"run:r0,A", job=JOB))[0] == GRANTED
+        GrantRequest.undo(agent)
         assert agent.http("PUT", "/v1/runs/r1", {"owner": "alice", "user": {"A": "z"}}).status == 201
 
 
-def test_without_the_right_to_lock_more_the_limit_is_named():
-    """Another user's agent, without CAP_IPC_LOCK: it may lock what RLIMIT_MEMLOCK says and no more."""
+def test_agent_without_cap_ipc_lock_names_memlock_limit():
+    """Runs the agent as another user without CAP_IPC_LOCK, so that RLIMIT_MEMLOCK limits what it may lock."""
     limit = 3 * 1024 * 1024
 
     class LimitedAgent(OwnAgent):
@@ -503,7 +503,7 @@ def test_without_the_right_to_lock_more_the_limit_is_named():
 
     try:
         agent = LimitedAgent()
-    except AssertionError as ended:  # it locks all that it has, and says at the start that it can't
+    except AssertionError as ended:  # an agent that locks all its memory reports at the start that it can't
         assert "LimitMEMLOCK" in str(ended)
         return
     try:

@@ -1,5 +1,5 @@
-"""A secret as a file (NAME:file): its bytes are exact, nobody but the job's user and root can list or read it, nothing
-that is planted where it lies is followed, and it is gone when its step and its job are."""
+"""Secret files (NAME:file): byte-exact, listable and readable only by the job's user and root, safe against planted
+links and directories, and removed with their step and job."""
 
 import hashlib
 import os
@@ -21,8 +21,8 @@ BOB = pwd.getpwnam("bob")
 
 @pytest.fixture(scope="module")
 def cluster(request):
-    """One whose agent takes large runs, and asks every second which jobs have ended. A step on both nodes would be one
-    on one node twice here, so the jobs run on one."""
+    """Starts a cluster whose agent accepts large runs and queries every second which jobs have ended. Jobs run on one
+    node: both nodes are this machine, so that a step on both would write the same files twice."""
     with running_cluster(request.session, "--agent-config", "reaper: { interval: 1s }",
                          "--agent-config", "limits: { run_bytes: 4194304 }") as cluster:
         yield cluster
@@ -30,7 +30,7 @@ def cluster(request):
 
 @pytest.fixture
 def jobs(cluster):
-    """The directory for the files of all jobs."""
+    """Returns the directory for the files of all jobs."""
     return cluster.dir / "run" / "jobs"
 
 
@@ -43,14 +43,14 @@ def key(cluster, canary):
 
 @pytest.fixture(autouse=True)
 def no_files_left(cluster, jobs):
-    """After every test: no job has left a directory."""
+    """Checks after every test that no job has left a directory."""
     yield
     poll(lambda: not cluster.jobs(), 30, "the end of all jobs")
     poll(lambda: not jobs.exists() or not list(jobs.iterdir()), 10, "the removal of all files")
 
 
 def start(cluster, script, *options):
-    """A job that has begun, done what `script` says, and waits for let_go()."""
+    """Starts a job that runs `script` and then waits for let_go()."""
     job = cluster.sbatch(f"{script}\n{WAIT}", RUN, "-N1", "--open-mode=append", *options)
     cluster.await_file(f"up-{job}")
     return job
@@ -64,10 +64,10 @@ def names_in(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
-# ---- what a step is given ---------------------------------------------------------------------------
+# ---- granted files ----------------------------------------------------------------------------------
 
 
-def test_any_bytes_arrive_as_they_were_pushed(cluster, canary):
+def test_secret_file_holds_pushed_bytes_exactly(cluster, canary):
     secret = canary("BYTES").encode()
     values = {"ANY": bytes(range(256)) * 255 + secret + bytes(256 - len(secret)), "NUL": b"\0", "EMPTY": b"",
               "LINES": b"-----BEGIN\n" + secret + b"\n\n", "my-key": secret + b"\0" + secret}
@@ -79,7 +79,7 @@ def test_any_bytes_arrive_as_they_were_pushed(cluster, canary):
     assert done.out.split()[::2] == [hashlib.sha256(value).hexdigest() for value in values.values()]
 
 
-def test_a_file_is_the_users_alone_and_lies_where_nobody_else_can_list(cluster, key, jobs):
+def test_secret_file_is_private_to_job_user(cluster, key, jobs):
     job = start(cluster, 'echo $KEY_FILE', "--secret=KEY:file")
     file = jobs / job / "KEY.batch"
     assert (cluster.out / f"{job}.out").read_text() == f"{file}\n"
@@ -100,7 +100,7 @@ def test_a_file_is_the_users_alone_and_lies_where_nobody_else_can_list(cluster, 
     assert cluster.wait(job).code == 0
 
 
-def test_a_file_works_beside_a_variable_of_the_same_secret(cluster, key):
+def test_secret_file_works_beside_variable_of_same_secret(cluster, key):
     done = cluster.srun(RUN, "--secret=KEY,KEY:file,KEY=G:file,OTHER", "bash", "-c",
                         'cat $KEY_FILE; echo; cat $G_FILE; echo; echo $KEY; echo "[$OTHER_FILE]"; '
                         'echo $SLURM_SECRETS_SET; [ $KEY_FILE = $G_FILE ]')
@@ -108,14 +108,14 @@ def test_a_file_works_beside_a_variable_of_the_same_secret(cluster, key):
     assert done.out.splitlines() == [key, key, key, "[]", "KEY,KEY_FILE,G_FILE,OTHER"]
 
 
-def test_the_path_is_not_captured_by_an_inner_sbatch(cluster, key):
+def test_secret_file_path_is_not_passed_to_inner_sbatch(cluster, key):
     inner = "sbatch --parsable --secrets=none --wait -o inner-$SLURM_JOB_ID --wrap 'env >inner-env'"
     done = cluster.run_batch(inner, RUN, "--secret=KEY:file")
     assert done.code == 0, done.err
     assert "KEY" not in (cluster.out / "inner-env").read_text()
 
 
-def test_only_the_step_that_asks_has_it_and_as_long_as_it_runs(cluster, key, jobs):
+def test_secret_file_exists_only_for_requesting_step_while_it_runs(cluster, key, jobs):
     job = start(cluster, "srun -n1 --secret=KEY:file bash -c 'ls $(dirname $KEY_FILE)'\n"
                          "srun -n1 bash -c 'echo [$KEY_FILE]'\necho [$KEY_FILE]", "--secret=OTHER")
     assert (cluster.out / f"{job}.out").read_text() == "KEY.0\n[]\n[]\n", (cluster.out / f"{job}.err").read_text()
@@ -124,7 +124,7 @@ def test_only_the_step_that_asks_has_it_and_as_long_as_it_runs(cluster, key, job
     assert cluster.wait(job).code == 0
 
 
-def test_steps_that_start_at_once_all_have_it(cluster, key):
+def test_secret_file_is_given_to_each_of_concurrent_steps(cluster, key):
     steps = "for i in 1 2 3 4 5 6 7 8; do srun -n1 --exact --mem=0 bash -c 'cat $KEY_FILE; echo \" $KEY_FILE\"' & done"
     done = cluster.run_batch(f"{steps}\nwait", RUN, "--secret=KEY:file", "-N1", "-n8")
     assert done.code == 0, done.err
@@ -133,14 +133,14 @@ def test_steps_that_start_at_once_all_have_it(cluster, key):
     assert sorted(os.path.basename(path) for _, path in lines) == [f"KEY.{step}" for step in range(8)]
 
 
-def test_all_tasks_of_a_step_share_it(cluster, key):
+def test_secret_file_is_shared_by_tasks_of_step(cluster, key):
     done = cluster.srun(RUN, "-N1", "-n4", "--secret=KEY:file", "bash", "-c", 'echo $KEY_FILE $(cat $KEY_FILE)')
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) == 4 and len(set(done.out.splitlines())) == 1
     assert done.out.splitlines()[0].endswith(f"/KEY.0 {key}")
 
 
-def test_array_tasks_and_salloc_have_it(cluster, key):
+def test_secret_file_works_in_arrays_and_salloc(cluster, key):
     done = cluster.salloc(RUN, "--secret=KEY:file", "-N1", "srun", "-n1", "bash", "-c", "cat $KEY_FILE")
     assert done.out == key
     array = cluster.submit('echo $(cat $KEY_FILE) >array-$SLURM_ARRAY_TASK_ID', RUN, "--secret=KEY:file", "--array=1-3")
@@ -149,7 +149,7 @@ def test_array_tasks_and_salloc_have_it(cluster, key):
         assert cluster.await_file(f"array-{task}") == f"{key}\n"
 
 
-def test_a_requeued_job_has_it_again(cluster, key):
+def test_secret_file_is_given_again_to_requeued_job(cluster, key):
     job = start(cluster, "cat $KEY_FILE; echo", "--secret=KEY:file", "--requeue")
     (cluster.out / f"up-{job}").unlink()
     assert cluster.scontrol("requeue", job).code == 0
@@ -162,14 +162,14 @@ def test_a_requeued_job_has_it_again(cluster, key):
     assert done.out == f"{key}\n{key}\n" and done.code == 0, done.err
 
 
-# ---- what is planted in the way ---------------------------------------------------------------------
+# ---- planted links and directories ------------------------------------------------------------------
 
 
 def held_job(cluster, *options):
     return cluster.sbatch("cat $KEY_FILE; echo", RUN, "--hold", "-N1", "--secret=KEY:file", *options)
 
 
-def test_a_link_in_the_place_of_the_jobs_directory_is_not_followed(cluster, key, jobs, tmp_path):
+def test_symlink_at_job_directory_is_not_followed(cluster, key, jobs, tmp_path):
     jobs.mkdir(mode=0o711, exist_ok=True)
     jobs.chmod(0o711)
     job = held_job(cluster)
@@ -183,7 +183,7 @@ def test_a_link_in_the_place_of_the_jobs_directory_is_not_followed(cluster, key,
     assert (elsewhere.stat().st_uid, elsewhere.stat().st_mode & 0o7777) == (0, 0o700)
 
 
-def test_somebody_elses_directory_in_that_place_gives_way(cluster, key, jobs):
+def test_job_directory_owned_by_another_user_is_replaced(cluster, key, jobs):
     jobs.mkdir(mode=0o711, exist_ok=True)
     jobs.chmod(0o711)
     job = held_job(cluster)
@@ -195,7 +195,7 @@ def test_somebody_elses_directory_in_that_place_gives_way(cluster, key, jobs):
     assert (done.code, done.out) == (0, f"{key}\n"), done.err
 
 
-def test_what_can_not_be_removed_there_is_refused_with_a_sentence(cluster, key, jobs):
+def test_job_fails_when_foreign_job_directory_cannot_be_removed(cluster, key, jobs):
     jobs.mkdir(mode=0o711, exist_ok=True)
     jobs.chmod(0o711)
     job = held_job(cluster)
@@ -212,8 +212,8 @@ def test_what_can_not_be_removed_there_is_refused_with_a_sentence(cluster, key, 
         shutil.rmtree(jobs / job)
 
 
-def test_a_link_that_the_user_puts_in_the_place_of_a_file_is_not_followed(cluster, key, jobs):
-    """The user owns the job's directory, and may make it writable."""
+def test_user_symlink_at_secret_file_path_is_not_followed(cluster, key, jobs):
+    """The user owns the job's directory and can make it writable."""
     target = cluster.out / "target"
     target.write_text("untouched")
     target.chmod(0o600)
@@ -225,10 +225,10 @@ def test_a_link_that_the_user_puts_in_the_place_of_a_file_is_not_followed(cluste
     assert (target.stat().st_uid, target.stat().st_mode & 0o7777) == (0, 0o600)
 
 
-# ---- what does not work ---------------------------------------------------------------------------
+# ---- errors ---------------------------------------------------------------------------------------
 
 
-def test_too_much_is_refused_with_a_sentence(cluster):
+def test_job_fails_when_secret_files_exceed_size_limit(cluster):
     cluster.push("run-files", user={f"F{number}": "x" * 65536 for number in range(33)})
     for options in ((), ("-N1",)):
         done = cluster.srun(RUN, *options, "--secret=" + ",".join(f"F{number}:file" for number in range(33)), "true")
@@ -239,7 +239,7 @@ def test_too_much_is_refused_with_a_sentence(cluster):
     assert cluster.srun(RUN, f"--secret={most}", "bash", "-c", "cat $F31_FILE | wc -c").out == "65536\n"
 
 
-def test_where_no_file_can_be_written_the_job_ends_with_a_sentence_and_the_node_stays(new_cluster, canary):
+def test_job_fails_and_node_stays_up_when_no_secret_file_can_be_written(new_cluster, canary):
     cluster = new_cluster("--plugin-arguments", "files=/nowhere/at/all")
     cluster.push("run-files", user={"KEY": canary("KEY")})
     done = cluster.srun(RUN, "--secret=KEY:file", "true")
@@ -249,7 +249,7 @@ def test_where_no_file_can_be_written_the_job_ends_with_a_sentence_and_the_node_
     assert cluster.srun(RUN, "--secret=KEY", "true").code == 0
 
 
-def test_with_on_error_continue_a_job_without_its_files_is_warned(new_cluster, canary):
+def test_on_error_continue_warns_when_secret_files_cannot_be_written(new_cluster, canary):
     cluster = new_cluster("--plugin-arguments", "files=/nowhere/at/all on_error=continue")
     cluster.push("run-files", user={"KEY": canary("KEY")})
     done = cluster.srun(RUN, "--secret=KEY:file,KEY", "bash", "-c", "echo [$KEY][$KEY_FILE]")
@@ -257,10 +257,10 @@ def test_with_on_error_continue_a_job_without_its_files_is_warned(new_cluster, c
     assert "warning: making the directory for files of jobs" in done.err
 
 
-# ---- how they go ------------------------------------------------------------------------------------
+# ---- removal ----------------------------------------------------------------------------------------
 
 
-def test_the_epilog_removes_what_a_killed_step_left(cluster, key, jobs):
+def test_epilog_removes_secret_files_of_killed_step(cluster, key, jobs):
     step = "srun -n1 --secret=KEY:file bash -c 'echo $$ >step-$SLURM_JOB_ID; exec sleep 60' &"
     job = start(cluster, step, "--secret=OTHER:file", "-N1")
     cluster.await_file(f"step-{job}")
@@ -274,24 +274,24 @@ def test_the_epilog_removes_what_a_killed_step_left(cluster, key, jobs):
     assert "ended without an epilog: its files" not in cluster.agent_log()
 
 
-def test_what_the_epilog_can_not_remove_it_says_and_the_node_stays(cluster, key, jobs):
+def test_epilog_logs_files_it_cannot_remove_and_node_stays_up(cluster, key, jobs):
     done = cluster.run_batch("chmod u+w $(dirname $KEY_FILE); mkdir -p $(dirname $KEY_FILE)/deep/deeper; "
                              "echo $SLURM_JOB_ID", RUN, "-N1", "--secret=KEY:file")
     job = done.out.strip()
     try:
         assert names_in(jobs / job) == ["deep"]
-        said = f"the files of job {job} in {jobs} can't be removed: removing a file of it failed: Directory not empty"
-        poll(lambda: said in cluster.agent_log(), 10, "the agent's sentence")
+        sentence = f"the files of job {job} in {jobs} can't be removed: removing a file of it failed: Directory not empty"
+        poll(lambda: sentence in cluster.agent_log(), 10, "the agent's sentence")
         slurmd = "".join((cluster.dir / "log" / f"slurmd-{node}.log").read_text() for node in ("n1", "n2"))
         assert (f"secrets: the files of job {job} in {jobs} were not removed: removing a file of it failed: "
                 "Directory not empty") in slurmd
         assert cluster.sinfo() == cluster.nodes
     finally:
         shutil.rmtree(jobs / job)
-    assert cluster.agent_log().count(said) == 1
+    assert cluster.agent_log().count(sentence) == 1
 
 
-def test_the_reaper_removes_them_where_no_epilog_came(cluster, key, jobs):
+def test_reaper_removes_secret_files_when_no_epilog_ran(cluster, key, jobs):
     job = start(cluster, "", "--secret=KEY:file", "--nodelist=n1", "--no-requeue")
     assert names_in(jobs / job) == ["KEY.batch"]
     with crashed(cluster, "n1", job):
@@ -300,8 +300,8 @@ def test_the_reaper_removes_them_where_no_epilog_came(cluster, key, jobs):
     assert f"job {job} ended without an epilog: its files were removed" in cluster.agent_log()
 
 
-def test_the_files_of_a_running_job_outlive_its_hold_and_the_agent(cluster, key, jobs):
-    """Ended, not restarted, the agent wipes the hold. The files are still removed when the job has ended."""
+def test_secret_files_of_running_job_outlive_hold_and_agent(cluster, key, jobs):
+    """A stopped agent, unlike a restarted one, wipes the hold. The files are still removed once the job has ended."""
     job = start(cluster, "", "--secret=KEY:file", "--nodelist=n1")
     cluster.agent_stop()
     cluster.agent_start()
@@ -313,7 +313,7 @@ def test_the_files_of_a_running_job_outlive_its_hold_and_the_agent(cluster, key,
     poll(lambda: not (jobs / job).exists(), 10, "the removal")
 
 
-def test_a_directory_whose_job_has_ended_and_holds_nothing_is_removed(cluster, jobs):
+def test_reaper_removes_directory_of_ended_job_without_hold(cluster, jobs):
     jobs.mkdir(mode=0o711, exist_ok=True)
     jobs.chmod(0o711)
     left = jobs / "4000000001"

@@ -1,4 +1,4 @@
-"""What a hub needs to listen over TLS: one clear sentence where something is missing or wrong, and then no start."""
+"""Start of a hub's TLS listener: one clear sentence about what is missing or invalid, and then no start."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def free_port():
 
 @pytest.fixture
 def files(pki, tmp_path):
-    """Those of a hub, to be spoiled."""
+    """Copies the files of a hub, for tests to replace or remove."""
     for name in ("hub.crt", "hub.key", "ca.crt"):
         shutil.copy(pki / name, tmp_path / name)
     return tmp_path
@@ -55,7 +55,7 @@ def listen(files, address=None, **keys):
 
 
 def refusal_of_start(files, line, *options, environment=None):
-    """The one line that the agent ends with."""
+    """Starts an agent that must fail; returns its one line."""
     config = files / "agentd.yaml"
     config.write_text(f"node_socket: {files}/node\njob_socket: {files}/job\ncontrol_socket: {files}/control\n{line}\n")
     done = subprocess.run([AGENT, "--config", config, *options], capture_output=True, text=True, timeout=20, check=False,
@@ -88,15 +88,15 @@ def spoil(files, pki, name, source):
 
 
 @pytest.mark.parametrize("name, source, sentence", WRONG)
-def test_a_wrong_file_is_named_and_the_agent_does_not_start(files, pki, name, source, sentence):
+def test_hub_does_not_start_with_invalid_tls_file_and_names_it(files, pki, name, source, sentence):
     spoil(files, pki, name, source)
     for options in ([], ["--check-config"]):
         assert refusal_of_start(files, listen(files), *options) == sentence.format(files)
 
 
 @pytest.mark.parametrize("name, key", [("hub.crt", "certificate"), ("hub.key", "key"), ("ca.crt", "client_ca")])
-def test_a_file_that_the_agent_may_not_read_is_named(pki, name, key):
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # that others may enter
+def test_hub_names_tls_file_it_may_not_read(pki, name, key):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # which other users may enter
         files = Path(folder)
         files.chmod(0o755)
         (files / "agentd.yaml").write_text(listen(files))
@@ -109,7 +109,7 @@ def test_a_file_that_the_agent_may_not_read_is_named(pki, name, key):
             (1, f"slurm-secretsd: listen.{key}: {files}/{name} can't be read: Permission denied\n")
 
 
-def test_a_key_that_is_not_named_is_the_credential_of_systemd(files, pki):
+def test_hub_key_defaults_to_systemd_credential(files, pki):
     line = listen(files, key=None)
     assert refusal_of_start(files, line) == \
         "listen.key: name the file of the key, or load it as systemd's credential tls.key"
@@ -121,7 +121,7 @@ def test_a_key_that_is_not_named_is_the_credential_of_systemd(files, pki):
         f"listen.key: {files}/tls.key is not the key of {files}/hub.crt"
 
 
-def test_a_port_that_is_taken_is_named(files):
+def test_hub_names_port_in_use(files):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -130,19 +130,19 @@ def test_a_port_that_is_taken_is_named(files):
             f"listen.address: 127.0.0.1 port {port} is taken: another program listens there"
 
 
-def test_an_address_that_this_host_has_not_is_named(files):
+def test_hub_names_address_not_on_this_host(files):
     assert refusal_of_start(files, listen(files, "192.0.2.77")) == \
         "listen.address: 192.0.2.77 port 8443 can't be listened at: this host has no such address"
 
 
 def reload(agent):
-    """What it says of it."""
+    """Sends SIGHUP; returns the log entry about the reload."""
     before = len(agent.log.read_text())
     agent.process.send_signal(signal.SIGHUP)
     return poll(lambda: [line for line in agent.log.read_text()[before:].splitlines() if "reload: " in line], 5, "the reload")[0]
 
 
-def test_a_reload_with_a_wrong_file_is_refused_and_the_old_one_stays(files, pki):
+def test_hub_reload_with_invalid_tls_file_continues_with_old_certificate(files, pki):
     port = free_port()
     trust = ssl.create_default_context(cafile=pki / "ca.crt")
 
@@ -161,8 +161,8 @@ def test_a_reload_with_a_wrong_file_is_refused_and_the_old_one_stays(files, pki)
         assert reload(agent).endswith(" is in force")
 
 
-def test_a_client_that_never_ends_its_request_is_cut_off(files, pki):
-    """Its head has a minute, as on the control door; what it sends of a body half of one."""
+def test_hub_cuts_off_client_that_never_finishes_request(files, pki):
+    """The head may take a minute, as on the control socket; a body that stalls has half a minute."""
     port = free_port()
     trust = ssl.create_default_context(cafile=pki / "ca.crt")
     trust.load_cert_chain(pki / "other.crt", pki / "other.key")

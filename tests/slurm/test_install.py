@@ -1,4 +1,4 @@
-"""What is built and installed: the plugin's symbols and libraries, and where everything goes."""
+"""Built and installed files: symbols and libraries of the plugin, hardening, and the paths of the installation."""
 
 import os
 import re
@@ -27,21 +27,21 @@ def needed_by(file):
     return set(re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-d", file)))
 
 
-# ---- the plugin, which other people's processes load ------------------------------------------------
+# ---- the plugin, which processes of Slurm load ------------------------------------------------------
 
 
-def test_the_plugin_exports_spanks_symbols_only():
-    """slurm_spank_job_prolog above all is not there: slurmd would fork a helper before every job."""
+def test_plugin_exports_only_spank_symbols():
+    """Above all, not slurm_spank_job_prolog, for which slurmd would fork a helper before every job."""
     exported = {line.split()[-1] for line in output_of("nm", "-D", "--defined-only", PLUGIN).splitlines()}
     assert exported == {f"slurm_spank_{hook}" for hook in HOOKS} | {
         "plugin_name", "plugin_type", "plugin_version", "spank_plugin_version"}
 
 
-def test_the_plugin_links_libc_only():
+def test_plugin_links_only_libc():
     assert {re.sub(r"[.-].*", "", library) for library in needed_by(PLUGIN)} <= {"libc", "ld"}
 
 
-def test_the_plugin_wants_of_its_host_only_what_libc_and_spank_have():
+def test_plugin_needs_only_libc_and_spank_symbols():
     undefined = [line.split()[-1] for line in output_of("nm", "-D", "--undefined-only", PLUGIN).splitlines()]
     ours = [name for name in undefined if "@GLIBC_" not in name and "@@GLIBC_" not in name]
     weak = {"__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"}
@@ -50,7 +50,7 @@ def test_the_plugin_wants_of_its_host_only_what_libc_and_spank_have():
 
 
 @pytest.mark.parametrize("file", BUILT)
-def test_what_is_built_is_hardened(file):
+def test_binaries_are_hardened(file):
     dynamic = output_of("readelf", "-dW", BUILD / file)
     segments = output_of("readelf", "-lW", BUILD / file)
     symbols = output_of("nm", "-D", BUILD / file)
@@ -62,7 +62,7 @@ def test_what_is_built_is_hardened(file):
 
 
 @pytest.mark.parametrize("file", PROGRAMS)
-def test_no_program_links_slurm_but_the_view(file):
+def test_only_view_links_slurm(file):
     assert not [library for library in needed_by(BUILD / file) if "slurm" in library]
     assert [library for library in needed_by(BUILD / VIEW) if "slurm" in library]
 
@@ -71,7 +71,7 @@ def test_no_program_links_slurm_but_the_view(file):
 
 
 def make_install(build, destination):
-    """As an admin would, but that `make build` has been done: with what is in BUILD."""
+    """Runs `make install` as an admin would, but with the files of BUILD and without building them again."""
     output_of("make", "-C", PROJECT, "--old-file=build", "install", f"BUILD={build}", f"DESTDIR={destination}",
               "prefix=/usr")
 
@@ -90,7 +90,7 @@ def build_for_usr(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(build_for_usr, tmp_path_factory):
-    """A root directory into which all was installed for /usr."""
+    """Installs everything for /usr into a root directory, and returns the directory."""
     destination = tmp_path_factory.mktemp("root")
     make_install(build_for_usr, destination)
     return destination
@@ -131,30 +131,30 @@ EXPECTED = {
 }
 
 
-def test_everything_is_put_into_its_place(installed):
+def test_install_writes_every_file_with_its_mode(installed):
     for path, mode in EXPECTED.items():
         status = (installed / path).stat()
         assert stat.S_ISREG(status.st_mode)
         assert mode is None or stat.S_IMODE(status.st_mode) == mode, path
 
 
-def test_nothing_else_is_put_anywhere_but_documentation(installed):
+def test_install_adds_nothing_but_documentation(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
     assert {path for path in files - set(EXPECTED) if not path.startswith("usr/share/doc/slurm-secrets/")} == set()
 
 
-def test_what_is_installed_runs(installed):
+def test_installed_programs_print_version(installed):
     for program in ("usr/sbin/slurm-secretsd", "usr/sbin/slurm-secrets-view", "usr/bin/secretctl"):
         assert re.search(r" \d+\.\d+\.\d+\n", output_of(installed / program, "--version"))
 
 
-def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed, tmp_path):
+def test_installed_configuration_is_valid_and_shows_every_key(installed, tmp_path):
     config = installed / "etc/slurm-secrets/agentd.yaml"
     agent = installed / "usr/sbin/slurm-secretsd"
     assert "is fine" in output_of(agent, "--config", config, "--check-config")
-    # With its comments taken away it shows the defaults, and must be as good.
+    # Without its comment marks, the file shows the defaults and must be valid, too.
     lines = [re.sub(r"^#(\w+:|  )", r"\1", line) for line in config.read_text().splitlines()]
-    # But for a hub's and a node's, which need their certificates, and OpenBao's, beside which stands no file.
+    # Except the keys of a hub and a node, which need certificates, and of OpenBao, which excludes store.file.
     alone = re.sub(r"^(listen|hub):\n(  .*\n)+|^  openbao:\n(    .*\n)+", "", "\n".join(lines), flags=re.MULTILINE)
     (tmp_path / "all.yaml").write_text(alone)
     assert "is fine" in output_of(agent, "--config", tmp_path / "all.yaml", "--check-config")
@@ -164,7 +164,7 @@ def test_the_installed_configuration_is_a_good_one_and_shows_every_key(installed
             "to", "file", "job_socket", "force_memfd", "listen", "address", "certificate", "key", "client_ca", "agents"} <= keys
 
 
-def test_unit_and_plugstack_line_name_what_is_installed(installed):
+def test_installed_units_and_plugstack_line_name_installed_files(installed):
     unit = (installed / "usr/lib/systemd/system/slurm-secretsd.service").read_text()
     assert "ExecStart=/usr/sbin/slurm-secretsd\n" in unit and "/etc/slurm-secrets/agentd.yaml" in output_of(
         BUILD / "slurm-secretsd", "--help")
@@ -175,7 +175,7 @@ def test_unit_and_plugstack_line_name_what_is_installed(installed):
     assert lines == ["required /usr/lib/slurm-secrets/spank_secrets.so"]
 
 
-def test_the_journals_catalog_is_well_formed(installed, tmp_path):
+def test_journal_catalog_is_well_formed(installed, tmp_path):
     (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
     shutil.copytree(installed / "usr/lib/systemd/catalog", tmp_path / "usr/lib/systemd/catalog")
     output_of("journalctl", "--root", tmp_path, "--update-catalog")
@@ -183,7 +183,7 @@ def test_the_journals_catalog_is_well_formed(installed, tmp_path):
     assert text.count("slurm-secrets: ") == text.count("\n") >= 20
 
 
-def test_an_admins_own_configuration_is_not_overwritten(build_for_usr, installed):
+def test_install_does_not_overwrite_modified_configuration(build_for_usr, installed):
     config = installed / "etc/slurm-secrets/agentd.yaml"
     shipped = config.read_text()
     config.write_text("# mine\n")

@@ -1,4 +1,4 @@
-"""However a job is started, its processes have its secrets, and nothing else of Slurm's has."""
+"""Launch: a job's processes have its secrets however the job is started, and no process of Slurm has."""
 
 import os
 import pty
@@ -20,53 +20,53 @@ def token(cluster, canary):
     return value
 
 
-def test_a_batch_script_and_its_steps(cluster, token):
+def test_batch_script_and_steps_get_secret(cluster, token):
     done = cluster.run_batch("printenv TOK; srun -n1 printenv TOK; srun -n1 bash -c 'printenv TOK'", RUN)
     assert done.out.split() == [token] * 3, done.err
 
 
-def test_a_directive_in_the_script(cluster, token):
+def test_sbatch_directive_gives_renamed_secret(cluster, token):
     done = cluster.run_batch(f"#!/bin/bash\n#SBATCH {RUN}\n#SBATCH --secret=TOK=OTHER\nprintenv OTHER")
     assert done.out.split() == [token], done.err
 
 
-def test_srun_alone(cluster, token):
+def test_direct_srun_gets_secret(cluster, token):
     assert cluster.srun(RUN, "printenv", "TOK").out.split() == [token]
 
 
-def test_a_step_of_many_tasks_on_two_nodes_asks_once_a_node(cluster, token):
-    asked_before = cluster.agent_log().count("was granted")
+def test_step_of_many_tasks_requests_one_grant_per_node(cluster, token):
+    grants_before = cluster.agent_log().count("was granted")
     done = cluster.srun("-N2", "-n8", RUN, "bash", "-c", "echo $SLURMD_NODENAME $TOK")
     lines = sorted(done.out.split("\n")[:-1])
     assert len(lines) == 8 and {line.split()[1] for line in lines} == {token}, done.err
     assert {line.split()[0] for line in lines} == {"n1", "n2"}
-    assert cluster.agent_log().count("was granted") == asked_before + 2
+    assert cluster.agent_log().count("was granted") == grants_before + 2
 
 
-def test_a_step_of_a_batch_job_over_two_nodes(cluster, token):
+def test_batch_step_over_two_nodes_gets_secret(cluster, token):
     done = cluster.run_batch("srun bash -c 'echo $SLURMD_NODENAME $TOK' | sort", "-N2", "-n4", "--ntasks-per-node=2", RUN)
     assert done.out.splitlines() == [f"n1 {token}"] * 2 + [f"n2 {token}"] * 2, done.err
 
 
-def test_salloc_serves_the_steps_and_not_its_own_shell(cluster, token):
+def test_salloc_gives_secret_to_steps_and_not_to_its_shell(cluster, token):
     done = cluster.salloc("-n1", RUN, "bash", "-c", "echo shell=$TOK; srun printenv TOK")
     assert done.out.split() == ["shell=", token], done.err
 
 
-def test_an_array(cluster, token):
+def test_array_tasks_get_secret(cluster, token):
     job = cluster.sbatch("printenv TOK > array-$SLURM_ARRAY_JOB_ID-$SLURM_ARRAY_TASK_ID", "--array=1-3", RUN)
     poll(lambda: not cluster.jobs(), 30, "the array's end")
     for task in (1, 2, 3):
         assert (cluster.out / f"array-{job}-{task}").read_text().strip() == token
 
 
-def test_an_inner_sbatch_has_them_by_injection_and_not_by_its_environment(cluster, token):
+def test_inner_sbatch_gets_secret_by_grant_and_not_by_environment(cluster, token):
     script = "sbatch --parsable --output=inner.out --wrap 'printenv TOK; echo done' >inner-id"
     outer = cluster.sbatch(script, RUN)
     cluster.wait(outer)
     cluster.await_end((cluster.out / "inner-id").read_text().strip())
     assert (cluster.out / "inner.out").read_text().split() == [token, "done"]
-    # The hunt that follows every test searches the controller's state; here while the job still waits.
+    # The hunt after every test searches slurmctld's state; this search happens while the job is still queued.
     held = "sbatch --parsable --hold --wrap true >held-id"
     cluster.wait(cluster.sbatch(held, RUN))
     environments = list(cluster.dir.glob("state/hash.*/job.*/environment"))
@@ -76,32 +76,32 @@ def test_an_inner_sbatch_has_them_by_injection_and_not_by_its_environment(cluste
     cluster.as_user("alice", ["scancel", (cluster.out / "held-id").read_text().strip()])
 
 
-def test_a_forged_list_of_what_was_set_takes_nothing_away_that_no_secret_sets(cluster, token):
+def test_forged_secrets_set_list_removes_no_steering_variable(cluster, token):
     forged = {"SLURM_SECRETS_SET": "PYTHONPATH,MINE,,a b", "PYTHONPATH": "/kept", "MINE": "taken"}
     done = cluster.run_batch("echo $PYTHONPATH $MINE; printenv TOK", RUN, env=forged)
     assert done.out.split() == ["/kept", token], done.err
 
 
-def test_a_task_has_no_list_of_what_was_set_but_its_own(cluster, token):
-    """One that came from a host without the plugin would have an inner command take variables away."""
+def test_task_drops_secrets_set_list_of_host_without_plugin(cluster, token):
+    """A list from a host without the plugin would make an inner command remove variables."""
     foreign = {"SLURM_SECRETS_SET": "MINE", "MINE": "mine"}
     done = cluster.srun("env", env=foreign, plugin=False)
     assert "MINE=mine\n" in done.out and "SLURM_SECRETS_SET" not in done.out
 
 
-def test_while_a_step_runs_none_of_slurm_s_processes_holds_its_value(cluster, token):
+def test_slurm_processes_hold_no_value_while_step_runs(cluster, token):
     job = cluster.sbatch("srun -n4 bash -c 'echo $TOK >running-$SLURM_PROCID; sleep 15'", "-N2", "-n4", RUN)
     assert {cluster.await_file(f"running-{task}").strip() for task in range(4)} == {token}
     steps = cluster.slurmstepd_pids()
-    assert len(steps) == 3  # the batch step, and the other on each of two nodes
-    found = [place for pid in steps for place, _ in hunt.in_memory("a slurmstepd", pid, [token.encode()])]
+    assert len(steps) == 3  # the batch step, and the other step on each of two nodes
+    found = [location for pid in steps for location, _ in hunt.in_memory("a slurmstepd", pid, [token.encode()])]
     for name in ("slurmctld", "slurmd-n1", "slurmd-n2", "slurm-secretsd"):
-        found += [place for place, _ in hunt.in_memory(name, cluster.daemon_pid(name), [token.encode()])]
+        found += [location for location, _ in hunt.in_memory(name, cluster.daemon_pid(name), [token.encode()])]
     assert not found
     cluster.as_user("alice", ["scancel", job])
 
 
-def test_an_interactive_step_on_a_terminal(cluster, token):
+def test_interactive_pty_step_gets_secret(cluster, token):
     main, side = pty.openpty()
     command = cluster.command("alice", ["srun", "--pty", RUN, "bash", "--norc"])
     with subprocess.Popen(command, stdin=side, stdout=side, stderr=side, cwd=cluster.out, start_new_session=True) as step:
@@ -120,13 +120,13 @@ def test_an_interactive_step_on_a_terminal(cluster, token):
     assert f"TOK={token}".encode() in shown
 
 
-def test_grandchildren_of_a_task_inherit_them(cluster, token):
+def test_grandchildren_of_task_inherit_secret(cluster, token):
     fan_out = "for n in 1 2 3; do (setsid bash -c 'echo $TOK') & done; wait"
     done = cluster.srun("-N2", "-n2", RUN, "bash", "-c", fan_out)
     assert done.out.split() == [token] * 6, done.err
 
 
-def test_the_inherited_options_of_an_outer_command_are_gone(cluster, token):
+def test_task_environment_has_no_inherited_spank_options(cluster, token):
     done = cluster.run_batch("env; srun -n1 env", RUN, "--secret=TOK")
     assert done.out.count(f"TOK={token}") == 2
     assert "SPANK_OPTION" not in done.out
@@ -135,7 +135,7 @@ def test_the_inherited_options_of_an_outer_command_are_gone(cluster, token):
     assert "SPANK_OPTION" not in done.out
 
 
-def test_a_job_that_asks_for_nothing_gets_nothing_and_asks_nobody(cluster, token):
+def test_job_without_spec_gets_nothing_and_contacts_no_agent(cluster, token):
     with cluster.agent_frozen():
         done = cluster.run_batch("env; srun -n1 env")
     assert "TOK" not in done.out and "SLURM_SECRETS" not in done.out

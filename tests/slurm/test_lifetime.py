@@ -1,4 +1,4 @@
-"""What a job meets as runs, and the agent itself, come and go."""
+"""Jobs while runs are pushed, completed and expire, and while the agent stops, hangs and restarts."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import time
 import pytest
 from harness import poll
 
-# For job scripts: what they do between one step and the next is up to the test.
+# Functions for job scripts, with which a test controls what happens between two steps.
 SCRIPT = """
 signal() { echo >"$1"; }
 wait_for() { for _ in {1..400}; do [ -e "$1" ] && return; sleep 0.05; done; exit 99; }
@@ -17,7 +17,7 @@ wait_for() { for _ in {1..400}; do [ -e "$1" ] && return; sleep 0.05; done; exit
 
 @pytest.fixture
 def token(cluster, canary):
-    """The value of TOK in run-life, which is alice's."""
+    """Pushes alice's run run-life, and returns the value of its TOK."""
     value = canary("TOK")
     cluster.push("run-life", user={"TOK": value})
     return value
@@ -25,7 +25,7 @@ def token(cluster, canary):
 
 @contextlib.contextmanager
 def plugin_arguments(cluster, text):
-    """The plugin's line with further arguments. It is read anew at every launch."""
+    """Adds arguments to the plugin's line within the block. Every launch reads the line again."""
     file = cluster.dir / "plugstack.conf"
     line = file.read_text()
 
@@ -52,7 +52,7 @@ def no_agent(cluster):
 
 @pytest.fixture
 def flag(cluster):
-    """Names of files for signal and wait_for, new in every test."""
+    """Makes names of files for signal and wait_for, and removes the files after the test."""
     names = []
 
     def make(name):
@@ -69,14 +69,14 @@ def reached(flag):
 
 
 def is_refused(done, sentence):
-    """The task failed with the sentence on its standard error; and once only."""
+    """Checks that the task failed, with the sentence exactly once on its standard error."""
     assert done.code == 1, done
     assert done.err.count(f"error: secrets: {sentence}") == 1, done.err
     assert done.out == ""
 
 
 def in_batch_and_srun(cluster, *options, user="alice"):
-    """The same two ways of starting a job that every refusal must reach."""
+    """Starts a job in two ways, both of which must report a denial."""
     yield cluster.srun(*options, "printenv", "TOK", user=user)
     yield cluster.run_batch("printenv TOK", *options, user=user)
 
@@ -84,7 +84,7 @@ def in_batch_and_srun(cluster, *options, user="alice"):
 # ---- runs -------------------------------------------------------------------------------------------
 
 
-def test_the_users_secret_shadows_the_workspaces(cluster, canary):
+def test_user_secret_shadows_workspace_secret(cluster, canary):
     users, workspaces, other = canary("USERS"), canary("WORKSPACES"), canary("OTHER")
     cluster.push("run-shadow", user={"TOK": users}, workspace={"TOK": workspaces, "OTHER": other})
     for options in ([], ["--secret=TOK,OTHER"]):
@@ -92,27 +92,27 @@ def test_the_users_secret_shadows_the_workspaces(cluster, canary):
         assert done.out == f"{users}\n{other}\n", done.err
 
 
-def test_an_unknown_run_is_refused(cluster):
+def test_job_of_unknown_run_is_denied_after_wait(cluster):
     with plugin_arguments(cluster, "wait=1"):
         for done in in_batch_and_srun(cluster, "--secrets-run=no-such-run"):
             is_refused(done, "run no-such-run was not pushed within 1 s")
 
 
-def test_an_unknown_run_is_refused_at_once_where_nothing_waits(cluster):
+def test_job_of_unknown_run_is_denied_at_once_with_wait_0(cluster):
     with plugin_arguments(cluster, "wait=0"):
         for done in in_batch_and_srun(cluster, "--secrets-run=no-such-run"):
             is_refused(done, "run no-such-run is not known here: it was not pushed, or was completed, or expired")
 
 
 @pytest.mark.parametrize("user", ["bob", "root"])
-def test_another_users_run_is_refused(cluster, token, user):
+def test_job_of_another_users_run_is_denied(cluster, token, user):
     for options in (["--secrets-run=run-life"], ["--secrets-run=run-life", "--secret=TOK?"]):
         for done in in_batch_and_srun(cluster, *options, user=user):
             is_refused(done, f"run run-life belongs to another user, not to {user}")
     assert cluster.run("run-life")["holds"] == []
 
 
-def test_an_expired_run_is_refused(cluster, canary):
+def test_job_of_expired_run_is_denied(cluster, canary):
     cluster.push("run-short", user={"TOK": canary()}, ttl="1s")
     poll(lambda: cluster.http("GET", "/v1/runs/run-short").status == 404, 5, "the expiry")
     with plugin_arguments(cluster, "wait=0"):
@@ -120,7 +120,7 @@ def test_an_expired_run_is_refused(cluster, canary):
             is_refused(done, "run run-short is not known here")
 
 
-def test_a_run_that_is_completed_leaves_a_running_task_alone_and_refuses_the_next_step(cluster, token, flag):
+def test_completed_run_leaves_running_task_alone_and_denies_next_step(cluster, token, flag):
     running, completed, ended = flag("running"), flag("completed"), flag("ended")
     with plugin_arguments(cluster, "wait=1"):
         job = cluster.sbatch(f"""{SCRIPT}
@@ -139,7 +139,7 @@ def test_a_run_that_is_completed_leaves_a_running_task_alone_and_refuses_the_nex
     assert done.err.count("error: secrets: run run-life was not pushed within 1 s") == 1
 
 
-def test_a_second_push_reaches_the_next_step(cluster, token, flag, canary):
+def test_second_push_reaches_next_step(cluster, token, flag, canary):
     new = canary("NEW")
     first, pushed = flag("first"), flag("pushed")
     job = cluster.sbatch(f"""{SCRIPT}
@@ -151,11 +151,11 @@ def test_a_second_push_reaches_the_next_step(cluster, token, flag, canary):
     run = cluster.run("run-life")
     assert run["generation"] == 2 and [hold["job"] for hold in run["holds"]] == [int(job)]
     pushed.touch()
-    # The batch script itself goes on with what it was started with.
+    # The batch script itself still has the value with which it was started.
     assert cluster.wait(job).out == f"{token}\n{new}\n{new}\n{token}\n"
 
 
-def test_two_jobs_hold_one_run_until_each_has_ended(cluster, token, flag):
+def test_two_jobs_hold_one_run_until_each_ends(cluster, token, flag):
     flags = [flag("one"), flag("two")]
     jobs = [cluster.sbatch(f"{SCRIPT} printenv TOK; wait_for {name}; srun printenv TOK", "--secrets-run=run-life")
             for name in flags]
@@ -175,7 +175,7 @@ def test_two_jobs_hold_one_run_until_each_has_ended(cluster, token, flag):
 # ---- waiting for the push ---------------------------------------------------------------------------
 
 
-def test_a_job_that_starts_before_its_push_waits_and_says_how_long(cluster, canary):
+def test_job_started_before_push_waits_and_reports_how_long(cluster, canary):
     value = canary()
     job = cluster.sbatch("printenv TOK", "--secrets-run=run-late")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
@@ -187,7 +187,7 @@ def test_a_job_that_starts_before_its_push_waits_and_says_how_long(cluster, cana
     assert waited and 0.5 <= float(waited[1]) <= 10, done.err
 
 
-def test_a_step_of_many_tasks_says_how_long_it_waited_once_a_node(cluster, canary):
+def test_wait_is_reported_once_per_node(cluster, canary):
     cluster.push("run-outer", user={"TOK": canary()})
     job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late true; echo $?", "-N2", "-n8",
                          "--secrets-run=run-outer")
@@ -198,13 +198,13 @@ def test_a_step_of_many_tasks_says_how_long_it_waited_once_a_node(cluster, canar
     assert done.out == "0\n" and done.err.count("secrets: waited ") == 2, done.err
 
 
-def test_a_job_whose_run_is_never_pushed_says_so_after_ten_seconds(cluster):
+def test_job_of_never_pushed_run_is_denied_after_10_s(cluster):
     begin = time.monotonic()
     is_refused(cluster.srun("--secrets-run=run-never", "true"), "run run-never was not pushed within 10 s")
     assert 9.5 < time.monotonic() - begin < 15
 
 
-def test_a_job_that_is_cancelled_while_it_waits_ends_at_the_latest_when_its_wait_does(cluster):
+def test_job_cancelled_while_waiting_ends_within_its_wait(cluster):
     with plugin_arguments(cluster, "wait=2"):
         job = cluster.sbatch("touch too-late", "--secrets-run=run-never")
         poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
@@ -213,7 +213,7 @@ def test_a_job_that_is_cancelled_while_it_waits_ends_at_the_latest_when_its_wait
     assert not (cluster.out / "too-late").exists()
 
 
-def test_an_agent_that_is_restarted_while_a_job_waits_does_no_harm(cluster, canary):
+def test_job_waiting_for_push_survives_agent_restart_and_kill(cluster, canary):
     value = canary()
     job = cluster.sbatch("printenv TOK", "--secrets-run=run-late")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
@@ -230,7 +230,7 @@ def test_an_agent_that_is_restarted_while_a_job_waits_does_no_harm(cluster, cana
 # ---- the agent --------------------------------------------------------------------------------------
 
 
-def test_where_no_agent_runs_a_job_fails_in_bounded_time(cluster):
+def test_job_without_agent_fails_in_bounded_time(cluster):
     with no_agent(cluster), plugin_arguments(cluster, "timeout=1"):
         begin = time.monotonic()
         for done in in_batch_and_srun(cluster, "--secrets-run=run-life"):
@@ -241,19 +241,19 @@ def test_where_no_agent_runs_a_job_fails_in_bounded_time(cluster):
         assert cluster.srun("--secrets=none", "echo", "asks for none", env={"SLURM_SECRETS": "TOK"}).code == 0
 
 
-def test_an_agent_that_does_not_answer_fails_a_job_in_bounded_time(cluster, token):
+def test_job_with_hanging_agent_fails_in_bounded_time(cluster, token):
     with plugin_arguments(cluster, "timeout=1"):
         with cluster.agent_frozen():
             begin = time.monotonic()
             for done in in_batch_and_srun(cluster, "--secrets-run=run-life"):
                 is_refused(done, "the agent on this node gave no answer within 1 s (no answer came in time)")
             assert time.monotonic() - begin < 15
-    # It finds the asks and the wipes of jobs that are long gone, in their order.
+    # The agent then reads the grant requests and wipes of jobs that have ended, in their order.
     poll(lambda: cluster.status()["holds"] == 0, 5, "the wipe of what it gave to nobody")
     assert cluster.srun("--secrets-run=run-life", "printenv", "TOK").out == f"{token}\n"
 
 
-def test_an_agent_that_is_slow_for_a_moment_fails_nobody(cluster, token):
+def test_job_with_briefly_hanging_agent_succeeds(cluster, token):
     with cluster.agent_frozen():
         job = cluster.sbatch("printenv TOK", "--secrets-run=run-life")
         poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
@@ -261,7 +261,7 @@ def test_an_agent_that_is_slow_for_a_moment_fails_nobody(cluster, token):
     assert cluster.wait(job).out == f"{token}\n"
 
 
-def test_an_agent_that_is_killed_in_the_middle_of_a_job_and_started_again(cluster, token, flag):
+def test_step_after_agent_kill_is_denied_until_run_is_pushed_again(cluster, token, flag):
     first, killed, second, pushed = flag("first"), flag("killed"), flag("second"), flag("pushed")
     with plugin_arguments(cluster, "wait=1"):
         job = cluster.sbatch(f"""{SCRIPT}
@@ -282,7 +282,7 @@ def test_an_agent_that_is_killed_in_the_middle_of_a_job_and_started_again(cluste
     assert done.err.count("error: secrets: run run-life was not pushed within 1 s") == 1
 
 
-def test_a_job_ends_well_where_the_agent_is_gone_by_then(cluster, token, flag):
+def test_job_ends_normally_when_agent_has_stopped(cluster, token, flag):
     begun, go_on = flag("begun"), flag("go-on")
     job = cluster.sbatch(f"{SCRIPT} printenv TOK; signal {begun}; wait_for {go_on}", "--secrets-run=run-life")
     reached(begun)
@@ -301,7 +301,7 @@ def goes_on_without(done, sentence):
     assert done.err.count("the job goes on without secrets") == 1
 
 
-def test_with_on_error_continue_a_job_goes_on_with_a_warning(cluster, token):
+def test_on_error_continue_starts_job_with_warning(cluster, token):
     script = "echo it goes on; [ ! -v TOK ] && [ ! -v SLURM_SECRETS_SET ]"
     with plugin_arguments(cluster, "on_error=continue wait=0 timeout=1"):
         for run, user, sentence in [("run-life", "bob", "run run-life belongs to another user"),
@@ -316,7 +316,7 @@ def test_with_on_error_continue_a_job_goes_on_with_a_warning(cluster, token):
 
 @pytest.mark.parametrize("arguments", ["timeout=soon", "wait=-1", "wait=601", "on_error=maybe", "nonsense", "x=y",
                                        "node_socket=run/x", "run_id_env=A-B", "timeout="])
-def test_a_wrong_argument_is_said_in_slurms_log_and_costs_no_job(cluster, token, arguments):
+def test_invalid_plugin_argument_is_logged_and_fails_no_job(cluster, token, arguments):
     log = cluster.dir / "log" / "slurmd-n1.log"
     before = os.path.getsize(log)
     with plugin_arguments(cluster, arguments):

@@ -1,4 +1,4 @@
-"""The man pages: they render, and name all that there is."""
+"""Man pages: render without warnings, and name every command, option, key and argument."""
 
 import os
 import re
@@ -22,7 +22,7 @@ def text_of(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_renders_without_a_complaint(page):
+def test_man_page_renders_without_warnings(page):
     path = BUILD / "docs/man" / page
     done = output_of("man", "-l", "--warnings", path)
     assert done.stderr == "" and len(done.stdout.splitlines()) > 30
@@ -30,7 +30,7 @@ def test_a_page_renders_without_a_complaint(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_has_what_every_page_has(page):
+def test_man_page_has_required_sections(page):
     text = text_of(page)
     name, section = page.rsplit(".", 1)
     assert text.splitlines()[0].startswith(f"{name.upper()}({section})")
@@ -40,7 +40,7 @@ def test_a_page_has_what_every_page_has(page):
     assert "--" in text or section == "5"  # and not a dash, which nobody can type
 
 
-def test_every_command_and_option_of_secretctl_is_named():
+def test_man_page_names_every_secretctl_command_and_option():
     def secretctl(*arguments):
         return output_of(BUILD / "secretctl", *arguments).stdout
 
@@ -56,13 +56,13 @@ def test_every_command_and_option_of_secretctl_is_named():
         assert re.search(rf"^ +{code}$", text, re.MULTILINE), code
 
 
-def test_every_option_of_the_agent_is_named():
+def test_man_page_names_every_agent_option():
     text = text_of("slurm-secretsd.8")
     for option in re.findall(r"--[a-z-]+", output_of(BUILD / "slurm-secretsd", "--help").stdout):
         assert option in text, option
 
 
-def test_every_key_of_the_configuration_is_named():
+def test_man_page_names_every_configuration_key():
     text = text_of("slurm-secrets.yaml.5")
     keys = re.findall(r"^#(?: {2,}(?:- )?)?([a-z_]+):(?: |$)", (PROJECT / "etc/agentd.yaml").read_text(), re.MULTILINE)
     assert len(keys) >= 20
@@ -71,7 +71,7 @@ def test_every_key_of_the_configuration_is_named():
     assert "/etc/slurm-secrets/agentd.yaml" in text
 
 
-def test_every_argument_and_option_of_the_plugin_is_named():
+def test_man_page_names_every_plugin_argument_and_option():
     text = text_of("spank_secrets.7")
     example = (PROJECT / "etc/plugstack.conf.example.in").read_text()
     arguments = re.findall(r"^# +(\w+)=", example, re.MULTILINE)

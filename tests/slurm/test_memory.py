@@ -1,4 +1,4 @@
-"""The agent's memory: who looks into it, alive or as a core, finds no value there."""
+"""Agent memory: contains no readable value, neither in the running process nor in a core, and is never swapped."""
 
 import base64
 import errno
@@ -24,7 +24,7 @@ KINDS = {"memfd_secret": [], "memfd": ["memory: { force_memfd: true }"]}
 
 @pytest.fixture(params=KINDS)
 def kind(request):
-    """Both kinds of memory: what the kernel gives, and the fallback."""
+    """Selects the kind of memory: memfd_secret, or the fallback memfd."""
     return request.param
 
 
@@ -37,9 +37,9 @@ def agent(kind):
 
 
 def found_in_memory(agent, value):
-    """Where in the agent `value`, or most of it, or its base64, can be read by root."""
+    """Returns the locations in the agent at which root can read `value`, most of it, or its base64."""
     needles = [value.encode(), value.encode()[4:-4], base64.b64encode(value.encode())[:24]]
-    return [place for place, _ in hunt.in_memory("the agent", agent.pid, needles)]
+    return [location for location, _ in hunt.in_memory("the agent", agent.pid, needles)]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def value():
 
 
 def body_with(value):
-    """A value in all the ways in which one can be pushed."""
+    """Returns a body with the value in every form that a push accepts."""
     return {"owner": "alice", "workspace": {"LONG": value * 200, "ESCAPED": f'\n"{value}\\'},
             "user": {"TEXT": value, "BASE64": {"base64": base64.b64encode(value.encode()).decode()}}}
 
@@ -57,19 +57,19 @@ def hold_values(agent, value):
     agent.push("held", **{k: v for k, v in body_with(value).items() if k != "owner"})
 
 
-def test_the_hunt_finds_a_value_that_is_there(agent, value):
-    """A body that is being received is in ordinary memory, until it is whole."""
+def test_hunt_finds_value_of_unfinished_request(agent, value):
+    """A body is in ordinary memory until it is complete, so that the hunt must find it."""
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/half", body_with(value))[:-5])
         poll(lambda: found_in_memory(agent, value), 5, "the first half")
 
 
-def test_a_value_that_is_held_can_be_read_in_no_memory_of_the_agent(agent, kind, value):
-    """The fallback's slabs are locked memory that root can read. Nothing else of it has the value."""
+def test_held_value_is_readable_in_no_agent_memory_but_fallback_slabs(agent, kind, value):
+    """The slabs of the fallback are locked memory that root can read. No other memory has the value."""
     hold_values(agent, value)
-    slabs = [place for place in found_in_memory(agent, value) if "/memfd:slurm-secrets" in place]
+    slabs = [location for location in found_in_memory(agent, value) if "/memfd:slurm-secrets" in location]
     assert bool(slabs) == (kind == "memfd")
-    assert [place for place in found_in_memory(agent, value) if place not in slabs] == []
+    assert [location for location in found_in_memory(agent, value) if location not in slabs] == []
 
 
 def push(agent, connection, value):
@@ -122,7 +122,7 @@ def push_what_is_no_json(agent, connection, value):
 @pytest.mark.parametrize("way", [push, push_with_half_a_request_behind_it, push_in_small_pieces,
                                  push_often, push_half_and_leave, push_what_is_refused_by_its_head,
                                  push_without_a_length, push_what_is_no_json])
-def test_no_value_is_left_in_memory_after_a(way, agent, value):
+def test_agent_memory_holds_no_value_after_push(way, agent, value):
     with agent.connect() as connection:
         way(agent, connection, value)
         agent.http("DELETE", "/v1/runs/one")
@@ -130,7 +130,7 @@ def test_no_value_is_left_in_memory_after_a(way, agent, value):
         assert agent.status()["secret_bytes"] == 0
 
 
-def test_no_value_is_left_in_memory_after_a_run_expired(agent, value):
+def test_agent_memory_holds_no_value_after_expiry(agent, value):
     agent.push("short", ttl="1s", user={"TEXT": value})
     poll(lambda: agent.status()["runs"] == 0, 5, "the expiry")
     assert found_in_memory(agent, value) == []
@@ -139,14 +139,14 @@ def test_no_value_is_left_in_memory_after_a_run_expired(agent, value):
 # ---- cores ------------------------------------------------------------------------------------------
 
 
-def test_the_agent_forbids_cores_and_debuggers_of_another_user(agent):
+def test_agent_forbids_core_dumps_and_debuggers_of_other_users(agent):
     limits = Path(f"/proc/{agent.pid}/limits").read_text()
     assert re.search(r"Max core file size +0 +0 ", limits)
     assert os.stat(f"/proc/{agent.pid}/mem").st_uid == 0
 
 
-def test_a_core_that_a_debugger_forces_has_no_value(agent, value, tmp_path):
-    """gcore's way: gdb attaches and writes all that it can read and that is not left out of dumps."""
+def test_forced_core_dump_holds_no_value(agent, value, tmp_path):
+    """As gcore does: gdb attaches and writes all memory that it can read and that dumps include."""
     hold_values(agent, value)
     core = tmp_path / "core"
     done = subprocess.run(["gdb", "-p", str(agent.pid), "-batch", "-nx", "-ex", f"gcore {core}"],
@@ -158,8 +158,8 @@ def test_a_core_that_a_debugger_forces_has_no_value(agent, value, tmp_path):
 
 
 @pytest.mark.parametrize("forbidden", [True, False])
-def test_a_crash_leaves_no_core_whatever_the_limit(kind, value, tmp_path, forbidden):
-    """Also where the limit could not be lowered, and stays as high as it was at the start."""
+def test_crash_leaves_no_core_file_at_any_limit(kind, value, tmp_path, forbidden):
+    """No core appears even if the limit could not be lowered and stays as it was at the start."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern or pattern.startswith("|"):
         pytest.skip(f"cores go elsewhere on this machine: {pattern}")
@@ -180,13 +180,13 @@ def test_a_crash_leaves_no_core_whatever_the_limit(kind, value, tmp_path, forbid
 # ---- swap -------------------------------------------------------------------------------------------
 
 
-def test_no_page_that_could_hold_a_value_can_be_swapped(agent, value):
+def test_agent_pages_that_may_hold_values_cannot_be_swapped(agent, value):
     hold_values(agent, value)
     assert locked_kilobytes(agent.pid) > 1024
     assert within_reach_of_swap(agent.pid) == []
 
 
-def test_memory_that_is_taken_later_is_locked_too(agent):
+def test_agent_memory_allocated_later_is_locked(agent):
     before = locked_kilobytes(agent.pid)
     agent.push("large", user={f"V{i}": "x" * 60000 for i in range(15)})
     assert locked_kilobytes(agent.pid) > before
@@ -196,13 +196,13 @@ def test_memory_that_is_taken_later_is_locked_too(agent):
 
 
 @pytest.mark.parametrize("total", [1 << 20, 1 << 30])
-def test_where_memory_cannot_be_locked_the_agent_does_not_start_and_says_what_to_raise(total, tmp_path):
-    """As another user than root, without CAP_IPC_LOCK and with a limit that is too small."""
+def test_agent_does_not_start_without_lockable_memory_and_names_limit(total, tmp_path):
+    """Runs the agent as another user than root, without CAP_IPC_LOCK and with a limit that is too small."""
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents:
         parent.chmod(parent.stat().st_mode | 0o711)
     config = tmp_path / "agentd.yaml"
-    config.write_text("".join(f"{door}_socket: {tmp_path}/{door}.sock\n" for door in ("node", "job", "control")) +
+    config.write_text("".join(f"{name}_socket: {tmp_path}/{name}.sock\n" for name in ("node", "job", "control")) +
                       f"limits: {{ total_bytes: {total} }}\nlog: {{ to: stderr }}\n")
     program = tmp_path / "slurm-secretsd"
     shutil.copy(AGENT, program)

@@ -1,5 +1,5 @@
-"""Promise: Prometheus is told what happened and what is held, in its own format, and the rules and the dashboard
-that come with it ask for metrics that are there."""
+"""Promise: /metrics reports what happened and what is held, in Prometheus' format, and the project's alert rules and
+dashboard use existing metrics."""
 
 import json
 import re
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from node_wire import DONE, GRANTED, NOTHING, REFUSED, WIPE, ask, message, reply_to
-from test_store import KeepingAgent, running
+from plugin_protocol import DONE, GRANTED, NOTHING, REFUSED, WIPE, grant_request, message, reply_to
+from test_store import AgentWithStore, running
 
 ETC = Path(__file__).resolve().parents[2] / "etc/prometheus"
 RULES = ETC / "slurm-secrets.rules.yml"
@@ -19,7 +19,7 @@ DASHBOARD = ETC / "slurm-secrets.dashboard.json"
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    with running(KeepingAgent(tmp_path_factory.mktemp("metrics"))) as agent:
+    with running(AgentWithStore(tmp_path_factory.mktemp("metrics"))) as agent:
         yield agent
 
 
@@ -31,7 +31,7 @@ def metrics(agent):
 
 
 def value(text, name):
-    """Of a metric, as it stands, labels included."""
+    """Returns the value of a metric, given by its name and labels."""
     found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
     assert found, f"there is no {name}"
     return float(found[1])
@@ -41,12 +41,12 @@ def wipe(job):
     return message(WIPE, struct.pack("=I", job))
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics(agent):
+def test_metrics_pass_promtool_check(agent):
     done = subprocess.run(["promtool", "check", "metrics"], input=metrics(agent), text=True, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_happens_is_counted(agent):
+def test_metrics_count_pushes_grants_changes_and_wipes(agent):
     before = metrics(agent)
 
     def change(name):
@@ -54,9 +54,9 @@ def test_what_happens_is_counted(agent):
 
     agent.push("counted", user={"A": "value"})
     assert agent.http("PUT", "/v1/runs/counted", {"owner": "alice"}, user="bob").status == 403
-    assert reply_to(agent, ask(b"run:counted,A", job=11))[0] == GRANTED
-    assert reply_to(agent, ask(b"run:counted,B", job=12))[0] == REFUSED
-    assert reply_to(agent, ask(b"run:never?", job=13))[0] == NOTHING
+    assert reply_to(agent, grant_request(b"run:counted,A", job=11))[0] == GRANTED
+    assert reply_to(agent, grant_request(b"run:counted,B", job=12))[0] == REFUSED
+    assert reply_to(agent, grant_request(b"run:never?", job=13))[0] == NOTHING
     assert agent.set("TOKEN", "value", ttl="3d").status == 201
     assert agent.set("1", "value").status == 400
     held = metrics(agent)
@@ -91,14 +91,14 @@ def known_to(agent):
     return names_in(re.sub(r"^#.*$", "", metrics(agent), flags=re.MULTILINE))
 
 
-def test_the_alert_rules_are_rules_about_metrics_that_are_there(agent):
+def test_alert_rules_use_existing_metrics(agent):
     done = subprocess.run(["promtool", "check", "rules", RULES], text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     used = names_in(RULES.read_text())
     assert len(used) >= 6 and used <= known_to(agent)
 
 
-def test_the_dashboard_asks_for_metrics_that_are_there(agent):
+def test_dashboard_uses_existing_metrics(agent):
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
     used = names_in("\n".join(queries))

@@ -1,5 +1,5 @@
-"""The document of the HTTP API and the agent that serves it say the same: every example, every status, and nothing
-that a fuzzer can provoke besides."""
+"""OpenAPI document and agent agree: every example works, every documented status occurs, and a fuzzer provokes no
+other."""
 
 import socket
 import subprocess
@@ -32,7 +32,7 @@ def started(folder, *config, store=True):
 
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory):
-    """Of which one has a store, one small limits on top, and one no store."""
+    """Starts three agents: with a store, with a store and small limits, and without a store."""
     made = {}
     try:
         made["usual"] = started(tmp_path_factory.mktemp("usual"))
@@ -45,19 +45,19 @@ def agents(tmp_path_factory):
 
 
 def prepare(agent, has_secrets=True):
-    """What the examples are about is there, or (`has_secrets`) the secrets are not; nothing else is."""
+    """Gives an agent exactly what the examples refer to, without the secrets if `has_secrets` is false."""
     for run in agent.http("GET", "/v1/runs").json["runs"]:
         agent.http("DELETE", f"/v1/runs/{run['run']}")
     agent.push("demo-1", user={"HF_TOKEN": "hf_token"})
-    for place in ("/v1/secrets", "/v1/workspaces/lab/secrets"):
-        for secret in agent.http("GET", place, user="alice").json.get("secrets", []):
-            assert agent.http("DELETE", f"{place}/{secret['name']}", user="alice").status == 204
+    for collection in ("/v1/secrets", "/v1/workspaces/lab/secrets"):
+        for secret in agent.http("GET", collection, user="alice").json.get("secrets", []):
+            assert agent.http("DELETE", f"{collection}/{secret['name']}", user="alice").status == 204
         if has_secrets:
-            agent.http("PUT", f"{place}/HF_TOKEN", {"value": "hf_token"}, user="alice")
+            agent.http("PUT", f"{collection}/HF_TOKEN", {"value": "hf_token"}, user="alice")
 
 
-def ask(agent, operation, target=None, user="alice", body=None, **headers):
-    """The operation's example, but for what is given."""
+def call(agent, operation, target=None, user="alice", body=None, **headers):
+    """Sends the example of an operation, some parts replaced by the arguments, and checks the answer."""
     body = operation.body if body is None else body
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     answer = agent.http(operation.method, target or operation.target(), body, user, headers)
@@ -66,7 +66,7 @@ def ask(agent, operation, target=None, user="alice", body=None, **headers):
 
 
 def served(operation):
-    """`operation` as a test's parameter."""
+    """Returns an operation as a parameter of a test."""
     return pytest.param(operation, id=str(operation))
 
 
@@ -76,11 +76,11 @@ def served(operation):
 def needs_pypi():
     if (VENV / "requirements.txt").exists():
         return
-    # `make check` ends with the line.
+    # `make check` prints the line at its end.
     pytest.skip(f"NOT TESTED on a machine that reached PyPI: there is no {VENV}; run tests/setup")
 
 
-def test_the_document_is_valid_openapi():
+def test_openapi_document_is_valid():
     needs_pypi()
     done = subprocess.run([VENV / "bin" / "openapi-spec-validator", "--schema", "3.1", FILE], capture_output=True,
                           text=True, check=False)
@@ -88,14 +88,14 @@ def test_the_document_is_valid_openapi():
 
 
 @pytest.mark.parametrize("user", ["root", "alice", "nobody"])
-def test_the_agent_serves_the_document_to_everybody(agents, user):
+def test_agent_serves_openapi_document_to_every_user(agents, user):
     answer = agents["usual"].http("GET", "/v1/openapi.json", user=user)
     assert answer.status == 200 and answer.headers["content-type"] == "application/json"
     assert answer.text == FILE.read_text()
 
 
 @pytest.mark.parametrize("operation", [served(each) for each in OPERATIONS])
-def test_the_examples_of_answers_and_bodies_fit_their_schemas(operation):
+def test_openapi_examples_match_their_schemas(operation):
     for status, response in operation.responses.items():
         for content in response.get("content", {}).values():
             if "example" in content:
@@ -110,16 +110,16 @@ def test_the_examples_of_answers_and_bodies_fit_their_schemas(operation):
 
 
 @pytest.mark.parametrize("operation", [served(each) for each in OPERATIONS])
-def test_the_examples_run_and_give_each_success_that_is_documented(agents, operation):
+def test_openapi_examples_give_every_documented_success_status(agents, operation):
     agent = agents["usual"]
     seen = set()
     for body in operation.bodies.values() or [None]:
         prepare(agent)
-        seen.add(ask(agent, operation, body=body).status)
+        seen.add(call(agent, operation, body=body).status)
         if operation.method == "PUT":
             prepare(agent, has_secrets=False)
             agent.http("DELETE", "/v1/runs/demo-1")
-            seen.add(ask(agent, operation, body=body).status)
+            seen.add(call(agent, operation, body=body).status)
     assert seen == {status for status in operation.responses if status < 400}
 
 
@@ -129,18 +129,18 @@ def is_about_runs(operation):
 
 def conflict(agent, operation):
     if is_about_runs(operation):
-        return ask(agent, operation, user="root", body={"owner": "bob"})
+        return call(agent, operation, user="root", body={"owner": "bob"})
     other = operation.target(name="OTHER")
     if operation.method == "PATCH":
         agent.http("PUT", other, {"value": "x"}, "alice")
-        return ask(agent, operation, body={"name": "OTHER"})
-    return ask(agent, operation, target=operation.target(name="HF-TOKEN"))
+        return call(agent, operation, body={"name": "OTHER"})
+    return call(agent, operation, target=operation.target(name="HF-TOKEN"))
 
 
 def unavailable(agents, operation):
-    """Without a store, or without a descriptor to look an account up with."""
+    """Provokes a 503: without a store, or without a descriptor for the lookup of an account."""
     if "secrets" in operation.path:
-        answer = ask(agents["bare"], operation)
+        answer = call(agents["bare"], operation)
         assert "retry-after" not in answer.headers
         return answer
     agent = agents["usual"]
@@ -157,21 +157,21 @@ def unavailable(agents, operation):
 
 def missing(agent, operation):
     nothing = {name: "nothing" for name in operation.parameters if name != "name"} or {"name": "NOTHING"}
-    return ask(agent, operation, operation.target(**nothing))
+    return call(agent, operation, operation.target(**nothing))
 
 
 PROVOCATIONS = {
-    400: lambda agents, operation: ask(agents["usual"], operation, operation.target("nothing=1")),
-    403: lambda agents, operation: ask(agents["usual"], operation, user="bob"),
+    400: lambda agents, operation: call(agents["usual"], operation, operation.target("nothing=1")),
+    403: lambda agents, operation: call(agents["usual"], operation, user="bob"),
     404: lambda agents, operation: missing(agents["usual"], operation),
     409: lambda agents, operation: conflict(agents["usual"], operation),
-    411: lambda agents, operation: ask(agents["usual"], operation, Content_Length=None),
-    412: lambda agents, operation: ask(agents["usual"], operation, If_Match='"99"'),
-    413: lambda agents, operation: ask(agents["usual"], operation, body=b"", Content_Length="100000000"),
-    415: lambda agents, operation: ask(agents["usual"], operation, Content_Type="text/plain"),
-    429: lambda agents, operation: ask(agents["small"], operation, operation.target(
+    411: lambda agents, operation: call(agents["usual"], operation, Content_Length=None),
+    412: lambda agents, operation: call(agents["usual"], operation, If_Match='"99"'),
+    413: lambda agents, operation: call(agents["usual"], operation, body=b"", Content_Length="100000000"),
+    415: lambda agents, operation: call(agents["usual"], operation, Content_Type="text/plain"),
+    429: lambda agents, operation: call(agents["small"], operation, operation.target(
         **({"run": "demo-2"} if is_about_runs(operation) else {"name": "OTHER"}))),
-    431: lambda agents, operation: ask(agents["usual"], operation, X_Long="x" * 40000),
+    431: lambda agents, operation: call(agents["usual"], operation, X_Long="x" * 40000),
     503: unavailable,
 }
 
@@ -189,7 +189,7 @@ PROVOCATIONS[405] = lambda agents, operation: other_method(agents["usual"], oper
 @pytest.mark.parametrize("operation, status", [
     pytest.param(operation, status, id=f"{operation} {status}")
     for operation in OPERATIONS for status in operation.responses if status >= 400])
-def test_each_refusal_that_is_documented_can_be_provoked(agents, operation, status):
+def test_openapi_every_documented_error_can_be_provoked(agents, operation, status):
     prepare(agents["usual"])
     prepare(agents["small"])
     answer = PROVOCATIONS[status](agents, operation)
@@ -202,7 +202,7 @@ def test_each_refusal_that_is_documented_can_be_provoked(agents, operation, stat
 
 
 class Forwarder:
-    """A TCP port behind which the agent's control socket is, for one user."""
+    """Forwards a TCP port to the agent's control socket, as one user."""
 
     def __init__(self, agent, user):
         self.agent = agent
@@ -240,7 +240,7 @@ class Forwarder:
 
 
 @pytest.mark.parametrize("user", ["root", "alice"])
-def test_a_fuzzer_finds_no_answer_that_is_not_documented(agents, user, tmp_path):
+def test_openapi_fuzzer_finds_no_undocumented_response(agents, user, tmp_path):
     needs_pypi()
     agent = agents["usual"]
     prepare(agent)

@@ -1,5 +1,5 @@
-"""Memory runs out in the middle of a request: that request fails or its client is let go, nothing is half
-done, and the agent goes on. Each allocation of each request fails once, the first, the second, and so on."""
+"""Out of memory during a request: the request fails or its connection closes, nothing is half done, and the agent
+goes on. Each allocation of each request fails once: the first, the second, and so on."""
 
 import errno
 import struct
@@ -8,7 +8,7 @@ import pytest
 
 from faulty_agent import ALWAYS, FaultyAgent
 from harness import poll
-from node_wire import DONE, GRANTED, NOTHING, PING, REFUSED, WIPE, ask, message, reply_to
+from plugin_protocol import DONE, GRANTED, NOTHING, PING, REFUSED, WIPE, grant_request, message, reply_to
 
 JOB = 7
 RUN = {"owner": "alice", "user": {"A": "a" * 100, "B": "b" * 3000}, "workspace": {"C": "c"}}
@@ -28,7 +28,7 @@ def agent():
 
 def prepare(agent):
     agent.push("kept", user={"A": "value of A"})
-    for kind in KINDS:  # what the first of its kind loads or caches
+    for kind in KINDS:  # the first request of a kind loads libraries and fills caches
         kind.before(agent)
         kind.answer(agent)
         kind.undo(agent)
@@ -36,7 +36,7 @@ def prepare(agent):
 
 
 def was_ended_by_libc(agent):
-    """Its loader ends the process that has no memory for the thread-local data of a library (of NSS, say)."""
+    """Whether libc's loader ended the process: it had no memory for a library's thread-local data (of NSS, say)."""
     return not agent.answers() and agent.process.wait(5) == 127 and \
         "cannot allocate memory for thread-local data: ABORT" in agent.log.read_text()
 
@@ -56,7 +56,7 @@ def wipe(agent, job=JOB):
 
 
 class Kind:
-    """A request: what must be there before it, the request, what may be there after it, and its undoing."""
+    """A kind of request: its preparation, the request, a check of what it may leave, and its undoing."""
 
     @staticmethod
     def before(agent):
@@ -76,11 +76,11 @@ class Push(Kind):
 
     @staticmethod
     def check(agent):
-        """All of the run, or nothing of it."""
+        """Checks that all of the run is there, or nothing of it."""
         answer = agent.http("GET", "/v1/runs/r")
         if answer.status == 200:
             assert [secret["name"] for secret in answer.json["secrets"]] == NAMES
-            assert reply_to(agent, ask(b"run:r,B", job=8))[0] == GRANTED
+            assert reply_to(agent, grant_request(b"run:r,B", job=8))[0] == GRANTED
             wipe(agent, 8)
         else:
             assert answer.status == 404
@@ -95,7 +95,7 @@ class PushAgain(Push):
 
     @staticmethod
     def check(agent):
-        """One generation of the run or the other."""
+        """Checks that one generation of the run or the other is there."""
         assert agent.http("GET", "/v1/runs/r").status == 200
         Push.check(agent)
 
@@ -108,30 +108,30 @@ class Complete(PushAgain):
     check = Push.check
 
 
-class Ask(Kind):
+class GrantRequest(Kind):
     @staticmethod
     def answer(agent):
-        return reply_to(agent, ask(job=JOB))
+        return reply_to(agent, grant_request(job=JOB))
 
     undo = staticmethod(wipe)
 
 
-class AskAgain(Ask):
-    """For another grant of a job that holds one."""
+class SecondGrantRequest(GrantRequest):
+    """Requests another grant for a job that has one."""
 
     @staticmethod
     def before(agent):
-        assert reply_to(agent, ask(b"run:kept", job=JOB))[0] == GRANTED
+        assert reply_to(agent, grant_request(b"run:kept", job=JOB))[0] == GRANTED
 
     @staticmethod
     def check(agent):
         assert agent.http("GET", "/v1/runs/kept").json["holds"][0]["job"] == JOB
 
 
-class Wipe(Ask):
+class Wipe(GrantRequest):
     @staticmethod
     def before(agent):
-        assert reply_to(agent, ask(job=JOB))[0] == GRANTED
+        assert reply_to(agent, grant_request(job=JOB))[0] == GRANTED
 
     @staticmethod
     def answer(agent):
@@ -156,23 +156,23 @@ class Status(Kind):
         return agent.http("GET", "/v1/status")
 
 
-KINDS = [Push, PushAgain, Complete, Ask, AskAgain, Wipe, Ping, List, Status]
+KINDS = [Push, PushAgain, Complete, GrantRequest, SecondGrantRequest, Wipe, Ping, List, Status]
 
 
 def is_answer(answer):
-    """Any that a client may get; None is a connection that was closed."""
+    """Whether a client may get this answer; None is a closed connection."""
     if answer is None:
         return True
     if isinstance(answer, tuple):
         return answer[0] in (GRANTED, NOTHING, REFUSED, DONE)
     if answer.status == 400:
-        # libc's lookup: where one source of accounts had no memory and the next answered, it tells no more.
+        # libc reports an unknown user if one source of accounts had no memory and the next one answered.
         return answer.detail == "\"owner\": there is no user 'alice' on this machine"
     return answer.status in (200, 201, 204, 503)
 
 
 def answer_without_memory(agent, kind, skip, count):
-    """Whether an allocation failed, while it was made."""
+    """Makes a request with failing allocations; returns whether one failed."""
     agent.await_quiet()
     agent.faults.set("malloc", errno.ENOMEM, skip=skip, count=count)
     try:
@@ -187,7 +187,7 @@ def answer_without_memory(agent, kind, skip, count):
 
 @pytest.mark.parametrize("count", [1, 3, 20])
 @pytest.mark.parametrize("kind", KINDS)
-def test_whichever_allocation_of_a_request_fails_nothing_is_half_done(agent, kind, count):
+def test_request_is_done_wholly_or_not_at_all_whichever_allocation_fails(agent, kind, count):
     before, failed = agent.holdings(), 0
     while True:
         kind.before(agent)
@@ -212,7 +212,7 @@ def test_whichever_allocation_of_a_request_fails_nothing_is_half_done(agent, kin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_with_no_memory_at_all_for_a_while_the_agent_is_there_when_there_is_some(agent, kind):
+def test_agent_recovers_after_period_without_memory(agent, kind):
     before = agent.holdings()
     kind.before(agent)
     answer_without_memory(agent, kind, 0, ALWAYS)

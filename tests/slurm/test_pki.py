@@ -1,4 +1,4 @@
-"""The small CA of `secretctl pki`: what it makes is what OpenSSL and TLS clients take, and nothing is overwritten."""
+"""The small CA of `secretctl pki`: OpenSSL and TLS clients accept its certificates, and it overwrites nothing."""
 
 import datetime
 import json
@@ -29,7 +29,7 @@ def made(*arguments):
 
 
 def refused(code, *arguments):
-    """The one sentence of an error."""
+    """Runs a command that must fail; returns its one sentence."""
     done = secretctl(*arguments)
     assert (done.code, done.out) == (code, ""), done.err
     assert done.err.startswith("secretctl: ") and done.err.count("\n") == 1
@@ -37,12 +37,12 @@ def refused(code, *arguments):
 
 
 def state_of(folder):
-    """All files below it, with what is in them."""
+    """Returns all files below a folder with their content."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def text_of(certificate):
-    """What OpenSSL says about it, without the breaks of lines."""
+    """Returns OpenSSL's text of a certificate without line breaks."""
     done = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-text"], capture_output=True, text=True,
                           check=True)
     return " ".join(done.stdout.split())
@@ -60,7 +60,7 @@ def ca(tmp_path_factory):
     return folder
 
 
-def test_init_makes_a_ca(ca):
+def test_pki_init_makes_ca(ca):
     text = text_of(ca / "ca.crt")
     assert "X509v3 Basic Constraints: critical CA:TRUE, pathlen:0 X509v3" in text
     assert "X509v3 Key Usage: critical Certificate Sign, CRL Sign X509v3" in text
@@ -70,13 +70,13 @@ def test_init_makes_a_ca(ca):
     assert re.search(r"Issuer: CN = slurm-secrets CA [0-9a-f]{8} Validity", text)
 
 
-def test_two_ca_have_two_names(ca, tmp_path):
+def test_pki_init_gives_each_ca_its_own_name(ca, tmp_path):
     made("init", tmp_path / "other")
     subjects = {re.search(r"Subject: CN = (.*?) Subject", text_of(folder / "ca.crt"))[1] for folder in (ca, tmp_path / "other")}
     assert len(subjects) == 2
 
 
-def test_a_certificate_says_whom_it_names(ca):
+def test_pki_issue_includes_requested_names(ca):
     out = made("issue", ca, "everything", "--dns", "hub.example.org", "--dns", "hub", "--ip", "10.77.0.1", "--ip", "fd00::1",
                "--uri", "spiffe://example.org/tower")
     assert out.startswith(f"{ca}/everything.key and .crt are made, until 20")
@@ -97,7 +97,7 @@ def test_a_certificate_says_whom_it_names(ca):
 
 @pytest.mark.parametrize("option, usage, purpose, other", [
     ("--server", "Server", "sslserver", "sslclient"), ("--client", "Client", "sslclient", "sslserver")])
-def test_a_certificate_may_be_for_one_side_alone(ca, option, usage, purpose, other):
+def test_pki_issue_limits_certificate_to_server_or_client_use(ca, option, usage, purpose, other):
     made("issue", ca, f"only{option}", option)
     certificate = ca / f"only{option}.crt"
     assert f"X509v3 Extended Key Usage: TLS Web {usage} Authentication X509v3" in text_of(certificate)
@@ -106,14 +106,14 @@ def test_a_certificate_may_be_for_one_side_alone(ca, option, usage, purpose, oth
     assert subprocess.run([*verify, other, certificate], capture_output=True, check=False).returncode != 0
 
 
-def test_without_any_name_it_is_the_dns_name(ca):
+def test_pki_issue_without_name_option_uses_its_name_as_dns_name(ca):
     made("issue", ca, "n1.example.org")
     assert "X509v3 Subject Alternative Name: DNS:n1.example.org Signature" in text_of(ca / "n1.example.org.crt")
     assert "is no DNS name" in refused(BAD_INPUT, "issue", ca, "under_score")
     made("issue", ca, "under_score", "--ip", "10.0.0.1")
 
 
-def test_serial_numbers_are_random_and_long(ca):
+def test_pki_serial_numbers_are_random_and_long(ca):
     serials = set()
     for name in ("serial-1", "serial-2", "serial-3"):
         made("issue", ca, name)
@@ -124,7 +124,7 @@ def test_serial_numbers_are_random_and_long(ca):
     assert all(2 ** 96 < serial < 2 ** 128 for serial in serials)  # one in four billion is shorter by chance
 
 
-def test_openssl_verifies_the_chain_strictly(ca, tmp_path):
+def test_pki_chain_passes_strict_openssl_verification(ca, tmp_path):
     made("issue", ca, "verified")
     verify = ["openssl", "verify", "-x509_strict", "-verify_hostname", "verified", "-CAfile"]
     done = subprocess.run([*verify, ca / "ca.crt", ca / "verified.crt"], capture_output=True, text=True, check=False)
@@ -134,7 +134,7 @@ def test_openssl_verifies_the_chain_strictly(ca, tmp_path):
     assert done.returncode != 0
 
 
-def test_the_file_of_a_certificate_has_the_ca_behind_it(ca):
+def test_pki_certificate_file_includes_ca_certificate(ca):
     made("issue", ca, "chained")
     text = (ca / "chained.crt").read_text()
     assert text.endswith((ca / "ca.crt").read_text()) and text.count("BEGIN CERTIFICATE") == 2
@@ -142,26 +142,26 @@ def test_the_file_of_a_certificate_has_the_ca_behind_it(ca):
 
 
 @pytest.mark.parametrize("mask", ["000", "077", "0777"])
-def test_keys_are_their_owner_s_alone_whatever_the_umask_is(tmp_path, mask):
+def test_pki_keys_are_private_to_owner_under_any_umask(tmp_path, mask):
     program = f'umask {mask}; "$0" pki init "$1" && "$0" pki issue "$1" hub'
     subprocess.run(["sh", "-c", program, BUILD / "secretctl", tmp_path / "ca"], check=True, capture_output=True)
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "ca").iterdir()}
     assert modes == {"ca.key": 0o400, "ca.crt": 0o444, "hub.key": 0o400, "hub.crt": 0o444}
 
 
-def test_a_ca_may_be_made_in_a_folder_that_is_there(tmp_path):
+def test_pki_init_accepts_existing_directory(tmp_path):
     made("init", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.crt", "ca.key"]
 
 
-def test_json_is_for_programs(ca):
+def test_pki_issue_json_output_matches_certificate(ca):
     out = json.loads(made("issue", ca, "for-programs", "--json"))
     assert (out["key"], out["certificate"]) == (f"{ca}/for-programs.key", f"{ca}/for-programs.crt")
     end = datetime.datetime.strptime(out["expires"], "%Y-%m-%dT%H:%M:%SZ")
     assert end == date_of(text_of(ca / "for-programs.crt"), "Not After")
 
 
-# ---- what TLS says -------------------------------------------------------------------------------
+# ---- TLS handshakes ------------------------------------------------------------------------------
 
 def context(role, ca, name):
     made_context = ssl.SSLContext(role)
@@ -174,7 +174,7 @@ def context(role, ca, name):
 
 
 def handshake(ca, server, client, hostname):
-    """Whom the server saw; or the error of whichever side refused the other."""
+    """Returns the client certificate that the server saw, or raises the error of the side that refused."""
     ours, theirs = socket.socketpair()
     seen = []
 
@@ -209,54 +209,54 @@ def sides(ca):
 
 
 @pytest.mark.parametrize("hostname", ["hub.example.org", "10.77.0.1"])
-def test_both_sides_know_each_other(ca, sides, hostname):
+def test_pki_certificates_work_in_mutual_tls(ca, sides, hostname):
     peer = handshake(ca, "tls-server", "tls-client", hostname)
     assert peer["subjectAltName"] == (("URI", "spiffe://example.org/tower"),)
 
 
 @pytest.mark.parametrize("hostname", ["n1.example.org", "10.77.0.2", "tls-server"])
-def test_a_server_of_another_name_is_refused(ca, sides, hostname):
+def test_pki_tls_client_rejects_server_of_another_name(ca, sides, hostname):
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch|not valid for"):
         handshake(ca, "tls-server", "tls-client", hostname)
 
 
-def test_a_client_without_a_certificate_is_refused(ca, sides):
+def test_pki_tls_server_rejects_client_without_certificate(ca, sides):
     with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
         handshake(ca, "tls-server", None, "hub.example.org")
 
 
-def test_a_server_s_certificate_is_no_client_s_and_the_other_way_round(ca, sides):
+def test_pki_tls_rejects_certificate_of_wrong_purpose(ca, sides):
     with pytest.raises(ssl.SSLError, match="unsuitable certificate purpose"):
         handshake(ca, "tls-server", "tls-server", "hub.example.org")
     with pytest.raises(ssl.SSLCertVerificationError, match="unsuitable certificate purpose"):
         handshake(ca, "tls-client", "tls-client", "hub.example.org")
 
 
-# ---- what is refused -----------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
-def test_nothing_is_overwritten(ca):
+def test_pki_overwrites_nothing(ca):
     made("issue", ca, "once")
-    for kept in ("once.key", "once.crt"):
-        (ca / kept).rename(ca / "away")
+    for existing in ("once.key", "once.crt"):
+        (ca / existing).rename(ca / "away")
         before = state_of(ca)
-        other = next(name for name in ("once.key", "once.crt") if name != kept)
+        other = next(name for name in ("once.key", "once.crt") if name != existing)
         sentence = refused(REFUSED, "issue", ca, "once")
         assert sentence == f"{ca}/{other} is there already; move the .key and .crt of that name away, or issue another name"
         assert state_of(ca) == before
-        (ca / "away").rename(ca / kept)
+        (ca / "away").rename(ca / existing)
     before = state_of(ca)
     assert refused(REFUSED, "init", ca) == (
         f"{ca}/ca.key is there already; a CA is never made anew over one; name another directory")
     assert state_of(ca) == before
 
 
-def test_a_link_in_the_way_is_not_followed(ca, tmp_path):
+def test_pki_issue_does_not_follow_existing_symlink(ca, tmp_path):
     (ca / "linked.key").symlink_to(tmp_path / "elsewhere")
     assert "linked.key is there already" in refused(REFUSED, "issue", ca, "linked")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_nothing(ca):
+def test_pki_issue_leaves_nothing_when_disk_is_full(ca):
     before = state_of(ca)
     done = subprocess.run(["sh", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh", BUILD / "secretctl", "pki", "issue", ca,
                            "too-much"], capture_output=True, text=True, check=False)
@@ -266,13 +266,13 @@ def test_a_full_disk_leaves_nothing(ca):
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "3651", "1.5", "ten", "99999999999999999999", " 5", "5d"])
-def test_days_have_bounds(ca, days):
+def test_pki_issue_rejects_days_out_of_range(ca, days):
     before = state_of(ca)
     assert refused(BAD_INPUT, "issue", ca, "days", f"--days={days}") == "--days is a whole number from 1 to 3650"
     assert state_of(ca) == before
 
 
-def test_a_day_is_taken_as_it_is_said(ca):
+def test_pki_issue_honours_days_option(ca):
     made("issue", ca, "a-day", "--days", "1")
     text = text_of(ca / "a-day.crt")
     assert date_of(text, "Not After") - date_of(text, "Not Before") == datetime.timedelta(days=1, minutes=5)
@@ -287,7 +287,7 @@ def make_ca_with_openssl(folder, days):
     return folder
 
 
-def test_a_certificate_does_not_outlive_its_ca(tmp_path):
+def test_pki_certificate_does_not_outlive_ca(tmp_path):
     short = make_ca_with_openssl(tmp_path / "short", 30)
     sentence = refused(BAD_INPUT, "issue", short, "hub")
     assert sentence == "the certificate would outlive its CA; say --days 29 or less, or make a new CA elsewhere"
@@ -295,11 +295,11 @@ def test_a_certificate_does_not_outlive_its_ca(tmp_path):
     done = subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", short / "ca.crt", short / "hub.crt"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    over = make_ca_with_openssl(tmp_path / "over", 1)
-    assert refused(BAD_INPUT, "issue", over, "hub") == "the CA has ended, or ends today; make a new one elsewhere"
+    expiring = make_ca_with_openssl(tmp_path / "over", 1)
+    assert refused(BAD_INPUT, "issue", expiring, "hub") == "the CA has ended, or ends today; make a new one elsewhere"
 
 
-def test_where_no_ca_is_the_sentence_says_so(tmp_path, ca):
+def test_pki_reports_missing_ca(tmp_path, ca):
     nowhere = tmp_path / "nowhere"
     sentence = f"there is no {nowhere}/ca.key; make a CA with: secretctl pki init {nowhere}"
     assert refused(REFUSED, "issue", nowhere, "hub") == sentence
@@ -320,7 +320,7 @@ def copy_of(ca, folder):
     return folder
 
 
-def test_what_is_no_ca_signs_nothing(ca, tmp_path):
+def test_pki_issue_rejects_invalid_ca(ca, tmp_path):
     copy = copy_of(ca, tmp_path / "copy")
     made("issue", copy, "well")
     (copy / "well.key").replace(copy / "ca.key")
@@ -336,7 +336,7 @@ def test_what_is_no_ca_signs_nothing(ca, tmp_path):
     assert sorted(path.name for path in copy.iterdir()) == ["ca.crt", "ca.key"]
 
 
-def test_nobody_is_asked_for_a_passphrase(ca, tmp_path):
+def test_pki_issue_never_prompts_for_passphrase(ca, tmp_path):
     copy = copy_of(ca, tmp_path / "copy")
     subprocess.run(["openssl", "pkcs8", "-topk8", "-in", ca / "ca.key", "-out", copy / "ca.key", "-passout", "pass:word"],
                    check=True)
@@ -344,7 +344,7 @@ def test_nobody_is_asked_for_a_passphrase(ca, tmp_path):
     assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.key is no private key in PEM, without a passphrase"
 
 
-def test_a_key_that_others_may_read_signs_nothing(ca, tmp_path):
+def test_pki_issue_rejects_ca_key_readable_by_others(ca, tmp_path):
     copy = copy_of(ca, tmp_path / "copy")
     (copy / "ca.key").chmod(0o640)
     assert refused(BAD_INPUT, "issue", copy, "hub") == (
@@ -380,7 +380,7 @@ def test_a_key_that_others_may_read_signs_nothing(ca, tmp_path):
     (["x", "--dns"], "--dns: 1 required TEXT missing; see secretctl pki issue --help"),
     ([], "NAME is required; see secretctl pki issue --help"),
 ])
-def test_wrong_usage_changes_nothing(ca, arguments, sentence):
+def test_pki_issue_with_invalid_usage_changes_nothing(ca, arguments, sentence):
     before = state_of(ca)
     assert sentence in refused(BAD_INPUT, "issue", ca, *arguments)
     assert state_of(ca) == before
@@ -392,12 +392,12 @@ def test_wrong_usage_changes_nothing(ca, arguments, sentence):
     (["init"], "DIR is required; see secretctl pki init --help"),
     (["init", "x", "--days", "5"], "an argument is not understood"),
 ])
-def test_a_command_that_is_none_is_told(arguments, sentence):
+def test_pki_rejects_unknown_subcommand(arguments, sentence):
     assert sentence in refused(BAD_INPUT, *arguments)
 
 
 @pytest.mark.parametrize("command", [["pki"], ["pki", "init"], ["pki", "issue"]])
-def test_help_has_examples_and_fits_a_screen(command):
+def test_pki_help_has_examples_and_fits_screen(command):
     out = secretctl(*command[1:], "--help").out
     lines = out.splitlines()
     assert any(line.startswith(f"  secretctl {' '.join(command)} ") for line in lines)

@@ -1,4 +1,4 @@
-"""What a push may say, and that one which is refused changes nothing and tells where it was wrong."""
+"""Body of a push: what it may contain; a rejected push changes nothing and names the position of the error."""
 
 import json
 
@@ -11,14 +11,14 @@ KIB = 1024
 
 @pytest.fixture(scope="module")
 def agent():
-    """With a run of alice's, which every refused push here is about: it must stay as it is."""
+    """Starts an agent with a run of alice, which no rejected push may change."""
     with own_agent() as agent:
         agent.push("kept", user={"OLD": "old value"})
         yield agent
 
 
 def refused(agent, body, status, *fragments, run="kept"):
-    """Pushes `body`, over a run that is there and as a new one: refused, and nothing is changed."""
+    """Pushes `body` over an existing run and as a new one; checks that both are rejected and change nothing."""
     before = agent.state()
     for target in (run, "fresh"):
         answer = agent.http("PUT", f"/v1/runs/{target}", body)
@@ -30,7 +30,7 @@ def refused(agent, body, status, *fragments, run="kept"):
 
 
 MALFORMED_JSON = [
-    # body, line, column: those of the byte that is wrong, or of the end where something is missing
+    # body, line, column: of the invalid byte, or of the end if something is missing
     (b"", 1, 1),
     (b"   ", 1, 4),
     (b'{"owner":"alice","user":{"A":"x"}', 1, 34),
@@ -52,7 +52,7 @@ MALFORMED_JSON = [
 
 
 @pytest.mark.parametrize("body, line, column", MALFORMED_JSON)
-def test_malformed_json_is_refused_with_its_line_and_column(agent, body, line, column):
+def test_push_rejects_malformed_json_with_line_and_column(agent, body, line, column):
     refused(agent, body, 400, "the JSON is malformed", f"(line {line}, column {column} of the body)")
 
 
@@ -95,20 +95,20 @@ WRONG_SHAPE = [
 
 
 @pytest.mark.parametrize("body, sentence", WRONG_SHAPE)
-def test_unknown_fields_and_wrong_types_are_refused_by_name_and_place(agent, body, sentence):
+def test_push_rejects_unknown_fields_and_wrong_types_with_position(agent, body, sentence):
     refused(agent, body, 400, sentence, "(line 1, column ")
 
 
 @pytest.mark.parametrize("text", ["eA", "eA=", "eA===", "e A==", "eA==\\n", "e_8=", "=", "eB==",
                                   "eA==eA==", "\u00e9A=="])
-def test_what_is_not_base64_to_the_letter_is_refused(agent, text):
+def test_push_rejects_non_canonical_base64(agent, text):
     refused(agent, push_text(f'"user":{{"A":{{"base64":"{text}"}}}}'), 400,
             '"user", \'A\': "base64" does not hold base64')
 
 
 @pytest.mark.parametrize("name", ["", "1A", "-A", "A B", "A.B", "A=B", "\u00c4", "A\x00B", "A\nB",
                                   "A/B", "A" * 65, "$A"])
-def test_a_bad_name_is_refused_in_each_scope(agent, name):
+def test_push_rejects_invalid_name_in_each_scope(agent, name):
     for scope in ("user", "workspace"):
         detail = refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, f"{scope}: ")
         assert "\n" not in detail and "\x00" not in detail
@@ -119,25 +119,25 @@ def test_a_bad_name_is_refused_in_each_scope(agent, name):
     "BASH_ENV", "BASH_FUNC_x", "PS4", "SHELLOPTS", "PYTHONPATH", "PYTHONSTARTUP", "PERL5LIB",
     "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND", "SLURM_SECRETS", "SLURM-X", "SLURM_JOB_ID",
     "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR"])
-def test_a_variable_that_steers_the_job_is_refused_with_the_reason(agent, name):
+def test_push_rejects_steering_variable_with_reason(agent, name):
     for scope in ("user", "workspace"):
         refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "steers", "may not hold a secret")
 
 
-def test_names_that_only_look_like_steering_ones_are_taken(agent):
+def test_push_accepts_names_similar_to_steering_variables(agent):
     names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64]
     run = agent.push("look-alike", user={name: "x" for name in names})
     assert sorted(secret["name"] for secret in run["secrets"]) == sorted(names)
     agent.http("DELETE", "/v1/runs/look-alike")
 
 
-def test_two_names_of_one_scope_that_become_one_variable_are_refused(agent):
+def test_push_rejects_names_of_same_variable_in_one_scope(agent):
     for scope in ("user", "workspace"):
         refused(agent, {"owner": "alice", scope: {"A-B_C": "1", "A_B-C": "2"}}, 409,
                 "would become the variable A_B_C")
 
 
-def test_two_names_of_two_scopes_may_become_one_variable(agent):
+def test_push_accepts_names_of_same_variable_in_two_scopes(agent):
     run = agent.push("both", user={"A-B": "1"}, workspace={"A_B": "2"})
     assert len(run["secrets"]) == 2
     agent.http("DELETE", "/v1/runs/both")
@@ -153,17 +153,17 @@ def test_two_names_of_two_scopes_may_become_one_variable(agent):
     ({"owner": "-1"}, "there is no user"),
     ({"owner": "99999999999999999999"}, "there is no user"),
 ])
-def test_an_unknown_owner_is_refused(agent, body, sentence):
+def test_push_rejects_unknown_owner(agent, body, sentence):
     refused(agent, {**body, "user": {"A": "x"}}, 400, sentence)
 
 
 @pytest.mark.parametrize("ttl", ["", "h", "12", "0s", "-1h", "+1h", "1.5h", "1 h", "12H", "1w", "1h30m",
                                  "99999999999999999999h", "31d", "\u0661h"])
-def test_a_bad_ttl_is_refused(agent, ttl):
+def test_push_rejects_invalid_ttl(agent, ttl):
     refused(agent, {"owner": "alice", "ttl": ttl, "user": {"A": "x"}}, 400, '"ttl": ')
 
 
-def test_the_longest_ttl_is_the_sites(agent):
+def test_push_rejects_ttl_over_site_maximum(agent):
     refused(agent, {"owner": "alice", "ttl": "31d"}, 400, "31d is longer than the 30d that this site")
     agent.push("long", ttl="30d")
     agent.http("DELETE", "/v1/runs/long")
@@ -171,18 +171,18 @@ def test_the_longest_ttl_is_the_sites(agent):
 
 @pytest.mark.parametrize("value", ["v" * (64 * KIB + 1), {"base64": "dnZ2" * 21846},
                                    {"base64": "dnZ2" * 60000}, "\u00e9" * (32 * KIB) + "x"])
-def test_a_value_of_64_kib_and_1_is_refused_at_the_push(agent, value):
+def test_push_rejects_value_over_64_kib(agent, value):
     refused(agent, {"owner": "alice", "user": {"A": "x", "BIG": value}}, 413,
             "'BIG': the value is longer than the 65536 bytes")
 
 
-def test_a_value_of_exactly_64_kib_is_taken(agent):
+def test_push_accepts_value_of_64_kib(agent):
     run = agent.push("full", user={"TEXT": "v" * 64 * KIB, "BASE64": {"base64": "dnZ2" * 21845 + "dg=="}})
     assert [secret["bytes"] for secret in run["secrets"]] == [64 * KIB] * 2
     agent.http("DELETE", "/v1/runs/full")
 
 
-def test_a_thousand_secrets_are_taken_and_one_more_is_refused(agent):
+def test_push_accepts_1000_secrets_and_rejects_1001(agent):
     secrets = {f"N{number}": "x" for number in range(1000)}
     refused(agent, {"owner": "alice", "user": secrets, "workspace": {"ONE_MORE": "x"}}, 413,
             "the run has 1001 secrets; at most 1000")
@@ -190,7 +190,7 @@ def test_a_thousand_secrets_are_taken_and_one_more_is_refused(agent):
     agent.http("DELETE", "/v1/runs/many")
 
 
-def test_values_of_more_than_run_bytes_together_are_refused(agent):
+def test_push_rejects_values_over_run_bytes_in_total(agent):
     secrets = {f"N{number}": "x" * 64 * KIB for number in range(16)}
     refused(agent, {"owner": "alice", "user": {**secrets, "MORE": "x"}}, 413,
             f"the run's values have {KIB * KIB + 1} bytes together; at most {KIB * KIB}")
@@ -198,7 +198,7 @@ def test_values_of_more_than_run_bytes_together_are_refused(agent):
     agent.http("DELETE", "/v1/runs/full")
 
 
-def test_a_refused_push_shows_its_value_neither_in_the_answer_nor_in_the_log(agent):
+def test_rejected_push_shows_value_neither_in_answer_nor_in_log(agent):
     value = "canary-3b1c5d7e9f-value"
     bodies = [
         f'{{"owner":"alice","user":{{"A":"{value}"',
@@ -220,7 +220,7 @@ def test_a_refused_push_shows_its_value_neither_in_the_answer_nor_in_the_log(age
     assert "canary" not in agent.log.read_text()
 
 
-def test_the_answer_to_a_push_tells_names_scopes_and_sizes(agent):
+def test_push_answer_lists_names_scopes_and_sizes(agent):
     body = {"owner": "alice", "ttl": "12h", "workspace": {"B": "12345", "A": ""}, "user": {"B": "\u00e9"}}
     answer = agent.http("PUT", "/v1/runs/told", body)
     assert answer.status == 201

@@ -1,4 +1,4 @@
-"""secretctl as people and programs use it: what it takes, says and returns, and what it never shows."""
+"""secretctl for users and programs: its input, output and exit codes, and no value ever shown."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ class Done:
         return json.loads(self.out)
 
     def is_error(self, code, *fragments):
-        """One sentence on standard error, nothing on standard output, and never a value."""
+        """Checks for one sentence on standard error, nothing on standard output, and no value."""
         assert self.code == code, (self.code, self.err)
         assert self.out == ""
         assert self.err.startswith("secretctl: ")
@@ -66,7 +66,7 @@ def secrets_of(agent, run):
 # ---- push -------------------------------------------------------------------------------------------
 
 
-def test_lines_from_standard_input(agent):
+def test_secretctl_push_reads_lines_from_stdin(agent):
     done = secretctl(agent, "push", "r1", "--ttl", "12h", stdin=f"A={VALUE}\n\n# B=no\nC= x=y \nD=\nE=\u00e9")
     assert (done.code, done.err) == (FINE, "")
     assert re.fullmatch(r"run r1 of alice: 4 secrets, generation 1, expires \d{4}-\d\d-\d\d \d\d:\d\d\n", done.out)
@@ -74,7 +74,7 @@ def test_lines_from_standard_input(agent):
                                        ("E", "user", 2)]
 
 
-def test_lines_for_the_workspace_from_a_file_for_another_user(agent, tmp_path):
+def test_secretctl_push_reads_file_for_workspace_and_other_owner(agent, tmp_path):
     file = tmp_path / "secrets"
     file.write_text("A=1\n")
     done = secretctl(agent, "push", "r1", "--owner", "bob", "--scope", "workspace", "--from", str(file), user="root")
@@ -82,7 +82,7 @@ def test_lines_for_the_workspace_from_a_file_for_another_user(agent, tmp_path):
     assert secrets_of(agent, "r1") == [("A", "workspace", 1)]
 
 
-def test_json_names_and_values(agent):
+def test_secretctl_push_reads_json_of_names(agent):
     text = json.dumps({"A": "line\nline", "user": "x", "B": {"base64": base64.b64encode(b"\0\xff").decode()}})
     assert secretctl(agent, "push", "r1", "--from", "-", stdin=f"\n  {text}\n").code == FINE
     assert secrets_of(agent, "r1") == [("A", "user", 9), ("B", "user", 2), ("user", "user", 1)]
@@ -90,7 +90,7 @@ def test_json_names_and_values(agent):
     assert secrets_of(agent, "r1") == [("A", "workspace", 1)]
 
 
-def test_json_by_scope(agent):
+def test_secretctl_push_reads_json_of_scopes(agent):
     text = json.dumps({"workspace": {"A": "1", "B": "12"}, "user": {"A": "123"}})
     done = secretctl(agent, "push", "r1", "--json", stdin=text)
     assert done.code == FINE and done.err == ""
@@ -98,13 +98,13 @@ def test_json_by_scope(agent):
     assert secrets_of(agent, "r1") == [("A", "user", 3), ("A", "workspace", 1), ("B", "workspace", 2)]
 
 
-def test_a_second_push_replaces_the_first(agent):
+def test_secretctl_second_push_replaces_first(agent):
     secretctl(agent, "push", "r1", stdin="A=1\nB=2\n")
     assert "1 secret, generation 2" in secretctl(agent, "push", "r1", stdin="C=3\n").out
     assert secrets_of(agent, "r1") == [("C", "user", 1)]
 
 
-def test_lines_with_carriage_returns_are_kept_as_they_are_and_remarked_on(agent):
+def test_secretctl_push_includes_carriage_return_in_value_and_notes_it(agent):
     done = secretctl(agent, "push", "r1", stdin="A=12\r\n")
     assert done.code == FINE and "the CR is kept as part of the value" in done.err
     assert secrets_of(agent, "r1") == [("A", "user", 3)]
@@ -126,7 +126,7 @@ def test_lines_with_carriage_returns_are_kept_as_they_are_and_remarked_on(agent)
     (f'{{"users":{{"A":"{VALUE}"}}}}', "names in scopes stand in 'workspace' and 'user' alone"),
     (f'{{"A":"{VALUE}"}} {VALUE}', "is not JSON"),
 ])
-def test_bad_input_is_refused_before_the_agent_is_asked(agent, text, sentence):
+def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, text, sentence):
     secretctl(agent, "push", "r1", stdin=text).is_error(BAD_INPUT, sentence)
     assert agent.status()["runs"] == 0
 
@@ -142,19 +142,19 @@ def test_bad_input_is_refused_before_the_agent_is_asked(agent, text, sentence):
     ([], "A=" + VALUE * 4000, "the value is longer than the 65536 bytes"),
     ([], "".join(f"N{n}={VALUE * 3000}\n" for n in range(60)), "the body has "),
 ])
-def test_what_the_agent_refuses_is_told_in_its_own_sentence(agent, options, text, sentence):
+def test_secretctl_push_shows_error_of_agent(agent, options, text, sentence):
     secretctl(agent, "push", "r1", *options, stdin=text).is_error(REFUSED, sentence)
     assert agent.status()["runs"] == 0
 
 
 @pytest.mark.parametrize("run", ["-x", ".x", "a/b", "a b", "", "a" * 65])
-def test_a_bad_run_id_is_refused(agent, run):
+def test_secretctl_rejects_invalid_run_id(agent, run):
     for command in (["push", "--", run], ["complete", "--", run]):
         secretctl(agent, *command, stdin="A=1").is_error(BAD_INPUT)
     assert agent.status()["runs"] == 0
 
 
-def test_a_file_that_cannot_be_read_is_named(agent, tmp_path):
+def test_secretctl_push_names_unreadable_file(agent, tmp_path):
     for path in (tmp_path, tmp_path / "no-such-file"):
         secretctl(agent, "push", "r1", "--from", str(path), user="root").is_error(BAD_INPUT, f"cannot read {path}: ")
 
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_named(agent, tmp_path):
 # ---- values are never on the command line -----------------------------------------------------------
 
 
-def test_no_option_takes_a_value(agent):
+def test_secretctl_has_no_option_for_values(agent):
     def options_of(*command):
         return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", secretctl(agent, *command, "--help").out, re.MULTILINE))
 
@@ -174,8 +174,8 @@ def test_no_option_takes_a_value(agent):
     assert options_of("doctor") == {"--help", "--submit-host"}
     for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
-    told = secretctl(agent, "--help").out
-    assert set(re.findall(r"(?<![\w-])--[a-z-]+", told.split("To begin with")[0])) == {
+    help_text = secretctl(agent, "--help").out
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", help_text.split("To begin with")[0])) == {
         "--workspace", "--version", "--socket", "--json", "--help"}
 
 
@@ -185,7 +185,7 @@ def test_no_option_takes_a_value(agent):
     ["push", "r1", "-A", VALUE], ["complete", "r1", VALUE], ["complete", f"A={VALUE}"], ["runs", f"A={VALUE}"],
     ["push", "r1", "--scope", f"A={VALUE}"], ["status", VALUE],
 ])
-def test_a_value_on_the_command_line_is_refused_and_not_repeated(agent, arguments):
+def test_secretctl_rejects_value_on_command_line_without_repeating_it(agent, arguments):
     secretctl(agent, *arguments, stdin="B=1").is_error(BAD_INPUT)
     assert agent.status()["runs"] == 0
 
@@ -193,7 +193,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(agent, argument
 # ---- the other commands -----------------------------------------------------------------------------
 
 
-def test_runs_lists_ones_own(agent):
+def test_secretctl_runs_lists_own_runs(agent):
     assert secretctl(agent, "runs").out == "there is no run that you may see\n"
     agent.push("hers", user={"A": "x", "B": "x"})
     agent.push("his", owner="bob")
@@ -203,7 +203,7 @@ def test_runs_lists_ones_own(agent):
     assert [run["run"] for run in secretctl(agent, "runs", "--json", user="root").json["runs"]] == ["hers", "his"]
 
 
-def test_runs_shows_one_with_names_and_sizes(agent):
+def test_secretctl_runs_shows_names_and_sizes_of_one_run(agent):
     agent.push("hers", user={"A": "123"}, workspace={"B": "1234567"})
     out = secretctl(agent, "runs", "hers").out
     assert out.startswith("run hers of alice: 2 secrets, generation 1, expires ")
@@ -215,7 +215,7 @@ def test_runs_shows_one_with_names_and_sizes(agent):
     secretctl(agent, "runs", "hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 
-def test_complete_ends_a_run_and_does_not_mind_one_that_is_not_there(agent):
+def test_secretctl_complete_ends_run_and_accepts_missing_one(agent):
     agent.push("hers", user={"A": "x"})
     secretctl(agent, "complete", "hers", user="bob").is_error(REFUSED, "belongs to another user")
     for _ in range(2):
@@ -226,7 +226,7 @@ def test_complete_ends_a_run_and_does_not_mind_one_that_is_not_there(agent):
     assert agent.status()["runs"] == 0
 
 
-def test_check_tells_what_an_ask_would_find(agent):
+def test_secretctl_check_shows_what_spec_resolves_to(agent):
     agent.push("hers", user={"A": "123"}, workspace={"A": "1", "B": "12"})
     done = secretctl(agent, "check", "run:hers,A=X,B,C?")
     assert (done.code, done.err) == (FINE, "")
@@ -238,7 +238,7 @@ def test_check_tells_what_an_ask_would_find(agent):
     assert answer.code == FINE and answer.json["ok"] and len(answer.json["items"]) == 2
 
 
-def test_check_says_no_with_exit_code_and_reason(agent):
+def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
     agent.push("hers", user={"A": "123"})
     done = secretctl(agent, "check", "run:hers,A,B")
     assert done.code == REFUSED and "missing: B" in done.err and "no: secret B is not among" in done.out
@@ -248,13 +248,13 @@ def test_check_says_no_with_exit_code_and_reason(agent):
     secretctl(agent, "check", "run:hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 
-def test_check_refuses_a_malformed_ask_with_the_place_marked(agent):
+def test_secretctl_check_rejects_malformed_spec_and_marks_position(agent):
     done = secretctl(agent, "check", "A,B=LD_PRELOAD,C")
     done.is_error(BAD_INPUT, "steers the dynamic loader")
     assert done.err.splitlines()[-2:] == ["    A,B=LD_PRELOAD,C", "        ^^^^^^^^^^"]
 
 
-def test_status(agent):
+def test_secretctl_status_shows_socket_and_counts(agent):
     agent.push("hers", user={"A": "123"})
     rows = dict(line.rsplit(maxsplit=1) for line in secretctl(agent, "status").out.splitlines())
     assert rows["AGENT AT"] == str(agent.control_socket)
@@ -263,16 +263,16 @@ def test_status(agent):
     assert status["memory"] in ("memfd_secret", "memfd") and status["runs"] == 1
 
 
-# ---- how it ends ------------------------------------------------------------------------------------
+# ---- exit codes and messages ------------------------------------------------------------------------
 
 
-def test_where_no_agent_is_it_says_so(agent):
+def test_secretctl_reports_unreachable_agent(agent):
     for command in (["status"], ["runs"], ["complete", "r1"], ["check", "A"], ["push", "r1"]):
         done = secretctl(agent, *command, stdin=f"A={VALUE}", socket="/no/such/socket")
         done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
 
 
-def test_a_socket_that_is_not_the_agents_is_no_answer(agent, tmp_path):
+def test_secretctl_rejects_socket_that_is_not_control_socket(agent, tmp_path):
     (tmp_path / "file").touch()
     secretctl(agent, "status", "--socket", str(tmp_path / "file"), user="root").is_error(UNREACHABLE)
     secretctl(agent, "status", socket=agent.node_socket, user="root").is_error(UNREACHABLE)
@@ -280,11 +280,11 @@ def test_a_socket_that_is_not_the_agents_is_no_answer(agent, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--no-such-option"], ["push"], ["complete"], ["check"],
                                        ["push", "r1", "--scope", "team"], ["status", "--from", "x"]])
-def test_wrong_usage(agent, arguments):
+def test_secretctl_rejects_invalid_usage(agent, arguments):
     secretctl(agent, *arguments).is_error(BAD_INPUT)
 
 
-def test_help_and_version(agent):
+def test_secretctl_prints_help_and_version(agent):
     assert re.fullmatch(r"secretctl \d+\.\d+\.\d+\n", secretctl(agent, "--version").out)
     out = secretctl(agent, "--help").out
     for command in ("push", "complete", "runs", "check", "status", "Exit codes"):
@@ -292,16 +292,16 @@ def test_help_and_version(agent):
 
 
 def commands(agent):
-    """All that people are told of."""
+    """Returns all commands that the help shows to users."""
     return re.findall(r"^  ([a-z]+) .*$", secretctl(agent, "--help").out.split("Also")[0], re.MULTILINE)
 
 
-def test_help_fits_a_screen(agent):
+def test_secretctl_help_fits_screen(agent):
     lines = secretctl(agent, "--help").out.splitlines()
     assert len(lines) < 24 and max(len(line) for line in lines) <= 80
 
 
-def test_every_command_has_an_example(agent):
+def test_secretctl_help_of_every_command_has_example(agent):
     assert len(commands(agent)) >= 10
     for command in commands(agent):
         lines = secretctl(agent, command, "--help").out.splitlines()
@@ -311,16 +311,16 @@ def test_every_command_has_an_example(agent):
 
 @pytest.mark.parametrize("typed, meant", [("stauts", "status"), ("lst", "ls"), ("renam", "rename"), ("pussh", "push"),
                                           ("work", "workspaces")])
-def test_an_unknown_command_is_answered_with_the_nearest(agent, typed, meant):
+def test_secretctl_suggests_nearest_command(agent, typed, meant):
     secretctl(agent, typed).is_error(BAD_INPUT, f"did you mean 'secretctl {meant}'?")
 
 
-def test_what_is_nothing_like_a_command_is_not_repeated(agent):
+def test_secretctl_does_not_repeat_unknown_command(agent):
     done = secretctl(agent, VALUE)
     done.is_error(BAD_INPUT, "there is no such command; see secretctl --help")
 
 
-def test_a_full_standard_output_is_an_error(agent):
+def test_secretctl_fails_when_stdout_is_full(agent):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run([SECRETCTL, "--socket", agent.control_socket, "status"], stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=20)

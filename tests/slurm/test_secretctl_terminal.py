@@ -1,4 +1,4 @@
-"""secretctl set at a terminal: what is typed is not shown, and the terminal is left as it was."""
+"""secretctl set at a terminal: does not show what is typed, and restores the terminal."""
 
 import signal
 
@@ -17,7 +17,7 @@ def set_token(*options, environment=None):
     return Terminal([SECRETCTL, "--socket", "/no/such/socket", "set", "TOKEN", *options], environment=environment)
 
 
-def test_a_value_is_asked_for_twice_and_never_shown():
+def test_secretctl_set_prompts_twice_and_never_echoes():
     with set_token() as terminal:
         shown = terminal.wait_for(NOT_SHOWN)
         terminal.wait_until_hidden()
@@ -37,7 +37,7 @@ def test_a_value_is_asked_for_twice_and_never_shown():
     ("x" * 4094, None, "a terminal takes no line of more than 4094 bytes"),
     ("\x04", None, "nothing was typed"),
 ])
-def test_what_is_typed_wrong_changes_nothing(first, second, sentence):
+def test_secretctl_set_with_invalid_typed_value_changes_nothing(first, second, sentence):
     with set_token() as terminal:
         terminal.wait_for(NOT_SHOWN)
         terminal.wait_until_hidden()
@@ -54,7 +54,7 @@ def test_what_is_typed_wrong_changes_nothing(first, second, sentence):
 
 @pytest.mark.parametrize("typed, number", [("\x03", signal.SIGINT), ("\x1c", signal.SIGQUIT), (None, signal.SIGTERM),
                                            (None, signal.SIGHUP)])
-def test_a_signal_ends_it_and_the_terminal_shows_again(typed, number):
+def test_secretctl_set_restores_echo_when_ended_by_signal(typed, number):
     with set_token() as terminal:
         terminal.wait_for(NOT_SHOWN)
         terminal.wait_until_hidden()
@@ -67,7 +67,7 @@ def test_a_signal_ends_it_and_the_terminal_shows_again(typed, number):
         assert terminal.echoes()
 
 
-def test_it_can_be_stopped_and_goes_on():
+def test_secretctl_set_can_be_stopped_and_resumed():
     environment = {"PATH": "/usr/bin:/bin", "PS1": "ready> ", "TERM": "dumb"}
     with Terminal(["bash", "--norc", "--noprofile", "--noediting", "-i"], environment=environment) as terminal:
         terminal.wait_for("ready> ")
@@ -87,7 +87,7 @@ def test_it_can_be_stopped_and_goes_on():
         assert terminal.echoes()
 
 
-def test_colour_is_for_a_terminal_that_wants_it():
+def test_secretctl_uses_colour_only_on_terminal_that_wants_it():
     for environment, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
                                   ({"TERM": "dumb"}, False), ({}, False)):
         with Terminal([SECRETCTL, "--socket", "/no/such/socket", "doctor"],

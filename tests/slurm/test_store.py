@@ -1,5 +1,5 @@
-"""Promise: what people keep is on the disk, wholly or not at all, and in clear nowhere; the agent says what is
-wrong with its store."""
+"""Promise: a change of a stored secret is on disk wholly or not at all, no value is on disk in clear, and the agent
+says what is wrong with its store."""
 
 import array
 import contextlib
@@ -17,14 +17,14 @@ import pytest
 
 from faulty_agent import ALWAYS, KILLED, FaultyAgent
 from harness import BUILD
-from node_wire import GRANTED, HEADER, NodeConnection, ask
+from plugin_protocol import GRANTED, HEADER, NodeConnection, grant_request
 from own_agent import OwnAgent
 
 WORKSPACES = "workspaces: [{name: lab, admins: {users: [bob]}, members: {users: [alice]}}]"
 
 
-class Keeping:
-    """An agent that keeps secrets, below a folder that outlives it."""
+class StoreMixin:
+    """Gives an agent a store in a folder that outlives the agent."""
 
     def prepare(self, folder):
         self.store = folder / "store.db"
@@ -34,19 +34,19 @@ class Keeping:
             self.key.chmod(0o400)
         return f"store: {{file: {self.store}, key_file: {self.key}}}"
 
-    def set(self, name, value, user="alice", place="", **fields):
+    def set(self, name, value, user="alice", prefix="", **fields):
         body = {"value": value, **fields}
-        return self.http("PUT", f"/v1{place}/secrets/{name}", body, user=user)
+        return self.http("PUT", f"/v1{prefix}/secrets/{name}", body, user=user)
 
-    def names(self, user="alice", place=""):
-        answer = self.http("GET", f"/v1{place}/secrets", user=user)
+    def names(self, user="alice", prefix=""):
+        answer = self.http("GET", f"/v1{prefix}/secrets", user=user)
         assert answer.status == 200, answer.text
         return {secret["name"]: secret["generation"] for secret in answer.json["secrets"]}
 
-    def given(self, text, uid=1001, job=7):
-        """The image of what a step is given; None where it is refused."""
+    def granted_image(self, text, uid=1001, job=7):
+        """Returns the content of a step's delivery, or None if the grant is denied."""
         with NodeConnection(self) as connection:
-            connection.send(ask(text.encode(), job=job, uid=uid))
+            connection.send(grant_request(text.encode(), job=job, uid=uid))
             data, ancillary, _, _ = connection.socket.recvmsg(65536, socket.CMSG_SPACE(64))
             kind = HEADER.unpack_from(data)[2]
             if kind != GRANTED:
@@ -61,12 +61,12 @@ class Keeping:
                 os.close(descriptors[0])
 
 
-class KeepingAgent(Keeping, OwnAgent):
+class AgentWithStore(StoreMixin, OwnAgent):
     def __init__(self, folder, *config):
         super().__init__(self.prepare(folder), WORKSPACES, *config)
 
 
-class FragileAgent(Keeping, FaultyAgent):
+class FaultyAgentWithStore(StoreMixin, FaultyAgent):
     def __init__(self, folder):
         super().__init__(self.prepare(folder), WORKSPACES)
 
@@ -87,31 +87,31 @@ def folder(tmp_path):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def test_what_people_keep_outlives_a_restart_and_a_kill(folder, canary):
+def test_stored_secrets_survive_agent_kill_and_restart(folder, canary):
     value, shared = canary(), canary()
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", value).status == 201
-        assert agent.set("SHARED", shared, user="bob", place="/workspaces/lab").status == 201
+        assert agent.set("SHARED", shared, user="bob", prefix="/workspaces/lab").status == 201
         agent.process.kill()
         agent.process.wait()
         agent.start()
         assert agent.names() == {"TOKEN": 1}
-        image = agent.given("TOKEN,SHARED")
+        image = agent.granted_image("TOKEN,SHARED")
         assert value.encode() in image and shared.encode() in image
-        assert agent.given("TOKEN", uid=1002) is None
-        # On a later day: another value, and a request that is out of date.
+        assert agent.granted_image("TOKEN", uid=1002) is None
+        # A change after the restart continues the generations.
         answer = agent.set("TOKEN", "new")
         assert answer.status == 200 and answer.headers["etag"] == '"2"'
 
 
-def test_no_file_of_a_store_holds_a_value(folder, canary):
+def test_store_files_hold_no_value_in_clear(folder, canary):
     values = [canary() for _ in range(4)]
-    with running(FragileAgent(folder)) as agent:
+    with running(FaultyAgentWithStore(folder)) as agent:
         for number, value in enumerate(values):
             assert agent.set(f"A{number}", value).status == 201
         assert agent.http("DELETE", "/v1/secrets/A1", user="alice").status == 204
         assert agent.http("PATCH", "/v1/secrets/A2", {"name": "B"}, user="alice").status == 200
-        # In the middle of a change, with its journal there.
+        # Kills the agent in the middle of a change, while the store's journal exists.
         agent.faults.set("disk", KILLED, skip=3)
         with contextlib.suppress(Exception):
             agent.set("A3", values[0])
@@ -125,7 +125,7 @@ def test_no_file_of_a_store_holds_a_value(folder, canary):
 
 
 BEFORE = {"KEPT": "kept-before", "OLD": "old-before", "GONE": "gone-before"}
-# Each change: the request, and what is different once it is done.
+# Each change: the request, and the difference that it makes.
 CHANGES = [
     (("PUT", "KEPT", {"value": "kept-after"}), {"KEPT": "kept-after"}),
     (("PUT", "NEW", {"value": "new-after"}), {"NEW": "new-after"}),
@@ -135,7 +135,7 @@ CHANGES = [
 
 
 def states():
-    """What may be there after none, one, two… of the changes."""
+    """Yields the secrets that exist after none, one, two… of the changes."""
     state = dict(BEFORE)
     yield dict(state)
     for _, difference in CHANGES:
@@ -153,7 +153,7 @@ def put_back(agent):
 
 
 def run_changes(agent):
-    """How many were answered before the agent was gone."""
+    """Makes the changes; returns how many were answered before the agent ended."""
     for number, ((method, name, body), _) in enumerate(CHANGES):
         try:
             answer = agent.http(method, f"/v1/secrets/{name}", body, user="alice")
@@ -165,20 +165,20 @@ def run_changes(agent):
     return len(CHANGES)
 
 
-def held(agent):
-    """The names, and of each the value that a job is given."""
+def stored_values(agent):
+    """Returns the names, each with the value that a job is granted."""
     known = [*BEFORE.values(), *(value for _, difference in CHANGES for value in difference.values() if value)]
     state = {}
     for name in agent.names():
-        image = agent.given(name)
+        image = agent.granted_image(name)
         state[name] = next(value for value in known if value.encode() + b"\0" in image)
     return state
 
 
-def test_a_kill_at_every_write_leaves_each_change_wholly_there_or_not_at_all(folder):
+def test_store_change_is_atomic_when_killed_at_any_write(folder):
     kills = 0
     allowed = list(states())
-    with running(FragileAgent(folder)) as agent:
+    with running(FaultyAgentWithStore(folder)) as agent:
         while kills < 200:
             put_back(agent)
             for skip in range(1000):
@@ -190,15 +190,15 @@ def test_a_kill_at_every_write_leaves_each_change_wholly_there_or_not_at_all(fol
                 agent.process.wait()
                 kills += 1
                 agent.start()
-                # Exactly what was answered, and what was on its way: done, or not.
-                state = held(agent)
+                # Every answered change was made, and the one in progress was made or not.
+                state = stored_values(agent)
                 assert state in allowed[answered:answered + 2], (skip, answered, state)
                 put_back(agent)
     assert kills >= 200
 
 
-def test_a_full_disk_is_an_answer_and_changes_nothing(folder):
-    with running(FragileAgent(folder)) as agent:
+def test_store_on_full_disk_answers_503_and_changes_nothing(folder):
+    with running(FaultyAgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "first").status == 201
         for failure in (errno.ENOSPC, errno.EIO):
             agent.faults.set("disk", failure, count=ALWAYS)
@@ -208,30 +208,30 @@ def test_a_full_disk_is_an_answer_and_changes_nothing(folder):
                 assert answer.status == 503 and str(agent.store) in answer.detail, answer.text
             agent.faults.clear()
             assert agent.names() == {"TOKEN": 1}
-            assert b"first\0" in agent.given("TOKEN")
+            assert b"first\0" in agent.granted_image("TOKEN")
         assert agent.set("TOKEN", "second").status == 200
 
 
 def start_fails(folder, *config):
-    """What an agent says that does not start with this store."""
+    """Starts an agent that must fail with this store; returns its message."""
     try:
-        agent = KeepingAgent(folder, *config)
+        agent = AgentWithStore(folder, *config)
     except AssertionError as log:
         return str(log)
     with running(agent):
         return ""
 
 
-def test_a_wrong_or_missing_key_is_a_sentence_and_no_start(folder):
-    with running(KeepingAgent(folder)) as agent:
+def test_agent_does_not_start_with_wrong_or_missing_store_key(folder):
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
         store, key = agent.store, agent.key
     right = key.read_bytes()
     key.unlink()
     key.write_bytes(os.urandom(32))
     key.chmod(0o400)
-    said = start_fails(folder)
-    assert f"the store {store} is sealed under the key " in said and "put the right key back" in said
+    message = start_fails(folder)
+    assert f"the store {store} is sealed under the key " in message and "put the right key back" in message
     key.chmod(0o644)
     assert f"run: chmod 0400 {key}" in start_fails(folder)
     key.unlink()
@@ -244,25 +244,25 @@ def test_a_wrong_or_missing_key_is_a_sentence_and_no_start(folder):
     key.unlink()
     key.write_bytes(right)
     key.chmod(0o400)
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert agent.names() == {"TOKEN": 1}
 
 
-def test_a_row_that_was_moved_is_named_and_not_given(folder):
-    with running(KeepingAgent(folder)) as agent:
+def test_store_detects_moved_row_and_does_not_grant_it(folder):
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "of alice").status == 201
         assert agent.set("OTHER", "of alice too").status == 201
     with contextlib.closing(sqlite3.connect(agent.store)) as database:
         database.execute("UPDATE secrets SET owner='1002' WHERE name='TOKEN'")
         database.commit()
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert "the stored secret 'TOKEN' of uid 1002 was altered or moved" in agent.log.read_text()
-        assert agent.given("TOKEN", uid=1002) is None
-        assert agent.given("OTHER") is not None
+        assert agent.granted_image("TOKEN", uid=1002) is None
+        assert agent.granted_image("OTHER") is not None
         listed = agent.http("GET", "/v1/secrets", user="bob").json["secrets"]
         assert [secret["name"] for secret in listed if secret.get("damaged")] == ["TOKEN"]
         assert agent.set("TOKEN", "bob's own", user="bob").status == 200
-        assert b"bob's own\0" in agent.given("TOKEN", uid=1002)
+        assert b"bob's own\0" in agent.granted_image("TOKEN", uid=1002)
 
 
 def command(agent, *arguments):
@@ -270,15 +270,15 @@ def command(agent, *arguments):
                           text=True, capture_output=True)
 
 
-def test_keys_are_rotated_while_the_agent_runs(folder):
+def test_store_rekey_works_while_agent_runs(folder):
     new_key = folder / "new.key"
     new_key.write_bytes(os.urandom(32))
     new_key.chmod(0o400)
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
         done = command(agent, "--rekey", new_key)
         assert done.returncode == 0 and "1 secret is sealed under the key" in done.stdout, done
-        assert b"value\0" in agent.given("TOKEN")
+        assert b"value\0" in agent.granted_image("TOKEN")
         refused = agent.set("OTHER", "value")
         assert refused.status == 503 and "restart it" in refused.detail
         again = command(agent, "--rekey", new_key)
@@ -287,13 +287,13 @@ def test_keys_are_rotated_while_the_agent_runs(folder):
         assert agent.process.wait() == 0
         os.replace(new_key, agent.key)
         agent.start()
-        assert b"value\0" in agent.given("TOKEN")
+        assert b"value\0" in agent.granted_image("TOKEN")
         assert agent.set("OTHER", "value").status == 201
 
 
-def test_a_backup_made_while_the_agent_runs_can_be_put_in_its_place(folder):
+def test_store_backup_of_running_agent_can_be_restored(folder):
     copy = folder / "copy.db"
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
         assert command(agent, "--backup", copy).returncode == 0
         taken = command(agent, "--backup", copy)
@@ -304,14 +304,14 @@ def test_a_backup_made_while_the_agent_runs_can_be_put_in_its_place(folder):
         os.replace(copy, agent.store)
         agent.start()
         assert agent.names() == {"TOKEN": 1}
-        assert b"value\0" in agent.given("TOKEN")
+        assert b"value\0" in agent.granted_image("TOKEN")
 
 
-def test_the_agent_s_memory_holds_no_value_that_is_kept(folder, canary):
+def test_agent_memory_holds_no_stored_value(folder, canary):
     value = canary()
-    with running(KeepingAgent(folder)) as agent:
+    with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", value).status == 201
-        assert agent.given("TOKEN") is not None
+        assert agent.granted_image("TOKEN") is not None
         agent.http("GET", "/v1/secrets", user="alice")
         found = []
         with open(f"/proc/{agent.pid}/mem", "rb", buffering=0) as memory:

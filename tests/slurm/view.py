@@ -1,4 +1,4 @@
-"""Asks slurm-secrets-view as the agent does (common/ipc/slurm_query_protocol.h)."""
+"""Queries slurm-secrets-view as the agent does (common/ipc/slurm_query_protocol.h)."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ def message(kind, body, magic=b"SLV1", version=1):
     return struct.pack("=4sHHI", magic, version, kind, 12 + len(body)) + body
 
 
-def question(*jobs):
+def jobs_message(*jobs):
     return message(1, struct.pack(f"=I{len(jobs)}I", len(jobs), *map(int, jobs)))
 
 
@@ -22,12 +22,12 @@ def text(words):
 
 
 def exchange(path, packet, user="root"):
-    """The reply: its kind, and all behind the header."""
+    """Sends a packet; returns the kind of the reply and all after its header."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as connection:
         connection.settimeout(15)
         with acting_as(user):
             connection.connect(str(path))
-        with contextlib.suppress(BrokenPipeError):  # who may not ask is told so before the question
+        with contextlib.suppress(BrokenPipeError):  # a client without permission gets its reply before it sends
             connection.send(packet)
         reply = connection.recv(65536)
     magic, version, kind, length = struct.unpack_from("=4sHHI", reply)
@@ -36,7 +36,7 @@ def exchange(path, packet, user="root"):
 
 
 def send(path, packet, user="root"):
-    """The states in their order, and the sentence. A refusal has no states."""
+    """Returns the states in the order of the jobs, and the sentence. A refusal has no states."""
     kind, body = exchange(path, packet, user)
     if kind == 102:
         return [], body[4:].decode()
@@ -46,12 +46,12 @@ def send(path, packet, user="root"):
     return states, body[4 + 4 * count + 4:].decode()
 
 
-def ask(path, *jobs, user="root"):
-    return send(path, question(*jobs), user)
+def query_jobs(path, *jobs, user="root"):
+    return send(path, jobs_message(*jobs), user)
 
 
 def users_of(path, account, user="root"):
-    """The users of an account; None where it is not known. A refusal is its sentence."""
+    """Returns the users of an account, None for an unknown account, or the sentence of a refusal."""
     users, more = [], 1
     while more:
         kind, body = exchange(path, message(2, text(account) + text(users[-1] if users else "")), user)

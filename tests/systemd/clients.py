@@ -1,32 +1,32 @@
-"""Clients that ask in a tight loop, and count what was not answered."""
+"""Runs clients that send requests in a tight loop and count those without an answer."""
 
 import contextlib
 import http.client
 import threading
 
 from harness import poll
-from node_wire import DONE, PING, message, reply_to
+from plugin_protocol import DONE, PING, message, reply_to
 
 
 class Client(threading.Thread):
-    """Calls `ask` again and again, each time on a new connection. It raises where it got no answer."""
+    """Calls `request` again and again, each time on a new connection. `request` raises if it gets no answer."""
 
-    def __init__(self, name, ask, retries):
+    def __init__(self, name, request, retries):
         super().__init__(name=name)
-        self.ask = ask
+        self.request = request
         self.retries = retries
         self.answered = 0
         self.lost = []
-        self.over = threading.Event()
+        self.stopped = threading.Event()
 
     def run(self):
-        while not self.over.is_set():
+        while not self.stopped.is_set():
             self._once()
 
     def _once(self):
         for tries_left in range(self.retries, -1, -1):
             try:
-                self.ask()
+                self.request()
                 self.answered += 1
                 return
             except (OSError, http.client.HTTPException, AssertionError) as failure:
@@ -36,7 +36,7 @@ class Client(threading.Thread):
 
 class Clients(list):
     def await_answers(self):
-        """Until each has one more: whoever tries again has been answered then."""
+        """Waits until each client has one more answer, so that every retry has been answered."""
         before = [client.answered for client in self]
         poll(lambda: all(client.answered > count for client, count in zip(self, before)), 20, "an answer to each client")
 
@@ -65,15 +65,15 @@ def _push_and_complete(machine):
 
 @contextlib.contextmanager
 def clients_of(machine, retries):
-    """Two on each door, as long as the block runs."""
-    asks = {"ping": _ping, "second ping": _ping, "status": _status, "push": _push_and_complete}
-    clients = Clients(Client(name, lambda ask=ask: ask(machine), retries) for name, ask in asks.items())
+    """Runs two clients on each socket within the block."""
+    requests = {"ping": _ping, "second ping": _ping, "status": _status, "push": _push_and_complete}
+    clients = Clients(Client(name, lambda request=request: request(machine), retries) for name, request in requests.items())
     for client in clients:
         client.start()
     try:
         yield clients
     finally:
         for client in clients:
-            client.over.set()
+            client.stopped.set()
         for client in clients:
             client.join()

@@ -1,4 +1,4 @@
-"""What the tests on a real systemd share, and what must hold after every one of them."""
+"""Shares the machines of the tests on a real systemd, and checks agent, node and leaks after every test."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def _boot(session):
         _end(machine, session)
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI=true, and yet {reason}")
-        # ctest lists the file as skipped by these words, and `make check` ends with the line.
+        # ctest lists the file as skipped because of these words, and `make check` prints the line at its end.
         pytest.skip(f"NOT TESTED on a real systemd: {reason}")
     except BaseException:
         note_failure(session)
@@ -43,7 +43,7 @@ def _end(machine, session):
 
 @pytest.fixture(scope="session")
 def bare_machine(request):
-    """Booted, with the project installed, but not enabled."""
+    """Boots a machine with the project installed, but not enabled."""
     machine = _boot(request.session)
     yield machine
     _end(machine, request.session)
@@ -51,7 +51,7 @@ def bare_machine(request):
 
 @pytest.fixture(scope="session")
 def machine(request):
-    """Booted, with the agent enabled as an admin does it."""
+    """Boots a machine, and enables the agent as an admin does."""
     machine = _boot(request.session)
     try:
         with noting_failure(request.session):
@@ -63,7 +63,7 @@ def machine(request):
 
 @pytest.fixture(autouse=True)
 def nothing_left(request, canaries):
-    """After every test: the agent answers, the node is up, and nothing of a value is left."""
+    """Checks after every test that the agent answers, the node is up, and no value is left."""
     yield
     if "machine" in request.fixturenames:
         machine = request.getfixturevalue("machine")

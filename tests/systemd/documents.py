@@ -1,4 +1,4 @@
-"""What the documents tell admins and platforms to do, for tests that do it."""
+"""Extracts what the docs tell admins and platforms to do, for tests that do it."""
 
 import re
 import textwrap
@@ -7,6 +7,6 @@ from harness import PROJECT
 
 
 def blocks(document, heading):
-    """What a section of the documents says to type or to write."""
+    """Returns the blocks of a section of the docs that a reader has to type or to write."""
     section = (PROJECT / "docs" / document).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)]

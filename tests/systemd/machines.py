@@ -1,4 +1,4 @@
-"""A machine with a real systemd, Slurm and the agent (tests/systemd/machine), and what tests do with it."""
+"""Boots a machine with a real systemd, Slurm and the agent (tests/systemd/machine), and drives it for tests."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ SCRIPT = PROJECT / "tests" / "systemd" / "machine"
 AGENT = "slurm-secretsd.service"
 PROGRAM = "usr/sbin/slurm-secretsd"  # below the machine's root, as CONFIG is
 CONFIG = "etc/slurm-secrets/agentd.yaml"
-SOCKETS = [f"slurm-secretsd-{door}.socket" for door in ("node", "job", "control")]
+SOCKETS = [f"slurm-secretsd-{name}.socket" for name in ("node", "job", "control")]
 VIEW = "slurm-secrets-view.service"
 VIEW_SOCKET = "slurm-secrets-view.socket"
 
 
 class CannotBoot(Exception):
-    """No machine can be booted here; says why."""
+    """Says why this host can boot no machine."""
 
 
 def replace_program(machine, content):
-    """As a package does it: by a rename. A program that runs goes on with the old one."""
+    """Replaces the program by a rename, as a package does. A running process goes on with the old one."""
     new = machine.root / f"{PROGRAM}.new"
     new.write_bytes(content)
     new.chmod(0o755)
@@ -34,7 +34,7 @@ def replace_program(machine, content):
 
 @contextlib.contextmanager
 def broken_program(machine):
-    """Within it the agent can't be started; what systemd does about that goes on."""
+    """Makes every start of the agent fail within the block; systemd goes on trying."""
     good = (machine.root / PROGRAM).read_bytes()
     replace_program(machine, b"\x7fELF and nothing more")
     try:
@@ -65,16 +65,16 @@ class Machine(Site):
         assert done.code == 0, done.err
 
     def install(self):
-        """What is built, over what is installed: as an upgrade would."""
+        """Installs the build over the installed files, as an upgrade does."""
         done = self._script("install")
         assert done.code == 0, (self.dir / "log" / "install").read_text()[-2000:]
 
     def installed(self):
-        """The files that the installation put there, by their paths below the root."""
+        """Returns the paths below the root of all installed files."""
         manifest = BUILD / "tests" / "systemd" / "for-usr" / "install_manifest.txt"
         return [file.lstrip("/") for file in manifest.read_text().splitlines()]
 
-    # ---- commands in it ----
+    # ---- commands in the machine ----
 
     def enter(self, *command, check=True, input=None, timeout=60):
         """Runs a command as root."""
@@ -86,18 +86,18 @@ class Machine(Site):
         return self.enter("systemctl", *arguments, check=check)
 
     def show(self, what, unit=AGENT):
-        """A property of a unit."""
+        """Returns a property of a unit."""
         return self.systemctl("show", "--value", "--property", what, unit).out.strip()
 
     def write(self, path, text):
-        """A file, where systemd or an admin would have it; what is below /run or /tmp can't be written so."""
+        """Writes a file where systemd or an admin would have it; not for paths below /run or /tmp."""
         file = self.root / str(path).lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     @contextlib.contextmanager
     def drop_in(self, text, unit=AGENT):
-        """Within it the unit has these further lines. Whoever uses it restarts the unit where that is needed."""
+        """Gives a unit further lines within the block. The caller restarts the unit if needed."""
         folder = self.root / "etc/systemd/system" / f"{unit}.d"
         self.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
         self.systemctl("daemon-reload")
@@ -110,16 +110,16 @@ class Machine(Site):
     # ---- the journal ----
 
     def journal(self, since=0, unit=AGENT):
-        """The messages of a unit and those of systemd about it, a line each; those after time.time() `since`."""
+        """Returns the messages of a unit and of systemd about it after time.time() `since`, a line each."""
         return self._journal("--output=cat", "--unit", unit, f"--since=@{since:.6f}")
 
     def entries(self, *matches, since=0):
-        """All fields of the entries that match, as in "SLURM_JOB_ID=12"."""
+        """Returns all fields of the entries that match, as in "SLURM_JOB_ID=12"."""
         text = self._journal("--output=json", "--all", f"--since=@{since:.6f}", *matches)
         return [json.loads(line) for line in text.splitlines()]
 
     def await_journal(self, pattern, since=0, unit=AGENT, seconds=10):
-        """The first match of a regular expression in the journal."""
+        """Waits for a regular expression in the journal; returns the first match."""
         return poll(lambda: re.search(pattern, self.journal(since, unit), re.MULTILINE), seconds, f"{pattern!r} in the journal")
 
     def _journal(self, *arguments):
@@ -129,7 +129,7 @@ class Machine(Site):
     # ---- the agent ----
 
     def enable_agent(self):
-        """What README tells an admin to do after the installation."""
+        """Does what README tells an admin to do after the installation."""
         self.enter("systemd-sysusers")
         self.systemctl("daemon-reload")
         self.systemctl("enable", "--now", AGENT)
@@ -137,7 +137,7 @@ class Machine(Site):
 
     @contextlib.contextmanager
     def configured(self, line):
-        """An agent started with a further line of configuration. What it holds stays, before and after."""
+        """Restarts the agent with a further line of configuration within the block; it goes on holding its records."""
         shipped = (self.root / CONFIG).read_text()
         self.write(CONFIG, shipped + line)
         try:
@@ -158,32 +158,32 @@ class Machine(Site):
 
     @property
     def agent_pid(self):
-        """The pid of the agent's main process on this side; 0 while there is none."""
-        return self.pid_here(self.show("MainPID"))
+        """Returns the local pid of the agent's main process; 0 if there is none."""
+        return self.local_pid(self.show("MainPID"))
 
     @property
     def node_socket(self):
-        """Its path for this process."""
-        return self.here("/run/slurm-secrets/node.sock")
+        """Returns the local path of the node socket."""
+        return self.local_path("/run/slurm-secrets/node.sock")
 
     def processes(self, unit=AGENT):
-        """The pids on this side of whatever a service runs now."""
+        """Returns the local pids of all processes of a service."""
         try:
             return [int(pid) for pid in (self.cgroup / "payload/system.slice" / unit / "cgroup.procs").read_text().split()]
         except OSError:  # the service ended, and its cgroup with it
             return []
 
     def process_status(self, pid):
-        """The lines of /proc/PID/status by their names, each as its words."""
+        """Returns the lines of /proc/PID/status by name, each split into words."""
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
 
-    def pid_here(self, pid_there):
-        """The pid on this side of a process that has that pid in the machine; 0 where there is none."""
+    def local_pid(self, machine_pid):
+        """Returns the local pid of the process with that pid in the machine; 0 if there is none."""
         for process in self.cgroup.glob("payload/**/cgroup.procs"):
             for pid in process.read_text().split():
                 with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
-                    if re.search(rf"^NSpid:.*\t{pid_there}$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
+                    if re.search(rf"^NSpid:.*\t{machine_pid}$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
                         return int(pid)
         return 0
 
@@ -199,11 +199,11 @@ class Machine(Site):
         self.await_agent()
 
     def stored(self):
-        """How many descriptors systemd keeps for the agent."""
+        """Returns how many descriptors systemd stores for the agent."""
         return int(self.show("NFileDescriptorStore"))
 
     def runs(self):
-        """Those that its agent holds: that of a node passes the question on to its hub."""
+        """Returns the runs that the agent holds: none for a node, whose agent relays the request to its hub."""
         return super().runs() if "hubs" not in self.status() else []
 
     def secretctl(self, *arguments, user="root", input=None):
@@ -211,7 +211,7 @@ class Machine(Site):
 
     # ---- below ----
 
-    def here(self, path):
+    def local_path(self, path):
         return Path(f"/proc/{self.pid}/root") / str(path).lstrip("/")
 
     def command(self, user, command, env=None, plugin=True):
@@ -222,20 +222,20 @@ class Machine(Site):
         return [SCRIPT, "enter", self.dir, *become, "env", "--chdir=/out", *pairs, *map(str, command)]
 
     def as_user(self, user, command, env=None, input=None, plugin=True, timeout=30):
-        # What runs in there would outlive the death of what entered: it has to be ended from within.
+        # A command in the machine outlives the process that entered the machine: it has to be ended from within.
         within = ["timeout", "--kill-after=2", str(timeout), *command]
         return super().as_user(user, within, env, input, plugin, timeout + 10)
 
     def daemons(self):
         pids = {"systemd": self.pid, "slurm-secretsd": self.agent_pid}
         for unit in ("slurmctld", "slurmd", "systemd-journald"):
-            pids[unit] = self.pid_here(self.show("MainPID", f"{unit}.service"))
+            pids[unit] = self.local_pid(self.show("MainPID", f"{unit}.service"))
         return pids
 
     def folders(self):
-        """All that the machine wrote, but for what its jobs did."""
+        """Returns the folders that the machine wrote, except the output of its jobs."""
         written = [path for path in (self.dir / "layer/upper").iterdir() if path.name != self.out.name]
-        return [*written, self.here("/run"), self.here("/tmp")]
+        return [*written, self.local_path("/run"), self.local_path("/tmp")]
 
     def _script(self, verb, *arguments):
         done = subprocess.run([SCRIPT, verb, self.dir, *arguments], capture_output=True, check=False, text=True,

@@ -1,4 +1,4 @@
-"""The agent's locked memory as root can get at it: by taking its descriptors over (docs/security.md)."""
+"""Maps the agent's locked memory as root can: through a copy of its descriptors (docs/security.md)."""
 
 import contextlib
 import ctypes
@@ -6,14 +6,14 @@ import mmap
 import os
 from pathlib import Path
 
-# Less is the store's key, a page.
+# A smaller region is the store's key, one page.
 _LEAST_SLAB = 1024 * 1024
 _PIDFD_GETFD = 438  # of the system call, on every architecture
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Slabs(list):
-    """Mappings of slabs: they show the content of the moment, also after the process has ended."""
+    """Mappings of slabs, which show the current content even after the process has ended."""
 
     def have(self, value):
         return any(slab.find(value) >= 0 for slab in self)
@@ -21,7 +21,7 @@ class Slabs(list):
 
 @contextlib.contextmanager
 def open_slabs(pid):
-    """All slabs of a process."""
+    """Maps all slabs of a process within the block."""
     process = os.pidfd_open(pid)
     maps, others = Slabs(), []
     try:

@@ -1,10 +1,10 @@
-"""A soak: many runs are pushed, used by real jobs, completed or left to expire, while the agent is restarted and
-killed; and what is left of all that in the end.
+"""Soak test: pushes many runs, uses them in real jobs, and completes them or lets them expire, while the agent is
+restarted and killed; then reports what is left.
 
-The runs come in rounds of ten, one of each kind. In the first half of the rounds the agent is ended in each, by turns
-by `systemctl restart` and by SIGKILL, and in another part of the round each time. The second half is one long life of
-the process that followed: what it leaks, no new process hides. It is measured after a few rounds, when every kind of
-run was there and glibc has the heap that this takes, and at the end."""
+Runs come in rounds of ten, one of each kind. Each round of the first half ends the agent once, alternately by
+`systemctl restart` and by SIGKILL, in a changing part of the round. The second half has one process of the agent, so
+that no restart hides a leak. That process is measured after a few rounds, when every kind of run has occurred and
+glibc's heap has grown accordingly, and at the end."""
 
 import hashlib
 import mmap
@@ -26,7 +26,7 @@ _KIB = 1024
 
 @dataclass
 class Kind:
-    """How one run of a round goes."""
+    """Describes one run of a round."""
 
     secrets: int = 1
     bytes: int = 64  # of each value
@@ -53,7 +53,7 @@ assert len(KINDS) == ROUND
 
 @dataclass
 class Measured:
-    """What the agent and PID 1 have while nothing is held."""
+    """Resources of the agent and of PID 1 while nothing is held."""
 
     rss: int  # of the agent, in KiB, as the two below
     anonymous: int  # of that: its heap and stack
@@ -75,8 +75,8 @@ class Measured:
                 f"{len(self.regions)} locked regions; PID 1: {self.files_of_init} files")
 
 
-# What may be there at the end, in KiB: glibc keeps pieces of its heap, more or less of them by the moment. Over the
-# 200 runs between the two measurements of 500, the last shows 5 KiB that each run left behind.
+# Upper bounds at the end, in KiB: glibc retains varying parts of its heap. Over the 200 runs between the measurements
+# of a soak of 500, the bound on anonymous memory finds 5 KiB that each run leaves.
 _MOST = {
     "rss": lambda before: before * 5 // 4 + 2 * _KIB,
     "locked": lambda before: before * 5 // 4 + 2 * _KIB,
@@ -88,7 +88,7 @@ _MOST = {
 class Soak:
     machine: object
     runs: int
-    tell: object = lambda sentence: None  # is told how it goes
+    report: object = lambda sentence: None  # is called with the progress
     canary: str = field(default_factory=lambda: "soak-" + secrets.token_hex(16))
     ends: int = 0
     steps: int = 0
@@ -98,32 +98,32 @@ class Soak:
 
     def __post_init__(self):
         assert self.runs >= 4 * ROUND and self.runs % (2 * ROUND) == 0, f"{2 * ROUND} runs or a multiple, from 40 on"
-        self.values = {}  # of each run the values by name, as they were pushed last
+        self.values = {}  # the values of each run by name, as pushed last
         self.files_before = self._files()
         self.mounts_before = self._mounts()
 
     def run(self):
         self.fresh = Measured.of(self.machine)
-        self.tell(f"fresh: {self.fresh}")
+        self.report(f"fresh: {self.fresh}")
         rounds = self.runs // ROUND
         for number in range(rounds // 2):
             self._round(number, end=(self.machine.kill_agent, self.machine.restart_agent)[number % 2],
                         moment=number // 2 % 3)
-        self.tell(f"{self.ends} restarts and kills")
+        self.report(f"{self.ends} restarts and kills")
         pid = self.machine.agent_pid
         for number in range(rounds // 2, rounds):
             self._round(number)
             if number - rounds // 2 + 1 == max(1, rounds // 10):
                 self.warm = self._settled()
-                self.tell(f"after {max(1, rounds // 10) * ROUND} runs of one life: {self.warm}")
+                self.report(f"after {max(1, rounds // 10) * ROUND} runs of one life: {self.warm}")
         self.at_end = self._settled()
-        self.tell(f"after {rounds // 2 * ROUND} runs of it: {self.at_end}")
+        self.report(f"after {rounds // 2 * ROUND} runs of it: {self.at_end}")
         assert self.machine.agent_pid == pid, "the last life of the agent was none"
 
     # ---- what is left ----
 
     def left(self):
-        """Everything that should not be there any more, or should have been, as sentences; empty: all is clean."""
+        """Returns what is left but should not be, and what was missing, as sentences; empty if all is clean."""
         left = list(self.wrong)
         status = self.machine.status()
         for what in ("runs", "holds", "slabs", "kept_slabs", "slab_bytes", "secret_bytes"):
@@ -145,18 +145,18 @@ class Soak:
             left.append(f"PID 1 had {self.fresh.files_of_init} open files and has {self.at_end.files_of_init}")
         left += [f"a new file {path}" for path in sorted(self._files() - self.files_before)]
         left += [f"a new mount {path}" for path in sorted(self._mounts() - self.mounts_before)]
-        left += [f"a value in {place}" for place, _ in hunt.in_files(self.machine.folders(), [self.canary.encode()])]
+        left += [f"a value in {location}" for location, _ in hunt.in_files(self.machine.folders(), [self.canary.encode()])]
         for name, pid in self.machine.daemons().items():
-            left += [f"a value in {place}" for place, _ in hunt.in_memory(name, pid, [self.canary.encode()])]
+            left += [f"a value in {location}" for location, _ in hunt.in_memory(name, pid, [self.canary.encode()])]
         return left
 
     def _files(self):
-        """What belongs to the project, or lies where it or its jobs might put something."""
+        """Returns the files of the project, and all files in folders to which it or its jobs may write."""
         folders = ["/run/slurm-secrets", "/run/slurm-secrets-view", "/tmp", "/dev/shm", "/run/user"]
-        files = {path for folder in folders for path in self.machine.here(folder).rglob("*")}
+        files = {path for folder in folders for path in self.machine.local_path(folder).rglob("*")}
         written = self.machine.dir / "layer/upper"
         files |= {path for path in written.rglob("*") if "slurm-secret" in str(path.relative_to(written))}
-        # /tmp has folders of systemd's own, named anew at every start of a service.
+        # Folders of systemd in /tmp get a new name at every start of a service.
         return {re.sub(r"(systemd-private-\w+-[\w.-]+)-\w{6}", r"\1", str(path)) for path in files}
 
     def _mounts(self):
@@ -164,7 +164,7 @@ class Soak:
         return {line.split()[4] for line in lines}
 
     def _settled(self):
-        """Measured when nothing goes on: no job, and no connection of slurm-secrets-view or to it."""
+        """Measures the agent when idle: no job, and no connection from or to slurm-secrets-view."""
         machine = self.machine
         poll(lambda: not machine.jobs(), 30, "the end of all jobs")
         poll(lambda: machine.status()["runs"] == machine.status()["holds"] == 0, 15, "the end of all runs and holds")
@@ -214,7 +214,7 @@ class Soak:
         return f"printenv {' '.join(self.values[run])} | sha256sum"
 
     def _start_steps(self, number, runs):
-        """One allocation with a step for each run."""
+        """Starts one allocation with a step for each run."""
         steps = [f"srun --quiet --input=none --secrets-run={run} sh -c '{self._prints(run)}'" for run in runs]
         script = f"{{ {'; '.join(steps)}; }} >steps.{number} 2>&1"
         command = self.machine.command("alice", ["timeout", "60", "salloc", "--quiet", "sh", "-c", script])
@@ -229,10 +229,10 @@ class Soak:
             allocation.wait()
         self.seconds_of_steps += time.monotonic() - begin
         self.steps += len(runs)
-        told = (self.machine.out / f"steps.{number}").read_text()
-        lines = told.splitlines()
+        printed = (self.machine.out / f"steps.{number}").read_text()
+        lines = printed.splitlines()
         if len(lines) != len(runs):
-            self.wrong.append(f"the steps of round {number} printed: {told}")
+            self.wrong.append(f"the steps of round {number} printed: {printed}")
         for run, line in zip(runs, lines):
             self._check(run, line)
 
@@ -241,7 +241,7 @@ class Soak:
         return self.machine.sbatch(self._prints(run), f"--secrets-run={run}")
 
     def _check(self, run, line):
-        """Whether a job of that run printed the hash of its values."""
+        """Checks that a job of the run printed the hash of the run's values."""
         lines = "".join(value + "\n" for value in self.values[run].values())
         if line.split()[:1] != [hashlib.sha256(lines.encode()).hexdigest()]:
             self.wrong.append(f"a job of {run} did not get its values: {line!r}")

@@ -1,5 +1,5 @@
-"""Files of jobs with the real units: systemd makes their directory, they outlive whatever happens to the agent, and
-the agent removes, from its sandbox, what is left of jobs that have ended."""
+"""Secret files with the real units: systemd makes their directory, they survive restarts, kills and stops of the agent,
+and the agent removes, from its sandbox, what is left of jobs that have ended."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ def stat(machine, path):
 
 @pytest.fixture
 def running(machine, canary):
-    """A job that was given a file and goes on until its end() file is there."""
+    """Starts a job with a secret file, which runs until the file end.JOB exists."""
     value = canary()
     machine.push("files", user={"KEY": value})
     job = machine.sbatch("echo begun >begun.$SLURM_JOB_ID; until [ -e end.$SLURM_JOB_ID ]; do sleep 0.1; done; "
@@ -37,20 +37,20 @@ def is_untouched(machine, job):
     assert stat(machine, f"{JOBS}/{job}/KEY.batch") == "400 alice alice"
 
 
-def test_the_directory_is_the_services_and_the_jobs_the_users(machine, running):
+def test_job_file_directories_have_expected_owners_and_modes(machine, running):
     is_untouched(machine, running)
     for path in (JOBS, f"{JOBS}/{running}"):
         assert "Permission denied" in machine.as_user("bob", ["ls", path]).err
 
 
-def test_a_restart_and_a_kill_leave_files_as_they_are(machine, running):
+def test_job_files_survive_agent_restart_and_kill(machine, running):
     machine.restart_agent()
     is_untouched(machine, running)
     machine.kill_agent()
     is_untouched(machine, running)
 
 
-def test_a_stop_leaves_the_files_of_running_jobs(machine, running):
+def test_job_files_of_running_job_survive_agent_stop(machine, running):
     machine.systemctl("stop", AGENT)
     is_untouched(machine, running)
     machine.systemctl("start", AGENT)
@@ -58,8 +58,8 @@ def test_a_stop_leaves_the_files_of_running_jobs(machine, running):
     is_untouched(machine, running)
 
 
-def test_from_its_sandbox_the_agent_removes_what_is_left(machine):
-    jobs = machine.here(JOBS)
+def test_sandboxed_agent_removes_files_of_ended_job(machine):
+    jobs = machine.local_path(JOBS)
     left = jobs / "4000000002"
     left.mkdir()
     (left / "KEY.0").write_text("left")

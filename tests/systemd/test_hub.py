@@ -1,4 +1,4 @@
-"""A hub under the unit as it is installed: its port is systemd's, and the service has no network of its own."""
+"""Hub under the installed unit: systemd opens its port, and the service has no network of its own."""
 
 import json
 import os
@@ -18,12 +18,12 @@ PUSH = '{"owner": "alice", "workspace": {"TOKEN": "%s"}}'
 
 
 def is_open(machine):
-    """Whether somebody listens at the port of hubs."""
+    """Whether a process listens on the port of hubs."""
     return ":8443 " in machine.enter("ss", "-Hltn").out
 
 
 def over_tls(machine, method, path, body=None, more=()):
-    """As the platform tower."""
+    """Sends a request as the platform tower."""
     command = ["curl", "-sS", "--max-time", "10", "-X", method, "--cacert", "/root/ca/ca.crt", "--cert", "/root/ca/tower.crt",
                "--key", "/root/ca/tower.key", "-w", "\n%{http_code}", *more]
     if body is not None:
@@ -33,7 +33,7 @@ def over_tls(machine, method, path, body=None, more=()):
     return Answer(int(status), {}, text)
 
 
-def test_a_node_listens_at_no_port(machine):
+def test_agent_without_hub_socket_listens_on_no_port(machine):
     assert machine.show("ActiveState", HUB_SOCKET) == "inactive" and machine.show("UnitFileState", HUB_SOCKET) == "disabled"
     machine.restart_agent()
     assert not is_open(machine)
@@ -41,7 +41,7 @@ def test_a_node_listens_at_no_port(machine):
 
 @pytest.fixture(scope="module")
 def hub(machine):
-    """As docs/admin.md has it. What the agent held before stays."""
+    """Sets a hub up as docs/admin.md says. The agent goes on holding its records."""
     machine.enter("bash", "-c", "echo 192.0.2.1 hub.example.org >>/etc/hosts")
     certificates, = blocks("admin.md", "Certificates")
     machine.enter("bash", "-e", input=certificates)
@@ -50,7 +50,7 @@ def hub(machine):
     machine.push("before", workspace={"TOKEN": "a value"})
     begin = time.time()
     machine.enter("bash", "-e", input=before)
-    # Without the socket's unit it has no port, and can have none.
+    # Without the socket unit, the agent has no port and can open none.
     machine.systemctl("restart", AGENT, check=False)
     machine.await_journal(r"listen\.address: 0\.0\.0\.0 port 8443 can't be listened at: this service has no network of its "
                           r"own; enable slurm-secretsd-hub\.socket", begin)
@@ -61,7 +61,7 @@ def hub(machine):
     return machine
 
 
-def test_a_platform_pushes_over_the_port_of_systemd(hub, canary):
+def test_hub_accepts_platform_push_on_systemd_port(hub, canary):
     assert hub.show("ActiveState", HUB_SOCKET) == "active" and is_open(hub)
     answer = over_tls(hub, "PUT", "/v1/runs/r", PUSH % canary())
     assert answer.status == 201 and answer.json["platform"] == "tower"
@@ -71,7 +71,7 @@ def test_a_platform_pushes_over_the_port_of_systemd(hub, canary):
     assert hub.runs() == []
 
 
-def test_what_the_documents_tell_platforms_and_users_to_do_works(hub):
+def test_documented_steps_for_platforms_and_users_work(hub):
     hub.enter("cp", "/root/ca/ca.crt", "/root/ca/tower.crt", "/root/ca/tower.key", "/out/")
     with_curl, in_python, by_munge = blocks("platform.md", "Over TLS")
     pushed = json.loads(hub.enter("bash", "-e", input=with_curl).out)
@@ -82,24 +82,24 @@ def test_what_the_documents_tell_platforms_and_users_to_do_works(hub):
     hub.enter("rm", "/out/tower.key")
 
 
-def test_a_user_comes_in_by_munge_from_within_the_sandbox(hub):
+def test_sandboxed_hub_authenticates_user_by_munge(hub):
     credential = hub.as_user("alice", ["bash", "-c", "printf 'slurm-secrets 1\\nhub.example.org\\nGET\\n/v1/secrets\\n%s\\n' "
                                        "$(sha256sum </dev/null | cut -d' ' -f1) | munge"]).out.strip()
     done = hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "-H", f"Authorization: Munge {credential}",
                      "https://hub.example.org:8443/v1/secrets")
     assert json.loads(done.out) == {"owner": "alice", "secrets": []}
-    # It knows where that came from, although it has no network.
+    # The hub knows the client's address, although it has no network.
     hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "https://hub.example.org:8443/v1/secrets")
     hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request does not say who it comes from")
 
 
-def test_the_service_has_no_network_of_its_own(hub):
+def test_hub_service_has_no_network_of_its_own(hub):
     pid = hub.agent_pid
     assert os.stat(f"/proc/{pid}/ns/net").st_ino != os.stat(f"/proc/{hub.pid}/ns/net").st_ino
     assert hub.show("RestrictAddressFamilies") == "AF_UNIX" and hub.show("PrivateNetwork") == "yes"
 
 
-def test_a_restart_keeps_the_port_and_what_is_held_and_refuses_nobody(hub, canary):
+def test_hub_restart_preserves_port_and_runs_and_drops_no_request(hub, canary):
     assert over_tls(hub, "PUT", "/v1/runs/kept", PUSH % canary()).status == 201
     script = " ".join(map(shlex.quote, ["curl", "-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}\n", "--cacert",
                                         "/root/ca/ca.crt", "--cert", "/root/ca/tower.crt", "--key", "/root/ca/tower.key",
@@ -122,9 +122,9 @@ def serial(machine):
     return re.search(r"serial=(\w+)", shown)[1]
 
 
-def test_a_reload_takes_a_renewed_certificate_and_refuses_a_broken_one(hub):
+def test_hub_reload_uses_renewed_certificate_and_rejects_broken_one(hub):
     old, pid = serial(hub), hub.agent_pid
-    # The same key: a credential of systemd is read at a start.
+    # The same key, since systemd passes a credential only at a start.
     hub.enter("bash", "-c", "cd /root/ca && openssl req -new -key hub.key -subj /CN=hub -addext subjectAltName=DNS:hub.example.org |"
               " openssl x509 -req -copy_extensions copyall -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out again.crt &&"
               " install -m 644 again.crt /etc/slurm-secrets/hub.crt")
@@ -136,7 +136,7 @@ def test_a_reload_takes_a_renewed_certificate_and_refuses_a_broken_one(hub):
     hub.enter("bash", "-c", "echo nonsense >/etc/slurm-secrets/hub.crt")
     assert hub.systemctl("reload", AGENT, check=False).code != 0
     hub.await_journal(r"listen\.certificate: /etc/slurm-secrets/hub\.crt holds no certificate in PEM", begin)
-    # Only the agent itself may read the key, and says this afterwards.
+    # Only the agent itself may read the key, and so reports this after `systemctl reload` has returned.
     hub.enter("install", "-m", "644", "/root/ca/renewed.crt", "/etc/slurm-secrets/hub.crt")
     hub.systemctl("reload", AGENT)
     hub.await_journal(r"reload: refused, the configuration stays as it was: listen\.key: /run/credentials/"
@@ -148,7 +148,7 @@ def test_a_reload_takes_a_renewed_certificate_and_refuses_a_broken_one(hub):
     assert serial(hub) not in (old, new)
 
 
-def test_the_key_may_be_an_encrypted_credential(hub):
+def test_hub_key_may_be_encrypted_credential(hub):
     hub.enter("systemd-creds", "encrypt", "--name=tls.key", "/etc/slurm-secrets/hub.key", "/etc/slurm-secrets/tls.key.cred")
     hub.enter("shred", "-u", "/etc/slurm-secrets/hub.key")
     hub.write(f"/etc/systemd/system/{AGENT}.d/hub.conf",
@@ -158,7 +158,7 @@ def test_the_key_may_be_an_encrypted_credential(hub):
     assert over_tls(hub, "GET", "/v1/runs").status == 200
 
 
-def test_another_port_is_the_sockets_to_say(hub):
+def test_hub_port_is_set_by_socket_unit(hub):
     hub.push("held", workspace={"TOKEN": "a value"})
     with hub.drop_in("[Socket]\nListenStream=\nListenStream=192.0.2.1:9443\n", unit=HUB_SOCKET):
         hub.systemctl("stop", HUB_SOCKET)

@@ -1,4 +1,4 @@
-"""A newcomer's way: what is installed is enabled, a job gets its secret, and all of it can be taken away again."""
+"""Installation: once enabled, jobs get their secrets; the service has few rights; all of it can be removed."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from machines import AGENT, SOCKETS, VIEW, VIEW_SOCKET
 CAP_IPC_LOCK = 1 << 14
 
 
-def test_enable_now_is_all_that_it_takes(machine, canary):
-    """From there to a job's secret and its end, as the admin sees it in the journal."""
+def test_installation_works_after_enable_now(machine, canary):
+    """Follows a job from its secret to its end, as the admin sees it in the journal."""
     assert machine.show("ActiveState") == "active"
     assert machine.systemctl("is-enabled", AGENT).out == "enabled\n"
 
@@ -30,24 +30,24 @@ def test_enable_now_is_all_that_it_takes(machine, canary):
     assert refused.code != 0 and "secret NOPE is not among the secrets of run first" in refused.err
     machine.complete("first")
 
-    told = machine.journal(begin)
+    output = machine.journal(begin)
     for words in ("pushed", "first", "TOKEN", f"job {job}", "alice", "complete", "NOPE"):
-        assert words in told, told
-    assert value not in told
+        assert words in output, output
+    assert value not in output
 
 
-def test_the_doctor_finds_it_sound(machine):
+def test_doctor_finds_installation_sound(machine):
     checks = json.loads(machine.enter("secretctl", "doctor", "--json").out)
     states = {check["name"]: check["state"] for check in checks["checks"]}
     assert checks["ok"] and "fail" not in states.values(), checks
     for name in ("plugstack.conf", "plugin's line", "plugin", "plugin's Slurm", "node socket", "job socket",
                  "control socket", "agent answers", "agent's version", "agent's memory", "memory lock limit"):
         assert states[name] == "ok", checks
-    told = machine.as_user("alice", ["secretctl", "doctor"])
-    assert "nothing fails" in told.out and "FAIL" not in told.out, told.out
+    output = machine.as_user("alice", ["secretctl", "doctor"])
+    assert "nothing fails" in output.out and "FAIL" not in output.out, output.out
 
 
-def test_the_status_tells_what_is_held(machine, canary):
+def test_systemctl_status_shows_number_of_runs(machine, canary):
     machine.push("told", workspace={"TOKEN": canary()})
     poll(lambda: "1 run" in machine.show("StatusText"), 5, "a status text that counts the run")
     shown = machine.systemctl("status", AGENT).out
@@ -57,25 +57,25 @@ def test_the_status_tells_what_is_held(machine, canary):
     poll(lambda: re.search(r"\b(no|0) runs", machine.show("StatusText")), 5, "a status text without the run")
 
 
-def test_the_sockets_are_systemds_and_open_to_those_they_are_for(machine):
+def test_socket_units_set_expected_owners_and_modes(machine):
     modes = {"node": 0o600, "job": 0o666, "control": 0o666}
-    for door, mode in modes.items():
-        unit = f"slurm-secretsd-{door}.socket"
+    for name, mode in modes.items():
+        unit = f"slurm-secretsd-{name}.socket"
         assert machine.show("ActiveState", unit) == "active"
         assert machine.systemctl("is-enabled", unit).out == "enabled\n"
-        file = machine.here(f"/run/slurm-secrets/{door}.sock").stat()
-        assert stat.S_ISSOCK(file.st_mode) and stat.S_IMODE(file.st_mode) == mode, door
-        assert file.st_uid == 0, door
-    folder = machine.here("/run/slurm-secrets").stat()
+        file = machine.local_path(f"/run/slurm-secrets/{name}.sock").stat()
+        assert stat.S_ISSOCK(file.st_mode) and stat.S_IMODE(file.st_mode) == mode, name
+        assert file.st_uid == 0, name
+    folder = machine.local_path("/run/slurm-secrets").stat()
     assert stat.S_IMODE(folder.st_mode) == 0o755 and folder.st_uid == 0
-    knock = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect('/run/slurm-secrets/node.sock')"
-    refused = machine.as_user("alice", ["python3", "-c", knock])
+    connect_script = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect('/run/slurm-secrets/node.sock')"
+    refused = machine.as_user("alice", ["python3", "-c", connect_script])
     assert "PermissionError" in refused.err
-    # Neither may the agent's own user, whom a job could never be, speak as slurmstepd does.
-    assert "PermissionError" in machine.as_user("slurm-secrets", ["python3", "-c", knock]).err
+    # The agent's own user, as which no job runs, may not connect as slurmstepd does either.
+    assert "PermissionError" in machine.as_user("slurm-secrets", ["python3", "-c", connect_script]).err
 
 
-def test_the_agent_has_no_rights_that_it_does_not_need(machine):
+def test_agent_process_has_minimal_privileges(machine):
     account = machine.enter("getent", "passwd", "slurm-secrets").out.split(":")
     status = machine.process_status(machine.agent_pid)
     assert status["Uid"] == [account[2]] * 4 and account[2] != "0"
@@ -91,7 +91,7 @@ def test_the_agent_has_no_rights_that_it_does_not_need(machine):
     assert re.search(r"Max core file size +0 +0 ", limits)
 
 
-def test_the_agent_sees_no_network_and_no_home(machine):
+def test_agent_process_sees_no_network_and_no_home(machine):
     pid = machine.agent_pid
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink(f"/proc/{machine.pid}/ns/net")
     assert list(Path(f"/proc/{pid}/root/home").iterdir()) == []
@@ -99,30 +99,30 @@ def test_the_agent_sees_no_network_and_no_home(machine):
     assert re.search(r" / ro[, ]", mounts), mounts
 
 
-def test_systemd_finds_the_exposure_at_a_half_or_less(machine):
-    told = machine.enter("systemd-analyze", "security", "--no-pager", AGENT).out
-    exposure = re.search(r"Overall exposure level for slurm-secretsd\.service: ([0-9.]+)", told)
-    assert float(exposure[1]) <= 0.5, told
+def test_systemd_security_exposure_is_at_most_0_5(machine):
+    output = machine.enter("systemd-analyze", "security", "--no-pager", AGENT).out
+    exposure = re.search(r"Overall exposure level for slurm-secretsd\.service: ([0-9.]+)", output)
+    assert float(exposure[1]) <= 0.5, output
     unit = machine.show("FragmentPath")
     machine.enter("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=5", unit)
 
 
 @pytest.mark.parametrize("unit", [AGENT, *SOCKETS, VIEW, VIEW_SOCKET])
-def test_systemd_has_nothing_to_say_against_a_unit(machine, unit):
-    told = machine.enter("systemd-analyze", "verify", machine.show("FragmentPath", unit), check=False)
-    about_us = [line for line in (told.out + told.err).splitlines() if "slurm-secret" in line]
+def test_systemd_verify_reports_nothing_for_units(machine, unit):
+    output = machine.enter("systemd-analyze", "verify", machine.show("FragmentPath", unit), check=False)
+    about_us = [line for line in (output.out + output.err).splitlines() if "slurm-secret" in line]
     assert about_us == []
 
 
-# ---- taken away again ----------------------------------------------------------------------------
+# ---- removal -------------------------------------------------------------------------------------
 
 
 def units_known(machine):
-    told = machine.systemctl("list-units", "--all", "--plain", "--no-legend", "slurm-secret*").out
-    return [line.split()[0] for line in told.splitlines()]
+    output = machine.systemctl("list-units", "--all", "--plain", "--no-legend", "slurm-secret*").out
+    return [line.split()[0] for line in output.splitlines()]
 
 
-def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
+def test_uninstall_leaves_nothing(bare_machine):
     machine = bare_machine
     before = set((machine.root / "etc/systemd/system").rglob("*"))
     machine.enable_agent()
@@ -132,9 +132,9 @@ def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
     assert machine.processes() == machine.processes(VIEW) == []
     assert machine.stored() == 0
     assert set((machine.root / "etc/systemd/system").rglob("*")) == before
-    jobs = machine.here("/run/slurm-secrets/jobs")  # which would have the files of running jobs
-    assert list(machine.here("/run/slurm-secrets").iterdir()) == [jobs] and not list(jobs.iterdir())
-    assert list(machine.here("/run/slurm-secrets-view").iterdir()) == []
+    jobs = machine.local_path("/run/slurm-secrets/jobs")  # which would have the files of running jobs
+    assert list(machine.local_path("/run/slurm-secrets").iterdir()) == [jobs] and not list(jobs.iterdir())
+    assert list(machine.local_path("/run/slurm-secrets-view").iterdir()) == []
 
     (machine.root / "etc/slurm/plugstack.conf").write_text("")
     for file in machine.installed():
@@ -144,7 +144,7 @@ def test_stop_and_disable_and_uninstall_leave_nothing(bare_machine):
     done = machine.srun("echo", "as before")
     assert (done.code, done.out) == (0, "as before\n"), done.err
 
-    # Users that once owned something stay, as systemd-sysusers has it; nothing runs as them.
+    # The users stay, as is usual with systemd-sysusers, since they once owned files; nothing runs as them.
     written = [path.relative_to(machine.dir / "layer/upper") for path in (machine.dir / "layer/upper").rglob("*")
                if "slurm-secret" in path.name and path.is_file()]
     assert written == []

@@ -1,4 +1,4 @@
-"""The real journal and the audit file under the unit: who finds what there, and what becomes of the agent without."""
+"""Journal and audit file under the real unit: what is found in them, and how the agent does without them."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ JOURNALD = "systemd-journald.service"
 
 
 def documented_kinds():
-    """The table of docs/audit.md: action and level of each MESSAGE_ID."""
+    """Reads the table of docs/audit.md: action and level of each MESSAGE_ID."""
     rows = re.findall(r"^\| `(\w+)` \| `([0-9a-f]{32})` \| (\w+) \|", (PROJECT / "docs/audit.md").read_text(), re.M)
     return {message_id: (action, level) for action, message_id, level in rows}
 
@@ -31,11 +31,11 @@ def actions(entries):
     return [entry["SECRETS_ACTION"] for entry in entries]
 
 
-# ---- who finds what --------------------------------------------------------------------------------
+# ---- entries ---------------------------------------------------------------------------------------
 
 
 class Story:
-    """A run from its push to its wipe, with one job that used it and one that was refused."""
+    """Takes a run from push to wipe, with one job that uses it and one that is denied."""
 
     def __init__(self, machine, value):
         machine.push("story", workspace={"TOKEN": value, "OTHER": "x"})
@@ -48,19 +48,19 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def told(machine):
-    """The story's value, its job and the time at which it began; told once for all tests that read it."""
+def logged_story(machine):
+    """Runs the story once for all tests that read it; returns its value, its job and the time at which it began."""
     begin, value = time.time(), f"told-{os.urandom(16).hex()}"
     return value, Story(machine, value).job, begin
 
 
-def test_a_run_is_followed_from_its_push_to_its_wipe(machine, told):
+def test_journal_shows_run_from_push_to_wipe(machine, logged_story):
     entries = machine.entries("SECRETS_RUN=story")
     assert actions(entries) == ["push", "ask", "wipe", "refuse", "complete", "wipe"]
-    push, asked, ended, refused, completed, wiped = entries
+    push, granted, ended, refused, completed, wiped = entries
     assert push["SECRETS_NAMES"] == wiped["SECRETS_NAMES"] == "OTHER,TOKEN"
     assert (push["SECRETS_OWNER"], push["SECRETS_CALLER"], push["SECRETS_CALLER_UID"]) == ("alice", "root", "0")
-    assert asked["SECRETS_NAMES"] == "TOKEN" and asked["SLURM_STEP_ID"] == "batch"
+    assert granted["SECRETS_NAMES"] == "TOKEN" and granted["SLURM_STEP_ID"] == "batch"
     assert (refused["SECRETS_NAMES"], refused["SLURM_STEP_ID"]) == ("NOPE", "0")
     assert refused["SECRETS_REASON"] == ("secret NOPE is not among the secrets of run story, and not set for alice; "
                                          "set it with: secretctl set NOPE")
@@ -69,15 +69,15 @@ def test_a_run_is_followed_from_its_push_to_its_wipe(machine, told):
         assert receipt["SECRETS_RECORDS"] == "1" and int(receipt["SECRETS_BYTES"]) > 0
 
 
-def test_a_job_is_followed_from_its_ask_to_its_wipe(machine, told):
-    _, job, _ = told
-    asked, ended = machine.entries(f"SLURM_JOB_ID={job}")
-    assert (asked["SECRETS_ACTION"], asked["SECRETS_RUN"]) == ("ask", "story")
+def test_journal_shows_job_from_grant_to_wipe(machine, logged_story):
+    _, job, _ = logged_story
+    granted, ended = machine.entries(f"SLURM_JOB_ID={job}")
+    assert (granted["SECRETS_ACTION"], granted["SECRETS_RUN"]) == ("ask", "story")
     assert (ended["SECRETS_ACTION"], ended["SECRETS_RUN"]) == ("wipe", "story")
-    assert machine.entries(f"SLURM_JOB_ID={job}", "SECRETS_ACTION=ask") == [asked]
+    assert machine.entries(f"SLURM_JOB_ID={job}", "SECRETS_ACTION=ask") == [granted]
 
 
-def test_every_entry_is_the_agents_and_of_a_documented_kind(machine, told):
+def test_journal_entries_come_from_agent_and_are_documented(machine, logged_story):
     uid = machine.enter("id", "-u", "slurm-secrets").out.strip()
     entries = machine.entries("SYSLOG_IDENTIFIER=slurm-secretsd", f"_UID={uid}")
     structured = [entry for entry in entries if "SECRETS_ACTION" in entry]
@@ -89,19 +89,19 @@ def test_every_entry_is_the_agents_and_of_a_documented_kind(machine, told):
     assert machine.entries("SECRETS_RUN=story")[0]["_PID"] == machine.show("MainPID")
 
 
-def test_no_entry_of_anybody_has_a_value(machine, told):
-    value, _, begin = told
+def test_journal_holds_no_value(machine, logged_story):
+    value, _, begin = logged_story
     journal = machine.enter("journalctl", "--output=export", "--all", f"--since=@{begin:.6f}").out
     assert "SECRETS_RUN=story" in journal
     assert value not in journal
 
 
-def test_the_catalog_explains_every_kind(machine, told):
+def test_journal_catalog_explains_every_message_id(machine, logged_story):
     machine.enter("journalctl", "--update-catalog")
     listed = machine.enter("journalctl", "--list-catalog", *KINDS).out
     for message_id in KINDS:
         assert re.search(f"^{message_id} slurm-secrets: ", listed, re.M), message_id
-    _, job, _ = told
+    _, job, _ = logged_story
     explained = machine.enter("journalctl", "--quiet", "-x", "SECRETS_RUN=story").out
     for words in ("Subject: Run story was pushed", "root pushed these secrets for the jobs of alice: OTHER,TOKEN",
                   f"Subject: Job {job} was granted secrets", "Step batch of the job asked, and was given: TOKEN",
@@ -110,7 +110,7 @@ def test_the_catalog_explains_every_kind(machine, told):
     assert "@" not in explained, "a field that an entry lacks"
 
 
-def test_the_end_says_what_is_kept_and_what_was_wiped(machine):
+def test_journal_records_at_stop_what_was_handed_over_or_wiped(machine):
     begin = time.time()
     machine.restart_agent()
     machine.await_journal("^ended: nothing was held$", begin)
@@ -124,12 +124,12 @@ def test_the_end_says_what_is_kept_and_what_was_wiped(machine):
     machine.await_agent()
 
 
-# ---- a journal that stands still, or goes away -------------------------------------------------------
+# ---- a journald that is stalled or replaced ----------------------------------------------------------
 
 
 @contextlib.contextmanager
 def journald_stopped(machine):
-    pid = machine.pid_here(machine.show("MainPID", JOURNALD))
+    pid = machine.local_pid(machine.show("MainPID", JOURNALD))
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -137,7 +137,7 @@ def journald_stopped(machine):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_journal_that_stands_still_holds_nothing_up_and_gets_all_that_waited(machine, canary):
+def test_stalled_journald_delays_no_request_and_gets_queued_entries(machine, canary):
     value = canary()
     begin = time.time()
     with journald_stopped(machine):
@@ -147,8 +147,8 @@ def test_a_journal_that_stands_still_holds_nothing_up_and_gets_all_that_waited(m
         assert (done.code, done.out) == (0, value + "\n"), done.err
         poll(lambda: machine.status()["holds"] == 0, 10, "the wipe of the hold")
         assert time.monotonic() - since < 5
-        # More than the kernel holds for a socket: the agent has to keep the rest.
-        with HttpConnection(machine.here(machine.control_socket)) as connection:
+        # More than the kernel buffers for a socket: the agent has to queue the rest.
+        with HttpConnection(machine.local_path(machine.control_socket)) as connection:
             for _ in range(700):
                 connection.send(request("PUT", "/v1/runs/stalled", {"owner": "alice"}))
                 assert connection.answer().status == 200
@@ -158,13 +158,13 @@ def test_a_journal_that_stands_still_holds_nothing_up_and_gets_all_that_waited(m
     assert machine.status()["log_entries_dropped"] == 0
 
 
-def test_what_finds_no_room_to_wait_is_counted_and_requests_go_on(machine, canary):
-    """Entries of 7 KB each, 1,500 of them: their room is 4 MiB."""
+def test_stalled_journald_with_full_queue_drops_and_counts_entries(machine, canary):
+    """Sends 1,500 entries of 7 KB each to a queue of 4 MiB."""
     secrets = {f"{'A_LONG_NAME_' * 4}{number:03}": "x" for number in range(120)}
     body = request("PUT", "/v1/runs/flood", {"owner": "alice", "workspace": secrets})
     begin, value, slowest = time.time(), canary(), 0
     with journald_stopped(machine):
-        with HttpConnection(machine.here(machine.control_socket)) as connection:
+        with HttpConnection(machine.local_path(machine.control_socket)) as connection:
             for number in range(1500):
                 since = time.monotonic()
                 connection.send(body)
@@ -176,8 +176,8 @@ def test_what_finds_no_room_to_wait_is_counted_and_requests_go_on(machine, canar
         done = machine.srun("--secrets-run=beside", "printenv", "TOKEN")
         assert (done.code, done.out) == (0, value + "\n"), done.err
     assert slowest < 1
-    told = poll(lambda: machine.entries("SECRETS_ACTION=drop", since=begin), 10, "a word of what is missing")
-    assert sum(int(entry["SECRETS_COUNT"]) for entry in told) == machine.status()["log_entries_dropped"] >= dropped
+    drops = poll(lambda: machine.entries("SECRETS_ACTION=drop", since=begin), 10, "a word of what is missing")
+    assert sum(int(entry["SECRETS_COUNT"]) for entry in drops) == machine.status()["log_entries_dropped"] >= dropped
     arrived = machine.entries("SECRETS_RUN=flood", since=begin)
     assert len(arrived) >= 1500 - machine.status()["log_entries_dropped"]
     assert all(entry["MESSAGE"].startswith("run flood of alice was pushed ") for entry in arrived)
@@ -190,13 +190,13 @@ def restarted(machine):
 
 
 def killed(machine):
-    pid = machine.pid_here(machine.show("MainPID", JOURNALD))
+    pid = machine.local_pid(machine.show("MainPID", JOURNALD))
     os.kill(pid, signal.SIGKILL)
     poll(lambda: not os.path.exists(f"/proc/{pid}"), 5, "journald's end")
 
 
 @pytest.mark.parametrize("end", [restarted, killed], ids=lambda end: end.__name__)
-def test_entries_go_on_over_a_new_journald(machine, end):
+def test_journal_entries_continue_with_new_journald(machine, end):
     begin, agent = time.time(), machine.agent_pid
     dropped = machine.status()["log_entries_dropped"]
     machine.push("before")
@@ -216,7 +216,7 @@ AUDIT = f"audit: {{ file: {FILE} }}\n"
 
 
 def lines_of(machine, file=FILE):
-    return [json.loads(line) for line in machine.here(file).read_text().splitlines()]
+    return [json.loads(line) for line in machine.local_path(file).read_text().splitlines()]
 
 
 def runs_of(machine, file=FILE):
@@ -227,34 +227,34 @@ def runs_of(machine, file=FILE):
 def audited(machine):
     with machine.configured(AUDIT):
         yield
-    for file in machine.here(FOLDER).iterdir():
+    for file in machine.local_path(FOLDER).iterdir():
         file.unlink()
 
 
-def test_the_audit_file_is_the_agents_and_nobody_elses(machine, audited, canary):
+def test_audit_file_is_private_to_agent(machine, audited, canary):
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     uid = int(machine.enter("id", "-u", "slurm-secrets").out)
-    file, folder = machine.here(FILE).stat(), machine.here(FOLDER).stat()
+    file, folder = machine.local_path(FILE).stat(), machine.local_path(FOLDER).stat()
     assert (stat.S_IMODE(file.st_mode), file.st_uid) == (0o600, uid)
     assert (stat.S_IMODE(folder.st_mode), folder.st_uid) == (0o750, uid)
     assert [line["action"] for line in lines_of(machine)] == ["start", "push"]
     assert lines_of(machine)[1]["names"] == ["TOKEN"]
 
 
-def test_the_audit_file_is_rotated_by_a_rename_and_a_reload(machine, audited):
+def test_audit_file_is_rotated_by_rename_and_reload(machine, audited):
     machine.push("r1")
-    machine.here(FILE).rename(machine.here(f"{FILE}.1"))
+    machine.local_path(FILE).rename(machine.local_path(f"{FILE}.1"))
     machine.push("r2")
     machine.systemctl("reload", AGENT)
-    poll(machine.here(FILE).exists, 5, "the new file")
+    poll(machine.local_path(FILE).exists, 5, "the new file")
     machine.push("r3")
     assert runs_of(machine, f"{FILE}.1") == ["r1", "r2"]
     assert runs_of(machine) == ["r3"]
-    assert stat.S_IMODE(machine.here(FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE(machine.local_path(FILE).stat().st_mode) == 0o600
 
 
-def test_a_file_where_the_unit_lets_nobody_write_is_refused_with_the_place_that_is_for_it(machine, audited):
+def test_audit_file_outside_log_directory_is_rejected_with_remedy(machine, audited):
     begin = time.time()
     config = machine.root / "etc/slurm-secrets/agentd.yaml"
     config.write_text(config.read_text().replace(FILE, "/var/lib/audit.jsonl"))
@@ -268,11 +268,11 @@ def test_a_file_where_the_unit_lets_nobody_write_is_refused_with_the_place_that_
 
 @pytest.fixture
 def small_disk(machine):
-    """Four pages for the agent's log folder, mounted before the agent starts: its unit has mounts of its own."""
+    """Mounts four pages as the agent's log folder, before the agent starts, whose unit has mounts of its own."""
     machine.enter("mount", "-t", "tmpfs", "-o", "size=16k,mode=750", "tmpfs", FOLDER)
     try:
         with machine.configured(AUDIT):
-            yield machine.here(FOLDER)
+            yield machine.local_path(FOLDER)
     finally:
         machine.enter("umount", "--lazy", FOLDER)
 
@@ -289,7 +289,7 @@ def push_status(machine, run):
 
 @pytest.fixture
 def running_job(machine, small_disk, canary):
-    """A job that was given a secret of run kept, and goes on until end() is called; that secret."""
+    """Starts a job with a secret of run kept; yields the job, the secret, and a function that ends the job."""
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     job = machine.sbatch("echo begun >begun.$SLURM_JOB_ID; until [ -e end.$SLURM_JOB_ID ]; do sleep 0.1; done",
@@ -299,11 +299,11 @@ def running_job(machine, small_disk, canary):
     (machine.out / f"end.{job}").touch()
 
 
-def test_a_full_disk_refuses_pushes_and_asks_and_no_wipe(machine, small_disk, running_job):
+def test_full_audit_disk_rejects_pushes_and_grants_but_no_wipe(machine, small_disk, running_job):
     job, value, end = running_job
     begin = time.time()
     fill(small_disk)
-    # What is left of the file's last page holds a few lines.
+    # The rest of the file's last page still takes a few lines.
     poll(lambda: push_status(machine, "filler") == 503, 10, "a full page")
     sentence = f"the audit trail {FILE} can't be written: No space left on device"
 

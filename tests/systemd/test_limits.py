@@ -1,4 +1,4 @@
-"""No burst of crashes or of connections takes the service, its store or its sockets away."""
+"""Limits of systemd: no burst of crashes or of connections ends the service, its fd store or its sockets."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ import pytest
 
 from harness import poll
 from machines import SOCKETS, broken_program
-from node_wire import DONE, PING, NodeConnection, message, reply_to
+from plugin_protocol import DONE, PING, NodeConnection, message, reply_to
 
 
 def crash_at_once(machine, times):
-    """Kills whatever the service runs as soon as it is there: also what is about to start or to check."""
+    """Kills each process of the service as soon as it appears, even one that is about to start or to check."""
     killed = set()
     end = time.monotonic() + 60
     while len(killed) < times:
@@ -28,7 +28,7 @@ def crash_at_once(machine, times):
                     pass
 
 
-def all_is_there(machine, runs):
+def check_service_is_intact(machine, runs):
     machine.await_agent()
     assert machine.show("ActiveState") == "active"
     for unit in SOCKETS:
@@ -38,7 +38,7 @@ def all_is_there(machine, runs):
 
 
 @pytest.fixture
-def kept(machine, canary):
+def held_runs(machine, canary):
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     yield ["kept"]
@@ -46,13 +46,13 @@ def kept(machine, canary):
     assert (done.code, done.out) == (0, value + "\n"), done.err
 
 
-def test_thirty_crashes_in_a_row(machine, kept):
+def test_service_survives_30_crashes_in_a_row(machine, held_runs):
     crash_at_once(machine, 30)
-    all_is_there(machine, kept)
+    check_service_is_intact(machine, held_runs)
 
 
-def knock(path, kind):
-    """Connects and goes away. A full backlog is no failure of the socket's."""
+def probe(path, kind):
+    """Connects without waiting for an answer. A full backlog is no failure of the socket."""
     client = socket.socket(socket.AF_UNIX, kind)
     client.settimeout(0)
     try:
@@ -62,16 +62,16 @@ def knock(path, kind):
     return client
 
 
-def test_two_thousand_connections_at_once(machine, kept):
-    doors = [(machine.here(machine.control_socket), socket.SOCK_STREAM), (machine.node_socket, socket.SOCK_SEQPACKET)]
-    for door, kind in doors:
-        clients = [knock(str(door), kind) for _ in range(2000)]
+def test_service_survives_2000_connections_at_once(machine, held_runs):
+    sockets = [(machine.local_path(machine.control_socket), socket.SOCK_STREAM), (machine.node_socket, socket.SOCK_SEQPACKET)]
+    for path, kind in sockets:
+        clients = [probe(str(path), kind) for _ in range(2000)]
         for client in clients:
             client.close()
-        all_is_there(machine, kept)
+        check_service_is_intact(machine, held_runs)
 
 
-def test_clients_wait_while_no_start_succeeds_and_are_answered_in_the_end(machine, kept):
+def test_clients_are_answered_after_series_of_failed_starts(machine, held_runs):
     pid = machine.agent_pid
     with contextlib.ExitStack() as stack:
         with broken_program(machine):
@@ -82,16 +82,16 @@ def test_clients_wait_while_no_start_succeeds_and_are_answered_in_the_end(machin
             begin = int(machine.show("NRestarts"))
             poll(lambda: int(machine.show("NRestarts")) > begin + 10, 30, "vain starts")
         assert client.reply()[0] == DONE
-    all_is_there(machine, kept)
+    check_service_is_intact(machine, held_runs)
 
 
 @pytest.mark.parametrize("unit", SOCKETS)
-def test_no_number_of_starts_takes_a_socket_away(machine, unit):
-    """Each start that it triggers counts, and systemd's own limit is 20 of them in 2 s: slow machines never see it."""
+def test_socket_units_have_no_trigger_limit(machine, unit):
+    """systemd's default of 20 starts in 2 s is never reached on slow machines: so the property is checked."""
     assert machine.show("TriggerLimitIntervalUSec", unit) == "0"
 
 
-def test_a_service_that_ended_is_started_by_the_first_who_asks(machine):
+def test_stopped_service_is_started_by_first_client(machine):
     machine.systemctl("stop", "slurm-secretsd.service")
     assert machine.show("ActiveState") == "inactive"
     assert machine.secretctl("status").code == 0

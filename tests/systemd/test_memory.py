@@ -1,4 +1,4 @@
-"""The agent's memory as its unit makes it: nobody reads a value there, and swap never gets one."""
+"""Agent memory under the real unit: no other process reads a value, and no value is swapped."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ from smaps import locked_kilobytes, within_reach_of_swap
 
 
 def found_in(machine, value):
-    """Where root finds a value, or most of it, in the memory of the machine's daemons."""
+    """Returns the locations at which root finds a value, or most of it, in the memory of the machine's daemons."""
     needles = [value.encode(), value.encode()[4:-4]]
-    return [place for name, pid in machine.daemons().items() for place, _ in hunt.in_memory(name, pid, needles)]
+    return [location for name, pid in machine.daemons().items() for location, _ in hunt.in_memory(name, pid, needles)]
 
 
 @pytest.fixture
 def memfd(machine):
-    """The memory of kernels that have no memfd_secret."""
+    """Makes the agent use the memory of kernels without memfd_secret."""
     with machine.configured("memory: { force_memfd: true }\n"):
         assert machine.status()["memory"] == "memfd"
         yield
@@ -35,7 +35,7 @@ def job_gets(machine, run, value):
     assert (done.code, done.out) == (0, value + "\n"), done.err
 
 
-# ---- who reads it ------------------------------------------------------------------------------------
+# ---- readers -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def end_of_jobs(machine):
     machine.as_user("root", ["scancel", "--user=alice"])
 
 
-def test_root_finds_no_value_in_the_agent_nor_in_systemd_nor_in_the_journal(machine, end_of_jobs, canary):
-    """While runs are held, a job has a grant, and systemd keeps the descriptors of it all."""
+def test_root_finds_no_value_in_memory_of_any_daemon(machine, end_of_jobs, canary):
+    """Searches while runs are held, a job has a grant, and systemd stores the descriptors of all slabs."""
     value = canary()
     machine.push("held", workspace={"TOKEN": value, "LONG": value * 100})
     machine.push("held", workspace={"TOKEN": value, "LONG": value * 100}, user={"B": value.encode()})
@@ -64,7 +64,7 @@ def test_root_finds_no_value_in_the_agent_nor_in_systemd_nor_in_the_journal(mach
     assert found_in(machine, value) == []
 
 
-def test_nothing_of_an_expired_run_is_left(machine, canary):
+def test_expired_run_leaves_no_value_in_memory(machine, canary):
     value = canary()
     machine.push("short", workspace={"TOKEN": value}, ttl="1s")
     with open_slabs(machine.agent_pid) as slabs:
@@ -74,7 +74,7 @@ def test_nothing_of_an_expired_run_is_left(machine, canary):
     poll(lambda: machine.stored() == 0, 5, "an empty descriptor store")
 
 
-# Run by a process of the agent's user; it prints the ways in which it can get at a process.
+# Runs as the agent's user; prints the ways in which it can read a process.
 READER = """
 import ctypes, os, sys
 from ctypes import byref
@@ -105,9 +105,9 @@ for name, way in ways.items():
 WAYS = ["its memory", "its descriptors", "a copy of its memory", "a descriptor taken over", "a debugger"]
 
 
-def ways_into(machine, pid, pid_here):
-    """How another process of the agent's user can read a process. `pid` is its pid in the machine."""
-    maps = Path(f"/proc/{pid_here}/maps").read_text().splitlines()
+def ways_into(machine, pid, local_pid):
+    """Returns the ways in which a process of the agent's user can read another. `pid` is its pid in the machine."""
+    maps = Path(f"/proc/{local_pid}/maps").read_text().splitlines()
     address = int(next(line for line in maps if " r" in line).split("-")[0], 16)
     done = machine.as_user("slurm-secrets", ["python3", "-c", READER, pid, address])
     assert done.code == 0, done.err
@@ -116,35 +116,35 @@ def ways_into(machine, pid, pid_here):
 
 @pytest.fixture
 def ordinary(machine):
-    """A process of the agent's user that does nothing against being read: its pid there and here."""
+    """Starts an unprotected process of the agent's user; yields its pid in the machine and its local pid."""
     machine.enter("systemd-run", "--quiet", "--unit=ordinary", "--uid=slurm-secrets", "sleep", "600")
     try:
-        there = int(machine.show("MainPID", "ordinary.service"))
-        here = machine.pid_here(there)
-        poll(lambda: Path(f"/proc/{here}/comm").read_text() == "sleep\n", 5, "the process")
-        yield there, here
+        machine_pid = int(machine.show("MainPID", "ordinary.service"))
+        local_pid = machine.local_pid(machine_pid)
+        poll(lambda: Path(f"/proc/{local_pid}/comm").read_text() == "sleep\n", 5, "the process")
+        yield machine_pid, local_pid
     finally:
         machine.systemctl("stop", "ordinary.service")
 
 
-def test_a_process_of_the_agents_own_user_cant_read_it(machine, ordinary):
+def test_process_of_same_user_cannot_read_agent_memory(machine, ordinary):
     restricted = Path("/proc/sys/kernel/yama/ptrace_scope")
     if not restricted.exists() or restricted.read_text() == "0\n":
         assert ways_into(machine, *ordinary) == WAYS, "this reads nobody"
     assert ways_into(machine, int(machine.show("MainPID")), machine.agent_pid) == []
 
 
-def test_it_is_undumpable_and_leaves_no_core(machine):
+def test_agent_is_undumpable_and_leaves_no_core(machine):
     pid = machine.agent_pid
     assert os.stat(f"/proc/{pid}/mem").st_uid == 0
     assert machine.process_status(pid)["Uid"][0] != "0"
     assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
 
 
-# ---- what is locked ----------------------------------------------------------------------------------
+# ---- locked memory -----------------------------------------------------------------------------------
 
 
-def test_all_that_a_value_could_be_written_to_is_locked(machine, canary):
+def test_agent_memory_that_may_hold_values_is_locked(machine, canary):
     empty = locked_kilobytes(machine.agent_pid)
     value = canary() * 1000
     machine.push("held", user={f"V{i}": value for i in range(15)})
@@ -152,12 +152,12 @@ def test_all_that_a_value_could_be_written_to_is_locked(machine, canary):
     assert within_reach_of_swap(machine.agent_pid) == []
 
 
-def test_the_fallback_is_locked_too_and_its_slabs_alone_have_the_value(machine, memfd, canary):
+def test_fallback_memory_is_locked_and_only_slabs_hold_value(machine, memfd, canary):
     value = canary()
     machine.push("held", workspace={"TOKEN": value})
     assert within_reach_of_swap(machine.agent_pid) == []
-    places = found_in(machine, value)
-    assert places and all("/memfd:slurm-secrets" in place for place in places), places
+    locations = found_in(machine, value)
+    assert locations and all("/memfd:slurm-secrets" in location for location in locations), locations
     machine.complete("held")
     assert found_in(machine, value) == []
 
@@ -165,16 +165,16 @@ def test_the_fallback_is_locked_too_and_its_slabs_alone_have_the_value(machine, 
 NO_RIGHT = "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\nLimitMEMLOCK=1M\n"
 
 
-def test_where_memory_cant_be_locked_it_does_not_start_and_what_was_held_waits(machine, canary):
+def test_agent_does_not_start_without_lockable_memory_and_loses_nothing(machine, canary):
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     stored = machine.stored()
     with machine.drop_in(NO_RIGHT):
         begin = time.time()
         assert machine.systemctl("restart", AGENT, check=False).code != 0
-        said = machine.await_journal(r"^the limit of locked memory is (.*)", begin)
-        assert said[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
-                           "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
+        match = machine.await_journal(r"^the limit of locked memory is (.*)", begin)
+        assert match[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
+                            "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
         errors = machine.entries(f"_SYSTEMD_UNIT={AGENT}", "PRIORITY=3", since=begin)
         assert errors and all(entry["MESSAGE"].startswith("the limit of locked memory is 1 MiB") for entry in errors)
         assert machine.show("ActiveState") != "active"
@@ -189,7 +189,7 @@ def test_where_memory_cant_be_locked_it_does_not_start_and_what_was_held_waits(m
 
 @contextlib.contextmanager
 def swap(machine):
-    """A small swap device, which the whole host then has."""
+    """Gives the whole host a small swap device within the block."""
     file = machine.dir / "swap"
     with open(file, "wb") as content:
         os.fchmod(content.fileno(), 0o600)
@@ -213,12 +213,12 @@ def no_swap():
 
 @pytest.fixture
 def quick(machine):
-    """An agent that looks after swap every second: three times in what the watchdog grants."""
+    """Makes the agent check for swap every second, which it does three times in an interval of the watchdog."""
     with machine.drop_in("[Service]\nWatchdogSec=3s\n"):
         yield
 
 
-def test_the_fallback_is_held_over_a_restart_and_a_kill(machine, no_swap, memfd, canary):
+def test_fallback_memory_survives_restart_and_kill(machine, no_swap, memfd, canary):
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     assert machine.stored() == machine.status()["slabs"] == 1
@@ -231,7 +231,7 @@ def test_the_fallback_is_held_over_a_restart_and_a_kill(machine, no_swap, memfd,
 LOST = "lost at a restart (swap is active)"
 
 
-def test_while_swap_is_active_the_fallback_is_lost_at_a_restart_as_it_said(machine, no_swap, quick, memfd, canary):
+def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swap, quick, memfd, canary):
     value = canary()
     machine.push("early", workspace={"TOKEN": value})
     assert LOST not in machine.show("StatusText")
@@ -260,7 +260,7 @@ def test_while_swap_is_active_the_fallback_is_lost_at_a_restart_as_it_said(machi
     assert machine.runs() == ["last"]
 
 
-def test_swap_is_nothing_to_memfd_secret(machine, quick, canary):
+def test_memfd_secret_survives_restart_while_swap_is_active(machine, quick, canary):
     value = canary()
     machine.restart_agent()
     with swap(machine):
@@ -272,7 +272,7 @@ def test_swap_is_nothing_to_memfd_secret(machine, quick, canary):
         job_gets(machine, "kept", value)
 
 
-def test_what_is_held_in_one_kind_of_memory_is_found_by_an_agent_that_uses_the_other(machine, no_swap, canary):
+def test_agent_restores_runs_held_in_other_kind_of_memory(machine, no_swap, canary):
     value = canary()
     machine.push("first", workspace={"TOKEN": value})
     with machine.configured("memory: { force_memfd: true }\n"):
@@ -287,8 +287,8 @@ def test_what_is_held_in_one_kind_of_memory_is_found_by_an_agent_that_uses_the_o
         job_gets(machine, run, value)
 
 
-def test_swap_costs_only_what_it_could_take_where_both_kinds_are_held(machine, no_swap, quick, canary):
-    """After the fallback was switched off, its slabs go on as such."""
+def test_active_swap_loses_only_fallback_memory_at_restart(machine, no_swap, quick, canary):
+    """Slabs of the fallback stay what they are after the fallback is switched off."""
     value = canary()
     begin = time.time()
     with machine.configured("memory: { force_memfd: true }\n"):

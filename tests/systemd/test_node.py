@@ -1,4 +1,4 @@
-"""A node of a hub under the unit as it is installed: with node.conf it has a network, and without it none."""
+"""Node of a hub under the installed unit: it has a network with node.conf, and none without."""
 
 import time
 
@@ -8,7 +8,7 @@ from harness import poll
 from machines import AGENT
 
 HUB = "/run/hub"
-# A second agent on the same machine; the nodes' account is that of the unit.
+# The hub is a second agent on the same machine; the nodes' account is the user of the unit.
 HUB_CONFIG = f"""
 node_socket: {HUB}/node.sock
 job_socket: {HUB}/job.sock
@@ -25,7 +25,7 @@ log: {{ to: stderr }}
 
 @pytest.fixture(scope="module")
 def hub(machine):
-    """The machine, with a hub on it that is no service."""
+    """Starts a hub on the machine that is no service."""
     machine.enter("bash", "-c", "echo 192.0.2.1 hub.example.org >>/etc/hosts")
     certificates, = blocks("admin.md", "Certificates")
     machine.enter("bash", "-e", input=certificates)
@@ -38,7 +38,7 @@ def hub(machine):
     machine.systemctl("stop", "hub")
 
 
-def test_a_node_without_a_network_says_so(hub):
+def test_node_without_network_denies_job_and_names_node_conf(hub):
     steps, = blocks("admin.md", "Nodes of a hub")
     steps = steps.replace("/usr/local/", "/usr/")  # where it is installed on this machine
     linking, = [line for line in steps.splitlines() if line.startswith("ln -s ")]
@@ -51,7 +51,7 @@ def test_a_node_without_a_network_says_so(hub):
     hub.await_agent()
 
 
-def test_a_job_is_given_what_was_pushed_to_the_hub(hub, canary):
+def test_node_job_gets_run_pushed_to_hub(hub, canary):
     value = canary()
     push = '{"owner": "alice", "workspace": {"TOKEN": "%s"}}' % value
     hub.enter("curl", "-sS", "--fail-with-body", "--unix-socket", f"{HUB}/control.sock", "-X", "PUT", "-H",
@@ -61,7 +61,7 @@ def test_a_job_is_given_what_was_pushed_to_the_hub(hub, canary):
     hub.enter("curl", "-sS", "--unix-socket", f"{HUB}/control.sock", "-X", "DELETE", "http://localhost/v1/runs/r")
 
 
-def test_a_restart_keeps_what_a_job_was_granted_also_without_a_hub(hub, canary):
+def test_node_restart_preserves_grants_without_hub(hub, canary):
     value = canary()
     push = '{"owner": "alice", "workspace": {"TOKEN": "%s"}}' % value
     hub.enter("curl", "-sS", "--fail-with-body", "--unix-socket", f"{HUB}/control.sock", "-X", "PUT", "-H",
@@ -80,7 +80,7 @@ def test_a_restart_keeps_what_a_job_was_granted_also_without_a_hub(hub, canary):
     hub.enter("curl", "-sS", "--unix-socket", f"{HUB}/control.sock", "-X", "DELETE", "http://localhost/v1/runs/s")
 
 
-def test_a_node_listens_at_no_port(hub):
+def test_node_listens_on_no_port(hub):
     pid = hub.agent_pid
     listening = hub.enter("ss", "-Hltnp").out
     assert f"pid={pid}," not in listening and hub.show("PrivateNetwork", AGENT) == "no"

@@ -1,4 +1,4 @@
-"""`systemctl reload` takes a new configuration, or keeps the old one and says why."""
+"""`systemctl reload`: applies a new configuration, or leaves the old one in force and says why."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from machines import AGENT, CONFIG
 
 @pytest.fixture
 def config(machine):
-    """The configuration as installed; it is put back afterwards."""
+    """Yields the installed configuration, and restores it after the test."""
     shipped = (machine.root / CONFIG).read_text()
     yield shipped
     machine.write(CONFIG, shipped)
@@ -20,7 +20,7 @@ def config(machine):
 
 
 def limit_of(machine):
-    """How long a value may be, by trying one of 1000 bytes."""
+    """Finds out how long a value may be by pushing one of 1000 bytes."""
     answer = machine.http("PUT", "/v1/runs/trial", '{"owner":"alice","user":{"A":"%s"}}' % ("a" * 1000))
     if answer.status == 201:
         machine.complete("trial")
@@ -33,7 +33,7 @@ SHORT = "limits: { value_bytes: 500 }\n"
 WRONG = "limits:\n  value_bytes: 500\n  nonsense: 1\n"
 
 
-def test_a_reload_takes_the_new_configuration_and_nothing_is_lost(machine, config, canary):
+def test_reload_applies_configuration_and_loses_nothing(machine, config, canary):
     machine.push("kept", workspace={"TOKEN": canary()})
     pid = machine.agent_pid
     assert limit_of(machine) == "long"
@@ -46,7 +46,7 @@ def test_a_reload_takes_the_new_configuration_and_nothing_is_lost(machine, confi
     assert machine.show("ActiveState") == "active"
 
 
-def test_a_wrong_configuration_is_refused_with_its_place_and_the_old_one_stays(machine, config):
+def test_reload_rejects_invalid_configuration_with_position(machine, config):
     machine.write(CONFIG, config + SHORT)
     machine.systemctl("reload", AGENT)
     poll(lambda: limit_of(machine) == "short", 5, "the new limit")
@@ -60,7 +60,7 @@ def test_a_wrong_configuration_is_refused_with_its_place_and_the_old_one_stays(m
     assert machine.show("ActiveState") == "active"
 
 
-def test_a_sighup_alone_does_not_take_a_wrong_configuration_either(machine, config):
+def test_sighup_rejects_invalid_configuration(machine, config):
     machine.write(CONFIG, WRONG)
     begin, pid = time.time(), machine.agent_pid
     os.kill(pid, signal.SIGHUP)
@@ -70,7 +70,7 @@ def test_a_sighup_alone_does_not_take_a_wrong_configuration_either(machine, conf
     assert machine.show("ActiveState") == "active"
 
 
-def test_a_restart_with_a_wrong_configuration_loses_nothing_once_it_is_mended(machine, config, canary):
+def test_restart_with_invalid_configuration_loses_nothing_once_corrected(machine, config, canary):
     machine.push("kept", workspace={"TOKEN": canary()})
     stored = machine.stored()
     machine.write(CONFIG, WRONG)

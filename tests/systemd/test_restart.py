@@ -1,4 +1,4 @@
-"""What is held outlives the agent, however it ends; only `systemctl stop` wipes it. Jobs and clients never notice."""
+"""Restart: held records survive every end of the agent but `systemctl stop`, unnoticed by jobs and clients."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from slabs import open_slabs
 
 
 def state(machine):
-    """All that the agent tells about what it holds, and how much of it systemd keeps."""
+    """Returns what the agent reports about the records that it holds, and how many descriptors systemd stores."""
     status = machine.status()
     del status["uptime_seconds"]
     status.pop("last_errors", None)
@@ -23,7 +23,7 @@ def state(machine):
 
 
 class Held:
-    """A run that was pushed twice, and a job that was given a secret of it and goes on until end()."""
+    """Pushes a run twice, and starts a job with a secret of it, which runs until end()."""
 
     def __init__(self, machine, value):
         self.machine = machine
@@ -63,7 +63,7 @@ def held(machine, canary):
     held.let_end()
 
 
-# ---- the ways in which an agent ends -----------------------------------------------------------------
+# ---- ways in which an agent ends ---------------------------------------------------------------------
 
 
 def restarted(machine):
@@ -111,7 +111,7 @@ ENDS = [restarted, killed, aborted, crashed, after_a_reexec_of_systemd, after_a_
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
-def test_what_is_held_is_there_again(machine, held, end):
+def test_runs_and_holds_are_restored_however_agent_ends(machine, held, end):
     pid = machine.agent_pid
     end(machine)
     assert machine.agent_pid != pid
@@ -121,8 +121,8 @@ def test_what_is_held_is_there_again(machine, held, end):
     poll(lambda: machine.status()["holds"] == 0, 10, "the wipe of the hold")
 
 
-def test_a_broken_program_in_between_loses_nothing(machine, held):
-    """A job that starts meanwhile gets its secret when the program is mended in time."""
+def test_broken_program_between_restarts_loses_nothing(machine, held):
+    """A job that starts meanwhile gets its secret if the program is repaired in time."""
     with broken_program(machine):
         machine.systemctl("restart", AGENT, check=False)
         poll(lambda: int(machine.show("NRestarts")) > 3, 10, "vain starts")
@@ -135,7 +135,7 @@ def test_a_broken_program_in_between_loses_nothing(machine, held):
     held.end()
 
 
-def test_what_was_completed_before_a_restart_is_not_there_again(machine, canary):
+def test_completed_run_is_not_restored(machine, canary):
     machine.push("gone", workspace={"TOKEN": canary()})
     machine.push("stays", workspace={"TOKEN": canary()})
     machine.complete("gone")
@@ -143,7 +143,7 @@ def test_what_was_completed_before_a_restart_is_not_there_again(machine, canary)
     assert machine.runs() == ["stays"]
 
 
-def test_a_thousand_runs_come_back(machine):
+def test_thousand_runs_are_restored(machine):
     for number in range(1000):
         machine.push(f"many-{number}", workspace={f"S{index}": "v" * 64 for index in range(10)})
     before = state(machine)
@@ -154,7 +154,7 @@ def test_a_thousand_runs_come_back(machine):
 # ---- systemctl stop ----------------------------------------------------------------------------------
 
 
-def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, held):
+def test_stop_overwrites_secrets_and_start_begins_empty(machine, held):
     begin = time.time()
     with open_slabs(machine.agent_pid) as slabs:
         assert slabs.have(held.value.encode())
@@ -171,8 +171,8 @@ def test_a_stop_overwrites_everything_and_a_start_begins_with_nothing(machine, h
     held.end()
 
 
-def test_what_systemd_kept_is_gone_after_a_stop_although_no_agent_runs(machine, held):
-    """Here the agent was killed and could not start again before the stop."""
+def test_stop_empties_fd_store_when_no_agent_runs(machine, held):
+    """The agent is killed and can't start again before the stop."""
     with broken_program(machine):
         os.kill(machine.agent_pid, signal.SIGKILL)
         poll(lambda: int(machine.show("NRestarts")) > 1, 10, "vain starts")
@@ -188,17 +188,17 @@ def test_what_systemd_kept_is_gone_after_a_stop_although_no_agent_runs(machine, 
 
 
 def in_turn(machine, times, pause):
-    """Restarts and kills, one after the other."""
+    """Restarts and kills the agent alternately."""
     for number in range(times):
         (machine.restart_agent if number % 2 else machine.kill_agent)()
         time.sleep(pause)
 
 
-def test_two_hundred_steps_under_twenty_restarts_and_kills(machine, canary):
+def test_steps_succeed_during_20_restarts_and_kills(machine, canary):
     value = canary()
     machine.push("stream", workspace={"TOKEN": value})
     step = "srun --quiet --secrets-run=stream --secret=TOKEN sh -c 'printenv TOKEN | sha256sum'"
-    # At least fifty steps each, and until the last restart is over.
+    # At least fifty steps each, and until the last restart has ended.
     loop = f"i=0; while [ $i -lt 50 ] || [ ! -e stream.over ]; do {step} || echo FAILED; i=$((i + 1)); done"
     streams = [subprocess.Popen(machine.command("alice", ["sh", "-c", f"{{ {loop}; }} >stream.{number} 2>&1"]),
                                 stdin=subprocess.DEVNULL) for number in range(4)]
@@ -217,14 +217,14 @@ def test_two_hundred_steps_under_twenty_restarts_and_kills(machine, canary):
         assert len(lines) >= 50 and set(lines) == {expected}, lines
 
 
-def test_no_client_loses_a_request_over_fifty_restarts(machine):
+def test_clients_lose_no_request_over_50_restarts(machine):
     with clients_of(machine, retries=0) as clients:
         for _ in range(50):
             machine.systemctl("restart", AGENT)
     clients.lost_nothing()
 
 
-def test_a_client_that_tries_twice_loses_nothing_over_twenty_kills(machine):
+def test_retrying_clients_lose_no_request_over_20_kills(machine):
     with clients_of(machine, retries=1) as clients:
         for _ in range(20):
             machine.kill_agent()

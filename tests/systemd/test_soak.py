@@ -1,9 +1,9 @@
-"""Of many runs that were pushed, used and ended, while the agent was restarted and killed, nothing is left."""
+"""Soak: many runs that are pushed, used and ended, while the agent is restarted and killed, leave nothing."""
 
 from soaking import Soak
 
 
-def test_forty_runs_leave_nothing(machine, canaries):
+def test_soak_of_40_runs_leaves_nothing(machine, canaries):
     """The short form of `make soak`."""
     soak = Soak(machine, runs=40)
     canaries.append(soak.canary.encode())

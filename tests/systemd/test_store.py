@@ -1,5 +1,5 @@
-"""The store with the real unit: its key is made at the first start and sealed by systemd, what people keep is there
-after restarts, kills and a stop, and an agent that can't read it says so and does not start."""
+"""Store under the real unit: its key is made at the first start and sealed by systemd, stored secrets survive
+restarts, kills and a stop, and an agent that can't read its store says so and does not start."""
 
 import time
 
@@ -13,12 +13,12 @@ def secretctl(machine, user, *arguments, input=None):
     return machine.as_user(user, ["secretctl", *arguments], input=input)
 
 
-def keeps(machine, value):
+def job_gets_stored_value(machine, value):
     done = machine.srun("--secret=KEPT", "printenv", "KEPT")
     return done.out == value + "\n"
 
 
-def test_the_first_start_made_a_store_and_a_key_that_nobody_can_read(machine):
+def test_first_start_makes_private_store_and_sealed_key(machine):
     def stat(path):
         return machine.enter("stat", "-c", "%a %U", f"/{path}").out.strip()
 
@@ -26,7 +26,7 @@ def test_the_first_start_made_a_store_and_a_key_that_nobody_can_read(machine):
     assert stat(STORE) == "600 slurm-secrets"
     assert stat(KEY) == "600 root"
     assert "made a key for the store" in machine.journal(unit="slurm-secrets-key.service")
-    # Sealed: it is no 32 bytes, and what systemd makes of it is.
+    # The key is sealed: the file has more than 32 bytes, and what systemd decrypts from it has 32.
     sealed = (machine.root / KEY).read_bytes()
     clear = machine.enter("sh", "-c", f"systemd-creds decrypt --name=store.key /{KEY} - | wc -c").out.strip()
     assert clear == "32" and len(sealed) > 100
@@ -36,25 +36,25 @@ def test_the_first_start_made_a_store_and_a_key_that_nobody_can_read(machine):
     assert (machine.root / KEY).read_bytes() == before
 
 
-def test_what_a_user_keeps_is_there_after_a_restart_a_kill_and_a_stop(machine, canary):
+def test_stored_secret_survives_restart_kill_and_stop(machine, canary):
     value = canary()
     done = secretctl(machine, "alice", "set", "KEPT", input=value)
     assert done.code == 0, done.err
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     machine.restart_agent()
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     machine.kill_agent()
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     machine.systemctl("stop", AGENT)
     assert value.encode() not in (machine.root / STORE).read_bytes()
     machine.systemctl("start", AGENT)
     machine.await_agent()
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     assert secretctl(machine, "alice", "rm", "KEPT").code == 0
-    assert not keeps(machine, value)
+    assert not job_gets_stored_value(machine, value)
 
 
-def test_a_key_that_is_missing_is_said_and_never_made_anew_over_a_store(machine):
+def test_missing_store_key_is_reported_and_never_replaced(machine):
     key = machine.root / KEY
     away = key.with_suffix(".away")
     machine.systemctl("stop", AGENT)
@@ -74,7 +74,7 @@ def test_a_key_that_is_missing_is_said_and_never_made_anew_over_a_store(machine)
         machine.await_agent()
 
 
-def test_a_wrong_key_is_a_sentence_and_no_start(machine):
+def test_wrong_store_key_prevents_start_with_reason(machine):
     key = machine.root / KEY
     right = key.read_bytes()
     machine.systemctl("stop", AGENT)
@@ -91,7 +91,7 @@ def test_a_wrong_key_is_a_sentence_and_no_start(machine):
         machine.await_agent()
 
 
-def test_a_backup_and_a_new_key_as_the_documents_tell_it(machine, canary):
+def test_documented_store_backup_and_rekey_work(machine, canary):
     value = canary()
     assert secretctl(machine, "alice", "set", "KEPT", input=value).code == 0
     machine.enter("slurm-secretsd", "--backup", "/root/store.backup.db")
@@ -102,17 +102,17 @@ def test_a_backup_and_a_new_key_as_the_documents_tell_it(machine, canary):
         rm /root/store.backup.db
         systemctl restart slurm-secretsd""")
     machine.await_agent()
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     machine.enter("sh", "-ec", """
         umask 077
         head -c 32 /dev/urandom >/run/new.key
         systemd-creds decrypt --name=store.key /etc/slurm-secrets/store.key.cred /run/old.key
         slurm-secretsd --rekey /run/new.key --key /run/old.key
         systemd-creds encrypt --name=store.key /run/new.key /etc/slurm-secrets/store.key.cred""")
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     refused = secretctl(machine, "alice", "set", "OTHER", input="value")
     assert refused.code != 0 and "restart it" in refused.err
     machine.enter("sh", "-ec", "systemctl restart slurm-secretsd; shred -u /run/new.key /run/old.key")
     machine.await_agent()
-    assert keeps(machine, value)
+    assert job_gets_stored_value(machine, value)
     assert secretctl(machine, "alice", "rm", "KEPT").code == 0

@@ -1,4 +1,4 @@
-"""slurm-secrets-view as its units make it: the agent alone may ask it, and it asks Slurm."""
+"""slurm-secrets-view under its real units: only the agent may query it, and it queries Slurm."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ SOCKET = "/run/slurm-secrets-view/view.sock"
 
 @pytest.fixture(scope="module", autouse=True)
 def impatient(machine):
-    """An agent that looks for jobs without an epilog every second."""
+    """Makes the agent search every second for jobs that ended without an epilog."""
     shipped = (machine.root / CONFIG).read_text()
     machine.write(CONFIG, shipped + "reaper: { interval: 1s }\n")
     machine.restart_agent()
@@ -24,14 +24,14 @@ def impatient(machine):
     machine.restart_agent()
 
 
-def test_its_socket_is_the_agents(machine):
+def test_view_socket_is_private_to_agent(machine):
     assert machine.show("ActiveState", VIEW_SOCKET) == "active"
-    file = machine.here(SOCKET).stat()
+    file = machine.local_path(SOCKET).stat()
     assert stat.S_ISSOCK(file.st_mode) and stat.S_IMODE(file.st_mode) == 0o600
     assert file.st_uid == int(machine.enter("id", "-u", "slurm-secrets").out)
 
 
-def test_a_hold_whose_node_was_lost_is_wiped_once_slurm_knows(machine, canary):
+def test_reaper_wipes_hold_once_slurm_knows_node_is_lost(machine, canary):
     value = canary()
     machine.push("lost", workspace={"TOKEN": value})
     job = machine.sbatch("echo begun >begun.$SLURM_JOB_ID; exec sleep 600", "--secrets-run=lost", "--no-requeue")
@@ -53,12 +53,12 @@ def test_a_hold_whose_node_was_lost_is_wiped_once_slurm_knows(machine, canary):
     assert machine.show("ActiveState", VIEW) == "active"
 
 
-def test_it_has_a_user_of_its_own_and_no_capability(machine):
+def test_view_service_has_own_user_and_no_capability(machine):
     machine.push("asked", workspace={"TOKEN": "value"})
     job = machine.sbatch("until [ -e end.$SLURM_JOB_ID ]; do sleep 0.1; done", "--secrets-run=asked")
     try:
         poll(lambda: machine.processes(VIEW), 10, "a question of the agent's")
-        pid = machine.pid_here(machine.show("MainPID", VIEW))
+        pid = machine.local_pid(machine.show("MainPID", VIEW))
         status = machine.process_status(pid)
         assert status["Uid"] == [machine.enter("id", "-u", "slurm-secrets-view").out.strip()] * 4
         for kind in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"):
@@ -68,7 +68,7 @@ def test_it_has_a_user_of_its_own_and_no_capability(machine):
         machine.await_end(job)
 
 
-def test_without_it_jobs_get_their_secrets_all_the_same(machine, canary):
+def test_jobs_get_secrets_without_view(machine, canary):
     value = canary()
     machine.push("alone", workspace={"TOKEN": value})
     machine.systemctl("stop", VIEW_SOCKET, VIEW)

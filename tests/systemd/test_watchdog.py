@@ -1,4 +1,4 @@
-"""systemd ends an agent whose event loop stands still, and starts it again."""
+"""Watchdog: systemd ends an agent whose event loop hangs, and starts it again."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from harness import poll
 
 @pytest.fixture(scope="module")
 def impatient(machine):
-    """With one second in place of what the unit says."""
+    """Shortens the unit's watchdog interval to one second."""
     assert machine.show("WatchdogUSec") not in ("0", "infinity")
     with machine.drop_in("[Service]\nWatchdogSec=1s\n"):
         machine.restart_agent()
@@ -19,7 +19,7 @@ def impatient(machine):
     machine.restart_agent()
 
 
-def test_an_agent_that_stands_still_is_replaced_and_nothing_is_lost(machine, impatient, canary):
+def test_watchdog_replaces_hung_agent_and_nothing_is_lost(machine, impatient, canary):
     value = canary()
     machine.push("kept", workspace={"TOKEN": value})
     begin = time.time()
@@ -32,7 +32,7 @@ def test_an_agent_that_stands_still_is_replaced_and_nothing_is_lost(machine, imp
     assert machine.runs() == ["kept"]
 
 
-def test_an_agent_that_has_nothing_to_do_or_much_is_left_alone(machine, impatient):
+def test_watchdog_leaves_idle_and_busy_agent_alone(machine, impatient):
     pid = machine.agent_pid
     time.sleep(2.5)
     end = time.monotonic() + 2.5
@@ -41,7 +41,7 @@ def test_an_agent_that_has_nothing_to_do_or_much_is_left_alone(machine, impatien
     assert machine.agent_pid == pid
 
 
-def test_an_agent_that_stands_still_at_its_end_does_not_hold_up_the_stop(machine, impatient):
+def test_watchdog_hung_agent_does_not_delay_restart(machine, impatient):
     os.kill(machine.agent_pid, signal.SIGSTOP)
     begin = time.monotonic()
     machine.restart_agent()

@@ -1,4 +1,4 @@
-"""Who may do what on the control door, and how much of it. The kernel says who is calling."""
+"""Policy of the control socket: which caller may do what, and how much. The kernel identifies the caller."""
 
 import grp
 import pwd
@@ -8,7 +8,7 @@ import pytest
 from harness import poll
 from own_agent import own_agent
 
-# Accounts that every Debian has play the platforms. None of them needs to run anything.
+# Accounts that every Debian has serve as platforms. None of them needs to run anything.
 PLATFORMS = """
 platforms:
   - { name: tower,   user: games, users: [alice, root] }
@@ -51,7 +51,7 @@ BODY = {"owner": "alice", "user": {"A": "x"}}
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_who_may_push_a_run_for_alice(agent, caller):
+def test_push_for_alice_is_allowed_only_to_alice_root_and_her_platforms(agent, caller):
     before = agent.state()
     answer = agent.http("PUT", "/v1/runs/new", BODY, user=caller)
     if caller in MAY_ACT_FOR_ALICE:
@@ -62,7 +62,7 @@ def test_who_may_push_a_run_for_alice(agent, caller):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_who_may_replace_read_list_and_complete_alices_run(agent, caller):
+def test_run_of_alice_is_accessible_only_to_alice_root_and_her_platforms(agent, caller):
     agent.push("hers", user={"A": "x"})
     allowed = caller in MAY_ACT_FOR_ALICE
     before = agent.state()
@@ -96,20 +96,20 @@ def test_who_may_replace_read_list_and_complete_alices_run(agent, caller):
         assert unchanged(agent, before)
 
 
-def test_an_ordinary_user_pushes_for_themselves_with_or_without_saying_so(agent):
+def test_user_pushes_own_run_with_or_without_owner_field(agent):
     for body in ({"user": {"A": "x"}}, {"owner": "alice"}, {"owner": str(pwd.getpwnam("alice").pw_uid)}):
         assert agent.http("PUT", "/v1/runs/mine", body, user="alice").json["owner"] == "alice"
 
 
 @pytest.mark.parametrize("caller", ["root", "games", "mail", "lp", "news"])
-def test_root_and_platforms_must_say_for_whom(agent, caller):
+def test_push_by_root_or_platform_requires_owner_field(agent, caller):
     before = agent.state()
     answer = agent.http("PUT", "/v1/runs/whose", {"user": {"A": "x"}}, user=caller)
     assert answer.status == 400 and '"owner" is missing' in answer.detail
     assert unchanged(agent, before)
 
 
-def test_a_user_who_names_another_as_owner_is_refused(agent):
+def test_user_may_not_push_for_another_owner(agent):
     before = agent.state()
     is_forbidden(agent.http("PUT", "/v1/runs/x", {"owner": "bob"}, user="alice"),
                  "alice may not push runs for bob", "platforms")
@@ -118,7 +118,7 @@ def test_a_user_who_names_another_as_owner_is_refused(agent):
     assert unchanged(agent, before)
 
 
-def test_a_run_that_is_taken_by_another_user_is_refused_before_the_body_is_read(agent):
+def test_push_of_another_users_run_is_denied_before_body_is_read(agent):
     agent.push("taken", owner="bob")
     before = agent.state()
     with agent.connect("alice") as connection:
@@ -129,7 +129,7 @@ def test_a_run_that_is_taken_by_another_user_is_refused_before_the_body_is_read(
     assert unchanged(agent, before)
 
 
-def test_a_run_does_not_change_its_owner(agent):
+def test_push_cannot_change_owner_of_run(agent):
     agent.push("bobs", owner="bob")
     before = agent.state()
     answer = agent.http("PUT", "/v1/runs/bobs", BODY)
@@ -137,7 +137,7 @@ def test_a_run_does_not_change_its_owner(agent):
     assert unchanged(agent, before)
 
 
-def test_one_platform_does_not_reach_what_another_acts_for(agent):
+def test_platform_may_not_access_runs_of_another_platform(agent):
     agent.push("bobs", owner="bob")
     before = agent.state()
     for caller in ("games", "mail"):
@@ -148,13 +148,13 @@ def test_one_platform_does_not_reach_what_another_acts_for(agent):
     assert agent.http("GET", "/v1/runs/bobs", user="lp").status == 200
 
 
-def test_completing_a_run_that_is_not_there_is_fine_for_anybody(agent):
+def test_completing_missing_run_succeeds_for_any_caller(agent):
     for caller in CALLERS:
         answer = agent.http("DELETE", "/v1/runs/never-was", user=caller)
         assert (answer.status, answer.text) == (204, "")
 
 
-def test_everybody_may_ask_for_the_status(agent):
+def test_status_is_readable_by_any_caller(agent):
     for caller in CALLERS:
         status = agent.http("GET", "/v1/status", user=caller).json
         assert status["version"] and status["memory"] in ("memfd_secret", "memfd")
@@ -163,7 +163,7 @@ def test_everybody_may_ask_for_the_status(agent):
 # ---- limits -----------------------------------------------------------------------------------------
 
 
-def test_the_limits_of_the_configuration_hold():
+def test_configured_size_limits_are_enforced():
     limits = "limits: { value_bytes: 1000, run_bytes: 2500, runs_per_owner: 2 }"
     with own_agent(limits) as agent:
         agent.push("full", user={"A": "x" * 1000, "B": "x" * 1000}, workspace={"A": "x" * 500})
@@ -178,7 +178,7 @@ def test_the_limits_of_the_configuration_hold():
             assert unchanged(agent, before)
 
 
-def test_a_user_may_own_only_so_many_runs():
+def test_runs_per_owner_limit_is_enforced():
     with own_agent("limits: { runs_per_owner: 2 }") as agent:
         agent.push("one")
         agent.push("two")
@@ -192,7 +192,7 @@ def test_a_user_may_own_only_so_many_runs():
         agent.push("four")
 
 
-def test_a_full_memory_refuses_the_push_and_keeps_what_it_holds():
+def test_full_memory_rejects_push_and_leaves_held_runs():
     values = {f"N{number}": "x" * 60000 for number in range(10)}
     with own_agent("limits: { total_bytes: 1048576 }") as agent:
         agent.push("first", workspace=values)
@@ -208,7 +208,7 @@ def test_a_full_memory_refuses_the_push_and_keeps_what_it_holds():
 # ---- expiry -----------------------------------------------------------------------------------------
 
 
-def test_an_expired_run_is_gone_by_itself(agent):
+def test_expired_run_is_wiped(agent):
     agent.push("short", ttl="1s", user={"A": "x"})
     agent.push("long", ttl="2h")
     poll(lambda: agent.status()["runs"] == 1, 5, "the expiry")
@@ -217,7 +217,7 @@ def test_an_expired_run_is_gone_by_itself(agent):
     assert "run short of alice expired and was wiped" in agent.log.read_text()
 
 
-def test_a_second_push_sets_the_expiry_anew(agent):
+def test_second_push_resets_expiry(agent):
     first = agent.push("again", ttl="1h")
     assert agent.push("again", ttl="2s")["expires"] < first["expires"]
     assert agent.push("again")["expires"] > first["expires"]

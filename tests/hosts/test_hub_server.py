@@ -1,4 +1,4 @@
-"""The hub's door: which platforms come in over TLS, and what becomes of connections. Nobody else changes anything."""
+"""Hub server: platforms over TLS, renewed certificates, and connections. Other clients change nothing."""
 
 import base64
 import contextlib
@@ -9,10 +9,10 @@ import ssl
 import time
 
 import pytest
-from door_fixtures import BODY, PLATFORMS, changing_nothing, hub, is_refused, other_pki, pki  # noqa: F401
+from hub_fixtures import BODY, PLATFORMS, changing_nothing, hub, is_refused, other_pki, pki  # noqa: F401
 from four_hosts import ADDRESSES, AGENT
 from harness import poll
-from hub_door import Hub, connect
+from hub_server import Hub, connect
 from own_agent import request
 
 import hunt
@@ -22,31 +22,31 @@ import hunt
 
 
 @pytest.mark.parametrize("platform, owners", [("tower", ["alice"]), ("seqera", ["alice"]), ("another", ["bob"]), ("idle", [])])
-def test_a_platform_acts_for_those_that_are_listed_for_it_and_no_others(hub, platform, owners):
+def test_hub_platform_acts_only_for_its_listed_users(hub, platform, owners):
     hub.site.push("of-alice", user={"A": "x"})
     hub.site.push("of-bob", owner="bob", user={"A": "x"})
     with hub.connect(certificate=platform) as connection:
 
-        def ask(method, target, body=None):
+        def call(method, target, body=None):
             connection.send(request(method, target, body))
             return connection.answer()
 
-        seen = [run["run"] for run in ask("GET", "/v1/runs").json["runs"]]
+        seen = [run["run"] for run in call("GET", "/v1/runs").json["runs"]]
         assert seen == [f"of-{owner}" for owner in owners]
         for owner in ("alice", "bob"):
             of = f"/v1/runs/of-{owner}"
             if owner in owners:
-                assert ask("GET", of).status == 200
-                assert ask("PUT", of, {"owner": owner}).json["generation"] == 2
-                created = ask("PUT", "/v1/runs/new", {"owner": owner})
+                assert call("GET", of).status == 200
+                assert call("PUT", of, {"owner": owner}).json["generation"] == 2
+                created = call("PUT", "/v1/runs/new", {"owner": owner})
                 assert created.status == 201 and created.json["platform"] == platform
-                assert ask("DELETE", "/v1/runs/new").status == 204
-                assert ask("DELETE", of).status == 204
-                assert ask("GET", of).status == 404
+                assert call("DELETE", "/v1/runs/new").status == 204
+                assert call("DELETE", of).status == 204
+                assert call("GET", of).status == 404
                 hub.site.push(f"of-{owner}", owner=owner)
             else:
                 with changing_nothing(hub):
-                    for answer in (ask("GET", of), ask("DELETE", of)):
+                    for answer in (call("GET", of), call("DELETE", of)):
                         is_refused(answer, 403, f"run of-{owner} belongs to another user, not to the certificate of ")
         for owner in {"alice", "bob", "root", "nobody"} - set(owners) - ({"root"} if platform == "tower" else set()):
             with changing_nothing(hub), hub.connect(certificate=platform) as once:
@@ -54,7 +54,7 @@ def test_a_platform_acts_for_those_that_are_listed_for_it_and_no_others(hub, pla
                 is_refused(once.answer(), 403, f"may not push runs for {owner}")
 
 
-def test_a_platform_has_no_secrets_of_its_own_and_sets_none_of_others(hub):
+def test_hub_platform_may_neither_read_nor_set_stored_secrets(hub):
     with changing_nothing(hub):
         for method, target, body in [("GET", "/v1/secrets", None), ("PUT", "/v1/secrets/A", {"value": "x"}),
                                      ("GET", "/v1/secrets/A", None), ("DELETE", "/v1/secrets/A", None),
@@ -73,7 +73,7 @@ def test_a_platform_has_no_secrets_of_its_own_and_sets_none_of_others(hub):
     ("unlisted", "the certificate of 'unlisted.example.org' is of no platform"),
     ("nameless", "the client certificate has no name in it"),
 ])
-def test_who_is_no_platform_gets_an_answer_that_says_so(hub, certificate, sentence):
+def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, sentence):
     source, come = hub.connect_as_new_peer(certificate=certificate)
     with changing_nothing(hub):
         for _ in range(3):
@@ -91,7 +91,7 @@ def test_who_is_no_platform_gets_an_answer_that_says_so(hub, certificate, senten
     ("server", "unsupported certificate", "its certificate is not taken: "),
     ("TLS 1.2", "protocol version", "no TLS 1.3 with it: unsupported protocol"),
 ])
-def test_whose_certificate_is_not_taken_gets_no_connection(hub, other_pki, certificate, alert, sentence):
+def test_hub_fails_tls_handshake_with_untrusted_certificate_or_tls_1_2(hub, other_pki, certificate, alert, sentence):
     options = {"certificate": certificate}
     if certificate == "of another CA":
         options = {"certificate": (other_pki, "tower")}
@@ -106,13 +106,13 @@ def test_whose_certificate_is_not_taken_gets_no_connection(hub, other_pki, certi
     assert [why.startswith(sentence) for who, why in hub.refusals() if who == source] == [True], hub.refusals()
 
 
-def test_a_refused_client_is_written_down_once_a_minute_and_address(hub):
+def test_hub_logs_denied_address_once_a_minute(hub):
     for where in ("login", "n1", "login", "n1", "login"):
         assert hub.http("GET", "/v1/status", where=where).status == 401
     assert sorted(who for who, _ in hub.refusals()) == sorted([ADDRESSES["login"], ADDRESSES["n1"]])
 
 
-def test_who_only_looks_whether_somebody_is_there_is_not_written_down(hub, hosts):
+def test_hub_logs_no_denial_for_probe_without_request(hub, hosts):
     for _ in range(3):
         connect(hosts).close()
         hub.connect().close()
@@ -120,14 +120,14 @@ def test_who_only_looks_whether_somebody_is_there_is_not_written_down(hub, hosts
     assert hub.refusals() == []
 
 
-# ---- what is renewed ------------------------------------------------------------------------------
+# ---- renewed certificates -------------------------------------------------------------------------
 
 
 def serial(connection):
     return connection.socket.getpeercert()["serialNumber"]
 
 
-def test_a_reload_shows_the_new_certificate_to_who_comes_and_drops_nobody(hosts, pki, tmp_path):
+def test_hub_reload_uses_renewed_certificate_and_leaves_connections_open(hosts, pki, tmp_path):
     folder = tmp_path / "in-force"
     folder.mkdir()
     for kind in ("crt", "key"):
@@ -143,25 +143,25 @@ def test_a_reload_shows_the_new_certificate_to_who_comes_and_drops_nobody(hosts,
         connection.send(request("PUT", "/v1/runs/kept", BODY))
         return connection.answer().status in (200, 201)
 
-    with hub.connect(certificate="tower") as kept:
-        assert served(kept)
-        old = serial(kept)
+    with hub.connect(certificate="tower") as open_connection:
+        assert served(open_connection)
+        old = serial(open_connection)
         for kind in ("crt", "key"):
             (folder / f"hub.{kind}").write_bytes((pki.folder / f"renewed.{kind}").read_bytes())
         assert hub.reload() == f"{hub.site.dir}/agentd.yaml is in force"
-        assert served(kept) and serial(kept) == old
+        assert served(open_connection) and serial(open_connection) == old
         with hub.connect(certificate="tower") as new:
             assert served(new) and serial(new) != old
             renewed = serial(new)
             # A new file that is broken changes nothing.
             (folder / "hub.crt").write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
             assert "refused, the configuration stays as it was: listen.certificate: " in hub.reload()
-            assert served(new) and served(kept)
+            assert served(new) and served(open_connection)
         with hub.connect(certificate="tower") as newer:
             assert served(newer) and serial(newer) == renewed
 
 
-def test_a_reload_believes_the_new_client_ca_alone(hosts, pki, other_pki):
+def test_hub_reload_trusts_only_new_client_ca_for_new_connections(hosts, pki, other_pki):
     hub = Hub(hosts, pki)
     hub.start(PLATFORMS)
     with hub.connect(certificate="tower") as before:
@@ -176,13 +176,13 @@ def test_a_reload_believes_the_new_client_ca_alone(hosts, pki, other_pki):
         hub.http("GET", "/v1/runs", certificate="tower")
 
 
-def test_another_address_waits_for_a_restart_and_the_reload_says_so(hub):
+def test_hub_reload_defers_listen_address_to_restart(hub):
     hub.reconfigure(hub.config(PLATFORMS).replace("address: 0.0.0.0", "address: 0.0.0.0:8444"))
     assert hub.reload().endswith("is in force; at the next restart only: listen.address")
     assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
 
 
-def test_a_hub_whose_certificate_has_expired_starts_and_says_so(hosts, pki):
+def test_hub_with_expired_certificate_starts_and_logs_it(hosts, pki):
     hub = Hub(hosts, pki)
     hub.start(PLATFORMS, certificate="expired-hub")
     assert re.search(r"clients will not take this hub's certificate, since it expired at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", hub.log)
@@ -193,8 +193,8 @@ def test_a_hub_whose_certificate_has_expired_starts_and_says_so(hosts, pki):
 # ---- connections ----------------------------------------------------------------------------------
 
 
-def test_who_is_refused_before_the_body_is_read_can_read_why(hub, hosts):
-    """Also one who first sends all that it has: over TCP, an end with bytes that nobody read would break that off."""
+def test_hub_client_can_read_rejection_sent_before_its_body_was_read(hub, hosts):
+    """Even a client that sends its whole body first: over TCP, closing with unread bytes would reset the connection."""
     hub.site.push("taken", owner="bob")
     with hub.connect(certificate="tower") as connection:
         connection.send(request("PUT", "/v1/runs/taken", b"x" * 2_000_000))
@@ -206,19 +206,19 @@ def test_who_is_refused_before_the_body_is_read_can_read_why(hub, hosts):
     assert json.loads(done.out)["detail"] == "run taken belongs to another user, not to the certificate of tower.example.org"
 
 
-def wants_the_end_said(context):
+def requires_close_notify(context):
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
 
 
-def test_the_end_of_a_connection_is_said_in_tls(hub):
-    with hub.connect(certificate="tower", client=wants_the_end_said) as connection:
+def test_hub_sends_tls_close_notify_at_connection_end(hub):
+    with hub.connect(certificate="tower", client=requires_close_notify) as connection:
         connection.send(request("GET", "/v1/runs", headers={"Connection": "close"}))
         assert connection.answer().status == 200
         connection.socket.suppress_ragged_eofs = False
         assert connection.socket.recv(1) == b""
 
 
-def test_silent_and_slow_clients_are_cut_off_and_cost_others_nothing(hub, hosts):
+def test_hub_cuts_off_silent_and_slow_handshakes_without_delaying_others(hub, hosts):
     silent = connect(hosts, "n1", timeout=20)
     slow = connect(hosts, "n2", timeout=20)
     begin = time.monotonic()
@@ -241,15 +241,15 @@ def test_silent_and_slow_clients_are_cut_off_and_cost_others_nothing(hub, hosts)
 
 
 def hello():
-    """How a client begins to shake hands."""
+    """Returns the first bytes of a client's TLS handshake."""
     end = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), end, server_hostname="hub").do_handshake()
     return end.read()
 
 
-def test_a_crowd_that_says_nothing_or_stops_halfway_holds_nobody_up(hub, hosts):
-    """Twice as many as may shake hands at a time."""
+def test_hub_serves_others_during_512_stalled_handshakes(hub, hosts):
+    """The clients are twice as many as may shake hands at a time."""
     silent = [connect(hosts, "n1") for _ in range(256)]
     halfway = [connect(hosts, "n2") for _ in range(256)]
     begin_to_shake = hello()
@@ -257,13 +257,13 @@ def test_a_crowd_that_says_nothing_or_stops_halfway_holds_nobody_up(hub, hosts):
         client.sendall(begin_to_shake)
     begin = time.monotonic()
     assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
-    assert time.monotonic() - begin < 5  # those who stopped are cut after 10 s only
-    assert halfway[-1].recv(1) == b"\x16"  # the hub's part of it
+    assert time.monotonic() - begin < 5  # the hub cuts off stalled clients only after 10 s
+    assert halfway[-1].recv(1) == b"\x16"  # the hub's part of the handshake
     for client in silent + halfway:
         client.close()
 
 
-def test_one_address_may_have_256_connections(hub, hosts):
+def test_hub_limits_one_address_to_256_connections(hub, hosts):
     crowd = [connect(hosts, "n1") for _ in range(256)]
     with connect(hosts, "n1") as one_too_many:
         with contextlib.suppress(ConnectionResetError):
@@ -282,9 +282,9 @@ def comes_in(hub, where):
         return False
 
 
-def test_the_agent_ends_and_starts_again_with_connections_open(hub, hosts, pki):
+def test_hub_stops_and_starts_again_with_open_connections(hub, hosts, pki):
     silent = [connect(hosts, "n1") for _ in range(3)]
-    with hub.connect(certificate="tower", client=wants_the_end_said) as idle, hub.connect(certificate="tower") as unused, \
+    with hub.connect(certificate="tower", client=requires_close_notify) as idle, hub.connect(certificate="tower") as unused, \
             hub.connect(certificate="tower") as half:
         idle.socket.suppress_ragged_eofs = False
         idle.send(request("GET", "/v1/runs"))
@@ -292,7 +292,7 @@ def test_the_agent_ends_and_starts_again_with_connections_open(hub, hosts, pki):
         half.send(request("PUT", "/v1/runs/half", BODY)[:-5])
         begin = time.monotonic()
         hosts.stop_agent("hub")
-        assert time.monotonic() - begin < 4  # a second of it is the script that ends it
+        assert time.monotonic() - begin < 4  # the script that stops the agent takes a second of it
         assert idle.socket.recv(1) == b""
         assert unused.is_closed() and half.is_closed()
     for client in silent:
@@ -302,8 +302,8 @@ def test_the_agent_ends_and_starts_again_with_connections_open(hub, hosts, pki):
     assert "was refused" not in hub.log
 
 
-def test_the_agent_ends_at_once_although_clients_are_idle(hub, hosts):
-    """None of them is waited for (the nodes of a cluster each keep a connection), and those who say nothing not long."""
+def test_hub_stops_at_once_with_idle_clients(hub, hosts):
+    """The agent waits for no idle client (every node of a cluster is one), and only briefly for silent ones."""
     silent = connect(hosts, "n1")
     idle = [hub.connect(certificate="tower") for _ in range(5)]
     for connection in idle:
@@ -319,7 +319,7 @@ def test_the_agent_ends_at_once_although_clients_are_idle(hub, hosts):
         connection.close()
 
 
-def test_no_value_stays_in_the_hubs_memory_while_its_connection_does(hub, canary):
+def test_hub_memory_holds_no_value_while_connection_stays_open(hub, canary):
     values = [canary() for _ in range(4)]
     body = {"owner": "alice", "user": {"A": values[0], "B": {"base64": base64.b64encode(values[1].encode()).decode()},
                                        "C": values[2] + "x" * 40000}}

@@ -1,4 +1,4 @@
-"""Promise: what alice sets once, her jobs are given; what her workspace's admin sets, too; and nobody else's are."""
+"""Promise: jobs get what their user and the admin of the user's workspace have set, and jobs of others do not."""
 
 import hashlib
 
@@ -20,18 +20,18 @@ def secretctl(cluster, user, *arguments, input=None):
 
 
 @pytest.fixture
-def keep(cluster):
-    """Sets a secret as a person does, and removes it when the test is over."""
-    kept = []
+def set_secret(cluster):
+    """Sets a secret as a user does, and removes it after the test."""
+    stored = []
 
     def set_one(user, name, value, *options):
         done = secretctl(cluster, user, "set", name, *options, input=value)
         assert done.code == 0, done.err
-        kept.append((user, name, [option for option in options if option.startswith("--workspace")]))
+        stored.append((user, name, [option for option in options if option.startswith("--workspace")]))
 
     yield set_one
-    for user, name, place in kept:
-        secretctl(cluster, user, "rm", name, *place)
+    for user, name, workspace_option in stored:
+        secretctl(cluster, user, "rm", name, *workspace_option)
 
 
 def hash_of(value):
@@ -41,9 +41,9 @@ def hash_of(value):
 SHOW = "printenv {} | sha256sum | cut -d' ' -f1"
 
 
-def test_a_job_uses_the_token_that_its_user_set_once(cluster, keep, canary):
+def test_job_gets_stored_secret_of_its_user(cluster, set_secret, canary):
     value = canary()
-    keep("alice", "HF_TOKEN", value)
+    set_secret("alice", "HF_TOKEN", value)
     job = cluster.sbatch(f"#!/bin/sh\n#SBATCH --secret=HF_TOKEN\n{SHOW.format('HF_TOKEN')}\n")
     poll(lambda: not cluster.job_state(job), 30, "the job's end")
     assert (cluster.out / f"{job}.out").read_text().strip() == hash_of(value)
@@ -55,24 +55,24 @@ def test_a_job_uses_the_token_that_its_user_set_once(cluster, keep, canary):
     assert value not in listed
 
 
-def test_another_user_has_nothing_of_it(cluster, keep, canary):
-    keep("alice", "HF_TOKEN", canary())
+def test_stored_secret_is_denied_to_another_user(cluster, set_secret, canary):
+    set_secret("alice", "HF_TOKEN", canary())
     done = cluster.srun("--secret=HF_TOKEN", "true", user="bob")
     assert done.code != 0
     assert ("error: secret HF_TOKEN is not set for bob; set it with: secretctl set HF_TOKEN") in done.err
     assert "HF_TOKEN" not in secretctl(cluster, "bob", "ls").out
 
 
-def test_a_forgotten_secret_is_said_at_submission_with_what_to_type(cluster):
+def test_submission_names_command_that_sets_missing_secret(cluster):
     done = cluster.submit("#!/bin/sh\ntrue\n", "--secret=FORGOTTEN")
     assert done.code != 0
     assert "sbatch: error: secret FORGOTTEN is not set for alice; set it with: secretctl set FORGOTTEN" in done.err
     assert not cluster.jobs()
 
 
-def test_members_use_what_the_workspace_s_admin_set(cluster, keep, canary):
+def test_workspace_members_get_secrets_set_by_admin(cluster, set_secret, canary):
     value = canary()
-    keep("bob", "DB_PASSWORD", value, "--workspace=lab")
+    set_secret("bob", "DB_PASSWORD", value, "--workspace=lab")
     for options in ([], ["--workspace=lab"]):
         done = cluster.srun("-N1", "--secret=DB_PASSWORD", *options, "sh", "-c", SHOW.format("DB_PASSWORD"))
         assert done.out.strip() == hash_of(value), done.err
@@ -81,23 +81,23 @@ def test_members_use_what_the_workspace_s_admin_set(cluster, keep, canary):
     wrong = cluster.srun("--secret=DB_PASSWORD", "--workspace=other", "true")
     assert wrong.code != 0 and "there is no workspace other that alice is in" in wrong.err
     own = canary()
-    keep("alice", "DB_PASSWORD", own)
+    set_secret("alice", "DB_PASSWORD", own)
     assert "user" in secretctl(cluster, "alice", "check", "DB_PASSWORD").out
     done = cluster.srun("-N1", "--secret=DB_PASSWORD", "sh", "-c", SHOW.format("DB_PASSWORD"))
     assert done.out.strip() == hash_of(own), done.err
 
 
-def test_a_key_is_given_as_a_file_and_as_a_variable(cluster, keep, canary):
+def test_stored_key_is_given_as_file_and_variable(cluster, set_secret, canary):
     value = "-----BEGIN KEY-----\n" + canary() + "\n-----END KEY-----\n"
-    keep("alice", "KEY", value, "--keep-newline")
+    set_secret("alice", "KEY", value, "--keep-newline")
     show = "sha256sum <$KEY_FILE; stat -c '%a %U' $KEY_FILE; printenv KEY | sha256sum"
     done = cluster.srun("-N1", "--secret=KEY,KEY:file", "sh", "-c", show)
     assert done.out.split() == [hashlib.sha256(value.encode()).hexdigest(), "-", "400", "alice",
                                 hash_of(value), "-"], done.err
 
 
-def test_a_job_is_told_that_its_secret_expires_soon(cluster, keep, canary):
-    keep("alice", "SOON", canary(), "--expires=60h")
+def test_job_is_warned_of_secret_that_expires_soon(cluster, set_secret, canary):
+    set_secret("alice", "SOON", canary(), "--expires=60h")
     done = cluster.srun("-N1", "--secret=SOON", "true")
     assert done.code == 0
     assert "secrets: secret SOON expires in 2 days; set it anew with: secretctl set SOON" in done.err

@@ -1,9 +1,9 @@
-"""A hub for the tests of its door: its certificates, platforms and workspaces, and what a refusal is."""
+"""Fixtures of a hub with a TLS listener: certificates, platforms and workspaces, and a check for refusals."""
 
 import contextlib
 
 import pytest
-from hub_door import Hub, Pki
+from hub_server import Hub, Pki
 
 URI = "spiffe://example.org/seqera"
 PLATFORMS = f"""
@@ -20,7 +20,7 @@ BODY = {"owner": "alice", "user": {"A": "x"}}
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """Certificates of a hub, of the platforms, and of others."""
+    """Issues certificates of a hub, of the platforms, and of others."""
     pki = Pki(tmp_path_factory.mktemp("pki") / "ca")
     pki.issue("hub", "--dns", "hub", "--dns", "hub.example.org", "--ip", "10.77.0.1", "--server")
     pki.issue("renewed", "--dns", "hub", "--server")

@@ -1,4 +1,4 @@
-"""secretctl for people: their own secrets, those of a workspace, and what they have today."""
+"""secretctl for stored secrets: a user's own, those of a workspace, and the import of existing ones."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ class Done:
         return json.loads(self.out)
 
     def is_error(self, code, *fragments):
-        """One sentence on standard error, and nothing on standard output."""
+        """Checks for one sentence on standard error, and nothing on standard output."""
         assert self.code == code, (self.code, self.err)
         assert self.out == "" and self.err.startswith("secretctl: ") and self.err.count("\n") == 1, self.err
         for fragment in fragments:
@@ -75,14 +75,14 @@ def secretctl(agent, *arguments, user="alice", stdin=b"", home="/nonexistent", s
 
 
 def value_in_a_run(agent, name, user="alice"):
-    """How long a secret is that a job would be given; values are never shown, so lengths tell them apart."""
+    """Returns length and scope of a secret that a job would get; lengths tell values apart, which are never shown."""
     item = agent.http("GET", f"/v1/check?ask={name}", user=user).json["items"][0]
     return item.get("bytes"), item.get("scope")
 
 
 @pytest.fixture
 def home(tmp_path_factory):
-    """A home of alice's."""
+    """Makes a home directory of alice."""
     account = pwd.getpwnam("alice")
     folder = Path(subprocess.run(["mktemp", "-d", "/tmp/home.XXXXXX"], check=True, capture_output=True,
                                  text=True).stdout.strip())
@@ -103,7 +103,7 @@ def write(path, text, mode=0o600):
 # ---- set --------------------------------------------------------------------------------------------
 
 
-def test_standard_input_loses_one_newline_and_says_so(agent):
+def test_secretctl_set_drops_one_trailing_newline_of_stdin_and_notes_it(agent):
     done = secretctl(agent, "set", "TOKEN", stdin=VALUE.encode() + b"\n\n")
     assert (done.code, done.out) == (FINE, f"TOKEN is set: {len(VALUE) + 1} bytes\n")
     assert done.err == "secretctl: note: the newline at the end was left out; --keep-newline keeps it\n"
@@ -112,14 +112,14 @@ def test_standard_input_loses_one_newline_and_says_so(agent):
     assert secretctl(agent, "set", "TOKEN", stdin=VALUE.encode()).err == ""
 
 
-def test_a_file_is_taken_byte_for_byte(agent, home):
+def test_secretctl_set_reads_file_byte_for_byte(agent, home):
     file = write(home / "key", f"{VALUE}\n\n")
     file.write_bytes(file.read_bytes() + b"\0\xff\n")
     done = secretctl(agent, "set", "KEY", "--file", file)
     assert (done.code, done.err) == (FINE, "") and done.out == f"KEY is set: {len(VALUE) + 5} bytes\n"
 
 
-def test_what_is_typed_twice_is_set(agent):
+def test_secretctl_set_accepts_value_typed_twice(agent):
     with Terminal([str(SECRETCTL), "set", "TOKEN"], environment=environment_of(agent, "/nonexistent")) as terminal:
         for prompt in ("value of TOKEN (not shown): ", "once more: "):
             terminal.wait_for(prompt)
@@ -129,7 +129,7 @@ def test_what_is_typed_twice_is_set(agent):
         assert terminal.end()[0] == FINE
 
 
-def test_an_expiry(agent):
+def test_secretctl_set_expires_option_is_shown_and_validated(agent):
     done = secretctl(agent, "set", "TOKEN", "--expires", "30d", stdin=VALUE.encode())
     assert re.fullmatch(rf"TOKEN is set: {len(VALUE)} bytes, expires \d{{4}}-\d\d-\d\d \d\d:\d\d\n", done.out)
     secretctl(agent, "set", "SOON", "--expires", "2h", stdin=VALUE.encode())
@@ -147,7 +147,7 @@ def test_an_expiry(agent):
     (["--file", "/tmp"], b"", "cannot read /tmp: Is a directory"),
     (["--workspace", "a/b"], b"x", "is no workspace's name"),
 ])
-def test_what_can_be_no_value_is_refused(agent, options, stdin, sentence):
+def test_secretctl_set_rejects_invalid_value(agent, options, stdin, sentence):
     secretctl(agent, "set", "TOKEN", *options, stdin=stdin).is_error(BAD_INPUT, sentence)
     assert secretctl(agent, "ls", "--json").json["secrets"] == []
 
@@ -156,7 +156,7 @@ def test_what_can_be_no_value_is_refused(agent, options, stdin, sentence):
     ["set", "TOKEN", VALUE], ["set", f"TOKEN={VALUE}"], ["set", VALUE, "TOKEN"], ["set", "TOKEN", "--value", VALUE],
     ["set", "TOKEN", f"--value={VALUE}"], ["import", ".env", f"A={VALUE}"],
 ])
-def test_a_value_as_an_argument_is_refused_and_known(agent, arguments):
+def test_secretctl_rejects_value_as_argument_with_explanation(agent, arguments):
     secretctl(agent, *arguments, stdin=b"x").is_error(BAD_INPUT, "your shell's history", "list of processes")
     assert secretctl(agent, "ls", "--json").json["secrets"] == []
 
@@ -165,7 +165,7 @@ def test_a_value_as_an_argument_is_refused_and_known(agent, arguments):
     ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is no secret's name"),
     ("PATH", BAD_INPUT, "steers"), ("A" * 65, BAD_INPUT, "at most 64"),
 ])
-def test_a_name_that_none_can_have(agent, name, code, sentence):
+def test_secretctl_rejects_invalid_secret_name(agent, name, code, sentence):
     for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
         secretctl(agent, *command, stdin=b"x").is_error(code, sentence)
 
@@ -173,7 +173,7 @@ def test_a_name_that_none_can_have(agent, name, code, sentence):
 # ---- ls, rm, rename ---------------------------------------------------------------------------------
 
 
-def test_ls_lists_ones_own(agent):
+def test_secretctl_ls_lists_own_secrets(agent):
     done = secretctl(agent, "ls")
     assert (done.code, done.out) == (FINE, "alice has no secrets; set one with: secretctl set NAME\n")
     for name in ("B", "A"):
@@ -187,7 +187,7 @@ def test_ls_lists_ones_own(agent):
     assert listed["owner"] == "alice" and [secret["name"] for secret in listed["secrets"]] == ["A", "B"]
 
 
-def test_rm(agent):
+def test_secretctl_rm_removes_secrets_and_reports_missing_one(agent):
     for name in ("A", "B"):
         secretctl(agent, "set", name, stdin=VALUE.encode())
     done = secretctl(agent, "rm", "A", "NONE", "B")
@@ -198,7 +198,7 @@ def test_rm(agent):
     assert secretctl(agent, "rm", "A", "--json").json == {"removed": ["A"]}
 
 
-def test_rename(agent):
+def test_secretctl_rename_changes_name_and_overwrites_nothing(agent):
     secretctl(agent, "set", "A", stdin=VALUE.encode())
     secretctl(agent, "set", "TAKEN", stdin=b"x")
     done = secretctl(agent, "rename", "A", "B")
@@ -212,7 +212,7 @@ def test_rename(agent):
 # ---- workspaces -------------------------------------------------------------------------------------
 
 
-def test_a_workspace_is_its_admins_and_members_use_it(agent):
+def test_secretctl_workspace_is_changed_by_admin_and_used_by_member(agent):
     assert secretctl(agent, "ls", "--workspace", "lab").out.startswith("workspace lab has no secrets; set one with: ")
     done = secretctl(agent, "set", "LICENSE", "--workspace", "lab", stdin=VALUE.encode())
     assert (done.code, done.out) == (FINE, f"LICENSE is set in workspace lab: {len(VALUE)} bytes\n")
@@ -233,7 +233,7 @@ def test_a_workspace_is_its_admins_and_members_use_it(agent):
     assert secretctl(agent, "rm", "OTHER", "--workspace", "lab").out == "OTHER is removed\n"
 
 
-def test_who_is_in_none_is_told(agent):
+def test_secretctl_reports_missing_workspace_membership(agent):
     assert secretctl(agent, "workspaces", user="nobody").out.startswith("you are in no workspace")
     secretctl(agent, "ls", "--workspace", "lab", user="nobody").is_error(REFUSED, "lab")
     secretctl(agent, "ls", "--workspace", "nowhere").is_error(REFUSED, "nowhere")
@@ -242,7 +242,7 @@ def test_who_is_in_none_is_told(agent):
 # ---- import -----------------------------------------------------------------------------------------
 
 
-def test_an_env_file(agent, home):
+def test_secretctl_import_reads_env_file_and_warns_of_remaining_copy(agent, home):
     file = write(home / ".env", f"# said\nTOKEN='{VALUE}'\nPEM=\"{VALUE}\\n\"\n", mode=0o644)
     dry = secretctl(agent, "import", file, "--dry-run")
     assert dry.code == FINE and "TOKEN" in dry.out and "nothing is set" in dry.out
@@ -255,7 +255,7 @@ def test_an_env_file(agent, home):
     assert sizes == {"TOKEN": len(VALUE), "PEM": len(VALUE) + 1}
 
 
-def test_nextflows_store_and_what_it_leaves(agent, home):
+def test_secretctl_import_reads_nextflow_store_and_lists_copies(agent, home):
     store = write(home / ".nextflow/secrets/store.json", json.dumps([{"name": "TOKEN", "value": VALUE}]))
     left = write(store.parent / ".nf-1234.secrets", f'export TOKEN="{VALUE}"\n')
     history = write(home / ".bash_history", f"ls\nexport TOKEN={VALUE}\n")
@@ -269,7 +269,7 @@ def test_nextflows_store_and_what_it_leaves(agent, home):
     assert copies[str(history)].startswith("holds TOKEN; take the lines out")
 
 
-def test_one_of_many_lines_from_standard_input_into_a_workspace(agent):
+def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
     text = f"if true; then\nPATH=$HOME:$PATH\nexport TOKEN={VALUE}\nfi\n".encode()
     done = secretctl(agent, "import", "-", "--only", "TOKEN", "--workspace", "lab", stdin=text)
     assert (done.code, done.out) == (FINE, "1 secret of workspace lab is set: TOKEN\n")
@@ -283,12 +283,12 @@ def test_one_of_many_lines_from_standard_input_into_a_workspace(agent):
     (f"A=1\nA={VALUE}", "line 2 of standard input names 'A' again"),
     ("", "standard input holds no secret"),
 ])
-def test_nothing_is_imported_where_one_line_is_wrong(agent, text, sentence):
+def test_secretctl_import_sets_nothing_when_one_line_is_invalid(agent, text, sentence):
     secretctl(agent, "import", "-", stdin=text.encode()).is_error(BAD_INPUT, sentence)
     assert secretctl(agent, "ls", "--json").json["secrets"] == []
 
 
-def test_where_the_agent_refuses_one_it_is_said_what_is_set(agent):
+def test_secretctl_import_reports_what_was_set_before_agent_error(agent):
     done = secretctl(agent, "import", "-", stdin=f"A-B=1\nC=2\nA_B={VALUE}\n".encode())
     done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; mend it and import again")
 
@@ -296,7 +296,7 @@ def test_where_the_agent_refuses_one_it_is_said_what_is_set(agent):
 # ---- watch ------------------------------------------------------------------------------------------
 
 
-def test_watch_follows_what_happens_until_it_is_told_to_end(agent):
+def test_secretctl_watch_prints_own_events_until_signal(agent):
     account = pwd.getpwnam("alice")
     for options, number in ((["--json"], signal.SIGINT), ([], signal.SIGTERM)):
         process = subprocess.Popen([SECRETCTL, "watch", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -316,7 +316,7 @@ def test_watch_follows_what_happens_until_it_is_told_to_end(agent):
             assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line)
 
 
-def test_watch_outlives_the_agent(agent, tmp_path_factory):
+def test_secretctl_watch_survives_agent_restart(agent, tmp_path_factory):
     with own_agent() as other:
         process = subprocess.Popen([SECRETCTL, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env=environment_of(other, "/nonexistent"))
@@ -332,25 +332,25 @@ def test_watch_outlives_the_agent(agent, tmp_path_factory):
         process.communicate()
 
 
-# ---- a bad day --------------------------------------------------------------------------------------
+# ---- without an agent or a store --------------------------------------------------------------------
 
 ALL = [["ls"], ["rm", "A"], ["rename", "A", "B"], ["set", "A"], ["workspaces"], ["import", "-"], ["watch"]]
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_where_no_agent_is_it_says_so(agent, command):
+def test_secretctl_secret_commands_report_unreachable_agent(agent, command):
     done = secretctl(agent, *command, stdin=b"A=1", socket="/no/such/socket")
     done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
 
 
-def test_where_no_store_is_it_says_so(agent):
+def test_secretctl_secret_commands_report_missing_store(agent):
     with own_agent() as other:
         for command in (["ls"], ["set", "A"], ["rm", "A"], ["rename", "A", "B"], ["import", "-"]):
             secretctl(other, *command, stdin=b"A=1").is_error(REFUSED, "store")
         assert "people's own secrets can't be kept here" in secretctl(other, "status").out
 
 
-def test_status_at_a_glance(agent):
+def test_secretctl_status_shows_memory_runs_holds_and_store(agent):
     secretctl(agent, "set", "TOKEN", stdin=VALUE.encode())
     out = secretctl(agent, "status", user="root").out
     for words in ("memory", "slabs", "runs", "holds", "store"):
@@ -358,7 +358,7 @@ def test_status_at_a_glance(agent):
     assert re.search(r"^store +open, 1 secret\b", out, re.MULTILINE), out
 
 
-def test_doctor_says_that_the_store_is_open(agent):
+def test_secretctl_doctor_reports_open_store(agent):
     checks = secretctl(agent, "doctor", "--json").json["checks"]
     store = next(check for check in checks if check["name"] == "store and its key")
     assert store["state"] == "ok", store
@@ -367,8 +367,8 @@ def test_doctor_says_that_the_store_is_open(agent):
 # ---- values are never arguments ---------------------------------------------------------------------
 
 
-def test_no_process_ever_has_a_value_among_its_arguments(agent, home):
-    """All processes of secretctl and of its children, from beginning to end, by strace."""
+def test_secretctl_processes_never_have_value_in_arguments(agent, home):
+    """Traces secretctl and its children from beginning to end with strace."""
     write(home / ".env", f"TOKEN={VALUE}\n")
     for command in (["set", "TOKEN"], ["import", str(home / ".env")], ["push", "r1"], ["doctor"]):
         done = subprocess.run(["strace", "-f", "-v", "-s", "10000", "-e", "trace=execve", "-o", home / "trace", SECRETCTL,

@@ -1,45 +1,45 @@
-"""Who may do what with kept secrets: every kind of caller, every route; and what is refused changes nothing."""
+"""Policy of stored secrets: every kind of caller on every route; a refused request changes nothing."""
 
 import pytest
 
-from node_wire import GRANTED, REFUSED, ask, reply_to
-from test_store import KeepingAgent, running
+from plugin_protocol import GRANTED, REFUSED, grant_request, reply_to
+from test_store import AgentWithStore, running
 
 PLATFORM = "platforms: [{ name: tower, user: games, users: [alice, bob] }]"
-# root; the workspace's admin; its member, who keeps a secret of her own; a platform that acts for both; a stranger.
+# root; the workspace's admin; its member, who has a secret of her own; a platform that acts for both; a stranger.
 CALLERS = ["root", "bob", "alice", "games", "nobody"]
 LAB = "/v1/workspaces/lab/secrets"
 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    with running(KeepingAgent(tmp_path_factory.mktemp("rights"), PLATFORM)) as agent:
+    with running(AgentWithStore(tmp_path_factory.mktemp("rights"), PLATFORM)) as agent:
         yield agent
 
 
 @pytest.fixture(autouse=True)
-def kept(agent):
-    """SHARED of the workspace and OWN of alice, each time anew."""
-    assert agent.set("SHARED", "shared", user="bob", place="/workspaces/lab").status in (200, 201)
+def stored_secrets(agent):
+    """Sets SHARED of the workspace and OWN of alice anew for every test."""
+    assert agent.set("SHARED", "shared", user="bob", prefix="/workspaces/lab").status in (200, 201)
     assert agent.set("OWN", "own").status in (200, 201)
     yield
     for caller in CALLERS:
         for name in agent.names(user=caller):
             agent.http("DELETE", f"/v1/secrets/{name}", user=caller)
-    for name in agent.names(user="bob", place="/workspaces/lab"):
+    for name in agent.names(user="bob", prefix="/workspaces/lab"):
         agent.http("DELETE", f"{LAB}/{name}", user="bob")
 
 
 def state(agent):
-    """All that is kept: names, generations and values."""
+    """Returns everything stored: names and generations, and whether the values are unchanged."""
     everybody = {caller: agent.names(user=caller) for caller in CALLERS}
-    everybody["lab"] = agent.names(user="bob", place="/workspaces/lab")
-    image = agent.given("OWN?,SHARED?", job=99) or b""
+    everybody["lab"] = agent.names(user="bob", prefix="/workspaces/lab")
+    image = agent.granted_image("OWN?,SHARED?", job=99) or b""
     return everybody, b"own\0" in image, b"shared\0" in image
 
 
 VALUE = {"value": "new"}
-# What each is answered, in the order of CALLERS.
+# The status of the answer to each caller, in the order of CALLERS.
 TABLE = [
     # method   path                    body              root bob  alice games nobody
     ("GET",    LAB,                    None,             [200, 200, 403, 404, 404]),
@@ -50,7 +50,7 @@ TABLE = [
     ("DELETE", f"{LAB}/SHARED",        None,             [204, 204, 403, 404, 404]),
     ("GET",    "/v1/workspaces/other/secrets", None,     [404, 404, 404, 404, 404]),
     ("PUT",    "/v1/workspaces/other/secrets/A", VALUE,  [404, 404, 404, 404, 404]),
-    # Alice's own are at these paths for alice alone; for others there are none.
+    # At these paths only alice has secrets; for other callers there are none.
     ("GET",    "/v1/secrets/OWN",      None,             [404, 404, 200, 404, 404]),
     ("PATCH",  "/v1/secrets/OWN",      {"name": "NEW"},  [404, 404, 200, 404, 404]),
     ("DELETE", "/v1/secrets/OWN",      None,             [404, 404, 204, 404, 404]),
@@ -63,7 +63,7 @@ CASES = [(caller, *row[:3], row[3][number]) for row in TABLE for number, caller 
 
 @pytest.mark.parametrize("caller, method, path, body, status", CASES,
                          ids=[f"{case[0]}-{case[1]}-{case[2]}" for case in CASES])
-def test_the_table(agent, caller, method, path, body, status):
+def test_stored_secret_routes_answer_by_policy_table(agent, caller, method, path, body, status):
     before = state(agent)
     answer = agent.http(method, path, body, user=caller)
     assert answer.status == status, answer.text
@@ -71,13 +71,13 @@ def test_the_table(agent, caller, method, path, body, status):
     if status >= 400:
         assert answer.detail
         assert after == before
-    # Whoever it was: what alice keeps is as it was, unless it was alice.
+    # Only alice can have changed alice's secrets.
     if caller != "alice":
         assert after[0]["alice"] == before[0]["alice"] and after[1]
     assert '"shared"' not in answer.text and '"own"' not in answer.text  # no answer holds a value
 
 
-def test_each_sees_their_own_and_the_workspaces_that_they_are_in(agent):
+def test_user_lists_only_own_secrets_and_workspaces(agent):
     def secrets(caller):
         return [secret["name"] for secret in agent.http("GET", "/v1/secrets", user=caller).json["secrets"]]
 
@@ -92,12 +92,12 @@ def test_each_sees_their_own_and_the_workspaces_that_they_are_in(agent):
 
 @pytest.mark.parametrize("uid, own, shared", [(0, False, False), (1001, True, True), (1002, False, True),
                                               (5, False, False), (65534, False, False)])
-def test_whose_jobs_are_given_what(agent, uid, own, shared):
-    assert reply_to(agent, ask(b"OWN", job=21, uid=uid))[0] == (GRANTED if own else REFUSED)
-    assert reply_to(agent, ask(b"SHARED", job=22, uid=uid))[0] == (GRANTED if shared else REFUSED)
+def test_grant_of_stored_secret_depends_on_job_owner(agent, uid, own, shared):
+    assert reply_to(agent, grant_request(b"OWN", job=21, uid=uid))[0] == (GRANTED if own else REFUSED)
+    assert reply_to(agent, grant_request(b"SHARED", job=22, uid=uid))[0] == (GRANTED if shared else REFUSED)
 
 
-def test_what_can_not_be_is_refused_and_changes_nothing(agent):
+def test_invalid_stored_secret_request_changes_nothing(agent):
     before = state(agent)
     for method, path, body, headers, status in [
         ("PUT", "/v1/secrets/1A", VALUE, {}, 400),
@@ -123,10 +123,10 @@ def test_what_can_not_be_is_refused_and_changes_nothing(agent):
         assert state(agent) == before
 
 
-def test_events_are_told_to_those_whose_they_are(agent):
+def test_stored_secret_events_reach_only_owner_and_admins(agent):
     begin = agent.http("GET", "/v1/events", user="root").json["next"]
     agent.set("OWN", "again")
-    agent.set("SHARED", "again", user="bob", place="/workspaces/lab")
+    agent.set("SHARED", "again", user="bob", prefix="/workspaces/lab")
 
     def seen(caller):
         events = agent.http("GET", f"/v1/events?after={begin}", user=caller).json["events"]

@@ -1,4 +1,4 @@
-"""The node door: whatever comes, the agent answers with a refusal or not at all, and stays as it was."""
+"""Node socket: the agent answers an invalid message with a refusal or not at all, and stays as it was."""
 
 import array
 import random
@@ -9,8 +9,8 @@ import time
 import pytest
 
 from harness import poll
-from node_wire import (ASK, DONE, GRANTED, HEADER, MAX_ASK, MAX_MESSAGE, NOTHING, PING, REFUSED, WAITING, WIPE,
-                       NodeConnection, ask, message, reply_to)
+from plugin_protocol import (DONE, GRANT, GRANTED, HEADER, MAX_MESSAGE, MAX_SPEC, NOTHING, PING, REFUSED, WAITING, WIPE,
+                       NodeConnection, grant_request, message, reply_to)
 from own_agent import own_agent
 
 
@@ -31,7 +31,7 @@ def nothing_changes(agent):
 
 @pytest.fixture
 def changes(agent):
-    """For tests that are granted something: takes their hold and their runs away again."""
+    """Removes the hold and the runs of tests that are granted secrets."""
     yield
     reply_to(agent, message(WIPE, struct.pack("=I", 7)))
     for run in agent.http("GET", "/v1/runs").json["runs"]:
@@ -45,41 +45,41 @@ def is_refused(reply, fragment):
     assert fragment in sentence, sentence
 
 
-# ---- what is right, so that what is wrong below is wrong for its own reason only ---------------------
+# ---- valid messages, so that invalid ones below fail for their own reason only -----------------------
 
 
-def test_a_ping_tells_the_version(agent):
+def test_node_socket_answers_ping_with_version(agent):
     kind, text, _ = reply_to(agent, message(PING))
     assert kind == DONE and text.startswith("slurm-secretsd ")
 
 
-def test_an_ask_is_granted_with_one_descriptor_and_the_wipe_ends_the_hold(agent, changes):
-    assert reply_to(agent, ask()) == (GRANTED, "", 1)
+def test_node_socket_grants_one_descriptor_and_wipe_ends_hold(agent, changes):
+    assert reply_to(agent, grant_request()) == (GRANTED, "", 1)
     assert agent.status()["holds"] == 1
     assert agent.http("GET", "/v1/runs/kept").json["holds"][0]["job"] == 7
     kind, receipt, _ = reply_to(agent, message(WIPE, struct.pack("=I", 7)))
     assert kind == DONE and "its hold with 1 grant was wiped" in receipt
 
 
-def test_a_wipe_of_a_job_that_holds_nothing_is_fine(agent):
+def test_node_socket_accepts_wipe_of_job_without_hold(agent):
     for job in (7, 0, 0xffffffff):
         assert reply_to(agent, message(WIPE, struct.pack("=I", job))) == (DONE, f"job {job} held nothing", 0)
 
 
-def test_one_step_that_asks_again_gets_a_delivery_again_and_holds_once(agent, changes):
+def test_node_socket_repeated_grant_of_step_adds_no_hold(agent, changes):
     for _ in range(5):
-        assert reply_to(agent, ask()) == (GRANTED, "", 1)
+        assert reply_to(agent, grant_request()) == (GRANTED, "", 1)
     assert agent.status()["holds"] == 1
 
 
-def test_a_job_that_invents_a_new_ask_for_every_step_is_stopped(agent, changes):
+def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     for number in range(256):
-        assert reply_to(agent, ask(b"run:kept,A=V%d" % number))[0] == GRANTED
-    is_refused(reply_to(agent, ask(b"run:kept,A=ONE_MORE")), "has made 256 different asks")
-    assert reply_to(agent, ask(b"run:kept,A=V0"))[0] == GRANTED, "it has made this one before"
+        assert reply_to(agent, grant_request(b"run:kept,A=V%d" % number))[0] == GRANTED
+    is_refused(reply_to(agent, grant_request(b"run:kept,A=ONE_MORE")), "has made 256 different asks")
+    assert reply_to(agent, grant_request(b"run:kept,A=V0"))[0] == GRANTED, "it has made this one before"
 
 
-# ---- what is wrong ----------------------------------------------------------------------------------
+# ---- invalid messages -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data, fragment", [
@@ -100,31 +100,31 @@ def test_a_job_that_invents_a_new_ask_for_every_step_is_stopped(agent, changes):
     (message(WIPE), "a malformed WIPE message"),
     (message(WIPE, b"\0\0\0"), "a malformed WIPE message"),
     (message(WIPE, b"\0" * 5), "a malformed WIPE message"),
-    (message(ASK), "a malformed ASK message"),
-    (ask(length=11), "a malformed ASK message"),
-    (ask(length=9), "a malformed ASK message"),
-    (ask(length=0xffffffff), "a malformed ASK message"),
-    (ask(length=0xfffffff0), "a malformed ASK message"),
-    (ask() + b"\0", "says it has"),
-    (ask(wait=10 * 60 * 1000 + 1), "a malformed ASK message"),
-    (ask(wait=0xffffffff), "a malformed ASK message"),
-    (ask(b"A" * (MAX_ASK + 1)), "a malformed ASK message"),
+    (message(GRANT), "a malformed ASK message"),
+    (grant_request(length=11), "a malformed ASK message"),
+    (grant_request(length=9), "a malformed ASK message"),
+    (grant_request(length=0xffffffff), "a malformed ASK message"),
+    (grant_request(length=0xfffffff0), "a malformed ASK message"),
+    (grant_request() + b"\0", "says it has"),
+    (grant_request(wait=10 * 60 * 1000 + 1), "a malformed ASK message"),
+    (grant_request(wait=0xffffffff), "a malformed ASK message"),
+    (grant_request(b"A" * (MAX_SPEC + 1)), "a malformed ASK message"),
     (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "a message is too long"),
     (message(PING, b"x" * 100_000), "a message is too long"),
     (b"x", "shorter than its header"),
     (b"\0" * 11, "shorter than its header"),
 ])
-def test_a_message_that_is_wrong_is_refused_with_what_is_wrong(agent, data, fragment):
+def test_node_socket_rejects_malformed_message_with_reason(agent, data, fragment):
     is_refused(reply_to(agent, data), fragment)
 
 
-def test_every_truncation_of_an_ask_is_refused(agent):
-    whole = ask(b"run:kept,A")
+def test_node_socket_rejects_every_truncated_grant_request(agent):
+    whole = grant_request(b"run:kept,A")
     for length in range(1, len(whole)):
         cut = whole[:length]
         is_refused(reply_to(agent, cut), "")
-        if length >= HEADER.size:  # once more, by a liar who says that this is all
-            is_refused(reply_to(agent, message(ASK, cut[HEADER.size:])), "a malformed ASK message")
+        if length >= HEADER.size:  # once more, with a header that gives the shorter length
+            is_refused(reply_to(agent, message(GRANT, cut[HEADER.size:])), "a malformed ASK message")
 
 
 @pytest.mark.parametrize("text, fragment", [
@@ -135,8 +135,8 @@ def test_every_truncation_of_an_ask_is_refused(agent):
     (b"run:kept\n", "'kept?'"),
     (b"run:../../etc", "must begin with a letter or a digit"),
     (b"\xff\xfe", "'??'"),
-    (b"," * MAX_ASK, "an item is missing"),
-    (b"A" * MAX_ASK, "8192 characters"),
+    (b"," * MAX_SPEC, "an item is missing"),
+    (b"A" * MAX_SPEC, "8192 characters"),
     (b"A=PATH", "steers which programs run"),
     (b"LD_PRELOAD", "steers the dynamic loader"),
     (b"A:hold", "':hold' is not available"),
@@ -149,20 +149,20 @@ def test_every_truncation_of_an_ask_is_refused(agent):
     (b"run:kept,B", "secret B is not among the secrets of run kept"),
     (b"run:nowhere,A", "run nowhere is not known here"),
 ])
-def test_an_ask_that_is_wrong_is_refused_in_printable_words(agent, text, fragment):
+def test_node_socket_denies_invalid_spec_with_printable_reason(agent, text, fragment):
     lines = agent.log.read_text().count("\n")
-    is_refused(reply_to(agent, ask(text)), fragment)
+    is_refused(reply_to(agent, grant_request(text)), fragment)
     new_lines = agent.log.read_text().splitlines()[lines:]
     assert len(new_lines) == 1 and new_lines[0].isprintable()
 
 
 @pytest.mark.parametrize("uid", [0, 1002, 65534, 0xffffffff])
-def test_an_ask_for_another_users_run_is_refused_for_root_too(agent, uid):
-    is_refused(reply_to(agent, ask(uid=uid)), "run kept belongs to another user")
-    assert reply_to(agent, ask(b"run:kept?,A?", uid=uid)) == (NOTHING, "", 0)
+def test_node_socket_denies_run_of_another_user_even_to_root(agent, uid):
+    is_refused(reply_to(agent, grant_request(uid=uid)), "run kept belongs to another user")
+    assert reply_to(agent, grant_request(b"run:kept?,A?", uid=uid)) == (NOTHING, "", 0)
 
 
-def test_an_empty_message_and_an_end_without_one_are_closed(agent):
+def test_node_socket_closes_connection_without_request(agent):
     with NodeConnection(agent) as connection:
         connection.send(b"")
         assert connection.reply() is None
@@ -172,15 +172,15 @@ def test_an_empty_message_and_an_end_without_one_are_closed(agent):
         assert connection.reply() is None
 
 
-def test_a_connection_carries_one_request(agent):
+def test_node_socket_connection_carries_one_request(agent):
     with NodeConnection(agent) as connection:
         connection.send(message(PING))
         assert connection.reply()[0] == DONE
         assert connection.reply() is None
 
 
-def test_descriptors_that_come_with_a_request_are_closed(agent):
-    """Both where one comes, and where so many do that the kernel has to drop some."""
+def test_node_socket_closes_descriptors_sent_with_request(agent):
+    """Sends one descriptor, and so many that the kernel has to drop some."""
     before = agent.open_descriptors()
     with open("/dev/null", "rb") as null:
         for count in (1, 2, 200):
@@ -191,7 +191,7 @@ def test_descriptors_that_come_with_a_request_are_closed(agent):
     poll(lambda: agent.open_descriptors() <= before, 5, "the close of all descriptors")
 
 
-def test_silence_is_ended_and_holds_nobody_up(agent):
+def test_node_socket_closes_silent_connection_without_delaying_others(agent):
     begin = time.monotonic()
     with NodeConnection(agent) as silent:
         assert reply_to(agent, message(PING))[0] == DONE
@@ -200,9 +200,9 @@ def test_silence_is_ended_and_holds_nobody_up(agent):
     assert 3 < time.monotonic() - begin < 8
 
 
-def test_random_damage_never_gets_more_than_a_refusal(agent):
+def test_node_socket_grants_nothing_for_randomly_damaged_request(agent):
     generator = random.Random(20261125)
-    whole = ask(b"run:kept,B", wait=0)  # there is no B: even what stays whole is refused
+    whole = grant_request(b"run:kept,B", wait=0)  # the run has no B, so that even an undamaged request is denied
     for _ in range(3000):
         damaged = bytearray(whole)
         for _ in range(generator.randint(1, 6)):
@@ -213,20 +213,20 @@ def test_random_damage_never_gets_more_than_a_refusal(agent):
         assert kind in (REFUSED, NOTHING, DONE, WAITING)
 
 
-# ---- who may speak ----------------------------------------------------------------------------------
+# ---- permissions ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("user", ["bob", "alice", "nobody"])
-def test_nobody_but_root_can_connect(agent, user):
+def test_node_socket_lets_only_root_connect(agent, user):
     with pytest.raises(PermissionError):
         NodeConnection(agent, user)
 
 
 @pytest.mark.parametrize("user", ["bob", "alice", "nobody"])
-def test_where_the_mode_was_loosened_others_are_refused_all_the_same(agent, user):
+def test_node_socket_with_loosened_mode_still_rejects_other_users(agent, user):
     agent.node_socket.chmod(0o666)
     try:
-        for data in (ask(), message(PING), message(WIPE, struct.pack("=I", 7)), b"x", None):
+        for data in (grant_request(), message(PING), message(WIPE, struct.pack("=I", 7)), b"x", None):
             with NodeConnection(agent, user) as connection:
                 if data is not None:
                     try:
@@ -238,12 +238,12 @@ def test_where_the_mode_was_loosened_others_are_refused_all_the_same(agent, user
         agent.node_socket.chmod(0o600)
 
 
-# ---- asks that wait ---------------------------------------------------------------------------------
+# ---- grant requests that wait -----------------------------------------------------------------------
 
 
-def test_an_ask_waits_for_the_push_and_says_how_long(agent, changes):
+def test_node_socket_grant_waits_for_push_and_reports_how_long(agent, changes):
     with NodeConnection(agent) as connection:
-        connection.send(ask(b"run:later,A", wait=8000))
+        connection.send(grant_request(b"run:later,A", wait=8000))
         assert connection.reply() == (WAITING, "", 0)
         agent.push("later", user={"A": "x"})
         kind, note, descriptors = connection.reply()
@@ -251,36 +251,36 @@ def test_an_ask_waits_for_the_push_and_says_how_long(agent, changes):
         assert note.startswith("waited ") and note.endswith(" s for run later")
 
 
-def test_an_ask_that_waited_in_vain_is_refused(agent):
+def test_node_socket_denies_grant_when_wait_ends_without_push(agent):
     begin = time.monotonic()
     with NodeConnection(agent) as connection:
-        connection.send(ask(b"run:never,A", wait=1000))
+        connection.send(grant_request(b"run:never,A", wait=1000))
         assert connection.reply()[0] == WAITING
         is_refused(connection.reply(), "run never was not pushed within 1 s")
     assert 0.9 < time.monotonic() - begin < 3
 
 
-def test_who_waits_for_another_users_run_is_refused_when_it_comes(agent, changes):
+def test_node_socket_denies_waiting_grant_of_another_users_run(agent, changes):
     with NodeConnection(agent) as connection:
-        connection.send(ask(b"run:bobs", wait=8000))
+        connection.send(grant_request(b"run:bobs", wait=8000))
         assert connection.reply()[0] == WAITING
         agent.push("bobs", owner="bob", user={"A": "x"})
         is_refused(connection.reply(), "run bobs belongs to another user")
 
 
-def test_a_job_that_was_cancelled_while_it_waited_is_given_no_hold(agent, changes):
+def test_node_socket_adds_no_hold_for_client_gone_while_waiting(agent, changes):
     with NodeConnection(agent) as connection:
-        connection.send(ask(b"run:too-late,A", wait=2000))
+        connection.send(grant_request(b"run:too-late,A", wait=2000))
         assert connection.reply()[0] == WAITING
     agent.push("too-late", user={"A": "x"})
     time.sleep(0.1)
     assert agent.status()["holds"] == 0
 
 
-def test_an_agent_that_ends_lets_go_of_asks_that_wait():
-    """They are closed without an answer, and plugins try again."""
+def test_agent_stop_closes_waiting_grant_requests():
+    """Their connections close without an answer, and the plugins try again."""
     with own_agent() as agent, NodeConnection(agent) as waiting, NodeConnection(agent) as silent:
-        waiting.send(ask(b"run:never,A", wait=60000))
+        waiting.send(grant_request(b"run:never,A", wait=60000))
         assert waiting.reply()[0] == WAITING
         code, seconds = agent.stop()
         assert waiting.reply() is None and silent.reply() is None

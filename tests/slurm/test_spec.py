@@ -1,4 +1,4 @@
-"""What a job asks for, in every way it can, and what it is told when it asks for what is not there."""
+"""Secret spec of a job: every way to give it, and the error for a spec that cannot be granted."""
 
 import pytest
 from harness import Done
@@ -17,63 +17,63 @@ def env_of(done: Done) -> dict:
     return dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
 
 
-def test_a_run_alone_asks_for_all_of_it(cluster, values):
+def test_job_with_run_only_gets_all_its_secrets(cluster, values):
     env = env_of(cluster.srun(RUN, "env"))
     assert (env["A"], env["B"]) == (values["A"], values["B"])
     assert sorted(env["SLURM_SECRETS_SET"].split(",")) == ["A", "B"]
 
 
-def test_secret_options_narrow_and_add_up(cluster, values):
+def test_secret_options_narrow_run_and_add_up(cluster, values):
     env = env_of(cluster.srun(RUN, "--secret=A", "env"))
     assert env["A"] == values["A"] and "B" not in env
     env = env_of(cluster.srun(RUN, "--secret=A", "--secret=B=BEE", "env"))
     assert (env["A"], env["BEE"]) == (values["A"], values["B"]) and "B" not in env
 
 
-def test_script_and_command_line_add_up(cluster, values):
+def test_secret_options_of_script_and_command_line_add_up(cluster, values):
     script = f"#!/bin/bash\n#SBATCH {RUN}\n#SBATCH --secret=A\nenv"
     env = env_of(cluster.run_batch(script, "--secret=B"))
     assert (env["A"], env["B"]) == (values["A"], values["B"])
 
 
-def test_an_inner_step_narrows_within_its_job_s_run(cluster, values):
+def test_inner_step_narrows_spec_within_run_of_job(cluster, values):
     env = env_of(cluster.run_batch("srun -n1 --secret=B env", RUN))
     assert env["B"] == values["B"] and "A" not in env
 
 
-def test_an_inner_step_narrows_within_what_salloc_named(cluster, values):
-    """There no task hook takes the outer options out of the environment."""
+def test_inner_step_narrows_spec_within_salloc_options(cluster, values):
+    """Under salloc, no task hook removes the outer options from the environment."""
     env = env_of(cluster.salloc("-n1", RUN, "--secret=A", "srun", "--secret=B", "env"))
     assert env["B"] == values["B"] and "A" not in env
 
 
 @pytest.mark.parametrize("plugin", [True, False])
-def test_the_variable_exported_by_hand(cluster, values, plugin):
-    """Also from a submit host that has no plugin."""
-    asked = {"SLURM_SECRETS": "run:run-ask,A=RENAMED"}
-    assert env_of(cluster.srun("env", env=asked, plugin=plugin))["RENAMED"] == values["A"]
-    done = cluster.run_batch("printenv RENAMED; srun -n1 printenv RENAMED", env=asked, plugin=plugin)
+def test_job_uses_spec_exported_by_hand(cluster, values, plugin):
+    """Works from a submit host without the plugin, too."""
+    exported = {"SLURM_SECRETS": "run:run-ask,A=RENAMED"}
+    assert env_of(cluster.srun("env", env=exported, plugin=plugin))["RENAMED"] == values["A"]
+    done = cluster.run_batch("printenv RENAMED; srun -n1 printenv RENAMED", env=exported, plugin=plugin)
     assert done.out.split() == [values["A"]] * 2
 
 
-def test_a_missing_secret_fails_the_job_with_a_sentence(cluster, values):
+def test_job_fails_with_reason_when_secret_is_missing(cluster, values):
     done = cluster.run_batch("echo ran", RUN, "--secret=A,NOPE")
     assert done.out == ""
     assert "error: secrets: secret NOPE is not among the secrets of run run-ask" in done.err
 
 
-def test_an_optional_one_does_not(cluster, values):
+def test_job_starts_without_missing_optional_secret(cluster, values):
     done = cluster.srun(RUN, "--secret=A,NOPE?", "env")
     assert env_of(done)["A"] == values["A"] and not done.err
 
 
-def test_a_secret_without_a_run(cluster):
+def test_srun_rejects_secret_without_run(cluster):
     done = cluster.srun("--secret=A", "true")
     assert done.code == 1
     assert "error: secret A is not known: the job names no run (--secrets-run=RUN)" in done.err
 
 
-def test_none_turns_everything_off(cluster, values):
+def test_secrets_none_turns_off_all_injection(cluster, values):
     env = env_of(cluster.run_batch("srun -n1 --secrets=none env", RUN))
     assert "A" not in env and env["SLURM_SECRETS"] == "none"
     assert "A=" not in cluster.run_batch("env; srun -n1 env", RUN, "--secrets=none").out
@@ -81,7 +81,7 @@ def test_none_turns_everything_off(cluster, values):
     assert "A" not in env_of(cluster.srun("env", env={"SLURM_SECRETS": "none", "TOWER_WORKFLOW_ID": "run-ask"}))
 
 
-def test_a_platform_s_run_id_variable_asks_for_that_run(cluster, values):
+def test_platform_run_id_variable_requests_that_run(cluster, values):
     env = env_of(cluster.srun("env", env={"TOWER_WORKFLOW_ID": "run-ask"}))
     assert (env["A"], env["B"]) == (values["A"], values["B"])
     env = env_of(cluster.srun("--secret=B", "env", env={"TOWER_WORKFLOW_ID": "run-ask"}))
@@ -89,12 +89,12 @@ def test_a_platform_s_run_id_variable_asks_for_that_run(cluster, values):
 
 
 @pytest.mark.parametrize("run", ["never-pushed", "", "no run id at all!"])
-def test_a_platform_s_run_id_without_such_a_run_is_silent_and_waits_for_nothing(cluster, run):
+def test_platform_run_id_of_unknown_run_is_ignored_without_waiting(cluster, run):
     done = cluster.srun("true", env={"TOWER_WORKFLOW_ID": run}, timeout=5)
     assert (done.code, done.err) == (0, "")
 
 
-def test_somebody_else_s_run_by_that_variable_is_silent_and_gives_nothing(cluster, values):
+def test_platform_run_id_of_another_users_run_gives_nothing_silently(cluster, values):
     done = cluster.srun("env", user="bob", env={"TOWER_WORKFLOW_ID": "run-ask"})
     assert done.code == 0 and "A" not in env_of(done)
 
@@ -116,7 +116,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("option, sentence, shown", REFUSED)
 @pytest.mark.parametrize("launcher", ["sbatch", "srun", "salloc"])
-def test_bad_syntax_is_refused_at_submission_with_the_place_marked(cluster, launcher, option, sentence, shown):
+def test_submission_rejects_malformed_option_and_marks_position(cluster, launcher, option, sentence, shown):
     if launcher == "sbatch":
         done = cluster.submit("true", option)
     else:
@@ -130,13 +130,13 @@ def test_bad_syntax_is_refused_at_submission_with_the_place_marked(cluster, laun
     assert cluster.jobs() == []
 
 
-def test_a_malformed_variable_is_refused_at_submission_too(cluster):
+def test_submission_rejects_malformed_variable(cluster):
     done = cluster.submit("true", env={"SLURM_SECRETS": "A,B C"})
     assert done.code != 0 and "SLURM_SECRETS: the secret's name 'B C' holds ' '" in done.err
     assert cluster.jobs() == []
 
 
-def test_a_malformed_variable_from_a_host_without_the_plugin_fails_the_task(cluster):
+def test_task_fails_on_malformed_variable_from_host_without_plugin(cluster):
     malformed = {"SLURM_SECRETS": "A,B C"}
     for done in (cluster.srun("echo", "ran", env=malformed, plugin=False),
                  cluster.run_batch("echo ran", env=malformed, plugin=False)):
@@ -144,11 +144,11 @@ def test_a_malformed_variable_from_a_host_without_the_plugin_fails_the_task(clus
         assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' holds ' '" in done.err
 
 
-def test_an_ask_that_is_far_too_long_fails_the_task_with_a_sentence(cluster):
+def test_task_fails_with_reason_when_spec_is_too_long(cluster):
     done = cluster.srun("true", env={"SLURM_SECRETS": "A" * 9000}, plugin=False)
     assert done.code == 1 and "SLURM_SECRETS is longer than the 8192 characters" in done.err
 
 
-def test_several_tasks_say_it_once_a_node(cluster, values):
+def test_denial_is_printed_once_per_node(cluster, values):
     done = cluster.srun("-N2", "-n6", RUN, "--secret=NOPE", "true")
     assert done.code == 1 and done.err.count("secrets: secret NOPE") == 2

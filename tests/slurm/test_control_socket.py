@@ -1,4 +1,4 @@
-"""The control door: HTTP as it is and as it is not, on a socket that any local user may open."""
+"""Control socket: valid and invalid HTTP on a socket that any local user may open."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from own_agent import own_agent, request
 
 @pytest.fixture(scope="module")
 def agent():
-    """With a run of alice's: whatever is refused here leaves it as it is."""
+    """Starts an agent with a run of alice, which no rejected request may change."""
     with own_agent() as agent:
         agent.push("kept", user={"OLD": "old value"})
         yield agent
@@ -36,7 +36,7 @@ def is_refused(answer, status, *fragments):
         assert fragment in answer.detail
 
 
-# ---- what is no request ---------------------------------------------------------------------------
+# ---- invalid requests -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [b"hello\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00\x00", b"\x00" * 64,
@@ -45,14 +45,14 @@ def is_refused(answer, status, *fragments):
                                   b"GET /v1/status HTTP/1.1\r\nX : y\r\n\r\n",
                                   b"GET /v1/st\x00atus HTTP/1.1\r\n\r\n",
                                   b"SLS1\x01\x00\x03\x00\x0c\x00\x00\x00"])
-def test_what_is_no_http_is_refused_and_the_connection_closed(agent, data):
+def test_control_socket_rejects_non_http_and_closes_connection(agent, data):
     with agent.connect() as connection:
         connection.send(data)
         is_refused(connection.answer(), 400, "this is no HTTP/1.1 request")
         assert connection.is_closed()
 
 
-def test_a_head_longer_than_32_kib_is_refused(agent):
+def test_control_socket_rejects_head_over_32_kib(agent):
     with agent.connect() as connection:
         connection.send(request("GET", "/v1/status", headers={"X": "a" * 33 * 1024}))
         is_refused(connection.answer(), 431, "longer than 32 KiB")
@@ -62,7 +62,7 @@ def test_a_head_longer_than_32_kib_is_refused(agent):
 # ---- bodies ---------------------------------------------------------------------------------------
 
 
-def test_a_push_without_a_content_length_is_refused(agent):
+def test_control_socket_rejects_push_without_content_length(agent):
     is_refused(answer_to(agent, request("PUT", "/v1/runs/kept", {}, {"Content-Length": None})),
                411, "needs a Content-Length")
     chunked = {"Content-Length": None, "Transfer-Encoding": "chunked"}
@@ -72,13 +72,13 @@ def test_a_push_without_a_content_length_is_refused(agent):
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "", "18446744073709551616", "2, 2",
                                     "2\r\nContent-Length: 3", "2\r\nTransfer-Encoding: chunked"])
-def test_a_content_length_that_is_none_is_refused(agent, length):
+def test_control_socket_rejects_invalid_content_length(agent, length):
     is_refused(answer_to(agent, request("PUT", "/v1/runs/kept", b"{}", {"Content-Length": length})), 400)
 
 
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/jsonx", "application/problem+json",
                                   "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_a_body_of_another_content_type_is_refused(agent, kind):
+def test_control_socket_rejects_body_of_other_content_type(agent, kind):
     body = {"owner": "alice", "user": {"A": "x"}}
     is_refused(answer_to(agent, request("PUT", "/v1/runs/kept", body, {"Content-Type": kind})),
                415, "Content-Type: application/json")
@@ -86,21 +86,21 @@ def test_a_body_of_another_content_type_is_refused(agent, kind):
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8",
                                   "application/json ;charset=utf-8", "Application/JSON"])
-def test_json_by_any_spelling_of_its_name_is_taken(agent, kind):
+def test_control_socket_accepts_any_spelling_of_json_content_type(agent, kind):
     body = {"owner": "alice", "user": {"A": "x"}}
     assert agent.http("PUT", "/v1/runs/typed", body, headers={"Content-Type": kind}).status == 201
     assert agent.http("DELETE", "/v1/runs/typed").status == 204
 
 
 @pytest.mark.parametrize("length", [2 * 1024 * 1024 + 256 * 1024 + 1, 5_000_000_000, 2**64 - 1])
-def test_an_oversized_body_is_refused_before_it_is_read(agent, length):
+def test_control_socket_rejects_oversized_body_before_reading_it(agent, length):
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/kept", b"", {"Content-Length": str(length)}))
         is_refused(connection.answer(), 413, f"the body has {length} bytes", "limits in the agent's configuration")
         assert connection.is_closed()
 
 
-def test_a_client_that_sends_an_oversized_body_at_once_can_read_the_refusal(agent):
+def test_control_socket_client_can_read_rejection_of_oversized_body(agent):
     done = subprocess.run(
         ["curl", "-sS", "--unix-socket", agent.control_socket, "-X", "PUT", "--data-binary", "@-",
          "-H", "Content-Type: application/json", "-H", "Expect:", "http://localhost/v1/runs/kept"],
@@ -110,14 +110,14 @@ def test_a_client_that_sends_an_oversized_body_at_once_can_read_the_refusal(agen
 
 @pytest.mark.parametrize("method, path", [("GET", "/v1/status"), ("GET", "/v1/runs"), ("GET", "/v1/runs/kept"),
                                           ("DELETE", "/v1/runs/kept"), ("GET", "/v1/check?ask=A")])
-def test_a_request_that_takes_no_body_and_has_one_is_refused(agent, method, path):
+def test_control_socket_rejects_unexpected_body(agent, method, path):
     with agent.connect() as connection:
         connection.send(request(method, path, {}))
         is_refused(connection.answer(), 400, f"a {method} of this path takes no body")
         assert connection.is_closed()
 
 
-def test_a_body_that_goes_on_after_its_length_is_no_part_of_it(agent):
+def test_control_socket_parses_bytes_beyond_content_length_as_next_request(agent):
     body = b'{"owner":"alice"}'
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/kept", body, {"Content-Length": "10"}))
@@ -132,7 +132,7 @@ def test_a_body_that_goes_on_after_its_length_is_no_part_of_it(agent):
 @pytest.mark.parametrize("path", ["/", "*", "/v1", "/v1/", "/V1/status", "/v1/status/", "/v1/runs/a/b",
                                   "/v1/runs/../status", "//v1/status", "/v1/secret", "/v1/status#x",
                                   "/v1/%73tatus", "/" + "a" * 20000])
-def test_an_unknown_path_is_not_found(agent, path):
+def test_control_socket_answers_404_for_unknown_path(agent, path):
     is_refused(answer_to(agent, request("GET", path)), 404, "there is no '")
 
 
@@ -147,14 +147,14 @@ def test_an_unknown_path_is_not_found(agent, path):
     ("OPTIONS", "/v1/check", "GET"),
     ("TRACE", "/v1/status", "GET"),
 ])
-def test_a_wrong_method_is_refused_and_told_which_are_right(agent, method, path, allow):
+def test_control_socket_answers_405_and_lists_allowed_methods(agent, method, path, allow):
     answer = answer_to(agent, request(method, path))
     is_refused(answer, 405, f"this path knows {allow}, not '{method}'")
     assert answer.headers["allow"] == allow
 
 
-def test_the_answer_to_head_has_no_body(agent):
-    """A client that keeps its connection would take a body for the next answer."""
+def test_control_socket_head_response_has_no_body(agent):
+    """On a persistent connection, a client would read the body as the next answer."""
     with agent.connect() as connection:
         connection.send(request("HEAD", "/v1/status", headers={"Connection": "close"}))
         _, _, body = connection.reader.read().partition(b"\r\n\r\n")
@@ -164,7 +164,7 @@ def test_the_answer_to_head_has_no_body(agent):
 @pytest.mark.parametrize("run", ["", ".x", "-x", "_x", "a%2Fb", "a%20b", "%zz", "%", "a%00", "a" * 65,
                                  "\u00e4", "a?b%", "..", "a:b", "a%0Ab"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_a_bad_run_id_is_refused(agent, method, run):
+def test_control_socket_rejects_invalid_run_id(agent, method, run):
     path = f"/v1/runs/{run}".encode()
     body = b'{"owner":"alice"}' if method == "PUT" else None
     data = request(method, "PATH", body).replace(b"PATH", path)
@@ -190,21 +190,21 @@ def test_a_bad_run_id_is_refused(agent, method, run):
     ("/v1/check?ask=workspace:w", "a workspace is named, and no secret"),
     ("/v1/check?ask=" + "A," * 4100, "characters; at most 8192"),
 ])
-def test_a_bad_query_is_refused(agent, path, sentence):
+def test_control_socket_rejects_invalid_query(agent, path, sentence):
     is_refused(answer_to(agent, request("GET", path)), 400, sentence)
 
 
-def test_an_ask_of_the_greatest_length_passes_in_any_encoding(agent):
-    ask = ",".join(["A" * 60 + str(number) for number in range(100, 225)])
-    assert len(ask) < 8192
-    answer = agent.http("GET", "/v1/check?ask=" + "".join(f"%{byte:02x}" for byte in ask.encode()))
+def test_control_socket_accepts_percent_encoded_spec_of_maximum_length(agent):
+    spec = ",".join(["A" * 60 + str(number) for number in range(100, 225)])
+    assert len(spec) < 8192
+    answer = agent.http("GET", "/v1/check?ask=" + "".join(f"%{byte:02x}" for byte in spec.encode()))
     assert answer.status == 200 and len(answer.json["items"]) == 125
 
 
 # ---- connections ------------------------------------------------------------------------------------
 
 
-def test_one_connection_serves_many_requests(agent):
+def test_control_socket_connection_serves_many_requests(agent):
     with agent.connect() as connection:
         for number in range(20):
             connection.send(request("PUT", "/v1/runs/often", {"owner": "alice", "user": {"A": "x" * number}}))
@@ -216,7 +216,7 @@ def test_one_connection_serves_many_requests(agent):
         assert connection.is_closed()
 
 
-def test_requests_that_come_all_at_once_are_answered_in_their_order(agent):
+def test_control_socket_answers_pipelined_requests_in_order(agent):
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/p1", {"owner": "alice", "user": {"A": "x" * 5000}})
                         + request("GET", "/v1/runs/p1")
@@ -227,7 +227,7 @@ def test_requests_that_come_all_at_once_are_answered_in_their_order(agent):
     assert statuses == [201, 200, 409, 200, 204, 404]
 
 
-def test_a_request_that_comes_byte_by_byte_is_served(agent):
+def test_control_socket_serves_request_sent_byte_by_byte(agent):
     data = request("PUT", "/v1/runs/slow", {"owner": "alice", "user": {"A": "x"}})
     with agent.connect() as connection:
         for byte in data:
@@ -236,7 +236,7 @@ def test_a_request_that_comes_byte_by_byte_is_served(agent):
     agent.http("DELETE", "/v1/runs/slow")
 
 
-def test_half_a_request_changes_nothing_and_holds_nobody_up(agent):
+def test_control_socket_partial_requests_change_nothing_and_block_nobody(agent):
     data = request("PUT", "/v1/runs/kept", {"owner": "alice", "user": {"A": "x" * 3000}})
     halves = []
     for length in [*range(1, len(data), 97), len(data) - 1]:
@@ -248,14 +248,14 @@ def test_half_a_request_changes_nothing_and_holds_nobody_up(agent):
     assert agent.http("GET", "/v1/runs/kept").json["generation"] == 1
 
 
-def test_a_client_that_leaves_before_its_answer_harms_nobody(agent):
+def test_control_socket_survives_client_that_leaves_before_answer(agent):
     for _ in range(20):
         with agent.connect() as connection:
             connection.send(request("GET", "/v1/runs") * 50)
     assert agent.is_alive()
 
 
-def test_expect_100_continue_is_answered_before_the_body(agent):
+def test_control_socket_sends_100_continue_before_body(agent):
     body = b'{"owner":"alice","user":{"A":"x"}}'
     data = request("PUT", "/v1/runs/expected", body, {"Expect": "100-continue"})
     with agent.connect() as connection:
@@ -266,7 +266,7 @@ def test_expect_100_continue_is_answered_before_the_body(agent):
     agent.http("DELETE", "/v1/runs/expected")
 
 
-def test_expect_100_continue_gets_the_refusal_instead_where_there_is_one(agent):
+def test_control_socket_sends_rejection_instead_of_100_continue(agent):
     head = {"Expect": "100-continue", "Content-Length": "17"}
     for user, extra, status in [("bob", {}, 403), ("root", {"Content-Type": "text/plain"}, 415)]:
         with agent.connect(user) as connection:
@@ -275,19 +275,19 @@ def test_expect_100_continue_gets_the_refusal_instead_where_there_is_one(agent):
             assert connection.is_closed()
 
 
-def test_http_1_0_gets_its_answer_and_the_end(agent):
+def test_control_socket_closes_http_1_0_connection_after_answer(agent):
     with agent.connect() as connection:
         connection.send(b"GET /v1/status HTTP/1.0\r\n\r\n")
         assert connection.answer().status == 200
         assert connection.is_closed()
 
 
-def test_answers_may_be_stored_nowhere(agent):
+def test_control_socket_responses_forbid_caching(agent):
     for path in ("/v1/status", "/v1/runs", "/v1/nothing"):
         assert agent.http("GET", path).headers["cache-control"] == "no-store"
 
 
-def test_one_users_many_connections_leave_room_for_others(agent):
+def test_control_socket_connections_of_one_user_leave_room_for_others(agent):
     crowd = [agent.connect("bob") for _ in range(700)]
     try:
         assert agent.answers()

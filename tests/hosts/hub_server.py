@@ -1,4 +1,4 @@
-"""A hub with its TLS door, and its clients on the other hosts: platforms with certificates, and users by munge."""
+"""Starts a hub with a TLS listener, and its clients on other hosts: platforms by certificate, and users by munge."""
 
 import contextlib
 import ctypes
@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def network_of(hosts, host):
-    """Within it this thread makes its sockets in the network of a host."""
+    """Makes this thread open its sockets in the network of a host within the block."""
     with open("/proc/thread-self/ns/net") as own, open(hosts.dir / host / "network") as other:
         assert _libc.setns(other.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
         try:
@@ -36,7 +36,7 @@ def run(*command):
 
 
 class Pki:
-    """A CA, and what it signs; `make` in a folder of its own."""
+    """A CA in a folder of its own, and the certificates that it signs."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -48,7 +48,7 @@ class Pki:
         return name
 
     def issue_with_openssl(self, name, days, *lines):
-        """What `secretctl pki` makes for nobody."""
+        """Issues a certificate that `secretctl pki` does not make."""
         key, wanted, extensions = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
         run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
             "-out", wanted, "-subj", f"/CN={name}")
@@ -58,14 +58,14 @@ class Pki:
         return name
 
     def put(self, name, source, kind):
-        """A certificate or key in the place of another, as an admin renews it: by a rename."""
+        """Replaces a certificate or key by a rename, as an admin renews it."""
         new = self.folder / f"{name}.{kind}.new"
         new.write_bytes((self.folder / f"{source}.{kind}").read_bytes())
         new.rename(self.folder / f"{name}.{kind}")
 
 
 class TlsConnection(HttpConnection):
-    """A connection to the hub's door. `where` it comes from; `source` is an address there, the usual one if None."""
+    """A TLS connection to the hub from the host `where`, and from its address `source`, the usual one if None."""
 
     def __init__(self, hosts, pki, where="login", certificate=None, client=None, source=None, timeout=15,
                  to=ADDRESSES["hub"]):
@@ -126,15 +126,15 @@ class Hub:
 
     @property
     def log(self):
-        """Since it was started."""
+        """Returns the log since the hub was started."""
         return self.hosts.agent_log("hub")[self.log_begin:]
 
     def refusals(self):
-        """Who was refused, and why, as it was written down."""
+        """Returns the address and the reason of each refusal in the log."""
         return re.findall(r"a client at (\S+) was refused: (.*)", self.log)
 
     def state(self):
-        """All that it tells about what it holds."""
+        """Returns what the agent reports about the records that it holds."""
         status = self.site.status()
         for changes in ("uptime_seconds", "last_errors"):
             status.pop(changes, None)
@@ -144,7 +144,7 @@ class Hub:
         return TlsConnection(self.hosts, self.pki, **options)
 
     def connect_as_new_peer(self, **options):
-        """From an address from which nobody has come before; returns it, too."""
+        """Returns an address that no connection has used before, and a function that connects from it."""
         source = next(self.sources)
         return source, lambda: self.connect(where="hub", source=source, to="127.0.0.1", **options)
 
@@ -159,14 +159,14 @@ class Hub:
         return done.out.strip()
 
     def by_munge(self, user, method, target, body=None, where="login", headers=None, **options):
-        """A request as that user of a host."""
+        """Sends a request as a user of a host, with a munge credential."""
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         credential = self.credential(user, method, target, data, where=where)
         return self.http(method, target, None if body is None else data, {"Authorization": f"Munge {credential}", **(headers or {})},
                          where=where, **options)
 
     def reload(self):
-        """What it said of it."""
+        """Reloads the hub; returns the log entry about the reload."""
         before = len(self.log)
         os.kill(self.site.daemon_pid(AGENT), signal.SIGHUP)
         return poll(lambda: re.search(r"reload: (.*)", self.log[before:]), 5, "the reload")[1]

@@ -1,4 +1,4 @@
-"""The local wire, as the plugin speaks it on the node door and on the job door."""
+"""Speaks the plugin protocol at the node socket and the job socket."""
 
 import array
 import contextlib
@@ -8,11 +8,11 @@ import struct
 
 from own_agent import acting_as
 
-ASK, WIPE, PING, CHECK = 1, 2, 3, 4
+GRANT, WIPE, PING, CHECK = 1, 2, 3, 4
 GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
-MAX_ASK = 8 * 1024
-MAX_MESSAGE = MAX_ASK + 256
+MAX_SPEC = 8 * 1024
+MAX_MESSAGE = MAX_SPEC + 256
 ALICE = 1001
 
 
@@ -21,9 +21,9 @@ def message(kind, body=b"", magic=b"SLS1", version=1, length=None):
     return HEADER.pack(magic, version, kind, whole if length is None else length) + body
 
 
-def ask(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
+def grant_request(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
     body = struct.pack("=5I", job, step, uid, wait, len(text) if length is None else length) + text
-    return message(ASK, body)
+    return message(GRANT, body)
 
 
 def text_message(kind, text):
@@ -32,11 +32,11 @@ def text_message(kind, text):
 
 
 class NodeConnection:
-    def __init__(self, agent, user="root", timeout=10, door=None):
+    def __init__(self, agent, user="root", timeout=10, path=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         with acting_as(user):
-            self.socket.connect(str(door or agent.node_socket))
+            self.socket.connect(str(path or agent.node_socket))
 
     def __enter__(self):
         return self
@@ -48,7 +48,7 @@ class NodeConnection:
         self.socket.send(data)
 
     def reply(self):
-        """The type of the reply, its text and its descriptors; None where the agent closed."""
+        """Returns the type of the reply, its text and the number of its descriptors; None if the agent closed."""
         data, ancillary, flags, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
         assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC), f"cut: {flags:#x}"
         if not data:
@@ -66,8 +66,8 @@ class NodeConnection:
         return kind, text, len(descriptors)
 
 
-def reply_to(agent, data, user="root", door=None):
-    with NodeConnection(agent, user, door=door) as connection:
-        with contextlib.suppress(BrokenPipeError):  # it may have been refused already
+def reply_to(agent, data, user="root", path=None):
+    with NodeConnection(agent, user, path=path) as connection:
+        with contextlib.suppress(BrokenPipeError):  # the agent may have refused the client already
             connection.send(data)
         return connection.reply()
