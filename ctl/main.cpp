@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // secretctl: how the program runs and ends.
 
 #include <sys/prctl.h>

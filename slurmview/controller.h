@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Asks slurmctld about jobs. This, accounting.cpp and nodes.cpp alone call libslurm.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "slurmview/job_states.h"
 
 #include <slurm/slurm.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // slurm-secrets-view: tells the agent which jobs have ended and who is in a Slurm account. It asks
 // slurmctld as any user may, and holds no secret. It is a program of its own because libslurm is of
 // one Slurm version, blocks, and ends the process it is in when it finds no slurm.conf.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What is known of the jobs that run, and of the nodes: whether a job runs where a node says.
 

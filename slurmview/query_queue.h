@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Puts questions to slurmctld within bounds: whatever slurmctld does, an answer comes in time.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "slurmview/query_thread.h"
 
 #include <condition_variable>

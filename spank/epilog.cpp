@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The helper process at the job's end: tells the agent to wipe what the job held, and removes what
 // files of the job are left. While it runs the
 // node is "completing" and takes no other job, so it does not wait long; nothing it meets may fail

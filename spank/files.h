@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The files of one step on this node: DIRECTORY/JOB/SECRET.STEP, which only the job's user and root
 // can read.

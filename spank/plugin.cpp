@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: Slurm's hooks, each handed to the file of its context. There is no job_prolog on
 // purpose: a plugin that has one makes slurmd fork a helper before every job (measured: 12 ms a
 // job).

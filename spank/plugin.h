@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The plugin's contexts, one file each, behind the dispatcher in plugin.cpp. None of these throws;
 // what they return goes to Slurm as it is. A non-zero return drains the node from every remote hook

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Slurm's plugin interface, included in one way by all files of the plugin. What it declares is
 // visible outside, everything else is not (-fvisibility=hidden, exports.map).

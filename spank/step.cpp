@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node, and
 // writes its files. Nothing is reported from here but through step_state(): an error would drain
 // the node.

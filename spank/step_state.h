@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What slurmstepd remembers between a step's start and its tasks. Filled by step.cpp before the
 // tasks are forked; each task's child reads its copy in task.cpp.

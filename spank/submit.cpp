@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The submit side: sbatch, srun and salloc, running as the user. Options become the one variable
 // SLURM_SECRETS; syntax errors end the command, and so does an ask that the agent says can have no
 // answer.

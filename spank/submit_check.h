@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the agent of this machine says about an ask before its job waits in the queue.
 

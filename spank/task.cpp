@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The forked child of each task, still root: sets the variables straight from the delivery, in the
 // memory of this child alone; of files, which the step has written, the path. The one hook whose
 // failure costs nothing but its task.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The table of what may be asked of the control door: method and path, and what each means to the
 // desk.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What Prometheus is told: counts of what happened, what is held now, and how long asks took. Names
 // and numbers, never a value. The counts are of the process, from its start.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What nodes and login hosts ask of a hub: the routes that are their agents' alone.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The document of the HTTP API, etc/openapi.json, as it was when the daemon was built.
 

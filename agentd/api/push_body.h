@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The body of a push: JSON in, a request out. Values go from the text straight into buffers that
 // wipe themselves; no document tree is built.

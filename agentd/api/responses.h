@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the control door answers, as JSON: names, sizes and dates, never a value.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What may be asked of the control door: one table from method and path to a request, and what each
 // request means to the desk. Knows no socket.

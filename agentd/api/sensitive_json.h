@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the parsers of bodies that hold values share. Values go from the text straight into buffers
 // that wipe themselves; no document tree is built.

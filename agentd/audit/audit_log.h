@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the agent writes down: who pushed, asked, was refused, wiped which names. Never values. Here
 // is the one recorder of the process, for all who have something to say; see recorder.h for what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/audit/denial_rate_limit.h"
 
 #include <algorithm>

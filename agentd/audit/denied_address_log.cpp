@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/audit/denied_address_log.h"
 
 #include "agentd/audit/audit_log.h"

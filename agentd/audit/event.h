@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What can be written down. One table of kinds, and what an event of any kind may say: names and
 // numbers. A value can't get in here: the types that carry one have no conversion to a text.

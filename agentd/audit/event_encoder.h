@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // An event as the journal takes it and as it stands in the audit file: the same fields in two
 // forms.

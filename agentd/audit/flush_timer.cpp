@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/audit/flush_timer.h"
 
 namespace secrets::audit {

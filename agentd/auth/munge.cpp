@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/auth/munge.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The one place that calls libmunge. It waits for munged, and so has a thread of its own.
 

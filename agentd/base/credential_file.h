@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Files that hold a key or a credential: systemd's, or an admin's own.
 

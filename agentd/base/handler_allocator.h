@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Asynchronous operations that can be started when no memory is left: they live in a place that was
 // set aside for them.

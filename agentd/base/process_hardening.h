@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What is done once at start so that no value leaves this process by way of swap, a core file or a
 // debugger.

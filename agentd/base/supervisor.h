@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Background coroutines of the event loop: the reaper, the account watcher and the like.
 

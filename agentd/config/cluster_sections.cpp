@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys that make an agent a hub, or a node of one.
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The agent's configuration file, agentd.yaml. Every key has a default; one that is not known is
 // refused.

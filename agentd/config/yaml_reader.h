@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // How the keys of the configuration are read from its YAML. For the configuration's own files.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What an agent is in a cluster: alone, a hub, or a node of hubs.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/daemon/daemon.h"
 
 #include "agentd/audit/audit_log.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The daemon while it runs: the rooms, the event loop that they share, and what it does on a
 // signal.

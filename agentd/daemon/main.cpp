@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // slurm-secretsd: reads its configuration, makes itself safe, opens its doors, and runs until it is
 // told to end.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/node_api_handler.h"
 
 #include <unistd.h>

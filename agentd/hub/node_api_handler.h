@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The hub's answers to nodes: a node is given what a job's step asks for when Slurm says that the
 // job runs there.

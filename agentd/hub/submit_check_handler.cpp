@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/submit_check_handler.h"
 
 #include "agentd/api/check_body.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The hub's answers to agents of nodes and login hosts, whose users are about to submit jobs.
 

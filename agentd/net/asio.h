@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The one event loop of the agent, and the pieces of Boost.Asio that doors share.
 

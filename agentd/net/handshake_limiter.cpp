@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/net/handshake_limiter.h"
 
 #include <netinet/tcp.h>

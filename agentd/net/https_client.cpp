@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/net/https_client.h"
 
 #include "agentd/base/scope_exit.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // One connection to a server over TLS, to a hub or to OpenBao, and the HTTP on it.
 

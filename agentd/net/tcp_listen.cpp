@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/net/tcp_listen.h"
 
 #include <boost/asio/ip/tcp.hpp>

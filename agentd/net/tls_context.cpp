@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/net/tls_context.h"
 
 #include <arpa/inet.h>

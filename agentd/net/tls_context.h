@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What a hub shows and takes in TLS: its certificate and key, and whose certificates of platforms
 // it believes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A node tells its hubs what it holds, and hears what of it is over.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/node/hub_client.h"
 
 #include "agentd/base/sha256.h"

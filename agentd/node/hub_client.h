@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // How a node asks its hubs: in order, over connections that are kept, until one has answered.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What people and platforms ask of a node's control door is the hub's to answer.
 

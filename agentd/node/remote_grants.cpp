@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/node/remote_grants.h"
 
 #include "agentd/api/grant_body.h"

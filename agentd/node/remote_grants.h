@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A node's answers to asks: what its hub grants, and what it granted before where no hub answers.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/node/remote_submit_check.h"
 
 #include "agentd/api/check_body.h"

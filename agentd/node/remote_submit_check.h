@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The hub is asked whether what a user of this host is about to submit would get its secrets.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // As whom OpenBao is asked: by an AppRole, whose token is renewed as long as that is possible.
 
 #include <array>

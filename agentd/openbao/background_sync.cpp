@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nobody asks for: what was pushed or ended at other hubs, what has expired, and the traces in
 // OpenBao of what is over.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/openbao/document_codec.h"
 
 #include <boost/json/array.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // How runs and kept secrets stand in OpenBao: one secret of KV v2 each. A format, for those who
 // read it with other tools. Times are seconds since 1970, values are base64.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/openbao/kv_client.h"
 
 #include <boost/json.hpp>

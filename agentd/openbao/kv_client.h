@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The secrets of a mount of KV v2 in OpenBao (or Vault), under the folder that the configuration
 // names.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells whether the server that reports itself as active leads the others.
 
 #include <boost/json.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How what is here follows what is in OpenBao, and the other way round. What nobody asks for is
 // looked after in look.cpp.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Several hubs, one replica: what lies in OpenBao of runs and kept secrets, as far as it is here.
 // The vault and the store of this agent have a copy of each document that was read. Whoever asks

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // JSON that holds values. What its trees are made of comes from operator new, which wipes what is
 // freed; what parser and serializer leave on the stack is wiped here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses the server that is asked. leader_check.cpp tells whether it leads, approle_login.cpp as
 // whom it is asked.
 

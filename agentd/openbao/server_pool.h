@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The servers of OpenBao: which of them is asked, and as whom.
 

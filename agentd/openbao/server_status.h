@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // How a server of OpenBao is asked for its status, and what that means.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The control door: HTTP/1.1 on a Unix socket. The kernel says who is calling (SO_PEERCRED).
 

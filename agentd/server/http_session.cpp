@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/http_session.h"
 
 #include "agentd/net/http_fields.h"

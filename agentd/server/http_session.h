@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // One client of a door that speaks HTTP/1.1, on whatever stream: reads a head, asks who it is,
 // decides, reads the body into one buffer of the announced size, answers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/hub_server.h"
 
 #include <openssl/ssl.h>

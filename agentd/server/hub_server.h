@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The hub's door: the same HTTP as at the control door, over TLS 1.3. A platform is who its client
 // certificate names; nodes and users are who munge says.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/ipc_server.h"
 
 #include <algorithm>

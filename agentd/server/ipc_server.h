@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the two doors of the local wire share (common/ipc/plugin_protocol.h): a connection comes,
 // who it is and what it sends are checked, and one request is handed over.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The job door: what any local user may ask in the local wire (common/ipc/plugin_protocol.h). The
 // kernel says who it is; nothing but names is said.

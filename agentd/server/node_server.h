@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The node door: slurmstepd and the epilog ask here, in the local wire
 // (common/ipc/plugin_protocol.h). Bytes in, a request out, and the desk's answer back; nothing is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Who makes a request over TLS: a platform is who its client certificate names, and everybody else
 // is who munge says. A request says it in one way.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the desk of a node does with the grants of its hub.
 
 #include "agentd/service/grant_service.h"

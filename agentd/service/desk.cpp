@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all requests to the desk share, and what ends a job's hold. Steps' asks are in asks.cpp,
 // requests about runs, which people and platforms make, in runs.cpp.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The desk: what each request means, who may make it, and what the answer is. It knows no socket
 // and no HTTP, and takes the time as an argument of construction, so that tests can turn the clock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The desk's answers to the asks of steps on its own host. What a hub answers its nodes is in
 // asks_of_nodes.cpp, what these do with it in cached_grants.cpp.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the desk's answers to steps' asks share. For the desk's own files.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a hub's desk answers its nodes: what steps there ask for, and which grants are over.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/service/node_hold_registry.h"
 
 namespace secrets::service {

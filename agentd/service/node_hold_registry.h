@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What a hub knows of its nodes: which of them hold grants of which runs.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // From an ask, a run's secrets and what is kept for the user, to what a step is given.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The desk's answers about runs: push, read, list, complete; and their expiry.
 
 #include <algorithm>

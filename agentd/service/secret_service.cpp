@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The desk's answers about what is kept for people: the secrets of users and of workspaces.
 
 #include <algorithm>

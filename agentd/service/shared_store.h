@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The store that several agents share, as those see it who answer requests from what is here.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the desk of an agent does whose runs and kept secrets lie in a store that others share: it
 // says what a request is about, and takes what the store has of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Keeps up with who is in the Slurm accounts that the configuration names.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/slurm/job_file_cleaner.h"
 
 #include <dirent.h>

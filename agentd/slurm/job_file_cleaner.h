@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The files of jobs (common/base/job_files.h) that no epilog removed. The plugin writes them; the
 // agent only ever removes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/slurm/job_placement.h"
 
 #include <boost/asio/redirect_error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Asks slurm-secrets-view whether jobs run where nodes say that they do.
 

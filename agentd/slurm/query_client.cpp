@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/slurm/query_client.h"
 
 #include <algorithm>

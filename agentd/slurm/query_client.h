@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Asks slurm-secrets-view (common/ipc/slurm_query_protocol.h), in the event loop: nothing here
 // blocks it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/slurm/stale_hold_reaper.h"
 
 #include <algorithm>

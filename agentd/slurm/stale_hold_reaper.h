@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The reaper: wipes the holds of jobs that ended without an epilog, as Slurm tells, and removes
 // their files.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Whose a kept secret is: a user's own, or a workspace's.
 

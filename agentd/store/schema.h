@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The store's tables: their making, and each statement that reads or writes them.
 

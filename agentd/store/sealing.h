@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Sealing of values: AES-256-GCM. A sealed value says nothing without the key, and what was sealed
 // in one context does not open in another.

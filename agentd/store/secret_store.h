@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The store: secrets of users and workspaces, which outlive runs, jobs and reboots. One SQLite
 // database, in which each value is sealed under the store's key; the database without the key is

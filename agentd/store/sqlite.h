@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // SQLite as it is used here: a database, statements, a transaction. Errors are sentences that name
 // the file.

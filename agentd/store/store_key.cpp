@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/store/store_key.h"
 
 #include <openssl/evp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "agentd/systemd/service_manager.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The agent as a service of systemd: sockets and slabs that it hands over, and what it is told.
 // Under no systemd all of this does nothing. This is the one place that knows sd-daemon(3).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the vault keeps on a node of a hub: the values that the hub granted to jobs here.
 
 #include <string.h>

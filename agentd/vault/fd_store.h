@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Where slabs are kept so that they outlive the process: systemd's descriptor store, say.
 

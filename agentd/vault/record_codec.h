@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the records of runs, holds and hub grants say, and how they stand in a slab. Numbers are in
 // the machine's own byte order, without padding; a text is a length (u16) and its bytes.

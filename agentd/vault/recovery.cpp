@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vault after a restart: from slabs that were found to an index of what is in them.
 
 #include <algorithm>

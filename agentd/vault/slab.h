@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A slab: one locked region that holds records. It carries its own index, so that a slab found
 // again (in systemd's descriptor store, after a restart) can be read without any other knowledge.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The vault: the only owner of secret bytes in the agent. Knows no socket, no HTTP, no Slurm and no
 // rights; who may do what is the desk's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/base/ids.h"
 
 #include "common/base/limits.h"

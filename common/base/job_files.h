@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Where the files of jobs lie: below one directory of the node a directory for each job, named by
 // its id, and in it a file for each secret and step. Whoever removes or makes something there goes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Every limit of slurm-secrets that is not a site's to configure, in one place. All lengths are
 // bytes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The ask: what a job wants, as text. Names only, so it may travel anywhere.
 //

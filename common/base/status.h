@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The one way to report an error: Status, and StatusOr for what would else return a value.
 // common/ and spank/ are built without exceptions (slurmstepd loads them), and nothing in this

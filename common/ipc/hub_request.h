@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What a munge credential says of the one request that it is for. A client of a hub makes it and
 // sends the credential as `Authorization: Munge CREDENTIAL`; the hub compares it with what came.

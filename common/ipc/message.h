@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The form that the messages of all local protocols have: a header and a body of numbers and texts.
 // Numbers are in the machine's own byte order:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The local wire: what plugin and agent say to one another on the node door (ASK, WIPE, PING) and
 // the job door (CHECK, PING), SOCK_SEQPACKET sockets. A connection carries one request. One reply

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/ipc/slurm_query_protocol.h"
 
 #include "common/base/limits.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The view's wire: how the agent asks slurm-secrets-view which jobs have ended, who is in a Slurm
 // account and whether jobs run where nodes say, on a SOCK_SEQPACKET socket. A connection carries

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/ipc/unix_socket.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Unix sockets with deadlines, peer credentials and one descriptor in hand. No call here blocks
 // past its deadline, raises SIGPIPE or leaves a descriptor that a child would inherit.

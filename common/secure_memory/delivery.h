@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The delivery image: what one step is given, in one locked region, made by the agent and read by
 // the plugin on the same machine. Format, version 1; numbers are in the machine's own byte order:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Memory for secrets: never swapped, never dumped, and where the kernel can do it read by nobody
 // else.

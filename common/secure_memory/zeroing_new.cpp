@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // operator new and delete that overwrite memory when it is freed, so that whatever library touched
 // a value for a moment leaves none of it on the heap. Linked into programs, never into the plugin.
 

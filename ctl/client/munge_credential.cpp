@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "ctl/client/munge_credential.h"
 
 #include <munge.h>

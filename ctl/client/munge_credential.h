@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Who makes a request, where it goes on to a hub: munge says it, for that one request.
 

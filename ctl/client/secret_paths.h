@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Secrets in the agent's API: their paths, and the body that sets one.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What every command has: an agent to ask, and a way in which its answer is wanted.
 

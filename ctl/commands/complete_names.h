@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What shells offer to complete, a line each. Not for people: no help names it.
 

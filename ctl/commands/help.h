@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The text of --help. That of secretctl itself fits a screen of 24 lines.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // secretctl import: what people have today becomes secrets of the agent.
 

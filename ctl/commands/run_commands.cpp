@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "ctl/commands/run_commands.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The commands of runs and asks: each makes one request and prints its answer, for people or
 // (--json) for programs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // secretctl doctor: is this installation sound, and what is to be done?
 

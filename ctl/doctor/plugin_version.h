@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Which Slurm a plugin was built for, read from its file without loading it.
 

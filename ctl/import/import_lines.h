@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // .env files and lines of shell scripts; see import_text.h for what is taken.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What a JSON text is made of, without its values: enough to tell whether it can be pushed, while
 // no value is copied out of the text.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // How secretctl ends: a code for programs, a sentence for people.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // `secretctl pki`: a small CA in a directory, for sites that have none. It speaks to no agent.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "ctl/pki/pki_certificate.h"
 
 #include <openssl/bio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Keys and certificates of a small CA, made with OpenSSL: ECDSA on P-256, X.509 version 3.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares one ASK of the real agent with what any answer over such a socket costs: connect, one
 // packet there and back with a descriptor of a secret region, map, read, unmap.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tests/bench/hub measures a hub with.
 //
 // usage: hub_load view SOCKET

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Makes system calls and memory allocation fail in a program that knows nothing of it (LD_PRELOAD).
  *
  * The file that SECRETS_FAULTS names is a table with one row a call, in the order of enum call. A test

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A configuration is refused with the file's name and one line, or holds what is documented.
 
 #include "agentd/config/config.h"

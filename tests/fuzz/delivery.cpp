@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What reads as a delivery lies inside the image, is fit to be set, and writes the same image
 // again.
 

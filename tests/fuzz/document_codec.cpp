@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What another hub, or somebody else, wrote to OpenBao: what is taken of it keeps to what the
 // agent's own would, and what is not is told of by a sentence.
 

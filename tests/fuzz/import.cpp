@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is imported has good names, each once, and values that lie in one another's order; what is
 // not is refused with a sentence that shows nothing of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nodes and hubs say to each other: what parses says the same when it is written and parsed
 // again, and what does not parse is refused by a sentence.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What decodes as a message encodes to the same bytes again; what does not is refused with a
 // sentence.
 

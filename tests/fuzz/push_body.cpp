@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What parses as a push keeps to the limits, and says the same when it is written and parsed again.
 
 #include "agentd/api/push_body.h"

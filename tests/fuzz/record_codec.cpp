@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The records of a slab, without the slab: any bytes, read as a run and as a hold.
 
 #include "tests/fuzz/check_record.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a fuzz target on files, without a fuzzer: each argument is an input or a folder of inputs.
 
 #include <filesystem>

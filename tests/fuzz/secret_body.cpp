@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What parses as a change of a kept secret keeps to the limits, and its errors show nothing of it.
 
 #include "agentd/api/secret_body.h"

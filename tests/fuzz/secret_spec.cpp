@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What parses as an ask prints, and what is printed parses to the same; what does not is refused
 // with a sentence and a place in the text.
 

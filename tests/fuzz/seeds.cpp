@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the inputs of tests/fuzz/corpus that are no text, with the encoders themselves. Argument:
 // that folder.
 

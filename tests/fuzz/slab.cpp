@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes in a region, found at the start: either no slab, or one that can be walked, that has
 // nothing in it but whole records, and that a second start finds as the first one left it. And the
 // vault makes its index from it.

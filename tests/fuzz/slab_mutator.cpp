@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random bytes seldom pass a checksum. This changes an input as libFuzzer would, and then, mostly,
 // mends what must fit together for the rest to be looked at: the slab's length, the extents', the
 // checksums.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes in the place of the store's file: either a sentence, or a store in which each secret
 // opens or is said to be damaged, and that takes a change and has it when it is opened again.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares the hosts of the tests on several hosts, and checks nodes and leaks after every test."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts hosts with one Slurm (tests/hosts/hosts), on which tests start agents, launch jobs and cut networks."""
 
 import contextlib

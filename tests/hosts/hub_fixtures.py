@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of a hub with a TLS listener: certificates, platforms and workspaces, and a check for refusals."""
 
 import contextlib

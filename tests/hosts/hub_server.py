@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts a hub with a TLS listener, and its clients on other hosts: platforms by certificate, and users by munge."""
 
 import contextlib

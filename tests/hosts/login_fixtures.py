@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of a hub, a node and a login host, for the tests of what node and login host relay."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of two hubs on one OpenBao, and of two nodes that prefer one hub each."""
 
 import base64

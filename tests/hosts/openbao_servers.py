@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs three servers of OpenBao (tests/openbao/openbao) on the network of one of the hosts."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hub that requires host certificates: munge identifies the user of a request, and the certificate its host."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks the hosts themselves: Slurm, munge, networks and folders are what other tests assume."""
 
 import pytest

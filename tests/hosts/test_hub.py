@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hub and nodes: a job on any node gets what was pushed to the hub, and a node holds only what its own jobs need."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults of a hub: what jobs see of clocks that differ, and of networks and hubs that are lost, slow or crowded."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hub server for users, identified by munge: as which user a request counts, and what a credential is valid for."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hub server: platforms over TLS, renewed certificates, and connections. Other clients change nothing."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Login hosts and nodes: secretctl works on them as on the hub."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Submit check on nodes and login hosts: the hub checks the spec of a submission."""
 
 import json

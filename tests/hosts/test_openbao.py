@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two hubs that share one OpenBao: what is pushed or set at one hub is used at the other, and the loss of an OpenBao
 server costs no job its secrets. test_several_hubs.py has the loss of a hub."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node with several hubs: any hub serves a job, and all hubs know which node holds which run."""
 
 import contextlib

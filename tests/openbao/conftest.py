@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of servers that run from test to test, and of clients that end with their test."""
 
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The client of OpenBao, told what to do by a test.
 //
 // usage: kv_driver CONFIGURATION

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a cluster of OpenBao, and the agent's client of OpenBao."""
 
 import http.client

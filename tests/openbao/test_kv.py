@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenBao client against real servers: reads and writes of documents."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenBao client against real servers: choice of a server, login, connections, and errors when no server answers."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Accounts for a throwaway cluster: a MariaDB that listens at a socket alone, and slurmdbd. Sourced by cluster.
 
 write_slurmdbd_conf() {

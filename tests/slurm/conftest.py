@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares the cluster fixtures of the tests on a real Slurm, and checks nodes and leaks after every test."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collects the evidence of a test: values that must be gone afterwards, and whether logs have to stay."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts an agent whose system calls fail at a test's command, through a library that is loaded before libc."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts a throwaway Slurm cluster with the agent, on which tests push runs, launch jobs and read state."""
 
 import base64

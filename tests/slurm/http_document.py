@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the OpenAPI document (etc/openapi.json): its example requests, and checks of answers against its schemas."""
 
 import copy

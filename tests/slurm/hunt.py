@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hunt: searches files and the memory of processes for values that must not be there."""
 
 from pathlib import Path

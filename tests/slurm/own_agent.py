@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts an agent alone, without Slurm, and opens plain connections to its control socket."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speaks the plugin protocol at the node socket and the job socket."""
 
 import array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads from the kernel which memory of a process is locked and which could be swapped."""
 
 import re

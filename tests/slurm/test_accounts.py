@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Promise: exactly the users of the Slurm account that a workspace names are in the workspace, within the interval.
 Unknown membership is refused as unknown, and only where a request depends on it."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent process: command line, configuration, sockets and shutdown."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Audit file and journal: entries are on disk before the answer, and requests are checked during a full disk and a
 stalled journal."""
 

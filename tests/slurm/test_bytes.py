@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values are byte-exact: every value that broke other tools, pushed in every way, as a job's tasks read it."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Completion of secretctl in bash and zsh, typed at a real terminal."""
 
 import shutil

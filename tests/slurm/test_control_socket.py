@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Control socket: valid and invalid HTTP on a socket that any local user may open."""
 
 import json

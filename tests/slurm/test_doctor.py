@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """secretctl doctor: finds each problem that an installation can have, and says what to do."""
 
 import json

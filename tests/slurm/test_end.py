@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hold of a job: lasts from the job's first grant to its epilog, however the job ends."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Option --export: a job and its steps get their secrets with every setting."""
 
 import pytest

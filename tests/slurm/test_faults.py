@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Failing system calls: each causes an error answer or a client that has to try again, and nothing worse.
 
 After every test the agent holds what it held before: records, open files, locked memory."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Secret files (NAME:file): byte-exact, listable and readable only by the job's user and root, safe against planted
 links and directories, and removed with their step and job."""
 

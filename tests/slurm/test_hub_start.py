@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Start of a hub's TLS listener: one clear sentence about what is missing or invalid, and then no start."""
 
 import os

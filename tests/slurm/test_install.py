@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Built and installed files: symbols and libraries of the plugin, hardening, and the paths of the installation."""
 
 import os

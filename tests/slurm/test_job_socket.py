@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Job socket: any local user checks whether a job of their own may be submitted; only names are exchanged."""
 
 import pytest

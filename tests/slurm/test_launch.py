@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launch: a job's processes have its secrets however the job is started, and no process of Slurm has."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jobs while runs are pushed, completed and expire, and while the agent stops, hangs and restarts."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Man pages: render without warnings, and name every command, option, key and argument."""
 
 import os

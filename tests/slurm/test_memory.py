@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent memory: contains no readable value, neither in the running process nor in a core, and is never swapped."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Promise: /metrics reports what happened and what is held, in Prometheus' format, and the project's alert rules and
 dashboard use existing metrics."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node socket: the agent answers an invalid message with a refusal or not at all, and stays as it was."""
 
 import array

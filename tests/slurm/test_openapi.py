@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenAPI document and agent agree: every example works, every documented status occurs, and a fuzzer provokes no
 other."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Out of memory during a request: the request fails or its connection closes, nothing is half done, and the agent
 goes on. Each allocation of each request fails once: the first, the second, and so on."""
 

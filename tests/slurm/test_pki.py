@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The small CA of `secretctl pki`: OpenSSL and TLS clients accept its certificates, and it overwrites nothing."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Policy of the control socket: which caller may do what, and how much. The kernel identifies the caller."""
 
 import grp

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Policy of stored secrets: every kind of caller on every route; a refused request changes nothing."""
 
 import pytest

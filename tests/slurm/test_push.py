@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Body of a push: what it may contain; a rejected push changes nothing and names the position of the error."""
 
 import json

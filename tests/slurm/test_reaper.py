@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reaper: wipes the hold of a job that ended without an epilog as soon as Slurm says that the job has ended, and no
 sooner."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """secretctl for users and programs: its input, output and exit codes, and no value ever shown."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """secretctl for stored secrets: a user's own, those of a workspace, and the import of existing ones."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """secretctl set at a terminal: does not show what is typed, and restores the terminal."""
 
 import signal

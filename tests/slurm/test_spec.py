@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Secret spec of a job: every way to give it, and the error for a spec that cannot be granted."""
 
 import pytest

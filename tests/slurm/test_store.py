@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Promise: a change of a stored secret is on disk wholly or not at all, no value is on disk in clear, and the agent
 says what is wrong with its store."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Promise: jobs get what their user and the admin of the user's workspace have set, and jobs of others do not."""
 
 import hashlib

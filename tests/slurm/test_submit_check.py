@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Submit check: a job fails before the queue, not after it. sbatch, srun and salloc query the agent whether the spec
 would be granted. Only a refusal of the agent within a second prevents the submission."""
 

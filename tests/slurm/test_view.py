@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """slurm-secrets-view: tells only root and the agent which jobs have ended, in bounded time."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Queries slurm-secrets-view as the agent does (common/ipc/slurm_query_protocol.h)."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs clients that send requests in a tight loop and count those without an answer."""
 
 import contextlib

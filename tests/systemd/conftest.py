@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares the machines of the tests on a real systemd, and checks agent, node and leaks after every test."""
 
 import os

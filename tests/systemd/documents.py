@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Extracts what the docs tell admins and platforms to do, for tests that do it."""
 
 import re

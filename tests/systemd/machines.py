@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots a machine with a real systemd, Slurm and the agent (tests/systemd/machine), and drives it for tests."""
 
 import contextlib

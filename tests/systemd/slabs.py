@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps the agent's locked memory as root can: through a copy of its descriptors (docs/security.md)."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Soak test: pushes many runs, uses them in real jobs, and completes them or lets them expire, while the agent is
 restarted and killed; then reports what is left.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Secret files with the real units: systemd makes their directory, they survive restarts, kills and stops of the agent,
 and the agent removes, from its sandbox, what is left of jobs that have ended."""
 

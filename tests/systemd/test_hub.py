@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hub under the installed unit: systemd opens its port, and the service has no network of its own."""
 
 import json

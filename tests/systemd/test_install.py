@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Installation: once enabled, jobs get their secrets; the service has few rights; all of it can be removed."""
 
 import json

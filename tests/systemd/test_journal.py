@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Journal and audit file under the real unit: what is found in them, and how the agent does without them."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Limits of systemd: no burst of crashes or of connections ends the service, its fd store or its sockets."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agent memory under the real unit: no other process reads a value, and no value is swapped."""
 
 import contextlib

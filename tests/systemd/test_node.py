@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Node of a hub under the installed unit: it has a network with node.conf, and none without."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`systemctl reload`: applies a new configuration, or leaves the old one in force and says why."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Restart: held records survive every end of the agent but `systemctl stop`, unnoticed by jobs and clients."""
 
 import hashlib

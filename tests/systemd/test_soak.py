@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Soak: many runs that are pushed, used and ended, while the agent is restarted and killed, leave nothing."""
 
 from soaking import Soak

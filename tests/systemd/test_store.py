@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Store under the real unit: its key is made at the first start and sealed by systemd, stored secrets survive
 restarts, kills and a stop, and an agent that can't read its store says so and does not start."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """slurm-secrets-view under its real units: only the agent may query it, and it queries Slurm."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Watchdog: systemd ends an agent whose event loop hangs, and starts it again."""
 
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what slurmctld said last about the accounts that the configuration names is known, and
 // what it never said is not; whatever the view does, that is written down once.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the plugin's line in plugstack.conf is understood as documented; what is wrong in it is
 // said, and the plugin goes on with what was right.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a line that append() took is in the file in whole; one that it did not take is an error
 // with the reason, and what comes after it begins a line of its own.
 

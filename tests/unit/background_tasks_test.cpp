@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: no background task of the agent ends for good when an exception ends it: each does its
 // work again after it has thrown once.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: base64 is decoded to the byte, and what is not base64 to the letter is no value.
 
 #include "agentd/base/base64.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what a hub granted to a job is kept as long as the job holds it, over restarts too, and
 // not a moment longer.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Catch2 as Debian 13 has it (version 3) or as Debian 12 has it (version 2).
 

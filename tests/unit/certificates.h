@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Certificates and keys for tests, with whatever names and times; and a handshake without a
 // network.

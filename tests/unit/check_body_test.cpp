@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the question and the answer about what a user is about to submit are read as they were
 // printed, and what is no such question is refused with its field.
 

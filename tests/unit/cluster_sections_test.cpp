@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the keys that make an agent a hub, or a node of one, are understood as they are
 // documented, or refused at their place.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the keys of a store in OpenBao are understood as they are documented, or refused at
 // their place.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a configuration is understood as it is documented, or refused with file, line and
 // column.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a key or a credential that others could read, or that is no such file, is not used, and
 // it is said why.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the doctor finds the plugin's line wherever Slurm would, and reads of a plugin's file
 // which Slurm it was built for, whatever the file is.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what people have today is read to the byte, or refused with its place; nothing is run,
 // and no sentence shows a line or a value.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a table is the same text with colour and without, but for what makes the colour.
 
 #include <cstdlib>

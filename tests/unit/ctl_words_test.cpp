@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a slip of the hand is understood, and what may be a value is repeated by no sentence.
 
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: an operation or its deadline ends the wait for it, whichever comes first, and the other
 // finds nothing that is gone.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a step is given exactly the bytes that were pushed, and a damaged image harms nobody.
 
 #include "common/secure_memory/delivery.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: refusals can't flood the log: of each kind and user so many a minute are written one by
 // one, the others are counted, and none goes uncounted.
 

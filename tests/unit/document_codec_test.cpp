@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what is written to OpenBao is what is read from it, and a document that is malformed is
 // no document, with a reason that says nothing of a value.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a duration is read as people write it, and what is no duration is said.
 
 #include "agentd/base/duration.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: an event says the same in the journal and in the audit file, and arrives whole whatever
 // is in its sentence.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: each kind of event has an id of its own that never changes its meaning, and the
 // journal's catalog and the documentation know the same ones. No value can get into an event.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a request that an exception ends is reported with the cause, who made it and which it
 // was, and costs no other request.
 

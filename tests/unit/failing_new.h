@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Memory that runs out when a test says so. failing_new.cpp replaces operator new.
 

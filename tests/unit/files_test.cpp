@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the files of a step are its user's alone, are whole when they can be seen, and nothing
 // that is planted where they lie is followed.
 

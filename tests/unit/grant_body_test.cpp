@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what a node asks of a hub is read field by field, and what is not right in it is said.
 
 #include "agentd/api/grant_body.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a step is given what its user may have and asked for, whole, or a sentence that says why
 // not; a job's hold says which grants it was given, until the job ends.
 

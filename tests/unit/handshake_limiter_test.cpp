@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order in which clients shake hands with the hub's door: real connections over loopback. What
 // a handshake would be is what the test does with a place.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a node's control door answers by itself what is about its agent and what is wrong with a
 // request whoever made it; all else goes to the hub as it came, and not without a credential.
 

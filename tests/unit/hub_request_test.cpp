@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what a credential says of its request is read as it was written, and nothing else is
 // taken for it; and a body is the one that the caller vouched for.
 

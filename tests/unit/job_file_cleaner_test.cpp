@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the agent finds the directories that jobs may have left, and removes no other.
 
 #include "agentd/slurm/job_file_cleaner.h"

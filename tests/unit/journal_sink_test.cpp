@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: sending to the journal never waits. What it does not take at once is sent later, in
 // order; what finds no room is dropped and counted, and an entry says where it is missing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Whether a type that carries a value could be printed, compared or turned into text by mistake.
 

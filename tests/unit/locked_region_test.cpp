@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: memory for secrets is neither swapped, dumped nor inherited, is out of others' reach
 // where the kernel can do it, and nothing is left of it when it goes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: only names that can do no harm are taken, and a refusal says what is wrong.
 
 #include "common/base/names.h"

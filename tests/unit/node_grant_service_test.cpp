@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a hub's desk grants nodes what the same step would be given on it, holds nothing for it,
 // and knows what of it is over; a node's desk keeps what it was granted as long as the job holds
 // it.

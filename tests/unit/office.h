@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A desk to make requests to. The accounts are the machine's own: root, alice and bob
 // (tests/setup), and www-data, which a platform connects as that may act for alice.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the document of the HTTP API that the daemon serves names every route of its table, with
 // the query parameter that it takes, and no other.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what OpenSSL had in its memory is overwritten when it frees it. A program of its own:
 // OpenSSL takes other functions for its memory only before it has used the first ones.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what happened on trial is told when it lasts. Where it does not, the log is told
 // nothing, and the audit file that it was taken back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a node is told that a job runs there only when slurmctld says so, of that owner and at
 // that address; and however many nodes ask about a job, slurmctld is asked once.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: plugin and agent understand one another exactly or not at all, and no packet harms
 // either.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: each may do what the table of rights says and nothing else. The accounts are the
 // machine's own: root, alice and bob (tests/setup), and www-data as platform.
 

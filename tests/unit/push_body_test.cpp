@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a push is understood to the byte or refused with what is wrong and where, and no
 // sentence shows a value.
 

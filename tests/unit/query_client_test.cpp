@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the agent takes an answer of slurm-secrets-view that fits its question, and nothing else
 // keeps it or stops it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: whatever slurmctld does, slurm-secrets-view answers in time, and says that a job has
 // ended only when slurmctld has just said so.
 

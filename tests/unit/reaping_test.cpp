@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a hold is reaped when it is old enough to be asked about and its job has ended, and not
 // when the job has been granted something meanwhile.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a record says exactly what was written into it, and one that is damaged is not read.
 
 #include "agentd/vault/record_codec.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what must be on the audit file is there before it happens, or does not happen; what
 // happens all the same is complained about and counted. A stalled journal holds up nothing, and the
 // event loop sends later what it did not take.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what was held is held again by the process that follows, whatever instant the one before
 // it ended at; what was wiped is not; nothing that is not whole is trusted.
 

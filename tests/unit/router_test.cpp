@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: every request to the control door that is not of its table is refused with the right
 // status and a sentence, before its body is read where that can be known; and no answer has a
 // value.

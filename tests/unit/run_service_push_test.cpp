@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a push is taken as a whole or refused with a kind and a sentence, and then nothing is
 // other than before.
 

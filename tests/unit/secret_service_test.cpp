@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what people keep is theirs to change and their jobs' to use, by the table of rights;
 // what is refused changes nothing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: what a user asks for is understood exactly, and what is wrong is shown at its place.
 
 #include "common/base/secret_spec.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: where there is an audit file, what a request changes is written there before, or is not
 // changed; what was written and could not be done is taken back there.
 

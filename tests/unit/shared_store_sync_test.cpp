@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the desk says what a request is about, and answers from what a store that agents share
 // has of it, as soon as it was told.
 

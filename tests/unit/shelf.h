@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Where slabs wait for the next process, as in systemd's descriptor store: duplicates of
 // descriptors, by name.

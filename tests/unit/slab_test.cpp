@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a slab found again says exactly what was committed, what was not is wiped, and damage is
 // never trusted.
 

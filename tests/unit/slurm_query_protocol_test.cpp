@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the agent and slurm-secrets-view understand one another exactly or not at all, and no
 // packet harms either.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a background task goes on whatever ends it, until all are stopped; each end is reported
 // with its cause.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a hub shows the certificate that it was given and no other, takes TLS 1.3 alone, and
 // says which file is wrong, and how. Names are read from certificates as they stand there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a door opens for whom it is meant and for nobody else, never on top of another's, and
 // knocking on it ends in time.
 

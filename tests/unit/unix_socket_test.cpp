@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a packet and its descriptor arrive whole, from whom the kernel says, and no call here
 // blocks past its deadline, raises SIGPIPE or leaves a descriptor that a child would inherit.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: the vault gives back the bytes that were put, changes nothing when it refuses, and what
 // it wipes is gone.
 

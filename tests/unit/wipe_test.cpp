@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: a value can't be printed by mistake, and is overwritten when it goes.
 
 #include "common/secure_memory/wipe.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Promise: whatever a library did with a value on the heap, nothing of it is left when it is freed.
 // A program of its own: in unit_tests it would hide what the parts do by themselves.
 
