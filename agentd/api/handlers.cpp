@@ -84,47 +84,49 @@ service::DocumentKeys all_runs(const RouteCall&) {
 }
 
 service::DocumentKeys a_place(const RouteCall& call) {
-    return call.desk.documents_of_scope(call.caller, call.place);
+    return call.services.replication.documents_of_scope(call.caller, call.place);
 }
 
 service::DocumentKeys workspaces(const RouteCall& call) {
-    return call.desk.documents_of_workspaces();
+    return call.services.replication.documents_of_workspaces();
 }
 
 service::DocumentKeys an_ask(const RouteCall& call) {
     const auto ask = call.query.find("ask");
     if (ask == call.query.end() || !call.caller.uid()) return {};
-    return call.desk.documents_of_spec(*call.caller.uid(), ask->second);
+    return call.services.replication.documents_of_spec(*call.caller.uid(), ask->second);
 }
 
 Status before_push(const RouteCall& call) {
-    return call.desk.check_push(call.caller, *call.run);
+    return call.services.runs.check_push(call.caller, *call.run);
 }
 
 HttpResponse push(const RouteCall& call, std::span<const std::byte> body) {
-    const auto request = parse_push(body, call.desk.limits().value_bytes);
+    const auto request = parse_push(body, call.services.context.limits.value_bytes);
     if (!request) {
-        return refused(call.desk.reject_unreadable_push(call.caller, *call.run, request.status()));
+        return refused(
+            call.services.runs.reject_unreadable_push(call.caller, *call.run, request.status()));
     }
-    const auto answer = call.desk.push_run(call.caller, *call.run, *request, call.precondition);
+    const auto answer =
+        call.services.runs.push_run(call.caller, *call.run, *request, call.precondition);
     if (!answer.ok()) return refused(answer.status());
     const auto& pushed = answer.value();
     return json(pushed.created ? 201 : 200, run_json(pushed.run), pushed.run.head.generation);
 }
 
 HttpResponse read(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.desk.read_run(call.caller, *call.run);
+    const auto answer = call.services.runs.read_run(call.caller, *call.run);
     if (!answer.ok()) return refused(answer.status());
     const auto& run = answer.value();
     return json(200, run_json(run), run.head.generation);
 }
 
 HttpResponse list(const RouteCall& call, std::span<const std::byte>) {
-    return json(200, runs_json(call.desk.list_runs(call.caller)));
+    return json(200, runs_json(call.services.runs.list_runs(call.caller)));
 }
 
 HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.desk.complete_run(call.caller, *call.run, call.precondition);
+    const auto answer = call.services.runs.complete_run(call.caller, *call.run, call.precondition);
     if (!answer.ok()) return refused(answer.status());
     return {204, "", ""};
 }
@@ -132,7 +134,7 @@ HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
 HttpResponse check(const RouteCall& call, std::span<const std::byte>) {
     const auto ask = call.query.find("ask");
     if (ask == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
-    const auto answer = call.desk.check(call.caller, ask->second);
+    const auto answer = call.services.grants.check(call.caller, ask->second);
     if (!answer.ok()) return refused(answer.status());
     return json(200, check_json(answer.value()));
 }
@@ -148,25 +150,25 @@ HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
         }
         after = number;
     }
-    return json(200, events_json(call.desk.events(call.caller, after)));
+    return json(200, events_json(call.services.status.events(call.caller, after)));
 }
 
 HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
-    return json(200, status_json(call.desk.status(call.caller)));
+    return json(200, status_json(call.services.status.status(call.caller)));
 }
 
 Status before_change(const RouteCall& call) {
-    return call.desk.check_put(call.caller, call.place, call.name);
+    return call.services.secrets.check_put(call.caller, call.place, call.name);
 }
 
 HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) {
-    const auto request = parse_put_secret(body, call.desk.limits().value_bytes);
+    const auto request = parse_put_secret(body, call.services.context.limits.value_bytes);
     if (!request) {
-        return refused(call.desk.reject_unreadable_secret(call.caller, call.place, call.name,
-                                                          request.status()));
+        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.place,
+                                                                      call.name, request.status()));
     }
-    const auto answer =
-        call.desk.put_secret(call.caller, call.place, call.name, *request, call.precondition);
+    const auto answer = call.services.secrets.put_secret(call.caller, call.place, call.name,
+                                                         *request, call.precondition);
     if (!answer.ok()) return refused(answer.status());
     const auto& kept = answer.value();
     return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
@@ -175,27 +177,27 @@ HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) 
 HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> body) {
     const auto name = parse_rename(body);
     if (!name) {
-        return refused(call.desk.reject_unreadable_secret(
+        return refused(call.services.secrets.reject_unreadable_secret(
             call.caller, call.place, call.name,
             {StatusCode::invalid_argument, name.status().message()}));
     }
-    const auto answer =
-        call.desk.rename_secret(call.caller, call.place, call.name, *name, call.precondition);
+    const auto answer = call.services.secrets.rename_secret(call.caller, call.place, call.name,
+                                                            *name, call.precondition);
     if (!answer.ok()) return refused(answer.status());
     const auto& head = answer.value();
     return json(200, secret_json(head), head.generation);
 }
 
 HttpResponse read_secret(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.desk.read_secret(call.caller, call.place, call.name);
+    const auto answer = call.services.secrets.read_secret(call.caller, call.place, call.name);
     if (!answer.ok()) return refused(answer.status());
     const auto& head = answer.value();
     return json(200, secret_json(head), head.generation);
 }
 
 HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
-    if (const Status refusal =
-            call.desk.remove_secret(call.caller, call.place, call.name, call.precondition);
+    if (const Status refusal = call.services.secrets.remove_secret(call.caller, call.place,
+                                                                   call.name, call.precondition);
         !refusal.ok()) {
         return refused(refusal);
     }
@@ -203,7 +205,7 @@ HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.desk.list_secrets(call.caller, call.place);
+    const auto answer = call.services.secrets.list_secrets(call.caller, call.place);
     if (!answer.ok()) return refused(answer.status());
     const auto& heads = answer.value();
     if (call.place.workspace) {
@@ -213,7 +215,7 @@ HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.desk.list_workspaces(call.caller);
+    const auto answer = call.services.secrets.list_workspaces(call.caller);
     if (!answer.ok()) return refused(answer.status());
     return json(200, workspaces_json(answer.value()));
 }
@@ -260,7 +262,7 @@ HttpResponse openapi(const RouteCall&, std::span<const std::byte>) {
 
 HttpResponse metrics_text(const RouteCall& call, std::span<const std::byte>) {
     return {200, "text/plain; version=0.0.4; charset=utf-8",
-            metrics::text(call.desk.status(call.caller), call.desk.limits())};
+            metrics::text(call.services.status.status(call.caller), call.services.context.limits)};
 }
 
 // clang-format off

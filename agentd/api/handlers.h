@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The table of what may be asked of the control door: method and path, and what each means to the
-// desk.
+// services.
 
 #include <map>
 #include <span>
@@ -13,7 +13,7 @@ namespace secrets::api {
 
 /// One request on its way through a route.
 struct RouteCall {
-    service::Desk& desk;
+    service::Services& services;
     NodeApi* nodes;  ///< not null in a route of nodes
     auth::Principal caller;
     Origin origin;

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <string>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 
 namespace secrets::metrics {
 

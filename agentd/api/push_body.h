@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <span>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "common/base/status.h"
 
 namespace secrets::api {

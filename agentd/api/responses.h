@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 
 namespace secrets::api {
 

@@ -280,7 +280,8 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        RouteCall call{desk_, nodes_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
+        RouteCall call{services_, nodes_, head.caller, head.origin, std::nullopt,
+                       {},        {},     {},          {},          {}};
         for (const auto& [which, text] : parameters) {
             if (const Status wrong = read_parameter(which, text, call); !wrong.ok()) {
                 return problem(400, wrong.message());
@@ -328,7 +329,7 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
         });
         if (refusal) return std::move(*refusal);
     }
-    if (auto wrong = check_body(head, route, desk_.limits())) return std::move(*wrong);
+    if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
     if (found.is_relayed) return hand_on(head, *relay_);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
     return Handler(

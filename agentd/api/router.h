@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What may be asked of the control door: one table from method and path to a request, and what each
-// request means to the desk. Knows no socket.
+// request means to the services. Knows no socket.
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets::service {
@@ -71,11 +71,11 @@ struct RequestHead {
 class Router {
   public:
     /// `nodes`: where nodes may ask; else null. `relay`: takes what another agent answers; null
-    /// where the desk answers all. `shared`: where what the desk answers from lies; null: here
-    /// alone. All must outlive the routes.
-    explicit Router(service::Desk& desk, NodeApi* nodes = nullptr,
+    /// where the services answers all. `shared`: where what the services answers from lies; null:
+    /// here alone. All must outlive the routes.
+    explicit Router(service::Services& services, NodeApi* nodes = nullptr,
                     HubProxyInterface* relay = nullptr, service::SharedStore* shared = nullptr)
-        : desk_(desk), nodes_(nodes), relay_(relay), shared_(shared) {}
+        : services_(services), nodes_(nodes), relay_(relay), shared_(shared) {}
 
     /// What one line of the table is about.
     struct Entry {
@@ -86,8 +86,8 @@ class Router {
     /// All but those of nodes.
     static std::vector<Entry> table();
 
-    /// Has the desk know what find() and its handler answer from; the answer where that can't be
-    /// known. To be awaited just before find().
+    /// Has the services know what find() and its handler answer from; the answer where that can't
+    /// be known. To be awaited just before find().
     boost::asio::awaitable<std::optional<HttpResponse>> refresh(const RequestHead& head);
 
     using Handler = std::function<HttpResponse(std::span<const std::byte> body)>;
@@ -98,7 +98,7 @@ class Router {
     std::variant<Found, HttpResponse> route_of(const RequestHead& head);
     Handler shared_change(Found found) const;
 
-    service::Desk& desk_;
+    service::Services& services_;
     NodeApi* nodes_;
     HubProxyInterface* relay_;
     service::SharedStore* shared_;

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "common/base/status.h"
 
 namespace secrets::api {

@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "common/base/status.h"
 #include "common/secure_memory/wipe.h"
 

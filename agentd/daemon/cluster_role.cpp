@@ -45,23 +45,23 @@ StatusOr<TlsContexts> make_tls_contexts(const Config& config) {
 
 ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
                          const Config& config, TlsContexts contexts, UniqueFd listener,
-                         service::Desk& desk, service::RunWaiters& waiters,
+                         service::Services& services, service::RunWaiters& waiters,
                          service::SharedStore* shared) {
     if (contexts.hub) {
-        nodes_ =
-            std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, desk, waiters, shared);
+        nodes_ = std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, services, waiters,
+                                                       shared);
         door_ = std::make_unique<server::HubServer>(
-            loop, std::move(listener), std::move(contexts.hub), desk, nodes_.get(), shared);
+            loop, std::move(listener), std::move(contexts.hub), services, nodes_.get(), shared);
         configure(config.listen);
     }
     if (contexts.client) {
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
-        asks_ = std::make_unique<node::RemoteGrants>(*client_, desk, node);
+        asks_ = std::make_unique<node::RemoteGrants>(*client_, services, node);
         checks_ = std::make_unique<node::RemoteSubmitCheck>(*client_, node);
         relay_ = std::make_unique<node::HubProxy>(*client_);
-        report_ =
-            std::make_unique<node::HoldReporter>(loop, supervisor, *client_, *asks_, desk, node);
+        report_ = std::make_unique<node::HoldReporter>(loop, supervisor, *client_, *asks_, services,
+                                                       node);
     }
 }
 

@@ -33,16 +33,16 @@ class ClusterRole {
     /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
     /// to must outlive it.
     ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
-                TlsContexts contexts, UniqueFd listener, service::Desk& desk,
+                TlsContexts contexts, UniqueFd listener, service::Services& services,
                 service::RunWaiters& waiters, service::SharedStore* shared);
 
-    /// Who answers the asks of steps; null where the desk does.
+    /// Who answers the asks of steps; null where the services does.
     server::AsksElsewhere* asks() { return asks_.get(); }
 
-    /// Who answers the checks of what is submitted; null where the desk does.
+    /// Who answers the checks of what is submitted; null where the services does.
     server::ChecksElsewhere* checks() { return checks_.get(); }
 
-    /// Who takes the requests of people and platforms; null where the desk does.
+    /// Who takes the requests of people and platforms; null where the services does.
     api::HubProxyInterface* relay() { return relay_.get(); }
 
     /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no

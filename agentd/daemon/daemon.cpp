@@ -59,23 +59,25 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
       supervisor_(loop_, report_end_of_task),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
-      desk_(config_, vault_, now, store_.get()),
+      services_(config_, vault_, now, store_.get()),
       openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(
                                  loop_, supervisor_, config_.openbao, std::move(tls.openbao))
                            : nullptr),
-      replica_(openbao_
-                   ? std::make_unique<openbao::Replica>(loop_, *openbao_, vault_, *store_, desk_)
-                   : nullptr),
-      membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), desk_,
+      replica_(openbao_ ? std::make_unique<openbao::Replica>(loop_, *openbao_, vault_, *store_,
+                                                             services_)
+                        : nullptr),
+      membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
                   waiters_, replica_.get()),
-      node_door_(loop_, std::move(listeners.node), desk_, waiters_, replica_.get(),
+      node_door_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
                  membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), desk_, replica_.get(), membership_.checks()),
-      http_door_(loop_, std::move(listeners.control), desk_, membership_.relay(), replica_.get()),
-      reaper_(loop_, supervisor_, config_, desk_),
-      account_watch_(
-          loop_, supervisor_, config_,
-          [this](auth::SlurmAccountMembers accounts) { desk_.know(std::move(accounts)); }),
+      job_door_(loop_, std::move(listeners.job), services_, replica_.get(), membership_.checks()),
+      http_door_(loop_, std::move(listeners.control), services_, membership_.relay(),
+                 replica_.get()),
+      reaper_(loop_, supervisor_, config_, services_),
+      account_watch_(loop_, supervisor_, config_,
+                     [this](auth::SlurmAccountMembers accounts) {
+                         services_.context.principals.know(std::move(accounts));
+                     }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -84,10 +86,8 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     signals_.add(SIGHUP);
     signals_.add(SIGUSR1);
     await_signal();
-    desk_.on_push([this](const RunId& run) { waiters_.wake(run); });
-    desk_.on_expiry_change([this] { wipe_expired(); });
-    desk_.on_change([this] { keep_house_soon(); });
-    desk_.tasks_from([this] { return supervisor_.tasks(); });
+    services_.context.events = this;
+    services_.status.tasks_from([this] { return supervisor_.tasks(); });
     look_for_swap();
     if (store_ == nullptr) return;
     for (const std::string& sentence : store_->damage()) {
@@ -137,7 +137,7 @@ void Daemon::share() {
         const auto deadline = openbao::Clock::now() + kLook;
         // Whoever waits at the moment may have the same answer.
         const auto failure = co_await replica_->refresh(std::move(about), deadline, kLook / 4);
-        co_return failure.ok() && desk_.has_run(run);
+        co_return failure.ok() && services_.runs.has_run(run);
     });
     replica_->start(supervisor_);
 }
@@ -209,7 +209,7 @@ void Daemon::take(const Config& config) {
     membership_.configure(config.listen);
     const std::string later = needs_restart(config_, config);
     config_ = config;
-    desk_.configure(config_);
+    services_.context.configure(config_);
     account_watch_.configure(config_);
     vault_.set_capacity(config_.limits.total_bytes);
     audit::record({.kind = audit::Kind::reload,
@@ -232,8 +232,7 @@ void Daemon::end() {
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     account_watch_.stop();
-    desk_.on_expiry_change([] {});  // a push that comes last arms no timer
-    desk_.on_change([] {});
+    services_.context.events = &services_.context.no_events;  // a last push arms no timer
     expiry_.cancel();
     housekeeping_.cancel();
     saving_.cancel();
@@ -252,7 +251,7 @@ void Daemon::end() {
     if (openbao_) openbao_->stop();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    desk_.save_uses();
+    services_.secrets.save_uses();
     wipe_at_end();
     audit::finish();
 }
@@ -278,7 +277,7 @@ void Daemon::wipe_at_end() {
 }
 
 void Daemon::wipe_expired() {
-    const auto next = desk_.expire();
+    const auto next = services_.expiry.expire();
     expiry_.cancel();
     if (!next) return;
     expiry_.expires_at(*next);
@@ -321,7 +320,7 @@ void Daemon::await_saving() {
     saving_.async_wait([this](const ErrorCode& error) {
         if (error) return;
         await_saving();
-        desk_.save_uses();
+        services_.secrets.save_uses();
     });
 }
 

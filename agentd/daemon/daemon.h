@@ -31,7 +31,7 @@ struct Listeners {
     UniqueFd hub{};  ///< none where the agent is no hub
 };
 
-class Daemon {
+class Daemon final : private service::Events {
   public:
     /// `store`: what is kept for people, or null. `service` must outlive the agent.
     Daemon(Config config, std::string config_path, MemoryKind memory,
@@ -46,6 +46,10 @@ class Daemon {
     void run();
 
   private:
+    void run_pushed(const RunId& run) override { waiters_.wake(run); }
+    void held_changed() override { keep_house_soon(); }
+    void expiry_changed() override { wipe_expired(); }
+
     void run_loop();
     void await_signal();
     void on_signal(int number);
@@ -70,7 +74,7 @@ class Daemon {
     Supervisor supervisor_;
     vault::Vault vault_;
     std::unique_ptr<store::SecretStore> store_;
-    service::Desk desk_;
+    service::Services services_;
     service::RunWaiters waiters_;
     std::unique_ptr<openbao::KvClient> openbao_;  ///< null: what is here is all
     std::unique_ptr<openbao::Replica> replica_;   ///< goes with it

@@ -6,6 +6,7 @@
 #include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
 #include "agentd/hub/origin_checks.h"
+#include "agentd/service/grant_requests.h"
 #include "common/base/names.h"
 
 namespace secrets::hub {
@@ -68,12 +69,12 @@ HttpResponse answer_of(service::NodeGrantAnswer answer) {
 }  // namespace
 
 NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, const Config& config,
-                               service::Desk& desk, service::RunWaiters& waiters,
+                               service::Services& services, service::RunWaiters& waiters,
                                service::SharedStore* shared)
     : agents_(config.listen.agents),
-      desk_(desk),
+      services_(services),
       places_(loop, supervisor, config.view_socket),
-      checks_(loop, supervisor, config.listen, desk, places_, shared),
+      checks_(loop, supervisor, config.listen, services, places_, shared),
       waiters_(waiters),
       shared_(shared) {}
 
@@ -106,7 +107,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
     }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
-    auto revoked = desk_.report_from_node(request.node, request.held, there);
+    auto revoked = services_.node_grants.report_from_node(request.node, request.held, there);
     if (!is_known) revoked.clear();
     co_return HttpResponse{200, "application/json", api::revoked_json(revoked)};
 }
@@ -150,7 +151,8 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
 
 asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request) {
     if (shared_ == nullptr) co_return Status();
-    service::DocumentKeys about = desk_.documents_of_spec(request.ask.uid, request.ask.ask);
+    service::DocumentKeys about =
+        services_.replication.documents_of_spec(request.ask.uid, request.ask.ask);
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (failure.ok()) co_return Status();
@@ -162,7 +164,7 @@ asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request
     if (shared_ == nullptr) co_return true;
     service::DocumentKeys about;
     for (const vault::CachedGrant& held : request.held) {
-        about.add(desk_.documents_of_spec(held.owner, held.ask));
+        about.add(services_.replication.documents_of_spec(held.owner, held.ask));
     }
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
@@ -177,18 +179,21 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         auto refusal = co_await check_placement(request);
         if (refusal.ok()) refusal = co_await refresh_for(request);
         if (!refusal.ok()) {
-            co_return api::refused(desk_.deny(request.ask, request.node, std::move(refusal)));
+            co_return api::refused(
+                service::grant_requests::deny(request.ask, request.node, std::move(refusal)));
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
         if (is_gone()) co_return HttpResponse{204, "", ""};
-        auto answer = desk_.grant_to_node(request.ask, request.node, request.has_tag);
+        auto answer =
+            services_.node_grants.grant_to_node(request.ask, request.node, request.has_tag);
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
             co_return api::refused({StatusCode::unavailable, "this hub is about to end"});
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
-            co_return api::refused(desk_.deny_unpushed(request.ask, request.node, wait->run));
+            co_return api::refused(
+                services_.grants.deny_unpushed(request.ask, request.node, wait->run));
         }
         co_await waiters_.wait(wait->run, until);
     }

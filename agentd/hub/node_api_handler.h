@@ -6,8 +6,8 @@
 #include "agentd/api/node_api.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/submit_check_handler.h"
-#include "agentd/service/desk.h"
 #include "agentd/service/run_waiters.h"
+#include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 #include "agentd/slurm/job_placement.h"
 
@@ -16,9 +16,10 @@ namespace secrets::hub {
 /// Must outlive the loop's run.
 class NodeApiHandler final : public api::NodeApi {
   public:
-    /// `shared`: what the desk answers from; null: what is here. All must outlive it.
+    /// `shared`: what the services answers from; null: what is here. All must outlive it.
     NodeApiHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
-                   service::Desk& desk, service::RunWaiters& waiters, service::SharedStore* shared);
+                   service::Services& services, service::RunWaiters& waiters,
+                   service::SharedStore* shared);
 
     bool is_agent(const auth::Principal& caller) const override;
     api::HttpResponse grant(api::NodeGrantRequest request) override;
@@ -50,7 +51,7 @@ class NodeApiHandler final : public api::NodeApi {
 
     bool host_certificates_ = false;  ///< demanded
     std::string agents_;              ///< the nodes' account; empty: this process's own
-    service::Desk& desk_;
+    service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     slurm::JobPlacement places_;
     SubmitCheckHandler checks_;

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "agentd/api/router.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "common/base/names.h"
 
 namespace secrets::hub {

@@ -36,14 +36,16 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
         co_return api::refused(refusal);
     }
     if (shared_ != nullptr) {
-        service::DocumentKeys about = desk_.documents_of_spec(request.uid, request.ask);
+        service::DocumentKeys about =
+            services_.replication.documents_of_spec(request.uid, request.ask);
         const auto failure = co_await shared_->refresh(
             std::move(about), slurm::JobPlacement::Clock::now() + kPatience, {});
         if (!failure.ok()) co_return api::refused(service::not_known(failure));
     }
     HttpResponse answer{200, "application/json", ""};
     try {
-        answer.body = api::verdict_json(desk_.check_submission(request.uid, request.ask));
+        answer.body =
+            api::verdict_json(services_.grants.check_submission(request.uid, request.ask));
     } catch (const auth::UserDatabaseUnavailable& error) {
         answer = api::refused({StatusCode::unavailable, error.what()});
     }

@@ -6,7 +6,7 @@
 #include "agentd/audit/denied_address_log.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/login_hosts.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 #include "agentd/slurm/job_placement.h"
 
@@ -16,11 +16,11 @@ namespace secrets::hub {
 /// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
 class SubmitCheckHandler {
   public:
-    /// `shared`: what the desk answers from; null: what is here. All must outlive it.
+    /// `shared`: what the services answers from; null: what is here. All must outlive it.
     SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
-                       service::Desk& desk, slurm::JobPlacement& places,
+                       service::Services& services, slurm::JobPlacement& places,
                        service::SharedStore* shared)
-        : desk_(desk),
+        : services_(services),
           places_(places),
           shared_(shared),
           login_hosts_(loop, supervisor, listen.login_hosts) {}
@@ -38,7 +38,7 @@ class SubmitCheckHandler {
     boost::asio::awaitable<api::HttpResponse> answer(api::SubmitCheckRequest request);
     boost::asio::awaitable<Status> check_requester(const api::SubmitCheckRequest& request);
 
-    service::Desk& desk_;
+    service::Services& services_;
     slurm::JobPlacement& places_;
     service::SharedStore* shared_;
     bool host_certificates_ = false;  ///< demanded

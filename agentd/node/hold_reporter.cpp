@@ -15,11 +15,11 @@ constexpr auto kPatience = milliseconds(1900);
 }  // namespace
 
 HoldReporter::HoldReporter(asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                           RemoteGrants& asks, service::Desk& desk, std::string node,
+                           RemoteGrants& asks, service::Services& services, std::string node,
                            ReportPauses pauses)
     : client_(client),
       asks_(asks),
-      desk_(desk),
+      services_(services),
       node_(std::move(node)),
       pauses_(pauses),
       timer_(loop),
@@ -46,7 +46,8 @@ asio::awaitable<void> HoldReporter::run() {
 
 asio::awaitable<void> HoldReporter::report() {
     std::vector<vault::CachedGrant> held;
-    for (const vault::CachedGrant* grant : desk_.cached_grants()) held.push_back(*grant);
+    for (const vault::CachedGrant* grant : services_.cached_grants.cached_grants())
+        held.push_back(*grant);
     // What was granted and has ended since the last report a hub does not know of.
     if (asks_.take_granted()) believe_.insert(client_.preferred());
     std::string why;
@@ -90,10 +91,10 @@ Status HoldReporter::take(const std::vector<vault::CachedGrant>& said,
     if (!revoked) return revoked.status();
     for (const std::size_t which : *revoked) {
         // A newer grant of the same ask is another one.
-        const auto* now =
-            desk_.find_cached_grant({said[which].job, {}, said[which].owner, 0, said[which].ask});
+        const auto* now = services_.cached_grants.find_cached_grant(
+            {said[which].job, {}, said[which].owner, 0, said[which].ask});
         if (now != nullptr && now->tag == said[which].tag) {
-            desk_.revoke_cached_grant(said[which].job, said[which].ask);
+            services_.cached_grants.revoke_cached_grant(said[which].job, said[which].ask);
         }
     }
     return Status();

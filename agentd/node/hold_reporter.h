@@ -8,7 +8,7 @@
 #include "agentd/audit/outage_log.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/node/remote_grants.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 
 namespace secrets::node {
 
@@ -28,7 +28,7 @@ class HoldReporter {
   public:
     /// All that is referred to must outlive it.
     HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                 RemoteGrants& asks, service::Desk& desk, std::string node,
+                 RemoteGrants& asks, service::Services& services, std::string node,
                  ReportPauses pauses = {});
 
     void stop();
@@ -42,7 +42,7 @@ class HoldReporter {
 
     HubClient& client_;
     RemoteGrants& asks_;
-    service::Desk& desk_;
+    service::Services& services_;
     std::string node_;
     ReportPauses pauses_;
     boost::asio::steady_timer timer_;

@@ -2,6 +2,7 @@
 #include "agentd/node/remote_grants.h"
 
 #include "agentd/api/grant_body.h"
+#include "agentd/service/grant_requests.h"
 
 namespace secrets::node {
 namespace {
@@ -37,9 +38,9 @@ StatusCode reason_of(unsigned status) {
 
 asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRequest request,
                                                         api::IsGone is_gone) {
-    auto at_once = desk_.check_before_hub(request);
+    auto at_once = services_.cached_grants.check_before_hub(request);
     if (at_once) co_return std::move(*at_once);
-    const vault::CachedGrant* held = desk_.find_cached_grant(request);
+    const vault::CachedGrant* held = services_.cached_grants.find_cached_grant(request);
     net::HttpsRequest to_hub{
         "POST", "/v1/grants", api::print_grant({request, node_, patience_of_hub(client_)}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
@@ -57,20 +58,21 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
                                         net::HttpsResponse& answer) {
     switch (answer.status) {
         case 200:
-            return desk_.accept_cached_grant(request, answer.etag, answer.body.view(),
-                                             std::move(answer.note));
+            return services_.cached_grants.accept_cached_grant(
+                request, answer.etag, answer.body.view(), std::move(answer.note));
         case 204:
             return service::Nothing{};
         case 304:
-            if (desk_.find_cached_grant(request) != nullptr) {
-                return desk_.deliver_cached_grant_again(request, "");
+            if (services_.cached_grants.find_cached_grant(request) != nullptr) {
+                return services_.cached_grants.deliver_cached_grant_again(request, "");
             }
             return without_hub(request, "what the hub had granted was wiped meanwhile");
         case 400:
         case 403:
         case 404:
         case 413:
-            return desk_.denied_by_hub(request, {reason_of(answer.status), answer.detail});
+            return services_.cached_grants.denied_by_hub(request,
+                                                         {reason_of(answer.status), answer.detail});
         default:
             return without_hub(request, answer.detail);
     }
@@ -79,11 +81,11 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
 /// A job that was granted something goes on with it.
 service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantRequest& request,
                                                const std::string& why) {
-    if (desk_.find_cached_grant(request) != nullptr) {
-        return desk_.deliver_cached_grant_again(request,
-                                                ", as it could not be asked for anew: " + why);
+    if (services_.cached_grants.find_cached_grant(request) != nullptr) {
+        return services_.cached_grants.deliver_cached_grant_again(
+            request, ", as it could not be asked for anew: " + why);
     }
-    return desk_.deny(request, "", {StatusCode::unavailable, why});
+    return service::grant_requests::deny(request, "", {StatusCode::unavailable, why});
 }
 
 }  // namespace secrets::node

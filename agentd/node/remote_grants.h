@@ -6,7 +6,7 @@
 
 #include "agentd/node/hub_client.h"
 #include "agentd/server/node_server.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 
 namespace secrets::node {
 
@@ -14,8 +14,8 @@ namespace secrets::node {
 class RemoteGrants final : public server::AsksElsewhere {
   public:
     /// `client` and `desk` must outlive it.
-    RemoteGrants(HubClient& client, service::Desk& desk, std::string node)
-        : client_(client), desk_(desk), node_(std::move(node)) {}
+    RemoteGrants(HubClient& client, service::Services& services, std::string node)
+        : client_(client), services_(services), node_(std::move(node)) {}
 
     boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
                                                      api::IsGone is_gone) override;
@@ -30,7 +30,7 @@ class RemoteGrants final : public server::AsksElsewhere {
                                      const std::string& why);
 
     HubClient& client_;
-    service::Desk& desk_;
+    service::Services& services_;
     std::string node_;
     bool granted_ = false;
 };

@@ -137,7 +137,7 @@ Status Replica::complain(DocumentRef& use, Status failure) const {
 
 /// What has expired here is destroyed there.
 asio::awaitable<Status> Replica::write_ends() {
-    desk_.expire();
+    services_.expiry.expire();
     std::vector<Key> ended;
     for (const auto& [key, known] : known_) {
         if (known.exists && !known.busy && state_here(key) != known.state) ended.push_back(key);

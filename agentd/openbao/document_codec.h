@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 
 namespace secrets::openbao {
 

@@ -36,11 +36,11 @@ std::string path_of_key(const Key& key) {
 }  // namespace
 
 Replica::Replica(asio::io_context& loop, KvClient& kv, vault::Vault& vault,
-                 store::SecretStore& store, service::Desk& desk)
+                 store::SecretStore& store, service::Services& services)
     : kv_(kv),
       vault_(vault),
       store_(store),
-      desk_(desk),
+      services_(services),
       sync_timer_(loop),
       random_(std::random_device()()) {}
 
@@ -122,8 +122,9 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
         if (run != nullptr) {
-            desk_.drop_replicated_run(*run);
-        } else if (Status wrong = desk_.replicate_secrets(std::get<store::Owner>(key), {});
+            services_.replication.drop_replicated_run(*run);
+        } else if (Status wrong =
+                       services_.replication.replicate_secrets(std::get<store::Owner>(key), {});
                    !wrong.ok()) {
             return wrong;
         }
@@ -140,13 +141,15 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
     if (run != nullptr) {
         const auto taken = read_run(*run, *document.data);
         if (!taken) return taken.status();
-        if (Status wrong = desk_.replicate_run(taken->head, taken->secrets); !wrong.ok())
+        if (Status wrong = services_.replication.replicate_run(taken->head, taken->secrets);
+            !wrong.ok())
             return wrong;
         state = state_of(taken->head);
     } else {
         const auto taken = read_secrets(*document.data);
         if (!taken) return taken.status();
-        if (Status wrong = desk_.replicate_secrets(std::get<store::Owner>(key), *taken);
+        if (Status wrong =
+                services_.replication.replicate_secrets(std::get<store::Owner>(key), *taken);
             !wrong.ok())
             return wrong;
         for (const service::ReplicatedSecret& secret : *taken) state += state_of(secret.head);
@@ -163,7 +166,7 @@ asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::functi
         std::list<DocumentLock> locks;
         auto failure = co_await lock_documents(locks, about, deadline);
         if (!failure.ok()) co_return failure;
-        desk_.expire();  // it is no part of the trial
+        services_.expiry.expire();  // it is no part of the trial
         audit::PendingAudit trial;
         trial.collect(change);
         WriteResult wrote = Outcome::written;

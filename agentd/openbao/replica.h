@@ -2,8 +2,8 @@
 #pragma once
 // Several hubs, one replica: what lies in OpenBao of runs and kept secrets, as far as it is here.
 // The vault and the store of this agent have a copy of each document that was read. Whoever asks
-// the desk has what the request is about read anew before; what the desk changes is written before
-// it is answered, by check-and-set, and a hub that was slower begins anew.
+// the services has what the request is about read anew before; what the services changes is written
+// before it is answered, by check-and-set, and a hub that was slower begins anew.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,7 +16,7 @@
 #include "agentd/base/supervisor.h"
 #include "agentd/net/asio.h"
 #include "agentd/openbao/kv_client.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 
 namespace secrets::openbao {
@@ -27,7 +27,7 @@ class Replica final : public service::SharedStore {
   public:
     /// All must outlive it; `store` is one in memory.
     Replica(boost::asio::io_context& loop, KvClient& kv, vault::Vault& vault,
-            store::SecretStore& store, service::Desk& desk);
+            store::SecretStore& store, service::Services& services);
 
     /// Begins to look now and then for what nobody asks for: what ended or was pushed at other
     /// hubs, and what has expired.
@@ -94,7 +94,7 @@ class Replica final : public service::SharedStore {
     KvClient& kv_;
     vault::Vault& vault_;
     store::SecretStore& store_;
-    service::Desk& desk_;
+    service::Services& services_;
     std::map<Key, DocumentState> known_;
     boost::asio::steady_timer sync_timer_;
     Clock::time_point next_sync_{};

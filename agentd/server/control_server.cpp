@@ -15,10 +15,10 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 
 }  // namespace
 
-ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                              api::HubProxyInterface* relay, service::SharedStore* shared)
     : loop_(loop),
-      hall_{api::Router(desk, nullptr, relay, shared)},
+      hall_{api::Router(services, nullptr, relay, shared)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 

@@ -12,9 +12,9 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class ControlServer {
   public:
-    /// `relay`: takes what another agent answers; null where the desk answers all. `shared`: where
-    /// what the desk answers from lies; null: here alone. Both must outlive the door.
-    ControlServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+    /// `relay`: takes what another agent answers; null where the services answers all. `shared`:
+    /// where what the services answers from lies; null: here alone. Both must outlive the door.
+    ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                   api::HubProxyInterface* relay, service::SharedStore* shared);
 
     /// Takes no further connection, and finishes the requests of those that it has.

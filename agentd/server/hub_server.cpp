@@ -44,12 +44,12 @@ std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
 }  // namespace
 
 HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
-                     std::shared_ptr<asio::ssl::context> context, service::Desk& desk,
+                     std::shared_ptr<asio::ssl::context> context, service::Services& services,
                      api::NodeApi* nodes, service::SharedStore* shared)
     : loop_(loop),
-      desk_(desk),
+      services_(services),
       context_(std::move(context)),
-      hall_{api::Router(desk, nodes, nullptr, shared)},
+      hall_{api::Router(services, nodes, nullptr, shared)},
       limits_({kMaxConnections, kMaxConnectionsOfOne}),
       queue_(
           loop, {kHandshakesAtOnce, kHandshake, kStall},
@@ -131,7 +131,7 @@ asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
         co_return;
     }
     const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
-    RemoteAuthenticator check(desk_, munge_, context, address,
+    RemoteAuthenticator check(services_, munge_, context, address,
                               net::names_of_peer(stream.native_handle()), takes_host_certificates_,
                               note);
     HttpSessionOn<TlsStream> connection(hall_, std::move(stream), check, std::move(label));

@@ -22,10 +22,10 @@ namespace secrets::server {
 class HubServer {
   public:
     /// `nodes`: what answers nodes' requests; null where nothing does. `shared`: where what the
-    /// desk answers from lies; null: here alone. Both must outlive the door.
+    /// services answers from lies; null: here alone. Both must outlive the door.
     HubServer(asio::io_context& loop, UniqueFd listener,
-              std::shared_ptr<asio::ssl::context> context, service::Desk& desk, api::NodeApi* nodes,
-              service::SharedStore* shared);
+              std::shared_ptr<asio::ssl::context> context, service::Services& services,
+              api::NodeApi* nodes, service::SharedStore* shared);
 
     /// For the connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);
@@ -50,7 +50,7 @@ class HubServer {
                                       net::HandshakeLimiter::Slot place);
 
     asio::io_context& loop_;
-    service::Desk& desk_;
+    service::Services& services_;
     std::shared_ptr<asio::ssl::context> context_;
     auth::Munge munge_;
     bool takes_host_certificates_ = false;

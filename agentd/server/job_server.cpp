@@ -13,9 +13,9 @@ const char* anybody(const Peer&) {
 
 }  // namespace
 
-JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                      service::SharedStore* shared, ChecksElsewhere* elsewhere)
-    : desk_(desk),
+    : services_(services),
       shared_(shared),
       elsewhere_(elsewhere),
       door_(loop, std::move(listener), "job door", anybody,
@@ -39,12 +39,12 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string ask) {
     if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(ask));
     if (shared_ != nullptr) {
-        service::DocumentKeys about = desk_.documents_of_spec(uid, ask);
+        service::DocumentKeys about = services_.replication.documents_of_spec(uid, ask);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
         if (!failure.ok()) co_return "";  // nobody can tell
     }
-    const auto refusal = desk_.check_submission(uid, ask);
+    const auto refusal = services_.grants.check_submission(uid, ask);
     co_return refusal.message();
 }
 

@@ -4,7 +4,7 @@
 // kernel says who it is; nothing but names is said.
 
 #include "agentd/server/ipc_server.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 
 namespace secrets::server {
@@ -26,9 +26,9 @@ class ChecksElsewhere {
 /// Must outlive the loop's run.
 class JobServer {
   public:
-    /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
-    /// this agent's desk answers checks. Both must outlive the door.
-    JobServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+    /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
+    /// where this agent's services answers checks. Both must outlive the door.
+    JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
               service::SharedStore* shared, ChecksElsewhere* elsewhere);
 
     void stop() { door_.stop(); }
@@ -39,7 +39,7 @@ class JobServer {
 
     asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
 
-    service::Desk& desk_;
+    service::Services& services_;
     service::SharedStore* shared_;
     ChecksElsewhere* elsewhere_;
     IpcServer door_;

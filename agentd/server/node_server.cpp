@@ -6,6 +6,7 @@
 
 #include "agentd/api/metrics_text.h"
 #include "agentd/audit/audit_log.h"
+#include "agentd/service/grant_requests.h"
 
 namespace secrets::server {
 namespace {
@@ -34,10 +35,10 @@ std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answ
 
 }  // namespace
 
-NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                        service::RunWaiters& waiters, service::SharedStore* shared,
                        AsksElsewhere* elsewhere)
-    : desk_(desk),
+    : services_(services),
       shared_(shared),
       elsewhere_(elsewhere),
       waiters_(waiters),
@@ -48,7 +49,7 @@ NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Desk&
 
 asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request request) {
     if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
-        door_.send(fd, plugin_protocol::Done{desk_.wipe(wipe->job)});
+        door_.send(fd, plugin_protocol::Done{services_.grants.wipe(wipe->job)});
         co_return;
     }
     if (std::holds_alternative<plugin_protocol::PingRequest>(request)) {
@@ -114,16 +115,17 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
 asio::awaitable<service::GrantAnswer> NodeServer::ask_desk(int fd,
                                                            plugin_protocol::GrantRequest request) {
     if (shared_ != nullptr) {
-        service::DocumentKeys about = desk_.documents_of_spec(request.uid, request.ask);
+        service::DocumentKeys about =
+            services_.replication.documents_of_spec(request.uid, request.ask);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
         if (!failure.ok()) {
-            co_return desk_.deny(request, "", service::not_known(failure));
+            co_return service::grant_requests::deny(request, "", service::not_known(failure));
         }
         // A job that was cancelled meanwhile must not be given a hold.
         if (peer_is_gone(fd)) co_return service::Nothing{};
     }
-    co_return desk_.ask(request);
+    co_return services_.grants.grant_step(request);
 }
 
 /// Waits until the run is pushed or the request's time is up, and asks again.
@@ -137,7 +139,7 @@ asio::awaitable<service::GrantAnswer> NodeServer::wait_for_run(
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr || waiters_.stopped()) co_return answer;
         if (std::chrono::steady_clock::now() >= deadline) {
-            co_return desk_.deny_unpushed(request, "", wait->run);
+            co_return services_.grants.deny_unpushed(request, "", wait->run);
         }
         co_await waiters_.wait(wait->run, deadline);
         // A job that was cancelled while it waited must not be given a hold.

@@ -8,8 +8,8 @@
 
 #include "agentd/api/router.h"
 #include "agentd/server/ipc_server.h"
-#include "agentd/service/desk.h"
 #include "agentd/service/run_waiters.h"
+#include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 
 namespace secrets::server {
@@ -31,9 +31,9 @@ class AsksElsewhere {
 /// Must outlive the loop's run.
 class NodeServer {
   public:
-    /// `shared`: where what the desk answers from lies; null: here alone. `elsewhere`: null where
-    /// this agent's desk answers asks. Both must outlive the door.
-    NodeServer(asio::io_context& loop, UniqueFd listener, service::Desk& desk,
+    /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
+    /// where this agent's services answers asks. Both must outlive the door.
+    NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                service::RunWaiters& waiters, service::SharedStore* shared,
                AsksElsewhere* elsewhere);
 
@@ -53,7 +53,7 @@ class NodeServer {
     asio::awaitable<service::GrantAnswer> wait_for_run(int fd,
                                                        plugin_protocol::GrantRequest request);
 
-    service::Desk& desk_;
+    service::Services& services_;
     service::SharedStore* shared_;
     AsksElsewhere* elsewhere_;
     service::RunWaiters& waiters_;

@@ -21,13 +21,13 @@ std::optional<std::string> credential_in(std::string_view authorization) {
 
 }  // namespace
 
-RemoteAuthenticator::RemoteAuthenticator(const service::Desk& desk, auth::Munge& munge,
+RemoteAuthenticator::RemoteAuthenticator(const service::Services& services, auth::Munge& munge,
                                          std::shared_ptr<asio::ssl::context> context,
                                          std::string address,
                                          std::optional<std::vector<std::string>> names,
                                          bool of_hosts,
                                          std::function<void(const std::string&)> note)
-    : desk_(desk),
+    : services_(services),
       munge_(munge),
       context_(std::move(context)),
       address_(std::move(address)),
@@ -57,7 +57,8 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_
     }
     for (const std::string& name : *names_) {
         const auto caller = auth::Principal::of_certificate(name);
-        if (desk_.is_platform(caller)) return AuthenticatedPrincipal{caller, {address_, ""}};
+        if (services_.context.principals.is_platform(caller))
+            return AuthenticatedPrincipal{caller, {address_, ""}};
     }
     return refuse(403, "the certificate of " + quoted(names_->front()) +
                            " is of no platform that the hub's configuration lists");

@@ -21,7 +21,7 @@ class RemoteAuthenticator : public Authenticator {
     /// showed; nothing where it showed none. `of_hosts`: whether it may be a host's, of whose users
     /// munge tells; else a request with both is refused. `note`: writes down that it was turned
     /// away, and why. What is referred to must outlive this.
-    RemoteAuthenticator(const service::Desk& desk, auth::Munge& munge,
+    RemoteAuthenticator(const service::Services& services, auth::Munge& munge,
                         std::shared_ptr<asio::ssl::context> context, std::string address,
                         std::optional<std::vector<std::string>> names, bool of_hosts,
                         std::function<void(const std::string&)> note);
@@ -39,7 +39,7 @@ class RemoteAuthenticator : public Authenticator {
     std::variant<AuthenticatedPrincipal, api::HttpResponse> bound_to(
         const api::RequestHead& head, const auth::Credential& credential);
 
-    const service::Desk& desk_;
+    const service::Services& services_;
     auth::Munge& munge_;
     std::shared_ptr<asio::ssl::context> context_;
     std::string address_;

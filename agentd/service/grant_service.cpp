@@ -1,120 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// The desk's answers to the asks of steps on its own host. What a hub answers its nodes is in
-// asks_of_nodes.cpp, what these do with it in cached_grants.cpp.
-
 #include "agentd/service/grant_service.h"
 
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
-#include "common/base/limits.h"
+#include "agentd/service/grant_requests.h"
 
 namespace secrets::service {
 
-using namespace asks;
+using namespace grant_requests;
 
 namespace {
 
-/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every
-/// step would fill memory that others need.
-constexpr std::size_t kMaxGrantsPerHold = 256;
+Status has_no_jobs(const auth::Principal& caller) {
+    return {StatusCode::permission_denied, caller.name() +
+                                               " is no account, and has no jobs or secrets of its "
+                                               "own: only runs can be asked for"};
+}
 
-Status check_sizes(const std::vector<DeliveryEntry>& entries) {
-    if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
-        return Status(StatusCode::too_large,
-                      "the secrets asked for take " + std::to_string(bytes) +
-                          " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
-                          " fit; name those that the step needs with --secret, or "
-                          "ask for large ones as files (NAME:file)");
-    }
-    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
-        return Status(StatusCode::too_large,
-                      "the secrets asked for as files have " + std::to_string(bytes) +
-                          " bytes together and at most " + std::to_string(kMaxFilesBytes) +
-                          " fit; ask for those that the step needs");
-    }
-    return Status();
+/// The one run that all of the hold's grants are of; empty where there are several, or none.
+std::string run_of(const vault::Hold& hold) {
+    const std::string& first = hold.grants.front().run;
+    const bool same = std::all_of(hold.grants.begin(), hold.grants.end(),
+                                  [&](const vault::Grant& grant) { return grant.run == first; });
+    return same ? first : "";
 }
 
 }  // namespace
 
-namespace asks {
-
-audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
-                      const std::string& node, const std::string& what_happened) {
-    return {.kind = kind,
-            .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
-                        (node.empty() ? "" : " on node " + node) + " " + what_happened,
-            .job = request.job,
-            .step = request.step,
-            .owner = audit::Account{request.uid, ""}};
-}
-
-Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
-               const SecretSpec* ask, Status refusal) {
-    audit::Event event = event_of(audit::Kind::deny_grant, request, node,
-                                  "was refused its secrets: " + refusal.message());
-    if (ask != nullptr && ask->run) event.run = ask->run->text();
-    if (ask != nullptr) {
-        for (const SpecItem& item : ask->items) event.names.push_back(item.name);
-    }
-    event.reason = refusal.message();
-    audit::record(event);
-    return refusal;
-}
-
-bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
-    if (hold == nullptr || hold->grants.size() < kMaxGrantsPerHold) return true;
-    return std::any_of(hold->grants.begin(), hold->grants.end(), [&](const vault::Grant& other) {
-        return other.ask == grant.ask && other.run == grant.run;
-    });
-}
-
-Status too_many_asks() {
-    return {StatusCode::resource_exhausted,
-            "this job has made " + std::to_string(kMaxGrantsPerHold) +
-                " different asks on this node, and no more are taken"};
-}
-
-StatusOr<SecretSpec> read_ask(const plugin_protocol::GrantRequest& request) {
-    auto parsed = parse_spec(request.ask);
-    if (!parsed.ok()) return parsed.status("SLURM_SECRETS");
-    return *parsed.spec();
-}
-
-bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
-    return ask.run && !ask.run_optional && request.wait_milliseconds > 0;
-}
-
-}  // namespace asks
-
-StatusOr<Desk::Prepared> Desk::prepare(const plugin_protocol::GrantRequest& request,
-                                       const SecretSpec& ask) {
-    auto resolved = resolve_for(request.uid, ask, auth::Permission::use_run);
-    if (!resolved.ok()) return resolved.status();
-    Prepared prepared{std::move(resolved).value(), {}, {}, nullptr};
-    if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
-        return Status(StatusCode::not_found, std::move(missing));
-    }
-    auto opened = open_stored(prepared.answers, {store_, request.uid, "", {}, {}, now_()});
-    if (!opened) return Status(StatusCode::unavailable, opened.status().message());
-    prepared.opened = std::move(opened).value();
-    prepared.entries = entries_of(prepared.answers);
-    if (Status refusal = check_sizes(prepared.entries); !refusal.ok()) return refusal;
-    prepared.run = ask.run ? vault_.find_run(*ask.run) : nullptr;
-    return prepared;
-}
-
-GrantAnswer Desk::ask(const plugin_protocol::GrantRequest& request) {
-    expire();
-    auto read = read_ask(request);
+GrantAnswer GrantService::grant_step(const plugin_protocol::GrantRequest& request) {
+    expiry_.expire();
+    auto read = read_spec(request);
     if (!read.ok()) {
         return refused(request, "", nullptr, read.status());
     }
     const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
+    if (may_wait(request, ask) && context_.vault.find_run(*ask.run) == nullptr)
+        return WaitForRun{*ask.run};
     GrantAnswer answer = grant(request, ask);
     if (auto* refusal = std::get_if<Status>(&answer)) {
         return refused(request, "", &ask, std::move(*refusal));
@@ -122,20 +45,22 @@ GrantAnswer Desk::ask(const plugin_protocol::GrantRequest& request) {
     return answer;
 }
 
-GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
-    auto answer = prepare(request, ask);
+GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
+                                const SecretSpec& ask) {
+    auto answer = resolver_.prepare(request, ask);
     if (!answer.ok()) return answer.status();
-    const Prepared& prepared = answer.value();
+    const PreparedGrant& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
     const vault::RunHead* const run = prepared.run;
     const vault::Grant grant{request.ask, run != nullptr ? run->id.text() : "",
                              run != nullptr ? run->generation : 0};
-    if (!has_room_for(vault_.find_hold(request.job), grant)) return too_many_asks();
+    if (!has_room_for(context_.vault.find_hold(request.job), grant)) return too_many_asks();
     // Each job is told once on a node.
-    std::string note =
-        vault_.find_hold(request.job) == nullptr ? expiry_note(prepared.answers) : "";
+    std::string note = context_.vault.find_hold(request.job) == nullptr
+                           ? secrets_.expiry_note(prepared.answers)
+                           : "";
     // The delivery first: it reads from the record, which the hold's may move.
-    auto delivery = vault_.deliver(prepared.entries);
+    auto delivery = context_.vault.deliver(prepared.entries);
     if (!delivery) return Status(StatusCode::unavailable, delivery.status().message());
     audit::Event event = event_of(
         audit::Kind::grant, request, "",
@@ -145,19 +70,20 @@ GrantAnswer Desk::grant(const plugin_protocol::GrantRequest& request, const Secr
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return Status(StatusCode::unavailable, wrong.message());
     }
-    if (Status wrong = vault_.hold(request.job, request.uid, grant, now_()); !wrong.ok()) {
+    if (Status wrong = context_.vault.hold(request.job, request.uid, grant, context_.now());
+        !wrong.ok()) {
         audit::revert(event, wrong);
         return Status(StatusCode::unavailable, wrong.message());
     }
     audit::publish(event);
-    granted_in_round_.insert(request.job);
-    note_uses(prepared.answers, request.uid, request.job);
-    on_change_();
+    context_.granted_in_round.insert(request.job);
+    secrets_.note_uses(prepared.answers, request.uid, request.job);
+    context_.events->held_changed();
     return Granted{std::move(delivery).value(), std::move(note)};
 }
 
-Status Desk::deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
-                           const RunId& run) const {
+Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
+                                   const std::string& node, const RunId& run) const {
     const auto parsed = parse_spec(request.ask);
     return refused(
         request, node, parsed.spec(),
@@ -165,10 +91,81 @@ Status Desk::deny_unpushed(const plugin_protocol::GrantRequest& request, const s
                                     std::to_string(request.wait_milliseconds / 1000) + " s"});
 }
 
-Status Desk::deny(const plugin_protocol::GrantRequest& request, const std::string& node,
-                  Status refusal) const {
-    const auto parsed = parse_spec(request.ask);
-    return refused(request, node, parsed.spec(), std::move(refusal));
+std::string GrantService::wipe(JobId job) {
+    const vault::Hold* hold = context_.vault.find_hold(job);
+    if (hold == nullptr) return "job " + std::to_string(job.value) + " held nothing";
+    return wipe_hold(*hold, audit::Kind::wipe, "ended");
+}
+
+std::vector<JobId> GrantService::begin_reaping(std::chrono::seconds age) {
+    context_.granted_in_round.clear();
+    std::vector<JobId> jobs;
+    for (const vault::Hold* hold : context_.vault.holds()) {
+        if (hold->since + age <= context_.now()) jobs.push_back(hold->job);
+    }
+    return jobs;
+}
+
+bool GrantService::reap(JobId job) {
+    if (context_.granted_in_round.contains(job)) return false;
+    const vault::Hold* hold = context_.vault.find_hold(job);
+    if (hold != nullptr) wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    return true;
+}
+
+/// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.
+std::string GrantService::wipe_hold(const vault::Hold& hold, audit::Kind kind,
+                                    std::string_view what) {
+    std::string receipt = "job " + std::to_string(hold.job.value) + " " + std::string(what) +
+                          ": its hold with " +
+                          audit::counted(hold.grants.size(), "grant", "grants") + " was wiped";
+    audit::Event event{.kind = kind, .job = hold.job};
+    event.run = run_of(hold);
+    const Uid owner = hold.owner;
+    event.owner = audit::Account{owner, ""};
+    const vault::WipeReceipt wiped = context_.vault.wipe_hold(hold.job);
+    context_.events->held_changed();
+    event.sentence = receipt + " (uid " + std::to_string(owner.value) + ", " +
+                     audit::counted(wiped.bytes, "byte", "bytes") + ")";
+    event.records = wiped.records;
+    event.bytes = wiped.bytes;
+    audit::record(event);
+    return receipt;
+}
+
+Status GrantService::check_submission(const auth::Principal& caller, const std::string& text) {
+    auto answer = check(caller, text);
+    if (!answer.ok()) {
+        return answer.status().code() == StatusCode::unavailable ? Status() : answer.status();
+    }
+    const SpecCheck& info = answer.value();
+    if (info.ok || info.names_run) return Status();
+    std::string reasons = info.reason;
+    if (reasons.empty()) reasons = failures_of(info.items);
+    return Status(StatusCode::not_found, std::move(reasons));
+}
+
+StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std::string& text) {
+    expiry_.expire();
+    if (!caller.uid()) return has_no_jobs(caller);
+    const auto parsed = parse_spec(text);
+    if (!parsed.ok()) return parsed.status("the ask");
+    const SecretSpec& ask = *parsed.spec();
+    SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
+    if (ask.none) return info;
+    auto resolved = resolver_.resolve_spec(*caller.uid(), ask, auth::Permission::read_run);
+    if (!resolved.ok()) {
+        if (resolved.status().code() == StatusCode::unavailable) return resolved.status();
+        info.ok = false;
+        info.reason = resolved.status().message();
+        return info;
+    }
+    info.items = std::move(resolved).value();
+    for (ItemAnswer& answer : info.items) {
+        if (answer.failed()) info.ok = false;
+        answer.value = {};
+    }
+    return info;
 }
 
 }  // namespace secrets::service

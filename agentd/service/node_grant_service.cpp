@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hub's desk answers its nodes: what steps there ask for, and which grants are over.
+#include "agentd/service/node_grant_service.h"
 
 #include <algorithm>
 
+#include "agentd/audit/audit_log.h"
 #include "agentd/base/sha256.h"
-#include "agentd/service/grant_service.h"
+#include "agentd/service/grant_requests.h"
 
 namespace secrets::service {
 
-using namespace asks;
+using namespace grant_requests;
 
 /// The same for the same answer, whichever hub gives it, and says nothing of a value.
-std::string Desk::tag_of(Uid uid, const vault::RunHead* run,
-                         const std::vector<ItemAnswer>& answers) const {
+std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
+                                     const std::vector<ItemAnswer>& answers) const {
     std::string text;
     const auto add = [&](std::string_view part) { text += std::string(part) + "\n"; };
     if (run != nullptr) {
@@ -27,7 +28,7 @@ std::string Desk::tag_of(Uid uid, const vault::RunHead* run,
         add(answer.item.form == ItemForm::file ? "file" : "variable");
         add(source_word(answer.source));
         if (answer.source == Source::run) continue;
-        const auto* head = store_->find(answer.owner(uid), answer.item.name);
+        const auto* head = context_.store->find(answer.owner(uid), answer.item.name);
         add(answer.workspace);
         add(std::to_string(head->generation));
         add(std::to_string(head->set.time_since_epoch().count()));
@@ -36,22 +37,23 @@ std::string Desk::tag_of(Uid uid, const vault::RunHead* run,
     return "\"" + to_hex(std::span(digest).first(16)) + "\"";
 }
 
-NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request,
-                                    const std::string& node, std::string_view has_tag) {
-    expire();
-    auto read = read_ask(request);
+NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequest& request,
+                                                const std::string& node, std::string_view has_tag) {
+    expiry_.expire();
+    auto read = read_spec(request);
     if (!read.ok()) {
         return refused(request, node, nullptr, read.status());
     }
     const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && vault_.find_run(*ask.run) == nullptr) return WaitForRun{*ask.run};
-    auto answer = prepare(request, ask);
+    if (may_wait(request, ask) && context_.vault.find_run(*ask.run) == nullptr)
+        return WaitForRun{*ask.run};
+    auto answer = resolver_.prepare(request, ask);
     if (!answer.ok()) return refused(request, node, &ask, answer.status());
-    const Prepared& prepared = answer.value();
+    const PreparedGrant& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
     NodeGranted granted{SecretBuffer(), tag_of(request.uid, prepared.run, prepared.answers),
-                        expiry_note(prepared.answers)};
+                        secrets_.expiry_note(prepared.answers)};
     const bool unchanged = granted.tag == has_tag;
     const std::string run = prepared.run != nullptr ? prepared.run->id.text() : "";
     audit::Event event =
@@ -71,32 +73,31 @@ NodeGrantAnswer Desk::grant_to_node(const plugin_protocol::GrantRequest& request
         return refused(request, node, &ask, {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
-    note_uses(prepared.answers, request.uid, request.job);
-    node_holds_.granted(node, {run, request.job}, now_());
+    secrets_.note_uses(prepared.answers, request.uid, request.job);
+    context_.node_holds.granted(node, {run, request.job}, context_.now());
     if (unchanged) return Unchanged{};
     return granted;
 }
 
 /// Whether the hub would answer otherwise by now. What can't be told at the moment is left as it
 /// is.
-bool Desk::is_revoked(const vault::CachedGrant& held) {
+bool NodeGrantService::is_revoked(const vault::CachedGrant& held) {
     const auto parsed = parse_spec(held.ask);
     if (!parsed.ok()) return true;
     const SecretSpec& ask = *parsed.spec();
-    const auto resolved = resolve_for(held.owner, ask, auth::Permission::use_run);
+    const auto resolved = resolver_.resolve_spec(held.owner, ask, auth::Permission::use_run);
     if (!resolved.ok()) {
         return resolved.status().code() == StatusCode::not_found ||
                resolved.status().code() == StatusCode::permission_denied;
     }
     const auto& answers = resolved.value();
-    const vault::RunHead* const run = ask.run ? vault_.find_run(*ask.run) : nullptr;
+    const vault::RunHead* const run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;
     return !failures_of(answers).empty() || tag_of(held.owner, run, answers) != held.tag;
 }
 
-std::vector<std::size_t> Desk::report_from_node(const std::string& node,
-                                                const std::vector<vault::CachedGrant>& held,
-                                                bool is_there) {
-    expire();
+std::vector<std::size_t> NodeGrantService::report_from_node(
+    const std::string& node, const std::vector<vault::CachedGrant>& held, bool is_there) {
+    expiry_.expire();
     std::vector<std::size_t> revoked;
     std::vector<NodeHoldRegistry::Held> remembered;
     for (std::size_t i = 0; i < held.size(); ++i) {
@@ -106,26 +107,9 @@ std::vector<std::size_t> Desk::report_from_node(const std::string& node,
         remembered.push_back({run, held[i].job});
         if (is_revoked(held[i])) revoked.push_back(i);
     }
-    if (is_there) node_holds_.reported(node, remembered, now_());
-    forget_ended_runs();
+    if (is_there) context_.node_holds.reported(node, remembered, context_.now());
+    expiry_.forget_ended_runs();
     return revoked;
-}
-
-/// Remembers a run that is over as long as nodes hold something of it.
-void Desk::note_end(const vault::RunHead& run) {
-    if (node_holds_.is_held(run.id.text()))
-        ended_runs_.insert_or_assign(run.id, EndedRun{run, now_()});
-}
-
-void Desk::forget_ended_runs() {
-    std::erase_if(ended_runs_, [&](const auto& entry) {
-        return !node_holds_.is_held(entry.first.text()) || entry.second.at + max_ttl_ < now_();
-    });
-}
-
-const vault::RunHead* Desk::find_ended(const RunId& run) const {
-    const auto found = ended_runs_.find(run);
-    return found == ended_runs_.end() ? nullptr : &found->second.head;
 }
 
 }  // namespace secrets::service

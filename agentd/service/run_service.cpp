@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The desk's answers about runs: push, read, list, complete; and their expiry.
+#include "agentd/service/run_service.h"
 
 #include <algorithm>
 #include <set>
@@ -7,11 +7,13 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
 #include "agentd/base/duration.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/denials.h"
+#include "agentd/service/receipt.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
 namespace secrets::service {
+
 namespace {
 
 std::string label(const vault::NewSecret& secret) {
@@ -31,14 +33,6 @@ audit::Event event_of(audit::Kind kind, const RunId& run, const auth::Principal&
             .sentence = std::move(sentence),
             .run = run.text(),
             .caller = caller.account()};
-}
-
-/// Adds to the event of a wiped run what was overwritten.
-void add_receipt(audit::Event& event, const vault::WipeReceipt& wiped) {
-    event.sentence += ": " + audit::listed(event.names) + " (" +
-                      audit::counted(wiped.bytes, "byte", "bytes") + ")";
-    event.records = wiped.records;
-    event.bytes = wiped.bytes;
 }
 
 /// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
@@ -65,23 +59,25 @@ Status refused_completion(const RunId& run, const auth::Principal& caller, Statu
 
 }  // namespace
 
-Status Desk::check_push(const auth::Principal& caller, const RunId& run) {
-    expire();
-    const vault::RunHead* existing = vault_.find_run(run);
+Status RunService::check_push(const auth::Principal& caller, const RunId& run) {
+    expiry_.expire();
+    const vault::RunHead* existing = context_.vault.find_run(run);
     if (existing == nullptr) return Status();
-    if (auth::may(principals_.role_of(caller, existing->owner), auth::Permission::push_run))
+    if (auth::may(context_.principals.role_of(caller, existing->owner), auth::Permission::push_run))
         return Status();
     return refused_push(run, caller, not_theirs(run, caller));
 }
 
-Status Desk::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
-                                    Status refusal) const {
+Status RunService::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
+                                          Status refusal) const {
     return refused_push(run, caller, std::move(refusal));
 }
 
-StatusOr<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushRequest& request) const {
+StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
+                                        const PushRequest& request) const {
     if (!request.owner) {
-        const bool is_user = caller.uid() && !caller.is_root() && !principals_.is_platform(caller);
+        const bool is_user =
+            caller.uid() && !caller.is_root() && !context_.principals.is_platform(caller);
         if (is_user) return *caller.uid();
         return Status(StatusCode::invalid_argument,
                       "\"owner\" is missing: name the user whose jobs may use the run");
@@ -91,7 +87,7 @@ StatusOr<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushReque
         return Status(StatusCode::invalid_argument,
                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
     }
-    if (!auth::may(principals_.role_of(caller, *owner), auth::Permission::push_run)) {
+    if (!auth::may(context_.principals.role_of(caller, *owner), auth::Permission::push_run)) {
         return Status(StatusCode::permission_denied,
                       caller.name() + " may not push runs for " + auth::user_name(*owner) +
                           " (the agent's configuration lists who may, under "
@@ -100,19 +96,20 @@ StatusOr<Uid> Desk::owner_of_push(const auth::Principal& caller, const PushReque
     return *owner;
 }
 
-StatusOr<vault::Time> Desk::expiry_of_push(const PushRequest& request, vault::Time now) const {
-    if (!request.ttl) return now + default_ttl_;
+StatusOr<vault::Time> RunService::expiry_of_push(const PushRequest& request,
+                                                 vault::Time now) const {
+    if (!request.ttl) return now + context_.default_ttl;
     const auto ttl = parse_duration(*request.ttl);
     if (!ttl) return Status(StatusCode::invalid_argument, "\"ttl\": " + ttl.status().message());
-    if (*ttl > max_ttl_) {
+    if (*ttl > context_.max_ttl) {
         return Status(StatusCode::invalid_argument,
                       "\"ttl\": " + *request.ttl + " is longer than the " +
-                          print_duration(max_ttl_) + " that this site allows");
+                          print_duration(context_.max_ttl) + " that this site allows");
     }
     return now + *ttl;
 }
 
-Status Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
+Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
     if (secrets.size() > kMaxSecretsPerRun) {
         return Status(StatusCode::too_large, "the run has " + std::to_string(secrets.size()) +
                                                  " secrets; at most " +
@@ -135,34 +132,26 @@ Status Desk::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
                               variable_for(secret.name) +
                               ", as another secret of this scope does; rename one");
         }
-        if (secret.value.size() > limits_.value_bytes) {
+        if (secret.value.size() > context_.limits.value_bytes) {
             return Status(StatusCode::too_large,
                           label(secret) + " has " + std::to_string(secret.value.size()) +
-                              " bytes; at most " + std::to_string(limits_.value_bytes) +
+                              " bytes; at most " + std::to_string(context_.limits.value_bytes) +
                               " are taken");
         }
         total += secret.value.size();
     }
-    if (total > limits_.run_bytes) {
+    if (total > context_.limits.run_bytes) {
         return Status(StatusCode::too_large, "the run's values have " + std::to_string(total) +
                                                  " bytes together; at most " +
-                                                 std::to_string(limits_.run_bytes) + " are taken");
+                                                 std::to_string(context_.limits.run_bytes) +
+                                                 " are taken");
     }
     return Status();
 }
 
-Status Precondition::check(const std::string& what, std::optional<std::uint64_t> has) const {
-    if (is_new && has) return Status(StatusCode::failed_precondition, what + " is there already");
-    if (!has && (exists || generation))
-        return Status(StatusCode::failed_precondition, what + " is not there");
-    if (!generation || *generation == *has) return Status();
-    return Status(StatusCode::failed_precondition,
-                  what + " has generation " + std::to_string(*has) + ", not " +
-                      std::to_string(*generation) + ": somebody changed it in between");
-}
-
-StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& run,
-                                    const PushRequest& request, const Precondition& precondition) {
+StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const RunId& run,
+                                          const PushRequest& request,
+                                          const Precondition& precondition) {
     std::vector<std::string> names;  // none before they are known to be good ones
     const auto refuse = [&](Status refusal) -> StatusOr<PushResult> {
         return refused_push(run, caller, std::move(refusal), names);
@@ -170,7 +159,7 @@ StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& 
     if (Status refusal = check_push(caller, run); !refusal.ok()) return refusal;
     const auto owner = owner_of_push(caller, request);
     if (!owner.ok()) return refuse(owner.status());
-    const vault::Time now = now_();
+    const vault::Time now = context_.now();
     const auto expires = expiry_of_push(request, now);
     if (!expires.ok()) return refuse(expires.status());
     if (Status refusal = check_secrets(request.secrets); !refusal.ok())
@@ -178,10 +167,10 @@ StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& 
     names = names_of(request.secrets);
 
     vault::RunHead head{run, owner.value(), 1, now, expires.value()};
-    if (principals_.role_of(caller, head.owner) == auth::Role::platform) {
-        head.platform = principals_.find_platform(caller, head.owner)->name;
+    if (context_.principals.role_of(caller, head.owner) == auth::Role::platform) {
+        head.platform = context_.principals.find_platform(caller, head.owner)->name;
     }
-    const vault::RunHead* existing = vault_.find_run(run);
+    const vault::RunHead* existing = context_.vault.find_run(run);
     if (Status wrong = precondition.check(
             "run " + run.text(),
             existing != nullptr ? std::optional(existing->generation) : std::nullopt);
@@ -196,17 +185,18 @@ StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& 
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
-    } else if (vault_.runs_of(head.owner) >= limits_.runs_per_owner) {
-        return refuse({StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +
-                                                           std::to_string(limits_.runs_per_owner) +
-                                                           " runs already; complete some first"});
+    } else if (context_.vault.runs_of(head.owner) >= context_.limits.runs_per_owner) {
+        return refuse(
+            {StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +
+                                                 std::to_string(context_.limits.runs_per_owner) +
+                                                 " runs already; complete some first"});
     }
     const bool counts_anew = existing == nullptr || existing->platform != head.platform;
     if (!head.platform.empty() && counts_anew &&
-        vault_.runs_of_platform(head.platform) >= limits_.runs_per_platform) {
+        context_.vault.runs_of_platform(head.platform) >= context_.limits.runs_per_platform) {
         return refuse(
             {StatusCode::resource_exhausted, "platform " + head.platform + " has " +
-                                                 std::to_string(limits_.runs_per_platform) +
+                                                 std::to_string(context_.limits.runs_per_platform) +
                                                  " runs here already; complete some first"});
     }
     const bool created = existing == nullptr;
@@ -222,48 +212,51 @@ StatusOr<PushResult> Desk::push_run(const auth::Principal& caller, const RunId& 
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return refuse({StatusCode::unavailable, wrong.message()});
     }
-    if (Status wrong = vault_.put_run(head, request.secrets); !wrong.ok()) {
+    if (Status wrong = context_.vault.put_run(head, request.secrets); !wrong.ok()) {
         audit::revert(event, wrong);
         return refuse({StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
-    on_change_();
-    on_expiry_change_();
-    ended_runs_.erase(run);
-    on_push_(run);
+    context_.events->held_changed();
+    context_.events->expiry_changed();
+    expiry_.forget_ended(run);
+    context_.events->run_pushed(run);
     return PushResult{describe(head, holders()), created};
 }
 
-StatusOr<RunInfo> Desk::read_run(const auth::Principal& caller, const RunId& run) {
-    expire();
-    const vault::RunHead* head = vault_.find_run(run);
-    if (head == nullptr) head = find_ended(run);
+StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunId& run) {
+    expiry_.expire();
+    const vault::RunHead* head = context_.vault.find_run(run);
+    if (head == nullptr) head = expiry_.find_ended(run);
     if (head == nullptr)
         return Status(StatusCode::not_found, "run " + run.text() + " is not known here");
-    if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::read_run)) {
+    if (!auth::may(context_.principals.role_of(caller, head->owner), auth::Permission::read_run)) {
         return not_theirs(run, caller);
     }
     return describe(*head, holders());
 }
 
-std::vector<RunInfo> Desk::list_runs(const auth::Principal& caller) {
-    expire();
+std::vector<RunInfo> RunService::list_runs(const auth::Principal& caller) {
+    expiry_.expire();
     const Holders all_holders = holders();
     std::vector<RunInfo> seen;
-    for (const vault::RunHead* head : vault_.runs()) {
-        if (auth::may(principals_.role_of(caller, head->owner), auth::Permission::read_run)) {
+    for (const vault::RunHead* head : context_.vault.runs()) {
+        if (auth::may(context_.principals.role_of(caller, head->owner),
+                      auth::Permission::read_run)) {
             seen.push_back(describe(*head, all_holders));
         }
     }
     return seen;
 }
 
-StatusOr<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, const RunId& run,
-                                                const Precondition& precondition) {
-    expire();
-    const vault::RunHead* head = vault_.find_run(run);
+StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& caller,
+                                                      const RunId& run,
+                                                      const Precondition& precondition) {
+    expiry_.expire();
+    const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr) return vault::WipeReceipt{};  // whatever generation it had
-    if (!auth::may(principals_.role_of(caller, head->owner), auth::Permission::complete_run)) {
+    if (!auth::may(context_.principals.role_of(caller, head->owner),
+                   auth::Permission::complete_run)) {
         return refused_completion(run, caller, not_theirs(run, caller));
     }
     if (Status wrong = precondition.check("run " + run.text(), head->generation); !wrong.ok()) {
@@ -273,13 +266,13 @@ StatusOr<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, c
     audit::Event event =
         event_of(audit::Kind::complete, run, caller,
                  "run " + run.text() + " of " + owner + " was completed by " + caller.name());
-    event.names = names_in(run);
+    event.names = expiry_.names_in(run);
     event.owner = audit::Account{head->owner, owner};
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return refused_completion(run, caller, {StatusCode::unavailable, wrong.message()});
     }
     audit::publish(event);
-    const vault::WipeReceipt wiped = end_run(*head);
+    const vault::WipeReceipt wiped = expiry_.end_run(*head);
     event.kind = audit::Kind::wipe;
     event.sentence = "run " + run.text() + " of " + owner + " was wiped";
     add_receipt(event, wiped);
@@ -287,40 +280,9 @@ StatusOr<vault::WipeReceipt> Desk::complete_run(const auth::Principal& caller, c
     return wiped;
 }
 
-std::optional<vault::Time> Desk::expire_runs() {
-    while (const auto next = vault_.next_to_expire()) {
-        if (next->expires > now_()) return next->expires;
-        const std::string owner = auth::user_name(next->owner);
-        audit::Event event{
-            .kind = audit::Kind::expire,
-            .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
-            .run = next->id.text(),
-            .names = names_in(next->id),
-            .owner = audit::Account{next->owner, owner}};
-        add_receipt(event, end_run(*next));
-        audit::record(event);
-    }
-    return std::nullopt;
-}
-
-/// Of a copy, or of the vault's own, which is gone behind it.
-vault::WipeReceipt Desk::end_run(const vault::RunHead& head) {
-    note_end(head);
-    const RunId run = head.id;
-    const vault::WipeReceipt wiped = vault_.wipe_run(run);
-    on_change_();
-    return wiped;
-}
-
-std::vector<std::string> Desk::names_in(const RunId& run) const {
-    std::set<std::string> names;
-    for (const vault::RunSecret& secret : vault_.secrets_of(run)) names.emplace(secret.name);
-    return {names.begin(), names.end()};
-}
-
-Desk::Holders Desk::holders() const {
+RunService::Holders RunService::holders() const {
     Holders holders;
-    for (const vault::Hold* hold : vault_.holds()) {
+    for (const vault::Hold* hold : context_.vault.holds()) {
         std::set<std::string> runs;
         for (const vault::Grant& grant : hold->grants) runs.insert(grant.run);
         for (const std::string& run : runs) holders[run].push_back({hold->job, hold->since});
@@ -328,9 +290,9 @@ Desk::Holders Desk::holders() const {
     return holders;
 }
 
-RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const {
+RunInfo RunService::describe(const vault::RunHead& head, const Holders& holders) const {
     RunInfo info{head, auth::user_name(head.owner), {}, {}};
-    for (const vault::RunSecret& secret : vault_.secrets_of(head.id)) {
+    for (const vault::RunSecret& secret : context_.vault.secrets_of(head.id)) {
         info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
     }
     std::sort(info.secrets.begin(), info.secrets.end(), [](const auto& a, const auto& b) {
@@ -339,10 +301,8 @@ RunInfo Desk::describe(const vault::RunHead& head, const Holders& holders) const
     if (const auto found = holders.find(head.id.text()); found != holders.end()) {
         info.holders = found->second;
     }
-    info.nodes = node_holds_.of(head.id.text(), now_());
-    if (const auto ended = ended_runs_.find(head.id); ended != ended_runs_.end()) {
-        info.ended = ended->second.at;
-    }
+    info.nodes = context_.node_holds.of(head.id.text(), context_.now());
+    info.ended = expiry_.ended_at(head.id);
     return info;
 }
 

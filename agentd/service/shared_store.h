@@ -6,8 +6,8 @@
 #include <chrono>
 #include <functional>
 
-#include "agentd/service/desk.h"
 #include "agentd/service/document_keys.h"
+#include "agentd/service/services.h"
 #include "common/base/status.h"
 
 namespace secrets::service {
@@ -21,9 +21,9 @@ class SharedStore {
     SharedStore& operator=(const SharedStore&) = delete;
     virtual ~SharedStore() = default;
 
-    /// Has the desk take what the store has of `about`, as it was `age` before the call at most.
-    /// Who asks the desk without a pause after it is answered from that. On a Status nobody knows:
-    /// its sentence is for the client.
+    /// Has the services take what the store has of `about`, as it was `age` before the call at
+    /// most. Who asks the services without a pause after it is answered from that. On a Status
+    /// nobody knows: its sentence is for the client.
     virtual boost::asio::awaitable<Status> refresh(service::DocumentKeys about,
                                                    Clock::time_point deadline,
                                                    Clock::duration age) = 0;

@@ -21,8 +21,8 @@ constexpr auto kPatience = std::chrono::seconds(15);
 }  // namespace
 
 StaleHoldReaper::StaleHoldReaper(asio::io_context& loop, Supervisor& supervisor,
-                                 const Config& config, service::Desk& desk)
-    : desk_(desk),
+                                 const Config& config, service::Services& services)
+    : services_(services),
       files_(config.files_directory),
       interval_(config.reaper_interval),
       view_(loop, config.view_socket),
@@ -49,7 +49,7 @@ asio::awaitable<void> StaleHoldReaper::run() {
 
 /// Files without a hold are there when the agent was stopped, which wipes holds, while the job ran.
 std::vector<JobId> StaleHoldReaper::jobs_to_ask_about() {
-    std::vector<JobId> jobs = desk_.begin_reaping(interval_);
+    std::vector<JobId> jobs = services_.grants.begin_reaping(interval_);
     const std::set<JobId> holding(jobs.begin(), jobs.end());
     for (const JobId job : files_.jobs(interval_)) {
         if (!holding.contains(job)) jobs.push_back(job);
@@ -71,7 +71,7 @@ asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
         }
         for (std::size_t i = 0; i < some.size(); ++i) {
             if (told->states[i] != slurm_query::JobState::ended) continue;
-            if (desk_.reap(some[i])) files_.remove(some[i]);
+            if (services_.grants.reap(some[i])) files_.remove(some[i]);
         }
         if (!told->sentence.empty()) trouble = told->sentence;
     }

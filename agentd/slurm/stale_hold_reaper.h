@@ -9,7 +9,7 @@
 #include "agentd/audit/outage_log.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/config/config.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "agentd/slurm/job_file_cleaner.h"
 #include "agentd/slurm/query_client.h"
 
@@ -21,7 +21,7 @@ namespace secrets::slurm {
 class StaleHoldReaper {
   public:
     StaleHoldReaper(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
-                    service::Desk& desk);
+                    service::Services& services);
 
     /// Asks no more; its coroutine ends in the loop's next turn.
     void stop();
@@ -31,7 +31,7 @@ class StaleHoldReaper {
     std::vector<JobId> jobs_to_ask_about();
     boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
 
-    service::Desk& desk_;
+    service::Services& services_;
     JobFileCleaner files_;
     std::chrono::seconds interval_;
     slurm::QueryClient view_;

@@ -194,14 +194,14 @@ TEST_CASE("StaleHoldReaper: reaps on after the service threw", "[supervised]") {
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     for (const JobId job : {JobId{7}, JobId{8}}) office.ask(office.alice, "run:r", 0, job);
     int changes = 0;
-    office.desk.on_change([&] {
+    office.events.on_change = [&] {
         if (++changes == 1) throw std::bad_alloc();
-    });
+    };
     Config config;
     config.view_socket = view.path();
     config.files_directory = folder.path();
     config.reaper_interval = std::chrono::seconds(0);
-    slurm::StaleHoldReaper reaper(fixture.loop, fixture.supervisor, config, office.desk);
+    slurm::StaleHoldReaper reaper(fixture.loop, fixture.supervisor, config, office.services);
     CHECK(fixture.turns_until([&] { return office.vault.holds().empty(); }));
     CHECK(fixture.restarts() == 1);
     fixture.supervisor.stop();
@@ -283,9 +283,9 @@ TEST_CASE("HoldReporter: reports to the hub although its task threw", "[supervis
     config.urls = {{"https://127.0.0.1", "127.0.0.1", port}};
     node::HubClient client(fixture.loop, config,
                            std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client));
-    node::RemoteGrants grants(client, office.desk, "n1");
-    node::HoldReporter reporter(fixture.loop, fixture.supervisor, client, grants, office.desk, "n1",
-                                {milliseconds(1), milliseconds(2)});
+    node::RemoteGrants grants(client, office.services, "n1");
+    node::HoldReporter reporter(fixture.loop, fixture.supervisor, client, grants, office.services,
+                                "n1", {milliseconds(1), milliseconds(2)});
     fail_next_allocation_of(spec.size());
     pollfd connection{hub.native_handle(), POLLIN, 0};
     CHECK(fixture.turns_until([&] { return poll(&connection, 1, 0) == 1; }));
@@ -322,7 +322,7 @@ TEST_CASE("Replica: syncs although its task threw", "[supervised]") {
     OpenBao config = fixture.bao.config();
     config.mount = std::string(kLong, 'm');
     fixture.begin(config);
-    openbao::Replica replica(fixture.loop, *fixture.kv, office.vault, *store, office.desk);
+    openbao::Replica replica(fixture.loop, *fixture.kv, office.vault, *store, office.services);
     replica.start(fixture.supervisor);
     fail_next_allocation_of(kLong);
     CHECK(fixture.turns_until(

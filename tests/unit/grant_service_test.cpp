@@ -98,7 +98,7 @@ TEST_CASE("GrantService: states in a denial what to correct") {
           "secret P is not among the secrets of run r; secret Q is not among the secrets of run r; "
           "secret R is not among the secrets of run r; secret S is not among the secrets of run r; "
           "secret T is not among the secrets of run r; and 2 more");
-    CHECK(office.desk
+    CHECK(office.services.grants
               .deny_unpushed({JobId{1}, StepId{0}, office.alice, 10000, "run:x"}, "", run_id("x"))
               .message() == "run x was not pushed within 10 s");
 }
@@ -117,7 +117,7 @@ TEST_CASE("GrantService: treats an expired run as absent and lets a request wait
     office.time += std::chrono::seconds(10);
     CHECK(kind_of(office.ask(office.alice, "run:r", 1000)) == "wait for r");
     CHECK(kind_of(office.ask(office.alice, "run:r", 0)) == "not found");
-    CHECK_FALSE(office.desk.check(office.alice, "run:r").value().ok);
+    CHECK_FALSE(office.services.grants.check(office.alice, "run:r").value().ok);
     CHECK(office.vault.inventory().runs == 0);
 }
 
@@ -264,8 +264,8 @@ TEST_CASE("GrantService: keeps the holds of two jobs on one run until each job e
     CHECK(holders[1].job == JobId{7});
     CHECK(holders[1].since == at(1'000'000));
 
-    CHECK(office.desk.wipe(JobId{7}) == "job 7 ended: its hold with 1 grant was wiped");
-    CHECK(office.desk.wipe(JobId{7}) == "job 7 held nothing");
+    CHECK(office.services.grants.wipe(JobId{7}) == "job 7 ended: its hold with 1 grant was wiped");
+    CHECK(office.services.grants.wipe(JobId{7}) == "job 7 held nothing");
     REQUIRE(office.info("r").holders.size() == 1);
     CHECK(office.info("r").holders[0].job == JobId{3});
     CHECK(kind_of(office.ask(office.alice, "run:r", 0, JobId{7})) == "granted");
@@ -291,27 +291,27 @@ TEST_CASE("GrantService: denies a completed run to the next step and keeps the h
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     const auto before = office.ask(office.alice, "run:r");
-    const auto wiped = office.desk.complete_run(office.alice, run_id("r"));
+    const auto wiped = office.services.runs.complete_run(office.alice, run_id("r"));
     CHECK(wiped.value().records == 1);
     CHECK(given(before) == "A=a\n");  // what a step was handed it keeps
     CHECK(kind_of(office.ask(office.alice, "run:r")) == "not found");
     CHECK(office.vault.inventory().holds == 1);
-    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
+    CHECK(office.services.grants.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
 }
 
 TEST_CASE("ExpiryQueue: expires runs in order and returns the next expiry") {
     Office office;
-    CHECK(office.desk.expire() == std::nullopt);
+    CHECK(office.services.expiry.expire() == std::nullopt);
     REQUIRE(office.push(office.alice, "a", {}, {}, "20s").ok());
     REQUIRE(office.push(office.alice, "b", {}, {}, "10s").ok());
     REQUIRE(office.push(office.bob, "c", {}, {}, "10s").ok());
-    CHECK(office.desk.expire() == at(1'000'010));
+    CHECK(office.services.expiry.expire() == at(1'000'010));
     office.time = at(1'000'010);
-    CHECK(office.desk.expire() == at(1'000'020));
+    CHECK(office.services.expiry.expire() == at(1'000'020));
     CHECK(office.vault.find_run(run_id("a")) != nullptr);
     CHECK(office.vault.inventory().runs == 1);
     office.time = at(2'000'000);
-    CHECK(office.desk.expire() == std::nullopt);
+    CHECK(office.services.expiry.expire() == std::nullopt);
     CHECK(office.vault.inventory().runs == 0);
 }
 
@@ -323,7 +323,7 @@ TEST_CASE("GrantService: reports each item of a check to callers who may read th
                               user_secret("NUL", std::string_view("\0", 1))))
                 .ok());
     const auto check = [&](Uid uid, const char* ask) {
-        return office.desk.check(uid, ask).value();
+        return office.services.grants.check(uid, ask).value();
     };
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
         const SpecCheck info = check(uid, "A=X?,run:r,B-C,D,E?,NUL?");
@@ -350,7 +350,7 @@ TEST_CASE("GrantService: reports each item of a check to callers who may read th
     CHECK(check(office.bob, "run:r").reason == "run r belongs to another user, not to bob");
     CHECK(check(office.bob, "run:x").reason.starts_with("run x is not known here"));
     CHECK(check(office.bob, "run:r?").ok);
-    const auto malformed = office.desk.check(office.alice, "A,,B");
+    const auto malformed = office.services.grants.check(office.alice, "A,,B");
     REQUIRE(!status_of(malformed).ok());
     CHECK(status_of(malformed).code() == StatusCode::invalid_argument);
     CHECK(refusal_of(malformed) ==
@@ -363,7 +363,7 @@ TEST_CASE("Status report: counts runs and holds and slabs") {
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     office.ask(office.alice, "run:r");
     office.time += std::chrono::seconds(90);
-    const StatusInfo status = office.desk.status(kRoot);
+    const StatusInfo status = office.services.status.status(kRoot);
     CHECK(status.uptime == std::chrono::seconds(90));
     CHECK(status.memory == office.vault.memory());
     CHECK(status.inventory.runs == 1);

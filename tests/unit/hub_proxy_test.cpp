@@ -43,7 +43,7 @@ struct Node {
 
     Office office;
     Noted relay;
-    api::Router routes{office.desk, nullptr, &relay};
+    api::Router routes{office.services, nullptr, &relay};
 };
 
 TEST_CASE("HubProxy: answers requests about the agent of the node without the hub", "[relay]") {

@@ -16,8 +16,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// A journal and its socket, which nobody reads until read() is called.
-struct Desk {
-    Desk()
+struct JournalFixture {
+    JournalFixture()
         : journal(path, [](std::uint64_t count) { return "dropped " + std::to_string(count); }) {}
 
     void listen() { socket = std::make_unique<JournalSocket>(path); }
@@ -41,109 +41,110 @@ struct Desk {
 };
 
 TEST_CASE("JournalSink: sends an entry at once when the journal accepts it") {
-    Desk desk;
-    desk.listen();
-    desk.journal.send("one");
-    CHECK(desk.socket->receive() == "one");
-    CHECK(!desk.journal.waits());
+    JournalFixture fixture;
+    fixture.listen();
+    fixture.journal.send("one");
+    CHECK(fixture.socket->receive() == "one");
+    CHECK(!fixture.journal.waits());
 }
 
 TEST_CASE("JournalSink: queues entries while the journal stalls and sends them in order") {
-    Desk desk;
-    desk.listen();
+    JournalFixture fixture;
+    fixture.listen();
     const auto begin = Clock::now();
-    for (int i = 0; i < 5000; ++i) desk.journal.send(std::to_string(i));
+    for (int i = 0; i < 5000; ++i) fixture.journal.send(std::to_string(i));
     CHECK(Clock::now() - begin < std::chrono::seconds(5));
-    CHECK(desk.journal.waits());
-    const auto all = desk.read();
+    CHECK(fixture.journal.waits());
+    const auto all = fixture.read();
     REQUIRE(all.size() == 5000);
     for (int i = 0; i < 5000; ++i) REQUIRE(all[static_cast<std::size_t>(i)] == std::to_string(i));
-    CHECK(desk.journal.dropped() == 0);
+    CHECK(fixture.journal.dropped() == 0);
 }
 
 TEST_CASE("JournalSink: drops entries beyond the maximum count and reports how many") {
-    Desk desk;  // nobody listens
+    JournalFixture fixture;  // nobody listens
     const std::size_t sent = kMaxWaitingEntries + 100;
-    for (std::size_t i = 0; i < sent; ++i) desk.journal.send(std::to_string(i));
-    CHECK(desk.journal.dropped() == 100);
-    desk.listen();
-    const auto all = desk.read();
+    for (std::size_t i = 0; i < sent; ++i) fixture.journal.send(std::to_string(i));
+    CHECK(fixture.journal.dropped() == 100);
+    fixture.listen();
+    const auto all = fixture.read();
     REQUIRE(all.size() == kMaxWaitingEntries + 1);
     CHECK(all[kMaxWaitingEntries - 1] == std::to_string(kMaxWaitingEntries - 1));
     CHECK(all.back() == "dropped 100");
-    desk.journal.send("after");
-    CHECK(desk.socket->receive() == "after");
-    CHECK(desk.journal.dropped() == 100);
+    fixture.journal.send("after");
+    CHECK(fixture.socket->receive() == "after");
+    CHECK(fixture.journal.dropped() == 100);
 }
 
 TEST_CASE("JournalSink: drops entries beyond the maximum number of queued bytes") {
-    Desk desk;
+    JournalFixture fixture;
     const std::string entry(64 * 1024, 'x');
-    for (std::size_t i = 0; i < kMaxWaitingBytes / entry.size() + 3; ++i) desk.journal.send(entry);
-    CHECK(desk.journal.dropped() == 3);
-    desk.listen();
-    CHECK(desk.read().size() == kMaxWaitingBytes / entry.size() + 1);
+    for (std::size_t i = 0; i < kMaxWaitingBytes / entry.size() + 3; ++i)
+        fixture.journal.send(entry);
+    CHECK(fixture.journal.dropped() == 3);
+    fixture.listen();
+    CHECK(fixture.read().size() == kMaxWaitingBytes / entry.size() + 1);
 }
 
 TEST_CASE("JournalSink: sends the report of dropped entries before the next new entry") {
-    Desk desk;
-    for (std::size_t i = 0; i < kMaxWaitingEntries + 7; ++i) desk.journal.send("x");
-    desk.listen();
+    JournalFixture fixture;
+    for (std::size_t i = 0; i < kMaxWaitingEntries + 7; ++i) fixture.journal.send("x");
+    fixture.listen();
     std::size_t read = 0;
     while (read < kMaxWaitingEntries / 2 + 10) {
-        desk.journal.drain();
-        read += desk.socket->receive_all().size();
+        fixture.journal.drain();
+        read += fixture.socket->receive_all().size();
     }
-    desk.journal.send("after");
-    const auto all = desk.read();
+    fixture.journal.send("after");
+    const auto all = fixture.read();
     REQUIRE(all.size() >= 2);
     CHECK(all[all.size() - 2] == "dropped 7");
     CHECK(all.back() == "after");
 }
 
 TEST_CASE("JournalSink: queues entries while no journal listens and sends them to the next one") {
-    Desk desk;
-    desk.journal.send("early");
-    CHECK(desk.journal.waits());
-    desk.listen();
-    desk.journal.send("later");
-    CHECK(desk.read() == std::vector<std::string>{"early", "later"});
+    JournalFixture fixture;
+    fixture.journal.send("early");
+    CHECK(fixture.journal.waits());
+    fixture.listen();
+    fixture.journal.send("later");
+    CHECK(fixture.read() == std::vector<std::string>{"early", "later"});
 
-    desk.stop_listening();
-    desk.journal.send("meanwhile");
-    CHECK(desk.journal.waits());
-    desk.listen();
-    CHECK(desk.read() == std::vector<std::string>{"meanwhile"});
+    fixture.stop_listening();
+    fixture.journal.send("meanwhile");
+    CHECK(fixture.journal.waits());
+    fixture.listen();
+    CHECK(fixture.read() == std::vector<std::string>{"meanwhile"});
 
     // Restarted between two entries: the old socket is connected to nobody.
-    desk.stop_listening();
-    desk.listen();
-    desk.journal.send("again");
-    CHECK(desk.socket->receive() == "again");
+    fixture.stop_listening();
+    fixture.listen();
+    fixture.journal.send("again");
+    CHECK(fixture.socket->receive() == "again");
 }
 
 TEST_CASE("JournalSink: drops an oversized entry without delaying the next") {
-    Desk desk;
-    desk.journal.send(std::string(kMaxWaitingBytes + 1, 'x'));
-    CHECK(desk.journal.dropped() == 1);
-    desk.listen();
-    desk.journal.send("next");
-    desk.journal.send(std::string(64 * 1024 * 1024, 'x'));
-    desk.journal.send("last");
-    CHECK(desk.read() == std::vector<std::string>{"dropped 1", "next", "dropped 1", "last"});
-    CHECK(desk.journal.dropped() == 2);
+    JournalFixture fixture;
+    fixture.journal.send(std::string(kMaxWaitingBytes + 1, 'x'));
+    CHECK(fixture.journal.dropped() == 1);
+    fixture.listen();
+    fixture.journal.send("next");
+    fixture.journal.send(std::string(64 * 1024 * 1024, 'x'));
+    fixture.journal.send("last");
+    CHECK(fixture.read() == std::vector<std::string>{"dropped 1", "next", "dropped 1", "last"});
+    CHECK(fixture.journal.dropped() == 2);
 }
 
 TEST_CASE("JournalSink: waits no longer than its limit for a stalled journal at shutdown") {
-    Desk desk;
-    desk.listen();
-    while (!desk.journal.waits()) desk.journal.send("x");
+    JournalFixture fixture;
+    fixture.listen();
+    while (!fixture.journal.waits()) fixture.journal.send("x");
     const auto begin = Clock::now();
-    desk.journal.drain_within(std::chrono::milliseconds(100));
+    fixture.journal.drain_within(std::chrono::milliseconds(100));
     const auto took = Clock::now() - begin;
     CHECK(took >= std::chrono::milliseconds(100));
     CHECK(took < std::chrono::seconds(2));
-    CHECK(desk.journal.waits());
+    CHECK(fixture.journal.waits());
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a hub's desk grants nodes what the same step would be given on it, holds nothing for it,
-// and knows what of it is over; a node's desk keeps what it was granted as long as the job holds
-// it.
+// Promise: a hub's services grants nodes what the same step would be given on it, holds nothing for
+// it, and knows what of it is over; a node's services keeps what it was granted as long as the job
+// holds it.
 
 #include "agentd/service/node_hold_registry.h"
 #include "common/secure_memory/delivery.h"
@@ -46,24 +46,26 @@ std::vector<vault::NewSecret> one(std::string_view name, std::string_view value)
 TEST_CASE("NodeGrantService: answers a node like a local step and creates no hold", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
-    const auto answer = office.desk.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
+    const auto answer =
+        office.services.node_grants.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
     const auto* granted = std::get_if<NodeGranted>(&answer);
     REQUIRE(granted != nullptr);
     CHECK(text_of_image(granted->image.view()) == "B=value\n");
     CHECK(office.vault.inventory().holds == 0);
     CHECK(std::holds_alternative<Nothing>(
-        office.desk.grant_to_node(step(office.alice, "run:r,NOT?"), "n1", "")));
+        office.services.node_grants.grant_to_node(step(office.alice, "run:r,NOT?"), "n1", "")));
     for (const auto& [uid, ask, reason] :
          {std::tuple{office.bob, "run:r", StatusCode::permission_denied},
           {office.alice, "run:r,NOT", StatusCode::not_found},
           {office.alice, "run:none", StatusCode::not_found},
           {office.alice, "run:r,,", StatusCode::invalid_argument}}) {
         CAPTURE(ask);
-        const auto refused = office.desk.grant_to_node(step(uid, ask), "n1", "");
+        const auto refused = office.services.node_grants.grant_to_node(step(uid, ask), "n1", "");
         REQUIRE(!status_of(refused).ok());
         CHECK(status_of(refused).code() == reason);
     }
-    const auto waits = office.desk.grant_to_node(step(office.alice, "run:late", 7, 1000), "n1", "");
+    const auto waits = office.services.node_grants.grant_to_node(
+        step(office.alice, "run:late", 7, 1000), "n1", "");
     CHECK(std::holds_alternative<WaitForRun>(waits));
 }
 
@@ -71,7 +73,7 @@ TEST_CASE("NodeGrantService: changes the tag of a grant when the spec or the run
           "[hub]") {
     Office office;
     const auto tag = [&](const std::string& ask) {
-        return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
+        return tag_of(office.services.node_grants.grant_to_node(step(office.alice, ask), "n1", ""));
     };
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string first = tag("run:r,A");
@@ -79,12 +81,13 @@ TEST_CASE("NodeGrantService: changes the tag of a grant when the spec or the run
     CHECK(tag("run:r,A") == first);
     CHECK(tag("run:r,A=B") != first);
     CHECK(tag("run:r,A:file") != first);
-    const auto again = office.desk.grant_to_node(step(office.alice, "run:r,A"), "n1", first);
+    const auto again =
+        office.services.node_grants.grant_to_node(step(office.alice, "run:r,A"), "n1", first);
     CHECK(std::holds_alternative<Unchanged>(again));
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string second = tag("run:r,A");
     CHECK(second != first);
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     office.time += std::chrono::seconds(1);
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     CHECK(tag("run:r,A") != first);
@@ -96,33 +99,37 @@ TEST_CASE("NodeGrantService: returns the reported grants that are no longer vali
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     REQUIRE(office.push(office.alice, "s", {}, one("A", "value")).ok());
     const auto tag = [&](const std::string& ask) {
-        return tag_of(office.desk.grant_to_node(step(office.alice, ask), "n1", ""));
+        return tag_of(office.services.node_grants.grant_to_node(step(office.alice, ask), "n1", ""));
     };
     const std::vector<vault::CachedGrant> all{
         held(office.alice, "run:r", tag("run:r")), held(office.alice, "run:s", tag("run:s")),
         held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
         held(office.alice, ",,", "\"\"")};
     using JobPlacement = std::vector<std::size_t>;
-    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{2, 3, 4});
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
-    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 2, 3, 4});
+    CHECK(office.services.node_grants.report_from_node("n1", all, true) == JobPlacement{2, 3, 4});
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
+    CHECK(office.services.node_grants.report_from_node("n1", all, true) ==
+          JobPlacement{0, 2, 3, 4});
     REQUIRE(office.push(office.alice, "s", {}, one("A", "new")).ok());
-    CHECK(office.desk.report_from_node("n1", all, true) == JobPlacement{0, 1, 2, 3, 4});
+    CHECK(office.services.node_grants.report_from_node("n1", all, true) ==
+          JobPlacement{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string tag =
-        tag_of(office.desk.grant_to_node(step(office.alice, "run:r"), "n1", ""));
-    office.desk.grant_to_node(step(office.alice, "run:r", 8), "n2", "");
-    const auto read = [&](Uid caller) { return office.desk.read_run(caller, run_id("r")); };
+        tag_of(office.services.node_grants.grant_to_node(step(office.alice, "run:r"), "n1", ""));
+    office.services.node_grants.grant_to_node(step(office.alice, "run:r", 8), "n2", "");
+    const auto read = [&](Uid caller) {
+        return office.services.runs.read_run(caller, run_id("r"));
+    };
     auto shown = read(office.alice);
     REQUIRE(shown.ok());
     CHECK(shown.value().nodes.size() == 2);
     CHECK_FALSE(shown.value().ended);
 
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     shown = read(office.alice);
     REQUIRE(shown.ok());
     CHECK(shown.value().ended == office.time);
@@ -130,9 +137,9 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(!status_of(read(office.bob)).ok());
 
     // Whoever is not known to be that node changes nothing.
-    office.desk.report_from_node("n1", {}, false);
+    office.services.node_grants.report_from_node("n1", {}, false);
     CHECK(read(office.alice).value().nodes.size() == 2);
-    office.desk.report_from_node("n1", {}, true);
+    office.services.node_grants.report_from_node("n1", {}, true);
     CHECK(read(office.alice).value().nodes.size() == 1);
     office.time += kLostAfter + std::chrono::seconds(1);
     shown = read(office.alice);
@@ -140,47 +147,50 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(shown.value().nodes[0].node == "n2");
     CHECK(shown.value().nodes[0].lost);
     CHECK(shown.value().nodes[0].jobs == std::vector{JobId{8}});
-    office.desk.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
+    office.services.node_grants.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
     CHECK_FALSE(read(office.alice).value().nodes[0].lost);
-    office.desk.report_from_node("n2", {}, true);
+    office.services.node_grants.report_from_node("n2", {}, true);
     CHECK(!status_of(read(office.alice)).ok());
 }
 
 TEST_CASE("RunService: shows a run as active when it is pushed again after completion", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
-    office.desk.grant_to_node(step(office.alice, "run:r"), "n1", "");
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    office.services.node_grants.grant_to_node(step(office.alice, "run:r"), "n1", "");
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
-    CHECK_FALSE(office.desk.read_run(office.alice, run_id("r")).value().ended);
+    CHECK_FALSE(office.services.runs.read_run(office.alice, run_id("r")).value().ended);
 }
 
-/// A desk of a node, which was granted TOKEN for job 7.
+/// A services of a node, which was granted TOKEN for job 7.
 struct Node : Office {
     GrantAnswer take(const std::string& value = "value", const std::string& tag = "\"1\"") {
         const SecretBuffer bytes = buffer_of(value);
         const DeliveryEntry entry{"TOKEN", bytes.view()};
         SecretBuffer image(delivery_size({&entry, 1}));
         REQUIRE(write_delivery({&entry, 1}, image.bytes()).ok());
-        return desk.accept_cached_grant(request, tag, image.view(), "expires soon");
+        return services.cached_grants.accept_cached_grant(request, tag, image.view(),
+                                                          "expires soon");
     }
     const plugin_protocol::GrantRequest request = step(alice, "run:r,TOKEN");
 };
 
 TEST_CASE("CachedGrantService: stores a hub grant and repeats it until the job is wiped", "[hub]") {
     Node node;
-    CHECK_FALSE(node.desk.check_before_hub(node.request));
+    CHECK_FALSE(node.services.cached_grants.check_before_hub(node.request));
     CHECK(given(node.take()) == "TOKEN=value\n");
     CHECK(node.vault.inventory().holds == 1);
-    REQUIRE(node.desk.find_cached_grant(node.request) != nullptr);
-    CHECK(node.desk.find_cached_grant(node.request)->tag == "\"1\"");
-    CHECK(given(node.desk.deliver_cached_grant_again(node.request, "")) == "TOKEN=value\n");
+    REQUIRE(node.services.cached_grants.find_cached_grant(node.request) != nullptr);
+    CHECK(node.services.cached_grants.find_cached_grant(node.request)->tag == "\"1\"");
+    CHECK(given(node.services.cached_grants.deliver_cached_grant_again(node.request, "")) ==
+          "TOKEN=value\n");
     // Of another user, another ask or another job it is not.
-    CHECK(node.desk.find_cached_grant(step(node.bob, "run:r,TOKEN")) == nullptr);
-    CHECK(node.desk.find_cached_grant(step(node.alice, "run:r")) == nullptr);
-    CHECK(node.desk.find_cached_grant(step(node.alice, "run:r,TOKEN", 8)) == nullptr);
-    node.desk.wipe(JobId{7});
-    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
+    CHECK(node.services.cached_grants.find_cached_grant(step(node.bob, "run:r,TOKEN")) == nullptr);
+    CHECK(node.services.cached_grants.find_cached_grant(step(node.alice, "run:r")) == nullptr);
+    CHECK(node.services.cached_grants.find_cached_grant(step(node.alice, "run:r,TOKEN", 8)) ==
+          nullptr);
+    node.services.grants.wipe(JobId{7});
+    CHECK(node.services.cached_grants.find_cached_grant(node.request) == nullptr);
     CHECK(node.vault.inventory().slabs == 0);
 }
 
@@ -192,22 +202,23 @@ TEST_CASE("CachedGrantService: passes the note of the hub to a job only once", "
     const auto second = node.take("newer", "\"2\"");
     REQUIRE(std::holds_alternative<Granted>(second));
     CHECK(std::get<Granted>(second).note.empty());
-    CHECK(given(node.desk.deliver_cached_grant_again(node.request, "")) == "TOKEN=newer\n");
+    CHECK(given(node.services.cached_grants.deliver_cached_grant_again(node.request, "")) ==
+          "TOKEN=newer\n");
 }
 
 TEST_CASE("CachedGrantService: wipes a grant that the hub denies or revokes and keeps the hold",
           "[hub]") {
     Node node;
     CHECK(given(node.take()) == "TOKEN=value\n");
-    const auto refusal =
-        node.desk.denied_by_hub(node.request, {StatusCode::not_found, "it is over"});
+    const auto refusal = node.services.cached_grants.denied_by_hub(
+        node.request, {StatusCode::not_found, "it is over"});
     CHECK(refusal.message() == "it is over");
-    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
+    CHECK(node.services.cached_grants.find_cached_grant(node.request) == nullptr);
     CHECK(node.vault.inventory().holds == 1);
     CHECK(given(node.take()) == "TOKEN=value\n");
-    node.desk.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
-    CHECK(node.desk.find_cached_grant(node.request) == nullptr);
-    node.desk.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
+    node.services.cached_grants.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
+    CHECK(node.services.cached_grants.find_cached_grant(node.request) == nullptr);
+    node.services.cached_grants.revoke_cached_grant(JobId{7}, "run:r,TOKEN");
     CHECK(node.vault.inventory().secret_bytes == 0);
 }
 
@@ -215,7 +226,8 @@ TEST_CASE("CachedGrantService: denies a hub answer that is not a delivery and cr
           "[hub]") {
     Node node;
     const SecretBuffer nonsense = buffer_of("nonsense");
-    const auto answer = node.desk.accept_cached_grant(node.request, "\"1\"", nonsense.view(), "");
+    const auto answer =
+        node.services.cached_grants.accept_cached_grant(node.request, "\"1\"", nonsense.view(), "");
     REQUIRE(!status_of(answer).ok());
     CHECK(node.vault.inventory().holds == 0);
 }
@@ -223,10 +235,10 @@ TEST_CASE("CachedGrantService: denies a hub answer that is not a delivery and cr
 TEST_CASE("CachedGrantService: answers a malformed spec and the spec none without the hub",
           "[hub]") {
     Node node;
-    const auto wrong = node.desk.check_before_hub(step(node.alice, "run:r,,"));
+    const auto wrong = node.services.cached_grants.check_before_hub(step(node.alice, "run:r,,"));
     REQUIRE(wrong);
     CHECK(!status_of(*wrong).ok());
-    const auto none = node.desk.check_before_hub(step(node.alice, "none"));
+    const auto none = node.services.cached_grants.check_before_hub(step(node.alice, "none"));
     REQUIRE(none);
     CHECK(std::holds_alternative<Nothing>(*none));
 }

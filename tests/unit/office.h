@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A desk to make requests to. The accounts are the machine's own: root, alice and bob
+// A services to make requests to. The accounts are the machine's own: root, alice and bob
 // (tests/setup), and www-data, which a platform connects as that may act for alice.
 
 #include <optional>
@@ -11,7 +11,7 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "tests/unit/secrets_of.h"
 
 namespace secrets::service {
@@ -28,7 +28,18 @@ inline void keep_the_log_quiet() {
     (void)done;
 }
 
-/// A desk with small limits, whose clock the test turns.
+/// Events as functions, for tests that watch them.
+struct WatchedEvents final : Events {
+    void run_pushed(const RunId& run) override { on_push(run); }
+    void held_changed() override { on_change(); }
+    void expiry_changed() override { on_expiry_change(); }
+
+    std::function<void(const RunId&)> on_push = [](const RunId&) {};
+    std::function<void()> on_change = [] {};
+    std::function<void()> on_expiry_change = [] {};
+};
+
+/// Services with small limits, whose clock the test turns.
 struct Office {
     static Config small() {
         Config config = large();
@@ -48,7 +59,7 @@ struct Office {
     explicit Office(const Config& config = small(), std::size_t vault_bytes = 64UL * 1024 * 1024,
                     store::SecretStore* store = nullptr)
         : vault(best_memory_kind(), vault_bytes),
-          desk(
+          services(
               config, vault, [this] { return time; }, store) {
         keep_the_log_quiet();
     }
@@ -56,13 +67,15 @@ struct Office {
     StatusOr<PushResult> push(Uid caller, std::string_view run, std::optional<std::string> owner,
                               std::vector<vault::NewSecret> secrets,
                               std::optional<std::string> ttl = std::nullopt) {
-        return desk.push_run(caller, run_id(run),
-                             {std::move(owner), std::move(ttl), std::move(secrets)});
+        return services.runs.push_run(caller, run_id(run),
+                                      {std::move(owner), std::move(ttl), std::move(secrets)});
     }
     GrantAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
-        return desk.ask({job, StepId{0}, uid, wait, std::move(text)});
+        return services.grants.grant_step({job, StepId{0}, uid, wait, std::move(text)});
     }
-    RunInfo info(std::string_view run) { return desk.read_run(kRoot, run_id(run)).value(); }
+    RunInfo info(std::string_view run) {
+        return services.runs.read_run(kRoot, run_id(run)).value();
+    }
 
     /// All that the vault holds, as text: what must not differ where nothing may change.
     std::string state() const {
@@ -90,7 +103,8 @@ struct Office {
 
     vault::Vault vault;
     vault::Time time = at(1'000'000);
-    Desk desk;
+    WatchedEvents events;
+    Services services;
     const Uid alice = auth::find_uid("alice").value();
     const Uid bob = auth::find_uid("bob").value();
     const Uid tower = auth::find_uid("www-data").value();

@@ -39,7 +39,7 @@ struct Door {
     }
 
     Office office;
-    Router routes{office.desk};
+    Router routes{office.services};
     bool body_was_read = false;
 };
 

@@ -33,12 +33,12 @@ void check_refused(Office& office, const Refused& expected, Uid caller, std::str
     CAPTURE(expected.sentence);
     const std::string before = office.state();
     int told = 0;
-    office.desk.on_push([&](const RunId&) { ++told; });
-    office.desk.on_expiry_change([&] { ++told; });
+    office.events.on_push = [&](const RunId&) { ++told; };
+    office.events.on_expiry_change = [&] { ++told; };
     const auto answer =
         office.push(caller, run, std::move(owner), std::move(secrets), std::move(ttl));
-    office.desk.on_push([](const RunId&) {});
-    office.desk.on_expiry_change([] {});
+    office.events.on_push = [](const RunId&) {};
+    office.events.on_expiry_change = [] {};
     REQUIRE(!status_of(answer).ok());
     CHECK(status_of(answer).code() == expected.reason);
     CHECK(status_of(answer).message() == expected.sentence);
@@ -172,7 +172,7 @@ TEST_CASE("RunService: limits the runs of a platform across all owners") {
     CHECK(push(office.tower, "c", "alice") == full);  // it would become the platform's
     CHECK(push(office.alice, "a", "alice") == "(granted)");
     CHECK(push(office.tower, "c", "alice") == "(granted)");
-    REQUIRE(office.desk.complete_run(office.bob, run_id("b")).ok());
+    REQUIRE(office.services.runs.complete_run(office.bob, run_id("b")).ok());
     CHECK(push(office.tower, "d", "bob") == "(granted)");
     CHECK(push(office.tower, "b", "bob") == full);
 }
@@ -205,7 +205,7 @@ TEST_CASE("RunService: keeps the creation time and renews the expiry of a run pu
 TEST_CASE("RunService: starts a completed or expired run anew for any owner") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one_secret("A"), "10s").ok());
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     const auto second = office.push(office.bob, "r", {}, one_secret("B"), "10s");
     REQUIRE(second.ok());
     CHECK(second.value().created);
@@ -220,13 +220,14 @@ TEST_CASE("RunService: starts a completed or expired run anew for any owner") {
 TEST_CASE("RunService: denies an unauthorized push before its body is read") {
     Office office;
     const auto check = [&](Uid caller) {
-        const auto refusal = office.desk.check_push(caller, run_id("r"));
+        const auto refusal = office.services.runs.check_push(caller, run_id("r"));
         return !refusal.ok() ? refusal.message() : "(go on)";
     };
     CHECK(check(office.bob) == "(go on)");
     REQUIRE(office.push(office.alice, "r", {}, {}, "10s").ok());
     CHECK(check(office.bob) == "run r belongs to another user, not to bob");
-    CHECK(office.desk.check_push(office.bob, run_id("r")).code() == StatusCode::permission_denied);
+    CHECK(office.services.runs.check_push(office.bob, run_id("r")).code() ==
+          StatusCode::permission_denied);
     for (const Uid uid : {kRoot, office.alice, office.tower}) CHECK(check(uid) == "(go on)");
     office.time += std::chrono::seconds(10);
     CHECK(check(office.bob) == "(go on)");
@@ -235,13 +236,13 @@ TEST_CASE("RunService: denies an unauthorized push before its body is read") {
 TEST_CASE("RunService: notifies run waiters and the expiry timer of each push") {
     Office office;
     std::vector<std::string> told;
-    office.desk.on_push([&](const RunId& run) {
+    office.events.on_push = [&](const RunId& run) {
         told.push_back(run.text());
         // Whoever is woken may ask at once.
         CHECK(given(office.ask(office.alice, "run:" + run.text())) == "A=v\n");
-    });
+    };
     int expiry_changes = 0;
-    office.desk.on_expiry_change([&] { ++expiry_changes; });
+    office.events.on_expiry_change = [&] { ++expiry_changes; };
     REQUIRE(office.push(office.alice, "a", {}, one_secret("A")).ok());
     REQUIRE(office.push(office.alice, "b", {}, one_secret("A")).ok());
     REQUIRE(office.push(office.alice, "a", {}, one_secret("A")).ok());
@@ -260,7 +261,7 @@ TEST_CASE("RunService: denies a run above the owner limit until another run ends
     office.time += std::chrono::seconds(10);
     CHECK(refusal_of(office.push(office.alice, "c", {}, {})) == "(granted)");
     check_refused(office, full, office.alice, "d", {}, {});
-    REQUIRE(office.desk.complete_run(office.alice, run_id("b")).ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("b")).ok());
     CHECK(refusal_of(office.push(office.alice, "d", {}, {})) == "(granted)");
 }
 

@@ -3,7 +3,7 @@
 // changes nothing. The accounts are the machine's own: root, alice and bob (tests/setup), and
 // www-data as platform.
 
-#include "agentd/service/desk.h"
+#include "agentd/service/services.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
@@ -16,7 +16,7 @@ TEST_CASE("RunService: lets root and owner and platform push for a user and deni
         const auto answer = office.push(caller, "r", std::move(owner), {});
         const bool done = answer.ok();
         const std::string owned = done ? answer.value().run.owner : refusal_of(answer);
-        REQUIRE(office.desk.complete_run(kRoot, run_id("r")).ok());
+        REQUIRE(office.services.runs.complete_run(kRoot, run_id("r")).ok());
         return owned;
     };
     CHECK(outcome(kRoot, "alice") == "alice");
@@ -128,11 +128,11 @@ TEST_CASE("GrantService: creates a hold only with a grant and returns a receipt 
     office.ask(office.alice, "run:r,NOPE");
     office.ask(office.alice, "none");
     CHECK(office.vault.inventory().holds == 0);
-    CHECK(office.desk.wipe(JobId{1}) == "job 1 held nothing");
+    CHECK(office.services.grants.wipe(JobId{1}) == "job 1 held nothing");
     office.ask(office.alice, "run:r");
     office.ask(office.alice, "run:r,A");
-    CHECK(office.desk.read_run(office.alice, run_id("r")).value().holders.size() == 1);
-    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 2 grants was wiped");
+    CHECK(office.services.runs.read_run(office.alice, run_id("r")).value().holders.size() == 1);
+    CHECK(office.services.grants.wipe(JobId{1}) == "job 1 ended: its hold with 2 grants was wiped");
     CHECK(office.vault.inventory().holds == 0);
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("ExpiryQueue: expires a run at its time and not before") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s").ok());
     office.time += std::chrono::seconds(9);
-    CHECK(office.desk.expire() == office.time + std::chrono::seconds(1));
+    CHECK(office.services.expiry.expire() == office.time + std::chrono::seconds(1));
     CHECK(given(office.ask(office.alice, "run:r")) == "A=a\n");
     office.time += std::chrono::seconds(1);
     CHECK(given(office.ask(office.alice, "run:r")).starts_with("run r is not known here"));
@@ -161,18 +161,18 @@ TEST_CASE("RunService: shows and completes a run only for root and owner and pla
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
-        CHECK(refusal_of(office.desk.read_run(uid, run_id("r"))) == "(granted)");
-        CHECK(office.desk.list_runs(uid).size() == 1);
+        CHECK(refusal_of(office.services.runs.read_run(uid, run_id("r"))) == "(granted)");
+        CHECK(office.services.runs.list_runs(uid).size() == 1);
     }
-    CHECK(refusal_of(office.desk.read_run(office.bob, run_id("r")))
+    CHECK(refusal_of(office.services.runs.read_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
-    CHECK(office.desk.list_runs(office.bob).empty());
-    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r")))
+    CHECK(office.services.runs.list_runs(office.bob).empty());
+    CHECK(refusal_of(office.services.runs.complete_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
     CHECK(office.vault.inventory().runs == 1);
-    CHECK(refusal_of(office.desk.complete_run(office.tower, run_id("r"))) == "(granted)");
+    CHECK(refusal_of(office.services.runs.complete_run(office.tower, run_id("r"))) == "(granted)");
     CHECK(office.vault.inventory().runs == 0);
-    CHECK(refusal_of(office.desk.complete_run(office.bob, run_id("r"))) == "(granted)");
+    CHECK(refusal_of(office.services.runs.complete_run(office.bob, run_id("r"))) == "(granted)");
 }
 
 TEST_CASE("GrantService: checks a spec by name and size without creating a hold") {
@@ -181,20 +181,21 @@ TEST_CASE("GrantService: checks a spec by name and size without creating a hold"
                 .push(office.alice, "r", {},
                       list_of(user_secret("A", "a"), workspace_secret("B", "bb")))
                 .ok());
-    const auto check = office.desk.check(office.alice, "run:r,A,B,C?").value();
+    const auto check = office.services.grants.check(office.alice, "run:r,A,B,C?").value();
     CHECK(check.ok);
     REQUIRE(check.items.size() == 3);
     CHECK(check.items[1].source == Source::run);
     CHECK(check.items[1].bytes == 2);
     CHECK_FALSE(check.items[2].found);
-    CHECK_FALSE(office.desk.check(office.bob, "run:r,A").value().ok);
+    CHECK_FALSE(office.services.grants.check(office.bob, "run:r,A").value().ok);
     CHECK(office.vault.inventory().holds == 0);
 }
 
 TEST_CASE("GrantService: denies a submission only when nothing can satisfy its spec") {
     Office office;
     const auto sentence = [&](std::string_view ask) {
-        const auto refusal = office.desk.check_submission(office.alice, std::string(ask));
+        const auto refusal =
+            office.services.grants.check_submission(office.alice, std::string(ask));
         return !refusal.ok() ? refusal.message() : "(may be submitted)";
     };
     CHECK(sentence("none") == "(may be submitted)");
@@ -213,7 +214,7 @@ TEST_CASE("RunService: applies a new configuration at once and keeps existing ru
     config.max_ttl = std::chrono::hours(1);
     config.default_ttl = std::chrono::hours(1);
     config.platforms.clear();
-    office.desk.configure(config);
+    office.services.context.configure(config);
     CHECK(refusal_of(office.push(kRoot, "s", "alice", list_of(user_secret("A", "four")))) ==
           "user secret 'A' has 4 bytes; at most 3 are taken");
     CHECK(refusal_of(office.push(kRoot, "s", "alice", {}, "2h")).find("longer than the 1h") !=

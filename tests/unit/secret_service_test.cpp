@@ -13,7 +13,7 @@ const SecretScope kOwn;
 const SecretScope kLab{"lab"};
 const SecretScope kTeam{"team"};
 
-/// A desk with a store: bob is admin of lab, alice a member of lab and team, www-data (the
+/// A services with a store: bob is admin of lab, alice a member of lab and team, www-data (the
 /// platform) in neither, root in neither.
 struct KeepingOffice {
     static Config config() {
@@ -29,7 +29,7 @@ struct KeepingOffice {
     TemporaryFolder folder;
     std::unique_ptr<store::SecretStore> store = open();
     Office office{config(), 64UL * 1024 * 1024, store.get()};
-    Desk& desk = office.desk;
+    Services& services = office.services;
     const Uid alice = office.alice, bob = office.bob, tower = office.tower;
 
     std::unique_ptr<store::SecretStore> open() const {
@@ -39,8 +39,8 @@ struct KeepingOffice {
     StatusOr<PutSecretResult> set(Uid caller, const SecretScope& place, const std::string& name,
                                   std::string_view value, std::optional<std::string> ttl = {},
                                   const Precondition& precondition = {}) {
-        return desk.put_secret(caller, place, name, {buffer_of(value), std::move(ttl)},
-                               precondition);
+        return services.secrets.put_secret(caller, place, name, {buffer_of(value), std::move(ttl)},
+                                           precondition);
     }
     std::string state() const {
         std::string text = office.state();
@@ -75,7 +75,7 @@ TEST_CASE("GrantService: grants a stored secret only to jobs of its user", "[kee
     CHECK_FALSE(again.value().created);
     CHECK(again.value().secret.generation == 2);
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN")) == "HF_TOKEN=new\n");
-    CHECK(here.desk.remove_secret(here.alice, kOwn, "HF-TOKEN", {}).ok());
+    CHECK(here.services.secrets.remove_secret(here.alice, kOwn, "HF-TOKEN", {}).ok());
     CHECK(given(here.office.ask(here.alice, "HF-TOKEN")).find("is not set for alice") !=
           std::string::npos);
 }
@@ -92,7 +92,7 @@ TEST_CASE("GrantService: resolves a name from the run then the user then the wor
     }
     CHECK(given(here.office.ask(here.alice, "run:r,RUN,OWN,LAB")) ==
           "RUN=run's\nOWN=user's\nLAB=lab's\n");
-    const SpecCheck info = here.desk.check(here.alice, "run:r,RUN,OWN,LAB,NO?").value();
+    const SpecCheck info = here.services.grants.check(here.alice, "run:r,RUN,OWN,LAB,NO?").value();
     CHECK(info.ok);
     CHECK(info.items[0].source == Source::run);
     CHECK(info.items[1].source == Source::user);
@@ -155,24 +155,27 @@ TEST_CASE("SecretService: allows only what the policy says and changes nothing w
             return status.ok() ? std::nullopt : std::optional(status.code());
         };
         const auto expected = row.keeps ? std::nullopt : std::optional(row.why);
-        CHECK(reason_of(here.desk.list_secrets(row.caller, row.place)) == expected);
+        CHECK(reason_of(here.services.secrets.list_secrets(row.caller, row.place)) == expected);
         CHECK(reason_of(here.set(row.caller, row.place, "NEW", "v")) == expected);
-        CHECK(reason_of(here.desk.rename_secret(row.caller, row.place, "NEW", "NEWER", {})) ==
+        CHECK(reason_of(here.services.secrets.rename_secret(row.caller, row.place, "NEW", "NEWER",
+                                                            {})) == expected);
+        CHECK(reason_of(here.services.secrets.read_secret(row.caller, row.place, "NEWER")) ==
               expected);
-        CHECK(reason_of(here.desk.read_secret(row.caller, row.place, "NEWER")) == expected);
-        const auto removed = here.desk.remove_secret(row.caller, row.place, "NEWER", {});
+        const auto removed =
+            here.services.secrets.remove_secret(row.caller, row.place, "NEWER", {});
         CHECK((removed.ok() ? std::nullopt : std::optional(removed.code())) == expected);
         CHECK(here.state() == before);
     }
     // Each sees and changes their own alone.
     for (const Uid caller : {kRoot, here.bob, here.tower}) {
-        const auto list = here.desk.list_secrets(caller, kOwn);
+        const auto list = here.services.secrets.list_secrets(caller, kOwn);
         CHECK(list.value().empty());
-        CHECK(here.desk.remove_secret(caller, kOwn, "OWN", {}).code() == StatusCode::not_found);
+        CHECK(here.services.secrets.remove_secret(caller, kOwn, "OWN", {}).code() ==
+              StatusCode::not_found);
     }
     const auto seen = [&](Uid caller) {
         std::string text;
-        const auto answer = here.desk.list_workspaces(caller);
+        const auto answer = here.services.secrets.list_workspaces(caller);
         for (const auto& workspace : answer.value()) {
             text += workspace.name + (workspace.is_admin ? "!" : "") +
                     std::to_string(workspace.secrets) + " ";
@@ -209,13 +212,13 @@ TEST_CASE("SecretService: denies an invalid change with a message and changes no
     CHECK(refused("D", "v", {}, {.generation = 1}) == "secret D is not there");
     CHECK(refused("D", "v", {}, {.exists = true}) == "secret D is not there");
     const auto rename = [&](const char* from, const char* to) {
-        return refusal_of(here.desk.rename_secret(here.alice, kOwn, from, to, {}));
+        return refusal_of(here.services.secrets.rename_secret(here.alice, kOwn, from, to, {}));
     };
     CHECK(rename("NEVER", "D") == "secret NEVER is not set for alice");
     CHECK(rename("C", "A-B") == "secret A-B of alice is set already; remove it first");
     CHECK(rename("C", "A_B").find("would become the variable A_B") != std::string::npos);
     CHECK(rename("C", "LD_PRELOAD") != "(granted)");
-    CHECK(here.desk.remove_secret(here.alice, kOwn, "NEVER", {}).message() ==
+    CHECK(here.services.secrets.remove_secret(here.alice, kOwn, "NEVER", {}).message() ==
           "secret NEVER is not set for alice");
     CHECK(here.state() == before);
     CHECK(rename("A-B", "A_B") == "(granted)");  // its own variable is no other's
@@ -239,13 +242,13 @@ TEST_CASE("SecretService: removes an expired secret and warns jobs beforehand", 
           "workspace lab expires in less than a day");
     CHECK(note("SOON", JobId{1}).empty());  // each job is told once
     CHECK(note("LATER", JobId{2}).empty());
-    CHECK(here.desk.expire() == here.office.time + std::chrono::hours(2));
+    CHECK(here.services.expiry.expire() == here.office.time + std::chrono::hours(2));
     here.office.time += std::chrono::hours(3 * 24) - std::chrono::seconds(1);
     CHECK(note("SOON", JobId{3}).find("in less than a day") != std::string::npos);
     here.office.time += std::chrono::seconds(1);
     CHECK(note("SOON", JobId{4}).find("is not set for alice") != std::string::npos);
     CHECK(here.store->find(store::Owner::user(here.alice), "SOON") == nullptr);
-    CHECK(here.desk.expire() == here.office.time + std::chrono::hours(27 * 24));
+    CHECK(here.services.expiry.expire() == here.office.time + std::chrono::hours(27 * 24));
 }
 
 TEST_CASE("GrantService: denies an expired secret even when it cannot be removed", "[keeping]") {
@@ -259,10 +262,10 @@ TEST_CASE("GrantService: denies an expired secret even when it cannot be removed
     REQUIRE(here.store->find(store::Owner::user(here.alice), "A") != nullptr);
     // Tried again, and said again, a minute later: not at every request.
     const std::uint64_t said = audit::count_of(audit::Kind::trouble);
-    CHECK(here.desk.expire() == here.office.time + std::chrono::minutes(1));
+    CHECK(here.services.expiry.expire() == here.office.time + std::chrono::minutes(1));
     CHECK(audit::count_of(audit::Kind::trouble) == said);
     here.office.time += std::chrono::minutes(1);
-    here.desk.expire();
+    here.services.expiry.expire();
     CHECK(audit::count_of(audit::Kind::trouble) == said + 1);
 }
 
@@ -272,13 +275,13 @@ TEST_CASE("SecretService: lists the job that last used each secret", "[keeping]"
     REQUIRE(here.set(here.bob, kLab, "B", "v").ok());
     here.office.time += std::chrono::seconds(5);
     here.office.ask(here.alice, "A,B", 0, JobId{77});
-    const auto list = here.desk.list_secrets(here.alice, kOwn).value();
+    const auto list = here.services.secrets.list_secrets(here.alice, kOwn).value();
     REQUIRE(list.size() == 1);
     CHECK(list[0].used->job == JobId{77});
     CHECK(list[0].used->at == here.office.time);
-    const auto shared = here.desk.list_secrets(here.bob, kLab).value();
+    const auto shared = here.services.secrets.list_secrets(here.bob, kLab).value();
     CHECK(shared[0].used->job == JobId{77});
-    here.desk.save_uses();
+    here.services.secrets.save_uses();
     CHECK_FALSE(here.store->has_unsaved_uses());
 }
 
@@ -286,10 +289,10 @@ TEST_CASE("GrantService: denies a submission when a secret is missing that no ru
           "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "A", "v").ok());
-    CHECK(here.desk.check_submission(here.alice, "A").ok());
-    CHECK(here.desk.check_submission(here.alice, "run:later,B").ok());
-    CHECK(here.desk.check_submission(here.alice, "B?").ok());
-    CHECK(here.desk.check_submission(here.alice, "A,HF_TOKEN").message() ==
+    CHECK(here.services.grants.check_submission(here.alice, "A").ok());
+    CHECK(here.services.grants.check_submission(here.alice, "run:later,B").ok());
+    CHECK(here.services.grants.check_submission(here.alice, "B?").ok());
+    CHECK(here.services.grants.check_submission(here.alice, "A,HF_TOKEN").message() ==
           "secret HF_TOKEN is not set for alice; set it with: secretctl set HF_TOKEN");
 }
 
@@ -305,18 +308,18 @@ TEST_CASE("GrantService: denies a stored secret that was altered", "[keeping]") 
     Office office(KeepingOffice::config(), 64UL * 1024 * 1024, store.get());
     CHECK(given(office.ask(office.alice, "A?")) ==
           "secret A of alice was altered in the agent's store and is not used; set it again");
-    CHECK(refusal_of(office.desk.rename_secret(office.alice, kOwn, "A", "B", {})).find("altered") !=
-          std::string::npos);
+    CHECK(refusal_of(office.services.secrets.rename_secret(office.alice, kOwn, "A", "B", {}))
+              .find("altered") != std::string::npos);
 }
 
-/// A desk where workspace chemists is of a Slurm account, as are the admins of desk, in which alice
-/// is by her name; both have a secret PEN, and chemists TOKEN.
+/// A services where workspace chemists is of a Slurm account, as are the admins of services, in
+/// which alice is by her name; both have a secret PEN, and chemists TOKEN.
 struct AccountOffice : KeepingOffice {
     AccountOffice() {
         Config config = KeepingOffice::config();
         config.workspaces = {{"chemists", {{"bob"}, {}}, {{}, {}, {"chem"}}},
                              {"desk", {{"bob"}, {}, {"bio"}}, {{"alice"}, {}}}};
-        desk.configure(config);
+        services.context.configure(config);
         for (const auto& [place, name] :
              {std::pair(SecretScope{"chemists"}, "TOKEN"),
               std::pair(SecretScope{"chemists"}, "PEN"), std::pair(SecretScope{"desk"}, "PEN")}) {
@@ -325,7 +328,7 @@ struct AccountOffice : KeepingOffice {
     }
     void say(const std::string& account, std::vector<std::string> users) {
         said.set(account, true, std::move(users));
-        desk.know(said);
+        services.context.principals.know(said);
     }
 
     auth::SlurmAccountMembers said;
@@ -352,52 +355,54 @@ TEST_CASE("Services: report unavailable only for what depends on an unknown Slur
     for (const char* ask : {"TOKEN", "TOKEN?", "workspace:chemists,TOKEN", "PEN", "TOKEN,NONE?"}) {
         CAPTURE(ask);
         CHECK(is_unavailable(here.office.ask(here.alice, ask), alice_in_chemists));
-        CHECK(is_unavailable(here.desk.check(here.alice, ask), alice_in_chemists));
+        CHECK(is_unavailable(here.services.grants.check(here.alice, ask), alice_in_chemists));
         // The job may well be answered by the time it starts.
-        CHECK(here.desk.check_submission(here.alice, ask).ok());
+        CHECK(here.services.grants.check_submission(here.alice, ask).ok());
     }
     CHECK(given(here.office.ask(here.alice, "workspace:desk,PEN")) == "PEN=desk\n");
     CHECK(given(here.office.ask(here.bob, "TOKEN", 0, JobId{2})) == "TOKEN=chemists\n");
     REQUIRE(here.set(here.alice, kOwn, "TOKEN", "own").ok());
     CHECK(given(here.office.ask(here.alice, "TOKEN")) == "TOKEN=own\n");
 
-    const SecretScope desk{"desk"};
-    CHECK(is_unavailable(here.desk.list_workspaces(here.alice), alice_in_chemists));
-    CHECK(here.desk.list_workspaces(here.bob).ok());
-    CHECK(here.desk.list_workspaces(kRoot).ok());
-    CHECK(
-        is_unavailable(here.desk.list_secrets(here.alice, desk), whether("alice", "desk", "bio")));
+    const SecretScope shared{"desk"};
+    CHECK(is_unavailable(here.services.secrets.list_workspaces(here.alice), alice_in_chemists));
+    CHECK(here.services.secrets.list_workspaces(here.bob).ok());
+    CHECK(here.services.secrets.list_workspaces(kRoot).ok());
+    CHECK(is_unavailable(here.services.secrets.list_secrets(here.alice, shared),
+                         whether("alice", "desk", "bio")));
     const std::string before = here.state();
-    CHECK(
-        is_unavailable(here.set(here.tower, desk, "PEN", "x"), whether("www-data", "desk", "bio")));
+    CHECK(is_unavailable(here.set(here.tower, shared, "PEN", "x"),
+                         whether("www-data", "desk", "bio")));
     CHECK(here.state() == before);
 
     here.say("chem", {"alice"});
     CHECK(given(here.office.ask(here.alice, "workspace:chemists,PEN")) == "PEN=chemists\n");
     CHECK(given(here.office.ask(here.alice, "PEN")).find("say which") != std::string::npos);
-    CHECK(is_unavailable(here.desk.list_workspaces(here.alice), whether("alice", "desk", "bio")));
+    CHECK(is_unavailable(here.services.secrets.list_workspaces(here.alice),
+                         whether("alice", "desk", "bio")));
     here.say("bio", {});
-    CHECK(here.desk.list_workspaces(here.alice).ok());
-    CHECK(status_of(here.set(here.alice, desk, "PEN", "x")).code() ==
+    CHECK(here.services.secrets.list_workspaces(here.alice).ok());
+    CHECK(status_of(here.set(here.alice, shared, "PEN", "x")).code() ==
           StatusCode::permission_denied);
     here.say("bio", {"alice"});
-    CHECK(here.set(here.alice, desk, "PEN", "x").ok());
+    CHECK(here.set(here.alice, shared, "PEN", "x").ok());
     // What is known stays known with a new configuration.
     AccountOffice another;
     another.say("chem", {"alice"});
     Config config = KeepingOffice::config();
     config.workspaces = {{"chemists", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
-    another.desk.configure(config);
+    another.services.context.configure(config);
     CHECK(given(another.office.ask(another.alice, "TOKEN")) == "TOKEN=chemists\n");
 }
 
 TEST_CASE("SecretService: reports when the agent has no store", "[keeping]") {
     Office office;
-    CHECK(refusal_of(office.desk.list_secrets(office.alice, kOwn)).find("names no store") !=
-          std::string::npos);
-    CHECK(refusal_of(office.desk.put_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
+    CHECK(refusal_of(office.services.secrets.list_secrets(office.alice, kOwn))
               .find("names no store") != std::string::npos);
-    CHECK(office.desk.list_workspaces(office.alice).value().empty());
+    CHECK(refusal_of(
+              office.services.secrets.put_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
+              .find("names no store") != std::string::npos);
+    CHECK(office.services.secrets.list_workspaces(office.alice).value().empty());
 }
 
 }  // namespace

@@ -64,15 +64,15 @@ TEST_CASE("Services: deny a request and change nothing when its audit entry cann
     CHECK(refusal_of(pushed) == wrong);
     CHECK(status_of(pushed).code() == StatusCode::unavailable);
     CHECK(refusal_of(office.push(kRoot, "new", "alice", {})) == wrong);
-    CHECK(refusal_of(office.desk.complete_run(kRoot, run_id("r"))) == wrong);
+    CHECK(refusal_of(office.services.runs.complete_run(kRoot, run_id("r"))) == wrong);
     CHECK(refusal_of(office.ask(office.alice, "run:r,A", 0, JobId{2})) == wrong);
     CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
           "run r belongs to another user, not to bob");
     CHECK(office.state() == before);
 
-    CHECK(office.desk.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
+    CHECK(office.services.grants.wipe(JobId{1}) == "job 1 ended: its hold with 1 grant was wiped");
     office.time += std::chrono::hours(100);
-    CHECK(!office.desk.expire());
+    CHECK(!office.services.expiry.expire());
     CHECK(office.vault.inventory().slabs == 0);
 }
 
@@ -139,22 +139,22 @@ TEST_CASE("Services: record who and what and why in audit entries") {
                                       "secrets of run r");
     CHECK(file.text("run") == "r");
     REQUIRE_FALSE(
-        office.desk
+        office.services.runs
             .reject_unreadable_push(office.bob, run_id("x"),
                                     {StatusCode::invalid_argument, "the JSON is malformed"})
             .ok());
     CHECK(file.actions() == "push push ask refuse refuse");
     CHECK(file.text("message") == "bob was refused the push of run x: the JSON is malformed");
-    REQUIRE_FALSE(office.desk.complete_run(office.bob, run_id("r")).ok());
+    REQUIRE_FALSE(office.services.runs.complete_run(office.bob, run_id("r")).ok());
     CHECK(file.actions() == "push push ask refuse refuse refuse");
     CHECK(file.text("message") ==
           "bob was refused the completion of run r: run r belongs to "
           "another user, not to bob");
-    office.desk.wipe(JobId{7});
+    office.services.grants.wipe(JobId{7});
     CHECK(file.actions() == "push push ask refuse refuse refuse wipe");
     CHECK(file.text("message").starts_with("job 7 ended: its hold with 1 grant was wiped (uid "));
     CHECK(file.text("run") == "r");
-    REQUIRE(office.desk.complete_run(office.alice, run_id("r")).ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     CHECK(file.actions() == "push push ask refuse refuse refuse wipe complete wipe");
     CHECK(file.text("message").starts_with("run r of alice was wiped: B ("));
 }

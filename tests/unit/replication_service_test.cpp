@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: the desk says what a request is about, and answers from what a store that agents share
-// has of it, as soon as it was told.
+// Promise: the services says what a request is about, and answers from what a store that agents
+// share has of it, as soon as it was told.
 
 #include "tests/unit/catch.h"
 #include "tests/unit/kept.h"
@@ -21,15 +21,15 @@ struct SharingOffice {
     std::unique_ptr<store::SecretStore> store =
         store::SecretStore::in_memory("OpenBao", best_memory_kind()).value();
     Office office{with_workspaces(), 64UL * 1024 * 1024, store.get()};
-    Desk& desk = office.desk;
+    Services& services = office.services;
     const store::Owner alice = store::Owner::user(office.alice);
 
     Status take(std::string_view run, std::uint64_t generation, std::string_view value,
                 vault::Time expires) {
         std::vector<vault::NewSecret> secrets;
         secrets.push_back({vault::Scope::user, "TOKEN", buffer_of(value)});
-        return desk.replicate_run({run_id(run), office.alice, generation, office.time, expires},
-                                  secrets);
+        return services.replication.replicate_run(
+            {run_id(run), office.alice, generation, office.time, expires}, secrets);
     }
     Status replicate_secrets(const std::vector<std::pair<std::string, std::uint64_t>>& names,
                              std::optional<store::Time> expires = {}) {
@@ -42,7 +42,7 @@ struct SharingOffice {
             head.expires = expires;
             kept.push_back({head, buffer_of(name + std::to_string(generation))});
         }
-        return desk.replicate_secrets(alice, kept);
+        return services.replication.replicate_secrets(alice, kept);
     }
     std::string kept() const {
         std::string text;
@@ -67,7 +67,7 @@ TEST_CASE("Document keys: name the run of a spec and each owner its secrets may 
     const Uid alice = sharing.office.alice;
     const std::string uid = std::to_string(alice.value);
     const auto about = [&](const std::string& ask) {
-        return sharing.desk.documents_of_spec(alice, ask);
+        return sharing.services.replication.documents_of_spec(alice, ask);
     };
     CHECK(about("run:r").runs == std::set<RunId>{run_id("r")});
     CHECK(owners_of(about("run:r")).empty());
@@ -84,21 +84,22 @@ TEST_CASE("Document keys: name the run of a spec and each owner its secrets may 
 TEST_CASE("Document keys: name the owners of the stored secrets that a request is about") {
     SharingOffice sharing;
     const auth::Principal alice = sharing.office.alice;
-    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {})) ==
+    CHECK(owners_of(sharing.services.replication.documents_of_scope(alice, {})) ==
           std::set<std::string>{std::to_string(sharing.office.alice.value)});
-    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {"lab"})) ==
+    CHECK(owners_of(sharing.services.replication.documents_of_scope(alice, {"lab"})) ==
           std::set<std::string>{"lab"});
-    CHECK(owners_of(sharing.desk.documents_of_scope(alice, {"none"})).empty());
-    CHECK(owners_of(sharing.desk.documents_of_scope(auth::Principal::of_certificate("x"), {}))
+    CHECK(owners_of(sharing.services.replication.documents_of_scope(alice, {"none"})).empty());
+    CHECK(owners_of(sharing.services.replication.documents_of_scope(
+                        auth::Principal::of_certificate("x"), {}))
               .empty());
-    CHECK(owners_of(sharing.desk.documents_of_workspaces()) ==
+    CHECK(owners_of(sharing.services.replication.documents_of_workspaces()) ==
           std::set<std::string>{"lab", "other", "team"});
 }
 
 TEST_CASE("SharedStoreSync: treats a run pushed to another hub like a local one") {
     SharingOffice sharing;
     std::vector<std::string> woken;
-    sharing.desk.on_push([&](const RunId& run) { woken.push_back(run.text()); });
+    sharing.office.events.on_push = [&](const RunId& run) { woken.push_back(run.text()); };
     const vault::Time later = sharing.office.time + std::chrono::hours(1);
     REQUIRE(sharing.take("r", 4, "one", later).ok());
     CHECK(woken == std::vector<std::string>{"r"});
@@ -106,9 +107,9 @@ TEST_CASE("SharedStoreSync: treats a run pushed to another hub like a local one"
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=one\n");
     REQUIRE(sharing.take("r", 5, "two", later).ok());
     CHECK(given(sharing.office.ask(sharing.office.alice, "run:r")) == "TOKEN=two\n");
-    sharing.desk.drop_replicated_run(run_id("r"));
-    CHECK_FALSE(sharing.desk.has_run(run_id("r")));
-    sharing.desk.drop_replicated_run(run_id("r"));
+    sharing.services.replication.drop_replicated_run(run_id("r"));
+    CHECK_FALSE(sharing.services.runs.has_run(run_id("r")));
+    sharing.services.replication.drop_replicated_run(run_id("r"));
     CHECK(sharing.office.vault.inventory().runs == 0);
 }
 
@@ -117,7 +118,7 @@ TEST_CASE("SharedStoreSync: drops a run that has expired in the shared store") {
     REQUIRE(sharing.take("r", 1, "one", sharing.office.time + std::chrono::seconds(5)).ok());
     sharing.office.time += std::chrono::seconds(5);
     REQUIRE(sharing.take("r", 1, "one", sharing.office.time).ok());
-    CHECK_FALSE(sharing.desk.has_run(run_id("r")));
+    CHECK_FALSE(sharing.services.runs.has_run(run_id("r")));
 }
 
 TEST_CASE("SharedStoreSync: replaces the local secrets of an owner with the shared ones") {
@@ -133,11 +134,11 @@ TEST_CASE("SharedStoreSync: replaces the local secrets of an owner with the shar
 
 TEST_CASE("SharedStoreSync: expires shared secrets locally") {
     SharingOffice sharing;
-    sharing.desk.expire();
+    sharing.services.expiry.expire();
     REQUIRE(
         sharing.replicate_secrets({{"A", 1}}, sharing.office.time + std::chrono::seconds(5)).ok());
     sharing.office.time += std::chrono::seconds(5);
-    sharing.desk.expire();
+    sharing.services.expiry.expire();
     CHECK(sharing.kept().empty());
 }
 

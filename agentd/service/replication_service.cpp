@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the desk of an agent does whose runs and kept secrets lie in a store that others share: it
-// says what a request is about, and takes what the store has of it.
+#include "agentd/service/replication_service.h"
 
 #include <algorithm>
+#include <set>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
-#include "agentd/service/desk.h"
 #include "common/base/secret_spec.h"
 
 namespace secrets::service {
 
-DocumentKeys Desk::documents_of_spec(Uid uid, const std::string& text) const {
+DocumentKeys ReplicationService::documents_of_spec(Uid uid, const std::string& text) const {
     const auto parsed = parse_spec(text);
     const SecretSpec* ask = parsed.spec();
     DocumentKeys subjects;
@@ -19,7 +18,7 @@ DocumentKeys Desk::documents_of_spec(Uid uid, const std::string& text) const {
     if (ask->run) subjects.runs.insert(*ask->run);
     if (ask->items.empty()) return subjects;
     subjects.owners.insert(store::Owner::user(uid));
-    for (const Workspace& workspace : principals_.workspaces()) {
+    for (const Workspace& workspace : context_.principals.workspaces()) {
         if (ask->workspace && *ask->workspace != workspace.name) continue;
         if (may_matter(uid, workspace)) {
             subjects.owners.insert(store::Owner::workspace_named(workspace.name));
@@ -29,80 +28,83 @@ DocumentKeys Desk::documents_of_spec(Uid uid, const std::string& text) const {
 }
 
 /// Whether the user is, or may be, in it.
-bool Desk::may_matter(Uid uid, const Workspace& workspace) const try {
-    const auth::WorkspaceRole workspace_role = principals_.workspace_role(uid, workspace);
+bool ReplicationService::may_matter(Uid uid, const Workspace& workspace) const try {
+    const auth::WorkspaceRole workspace_role = context_.principals.workspace_role(uid, workspace);
     return auth::may(workspace_role.role, auth::Permission::use_workspace) ||
            !workspace_role.undecided.empty();
 } catch (const auth::UserDatabaseUnavailable&) {
     return true;  // the answer to the ask says so
 }
 
-DocumentKeys Desk::documents_of_scope(const auth::Principal& caller,
-                                      const SecretScope& place) const {
+DocumentKeys ReplicationService::documents_of_scope(const auth::Principal& caller,
+                                                    const SecretScope& place) const {
     DocumentKeys subjects;
     if (!place.workspace) {
         if (caller.uid()) subjects.owners.insert(store::Owner::user(*caller.uid()));
-    } else if (principals_.find_workspace(*place.workspace) != nullptr) {
+    } else if (context_.principals.find_workspace(*place.workspace) != nullptr) {
         subjects.owners.insert(store::Owner::workspace_named(*place.workspace));
     }
     return subjects;
 }
 
-DocumentKeys Desk::documents_of_workspaces() const {
+DocumentKeys ReplicationService::documents_of_workspaces() const {
     DocumentKeys subjects;
-    for (const Workspace& workspace : principals_.workspaces()) {
+    for (const Workspace& workspace : context_.principals.workspaces()) {
         subjects.owners.insert(store::Owner::workspace_named(workspace.name));
     }
     return subjects;
 }
 
-Status Desk::replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) {
-    if (head.expires <= now_()) {
+Status ReplicationService::replicate_run(const vault::RunHead& head,
+                                         std::span<const vault::NewSecret> secrets) {
+    if (head.expires <= context_.now()) {
         drop_replicated_run(head.id);
         return Status();
     }
-    if (Status wrong = vault_.put_run(head, secrets); !wrong.ok()) return wrong;
-    ended_runs_.erase(head.id);
-    on_change_();
-    on_expiry_change_();
-    on_push_(head.id);
+    if (Status wrong = context_.vault.put_run(head, secrets); !wrong.ok()) return wrong;
+    expiry_.forget_ended(head.id);
+    context_.events->held_changed();
+    context_.events->expiry_changed();
+    context_.events->run_pushed(head.id);
     return Status();
 }
 
-void Desk::drop_replicated_run(const RunId& run) {
-    const vault::RunHead* head = vault_.find_run(run);
+void ReplicationService::drop_replicated_run(const RunId& run) {
+    const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr) return;
     const std::string owner = auth::user_name(head->owner);
     audit::Event event{.kind = audit::Kind::wipe,
                        .sentence = "run " + run.text() + " of " + owner +
                                    " was wiped here: it is over in the store that hubs share",
                        .run = run.text(),
-                       .names = names_in(run),
+                       .names = expiry_.names_in(run),
                        .owner = audit::Account{head->owner, owner}};
-    const vault::WipeReceipt wiped = end_run(*head);
+    const vault::WipeReceipt wiped = expiry_.end_run(*head);
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);
 }
 
-Status Desk::replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept) {
+Status ReplicationService::replicate_secrets(const store::Owner& owner,
+                                             std::span<const ReplicatedSecret> kept) {
     std::set<std::string> gone;
-    for (const store::SecretHead* head : store_->list(owner)) gone.insert(head->name);
+    for (const store::SecretHead* head : context_.store->list(owner)) gone.insert(head->name);
     for (const ReplicatedSecret& secret : kept) {
         gone.erase(secret.head.name);
-        const store::SecretHead* here = store_->find(owner, secret.head.name);
+        const store::SecretHead* here = context_.store->find(owner, secret.head.name);
         const bool same = here != nullptr && here->generation == secret.head.generation &&
                           here->set == secret.head.set && here->expires == secret.head.expires;
         if (same) continue;
-        if (Status wrong = store_->put(owner, secret.head, secret.value.view()); !wrong.ok())
+        if (Status wrong = context_.store->put(owner, secret.head, secret.value.view());
+            !wrong.ok())
             return wrong;
     }
     for (const std::string& name : gone) {
-        if (Status wrong = store_->remove(owner, name); !wrong.ok()) return wrong;
+        if (Status wrong = context_.store->remove(owner, name); !wrong.ok()) return wrong;
     }
-    no_expiry_before_ = {};
-    on_change_();
-    on_expiry_change_();
+    expiry_.look_again();
+    context_.events->held_changed();
+    context_.events->expiry_changed();
     return Status();
 }
 

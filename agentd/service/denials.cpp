@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/service/denials.h"
+
+namespace secrets::service {
+
+Status not_theirs(const RunId& run, const auth::Principal& caller) {
+    return {StatusCode::permission_denied,
+            "run " + run.text() + " belongs to another user, not to " + caller.name()};
+}
+
+Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
+                     const std::string& account) {
+    return {StatusCode::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
+                                         " is not known yet: slurmctld has not said who is in the "
+                                         "Slurm account " +
+                                         account + "; try again in a moment"};
+}
+
+}  // namespace secrets::service

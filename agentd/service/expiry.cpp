@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/service/expiry.h"
+
+#include <algorithm>
+#include <set>
+
+#include "agentd/audit/audit_log.h"
+#include "agentd/auth/user_database.h"
+#include "agentd/service/receipt.h"
+
+namespace secrets::service {
+
+namespace {
+
+/// After a failure to delete what expired (the disk is full), it is tried again.
+constexpr auto kRetryExpiry = std::chrono::minutes(1);
+
+}  // namespace
+
+std::optional<vault::Time> Expiry::expire_runs() {
+    while (const auto next = context_.vault.next_to_expire()) {
+        if (next->expires > context_.now()) return next->expires;
+        const std::string owner = auth::user_name(next->owner);
+        audit::Event event{
+            .kind = audit::Kind::expire,
+            .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
+            .run = next->id.text(),
+            .names = names_in(next->id),
+            .owner = audit::Account{next->owner, owner}};
+        add_receipt(event, end_run(*next));
+        audit::record(event);
+    }
+    return std::nullopt;
+}
+
+/// Of a copy, or of the vault's own, which is gone behind it.
+vault::WipeReceipt Expiry::end_run(const vault::RunHead& head) {
+    note_end(head);
+    const RunId run = head.id;
+    const vault::WipeReceipt wiped = context_.vault.wipe_run(run);
+    context_.events->held_changed();
+    return wiped;
+}
+
+std::vector<std::string> Expiry::names_in(const RunId& run) const {
+    std::set<std::string> names;
+    for (const vault::RunSecret& secret : context_.vault.secrets_of(run))
+        names.emplace(secret.name);
+    return {names.begin(), names.end()};
+}
+
+/// Remembers a run that is over as long as nodes hold something of it.
+void Expiry::note_end(const vault::RunHead& run) {
+    if (context_.node_holds.is_held(run.id.text()))
+        ended_runs_.insert_or_assign(run.id, EndedRun{run, context_.now()});
+}
+
+void Expiry::forget_ended_runs() {
+    std::erase_if(ended_runs_, [&](const auto& entry) {
+        return !context_.node_holds.is_held(entry.first.text()) ||
+               entry.second.at + context_.max_ttl < context_.now();
+    });
+}
+
+const vault::RunHead* Expiry::find_ended(const RunId& run) const {
+    const auto found = ended_runs_.find(run);
+    return found == ended_runs_.end() ? nullptr : &found->second.head;
+}
+
+std::optional<vault::Time> Expiry::expire_secrets() {
+    if (context_.store == nullptr) return std::nullopt;
+    while (no_expiry_before_ <= context_.now()) {
+        const auto next = context_.store->next_to_expire();
+        no_expiry_before_ = next ? next->expires : vault::Time::max();
+        if (no_expiry_before_ > context_.now()) break;
+        const std::string what =
+            "secret " + next->name + " of " + owner_words(next->owner) + " expired";
+        if (const Status wrong = context_.store->remove(next->owner, next->name); !wrong.ok()) {
+            audit::report_problem(what + " and could not be removed: " + wrong.message());
+            no_expiry_before_ = context_.now() + kRetryExpiry;
+            break;
+        }
+        context_.events->held_changed();
+        audit::record(secret_event(audit::Kind::expire_secret, next->owner, {next->name},
+                                   what + " and was removed"));
+    }
+    if (no_expiry_before_ == vault::Time::max()) return std::nullopt;
+    return no_expiry_before_;
+}
+
+std::optional<vault::Time> Expiry::expire() {
+    const auto next_run = expire_runs();
+    const auto next_kept = expire_secrets();
+    if (!next_run || !next_kept) return next_run ? next_run : next_kept;
+    return std::min(*next_run, *next_kept);
+}
+
+std::optional<vault::Time> Expiry::ended_at(const RunId& run) const {
+    const auto found = ended_runs_.find(run);
+    return found == ended_runs_.end() ? std::nullopt : std::optional(found->second.at);
+}
+
+}  // namespace secrets::service

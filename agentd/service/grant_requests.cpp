@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/service/grant_requests.h"
+
+#include <algorithm>
+
+#include "agentd/audit/audit_log.h"
+
+namespace secrets::service::grant_requests {
+namespace {
+
+/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every
+/// step would fill memory that others need.
+constexpr std::size_t kMaxGrantsPerHold = 256;
+
+}  // namespace
+
+audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
+                      const std::string& node, const std::string& what_happened) {
+    return {.kind = kind,
+            .sentence = "job " + std::to_string(request.job.value) + " step " +
+                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
+                        (node.empty() ? "" : " on node " + node) + " " + what_happened,
+            .job = request.job,
+            .step = request.step,
+            .owner = audit::Account{request.uid, ""}};
+}
+
+Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
+               const SecretSpec* ask, Status refusal) {
+    audit::Event event = event_of(audit::Kind::deny_grant, request, node,
+                                  "was refused its secrets: " + refusal.message());
+    if (ask != nullptr && ask->run) event.run = ask->run->text();
+    if (ask != nullptr) {
+        for (const SpecItem& item : ask->items) event.names.push_back(item.name);
+    }
+    event.reason = refusal.message();
+    audit::record(event);
+    return refusal;
+}
+
+bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
+    if (hold == nullptr || hold->grants.size() < kMaxGrantsPerHold) return true;
+    return std::any_of(hold->grants.begin(), hold->grants.end(), [&](const vault::Grant& other) {
+        return other.ask == grant.ask && other.run == grant.run;
+    });
+}
+
+Status too_many_asks() {
+    return {StatusCode::resource_exhausted,
+            "this job has made " + std::to_string(kMaxGrantsPerHold) +
+                " different asks on this node, and no more are taken"};
+}
+
+StatusOr<SecretSpec> read_spec(const plugin_protocol::GrantRequest& request) {
+    auto parsed = parse_spec(request.ask);
+    if (!parsed.ok()) return parsed.status("SLURM_SECRETS");
+    return *parsed.spec();
+}
+
+bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask) {
+    return ask.run && !ask.run_optional && request.wait_milliseconds > 0;
+}
+
+Status deny(const plugin_protocol::GrantRequest& request, const std::string& node, Status refusal) {
+    const auto parsed = parse_spec(request.ask);
+    return refused(request, node, parsed.spec(), std::move(refusal));
+}
+
+}  // namespace secrets::service::grant_requests

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "agentd/service/cached_grant_service.h"
+#include "agentd/service/expiry.h"
+#include "agentd/service/grant_service.h"
+#include "agentd/service/node_grant_service.h"
+#include "agentd/service/replication_service.h"
+#include "agentd/service/run_service.h"
+#include "agentd/service/secret_service.h"
+#include "agentd/service/status_service.h"
+
+namespace secrets::service {
+
+/// All services of one agent, in the order in which they depend on one another. Neither copied nor
+/// moved: they refer to one another.
+struct Services {
+    Services(const Config& config, vault::Vault& vault, ServiceContext::Now now,
+             store::SecretStore* store = nullptr)
+        : context(config, vault, std::move(now), store) {}
+    Services(const Services&) = delete;
+    Services& operator=(const Services&) = delete;
+
+    ServiceContext context;
+    Expiry expiry{context};
+    SpecResolver resolver{context};
+    RunService runs{context, expiry};
+    SecretService secrets{context, expiry};
+    GrantService grants{context, expiry, resolver, secrets};
+    NodeGrantService node_grants{context, expiry, resolver, secrets};
+    CachedGrantService cached_grants{context};
+    ReplicationService replication{context, expiry};
+    StatusService status{context};
+};
+
+}  // namespace secrets::service

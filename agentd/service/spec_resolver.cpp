@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/service/spec_resolver.h"
+
+#include <algorithm>
+
+#include "agentd/auth/user_database.h"
+#include "agentd/service/denials.h"
+#include "common/base/limits.h"
+
+namespace secrets::service {
+
+namespace {
+
+Status check_sizes(const std::vector<DeliveryEntry>& entries) {
+    if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
+        return Status(StatusCode::too_large,
+                      "the secrets asked for take " + std::to_string(bytes) +
+                          " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
+                          " fit; name those that the step needs with --secret, or "
+                          "ask for large ones as files (NAME:file)");
+    }
+    if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
+        return Status(StatusCode::too_large,
+                      "the secrets asked for as files have " + std::to_string(bytes) +
+                          " bytes together and at most " + std::to_string(kMaxFilesBytes) +
+                          " fit; ask for those that the step needs");
+    }
+    return Status();
+}
+
+}  // namespace
+
+/// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
+/// is looked up where the ask names one, or an item may come from one.
+StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask) const {
+    AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
+    if (ask.workspace) {
+        const Workspace* workspace = context_.principals.find_workspace(*ask.workspace);
+        const auth::WorkspaceRole workspace_role =
+            workspace != nullptr ? context_.principals.workspace_role(uid, *workspace)
+                                 : auth::WorkspaceRole{};
+        if (!auth::may(workspace_role.role, auth::Permission::use_workspace)) {
+            if (!workspace_role.undecided.empty()) {
+                return not_known_yet(uid, workspace->name, workspace_role.undecided);
+            }
+            return Status(StatusCode::permission_denied, "there is no workspace " + *ask.workspace +
+                                                             " that " + kept.user + " is in");
+        }
+        kept.workspaces = {workspace->name};
+        return kept;
+    }
+    for (const Workspace& workspace : context_.principals.workspaces()) {
+        const store::Owner owner = store::Owner::workspace_named(workspace.name);
+        const auto holds = [&](const SpecItem& item) {
+            return context_.store != nullptr && context_.store->find(owner, item.name) != nullptr;
+        };
+        const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
+        if (!matters) continue;
+        const auth::WorkspaceRole workspace_role =
+            context_.principals.workspace_role(uid, workspace);
+        if (auth::may(workspace_role.role, auth::Permission::use_workspace)) {
+            kept.workspaces.push_back(workspace.name);
+        } else if (!workspace_role.undecided.empty()) {
+            kept.undecided.push_back({workspace.name, workspace_role.undecided});
+        }
+    }
+    return kept;
+}
+
+StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const SecretSpec& ask,
+                                                             auth::Permission operation) {
+    std::vector<vault::RunSecret> stored;
+    if (ask.run) {
+        const vault::RunHead* head = context_.vault.find_run(*ask.run);
+        const bool theirs =
+            head != nullptr && auth::may(context_.principals.role_of(uid, head->owner), operation);
+        if (theirs) {
+            stored = context_.vault.secrets_of(*ask.run);
+        } else if (!ask.run_optional) {
+            if (head != nullptr) return not_theirs(*ask.run, uid);
+            return Status(
+                StatusCode::not_found,
+                "run " + ask.run->text() +
+                    " is not known here: it was not pushed, or was completed, or expired");
+        }
+    }
+    const auto kept = available_secrets(uid, ask);
+    if (!kept.ok()) return kept.status();
+    auto answers = resolve(ask, stored, kept.value());
+    for (const ItemAnswer& answer : answers) {
+        if (answer.hangs_on) {
+            return not_known_yet(uid, answer.hangs_on->workspace, answer.hangs_on->account);
+        }
+    }
+    return answers;
+}
+
+StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantRequest& request,
+                                              const SecretSpec& ask) {
+    auto resolved = resolve_spec(request.uid, ask, auth::Permission::use_run);
+    if (!resolved.ok()) return resolved.status();
+    PreparedGrant prepared{std::move(resolved).value(), {}, {}, nullptr};
+    if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
+        return Status(StatusCode::not_found, std::move(missing));
+    }
+    auto opened =
+        open_stored(prepared.answers, {context_.store, request.uid, "", {}, {}, context_.now()});
+    if (!opened) return Status(StatusCode::unavailable, opened.status().message());
+    prepared.opened = std::move(opened).value();
+    prepared.entries = entries_of(prepared.answers);
+    if (Status refusal = check_sizes(prepared.entries); !refusal.ok()) return refusal;
+    prepared.run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;
+    return prepared;
+}
+
+}  // namespace secrets::service
