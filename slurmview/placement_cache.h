@@ -13,8 +13,8 @@
 namespace secrets::slurmview {
 
 /// For use by one thread. Queries slurmctld once about a running job, however many of its nodes ask
-/// within the time of the bounds. Caches positive answers only: that a job does not run is never
-/// answered from the cache, and other negative answers about a node are preceded by a new query.
+/// within the time of the bounds. That a job does not run is never answered from the cache, and a
+/// node's address that seems wrong is first queried again, within the bounds.
 class PlacementCache {
   public:
     PlacementCache(ControllerCalls calls, Bounds bounds);
