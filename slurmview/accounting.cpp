@@ -20,7 +20,7 @@ using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_
 using Associations =
     std::unique_ptr<assoc_mgr_info_msg_t, decltype(&slurm_free_assoc_mgr_info_msg)>;
 
-/// slurmctld answers with an empty list also where it has, or shows, none.
+/// Explains an empty list, which slurmctld returns even if it has no accounts or hides them.
 Status check_list() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
@@ -66,10 +66,10 @@ StatusOr<AccountUsers> users_of_account(const std::string& account) {
     while (const void* element = slurm_list_next(each)) {
         const auto& association = *static_cast<const slurmdb_assoc_rec_t*>(element);
         if (association.acct == nullptr || association.acct != account) continue;
-        found.known = true;  // the account itself is an association, without a user
+        found.known = true;  // an association without a user is the account itself
         if (association.user == nullptr || *association.user == '\0') continue;
         std::string user = association.user;
-        // A longer name is no account of this machine.
+        // This machine has no account with a longer name.
         if (user.size() <= kMaxUserBytes) found.users.push_back(std::move(user));
     }
     slurm_list_iterator_destroy(each);

@@ -17,7 +17,8 @@ using slurm_query::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
-/// A job that slurmctld says it does not know: long ended, or hidden from us.
+/// Returns the result for a job that slurmctld says it does not know: long ended, or hidden from
+/// this user.
 StatusOr<Told> not_known() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
@@ -43,13 +44,14 @@ void open_controller() {
 
 StatusOr<Told> ask_controller(JobId job) {
     job_info_msg_t* raw = nullptr;
-    // SHOW_ALL: jobs of hidden partitions, too. SHOW_LOCAL: of this cluster, not of a federation.
+    // SHOW_ALL: includes jobs of hidden partitions. SHOW_LOCAL: of this cluster, not of a
+    // federation.
     if (slurm_load_job(&raw, job.value, SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) {
         if (errno != ESLURM_INVALID_JOB_ID) return cannot_be_asked(errno);
         return not_known();
     }
     const JobInfo info(raw, &slurm_free_job_info_msg);
-    // Asked for an array or a heterogeneous job by its first id, slurmctld answers with all of it.
+    // For the first id of an array or a heterogeneous job, slurmctld returns all of its jobs.
     for (std::uint32_t i = 0; i < info->record_count; ++i) {
         const slurm_job_info_t& record = info->job_array[i];
         if (record.job_id != job.value) continue;

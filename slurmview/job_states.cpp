@@ -8,12 +8,12 @@ namespace secrets::slurmview {
 using slurm_query::JobState;
 
 JobState state_of(std::uint32_t job_state) {
-    // A job that is requeued is pending and completing until its epilogs are done, one whose nodes
-    // boot is running and configuring.
+    // A requeued job is pending and completing until its epilogs are done; a job whose nodes boot
+    // is running and configuring.
     if ((job_state & (JOB_COMPLETING | JOB_CONFIGURING)) != 0) return JobState::active;
     const std::uint32_t base = job_state & JOB_STATE_BASE;
     if (base == JOB_RUNNING || base == JOB_SUSPENDED) return JobState::active;
-    // Also when it is to run again: what it will then hold is another hold.
+    // Ended even if the job is to run again: its next hold is another hold.
     return base < JOB_END ? JobState::ended : JobState::unknown;
 }
 

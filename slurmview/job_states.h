@@ -7,10 +7,10 @@
 
 namespace secrets::slurmview {
 
-/// What Slurm's job_state, with its flags, says of a job's hold on a node.
+/// Maps Slurm's job_state with its flags to whether the job occupies a node.
 slurm_query::JobState state_of(std::uint32_t job_state);
 
-/// Whether its steps may run: it has nodes, and its epilogs have not begun.
+/// Whether the job's steps may run: it has nodes, and its epilogs have not begun.
 bool runs(std::uint32_t job_state);
 
 }  // namespace secrets::slurmview

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// slurm-secrets-view: tells the agent which jobs have ended and who is in a Slurm account. It asks
-// slurmctld as any user may, and holds no secret. It is a program of its own because libslurm is of
-// one Slurm version, blocks, and ends the process it is in when it finds no slurm.conf.
+// slurm-secrets-view: tells the agent which jobs have ended and which users a Slurm account has.
+// The program queries slurmctld with the rights of any user, and holds no secret. It is separate
+// because libslurm is of one Slurm version, blocks, and ends its process when it finds no
+// slurm.conf.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +24,7 @@
 namespace secrets::slurmview {
 namespace {
 
-/// The socket that systemd hands over.
+/// Returns the socket that systemd passed.
 StatusOr<UniqueFd> inherited_listener() {
     const int count = sd_listen_fds(1);
     if (count != 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, nullptr, 0) <= 0) {
@@ -39,7 +40,7 @@ StatusOr<UniqueFd> inherited_listener() {
     return listener;
 }
 
-/// Whose the listener's file is: systemd makes it the agent's.
+/// Returns the owner of the listener's file, which systemd makes the agent's.
 StatusOr<Uid> owner_of(int listener) {
     sockaddr_un address{};
     socklen_t length = sizeof(address);
@@ -51,7 +52,7 @@ StatusOr<Uid> owner_of(int listener) {
     return Uid{status.st_uid};
 }
 
-/// Whether standard error says already why this program ends.
+/// Whether standard error already shows why this program ends.
 bool explained = false;
 
 int fail(const std::string& sentence) {
@@ -60,7 +61,7 @@ int fail(const std::string& sentence) {
     return 1;
 }
 
-/// At exit(): libslurm calls it where it can't go on, behind a reason of its own.
+/// Runs at exit(), which libslurm calls after printing its reason when it can't continue.
 void explain_exit() {
     if (explained) return;
     std::fputs(
@@ -69,7 +70,7 @@ void explain_exit() {
         stderr);
 }
 
-/// `lifetime` in seconds, or 0 for ever.
+/// Serves for `lifetime` seconds, or forever if that is 0.
 int serve(const std::string& path, unsigned lifetime) {
     const auto listener =
         path.empty() ? inherited_listener() : listen_at(path, SocketKind::seqpacket, 0600);
@@ -89,7 +90,7 @@ int serve(const std::string& path, unsigned lifetime) {
             serve_one(listener->get(), *owner, questions);
         }
     }
-    _exit(0);  // and not exit(): a thread may be within libslurm
+    _exit(0);  // not exit(): a thread may be within libslurm
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ StatusOr<NodeAddresses> addresses_of_all_nodes() {
     NodeAddresses nodes;
     for (std::uint32_t i = 0; i < info->record_count; ++i) {
         const node_info_t& node = info->node_array[i];
-        // Nodes of a cloud that are not there have none.
+        // Powered-down nodes of a cloud have no address.
         if (node.name != nullptr && node.node_addr != nullptr) nodes[node.name] = node.node_addr;
     }
     return nodes;

@@ -27,7 +27,7 @@ StatusOr<Verdict> PlacementCache::verdict_on(const slurm_query::Placement& place
     return *there ? Verdict::runs_there : Verdict::other_address;
 }
 
-/// Null where it does not run.
+/// Returns null if the job does not run.
 StatusOr<const PlacementCache::RunningJob*> PlacementCache::find_job(JobId job) {
     const auto now = Clock::now();
     std::erase_if(jobs_, [&](const auto& entry) { return entry.second.until <= now; });
@@ -65,7 +65,7 @@ bool PlacementCache::known_to_be_at(const std::string& node, const std::string& 
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return false;
     Host& host = hosts_[found->second];
-    // Looked up with each list of nodes that it stands in.
+    // Resolved once for each list of nodes that contains the host.
     if (host.since < nodes_since_) host = {calls_.nodes.addresses_of(found->second), Clock::now()};
     return std::find(host.addresses.begin(), host.addresses.end(), address) != host.addresses.end();
 }

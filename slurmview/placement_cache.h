@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What is known of the jobs that run, and of the nodes: whether a job runs where a node says.
+// A cache of running jobs and of nodes, which decides whether a job runs on the node that claims
+// it.
 
 #include <chrono>
 #include <unordered_map>
@@ -11,14 +12,14 @@
 
 namespace secrets::slurmview {
 
-/// For use by one thread. Asks slurmctld once about a job that runs, however many of its nodes ask
-/// within the bounds' memory; that one does not run is never said from memory, and what seems to
-/// speak against a node is looked up anew before it is said.
+/// For use by one thread. Queries slurmctld once about a running job, however many of its nodes ask
+/// within the time of the bounds. That a job does not run is never answered from the cache, and a
+/// node's address that seems wrong is first queried again, within the bounds.
 class PlacementCache {
   public:
     PlacementCache(ControllerCalls calls, Bounds bounds);
 
-    /// The Error: nobody can tell now, and why.
+    /// Returns a Status with the cause if no verdict is possible now.
     StatusOr<slurm_query::Verdict> verdict_on(const slurm_query::Placement& place);
 
   private:
@@ -43,7 +44,8 @@ class PlacementCache {
     std::unordered_map<JobId, RunningJob> jobs_;
     NodeAddresses nodes_;
     Clock::time_point nodes_since_{};
-    std::unordered_map<std::string, Host> hosts_;  ///< of which addresses were looked up, by name
+    std::unordered_map<std::string, Host> hosts_;  ///< hosts whose addresses were looked up, by
+                                                   ///   name
 };
 
 }  // namespace secrets::slurmview

@@ -21,7 +21,7 @@ std::string in_seconds(Clock::duration duration) {
     return std::to_string(std::chrono::round<std::chrono::seconds>(duration).count()) + " s";
 }
 
-/// The users behind `after`, as many as one reply has.
+/// Returns the users after `after`, as many as one reply holds.
 slurm_query::Users page_of(const AccountUsers& account, const std::string& after) {
     const auto& all = account.users;
     const auto first = std::upper_bound(all.begin(), all.end(), after);
@@ -31,15 +31,15 @@ slurm_query::Users page_of(const AccountUsers& account, const std::string& after
 
 }  // namespace
 
-/// What is asked about jobs, and what is known by now. Shared with the thread that asks, which may
-/// go on when nobody waits any more.
+/// A query for jobs, and the results so far. Shared with the query thread, which may continue after
+/// the caller has stopped waiting.
 struct QueryQueue::OfJobs {
     std::mutex mutex;
     std::vector<JobId> jobs;
     std::vector<JobState> states;
-    std::vector<std::pair<JobId, Time>> active;  ///< and when that was known
+    std::vector<std::pair<JobId, Time>> active;  ///< with the time of the query
     std::string why;
-    bool abandoned = false;  ///< nobody waits for the rest of it
+    bool abandoned = false;  ///< the caller no longer waits for the remaining results
 
     void ask(const ControllerCalls& calls) {
         std::unique_lock lock(mutex);
@@ -71,7 +71,7 @@ struct QueryQueue::OfAccount {
     }
 };
 
-/// The same for places.
+/// The same for placements.
 struct QueryQueue::OfPlaces {
     std::mutex mutex;
     std::vector<slurm_query::Placement> places;
@@ -115,7 +115,7 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
     slurm_query::States reply{std::vector(jobs.size(), JobState::active), ""};
     const auto question = std::make_shared<OfJobs>();
-    std::vector<std::size_t> places;  // in the reply, of the question's jobs
+    std::vector<std::size_t> places;  // positions in the reply of the query's jobs
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (active_until_.contains(jobs[i])) continue;
         question->jobs.push_back(jobs[i]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Puts questions to slurmctld within bounds: whatever slurmctld does, an answer comes in time.
+// Sends queries to slurmctld within bounds: whatever slurmctld does, a reply comes in time.
 
 #include <chrono>
 #include <functional>
@@ -15,16 +15,16 @@
 
 namespace secrets::slurmview {
 
-/// What was found out about a job.
+/// The result of a query for a job.
 struct Told {
     slurm_query::JobState state = slurm_query::JobState::unknown;
-    std::string why;      ///< why it is unknown
-    bool runs = false;    ///< its steps may run
-    Uid owner{};          ///< where it runs
-    std::string nodes{};  ///< the same, as Slurm writes a list of nodes
+    std::string why;      ///< why the state is unknown
+    bool runs = false;    ///< the job's steps may run
+    Uid owner{};          ///< if the job runs
+    std::string nodes{};  ///< if the job runs, as Slurm writes a list of nodes
 };
 
-/// Who is in a Slurm account.
+/// The users of a Slurm account.
 struct AccountUsers {
     bool known = false;              ///< whether slurmctld knows the account
     std::vector<std::string> users;  ///< ascending, each once
@@ -33,42 +33,43 @@ struct AccountUsers {
 /// A node's name, and its NodeAddr: an address or a host's name.
 using NodeAddresses = std::unordered_map<std::string, std::string>;
 
-/// What is to be known of nodes.
+/// The calls that query nodes.
 struct NodeCalls {
     std::function<StatusOr<NodeAddresses>()> all;
-    /// The names in a list of nodes.
+    /// Returns the names in a list of nodes.
     std::function<std::vector<std::string>(const std::string& list)> names_in;
-    /// The addresses of a host, as text.
+    /// Returns the addresses of a host, as text.
     std::function<std::vector<std::string>(const std::string& host)> addresses_of;
 };
 
-/// The calls to slurmctld, which take as long as they take.
+/// The calls to slurmctld, which have no time limit.
 struct ControllerCalls {
-    /// About one job. The Error: slurmctld can't be asked, and it is no use to try with another job
-    /// now.
+    /// Queries one job. Returns a Status if slurmctld can't be queried and a query for another job
+    /// would fail now, too.
     std::function<StatusOr<Told>(JobId)> ask_about_job;
     std::function<StatusOr<AccountUsers>(const std::string& account)> users_of;
     NodeCalls nodes{};
 };
 
 struct Bounds {
-    /// After that long a question is answered with what is known by then.
+    /// The time after which a query is answered with the results so far.
     std::chrono::milliseconds patience = std::chrono::seconds(5);
-    /// How long a job that was active is said to be that. That a job has ended is never said from
-    /// memory: on this a hold is wiped, and the job may have started again.
+    /// How long an active job is reported as active without a new query. That a job has ended is
+    /// never answered from the cache: a hold is wiped because of it, and the job may have started
+    /// again.
     std::chrono::milliseconds memory = std::chrono::seconds(3);
-    /// How long the users of an account are remembered, for those who ask for more of them.
+    /// How long the users of an account are cached for clients that request more of them.
     std::chrono::milliseconds memory_of_users = std::chrono::seconds(30);
-    /// How long nodes are said to be at their addresses, and how soon they are asked for anew where
-    /// one seems to be elsewhere.
+    /// How long the addresses of nodes are cached, and the least age at which they are queried
+    /// again if a node seems to be elsewhere.
     std::chrono::milliseconds memory_of_nodes = std::chrono::minutes(10);
     std::chrono::milliseconds doubt_of_nodes = std::chrono::seconds(5);
 };
 
 class PlacementCache;
 
-/// One thread of its own asks, one question at a time. While that thread waits for slurmctld beyond
-/// its question's time, further questions are refused. For use by one thread.
+/// Runs one query at a time on a thread of its own. While that thread waits for slurmctld beyond
+/// its query's time, further queries are rejected. For use by one thread.
 class QueryQueue {
   public:
     explicit QueryQueue(ControllerCalls calls, Bounds bounds = {});
@@ -91,9 +92,9 @@ class QueryQueue {
     ControllerCalls calls_;
     Bounds bounds_;
     QueryThread thread_;
-    std::shared_ptr<PlacementCache> places_;  ///< used by the thread alone
+    std::shared_ptr<PlacementCache> places_;  ///< used only by the query thread
     std::unordered_map<JobId, Time> active_until_;
-    std::string account_;  ///< whose users were asked for last
+    std::string account_;  ///< the account whose users were queried last
     AccountUsers users_;
     Time users_until_{};
 };

@@ -29,7 +29,7 @@ void serve_one(int listener, Uid owner, QueryQueue& questions) {
     if (!connection) return complain(connection.status().message());
     if (!*connection) return;
     const int fd = connection->get();
-    // Who, then what and how long, before a byte of it is read.
+    // Checks the peer first, then content and length, before parsing a byte.
     const auto peer = peer_of(fd);
     if (!peer || (peer->uid.value != 0 && peer->uid != owner)) {
         reply(fd, slurm_query::Refused{"only root and the agent may ask slurm-secrets-view"});
@@ -45,7 +45,7 @@ void serve_one(int listener, Uid owner, QueryQueue& questions) {
                  request.status().message());
         return reply(fd, slurm_query::Refused{request.status().message()});
     }
-    if (peer_is_gone(fd)) return;  // it waited at the socket for too long
+    if (peer_is_gone(fd)) return;  // the request waited at the socket for too long
     reply(fd, questions.answer(*request));
 }
 

@@ -7,8 +7,8 @@
 
 namespace secrets::slurmview {
 
-/// Takes the connection that waits at `listener`, and answers its request. root and `owner` may
-/// ask. A connection that stays silent costs a second.
+/// Accepts the connection that waits at `listener`, and answers its request. Only root and `owner`
+/// are allowed. A connection that stays silent costs a second.
 void serve_one(int listener, Uid owner, QueryQueue& questions);
 
 }  // namespace secrets::slurmview

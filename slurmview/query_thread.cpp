@@ -9,11 +9,11 @@ namespace secrets::slurmview {
 
 using Clock = std::chrono::steady_clock;
 
-/// What both threads use, under `mutex`. It outlives whichever ends first.
+/// The state that both threads use, under `mutex`. Outlives whichever thread ends first.
 struct QueryThread::Shared {
     std::mutex mutex;
     std::condition_variable changed;
-    std::function<void()> work;  ///< what is being done; none: the thread is free
+    std::function<void()> work;  ///< the function that runs now; none: the thread is free
     Clock::time_point since;
     bool ended = false;
 };
@@ -34,7 +34,7 @@ void QueryThread::work(const std::shared_ptr<Shared>& shared) {
         shared->changed.wait(lock, [&] { return shared->ended || shared->work; });
         if (shared->ended) return;
         lock.unlock();
-        shared->work();  // nobody replaces it while it is there
+        shared->work();  // not replaced by another thread while it is set
         lock.lock();
         shared->work = nullptr;
         shared->changed.notify_all();

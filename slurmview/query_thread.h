@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Waits for what may block, but not for ever.
+// Waits for calls that may block, but not forever.
 
 #include <chrono>
 #include <functional>
@@ -8,24 +8,25 @@
 
 namespace secrets::slurmview {
 
-/// One thread of its own does one piece of work at a time. For use by one thread.
+/// Runs one function at a time on a thread of its own. For use by one thread.
 class QueryThread {
   public:
     QueryThread();
     QueryThread(const QueryThread&) = delete;
     QueryThread& operator=(const QueryThread&) = delete;
-    /// Does not wait: the thread ends when its work does.
+    /// Does not wait: the thread ends when its current function returns.
     ~QueryThread();
 
     enum class Outcome {
         done,
-        late,  ///< the work goes on, and must not use what its caller is about to destroy
-        busy,  ///< with work that was late: this one is not begun
+        late,  ///< the function still runs, and must not use objects that its caller is about to
+               ///   destroy
+        busy,  ///< an earlier late function still runs: the new one is not started
     };
-    /// Waits for the work, no longer than `patience`.
+    /// Runs `work`, and waits for it no longer than `patience`.
     Outcome run(std::function<void()> work, std::chrono::milliseconds patience);
 
-    /// How long the work that makes it busy goes on by now.
+    /// Returns how long the function that occupies the thread has been running.
     std::chrono::steady_clock::duration busy_for() const;
 
   private:

@@ -34,8 +34,8 @@ StatusOr<Answer> exchange(int fd, const plugin_protocol::Request& request, Deadl
     return receive(fd, deadline);
 }
 
-/// One connection, one request, its final answer. When the agent says that it waits for a push,
-/// `kept_waiting` is set and the answer has that long, and `timeout` more.
+/// Sends one request over one connection and returns the final reply. If the agent reports that it
+/// waits for a push, sets `kept_waiting` and waits for that long plus `timeout`.
 StatusOr<Answer> ask_once(const std::string& socket, const plugin_protocol::GrantRequest& request,
                           Deadline deadline, std::chrono::milliseconds timeout,
                           bool& kept_waiting) {
@@ -83,7 +83,8 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
         bool kept_waiting = false;
         auto answer = ask_once(socket, request, silence, timeout, kept_waiting);
         if (answer) return outcome_of(std::move(answer).value());
-        // It was there until just now (a restart): it has its time anew. `wait` bounds how often.
+        // The agent ran until now (a restart): it gets the full timeout again. `wait` bounds the
+        // retries.
         if (kept_waiting) silence = Deadline::in(timeout);
         if (silence.passed()) {
             return {UniqueFd(),

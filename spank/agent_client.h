@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The plugin's side of the node door.
+// The plugin's client of the node socket.
 
 #include <string>
 
@@ -10,22 +10,22 @@
 
 namespace secrets::spank {
 
-/// What came of an ask. Exactly one of: a delivery (fd), a refusal (sentence), nothing asked for
-/// (neither).
+/// The result of a grant request. Holds exactly one of `delivery` and `refusal`, or neither if no
+/// secret was granted and none was required.
 struct GrantOutcome {
     UniqueFd delivery;
     std::string refusal;
     std::string note;  ///< for the job's stderr; may be empty
 };
 
-/// Asks, and tries again over a lost connection, until an answer comes or `timeout` has passed
-/// without one; while the agent says that it waits for a push, that wait comes on top.
+/// Requests a grant, and retries on a lost connection, until a reply comes or `timeout` has passed
+/// without one. While the agent reports that it waits for a push, that wait is added to `timeout`.
 GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeout,
                            plugin_protocol::GrantRequest request);
 
-/// Tells the agent that the job ended, and tells it again, a few times, where the connection was
-/// lost (a restart). Each time has `timeout`; an agent that stays silent for so long is not asked
-/// again, and where nobody listens there is no wait. The receipt, or why there is none.
+/// Reports the job's end to the agent, and retries a few times if the connection is lost (a
+/// restart). Each try has `timeout`; an agent that stays silent for so long is not tried again, and
+/// without a listener there is no wait. Returns the receipt, or why there is none.
 StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
                                JobId job);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The helper process at the job's end: tells the agent to wipe what the job held, and removes what
-// files of the job are left. While it runs the
-// node is "completing" and takes no other job, so it does not wait long; nothing it meets may fail
-// the epilog.
+// The helper process at the job's end: tells the agent to wipe the job's grants, and removes the
+// remaining files of the job. While it runs the node is "completing" and accepts no other job, so
+// it does not wait long. None of its errors may fail the epilog.
 
 #include <errno.h>
 #include <unistd.h>
@@ -26,7 +25,7 @@ void wipe(JobId job, const Arguments& arguments) {
     }
 }
 
-/// Where no job of the node had a file there is no directory for them.
+/// Succeeds if the directory for files does not exist: then no job of the node had a file.
 Status remove_files(JobId job, const std::string& directory) {
     if (access(directory.c_str(), F_OK) != 0 && errno == ENOENT) return Status();
     const auto all_jobs = open_files_directory(directory);

@@ -15,19 +15,19 @@
 namespace secrets::spank {
 namespace {
 
-/// Of all jobs' directory, where systemd has not made it: who knows a job's id gets no further than
-/// to that job's, and nobody can list it.
+/// The mode of the directory of all jobs, if systemd has not created it: a user who knows a job's
+/// id gets no further than to that job's directory, and no user can list the jobs.
 constexpr mode_t kModeOfAllJobs = 0711;
 
-/// Of a job's directory: its user may read it, and the agent, whose group has it, may remove what
-/// is left in it.
+/// The mode of a job's directory: its user may read it, and the agent, whose group owns it, may
+/// remove remaining files from it.
 constexpr mode_t kModeOfJob = 0570;
 
 constexpr mode_t kModeOfFile = 0400;
 
 StatusOr<UniqueFd> make_and_open(const std::string& path) {
     if (mkdir(path.c_str(), kModeOfAllJobs) == 0) {
-        // What the umask took.
+        // Restores the bits that the umask removed.
         if (chmod(path.c_str(), kModeOfAllJobs) != 0) return errno_status("chmod() of " + path);
     } else if (errno != EEXIST) {
         return errno_status("making the directory for files of jobs, " + path + ",");
@@ -84,8 +84,8 @@ Status StepFiles::write(std::span<const DeliveryEntry> entries) {
     return Status();
 }
 
-/// Several steps of a job may come here at once: whichever makes the directory, all of them make it
-/// the user's. What is there and is none of ours gives way.
+/// Several steps of a job may run this at once: whichever creates the directory, each of them gives
+/// it to the user. An entry in its position that is not the job's directory is removed.
 StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
     const std::string name = job_directory_name(job_);
     const std::string path = directory_ + "/" + name;
@@ -103,8 +103,8 @@ StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
                 return fd;
             }
         } else if (errno == ENOENT) {
-            continue;  // it went, or is not quite there yet: another step's is never removed for
-                       // that
+            continue;  // raced with another step that is creating or removing the directory: retry,
+                       // never remove
         } else if (errno != ENOTDIR && errno != ELOOP) {
             return errno_status("opening the directory " + path);
         }
@@ -116,7 +116,7 @@ StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
     return Status::failed(path + " is made into something else again and again");
 }
 
-/// Gives the directory to the user, and to the group of the directory that it lies in: the agent's.
+/// Gives the directory to the user, and to the group of its parent directory: the agent's.
 Status StepFiles::own(int job_directory, int all_jobs) const {
     struct stat above {};
     if (fstat(all_jobs, &above) != 0 || fchown(job_directory, owner_.user, above.st_gid) != 0 ||
@@ -126,8 +126,8 @@ Status StepFiles::own(int job_directory, int all_jobs) const {
     return Status();
 }
 
-/// Under another name until it is whole and the user's, so that nobody sees a part of it and what
-/// stands in its place is replaced, whatever it is.
+/// Writes under another name until the file is complete and owned by the user, so that no reader
+/// sees a part of it and any entry in its position is replaced.
 Status StepFiles::write_file(std::string_view secret, SecretView value) {
     const std::string name = file_name(secret);
     const std::string being_written = "." + name + "." + std::to_string(getpid());

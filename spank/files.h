@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The files of one step on this node: DIRECTORY/JOB/SECRET.STEP, which only the job's user and root
-// can read.
+// The files of one step on this node: DIRECTORY/JOB/SECRET.STEP, readable only by the job's user
+// and root.
 
 #include <sys/types.h>
 
@@ -16,27 +16,27 @@
 
 namespace secrets::spank {
 
-/// Whose the files are.
+/// The owner of the files.
 struct FileOwner {
     uid_t user = 0;
     gid_t group = 0;
 };
 
-/// Writes as root, while steps of the same job may do so too and the job's user may change
-/// what is in the job's directory. Nothing that is planted there is followed.
+/// Writes as root, while steps of the same job may write too and the job's user may change the
+/// content of the job's directory. Follows nothing that the user has planted in the directory.
 class StepFiles {
   public:
-    /// `directory` is that of all jobs.
+    /// `directory` is the directory of all jobs.
     StepFiles(std::string directory, JobId job, StepId step, FileOwner owner);
 
-    /// Writes the files among `entries`, each secret's once, straight from where the values are.
-    /// When one can't be written none stays.
+    /// Writes the files among `entries`, each secret's once, directly from the memory of the
+    /// values. If one can't be written, removes all of them.
     Status write(std::span<const DeliveryEntry> entries);
 
-    /// The path of a secret's file.
+    /// Returns the path of a secret's file.
     std::string path_of(std::string_view secret) const;
 
-    /// Removes what write() wrote.
+    /// Removes the files that write() wrote.
     void remove();
 
   private:

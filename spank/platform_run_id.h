@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The run that a workflow platform names in a variable of its own.
+// The run that a workflow platform names in its own variable.
 
 #include <string>
 
@@ -9,9 +9,9 @@
 
 namespace secrets::spank {
 
-/// What is asked of the agent for `text`, which reads as `ask`: where it names no run, that one,
-/// as optional, which one of the admin's variables holds. `variable` gives a variable's value, or
-/// an empty text.
+/// Returns the spec to send to the agent for `text`, which parses as `ask`. If `ask` names no run,
+/// adds the run that one of the admin's variables holds, as optional. `variable` returns a
+/// variable's value, or an empty text.
 template <typename Variable>
 std::string with_run_of_platform(std::string text, const SecretSpec& ask,
                                  const Arguments& arguments, Variable variable) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dispatcher: Slurm's hooks, each handed to the file of its context. There is no job_prolog on
-// purpose: a plugin that has one makes slurmd fork a helper before every job (measured: 12 ms a
+// The dispatcher: passes each of Slurm's hooks to the file of its context. A job_prolog is omitted
+// on purpose: a plugin that has one makes slurmd fork a helper before every job (measured: 12 ms a
 // job).
 
 #include "spank/plugin.h"
@@ -22,7 +22,7 @@ SPANK_PLUGIN(secrets, 1)
 
 namespace {
 
-/// A wrong line in plugstack.conf is said in Slurm's log, and never costs a job or a node.
+/// Logs an invalid line of plugstack.conf in Slurm's log; such a line never costs a job or a node.
 Arguments arguments_of(int count, char** values) {
     Arguments arguments;
     if (const secrets::Status wrong = secrets::spank::read_arguments(count, values, arguments);
@@ -40,14 +40,15 @@ bool on_submit_side() {
 }  // namespace
 
 int slurm_spank_init(spank_t spank, int, char**) {
-    // slurmstepd must know the options too: it is told about those that were used.
+    // slurmstepd must register the options too: Slurm passes it those that were used.
     if (!on_submit_side() && spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;
     return secrets::spank::register_options(spank);
 }
 
 int slurm_spank_init_post_opt(spank_t spank, int argument_count, char** arguments) {
     if (on_submit_side()) {
-        // What is wrong in the line is for the admin, in the nodes' logs, and not for who submits.
+        // Errors in the line concern the admin and are logged on the nodes, not shown to submitting
+        // users.
         Arguments known;
         (void)secrets::spank::read_arguments(argument_count, arguments, known);
         return secrets::spank::on_submit(known);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The plugin's contexts, one file each, behind the dispatcher in plugin.cpp. None of these throws;
-// what they return goes to Slurm as it is. A non-zero return drains the node from every remote hook
-// but on_task() (measured, Slurm 22.05 to 26.05), so that is the one place where a job is made to
-// fail.
+// The plugin's contexts, one file each, called by the dispatcher in plugin.cpp. None of these
+// functions throws; their return values go to Slurm unchanged. A non-zero return drains the node
+// from every remote hook but on_task() (measured, Slurm 22.05 to 26.05), so only on_task() makes a
+// job fail.
 
 #include "spank/arguments.h"
 #include "spank/slurm.h"

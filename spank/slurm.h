@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Slurm's plugin interface, included in one way by all files of the plugin. What it declares is
-// visible outside, everything else is not (-fvisibility=hidden, exports.map).
+// Slurm's plugin interface, included in one way by all files of the plugin. Its declarations are
+// visible outside the plugin; all others are hidden (-fvisibility=hidden, exports.map).
 
 #pragma GCC visibility push(default)
 extern "C" {

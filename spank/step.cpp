@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// slurmstepd, as root, before it forks a step's tasks: asks once for the step on this node, and
-// writes its files. Nothing is reported from here but through step_state(): an error would drain
-// the node.
+// slurmstepd, as root, before it forks a step's tasks: requests one grant for the step on this
+// node, and writes its files. This file reports errors only through step_state(): a non-zero return
+// would drain the node.
 
 #include <array>
 
@@ -17,7 +17,7 @@
 namespace secrets::spank {
 namespace {
 
-/// A variable of the job's environment. Empty when it is not set; `too_long` when it does not fit.
+/// Returns a variable of the job's environment. Empty if unset; sets `too_long` if it does not fit.
 std::string job_variable(spank_t spank, const char* name, bool& too_long) {
     std::array<char, kMaxSpecBytes + 1> value{};
     const spank_err_t error =
@@ -26,8 +26,8 @@ std::string job_variable(spank_t spank, const char* name, bool& too_long) {
     return error == ESPANK_SUCCESS ? std::string(value.data()) : std::string();
 }
 
-/// The ask of this step; empty when it wants nothing. What is malformed stays as it is: the agent
-/// says what is wrong.
+/// Returns the secret spec of this step; empty if the step requests nothing. A malformed spec is
+/// returned unchanged: the agent reports the error.
 std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
     std::string text = job_variable(spank, kSpecVariable, too_long);
     if (too_long) return {};

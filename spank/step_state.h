@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What slurmstepd remembers between a step's start and its tasks. Filled by step.cpp before the
-// tasks are forked; each task's child reads its copy in task.cpp.
+// The state that slurmstepd holds between a step's start and its tasks. Filled by step.cpp before
+// the tasks are forked; each task's child reads its copy in task.cpp.
 
 #include <optional>
 #include <string>
@@ -13,14 +13,16 @@ namespace secrets::spank {
 
 struct StepState {
     /// The delivery, mapped and locked in slurmstepd, so that memory of the fallback kind can't be
-    /// swapped out while it waits. The mapping does not reach the children, its descriptor does.
+    /// swapped out before the tasks start. The children inherit its descriptor, but not the
+    /// mapping.
     std::optional<LockedRegion> delivery;
-    std::optional<StepFiles> files;  ///< those that were written, where any were asked for
-    std::string refusal;  ///< why there is none, for the tasks' stderr; empty when nothing is wrong
+    std::optional<StepFiles> files;  ///< the written files, if any were requested
+    std::string refusal;  ///< why there is no delivery, for the tasks' stderr; empty without an
+                          ///   error
     std::string note;     ///< for the first task's stderr; may be empty
 };
 
-/// The one of this process. Not destroyed at exit: the exit hook empties it.
+/// Returns the state of this process. Not destroyed at exit: the exit hook empties it.
 StepState& step_state();
 
 }  // namespace secrets::spank

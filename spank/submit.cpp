@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The submit side: sbatch, srun and salloc, running as the user. Options become the one variable
-// SLURM_SECRETS; syntax errors end the command, and so does an ask that the agent says can have no
-// answer.
+// The submit side: sbatch, srun and salloc, running as the user. Merges options into the one
+// variable SLURM_SECRETS. Syntax errors end the command, and so does a secret spec that the agent
+// reports can't be granted.
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@
 namespace secrets::spank {
 namespace {
 
-/// What this command's own options said.
+/// The values of this command's own options.
 struct Options {
     std::string items;  ///< of all --secret options, separated by commas
     std::string run;
@@ -27,8 +27,8 @@ struct Options {
     bool none = false;
 };
 
-/// One process, one command: filled by the callbacks, used by on_submit(). Not destroyed at exit,
-/// since Slurm may unload the plugin before.
+/// One process runs one command: filled by the callbacks, used by on_submit(). Not destroyed at
+/// exit, since Slurm may unload the plugin before.
 Options& options() {
     static auto* options = new Options();
     return *options;
@@ -43,7 +43,7 @@ void say(const char* option, const std::string& text, const SpecError& error) {
 }
 
 int on_secret_option(int, const char* value, int remote) {
-    if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd goes by the variable alone
+    if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd uses only the variable
     const std::string items = value != nullptr ? value : "";
     const auto parsed = parse_spec(items);
     if (const SpecError* error = parsed.error()) {
@@ -96,9 +96,8 @@ int on_none_option(int, const char* value, int remote) {
     return ESPANK_SUCCESS;
 }
 
-/// Takes values that were injected into this environment out of it, before Slurm captures it:
-/// without this an inner sbatch would have slurmctld write them to its disk. The inner job gets its
-/// own.
+/// Removes injected values from this environment before Slurm captures it: otherwise an inner
+/// sbatch would have slurmctld write the values to its disk. The inner job gets its own.
 void scrub() {
     const char* set = getenv(kSetVariable);
     if (set == nullptr) return;
@@ -106,22 +105,22 @@ void scrub() {
     for (std::size_t begin = 0; begin <= names.size();) {
         const std::size_t end = std::min(names.find(',', begin), names.size());
         const std::string name = names.substr(begin, end - begin);
-        // Whoever wrote the list, it takes nothing away that no secret could have set.
+        // Even a forged list removes no variable that a secret could not have set.
         if (check_variable_name(name).ok()) unsetenv(name.c_str());
         begin = end + 1;
     }
     unsetenv(kSetVariable);
 }
 
-/// The ask that this command's options and what it inherited make together. An inner command that
-/// names secrets narrows what its job's run and workspace give.
+/// Merges this command's options with the inherited secret spec. An inner command that names
+/// secrets narrows what its job's run and workspace give.
 std::string combine(const Options& own, const char* inherited) {
     if (own.none) return "none";
     const auto parsed = inherited != nullptr ? parse_spec(inherited) : ParsedSpec(SecretSpec());
     const SecretSpec* outer = parsed.spec();
     if (own.items.empty() && own.run.empty()) {
         if (own.workspace.empty()) return inherited != nullptr ? inherited : "";
-        if (outer == nullptr) return inherited;  // what is wrong with it is said
+        if (outer == nullptr) return inherited;  // an error in it is reported
         SecretSpec ask = *outer;
         ask.workspace = own.workspace;
         return print_spec(ask);
@@ -145,8 +144,8 @@ std::string combine(const Options& own, const char* inherited) {
     return text;
 }
 
-/// Asks the agent whether the job would get what it wants; false where the command is to end. Not
-/// for root, who may submit for others.
+/// Asks the agent whether it would grant the job's secret spec; returns false if the command must
+/// end. Skipped for root, who may submit for others.
 bool check(const SecretSpec& ask, const Arguments& arguments) {
     if (arguments.check_at_submit == SubmitCheck::off || ask.none || getuid() == 0) return true;
     const auto why =
@@ -166,7 +165,7 @@ bool check(const SecretSpec& ask, const Arguments& arguments) {
 
 spank_option option(const char* name, const char* argument, const char* usage,
                     spank_opt_cb_f callback) {
-    // spank.h wants char*, and only reads.
+    // spank.h wants char*, but only reads.
     return {const_cast<char*>(name),
             const_cast<char*>(argument),
             const_cast<char*>(usage),
@@ -180,7 +179,8 @@ spank_option option(const char* name, const char* argument, const char* usage,
 int register_options(spank_t spank) {
     const spank_context_t context = spank_context();
     if (context == S_CTX_LOCAL || context == S_CTX_ALLOCATOR) {
-        // Slurm would call the callbacks for an outer command's options as if they were this one's.
+        // Otherwise Slurm would call the callbacks for an outer command's options as if they were
+        // this one's.
         for (const char* name : kOptionNames) {
             unsetenv((std::string(kInheritedInJob) + name).c_str());
             unsetenv((std::string(kInheritedInShell) + name).c_str());

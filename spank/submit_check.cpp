@@ -11,7 +11,7 @@
 namespace secrets::spank {
 namespace {
 
-/// For all of it: a person waits.
+/// The timeout of the whole check: a person waits.
 constexpr auto kPatience = std::chrono::milliseconds(1000);
 
 }  // namespace

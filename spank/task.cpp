@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forked child of each task, still root: sets the variables straight from the delivery, in the
-// memory of this child alone; of files, which the step has written, the path. The one hook whose
-// failure costs nothing but its task.
+// The forked child of each task, still root: sets the variables directly from the delivery, only in
+// the memory of this child; for files, which the step has written, sets the path. This is the only
+// hook whose error costs no more than its task.
 
 #include "common/base/names.h"
 #include "common/secure_memory/delivery.h"
@@ -12,14 +12,14 @@
 namespace secrets::spank {
 namespace {
 
-/// Of a node's tasks the first speaks: one sentence a node, not one a task.
+/// Only local task 0 prints, so that a message appears once per node, not once per task.
 bool speaks(spank_t spank) {
     int local_task = 0;
     return spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS || local_task == 0;
 }
 
-/// Leaves nothing that an inner command could take for its own options, or for variables of this
-/// task.
+/// Removes variables that an inner command could mistake for its own options or for variables of
+/// this task.
 void forget_inherited(spank_t spank) {
     for (const char* name : kOptionNames) {
         spank_unsetenv(spank, (std::string(kInheritedInJob) + name).c_str());
@@ -43,7 +43,7 @@ Status inject(spank_t spank, const StepState& state) {
     for (const DeliveryEntry& entry : *entries) {
         const std::string path =
             entry.is_file() && state.files ? state.files->path_of(entry.secret) : "";
-        // Variable and value stand NUL-terminated in the image.
+        // Variable and value are NUL-terminated in the image.
         const char* value = entry.is_file()
                                 ? path.c_str()
                                 : reinterpret_cast<const char*>(entry.value.bytes().data());

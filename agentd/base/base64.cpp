@@ -23,7 +23,7 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
     if (text.size() % 4 != 0) return std::nullopt;
     std::size_t padding = 0;
     while (padding < 2 && text[text.size() - 1 - padding] == std::byte{'='}) ++padding;
-    // OpenSSL's decoder forgives white space; here what does not mean bytes is an error.
+    // OpenSSL's decoder skips white space; this one rejects every byte outside the alphabet.
     if (!std::all_of(text.begin(), text.end() - static_cast<std::ptrdiff_t>(padding),
                      in_alphabet)) {
         return std::nullopt;
@@ -33,8 +33,8 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
                                         reinterpret_cast<const unsigned char*>(text.data()),
                                         static_cast<int>(text.size()));
     if (decoded < 0 || static_cast<std::size_t>(decoded) < padding) return std::nullopt;
-    // Bits behind the last byte mean nothing and must be zero: encoded again, the last group is the
-    // same.
+    // Bits after the last byte have no meaning and must be zero: re-encoding the last group must
+    // give the same text.
     unsigned char last[5];
     EVP_EncodeBlock(last,
                     reinterpret_cast<const unsigned char*>(blocks.bytes().data()) + decoded - 3,
@@ -49,7 +49,7 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
 
 SecretBuffer encode_base64(SecretView value) {
     const std::size_t length = (value.size() + 2) / 3 * 4;
-    SecretBuffer ended(length + 1);  // OpenSSL writes a NUL behind it
+    SecretBuffer ended(length + 1);  // OpenSSL appends a NUL
     EVP_EncodeBlock(reinterpret_cast<unsigned char*>(ended.bytes().data()),
                     reinterpret_cast<const unsigned char*>(value.bytes().data()),
                     static_cast<int>(value.size()));

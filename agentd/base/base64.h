@@ -8,10 +8,10 @@
 
 namespace secrets {
 
-/// Decodes standard base64 with padding (RFC 4648); nothing when `text` is not that, to the letter.
+/// Decodes standard base64 with padding (RFC 4648); returns nothing if `text` deviates in any byte.
 std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text);
 
-/// The other way; the text is as secret as the value.
+/// Encodes standard base64; the text is as secret as the value.
 SecretBuffer encode_base64(SecretView value);
 
 }  // namespace secrets

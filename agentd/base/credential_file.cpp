@@ -14,7 +14,7 @@
 namespace secrets {
 namespace {
 
-/// Ids of AppRoles have 36 bytes; an admin may choose others.
+/// Ids of AppRoles have 36 bytes; an admin may choose longer ones.
 constexpr std::size_t kMaxLine = 4096;
 
 }  // namespace

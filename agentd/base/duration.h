@@ -9,11 +9,11 @@
 
 namespace secrets {
 
-/// Reads a duration as people write it: a whole number and one of `s`, `m`, `h`, `d` ("90s", "12h",
-/// "30d"). At least one second, at most ten years.
+/// Parses a duration: a whole number and one of `s`, `m`, `h`, `d` ("90s", "12h", "30d"). At least
+/// one second, at most ten years.
 StatusOr<std::chrono::seconds> parse_duration(std::string_view text);
 
-/// The same notation, in the largest unit that is exact.
+/// Writes the same notation, in the largest unit that is exact.
 std::string print_duration(std::chrono::seconds duration);
 
 }  // namespace secrets

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Asynchronous operations that can be started when no memory is left: they live in a place that was
-// set aside for them.
+// Asynchronous operations that can be started when no memory is left: they use memory that was
+// reserved for them.
 
 #include <array>
 #include <boost/system/error_code.hpp>
@@ -12,7 +12,7 @@
 
 namespace secrets {
 
-/// Room for one operation at a time; a further or a larger one is taken from the heap.
+/// Memory for one operation at a time; a second or a larger operation uses the heap.
 class HandlerMemory {
   public:
     void* take(std::size_t bytes) {
@@ -33,8 +33,8 @@ class HandlerMemory {
     bool taken_ = false;
 };
 
-/// Asio's way to the memory: the allocator that goes with a handler. Shared, since an operation
-/// that never ran is destroyed with the loop, after whoever started it.
+/// The allocator through which Asio uses a handler's memory. Shared, since an operation that never
+/// ran is destroyed with the loop, after the object that started it.
 template <typename T>
 class HandlerAllocator {
   public:
@@ -52,7 +52,7 @@ class HandlerAllocator {
     std::shared_ptr<HandlerMemory> memory_;
 };
 
-/// A completion handler whose operation lives in `memory`.
+/// A completion handler whose operation is allocated in `memory`.
 template <typename Function>
 class HandlerInPlace {
   public:

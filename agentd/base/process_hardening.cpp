@@ -18,7 +18,7 @@
 namespace secrets {
 namespace {
 
-/// What the process locks beside slabs: its programs, heap, stack and the deliveries on their way.
+/// Memory that the process locks besides slabs: its programs, heap, stack and current deliveries.
 constexpr std::size_t kOwnBytes = 64UL * 1024 * 1024;
 
 /// With CAP_IPC_LOCK no limit of locked memory applies.
@@ -43,7 +43,7 @@ void openssl_free(void* block, const char*, int) {
     free(block);
 }
 
-/// Never in place: realloc() may move a block and leave its bytes behind.
+/// Never resizes in place: realloc() may move a block and leave its bytes behind.
 void* openssl_reallocate(void* block, std::size_t size, const char*, int) {
     if (size == 0) {
         openssl_free(block, nullptr, 0);
@@ -70,7 +70,7 @@ Status lock_memory(std::size_t secret_bytes) {
                               "M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, or lower "
                               "limits.total_bytes in its configuration");
     }
-    // On fault: what is never touched need not be in memory only to be locked there.
+    // MCL_ONFAULT: untouched pages need not be loaded only to be locked.
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
         return Status::failed(std::string("mlockall() failed: ") + strerror(errno) +
                               "; the limit of locked memory is " + mebibytes(limit.rlim_cur) +

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What is done once at start so that no value leaves this process by way of swap, a core file or a
+// Measures taken once at start so that no value leaves this process through swap, a core file or a
 // debugger.
 
 #include <cstddef>
@@ -9,17 +9,17 @@
 
 namespace secrets {
 
-/// Locks all memory of this process, now and later, and checks that `secret_bytes` more can be
-/// locked. The Status says which limit to raise to what.
+/// Locks all current and future memory of this process, and checks that `secret_bytes` more can be
+/// locked. The Status names the limit to raise and its new value.
 Status lock_memory(std::size_t secret_bytes);
 
-/// No core file and no debugger of the same user: a value that a request brought is nobody else's.
+/// Disables core files and debuggers of the same user, which could read the values of other users.
 void forbid_dumps();
 
-/// OpenSSL's memory is overwritten when it is freed. To be called before any use of OpenSSL.
+/// Makes OpenSSL overwrite memory when freeing it. Must be called before any use of OpenSSL.
 void wipe_memory_of_openssl();
 
-/// Whether pages of plain memory could be written to a disk while nobody has them locked.
+/// Whether pages of plain memory could be written to a disk while no process has them locked.
 bool swap_is_active();
 
 }  // namespace secrets

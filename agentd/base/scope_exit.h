@@ -5,8 +5,7 @@
 
 namespace secrets {
 
-/// Runs a function at the end of its scope, however that comes: a coroutine's scope may end by an
-/// exception, too.
+/// Runs a function at the end of its scope, even if an exception ends the scope, as in a coroutine.
 template <typename Function>
 class [[nodiscard]] ScopeExit {
   public:

@@ -10,9 +10,9 @@
 
 namespace secrets {
 
-/// Starts a coroutine that serves one client, or does one thing, and ends: a request, and no
-/// background task. `on_failure` is called with what() of an exception that ended it, as a
-/// std::string, and must say who asked and for what.
+/// Starts a coroutine that serves one client or performs one action and ends: a request, not a
+/// background task. `on_failure` is called with what() of an exception that ended the coroutine, as
+/// a std::string, and must report the client and the request.
 template <typename OnFailure>
 void spawn_request(boost::asio::io_context& loop, boost::asio::awaitable<void> coroutine,
                    OnFailure on_failure) {

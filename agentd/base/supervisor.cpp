@@ -30,14 +30,14 @@ void Supervisor::launch(Task& task) {
     task.started = Clock::now();
     try {
         asio::co_spawn(loop_, run(task), [](const std::exception_ptr& thrown) {
-            if (thrown) std::rethrow_exception(thrown);  // of end(): nothing is left to try
+            if (thrown) std::rethrow_exception(thrown);  // thrown by end(): no remedy is left
         });
     } catch (const std::exception& error) {
         end(task, error.what());
     }
 }
 
-/// Runs the task once, and has it started again. The coroutine that failed is gone by then.
+/// Runs the task once, and schedules its restart. The failed coroutine is destroyed by then.
 asio::awaitable<void> Supervisor::run(Task& task) {
     try {
         co_await task.factory();
@@ -51,7 +51,7 @@ asio::awaitable<void> Supervisor::run(Task& task) {
     if (!stopped_) end(task, "it ended without being stopped");
 }
 
-/// Sets the timer before it takes memory for anything else: that may be what has run out.
+/// Sets the timer before allocating any other memory: memory may be what has run out.
 void Supervisor::end(Task& task, const char* why) {
     std::chrono::milliseconds pause{};
     if (!stopped_) {
@@ -70,7 +70,7 @@ void Supervisor::end(Task& task, const char* why) {
         task.status.last_error = why;
         report_(task.status.name, task.status.last_error, pause);
     } catch (const std::exception&) {
-        // No memory to say it: the count of restarts does.
+        // No memory for a report: the count of restarts still shows the event.
     }
 }
 

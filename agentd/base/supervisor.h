@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Background coroutines of the event loop: the reaper, the account watcher and the like.
+// Background coroutines of the event loop: for example the reaper and the account watcher.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -17,21 +17,21 @@
 
 namespace secrets {
 
-/// Pauses before a task is started again: each is twice the one before. A task that ran for the
-/// longest pause begins with the first one again.
+/// Pauses before a task is restarted: each is twice the one before. After a task has run for the
+/// longest pause, its next pause is the first again.
 struct RestartPauses {
     std::chrono::milliseconds first{1000};
     std::chrono::milliseconds longest{60000};
 };
 
-/// Runs background tasks, which go on until stop(). A task that ends before, by an exception or
-/// without one, is reported and started again after a pause. Must outlive the loop's run.
+/// Runs background tasks until stop(). A task that ends before stop(), by an exception or without
+/// one, is reported and restarted after a pause. Must outlive the loop's run.
 class Supervisor {
   public:
-    /// Makes the task's coroutine, for each start a new one.
+    /// Creates the task's coroutine, a new one for each start.
     using Factory = std::function<boost::asio::awaitable<void>()>;
-    /// Called when a task has ended. `pause`: until it is started again; zero: it is not, since
-    /// all are to end.
+    /// Called when a task has ended. `pause`: the time until its restart, or zero if stop() was
+    /// called and it is not restarted.
     using Report = std::function<void(const std::string& task, const std::string& why,
                                       std::chrono::milliseconds pause)>;
 
@@ -40,11 +40,11 @@ class Supervisor {
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
 
-    /// The task begins in the loop's next turn, if that is not running yet. What the factory refers
-    /// to must outlive the loop's run.
+    /// Starts the task in the loop's next turn, or when the loop begins to run. Objects to which
+    /// the factory refers must outlive the loop's run.
     void start(std::string name, Factory factory);
 
-    /// Starts no task again. Each is told to end by whoever started it.
+    /// Disables restarts. The owner of each task tells the task to end.
     void stop();
 
     std::vector<TaskStatus> tasks() const;
@@ -58,7 +58,7 @@ class Supervisor {
         boost::asio::steady_timer timer;
         std::chrono::milliseconds pause;
         Clock::time_point started{};
-        /// The timer must run when memory has run out, too.
+        /// Lets the timer be started even when memory has run out.
         std::shared_ptr<HandlerMemory> memory = std::make_shared<HandlerMemory>();
     };
 
@@ -69,7 +69,7 @@ class Supervisor {
     boost::asio::io_context& loop_;
     Report report_;
     RestartPauses pauses_;
-    std::list<Task> tasks_;  ///< stay where they are
+    std::list<Task> tasks_;  ///< a list, so that addresses are stable
     bool stopped_ = false;
 };
 

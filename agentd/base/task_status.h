@@ -6,11 +6,11 @@
 
 namespace secrets {
 
-/// A background task, for status and metrics.
+/// The state of a background task, for status and metrics.
 struct TaskStatus {
     std::string name;  ///< lower case and underscores: a label of a metric
     std::uint64_t restarts = 0;
-    std::string last_error{};  ///< why it ended the last time; empty: it never did
+    std::string last_error{};  ///< why the task ended the last time; empty: it never did
 };
 
 }  // namespace secrets

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that make an agent a hub, or a node of one.
+// The keys that make an agent a hub, or a node of a hub.
 
 #include <arpa/inet.h>
 
@@ -12,11 +12,11 @@
 namespace secrets::yaml_reader {
 namespace {
 
-/// Where a hub listens that names no port.
+/// The default port of a hub.
 constexpr std::uint16_t kHubPort = 8443;
 constexpr std::uint16_t kOpenBaoPort = 8200;
 
-/// The port behind a host's colon.
+/// Returns the port after a host's colon.
 std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 5 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
@@ -30,14 +30,14 @@ bool is_address(const std::string& text, int family) {
     return inet_pton(family, text.c_str(), &bytes) == 1;
 }
 
-/// What a name or an address of IPv4 consists of.
+/// Whether the text consists of the characters of a name or an IPv4 address.
 bool is_host(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](char c) {
         return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
     });
 }
 
-/// Takes `host:port` or `[address]:port` apart; a port that is not there is the usual one.
+/// Splits `host:port` or `[address]:port`; a missing port is the usual one.
 std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
                                                        const std::string& text,
                                                        std::uint16_t usual_port = kHubPort) {
@@ -79,7 +79,7 @@ std::vector<HttpsUrl> https_urls_of(const YAML::Node& node, std::uint16_t usual_
     return urls;
 }
 
-/// A path in a URL of OpenBao: of parts that need no escape.
+/// Reads a path in a URL of OpenBao: parts that need no escape.
 std::string api_path_of(const YAML::Node& node) {
     std::string path = text_of(node);
     while (path.ends_with('/')) path.pop_back();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The agent's configuration file, agentd.yaml. Every key has a default; one that is not known is
-// refused.
+// The agent's configuration file, agentd.yaml. Every key has a default; unknown keys are rejected.
 
 #include <chrono>
 #include <cstddef>
@@ -22,12 +21,12 @@ struct Limits {
     std::size_t runs_per_platform = 100000;          ///< runs that one platform has pushed
     std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
     std::size_t stored_secrets = 500;                ///< stored secrets of one user or workspace
-    std::size_t stored_bytes = 1024 * 1024;          ///< all their values together
+    std::size_t stored_bytes = 1024 * 1024;          ///< all values of one user or workspace
+                                                     ///   together
     std::size_t store_bytes = 256UL * 1024 * 1024;   ///< all stored values together
 };
 
-/// Some of this machine's users: those that are named, the members of groups, and those of Slurm
-/// accounts.
+/// A set of this machine's users: named users, the members of groups, and those of Slurm accounts.
 struct Accounts {
     std::vector<std::string> users;
     std::vector<std::string> groups;
@@ -45,58 +44,58 @@ struct Workspace {
 
 /// A workflow platform: a local account that may act for others.
 struct Platform {
-    std::string name;  ///< what the journal calls it, and which runs are counted together
-    std::string user;  ///< the account it connects as; empty: none
-    std::vector<std::string> users{};   ///< whom it may act for
-    std::vector<std::string> groups{};  ///< whose members it may act for
-    std::string certificate{};          ///< what its certificate names (SAN); empty: none
+    std::string name;  ///< its name in the journal, under which its runs are counted
+    std::string user;  ///< the account that it connects as; empty: none
+    std::vector<std::string> users{};   ///< users that it may act for
+    std::vector<std::string> groups{};  ///< groups whose members it may act for
+    std::string certificate{};          ///< a name in its certificate (SAN); empty: none
 };
 
-/// Where a hub of other nodes' agents listens over TLS.
+/// The TLS endpoint of a hub for other nodes' agents.
 struct Listen {
-    std::string host;  ///< an address; empty: this agent is no hub
+    std::string host;  ///< an address; empty: this agent is not a hub
     std::uint16_t port = 0;
-    std::string certificate;  ///< of the hub, with those between it and its CA: a PEM file
+    std::string certificate;  ///< the hub's, with those between it and its CA: a PEM file
     std::string key;          ///< empty: $CREDENTIALS_DIRECTORY/tls.key
-    std::string client_ca;    ///< who signs the certificates of platforms; empty: none are taken
+    std::string client_ca;    ///< the CA of the certificates of platforms; empty: none are accepted
     std::string agents;  ///< the account that the nodes' agents run as; empty: this agent's own
-    /// Hosts without slurmd, names or addresses, whose agents may have asks of users checked.
+    /// Hosts without slurmd, names or addresses, whose agents may have users' secret specs checked.
     std::vector<std::string> login_hosts{};
-    /// Agents of nodes and login hosts have to show a certificate of their host.
+    /// Agents of nodes and login hosts must present a certificate of their host.
     bool host_certificates = false;
 
     bool operator==(const Listen&) const = default;
 };
 
-/// A hub's address, as a node has it.
+/// A hub's address in the configuration of a node.
 struct HttpsUrl {
-    std::string text;  ///< as it stands in the configuration
+    std::string text;  ///< as written in the configuration
     std::string host;  ///< a name or an address, without the brackets of IPv6
     std::uint16_t port = 0;
 
     bool operator==(const HttpsUrl&) const = default;
 };
 
-/// The hubs that this node asks.
+/// The hubs that this node uses.
 struct Hub {
-    std::vector<HttpsUrl> urls;  ///< tried in order; empty: this agent answers by itself
-    std::string ca;    ///< who signs the hubs' certificates: a PEM file; empty: the system's
+    std::vector<HttpsUrl> urls;  ///< tried in order; empty: this agent uses no hub
+    std::string ca;    ///< the CA of the hubs' certificates: a PEM file; empty: the system's
     std::string node;  ///< this node's name in slurm.conf; empty: the short host name
-    std::string certificate{};  ///< of this host, where hubs demand one: a PEM file; empty: none
-    std::string key{};          ///< goes with it
+    std::string certificate{};  ///< of this host, if hubs require one: a PEM file; empty: none
+    std::string key{};          ///< the key of `certificate`
 
     bool operator==(const Hub&) const = default;
 };
 
-/// Where runs and kept secrets lie that several agents share: a mount of KV v2 in OpenBao, or
-/// Vault.
+/// The mount of KV v2 in OpenBao or Vault that stores the runs and secrets that several agents
+/// share.
 struct OpenBao {
     std::vector<HttpsUrl> urls;  ///< of its servers; empty: nothing is shared
-    std::string ca;              ///< who signs their certificates: a PEM file; empty: the system's
+    std::string ca;              ///< the CA of their certificates: a PEM file; empty: the system's
     std::string name_space;      ///< empty: the root
     std::string mount = "secret";
     std::string path = "slurm-secrets";  ///< the folder in the mount
-    std::string approle = "approle";     ///< where the AppRole method is mounted
+    std::string approle = "approle";     ///< the mount of the AppRole method
     std::string role_id_file;            ///< empty: $CREDENTIALS_DIRECTORY/openbao.role-id
     std::string secret_id_file;          ///< empty: $CREDENTIALS_DIRECTORY/openbao.secret-id
 
@@ -112,7 +111,7 @@ struct Config {
     std::string files_directory = "/run/slurm-secrets/jobs";
     std::string view_socket = "/run/slurm-secrets-view/view.sock";
     bool require_secretmem = false;  ///< do not start without memfd_secret
-    bool force_memfd = false;        ///< use the fallback even where there is memfd_secret
+    bool force_memfd = false;        ///< use the fallback even if memfd_secret is available
     Limits limits;
     std::chrono::seconds default_ttl = std::chrono::hours(24);
     std::chrono::seconds max_ttl = std::chrono::hours(30 * 24);
@@ -122,25 +121,25 @@ struct Config {
     std::vector<Workspace> workspaces;
     Listen listen;
     Hub hub;
-    std::string store_file;  ///< empty: $STATE_DIRECTORY/store.db, or none where that is not set
+    std::string store_file;      ///< empty: $STATE_DIRECTORY/store.db, or none if that is not set
     std::string store_key_file;  ///< empty: $CREDENTIALS_DIRECTORY/store.key
-    OpenBao openbao;             ///< in place of a file, where it has URLs
+    OpenBao openbao;             ///< used instead of a file if it has URLs
     std::string log_level = "info";
     LogTarget log_target = LogTarget::automatic;
-    std::string audit_file;  ///< empty: there is none
+    std::string audit_file;  ///< empty: none
 };
 
-/// The Slurm accounts that these workspaces name.
+/// Returns the Slurm accounts that these workspaces name.
 std::set<std::string> slurm_accounts_in(const std::vector<Workspace>& workspaces);
 
-/// The keys in which the two differ and that a running agent can't change, as a list for a person;
-/// empty: none.
+/// Returns the keys in which the two differ and that a running agent can't change, as a list for a
+/// person; empty: none.
 std::string needs_restart(const Config& running, const Config& wanted);
 
-/// Reads the file. The Status names the file, and the line and column where there is one.
+/// Reads the file. The Status names the file, and the line and column if known.
 StatusOr<Config> load_config(const std::string& path);
 
-/// The same for the text of a file; `path` is what the Status calls it.
+/// Reads the text of a file in the same way; `path` names the file in the Status.
 StatusOr<Config> parse_config(const std::string& text, const std::string& path);
 
 }  // namespace secrets

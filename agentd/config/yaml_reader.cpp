@@ -75,7 +75,8 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
             throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " stands twice"};
         }
         seen.push_back(name);
-        // Said here: the parser places what is not there where it reads on.
+        // Reported for the key: the parser reports a missing value at the position where it reads
+        // on.
         if (entry.second.IsNull()) {
             throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " has no value"};
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How the keys of the configuration are read from its YAML. For the configuration's own files.
+// Readers for the keys of the configuration's YAML. For the configuration's own files.
 
 #include <yaml-cpp/yaml.h>
 
@@ -15,14 +15,13 @@
 
 namespace secrets::yaml_reader {
 
-/// What is wrong, and where in the file. Thrown by what is declared here; parse_config() catches
-/// it.
+/// An error and its position in the file. Thrown by the functions below; parse_config() catches it.
 struct Wrong {
     YAML::Mark mark;
     std::string sentence;
 };
 
-/// One key that a mapping may have, and what to do with its value.
+/// One key that a mapping may have, and the function that reads its value.
 struct Key {
     std::string_view name;
     std::function<void(const YAML::Node&)> read;
@@ -36,7 +35,7 @@ std::string path_of(const YAML::Node& node);
 std::string socket_path_of(const YAML::Node& node);
 std::vector<std::string> texts_of(const YAML::Node& node);
 
-/// Reads each key once; one that is not among `keys` is wrong.
+/// Reads each key once; a key that is not in `keys` is an error.
 void read_mapping(const YAML::Node& node, const std::vector<Key>& keys);
 
 void read_listen(const YAML::Node& node, Listen& listen);

@@ -54,7 +54,7 @@ std::optional<std::chrono::microseconds> ServiceManager::watchdog() const {
 }
 
 bool ServiceManager::keep(const std::string& name, int fd) {
-    // No FDPOLL=0 is needed: nobody ever hangs up on a memory region.
+    // FDPOLL=0 is not needed: a memory region never reports a hangup.
     return sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1) > 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The agent as a service of systemd: sockets and slabs that it hands over, and what it is told.
-// Under no systemd all of this does nothing. This is the one place that knows sd-daemon(3).
+// The agent as a service of systemd: the sockets and slabs that systemd passes, and notifications
+// to systemd. Without systemd all of this does nothing. Only this file uses sd-daemon(3).
 
 #include <chrono>
 #include <optional>
@@ -13,26 +13,27 @@
 
 namespace secrets::systemd {
 
-/// A descriptor that systemd passed: a listening socket by its unit's FileDescriptorName=, or one
-/// of the descriptor store by the name that it was stored under.
+/// A descriptor that systemd passed: a listening socket by its unit's FileDescriptorName=, or a
+/// descriptor of the descriptor store by the name that it was stored under.
 struct Passed {
     std::string name;
     UniqueFd fd;
 };
 
-/// All that was passed, close-on-exec. To be called once, before anything else opens a descriptor.
+/// Returns all passed descriptors, close-on-exec. Must be called once, before any other code opens
+/// a descriptor.
 std::vector<Passed> take_passed();
 
 /// Whether a listening socket is a Unix socket of that type (SOCK_SEQPACKET, SOCK_STREAM).
 bool is_unix_listener(int fd, int type);
 
-/// Whether it is a listening TCP socket.
+/// Whether a listening socket is a TCP socket.
 bool is_tcp_listener(int fd);
 
-/// What systemd is told. Each call is one datagram to PID 1, which is always there to take it.
+/// Sends notifications to systemd. Each call is one datagram to PID 1, which always accepts it.
 class ServiceManager : public vault::FdStore {
   public:
-    /// Whether systemd started this process and wants to hear from it.
+    /// Whether systemd started this process and accepts notifications.
     bool is_managed() const;
 
     void ready(const std::string& status) const;
@@ -40,10 +41,12 @@ class ServiceManager : public vault::FdStore {
     void stopping(const std::string& status) const;
     void alive(const std::string& status) const;
 
-    /// How long systemd waits for alive() before it restarts the service; nothing: it does not.
+    /// Returns how long systemd waits for alive() before it restarts the service; nothing: no
+    /// limit.
     std::optional<std::chrono::microseconds> watchdog() const;
 
-    /// The descriptor store. It is emptied when the service is stopped, not when it is restarted.
+    /// Writes to the descriptor store, which is emptied when the service stops, not when it
+    /// restarts.
     bool keep(const std::string& name, int fd) override;
     void forget(const std::string& name) override;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the vault keeps on a node of a hub: the values that the hub granted to jobs here.
+// The vault's cached grants on a node of a hub: the values that the hub granted to local jobs.
 
 #include <string.h>
 
@@ -79,8 +79,8 @@ StatusOr<Delivery> Vault::deliver_cached_grant(JobId job, const std::string& ask
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(image.size())};
 }
 
-/// What a process that was killed between two records, or before the wipe of the second, left.
-/// Slabs that are empty by that stay.
+/// Removes remains of a process that was killed between two records, or before the wipe of the
+/// second. Slabs that become empty remain.
 void Vault::remove_hub_grants_without_hold() noexcept {
     for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {
         const auto each = grant++;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where slabs are kept so that they outlive the process: systemd's descriptor store, say.
+// A store of descriptors through which slabs outlive the process: for example systemd's.
 
 #include <string>
 
 namespace secrets::vault {
 
-/// Keeps duplicates of descriptors by name, for the next process of this service. Names are made of
-/// letters, digits and `-`, and are not reused while one is kept.
+/// Stores duplicates of descriptors by name for the next process of this service. Names consist of
+/// letters, digits and `-`, and are not reused while a descriptor is stored under them.
 class FdStore {
   public:
     virtual ~FdStore() = default;
 
-    /// Whether it is kept: false where the keeper could not be told.
+    /// Returns whether the descriptor is stored: false if the store could not be reached.
     virtual bool keep(const std::string& name, int fd) = 0;
-    /// Also fine when nothing of that name is kept.
+    /// A no-op if nothing is stored under that name.
     virtual void forget(const std::string& name) = 0;
 
   protected:

@@ -11,8 +11,8 @@
 namespace secrets::vault {
 namespace {
 
-/// Writes numbers and texts one after the other. Without a buffer it only counts, so that size and
-/// content of a payload come from one description.
+/// Writes numbers and texts in sequence. Without a buffer it only counts, so that size and content
+/// of a payload come from one description.
 class RecordWriter {
   public:
     RecordWriter() = default;

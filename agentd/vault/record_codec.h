@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the records of runs, holds and hub grants say, and how they stand in a slab. Numbers are in
-// the machine's own byte order, without padding; a text is a length (u16) and its bytes.
+// The content of the records of runs, holds and hub grants, and their form in a slab. Numbers are
+// in the machine's own byte order, without padding; a text is a length (u16) and its bytes.
 //
 //     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
 //           run id text, platform text (empty: none), count u32,
 //           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
 //     hold  job u32, owner u32, since i64, count u32,
-//           then `count` times: ask text, run id text (empty: none), generation u64
-//     hub   job u32, owner u32, ask text, run id text (empty: none), tag text,
+//           then `count` times: spec text, run id text (empty: none), generation u64
+//     hub   job u32, owner u32, spec text, run id text (empty: none), tag text,
 //     grant then the length of its delivery image u32, and the image
 //
-// A hold says which grants a job was given, in names; it holds no value. On a node of a hub, where
-// no run lies, a hub grant is what the hub answered to one ask of a job.
+// A hold lists the grants of a job by name; it holds no value. A hub grant exists on a node of a
+// hub, which stores no runs: it is the hub's answer to one secret spec of a job.
 
 #include <chrono>
 #include <cstdint>
@@ -28,11 +28,11 @@ namespace secrets::vault {
 
 using Time = std::chrono::sys_seconds;
 
-/// Where a run's secret comes from; where both have a name, the user's is taken.
+/// The origin of a run's secret; if both have a name, the user's secret is used.
 enum class Scope : std::uint8_t { user = 1, workspace = 2 };
 const char* scope_word(Scope scope);
 
-/// A secret on its way into the vault.
+/// A secret to be written to the vault.
 struct NewSecret {
     Scope scope = Scope::user;
     std::string name;
@@ -46,17 +46,18 @@ struct RunSecret {
     SecretView value;
 };
 
-/// All of a run but its secrets.
+/// A run without its secrets.
 struct RunHead {
     RunId id;
     Uid owner;
     std::uint64_t generation = 1;
     Time created;
     Time expires;
-    std::string platform{};  ///< which pushed it last; empty: the owner or root did
+    std::string platform{};  ///< the platform that pushed the run last; empty: the owner or root
+                             ///   did
 };
 
-/// A grant that a job was given: its ask, and which state of which run answered it.
+/// A grant of a job: its secret spec, and the run and generation that answered it.
 struct Grant {
     std::string ask;
     std::string run;  ///< empty: no run was involved
@@ -71,19 +72,19 @@ struct Hold {
     std::vector<Grant> grants;
 };
 
-/// All of a hub grant but its values. A job has one for each ask.
+/// A hub grant without its values. A job has one for each secret spec.
 struct CachedGrant {
     JobId job;
     Uid owner;
     std::string ask;
     std::string run;  ///< empty: no run was involved
-    std::string tag;  ///< the hub's entity tag: what it is revalidated by
+    std::string tag;  ///< the hub's entity tag, for revalidation
 };
 
 std::size_t run_payload_size(const RunHead& head, std::span<const NewSecret> secrets);
 void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::span<std::byte> out);
 
-/// Fail on a payload that is not of the form above (a record of a damaged slab).
+/// Fail on a payload that does not have the form above (a record of a damaged slab).
 StatusOr<RunHead> read_run_head(std::span<const std::byte> payload);
 StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload);
 
@@ -94,7 +95,7 @@ StatusOr<Hold> read_hold(std::span<const std::byte> payload);
 std::size_t cached_grant_payload_size(const CachedGrant& grant, SecretView image);
 void write_cached_grant(const CachedGrant& grant, SecretView image, std::span<std::byte> out);
 StatusOr<CachedGrant> read_cached_grant(std::span<const std::byte> payload);
-/// The image in the payload of a hub grant that read_cached_grant() took.
+/// Returns the image in the payload of a hub grant that read_cached_grant() accepted.
 SecretView image_in(std::span<const std::byte> payload);
 
 }  // namespace secrets::vault

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vault after a restart: from slabs that were found to an index of what is in them.
+// The vault after a restart: rebuilds the index from the slabs that were found.
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 namespace secrets::vault {
 namespace {
 
-/// The number in a name such as slab-12; 0 in any other.
+/// Returns the number in a name such as slab-12; 0 for any other name.
 std::uint64_t number_in(const std::string& name) {
     const std::size_t dash = name.find('-');
     std::uint64_t number = 0;
@@ -17,7 +17,7 @@ std::uint64_t number_in(const std::string& name) {
     return number;
 }
 
-/// Fails, and overwrites the whole region, when nothing of it may be trusted.
+/// Fails, and overwrites the whole region, if its content can't be trusted.
 StatusOr<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
     auto region = LockedRegion::adopt(std::move(fd));
     if (!region) return region.status();
@@ -59,7 +59,7 @@ RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
         }
     }
     remove_hub_grants_without_hold();
-    // Not before all are read: a newer record elsewhere may have left a slab without any.
+    // After all slabs are read: a newer record in another slab may have left a slab empty.
     for (NamedSlab* slab : slabs) drop_if_empty(slab);
     set_swap(swap_is_active_);
     restored.slabs = slabs_.size();

@@ -26,7 +26,7 @@ struct SlabHeader {
 };
 static_assert(sizeof(SlabHeader) == Slab::kOverhead);
 
-/// What of an extent's header stands behind its shape.
+/// The part of an extent's header after its shape.
 struct RecordHeader {
     std::uint32_t payload_length;
     std::uint32_t checksum;
@@ -67,7 +67,7 @@ Slab::Slab(LockedRegion region) : region_(std::move(region)) {
     memcpy(header.magic, kMagic, sizeof(kMagic));
     join_free(
         node_of(sizeof(SlabHeader), static_cast<std::uint32_t>(bytes.size() - sizeof(SlabHeader))));
-    // Last: a region without a header is no slab, whatever else is in it.
+    // The header is written last: a region without one is not a slab, whatever its content.
     memcpy(bytes.data(), &header, sizeof(header));
 }
 
@@ -85,7 +85,7 @@ StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
     }
     if (header.length != bytes.size()) return Status::failed("the slab's length is wrong");
 
-    // First the walk alone: until all extents are known to add up, nothing is written.
+    // First pass only reads: nothing is written until all extents are known to add up.
     std::vector<std::uint32_t> offsets;
     for (std::size_t at = sizeof(header); at < bytes.size();) {
         const Extent extent = slab.read(static_cast<std::uint32_t>(at));
@@ -98,7 +98,7 @@ StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
     }
     for (const std::uint32_t offset : offsets) {
         const Extent extent = slab.read(offset);
-        // Cut to its record: a longer extent would hide the records that it covers.
+        // The extent must fit its record: a longer extent would hide the records that it covers.
         const bool cut_to_size =
             extent.length == kOverhead + whole_granules(extent.record.payload_length);
         const bool trusted = extent.state == kLive && known(extent.type) && cut_to_size &&
@@ -130,7 +130,7 @@ void Slab::write_shape(std::uint32_t offset, std::uint32_t length, std::uint16_t
                        std::uint16_t type) {
     const std::uint64_t shape =
         length | static_cast<std::uint64_t>(state) << 32 | static_cast<std::uint64_t>(type) << 48;
-    // Granules keep it aligned. Release: what was written before is there when the shape is.
+    // Granules align the store. Release: earlier writes are visible when the shape is.
     auto* at = reinterpret_cast<std::uint64_t*>(region_.bytes().data() + offset);
     std::atomic_ref<std::uint64_t>(*at).store(shape, std::memory_order_release);
 }
@@ -159,13 +159,13 @@ std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_byte
     const std::uint32_t offset = found->first;
     const auto length = static_cast<std::uint32_t>(need);
     const std::uint32_t rest = found->second - length;
-    // First what needs memory: where there is none, nothing has changed.
+    // Allocates memory first: if that fails, nothing has changed.
     if (rest > 0) free_.emplace(offset + length, rest);
     found->second = length;
     records_.insert(free_.extract(found));
     free_bytes_ -= length;
-    // The rest's header is written while it is still inside the free extent, the shape that cuts it
-    // off after it.
+    // The remainder's header is written while it is still inside the free extent, then the shape
+    // that separates it.
     if (rest > 0) write_shape(offset + length, rest, kFree, 0);
     write_shape(offset, length, kBeingWritten, static_cast<std::uint16_t>(type));
     const RecordHeader header{static_cast<std::uint32_t>(payload_bytes), 0, sequence, 0};
@@ -183,15 +183,15 @@ void Slab::commit(RecordOffset offset) {
 
 void Slab::free(RecordOffset offset) noexcept {
     const Extent extent = read(offset.value);
-    // Not live from here on: a process that ends in mid-wipe leaves a record to be wiped, not a
+    // No longer live: a process that ends during the wipe leaves a record to be wiped, not a
     // damaged one.
     write_shape(offset.value, extent.length, kBeingWritten, extent.type);
     wipe(region_.bytes().subspan(offset.value + kShapeBytes, extent.length - kShapeBytes));
     join_free(records_.extract(offset.value));
 }
 
-/// Adds a free extent and joins it with its neighbours. The shape of a joined one is overwritten
-/// only after the wider one before it covers it.
+/// Adds a free extent and joins it with its neighbours. The shape of a joined extent is overwritten
+/// only after the wider extent before it covers it.
 void Slab::join_free(Extents::node_type extent) noexcept {
     std::uint32_t offset = extent.key();
     std::uint32_t length = extent.mapped();

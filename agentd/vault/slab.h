@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A slab: one locked region that holds records. It carries its own index, so that a slab found
-// again (in systemd's descriptor store, after a restart) can be read without any other knowledge.
+// A slab: one locked region that holds records. It contains its own index, so that a slab recovered
+// from systemd's descriptor store after a restart can be read without any other information.
 //
 // Format, version 2; numbers in the machine's own byte order; everything on 32-byte granules:
 //
@@ -15,13 +15,13 @@
 //                         (bits 48..63)
 //                   8  4  length of the payload
 //                  12  4  CRC-32 of type, payload length, sequence and payload
-//                  16  8  sequence: of two records of one thing, the higher is the newer
+//                  16  8  sequence: of two records of one object, the higher is the newer
 //                  24  8  zero
 //                  32     payload, then zeros to the next granule
 //
-// The shape is one aligned 8-byte store, so that whatever instant the process ends at, the extents
-// can be walked. A record is live only after all of it is written; freed bytes are overwritten
-// before the extent is marked free, and neighbouring free extents are joined.
+// The shape is one aligned 8-byte store, so that the extents can be walked whenever the process
+// ends. A record is live only after all of it is written; freed bytes are overwritten before the
+// extent is marked free, and neighbouring free extents are joined.
 
 #include <cstdint>
 #include <functional>
@@ -35,13 +35,12 @@ namespace secrets::vault {
 
 enum class RecordType : std::uint16_t { run = 1, hold = 2, cached_grant = 3 };
 
-/// Where a record lives in its slab: the offset of its extent. Stays valid until the record is
-/// freed.
+/// The position of a record in its slab: the offset of its extent. Valid until the record is freed.
 struct RecordOffset {
     std::uint32_t value = 0;
 };
 
-/// One record as it was found in a slab.
+/// One record found in a slab.
 struct RecordFound {
     RecordType type;
     RecordOffset offset;
@@ -52,20 +51,20 @@ struct RecordFound {
 /// Not thread-safe. Payload spans point into the region and live as long as their record.
 class Slab {
   public:
-    /// What the slab header, and then each record beside its payload, takes.
+    /// The size of the slab header, and of each record's header.
     static constexpr std::size_t kOverhead = 32;
 
     /// Formats a fresh region, whose length must be below 4 GiB.
     explicit Slab(LockedRegion region);
 
-    /// Reads a region that was formatted before. Records that were being written, and live ones
-    /// whose checksum is wrong, are overwritten and counted in `dropped`. Fails when it is no slab,
-    /// or one of a format that is not known, or its extents do not add up: then nothing of it may
-    /// be trusted.
+    /// Reads a region that was formatted before. Records that were being written, and live records
+    /// with a wrong checksum, are overwritten and counted in `dropped`. Fails if the region is not
+    /// a slab, if its format is unknown, or if its extents do not add up: then none of its content
+    /// may be trusted.
     static StatusOr<Slab> reopen(LockedRegion region, std::size_t& dropped);
 
-    /// Makes room for a record, in state "being written", and hands out its payload to be filled;
-    /// then commit() it. Nothing when no free extent is large enough.
+    /// Allocates a record in state "being written" and returns its payload to be filled; commit()
+    /// must follow. Returns nothing if no free extent is large enough.
     struct Draft {
         RecordOffset offset;
         std::span<std::byte> payload;
@@ -73,8 +72,8 @@ class Slab {
     std::optional<Draft> begin(RecordType type, std::size_t payload_bytes, std::uint64_t sequence);
     void commit(RecordOffset offset);
 
-    /// Overwrites the record and gives its extent back. For drafts and live records. Needs no
-    /// memory: what must be wiped can be.
+    /// Overwrites the record and frees its extent. For drafts and live records. Needs no memory, so
+    /// that wiping never fails.
     void free(RecordOffset offset) noexcept;
 
     std::span<const std::byte> payload(RecordOffset offset) const;
@@ -87,8 +86,8 @@ class Slab {
     std::size_t free_bytes() const { return free_bytes_; }
     int fd() const { return region_.fd(); }
 
-    /// Lets go of the region without overwriting it: somebody else keeps it. No other call is
-    /// allowed after it.
+    /// Unmaps the region without overwriting it, since another process stores it. No other call is
+    /// allowed afterwards.
     void leave() { region_.unmap_and_release(); }
 
   private:

@@ -9,12 +9,12 @@ namespace secrets::vault {
 namespace {
 
 constexpr std::size_t kSlabBytes = 1024 * 1024;
-/// What a larger slab's length is a multiple of: whole pages, so that the capacity is kept exactly.
+/// A larger slab's length is a multiple of this: whole pages, so that the capacity is used exactly.
 constexpr std::size_t kSlabStep = 64 * 1024;
-/// From that many on, a new slab is this fraction of all that is held: so 1 GiB is 145 slabs.
+/// From this number of slabs on, a new slab is this fraction of all slabs: 1 GiB is 145 slabs.
 constexpr std::size_t kSlabsBeforeGrowth = 32;
 
-/// Makes room for one more element, so that its insertion needs no memory.
+/// Reserves space for one more element, so that its insertion needs no memory.
 template <typename Table>
 void make_room(Table& table) {
     if (table.size() + 1 > table.bucket_count()) table.reserve(2 * (table.size() + 1));
@@ -82,8 +82,8 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
     return draft;
 }
 
-/// Slabs grow with what is held, so that there are never many of them: systemd compares each
-/// descriptor that it is to keep with all that it keeps (1,000 of them take it 0.8 s).
+/// Slabs grow with the total, so that there are never many of them: systemd compares each
+/// descriptor that it is to store with all stored ones (1,000 of them take it 0.8 s).
 std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
     const auto whole_steps = [](std::size_t bytes) {
         return (bytes + kSlabStep - 1) / kSlabStep * kSlabStep;
@@ -94,7 +94,7 @@ std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
     return slab_bytes_ + grown <= capacity_ ? grown : needed;
 }
 
-/// Overwrites a record. Returns how many bytes.
+/// Overwrites a record. Returns the number of bytes.
 std::size_t Vault::free(RecordRef place) noexcept {
     const std::size_t bytes = place.slab->slab.payload(place.offset).size();
     place.slab->slab.free(place.offset);
@@ -108,7 +108,7 @@ void Vault::drop_if_empty(NamedSlab* slab) noexcept {
     std::erase_if(slabs_, [&](const auto& each) { return each.get() == slab; });
 }
 
-/// A vault may hold slabs of both kinds: those found are of the kind that the process before used.
+/// A vault may hold slabs of both kinds: restored slabs are of the kind that the old process used.
 bool Vault::may_keep(const NamedSlab& slab) const {
     return !swap_is_active_ || is_secretmem(slab.slab.fd());
 }
@@ -118,8 +118,8 @@ void Vault::keep(NamedSlab& slab) {
     slab.kept = keeper_->keep(slab.name, slab.slab.fd());
 }
 
-/// Where there is no memory to say it, the keeper hands an overwritten region to the next process,
-/// which refuses it.
+/// Without memory for the call, the FdStore passes an overwritten region to the next process, which
+/// rejects it.
 void Vault::forget(NamedSlab& slab) noexcept {
     if (!slab.kept) return;
     slab.kept = false;
@@ -151,7 +151,7 @@ Status Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
     return Status();
 }
 
-/// All of the index's work for a live record that needs memory; to be followed by add_run().
+/// Does the part of indexing a live record that needs memory; add_run() must follow.
 Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     Expiries expiry{{head.expires, head.id}};
     std::size_t& of_owner = runs_of_owner_[head.owner.value];
@@ -165,7 +165,7 @@ Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     return {run.extract(run.begin()), expiry.extract(expiry.begin())};
 }
 
-/// Takes a live record into the index.
+/// Adds a live record to the index.
 void Vault::add_run(RunEntry entry) noexcept {
     StoredRun& stored = entry.run.mapped();
     secret_bytes_ += stored.place.slab->slab.payload(stored.place.offset).size();
@@ -181,7 +181,7 @@ Vault::Holds::node_type Vault::prepare_hold(Hold hold, RecordRef place) {
     return one.extract(one.begin());
 }
 
-/// Takes a run out of the index and overwrites its record. Returns the bytes overwritten.
+/// Removes a run from the index and overwrites its record. Returns the bytes overwritten.
 std::size_t Vault::remove(Runs::iterator run) noexcept {
     const StoredRun& stored = run->second;
     const std::size_t bytes = free(stored.place);
@@ -330,7 +330,7 @@ WipeReceipt Vault::wipe_all() {
     holds_.clear();
     hub_grants_.clear();
     for (const auto& slab : slabs_) forget(*slab);
-    slabs_.clear();  // a region overwrites itself when it goes
+    slabs_.clear();  // destroying a region overwrites it
     slab_bytes_ = 0;
     secret_bytes_ = 0;
     return wiped;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The vault: the only owner of secret bytes in the agent. Knows no socket, no HTTP, no Slurm and no
-// rights; who may do what is the desk's.
+// The vault: the only owner of secret bytes in the agent. Independent of sockets, HTTP, Slurm and
+// rights; the services decide which principal may do what.
 
 #include <cstdint>
 #include <map>
@@ -19,14 +19,14 @@
 
 namespace secrets::vault {
 
-/// A delivery: the descriptor of a fresh region with the image in it, for one step. Whoever holds
-/// the descriptor holds the values; when the last one is closed they are gone.
+/// A delivery for one step: the descriptor of a fresh region that holds the image. The values are
+/// readable through the descriptor, and are freed when its last duplicate is closed.
 struct Delivery {
     UniqueFd fd;
     std::uint32_t image_length = 0;
 };
 
-/// What a wipe did, for the receipt.
+/// The result of a wipe, for the receipt.
 struct WipeReceipt {
     std::size_t records = 0;
     std::size_t bytes = 0;
@@ -38,113 +38,114 @@ struct WipeReceipt {
     }
 };
 
-/// What is held at the moment.
+/// The current content of the vault.
 struct Inventory {
     std::size_t runs = 0;
     std::size_t holds = 0;
     std::size_t slabs = 0;
-    std::size_t kept_slabs = 0;    ///< of which a process after this one would find
+    std::size_t kept_slabs = 0;    ///< slabs that the next process would find
     std::size_t slab_bytes = 0;    ///< locked memory of all slabs
-    std::size_t secret_bytes = 0;  ///< of which records of runs and of hub grants
+    std::size_t secret_bytes = 0;  ///< bytes of those that records of runs and of hub grants use
     std::size_t cached_grants = 0;
 };
 
-/// A slab that an earlier process left with the keeper.
+/// A slab that an earlier process left in the FdStore.
 struct FoundSlab {
     std::string name;
     UniqueFd fd;
 };
 
-/// What came of the slabs that were found.
+/// The result of restoring the slabs that were found.
 struct RecoveryReport {
     std::size_t slabs = 0;
     std::size_t runs = 0;
     std::size_t holds = 0;
     std::size_t cached_grants = 0;
-    std::size_t dropped = 0;           ///< records that were half written or damaged: overwritten
-    std::vector<std::string> refused;  ///< of each slab that can't be trusted: why, as a sentence
+    std::size_t dropped = 0;           ///< incomplete or damaged records, which were overwritten
+    std::vector<std::string> refused;  ///< for each slab that can't be trusted the cause, as a
+                                       ///   sentence
 };
 
-/// Not thread-safe. Refers to time only as an argument. Where memory of any kind runs out, in a
-/// Status or as std::bad_alloc, nothing has changed; what wipes needs none.
+/// Not thread-safe. Receives time only as an argument. If memory of any kind runs out, reported as
+/// a Status or as std::bad_alloc, nothing has changed; wiping needs no memory.
 class Vault {
   public:
-    /// `capacity`: the most locked memory that all slabs together may take, in bytes. `keeper`:
-    /// where slabs are kept over the end of the process, or null; must outlive the vault.
+    /// `capacity`: the maximum of locked memory of all slabs together, in bytes. `keeper`: the
+    /// store in which slabs outlive the process, or null; must outlive the vault.
     Vault(MemoryKind memory, std::size_t capacity, FdStore* keeper = nullptr)
         : memory_(memory), capacity_(capacity), keeper_(keeper) {}
 
-    /// Slabs that are kept stay as they are, for the next process; others are overwritten.
+    /// Leaves slabs in the FdStore unchanged for the next process; overwrites others.
     ~Vault();
     Vault(const Vault&) = delete;
     Vault& operator=(const Vault&) = delete;
 
-    /// Takes over the slabs of an earlier process; to be called on an empty vault. A slab that
-    /// can't be trusted is overwritten and forgotten, and so are records that are not whole; of two
-    /// of one run or job the newer is taken.
+    /// Takes over the slabs of an earlier process; must be called on an empty vault. Slabs that
+    /// can't be trusted are overwritten and forgotten, and incomplete records are overwritten. Of
+    /// two records of one run or job the newer is used.
     RecoveryReport restore(std::vector<FoundSlab> found);
 
-    /// Whether swap is active. While it is, slabs of memfd are not kept: between two processes
-    /// nobody has them locked. Slabs of memfd_secret always are. Those there are follow,
-    /// and the keeper is told again of those that it could not be told of.
+    /// Reports whether swap is active. While it is, slabs of memfd are not put into the FdStore,
+    /// since between two processes they are not locked; slabs of memfd_secret always are. Applies
+    /// to existing slabs, too, and retries slabs that the FdStore could not be given before.
     void set_swap(bool active);
 
-    /// Whether it holds, or is about to hold, what swap could take between two processes.
+    /// Whether the vault uses, or will use, memory that could be swapped out between two processes.
     bool uses_swappable_memory() const;
 
-    /// For a new configuration. Slabs beyond it stay until their records go.
+    /// Applies a new configuration. Slabs beyond the capacity remain until their records are wiped.
     void set_capacity(std::size_t capacity) { capacity_ = capacity; }
 
-    /// Writes the record of a run. One of the same id is replaced: it is live until the new one is,
-    /// and overwritten then. On failure nothing has changed.
+    /// Writes the record of a run and replaces one of the same id: the old record is live until the
+    /// new one is, and is then overwritten. On an error nothing has changed.
     Status put_run(const RunHead& head, std::span<const NewSecret> secrets);
 
-    /// Nothing when there is no such run. The pointer is valid until the vault changes.
+    /// Returns null if the run does not exist. The pointer is valid until the vault changes.
     const RunHead* find_run(const RunId& run) const;
     std::vector<RunSecret> secrets_of(const RunId& run) const;
     std::vector<const RunHead*> runs() const;
     std::size_t runs_of(Uid owner) const;
     std::size_t runs_of_platform(const std::string& platform) const;
 
-    /// Overwrites the record of a run; empty when there was none.
+    /// Overwrites the record of a run; returns an empty receipt if the run does not exist.
     WipeReceipt wipe_run(const RunId& run) noexcept;
 
-    /// The earliest expiry of all runs, and a run that has it.
+    /// Returns the run with the earliest expiry.
     std::optional<RunHead> next_to_expire() const;
 
-    /// Records that a job was given `grant`: makes the job's hold, or adds to it. A grant of the
-    /// same ask and run that is there already is brought up to date.
+    /// Records that a job was given `grant`: creates the job's hold, or adds to it. Updates an
+    /// existing grant of the same secret spec and run.
     Status hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
-    /// With the hub grants of the job.
+    /// Wipes the hold and the hub grants of the job.
     WipeReceipt wipe_hold(JobId job) noexcept;
 
-    /// Keeps what a hub granted to a job that has a hold. One of the same job and ask is replaced.
-    /// On failure nothing has changed.
+    /// Stores a hub's grant to a job that has a hold, and replaces one of the same job and secret
+    /// spec. On an error nothing has changed.
     Status put_cached_grant(const CachedGrant& grant, SecretView image);
     const CachedGrant* find_cached_grant(JobId job, const std::string& ask) const;
     std::vector<const CachedGrant*> cached_grants() const;
     std::size_t cached_grant_bytes_of(JobId job) const;
     WipeReceipt wipe_cached_grant(JobId job, const std::string& ask) noexcept;
 
-    /// Puts a hub grant's values into a region of their own; the job must have it.
+    /// Copies a hub grant's values into a region of their own; the job must have the grant.
     StatusOr<Delivery> deliver_cached_grant(JobId job, const std::string& ask) const;
 
-    /// Puts the values of `entries` into a region of their own.
+    /// Writes the values of `entries` into a region of their own.
     StatusOr<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
 
     /// Overwrites everything.
     WipeReceipt wipe_all();
 
-    /// Overwrites what is not kept for the next process.
+    /// Overwrites records outside the FdStore, which the next process would not find.
     WipeReceipt wipe_unkept();
 
     Inventory inventory() const;
     MemoryKind memory() const { return memory_; }
 
   private:
-    /// A slab, and what the keeper knows it by.
+    /// A slab, and its name in the FdStore.
     struct NamedSlab {
         std::string name;
         bool kept = false;
@@ -170,7 +171,8 @@ class Vault {
     };
     using Runs = std::unordered_map<RunId, StoredRun>;
     using Holds = std::unordered_map<JobId, StoredHold>;
-    /// By job, then by ask; all of a job are found without an ask, which would need memory.
+    /// Orders by job, then by spec. All grants of a job are found without a spec, which would need
+    /// memory.
     struct ByJob {
         using is_transparent = void;
         using Key = std::pair<JobId, std::string>;
@@ -180,9 +182,9 @@ class Vault {
     };
     using HubGrants = std::map<ByJob::Key, StoredCachedGrant, ByJob>;
 
-    /// A record on its way: overwritten, and its slab dropped, unless it is committed.
+    /// A record being written: overwritten, and its slab dropped, unless it is committed.
     class Draft;
-    /// What a run needs of the index, made before anything changes.
+    /// The index entries of a run, allocated before anything changes.
     struct RunEntry {
         Runs::node_type run;
         Expiries::node_type expiry;
@@ -206,7 +208,7 @@ class Vault {
     static HubGrants::node_type prepare_hub_grant(CachedGrant grant, RecordRef place);
     void add_hub_grant(HubGrants::node_type grant) noexcept;
 
-    /// What a record turned out to be that was found.
+    /// The result of indexing a record that was found.
     enum class Finding { taken, superseded, malformed };
     Finding index(NamedSlab& slab, const RecordFound& record);
     Finding index_run(RecordRef place, std::span<const std::byte> payload);
@@ -228,7 +230,8 @@ class Vault {
     Runs runs_;
     Expiries expiries_;
     std::map<uid_t, std::size_t> runs_of_owner_;
-    std::map<std::string, std::size_t> runs_of_platform_;  ///< of none, too, by the empty name
+    std::map<std::string, std::size_t> runs_of_platform_;  ///< runs without a platform are counted
+                                                           ///   under the empty name
     Holds holds_;
     HubGrants hub_grants_;
 };

@@ -6,7 +6,7 @@
 
 namespace secrets {
 
-/// A point in time after which nothing waits any more. Copyable; steady clock.
+/// A point in time at which every wait ends. Copyable; uses the steady clock.
 class Deadline {
   public:
     using Clock = std::chrono::steady_clock;
@@ -16,7 +16,8 @@ class Deadline {
 
     bool passed() const { return Clock::now() >= at_; }
 
-    /// Time left for poll(): at least 0, rounded up so that a poll never returns just before it.
+    /// Returns the time left for poll(), at least 0. Rounded up so that poll() never returns just
+    /// before the deadline.
     int poll_milliseconds() const {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now()).count();
         return static_cast<int>(std::clamp<long long>(left, 0, 24LL * 3600 * 1000));

@@ -7,8 +7,8 @@
 
 namespace secrets {
 
-/// The sentence about a call that has just failed, from errno: what failed, why, and which limit to
-/// raise where it was one.
+/// Returns a Status that describes from errno the call `what` that has just failed: the call, the
+/// cause, and which limit to raise if the cause was one.
 Status errno_status(const std::string& what);
 
 }  // namespace secrets

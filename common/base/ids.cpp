@@ -12,7 +12,7 @@ StatusOr<RunId> RunId::parse(std::string_view text) {
 }
 
 std::string step_word(StepId step) {
-    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and its like
+    switch (step.value) {  // slurm.h: SLURM_BATCH_SCRIPT and related constants
         case 0xfffffffa:
             return "interactive";
         case 0xfffffffb:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Numbers and names that must not be taken for one another.
+// Distinct types for numbers and names that must not be confused.
 
 #include <sys/types.h>
 
@@ -26,7 +26,7 @@ struct StepId {
     auto operator<=>(const StepId&) const = default;
 };
 
-/// The step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
+/// Returns the step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
 std::string step_word(StepId step);
 
 /// A local account, as the kernel or slurmstepd named it.
@@ -35,8 +35,8 @@ struct Uid {
     auto operator<=>(const Uid&) const = default;
 };
 
-/// The id a platform gave to one pipeline execution: letters, digits, `.`, `_` and `-`, beginning
-/// with a letter or a digit, at most kMaxRunIdBytes. Only parse() makes one.
+/// The id that a platform gave to one pipeline execution: letters, digits, `.`, `_` and `-`,
+/// beginning with a letter or a digit, at most kMaxRunIdBytes. Only parse() creates one.
 class RunId {
   public:
     static StatusOr<RunId> parse(std::string_view text);

@@ -29,7 +29,7 @@ bool remove_entry(int directory, const char* name) {
     return false;
 }
 
-/// One level deep: more is nothing that a step was given.
+/// Removes entries one level deep, since steps are given no deeper files.
 Status remove_entries(Directory directory) {
     Status failure;
     while (const dirent* entry = readdir(directory.get())) {
@@ -69,7 +69,7 @@ StatusOr<bool> remove_job_files(int all_jobs, JobId job) {
     if (fd) {
         Directory directory(fdopendir(fd.get()));
         if (!directory) return errno_status("reading it");
-        (void)fd.release();  // it is the stream's now
+        (void)fd.release();  // the stream owns the descriptor now
         failure = remove_entries(std::move(directory));
     }
     if (remove_entry(all_jobs, name.c_str())) return true;

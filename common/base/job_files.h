@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where the files of jobs lie: below one directory of the node a directory for each job, named by
-// its id, and in it a file for each secret and step. Whoever removes or makes something there goes
-// by descriptors of directories and follows no link: the job's user owns the job's directory and
-// may have put anything into it.
+// The files of jobs. One directory of the node holds a directory for each job, named by the job's
+// id, which holds a file for each secret and step. Every function that removes or creates entries
+// works relative to directory descriptors and follows no symbolic link: the job's user owns the
+// job's directory and may have put anything into it.
 
 #include <string>
 
@@ -13,15 +13,15 @@
 
 namespace secrets {
 
-/// The directory of all jobs. A link in its own place is not followed. Refused where others than
-/// its owner may write to it.
+/// Opens the directory of all jobs. Follows no symbolic link in its position, and fails if any
+/// account but the directory's owner may write to it.
 StatusOr<UniqueFd> open_files_directory(const std::string& path);
 
-/// How the job's directory is called in it.
+/// Returns the name of the job's directory within the directory of all jobs.
 std::string job_directory_name(JobId job);
 
-/// Removes the job's directory with the files in it, below the directory of all jobs; a link or a
-/// file in its place is removed itself. Whether there was anything.
+/// Removes the job's directory with its files from the directory of all jobs; a link or a file in
+/// its position is itself removed. Returns whether there was anything to remove.
 StatusOr<bool> remove_job_files(int all_jobs, JobId job);
 
 }  // namespace secrets

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Every limit of slurm-secrets that is not a site's to configure, in one place. All lengths are
-// bytes.
+// All limits of slurm-secrets that a site cannot configure. All lengths are in bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,22 +19,21 @@ inline constexpr std::size_t kMaxNodeNameBytes = 64;
 /// A platform's run id.
 inline constexpr std::size_t kMaxRunIdBytes = 64;
 
-/// A platform's name, which stands in the records of the runs that it pushes.
+/// A platform's name, which the records of the runs that it pushes contain.
 inline constexpr std::size_t kMaxPlatformBytes = 64;
 
-/// One ask: the text of SLURM_SECRETS, or of all --secret options of one command together.
+/// One secret spec: the text of SLURM_SECRETS, or of all --secret options of one command together.
 inline constexpr std::size_t kMaxSpecBytes = 8 * 1024;
 
-/// Items of one ask.
+/// Items of one secret spec.
 inline constexpr std::size_t kMaxSpecItems = 256;
 
-/// A value. spank_setenv() reports success and sets nothing when name and value together reach
-/// 128 KiB (Slurm 22.05 to 26.05), and the kernel refuses a longer string to execve()
-/// (MAX_ARG_STRLEN).
+/// A value. spank_setenv() reports success and sets nothing when name and value together reach 128
+/// KiB (Slurm 22.05 to 26.05), and the kernel rejects a longer string in execve() (MAX_ARG_STRLEN).
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
 
-/// All that one step is given as variables: names, values, `=` and NUL. execve() shares a quarter
-/// of the stack's limit (2 MiB of the usual 8 MiB) between arguments and the whole environment.
+/// All variables that one step is given: names, values, `=` and NUL. execve() allows a quarter of
+/// the stack's limit (2 MiB of the usual 8 MiB) for arguments and the whole environment together.
 inline constexpr std::size_t kMaxVariablesBytes = 512 * 1024;
 
 /// Secrets of one run, both scopes together. Their variables' names travel in SLURM_SECRETS_SET,
@@ -43,42 +41,42 @@ inline constexpr std::size_t kMaxVariablesBytes = 512 * 1024;
 /// variable.
 inline constexpr std::size_t kMaxSecretsPerRun = 1000;
 
-/// All that one step is given as files, on one node. They lie in memory there (/run).
+/// All files that one step is given on one node. Files are stored in memory (/run).
 inline constexpr std::size_t kMaxFilesBytes = 2 * 1024 * 1024;
 
-/// A delivery image: the variables and files of one step, the bookkeeping of each, and the names of
-/// the files, which only an ask's items can be.
+/// A delivery image: the variables and files of one step, the headers of their entries, and the
+/// names of the files, which only items of a secret spec can be.
 inline constexpr std::size_t kMaxDeliveryBytes = kMaxVariablesBytes + kMaxFilesBytes + 64 +
                                                  kMaxSecretsPerRun * 16 +
                                                  kMaxSpecItems * (kMaxNameBytes + 1);
 
-/// A sentence for a person: a refusal, a note, a receipt. A longer one is cut.
+/// A message for a person: a denial, a note, a receipt. A longer one is cut.
 inline constexpr std::size_t kMaxSentenceBytes = 1024;
 
-/// A message on the node door, request or reply.
+/// A message on the node socket, request or reply.
 inline constexpr std::size_t kMaxMessageBytes = kMaxSpecBytes + 256;
 
-/// Jobs that slurm-secrets-view is asked about at once. It asks slurmctld one by one, at some
-/// milliseconds each, and answers within seconds.
+/// Jobs in one query to slurm-secrets-view. The program queries slurmctld for one job at a time, at
+/// some milliseconds each, and answers within seconds.
 inline constexpr std::size_t kMaxJobsPerQuery = 64;
 
 /// A Slurm account's name.
 inline constexpr std::size_t kMaxAccountBytes = 128;
 
-/// A user's name; Linux has no longer ones (LOGIN_NAME_MAX).
+/// A user's name; Linux has no longer names (LOGIN_NAME_MAX).
 inline constexpr std::size_t kMaxUserBytes = 255;
 
-/// Users that slurm-secrets-view names in one reply; the rest of an account's is asked for again.
+/// Users that slurm-secrets-view names in one reply; further users of an account need a further
+/// query.
 inline constexpr std::size_t kMaxUsersPerReply = 200;
 
-/// Users of one Slurm account that are taken.
+/// Users that are accepted of one Slurm account.
 inline constexpr std::size_t kMaxUsersOfAccount = 100000;
 
-/// A node's address as text; the longest is one of IPv6.
+/// A node's address as text; the longest is an IPv6 address.
 inline constexpr std::size_t kMaxAddressBytes = 45;
 
-/// Places that slurm-secrets-view is asked about at once. Those of one job cost one call to
-/// slurmctld.
+/// Placements in one query to slurm-secrets-view. Placements of one job cost one call to slurmctld.
 inline constexpr std::size_t kMaxPlacementsPerQuery = 64;
 
 /// A message on the socket of slurm-secrets-view, request or reply. The longest is a reply of
@@ -86,7 +84,7 @@ inline constexpr std::size_t kMaxPlacementsPerQuery = 64;
 inline constexpr std::size_t kMaxQueryMessageBytes =
     kMaxUsersPerReply * (sizeof(std::uint32_t) + kMaxUserBytes) + kMaxSentenceBytes + 64;
 
-/// How long a plugin may make the agent keep an ask waiting for its run, in milliseconds.
+/// The longest time in milliseconds that a plugin may let a grant request wait for its run.
 inline constexpr std::uint32_t kMaxWaitMilliseconds = 10 * 60 * 1000;
 
 }  // namespace secrets

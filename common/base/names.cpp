@@ -9,8 +9,8 @@
 namespace secrets {
 namespace {
 
-/// Variables that steer the job itself: a value pushed from outside must not decide what code runs.
-/// A pattern that ends in `*` is a prefix.
+/// A variable that steers the job itself: a pushed value must not decide which code runs. A pattern
+/// that ends in `*` is a prefix.
 struct Steering {
     std::string_view pattern;
     std::string_view what;
@@ -69,7 +69,7 @@ bool matches(std::string_view pattern, std::string_view variable) {
     return variable.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
-/// The rule that secrets and variables share; `extra` is a further character that is allowed.
+/// Checks the rule that secrets and variables share; `extra` holds further allowed characters.
 Status check_word(std::string_view what, std::string_view text, std::string_view extra) {
     const std::string subject = std::string(what) + " ";
     if (text.empty()) return Status::invalid(subject + "is missing");

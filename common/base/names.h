@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Names of secrets and of the variables they become, and which are refused.
+// Names of secrets and of the variables that they become, and the names that are not allowed.
 
 #include <string>
 #include <string_view>
@@ -9,7 +9,7 @@
 
 namespace secrets {
 
-/// ASCII letters and digits, whatever the locale.
+/// Matches ASCII letters and digits, regardless of the locale.
 constexpr bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -17,37 +17,37 @@ constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/// `text` with a `?` for each byte that a terminal or a log should not be shown.
+/// Returns `text` with a `?` for each byte that is unsafe for a terminal or a log.
 std::string printable(std::string_view text);
 
-/// `text` between single quotes, fit for a sentence: bytes that are not printable ASCII become `?`,
-/// and what is longer than a name may be is cut, so that bad input cannot disfigure a log.
+/// Returns `text` between single quotes for use in a message. Bytes that are not printable ASCII
+/// become `?`, and text longer than a name may be is cut, so that bad input cannot disfigure a log.
 std::string quoted(std::string_view text);
 
-/// Why `name` cannot be a secret's name, as a sentence; nothing when it can.
-/// Letters, digits, `_` and `-`, not beginning with a digit or `-`, at most kMaxNameBytes, and not
-/// becoming a variable that is refused.
+/// Returns why `name` is not a valid secret name, or success. Valid are letters, digits, `_` and
+/// `-`, not beginning with a digit or `-`, at most kMaxNameBytes, if the resulting variable is
+/// allowed.
 Status check_secret_name(std::string_view name);
 
-/// Why `variable` cannot be set in a job, as a sentence; nothing when it can. Letters, digits and
-/// `_`, not beginning with a digit, at most kMaxNameBytes, and none of those that steer the job
+/// Returns why `variable` must not be set in a job, or success. Allowed are letters, digits and
+/// `_`, not beginning with a digit, at most kMaxNameBytes, except for variables that steer the job
 /// itself (the loader, the shell, interpreters, Slurm).
 Status check_variable_name(std::string_view variable);
 
-/// Why `text` cannot be an identifier, as a sentence in which `what` names its kind; nothing when
-/// it can. Letters, digits, `.`, `_` and `-`, beginning with a letter or a digit, at most `most`
+/// Returns why `text` is not a valid identifier, or success; `what` names its kind in the message.
+/// Valid are letters, digits, `.`, `_` and `-`, beginning with a letter or a digit, at most `most`
 /// bytes.
 Status check_identifier(std::string_view what, std::string_view text, std::size_t most);
 
-/// Why `name` cannot be a workspace's name, as a sentence; nothing when it can: an
-/// identifier of at most kMaxWorkspaceBytes.
+/// Returns why `name` is not a valid workspace name, or success. Valid is an identifier of at most
+/// kMaxWorkspaceBytes.
 Status check_workspace_name(std::string_view name);
 
-/// Why `name` cannot be a Slurm account's name, as a sentence; nothing when it can: printable ASCII
+/// Returns why `name` is not a valid Slurm account name, or success. Valid is printable ASCII
 /// without blanks, at most kMaxAccountBytes.
 Status check_account_name(std::string_view name);
 
-/// The variable that a secret becomes when the ask names no other: `-` is written `_`.
+/// Returns the variable that a secret becomes when the spec names none: with `_` in place of `-`.
 std::string variable_for(std::string_view secret_name);
 
 }  // namespace secrets

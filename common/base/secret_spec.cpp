@@ -14,7 +14,7 @@ constexpr std::string_view kWorkspacePrefix = "workspace:";
 
 constexpr std::string_view kFileSuffix = "_FILE";
 
-/// Reads one part of an ask; `offset` is where the part begins in the whole text.
+/// Parses one part of a spec; `offset` is the position of the part in the whole text.
 class PartParser {
   public:
     PartParser(std::string_view part, std::size_t offset, SecretSpec& ask)
@@ -103,7 +103,7 @@ class PartParser {
         return std::nullopt;
     }
 
-    /// Why two different items that set one variable can't both be given.
+    /// Returns why two different items that set one variable can't both be delivered.
     static std::string collision(const SpecItem& one, const SpecItem& other) {
         if (one.name != other.name) {
             return "the variable " + quoted(one.variable) + " would be set from both " +
@@ -138,7 +138,7 @@ class PartParser {
     SecretSpec& ask_;
 };
 
-/// How the variable of an item reads in its text: a file's suffix is not part of it.
+/// Returns the variable of an item as its text names it: without a file's suffix.
 std::string_view written_variable(const SpecItem& item) {
     std::string_view variable = item.variable;
     if (item.form == ItemForm::file) variable.remove_suffix(kFileSuffix.size());
@@ -200,7 +200,7 @@ std::string print_spec(const SecretSpec& ask) {
             text += '=' + std::string(written_variable(item));
         }
         if (item.form == ItemForm::file) text += ":file";
-        // A part that is the word `none` and nothing more would not read as an item.
+        // A part that is only the word `none` would not parse as an item.
         if (item == SpecItem{"none", "none"}) text += ":env";
         if (item.optional) text += '?';
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The one way to report an error: Status, and StatusOr for what would else return a value.
-// common/ and spank/ are built without exceptions (slurmstepd loads them), and nothing in this
-// project throws as an answer.
+// The only way to report an error: Status, or StatusOr for functions that return a value. common/
+// and spank/ are built without exceptions (slurmstepd loads them), and no code of this project
+// throws to return a result.
 
 #include <cstdint>
 #include <cstdlib>
@@ -12,24 +12,24 @@
 
 namespace secrets {
 
-/// Classifies an error for whoever maps it further: to an HTTP status (api/status_mapping.h), to a
+/// Classifies an error for callers that map it to an HTTP status (api/status_mapping.h), to a
 /// denial of the plugin protocol, or to an exit code.
 enum class StatusCode : std::uint8_t {
     ok,
     invalid_argument,     ///< the request is malformed
     permission_denied,    ///< the principal may not do that
-    not_found,            ///< nothing of that name, for this principal
-    conflict,             ///< it contradicts what exists
+    not_found,            ///< no object of that name is visible to this principal
+    conflict,             ///< the request contradicts existing data
     failed_precondition,  ///< the caller's precondition does not hold
-    too_large,            ///< it exceeds a size limit
-    resource_exhausted,   ///< it exceeds a limit of how many
+    too_large,            ///< the request exceeds a size limit
+    resource_exhausted,   ///< the request exceeds a limit on a count
     unavailable,          ///< cannot be done or known now; the same request may succeed later
     not_configured,       ///< not offered until an admin changes something
     failed,               ///< an operation failed, and no other code says more
 };
 
-/// Success, or an error: a code, and one sentence for the person who can mend it: what, where, what
-/// to do. Never holds a byte of a value.
+/// Success, or an error: a code, and one sentence for the person who can fix it: what failed, in
+/// which object, and the remedy. Never holds a byte of a value.
 class [[nodiscard]] Status {
   public:
     /// Success.
@@ -69,7 +69,7 @@ class [[nodiscard]] StatusOr {
 
     bool ok() const { return value_.has_value(); }
     explicit operator bool() const { return ok(); }
-    /// Success where there is a value.
+    /// Success if there is a value.
     const Status& status() const { return status_; }
 
     T& value() & { return checked(), *value_; }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a munge credential says of the one request that it is for. A client of a hub makes it and
-// sends the credential as `Authorization: Munge CREDENTIAL`; the hub compares it with what came.
-// It is text, of these lines, each ended by a newline:
+// Names the one request for which a MUNGE credential is valid. A client of a hub creates the
+// payload and sends its credential as `Authorization: Munge CREDENTIAL`; the hub compares the
+// payload with the request that it received. The payload is text of these lines, each ended by a
+// newline:
 //
 //     slurm-secrets 1
-//     the host in the hub's URL, as the client has it (so that no other hub takes it)
+//     the host in the client's URL of the hub (so that no other hub accepts the credential)
 //     the method
 //     path and query
 //     the body's SHA-256 in to_hex digits
@@ -26,7 +27,7 @@ struct HubRequest {
     bool operator==(const HubRequest&) const = default;
 };
 
-/// No part may hold a newline.
+/// Writes the payload. No part may hold a newline.
 std::string print_hub_request(const HubRequest& request);
 StatusOr<HubRequest> parse_hub_request(std::string_view text);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The form that the messages of all local protocols have: a header and a body of numbers and texts.
+// The message format that all local protocols share: a header, and a body of numbers and texts.
 // Numbers are in the machine's own byte order:
 //
 //     header       0  4  magic, which names the protocol
@@ -23,7 +23,7 @@ namespace secrets::ipc {
 
 using Message = std::vector<std::byte>;
 
-/// What all messages of one protocol have in common.
+/// The properties that all messages of one protocol share.
 struct Protocol {
     std::string_view magic;  ///< four characters
     std::uint16_t version;
@@ -31,14 +31,14 @@ struct Protocol {
     std::string_view speakers;  ///< the programs that must be of one release, as in "a and b"
 };
 
-/// Puts a message together, field by field.
+/// Composes a message field by field.
 class MessageWriter {
   public:
     MessageWriter(const Protocol& protocol, std::uint16_t type);
 
     MessageWriter& number(std::uint32_t value);
     MessageWriter& text(std::string_view text);
-    /// A text for a person: cut to its limit, and made printable.
+    /// Appends a text for a person, cut to its limit and made printable.
     MessageWriter& sentence(std::string_view sentence);
     Message finish();
 
@@ -48,17 +48,17 @@ class MessageWriter {
     Message message_;
 };
 
-/// Takes a body apart, field by field. What is not there reads as 0 or as empty, and makes
-/// complete() false.
+/// Parses a body field by field. A missing field reads as 0 or as empty, and makes complete()
+/// false.
 class MessageReader {
   public:
-    /// `message`: one that message_type() took.
+    /// `message` must be one that message_type() accepted.
     explicit MessageReader(std::span<const std::byte> message);
 
     std::uint32_t number();
     std::string text(std::size_t limit);
     std::string sentence();
-    /// Whether every field was there and nothing is left over.
+    /// Whether every field was present and no bytes remain.
     bool complete() const { return !failed_ && rest_.empty(); }
 
   private:
@@ -66,7 +66,7 @@ class MessageReader {
     bool failed_ = false;
 };
 
-/// The type, when magic, version and length are right. Reads nothing of the body.
+/// Returns the type if magic, version and length are right. Reads no byte of the body.
 StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message);
 
 Status malformed_message(std::string_view what);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The local wire: what plugin and agent say to one another on the node door (ASK, WIPE, PING) and
-// the job door (CHECK, PING), SOCK_SEQPACKET sockets. A connection carries one request. One reply
-// ends it, at most one descriptor with it; before that reply the agent may send WAITING once.
+// The protocol between plugin and agent on the node socket (ASK, WIPE, PING) and the job socket
+// (CHECK, PING), both SOCK_SEQPACKET. A connection carries one request. One reply, with at most one
+// descriptor, ends the connection; before that reply the agent may send WAITING once.
 //
 // Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1:
 //
-//     requests  1 ASK      job u32, step u32, uid u32, wait_ms u32, ask: text
+//     requests  1 ASK      job u32, step u32, uid u32, wait_ms u32, spec: text
 //               2 WIPE     job u32
 //               3 PING     -
-//               4 CHECK    ask: text
+//               4 CHECK    spec: text
 //     replies 101 GRANTED  image length u32, note: text; the delivery's descriptor comes with it
-//             102 NOTHING  note: text       what was asked for is not there, and that is no error
-//             103 WAITING  wait_ms u32      the run is not pushed yet; an answer within wait_ms
-//             104 REFUSED  sentence: text
-//             105 DONE     note: text       WIPE: the receipt; PING: the agent's version
-//             106 BUSY     sentence: text   no request of this client is read now; not about any
+//             102 NOTHING  note: text       no requested secret exists, and the spec allows that
+//             103 WAITING  wait_ms u32      the run is not pushed yet; a reply follows within
+//             wait_ms 104 REFUSED  sentence: text 105 DONE     note: text       WIPE: the receipt;
+//             PING: the agent's version 106 BUSY     sentence: text   the agent reads no request of
+//             this client now
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
-// printable ASCII; an ask is whatever the user wrote, and the agent says what is wrong with it.
+// printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
 
 #include <cstdint>
 #include <span>
@@ -31,7 +31,7 @@
 
 namespace secrets::plugin_protocol {
 
-/// slurmstepd wants the secrets of one step on this node.
+/// Requests the secrets of one step on this node; sent by slurmstepd.
 struct GrantRequest {
     JobId job;
     StepId step;
@@ -39,13 +39,13 @@ struct GrantRequest {
     std::uint32_t wait_milliseconds = 0;  ///< how long to wait for a run that is not pushed yet
     std::string ask;
 };
-/// The job has ended on this node.
+/// Reports that the job has ended on this node.
 struct WipeRequest {
     JobId job;
 };
-/// Is anybody there?
+/// Checks that the agent is running.
 struct PingRequest {};
-/// Somebody is about to submit a job: would its ask be answered?
+/// Asks, before a job is submitted, whether its secret spec would be granted.
 struct CheckRequest {
     std::string ask;
 };
@@ -72,12 +72,13 @@ struct Busy {
 };
 using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done, Busy>;
 
-/// At most kMaxMessageBytes; a text that is too long is cut (sentences), so it always succeeds.
-/// Asks are not cut: the caller checks kMaxSpecBytes.
+/// Encodes a message of at most kMaxMessageBytes. Always succeeds: sentences that are too long are
+/// cut. Specs are not cut: the caller checks kMaxSpecBytes.
 ipc::Message encode(const Request& request);
 ipc::Message encode(const Reply& reply);
 
-/// Checks magic, version, type and length before it reads a body, and each field before it is used.
+/// Decodes a message. Checks magic, version, type and length before reading a body, and each field
+/// before using it.
 StatusOr<Request> decode_request(std::span<const std::byte> message);
 StatusOr<Reply> decode_reply(std::span<const std::byte> message);
 

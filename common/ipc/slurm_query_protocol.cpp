@@ -24,7 +24,7 @@ class Writer : public ipc::MessageWriter {
     explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-/// As many numbers as the message says; empty when these are more than `most`.
+/// Returns as many numbers as the message declares; empty if it declares more than `most`.
 std::vector<std::uint32_t> read_numbers(ipc::MessageReader& body, std::size_t most) {
     std::vector<std::uint32_t> numbers;
     const std::uint32_t count = body.number();
@@ -33,7 +33,7 @@ std::vector<std::uint32_t> read_numbers(ipc::MessageReader& body, std::size_t mo
     return numbers;
 }
 
-/// A reply of words, at most `most` and each from `first` to `last`, and a sentence.
+/// Decodes a reply of at most `most` numbers, each from `first` to `last`, and a sentence.
 template <typename Told, typename Word>
 StatusOr<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*words, Word first,
                              Word last, std::size_t most, const char* type) {
@@ -64,7 +64,7 @@ StatusOr<Request> decode_places(ipc::MessageReader body) {
     return Request(std::move(request));
 }
 
-/// A number that is 0 or 1; anything else is none.
+/// Reads a number that is 0 or 1; returns nothing for any other number.
 std::optional<bool> read_flag(ipc::MessageReader& body) {
     const std::uint32_t number = body.number();
     if (number > 1) return std::nullopt;
@@ -79,7 +79,7 @@ StatusOr<Reply> decode_users(ipc::MessageReader body) {
     Users users{*known, *more, {}};
     for (std::uint32_t i = 0; i < count; ++i) {
         std::string user = body.text(kMaxUserBytes);
-        // Ascending, and so none is empty and none stands twice.
+        // Ascending order, so that no name is empty or appears twice.
         const std::string& before = users.users.empty() ? "" : users.users.back();
         if (user <= before) return ipc::malformed_message("USERS");
         users.users.push_back(std::move(user));

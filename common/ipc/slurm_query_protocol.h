@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The view's wire: how the agent asks slurm-secrets-view which jobs have ended, who is in a Slurm
-// account and whether jobs run where nodes say, on a SOCK_SEQPACKET socket. A connection carries
-// one request, and one reply ends it.
+// The protocol by which the agent queries slurm-secrets-view for ended jobs, the users of a Slurm
+// account, and whether jobs run on the nodes that claim them, on a SOCK_SEQPACKET socket. A
+// connection carries one request, and one reply ends the connection.
 //
 // Every message has the form that common/ipc/message.h describes, with magic "SLV1" and version 1:
 //
@@ -15,18 +15,18 @@
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
 //             104 VERDICTS count u32, then `count` times: verdict u32; sentence: text
 //
-// A count of jobs is 1 to kMaxJobsPerQuery. STATES answers each job in the order of the request:
-// 1 active, 2 ended, 3 unknown. Its sentence says why states are unknown, and is empty where none
-// is.
+// A count of jobs is 1 to kMaxJobsPerQuery. STATES answers for each job in the order of the
+// request: 1 active, 2 ended, 3 unknown. Its sentence states why states are unknown, and is empty
+// if none is.
 //
 // USERS answers ACCOUNT with at most kMaxUsersPerReply users of the account, each once, in
-// ascending order of their bytes, beginning behind the user `after` (empty: with the first). `more`
-// is 1 where there are further ones, which the next ACCOUNT asks for. `known` is 0, and there are
-// no users, where slurmctld knows no such account.
+// ascending order of their bytes, beginning after the user `after` (empty: with the first). `more`
+// is 1 if there are further users, which the next ACCOUNT requests. If slurmctld knows no such
+// account, `known` is 0 and there are no users.
 //
-// VERDICTS answers each of 1 to kMaxPlacementsPerQuery places in the order of the request, with a
-// number of Verdict. Its sentence is like that of STATES. Of a place whose job is 0 no more is
-// asked than whether the node is at that address.
+// VERDICTS answers for each of 1 to kMaxPlacementsPerQuery placements in the order of the request
+// with a number of Verdict. Its sentence is like that of STATES. For a placement with job 0, only
+// the address of the node is checked.
 
 #include <cstdint>
 #include <span>
@@ -43,30 +43,30 @@ namespace secrets::slurm_query {
 using ipc::Message;
 
 enum class JobState : std::uint32_t {
-    active = 1,   ///< it has, or may have, something on a node
-    ended = 2,    ///< it has nothing on any node: ended, waiting in the queue, or forgotten
-    unknown = 3,  ///< nobody can tell: to be taken for active
+    active = 1,   ///< the job has, or may have, something on a node
+    ended = 2,    ///< the job has nothing on any node: ended, waiting in the queue, or forgotten
+    unknown = 3,  ///< cannot be determined: to be treated as active
 };
 
-/// Whether a job runs where a node says that it does.
+/// Whether a job runs on the node that claims it.
 enum class Verdict : std::uint32_t {
     runs_there = 1,
-    does_not_run = 2,   ///< it has ended, waits in the queue, or was forgotten
-    other_owner = 3,    ///< it is another user's
-    other_node = 4,     ///< it runs, and not on that node
+    does_not_run = 2,   ///< the job has ended, waits in the queue, or was forgotten
+    other_owner = 3,    ///< the job belongs to another user
+    other_node = 4,     ///< the job runs, but not on that node
     other_address = 5,  ///< the node is not at that address
-    unknown = 6,        ///< nobody can tell now
-    is_node = 7,        ///< the node is at that address, and no job was asked about
+    unknown = 6,        ///< cannot be determined now
+    is_node = 7,        ///< the node is at that address, and the query named no job
 };
 
 struct JobsRequest {
     std::vector<JobId> jobs;
 };
 struct AccountRequest {
-    std::string account;  ///< one that check_account_name() takes
+    std::string account;  ///< one that check_account_name() accepts
     std::string after{};  ///< at most kMaxUserBytes
 };
-/// No job has that number.
+/// The number that no job has.
 inline constexpr JobId kNoJob{0};
 struct Placement {
     JobId job;  ///< or kNoJob
@@ -97,12 +97,13 @@ struct Verdicts {
 };
 using Reply = std::variant<States, Refused, Users, Verdicts>;
 
-/// At most kMaxQueryMessageBytes where jobs, places, users and their names keep to their limits,
-/// which the caller checks; sentences are cut.
+/// Encodes a message of at most kMaxQueryMessageBytes, provided that jobs, placements, users and
+/// their names are within their limits, which the caller checks. Sentences are cut.
 Message encode(const Request& request);
 Message encode(const Reply& reply);
 
-/// Checks magic, version, type and length before it reads a body, and each field before it is used.
+/// Decodes a message. Checks magic, version, type and length before reading a body, and each field
+/// before using it.
 StatusOr<Request> decode_request(std::span<const std::byte> message);
 StatusOr<Reply> decode_reply(std::span<const std::byte> message);
 

@@ -47,7 +47,7 @@ bool wait_ready(int fd, short events, Deadline deadline) {
     }
 }
 
-/// Removes a socket file that a process which is gone left behind.
+/// Removes a socket file that a process which has ended left behind.
 Status remove_stale(const std::string& path, SocketKind kind, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) {
@@ -81,8 +81,8 @@ StatusOr<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mo
     if (Status wrong = remove_stale(path, kind, *address); !wrong.ok()) return wrong;
     UniqueFd fd = open_socket(kind);
     if (!fd) return errno_status("socket()");
-    // The mode is set before the file is there (Linux takes it over in bind()), and once more
-    // behind the umask; there is no moment in which it is wider.
+    // The mode is set before the file exists (Linux applies it in bind()), and once more after the
+    // umask was applied; the file never has a wider mode.
     if (fchmod(fd.get(), mode) != 0) return errno_status("fchmod() of the socket for " + path);
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
         return errno_status("bind() to " + path);
@@ -95,7 +95,7 @@ StatusOr<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mo
 StatusOr<UniqueFd> accept_from(int listener) {
     UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd) return fd;
-    // ECONNABORTED and EINTR: that client is gone; the listener will say when there is another.
+    // ECONNABORTED and EINTR: that client is gone; the listener becomes readable for the next one.
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return UniqueFd();
     return errno_status("accept()");
 }
@@ -111,7 +111,7 @@ StatusOr<UniqueFd> connect_seqpacket(const std::string& path, Deadline deadline)
         if ((!queue_full && errno != EINTR) || deadline.passed()) {
             return errno_status("connect() to " + path);
         }
-        // A Unix listener whose queue is full has nothing to poll for.
+        // A Unix listener whose queue is full has no event to poll for.
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 }
@@ -148,7 +148,7 @@ StatusOr<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline de
     ssize_t size = -1;
     while (true) {
         message.msg_control = control;
-        // Room for one descriptor, without the padding, where the kernel would put a second.
+        // Space for one descriptor, without the padding into which the kernel would put a second.
         message.msg_controllen = CMSG_LEN(sizeof(int));
         size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (size >= 0) break;
@@ -170,7 +170,7 @@ StatusOr<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline de
 }
 
 void discard_input(int fd) {
-    shutdown(fd, SHUT_RD);  // nothing more arrives behind what is thrown away here
+    shutdown(fd, SHUT_RD);  // nothing more arrives after the data that is discarded below
     std::byte byte{};
     while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) > 0) {
     }

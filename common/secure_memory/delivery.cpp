@@ -59,7 +59,7 @@ Status check_entry(const DeliveryEntry& entry) {
     return Status();
 }
 
-/// Copies to the front of `out` and moves on behind what was written.
+/// Copies `bytes` to the front of `out` and advances `out` past them.
 void put(std::span<std::byte>& out, std::span<const std::byte> bytes) {
     if (!bytes.empty()) memcpy(out.data(), bytes.data(), bytes.size());
     out = out.subspan(bytes.size());
@@ -71,8 +71,8 @@ void put_with_nul(std::span<std::byte>& out, std::span<const std::byte> bytes) {
     out = out.subspan(1);
 }
 
-/// Takes `length` bytes and the NUL behind them off the front of `rest`; empty-handed when they are
-/// not there or no NUL ends them.
+/// Takes `length` bytes and the NUL after them off the front of `rest`. Returns false if they are
+/// missing or not followed by a NUL.
 bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
                    std::span<const std::byte>& taken) {
     if (rest.size() < length + 1 || rest[length] != std::byte{0}) return false;
@@ -81,7 +81,7 @@ bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
     return true;
 }
 
-/// The same for a text, in which no NUL stands.
+/// Takes a text, which holds no NUL, in the same way.
 bool take_text(std::span<const std::byte>& rest, std::size_t length, std::string_view& text) {
     std::span<const std::byte> taken;
     if (!take_with_nul(rest, length, taken) || has_nul(taken)) return false;
@@ -93,7 +93,7 @@ Status damaged(const char* what) {
     return Status::failed(std::string("the delivery from the agent is damaged: ") + what);
 }
 
-/// Reads the entry at the front of `rest` and moves on behind it.
+/// Reads the entry at the front of `rest` and advances `rest` past it.
 StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
     EntryHeader header;
     if (rest.size() < sizeof(header)) return damaged("an entry is cut off");

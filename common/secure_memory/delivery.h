@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The delivery image: what one step is given, in one locked region, made by the agent and read by
-// the plugin on the same machine. Format, version 1; numbers are in the machine's own byte order:
+// The delivery image: what one step is given, in one locked region, written by the agent and read
+// by the plugin on the same machine. Format version 1; numbers are in the machine's own byte order:
 //
 //     offset  size  what
 //          0     8  magic "SLSDELIV"
@@ -14,15 +14,15 @@
 //          3     1  length N of the secret's name, 0 in an entry of kind 1
 //          4     4  length L of the value
 //          8   V+1  the variable's name and a NUL
-//              N+1  the secret's name and a NUL, in an entry of kind 2 alone
+//              N+1  the secret's name and a NUL, only in an entry of kind 2
 //              L+1  the value and a NUL
 //     The image ends with its last entry.
 //
-// An entry of kind 1 sets the variable to the value. One of kind 2 makes a file of the value, which
-// is named for the secret, and sets the variable to its path; its value may hold NUL bytes. Two of
-// them may be of one secret: that is one file and two variables.
+// An entry of kind 1 sets the variable to the value. An entry of kind 2 creates a file that holds
+// the value and is named after the secret, and sets the variable to its path; the value may hold
+// NUL bytes. Two entries of kind 2 may name one secret: the result is one file and two variables.
 //
-// Names and values stand NUL-terminated, so that the plugin hands them to spank_setenv() straight
+// Names and values are NUL-terminated, so that the plugin passes them to spank_setenv() directly
 // from the mapping: a value is never copied into slurmstepd's heap.
 
 #include <cstdint>
@@ -35,32 +35,33 @@
 
 namespace secrets {
 
-/// One thing to give to a step. Views: what they point at must outlive the use.
+/// One variable or file to give to a step. Holds views: their targets must outlive the entry.
 struct DeliveryEntry {
     std::string_view variable;
     SecretView value;
-    std::string_view secret{};  ///< of a file: the secret's name; empty where it is a variable
+    std::string_view secret{};  ///< a file's secret name; empty for a variable
 
     bool is_file() const { return !secret.empty(); }
 };
 
-/// The bytes that an image of `entries` takes.
+/// Returns the number of bytes of an image of `entries`.
 std::size_t delivery_size(std::span<const DeliveryEntry> entries);
 
-/// What setting `entries` takes of a process's environment: names, values, `=` and NUL. Of a file
-/// only the variable's name is counted, since its path is the plugin's.
+/// Returns the bytes that `entries` use in a process's environment: names, values, `=` and NUL. For
+/// a file only the variable's name is counted, since the plugin chooses the path.
 std::size_t variables_size(std::span<const DeliveryEntry> entries);
 
-/// The values of those of `entries` that are files.
+/// Returns the total size of the values of those `entries` that are files.
 std::size_t files_size(std::span<const DeliveryEntry> entries);
 
-/// Writes the image of `entries` to the beginning of `out`. Fails, with nothing written, when it
-/// does not fit or an entry breaks a limit (a name's or the value's length, a NUL where none may
-/// be).
+/// Writes the image of `entries` to the beginning of `out`. Fails, with nothing written, if the
+/// image does not fit or an entry breaks a limit (a name's or the value's length, a NUL that is not
+/// allowed).
 Status write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byte> out);
 
 /// Reads the image at the beginning of `image`; trailing bytes (the rest of a page) are ignored.
-/// Every length is checked before it is used. The entries point into `image`, NUL-terminated.
+/// Every length is checked before use. The returned entries are NUL-terminated and point into
+/// `image`.
 StatusOr<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> image);
 
 }  // namespace secrets

@@ -47,7 +47,7 @@ std::size_t whole_pages(std::size_t bytes) {
     return (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
 }
 
-/// Maps `size` bytes of `fd`, with a page on either side that nobody may touch.
+/// Maps `size` bytes of `fd`, with an inaccessible page on either side.
 void* map_guarded(int fd, std::size_t size, int protection) {
     const std::size_t guard = page_bytes();
     void* all = mmap(nullptr, guard + size + guard, PROT_NONE,
@@ -67,7 +67,8 @@ void unmap_guarded(std::byte* data, std::size_t size) {
     munmap(data - page_bytes(), page_bytes() + size + page_bytes());
 }
 
-/// The length of the object behind `fd`: what a mapping of it may touch without SIGBUS.
+/// Returns the length of the object behind `fd`: the extent that a mapping may access without
+/// SIGBUS.
 StatusOr<std::size_t> length_of(int fd) {
     struct stat status {};
     if (fstat(fd, &status) != 0) return failed("fstat");
@@ -116,7 +117,7 @@ StatusOr<LockedRegion> LockedRegion::map(UniqueFd fd, std::size_t size, MemoryKi
     }
     LockedRegion region(std::move(fd), static_cast<std::byte*>(data), size);
     if (madvise(data, size, MADV_DONTFORK) != 0) return failed("madvise(MADV_DONTFORK)");
-    // A secretmem mapping is locked and left out of dumps as it is, and mlock() on it is refused.
+    // A secretmem mapping is always locked and excluded from dumps, and mlock() fails on it.
     if (kind == MemoryKind::memfd) {
         if (mlock(data, size) != 0) return failed_at_the_limit("mlock", size);
         if (madvise(data, size, MADV_DONTDUMP) != 0) return failed("madvise(MADV_DONTDUMP)");
@@ -153,10 +154,11 @@ void LockedRegion::discard() {
     fd_.reset();
 }
 
-/// Overwrites the pages that the region has. One that nobody touched would be made only to be
-/// overwritten (26 us a page of memfd_secret), and locked pages never go before the region does.
+/// Overwrites the pages that are resident. An untouched page would be allocated only to be
+/// overwritten (26 us a page of memfd_secret), and locked pages stay resident as long as the
+/// region.
 void LockedRegion::wipe_touched() {
-    // In steps, so that a wipe needs no memory of its own.
+    // Works in steps, so that a wipe needs no memory of its own.
     std::array<unsigned char, 256> has{};
     const std::size_t step = has.size() * page_bytes();
     for (std::size_t from = 0; from < size_; from += step) {

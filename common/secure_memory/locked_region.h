@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Memory for secrets: never swapped, never dumped, and where the kernel can do it read by nobody
-// else.
+// Memory for secrets: never swapped, never dumped, and unreadable by other processes if the kernel
+// supports that.
 
 #include <cstddef>
 #include <span>
@@ -11,33 +11,33 @@
 
 namespace secrets {
 
-/// What a region is made of.
+/// The kernel mechanism behind a region.
 enum class MemoryKind {
-    secretmem,  ///< memfd_secret(2): out of the kernel's direct map; root reads it through no
-                ///< interface but pidfd_getfd() followed by mmap()
-    memfd,      ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, where there is no memfd_secret
-                ///< (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
+    secretmem,  ///< memfd_secret(2): removed from the kernel's direct map; root can read it only
+                ///   through pidfd_getfd() followed by mmap()
+    memfd,      ///< memfd_create(2), mlock(2) and MADV_DONTDUMP, if memfd_secret is unavailable
+                ///   (Linux before 5.14, secretmem.enable=0, RHEL 8 and 9)
 };
 
-/// The word that status, journal and metrics use.
+/// Returns the word for `kind` that status, journal and metrics use.
 const char* memory_kind_word(MemoryKind kind);
 
-/// The best kind this kernel offers to this process, found by trying.
+/// Returns the best kind that this kernel offers to this process, found by trying.
 MemoryKind best_memory_kind();
 
-/// Whether the file descriptor is one of memfd_secret(2).
+/// Whether memfd_secret(2) created the file descriptor.
 bool is_secretmem(int fd);
 
-/// One mapped region of locked memory and the file descriptor behind it. Move only; when it goes it
-/// is overwritten, unmapped and closed. A page that can't be touched lies on either side, so that
-/// whoever reads or writes past an end is stopped there. fork() does not hand the mapping on. Not
-/// thread-safe.
+/// One mapped region of locked memory and the file descriptor behind it. Move only; the destructor
+/// overwrites, unmaps and closes it. An inaccessible guard page lies on either side, so that an
+/// access beyond an end faults. fork() does not pass the mapping on. Not thread-safe.
 class LockedRegion {
   public:
-    /// A fresh region of zeros, its size rounded up to whole pages.
+    /// Creates a region of zeros; its size is rounded up to whole pages.
     static StatusOr<LockedRegion> create(std::size_t bytes, MemoryKind kind);
 
-    /// Takes over a region that another process made: maps its whole length to read and write.
+    /// Takes over a region that another process created: maps its whole length for reading and
+    /// writing.
     static StatusOr<LockedRegion> adopt(UniqueFd fd);
 
     LockedRegion(LockedRegion&& other) noexcept;
@@ -48,7 +48,7 @@ class LockedRegion {
     std::span<const std::byte> bytes() const { return {data_, size_}; }
     int fd() const { return fd_.get(); }
 
-    /// Gives up the mapping and hands over the descriptor with the content in it: for a delivery.
+    /// Unmaps the region and returns the descriptor with the content intact: for a delivery.
     UniqueFd unmap_and_release();
 
   private:
@@ -63,7 +63,7 @@ class LockedRegion {
     std::size_t size_ = 0;
 };
 
-/// A mapping to read of a region that somebody else owns, for as long as this object lives.
+/// A read-only mapping of a region that another object or process owns; unmapped by the destructor.
 class RegionView {
   public:
     static StatusOr<RegionView> map(int fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Overwriting, and a buffer that overwrites itself.
+// Overwriting of memory, and a buffer that overwrites itself.
 
 #include <string.h>
 
@@ -12,13 +12,13 @@
 
 namespace secrets {
 
-/// Overwrites `bytes` with zeros; the compiler may not leave it out.
+/// Overwrites `bytes` with zeros; the compiler may not omit the call.
 inline void wipe(std::span<std::byte> bytes) {
     if (bytes.data() != nullptr) explicit_bzero(bytes.data(), bytes.size());
 }
 
-/// A view of secret bytes that something else owns. It has no operator<<, no formatter and no
-/// conversion to a string, so that logging a value does not compile; bytes() is the one way in.
+/// A view of secret bytes that another object owns. The class has no operator<<, no formatter and
+/// no conversion to a string, so that logging a value does not compile; bytes() is the only access.
 class SecretView {
   public:
     SecretView() = default;
@@ -31,8 +31,8 @@ class SecretView {
     std::span<const std::byte> bytes_;
 };
 
-/// Secret bytes on the heap, of a size that is chosen once; overwritten when it goes. Move only.
-/// Prints as little as SecretView does.
+/// Secret bytes on the heap, of a fixed size; the destructor overwrites them. Move only. Like
+/// SecretView, it cannot be printed.
 class SecretBuffer {
   public:
     SecretBuffer() = default;

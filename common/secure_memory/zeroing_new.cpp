@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// operator new and delete that overwrite memory when it is freed, so that whatever library touched
-// a value for a moment leaves none of it on the heap. Linked into programs, never into the plugin.
+// operator new and delete that overwrite memory when it is freed, so that a library that handled a
+// value briefly leaves no copy on the heap. Linked into programs, never into the plugin.
 
 #include <malloc.h>
 #include <string.h>
@@ -15,9 +15,9 @@
 
 namespace {
 
-/// A few small blocks for what is allocated while an exception is on its way. Destructors run then,
-/// and one that allocates (a coroutine of Asio posts its own end) ends the process when it can't:
-/// a lack of memory must not take away what cleans up after it.
+/// A few small blocks for allocations during stack unwinding. Destructors run then, and a
+/// destructor that can't allocate (a coroutine of Asio posts its own completion) ends the process:
+/// a lack of memory must not prevent cleanup.
 class LastReserve {
   public:
     void* take(std::size_t size) {
@@ -27,9 +27,9 @@ class LastReserve {
         }
         return nullptr;
     }
-    /// Whether the block was one of these.
+    /// Whether the block was one of the reserve.
     bool give_back(void* block) {
-        // Nearly always it is not, and every delete asks.
+        // Almost no block is from the reserve, and every delete runs this check.
         const auto address = reinterpret_cast<std::uintptr_t>(block);
         const auto begin = reinterpret_cast<std::uintptr_t>(blocks_.data());
         if (address - begin >= sizeof(blocks_)) return false;
