@@ -16,10 +16,10 @@ namespace secrets::ctl {
 namespace {
 
 constexpr std::chrono::seconds kTimeout(30);
-constexpr std::chrono::seconds kCompleteTimeout(1);  // somebody waits at a prompt
-constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C is heard between two requests
+constexpr std::chrono::seconds kCompleteTimeout(1);  // a user waits at a prompt
+constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C takes effect between two requests
 
-/// Nothing that this process reads may outlive it in a core file.
+/// Prevents core files, which would outlive the process with the values that it read.
 void forbid_core_dumps() {
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     const rlimit none{0, 0};

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kNothing = "-";
 
-/// The status by which a node's agent says it (504, Gateway Timeout).
+/// The status with which a node's agent reports that no hub answers (504, Gateway Timeout).
 constexpr unsigned kNoHubAnswers = 504;
 
 CommandError not_understood(const std::string& why) {

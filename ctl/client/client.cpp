@@ -31,10 +31,10 @@ using Protocol = asio::local::stream_protocol;
 using Stream = beast::basic_stream<Protocol>;
 using HttpRequest = http::request<http::span_body<const std::byte>>;
 
-/// Names and sizes of all runs of a busy site fit in many times over.
+/// Several times the size of the names and sizes of all runs of a busy site.
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
 
-/// How often a request is made anew because it is another hub that now answers.
+/// Maximum number of repetitions of a request because another hub answers by now.
 constexpr int kMaxHubs = 4;
 
 http::verb verb_of(Method method) {
@@ -51,7 +51,7 @@ http::verb verb_of(Method method) {
     return http::verb::unknown;
 }
 
-/// `hub`: that a munge credential goes to; empty: none is needed.
+/// `hub`: the hub that a munge credential is made for; empty if the request needs none.
 HttpRequest make_http_request(const Request& request, const std::string& hub) {
     HttpRequest message(verb_of(request.method), request.target, 11);
     message.set(http::field::host, "localhost");
@@ -70,8 +70,8 @@ HttpRequest make_http_request(const Request& request, const std::string& hub) {
     return message;
 }
 
-/// Blocking, and by the system call: where the listener's queue is full the kernel waits for a
-/// place, while a non-blocking connect() of Asio takes such a socket for connected.
+/// Connects with the blocking system call: if the listener's queue is full, the kernel waits for a
+/// free slot, while a non-blocking connect() of Asio treats such a socket as connected.
 Protocol::socket connect(asio::io_context& loop, const std::string& path,
                          std::chrono::seconds timeout) {
     const Protocol::endpoint endpoint(path);
@@ -86,8 +86,8 @@ Protocol::socket connect(asio::io_context& loop, const std::string& path,
     return socket;
 }
 
-/// The hub that a challenge (WWW-Authenticate) wants a munge credential for; empty where it wants
-/// something else.
+/// Returns the hub for which a challenge (WWW-Authenticate) requires a munge credential; empty if
+/// the challenge requires something else.
 std::string hub_in(std::string_view challenge) {
     constexpr std::string_view kBegin = "Munge hub=\"";
     if (!challenge.starts_with(kBegin) || !challenge.ends_with('"')) return {};
@@ -105,8 +105,8 @@ asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
                                  std::chrono::seconds timeout) {
     stream.expires_after(timeout);
 
-    // An agent that refuses a request early may close before it has read all of it. Its answer is
-    // there to be read all the same.
+    // An agent that rejects a request early may close the connection before it has read the whole
+    // request. Its answer can be read all the same.
     beast::error_code write_error;
     co_await http::async_write(stream, request,
                                asio::redirect_error(asio::use_awaitable, write_error));
@@ -156,7 +156,7 @@ Answer Client::send(const Request& request) const {
     return answer;
 }
 
-/// `hub`: that the agent passes the request on to; empty where it is not known to.
+/// `hub`: the hub that the agent passes the request on to; empty if no such hub is known.
 Answer Client::send_once(const Request& request, const std::string& hub) const {
     const HttpRequest message = make_http_request(request, hub);
     asio::io_context loop(1);

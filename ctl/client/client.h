@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One request to the agent's control socket and its one answer.
+// A client of the agent's control socket: one request and its one answer.
 
 #include <chrono>
 #include <string>
@@ -15,25 +15,25 @@ enum class Method { get, put, remove, patch };
 struct Request {
     Method method = Method::get;
     std::string target;  ///< path and query, percent-encoded
-    SecretView body;     ///< JSON, sent from where it lies; empty for none
+    SecretView body;     ///< JSON, sent from its own memory; empty: no body
 };
 
 struct Answer {
     unsigned status = 0;
     std::string body;
-    std::string hub{};  ///< of a 401: the hub that a munge credential is to be made for
+    std::string hub{};  ///< of a 401: the hub that requires a munge credential
 };
 
-/// Talks HTTP/1.1 with the agent at `socket_path`, on a connection of its own for each request. An
-/// agent that passes requests on to a hub gets a munge credential with them.
+/// Talks HTTP/1.1 with the agent at `socket_path`, with a new connection for each request. An agent
+/// that passes requests on to a hub gets a munge credential with each of them.
 class Client {
   public:
-    /// `timeout` bounds the wait for a place in the agent's queue, and then the whole exchange.
+    /// `timeout` bounds the wait for a slot in the agent's queue, and then the whole exchange.
     Client(std::string socket_path, std::chrono::seconds timeout)
         : socket_path_(std::move(socket_path)), timeout_(timeout) {}
 
-    /// Throws CommandError (unreachable) when no whole HTTP answer comes, or munged gives no
-    /// credential. A refusal is an answer.
+    /// Returns the agent's answer, whatever its status. Throws CommandError (unreachable) if no
+    /// complete HTTP answer arrives, or if munged gives no credential.
     Answer send(const Request& request) const;
 
     const std::string& socket_path() const { return socket_path_; }
@@ -45,7 +45,8 @@ class Client {
     std::chrono::seconds timeout_;
 };
 
-/// `text` as one part of a path or a query: all but letters, digits and `-._~` is encoded.
+/// Returns `text` encoded as one part of a path or a query: all characters except letters, digits
+/// and `-._~` are encoded.
 std::string percent_encoded(std::string_view text);
 
 }  // namespace secrets::ctl

@@ -38,7 +38,7 @@ std::string sha256_digits(SecretView body) {
 
 std::string munge_credential(const std::string& hub, std::string_view method,
                              const Request& request) {
-    // libmunge raises it where munged ends while it is being asked.
+    // libmunge raises SIGPIPE if munged ends during a request.
     ::signal(SIGPIPE, SIG_IGN);
     const std::string payload =
         print_hub_request({hub, std::string(method), request.target, sha256_digits(request.body)});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who makes a request, where it goes on to a hub: munge says it, for that one request.
+// Proof of the caller's identity for one request that goes on to a hub: a munge credential.
 
 #include <string>
 
@@ -8,8 +8,8 @@
 
 namespace secrets::ctl {
 
-/// A credential of this process for the request, that the hub of this host takes once. Waits for
-/// munged. Throws CommandError (unreachable) where munged gives none.
+/// Returns a credential of this process for the request, which the hub of this host accepts once.
+/// Waits for munged. Throws CommandError (unreachable) if munged gives none.
 std::string munge_credential(const std::string& hub, std::string_view method,
                              const Request& request);
 

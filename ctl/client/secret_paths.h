@@ -11,21 +11,21 @@
 
 namespace secrets::ctl {
 
-/// The path of the caller's own secrets, or of a workspace's. Throws CommandError when that cannot
-/// be a workspace's name.
+/// Returns the path of the caller's own secrets, or of a workspace's. Throws CommandError if
+/// `workspace` is not a valid workspace name.
 std::string path_of_secrets(const std::optional<std::string>& workspace);
 
-/// Whose they are, for a sentence: "your secrets", "the secrets of workspace lab".
+/// Names the owner of the secrets in a message: "your secrets", "the secrets of workspace lab".
 std::string whose_secrets(const std::optional<std::string>& workspace);
 
-/// Throws CommandError unless it can be a secret's name. What is not even made as one may be a
-/// value, and is not repeated.
+/// Throws CommandError unless `name` is a valid secret name. The message does not repeat a text
+/// with other characters than a name's, which may be a value.
 void require_secret_name(const std::string& name);
 
-/// The body of a PUT; `ttl` is a duration, such as 30d.
+/// Returns the body of a PUT; `ttl` is a duration, such as 30d.
 SecretText body_of_secret(SecretView value, const std::optional<std::string>& ttl);
 
-/// What is said to somebody who gave a value as an argument.
+/// Returns the message for a user who passed a value as an argument.
 std::string value_as_argument_sentence();
 
 }  // namespace secrets::ctl

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What every command has: an agent to ask, and a way in which its answer is wanted.
+// What every command needs: a client of the agent, and the output format.
 
 #include <utility>
 
@@ -14,15 +14,15 @@ class Session {
     Session(Client client, bool json, Paint paint)
         : client_(std::move(client)), json_(json), paint_(paint) {}
 
-    /// Sends it; prints the answer as it is when that is wanted. Throws CommandError unless it is a
-    /// success.
+    /// Sends the request, and prints the answer unchanged if JSON output is wanted. Throws
+    /// CommandError unless the answer is a success.
     Answer ask(const Request& request) const;
 
-    /// The same, but prints nothing.
+    /// Sends the request like ask(), but prints nothing.
     Answer ask_quietly(const Request& request) const;
 
     const Client& client() const { return client_; }
-    /// Whether a program reads the output: then answers alone are printed, as lines of JSON.
+    /// Returns whether a program reads the output: then only answers are printed, as lines of JSON.
     bool json() const { return json_; }
     Paint paint() const { return paint_; }
 

@@ -250,7 +250,7 @@ bool takes_values(const CLI::App& app) {
     return false;
 }
 
-/// The first word that is no option: where a command should stand.
+/// Returns the first word that is not an option: the position of the command.
 std::string command_word(const std::vector<std::string>& words) {
     for (std::size_t i = 0; i < words.size(); ++i) {
         if (words[i] == "--socket") {
@@ -307,7 +307,7 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
                            const std::vector<std::string>& words) {
     if (app.get_subcommands().empty()) return unknown_command_sentence(app, words);
     const std::string see = "see secretctl " + command_of(app) + " --help";
-    // CLI11's own sentence repeats what is too much, which may be a value.
+    // CLI11's own sentence repeats the surplus argument, which may be a value.
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
         if (takes_values(app)) return value_as_argument_sentence();
         return "an argument is not understood; values are never given on the command line; " + see;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What can be said on secretctl's command line.
+// The commands and options of secretctl's command line.
 
 #include <CLI/App.hpp>
 #include <chrono>
@@ -18,7 +18,7 @@ namespace secrets::ctl {
 
 inline constexpr const char* kDefaultSocket = "/run/slurm-secrets/control.sock";
 
-/// What was said; which command it was, CLI::App tells.
+/// The parsed options; CLI::App tells which command was given.
 struct CommandLine {
     std::string socket = kDefaultSocket;
     bool json = false;
@@ -36,14 +36,14 @@ struct CommandLine {
     CompleteOptions complete;
 };
 
-/// Tells `app` all commands and options; what is said goes to `line`, which must outlive it.
+/// Declares all commands and options on `app`; parsing fills `line`, which must outlive `app`.
 void describe(CLI::App& app, CommandLine& line);
 
-/// The command that was said, as in "ls" or "pki init".
+/// Returns the command that was given, as in "ls" or "pki init".
 std::string command_of(const CLI::App& app);
 
-/// What is wrong with a command line, as a sentence that repeats nothing which may be a value.
-/// `words` is what was said, without the program's name.
+/// Returns an error message for a command line, which repeats nothing that may be a value. `words`
+/// are the arguments without the program's name.
 std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
                            const std::vector<std::string>& words);
 

@@ -16,8 +16,8 @@ bool is_any(const CLI::App*) {
     return true;
 }
 
-/// The command that `words` say, as in "pki issue"; the program itself where there are none; null
-/// where there is no such command.
+/// Returns the command that `words` name, as in "pki issue"; the program itself if `words` is
+/// empty; null if no such command exists.
 const CLI::App* find_command(const CLI::App& app, const std::string& words) {
     const CLI::App* found = &app;
     std::istringstream left(words);
@@ -35,7 +35,7 @@ void print_commands(const CLI::App& app, const std::string& of) {
     const CLI::App* found = find_command(app, of);
     if (found == nullptr) return;
     for (const CLI::App* command : found->get_subcommands(is_any)) {
-        if (command->get_group().empty()) continue;  // for shells, as this one
+        if (command->get_group().empty()) continue;  // a command for shells, like this one
         std::cout << command->get_name() << '\t' << command->get_description() << '\n';
     }
 }

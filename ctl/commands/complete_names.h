@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What shells offer to complete, a line each. Not for people: no help names it.
+// Words for the completion of shells, one a line. Not for users: no help names the command.
 
 #include <CLI/App.hpp>
 #include <optional>
@@ -17,8 +17,9 @@ struct CompleteOptions {
     std::optional<std::string> workspace;
 };
 
-/// `secrets` of the caller or a workspace, `runs` and `workspaces`: names that the agent tells.
-/// `commands`, and `options` of a command or (empty) of all: a word, a tab, and what it means.
+/// Prints names that the agent knows: `secrets` of the caller or a workspace, `runs`, `workspaces`.
+/// For `commands`, and `options` of a command or (empty) of secretctl itself, prints word, tab,
+/// meaning.
 ExitCode complete_names(const Session& agent, const CLI::App& app, const CompleteOptions& options);
 
 }  // namespace secrets::ctl

@@ -18,7 +18,7 @@ constexpr const char* kFoot =
 
 constexpr std::size_t kCommandWidth = 18;
 
-/// "rename OLD NEW": the command and what it takes.
+/// Returns the command and its arguments: "rename OLD NEW".
 std::string synopsis(const CLI::App& command) {
     std::string text = command.get_name();
     for (const CLI::Option* option : command.get_options()) {
@@ -34,7 +34,7 @@ std::string commands_of(const CLI::App& app) {
     std::string text;
     std::string group;
     for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-        if (command->get_group().empty()) continue;  // for other programs, not for people
+        if (command->get_group().empty()) continue;  // for other programs, not for users
         if (command->get_group() != group) {
             group = command->get_group();
             text += group + ":\n";

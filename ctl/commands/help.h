@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The text of --help. That of secretctl itself fits a screen of 24 lines.
+// The text of --help. The help of secretctl itself fits a screen of 24 lines.
 
 #include <CLI/Formatter.hpp>
 #include <string>

@@ -27,12 +27,12 @@ std::string set_so_far(const std::vector<std::string>& names, std::size_t of) {
     return sentence + "; mend it and import again";
 }
 
-/// Throws after the first that is refused.
+/// Sets the secrets one by one. Throws at the first that the agent rejects.
 std::vector<std::string> set_all(const Session& agent, const ImportedSecrets& secrets,
                                  const ImportOptions& options) {
     const std::string path = path_of_secrets(options.workspace);
     agent.ask_quietly(
-        {Method::get, path, {}});  // no rights and no store are known before the first
+        {Method::get, path, {}});  // missing rights or a missing store show before the first PUT
     std::vector<std::string> done;
     for (const auto& entry : secrets.entries()) {
         const SecretText body = body_of_secret(secrets.value_of(entry), options.expires);
@@ -86,7 +86,7 @@ void print_imported(const std::vector<std::string>& names, const std::vector<Lea
 }  // namespace
 
 ExitCode import_secrets(const Session& agent, const ImportOptions& options) {
-    path_of_secrets(options.workspace);  // a bad name is known before anything is read
+    path_of_secrets(options.workspace);  // an invalid name shows before any input is read
     const ImportedSecrets secrets = read_secrets(options);
     if (!secrets.note.empty()) std::cerr << "secretctl: note: " << secrets.note << '\n';
     if (options.dry_run) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// secretctl import: what people have today becomes secrets of the agent.
+// secretctl import: makes secrets of the agent from files of users.
 
 #include <optional>
 #include <string>
@@ -15,12 +15,12 @@ struct ImportOptions {
     std::string from;  ///< a file, or `-` for standard input
     std::optional<std::string> workspace;
     std::optional<std::string> expires;  ///< a duration, such as 30d
-    std::vector<std::string> only;       ///< these names; all when it is empty
-    bool dry_run = false;                ///< say the names and ask nobody
+    std::vector<std::string> only;       ///< only these names; empty: all names
+    bool dry_run = false;                ///< print the names and contact no agent
 };
 
-/// All is read and checked before the first secret is set. Where the agent refuses one, the error
-/// says which are set and which are not.
+/// Reads and checks the whole input before the first secret is set. If the agent rejects a secret,
+/// the error names the secrets that are set.
 ExitCode import_secrets(const Session& agent, const ImportOptions& options);
 
 }  // namespace secrets::ctl

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kUserScope = "user";
 constexpr std::string_view kWorkspaceScope = "workspace";
 
-/// One NAME=VALUE line, pointing into the input.
+/// One NAME=VALUE line; its members point into the input.
 struct Line {
     std::string_view name;
     std::string_view value;
@@ -35,7 +35,7 @@ std::string json_string(std::string_view text) {
     return boost::json::serialize(boost::json::string(text));
 }
 
-/// `{` and the fields, each followed by a comma.
+/// Returns `{` and the fields, each followed by a comma.
 std::string body_begin(const PushFields& fields) {
     std::string begin = "{";
     if (fields.owner) begin += "\"owner\":" + json_string(*fields.owner) + ",";
@@ -47,8 +47,8 @@ std::string scope_begin(const PushFields& fields) {
     return "\"" + fields.scope.value_or(std::string(kUserScope)) + "\":";
 }
 
-/// Whether `text` is made of a name's characters. The agent says what else is wrong with a name and
-/// shows it; what is not even that may be part of a value and is shown by nobody.
+/// Returns whether `text` consists of a name's characters only. The agent reports other errors of
+/// such a name and shows the name. Any other text may be part of a value, and no message shows it.
 bool is_made_as_a_name(std::string_view text) {
     return !text.empty() && text.size() <= kMaxNameBytes &&
            std::all_of(text.begin(), text.end(),
@@ -129,7 +129,8 @@ PushBody body_of_lines(std::string_view input, const std::string& source,
     return body;
 }
 
-/// {"user":{"base64":"..."}} could be meant either way; it counts as by scope.
+/// Returns whether the members are scopes. {"user":{"base64":"..."}} is ambiguous and counts as
+/// scopes.
 bool is_by_scope(const JsonShape& root) {
     return !root.members.empty() &&
            std::all_of(root.members.begin(), root.members.end(), [](const JsonShape& member) {

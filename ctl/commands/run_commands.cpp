@@ -17,7 +17,8 @@ namespace {
 
 namespace json = boost::json;
 
-/// A slip of the hand that may have put a value on the command line: no error may repeat it.
+/// Throws if `run` contains `=`: the user may have typed a value by mistake, and no error may
+/// repeat it.
 void check_no_value(const std::string& run) {
     if (run.find('=') == run.npos) return;
     throw CommandError(ExitCode::bad_input,
@@ -57,7 +58,7 @@ void print_secrets(const json::object& run, Paint paint) {
     if (!table.empty()) table.print(std::cout << '\n', paint);
 }
 
-/// Of a hub's run: the nodes that hold something of it.
+/// Prints the nodes that hold grants of a hub's run.
 void print_nodes(const json::object& run, Paint paint) {
     Table table({{"NODE"}, {"JOBS"}, {"LAST HEARD OF"}});
     for (const json::value& element : array_of(run, "nodes")) {
@@ -113,7 +114,7 @@ void print_items(const json::array& items, Paint paint) {
     }
 }
 
-/// Why a job with this ask would be refused, from an answer that says so.
+/// Returns why a job with this secret spec would be denied, from an answer that denies it.
 std::string why_not_granted(const json::object& answer) {
     if (answer.contains("reason")) return text_of(answer, "reason");
     std::string missing;

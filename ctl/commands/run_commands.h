@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The commands of runs and asks: each makes one request and prints its answer, for people or
-// (--json) for programs.
+// The commands for runs and secret specs: each makes one request and prints its answer, for users
+// or (--json) for programs.
 
 #include <optional>
 #include <string>
@@ -18,7 +18,7 @@ struct PushOptions {
     PushFields fields;
 };
 
-/// Answers go to standard output, notes to standard error, errors come as CommandError.
+/// Prints answers to standard output and notes to standard error; throws errors as CommandError.
 class RunCommands {
   public:
     explicit RunCommands(const Session& agent) : agent_(agent) {}
@@ -27,7 +27,7 @@ class RunCommands {
     ExitCode complete(const std::string& run) const;
     ExitCode list_runs() const;
     ExitCode show_run(const std::string& run) const;
-    /// `refused` when a job with this ask would be refused.
+    /// Returns `refused` if a job with this secret spec would be denied.
     ExitCode check(const std::string& ask) const;
 
   private:

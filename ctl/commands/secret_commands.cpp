@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// An expiry that is nearer than this is marked.
+/// An expiry within this many seconds is marked.
 constexpr std::int64_t kSoonSeconds = 7 * 24 * 60 * 60;
 
 std::string path_of(const std::optional<std::string>& workspace, const std::string& name) {

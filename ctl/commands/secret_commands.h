@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The commands of people's own secrets, and of the workspaces that they administer.
+// The commands for users' own secrets, and for the workspaces that the user administers.
 
 #include <optional>
 #include <string>
@@ -18,8 +18,8 @@ struct SetOptions {
     std::optional<std::string> expires;  ///< a duration, such as 30d
 };
 
-/// Answers go to standard output, notes to standard error, errors come as CommandError.
-/// Where no workspace is named the caller's own secrets are meant.
+/// Prints answers to standard output and notes to standard error; throws errors as CommandError.
+/// Without a workspace, commands apply to the caller's own secrets.
 class SecretCommands {
   public:
     SecretCommands(const Session& agent, std::optional<std::string> workspace)
@@ -27,7 +27,7 @@ class SecretCommands {
 
     ExitCode set(const SetOptions& options) const;
     ExitCode list() const;
-    /// Goes on after one that could not be removed; `refused` in the end.
+    /// Continues after a name that could not be removed, and then returns `refused`.
     ExitCode remove(const std::vector<std::string>& names) const;
     ExitCode rename(const std::string& from, const std::string& to) const;
     ExitCode workspaces() const;

@@ -25,7 +25,7 @@ Cell memory(const std::string& kind) {
     return kind;
 }
 
-/// `before` and the number with its noun; empty where there is no such number.
+/// Returns `before` and the number with its noun; empty if the object has no such number.
 std::string how_many(const json::object& object, std::string_view name, const char* before,
                      const char* noun) {
     const json::value* number = object.if_contains(name);
@@ -64,7 +64,7 @@ Cell slurm_accounts(const json::object& object) {
     return {words, Tone::warning};
 }
 
-/// What is the same in words that a person reads, whatever its name is.
+/// Returns the member `name` in words for users, also for an unknown name.
 Cell cell_of(const json::object& status, std::string_view name) {
     const json::value& value = status.at(name);
     const bool is_number = value.is_int64();
@@ -91,7 +91,7 @@ std::string heading_of(std::string_view name) {
     return words;
 }
 
-/// A line for each background task that failed.
+/// Adds a line for each background task that failed.
 void add_failed_tasks(Table& table, const json::array& tasks) {
     for (const json::value& element : tasks) {
         const json::object* task = element.if_object();
@@ -110,7 +110,7 @@ void print_last_errors(const json::array& errors, Paint paint) {
     Table table({{"LAST ERRORS"}, {""}});
     for (const json::value& element : errors) {
         if (!element.is_string()) continue;
-        const std::string line = printable(element.get_string());  // its time, and the sentence
+        const std::string line = printable(element.get_string());  // time and sentence
         const std::size_t time_end = std::min(line.find(' '), line.size());
         table.add({local_time(without_fraction(line.substr(0, time_end))),
                    {line.substr(std::min(time_end + 1, line.size())), Tone::bad}});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How the agent is, at a glance.
+// secretctl status: prints the state of the agent.
 
 #include "ctl/client/session.h"
 #include "ctl/io/exit_codes.h"

@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 500'000'000};
 
-/// SIGINT and SIGTERM, which wait until they are asked for.
+/// SIGINT and SIGTERM, which stay blocked and pending until come_within() waits for them.
 class EndSignals {
   public:
     EndSignals() {
@@ -28,7 +28,7 @@ class EndSignals {
         ::sigprocmask(SIG_BLOCK, &set_, nullptr);
     }
 
-    /// Whether one comes within that time.
+    /// Returns whether one of the signals arrives within `time`.
     bool come_within(const timespec& time) const {
         int signal = -1;
         do {
@@ -66,12 +66,12 @@ class Watch {
   public:
     explicit Watch(const Session& agent) : agent_(agent) {}
 
-    /// Only from now on.
+    /// Skips the events before this call.
     void begin() { next_ = next_of(read_object(agent_.ask_quietly({Method::get, kPath, {}}))); }
 
     void look() {
         json::object answer = ask();
-        if (next_of(answer) < next_) {  // another agent, which counts from its own beginning
+        if (next_of(answer) < next_) {  // another agent, whose count starts at its own beginning
             next_ = 0;
             answer = ask();
         }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What happens at the agent, as it happens.
+// secretctl watch: prints the agent's events as they happen.
 
 #include "ctl/client/session.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
 
-/// Prints each event of which the agent tells the caller, a line each, until SIGINT or SIGTERM
-/// comes, which ends it well. An agent that goes away is waited for; throws CommandError when none
-/// answers at first.
+/// Prints each event that the caller may see, one a line, until SIGINT or SIGTERM, which is a
+/// success. Waits for an agent that goes away; throws CommandError if no agent answers at the
+/// start.
 ExitCode watch(const Session& agent);
 
 }  // namespace secrets::ctl

@@ -37,7 +37,7 @@ Finding check_socket(const std::string& path, mode_t wanted) {
     return ok(path + ", mode " + octal(mode));
 }
 
-/// The rest of the line that begins with `key`.
+/// Returns the rest of the line that begins with `key`.
 std::string line_of(const std::string& text, const std::string& key) {
     std::istringstream in(text);
     for (std::string line; std::getline(in, line);) {

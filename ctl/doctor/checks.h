@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The checks of an installation, each one question.
+// The checks of an installation; each answers one question.
 
 #include "ctl/doctor/finding.h"
 #include "ctl/doctor/site.h"
 
 namespace secrets::ctl::doctor {
 
-// Slurm and the plugin: on every node, and on every host from which jobs are submitted.
+// Checks of Slurm and the plugin: on every node, and on every host from which jobs are submitted.
 Finding check_plugstack(const Site& site);
 Finding check_line(const Site& site);
 Finding check_plugin(const Site& site);
 Finding check_slurm_version(const Site& site);
 
-// The agent: on every node.
+// Checks of the agent: on every node.
 Finding check_node_socket(const Site& site);
 Finding check_job_socket(const Site& site);
 Finding check_control_socket(const Site& site);
@@ -24,7 +24,7 @@ Finding check_memlock(const Site& site);
 Finding check_store(const Site& site);
 Finding check_accounts(const Site& site);
 
-// The host.
+// Checks of the host.
 Finding check_swap(const Site& site);
 Finding check_clock(const Site& site);
 

@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// The process, or -1.
+/// Starts the command; returns its process id, or -1.
 pid_t start(const std::vector<std::string>& command, int output) {
     std::vector<std::string> words = command;
     std::vector<char*> arguments;
@@ -36,7 +36,7 @@ pid_t start(const std::vector<std::string>& command, int output) {
     return pid;
 }
 
-/// Reads to the end; false when that does not come in time.
+/// Reads to the end; returns false if the end does not arrive before the deadline.
 bool read_all(int fd, std::string& text, Clock::time_point deadline) {
     while (true) {
         const auto left =

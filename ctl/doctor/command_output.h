@@ -8,9 +8,8 @@
 
 namespace secrets::ctl::doctor {
 
-/// What a command prints on standard output. Nothing when there is no such command, when it fails,
-/// or when it takes longer than that, in which case it is killed. Its standard error is thrown
-/// away.
+/// Returns the standard output of a command. Returns nothing if the command does not exist, fails,
+/// or takes longer than the limit, in which case it is killed. Its standard error is discarded.
 std::optional<std::string> output_of(const std::vector<std::string>& command,
                                      std::chrono::seconds longest);
 

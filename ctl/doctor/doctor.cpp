@@ -17,7 +17,7 @@ namespace json = boost::json;
 
 struct Check {
     const char* name;
-    bool of_the_agent;  ///< and so of nodes alone
+    bool of_the_agent;  ///< and therefore only for nodes
     Finding (*look)(const Site&);
     const char* what_to_do;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a check of the installation found.
+// The result of a check of the installation.
 
 #include <string>
 #include <utility>
@@ -11,8 +11,8 @@ enum class State { ok, warn, fail, skipped };
 
 struct Finding {
     State state = State::ok;
-    std::string sentence;    ///< what is seen, where
-    std::string what_to_do;  ///< for warn and fail, where the check's own words do not fit
+    std::string sentence;    ///< the observed state and its position
+    std::string what_to_do;  ///< for warn and fail, if the check's general advice does not fit
 };
 
 inline Finding ok(std::string sentence) {

@@ -10,7 +10,7 @@
 namespace secrets::ctl::doctor {
 namespace {
 
-/// The T at that offset of the file; nothing when the file ends before it does.
+/// Returns the T at this offset of the file; nothing if the file ends before the T does.
 template <typename T>
 std::optional<T> object_at(std::string_view file, std::uint64_t offset) {
     if (offset > file.size() || file.size() - offset < sizeof(T)) return std::nullopt;
@@ -44,7 +44,7 @@ bool is_named(std::string_view file, const Elf64_Shdr& names, std::uint64_t at,
            offset + name.size() < file.size() && file[offset + name.size()] == '\0';
 }
 
-/// Where in the file lies what the loader puts at `address`?
+/// Returns the offset in the file of the byte that the loader maps at `address`.
 std::optional<std::uint64_t> offset_of(std::string_view file, const Elf64_Ehdr& header,
                                        std::uint64_t address) {
     for (std::uint64_t i = 0; i < header.e_phnum; ++i) {

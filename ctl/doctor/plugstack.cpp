@@ -73,7 +73,7 @@ bool read_into(Plugstack& stack, const std::string& path, int depth) {
     return true;
 }
 
-/// What stands behind the line's `=`, where the line is the key's.
+/// Returns the text after the line's `=` if the line sets `key`.
 std::optional<std::string> value_of_line(const std::string& line, const std::string& key) {
     const std::string text = line.substr(0, line.find('#'));
     const std::size_t equals = text.find('=');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Slurm's plugstack.conf: which line loads the plugin.
+// Slurm's plugstack.conf and the line in it that loads the plugin.
 
 #include <cstddef>
 #include <optional>
@@ -15,24 +15,24 @@ struct PluginLine {
     std::size_t number = 0;
     bool commented_out = false;
     bool required = false;
-    std::string plugin;  ///< as it stands there
+    std::string plugin;  ///< as written in the line
     std::vector<std::string> arguments;
 
-    /// "line 3 of /etc/slurm/plugstack.conf"
+    /// Returns the line's position: "line 3 of /etc/slurm/plugstack.conf".
     std::string place() const;
-    /// What stands behind `name=`.
+    /// Returns the text after `name=`.
     std::optional<std::string> argument(const std::string& name) const;
 };
 
 struct Plugstack {
     std::vector<PluginLine> lines;        ///< of all files, in Slurm's order
-    std::vector<std::string> unreadable;  ///< files that it includes and that can't be read
+    std::vector<std::string> unreadable;  ///< included files that can't be read
 };
 
-/// Reads the file and what it includes; nothing when it can't be read itself.
+/// Reads the file and its included files; returns nothing if the file itself can't be read.
 std::optional<Plugstack> read_plugstack(const std::string& path);
 
-/// What slurm.conf, or a file that it includes, says behind `key=`, whatever the key's case.
+/// Returns the value of `key` in slurm.conf or a file that it includes; the key's case is ignored.
 std::optional<std::string> slurm_conf_value(const std::string& path, const std::string& key);
 
 }  // namespace secrets::ctl::doctor

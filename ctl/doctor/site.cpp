@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::chrono::seconds kLongest(5);
 constexpr const char* kConfiglessFolder = "/run/slurm/conf";
 
-/// Where Slurm's commands look, in their order.
+/// Returns the first slurm.conf in the search order of Slurm's commands.
 std::string find_slurm_conf() {
     std::vector<std::string> places;
     if (const char* named = std::getenv("SLURM_CONF")) places.emplace_back(named);
@@ -63,7 +63,7 @@ std::optional<PluginLine> line_of(const Plugstack& plugstack) {
     return plugstack.lines.front();
 }
 
-/// `slurmd -V` needs no configuration, the commands do.
+/// `slurmd -V` needs no configuration; the commands need one.
 std::optional<SlurmVersion> running_slurm() {
     const std::vector<std::vector<std::string>> commands = {{"slurmd", "-V"},
                                                             {"/usr/sbin/slurmd", "-V"},
@@ -81,7 +81,8 @@ std::string first_word(const std::string& text) {
     return text.substr(0, text.find_first_of(" \t\n"));
 }
 
-/// Whose listener it is: the agent's own, or systemd's, which knows the agent.
+/// Returns the agent's process id: the socket's listener is the agent itself, or systemd, which
+/// knows the agent.
 pid_t agent_behind(int connection) {
     constexpr std::string_view kName = "slurm-secretsd";
     const auto peer = peer_of(connection);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the checks look at, gathered once.
+// The facts about the installation that the checks use, gathered once.
 
 #include <sys/types.h>
 
@@ -17,25 +17,25 @@ namespace secrets::ctl::doctor {
 struct Site {
     bool is_root = false;
 
-    std::string slurm_conf;      ///< empty: none was found
+    std::string slurm_conf;      ///< empty: none found
     bool is_configless = false;  ///< slurmd fetched it from slurmctld
-    std::string plugstack_path;  ///< where Slurm reads it
+    std::string plugstack_path;  ///< the path from which Slurm reads the file
     std::optional<Plugstack> plugstack;
     std::optional<PluginLine>
-        line;  ///< the one that loads the plugin, else one that is commented out
+        line;  ///< the line that loads the plugin, else one that is commented out
     std::optional<SlurmVersion> slurm;
 
     std::string node_socket;
     std::string job_socket;
     std::string control_socket;
-    std::string ping;  ///< the agent's version, as the job door says it; empty: no answer
+    std::string ping;  ///< the agent's version, from the job socket; empty: no answer
     std::string why_no_ping;
-    std::optional<boost::json::object> status;  ///< the control door's
+    std::optional<boost::json::object> status;  ///< from the control socket
     std::string why_no_status;
-    pid_t agent_pid = 0;  ///< 0: not known
+    pid_t agent_pid = 0;  ///< 0: unknown
 };
 
-/// Asks the agent and Slurm; takes a few seconds at most, whoever does not answer.
+/// Asks the agent and Slurm; takes a few seconds at most, even if one of them does not answer.
 Site look_around(const Session& agent);
 
 }  // namespace secrets::ctl::doctor

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Why others than root could put something else in the place of `path`; empty when they can't.
+/// Returns why users other than root could replace `path`; empty if they can't.
 std::string why_not_roots_alone(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return {};

@@ -6,10 +6,11 @@
 
 namespace secrets::ctl::doctor {
 
-/// All of a file that holds no secret; nothing when it can't be read or has more than 16 MiB.
+/// Returns the whole content of a file without secrets; nothing if the file can't be read or is
+/// larger than 16 MiB.
 std::optional<std::string> read_text_file(const std::string& path);
 
-/// Why a file can't be read, as the system says it; empty when it can.
+/// Returns the system's reason why a file can't be read; empty if the file can be read.
 std::string why_not_readable(const std::string& path);
 
 }  // namespace secrets::ctl::doctor

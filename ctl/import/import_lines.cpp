@@ -11,13 +11,14 @@ namespace {
 
 constexpr const char* kQuoteIt = "; put the value in single quotes where that is meant as it is";
 
-/// What is wrong with a line. Thrown and caught in this file alone.
+/// An error in a line. Thrown and caught only in this file.
 struct Wrong {
     std::size_t line;
-    std::string what;  ///< goes on where "line N of SOURCE" ends
+    std::string what;  ///< continues "line N of SOURCE"
 };
 
-/// Who is to read a line: what `export` stands before, a shell; else a reader of .env files.
+/// The intended reader of a line: a shell if the line begins with `export`, else a reader of .env
+/// files.
 enum class Reader { shell, env };
 
 bool is_blank(char c) {
@@ -38,7 +39,7 @@ class Lines {
     std::size_t line() const { return line_; }
     bool has_escapes() const { return has_escapes_; }
 
-    /// Goes to the next line that is neither empty nor a comment; false at the end.
+    /// Goes to the next line that is neither empty nor a comment; returns false at the end.
     bool find_statement() {
         while (!is_end()) {
             skip_blanks();
@@ -53,7 +54,7 @@ class Lines {
         return false;
     }
 
-    /// "NAME=", perhaps with `export` before it.
+    /// Reads "NAME=", which `export` may precede.
     std::string read_name() {
         constexpr std::string_view kExport = "export";
         reader_ = Reader::env;
@@ -74,7 +75,7 @@ class Lines {
         return name;
     }
 
-    /// Appends the value, up to the end of its last line, to the values.
+    /// Appends the value to the values, and skips to the end of the value's last line.
     void read_value() {
         if (reader_ == Reader::shell) {
             read_shell_value();
@@ -96,7 +97,7 @@ class Lines {
         next_line();
     }
 
-    /// Where reading can go on from later.
+    /// A position from which reading can continue later.
     struct SourcePosition {
         std::size_t at;
         std::size_t line;
@@ -111,7 +112,7 @@ class Lines {
     bool is_end() const { return at_ >= text_.size(); }
     char here() const { return text_[at_]; }
 
-    /// At the end, a newline, or a return before one.
+    /// Returns true at the end, at a newline, and at a return before a newline.
     bool is_line_end() const {
         const std::string_view rest = text_.substr(at_);
         return rest.empty() || rest.front() == '\n' || rest == "\r" || rest.starts_with("\r\n");
@@ -139,7 +140,7 @@ class Lines {
         take(text_[at_++]);
     }
 
-    /// Refuses what a shell would put something else in place of.
+    /// Rejects text that a shell would replace.
     void check_not_replaced(bool in_quotes) const {
         if (here() == '`') {
             throw Wrong{line_, "has a backtick, which a shell would run" + std::string(kQuoteIt)};
@@ -248,7 +249,7 @@ class Lines {
         if (here() == '\'') return read_single_quoted();
         if (here() == '"') return read_double_quoted();
         const std::size_t begin = at_;
-        std::size_t end = values_.size();  // of what is more than blanks
+        std::size_t end = values_.size();  // of the text before trailing blanks
         while (!is_line_end()) {
             if (here() == '#' && is_blank(text_[at_ - 1])) break;
             check_not_replaced(false);
@@ -290,7 +291,7 @@ ImportedSecrets read_import_lines(std::string_view text, const std::string& sour
     while (lines.find_statement()) {
         const Lines::SourcePosition begin = lines.place();
         const std::size_t size = found.values.size();
-        bool wanted = only.empty();  // what is no assignment matters where all is wanted
+        bool wanted = only.empty();  // without --only, any malformed line is an error
         try {
             std::string name = lines.read_name();
             wanted = is_wanted(name, only);

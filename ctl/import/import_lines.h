@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// .env files and lines of shell scripts; see import_text.h for what is taken.
+// .env files and lines of shell scripts; import_text.h describes the accepted syntax.
 
 #include "ctl/import/import_text.h"
 
 namespace secrets::ctl {
 
-/// As read_import(), but nothing is said about names that are not there.
+/// Reads like read_import(), but does not report missing names.
 ImportedSecrets read_import_lines(std::string_view text, const std::string& source,
                                   const std::vector<std::string>& only);
 

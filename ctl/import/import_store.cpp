@@ -14,7 +14,7 @@ using boost::json::string_view;
 
 constexpr const char* kForm = R"([{"name":"...","value":"..."},...])";
 
-/// What Boost.JSON tells while it reads; the names and signatures are its own.
+/// Handler that Boost.JSON calls while it parses; Boost.JSON prescribes the names and signatures.
 class StoreHandler {
   public:
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);

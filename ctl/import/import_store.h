@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Nextflow's own store of secrets, store.json.
+// Reader of Nextflow's own store of secrets, store.json.
 
 #include "ctl/import/import_text.h"
 
 namespace secrets::ctl {
 
-/// As read_import(), but nothing is said about names that are not there.
+/// Reads like read_import(), but does not report missing names.
 ImportedSecrets read_import_store(std::string_view text, const std::string& source,
                                   const std::vector<std::string>& only);
 

@@ -18,7 +18,8 @@ CommandError bad_input(const std::string& sentence) {
     return CommandError(ExitCode::bad_input, sentence);
 }
 
-/// What is not even made of a name's characters may be part of a value, and is shown by nobody.
+/// Returns whether `text` consists of a name's characters only. Any other text may be part of a
+/// value, and no message shows it.
 bool is_made_as_a_name(std::string_view text) {
     return !text.empty() && text.size() <= kMaxNameBytes &&
            std::all_of(text.begin(), text.end(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What people have their secrets in today, read and never run.
+// Secrets from the files in which users have them today; the text is read and never run.
 
 #include <cstddef>
 #include <string>
@@ -21,7 +21,7 @@ class ImportedSecrets {
         std::size_t size = 0;
     };
 
-    /// `capacity`: as many bytes as all values together may have.
+    /// `capacity`: the maximum size in bytes of all values together.
     explicit ImportedSecrets(std::size_t capacity) : values(capacity) {}
 
     SecretView value_of(const Entry& entry) const {
@@ -29,27 +29,27 @@ class ImportedSecrets {
     }
     const std::vector<Entry>& entries() const { return entries_; }
 
-    /// The entry's value is all of `values` from `begin` on. Throws CommandError when the name
-    /// can't be a secret's or stands there already, or the value is longer than one may be.
+    /// Adds an entry whose value is all of `values` from `begin` on. Throws CommandError if the
+    /// name is not a valid secret name or is a duplicate, or if the value is too long.
     void add(std::string name, std::string place, std::size_t begin);
 
-    SecretText values;  ///< of the entries, one behind the other
-    std::string note;   ///< something that may have been meant otherwise; empty when there is none
+    SecretText values;  ///< of the entries, one after the other
+    std::string note;   ///< something that may have another intended meaning; empty: nothing
 
   private:
     std::vector<Entry> entries_;
 };
 
-/// `text` is one of
+/// Reads `text`, which is one of
 ///   - Nextflow's store.json: a list of {"name":"...","value":"..."},
 ///   - lines NAME=value as in .env files, and `export NAME=value` as a shell would read it, with
-///     comments. Text in single quotes is exact; in double quotes `\` stands before `"`, `\`, `$`
-///     and a backtick; without `export`, \n, \r and \t there are a newline, a return and a tab.
-///     Quoted text may go on over several lines. What a shell would replace or run ($NAME, $(...),
-///     backticks), and what programs read differently, is refused with its line.
-/// Of `only`, where that is not empty, all must be there, and other lines are passed over.
-/// Throws CommandError when it can't be read so, a name stands in it twice, or nothing is in it.
-/// No error shows a line or a value. `source` says in errors where the text came from.
+///     comments. Text in single quotes is exact. In double quotes `\` escapes `"`, `\`, `$` and a
+///     backtick; without `export`, \n, \r and \t in them mean a newline, a return and a tab.
+///     Quoted text may span several lines. Text that a shell would replace or run ($NAME, $(...),
+///     backticks), and text that programs read differently, is rejected with its line.
+/// If `only` is not empty, the text must contain all of its names; other lines are skipped.
+/// Throws CommandError if `text` is malformed, repeats a name, or contains no secret.
+/// No error shows a line or a value. `source` names the text in errors.
 ImportedSecrets read_import(std::string_view text, const std::string& source,
                             const std::vector<std::string>& only);
 

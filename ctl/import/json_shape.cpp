@@ -13,7 +13,7 @@ namespace {
 using boost::json::error_code;
 using boost::json::string_view;
 
-/// What Boost.JSON tells while it reads; the names and signatures are its own.
+/// Handler that Boost.JSON calls while it parses; Boost.JSON prescribes the names and signatures.
 class ShapeHandler {
   public:
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -74,8 +74,8 @@ class ShapeHandler {
         }
     }
 
-    std::vector<JsonShape> open_;  ///< what is being read, the outermost first
-    std::string key_;              ///< the name of what comes next
+    std::vector<JsonShape> open_;  ///< the values being read, the outermost first
+    std::string key_;              ///< the name of the next value
     JsonShape root_;
 };
 

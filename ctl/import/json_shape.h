@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a JSON text is made of, without its values: enough to tell whether it can be pushed, while
+// The structure of a JSON text without its values: enough to decide if the text can be pushed, and
 // no value is copied out of the text.
 
 #include <optional>
@@ -12,22 +12,22 @@ namespace secrets::ctl {
 
 enum class JsonKind { object, array, string, number, boolean, null };
 
-/// With its article, fit for a sentence: "an object".
+/// Returns the kind with its article, fit for a sentence: "an object".
 const char* json_kind_words(JsonKind kind);
 
-/// One value and, where it is an object, its members in the order of the text, repeated names and
-/// all.
+/// One value. If it is an object: with its members in the order of the text, repeated names
+/// included.
 struct JsonShape {
     std::string name;  ///< empty for the outermost
     JsonKind kind = JsonKind::null;
     std::vector<JsonShape> members;  ///< of objects only
 };
 
-/// Throws CommandError with line and column when `text` is not JSON; `source` is where it came
-/// from.
+/// Reads a JSON text; `source` names it in errors. Throws CommandError with line and column if
+/// `text` is not JSON.
 JsonShape read_json_shape(std::string_view text, const std::string& source);
 
-/// A name that stands twice in one object, at any depth.
+/// Returns a name that one object has twice, at any depth.
 std::optional<std::string> repeated_name(const JsonShape& shape);
 
 }  // namespace secrets::ctl

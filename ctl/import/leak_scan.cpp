@@ -43,7 +43,7 @@ bool holds(std::string_view text, const std::string& begin, const std::string& e
     return false;
 }
 
-/// The names that stand in the file as assignments, or as the texts of JSON.
+/// Returns the names that appear in the file as assignments, or as strings of JSON.
 std::vector<std::string> names_in(const fs::path& path, const std::vector<std::string>& names) {
     std::vector<std::string> found;
     std::error_code error;
@@ -56,7 +56,7 @@ std::vector<std::string> names_in(const fs::path& path, const std::vector<std::s
                 found.push_back(name);
             }
         }
-    } catch (const CommandError&) {  // not to be read, or no text of that kind
+    } catch (const CommandError&) {  // unreadable, or not such a text
     }
     return found;
 }
@@ -140,7 +140,7 @@ class Search {
     }
 
     /// Nextflow writes all secrets of its store into such files for a run, and most versions leave
-    /// them there.
+    /// the files behind.
     void look_beside(const fs::path& store) {
         std::error_code error;
         const fs::path folder = store.has_parent_path() ? store.parent_path() : fs::path(".");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What else holds secrets that were imported.
+// A search for other copies of imported secrets.
 
 #include <string>
 #include <vector>
@@ -9,12 +9,12 @@ namespace secrets::ctl {
 
 struct Leak {
     std::string path;
-    std::string sentence;  ///< what is in it and what to do, without the path
+    std::string sentence;  ///< the content of the file and the remedy, without the path
 };
 
-/// Looks at the file that was imported (`-`: none), at Nextflow's store and what it leaves beside
-/// it, and at the shells' startup and history files of the caller. A file that can't be read is
-/// passed over. No sentence shows a value.
+/// Checks the imported file (`-`: none), Nextflow's store and the files that Nextflow leaves beside
+/// it, and the caller's shell startup and history files. Skips files that can't be read. No
+/// sentence shows a value.
 std::vector<Leak> find_leaks(const std::string& imported, const std::vector<std::string>& names);
 
 }  // namespace secrets::ctl

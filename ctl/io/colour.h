@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Colour, for people at a terminal alone.
+// Colour, only for users at a terminal.
 
 #include <string>
 #include <string_view>
@@ -11,11 +11,11 @@ enum class Tone { plain, heading, good, warning, bad };
 
 enum class Paint { no, yes };
 
-/// yes where standard output is a terminal that can, and NO_COLOR is not set
+/// Returns yes if standard output is a terminal that shows colours, and NO_COLOR is not set
 /// (https://no-color.org).
 Paint paint_for_output();
 
-/// `text` with what makes a terminal show it in that tone.
+/// Returns `text` between the escape sequences that make a terminal show it in `tone`.
 std::string painted(std::string_view text, Tone tone, Paint paint);
 
 }  // namespace secrets::ctl

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How secretctl ends: a code for programs, a sentence for people.
+// How secretctl ends: an exit code for programs, a sentence for users.
 
 #include <stdexcept>
 #include <string>
 
 namespace secrets::ctl {
 
-/// Part of the interface, and told by `secretctl --help`: a code keeps its meaning.
+/// Part of the interface, documented by `secretctl --help`: a code never changes its meaning.
 enum class ExitCode : int {
     fine = 0,
-    refused = 1,  ///< the agent answered, and its answer is no
-    bad_input =
-        2,  ///< wrong usage, or input or output that cannot be used; the agent holds what it held
+    refused = 1,      ///< the agent answered with an error
+    bad_input = 2,    ///< wrong usage, or unusable input or output; the agent's data is unchanged
     unreachable = 3,  ///< no agent answered
 };
 
-/// Ends the command. The sentence says what, where and what to do, without a byte of a value.
+/// Ends the command. The sentence names the problem, its position and the remedy, without a byte of
+/// a value.
 class CommandError : public std::runtime_error {
   public:
     CommandError(ExitCode code, const std::string& sentence)

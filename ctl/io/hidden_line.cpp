@@ -17,8 +17,8 @@
 namespace secrets::ctl {
 namespace {
 
-/// What a terminal takes in one line, its newline included (N_TTY_BUF_SIZE); the kernel drops what
-/// is longer without a word.
+/// The longest line that a terminal accepts, newline included (N_TTY_BUF_SIZE); the kernel silently
+/// drops the bytes after it.
 constexpr std::size_t kLineBytes = 4096;
 
 constexpr std::array kSignals = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
@@ -35,8 +35,8 @@ CommandError cannot_use(int error) {
                         "cannot read from the terminal: " + std::generic_category().message(error));
 }
 
-/// While it lives the terminal shows nothing of what is typed, and signals are only noted, and that
-/// in wait_for_input() alone: one that came between two calls would be slept over else.
+/// Turns the terminal's echo off during its lifetime. Signals are only noted, and only in
+/// wait_for_input(): a signal that arrived between two calls would otherwise not wake the next one.
 class EchoOff {
   public:
     EchoOff() {
@@ -47,13 +47,14 @@ class EchoOff {
         sigset_t held_back;
         sigemptyset(&held_back);
         for (const int number : kSignals) {
-            // These two come of a call of our own, in the background, and interrupt that.
+            // A terminal call of this process in the background raises these two, which must
+            // interrupt that call.
             if (number != SIGTTIN && number != SIGTTOU) sigaddset(&held_back, number);
         }
         ::sigprocmask(SIG_BLOCK, &held_back, &mask_before_);
         for (std::size_t i = 0; i < kSignals.size(); ++i) {
             ::sigaction(kSignals[i], nullptr, &signals_before_[i]);
-            if (signals_before_[i].sa_handler == SIG_IGN) continue;  // as under nohup
+            if (signals_before_[i].sa_handler == SIG_IGN) continue;  // ignored, as under nohup
             ::sigaction(kSignals[i], &action, nullptr);
         }
         if (::tcgetattr(STDIN_FILENO, &before_) != 0) {
@@ -72,7 +73,7 @@ class EchoOff {
         restore_signals();
     }
 
-    /// False when a signal came first.
+    /// Returns false if a signal arrived first.
     bool wait_for_input() const {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         while (::ppoll(&input, 1, nullptr, &mask_before_) < 0) {
@@ -95,7 +96,7 @@ class EchoOff {
     std::array<struct sigaction, kSignals.size()> signals_before_{};
 };
 
-/// Nothing when a signal came first.
+/// Returns nothing if a signal arrived first.
 std::optional<SecretText> read_line(const EchoOff& terminal) {
     SecretText line(kLineBytes);
     while (true) {
@@ -140,7 +141,7 @@ SecretText read_hidden_line(const std::string& prompt) {
             std::cerr << '\n';
         }
         if (line) return std::move(*line);
-        // With the terminal as it was, what the signal does by itself: it ends or stops this
+        // The terminal is restored, and the signal takes its default effect: it ends or stops this
         // process.
         ::raise(arrived_signal);
     }

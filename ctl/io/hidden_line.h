@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A line that a person types and the terminal does not show.
+// A line that a user types and the terminal does not show.
 
 #include <string>
 
@@ -9,10 +9,9 @@
 namespace secrets::ctl {
 
 /// Prompts on standard error and reads one line from the terminal at standard input, without its
-/// newline. The terminal echoes again when this returns, throws or is ended by a signal; a process
-/// that was stopped (Ctrl-Z) and continued prompts anew.
-/// Throws CommandError (bad_input) at the end of input, and where a line is longer than a terminal
-/// can take.
+/// newline. The terminal echoes again when this function returns, throws or is ended by a signal; a
+/// process that was stopped (Ctrl-Z) and continued prompts again. Throws CommandError (bad_input)
+/// at the end of input, and if a line is longer than a terminal accepts.
 SecretText read_hidden_line(const std::string& prompt);
 
 }  // namespace secrets::ctl

@@ -18,7 +18,7 @@ namespace secrets::ctl {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 64 * 1024;
-/// Far above what an agent takes: it only keeps an endless input from filling the memory.
+/// Far above what an agent accepts: the limit only stops an endless input from filling the memory.
 constexpr std::size_t kMaxInputBytes = 64 * 1024 * 1024;
 
 CommandError cannot_read(const std::string& from, int error) {
@@ -42,7 +42,7 @@ void SecretText::append(std::string_view piece) {
 void SecretText::append_base64(std::string_view piece) {
     static_assert(kMaxInputBytes <= std::numeric_limits<int>::max());
     if (piece.empty()) return;
-    check_room(base64_size(piece.size()) + 1);  // OpenSSL ends it with a NUL
+    check_room(base64_size(piece.size()) + 1);  // OpenSSL appends a NUL
     EVP_EncodeBlock(reinterpret_cast<unsigned char*>(free_space().data()),
                     reinterpret_cast<const unsigned char*>(piece.data()),
                     static_cast<int>(piece.size()));

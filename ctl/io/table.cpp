@@ -42,7 +42,7 @@ void Table::print(std::ostream& out, Paint paint) const {
 
     const auto print_row = [&](const std::vector<Cell>& row) {
         std::string line;
-        std::size_t end = 0;  // of what is more than spaces
+        std::size_t end = 0;  // of the text before trailing spaces
         for (std::size_t i = 0; i < row.size(); ++i) {
             if (i > 0) line.append(kGap, ' ');
             const std::string spaces(widths[i] - row[i].text.size(), ' ');

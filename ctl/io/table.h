@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What people read: columns, numbers with their nouns, times.
+// Output for users: tables, numbers with their nouns, times.
 
 #include <cstdint>
 #include <optional>
@@ -32,7 +32,7 @@ class Table {
   public:
     explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-    /// As many cells as there are columns.
+    /// Adds a row, which must have as many cells as the table has columns.
     void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
     bool empty() const { return rows_.empty(); }
     void print(std::ostream& out, Paint paint = Paint::no) const;
@@ -42,22 +42,22 @@ class Table {
     std::vector<std::vector<Cell>> rows_;
 };
 
-/// "1 secret", "3 secrets".
+/// Returns a number with its noun: "1 secret", "3 secrets".
 std::string counted(std::size_t count, const std::string& noun);
 
-/// 2026-11-25T16:00:00Z as local time, to the minute; what is not such a time stays as it is.
+/// Returns 2026-11-25T16:00:00Z as local time, to the minute; returns any other text unchanged.
 std::string local_time(const std::string& utc);
 
-/// The same to the second.
+/// Returns the local time to the second.
 std::string local_time_with_seconds(const std::string& utc);
 
-/// 2026-11-25T16:00:00.123456Z to the second, in the same form.
+/// Returns 2026-11-25T16:00:00.123456Z to the second, in the same form.
 std::string without_fraction(const std::string& utc);
 
-/// 2026-11-25T16:00:00Z in seconds since 1970; nothing when it is not such a time.
+/// Returns 2026-11-25T16:00:00Z in seconds since 1970; nothing if `utc` is not such a time.
 std::optional<std::int64_t> seconds_of(const std::string& utc);
 
-/// "3 h 4 min", "12 s": the two largest units.
+/// Returns the two largest units: "3 h 4 min", "12 s".
 std::string duration_words(std::int64_t seconds);
 
 }  // namespace secrets::ctl

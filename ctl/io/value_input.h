@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where the value of one secret comes from, which is never an argument.
+// The sources of one secret's value, which is never an argument.
 
 #include <optional>
 #include <string>
@@ -10,16 +10,16 @@
 namespace secrets::ctl {
 
 struct ValueSource {
-    std::optional<std::string> file;  ///< taken byte for byte
+    std::optional<std::string> file;  ///< read byte for byte
     bool keep_newline = false;        ///< of standard input
 };
 
-/// A file, byte for byte; else what is typed twice at a terminal; else standard input, without one
-/// newline at its end, which is remarked on on standard error. Throws CommandError when it can't be
-/// read, when nothing is there, and when it is more than a value may be.
+/// Reads the value from a file, byte for byte; without a file from a terminal, typed twice; else
+/// from standard input, without one newline at its end, with a note on standard error. Throws
+/// CommandError if the value can't be read or is too large, or if no input is given.
 SecretText read_value(const ValueSource& source, const std::string& name);
 
-/// JSON of a value, for the body of a request: {"base64":"..."}.
+/// Appends a value as JSON for the body of a request: {"base64":"..."}.
 void append_value_json(SecretText& body, SecretView value);
 std::size_t value_json_size(SecretView value);
 

@@ -31,7 +31,8 @@ std::string file_in(const std::string& directory, const std::string& name) {
     return directory + (directory.ends_with('/') ? "" : "/") + name;
 }
 
-/// A file that was not there before. It is removed again unless it is kept.
+/// A new file, which must not exist before. The destructor removes the file unless keep() was
+/// called.
 class NewFile {
   public:
     NewFile(std::string path, const char* what_to_do)
@@ -53,12 +54,12 @@ class NewFile {
 
     int fd() const { return fd_.get(); }
 
-    /// What could not be written to it ends the command.
+    /// Throws if the file could not be written.
     void check(const Status& failure) {
         if (!failure.ok()) fail(failure);
     }
 
-    /// Its mode is that one, whatever the umask is, and all of it is on disk.
+    /// Sets exactly this mode, whatever the umask is, and syncs the file to disk.
     void finish(mode_t mode) {
         if (::fchmod(fd_.get(), mode) != 0) fail(errno_status("fchmod()"));
         if (::fsync(fd_.get()) != 0) fail(errno_status("fsync()"));
@@ -77,7 +78,7 @@ class NewFile {
     bool kept_ = false;
 };
 
-/// The two files of `name`: both or, where something fails, neither.
+/// Writes both files of `name`, or neither if an error occurs.
 void write_files(const Options& options, const std::string& name, const char* what_to_do,
                  const std::vector<const Identity*>& chain) {
     NewFile key(file_in(options.directory, name + ".key"), what_to_do);

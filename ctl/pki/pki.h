@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// `secretctl pki`: a small CA in a directory, for sites that have none. It speaks to no agent.
+// `secretctl pki`: a small CA in a directory, for sites that have no CA. It contacts no agent.
 
 #include <string>
 #include <vector>
@@ -15,16 +15,16 @@ struct Options {
     std::vector<std::string> dns;
     std::vector<std::string> ip;
     std::vector<std::string> uri;
-    std::string days = "825";  ///< as it was said
-    bool client = false;       ///< a client's alone
-    bool server = false;       ///< a server's alone; neither of them: both
+    std::string days = "825";  ///< as given on the command line
+    bool client = false;       ///< for a client only
+    bool server = false;       ///< for a server only; neither of them: for both
 };
 
-/// Makes the directory where it is not there, and in it ca.key and ca.crt, of which neither may be
-/// there. `json`: what was made is said as one line of JSON.
+/// Makes the directory if it is missing, and ca.key and ca.crt in it, neither of which may exist
+/// before. `json`: prints the result as one line of JSON.
 ExitCode init(const Options& options, bool json);
 
-/// Makes NAME.key and NAME.crt in the directory, of which neither may be there.
+/// Makes NAME.key and NAME.crt in the directory, neither of which may exist before.
 ExitCode issue(const Options& options, bool json);
 
 }  // namespace secrets::ctl::pki

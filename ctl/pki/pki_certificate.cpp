@@ -16,8 +16,8 @@ namespace {
 constexpr int kSerialBits = 128;
 constexpr long kVersion3 = 2;
 constexpr int kSecondsToAct =
-    60 * 60;  ///< for as long as that, what a refusal says to do can be done
-constexpr long kSecondsBefore = 5 * 60;  ///< a clock that is slow by that takes a new certificate
+    60 * 60;  ///< the advice of an error stays valid for at least this long
+constexpr long kSecondsBefore = 5 * 60;  ///< hosts whose clock is this slow accept a certificate
 
 struct FreeOthers {
     void operator()(BIO* bio) const { BIO_free(bio); }
@@ -40,7 +40,7 @@ bool set_serial(X509* certificate) {
            BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
-/// Random, and a part of a CA's name, so that two CAs of one site are told apart.
+/// Returns part of the random serial number; in a CA's name, it tells two CAs of one site apart.
 std::string serial_words(const X509* certificate) {
     const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
     constexpr char kDigits[] = "0123456789abcdef";
@@ -58,7 +58,7 @@ bool set_name(X509_NAME* target, const std::string& common_name) {
                                       -1, -1, 0) == 1;
 }
 
-/// `value` as in openssl.cnf: only texts that are written here.
+/// `value` is as in openssl.cnf, and only ever a constant of this file.
 bool add_extension(X509* certificate, X509* issuer, int kind, const char* value) {
     X509V3_CTX context;
     X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -98,7 +98,7 @@ const char* usages_of(const Purpose& purpose) {
     return purpose.server ? "serverAuth" : "clientAuth";
 }
 
-/// A key, and a certificate of it with all but names, extensions and signature.
+/// Returns a key and its certificate, which still lacks names, extensions and the signature.
 StatusOr<Identity> begin(int days) {
     Identity made{
         std::unique_ptr<EVP_PKEY, Free>(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
@@ -116,7 +116,7 @@ StatusOr<Identity> begin(int days) {
     return made;
 }
 
-/// Why a certificate that would end after `issuer` is not made.
+/// Returns the error for a certificate that would end after `issuer`.
 Status outlives(const X509* issuer) {
     int days = 0;
     int seconds = 0;
@@ -135,7 +135,7 @@ Status sign(X509* certificate, EVP_PKEY* key) {
     return openssl_failed("signing a certificate");
 }
 
-/// No key here has a passphrase: OpenSSL would ask for one at the terminal.
+/// Returns an error for a key with a passphrase; OpenSSL would prompt for one at the terminal.
 int no_passphrase(char*, int, int, void*) {
     return -1;
 }

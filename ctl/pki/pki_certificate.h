@@ -21,13 +21,13 @@ struct Free {
     void operator()(X509* certificate) const { X509_free(certificate); }
 };
 
-/// A key, and the certificate of it.
+/// A key and its certificate.
 struct Identity {
     std::unique_ptr<EVP_PKEY, Free> key;
     std::unique_ptr<X509, Free> certificate;
 };
 
-/// What a certificate is wanted for.
+/// The purpose of a certificate.
 struct Purpose {
     std::string name;
     std::vector<AltName> alt_names;  ///< at least one
@@ -36,26 +36,27 @@ struct Purpose {
     int days = 0;
 };
 
-/// A new CA, which signs itself and certificates for others, but no further CA.
+/// Makes a new CA, which signs itself and certificates for others, but no further CA.
 StatusOr<Identity> make_ca();
 
-/// A new key and a certificate of it that `ca` signs. One that would outlive the CA is refused.
+/// Makes a new key and its certificate, signed by `ca`. Fails if the certificate would outlive the
+/// CA.
 StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose);
 
-/// The end of its validity, as in 2026-11-25T16:00:00Z.
+/// Returns the end of the certificate's validity, as in 2026-11-25T16:00:00Z.
 std::string end_of(const Identity& identity);
 
-/// Writes the key to a file that is new and empty.
+/// Writes the key to a new and empty file.
 Status write_key(int fd, const Identity& identity);
 
 /// Writes the certificates of `chain`, one after the other.
 Status write_chain(int fd, const std::vector<const Identity*>& chain);
 
-/// Reads what write_key() and write_chain() wrote; the Errors name what is wrong with one file.
+/// Read the output of write_key() and write_chain(); the Status names what is wrong with one file.
 Status read_key(int fd, Identity& identity);
 Status read_certificate(int fd, Identity& identity);
 
-/// Why a key and a certificate that were read are not a CA's; nothing when they are.
+/// Returns why a key and a certificate that were read are not a CA's; ok if they are.
 Status check_ca(const Identity& ca);
 
 }  // namespace secrets::ctl::pki

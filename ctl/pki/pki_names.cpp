@@ -11,7 +11,7 @@
 namespace secrets::ctl::pki {
 namespace {
 
-constexpr std::size_t kMaxName = 64;  ///< of a common name, in RFC 5280
+constexpr std::size_t kMaxName = 64;  ///< of a common name, from RFC 5280
 constexpr std::size_t kMaxDns = 253;
 constexpr std::size_t kMaxLabel = 63;
 
@@ -33,7 +33,7 @@ bool is_dns_name(std::string_view text) {
     }
 }
 
-/// An address in the bytes that a network knows it by; empty where `text` is none.
+/// Returns an address in network byte order; empty if `text` is not an address.
 std::string bytes_of_ip(const std::string& text) {
     std::array<char, sizeof(in6_addr)> address{};
     const bool is_v6 = text.find(':') != text.npos;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares one ASK of the real agent with what any answer over such a socket costs: connect, one
-// packet there and back with a descriptor of a secret region, map, read, unmap.
-//
+// Compares one ASK of the real agent with the cost of any answer over such a socket: connect, one
+// packet each way with a descriptor of a secret region, map, read, unmap.
 // usage: ask_round_trip NODE_SOCKET RUN UID ROUNDS   (root; the run has ten secrets of that user)
-// Prints the medians in microseconds and their ratio, measured in turns.
+// Prints the medians in microseconds and their ratio; the two are measured in turns.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -45,7 +44,7 @@ T take(StatusOr<T> result) {
     return std::move(result).value();
 }
 
-/// The bare server: sends each packet back, with a descriptor of a region that it made before.
+/// Runs the bare server: sends each packet back, with a descriptor of a region made before.
 [[noreturn]] void echo(int listener) {
     const LockedRegion region = take(LockedRegion::create(1, best_memory_kind()));
     std::array<std::byte, kMaxMessageBytes> buffer;
@@ -59,7 +58,7 @@ T take(StatusOr<T> result) {
     }
 }
 
-/// One exchange; the descriptor that came with the answer.
+/// Makes one exchange; returns the descriptor that came with the answer.
 UniqueFd exchange(const std::string& socket, const ipc::Message& message,
                   std::span<std::byte> answer, std::size_t& size) {
     const UniqueFd fd = take(connect_seqpacket(socket, soon()));
@@ -111,7 +110,7 @@ int main(int argc, char** argv) {
     const std::string agent = argv[1];
     const std::string bare = "/tmp/slurm-secrets-bench-" + std::to_string(getpid()) + ".sock";
     UniqueFd listener = take(listen_at(bare, SocketKind::seqpacket, 0600));
-    // The echo server waits in accept(), as a bare one would.
+    // The echo server blocks in accept(), as a bare server would.
     const int flags = fcntl(listener.get(), F_GETFL);
     fcntl(listener.get(), F_SETFL, flags & ~O_NONBLOCK);
     const pid_t server = fork();

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests/bench/hub measures a hub with.
-//
+// The servers and clients with which tests/bench/hub measures a hub.
 // usage: hub_load view SOCKET
-//            a slurm-secrets-view that says of every job that it runs there, after as long as
-//            slurmctld takes to be asked
+//            a slurm-secrets-view that places every job on the asking node, with the delay of a
+//            request to slurmctld
 //        hub_load bare PORT CERTIFICATE KEY
-//            a bare TLS 1.3 server, which answers every request with nothing
+//            a bare TLS 1.3 server, which sends an empty answer to every request
 //        hub_load at-once PORT CA NODES first|resumed
-//            so many nodes connect together, each from an address of its own, and ask for one job
+//            NODES nodes connect together, each from its own address, and request grants for one
+//            job
 //        hub_load idle PORT CA NODES
-//            the same, and keeps the connections until its input ends
+//            the same, and holds the connections open until standard input ends
 //        hub_load grants PORT CA CLIENTS REQUESTS
 //        hub_load pushes PORT CA CLIENTS REQUESTS
 //        hub_load local-pushes SOCKET CLIENTS REQUESTS
 //        hub_load local METHOD TARGET BODY SOCKET CLIENTS REQUESTS
 //            each of the clients makes its part of the requests on one connection
-//
-// A client prints the seconds that it took, how often it had to try again, and the last reason why.
-// What it asks with (a credential for each request) is made before.
+// A client prints the seconds that it took, the number of retries, and the last reason for a retry.
+// The requests, with a credential for each, are made before the measurement.
 
 #include <fcntl.h>
 #include <munge.h>
@@ -70,8 +69,7 @@ auto into(ErrorCode& error) {
     return asio::redirect_error(asio::use_awaitable, error);
 }
 
-// ---- the servers
-// ---------------------------------------------------------------------------------
+// ---- the servers ----
 
 [[noreturn]] void be_the_view(const std::string& socket) {
     const auto soon = [] { return Deadline::in(std::chrono::seconds(5)); };
@@ -134,8 +132,7 @@ void serve_bare(unsigned short port, const char* certificate, const char* key) {
     loop.run();
 }
 
-// ---- requests
-// ------------------------------------------------------------------------------------
+// ---- requests ----
 
 using Request = http::request<http::string_body>;
 
@@ -190,8 +187,7 @@ std::vector<Request> make_all(std::size_t count, Make make_one) {
     return all;
 }
 
-// ---- the clients
-// ---------------------------------------------------------------------------------
+// ---- the clients ----
 
 using TlsStream = ssl::stream<Tcp::socket>;
 using Session = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
@@ -214,7 +210,7 @@ struct Load {
     }
 };
 
-/// The status of the answer; 0: none came.
+/// Returns the status of the answer; 0: no answer came.
 template <typename Stream>
 asio::awaitable<unsigned> exchange(Stream& stream, const Request& request, ErrorCode& error) {
     co_await http::async_write(stream, request, into(error));
@@ -229,7 +225,7 @@ asio::awaitable<ErrorCode> open(Load& load, TlsStream& stream, std::size_t numbe
     ErrorCode error;
     auto& socket = stream.next_layer();
     socket.open(Tcp::v4(), error);
-    // 127.1.0.1, 127.1.0.2 …: a hub takes few connections of one address.
+    // 127.1.0.1, 127.1.0.2 …: a hub accepts few connections from one address.
     const auto address = asio::ip::address_v4(
         static_cast<std::uint32_t>(0x7f010001 + number / 250 * 256 + number % 250));
     if (!error) socket.bind({address, 0}, error);
@@ -245,8 +241,8 @@ asio::awaitable<ErrorCode> open(Load& load, TlsStream& stream, std::size_t numbe
     co_return error;
 }
 
-/// Connects and asks, and tries again until it has its answer. A credential is used up by the hub
-/// alone, so that what failed before is asked for with another.
+/// Connects and sends the request, and retries until the answer comes. The hub uses up a
+/// credential, so a failed request is repeated with another one.
 asio::awaitable<void> be_a_node(Load& load, std::size_t number, Request request,
                                 std::vector<std::unique_ptr<TlsStream>>* kept) {
     while (true) {
@@ -256,8 +252,8 @@ asio::awaitable<void> be_a_node(Load& load, std::size_t number, Request request,
         if (!error) status = co_await exchange(*stream, request, error);
         if (status == 200 || status == 204) {
             if (!load.session && kept == nullptr && number == 0) {
-                // Copies here and in open(): OpenSSL spoils the session of a connection that is not
-                // shut down.
+                // Copies the session, as in open(): OpenSSL spoils the session of a connection that
+                // is not shut down.
                 load.session.reset(SSL_SESSION_dup(SSL_get0_session(stream->native_handle())));
             }
             if (kept != nullptr) kept->push_back(std::move(stream));

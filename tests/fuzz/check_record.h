@@ -6,8 +6,8 @@
 
 namespace secrets::fuzz {
 
-/// What reads as a record lies inside the payload and writes the same payload again. Whether it
-/// reads.
+/// Checks that all parts of a readable record lie inside the payload, and that the record writes
+/// the same payload again. Returns whether the payload is a readable record.
 bool check_record(vault::RecordType type, Bytes payload);
 
 }  // namespace secrets::fuzz

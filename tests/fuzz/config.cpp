@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A configuration is refused with the file's name and one line, or holds what is documented.
+// A configuration is rejected with the file's name and one line, or holds documented values.
 
 #include "agentd/config/config.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What reads as a delivery lies inside the image, is fit to be set, and writes the same image
-// again.
+// A delivery that can be read lies inside the image, is fit to be set in an environment, and writes
+// the same image again.
 
 #include "common/secure_memory/delivery.h"
 
@@ -13,7 +13,7 @@
 namespace secrets::fuzz {
 namespace {
 
-/// Whether the bytes lie in the image with a NUL behind them and none among them.
+/// Returns whether the bytes lie in the image, with a NUL after them and none among them.
 bool is_c_string(Bytes text, Bytes image) {
     const Bytes with_nul(text.data(), text.size() + 1);
     return lies_in(with_nul, image) &&

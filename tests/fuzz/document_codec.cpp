@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What another hub, or somebody else, wrote to OpenBao: what is taken of it keeps to what the
-// agent's own would, and what is not is told of by a sentence.
+// Documents that another hub, or somebody else, wrote to OpenBao: accepted content keeps to the
+// limits of the agent's own documents, and a sentence reports rejected content.
 
 #include "agentd/openbao/document_codec.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// Year 10000: what is counted in it does not overflow.
+/// Year 10000: arithmetic with this time does not overflow.
 constexpr vault::Time kEnd{std::chrono::seconds(253402300800)};
 
 bool is_time(vault::Time time) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is imported has good names, each once, and values that lie in one another's order; what is
-// not is refused with a sentence that shows nothing of it.
+// Imported secrets have valid names, each once, and values that lie one after the other. Other text
+// is rejected with a sentence that shows nothing of it.
 
 #include "common/base/limits.h"
 #include "common/base/names.h"

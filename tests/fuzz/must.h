@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the fuzz targets share: invariants, and bytes.
+// Helpers that the fuzz targets share: invariants, and bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,12 +11,12 @@
 #include <span>
 #include <string_view>
 
-// The one entry that libFuzzer and replay.cpp know.
+// The entry point that libFuzzer and replay.cpp call.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace secrets::fuzz {
 
-/// Ends the process, which is a finding, where an invariant does not hold.
+/// Ends the process, which counts as a finding, if an invariant does not hold.
 inline void must(bool holds, const char* what,
                  std::source_location place = std::source_location::current()) {
     if (holds) return;
@@ -34,13 +34,14 @@ inline Bytes bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 
-/// Whether all of `part` lies in `whole`; an empty part may be anywhere.
+/// Returns whether all of `part` lies in `whole`; an empty part may be anywhere.
 inline bool lies_in(Bytes part, Bytes whole) {
     return part.empty() || (part.data() >= whole.data() &&
                             part.data() + part.size() <= whole.data() + whole.size());
 }
 
-/// Whether a sentence is one: there, and nothing that would steer a terminal or a log.
+/// Returns whether a sentence is present, and contains nothing that would steer a terminal or a
+/// log.
 inline bool is_sentence(std::string_view text) {
     for (const char c : text) {
         if (c < ' ' || c > '~') return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What nodes and hubs say to each other: what parses says the same when it is written and parsed
-// again, and what does not parse is refused by a sentence.
+// Messages between nodes and hubs: a message that parses has the same meaning when it is written
+// and parsed again; a sentence rejects any other text.
 
 #include "agentd/api/check_body.h"
 #include "agentd/api/grant_body.h"

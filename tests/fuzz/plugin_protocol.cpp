@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What decodes as a message encodes to the same bytes again; what does not is refused with a
-// sentence.
+// A message that decodes encodes to the same bytes again; other bytes are rejected with a sentence.
 
 #include "common/ipc/plugin_protocol.h"
 

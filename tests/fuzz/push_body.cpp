@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What parses as a push keeps to the limits, and says the same when it is written and parsed again.
+// A push that parses keeps to the limits, and has the same meaning when it is written and parsed
+// again.
 
 #include "agentd/api/push_body.h"
 
@@ -27,7 +28,7 @@ std::string base64_of(Bytes bytes) {
     return text;
 }
 
-/// The push as JSON, with its secrets in order.
+/// Returns the push as JSON, with its secrets in order.
 std::string text_of(const service::PushRequest& request) {
     json::object object;
     if (request.owner) object["owner"] = *request.owner;

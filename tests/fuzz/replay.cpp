@@ -16,7 +16,7 @@ void run(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     const std::string input{std::istreambuf_iterator<char>(file), {}};
     std::printf("%s, %zu bytes\n", path.c_str(), input.size());
-    std::fflush(stdout);  // the last line names the input at which it ended
+    std::fflush(stdout);  // the last line names the input that ended the process
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }
 

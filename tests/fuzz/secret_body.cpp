@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What parses as a change of a kept secret keeps to the limits, and its errors show nothing of it.
+// A change of a stored secret that parses keeps to the limits; errors show nothing of the secret.
 
 #include "agentd/api/secret_body.h"
 

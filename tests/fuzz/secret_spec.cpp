@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What parses as an ask prints, and what is printed parses to the same; what does not is refused
-// with a sentence and a place in the text.
+// A secret spec that parses prints, and the printed text parses to the same spec. Other text is
+// rejected with a sentence and a position in the text.
 
 #include "common/base/secret_spec.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the inputs of tests/fuzz/corpus that are no text, with the encoders themselves. Argument:
-// that folder.
+// Writes the binary inputs of tests/fuzz/corpus, with the encoders themselves. Argument: the corpus
+// folder.
 
 #include <filesystem>
 #include <fstream>
@@ -233,7 +233,7 @@ void record_seeds(Corpus& corpus) {
                  with_byte(two_grants(7), 19, 255));
 }
 
-/// What a slab's records are at the moment that is to be looked at.
+/// A slab whose bytes can be copied at any moment between changes of its records.
 class SlabMaker {
   public:
     SlabMaker()
@@ -261,7 +261,7 @@ class SlabMaker {
     std::uint64_t sequence_ = 0;
 };
 
-/// Its record stays whole, checksum included.
+/// Extends the first extent over the second; the first one's record stays whole, checksum included.
 Bytes with_first_extent_over_the_second(Bytes bytes) {
     std::uint32_t first = 0;
     std::uint32_t second = 0;

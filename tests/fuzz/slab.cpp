@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes in a region, found at the start: either no slab, or one that can be walked, that has
-// nothing in it but whole records, and that a second start finds as the first one left it. And the
-// vault makes its index from it.
+// Any bytes in a region, found at the start: either no slab, or one that can be walked, that
+// contains only whole records, and that a second start finds as the first one left it. The vault
+// makes its index from the slab.
 
 #include <unistd.h>
 #include <zlib.h>
@@ -15,7 +15,7 @@
 namespace secrets::fuzz {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 32;  // of the slab, and of each extent; as slab.h has them
+constexpr std::size_t kHeaderBytes = 32;  // of the slab, and of each extent; the value in slab.h
 constexpr std::size_t kLargest = 64 * 1024;
 
 struct Found {
@@ -53,7 +53,7 @@ Number number_at(Bytes extent, std::size_t at) {
     return number;
 }
 
-/// Whether a live extent is one record and no more, and its checksum that of the format.
+/// Returns whether a live extent is exactly one record, with the checksum of the format.
 bool is_whole_record(Bytes extent) {
     const std::size_t payload_length = number_at<std::uint32_t>(extent, 8);
     if (payload_length > extent.size() - kHeaderBytes) return false;
@@ -66,8 +66,7 @@ bool is_whole_record(Bytes extent) {
     return number_at<std::uint32_t>(extent, 12) == sum;
 }
 
-/// Walks the extents by the format: where there is no record there is no byte, and free ones are
-/// joined.
+/// Walks the extents by the format: bytes outside records are zero, and free extents are joined.
 void check_extents(Bytes region, std::size_t records) {
     std::size_t live = 0;
     bool was_free = false;
@@ -88,7 +87,7 @@ void check_extents(Bytes region, std::size_t records) {
     must(live == records, "every live extent is a record");
 }
 
-/// Takes all records out again: then one as large as the slab fits, and it is found.
+/// Removes all records; then one record as large as the slab fits, and is found.
 void check_use(vault::Slab& slab, const std::vector<Found>& records) {
     must(slab.empty() == records.empty(), "a slab without records is empty");
     for (const Found& record : records) slab.free({record.offset});
@@ -135,14 +134,15 @@ void check(Bytes content) {
     check_use(*slab, records);
 }
 
-/// Keeps nothing, as in a process that systemd did not start.
+/// Stores nothing, as in a process that systemd did not start.
 class NoKeeper : public vault::FdStore {
   public:
     bool keep(const std::string&, int) override { return false; }
     void forget(const std::string&) override {}
 };
 
-/// The vault's start from it: an index of what is there, from which all can be taken out again.
+/// Checks the vault's start from the content: an index of all records, each of which can be
+/// removed.
 void check_restore(Bytes content) {
     LockedRegion region = region_with(content);
     NoKeeper keeper;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random bytes seldom pass a checksum. This changes an input as libFuzzer would, and then, mostly,
-// mends what must fit together for the rest to be looked at: the slab's length, the extents', the
-// checksums.
+// Random bytes seldom pass a checksum. The mutator changes an input as libFuzzer would, and then
+// usually repairs what must be consistent for the rest to be read: the length of the slab, the
+// lengths of the extents, and the checksums.
 
 #include <zlib.h>
 
@@ -44,7 +44,7 @@ void mend_checksum(std::uint8_t* extent) {
     put(extent + 12, static_cast<std::uint32_t>(crc));
 }
 
-/// Makes the extent one that adds up, in `room` bytes; its length.
+/// Makes the extent consistent, in `room` bytes; returns its length.
 std::size_t mend_extent(std::uint8_t* extent, std::size_t room, std::minstd_rand& random) {
     std::size_t length = get<std::uint32_t>(extent) / kHeaderBytes * kHeaderBytes;
     if (length < kHeaderBytes || length > room) length = room;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What decodes as a message of the view's wire encodes to the same bytes again; what does not is
-// refused with a sentence.
+// A message of the view's protocol that decodes encodes to the same bytes again; other bytes are
+// rejected with a sentence.
 
 #include "common/ipc/slurm_query_protocol.h"
 

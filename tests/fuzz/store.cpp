@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes in the place of the store's file: either a sentence, or a store in which each secret
-// opens or is said to be damaged, and that takes a change and has it when it is opened again.
+// Any bytes as the store's file: either a sentence, or a store in which each secret opens or is
+// reported damaged. Such a store accepts a change, and contains the change after it is opened
+// again.
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ using store::Owner;
 using store::SecretStore;
 using store::StoreKey;
 
-/// A folder with the key in it, in memory where there is such a place; it goes with the process.
+/// A folder with the key in it, in memory if a memory file system exists; removed with the process.
 class Folder {
   public:
     Folder() {
@@ -88,7 +89,7 @@ void run(Bytes input) {
     }
     if (!is_changed) return;
     const auto again = open_store();
-    if (!again) return;  // damage that only a change brought to light
+    if (!again) return;  // only the change revealed the damage
     const store::SecretHead* found = (*again)->find(alice, "NEW");
     must(found != nullptr && !found->damaged, "a change is there when it is opened again");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Bytes to compare with: images and messages written by hand, field by field.
+// Bytes for comparison: images and messages written by hand, field by field.
 
 #include <string.h>
 
@@ -46,7 +46,7 @@ void set_number(Bytes& bytes, std::size_t offset, Number value) {
     memcpy(bytes.data() + offset, &value, sizeof(value));
 }
 
-/// Whether `text` lies wholly within `bytes`.
+/// Returns whether `text` lies wholly within `bytes`.
 inline bool lies_within(std::span<const std::byte> text, std::span<const std::byte> bytes) {
     return text.data() >= bytes.data() && text.data() + text.size() <= bytes.data() + bytes.size();
 }

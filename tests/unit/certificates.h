@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Certificates and keys for tests, with whatever names and times; and a handshake without a
+// Certificates and keys for tests, with arbitrary names and times; and a handshake without a
 // network.
 
 #include <openssl/ssl.h>
@@ -31,7 +31,7 @@ struct SubjectName {
     std::string text;
 };
 
-/// A certificate that is its own CA, and its key.
+/// A certificate that is its own CA, with its key.
 struct SelfSigned {
     Key key;
     X509Certificate certificate;
@@ -41,7 +41,7 @@ inline Key make_key(const char* kind = "EC") {
     return Key(std::string(kind) == "EC" ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048));
 }
 
-/// Valid from `begin` to `end`, in seconds from now.
+/// Makes a certificate that is valid from `begin` to `end`, in seconds from now.
 inline SelfSigned make_certificate(const std::vector<SubjectName>& names, long begin = -60,
                                    long end = 3600, const char* common_name = "test") {
     SelfSigned made{make_key(), X509Certificate(X509_new())};
@@ -75,7 +75,7 @@ inline void write_certificate(const std::string& path, const X509Certificate& ce
     std::fclose(file);
 }
 
-/// Under a passphrase, if there is one.
+/// Writes the key, encrypted with the passphrase if one is given.
 inline void write_key(const std::string& path, const Key& key, const char* passphrase = nullptr) {
     std::FILE* const file = std::fopen(path.c_str(), "w");
     const EVP_CIPHER* const cipher = passphrase == nullptr ? nullptr : EVP_aes_128_cbc();
@@ -84,7 +84,7 @@ inline void write_key(const std::string& path, const Key& key, const char* passp
     std::fclose(file);
 }
 
-/// Both ends of a connection in memory.
+/// A TLS handshake between both ends of a connection in memory.
 class Handshake {
   public:
     /// `shows`: the client's certificate, or null.

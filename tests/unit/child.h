@@ -7,8 +7,8 @@
 
 namespace secrets {
 
-/// A forked child that runs `body` and exits with what it returns. No Catch assertions in there:
-/// what is wrong is told by the exit code. Killed when it is still there as this object goes.
+/// A forked child that runs `body` and exits with its result. `body` must not contain Catch
+/// assertions: the exit code reports errors. The destructor kills a child that still runs.
 class Child {
   public:
     template <typename Body>
@@ -25,7 +25,8 @@ class Child {
 
     pid_t pid() const { return pid_; }
 
-    /// Waits for its end. The exit code, or minus the number of the signal that ended it.
+    /// Waits for the child's end. Returns the exit code, or minus the number of the signal that
+    /// ended the child.
     int wait() {
         int status = 0;
         if (pid_ <= 0 || waitpid(pid_, &status, 0) != pid_) return -1000;
@@ -38,7 +39,7 @@ class Child {
     bool waited_ = false;
 };
 
-/// An account that is nobody's: to see what another user can do. Becoming it takes root.
+/// An account that belongs to no user, to test the view of another user. Only root can become it.
 inline constexpr uid_t kOtherUid = 65534;
 
 inline bool become_other_user() {

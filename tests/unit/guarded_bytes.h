@@ -11,7 +11,7 @@
 
 namespace secrets {
 
-/// A copy of bytes behind which no memory is: reading one byte too many ends the process.
+/// A copy of bytes followed by inaccessible memory: reading one byte too many ends the process.
 class GuardedBytes {
   public:
     explicit GuardedBytes(std::span<const std::byte> bytes) : size_(bytes.size()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A stand-in for journald: a datagram socket like its own, and what entries say.
+// A stand-in for journald: a datagram socket like journald's own, and a reader of entries.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,7 +17,7 @@
 
 namespace secrets::audit {
 
-/// Listens at `path` from its construction on, and reads only when it is asked to.
+/// Listens at `path` from its construction on, and reads only in receive().
 class JournalSocket {
   public:
     explicit JournalSocket(const std::string& path)
@@ -33,7 +33,7 @@ class JournalSocket {
     JournalSocket& operator=(const JournalSocket&) = delete;
     ~JournalSocket() { unlink(path_.c_str()); }
 
-    /// The next datagram; nothing when none is there.
+    /// Returns the next datagram; nothing if none is queued.
     std::optional<std::string> receive() {
         std::string buffer(256 * 1024, '\0');
         const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -52,8 +52,8 @@ class JournalSocket {
     UniqueFd fd_;
 };
 
-/// Reads an entry as journald does: NAME=value lines, or NAME, a length in 64 bits and so many
-/// bytes. Empty where it is malformed.
+/// Reads an entry as journald does: NAME=value lines, or NAME, a length in 64 bits and as many
+/// bytes. Returns an empty map for a malformed entry.
 inline std::map<std::string, std::string> fields_of(std::string_view entry) {
     std::map<std::string, std::string> fields;
     while (!entry.empty()) {

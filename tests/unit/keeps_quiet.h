@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Whether a type that carries a value could be printed, compared or turned into text by mistake.
+// Checks whether a type that carries a value could be printed, compared or turned into text by
+// mistake.
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
@@ -33,12 +34,12 @@ constexpr bool kBecomesText =
     std::is_constructible_v<std::string, T> || std::is_constructible_v<std::string_view, T> ||
     std::is_convertible_v<T, const char*> || std::is_convertible_v<T, std::span<const std::byte>>;
 
-/// What a type must not be able to do when it carries a value.
+/// True if a type has none of the abilities that are forbidden for a type that carries a value.
 template <typename T>
 constexpr bool kKeepsQuiet = !Streamable<T> && !fmt::is_formattable<T>::value && !kBecomesText<T> &&
                              !Range<T> && !Comparable<T>;
 
-// The questions themselves do find what can be printed.
+// The checks themselves recognise a printable type.
 static_assert(Streamable<std::string_view> && fmt::is_formattable<std::string_view>::value &&
               kBecomesText<std::string_view> && Range<std::string_view> &&
               Comparable<std::string_view>);

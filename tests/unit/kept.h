@@ -24,7 +24,7 @@ inline std::string content_of(const std::string& path) {
     return content.str();
 }
 
-/// A key that is `letter` 32 times.
+/// Makes a key that consists of `letter` 32 times.
 inline StoreKey key_of(const TemporaryFolder& folder, char letter) {
     const std::string path = folder.file(std::string("key.") + letter);
     if (!std::filesystem::exists(path)) write_file(path, std::string(32, letter));

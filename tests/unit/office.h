@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A services to make requests to. The accounts are the machine's own: root, alice and bob
-// (tests/setup), and www-data, which a platform connects as that may act for alice.
+// The services, for tests to make requests to. The accounts are the machine's own: root, alice and
+// bob (tests/setup), and www-data, the account of a platform that may act for alice.
 
 #include <optional>
 #include <string>
@@ -18,7 +18,8 @@ namespace secrets::service {
 
 inline const Uid kRoot{0};
 
-/// Only errors are logged. Once for the process: whoever opens an audit file calls it before that.
+/// Limits the log to errors, once for the process. Tests that open an audit file call this function
+/// before that.
 inline void keep_the_log_quiet() {
     static const bool done = [] {
         Config log;
@@ -49,7 +50,7 @@ struct Office {
         config.max_ttl = std::chrono::hours(48);
         return config;
     }
-    /// The limits as they are where nobody configured them.
+    /// The limits of a configuration that sets none.
     static Config large() {
         Config config;
         config.platforms = {{"tower", "www-data", {"alice"}, {}}};
@@ -61,6 +62,7 @@ struct Office {
         : vault(best_memory_kind(), vault_bytes),
           services(
               config, vault, [this] { return time; }, store) {
+        services.context.events = &events;
         keep_the_log_quiet();
     }
 
@@ -77,7 +79,7 @@ struct Office {
         return services.runs.read_run(kRoot, run_id(run)).value();
     }
 
-    /// All that the vault holds, as text: what must not differ where nothing may change.
+    /// Returns the vault's whole content as text, for tests that nothing has changed.
     std::string state() const {
         std::string text;
         for (const vault::RunHead* head : vault.runs()) {
@@ -134,7 +136,7 @@ std::string refusal_of(const Answer& answer) {
     return status.ok() ? "(granted)" : status.message();
 }
 
-/// What a step was given, as NAME=value lines, and NAME=file SECRET value.
+/// Returns the secrets given to a step as NAME=value lines, files as NAME=file SECRET value.
 inline std::string given(const GrantAnswer& answer) {
     const auto* granted = std::get_if<Granted>(&answer);
     if (granted == nullptr) return refusal_of(answer);

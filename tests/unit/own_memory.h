@@ -18,10 +18,11 @@ inline std::uintptr_t number_of(const void* address) {
     return reinterpret_cast<std::uintptr_t>(address);
 }
 
-/// What stands at an address of this process as a debugger reads it, through /proc/self/mem: memory
-/// that was freed may be looked at this way. Empty where nothing can be read. At most 64 KiB.
+/// Returns the bytes at an address of this process as a debugger reads them, through
+/// /proc/self/mem; the memory may be freed already. Empty if nothing can be read. At most 64 KiB.
 inline std::string own_memory_at(std::uintptr_t address, std::size_t size) {
-    // Nothing is taken from the heap before all is read: it might be what is to be looked at.
+    // Allocates nothing on the heap before the read: an allocation could reuse the memory to be
+    // read.
     static std::array<char, 64 * 1024> bytes;
     const UniqueFd memory(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
     const ssize_t got = pread(memory.get(), bytes.data(), std::min(size, bytes.size()),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Short ways to write secrets and ids in tests.
+// Shorthands for secrets and ids in tests.
 
 #include <cstring>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where slabs wait for the next process, as in systemd's descriptor store: duplicates of
+// A stand-in for systemd's descriptor store, which holds slabs for the next process: duplicates of
 // descriptors, by name.
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@ namespace secrets::vault {
 
 class Shelf : public FdStore {
   public:
-    bool deaf = false;  ///< it can't be told
+    bool deaf = false;  ///< every call of keep() fails
 
     bool keep(const std::string& name, int fd) override {
         if (deaf) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A file system that is soon full.
+// A file system with little space.
 
 #include <sys/mount.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 namespace secrets {
 
-/// A tmpfs of a few pages. Takes root.
+/// A tmpfs of a few pages. Requires root.
 class SmallDisk {
   public:
     static bool can_be_made() { return geteuid() == 0; }
@@ -29,7 +29,7 @@ class SmallDisk {
 
     std::string file(const std::string& name) const { return folder_.file(name); }
 
-    /// Takes all the room that is left.
+    /// Uses up all the free space.
     void fill() const {
         std::ofstream filler(file("filler"));
         while (filler.put('x') && filler.flush()) {

@@ -10,8 +10,8 @@
 
 namespace secrets {
 
-/// A fresh folder that other users may enter; it goes with all that is in it. Its path is short
-/// enough for sockets.
+/// A new folder that other users may enter; its destructor removes it with its content. Its path is
+/// short enough for sockets.
 class TemporaryFolder {
   public:
     TemporaryFolder() {
