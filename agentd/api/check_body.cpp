@@ -11,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// The object that a body is; nothing where it is none.
+/// Returns the object that a body is; nothing if the body is not an object.
 std::optional<json::object> object_in(std::span<const std::byte> body) {
     json::parse_options options;
     options.max_depth = 2;
@@ -22,7 +22,7 @@ std::optional<json::object> object_in(std::span<const std::byte> body) {
     return std::move(value.get_object());
 }
 
-/// Nothing where there is no such text, or it is too long.
+/// Returns a field's text; nothing if there is none, or the text is too long.
 std::optional<std::string> text_in(const json::object& object, std::string_view name,
                                    std::size_t most) {
     const json::value* value = object.if_contains(name);

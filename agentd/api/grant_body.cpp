@@ -13,13 +13,13 @@ namespace {
 
 namespace json = boost::json;
 
-/// The longest that a node says it waits for an answer.
+/// The longest wait for a response that a node may announce.
 constexpr std::uint64_t kMaxPatience = 60 * 1000;
 
-/// An entity tag of ours is shorter.
+/// The daemon's own entity tags are shorter.
 constexpr std::size_t kMaxTagBytes = 128;
 
-/// Takes fields out of an object, and keeps what is wrong with the first that is.
+/// Reads the fields of an object, and stores what is wrong with the first invalid one.
 class Fields {
   public:
     explicit Fields(const json::object& object) : object_(object) {}
@@ -59,7 +59,7 @@ class Fields {
     Status wrong_;
 };
 
-/// Finds a field that stands twice in one object, of which the parser of documents keeps one.
+/// Finds a field that appears twice in one object: the document parser uses only one of the two.
 class RepeatedField : public BodyHandler<RepeatedField> {
     friend BodyHandler<RepeatedField>;
 
@@ -86,7 +86,7 @@ class RepeatedField : public BodyHandler<RepeatedField> {
     bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
 
   private:
-    bool unexpected(const char*, json::error_code&) { return true; }  // is told of by who reads it
+    bool unexpected(const char*, json::error_code&) { return true; }  // reported by the reader
 
     std::vector<std::set<std::string>> open_;
     std::string key_;

@@ -17,10 +17,10 @@
 namespace secrets::api {
 namespace {
 
-/// What is unavailable for a moment: runs end all the time, and an admin makes room on a disk.
+/// Retry-After if something is unavailable: runs end all the time, and an admin frees disk space.
 constexpr std::chrono::seconds kRetryAfter{10};
 
-/// The HTTP status of each code.
+/// Returns the HTTP status for a code.
 unsigned http_status_of(StatusCode code) {
     switch (code) {
         case StatusCode::invalid_argument:
@@ -55,7 +55,7 @@ HttpResponse json(unsigned status, std::string body, std::uint64_t generation) {
     answer.etag = "\"" + std::to_string(generation) + "\"";
     return answer;
 }
-// JSON may write a byte of a value in two (\n), base64 four in three; names and marks come on top.
+// JSON may write a byte of a value as two (\n), base64 three as four; names and marks add some.
 std::uint64_t longest_push(const Limits& limits) {
     return 2 * std::uint64_t{limits.run_bytes} + 256 * 1024;
 }
@@ -66,7 +66,7 @@ std::uint64_t longest_name(const Limits&) {
     return 4 * 1024;
 }
 
-// JSON may write a byte of an ask in six.
+// JSON may write a byte of a secret spec as six.
 std::uint64_t longest_ask(const Limits&) {
     return 6 * kMaxSpecBytes + 4 * 1024;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The table of what may be asked of the control door: method and path, and what each means to the
-// services.
+// The table of the control socket's routes: method, path, and the service call of each route.
 
 #include <map>
 #include <span>
@@ -11,7 +10,7 @@
 
 namespace secrets::api {
 
-/// One request on its way through a route.
+/// Holds one request on its way through a route.
 struct RouteCall {
     service::Services& services;
     NodeApi* nodes;  ///< not null in a route of nodes
@@ -19,7 +18,7 @@ struct RouteCall {
     Origin origin;
     std::optional<RunId> run;
     service::SecretScope place;
-    std::string name;  ///< of a kept secret, as it came
+    std::string name;  ///< of a stored secret, as received
     service::Precondition precondition;
     std::string has_tag;  ///< If-None-Match, in a route of nodes
     std::map<std::string, std::string, std::less<>> query;
@@ -32,23 +31,22 @@ using Longest = std::uint64_t (*)(const Limits&);
 
 struct Route {
     std::string_view method;
-    std::string_view path;   ///< `{run}`, `{workspace}` and `{name}` stand for one part each
-    std::string_view query;  ///< the one query parameter that it takes; empty for none
-    Longest longest_body;    ///< null: it takes none
-    About about;             ///< what of the shared store it is about; null: nothing, or the
-                             ///< handler sees to it
-    Before before_body;      ///< may refuse before the body is read; or null
+    std::string_view path;   ///< `{run}`, `{workspace}` and `{name}` match one part each
+    std::string_view query;  ///< the one query parameter that the route accepts; empty for none
+    Longest longest_body;    ///< null: the route accepts no body
+    About about;             ///< needed shared documents; null: none, or the handler refreshes them
+    Before before_body;      ///< may deny before the body is read; or null
     Handle handle;
-    /// Between agents of one release, and there only where nodes may ask. If-None-Match is the tag
-    /// of what the node has.
+    /// Whether the route is one between agents of one release, which exists only if nodes may ask.
+    /// If-None-Match is the tag of what the node has.
     bool of_nodes = false;
-    /// About the agent that is asked itself: never passed on to a hub.
+    /// Whether the route is about this agent itself: never passed on to a hub.
     bool of_agent = false;
 };
-/// All routes; those of one path stand together.
+/// Returns all routes; those of one path are adjacent.
 std::span<const Route> route_table();
 
-/// The answer that a refusal becomes.
+/// Returns the response for a denial.
 HttpResponse refused(const Status& refusal);
 
 }  // namespace secrets::api

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Where the requests go that a node's agent does not answer by itself.
+// Interface for the requests that a node's agent does not answer itself.
 
 #include <span>
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace secrets::api {
 
-/// The head of a request, as it came.
+/// The head of a request, as received.
 struct ProxiedHead {
     std::string method;
     std::string target;
@@ -19,15 +19,15 @@ struct ProxiedHead {
     std::string if_none_match;
 };
 
-/// Passes requests on to a hub, which takes each from whom its munge credential names.
+/// Passes requests on to a hub, which attributes each to the user that its munge credential names.
 class HubProxyInterface {
   public:
-    /// What a client is told whose request has no credential (WWW-Authenticate): a credential is
-    /// good for one hub, which this names.
+    /// Returns the challenge (WWW-Authenticate) to a request without a credential: a credential is
+    /// valid for one hub, which the challenge names.
     virtual std::string challenge() const = 0;
 
-    /// The answer comes later, and is the hub's own. `body` may hold values, and need not outlive
-    /// the call.
+    /// Passes a request on. The response comes later, and is the hub's own. `body` may hold values,
+    /// and need not outlive the call.
     virtual HttpResponse pass_on(ProxiedHead head, std::span<const std::byte> body) = 0;
 
   protected:

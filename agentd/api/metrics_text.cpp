@@ -17,7 +17,7 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-/// From what an ask takes on an idle machine to what a job would notice.
+/// From the time of a grant request on an idle machine to a time that a job would notice.
 const prometheus::Histogram::BucketBoundaries kBuckets{
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0};
 
@@ -32,7 +32,7 @@ Asks& asks() {
     return *the_one;
 }
 
-/// The families, with a way to write each in a line.
+/// Collects metric families, with one line of code for each.
 class Families {
   public:
     void gauge(const char* name, const char* help, double value) {
@@ -55,7 +55,7 @@ class Families {
     std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
   private:
-    /// A further metric of the family before it, where that has the name.
+    /// Adds a metric, to the previous family if that has the same name.
     ClientMetric& add(const char* name, const char* help, MetricType type) {
         if (families_.empty() || families_.back().name != name) {
             families_.push_back({name, help, type, {}});
@@ -66,7 +66,7 @@ class Families {
     std::vector<MetricFamily> families_;
 };
 
-/// A counter with what was done, and what was refused.
+/// Adds a counter of completed and of denied operations.
 void add_outcomes(Families& families, const char* name, const char* help,
                   std::initializer_list<audit::Kind> done, audit::Kind refused) {
     std::uint64_t count = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What Prometheus is told: counts of what happened, what is held now, and how long asks took. Names
-// and numbers, never a value. The counts are of the process, from its start.
+// Writes the metrics for Prometheus: counts of what happened, what is held now, and how long grant
+// requests took. Names and numbers, never a value. Counts begin at the start of the process.
 
 #include <chrono>
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace secrets::metrics {
 
-/// How an ask of a step ended.
+/// The outcome of a step's grant request.
 enum class GrantOutcome { granted, nothing, refused };
 
-/// Counts an ask. `took`: until the answer; nothing for one that waited for its run's push.
+/// Counts a grant request. `took`: until the answer; nothing if the request waited for a push.
 void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took);
 
-/// All of it, in Prometheus' text format.
+/// Returns all metrics in Prometheus' text format.
 std::string text(const service::StatusInfo& status, const Limits& limits);
 
 }  // namespace secrets::metrics

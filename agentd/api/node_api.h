@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What nodes and login hosts ask of a hub: the routes that are their agents' alone.
+// Requests of nodes and login hosts to a hub, on the routes that only their agents may use.
 
 #include <string>
 
@@ -10,36 +10,36 @@
 
 namespace secrets::api {
 
-/// A node wants what a step of a job on it is given.
+/// A node's request for what a step of a job on the node is granted.
 struct NodeGrantRequest {
     plugin_protocol::GrantRequest ask;
-    std::string node;  ///< its name in slurm.conf, as it says
+    std::string node;  ///< its name in slurm.conf, as the node says
     std::chrono::milliseconds
-        patience{};         ///< how long it waits for an answer, the ask's wait aside
-    std::string has_tag{};  ///< of what it was granted before; may be empty
+        patience{};         ///< how long the node waits, besides the grant request's wait
+    std::string has_tag{};  ///< of its earlier grant; may be empty
     Origin origin{};
 };
 
-/// A node says what it holds.
+/// A node's report of what it holds.
 struct HoldReport {
     std::string node;
     std::vector<vault::CachedGrant> held;
     Origin origin{};
 };
 
-/// A user of a node or a login host is about to submit a job.
+/// A check for a user of a node or a login host who is about to submit a job.
 struct SubmitCheckRequest {
     Uid uid;
     std::string ask;
-    std::string node;  ///< the host's name, as it says
+    std::string node;  ///< the host's name, as the host says
     Origin origin{};
 };
 
-/// Where the routes hand over. A hub has one.
+/// Interface through which the routes call the hub's handlers. A hub has one.
 class NodeApi {
   public:
-    /// Whether the caller is a node's agent, by its account; where on the network it may be one is
-    /// each request's to say.
+    /// Returns whether the caller is a node's agent, by its account; each request decides where on
+    /// the network such an agent may be.
     virtual bool is_agent(const auth::Principal& caller) const = 0;
     virtual HttpResponse grant(NodeGrantRequest request) = 0;
     virtual HttpResponse report(HoldReport request) = 0;

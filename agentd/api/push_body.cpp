@@ -16,8 +16,8 @@ namespace {
 namespace json = boost::json;
 using json::string_view;
 
-/// What Boost.JSON's parser calls. Walks a small automaton, fills the request, and keeps the
-/// sentence when something is wrong.
+/// Handler for Boost.JSON's parser: walks a small automaton, fills the request, and stores the
+/// sentence if something is wrong.
 class PushHandler : public BodyHandler<PushHandler> {
     friend BodyHandler<PushHandler>;
 
@@ -58,7 +58,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
-        // A field's name that no field can have is not collected without end.
+        // Stops collecting a name that is longer than any field's.
         if (key_part_.size() + part.size() > 1024) return fail("a name is far too long", error);
         key_part_.append(part.data(), part.size());
         return true;

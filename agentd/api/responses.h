@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the control door answers, as JSON: names, sizes and dates, never a value.
+// Writes the control socket's responses as JSON: names, sizes and dates, never a value.
 
 #include <string>
 #include <vector>

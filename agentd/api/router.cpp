@@ -19,9 +19,9 @@ namespace asio = boost::asio;
 
 constexpr std::string_view kJson = "application/json";
 
-/// How long a client waits for the shared store: for what it reads, and for a change, which may
-/// have to wait until that has a leader again. A list of runs may be as old as that, and no other
-/// answer.
+/// Time that a client waits for the shared store: for a read, and for a change, which may have to
+/// wait until the store has a leader again. Only a list of runs, and no other response, may be as
+/// old as that.
 constexpr auto kPatienceToRead = std::chrono::seconds(5);
 constexpr auto kPatienceToChange = std::chrono::seconds(20);
 
@@ -59,7 +59,7 @@ std::string_view title_of(unsigned status) {
             return "Internal Server Error";
     }
 }
-/// Percent-decodes; nothing when an escape is malformed.
+/// Percent-decodes `text`; returns nothing if an escape is malformed.
 std::optional<std::string> decode(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -80,17 +80,17 @@ std::optional<std::string> decode(std::string_view text) {
     return out;
 }
 
-/// What stands in a path for each `{…}` of a pattern, not decoded yet.
+/// The part of a path that matches each `{…}` of a pattern, not decoded yet.
 using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
 
-/// Takes the first part of a path, with the slash before it, off it.
+/// Removes the first part of a path, with the slash before it, and returns that part.
 std::string_view take_part(std::string_view& path) {
     const std::string_view part = path.substr(0, path.find('/', 1));
     path.remove_prefix(part.size());
     return part;
 }
 
-/// Whether `path` is of the form `pattern`.
+/// Returns whether `path` matches `pattern`.
 bool matches(std::string_view pattern, std::string_view path, Parameters& parameters) {
     parameters.clear();
     while (!pattern.empty() && !path.empty()) {
@@ -122,7 +122,7 @@ Status read_parameter(std::string_view which, std::string_view text, RouteCall& 
     return Status();
 }
 
-/// The generation that an entity tag stands for.
+/// Returns the generation that an entity tag stands for.
 std::optional<std::uint64_t> generation_of(std::string_view tag) {
     if (tag.size() < 3 || !tag.starts_with('"') || !tag.ends_with('"')) return std::nullopt;
     tag = tag.substr(1, tag.size() - 2);
@@ -132,7 +132,7 @@ std::optional<std::uint64_t> generation_of(std::string_view tag) {
     return generation;
 }
 
-/// Preconditions are taken where something is changed; a GET is answered as if they were not there.
+/// Reads the preconditions of a change; a GET is answered as if it had none.
 Status read_precondition(const RequestHead& head, service::Precondition& precondition) {
     if (head.method == "GET") return Status();
     if (head.if_match == "*") {
@@ -168,7 +168,7 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
     return std::nullopt;
 }
 
-/// Whether a Content-Type says JSON, in whatever case and with whatever parameters.
+/// Returns whether a Content-Type is JSON, in any case and with any parameters.
 bool is_json(std::string_view content_type) {
     std::string_view type = content_type.substr(0, content_type.find(';'));
     while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
@@ -177,7 +177,7 @@ bool is_json(std::string_view content_type) {
     });
 }
 
-/// What a route's function returns; a refusal where the accounts that it asks about can't be known.
+/// Returns a function's result; an error response if its user accounts can't be looked up.
 template <typename Function>
 auto with_accounts(const RouteCall& call, Function function) -> decltype(function()) {
     try {
@@ -190,7 +190,7 @@ auto with_accounts(const RouteCall& call, Function function) -> decltype(functio
     }
 }
 
-/// In a frame of its own: what called it is gone when it goes on.
+/// Runs in a coroutine frame of its own: the caller's frame is gone when this one resumes.
 asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
                                             service::SharedStore& shared,
                                             std::shared_ptr<SecretBuffer> body) {
@@ -205,7 +205,7 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
     co_return answer;
 }
 
-/// Passes a request on as it came, if it says who it comes from.
+/// Passes a request on as received, if the request identifies its caller.
 std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
                                                     HubProxyInterface& relay) {
     if (head.authorization.empty()) {
@@ -222,7 +222,7 @@ std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
     });
 }
 
-/// What is wrong with the body that the head announces.
+/// Returns what is wrong with the body that the head announces.
 std::optional<HttpResponse> check_body(const RequestHead& head, const Route& route,
                                        const Limits& limits) {
     if (route.longest_body == nullptr) {
@@ -338,10 +338,10 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
         });
 }
 
-/// A change is made while nobody else changes the same, and answered when it is written.
+/// Makes a change while nobody else changes the same data, and answers after the change is written.
 Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
-        // std::function copies what it holds.
+        // std::function copies its captures.
         const auto kept = std::make_shared<SecretBuffer>(body.size());
         std::copy(body.begin(), body.end(), kept->bytes().begin());
         HttpResponse answer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What may be asked of the control door: one table from method and path to a request, and what each
-// request means to the services. Knows no socket.
+// Maps method and path to a request by one table, and each request to a service call. Knows no
+// socket.
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
@@ -25,30 +25,30 @@ class NodeApi;
 class HubProxyInterface;
 
 struct HttpResponse;
-/// Whether the client that waits for an answer has gone.
+/// Returns whether the client that waits for a response has gone.
 using IsGone = std::function<bool()>;
-/// An answer that takes its time.
+/// Produces a response that takes its time.
 using DeferredResponse = std::function<boost::asio::awaitable<HttpResponse>(IsGone)>;
 
-/// An answer before it is HTTP. No body: only a status.
+/// A response before it is HTTP. No body: only a status.
 struct HttpResponse {
     unsigned status = 200;
     std::string content_type;
     std::string body;
-    std::string allow{};  ///< the methods that the path knows, with 405
-    std::string etag{};   ///< the generation of what was asked for or changed; may be empty
-    std::optional<std::chrono::seconds> retry_after{};  ///< with 503, where waiting may help
-    std::string challenge{};   ///< with 401, how the request can say who it comes from
+    std::string allow{};  ///< the methods that the path accepts, with 405
+    std::string etag{};   ///< the generation of what was read or changed; may be empty
+    std::optional<std::chrono::seconds> retry_after{};  ///< with 503, if waiting may help
+    std::string challenge{};   ///< with 401, how a request can identify its caller
     std::string note{};        ///< for the job; a line of ASCII
-    SecretBuffer secret{};     ///< the body where it holds values; `body` is empty then
-    DeferredResponse later{};  ///< where it is there, what it returns is the answer
+    SecretBuffer secret{};     ///< the body if it holds values; `body` is empty then
+    DeferredResponse later{};  ///< if set, its result is the response
 };
 
-/// Where a request over TLS comes from.
+/// The origin of a request over TLS.
 struct Origin {
-    std::string address;        ///< of the connection's other end; empty on a local door
-    std::string munge_address;  ///< where the munge credential was made; empty without one
-    /// Those in the certificate that the other end showed; nothing where it showed none.
+    std::string address;        ///< of the connection's other end; empty on a local socket
+    std::string munge_address;  ///< where the munge credential was created; empty without one
+    /// The names in the certificate that the other end showed; nothing if it showed none.
     std::optional<std::vector<std::string>> names{};
 };
 
@@ -56,18 +56,18 @@ struct Origin {
 struct RequestHead {
     auth::Principal caller;
     std::string_view method;
-    std::string_view target;  ///< path and query, as they came
+    std::string_view target;  ///< path and query, as received
     std::string_view content_type;
     std::optional<std::uint64_t> content_length;
     bool has_body = false;             ///< a length above 0, or a transfer encoding
-    std::string_view authorization{};  ///< empty where it is not there
+    std::string_view authorization{};  ///< empty if absent
     Origin origin{};
-    std::string_view if_match{};       ///< empty where it is not there
-    std::string_view if_none_match{};  ///< the same
+    std::string_view if_match{};       ///< empty if absent
+    std::string_view if_none_match{};  ///< empty if absent
 };
 
-/// Decides on the head alone: a route's handler, which the body is then given to, or the refusal.
-/// What is refused here costs no byte of a body.
+/// Decides by the head only: returns a route's handler, to which the body is then given, or the
+/// error response. A request rejected by its head costs no byte of a body.
 class Router {
   public:
     /// `nodes`: where nodes may ask; else null. `relay`: takes what another agent answers; null
@@ -77,17 +77,17 @@ class Router {
                     HubProxyInterface* relay = nullptr, service::SharedStore* shared = nullptr)
         : services_(services), nodes_(nodes), relay_(relay), shared_(shared) {}
 
-    /// What one line of the table is about.
+    /// One line of the table.
     struct Entry {
         std::string_view method;
-        std::string_view path;   ///< `{run}` and the like stand for one part each
-        std::string_view query;  ///< the one query parameter that it takes; empty for none
+        std::string_view path;   ///< `{run}` and the like match one part each
+        std::string_view query;  ///< the one query parameter that the route accepts; empty for none
     };
-    /// All but those of nodes.
+    /// Returns all routes but those of nodes.
     static std::vector<Entry> table();
 
-    /// Has the services know what find() and its handler answer from; the answer where that can't
-    /// be known. To be awaited just before find().
+    /// Refreshes the shared data that find() and its handler answer from; returns the error
+    /// response if that fails. To be awaited just before find().
     boost::asio::awaitable<std::optional<HttpResponse>> refresh(const RequestHead& head);
 
     using Handler = std::function<HttpResponse(std::span<const std::byte> body)>;
@@ -104,7 +104,7 @@ class Router {
     service::SharedStore* shared_;
 };
 
-/// An answer of problem JSON.
+/// Returns a response of problem JSON.
 HttpResponse problem(unsigned status, std::string_view detail);
 
 }  // namespace secrets::api

@@ -14,14 +14,14 @@ namespace {
 namespace json = boost::json;
 using json::string_view;
 
-/// What Boost.JSON's parser calls: an object with texts, of which one, `value`, may be an object
-/// {"base64": text} instead.
+/// Handler for Boost.JSON's parser: reads an object with texts, of which one, `value`, may be an
+/// object {"base64": text} instead.
 class FieldsHandler : public BodyHandler<FieldsHandler> {
     friend BodyHandler<FieldsHandler>;
 
   public:
-    /// `second_field`: the name of the field that is no value; `value_bytes`: the longest value, 0
-    /// where none may stand.
+    /// `second_field`: the name of the field that is not a value; `value_bytes`: the longest value,
+    /// 0 if no value may appear.
     FieldsHandler(std::string second_field, std::size_t value_bytes)
         : second_(std::move(second_field)),
           value_bytes_(value_bytes),

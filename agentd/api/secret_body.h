@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The bodies of requests about kept secrets.
+// Parses the bodies of requests about stored secrets.
 //
 //     PUT    {"value": "text", "ttl": "30d"}      or {"value": {"base64": "…"}}
 //     PATCH  {"name": "NEW_NAME"}
@@ -14,12 +14,12 @@
 
 namespace secrets::api {
 
-/// The Status says what is wrong and where, and shows nothing of a value; its code is
-/// invalid_argument or too_large.
+/// Parses a PUT. The Status says what is wrong and at which position, and shows nothing of a value;
+/// its code is invalid_argument or too_large.
 StatusOr<service::PutSecretRequest> parse_put_secret(std::span<const std::byte> body,
                                                      std::size_t value_bytes);
 
-/// The new name.
+/// Returns the new name.
 StatusOr<std::string> parse_rename(std::span<const std::byte> body);
 
 }  // namespace secrets::api

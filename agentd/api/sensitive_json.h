@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the parsers of bodies that hold values share. Values go from the text straight into buffers
-// that wipe themselves; no document tree is built.
+// Shared code of the parsers of bodies that hold values. Values go from the text straight into
+// buffers that wipe themselves; no document tree is built.
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
@@ -16,12 +16,12 @@
 
 namespace secrets::api {
 
-/// The longest text of a field that is no value.
+/// The longest text of a field that is not a value.
 inline constexpr std::size_t kLongestField = 256;
 
-/// What the handlers that Boost.JSON's parser calls share: the body's length is the limit, and in
-/// these bodies stand objects and strings alone. `Handler` has unexpected(what, error), which says
-/// what is expected in the place that it is at.
+/// Base of the handlers that Boost.JSON's parser calls: the body's length is the limit, and the
+/// bodies hold only objects and strings. `Handler` has unexpected(what, error), which says what is
+/// expected at its position.
 template <typename Handler>
 class BodyHandler {
     using ErrorCode = boost::json::error_code;
@@ -62,7 +62,7 @@ class BodyHandler {
     }
 };
 
-/// Collects a value that the parser hands over in pieces. It never grows: what does not fit is
+/// Collects a value that the parser passes in pieces. The buffer never grows: what does not fit is
 /// counted.
 class ValueCollector {
   public:
@@ -87,7 +87,7 @@ class ValueCollector {
     std::size_t length_ = 0;
 };
 
-/// "line 2, column 7" of the text.
+/// Returns a position in the text as "line 2, column 7".
 inline std::string line_and_column(std::span<const std::byte> body, std::size_t offset) {
     const auto before = body.first(std::min(offset, body.size()));
     const auto lines = std::count(before.begin(), before.end(), std::byte{'\n'});
@@ -96,15 +96,15 @@ inline std::string line_and_column(std::span<const std::byte> body, std::size_t 
            std::to_string(last - before.rbegin() + 1);
 }
 
-/// Few levels, and what the standard says.
+/// Returns options for few levels, and for standard JSON only.
 inline boost::json::parse_options strict_json() {
     boost::json::parse_options options;
     options.max_depth = 4;
     return options;
 }
 
-/// Has `parser` read all of the body. The Status is the sentence that its handler kept, or else
-/// what the parser says, and the place.
+/// Parses all of the body. The Status is the sentence that the handler stored, or else the parser's
+/// message, and the position.
 template <typename Parser>
 Status parse_whole(Parser& parser, std::span<const std::byte> body) {
     boost::json::error_code error;

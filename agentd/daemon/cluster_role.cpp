@@ -6,7 +6,7 @@
 namespace secrets {
 namespace {
 
-/// A node's usual name in slurm.conf.
+/// Returns a node's usual name in slurm.conf.
 std::string short_host_name() {
     char name[256] = "";
     gethostname(name, sizeof(name) - 1);

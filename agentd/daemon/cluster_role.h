@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What an agent is in a cluster: alone, a hub, or a node of hubs.
+// The role of an agent in a cluster: standalone, a hub, or a node of hubs.
 
 #include <memory>
 
@@ -13,45 +13,45 @@
 
 namespace secrets {
 
-/// TLS as a hub's door, a node's client and OpenBao's client need it; each is null for an agent
-/// that has none.
+/// TLS contexts of a hub's server, a node's client and OpenBao's client; each is null for an agent
+/// that does not need it.
 struct TlsContexts {
     std::shared_ptr<boost::asio::ssl::context> hub;
     std::unique_ptr<boost::asio::ssl::context> client;
     std::unique_ptr<boost::asio::ssl::context> openbao{};
 };
 
-/// Of a node's client.
+/// Makes the context of a node's client.
 StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub);
 
-/// What the configuration asks for. The Status names the key and the file.
+/// Makes the contexts that the configuration demands. The Status names the key and the file.
 StatusOr<TlsContexts> make_tls_contexts(const Config& config);
 
 /// Must outlive the loop's run.
 class ClusterRole {
   public:
-    /// `listener`: of a hub's door. `shared`: what hubs share; null: nothing. All that is referred
-    /// to must outlive it.
+    /// `listener`: of a hub's server. `shared`: the store that hubs share; null: none. All objects
+    /// passed by reference must outlive the role.
     ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                 TlsContexts contexts, UniqueFd listener, service::Services& services,
                 service::RunWaiters& waiters, service::SharedStore* shared);
 
-    /// Who answers the asks of steps; null where the services does.
+    /// Returns what answers grant requests of steps; null if the local services do.
     server::AsksElsewhere* asks() { return asks_.get(); }
 
-    /// Who answers the checks of what is submitted; null where the services does.
+    /// Returns what answers the checks of submissions; null if the local services do.
     server::ChecksElsewhere* checks() { return checks_.get(); }
 
-    /// Who takes the requests of people and platforms; null where the services does.
+    /// Returns what passes on requests of people and platforms; null if the local services answer.
     api::HubProxyInterface* relay() { return relay_.get(); }
 
-    /// The files of a hub's door, as `listen` names them now, read anew. Null where there is no
-    /// door, or will be none after a restart.
+    /// Re-reads the files of a hub's server, as `listen` names them now. Null if there is no such
+    /// server, or will be none after a restart.
     StatusOr<std::shared_ptr<boost::asio::ssl::context>> renewed_context(
         const Listen& listen) const;
-    /// For the connections that come from now on.
+    /// Applies to connections that come from now on.
     void set_context(std::shared_ptr<boost::asio::ssl::context> context);
-    /// What else of a hub's door needs no restart.
+    /// Applies the other settings of a hub's server that need no restart.
     void configure(const Listen& listen);
 
     void stop();

@@ -7,21 +7,21 @@
 namespace secrets {
 namespace {
 
-/// How long SIGTERM waits for the requests of clients that have just connected (on a busy machine
-/// they may not have run since), then for the rest of what came, and then for what it breaks off.
-/// Together less than the unit's TimeoutStopSec=.
+/// Times that SIGTERM leaves for the requests of clients that have just connected (on a busy
+/// machine they may not have run since), then for the other accepted requests, and then for aborted
+/// ones. Together less than the unit's TimeoutStopSec=.
 constexpr auto kGraceOfSilent = std::chrono::milliseconds(500);
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 
-/// systemd hears from the agent this often at least, and so soon after a change of what is held.
+/// Longest time between messages to systemd, and delay of one after a change of what is held.
 constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
 constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
 
-/// For a look whether another agent was pushed a run that is waited for.
+/// Limit for checking whether another agent was pushed a run that a request waits for.
 constexpr auto kLook = std::chrono::seconds(1);
 
-/// How often it is written down which jobs used which kept secrets.
+/// Interval of saving which jobs used which stored secrets.
 constexpr auto kSaving = std::chrono::seconds(30);
 
 vault::Time now() {
@@ -40,7 +40,7 @@ void report_end_of_task(const std::string& task, const std::string& why,
     audit::report_problem("background task " + task + " failed: " + why + "; " + next);
 }
 
-/// Not at all where there is no memory to say it.
+/// Logs a problem; does nothing if there is no memory for that.
 void say_without_fail(std::string_view trouble) noexcept {
     try {
         audit::report_problem(std::string(trouble));
@@ -130,19 +130,19 @@ void Daemon::run() {
     end();
 }
 
-/// Other agents may push the runs that requests wait for here.
+/// Starts the sync with other agents, which may be pushed the runs that requests wait for.
 void Daemon::share() {
     waiters_.look_elsewhere([this](RunId run) -> asio::awaitable<bool> {
         service::DocumentKeys about{.runs = {run}};
         const auto deadline = openbao::Clock::now() + kLook;
-        // Whoever waits at the moment may have the same answer.
+        // All requests that wait at the moment may share one result.
         const auto failure = co_await replica_->refresh(std::move(about), deadline, kLook / 4);
         co_return failure.ok() && services_.runs.has_run(run);
     });
     replica_->start(supervisor_);
 }
 
-/// What a handler throws (memory ran out) costs that one request, and not all that is held.
+/// Runs the loop. What a handler throws (out of memory) costs one request, not all that is held.
 void Daemon::run_loop() {
     while (true) {
         try {
@@ -167,7 +167,7 @@ void Daemon::on_signal(int number) {
         case SIGHUP:
             reload();
             return;
-        case SIGUSR1:  // the unit's ExecStop=: this is the end, not a restart
+        case SIGUSR1:  // the unit's ExecStop=: a stop, not a restart
             wipes_at_end_ = true;
             return;
         default:
@@ -256,7 +256,7 @@ void Daemon::end() {
     audit::finish();
 }
 
-/// Wipes what no process follows for, and says what is left for one that does.
+/// Wipes what no following process takes over, and logs what is left for one that follows.
 void Daemon::wipe_at_end() {
     const vault::WipeReceipt wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
     const vault::Inventory kept = vault_.inventory();
@@ -288,14 +288,14 @@ void Daemon::wipe_expired() {
     });
 }
 
-/// Tells systemd that the loop locks, and what is held.
+/// Tells systemd that the loop runs, and what is held.
 void Daemon::keep_house() {
     look_for_swap();
     service_.alive(status());
 }
 
-/// Memory of memfd is locked by the process that has it. Between two processes it is not, and could
-/// be written to a swap device.
+/// Checks for active swap. The process that has memfd memory locks it; between two processes that
+/// memory is not locked, and could be written to a swap device.
 void Daemon::look_for_swap() {
     const bool active = secrets::swap_is_active();
     vault_.set_swap(active);
@@ -314,7 +314,7 @@ void Daemon::look_for_swap() {
     }
 }
 
-/// Which jobs used which secrets goes to the disk now and then, and not while a job waits.
+/// Saves at intervals which jobs used which secrets, so that no job waits for the disk.
 void Daemon::await_saving() {
     saving_.expires_after(kSaving);
     saving_.async_wait([this](const ErrorCode& error) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The daemon while it runs: the rooms, the event loop that they share, and what it does on a
-// signal.
+// The daemon while it runs: its components, their shared event loop, and the actions on signals.
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/system_timer.hpp>
@@ -28,21 +27,21 @@ struct Listeners {
     UniqueFd node;
     UniqueFd job;
     UniqueFd control;
-    UniqueFd hub{};  ///< none where the agent is no hub
+    UniqueFd hub{};  ///< none unless the agent is a hub
 };
 
 class Daemon final : private service::Events {
   public:
-    /// `store`: what is kept for people, or null. `service` must outlive the agent.
+    /// `store`: the stored secrets, or null. `service` must outlive the agent.
     Daemon(Config config, std::string config_path, MemoryKind memory,
            std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
            systemd::ServiceManager& service);
 
-    /// Takes over the slabs that the process before this one left.
+    /// Takes over the slabs that the previous process left.
     void restore(std::vector<vault::FoundSlab> found);
 
-    /// Until SIGTERM or SIGINT. What was accepted before it is finished. Then all is wiped, but for
-    /// what systemd keeps for a process that follows at once.
+    /// Runs until SIGTERM or SIGINT, and finishes the requests accepted before the signal. Then
+    /// wipes everything but what systemd stores for a process that follows at once.
     void run();
 
   private:
@@ -76,8 +75,8 @@ class Daemon final : private service::Events {
     std::unique_ptr<store::SecretStore> store_;
     service::Services services_;
     service::RunWaiters waiters_;
-    std::unique_ptr<openbao::KvClient> openbao_;  ///< null: what is here is all
-    std::unique_ptr<openbao::Replica> replica_;   ///< goes with it
+    std::unique_ptr<openbao::KvClient> openbao_;  ///< null: local data only
+    std::unique_ptr<openbao::Replica> replica_;   ///< null if openbao_ is null
     ClusterRole membership_;
     server::NodeServer node_door_;
     server::JobServer job_door_;
@@ -89,7 +88,7 @@ class Daemon final : private service::Events {
     boost::asio::steady_timer housekeeping_;
     boost::asio::steady_timer saving_;
     bool housekeeping_soon_ = false;
-    std::string refused_reload_;  ///< why the last reload was refused; empty: it was not
+    std::string refused_reload_;  ///< why the last reload was rejected; empty: it was accepted
     bool wipes_at_end_;
     bool loses_ = false;  ///< whether some of what is held is lost at a restart, because of swap
 };

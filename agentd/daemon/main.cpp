@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// slurm-secretsd: reads its configuration, makes itself safe, opens its doors, and runs until it is
-// told to end.
+// slurm-secretsd: reads its configuration, hardens its process, opens its sockets, and runs until
+// it is told to end.
 
 #include <sys/socket.h>
 
@@ -20,14 +20,14 @@
 namespace secrets {
 namespace {
 
-/// In the journal as an error (the level as sd-daemon(3) has it); there the name stands already.
+/// Prints an error. The journal gets a level (sd-daemon(3)), and shows the daemon's name itself.
 int fail(const std::string& sentence) {
     const char* prefix = audit::stderr_is_the_journal() ? "<3>" : "slurm-secretsd: ";
     std::fprintf(stderr, "%s%s\n", prefix, sentence.c_str());
     return 1;
 }
 
-/// What systemd passed, told apart by name.
+/// Holds what systemd passed, told apart by name.
 struct Inheritance {
     std::map<std::string, UniqueFd> listeners;
     std::vector<vault::FoundSlab> slabs;
@@ -45,7 +45,7 @@ Inheritance take_inheritance() {
     return inheritance;
 }
 
-/// One door's socket: what its socket unit passed under that name, or else one of our own.
+/// One server's socket: what its socket unit passed under that name, or else a newly opened one.
 class Socket {
   public:
     Socket(std::string name, std::string path, SocketKind kind, mode_t mode)
@@ -82,7 +82,7 @@ class Socket {
     bool ours_ = false;
 };
 
-/// The hub's socket: what its socket unit passed, or else one of our own.
+/// Returns the hub's socket: what its socket unit passed, or else a newly opened one.
 StatusOr<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritance) {
     const auto passed = inheritance.listeners.find("hub");
     if (passed == inheritance.listeners.end()) {
@@ -144,8 +144,8 @@ int serve(const Config& config, const std::string& config_path) {
                                   "', which is not used");
     }
     systemd::ServiceManager service;
-    // Never destroyed: what must be overwritten at the end is, by run(), and the next process waits
-    // for this one to go (an index of 100,000 runs takes 0.1 s to take down).
+    // Never destroyed: run() overwrites what must be overwritten, and the next process waits for
+    // this one to exit (the destruction of an index of 100,000 runs takes 0.1 s).
     Daemon& agent = *new Daemon(config, config_path, memory, std::move(store).value(),
                                 {std::move(node_listener).value(), std::move(job_listener).value(),
                                  std::move(control_listener).value(), std::move(hub_listener)},
@@ -163,7 +163,7 @@ int serve(const Config& config, const std::string& config_path) {
 
 namespace {
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     std::string config = "/etc/slurm-secrets/agentd.yaml";
     bool check_config = false;

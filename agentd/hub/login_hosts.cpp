@@ -46,7 +46,7 @@ asio::awaitable<void> LoginHosts::run() {
     }
 }
 
-/// What is configured while names are looked up is looked up next.
+/// Resolves the configured hosts. A configuration that comes meanwhile is resolved next.
 asio::awaitable<void> LoginHosts::look_up() {
     const unsigned round = configured_;
     const std::vector<std::string> hosts = hosts_;

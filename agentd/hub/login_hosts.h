@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The hosts without a slurmd that a hub knows by name.
+// Holds the addresses of the hosts without a slurmd that a hub knows by name.
 
 #include <optional>
 #include <set>
@@ -12,8 +12,8 @@
 
 namespace secrets::hub {
 
-/// Looks up their names at once, and at each change of the configuration, in the loop; one that has
-/// no address is written down. Must outlive the loop's run.
+/// Resolves the host names at once and at each change of the configuration, in the loop; logs a
+/// host that has no address. Must outlive the loop's run.
 class LoginHosts {
   public:
     /// `hosts`: names and addresses.
@@ -23,8 +23,8 @@ class LoginHosts {
     void configure(std::vector<std::string> hosts);
     void stop();
 
-    /// Whether it is the address of one. Nothing: their names are still being looked up for the
-    /// first time.
+    /// Returns whether a login host has this address; nothing while the names are being resolved
+    /// for the first time.
     std::optional<bool> has(const std::string& address) const;
 
   private:
@@ -34,8 +34,8 @@ class LoginHosts {
     boost::asio::io_context& loop_;
     std::optional<std::set<std::string>> addresses_;
     std::vector<std::string> hosts_;
-    unsigned configured_ = 0;  ///< how many times
-    unsigned looked_up_ = 0;   ///< the hosts of which of them
+    unsigned configured_ = 0;  ///< number of configurations so far
+    unsigned looked_up_ = 0;   ///< number of the configuration whose hosts were resolved
     net::AsyncCondition changed_;
     bool stopped_ = false;
 };

@@ -17,12 +17,12 @@ using api::HttpResponse;
 using api::NodeGrantRequest;
 using slurm_query::Verdict;
 
-/// How long a report waits for Slurm, less than its node waits for the answer; and of how many of
-/// its jobs it asks: of one that has just ended Slurm says nothing.
+/// Time that a report waits for Slurm, less than its node waits for the response; and how many of
+/// its jobs are queried: Slurm says nothing of a job that has just ended.
 constexpr auto kPatienceForReports = std::chrono::milliseconds(600);
 constexpr std::size_t kMostPlacesOfReport = 4;
 
-/// How old what reports are answered from may be: thousands of nodes report of the same runs.
+/// Maximum age of the data for reports: thousands of nodes report about the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
 
 Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& request) {
@@ -112,8 +112,8 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
     co_return HttpResponse{200, "application/json", api::revoked_json(revoked)};
 }
 
-/// Whether the node is where it says: where it was when it was granted something, or where one of
-/// its jobs runs.
+/// Returns whether the node is at the address that it reports from: the address of an earlier
+/// grant, or of one of its jobs.
 asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
     const auto known = addresses_.find(request.node);
     if (known != addresses_.end() && known->second == request.origin.address) co_return true;
@@ -131,7 +131,7 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
     co_return false;
 }
 
-/// Nothing where Slurm says that the job runs where the request comes from.
+/// Returns ok only if Slurm says that the job runs where the request comes from.
 asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& request) {
     auto elsewhere = check_same_origin(request.origin);
     if (!elsewhere.ok()) co_return elsewhere;
@@ -159,7 +159,7 @@ asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& requ
     co_return service::not_known(failure);
 }
 
-/// Whether it is known what has become of what the node holds.
+/// Refreshes what a report's grants depend on; returns whether their state is known.
 asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request) {
     if (shared_ == nullptr) co_return true;
     service::DocumentKeys about;

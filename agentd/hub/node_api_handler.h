@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The hub's answers to nodes: a node is given what a job's step asks for when Slurm says that the
-// job runs there.
+// Answers nodes on a hub: a node is granted what a job's step requests if Slurm says that the job
+// runs on the node.
 
 #include "agentd/api/node_api.h"
 #include "agentd/config/config.h"
@@ -16,7 +16,7 @@ namespace secrets::hub {
 /// Must outlive the loop's run.
 class NodeApiHandler final : public api::NodeApi {
   public:
-    /// `shared`: what the services answers from; null: what is here. All must outlive it.
+    /// `shared`: the store behind the services; null: local data only. All must outlive this.
     NodeApiHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                    service::Services& services, service::RunWaiters& waiters,
                    service::SharedStore* shared);
@@ -33,7 +33,7 @@ class NodeApiHandler final : public api::NodeApi {
         checks_.configure(listen);
     }
 
-    /// Answers what waits for Slurm, so that its nodes turn to another hub or try again.
+    /// Answers requests that wait for Slurm, so that their nodes turn to another hub or try again.
     void stop() {
         places_.stop();
         checks_.stop();
@@ -49,7 +49,7 @@ class NodeApiHandler final : public api::NodeApi {
     boost::asio::awaitable<Status> refresh_for(const api::NodeGrantRequest& request);
     boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
 
-    bool host_certificates_ = false;  ///< demanded
+    bool host_certificates_ = false;  ///< whether certificates are demanded
     std::string agents_;              ///< the nodes' account; empty: this process's own
     service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them

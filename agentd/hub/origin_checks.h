@@ -9,8 +9,8 @@
 
 namespace secrets::hub {
 
-/// The refusal of a request whose credential was not made at the connection's other end. Where
-/// munged knows no address of its host it says a loopback one, which tells nothing.
+/// Denies a request whose credential was not created at the connection's other end. If munged knows
+/// no address of its host, it reports a loopback address, which proves nothing.
 inline Status check_same_origin(const api::Origin& origin) {
     const bool may_be = origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
                         origin.munge_address == "0.0.0.0" ||
@@ -22,8 +22,8 @@ inline Status check_same_origin(const api::Origin& origin) {
                                                      origin.address);
 }
 
-/// The refusal of a host's request whose connection showed no certificate of that host: of its name
-/// in slurm.conf, alone or before a domain, or of its address.
+/// Denies a host's request whose connection showed no certificate of the host: of its name in
+/// slurm.conf, with or without a domain, or of its address.
 inline Status check_host_certificate(const api::Origin& origin, const std::string& host) {
     std::string named;
     for (const std::string& name : origin.names.value_or(std::vector<std::string>())) {

@@ -15,7 +15,7 @@ using api::HttpResponse;
 using api::SubmitCheckRequest;
 using slurm_query::Verdict;
 
-/// For Slurm's word on a node: the command that submits waits a second in all.
+/// Limit for Slurm's answer about a node: the submitting command waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The hub's answers to agents of nodes and login hosts, whose users are about to submit jobs.
+// Answers agents of nodes and login hosts, whose users are about to submit jobs.
 
 #include "agentd/api/node_api.h"
 #include "agentd/audit/denied_address_log.h"
@@ -12,11 +12,11 @@
 
 namespace secrets::hub {
 
-/// Answers for users whom an agent names, and so only agents on hosts that are the cluster's: nodes
-/// that Slurm knows, and those of listen.login_hosts. Must outlive the loop's run.
+/// Answers about users that an agent names, and therefore only agents on hosts of the cluster:
+/// nodes that Slurm knows, and the hosts in listen.login_hosts. Must outlive the loop's run.
 class SubmitCheckHandler {
   public:
-    /// `shared`: what the services answers from; null: what is here. All must outlive it.
+    /// `shared`: the store behind the services; null: local data only. All must outlive this.
     SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
                        service::Services& services, slurm::JobPlacement& places,
                        service::SharedStore* shared)
@@ -41,7 +41,7 @@ class SubmitCheckHandler {
     service::Services& services_;
     slurm::JobPlacement& places_;
     service::SharedStore* shared_;
-    bool host_certificates_ = false;  ///< demanded
+    bool host_certificates_ = false;  ///< whether certificates are demanded
     LoginHosts login_hosts_;
     audit::DeniedAddressLog refusals_{"an agent"};
 };

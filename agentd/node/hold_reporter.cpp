@@ -65,7 +65,7 @@ asio::awaitable<void> HoldReporter::report() {
     if (!is_heard && !why.empty()) trouble_.note(why);
 }
 
-/// What a hub says that is not believed is for its own knowledge alone.
+/// Reports to one hub, whose revocations apply only if `is_believed`.
 asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool is_believed,
                                            const std::vector<vault::CachedGrant>& held) {
     net::HttpsRequest to_hub{
@@ -84,13 +84,13 @@ asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool is_believed,
     co_return is_believed ? take(held, answer.body.view().bytes()) : Status();
 }
 
-/// Wipes what the hub says is over.
+/// Wipes the grants that the hub revoked.
 Status HoldReporter::take(const std::vector<vault::CachedGrant>& said,
                           std::span<const std::byte> answer) {
     const auto revoked = api::parse_revoked(answer, said.size());
     if (!revoked) return revoked.status();
     for (const std::size_t which : *revoked) {
-        // A newer grant of the same ask is another one.
+        // A newer grant for the same secret spec is a different grant.
         const auto* now = services_.cached_grants.find_cached_grant(
             {said[which].job, {}, said[which].owner, 0, said[which].ask});
         if (now != nullptr && now->tag == said[which].tag) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A node tells its hubs what it holds, and hears what of it is over.
+// Reports a node's grants to its hubs, and wipes the grants that a hub revokes.
 
 #include <boost/asio/steady_timer.hpp>
 #include <random>
@@ -12,21 +12,21 @@
 
 namespace secrets::node {
 
-/// Between two reports, from the shortest to the longest: nodes that were started together do not
-/// report together. The longest is less than the 30 s in which an end is to be known everywhere, by
-/// what a report takes.
+/// Bounds of the random pause between two reports: nodes that were started together do not report
+/// together. The longest pause and a report together take less than the 30 s in which an end is to
+/// be known everywhere.
 struct ReportPauses {
     std::chrono::milliseconds shortest{20000};
     std::chrono::milliseconds longest{28000};
 };
 
-/// Says every 20 to 28 s what is held, and once when that is nothing any more, to every hub: each
-/// of them is asked who holds what of a run. What is over is taken from the first that answers, in
-/// the order in which they are asked for grants; so it is wiped here within 30 s. Must outlive the
-/// loop's run.
+/// Reports this node's grants to every hub every 20 to 28 s, and once after the last grant is gone:
+/// each hub is asked who holds what of a run. Revocations are accepted from the first hub that
+/// answers, in the order in which hubs are asked for grants, so that this node applies them within
+/// 30 s. Must outlive the loop's run.
 class HoldReporter {
   public:
-    /// All that is referred to must outlive it.
+    /// All objects passed by reference must outlive the reporter.
     HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
                  RemoteGrants& asks, service::Services& services, std::string node,
                  ReportPauses pauses = {});
@@ -47,7 +47,7 @@ class HoldReporter {
     ReportPauses pauses_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
-    std::set<std::size_t> believe_;  ///< hubs that believe that something is held here
+    std::set<std::size_t> believe_;  ///< hubs that count this node as a holder
     audit::OutageLog trouble_{"no hub hears what is held here, nor says what of it is over: ",
                               "a hub hears again what is held here"};
     bool stopped_ = false;

@@ -9,16 +9,16 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// For a connection and its handshake, where there is another hub to turn to.
+/// Limit for a connection and its handshake if there is another hub to turn to.
 constexpr auto kConnect = std::chrono::milliseconds(1500);
 
 constexpr auto kFirstPause = std::chrono::milliseconds(100);
 constexpr auto kLongestPause = std::chrono::milliseconds(1600);
 
-/// What of a request's time is left for finding another hub, where there is one.
+/// Part of a request's time that is reserved for finding another hub, if there is one.
 constexpr auto kForOthers = std::chrono::milliseconds(2000);
 
-constexpr std::size_t kMaxIdle = 2;  ///< kept connections to one hub
+constexpr std::size_t kMaxIdle = 2;  ///< idle connections to one hub
 
 }  // namespace
 
@@ -63,7 +63,7 @@ asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
             }
             why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure.message();
             if (Clock::now() <= soon || request.wait.count() == 0) continue;
-            // It was lost while it waited for a run: the others have their time still.
+            // The connection was lost in the wait for a run: the other hubs still have time.
             deadline = std::min(Clock::now() + patience, last);
             const auto wait = std::max(may_wait_until - Clock::now(), Clock::duration::zero());
             request.wait = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
@@ -90,7 +90,7 @@ net::HttpsClient::Until HubClient::until(const net::HttpsRequest& request,
     return {soon, deadline + request.wait};
 }
 
-/// A credential is good for one request: munged on the hub refuses it a second time.
+/// Creates a credential for one request: munged on the hub rejects a second use.
 asio::awaitable<StatusOr<std::string>> HubClient::authorize(const HttpsUrl& url,
                                                             const net::HttpsRequest& request) {
     const Digest digest = sha256_of(std::as_bytes(std::span(request.body)));
@@ -107,7 +107,7 @@ asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Status>> HubC
     const std::size_t first = preferred_;
     const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
     net::HttpsResponse answer;
-    // On a connection of its own: one that was kept may break when the hub has seen the request.
+    // On a new connection: a reused one may break after the hub has seen the request.
     auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
     if (failure.ok()) co_return answer;
     if (preferred_ != first) co_return Moved{};

@@ -9,7 +9,7 @@ namespace {
 namespace asio = boost::asio;
 using api::HttpResponse;
 
-/// A person waits.
+/// Limit for one request: a person waits.
 constexpr auto kPatience = std::chrono::seconds(5);
 
 }  // namespace
@@ -19,7 +19,7 @@ std::string HubProxy::challenge() const {
 }
 
 HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte> body) {
-    // std::function copies what it holds.
+    // std::function copies its captures.
     const auto request = std::make_shared<net::HttpsRequest>();
     request->method = std::move(head.method);
     request->target = std::move(head.target);
@@ -48,8 +48,8 @@ asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
     co_return moved;
 }
 
-/// The hub's answer as it is. Where it took the credential for another hub's, the client is told
-/// which hub it would be asked now.
+/// Returns the hub's response unchanged. If the hub took the credential for another hub's, the
+/// client is told which hub would be asked now.
 HttpResponse HubProxy::take(net::HttpsResponse answer) const {
     HttpResponse passed{answer.status, std::move(answer.content_type), ""};
     passed.allow = std::move(answer.allow);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What people and platforms ask of a node's control door is the hub's to answer.
+// Passes requests that people and platforms make at a node's control socket on to a hub.
 
 #include "agentd/api/hub_proxy_interface.h"
 #include "agentd/node/hub_client.h"
@@ -10,7 +10,7 @@ namespace secrets::node {
 /// Must outlive the loop's run.
 class HubProxy final : public api::HubProxyInterface {
   public:
-    /// `client` must outlive it.
+    /// `client` must outlive the proxy.
     explicit HubProxy(HubClient& client) : client_(client) {}
 
     std::string challenge() const override;

@@ -9,11 +9,11 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// For the hubs' answer, so that the plugin's time (5 s, its timeout=) is not over before it has a
-/// sentence.
+/// Limit for the hubs' response, so that the plugin's time (5 s, its timeout=) does not end before
+/// the plugin has a message.
 constexpr auto kPatience = std::chrono::milliseconds(4000);
 
-/// What a hub may take of its share of this; the rest is for the ways there and back.
+/// Returns the part of its share that a hub may use; the rest is for the network.
 std::chrono::milliseconds patience_of_hub(const HubClient& client) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(client.share_of(kPatience) * 3 /
                                                                  4);
@@ -78,7 +78,7 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
     }
 }
 
-/// A job that was granted something goes on with it.
+/// Delivers the job's earlier grant again, if there is one.
 service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantRequest& request,
                                                const std::string& why) {
     if (services_.cached_grants.find_cached_grant(request) != nullptr) {

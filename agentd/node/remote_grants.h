@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A node's answers to asks: what its hub grants, and what it granted before where no hub answers.
+// Answers grant requests on a node: from its hub, or from earlier grants if no hub answers.
 
 #include <utility>
 
@@ -20,7 +20,7 @@ class RemoteGrants final : public server::AsksElsewhere {
     boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
                                                      api::IsGone is_gone) override;
 
-    /// Whether the hub has granted something since this was asked last.
+    /// Returns whether the hub has granted something since the last call.
     bool take_granted() { return std::exchange(granted_, false); }
 
   private:

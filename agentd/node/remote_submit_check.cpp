@@ -8,7 +8,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// Less than the second that a command which submits waits.
+/// Less than the second that a submitting command waits.
 constexpr auto kPatience = std::chrono::milliseconds(900);
 
 }  // namespace

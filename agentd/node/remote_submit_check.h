@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The hub is asked whether what a user of this host is about to submit would get its secrets.
+// Asks the hub whether a job that a user of this host is about to submit would get its secrets.
 
 #include "agentd/audit/outage_log.h"
 #include "agentd/node/hub_client.h"
@@ -11,7 +11,7 @@ namespace secrets::node {
 /// Must outlive the loop's run.
 class RemoteSubmitCheck final : public server::ChecksElsewhere {
   public:
-    /// `client` must outlive it. `node`: this host's name, in slurm.conf where it is a node.
+    /// `client` must outlive the check. `node`: this host's name, as in slurm.conf if it is a node.
     RemoteSubmitCheck(HubClient& client, std::string node)
         : client_(client), node_(std::move(node)) {}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who makes a request: what a door finds out of its connections before anything is decided.
+// Identifies who makes a request, from its connection, before a server decides anything.
 
 #include <optional>
 #include <variant>
@@ -14,20 +14,20 @@ namespace secrets::server {
 struct AuthenticatedPrincipal {
     auth::Principal caller;
     api::Origin origin{};
-    /// The SHA-256 that the body must have, in digits; nothing: it need have none.
+    /// The SHA-256 that the body must have, in hex; nothing if any body is accepted.
     std::optional<std::string> body_digest{};
 };
 
-/// Answers for the requests of one connection.
+/// Authenticates the requests of one connection.
 class Authenticator {
   public:
     virtual ~Authenticator() = default;
 
-    /// By the head alone; the answer where it can't be told, or may not be told so.
+    /// Authenticates a request by its head only; returns the error response if that fails.
     virtual asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> authenticate(
         const api::RequestHead& head) = 0;
 
-    /// The answer where the body is not the one that the caller vouched for.
+    /// Returns the error response if the body is not the one that the caller vouched for.
     std::optional<api::HttpResponse> check_body(const AuthenticatedPrincipal& known,
                                                 SecretView body);
 
@@ -36,11 +36,11 @@ class Authenticator {
     Authenticator(const Authenticator&) = default;
     Authenticator& operator=(const Authenticator&) = default;
 
-    /// Makes the answer to who is turned away; a door may write it down.
+    /// Makes the response to a caller that is turned away; a server may log the rejection.
     virtual api::HttpResponse refuse(unsigned status, const std::string& sentence);
 };
 
-/// The kernel has said who it is.
+/// Returns the uid that the kernel has reported.
 class LocalAuthenticator : public Authenticator {
   public:
     explicit LocalAuthenticator(Uid uid) : uid_(uid) {}

@@ -36,7 +36,7 @@ void ControlServer::take(UniqueFd fd) {
                   report_failure("control door", label));
 }
 
-/// Writes down that a user who has `theirs` connections got no further one.
+/// Logs that a user with `theirs` connections was denied a further one.
 void ControlServer::refuse(Uid uid, std::size_t theirs) const {
     const std::string reason =
         theirs >= kMaxConnectionsOfOne
@@ -60,7 +60,7 @@ asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
                                            std::shared_ptr<RequestLabel> label) {
     Local::socket socket(loop_);
     socket.assign(Local(), fd.get());
-    fd.release();  // only now: assign() throws where the loop can't take it
+    fd.release();  // only now: assign() throws if the loop can't accept the socket
     ++connections_of_[caller.value];
     const ScopeExit count_down([this, caller] {
         const auto found = connections_of_.find(caller.value);

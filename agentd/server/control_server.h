@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The control door: HTTP/1.1 on a Unix socket. The kernel says who is calling (SO_PEERCRED).
+// Serves HTTP/1.1 on the control Unix socket. The kernel identifies callers (SO_PEERCRED).
 
 #include <map>
 
@@ -17,13 +17,13 @@ class ControlServer {
     ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                   api::HubProxyInterface* relay, service::SharedStore* shared);
 
-    /// Takes no further connection, and finishes the requests of those that it has.
+    /// Accepts no further connection, and finishes the requests of the open ones.
     void stop();
 
     /// Ends the connections on which no request has come.
     void end_silent() { hall_.end_silent(); }
 
-    /// Breaks off what is still not finished.
+    /// Aborts what is still unfinished.
     void abort() { hall_.abort(); }
 
   private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One client of a door that speaks HTTP/1.1, on whatever stream: reads a head, asks who it is,
-// decides, reads the body into one buffer of the announced size, answers.
+// Serves one HTTP/1.1 client on any stream: reads a head, authenticates the caller, decides, reads
+// the body into one buffer of the announced size, responds.
 
 #include <openssl/ssl.h>
 
@@ -32,29 +32,28 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 
 inline constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of one connection
-inline constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for an answer
-inline constexpr auto kLeave = std::chrono::seconds(2);  ///< for what is sent in vain at the end
+inline constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for a response
+inline constexpr auto kLeave = std::chrono::seconds(2);      ///< for the unread rest of a request
 inline constexpr std::uint32_t kMaxHead =
-    32 * 1024;  ///< an ask may be 8 KiB, and each byte of it `%3A`
+    32 * 1024;  ///< a secret spec may be 8 KiB, and each byte of it `%3A`
 
 class HttpSession;
 
-/// What the connections of one door share.
+/// Holds what the sessions of one server share.
 struct HttpSessionRegistry {
     api::Router routes;
     std::set<HttpSession*> connections{};
     bool stopped = false;
 
-    /// Ends what waits for nothing but a further request; the others finish theirs.
+    /// Ends the connections that only wait for a further request; the others finish theirs.
     void stop();
     /// Ends the connections on which no request has come.
     void end_silent();
-    /// Breaks off what is still not finished. The loop must run once more for the connections to
-    /// go.
+    /// Aborts what is unfinished. The loop must run once more before the connections are gone.
     void abort();
 };
 
-/// What a door does with a connection. One is in its hall as long as it lives.
+/// A connection of a server, listed in the server's registry as long as the session lives.
 class HttpSession {
   public:
     explicit HttpSession(HttpSessionRegistry& hall) : hall_(hall) {
@@ -64,7 +63,7 @@ class HttpSession {
     HttpSession& operator=(const HttpSession&) = delete;
     virtual ~HttpSession() { hall_.connections.erase(this); }
 
-    /// A client that was answered before expects that its connection may be closed.
+    /// Ends an idle connection that was served before: its client expects that it may be closed.
     void end_if_kept_alive() {
         if (served_) end_if_idle();
     }
@@ -81,9 +80,9 @@ class HttpSession {
     bool served_ = false;
 };
 
-/// Ends the sending side, and throws away what still comes until the other side ends, or the
-/// deadline that `transport` has: the kernel takes back what was sent last where a TCP connection
-/// is closed over bytes that nobody read.
+/// Shuts down the sending side, and discards what arrives until the other side ends or the deadline
+/// of `transport` passes: if a TCP connection is closed with unread bytes, the kernel drops what
+/// was sent last.
 template <typename Transport>
 asio::awaitable<void> read_away(Transport& transport) {
     ErrorCode error;
@@ -96,9 +95,9 @@ asio::awaitable<void> read_away(Transport& transport) {
 
 http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive);
 api::RequestHead head_of(const http::request_parser<http::empty_body>& parser);
-/// Without a look into the user database.
+/// Names a caller without querying the user database.
 std::string name_of(const auth::Principal& caller);
-/// Its method and path.
+/// Names a request by its method and path.
 std::string name_of(const api::RequestHead& head);
 
 /// `Stream`: a Beast stream, or a TLS stream over one.
@@ -113,7 +112,7 @@ class HttpSessionOn final : public HttpSession {
     void end() override { transport().cancel(); }
 
     asio::awaitable<void> run() {
-        // co_await stands alone in its statement: GCC 12 miscompiles it behind && and ||.
+        // co_await is a statement of its own: GCC 12 miscompiles it behind && and ||.
         bool more = true;
         while (more) {
             more = co_await serve_one();
@@ -125,7 +124,7 @@ class HttpSessionOn final : public HttpSession {
             ErrorCode ignored;
             transport().socket().shutdown(asio::socket_base::shutdown_send, ignored);
         }
-        // Its timers would keep the loop running.
+        // The transport's timers would keep the loop running.
         transport().close();
     }
 
@@ -137,11 +136,11 @@ class HttpSessionOn final : public HttpSession {
     auto& transport() { return beast::get_lowest_layer(stream_); }
     int descriptor() override { return transport().socket().native_handle(); }
 
-    /// Serves one request; whether there may be another on this connection.
+    /// Serves one request; returns whether another may follow on this connection.
     asio::awaitable<bool> serve_one() {
         Parser parser;
         parser.header_limit(kMaxHead);
-        parser.body_limit(boost::none);  // the routes decide, on the head
+        parser.body_limit(boost::none);  // the routes decide, by the head
         transport().expires_after(kIdle);
         ErrorCode error;
         idle_ = true;
@@ -151,7 +150,7 @@ class HttpSessionOn final : public HttpSession {
             co_await complain(error);
             co_return false;
         }
-        transport().expires_never();  // while somebody else is asked
+        transport().expires_never();  // while the agent asks others
         head_only_ = parser.get().method() == http::verb::head;
         api::RequestHead head = head_of(parser);
         label_->request = name_of(head);
@@ -190,14 +189,14 @@ class HttpSessionOn final : public HttpSession {
         co_return co_await write(std::move(answer), keep_alive);
     }
 
-    /// Answers a request whose body was not read: it can't be told from the next request.
+    /// Answers a request whose body was not read, and so can't be told from the next request.
     asio::awaitable<bool> refuse(const Parser& parser, api::HttpResponse answer) {
         body_is_unread_ = parser.content_length().value_or(0) > 0 || parser.chunked();
         co_return co_await write(std::move(answer), parser.keep_alive() && !body_is_unread_);
     }
 
-    /// Says over TLS that nothing more comes, and waits for no word of the client's. Only one that
-    /// still sends a body that nobody reads is waited for: it could not read its answer otherwise.
+    /// Closes TLS without waiting for the client's close. Only a client that still sends an unread
+    /// body is waited for: otherwise that client could not read its response.
     asio::awaitable<void> shut_down() {
         ErrorCode error;
         transport().expires_after(kLeave);
@@ -236,7 +235,7 @@ class HttpSessionOn final : public HttpSession {
         co_return !error && response.keep_alive();
     }
 
-    /// A body that is never a string of its own.
+    /// Writes a secret body, which is never copied into a string.
     asio::awaitable<void> write_secret(const http::response<http::string_body>& head,
                                        SecretBuffer& secret, ErrorCode& error) {
         http::response<http::span_body<char>> response{http::response_header<>(head.base())};
@@ -246,7 +245,7 @@ class HttpSessionOn final : public HttpSession {
         wipe_stack();
     }
 
-    /// A head that is no HTTP, or too long, gets an answer; a client that went gets none.
+    /// Answers a head that is not valid HTTP or too long; a client that has gone gets no response.
     asio::awaitable<void> complain(ErrorCode error) {
         if (error == http::error::header_limit) {
             co_await write(api::problem(431, "the request's head is longer than 32 KiB"), false);
@@ -257,8 +256,8 @@ class HttpSessionOn final : public HttpSession {
         }
     }
 
-    /// The buffer may have read bytes of the body together with the head; the parsers used the
-    /// stack.
+    /// Wipes a request. The buffer may have read bytes of the body together with the head; the
+    /// parsers used the stack.
     void forget_request(SecretBuffer body) {
         body = SecretBuffer();
         if (buffer_.size() == 0) {
@@ -272,7 +271,7 @@ class HttpSessionOn final : public HttpSession {
     Authenticator& check_;
     std::shared_ptr<RequestLabel> label_;
     beast::flat_buffer buffer_;
-    bool head_only_ = false;  ///< a HEAD request, whose answer has no body
+    bool head_only_ = false;  ///< a HEAD request, whose response has no body
     bool body_is_unread_ = false;
 };
 

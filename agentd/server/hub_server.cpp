@@ -17,9 +17,9 @@ constexpr auto kHandshake = std::chrono::seconds(10);
 constexpr std::size_t kMaxConnections = 14000;     ///< below the unit's LimitNOFILE=
 constexpr std::size_t kMaxConnectionsOfOne = 256;  ///< of one address
 
-/// So many that the processor has something to do while clients answer, and so few that the first
-/// of a crowd don't wait for the last. Who takes longer than kStall to answer is not what the
-/// processor is busy with: others may begin.
+/// Enough handshakes that the processor has work while clients answer, and few enough that the
+/// first clients of a crowd don't wait for the last. A client that takes longer than kStall to
+/// answer does not occupy the processor: others may begin.
 constexpr std::size_t kHandshakesAtOnce = 128;
 constexpr auto kStall = std::chrono::milliseconds(10);
 
@@ -33,7 +33,7 @@ std::string address_text(const Tcp::endpoint& endpoint) {
     return address.to_string();
 }
 
-/// Why a handshake failed: of a certificate that was not taken, what is wrong with it.
+/// Returns why a handshake failed; for a rejected certificate, what is wrong with the certificate.
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (error == beast::error::timeout) return kTooSlow;
@@ -67,7 +67,7 @@ void HubServer::set_context(std::shared_ptr<asio::ssl::context> context) {
     look_at_certificate();
 }
 
-/// A hub whose certificate is out of date still serves who does not mind, and says so.
+/// Logs that the certificate is out of date; the hub still serves clients that accept it.
 void HubServer::look_at_certificate() const {
     const Status why = net::check_valid_now(*context_);
     if (why.ok()) return;
@@ -103,7 +103,7 @@ void HubServer::take(UniqueFd fd) {
     if (!counted) return refusals_.note(address, counted.status().message());
     Tcp::socket socket(loop_);
     socket.assign(peer.protocol(), fd.get());
-    fd.release();  // only now: assign() throws where the loop can't take it
+    fd.release();  // only now: assign() throws if the loop can't accept the socket
     queue_.add({std::move(socket), std::move(counted).value()});
 }
 
@@ -147,7 +147,7 @@ asio::awaitable<bool> HubServer::shake_hands(TlsStream& stream, const std::strin
     transport->expires_after(kHandshake);
     co_await stream.async_handshake(TlsStream::server, into(error));
     if (!error) co_return true;
-    // Who only looked whether somebody is there was refused nothing, nor who came as this ends.
+    // A client that only probed the port, or came during the shutdown, was denied nothing.
     const bool went = error == asio::ssl::error::stream_truncated || error == asio::error::eof ||
                       error == asio::error::connection_reset || error == asio::error::broken_pipe ||
                       error == asio::error::operation_aborted;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The hub's door: the same HTTP as at the control door, over TLS 1.3. A platform is who its client
-// certificate names; nodes and users are who munge says.
+// Serves a hub over TLS 1.3, with the same HTTP as the control socket. A platform is identified by
+// its client certificate; nodes and users are identified by munge.
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -21,15 +21,15 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class HubServer {
   public:
-    /// `nodes`: what answers nodes' requests; null where nothing does. `shared`: where what the
-    /// services answers from lies; null: here alone. Both must outlive the door.
+    /// `nodes`: answers nodes' requests; null if nothing does. `shared`: the store behind the
+    /// services; null: local data only. Both must outlive the server.
     HubServer(asio::io_context& loop, UniqueFd listener,
               std::shared_ptr<asio::ssl::context> context, service::Services& services,
               api::NodeApi* nodes, service::SharedStore* shared);
 
-    /// For the connections that come from now on.
+    /// Applies to connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);
-    /// Whether a certificate may be a host's, of whose users munge tells: from now on.
+    /// Sets whether a certificate may be a host's, whose users munge identifies: from now on.
     void take_host_certificates(bool taken) { takes_host_certificates_ = taken; }
 
     void stop();
@@ -57,7 +57,7 @@ class HubServer {
     HttpSessionRegistry hall_;
     std::set<Transport*> shaking_hands_;
     audit::DeniedAddressLog refusals_{"a client"};
-    net::ConnectionLimits limits_;  ///< of those that have not shaken hands yet, too
+    net::ConnectionLimits limits_;  ///< also of clients before their handshake
     net::HandshakeLimiter queue_;
     net::Listener listener_;
 };

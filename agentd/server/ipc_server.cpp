@@ -14,11 +14,11 @@
 namespace secrets::server {
 namespace {
 
-/// How long a connection may stay silent before its request.
+/// Time that a connection may stay silent before its request.
 constexpr auto kPatience = std::chrono::seconds(5);
 
-/// Connections at a time, each at most one small request; of one user other than root, whom the
-/// wire is for, so many that others keep room.
+/// Limits of concurrent connections, each of at most one small request. The limit of one user other
+/// than root, for whom the protocol is made, leaves others room.
 constexpr std::size_t kMaxConnections = 4096;
 constexpr std::ptrdiff_t kMaxConnectionsOfOne = 64;
 
@@ -61,7 +61,7 @@ Status IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int p
 
 void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
     const auto failure = try_to_send(fd, reply);
-    // A client that went is no trouble, and must not be able to fill the log.
+    // A client that has gone is not an error, and must not be able to fill the log.
     if (!failure.ok() && !peer_is_gone(fd))
         audit::report_problem(name_ + ": the reply was lost: " + failure.message());
 }
@@ -72,7 +72,7 @@ bool IpcServer::is_crowded(Uid uid) const {
            std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
 }
 
-/// Who, before anything is read.
+/// Checks the peer before anything is read.
 void IpcServer::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
     std::optional<plugin_protocol::Reply> refusal;
@@ -95,12 +95,12 @@ void IpcServer::take(UniqueFd connection) {
     spawn_request(loop_, serve(std::move(connection), *peer, label), report_failure(name_, label));
 }
 
-/// Waits for the request of a client that has not sent it yet; whether it came.
+/// Waits for the request of a client that has not sent one yet; returns whether a request came.
 asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     const ScopeExit let_go([this, &descriptor] {
         silent_.erase(descriptor.get());
-        descriptor->release();  // it stays the connection's
+        descriptor->release();  // the connection still owns the fd
     });
     silent_.insert(descriptor.get());
     const auto until = std::chrono::steady_clock::now() + kPatience;
@@ -111,7 +111,7 @@ asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
     co_return !error;
 }
 
-/// A message that can't be read is answered, and written down.
+/// Answers and logs a message that can't be read.
 void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) const {
     audit::Event event{.kind = audit::Kind::refuse_message,
                        .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
@@ -123,14 +123,15 @@ void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) cons
     send(fd, plugin_protocol::Refused{reason});
 }
 
-/// What and how long, before it is looked at.
+/// Checks the kind and length of a message before its content.
 asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
                                        std::shared_ptr<RequestLabel> label) {
     const int fd = connection.get();
     const auto place = connections_.insert(connections_.end(), peer.uid.value);
     const ScopeExit leave([this, place] { connections_.erase(place); });
-    // Nearly always the request is there already: then the loop need not learn of the connection.
-    // Asked again after the wait: that something can be read is what the loop believes.
+    // Nearly always the request has arrived already: then the loop need not learn of the
+    // connection. The check is repeated after the wait, since the loop may wrongly report a
+    // readable socket.
     while (!is_readable(fd)) {
         const bool came = co_await wait_for_request(fd);
         if (!came) co_return;

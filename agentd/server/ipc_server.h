@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the two doors of the local wire share (common/ipc/plugin_protocol.h): a connection comes,
-// who it is and what it sends are checked, and one request is handed over.
+// Serves the plugin protocol (common/ipc/plugin_protocol.h) on the node and job sockets: accepts a
+// connection, checks the peer and its message, and hands over one request.
 
 #include <functional>
 #include <list>
@@ -18,24 +18,24 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class IpcServer {
   public:
-    /// What is said to somebody who may not speak here; null for those who may.
+    /// Returns the message to a peer that may not use the socket; null for a permitted peer.
     using Gate = const char* (*)(const Peer& peer);
-    /// Answers one request with send(); the connection is closed when it is done.
+    /// Answers one request with send(); the connection is closed afterwards.
     using Answer =
         std::function<asio::awaitable<void>(int fd, Peer peer, plugin_protocol::Request request)>;
 
     IpcServer(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
               Answer answer);
 
-    /// Takes no further connection, and finishes the requests of those that it has.
+    /// Accepts no further connection, and finishes the requests of the open ones.
     void stop();
 
     /// Ends the connections on which no request has come.
     void end_silent();
 
-    /// A reply is small and the socket empty: it goes out at once, or the other side is broken.
+    /// Sends a reply at once: it is small and the socket empty, or else the other side is broken.
     static Status try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd = -1);
-    /// The same, where nothing can be done about a failure but to write it down.
+    /// Sends a reply likewise, and logs a failure.
     void send(int fd, const plugin_protocol::Reply& reply) const;
 
   private:
@@ -50,7 +50,7 @@ class IpcServer {
     std::string name_;
     Gate gate_;
     Answer answer_;
-    std::list<uid_t> connections_;                      ///< whose each is
+    std::list<uid_t> connections_;                      ///< the user of each
     std::set<asio::posix::stream_descriptor*> silent_;  ///< those that have not sent anything yet
     net::Listener listener_;
 };

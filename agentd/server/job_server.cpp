@@ -4,7 +4,7 @@
 namespace secrets::server {
 namespace {
 
-/// The command that submits waits a second in all.
+/// The submitting command waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
 const char* anybody(const Peer&) {

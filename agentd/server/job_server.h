@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The job door: what any local user may ask in the local wire (common/ipc/plugin_protocol.h). The
-// kernel says who it is; nothing but names is said.
+// Serves the job socket: what any local user may request in the plugin protocol
+// (common/ipc/plugin_protocol.h). The kernel identifies the user; messages hold only names.
 
 #include "agentd/server/ipc_server.h"
 #include "agentd/service/services.h"
@@ -9,11 +9,11 @@
 
 namespace secrets::server {
 
-/// Where the checks go that the agent does not answer by itself: on a node of a hub.
+/// Interface for checks that the agent does not answer itself: on a node of a hub.
 class ChecksElsewhere {
   public:
-    /// Why a job of that user with that ask would be refused, as a sentence; empty where it would
-    /// not be, and where nobody can tell in time.
+    /// Returns why a job of `uid` with the secret spec `ask` would be denied; empty if it would not
+    /// be denied, or if nobody can tell in time.
     virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) = 0;
 
   protected:

@@ -11,7 +11,7 @@
 namespace secrets::server {
 namespace {
 
-/// For the shared store: a step waits 5 s in all.
+/// Limit for the shared store: a step waits 5 s in all.
 constexpr auto kPatience = std::chrono::seconds(4);
 
 const char* only_root(const Peer& peer) {
@@ -25,7 +25,7 @@ std::string waited_note(std::chrono::steady_clock::time_point since, const RunId
     return "waited " + std::string(seconds.data()) + " s for run " + run.text();
 }
 
-/// Nothing for an ask that gets no answer now.
+/// Returns the outcome to count; nothing for a request that gets no answer now.
 std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answer) {
     if (std::holds_alternative<service::Granted>(answer)) return metrics::GrantOutcome::granted;
     if (std::holds_alternative<service::Nothing>(answer)) return metrics::GrantOutcome::nothing;
@@ -79,12 +79,12 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
         metrics::count_grant(*outcome, waited_for ? std::nullopt : std::optional(took));
     }
-    // Still WaitForRun: the agent is about to end. Closing without an answer makes the plugin try
+    // Still WaitForRun: the agent is shutting down. Closing without an answer makes the plugin try
     // again.
 }
 
-/// The job's hold stays where the delivery can't be handed over: its next step may need it, and its
-/// epilog ends it.
+/// Sends a delivery. The job's hold stays if that fails: the job's next step may need the hold, and
+/// its epilog ends the hold.
 void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
     const auto failure = door_.try_to_send(
         fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
@@ -94,11 +94,11 @@ void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::s
     door_.send(fd, plugin_protocol::Refused{sentence});
 }
 
-/// The run that it waited for, if it did.
+/// Answers a grant request; returns the run that the request waited for, if it waited.
 asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
     int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
     if (elsewhere_ != nullptr) {
-        // Only the hub knows whether the run is there.
+        // Only the hub knows whether the run exists.
         const std::uint32_t wait = request.wait_milliseconds;
         if (wait > 0) door_.send(fd, plugin_protocol::Waiting{wait});
         answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
@@ -128,7 +128,7 @@ asio::awaitable<service::GrantAnswer> NodeServer::ask_desk(int fd,
     co_return services_.grants.grant_step(request);
 }
 
-/// Waits until the run is pushed or the request's time is up, and asks again.
+/// Waits until the run is pushed or the request's time is up, and requests the grant again.
 asio::awaitable<service::GrantAnswer> NodeServer::wait_for_run(
     int fd, plugin_protocol::GrantRequest request) {
     const auto deadline =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The node door: slurmstepd and the epilog ask here, in the local wire
-// (common/ipc/plugin_protocol.h). Bytes in, a request out, and the desk's answer back; nothing is
-// decided here but that only root may speak.
+// Serves the node socket: slurmstepd and the epilog send requests in the plugin protocol
+// (common/ipc/plugin_protocol.h). Decodes a request, and sends the services' answer back; its only
+// decision is that only root may connect.
 
 #include <optional>
 
@@ -14,10 +14,10 @@
 
 namespace secrets::server {
 
-/// Where the asks of steps go that the agent does not answer by itself: on a node of a hub.
+/// Interface for steps' grant requests that the agent does not answer itself: on a node of a hub.
 class AsksElsewhere {
   public:
-    /// `is_gone`: whether nobody waits for the answer any more.
+    /// `is_gone`: returns whether nobody waits for the answer any more.
     virtual asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
                                                       api::IsGone is_gone) = 0;
 
@@ -37,8 +37,8 @@ class NodeServer {
                service::RunWaiters& waiters, service::SharedStore* shared,
                AsksElsewhere* elsewhere);
 
-    /// Takes no further connection, and finishes the requests that came. Asks that wait for a push
-    /// must be let go, by the waiters: their plugins try again.
+    /// Accepts no further connection, and finishes the requests that came. The waiters must release
+    /// the requests that wait for a push: their plugins try again.
     void stop() { door_.stop(); }
 
     void end_silent() { door_.end_silent(); }

@@ -10,7 +10,7 @@
 namespace secrets::server {
 namespace {
 
-/// What stands behind `Munge` in an Authorization; nothing where it is of another scheme.
+/// Returns the credential that follows `Munge` in an Authorization; nothing for another scheme.
 std::optional<std::string> credential_in(std::string_view authorization) {
     const std::string_view scheme = authorization.substr(0, authorization.find(' '));
     if (!boost::beast::iequals({scheme.data(), scheme.size()}, "Munge")) return std::nullopt;
@@ -81,7 +81,7 @@ RemoteAuthenticator::by_munge(const api::RequestHead& head) {
     co_return bound_to(head, *decoded);
 }
 
-/// The caller, if the credential was made for this very request.
+/// Returns the caller if the credential was created for this very request.
 std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::bound_to(
     const api::RequestHead& head, const auth::Credential& credential) {
     const auto made_for = parse_hub_request(credential.payload);

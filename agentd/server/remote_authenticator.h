@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who makes a request over TLS: a platform is who its client certificate names, and everybody else
-// is who munge says. A request says it in one way.
+// Identifies the caller of a request over TLS: a platform by its client certificate, everybody else
+// by munge. A request identifies its caller in one way.
 
 #include <boost/asio/ssl/context.hpp>
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace secrets::server {
 
-/// Answers for the requests of one connection.
+/// Authenticates the requests of one connection.
 class RemoteAuthenticator : public Authenticator {
   public:
     /// `context`: what this connection was shown. `names`: those in the certificate that the client

@@ -32,7 +32,7 @@ void AccountWatcher::configure(const Config& config) {
     wanted_ = slurm_accounts_in(config.workspaces);
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
-    if (wanted_.empty()) known_.set_trouble("");  // with what nobody wants to know any more
+    if (wanted_.empty()) known_.set_trouble("");  // of accounts that are no longer watched
     give();
     next_try_ = kFirstTry;
     changed_ = true;
@@ -50,7 +50,7 @@ asio::awaitable<void> AccountWatcher::run() {
         changed_ = false;
         co_await ask_about_all();
         if (stopped_) co_return;
-        if (!is_given_) give();  // a round before failed at that
+        if (!is_given_) give();  // give() failed in an earlier round
         if (changed_) continue;
         timer_.expires_after(pause());
         boost::system::error_code cancelled;
@@ -58,7 +58,7 @@ asio::awaitable<void> AccountWatcher::run() {
     }
 }
 
-/// One after the other; one that got no answer does not keep the others from being asked about.
+/// Queries one account after the other; a failed query does not stop the queries that follow.
 asio::awaitable<void> AccountWatcher::ask_about_all() {
     std::string trouble;
     const std::vector<std::string> accounts(wanted_.begin(), wanted_.end());
@@ -81,7 +81,7 @@ void AccountWatcher::give() {
 }
 
 void AccountWatcher::take(const std::string& account, slurm_query::Users told) {
-    if (!wanted_.contains(account)) return;  // not any more
+    if (!wanted_.contains(account)) return;  // no longer wanted
     const bool was_missing = known_.is_missing(account);
     if (!known_.set(account, told.known, std::move(told.users))) return;
     is_given_ = false;
@@ -89,7 +89,7 @@ void AccountWatcher::take(const std::string& account, slurm_query::Users told) {
     give();
 }
 
-/// Writes down when trouble begins and when it is over, and not how it goes on.
+/// Logs when trouble begins and when it ends, not how it continues.
 void AccountWatcher::note_trouble(const std::string& trouble) {
     const bool was_in_trouble = !known_.trouble().empty();
     if (!known_.set_trouble(trouble)) return;
@@ -121,7 +121,7 @@ bool AccountWatcher::knows_all() const {
                        [&](const auto& account) { return known_.knows(account); });
 }
 
-/// Until the next round. Agents that were started together are not to ask together for ever.
+/// Returns the time until the next round, jittered: agents started together drift apart.
 std::chrono::steady_clock::duration AccountWatcher::pause() {
     if (wanted_.empty()) return std::chrono::hours(24 * 365);
     std::chrono::milliseconds pause = interval_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Keeps up with who is in the Slurm accounts that the configuration names.
+// Refreshes the members of the Slurm accounts that the configuration names.
 
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
@@ -14,18 +14,18 @@
 
 namespace secrets::slurm {
 
-/// Asks slurm-secrets-view at once, after each change of the configuration, and at every interval;
-/// more often while an account's users were never known. Where it can't be asked, what was known
-/// last stays. Must outlive the loop's run.
+/// Queries slurm-secrets-view at once, after each change of the configuration, and at every
+/// interval; more often as long as an account's users have never been known. If a query fails, the
+/// last known users stay. Must outlive the loop's run.
 class AccountWatcher {
   public:
-    /// `give` is called when something has changed.
+    /// Calls `give` whenever something has changed.
     AccountWatcher(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                    std::function<void(auth::SlurmAccountMembers)> give);
 
     void configure(const Config& config);
 
-    /// Asks no more; its coroutine ends in the loop's next turn.
+    /// Stops querying; the coroutine ends in the loop's next turn.
     void stop();
 
   private:
@@ -45,9 +45,9 @@ class AccountWatcher {
     std::chrono::seconds interval_{};
     auth::SlurmAccountMembers known_;
     std::minstd_rand random_{std::random_device{}()};
-    std::chrono::seconds next_try_{};  ///< while something is not known
-    bool changed_ = false;             ///< the configuration, since the last round began
-    bool is_given_ = false;            ///< what is known now
+    std::chrono::seconds next_try_{};  ///< while some account is unknown
+    bool changed_ = false;   ///< whether the configuration changed since the last round began
+    bool is_given_ = false;  ///< whether the present members were passed on
     bool stopped_ = false;
 };
 

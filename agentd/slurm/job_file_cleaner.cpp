@@ -21,7 +21,7 @@ struct CloseDirectory {
     void operator()(DIR* directory) const { closedir(directory); }
 };
 
-/// The job that a directory of that name is of, if it is one's.
+/// Returns the job that a directory of this name belongs to; nothing if the name is not a job's.
 std::optional<JobId> job_of(std::string_view name) {
     JobId job;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), job.value);
@@ -30,7 +30,7 @@ std::optional<JobId> job_of(std::string_view name) {
     return job;
 }
 
-/// By the time of the last change of the directory, which its owner can't set back.
+/// Compares `age` with the time since the directory's last change, which its owner can't set back.
 bool is_at_least(std::chrono::seconds age, int directory, const char* name) {
     struct stat status {};
     if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
@@ -48,7 +48,7 @@ std::vector<JobId> JobFileCleaner::jobs(std::chrono::seconds age) {
     }
     std::unique_ptr<DIR, CloseDirectory> directory(fdopendir(all_jobs->get()));
     if (!directory) return {};
-    const int fd = all_jobs->release();  // the stream's now
+    const int fd = all_jobs->release();  // now owned by the stream
     std::vector<JobId> jobs;
     while (const dirent* entry = readdir(directory.get())) {
         const auto job = job_of(entry->d_name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The files of jobs (common/base/job_files.h) that no epilog removed. The plugin writes them; the
-// agent only ever removes.
+// Removes the files of jobs (common/base/job_files.h) that no epilog removed. The plugin writes
+// these files; the agent only removes them.
 
 #include <chrono>
 #include <set>
@@ -12,23 +12,23 @@
 
 namespace secrets::slurm {
 
-/// Not thread-safe. What it can't do it writes to the log, once.
+/// Not thread-safe. Logs a failure once.
 class JobFileCleaner {
   public:
     explicit JobFileCleaner(std::string directory) : directory_(std::move(directory)) {}
 
-    /// The jobs that have a directory in which for at least `age` nothing was made or removed.
+    /// Returns the jobs in whose directory nothing was made or removed for at least `age`.
     std::vector<JobId> jobs(std::chrono::seconds age);
 
-    /// The job has ended: removes its directory, if it has one.
+    /// Removes the directory of a job that has ended, if the job has one.
     void remove(JobId job);
 
   private:
     void say_once(const std::string& trouble);
 
     std::string directory_;
-    std::string said_;             ///< the last trouble with the directory itself
-    std::set<JobId> not_removed_;  ///< jobs whose directory could not be removed: tried no more
+    std::string said_;             ///< the last logged trouble with the directory itself
+    std::set<JobId> not_removed_;  ///< jobs whose directory could not be removed: not tried again
 };
 
 }  // namespace secrets::slurm

@@ -16,7 +16,7 @@ using ErrorCode = boost::system::error_code;
 /// Longer than slurm-secrets-view takes, whatever slurmctld does.
 constexpr auto kPatience = std::chrono::seconds(15);
 
-/// After an answer that said of some place that it is unknown.
+/// Pause after a reply in which some verdict was unknown.
 constexpr auto kPause = std::chrono::milliseconds(250);
 
 }  // namespace
@@ -40,7 +40,7 @@ asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
     co_return PlacementAnswer{slurm_query::Verdict::unknown, why_unknown_};
 }
 
-/// As many as fit into one question, those that were asked about last at the end.
+/// Returns as many waiters as fit into one query, those that were queried last at the end.
 std::map<JobPlacement::Number, JobPlacement::Waiter*> JobPlacement::next_ones() {
     std::map<Number, Waiter*> some;
     Number last = last_asked_;
@@ -76,7 +76,7 @@ asio::awaitable<void> JobPlacement::run() {
         for (const auto& [number, asked] : some) {
             const auto verdict = told ? told->verdicts[i] : slurm_query::Verdict::unknown;
             ++i;
-            // One whose time was up is gone.
+            // A waiter whose time was up is gone.
             const auto waiter = waiters_.find(number);
             if (verdict == slurm_query::Verdict::unknown) all_known = false;
             if (waiter == waiters_.end() || verdict == slurm_query::Verdict::unknown) continue;

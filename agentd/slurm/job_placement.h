@@ -15,26 +15,26 @@
 
 namespace secrets::slurm {
 
-/// What Slurm says of a place, or that nobody could say it in time.
+/// Holds Slurm's verdict on a placement; unknown if no verdict came in time.
 struct PlacementAnswer {
     slurm_query::Verdict verdict = slurm_query::Verdict::unknown;
-    std::string why{};  ///< of an unknown one
+    std::string why{};  ///< the cause of an unknown verdict
 };
 
-/// QueryQueue that come while one is being asked are put together into the next: what a thousand
-/// nodes ask about one job costs few of them. A place that nobody can tell of is asked about again
-/// until its time is up. Must outlive the loop's run.
+/// Queries placements in batches: requests that come during a query are merged into the next one,
+/// so that a thousand nodes that ask about one job cost few queries. A placement with an unknown
+/// verdict is queried again until its deadline. Must outlive the loop's run.
 class JobPlacement {
   public:
     using Clock = std::chrono::steady_clock;
 
     JobPlacement(boost::asio::io_context& loop, Supervisor& supervisor, std::string view_socket);
 
-    /// By `deadline` at the latest.
+    /// Returns the verdict by `deadline` at the latest.
     boost::asio::awaitable<PlacementAnswer> ask(slurm_query::Placement place,
                                                 Clock::time_point deadline);
 
-    /// Answers all that is asked with "unknown".
+    /// Answers every pending request with "unknown".
     void stop();
 
   private:
@@ -43,7 +43,7 @@ class JobPlacement {
         boost::asio::steady_timer timer;
         std::optional<PlacementAnswer> answer{};
     };
-    using Number = std::uint64_t;  ///< in the order of their coming
+    using Number = std::uint64_t;  ///< in order of arrival
 
     boost::asio::awaitable<void> run();
     std::map<Number, Waiter*> next_ones();

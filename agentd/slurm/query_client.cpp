@@ -18,7 +18,7 @@ using ErrorCode = boost::system::error_code;
 
 namespace {
 
-/// For calls that do at once what they can do, or fail.
+/// For calls that either complete at once or fail.
 Deadline at_once() {
     return Deadline::in(std::chrono::milliseconds(0));
 }
@@ -47,12 +47,12 @@ StatusOr<slurm_query::Reply> read_reply(int fd) {
 
 }  // namespace
 
-/// Whether there is something to read before the patience ends.
+/// Returns whether a reply can be read before the patience ends.
 asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     const ScopeExit let_go([this, &descriptor] {
         waiting_ = nullptr;
-        descriptor->release();  // it stays the connection's
+        descriptor->release();  // the connection still owns the fd
     });
     waiting_ = descriptor.get();
     const auto until = std::chrono::steady_clock::now() + patience;
@@ -63,7 +63,7 @@ asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseco
     co_return !error;
 }
 
-/// The reply to a request, which is not a refusal.
+/// Returns the reply to a request; a rejection becomes a Status.
 asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     slurm_query::Request request, std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Asks slurm-secrets-view (common/ipc/slurm_query_protocol.h), in the event loop: nothing here
-// blocks it.
+// Queries slurm-secrets-view (common/ipc/slurm_query_protocol.h) in the event loop, without
+// blocking the loop.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,29 +14,29 @@
 
 namespace secrets::slurm {
 
-/// Must outlive its question.
+/// Must outlive its pending query.
 class QueryClient {
   public:
     QueryClient(boost::asio::io_context& loop, std::string socket)
         : loop_(loop), socket_(std::move(socket)) {}
 
-    /// The states of at most kMaxJobsPerQuery jobs, in their order; some may be unknown, and a
-    /// sentence then says why. The Error: the view can't be asked, or did not answer in time. One
-    /// question at a time.
+    /// Returns the states of at most kMaxJobsPerQuery jobs, in their order. If some are unknown,
+    /// the result's sentence says why. The Status: slurm-secrets-view can't be reached, or did not
+    /// answer in time. One query at a time.
     boost::asio::awaitable<StatusOr<slurm_query::States>> ask(std::span<const JobId> jobs,
                                                               std::chrono::milliseconds patience);
 
-    /// All users of a Slurm account, whose name check_account_name() takes; `more` is false.
-    /// The patience is for each of the replies that it takes.
+    /// Returns all users of a Slurm account whose name check_account_name() accepts; `more` is
+    /// false. The patience applies to each reply.
     boost::asio::awaitable<StatusOr<slurm_query::Users>> ask_users(
         std::string account, std::chrono::milliseconds patience);
 
-    /// Whether each of at most kMaxPlacementsPerQuery jobs runs where it is said to; some may be
-    /// unknown, and a sentence then says why.
+    /// Returns whether each of at most kMaxPlacementsPerQuery jobs runs where its placement says.
+    /// If some verdicts are unknown, the result's sentence says why.
     boost::asio::awaitable<StatusOr<slurm_query::Verdicts>> ask_placements(
         std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience);
 
-    /// Ends the question that is being asked, with an Error.
+    /// Ends the pending query with a Status.
     void cancel();
 
   private:

@@ -47,7 +47,8 @@ asio::awaitable<void> StaleHoldReaper::run() {
     }
 }
 
-/// Files without a hold are there when the agent was stopped, which wipes holds, while the job ran.
+/// Returns old jobs. Files without a hold remain if the agent, which wipes holds at a stop, was
+/// stopped while the job ran.
 std::vector<JobId> StaleHoldReaper::jobs_to_ask_about() {
     std::vector<JobId> jobs = services_.grants.begin_reaping(interval_);
     const std::set<JobId> holding(jobs.begin(), jobs.end());
@@ -57,7 +58,7 @@ std::vector<JobId> StaleHoldReaper::jobs_to_ask_about() {
     return jobs;
 }
 
-/// As many questions as it takes; after one that got no answer the others wait for the next time.
+/// Sends as many queries as needed; after a failed query the rest waits for the next round.
 asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
     std::string trouble;
     for (std::span<const JobId> rest(jobs); !rest.empty();) {

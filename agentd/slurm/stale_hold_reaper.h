@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The reaper: wipes the holds of jobs that ended without an epilog, as Slurm tells, and removes
-// their files.
+// Wipes the holds of jobs that ended without an epilog according to Slurm, and removes the jobs'
+// files.
 
 #include <boost/asio/steady_timer.hpp>
 #include <span>
@@ -15,15 +15,15 @@
 
 namespace secrets::slurm {
 
-/// Asks slurm-secrets-view at every interval about the jobs of holds, and of files, that are at
-/// least that old. Where it can't be asked or can't tell, nothing is wiped. Must outlive the loop's
-/// run.
+/// Queries slurm-secrets-view at every interval about the jobs of holds and files that are at least
+/// one interval old. If slurm-secrets-view can't be reached or can't tell, nothing is wiped. Must
+/// outlive the loop's run.
 class StaleHoldReaper {
   public:
     StaleHoldReaper(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                     service::Services& services);
 
-    /// Asks no more; its coroutine ends in the loop's next turn.
+    /// Stops querying; the coroutine ends in the loop's next turn.
     void stop();
 
   private:
