@@ -13,7 +13,7 @@ namespace secrets::node {
 /// Must outlive the loop's run.
 class RemoteGrants final : public server::AsksElsewhere {
   public:
-    /// `client` and `desk` must outlive it.
+    /// `client` and `services` must outlive it.
     RemoteGrants(HubClient& client, service::Services& services, std::string node)
         : client_(client), services_(services), node_(std::move(node)) {}
 
