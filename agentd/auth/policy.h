@@ -30,11 +30,11 @@ enum class Permission {
     push_run,
     read_run,
     complete_run,
-    use_run,           ///< have a job's ask answered from it
+    use_run,           ///< resolve a job's secret spec from it
     manage_own,        ///< list, set, rename and remove the secrets of that user
     use_own,           ///< resolve a job's secret spec from them
     manage_workspace,  ///< list, set, rename and remove its secrets
-    use_workspace,     ///< have a job's ask answered from it
+    use_workspace,     ///< resolve a job's secret spec from it
 };
 
 /// Returns whether the table gives that permission to that role.

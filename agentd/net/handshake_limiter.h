@@ -58,8 +58,8 @@ class HandshakeLimiter {
         std::chrono::milliseconds silence;
         /// How long a client may stall while others wait for its slot.
         std::chrono::milliseconds stall;
-        /// If so many clients stall at once, the network is slow, and not the clients. Then this
-        /// time applies, so that handshakes that have begun end before others begin.
+        /// If so many clients stall at once, the network is slow, and not the clients. Then
+        /// `stall_of_many` applies, so that handshakes that have begun end before others begin.
         std::size_t many = 1024;
         std::chrono::milliseconds stall_of_many = std::chrono::seconds(1);
     };
