@@ -20,8 +20,8 @@ using net::HttpsResponse;
 /// Time to revoke the token at the agent's end.
 constexpr auto kRevoke = std::chrono::milliseconds(500);
 
-/// OpenBao locks a role out after five denied logins, for 15 minutes, and the right secret id with
-/// it: within this time the same secret id is not sent again. That of a changed file is.
+/// OpenBao locks a role out for 15 minutes after five denied logins, also with the right secret id:
+/// a denied secret id is not sent again within this time, unless its file has changed.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
 
 /// One of the two credentials of an AppRole's login.

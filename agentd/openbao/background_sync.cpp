@@ -23,9 +23,8 @@ constexpr auto kSoon = std::chrono::seconds(1);
 /// Time for one request of a sync: no client waits for it.
 constexpr auto kPatience = std::chrono::seconds(10);
 
-/// OpenBao has a record of a run, and its last version, until these are purged. They are not purged
-/// at once: KV v2 has no check-and-set for it, and a platform may push a run of the same name
-/// again.
+/// OpenBao remembers a run, and its last version, until these are purged. The purge waits, as KV v2
+/// has no check-and-set for it, and a platform may push a run of the same name again.
 constexpr auto kPurgeAfter = std::chrono::minutes(10);
 
 /// A list of that many runs may be a little older: each run is a document, and a request.
@@ -64,8 +63,7 @@ void Replica::sync_soon() {
     sync_timer_.cancel();
 }
 
-/// Syncs once. A step that fails is repeated the next time; the client of OpenBao reports the
-/// cause.
+/// Syncs once. A step that fails is repeated the next time; the client of OpenBao reports it.
 asio::awaitable<void> Replica::sync() {
     co_await sync_mount();
     auto failure = co_await refresh_runs(kReadOnce, kPatience);
@@ -75,8 +73,7 @@ asio::awaitable<void> Replica::sync() {
     if (failure.ok()) failure = co_await purge_ended();
 }
 
-/// Checks once how many versions the mount keeps: a user who has replaced a value trusts that it is
-/// gone.
+/// Checks once how many versions the mount keeps: a user trusts that a replaced value is gone.
 asio::awaitable<void> Replica::sync_mount() {
     if (mount_seen_) co_return;
     const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
@@ -88,8 +85,7 @@ asio::awaitable<void> Replica::sync_mount() {
         "mount (docs/admin.md)");
 }
 
-/// Refreshes all runs, those in OpenBao and those in the vault. `patience` is the time for each
-/// request.
+/// Refreshes all runs, in OpenBao and in the vault. `patience` is the time for each request.
 asio::awaitable<Status> Replica::refresh_runs(Clock::time_point not_before,
                                               Clock::duration patience) {
     const auto asked = Clock::now();
@@ -131,8 +127,7 @@ asio::awaitable<Status> Replica::sync_secrets(std::string folder) {
     co_return Status();
 }
 
-/// Reports a document that is malformed, or has no room in this agent, once, so that it hides no
-/// other.
+/// Reports once a document that is malformed or has no room in this agent, and hides no other.
 Status Replica::complain(DocumentRef& use, Status failure) const {
     if (stopped_ || !kv_.trouble().empty()) return failure;
     if (!use.known().complained) audit::report_problem(failure.message());

@@ -2,8 +2,8 @@
 #pragma once
 // The local replica of the runs and stored secrets that several hubs share in OpenBao. The vault
 // and the store of this agent have a copy of each document that was read. Each request to the
-// services first reads the documents that it concerns anew. A change is written before the request
-// is answered, by check-and-set, and a hub that was slower begins anew.
+// services first re-reads the documents that it concerns. A change is written before the request is
+// answered, by check-and-set, and a hub that was slower begins anew.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -53,7 +53,7 @@ class Replica final : public service::SharedStore {
         bool exists = false;
         std::string state{};          ///< its content except values: generations and times, by name
         Clock::time_point read_at{};  ///< when its read was sent; never: not read yet, or void
-        Clock::time_point gone_since{};  ///< missing at present, and missing then
+        Clock::time_point gone_since{};  ///< missing since then at least
         bool complained = false;         ///< its defect was reported
         bool busy = false;               ///< being read or changed
         bool changing = false;           ///< the local copy may not last

@@ -63,8 +63,7 @@ class ServerPool {
     struct LeaderReport {
         bool is_self = false;
         std::string leader{};  ///< its address; empty if the server knows of none
-        std::string
-            since{};  ///< when the leader began, if it is the server itself; a time of RFC 3339
+        std::string since{};   ///< when it began to lead, if it is the server; RFC 3339
     };
 
     boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
@@ -97,7 +96,7 @@ class ServerPool {
     std::unique_ptr<boost::asio::ssl::context> context_;
     std::deque<Server> servers_;  ///< never move in memory
     std::size_t preferred_ = 0;
-    bool is_active_ = false;              ///< whether the preferred server was, when it was checked
+    bool is_active_ = false;              ///< the preferred server was active when last checked
     bool is_finding_ = false;             ///< a search for the active server is in progress
     Clock::time_point looked_at_{};       ///< the last search for the active server
     std::string token_;                   ///< empty: not logged in
