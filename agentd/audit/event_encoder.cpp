@@ -33,8 +33,7 @@ std::uint64_t priority_of(Level level) {
 }
 
 /// Calls `add(name in the journal, name in the audit file, value)` for each known field of an
-/// event. The value is a text, a number or names. An empty name means that the field is not in that
-/// format.
+/// event. The value is a text, a number or names. An empty name: the field is not in that format.
 template <typename Add>
 void for_each_field(const Event& event, Time time, const Add& add) {
     const KindInfo& kind = info_of(event.kind);

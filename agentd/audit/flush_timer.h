@@ -8,8 +8,8 @@
 
 namespace secrets::audit {
 
-/// Runs a recorder's work in the event loop when it is due. No timer runs while there is none. Must
-/// outlive the loop's run, and the recorder must outlive the timer.
+/// Runs a recorder's work in the event loop when it is due; no timer runs while there is none. Must
+/// outlive the loop's run; the recorder must outlive it.
 class FlushTimer {
   public:
     FlushTimer(boost::asio::io_context& loop, Recorder& recorder);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Includes the event loop, of which the agent has one, and the parts of Boost.Asio that servers
-// share.
+// The event loop, of which the agent has one, and the parts of Boost.Asio that servers share.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>

@@ -21,7 +21,7 @@ using net::HttpsResponse;
 constexpr auto kRevoke = std::chrono::milliseconds(500);
 
 /// OpenBao locks a role out for 15 minutes after five denied logins, also with the right secret id:
-/// a denied secret id is not sent again within this time, unless its file has changed.
+/// a denied secret id is not sent again within kAfterRefusal, unless its file has changed.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
 
 /// One of the two credentials of an AppRole's login.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Parses and serialises JSON that holds values. Its trees are made of memory from operator new,
-// which is wiped when it is freed; these functions wipe what parser and serialiser leave on the
-// stack.
+// Parses and serialises JSON that holds values. Operator new provides its trees, and they are wiped
+// when freed; these functions wipe what parser and serialiser leave on the stack.
 
 #include <algorithm>
 #include <boost/json/object.hpp>
