@@ -11,15 +11,15 @@
 namespace secrets::audit {
 namespace {
 
-/// Brings a new file's name to the disk as well. A directory that can't be opened or synced (some
-/// network file systems) is none of the trail's trouble: what counts is written to the file.
+/// Syncs the name of a new file to the disk as well. Ignores a directory that cannot be opened or
+/// synced (some network file systems): the events are written to the file.
 void sync_directory_of(const std::string& path) {
     const std::string directory = path.substr(0, path.rfind('/') + 1);
     const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd.get() >= 0) fsync(fd.get());
 }
 
-/// Whether the file ends in the middle of a line, as after a full disk.
+/// Returns whether the file ends in the middle of a line, as after a full disk.
 bool ends_torn(int fd, off_t size) {
     char last = '\n';
     return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
@@ -31,7 +31,7 @@ StatusOr<AuditFile> AuditFile::open(const std::string& path) {
     const auto wrong = [&](const std::string& why) {
         return Status::failed("the audit trail " + path + " can't be opened: " + why);
     };
-    // O_NONBLOCK: a FIFO or a device is not waited for, but refused below.
+    // O_NONBLOCK: the call does not wait for a FIFO or a device, which is rejected below.
     UniqueFd file(
         ::open(path.c_str(),
                O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
@@ -65,7 +65,7 @@ Status AuditFile::append(std::string_view line) {
     } while (written < 0 && errno == EINTR);
     if (written < 0) return cannot_write(errno);
     if (written > 0) torn_ = bytes[static_cast<std::size_t>(written) - 1] != '\n';
-    // A regular file takes less than all only when the disk is full.
+    // A write to a regular file is short only when the disk is full.
     if (static_cast<std::size_t>(written) < bytes.size()) return cannot_write(ENOSPC);
     if (fdatasync(file_.get()) != 0) return cannot_write(errno);
     return Status();

@@ -9,17 +9,17 @@
 
 namespace secrets::audit {
 
-/// The audit file: lines that are on the disk when append() returns. Each is one write() at the
-/// file's end. Not thread-safe.
+/// The audit file. A line is on the disk when append() returns, and is one write() at the file's
+/// end. Not thread-safe.
 class AuditFile {
   public:
-    /// Opens the file, or makes it with mode 0600. It must be a regular file, and the last part of
-    /// its path no symbolic link.
+    /// Opens the file, or creates it with mode 0600. The file must be a regular one, and the last
+    /// part of its path must not be a symbolic link.
     static StatusOr<AuditFile> open(const std::string& path);
 
-    /// Writes a line (its newline included) and waits for the disk. On an Status the line is not
-    /// there in whole, or may not be after a power cut. What there is of it ends where it broke
-    /// off: the next line begins a line of its own.
+    /// Writes a line (including its newline) and waits for the disk. If that fails, the line is
+    /// incomplete in the file, or may be after a power cut. The next line begins after a newline of
+    /// its own.
     Status append(std::string_view line);
 
     const std::string& path() const { return path_; }

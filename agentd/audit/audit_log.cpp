@@ -9,7 +9,7 @@
 namespace secrets::audit {
 namespace {
 
-/// The trial that collects at the moment; null: none does.
+/// The PendingAudit that collects events at present; null if none does.
 PendingAudit* collecting = nullptr;
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the agent writes down: who pushed, asked, was refused, wiped which names. Never values. Here
-// is the one recorder of the process, for all who have something to say; see recorder.h for what
-// each function promises.
+// Records pushes, grants, denials and wipes, with callers and names of secrets, and never values.
+// The functions call the one recorder of the process, for all of its code; recorder.h documents
+// what each of them guarantees.
 
 #include <cstdint>
 #include <functional>
@@ -18,37 +18,38 @@ namespace secrets::audit {
 class Recorder;
 class RecentEvents;
 
-/// The recorder itself, for those who drive it.
+/// Returns the recorder itself, for the code that drives it.
 Recorder& recorder();
 
-/// To be called before anything else, and again with a new configuration. On an Status (the audit
-/// file can't be opened) all goes on as before.
+/// Opens the log and the audit file. To be called before anything else, and again with a new
+/// configuration. If the audit file cannot be opened, the previous configuration stays in use.
 Status open(const Config& config);
 
-/// Opens the audit file anew, after it was moved away. On an Status the old one is written on.
+/// Opens the audit file anew, after it was moved away. If that fails, the old one stays in use.
 Status reopen();
 
-/// An event that happened, or a refusal: to the log and the audit file. Never fails.
+/// Writes an event that happened, or a denial, to the log and the audit file. Never fails.
 void record(const Event& event);
 
-/// An event that is about to happen, to the audit file. On an Status it must not happen, and the
-/// sentence is the reason to give.
+/// Writes an event that is about to happen to the audit file. If that fails, the event must not
+/// happen, and the Status has the reason to report.
 Status write_ahead(const Event& event);
 
-/// That an event which was written ahead just now could not be done after all: to the audit file.
+/// Writes to the audit file that an event which was just written ahead could not be done after all.
 void revert(const Event& event, const Status& why);
 
-/// That an event which was written ahead has happened: to the log.
+/// Writes to the log that an event which was written ahead has happened.
 void publish(const Event& event);
 
-/// What happens at first on trial: it is told when it lasts, and else taken back.
+/// Holds the events of a tentative change: they are published if the change lasts, and else
+/// reverted.
 class PendingAudit {
   public:
-    /// Calls `change`; what it tells or records meanwhile waits.
+    /// Calls `change`, and holds the events that it records or publishes meanwhile.
     void collect(const std::function<void()>& change);
-    /// It lasts. To be called once, as the other.
+    /// Records or publishes the held events: the change lasts. Call this or abandon(), and once.
     void keep();
-    /// It does not: what was written ahead is taken back.
+    /// Reverts the held events that were written ahead: the change does not last.
     void abandon(const Status& why);
 
   private:
@@ -61,22 +62,23 @@ class PendingAudit {
     std::vector<Entry> entries_;
 };
 
-/// Something went wrong that an admin should mend.
+/// Records a problem that an admin should fix.
 void report_problem(std::string sentence);
 
-/// What was in trouble works again.
+/// Records that a reported problem has ended.
 void report_recovery(std::string sentence);
 
-/// How many events of that kind there were, since the start.
+/// Returns the number of events of that kind since the start.
 std::uint64_t count_of(Kind kind);
 
-/// What was written to the log last.
+/// Returns the last events that were written to the log.
 const RecentEvents& recent();
 
-/// How many entries the log had to drop, since the start.
+/// Returns the number of entries that the log had to drop since the start.
 std::uint64_t dropped();
 
-/// Writes what waits for the journal, as far as it is taken in a moment: before the process ends.
+/// Sends queued entries to the journal, as far as it accepts them in a moment. To be called before
+/// the process ends.
 void finish();
 
 }  // namespace secrets::audit

@@ -22,7 +22,7 @@ bool DenialRateLimit::admit(Kind kind, Uid uid, Time now) {
     return false;
 }
 
-/// Ends the window that began first, and says what it did not let through.
+/// Ends the oldest window, and adds a summary of the denials that it did not let through.
 void DenialRateLimit::end_first(Time now, std::vector<Summary>& summaries) {
     const auto window = windows_.find(in_order_.front());
     const auto& [key, counts] = *window;

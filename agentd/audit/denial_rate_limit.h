@@ -13,39 +13,39 @@
 
 namespace secrets::audit {
 
-/// Refusals of one kind and user that are written one by one within kDenialWindow; further ones
-/// are counted. Enough to see each job of an array fail, and little enough that nobody can push
-/// other entries out of the log.
+/// The number of denials of one kind and user that are logged one by one within kDenialWindow;
+/// further ones are counted. Enough to see each job of an array fail, and few enough that nobody
+/// can push other entries out of the log.
 inline constexpr std::uint64_t kDenialBurst = 100;
 inline constexpr auto kDenialWindow = std::chrono::minutes(1);
 
-/// Kinds and users that are counted at a time. Whoever has many uids (a user namespace gives 65536)
-/// could otherwise fill memory; all beyond these are counted together.
+/// The number of kinds and users that are counted at a time. A caller with many uids (a user
+/// namespace gives 65536) could otherwise fill memory; denials beyond these are counted together.
 inline constexpr std::size_t kMaxDenialCounts = 4096;
 
-/// Keeps refusals from flooding the log. Takes the time as an argument; not thread-safe.
+/// Keeps denials from flooding the log. Takes the time as an argument; not thread-safe.
 class DenialRateLimit {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
-    /// Refusals that were not written one by one.
+    /// Denials that were not logged one by one.
     struct Summary {
         Kind kind;
-        std::optional<Uid> uid;  ///< nothing: of many users
+        std::optional<Uid> uid;  ///< empty: many users
         std::uint64_t count;
         std::chrono::seconds within;
     };
 
-    /// Whether a refusal is to be written. take_ended() comes first: it ends what is over.
+    /// Returns whether a denial is to be logged. Call take_ended() first: it ends expired windows.
     bool admit(Kind kind, Uid uid, Time now);
 
-    /// What was counted in windows that are over by `now`; each is told once.
+    /// Returns the summaries of the windows that have ended by `now`, each of them once.
     std::vector<Summary> take_ended(Time now);
 
-    /// What was counted so far, over or not: for the end.
+    /// Returns the summaries of all windows, ended or not: for the end of the process.
     std::vector<Summary> take_all(Time now);
 
-    /// When take_ended() will have something to tell; nothing while every refusal was written.
+    /// Returns when take_ended() will have a summary; nothing while every denial was logged.
     std::optional<Time> next_to_tell() const { return next_to_tell_; }
 
   private:
@@ -59,7 +59,7 @@ class DenialRateLimit {
     void find_next_to_tell();
 
     std::map<Key, Window> windows_;
-    std::deque<Key> in_order_;  ///< of their beginning, and so of their end
+    std::deque<Key> in_order_;  ///< by their beginning, and so by their end
     std::optional<Time> next_to_tell_;
 };
 

@@ -8,11 +8,11 @@
 
 namespace secrets::audit {
 
-/// Writes down who was refused over the network: once for each address within a minute, and within
-/// it of 4096 addresses at most. Not thread-safe.
+/// Logs denied connections over the network: each address once within a minute, and at most 4096
+/// addresses within it. Not thread-safe.
 class DeniedAddressLog {
   public:
-    /// `who`: what is at these addresses, as in "a client".
+    /// `who` names the peer at these addresses, as in "a client".
     explicit DeniedAddressLog(std::string who) : who_(std::move(who)) {}
 
     using Time = std::chrono::steady_clock::time_point;

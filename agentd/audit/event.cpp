@@ -50,7 +50,7 @@ constexpr bool in_the_order_of_the_kinds() {
 }
 static_assert(in_the_order_of_the_kinds());
 
-/// Names that a sentence lists before it only counts: what can be read at a glance.
+/// The number of names that a sentence lists before it only counts, so that it is read at a glance.
 constexpr std::size_t kMostListed = 10;
 
 }  // namespace

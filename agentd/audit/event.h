@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What can be written down. One table of kinds, and what an event of any kind may say: names and
-// numbers. A value can't get in here: the types that carry one have no conversion to a text.
+// The events that can be recorded: one table of kinds, and the fields of an event of any kind,
+// which are names and numbers. An event cannot hold a value: the types that carry one have no
+// conversion to a text.
 
 #include <cstdint>
 #include <optional>
@@ -50,47 +51,47 @@ enum class Kind {
 };
 inline constexpr std::size_t kKindCount = static_cast<std::size_t>(Kind::trouble) + 1;
 
-/// A line of the table. What to do about an event of that kind is in the journal's catalog
-/// (systemd/slurm-secrets.catalog), under the same id.
+/// A line of the table. The journal's catalog (systemd/slurm-secrets.catalog) has advice about an
+/// event of that kind under the same id.
 struct KindInfo {
     Kind kind;
     std::string_view message_id;  ///< MESSAGE_ID=, 128 bits; never changes
-    std::string_view action;      ///< SECRETS_ACTION=; all refusals share one
+    std::string_view action;      ///< SECRETS_ACTION=; all denials share one
     Level level;
-    std::string_view refused;  ///< of refusals: what is refused, as "pushes"; else empty
+    std::string_view refused;  ///< for denials: the denied operations, as "pushes"; else empty
 };
 
 const KindInfo& info_of(Kind kind);
 std::span<const KindInfo> all_kinds();
 
-/// An account: a name, where it is known without asking the system for it, and a number. A platform
-/// that a certificate names has no number.
+/// An account: a name, if known without asking the system for it, and a number. A platform that a
+/// certificate names has no number.
 struct Account {
     std::optional<Uid> uid;
     std::string name;
 };
 
-/// What happened. What does not apply to it is left empty, and then left out.
+/// An event. A field that does not apply is left empty, and then omitted from the entry.
 struct Event {
     Kind kind = Kind::trouble;
-    std::string sentence{};  ///< for a person, complete without the rest
+    std::string sentence{};  ///< for people, complete without the other fields
     std::optional<JobId> job{};
     std::optional<StepId> step{};
     std::string run{};
     std::string workspace{};
-    std::vector<std::string> names{};        ///< of the secrets that it is about
-    std::optional<Account> owner{};          ///< the user whose run or job it is
-    std::optional<Account> caller{};         ///< who made the request
-    std::string reason{};                    ///< of a refusal
-    std::optional<std::uint64_t> records{};  ///< of a receipt: how many were overwritten
-    std::optional<std::uint64_t> bytes{};    ///< and their bytes
-    std::optional<std::uint64_t> count{};    ///< of a summary: how many events it stands for
+    std::vector<std::string> names{};        ///< of the secrets concerned
+    std::optional<Account> owner{};          ///< the owner of the run or job
+    std::optional<Account> caller{};         ///< the account that made the request
+    std::string reason{};                    ///< of a denial
+    std::optional<std::uint64_t> records{};  ///< of a receipt: the number of overwritten records
+    std::optional<std::uint64_t> bytes{};    ///< of a receipt: the number of overwritten bytes
+    std::optional<std::uint64_t> count{};    ///< of a summary: the number of events in it
 };
 
-/// "A, B, C", and of a long list how many more there are; "no secrets" for none.
+/// Returns "A, B, C", and for a long list the number of further names; "no secrets" for none.
 std::string listed(const std::vector<std::string>& names);
 
-/// "1 record", "2 records".
+/// Returns "1 record", "2 records".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 
 }  // namespace secrets::audit

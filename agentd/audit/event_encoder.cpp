@@ -32,8 +32,8 @@ std::uint64_t priority_of(Level level) {
     return LOG_ERR;
 }
 
-/// Calls `add(name in the journal, name in the audit file, value)` for all that is known of an
-/// event; the value is a text, a number or names. A name that is empty: not in that form.
+/// Calls `add(name in the journal, name in the audit file, value)` for each known field of an
+/// event. The value is a text, a number or names. An empty name: the field is not in that format.
 template <typename Add>
 void for_each_field(const Event& event, Time time, const Add& add) {
     const KindInfo& kind = info_of(event.kind);
@@ -91,7 +91,7 @@ void append_to_entry(std::string& entry, std::string_view name, const std::strin
     if (value.find('\n') == value.npos) {
         entry += '=';
     } else {
-        // The binary form: the length in 64 bits, little-endian, in place of the '='.
+        // The binary form: the length in 64 bits, little-endian, instead of the '='.
         const std::uint64_t length = htole64(value.size());
         std::array<char, sizeof(length)> bytes{};
         std::memcpy(bytes.data(), &length, sizeof(length));

@@ -22,7 +22,7 @@ void FlushTimer::arm() {
     const auto next = recorder_.next_work();
     if (!next || (armed_for_ && *armed_for_ <= *next)) return;
     armed_for_ = next;
-    timer_.expires_at(*next);  // cancels a later one
+    timer_.expires_at(*next);  // cancels a later wait
     timer_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
         armed_for_.reset();

@@ -8,8 +8,8 @@
 
 namespace secrets::audit {
 
-/// Lets a recorder do its work in the event loop, when some has become due: no timer runs while
-/// nothing waits. Must outlive the loop's run, and the recorder must outlive it.
+/// Runs a recorder's work in the event loop when it is due; no timer runs while there is none. Must
+/// outlive the loop's run; the recorder must outlive it.
 class FlushTimer {
   public:
     FlushTimer(boost::asio::io_context& loop, Recorder& recorder);
@@ -17,7 +17,8 @@ class FlushTimer {
     FlushTimer& operator=(const FlushTimer&) = delete;
     ~FlushTimer();
 
-    /// Leaves the loop, which a journal that takes nothing would else keep busy.
+    /// Removes the timer from the loop, which a journal that accepts nothing would otherwise keep
+    /// busy.
     void stop();
 
   private:

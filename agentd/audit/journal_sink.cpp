@@ -14,11 +14,11 @@
 namespace secrets::audit {
 namespace {
 
-/// What the kernel may hold of ours that journald has not read yet. As large as libsystemd asks
-/// for; the kernel gives what net.core.wmem_max allows.
+/// The bytes that the kernel may hold before journald reads them. As many as libsystemd asks for;
+/// the kernel gives what net.core.wmem_max allows.
 constexpr int kSendBuffer = 8 * 1024 * 1024;
 
-/// Between two attempts of drain_within() where there is no socket to wait for.
+/// The pause between two attempts of drain_within() if there is no socket to wait for.
 constexpr auto kPause = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -46,7 +46,7 @@ bool JournalSink::connect() {
 }
 
 JournalSink::Outcome JournalSink::try_to_send(const std::string& entry) {
-    // Twice: the socket may still be connected to a journald that is gone.
+    // Two attempts: the socket may still be connected to a journald that is gone.
     for (int attempt = 0; attempt < 2; ++attempt) {
         if (socket_.get() < 0 && !connect()) return Outcome::later;
         if (::send(socket_.get(), entry.data(), entry.size(), MSG_NOSIGNAL) >= 0) {
@@ -77,8 +77,8 @@ void JournalSink::drop() {
 }
 
 void JournalSink::tell_what_was_dropped() {
-    // Half of the room first: where the journal takes one entry now and then, every second one
-    // would else tell of the one before it.
+    // Half of the queue must be free: if the journal accepts an entry only now and then, every
+    // second one would otherwise report the drop of the one before.
     if (untold_ == 0 || waiting_.size() > kMaxWaitingEntries / 2 ||
         waiting_bytes_ > kMaxWaitingBytes / 2) {
         return;
@@ -126,7 +126,7 @@ void JournalSink::drain_within(std::chrono::milliseconds time) {
     const auto end = std::chrono::steady_clock::now() + time;
     drain();
     while (waits() && std::chrono::steady_clock::now() < end) {
-        pollfd writable{socket_.get(), POLLOUT, 0};  // no socket, -1: only pauses
+        pollfd writable{socket_.get(), POLLOUT, 0};  // without a socket (-1), only pauses
         poll(&writable, 1, static_cast<int>(kPause.count()));
         drain();
     }

@@ -14,23 +14,24 @@ namespace secrets::audit {
 
 inline constexpr const char* kJournalSocket = "/run/systemd/journal/socket";
 
-/// Entries that may wait for the journal, and their bytes. A node that starts a hundred steps a
-/// second fills them in a minute and a half, far longer than a restart of journald takes; the bytes
-/// are locked memory, so that they stay small beside the secrets'.
+/// The limits of the queue for the journal, in entries and in bytes. A node that starts a hundred
+/// steps a second fills it in a minute and a half, far longer than a restart of journald takes. The
+/// bytes are locked memory, and so must stay few beside those of secrets.
 inline constexpr std::size_t kMaxWaitingEntries = 8192;
 inline constexpr std::size_t kMaxWaitingBytes = 4 * 1024 * 1024;
 
-/// Whether standard error is the journal's stream that systemd gave us (sd_journal_stream_fd(3)).
+/// Returns whether standard error is the journal's stream that systemd passed
+/// (sd_journal_stream_fd(3)).
 bool stderr_is_the_journal();
 
 /// Sends entries to the journal and never waits for it. sd_journal_send() blocks for ever on a
-/// stalled journald, and tells nobody that an entry was lost because none was there. What can't be
-/// sent at once (the journal is slow, stalled or being restarted) waits here; what finds no room is
-/// dropped and counted. Entries arrive in their order. Not thread-safe.
+/// stalled journald, and does not report an entry that was lost because there was no journald. An
+/// entry that cannot be sent at once (the journal is slow, stalled or being restarted) is queued;
+/// an entry that finds no room is dropped and counted. Entries arrive in order. Not thread-safe.
 class JournalSink {
   public:
-    /// Makes the entry that says how many were dropped; it is sent where they are missing, once
-    /// half of the room is free again.
+    /// Formats the entry that reports `count` dropped entries. It is sent at their position, once
+    /// half of the queue is free again.
     using TellDropped = std::function<std::string(std::uint64_t count)>;
 
     JournalSink(std::string path, TellDropped tell_dropped)
@@ -38,17 +39,18 @@ class JournalSink {
 
     void send(std::string entry);
 
-    /// Sends what waits, as far as the journal takes it at once; whether it took anything.
+    /// Sends queued entries, as far as the journal accepts them at once. Returns whether it
+    /// accepted any.
     bool drain();
 
-    /// The same, but gives the journal up to `time` to take it all: for the end, when nothing else
-    /// is left to do.
+    /// Drains the queue, and gives the journal up to `time` to accept all entries: for the end,
+    /// when nothing else is left to do.
     void drain_within(std::chrono::milliseconds time);
 
-    /// Whether drain() has something to do.
+    /// Returns whether drain() has something to do.
     bool waits() const { return !waiting_.empty() || untold_ > 0; }
 
-    /// How many entries were dropped, ever.
+    /// Returns the number of entries dropped so far.
     std::uint64_t dropped() const { return dropped_; }
 
   private:
@@ -66,7 +68,7 @@ class JournalSink {
     std::deque<std::string> waiting_;
     std::size_t waiting_bytes_ = 0;
     std::uint64_t dropped_ = 0;
-    std::uint64_t untold_ = 0;  ///< of these, how many no entry tells of yet
+    std::uint64_t untold_ = 0;  ///< of these, the number that no entry has reported yet
 };
 
 }  // namespace secrets::audit

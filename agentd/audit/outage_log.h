@@ -5,15 +5,15 @@
 
 namespace secrets::audit {
 
-/// Something that is asked again and again, and may fail for long. Writes down when that begins and
-/// when it is over, and not how it goes on. Not thread-safe.
+/// Logs the outages of a service that is called again and again and may fail for long: the
+/// beginning and the end of each outage, and not its course. Not thread-safe.
 class OutageLog {
   public:
-    /// `sentence`: what to say when it begins, with the reason behind it. `mended`: when it is
-    /// over.
+    /// `sentence` is logged when an outage begins, with the reason appended. `mended` is logged
+    /// when it has ended.
     OutageLog(std::string sentence, std::string mended);
 
-    /// How it went now; an empty reason: well.
+    /// Notes the outcome of a call; an empty reason means success.
     void note(const std::string& why);
 
   private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What happened last, for those who watch. In memory alone, and bounded.
+// The most recent events, for clients that watch. In memory only, and bounded.
 
 #include <cstdint>
 #include <deque>
@@ -10,7 +10,7 @@
 
 namespace secrets::audit {
 
-/// The last events of the log, numbered from 1 on. Not thread-safe.
+/// Holds the last events of the log, numbered from 1 on. Not thread-safe.
 class RecentEvents {
   public:
     static constexpr std::size_t kKept = 500;
@@ -23,9 +23,9 @@ class RecentEvents {
 
     void add(const Event& event, Time at);
 
-    /// The number of the last event; 0 where there was none.
+    /// Returns the number of the last event; 0 if there was none.
     std::uint64_t last() const { return last_; }
-    /// Valid until the next add().
+    /// Returns the events. Valid until the next add().
     const std::deque<Entry>& entries() const { return entries_; }
 
   private:

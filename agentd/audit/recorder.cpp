@@ -10,12 +10,12 @@
 namespace secrets::audit {
 namespace {
 
-/// How long entries wait for a journal that takes nothing before it is tried again, and for one
-/// that does: its socket holds 10 to 512 at a time (net.unix.max_dgram_qlen).
+/// How long queued entries wait before the next attempt: with a journal that accepts none, and with
+/// one that does, whose socket holds 10 to 512 at a time (net.unix.max_dgram_qlen).
 constexpr auto kRetry = std::chrono::milliseconds(100);
 constexpr auto kRetrySoon = std::chrono::milliseconds(5);
 
-/// What the journal is given at the end to take what waits. All is wiped by then.
+/// How long the journal has at the end to accept queued entries. Every secret is wiped by then.
 constexpr auto kLastPatience = std::chrono::milliseconds(200);
 
 Time now() {
@@ -57,7 +57,8 @@ std::string entry_of_dropped(std::uint64_t count) {
     return journal_entry(event, now());
 }
 
-/// Whose refusal it is: who made the request, or the user of the job that asked.
+/// Returns the denied user: the caller of the request, or the user of the job that requested a
+/// grant.
 std::optional<Uid> refused_user(const Event& event) {
     if (info_of(event.kind).refused.empty()) return std::nullopt;
     if (event.caller) return event.caller->uid;
@@ -113,7 +114,7 @@ Status Recorder::reopen() {
     return Status();
 }
 
-/// Puts an event on the audit file, and before it that some are missing, where they are.
+/// Writes an event to the audit file. Before it, reports events that are missing at that position.
 Status Recorder::put_on_trail(const Event& event) {
     if (!trail_) return Status();
     if (missing_on_trail_ > 0) {
@@ -154,17 +155,17 @@ void Recorder::record(const Event& event) {
     const Status failure = put_on_trail(event);
     if (!failure.ok()) ++missing_on_trail_;
     const bool is_in_log = put_in_log(event);
-    // A refusal for that very reason has said it.
+    // A denial for that very reason has reported it already.
     if (!failure.ok() && is_in_log && event.reason != failure.message()) complain(event, failure);
 }
 
-/// Says in the log that an event is missing on the audit file.
+/// Logs that an event is missing on the audit file.
 void Recorder::complain(const Event& event, const Status& why) {
     put_in_log({.kind = Kind::trail_failed,
                 .sentence = why.message() + "; it lacks this: " + event.sentence});
 }
 
-/// Whether it may be there: false for a refusal that is only counted.
+/// Logs an event. Returns whether the log may show it: false for a denial that is only counted.
 bool Recorder::put_in_log(const Event& event) {
     ++counts_[static_cast<std::size_t>(event.kind)];
     const auto time = Clock::now();

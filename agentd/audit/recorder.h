@@ -18,56 +18,56 @@
 
 namespace secrets::audit {
 
-/// Writes events down: to the log, which is the journal or standard error, and to the audit file
-/// where one is configured. Before open() all goes to standard error. Writing to the journal never
-/// blocks; the audit file waits for the disk, and standard error for whoever reads it. Not
-/// thread-safe.
+/// Writes events to the log, which is the journal or standard error, and to the audit file if one
+/// is configured. Before open(), every event goes to standard error. Writing to the journal never
+/// blocks; the audit file waits for the disk, and standard error for its reader. Not thread-safe.
 class Recorder {
   public:
     using Clock = std::chrono::steady_clock;
 
     explicit Recorder(std::string journal_socket = kJournalSocket);
 
-    /// Goes on as the configuration says; at a reload again. The audit file is opened anew, which
-    /// is how it is rotated. On an Status nothing has changed.
+    /// Applies the configuration, also at a reload. Opens the audit file anew, which is how it is
+    /// rotated. If that fails, nothing has changed.
     Status open(const Config& config);
 
-    /// Opens the audit file anew. On an Status the one that was open is kept.
+    /// Opens the audit file anew. If that fails, the open one stays in use.
     Status reopen();
 
-    /// Puts an event that is about to happen on the audit file. On an Status it must not happen.
-    /// When it has happened, tell() says so in the log.
+    /// Writes an event that is about to happen to the audit file. If that fails, the event must not
+    /// happen. After it has happened, publish() writes it to the log.
     Status write_ahead(const Event& event);
 
-    /// Says on the audit file that the event which was written ahead just now did not happen, and
-    /// why. The log needs no such word: it was told nothing.
+    /// Writes to the audit file that the event which was just written ahead did not happen, and
+    /// why. The log needs no such entry: it has none of the event.
     void revert(const Event& event, const Status& why);
 
-    /// Writes an event to the log alone.
+    /// Writes an event to the log only.
     void publish(const Event& event);
 
-    /// Writes an event that has happened to both. One that the audit file can't take is in the log
-    /// all the same, with a complaint; the audit file says later how many it lacks.
+    /// Writes an event that has happened to the log and the audit file. If the audit file cannot be
+    /// written, the log has the event all the same, with a complaint, and the audit file later has
+    /// an entry with the number of missing ones.
     void record(const Event& event);
 
-    /// How many entries the log had to drop, ever.
+    /// Returns the number of entries that the log had to drop so far.
     std::uint64_t dropped() const { return journal_.dropped(); }
 
-    /// How many events of that kind there were, whether or not the log shows each.
+    /// Returns the number of events of that kind, whether or not the log shows each.
     std::uint64_t count_of(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
 
-    /// What was written to the log last.
+    /// Returns the last events that were written to the log.
     const RecentEvents& recent() const { return recent_; }
 
-    /// Does what has become due: sends entries that wait, sums up refusals.
+    /// Does the work that is due: sends queued entries, sums up denials.
     void work(Clock::time_point now);
 
-    /// When work() is next due; nothing while nothing waits. `notify` is called when that becomes
-    /// earlier.
+    /// Returns when work() is next due; nothing if there is no work. `notify` is called when that
+    /// time becomes earlier.
     std::optional<Clock::time_point> next_work() const;
     void on_work(std::function<void()> notify) { on_work_ = std::move(notify); }
 
-    /// Writes what waits, within a fraction of a second: for the end.
+    /// Sends queued entries within a fraction of a second: for the end of the process.
     void finish();
 
   private:
@@ -85,9 +85,9 @@ class Recorder {
     RecentEvents recent_;
     std::array<std::uint64_t, kKindCount> counts_{};
     std::optional<AuditFile> trail_;
-    std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be put there
+    std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be written to it
     DenialRateLimit refusals_;
-    std::optional<Clock::time_point> next_attempt_;  ///< to send what waits for the journal
+    std::optional<Clock::time_point> next_attempt_;  ///< to send queued entries to the journal
     std::function<void()> on_work_ = [] {};
 };
 

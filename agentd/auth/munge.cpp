@@ -20,12 +20,12 @@ namespace asio = boost::asio;
 using Context = std::unique_ptr<munge_ctx, decltype(&munge_ctx_destroy)>;
 using Text = std::unique_ptr<char, decltype(&std::free)>;
 
-/// For one answer of munged, which gives it in a millisecond: less than any request has.
+/// Time for one answer of munged, which takes a millisecond: less than any request has.
 constexpr auto kPatience = std::chrono::seconds(4);
 
 const char* const kTooSlow = "it does not answer in time";
 
-/// Whether the failure says nothing of a credential, but that munged could not be asked.
+/// Returns whether munged could not be reached, so that the error says nothing of a credential.
 bool is_away(munge_err_t error) {
     return error == EMUNGE_SOCKET || error == EMUNGE_TIMEOUT || error == EMUNGE_SNAFU ||
            error == EMUNGE_NO_MEMORY;
@@ -73,7 +73,7 @@ StatusOr<Credential> decode_now(const std::string& credential) {
     gid_t gid = 0;
     const munge_err_t error =
         munge_decode(credential.c_str(), context.get(), &payload, &length, &uid, &gid);
-    // munge_decode() hands out the payload of an expired or replayed credential, too.
+    // munge_decode() also returns the payload of an expired or replayed credential.
     const Text owned(static_cast<char*>(payload), &std::free);
     if (error != EMUNGE_SUCCESS) {
         return Status(is_away(error) ? StatusCode::unavailable : StatusCode::invalid_argument,
@@ -88,7 +88,7 @@ StatusOr<Credential> decode_now(const std::string& credential) {
                       length > 0 ? std::string(owned.get(), static_cast<std::size_t>(length)) : ""};
 }
 
-/// What munged is asked in the thread, as long as somebody waits for its answer.
+/// A call of munged in the thread, for as long as its caller waits for the answer.
 template <typename Answer>
 struct Query {
     explicit Query(std::string asked) : text(std::move(asked)) {}
@@ -100,7 +100,7 @@ struct Query {
     std::atomic<bool> is_given_up{false};
 };
 
-/// Asks in the thread; nothing: munged did not answer in time.
+/// Calls munged in the thread. Returns nothing if munged did not answer in time.
 template <typename Answer>
 asio::awaitable<std::optional<Answer>> ask(asio::thread_pool& thread, std::string text,
                                            Answer (*function)(const std::string&)) {
@@ -126,7 +126,7 @@ asio::awaitable<std::optional<Answer>> ask(asio::thread_pool& thread, std::strin
 }  // namespace
 
 Munge::Munge() {
-    std::signal(SIGPIPE, SIG_IGN);  // libmunge raises it where munged ends while it is being asked
+    std::signal(SIGPIPE, SIG_IGN);  // libmunge raises it if munged ends during a call
 }
 
 Munge::~Munge() {

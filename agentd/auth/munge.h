@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The one place that calls libmunge. It waits for munged, and so has a thread of its own.
+// The only code that calls libmunge. As libmunge waits for munged, it runs in a thread of its own.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -13,15 +13,15 @@
 
 namespace secrets::auth {
 
-/// What munged says of a credential that it took.
+/// The content of a credential that munged accepted.
 struct Credential {
-    Uid uid;              ///< who made it
-    std::string address;  ///< of the host where; IPv4, as text
+    Uid uid;              ///< the user who made it
+    std::string address;  ///< of the host on which it was made; IPv4, as text
     std::string payload;
 };
 
-/// For use in one event loop. That munged can't be asked about a credential is written down, once
-/// for as long as it lasts. The destructor waits for what munged is being asked.
+/// Encodes and decodes credentials for one event loop. Reports that munged can't decode credentials
+/// once for as long as that lasts. The destructor waits for calls of munged in progress.
 class Munge {
   public:
     Munge();
@@ -29,10 +29,11 @@ class Munge {
     Munge& operator=(const Munge&) = delete;
     ~Munge();
 
-    /// A credential of this process for `payload`. The Error: munged can't be asked.
+    /// Returns a credential of this process for `payload`. Fails if munged can't be reached.
     boost::asio::awaitable<StatusOr<std::string>> encode(std::string payload);
 
-    /// Unavailable where munged cannot be asked; any other error is the credential's own.
+    /// Decodes a credential. Returns `unavailable` if munged can't be reached; any other error is
+    /// the credential's own.
     boost::asio::awaitable<StatusOr<Credential>> decode(std::string credential);
 
   private:

@@ -37,8 +37,8 @@ bool holds(const Accounts& accounts, Uid uid) {
            std::any_of(accounts.groups.begin(), accounts.groups.end(), has);
 }
 
-/// Whether the user is in one of these Slurm accounts. Where none is known to have them,
-/// `undecided` becomes the first of which it is not known who is in it.
+/// Returns whether the user is in one of these Slurm accounts. If none of them is known to have the
+/// user, `undecided` becomes the first account whose members are not known.
 bool is_in(const std::vector<std::string>& accounts, Uid uid,
            const auth::SlurmAccountMembers& known, std::string& undecided) {
     if (accounts.empty()) return false;
@@ -54,7 +54,7 @@ bool is_in(const std::vector<std::string>& accounts, Uid uid,
     return false;
 }
 
-/// Whether the caller is who that platform connects as.
+/// Returns whether that platform connects as the caller.
 bool comes_as(const Platform& platform, const Principal& caller) {
     if (!caller.uid()) {
         return !platform.certificate.empty() && platform.certificate == caller.certificate();

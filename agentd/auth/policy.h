@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who may do what: one table.
+// The table of rights: which role has which permission.
 
 #include <span>
 #include <vector>
@@ -12,43 +12,43 @@
 
 namespace secrets::auth {
 
-/// What somebody is to the user or the workspace that a request is about.
+/// The role of a caller towards the user or the workspace that a request concerns.
 enum class Role {
     root,
     owner,            ///< that user
     platform,         ///< an account that the configuration lets act for that user
     workspace_admin,  ///< of that workspace
-    member,           ///< of that workspace, and no admin of it
+    member,           ///< of that workspace, but no admin of it
     stranger,         ///< any other local account
 };
 inline constexpr std::size_t kRoles = 6;
 
-/// What can be done to a run of that user, to what is kept for that user, or to a workspace.
-/// (Status, metrics, checks of one's own asks and the lists, in which each sees what it may read,
-/// are open to every local account.)
+/// Operations on a run of that user, on the secrets stored for that user, or on a workspace.
+/// (Status, metrics, checks of the caller's own secret specs, and the lists, in which each caller
+/// sees what it may read, are open to every local account.)
 enum class Permission {
     push_run,
     read_run,
     complete_run,
-    use_run,           ///< have a job's ask answered from it
+    use_run,           ///< resolve a job's secret spec from it
     manage_own,        ///< list, set, rename and remove the secrets of that user
-    use_own,           ///< have a job's ask answered from them
+    use_own,           ///< resolve a job's secret spec from them
     manage_workspace,  ///< list, set, rename and remove its secrets
-    use_workspace,     ///< have a job's ask answered from it
+    use_workspace,     ///< resolve a job's secret spec from it
 };
 
-/// The table.
+/// Returns whether the table gives that permission to that role.
 bool may(Role role, Permission operation);
 
-/// What somebody is to a workspace, as far as that is known.
+/// The role of a caller in a workspace, as far as the role is known.
 struct WorkspaceRole {
     Role role = Role::stranger;
-    /// The Slurm account that may make them more than that, as soon as it is known who is in it;
-    /// empty: none.
+    /// The Slurm account that may give the caller a higher role, once its members are known; empty
+    /// if there is none.
     std::string undecided{};
 };
 
-/// Tells what `caller` is to `about`.
+/// Finds the role of a caller towards a user or a workspace.
 class PrincipalResolver {
   public:
     explicit PrincipalResolver(std::vector<Platform> platforms,
@@ -57,21 +57,22 @@ class PrincipalResolver {
 
     Role role_of(const Principal& caller, Uid about) const;
 
-    /// Null when the caller is not a platform for that user.
+    /// Returns null if the caller is not a platform for that user.
     const Platform* find_platform(const Principal& caller, Uid about) const;
 
-    /// Root is what the configuration says, like everybody, and else root.
+    /// Returns the role that the configuration gives the caller, also to root. Without one, root
+    /// has the role `root`.
     WorkspaceRole workspace_role(const Principal& caller, const Workspace& workspace) const;
 
-    /// Who is in Slurm accounts, from now on. Until the first time that is not known of any.
+    /// Sets the members of Slurm accounts. Before the first call no account's members are known.
     void know(auth::SlurmAccountMembers accounts) { slurm_accounts_ = std::move(accounts); }
     const auth::SlurmAccountMembers& slurm_accounts() const { return slurm_accounts_; }
 
-    /// Null when there is none of that name.
+    /// Returns null if there is no workspace of that name.
     const Workspace* find_workspace(std::string_view name) const;
     const std::vector<Workspace>& workspaces() const { return workspaces_; }
 
-    /// Whether the caller is an account that a platform connects as.
+    /// Returns whether the caller is an account that a platform connects as.
     bool is_platform(const Principal& caller) const;
 
   private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who makes a request.
+// The caller of a request.
 
 #include <optional>
 #include <string>
@@ -15,7 +15,7 @@ namespace secrets::auth {
 class Principal {
   public:
     Principal() = default;
-    /// Implicit: on the local doors everybody is an account.
+    /// Implicit: on the local sockets every caller is an account.
     Principal(Uid uid) : uid_(uid) {}
     static Principal of_certificate(std::string name) {
         Principal caller;
@@ -23,14 +23,14 @@ class Principal {
         return caller;
     }
 
-    /// Nothing where a certificate says who it is.
+    /// Returns nothing if a certificate identifies the caller.
     const std::optional<Uid>& uid() const { return uid_; }
     bool is_root() const { return uid_ == Uid{0}; }
 
-    /// Empty where it is an account.
+    /// Returns an empty name if the caller is an account.
     const std::string& certificate() const { return certificate_; }
 
-    /// For a sentence.
+    /// Returns the caller's name for messages.
     std::string name() const {
         return uid_ ? user_name(*uid_) : "the certificate of " + certificate_;
     }

@@ -10,23 +10,23 @@
 
 namespace secrets::auth {
 
-/// Who is in which Slurm account, as slurmctld said last. Cheap to copy.
+/// The members of Slurm accounts, as slurmctld last reported them. Cheap to copy.
 class SlurmAccountMembers {
   public:
-    /// `exists`: whether slurmctld knows the account; `users`: ascending. Whether that changed
-    /// anything.
+    /// Sets the members of an account. `exists` tells whether slurmctld knows the account; `users`
+    /// are in ascending order. Returns whether anything changed.
     bool set(const std::string& account, bool exists, std::vector<std::string> users);
-    /// Why slurmctld can't be asked now; empty: it can. Whether that changed anything.
+    /// Sets why slurmctld can't be queried now; empty if it can. Returns whether anything changed.
     bool set_trouble(const std::string& trouble);
-    /// Forgets all others.
+    /// Forgets all other accounts.
     void keep_only(const std::set<std::string>& accounts);
 
-    /// Whether slurmctld ever answered for it.
+    /// Returns whether slurmctld ever answered for the account.
     bool knows(const std::string& account) const { return accounts_.contains(account); }
-    /// Whether it answered that there is no such account.
+    /// Returns whether slurmctld answered that there is no such account.
     bool is_missing(const std::string& account) const;
     const std::string& trouble() const { return trouble_; }
-    /// Nothing: slurmctld has not said yet.
+    /// Returns whether the user is in the account; nothing if slurmctld has not answered yet.
     std::optional<bool> has(const std::string& account, const std::string& user) const;
 
   private:

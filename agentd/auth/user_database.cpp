@@ -22,8 +22,8 @@ std::optional<uid_t> as_number(const std::string& text) {
     return number;
 }
 
-/// What a lookup found, or null when there is nothing. The lookups leave errno as one of many
-/// things then (getpwnam(3)), but these say that they could not look.
+/// Returns the result of a lookup, or null if there is no entry. Lookups without an entry leave one
+/// of many values in errno (getpwnam(3)); the values below mean that the lookup was not possible.
 template <typename Lookup>
 auto looked_up(const char* what, Lookup lookup) {
     errno = 0;

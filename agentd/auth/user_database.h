@@ -10,24 +10,24 @@
 
 namespace secrets::auth {
 
-/// The system could not look (no descriptor or memory left): whether there is such an account is
-/// not known, and a "no" would be a lie.
+/// Thrown if the system could not look an account up (no descriptor or memory left): whether the
+/// account exists is not known, and a "no" would be wrong.
 struct UserDatabaseUnavailable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// The account of that name, or of that number when `text` is one. Nothing when there is none.
+/// Returns the account of that name, or of that number if `text` is one; nothing if there is none.
 /// Throws UserDatabaseUnavailable.
 std::optional<Uid> find_uid(const std::string& text);
 
-/// The name of the account with that number; nothing when there is none. Throws
+/// Returns the name of the account with that number; nothing if there is none. Throws
 /// UserDatabaseUnavailable.
 std::optional<std::string> find_user_name(Uid uid);
 
-/// The account's name, or its number where it has none.
+/// Returns the account's name, or its number if it has none.
 std::string user_name(Uid uid);
 
-/// Whether the account is a member of the group, by its own entry or by the group's. Throws
+/// Returns whether the account is a member of the group, by its own entry or by the group's. Throws
 /// UserDatabaseUnavailable.
 bool is_group_member(Uid uid, const std::string& group);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The one event loop of the agent, and the pieces of Boost.Asio that doors share.
+// The event loop, of which the agent has one, and the parts of Boost.Asio that servers share.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,7 +14,7 @@ namespace secrets {
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 
-/// Awaits without throwing: the outcome goes to `error`.
+/// Returns a token that awaits without throwing: the outcome goes to `error`.
 inline auto into(ErrorCode& error) {
     return asio::redirect_error(asio::use_awaitable, error);
 }

@@ -8,13 +8,13 @@
 
 namespace secrets::net {
 
-/// Coroutines that wait for something to change. Must outlive them.
+/// A condition for which coroutines wait. Must outlive them.
 class AsyncCondition {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// Until wake() is called or the time has come, on the loop of the caller. Whether it was woken
-    /// before that.
+    /// Waits on the caller's loop until wake() is called or the time has come. Returns whether
+    /// wake() came first.
     asio::awaitable<bool> wait(Clock::time_point until = Clock::time_point::max()) {
         asio::steady_timer timer(co_await asio::this_coro::executor, until);
         const auto place = timers_.insert(timers_.end(), &timer);

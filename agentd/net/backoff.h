@@ -8,8 +8,8 @@
 
 namespace secrets::net {
 
-/// Backoff between tries. They grow, and differ from process to process: what asked one server does
-/// not come back in one moment. Must outlive those who pause.
+/// Exponential backoff between tries, with jitter: processes that called one server do not come
+/// back in one moment. Must outlive the coroutines that sleep.
 class Backoff {
   public:
     using Clock = std::chrono::steady_clock;
@@ -17,7 +17,8 @@ class Backoff {
     Backoff(Clock::duration first, Clock::duration longest)
         : first_(first), longest_(longest), random_(std::random_device()()) {}
 
-    /// After a round of tries, counted from 0: between a half of its pause and all of it.
+    /// Returns the pause after a round of tries, counted from 0: between half of the full pause and
+    /// all of it.
     Clock::duration after(unsigned round) {
         const auto pause =
             std::min<Clock::duration>(first_ * (1U << std::min(round, 10U)), longest_);
@@ -25,12 +26,12 @@ class Backoff {
             std::uniform_int_distribution<Clock::rep>(pause.count() / 2, pause.count())(random_));
     }
 
-    /// On the loop of the caller; shorter where end() comes.
+    /// Sleeps on the caller's loop; shorter if end() is called.
     asio::awaitable<void> sleep(Clock::duration duration) {
         if (!ended_) co_await pausing_.wait(Clock::now() + duration);
     }
 
-    /// Nobody pauses any more.
+    /// Ends all sleeps, also later ones.
     void end() {
         ended_ = true;
         pausing_.wake();

@@ -9,7 +9,7 @@
 
 namespace secrets::net {
 
-/// How many connections a door has open, together and of each address; no more than so many.
+/// Counts a server's open connections, in total and per address, and limits both.
 class ConnectionLimits {
   public:
     struct Most {
@@ -18,7 +18,7 @@ class ConnectionLimits {
     };
     explicit ConnectionLimits(Most most) : most_(most) {}
 
-    /// One connection that is counted for as long as this lives; at most as long as the limits.
+    /// One connection, counted for the object's lifetime. The limits must outlive the object.
     class Counted {
       public:
         Counted(Counted&& other) noexcept;
@@ -36,7 +36,7 @@ class ConnectionLimits {
         Entry of_;
     };
 
-    /// The Status says why there is no room for it.
+    /// Counts a connection. The Status says which limit is reached.
     StatusOr<Counted> admit(const std::string& address);
 
   private:

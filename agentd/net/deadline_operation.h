@@ -10,13 +10,13 @@
 
 namespace secrets::net {
 
-/// Waits for one operation of `object`, at most until the deadline: then the error is
-/// asio::error::timed_out, and the object is told to cancel(), which is not waited for (a name
+/// Waits for one operation of `object`, at most until the deadline. After the deadline, the error
+/// is asio::error::timed_out, and the object is told to cancel(), which is not waited for (a name
 /// lookup can't be cut short). `start(object, done)` starts the operation, whose handler calls
 /// `done(error)`.
 ///
-/// Either handler may run after the other has let the caller go on. So neither refers to the
-/// caller's coroutine frame, which may be gone: what both use is shared, and what the operation
+/// Either handler may run after the other has resumed the caller. So neither refers to the caller's
+/// coroutine frame, which may be gone: data that both use is shared, and data that the operation
 /// reads or writes must be part of `object`.
 template <typename Object, typename Start>
 asio::awaitable<ErrorCode> with_deadline(std::chrono::steady_clock::time_point deadline,

@@ -13,7 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long ago this side sent something; since the connection was made, if it has sent nothing.
+/// Returns the time since this side sent something, or since the connection was made if it has sent
+/// nothing.
 std::chrono::milliseconds since_last_sent(int fd) {
     tcp_info info{};
     socklen_t length = sizeof(info);
@@ -21,13 +22,13 @@ std::chrono::milliseconds since_last_sent(int fd) {
     return std::chrono::milliseconds(info.tcpi_last_data_sent);
 }
 
-/// Whether it is the client that a handshake waits for, and for so long: of what it sent nothing is
+/// Returns whether the handshake has waited for the client for that long: no data of the client is
 /// left to be read.
 bool lets_wait(int fd, std::chrono::milliseconds stall) {
     return !is_readable(fd) && since_last_sent(fd) >= stall;
 }
 
-/// Not at all where there is no memory to say it.
+/// Reports that a client was dropped, unless there is no memory to report it.
 void say_dropped() noexcept {
     try {
         audit::report_problem("hub door: a client was dropped for want of memory");
@@ -81,7 +82,7 @@ void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode
     Client client = std::move(silent->client);
     const bool left = silent->left;
     silent_.erase(silent);
-    if (silent_.empty()) silence_.cancel();  // it would keep the loop running
+    if (silent_.empty()) silence_.cancel();  // the timer would keep the loop running
     if (error || left || stopped_) return;
     waiting_.push_back(std::move(client));
     begin_next();
@@ -89,7 +90,7 @@ void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode
 }
 
 void HandshakeLimiter::begin_next() {
-    // A place may come back while the loop below is in begin_(), which it then goes on with.
+    // A slot may come back while the loop below is in begin_(); that loop then goes on with it.
     if (std::exchange(begins_, true)) return;
     while (held_.size() < manner_.places && !waiting_.empty()) {
         Client client = std::move(waiting_.front());

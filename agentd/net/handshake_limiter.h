@@ -12,14 +12,14 @@
 
 namespace secrets::net {
 
-/// Who shakes hands with a door, and when: first come, first served, so many at a time. All at
-/// once, the first would be done when the last is, and most would have gone by then.
+/// Limits the number of concurrent TLS handshakes of a server, first come, first served. With all
+/// at once, the first would end when the last does, and most clients would have left by then.
 ///
-/// Until its turn a client costs little more than its socket. One that has said nothing waits for
-/// no turn and takes no place; one that goes before its turn is passed over. A client that lets the
-/// door wait in mid-handshake may go on with it, but loses its place.
+/// Until its turn a client costs little more than its socket. A client that has sent nothing does
+/// not queue and takes no slot; one that leaves before its turn is skipped. A client that stalls in
+/// mid-handshake may go on with it, but loses its slot.
 ///
-/// Must outlive the loop's run, and the places that it gives.
+/// Must outlive the loop's run, and the slots that it gives.
 class HandshakeLimiter {
     struct Held {
         int fd;
@@ -35,7 +35,8 @@ class HandshakeLimiter {
         ConnectionLimits::Counted counted;
     };
 
-    /// For as long as the handshake lasts; must go before its client's socket is closed.
+    /// A client's slot, for as long as its handshake lasts. Must be destroyed before the client's
+    /// socket is closed.
     class Slot {
       public:
         Slot(Slot&& other) noexcept;
@@ -53,31 +54,31 @@ class HandshakeLimiter {
 
     struct Manner {
         std::size_t places;
-        /// How long a client may say nothing at all.
+        /// How long a client may send nothing at all.
         std::chrono::milliseconds silence;
-        /// How long a client may let the door wait while others want its place.
+        /// How long a client may stall while others wait for its slot.
         std::chrono::milliseconds stall;
-        /// Where so many let it wait at once it is the network that is slow, and not they: then
-        /// this long, so that those who have begun are done before others begin.
+        /// If so many clients stall at once, the network is slow, and not the clients. Then
+        /// `stall_of_many` applies, so that handshakes that have begun end before others begin.
         std::size_t many = 1024;
         std::chrono::milliseconds stall_of_many = std::chrono::seconds(1);
     };
 
-    /// `begin`: it is this client's turn. `say_silent`: a client of that address is turned away,
-    /// since it said nothing.
+    /// `begin` is called at a client's turn. `say_silent` is called when a client of that address
+    /// is turned away because it sent nothing.
     HandshakeLimiter(asio::io_context& loop, Manner manner, std::function<void(Client, Slot)> begin,
                      std::function<void(const std::string& address)> say_silent);
 
     void add(Client client);
 
-    /// Drops all whose turn has not come, and who comes from now on.
+    /// Drops all clients whose turn has not come, and all later ones.
     void stop();
 
   private:
     struct Silent {
         Client client;
         std::chrono::steady_clock::time_point until;
-        bool left = false;  ///< whether it is turned away already
+        bool left = false;  ///< turned away already
     };
 
     void spoke(std::list<Silent>::iterator silent, const ErrorCode& error);
@@ -91,10 +92,10 @@ class HandshakeLimiter {
     Manner manner_;
     std::function<void(Client, Slot)> begin_;
     std::function<void(const std::string& address)> say_silent_;
-    std::list<Silent> silent_;    ///< in the order in which they came
+    std::list<Silent> silent_;    ///< in the order of their arrival
     std::deque<Client> waiting_;  ///< for their turn
     std::list<Held> held_;        ///< in the order of their turns
-    std::list<Held> lost_;        ///< by those who stalled, and still shake hands
+    std::list<Held> lost_;        ///< of clients that stalled and still shake hands
     asio::steady_timer silence_;
     asio::steady_timer stall_;
     bool watches_silent_ = false;

@@ -6,7 +6,7 @@
 
 namespace secrets::net {
 
-/// A response's field: a line for the stderr of the job.
+/// The field of a response with a line for the job's stderr.
 inline constexpr std::string_view kNoteField = "Slurm-Secrets-Note";
 
 }  // namespace secrets::net

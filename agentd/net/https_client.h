@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A server that is asked again and again, over connections that are kept.
+// Sends requests to one server over connections that are reused.
 
 #include <functional>
 #include <set>
@@ -9,23 +9,23 @@
 
 namespace secrets::net {
 
-/// Must outlive the loop's run.
+/// A client of one server. Must outlive the loop's run.
 class HttpsClient {
   public:
     using Clock = HttpsConnection::Clock;
 
-    /// What a request is authorized by. Made for each time that it is sent, when there is a
-    /// connection to send it on.
+    /// Makes the authorization of a request. Called each time that the request is sent, when there
+    /// is a connection to send it on.
     using Authorize = std::function<asio::awaitable<StatusOr<std::string>>(
         const HttpsUrl& url, const HttpsRequest& request)>;
 
-    /// When it is given up: no connection, no answer.
+    /// The times at which a request is given up: without a connection, and without an answer.
     struct Until {
         Clock::time_point connected;
         Clock::time_point answered;
     };
 
-    /// `context` must outlive it. `most_idle`: connections that are kept.
+    /// `context` must outlive the client, which reuses at most `most_idle` idle connections.
     HttpsClient(boost::asio::io_context& loop, boost::asio::ssl::context& context, HttpsUrl url,
                 std::size_t most_idle, Authorize authorize)
         : loop_(loop),
@@ -34,18 +34,18 @@ class HttpsClient {
           most_idle_(most_idle),
           authorize_(std::move(authorize)) {}
 
-    /// On a connection that is kept; where that breaks, on a new one: so what is asked may be done
-    /// twice.
+    /// Sends a request on an idle connection. If that breaks, sends it on another one, so that the
+    /// server may execute the request twice.
     asio::awaitable<Status> ask(const HttpsRequest& request, HttpsResponse& answer, Until until);
 
-    /// On a connection of its own, sent at most once.
+    /// Sends a request at most once, on a connection of its own.
     asio::awaitable<Status> ask_once(const HttpsRequest& request, HttpsResponse& answer,
                                      Until until);
 
-    /// Whether a connection can be made to it.
+    /// Checks whether a connection to the server can be made.
     asio::awaitable<Status> reach(Clock::time_point until);
 
-    /// Ends what is being asked, with an Error, and keeps no connection from now on.
+    /// Ends requests in progress with an error, and reuses no connection from now on.
     void stop();
 
     const HttpsUrl& url() const { return url_; }

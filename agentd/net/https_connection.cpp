@@ -28,20 +28,21 @@ namespace http = boost::beast::http;
 namespace ssl = asio::ssl;
 using Tcp = asio::ip::tcp;
 
-/// After that long without an acknowledgement of the other side a connection is broken.
+/// A connection is broken after that long without an acknowledgement of the other side.
 constexpr int kSilenceMilliseconds = 2000;
 
-/// Where the first packet of a connection was lost, the kernel sends it again after a second, and
-/// whatever is lost next only after three: another connection is faster.
+/// If the first packet of a connection is lost, the kernel sends it again after a second, and the
+/// next lost packet only after three: another connection is faster.
 constexpr auto kFirstPacket = std::chrono::milliseconds(900);
 
-/// Names and sizes of all runs of a busy site fit in many times over, and each delivery.
+/// Large enough, many times over, for the names and sizes of all runs of a busy site, and for each
+/// delivery.
 constexpr std::size_t kMaxBody = 64UL * 1024 * 1024;
 static_assert(kMaxBody > kMaxDeliveryBytes);
 
 constexpr std::uint32_t kMaxHead = 16 * 1024;
 
-/// The sentence in problem JSON.
+/// Returns the sentence in problem JSON.
 std::string detail_of(std::span<const std::byte> body) {
     boost::json::error_code error;
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
@@ -79,13 +80,13 @@ std::string in_words(const ErrorCode& error) {
     return error.message();
 }
 
-/// A server that went without a word is found out by what it does not acknowledge.
+/// Detects a server that disappeared without a word by its missing acknowledgements.
 void expect_acknowledgements(int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilenceMilliseconds,
                sizeof(kSilenceMilliseconds));
 }
 
-/// What a name lookup uses, which may last longer than anybody waits for it.
+/// The data of a name lookup, which may last longer than its caller waits.
 struct Lookup {
     explicit Lookup(const asio::any_io_executor& executor) : resolver(executor) {}
     void cancel() { resolver.cancel(); }
@@ -134,7 +135,8 @@ asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::tim
     const auto& addresses = lookup->addresses;
     bool again = true;
     while (again) {
-        // One by one: of a list Asio says that the attempt was cancelled, whatever was wrong.
+        // Tries each address by itself: for a list, Asio reports a cancelled attempt, whatever was
+        // wrong.
         error = asio::error::host_not_found;
         for (const auto& address : addresses) {
             transport().expires_at(std::min(deadline, Clock::now() + kFirstPacket));
@@ -161,7 +163,7 @@ asio::awaitable<Status> HttpsConnection::open(const HttpsUrl& url, TlsSession se
     const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(expected, url.host.c_str()) == 1;
     if (!is_address) {
         X509_VERIFY_PARAM_set1_host(expected, url.host.c_str(), url.host.size());
-        // The macro SSL_set_tlsext_host_name() has a cast of C in it.
+        // The macro SSL_set_tlsext_host_name() contains a C-style cast.
         std::string name = url.host;
         SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
     }

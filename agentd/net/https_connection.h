@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One connection to a server over TLS, to a hub or to OpenBao, and the HTTP on it.
+// One TLS connection to a server, a hub or OpenBao, and HTTP over it.
 
 #include <openssl/ssl.h>
 
@@ -32,41 +32,42 @@ struct HttpsRequest {
     std::string target;
     std::string body{};  ///< JSON without a value
     std::string if_none_match{};
-    /// How long the server may keep the request waiting beside what it takes to answer.
+    /// How long the server may hold the request, in addition to the time that its answer takes.
     std::chrono::milliseconds wait{};
 
-    // Of a request that is passed on for somebody else:
-    std::string authorization{};  ///< where it is empty, this agent's own credential is sent
+    // Fields of a request that is forwarded for another client:
+    std::string authorization{};  ///< if empty, this agent's own credential is sent
     std::string content_type{};
     std::string if_match{};
-    SecretBuffer secret{};  ///< the body where it may hold values; `body` is empty then
-    HttpsFields fields{};   ///< further ones
+    SecretBuffer secret{};  ///< the body if it may hold values; `body` is empty then
+    HttpsFields fields{};   ///< further header fields
 };
 
 struct HttpsResponse {
     unsigned status = 0;
     std::string etag{};
     std::string note{};    ///< for the job
-    std::string detail{};  ///< of an answer that is a problem
+    std::string detail{};  ///< of a problem response
     SecretBuffer body{};
     std::string content_type{};
     std::string allow{};
     std::optional<std::chrono::seconds> retry_after{};
 };
 
-/// A session of TLS that a later connection resumes.
+/// A TLS session that a later connection resumes.
 using TlsSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
-/// OpenSSL does not resume a session whose connection ended without a TLS shutdown, as most do
-/// here: each connection has a copy. Null of null.
+/// Copies a session, so that each connection has its own: OpenSSL does not resume one whose
+/// connection ended without a TLS shutdown, as most of this agent's do. Returns null for null.
 TlsSession copy_of(const SSL_SESSION* session);
 
-/// The context of all connections to some servers: TLS 1.3 alone, certificates of `ca` (a PEM file;
-/// empty: of the system's CAs) alone. The Status names the file and `key`, which names it in the
-/// configuration.
+/// Returns the context of all connections to some servers: TLS 1.3 only, and only certificates of
+/// `ca` (a PEM file; if empty, of the system's CAs). The Status names the file and `key`, which
+/// names the file in the configuration.
 StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_client_context(const std::string& ca,
                                                                          const char* key);
 
-/// Every operation has a deadline. After a Status it can't be used any more.
+/// A connection to a server. Every operation has a deadline. After an error the connection can't be
+/// used any more.
 class HttpsConnection {
   public:
     using Clock = std::chrono::steady_clock;
@@ -74,17 +75,19 @@ class HttpsConnection {
     HttpsConnection(boost::asio::io_context& loop, boost::asio::ssl::context& context)
         : stream_(loop, context) {}
 
-    /// Connects, with a session of before if there is one, and makes sure that it is that server.
-    /// The session is its own: others of the same hub may end while this one connects.
+    /// Connects, resumes `session` if there is one, and verifies that the server is that of `url`.
+    /// Each connection has its own session: others to the same hub may end while this one connects.
     asio::awaitable<Status> open(const HttpsUrl& url, TlsSession session,
                                  Clock::time_point deadline);
 
-    /// One request and its answer. `authorization`: for this request alone; may be empty.
+    /// Sends one request and reads its answer. `authorization` is for this request only; may be
+    /// empty.
     asio::awaitable<Status> exchange(const HttpsUrl& url, const HttpsRequest& request,
                                      const std::string& authorization, HttpsResponse& answer,
                                      Clock::time_point deadline);
 
-    /// Whether a further request may be made on it: the server keeps it, and has not closed it.
+    /// Returns whether a further request may be sent: the server reuses the connection, and has not
+    /// closed it.
     bool is_alive();
     TlsSession session();
     void cancel() { transport().cancel(); }

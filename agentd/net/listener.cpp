@@ -11,8 +11,8 @@ namespace {
 
 constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(100);
 
-/// In one turn of the loop, which may be long while much is served: a queue that is full turns
-/// clients away for a second and more.
+/// The number of connections accepted in one turn of the loop, which may be long under load: a full
+/// queue turns clients away for a second and more.
 constexpr int kAtOnce = 128;
 
 }  // namespace
@@ -61,7 +61,7 @@ void Listener::accept() {
     }
 }
 
-/// Whether there may be another.
+/// Accepts a connection. Returns whether there may be another.
 bool Listener::accept_one() noexcept {
     try {
         auto connection = accept_from(listener_.native_handle());
@@ -79,7 +79,7 @@ bool Listener::accept_one() noexcept {
     return false;
 }
 
-/// Once for as long as it lasts; not at all where there is no memory to say it.
+/// Reports trouble once for as long as it lasts; not at all if there is no memory to report it.
 void Listener::say(std::string_view what, std::string_view why) noexcept {
     if (std::exchange(in_trouble_, true)) return;
     try {

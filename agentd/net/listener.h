@@ -12,16 +12,16 @@
 
 namespace secrets::net {
 
-/// A listening socket in the event loop. Hands each connection (non-blocking, close-on-exec) to
-/// `take`; one for which `take` throws is dropped. When descriptors run out it pauses for a moment
-/// instead of spinning, and says so once. Listening on needs no memory, so that it never ends for
-/// want of some. Must outlive the loop's run.
+/// A listening socket in the event loop. Passes each connection (non-blocking, close-on-exec) to
+/// `take`; a connection for which `take` throws is dropped. When descriptors run out, pauses for a
+/// moment instead of spinning, and reports that once. Waiting for connections needs no memory, so
+/// that it never ends for want of memory. Must outlive the loop's run.
 class Listener {
   public:
     Listener(asio::io_context& loop, UniqueFd listener, std::string name,
              std::function<void(UniqueFd)> take);
 
-    /// Takes no further connection. Those that wait in the queue are refused by the kernel.
+    /// Accepts no further connection. The kernel rejects connections that wait in the queue.
     void stop();
 
   private:

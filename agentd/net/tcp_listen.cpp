@@ -10,10 +10,10 @@
 namespace secrets::net {
 namespace {
 
-/// All nodes of a job may come at once; the kernel's somaxconn cuts it.
+/// Large, as all nodes of a job may connect at once; the kernel's somaxconn limits it.
 constexpr int kBacklog = 4096;
 
-/// Of a socket() or bind() that failed.
+/// Returns the Status of a socket() or bind() that failed.
 Status no_listener(const std::string& host, std::uint16_t port) {
     const std::string where = host + " port " + std::to_string(port);
     switch (errno) {

@@ -9,7 +9,7 @@
 
 namespace secrets::net {
 
-/// A listening TCP socket, non-blocking, at an address of this host.
+/// Returns a listening TCP socket, non-blocking, at an address of this host.
 StatusOr<UniqueFd> listen_at_address(const std::string& address, std::uint16_t port);
 
 }  // namespace secrets::net

@@ -21,7 +21,7 @@ namespace ssl = boost::asio::ssl;
 using Names = std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
-/// Why a file can't be read at all; nothing where it can.
+/// Returns an error if a file can't be read at all.
 Status why_unreadable(const std::string& key, const std::string& file) {
     const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
     char byte = 0;
@@ -29,11 +29,12 @@ Status why_unreadable(const std::string& key, const std::string& file) {
     return Status::failed(key + ": " + file + " can't be read: " + strerror(errno));
 }
 
-/// Of a file that OpenSSL did not take. `lacks`: what is not in one that is of another kind.
+/// Returns the Status for a file that OpenSSL rejected. `lacks` names the content that is missing
+/// in a file of another kind.
 Status not_taken(const std::string& key, const std::string& file, const char* lacks) {
     const unsigned long why = ERR_peek_last_error();
     ERR_clear_error();
-    // Of what it could read this library may find that it is weak, or broken.
+    // The SSL library may find that a key or certificate that was read is weak, or broken.
     const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
     const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
     return Status::failed(key + ": " + file + " " +
@@ -43,12 +44,12 @@ Status not_taken(const std::string& key, const std::string& file, const char* la
 
 constexpr const char* kCertificate = "certificate in PEM (-----BEGIN CERTIFICATE-----)";
 
-/// There is nobody to ask for one.
+/// Gives no passphrase: there is nobody to ask for one.
 int no_passphrase(char*, int, int, void*) {
     return -1;
 }
 
-/// `section`: where its key stands in the configuration.
+/// `section` is the section of the configuration that has its key.
 Status use_certificate(SSL_CTX* context, const std::string& section, const std::string& file) {
     const std::string key = section + ".certificate";
     if (Status wrong = why_unreadable(key, file); !wrong.ok()) return wrong;
@@ -65,7 +66,7 @@ Status use_key(SSL_CTX* context, const std::string& section, const std::string& 
                        SSL_CTX_check_private_key(context) == 1;
     if (taken) return Status();
     const unsigned long why = ERR_peek_last_error();
-    // One of another kind than the certificate's becomes a key without a certificate.
+    // OpenSSL treats a key of another kind than the certificate's as a key without a certificate.
     if (ERR_GET_LIB(why) == ERR_LIB_X509 || ERR_GET_REASON(why) == SSL_R_NO_CERTIFICATE_ASSIGNED) {
         ERR_clear_error();
         return Status::failed(key + ": " + file + " is not the key of " + certificate);
@@ -73,7 +74,7 @@ Status use_key(SSL_CTX* context, const std::string& section, const std::string& 
     return not_taken(key, file, "private key in PEM that opens without a passphrase");
 }
 
-/// Of those who show a certificate; nobody has to.
+/// Trusts a CA for clients that present a certificate; no client has to.
 Status trust_client_ca(SSL_CTX* context, const std::string& file) {
     if (Status wrong = why_unreadable("listen.client_ca", file); !wrong.ok()) return wrong;
     STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(file.c_str());
@@ -184,7 +185,7 @@ Status check_valid_now(ssl::context& context) {
 
 bool is_certificate_of(ssl::context& context, const std::string& host) {
     X509* const certificate = SSL_CTX_get0_certificate(context.native_handle());
-    // With a dot before it, it would mean every host of that domain.
+    // A leading dot would match every host of that domain.
     if (certificate == nullptr || host.empty() || host.starts_with('.')) return false;
     if (host.find('\0') != host.npos) return false;
     return X509_check_host(certificate, host.data(), host.size(),

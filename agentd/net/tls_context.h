@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a hub shows and takes in TLS: its certificate and key, and whose certificates of platforms
-// it believes.
+// Makes TLS contexts: the certificate and key that a hub presents, and the CA whose certificates of
+// platforms it trusts.
 
 #include <boost/asio/ssl/context.hpp>
 #include <memory>
@@ -13,29 +13,29 @@
 
 namespace secrets::net {
 
-/// The context of a hub's door: TLS 1.3 alone; sessions are resumed by tickets, so that it keeps
-/// none; a connection that is idle keeps no buffers. A client may show a certificate, which must
-/// then be good. The Status names the key and the file.
+/// Returns the context of a hub's server: TLS 1.3 only; sessions are resumed by tickets, so that
+/// the server stores none; an idle connection has no buffers. A client may present a certificate,
+/// which must then be valid. The Status names the key and the file.
 StatusOr<std::shared_ptr<boost::asio::ssl::context>> make_server_context(const Listen& listen);
 
-/// Has a client show a certificate to servers that ask for one. The Status names the file, and the
-/// key in `section` of the configuration.
+/// Makes a client present a certificate to servers that ask for one. The Status names the file, and
+/// the key in `section` of the configuration.
 Status show_certificate(boost::asio::ssl::context& context, const std::string& section,
                         const std::string& certificate, const std::string& key);
 
-/// What is wrong with the files that `listen` names. A key that is systemd's credential is not
-/// looked at: the service's main process alone may read it, and not what checks a reload.
+/// Checks the files that `listen` names. Does not check a key that is systemd's credential: only
+/// the service's main process may read it, and not the process that checks a reload.
 Status check_files(const Listen& listen);
 
-/// Why clients will not take the certificate that a context shows, though it can be used: it has
-/// expired, or is not valid yet. Nothing: they will.
+/// Returns an error if clients will reject a context's certificate, though it can be used: it has
+/// expired, or is not valid yet.
 Status check_valid_now(boost::asio::ssl::context& context);
 
-/// Whether the certificate that a context shows is of that host, by a name or an address in it.
+/// Returns whether a context's certificate is that host's, by a name or an address in it.
 bool is_certificate_of(boost::asio::ssl::context& context, const std::string& host);
 
-/// The names (SAN: DNS, URI, email, address) in the certificate that the other side showed; nothing
-/// where it showed none.
+/// Returns the names (SAN: DNS, URI, email, address) in the peer's certificate; nothing if the peer
+/// presented none.
 std::optional<std::vector<std::string>> names_of_peer(SSL* connection);
 
 }  // namespace secrets::net

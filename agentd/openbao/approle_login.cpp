@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// As whom OpenBao is asked: by an AppRole, whose token is renewed as long as that is possible.
+// Logs in to OpenBao by an AppRole, and renews its token as long as that is possible.
 
 #include <array>
 #include <boost/json.hpp>
@@ -17,14 +17,14 @@ namespace json = boost::json;
 using net::HttpsRequest;
 using net::HttpsResponse;
 
-/// At the agent's end.
+/// Time to revoke the token at the agent's end.
 constexpr auto kRevoke = std::chrono::milliseconds(500);
 
-/// OpenBao locks a role out after five refused logins, for 15 minutes, and the right secret id with
-/// it: the same one is not shown again before that. A changed file is.
+/// OpenBao locks a role out for 15 minutes after five denied logins, also with the right secret id:
+/// a denied secret id is not sent again within kAfterRefusal, unless its file has changed.
 constexpr auto kAfterRefusal = std::chrono::minutes(4);
 
-/// One of the two words of an AppRole's login.
+/// One of the two credentials of an AppRole's login.
 struct Credential {
     const char* field;
     const std::string& file;
@@ -43,7 +43,7 @@ StatusOr<SecretBuffer> read(const Credential& credential) {
     return read_private_line(*path, credential.key() + ": " + path->path);
 }
 
-/// The files are read each time: an admin may have changed the secret id.
+/// Returns the body of a login. Reads the files each time: an admin may have changed the secret id.
 StatusOr<SecretBuffer> login_body(const OpenBao& config) {
     json::object body;
     for (const Credential& credential : credentials_of(config)) {
@@ -117,7 +117,7 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     co_return Status();
 }
 
-/// From the answer to a login or a renewal; false where it has none.
+/// Stores the token in the answer to a login or a renewal. Returns false if there is none.
 bool ServerPool::take_login(const HttpsResponse& answer) {
     const json::value value = parse_secret(answer.body);
     const json::object* object = value.if_object();
@@ -138,8 +138,8 @@ bool ServerPool::take_login(const HttpsResponse& answer) {
     return true;
 }
 
-/// Renews the token of each login at half of its lease, as long as that gets no shorter: OpenBao
-/// does not renew one for ever. Then there is a new login with the next request.
+/// Renews the token of each login at half of its lease, until OpenBao shortens the lease: OpenBao
+/// does not renew a token for ever. The next request then logs in again.
 asio::awaitable<void> ServerPool::renew_logins() {
     while (renews_) {
         if (token_.empty()) {
@@ -178,7 +178,7 @@ asio::awaitable<void> ServerPool::revoke() {
     HttpsResponse answer;
     const auto failure =
         co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
-    // Nobody is left to be told: the token ends by itself.
+    // A failure is not reported: the token ends by itself.
     if (failure.ok()) token_.clear();
 }
 

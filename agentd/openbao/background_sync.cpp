@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What nobody asks for: what was pushed or ended at other hubs, what has expired, and the traces in
-// OpenBao of what is over.
+// Syncs data that no request reads: data that was pushed or ended at other hubs, data that has
+// expired, and the traces in OpenBao of ended runs.
 
 #include <algorithm>
 
@@ -14,24 +14,24 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// Between two looks; from hub to hub and from time to time it differs by a quarter.
+/// Time between two syncs; from hub to hub and from time to time it differs by a quarter.
 constexpr auto kInterval = std::chrono::seconds(60);
 
-/// After something has expired.
+/// Time to a sync after something has expired.
 constexpr auto kSoon = std::chrono::seconds(1);
 
-/// For one question of a look: nobody waits for it.
+/// Time for one request of a sync: no client waits for it.
 constexpr auto kPatience = std::chrono::seconds(10);
 
-/// OpenBao remembers that there was a run, and its last version, until that is purged. Not at once:
-/// KV v2 has no check-and-set for it, and a platform may push a run of the same name again.
+/// OpenBao remembers a run, and its last version, until these are purged. The purge waits, as KV v2
+/// has no check-and-set for it, and a platform may push a run of the same name again.
 constexpr auto kPurgeAfter = std::chrono::minutes(10);
 
-/// A list of that many runs may be a little older: each is a document, and a question.
+/// A list of that many runs may be a little older: each run is a document, and a request.
 constexpr std::size_t kManyRuns = 1000;
 constexpr Clock::duration kAgeOfMany = std::chrono::seconds(30);
 
-/// Before any time that something was read at, and after never.
+/// A time before any read, and after never.
 constexpr auto kReadOnce = Clock::time_point{} + std::chrono::nanoseconds(1);
 
 }  // namespace
@@ -63,7 +63,7 @@ void Replica::sync_soon() {
     sync_timer_.cancel();
 }
 
-/// What fails is done the next time; the client of OpenBao says what is wrong with it.
+/// Syncs once. A step that fails is repeated the next time; the client of OpenBao reports it.
 asio::awaitable<void> Replica::sync() {
     co_await sync_mount();
     auto failure = co_await refresh_runs(kReadOnce, kPatience);
@@ -73,7 +73,7 @@ asio::awaitable<void> Replica::sync() {
     if (failure.ok()) failure = co_await purge_ended();
 }
 
-/// Once. Who has replaced a value believes it gone.
+/// Checks once how many versions the mount keeps: a user trusts that a replaced value is gone.
 asio::awaitable<void> Replica::sync_mount() {
     if (mount_seen_) co_return;
     const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
@@ -85,7 +85,7 @@ asio::awaitable<void> Replica::sync_mount() {
         "mount (docs/admin.md)");
 }
 
-/// All runs: those that are there and those that are here. `patience`: for each question.
+/// Refreshes all runs, in OpenBao and in the vault. `patience` is the time for each request.
 asio::awaitable<Status> Replica::refresh_runs(Clock::time_point not_before,
                                               Clock::duration patience) {
     const auto asked = Clock::now();
@@ -127,7 +127,7 @@ asio::awaitable<Status> Replica::sync_secrets(std::string folder) {
     co_return Status();
 }
 
-/// A document that is malformed, or has no room here, is complained of once, and hides no other.
+/// Reports once a document that is malformed or has no room in this agent, and hides no other.
 Status Replica::complain(DocumentRef& use, Status failure) const {
     if (stopped_ || !kv_.trouble().empty()) return failure;
     if (!use.known().complained) audit::report_problem(failure.message());
@@ -135,7 +135,7 @@ Status Replica::complain(DocumentRef& use, Status failure) const {
     return Status();
 }
 
-/// What has expired here is destroyed there.
+/// Destroys in OpenBao the data that has expired in this agent.
 asio::awaitable<Status> Replica::write_ends() {
     services_.expiry.expire();
     std::vector<Key> ended;
@@ -156,7 +156,7 @@ asio::awaitable<Status> Replica::write_ends() {
     co_return Status();
 }
 
-/// What OpenBao knows of runs that have been over for a while.
+/// Purges the records in OpenBao of runs that ended a while ago.
 asio::awaitable<Status> Replica::purge_ended() {
     std::vector<RunId> ended;
     for (const auto& [key, known] : known_) {
@@ -175,7 +175,7 @@ asio::awaitable<Status> Replica::purge_ended() {
         std::string path = path_of(run);
         failure = co_await kv_.purge(std::move(path), Clock::now() + kPatience);
         if (!failure.ok()) co_return failure;
-        use.known().version = 0;  // as if it had never been
+        use.known().version = 0;  // as if the run had never existed
         use.known().read_at = {};
     }
     co_return Status();

@@ -16,7 +16,7 @@ namespace json = boost::json;
 
 constexpr std::int64_t kFormat = 1;
 
-/// What a document has instead of what it should.
+/// The defect of a malformed document.
 struct Malformed {
     std::string sentence;
 };
@@ -47,7 +47,7 @@ std::int64_t number(const json::object& object, const char* name, std::int64_t l
     return number;
 }
 
-/// Before the year 10000: a later one could not be counted in what a clock counts in.
+/// Reads a time before the year 10000: a later one could overflow the clock's counter.
 vault::Time time(const json::object& object, const char* name) {
     constexpr std::int64_t kEnd = 253402300800;
     return vault::Time(std::chrono::seconds(number(object, name, 0, kEnd - 1)));

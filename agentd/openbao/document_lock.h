@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who refers to a document, and whose lock it is to change one.
+// References to documents, and locks to read or change them.
 
 #include "agentd/openbao/replica.h"
 
 namespace secrets::openbao {
 
-/// Keeps what is known of a document as long as it lives.
+/// Keeps the state of a document for as long as the reference lives.
 class Replica::DocumentRef {
   public:
     DocumentRef(Replica& replica, Key key)
@@ -28,7 +28,8 @@ class Replica::DocumentRef {
     std::map<Key, DocumentState>::iterator place_;
 };
 
-/// While it lives nobody else reads or changes the document; to be made when it is not busy.
+/// Locks a document: while the lock lives, no other code reads or changes the document. To be made
+/// when the document is not busy.
 class Replica::DocumentLock {
   public:
     DocumentLock(Replica& replica, const Key& key, bool to_change) : use_(replica, key) {
@@ -44,7 +45,7 @@ class Replica::DocumentLock {
     }
 
     DocumentRef& use() { return use_; }
-    /// What is here may be wrong: it is to be read anew before anybody uses it.
+    /// Marks the local copy as possibly wrong: it is to be read anew before any use.
     void forget() {
         use_.known().exists = false;
         use_.known().read_at = {};

@@ -14,14 +14,14 @@ namespace json = boost::json;
 using net::HttpsRequest;
 using net::HttpsResponse;
 
-/// Versions that a mount keeps unless it is told otherwise.
+/// The number of versions that a mount keeps by default.
 constexpr std::uint64_t kUsualVersions = 10;
 
-/// The one key of what is kept at a path: the document, as text. OpenBao refuses a request with
-/// more than 1000 strings in its JSON (max_request_json_strings), which a document may have.
+/// The one key of the data at a path: the document, as text. OpenBao rejects a request with more
+/// than 1000 strings in its JSON (max_request_json_strings), which a document may have.
 constexpr const char* kDocument = "document";
 
-/// The path of a URL, of text that may have any characters.
+/// Returns the path of a URL for a text that may have any characters.
 std::string escaped(const std::string& text) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";
     constexpr std::string_view kPlain = "/-._~";
@@ -46,7 +46,7 @@ HttpsRequest request_of(const char* method, std::string target) {
     return request;
 }
 
-/// The object `data` of an answer; empty where it has none.
+/// Returns the object `data` of an answer; empty if there is none.
 json::object data_of(const HttpsResponse& answer) {
     json::value value = parse_secret(answer.body);
     json::object* object = value.if_object();
@@ -75,7 +75,8 @@ json::object write_body(const json::object& data, std::uint64_t version) {
     return body;
 }
 
-/// What write_body() made of it. What somebody else wrote there is given as it is.
+/// Returns the document that write_body() encoded. Data that another tool wrote is returned as it
+/// is.
 json::object document_in(json::object data) {
     const json::value* text = data.if_contains(kDocument);
     if (text == nullptr || !text->is_string()) return data;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The secrets of a mount of KV v2 in OpenBao (or Vault), under the folder that the configuration
-// names.
+// Reads and writes the secrets of a mount of KV v2 in OpenBao (or Vault), under the folder that the
+// configuration names.
 
 #include <boost/json/object.hpp>
 #include <optional>
@@ -12,8 +12,8 @@ namespace secrets::openbao {
 
 struct Document {
     std::uint64_t version = 0;                ///< the newest; 0: there never was one
-    std::optional<boost::json::object> data;  ///< nothing: it is not there, or was destroyed
-    bool may_lag = false;  ///< no active server said it: what was written last may not be in it
+    std::optional<boost::json::object> data;  ///< empty: missing or destroyed
+    bool may_lag = false;  ///< no active server answered: the last write may be missing
 };
 
 enum class WriteOutcome { written, version_differs };
@@ -22,9 +22,9 @@ struct Written {
     std::uint64_t version = 0;  ///< the new one
 };
 
-/// Paths are relative to the folder ("runs/demo"), and of any characters, but `.` or `..` can't be
-/// a part. An Status is a sentence for people and says nothing of a value. Must outlive the loop's
-/// run.
+/// A client of KV v2. Paths are relative to the folder ("runs/demo"), and of any characters, but
+/// `.` or `..` can't be a part. A Status has a sentence for people and nothing of a value. Must
+/// outlive the loop's run.
 class KvClient {
   public:
     KvClient(boost::asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,
@@ -33,31 +33,31 @@ class KvClient {
 
     boost::asio::awaitable<StatusOr<Document>> read(std::string path, Clock::time_point deadline);
 
-    /// By check-and-set: only where the newest version is `version`. Where an answer was lost and
-    /// the write repeated, that differs by what was written first.
+    /// Writes by check-and-set: only if the newest version is `version`. If an answer was lost and
+    /// the write repeated, the version differs because of the first write.
     boost::asio::awaitable<StatusOr<Written>> write(std::string path, boost::json::object data,
                                                     std::uint64_t version,
                                                     Clock::time_point deadline);
 
-    /// Overwrites this version for good, and those before it that the mount may have kept; later
-    /// ones stay. Also fine when it is gone.
+    /// Overwrites this version for good, and earlier ones that the mount may have; later ones stay.
+    /// Succeeds also if the version is gone.
     boost::asio::awaitable<Status> destroy(std::string path, std::uint64_t version,
                                            Clock::time_point deadline);
 
-    /// Removes what is known of a path, all versions with it.
+    /// Removes the metadata of a path, with all versions.
     boost::asio::awaitable<Status> purge(std::string path, Clock::time_point deadline);
 
-    /// The names in a folder ("runs"), of those that were destroyed, too.
+    /// Returns the names in a folder ("runs"), including those of destroyed documents.
     boost::asio::awaitable<StatusOr<std::vector<std::string>>> list(std::string folder,
                                                                     Clock::time_point deadline);
 
-    /// How many versions the mount keeps of a path that says nothing of it: 0 is OpenBao's own
-    /// number, 10. Nothing where the policy does not let us know.
+    /// Returns how many versions the mount keeps of a path without a setting of its own: 0 is
+    /// OpenBao's own number, 10. Returns nothing if the policy does not allow the query.
     boost::asio::awaitable<std::optional<std::int64_t>> versions_kept(Clock::time_point deadline);
 
     void stop_renewing() { servers_.stop_renewing(); }
     void stop() { servers_.stop(); }
-    /// Why it did not answer the last time; empty: it did.
+    /// Returns why OpenBao did not answer the last time; empty if it did.
     const std::string& trouble() const { return servers_.trouble(); }
 
   private:

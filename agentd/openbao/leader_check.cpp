@@ -17,7 +17,7 @@ using net::HttpsRequest;
 using net::HttpsResponse;
 
 /// Bounds the wait for a server's report of the leader, while the active server is only checked
-/// again; one that gave no report is not asked for a while then.
+/// again; a server that gave no report is then not asked for a while.
 constexpr auto kReport = std::chrono::milliseconds(150);
 constexpr auto kNoReport = std::chrono::seconds(5);
 
@@ -28,7 +28,7 @@ std::string text_in(const json::object& object, const char* key) {
 
 }  // namespace
 
-/// Asks a server which one leads; nothing where it does not answer in time.
+/// Asks a server which one leads. Returns nothing if the server does not answer in time.
 asio::awaitable<std::optional<ServerPool::LeaderReport>> ServerPool::ask_leader(
     Server& server, Clock::time_point deadline) {
     const HttpsRequest request = get_request("/v1/sys/leader");
@@ -67,12 +67,12 @@ asio::awaitable<bool> ServerPool::is_contradicted(Server& server, bool is_known,
         if (!agrees && (!report->is_self || report->since > own->since)) ++contradicting;
     }
     if (contradicting < agreeing) co_return false;
-    // Its raft may lead again, which no standby server can know.
+    // The server's raft may lead again, which no standby server can know.
     const bool leads = co_await can_commit(server, deadline);
     co_return !leads;
 }
 
-/// Tells whether a server can commit a change itself: that takes most of its cluster.
+/// Tells whether a server can commit a change itself, which takes most of its cluster.
 asio::awaitable<bool> ServerPool::can_commit(Server& server, Clock::time_point deadline) {
     if (token_.empty()) co_return false;
     HttpsRequest request;
@@ -87,8 +87,9 @@ asio::awaitable<bool> ServerPool::can_commit(Server& server, Clock::time_point d
     co_return failure.ok() && answer.status == 200;
 }
 
-/// Tells whether a server is still active after its answer: one that stepped down since it was
-/// found answers as a standby server. One check serves all who began to wait before it was sent.
+/// Tells whether a server is still active after its answer: a server that stepped down since it was
+/// found answers as a standby server. One check serves all callers that began to wait before it was
+/// sent.
 asio::awaitable<bool> ServerPool::is_still_active(Server& server, Clock::time_point deadline) {
     const std::uint64_t next = server.checks + 1;
     while (server.last_check < next) {

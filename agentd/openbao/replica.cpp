@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How what is here follows what is in OpenBao, and the other way round. What nobody asks for is
-// looked after in look.cpp.
+// Synchronises the local copies with OpenBao, in both directions. background_sync.cpp syncs data
+// that no request reads.
 
 #include "agentd/openbao/replica.h"
 
@@ -72,7 +72,7 @@ asio::awaitable<Status> Replica::refresh(service::DocumentKeys about, Clock::tim
             auto failure = co_await refresh_one(use, not_before, deadline);
             if (!failure.ok()) co_return failure;
         }
-        // While one was read, somebody may have begun to change another.
+        // While one document was read, a change of another may have begun.
         lasts = std::none_of(uses.begin(), uses.end(),
                              [](DocumentRef& use) { return use.known().changing; });
     }
@@ -95,7 +95,7 @@ asio::awaitable<Status> Replica::refresh_one(DocumentRef& use, Clock::time_point
     co_return Status();
 }
 
-/// In the lock of the caller.
+/// Reads a document, in the lock of the caller.
 asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadline) {
     const auto asked = Clock::now();
     std::string path = path_of_key(use.key());
@@ -112,7 +112,7 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
 }
 
 Status Replica::take(const Key& key, DocumentState& known, const Document& document) {
-    // While no server is active, what is known here may be newer: what is over would come back.
+    // While no server is active, the local copy may be newer: data that has ended would come back.
     const bool is_older = document.version < known.version ||
                           (document.version == known.version && document.data && !known.exists);
     if (document.may_lag && is_older) {
@@ -166,7 +166,7 @@ asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::functi
         std::list<DocumentLock> locks;
         auto failure = co_await lock_documents(locks, about, deadline);
         if (!failure.ok()) co_return failure;
-        services_.expiry.expire();  // it is no part of the trial
+        services_.expiry.expire();  // not part of the tentative change
         audit::PendingAudit trial;
         trial.collect(change);
         WriteResult wrote = Outcome::written;
@@ -185,7 +185,7 @@ asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::functi
     }
 }
 
-/// Waits for each, in an order that is everybody's, and reads it.
+/// Locks and reads each document, in an order that is the same for all callers.
 asio::awaitable<Status> Replica::lock_documents(std::list<DocumentLock>& locks,
                                                 const service::DocumentKeys& about,
                                                 Clock::time_point deadline) {
@@ -208,7 +208,7 @@ bool Replica::is_written(const WriteResult& wrote) {
     return wrote.ok() && *wrote == Outcome::written;
 }
 
-/// Writes what is here, where it says something else than what was read.
+/// Writes the local copy if its state differs from what was read.
 asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::time_point deadline) {
     DocumentState& known = use.known();
     std::string path = path_of_key(use.key());
@@ -242,7 +242,8 @@ asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::ti
     co_return Outcome::written;
 }
 
-/// A write whose answer was lost is tried again, and finds its own version there.
+/// Tells whether this agent wrote the newest version. A write whose answer was lost is repeated,
+/// and then finds its own version.
 asio::awaitable<Replica::WriteResult> Replica::was_it_ours(DocumentRef& use, std::string state,
                                                            std::string writer,
                                                            Clock::time_point deadline) {
@@ -260,7 +261,7 @@ asio::awaitable<Replica::WriteResult> Replica::was_it_ours(DocumentRef& use, std
     co_return Outcome::written;
 }
 
-/// The state of the copy in the vault or the store.
+/// Returns the state of the copy in the vault or the store.
 std::string Replica::state_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
         const vault::RunHead* head = vault_.find_run(*run);
@@ -273,7 +274,7 @@ std::string Replica::state_here(const Key& key) const {
     return state;
 }
 
-/// The copy, as it is written.
+/// Returns the copy as a document.
 StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
         return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Several hubs, one replica: what lies in OpenBao of runs and kept secrets, as far as it is here.
-// The vault and the store of this agent have a copy of each document that was read. Whoever asks
-// the services has what the request is about read anew before; what the services changes is written
-// before it is answered, by check-and-set, and a hub that was slower begins anew.
+// The local replica of the runs and stored secrets that several hubs share in OpenBao. The vault
+// and the store of this agent have a copy of each document that was read. Each request to the
+// services first re-reads the documents that it concerns. A change is written before the request is
+// answered, by check-and-set, and a hub that was slower begins anew.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -21,21 +21,22 @@
 
 namespace secrets::openbao {
 
-/// Must outlive the loop's run. One read of a document serves all who began to wait before it was
-/// sent; while a document is being changed, those who need it wait.
+/// Synchronises the vault and the store with OpenBao. One read of a document serves all callers
+/// that began to wait before it was sent; while a document is being changed, callers that need it
+/// wait. Must outlive the loop's run.
 class Replica final : public service::SharedStore {
   public:
-    /// All must outlive it; `store` is one in memory.
+    /// All arguments must outlive the replica; `store` is one in memory.
     Replica(boost::asio::io_context& loop, KvClient& kv, vault::Vault& vault,
             store::SecretStore& store, service::Services& services);
 
-    /// Begins to look now and then for what nobody asks for: what ended or was pushed at other
-    /// hubs, and what has expired.
+    /// Starts the background sync of changes that no request reads: data that was pushed or ended
+    /// at other hubs, and data that has expired.
     void start(Supervisor& supervisor);
-    /// Looks no more, so that nothing is left to wait for but the requests that came.
+    /// Stops the background sync, so that only requests in progress are left to wait for.
     void stop_syncing();
     void stop();
-    /// Something has expired here: looks soon.
+    /// Syncs soon, because something has expired in this agent.
     void sync_soon();
 
     boost::asio::awaitable<Status> refresh(service::DocumentKeys about, Clock::time_point deadline,
@@ -44,20 +45,20 @@ class Replica final : public service::SharedStore {
                                           Clock::time_point deadline) override;
 
   private:
-    /// What a document is about.
+    /// The subject of a document.
     using Key = std::variant<RunId, store::Owner>;
-    /// What is known of a document.
+    /// The state of a document, as far as it is known.
     struct DocumentState {
         std::uint64_t version = 0;  ///< the newest
         bool exists = false;
-        std::string state{};  ///< what it says, but for values: generations and times, by name
-        Clock::time_point read_at{};     ///< when it was asked for; never: not yet, or all is void
-        Clock::time_point gone_since{};  ///< it is not there, and was not then
-        bool complained = false;         ///< that it is malformed
-        bool busy = false;               ///< it is being read or changed
-        bool changing = false;           ///< what is here may not last
-        std::size_t users = 0;           ///< who refer to it
-        net::AsyncCondition waiting{};   ///< until it is not busy
+        std::string state{};          ///< its content except values: generations and times, by name
+        Clock::time_point read_at{};  ///< when its read was sent; never: not read yet, or void
+        Clock::time_point gone_since{};  ///< missing since then at least
+        bool complained = false;         ///< its defect was reported
+        bool busy = false;               ///< being read or changed
+        bool changing = false;           ///< the local copy may not last
+        std::size_t users = 0;           ///< the number of references
+        net::AsyncCondition waiting{};   ///< for the document not to be busy
     };
     class DocumentRef;
     class DocumentLock;

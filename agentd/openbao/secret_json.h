@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// JSON that holds values. What its trees are made of comes from operator new, which wipes what is
-// freed; what parser and serializer leave on the stack is wiped here.
+// Parses and serialises JSON that holds values. Operator new provides its trees, and they are wiped
+// when freed; these functions wipe what parser and serialiser leave on the stack.
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -13,7 +13,7 @@
 
 namespace secrets::openbao {
 
-/// Null where it is no JSON.
+/// Returns null if the text is not valid JSON.
 inline boost::json::value parse_secret(boost::json::string_view text) {
     boost::json::error_code error;
     auto value = boost::json::parse(text, error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses the server that is asked. leader_check.cpp tells whether it leads, approle_login.cpp as
-// whom it is asked.
+// Chooses the server for a request. leader_check.cpp tells whether the server leads,
+// approle_login.cpp logs in.
 
 #include "agentd/openbao/server_pool.h"
 
@@ -22,31 +22,32 @@ namespace json = boost::json;
 using net::HttpsRequest;
 using net::HttpsResponse;
 
-/// For one server's answer; after that another is looked for. OpenBao answers in milliseconds,
-/// unless it is about to lose its leader.
+/// Time for one server's answer, after which another server is tried. OpenBao answers in
+/// milliseconds, unless it is about to lose its leader.
 constexpr auto kOneTry = std::chrono::milliseconds(1000);
 
-/// How old the word that a server is the active one, or that none is, may be when it is asked.
+/// How old the finding that a server is the active one, or that none is, may be when a request is
+/// sent.
 constexpr auto kLookAgain = std::chrono::seconds(1);
 
-/// How long a server is not looked at that gave no answer: while one is frozen, each look would
-/// last as long as its patience.
+/// How long a server that gave no answer is not checked: while a server is frozen, each check would
+/// last as long as its timeout.
 constexpr auto kSilence = std::chrono::seconds(1);
 
 constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
-constexpr std::size_t kMostAtOnce = 16;  ///< requests that one server is asked
+constexpr std::size_t kMostAtOnce = 16;  ///< concurrent requests to one server
 
-/// Tells whether a change was made. Only the active server makes one: others pass it on.
+/// Tells whether a change was made. Only the active server makes one: other servers forward it.
 bool is_done(const HttpsRequest& request, const HttpsResponse& answer) {
     return request.method != "GET" && answer.status < 300;
 }
 
-constexpr std::size_t kMaxErrors = 300;  ///< bytes of what OpenBao says
+constexpr std::size_t kMaxErrors = 300;  ///< bytes of OpenBao's errors that are shown
 
-/// Whether a server says that it is not the one to be asked, or can't answer now.
-/// What is too large is that for all of them, and has status 500, too.
+/// Tells whether a server says that another one must answer, or that it can't answer now. A request
+/// that is too large is so for all servers, and has status 500, too.
 bool is_elsewhere(const HttpsResponse& answer) {
     const unsigned status = answer.status;
     const bool seems_so = status >= 500 || status == 307 || status == 412 || status == 429 ||
@@ -140,8 +141,8 @@ asio::awaitable<ServerPool::Told> ServerPool::ask(HttpsRequest request,
     co_return told;
 }
 
-/// A token that OpenBao does not know any more, as it was revoked or has ended, is replaced, once.
-/// One that it knows may not do that, and nor may the next.
+/// Sends a request with the AppRole's token. A token that OpenBao does not know any more, as it was
+/// revoked or has ended, is replaced, once. A known token lacks the right, and so would the next.
 asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
                                                           Clock::time_point deadline) {
     bool again = true;
@@ -160,7 +161,7 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
     }
 }
 
-/// By fields that a request was refused with: there may be another token by now.
+/// Looks up the token in the fields of a denied request: there may be another token by now.
 asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
                                                  Clock::time_point deadline) {
     HttpsRequest request;
@@ -182,7 +183,7 @@ net::HttpsFields ServerPool::fields_of_role() const {
 asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& request,
                                                       Clock::time_point deadline) {
     for (unsigned round = 0; !stopped_; ++round) {
-        // What stands by may lag behind, and is asked only as long as nobody else can be.
+        // A standby server may lag behind, and is used only as long as there is no active one.
         const bool is_old = looked_at_ + kLookAgain < Clock::now();
         if (is_old || !is_active_) co_await find_active(deadline);
         Server& server = servers_[preferred_];
@@ -191,7 +192,7 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         const auto soon = std::min(deadline, Clock::now() + kOneTry);
         auto failure = co_await ask_one(server, request, answer, soon);
         if (failure.ok() && !is_elsewhere(answer)) {
-            // A standby server reads, and refuses a change, by what it has applied so far. Only a
+            // A standby server reads, and denies a change, by what it has applied so far. Only a
             // read is answered without the active server, and marked.
             const bool is_read = request.method == "GET";
             if (is_done(request, answer) || (is_read && answer.may_lag)) co_return answer;
@@ -204,8 +205,8 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
             server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
         }
         is_active_ = false;
-        // One that has lost its followers may go on to say that it is the active one: it is looked
-        // at last.
+        // A server that has lost its followers may go on to report itself as active: it is checked
+        // last.
         if (&server == &servers_[preferred_]) preferred_ = (preferred_ + 1) % servers_.size();
         const auto pause = pauses_.after(round);
         if (Clock::now() + pause >= deadline) break;
@@ -230,8 +231,8 @@ asio::awaitable<Status> ServerPool::ask_one(Server& server, const HttpsRequest& 
     co_return co_await server.peer.ask(request, answer, until);
 }
 
-/// Looks which server is the active one, the preferred one first. One that stands by is taken while
-/// none is: OpenBao's answer reads.
+/// Finds the active server, beginning with the preferred one. Chooses a standby server while none
+/// is active: a standby server of OpenBao answers reads.
 asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
     if (is_finding_) {
         while (is_finding_ && !stopped_ && Clock::now() < deadline)

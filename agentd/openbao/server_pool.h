@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The servers of OpenBao: which of them is asked, and as whom.
+// Selects the server of OpenBao that a request is sent to, and logs in to OpenBao.
 
 #include <deque>
 
@@ -16,28 +16,28 @@ namespace secrets::openbao {
 using Clock = std::chrono::steady_clock;
 
 struct Answer : net::HttpsResponse {
-    bool may_lag = false;  ///< no active server said it: what was written last may not be in it
+    bool may_lag = false;  ///< no active server answered: the last write may be missing
 };
 
-/// Must outlive the loop's run.
+/// The servers of OpenBao. Must outlive the loop's run.
 class ServerPool {
   public:
     ServerPool(boost::asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,
                std::unique_ptr<boost::asio::ssl::context> context);
 
-    /// Asks the active server, or one that stands by while there is none, until one has answered. A
-    /// request may be done twice, where an answer is lost. That a change is refused is said by the
-    /// active server only. The Status says what each said.
+    /// Sends a request to the active server, or to a standby server while there is none, until one
+    /// has answered. A request whose answer is lost may be executed twice. Only the active server's
+    /// denial of a change counts. The Status has the reason of each server.
     boost::asio::awaitable<StatusOr<Answer>> ask(net::HttpsRequest request,
                                                  Clock::time_point deadline);
 
-    /// For the end: nothing is left to wait for but what is asked.
+    /// Stops renewals for the end, so that only requests in progress are left to wait for.
     void stop_renewing();
-    /// Ends what is asked, with an Error, and revokes its token, if that is quick.
+    /// Ends requests in progress with an error, and revokes the token, if that is quick.
     void stop();
 
     const OpenBao& config() const { return config_; }
-    /// Why no server answered the last time; empty: one did.
+    /// Returns why no server answered the last time; empty if one did.
     const std::string& trouble() const { return trouble_; }
 
   private:
@@ -46,23 +46,24 @@ class ServerPool {
 
         net::HttpsClient peer;
         std::size_t busy = 0;
-        Clock::time_point silent_until{};     ///< not looked at before
-        std::string why{};                    ///< it was of no use the last time
-        Clock::time_point no_report_until{};  ///< not asked before which one leads
+        Clock::time_point silent_until{};     ///< not checked before this time
+        std::string why{};                    ///< why the server was of no use the last time
+        Clock::time_point no_report_until{};  ///< not asked for the leader before this time
         std::uint64_t checks = 0;             ///< begun by is_still_active()
-        std::uint64_t last_check = 0;         ///< the newest that has ended
-        std::uint64_t active_in_check = 0;    ///< the newest that found it active
+        std::uint64_t last_check = 0;         ///< the newest check that has ended
+        std::uint64_t active_in_check = 0;    ///< the newest check that found it active
         net::AsyncCondition checked{};
 
-        /// A failure that comes with the asker's deadline tells of the asker, not of the server.
+        /// Notes that a server did not answer. A failure at the caller's deadline tells of the
+        /// caller, not of the server.
         void note_silence(const Status& error, Clock::time_point deadline);
     };
     using Told = StatusOr<Answer>;
-    /// What a server reports of the leader.
+    /// A server's report of the leader.
     struct LeaderReport {
         bool is_self = false;
-        std::string leader{};  ///< its address; empty: none that it knows of
-        std::string since{};   ///< when it began to lead, where it is itself; a time of RFC 3339
+        std::string leader{};  ///< its address; empty if the server knows of none
+        std::string since{};   ///< when it began to lead, if it is the server; RFC 3339
     };
 
     boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
@@ -93,18 +94,18 @@ class ServerPool {
     boost::asio::io_context& loop_;
     OpenBao config_;
     std::unique_ptr<boost::asio::ssl::context> context_;
-    std::deque<Server> servers_;  ///< stay where they are
+    std::deque<Server> servers_;  ///< never move in memory
     std::size_t preferred_ = 0;
-    bool is_active_ = false;              ///< the preferred one, when it was looked at
-    bool is_finding_ = false;             ///< somebody looks for the active one
-    Clock::time_point looked_at_{};       ///< which is active
-    std::string token_;                   ///< empty: nobody is logged in
+    bool is_active_ = false;              ///< the preferred server was active when last checked
+    bool is_finding_ = false;             ///< a search for the active server is in progress
+    Clock::time_point looked_at_{};       ///< the last search for the active server
+    std::string token_;                   ///< empty: not logged in
     std::chrono::seconds lease_{};        ///< of the last login or renewal
     std::chrono::seconds first_lease_{};  ///< of the login
-    Clock::time_point renew_at_{};        ///< never: where the login does not end
+    Clock::time_point renew_at_{};        ///< never, if the login does not end
     bool is_renewable_ = false;
     std::uint64_t logins_ = 0;
-    /// What was refused, so that it is not shown again and again.
+    /// A denied login, so that its credentials are not sent again and again.
     struct RefusedLogin {
         Digest shown{};
         Clock::time_point until{};
@@ -121,14 +122,14 @@ class ServerPool {
     bool stopped_ = false;
 };
 
-/// What is wrong with the files that the configuration names, and with the credentials where
-/// `with_credentials`: systemd passes them to the agent alone. The Status names the key.
+/// Checks the files that the configuration names, and the credentials if `with_credentials`:
+/// systemd passes these to the agent only. The Status names the key.
 Status check_files(const OpenBao& config, bool with_credentials);
 
-/// What OpenBao says is wrong.
+/// Returns the errors in an answer of OpenBao.
 std::string errors_in(const net::HttpsResponse& answer);
 
-/// Whether it says that what was sent is more than it takes.
+/// Returns whether OpenBao says that the request is larger than it accepts.
 bool is_too_large(const net::HttpsResponse& answer);
 
 }  // namespace secrets::openbao

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How a server of OpenBao is asked for its status, and what that means.
+// Requests the status of a server of OpenBao, and puts it into words.
 
 #include <chrono>
 #include <string>
@@ -19,7 +19,7 @@ inline net::HttpsRequest get_request(const char* target) {
     return request;
 }
 
-/// Words for the status of GET /v1/sys/health other than 200.
+/// Returns words for the status of GET /v1/sys/health other than 200.
 inline std::string what_health_says(unsigned status) {
     switch (status) {
         case 429:

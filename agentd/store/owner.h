@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Whose a kept secret is: a user's own, or a workspace's.
+// The owner of a stored secret: a user or a workspace.
 
 #include <compare>
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace secrets::store {
 
-/// A user by uid, or a workspace by name: the other one is empty.
+/// Holds a user's uid or a workspace's name. The other one is empty.
 class Owner {
   public:
     static Owner user(Uid uid) { return Owner(uid, ""); }

@@ -6,7 +6,7 @@
 namespace secrets::store {
 namespace {
 
-/// "SLSS" in ASCII: what file(1) and a reader of the header find.
+/// "SLSS" in ASCII, by which file(1) and a reader of the header recognise the format.
 constexpr std::int64_t kApplicationId = 0x534c5353;
 constexpr std::int64_t kFormat = 1;
 

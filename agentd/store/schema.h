@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The store's tables: their making, and each statement that reads or writes them.
+// Creates the store's tables, and has each statement that reads or writes them.
 
 #include <functional>
 #include <string>
@@ -10,19 +10,19 @@
 
 namespace secrets::store {
 
-/// A row of `secrets`. Nothing in it can be trusted before its value was opened.
+/// A row of `secrets`. None of its fields can be trusted before its value was unsealed.
 struct Row {
     Owner owner;
     SecretHead head;
     std::string sealed;
 };
 
-/// What a value is sealed in: all of its row that must not change. Texts are preceded by their
-/// length, numbers stand in decimal.
+/// Returns the context of a value's sealing: every field of its row that must not change. Each text
+/// is preceded by its length, and numbers are decimal.
 std::string context_of(const Owner& owner, const SecretHead& head);
 
-/// Makes the tables in an empty database; else sees that the format is one we know and that the
-/// file is whole.
+/// Creates the tables in an empty database. In any other, checks that the format is known and that
+/// the file is intact.
 Status make_or_check_tables(const SqliteDatabase& database, const std::string& key_id);
 
 StatusOr<std::string> stored_key_id(const SqliteDatabase& database);

@@ -24,7 +24,7 @@ const unsigned char* bytes_of(SecretView secret) {
     return reinterpret_cast<const unsigned char*>(secret.bytes().data());
 }
 
-/// A cipher that is ready for the data, its key, nonce and additional data taken; or null.
+/// Returns a cipher with its key, nonce and additional data set, ready for the data; or null.
 Cipher begin(const StoreKey& key, const unsigned char* nonce, std::string_view context,
              bool encrypts) {
     Cipher cipher(EVP_CIPHER_CTX_new());

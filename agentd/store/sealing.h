@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sealing of values: AES-256-GCM. A sealed value says nothing without the key, and what was sealed
-// in one context does not open in another.
+// Seals values with AES-256-GCM. A sealed value reveals nothing without the key, and does not open
+// in another context than the one in which it was sealed.
 
 #include <string>
 #include <string_view>
@@ -12,12 +12,12 @@
 
 namespace secrets::store {
 
-/// A random nonce (12 bytes), the ciphertext, the tag (16 bytes). `context` is bound to it as
-/// additional data. Nonces are random: one key is good for some 2^32 values.
+/// Returns a random nonce (12 bytes), the ciphertext and the tag (16 bytes). `context` is bound to
+/// them as additional data. As nonces are random, one key is good for some 2^32 values.
 StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_view context);
 
-/// Fails where the key, the context or a bit of the sealed bytes is another than when it was
-/// sealed.
+/// Returns the value. Fails if the key, the context or any bit of `sealed` differs from the
+/// sealing.
 StatusOr<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
                               std::string_view context);
 

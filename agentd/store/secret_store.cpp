@@ -23,8 +23,8 @@ std::string words_for(const Owner& owner) {
     return "uid " + std::to_string(owner.uid().value);
 }
 
-/// Not SQLite's own lock, which would keep `--rekey` and backups out. The descriptor lives as long
-/// as the database is open: closing it would take SQLite's locks away.
+/// Locks other agents out. SQLite's own lock would also lock `--rekey` and backups out. The
+/// descriptor lives as long as the database is open: closing it would release SQLite's locks.
 StatusOr<UniqueFd> lock_out_others(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) return errno_status("opening the store " + path);
@@ -34,7 +34,7 @@ StatusOr<UniqueFd> lock_out_others(const std::string& path) {
     return fd;
 }
 
-/// Whether the values in the database are sealed under that key; a Status says that they are not.
+/// Returns an error if the values in the database are sealed under another key.
 Status check_key(const SqliteDatabase& database, const StoreKey& key) {
     const auto id = stored_key_id(database);
     if (!id) return id.status();
@@ -75,7 +75,7 @@ StatusOr<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string&
         new SecretStore(std::move(database).value(), std::move(key).value(), UniqueFd()));
 }
 
-/// Takes in every row, and opens each value once to see that it can be trusted.
+/// Reads every row into memory, and unseals each value once to check whether it can be trusted.
 Status SecretStore::read_all() {
     return for_each_row(database_, [&](Row row) {
         Entry entry{std::move(row.head), std::move(row.sealed)};
@@ -106,7 +106,7 @@ std::vector<std::string> SecretStore::damage() const {
     return sentences;
 }
 
-/// Null when there is none.
+/// Returns null if there is no such secret.
 const SecretStore::Entry* SecretStore::entry_of(const Owner& owner, const std::string& name) const {
     const auto shelf = shelves_.find(owner);
     if (shelf == shelves_.end()) return nullptr;
@@ -142,7 +142,7 @@ StatusOr<SecretBuffer> SecretStore::value_of(const Owner& owner, const std::stri
     return unseal(key_, entry->sealed, context_of(owner, entry->head));
 }
 
-/// A transaction in a database whose values are still sealed under our key.
+/// Begins a transaction if the database's values are still sealed under this store's key.
 StatusOr<Transaction> SecretStore::begin_change() const {
     auto transaction = Transaction::begin(database_);
     if (!transaction) return transaction;
@@ -161,7 +161,7 @@ Status SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
     head.damaged = false;
     auto sealed = seal(key_, value, context_of(owner, head));
     if (!sealed) return sealed.status();
-    // The place in memory first: what is on the disk must not be missing here.
+    // Memory is allocated first: a secret that is on the disk must not be missing in memory.
     Shelf one;
     std::string name = head.name;
     const auto made =
@@ -219,7 +219,7 @@ Status SecretStore::rename(const Owner& owner, const std::string& from, const st
     return Status();
 }
 
-/// Puts an entry on the owner's shelf, which is there, in place of one of its name.
+/// Puts an entry on the owner's shelf, which exists, and replaces an entry of the same name.
 void SecretStore::place(const Owner& owner, Shelf::node_type entry) noexcept {
     Shelf& shelf = shelves_.find(owner)->second;
     count(entry.mapped(), true);
@@ -322,7 +322,7 @@ StatusOr<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey
 Status SecretStore::back_up(const std::string& path, const std::string& to) {
     const auto database = SqliteDatabase::open(path, false);
     if (!database) return database.status();
-    // VACUUM INTO would write into an empty file that is there.
+    // VACUUM INTO would write into an existing empty file.
     const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!free_name) return errno_status("making the backup " + to);
     auto statement = database->prepare("VACUUM INTO ?1");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The store: secrets of users and workspaces, which outlive runs, jobs and reboots. One SQLite
-// database, in which each value is sealed under the store's key; the database without the key is
-// worthless. Knows no rights, no socket and no HTTP.
+// The store of the secrets of users and workspaces, which outlive runs, jobs and reboots. It is one
+// SQLite database, in which each value is sealed under the store's key; the database is worthless
+// without the key. The store knows nothing of rights, sockets and HTTP.
 //
 // Format 1 (PRAGMA user_version), tables:
 //
@@ -11,9 +11,9 @@
 //         scope 1 user, 2 workspace; owner a uid in digits or a workspace's name; times in seconds
 //         since 1970; primary key (scope, owner, name)
 //
-// The context that a value is sealed in (additional data) is scope, owner, name, generation,
-// set_at and expires_at, so that a row that was altered, or moved to another name or owner, does
-// not open. `used_at` and `used_job` are not protected.
+// A value's context (additional data) is scope, owner, name, generation, set_at and expires_at, so
+// that a row that was altered, or moved to another name or owner, does not open. `used_at` and
+// `used_job` are not protected.
 
 #include <chrono>
 #include <map>
@@ -30,7 +30,7 @@ namespace secrets::store {
 
 using Time = std::chrono::sys_seconds;
 
-/// All of a kept secret but its value.
+/// All of a stored secret except its value.
 struct SecretHead {
     struct Use {
         JobId job;
@@ -42,26 +42,28 @@ struct SecretHead {
     std::optional<Time> expires{};
     std::optional<Use> used{};
     std::size_t bytes = 0;
-    bool has_nul = false;  ///< the value holds a NUL byte: good for files alone
-    bool damaged = false;  ///< its row was altered or moved: it can be overwritten or removed
+    bool has_nul = false;  ///< the value holds a NUL byte: usable as a file only
+    bool damaged = false;  ///< its row was altered or moved: can only be overwritten or removed
 };
 
-/// Not thread-safe. Reads come from memory, where values are sealed as they are in the file; a
-/// change is on the disk before its function returns. On a Status nothing has changed.
+/// Stores secrets of users and workspaces. Reads are served from memory, in which values are sealed
+/// as in the file. A change is on the disk before its function returns; if that returns an error,
+/// nothing has changed. Not thread-safe.
 class SecretStore {
   public:
-    /// Opens the database, or makes it where there is none. Fails where the key is not the one that
-    /// it was sealed under, the file is damaged or of a later format, or another process has it.
+    /// Opens the database, or creates it if there is none. Fails if it was sealed under another
+    /// key, the file is damaged or of a later format, or another process has it open.
     static StatusOr<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key);
-    /// An empty one that is gone with the object, sealed under a key of its own: what is kept
-    /// elsewhere, as far as it is here. `name`: where that is, for people.
+    /// Creates an empty store in memory, sealed under a key of its own. It holds the local copy of
+    /// secrets that are stored elsewhere, and ends with the object. `name` names their location in
+    /// messages.
     static StatusOr<std::unique_ptr<SecretStore>> in_memory(const std::string& name,
                                                             MemoryKind memory);
     ~SecretStore();
     SecretStore(const SecretStore&) = delete;
     SecretStore& operator=(const SecretStore&) = delete;
 
-    /// Null when there is none. The pointer is valid until the store changes.
+    /// Returns null if there is no such secret. The pointer is valid until the store changes.
     const SecretHead* find(const Owner& owner, const std::string& name) const;
     std::vector<const SecretHead*> list(const Owner& owner) const;
 
@@ -70,23 +72,24 @@ class SecretStore {
         std::size_t bytes = 0;
     };
     Usage usage_of(const Owner& owner) const;
-    /// Of all together, and how many they belong to.
+    /// The usage of all owners together, and the number of owners.
     Usage usage() const { return usage_; }
     std::size_t owners() const { return shelves_.size(); }
 
-    /// Each row that can't be trusted, as a sentence.
+    /// Returns a sentence for each row that cannot be trusted.
     std::vector<std::string> damage() const;
 
     StatusOr<SecretBuffer> value_of(const Owner& owner, const std::string& name) const;
 
-    /// Sets or replaces. `head` is taken as it is, but for `bytes`, `has_nul` and `damaged`.
+    /// Sets or replaces a secret. Stores `head` as given, except for `bytes`, `has_nul` and
+    /// `damaged`.
     Status put(const Owner& owner, SecretHead head, SecretView value);
-    /// Also fine when there is none.
+    /// Removes a secret. Succeeds also if there is none.
     Status remove(const Owner& owner, const std::string& name);
-    /// To a name that is free; one generation up.
+    /// Renames a secret to a name that is free, and increments its generation.
     Status rename(const Owner& owner, const std::string& from, const std::string& to);
 
-    /// Remembers which job used a secret last. On the disk after save_uses().
+    /// Records which job used a secret last. The record is on the disk after save_uses().
     void note_use(const Owner& owner, const std::string& name, SecretHead::Use use);
     bool has_unsaved_uses() const { return !unsaved_uses_.empty(); }
     Status save_uses();
@@ -96,7 +99,7 @@ class SecretStore {
         std::string name;
         Time expires;
     };
-    /// The secret that expires first.
+    /// Returns the secret that expires first.
     std::optional<Expiry> next_to_expire() const;
 
     std::size_t expiring_before(Time time) const;
@@ -104,11 +107,12 @@ class SecretStore {
     const std::string& path() const { return database_.path(); }
     const std::string& key_id() const { return key_.id(); }
 
-    /// Seals all values anew, from one key to another, in one transaction; how many there were. A
-    /// running agent keeps answering, and refuses changes until it is restarted with the new key.
+    /// Reseals all values from one key to another in one transaction, and returns their number. A
+    /// running agent keeps serving reads, and rejects changes until it is restarted with the new
+    /// key.
     static StatusOr<std::size_t> rekey(const std::string& path, const StoreKey& from,
                                        const StoreKey& to);
-    /// Writes a copy, whole in itself, to a file that must not exist.
+    /// Writes a complete copy to a file that must not exist.
     static Status back_up(const std::string& path, const std::string& to);
 
   private:

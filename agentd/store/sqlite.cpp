@@ -6,7 +6,7 @@
 namespace secrets::store {
 namespace {
 
-/// For another process to end its writing: `--rekey` and backups are short.
+/// Time for another process to end its writing: `--rekey` and backups are short.
 constexpr int kBusyMilliseconds = 1000;
 
 }  // namespace
@@ -79,8 +79,8 @@ StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags,
     SqliteDatabase database(name, opened);
     if (result != SQLITE_OK) return database.failed();
     sqlite3_busy_timeout(opened, kBusyMilliseconds);
-    // What is deleted is overwritten with zeros, in the file and not in a temporary one; a commit
-    // is on the disk, the directory's change too, before it returns; the schema is not trusted.
+    // Deleted data is overwritten with zeros, in the file and not in a temporary one. A commit is
+    // on the disk, with the directory's change, before it returns. The schema is not trusted.
     for (const char* pragma :
          {"PRAGMA secure_delete=ON", "PRAGMA journal_mode=DELETE", "PRAGMA synchronous=EXTRA",
           "PRAGMA temp_store=MEMORY", "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"}) {
@@ -145,7 +145,7 @@ StatusOr<Transaction> Transaction::begin(const SqliteDatabase& database) {
 }
 
 Transaction::~Transaction() {
-    // A failure is one that SQLite has rolled back by itself.
+    // ROLLBACK fails only if SQLite has already rolled back by itself.
     if (database_ != nullptr) (void)database_->run("ROLLBACK");
 }
 

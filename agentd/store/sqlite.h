@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// SQLite as it is used here: a database, statements, a transaction. Errors are sentences that name
-// the file.
+// Wraps the parts of SQLite that the store uses: a database, statements, a transaction. Each Status
+// has a sentence that names the file.
 
 #include <sqlite3.h>
 
@@ -17,8 +17,8 @@ namespace secrets::store {
 
 class SqliteDatabase;
 
-/// One statement on its way: bind, step, read. Parameters and columns count from 1 and from 0, as
-/// SQLite has it. What is bound must live until the last step.
+/// A prepared statement: bind, step, read. Parameters count from 1 and columns from 0, as in
+/// SQLite. Bound data must live until the last step.
 class Statement {
   public:
     Statement& bind(int index, std::int64_t number);
@@ -26,14 +26,14 @@ class Statement {
     Statement& bind_text(int index, std::string_view text);
     Statement& bind_blob(int index, std::string_view bytes);
 
-    /// Whether there is a further row.
+    /// Returns whether there is a further row.
     StatusOr<bool> step();
-    /// For statements without rows.
+    /// Runs a statement that returns no rows.
     Status run();
 
     std::int64_t number(int column) const;
     std::optional<std::int64_t> number_or_none(int column) const;
-    /// A text's or a blob's bytes.
+    /// Returns the bytes of a text or a blob.
     std::string bytes(int column) const;
 
   private:
@@ -51,17 +51,17 @@ class Statement {
 /// An open database. Not thread-safe.
 class SqliteDatabase {
   public:
-    /// Opens the file, and makes it (mode 0600) where `may_create` and there is none.
+    /// Opens the file. Creates it (mode 0600) if there is none and `may_create` is set.
     static StatusOr<SqliteDatabase> open(const std::string& path, bool may_create);
-    /// An empty one that is gone with the object; errors call it `name`.
+    /// Opens an empty database in memory, which ends with the object. Messages call it `name`.
     static StatusOr<SqliteDatabase> in_memory(const std::string& name);
 
     StatusOr<Statement> prepare(std::string_view sql) const;
     Status run(const char* sql) const;
-    /// The one number that a query gives.
+    /// Returns the one number that a query yields.
     StatusOr<std::int64_t> number_of(const char* sql) const;
 
-    /// How many rows the last change touched.
+    /// The number of rows that the last change touched.
     int changed_rows() const { return sqlite3_changes(database_.get()); }
 
     const std::string& path() const { return path_; }
@@ -79,7 +79,7 @@ class SqliteDatabase {
     std::unique_ptr<sqlite3, Close> database_;
 };
 
-/// All or nothing: rolled back unless it is committed.
+/// A transaction, which is rolled back unless it is committed.
 class Transaction {
   public:
     /// Takes the write lock at once.

@@ -9,7 +9,7 @@
 namespace secrets::store {
 namespace {
 
-/// Where the unit's StateDirectory= is: for the commands, which systemd does not start.
+/// The file in the unit's StateDirectory=, for the commands, which systemd does not start.
 constexpr char kUsualFile[] = "/var/lib/slurm-secrets/store.db";
 
 std::string environment(const char* name) {
@@ -17,14 +17,14 @@ std::string environment(const char* name) {
     return value != nullptr ? value : "";
 }
 
-/// The file that a command is about.
+/// Returns the store's file for a command. Fails if it does not exist.
 StatusOr<std::string> existing_file(const Config& config) {
     const std::string file = config.store_file.empty() ? kUsualFile : config.store_file;
     if (access(file.c_str(), F_OK) == 0) return file;
     return Status::failed("there is no store at " + file + " (store.file in the configuration)");
 }
 
-/// For people.
+/// Returns the store's name for messages.
 std::string name_of(const OpenBao& openbao) {
     std::string urls;
     for (const HttpsUrl& url : openbao.urls) urls += (urls.empty() ? "" : ", ") + url.text;

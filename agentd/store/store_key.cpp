@@ -45,7 +45,7 @@ StatusOr<StoreKey> StoreKey::random(MemoryKind memory) {
 
 StatusOr<StoreKey> StoreKey::read(const std::string& path, bool is_credential, MemoryKind memory) {
     const std::string which = "the store's key " + path;
-    // One byte more, to see that the file ends there.
+    // Has room for one byte more, to check that the file ends after the key.
     auto region = LockedRegion::create(kBytes + 1, memory);
     if (!region) return region.status();
     const auto size =

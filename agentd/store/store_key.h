@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The key that the store's values are sealed under.
+// The key under which the store's values are sealed.
 
 #include <string>
 
@@ -10,21 +10,22 @@
 
 namespace secrets::store {
 
-/// 256 bits in locked memory. Move only; overwritten when it goes.
+/// Holds 256 bits in locked memory. Move only; overwritten by the destructor.
 class StoreKey {
   public:
     static constexpr std::size_t kBytes = 32;
 
-    /// Reads a file that holds exactly the key's bytes. One that systemd made a credential is as
-    /// private as systemd left it (`is_credential`); any other must be its owner's alone to read.
+    /// Reads a file that holds exactly the key's bytes. A credential of systemd (`is_credential`)
+    /// is as private as systemd made it. Any other file must be readable by its owner only.
     static StatusOr<StoreKey> read(const std::string& path, bool is_credential, MemoryKind memory);
 
-    /// One that nobody else has, and that is gone with the object.
+    /// Returns a random key that nobody else has, and that ends with the object.
     static StatusOr<StoreKey> random(MemoryKind memory);
 
     SecretView bytes() const { return SecretView(region_.bytes().first(kBytes)); }
 
-    /// Tells keys apart and says nothing of them: the beginning of an HMAC-SHA-256, in to_hex.
+    /// Returns an id that distinguishes keys and reveals nothing of them: the beginning of an
+    /// HMAC-SHA-256, in to_hex.
     const std::string& id() const { return id_; }
 
   private:
