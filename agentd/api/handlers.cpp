@@ -122,7 +122,9 @@ HttpResponse read(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse list(const RouteCall& call, std::span<const std::byte>) {
-    return json(200, runs_json(call.services.runs.list_runs(call.caller)));
+    const auto runs = call.services.runs.list_runs(call.caller);
+    if (!runs) return refused(runs.status());
+    return json(200, runs_json(*runs));
 }
 
 HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
@@ -221,7 +223,9 @@ HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) 
 }
 
 Status of_agents(const RouteCall& call) {
-    if (call.nodes->is_agent(call.caller)) return Status();
+    const auto is_agent = call.nodes->is_agent(call.caller);
+    if (!is_agent) return is_agent.status();
+    if (*is_agent) return Status();
     return Status(StatusCode::permission_denied,
                   call.caller.name() +
                       " is not the account that the nodes' agents run as, "

@@ -40,7 +40,7 @@ class NodeApi {
   public:
     /// Returns whether the caller is a node's agent, by its account; each request decides where on
     /// the network such an agent may be.
-    virtual bool is_agent(const auth::Principal& caller) const = 0;
+    virtual StatusOr<bool> is_agent(const auth::Principal& caller) const = 0;
     virtual HttpResponse grant(NodeGrantRequest request) = 0;
     virtual HttpResponse report(HoldReport request) = 0;
     virtual HttpResponse check(SubmitCheckRequest request) = 0;

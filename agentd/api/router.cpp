@@ -177,27 +177,12 @@ bool is_json(std::string_view content_type) {
     });
 }
 
-/// Returns a function's result; an error response if its user accounts can't be looked up.
-template <typename Function>
-auto with_accounts(const RouteCall& call, Function function) -> decltype(function()) {
-    try {
-        return function();
-    } catch (const auth::UserDatabaseUnavailable& error) {
-        const auto& uid = call.caller.uid();
-        const std::string who = uid ? "uid " + std::to_string(uid->value) : call.caller.name();
-        audit::report_problem("a request of " + who + " was refused: " + error.what());
-        return refused({StatusCode::unavailable, error.what()});
-    }
-}
-
 /// Runs in a coroutine frame of its own: the caller's frame is gone when this one resumes.
 asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
                                             service::SharedStore& shared,
                                             std::shared_ptr<SecretBuffer> body) {
     HttpResponse answer;
-    std::function<void()> change = [&] {
-        answer = with_accounts(call, [&] { return route.handle(call, body->bytes()); });
-    };
+    std::function<void()> change = [&] { answer = route.handle(call, body->bytes()); };
     const auto deadline = service::SharedStore::Clock::now() + kPatienceToChange;
     service::DocumentKeys about = route.about(call);
     auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
@@ -323,19 +308,13 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
     if (route.before_body != nullptr && !found.is_relayed) {
-        auto refusal = with_accounts(found.call, [&]() -> std::optional<HttpResponse> {
-            if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
-            return std::nullopt;
-        });
-        if (refusal) return std::move(*refusal);
+        if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
     }
     if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
     if (found.is_relayed) return hand_on(head, *relay_);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
-    return Handler(
-        [call = std::move(found.call), handle = route.handle](std::span<const std::byte> body) {
-            return with_accounts(call, [&] { return handle(call, body); });
-        });
+    return Handler([call = std::move(found.call), handle = route.handle](
+                       std::span<const std::byte> body) { return handle(call, body); });
 }
 
 /// Makes a change while nobody else changes the same data, and answers after the change is written.

@@ -30,23 +30,31 @@ constexpr auto kRights = std::to_array<Right>({
 });
 // clang-format on
 
-bool holds(const Accounts& accounts, Uid uid) {
-    const auto names = [&](const std::string& user) { return find_uid(user) == uid; };
-    const auto has = [&](const std::string& group) { return is_group_member(uid, group); };
-    return std::any_of(accounts.users.begin(), accounts.users.end(), names) ||
-           std::any_of(accounts.groups.begin(), accounts.groups.end(), has);
+StatusOr<bool> holds(const Accounts& accounts, Uid uid) {
+    for (const std::string& user : accounts.users) {
+        const auto named = users().find_uid(user);
+        if (!named) return named.status();
+        if (*named == uid) return true;
+    }
+    for (const std::string& group : accounts.groups) {
+        const auto is_member = users().is_group_member(uid, group);
+        if (!is_member) return is_member.status();
+        if (*is_member) return true;
+    }
+    return false;
 }
 
 /// Returns whether the user is in one of these Slurm accounts. If none of them is known to have the
 /// user, `undecided` becomes the first account whose members are not known.
-bool is_in(const std::vector<std::string>& accounts, Uid uid,
-           const auth::SlurmAccountMembers& known, std::string& undecided) {
+StatusOr<bool> is_in(const std::vector<std::string>& accounts, Uid uid,
+                     const SlurmAccountMembers& known, std::string& undecided) {
     if (accounts.empty()) return false;
-    const auto user = find_user_name(uid);
-    if (!user) return false;
+    const auto user = users().find_name(uid);
+    if (!user) return user.status();
+    if (!*user) return false;
     std::string first_unknown;
     for (const std::string& account : accounts) {
-        const auto has = known.has(account, *user);
+        const auto has = known.has(account, **user);
         if (has && *has) return true;
         if (!has && first_unknown.empty()) first_unknown = account;
     }
@@ -55,11 +63,14 @@ bool is_in(const std::vector<std::string>& accounts, Uid uid,
 }
 
 /// Returns whether that platform connects as the caller.
-bool comes_as(const Platform& platform, const Principal& caller) {
+StatusOr<bool> comes_as(const Platform& platform, const Principal& caller) {
     if (!caller.uid()) {
         return !platform.certificate.empty() && platform.certificate == caller.certificate();
     }
-    return !platform.user.empty() && find_uid(platform.user) == caller.uid();
+    if (platform.user.empty()) return false;
+    const auto user = users().find_uid(platform.user);
+    if (!user) return user.status();
+    return *user == caller.uid();
 }
 
 }  // namespace
@@ -71,38 +82,59 @@ bool may(Role role, Permission operation) {
     return false;
 }
 
-bool PrincipalResolver::is_platform(const Principal& caller) const {
-    return std::any_of(platforms_.begin(), platforms_.end(),
-                       [&](const Platform& platform) { return comes_as(platform, caller); });
+StatusOr<bool> PrincipalResolver::is_platform(const Principal& caller) const {
+    for (const Platform& platform : platforms_) {
+        const auto is_it = comes_as(platform, caller);
+        if (!is_it || *is_it) return is_it;
+    }
+    return false;
 }
 
-Role PrincipalResolver::role_of(const Principal& caller, Uid about) const {
+StatusOr<Role> PrincipalResolver::role_of(const Principal& caller, Uid about) const {
     if (caller.uid() == about) return Role::owner;
     if (caller.is_root()) return Role::root;
-    return find_platform(caller, about) != nullptr ? Role::platform : Role::stranger;
+    const auto platform = find_platform(caller, about);
+    if (!platform) return platform.status();
+    return *platform != nullptr ? Role::platform : Role::stranger;
 }
 
-const Platform* PrincipalResolver::find_platform(const Principal& caller, Uid about) const {
+StatusOr<bool> PrincipalResolver::allows(const Principal& caller, Uid about,
+                                         Permission permission) const {
+    const auto role = role_of(caller, about);
+    if (!role) return role.status();
+    return may(*role, permission);
+}
+
+StatusOr<const Platform*> PrincipalResolver::find_platform(const Principal& caller,
+                                                           Uid about) const {
     for (const Platform& platform : platforms_) {
-        if (comes_as(platform, caller) && holds({platform.users, platform.groups}, about)) {
-            return &platform;
-        }
+        const auto is_it = comes_as(platform, caller);
+        if (!is_it) return is_it.status();
+        if (!*is_it) continue;
+        const auto acts_for = holds({platform.users, platform.groups}, about);
+        if (!acts_for) return acts_for.status();
+        if (*acts_for) return &platform;
     }
     return nullptr;
 }
 
-WorkspaceRole PrincipalResolver::workspace_role(const Principal& caller,
-                                                const Workspace& workspace) const {
-    if (!caller.uid()) return {Role::stranger};
+StatusOr<WorkspaceRole> PrincipalResolver::workspace_role(const Principal& caller,
+                                                          const Workspace& workspace) const {
+    if (!caller.uid()) return WorkspaceRole{Role::stranger};
     const Uid uid = *caller.uid();
     std::string undecided;
-    const auto is_one_of = [&](const Accounts& accounts) {
-        return holds(accounts, uid) ||
-               is_in(accounts.slurm_accounts, uid, slurm_accounts_, undecided);
+    const auto is_one_of = [&](const Accounts& accounts) -> StatusOr<bool> {
+        const auto by_name = holds(accounts, uid);
+        if (!by_name || *by_name) return by_name;
+        return is_in(accounts.slurm_accounts, uid, slurm_accounts_, undecided);
     };
-    if (is_one_of(workspace.admins)) return {Role::workspace_admin};
-    if (is_one_of(workspace.members)) return {Role::member, undecided};
-    return {caller.is_root() ? Role::root : Role::stranger, undecided};
+    const auto is_admin = is_one_of(workspace.admins);
+    if (!is_admin) return is_admin.status();
+    if (*is_admin) return WorkspaceRole{Role::workspace_admin};
+    const auto is_member = is_one_of(workspace.members);
+    if (!is_member) return is_member.status();
+    if (*is_member) return WorkspaceRole{Role::member, undecided};
+    return WorkspaceRole{caller.is_root() ? Role::root : Role::stranger, undecided};
 }
 
 const Workspace* PrincipalResolver::find_workspace(std::string_view name) const {

@@ -9,6 +9,7 @@
 #include "agentd/auth/slurm_account_members.h"
 #include "agentd/config/config.h"
 #include "common/base/ids.h"
+#include "common/base/status.h"
 
 namespace secrets::auth {
 
@@ -55,14 +56,18 @@ class PrincipalResolver {
                                std::vector<Workspace> workspaces = {})
         : platforms_(std::move(platforms)), workspaces_(std::move(workspaces)) {}
 
-    Role role_of(const Principal& caller, Uid about) const;
+    StatusOr<Role> role_of(const Principal& caller, Uid about) const;
+
+    /// Whether the table allows that to the principal.
+    StatusOr<bool> allows(const Principal& caller, Uid about, Permission permission) const;
 
     /// Returns null if the caller is not a platform for that user.
-    const Platform* find_platform(const Principal& caller, Uid about) const;
+    StatusOr<const Platform*> find_platform(const Principal& caller, Uid about) const;
 
     /// Returns the role that the configuration gives the caller, also to root. Without one, root
     /// has the role `root`.
-    WorkspaceRole workspace_role(const Principal& caller, const Workspace& workspace) const;
+    StatusOr<WorkspaceRole> workspace_role(const Principal& caller,
+                                           const Workspace& workspace) const;
 
     /// Sets the members of Slurm accounts. Before the first call no account's members are known.
     void know(auth::SlurmAccountMembers accounts) { slurm_accounts_ = std::move(accounts); }
@@ -73,7 +78,7 @@ class PrincipalResolver {
     const std::vector<Workspace>& workspaces() const { return workspaces_; }
 
     /// Returns whether the caller is an account that a platform connects as.
-    bool is_platform(const Principal& caller) const;
+    StatusOr<bool> is_platform(const Principal& caller) const;
 
   private:
     std::vector<Platform> platforms_;

@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Local accounts and groups, as the system knows them (NSS).
+// The users and groups of this host: an interface, the system's own (NSS) behind it, and a place
+// for another one in tests.
 
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include "common/base/ids.h"
+#include "common/base/status.h"
 
 namespace secrets::auth {
 
-/// Thrown if the system could not look an account up (no descriptor or memory left): whether the
-/// account exists is not known, and a "no" would be wrong.
-struct UserDatabaseUnavailable : std::runtime_error {
-    using std::runtime_error::runtime_error;
+/// Looks up users and groups. An error (code unavailable) means that the answer cannot be known
+/// now; it is never a "no". Not thread-safe.
+class UserDatabase {
+  public:
+    UserDatabase() = default;
+    UserDatabase(const UserDatabase&) = delete;
+    UserDatabase& operator=(const UserDatabase&) = delete;
+    virtual ~UserDatabase() = default;
+
+    /// The user of that name, or of that number if `text` is one; nullopt if there is none.
+    virtual StatusOr<std::optional<Uid>> find_uid(const std::string& text) = 0;
+
+    /// The name of the user with that number; nullopt if there is none.
+    virtual StatusOr<std::optional<std::string>> find_name(Uid uid) = 0;
+
+    /// Whether the user is a member of the group, by the user's own entry or by the group's.
+    virtual StatusOr<bool> is_group_member(Uid uid, const std::string& group) = 0;
 };
 
-/// Returns the account of that name, or of that number if `text` is one; nothing if there is none.
-/// Throws UserDatabaseUnavailable.
-std::optional<Uid> find_uid(const std::string& text);
+/// The database of this process: the system's, unless a test has installed another.
+UserDatabase& users();
 
-/// Returns the name of the account with that number; nothing if there is none. Throws
-/// UserDatabaseUnavailable.
-std::optional<std::string> find_user_name(Uid uid);
+/// Installs a database for tests; null: the system's again. It must outlive its use.
+void use_database(UserDatabase* database);
 
-/// Returns the account's name, or its number if it has none.
+/// The user's name; "uid N" if there is none or it cannot be known now. For sentences.
 std::string user_name(Uid uid);
-
-/// Returns whether the account is a member of the group, by its own entry or by the group's. Throws
-/// UserDatabaseUnavailable.
-bool is_group_member(Uid uid, const std::string& group);
 
 }  // namespace secrets::auth

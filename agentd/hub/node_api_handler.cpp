@@ -78,10 +78,12 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
       waiters_(waiters),
       shared_(shared) {}
 
-bool NodeApiHandler::is_agent(const auth::Principal& caller) const {
+StatusOr<bool> NodeApiHandler::is_agent(const auth::Principal& caller) const {
     if (!caller.uid()) return false;
-    return agents_.empty() ? *caller.uid() == Uid{geteuid()}
-                           : auth::find_uid(agents_) == caller.uid();
+    if (agents_.empty()) return *caller.uid() == Uid{geteuid()};
+    const auto account = auth::users().find_uid(agents_);
+    if (!account) return account.status();
+    return *account == caller.uid();
 }
 
 HttpResponse NodeApiHandler::grant(NodeGrantRequest request) {

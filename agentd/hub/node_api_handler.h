@@ -21,7 +21,7 @@ class NodeApiHandler final : public api::NodeApi {
                    service::Services& services, service::RunWaiters& waiters,
                    service::SharedStore* shared);
 
-    bool is_agent(const auth::Principal& caller) const override;
+    StatusOr<bool> is_agent(const auth::Principal& caller) const override;
     api::HttpResponse grant(api::NodeGrantRequest request) override;
     api::HttpResponse report(api::HoldReport request) override;
     api::HttpResponse check(api::SubmitCheckRequest request) override {

@@ -43,12 +43,8 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
         if (!failure.ok()) co_return api::refused(service::not_known(failure));
     }
     HttpResponse answer{200, "application/json", ""};
-    try {
-        answer.body =
-            api::verdict_json(services_.grants.check_submission(request.uid, request.ask));
-    } catch (const auth::UserDatabaseUnavailable& error) {
-        answer = api::refused({StatusCode::unavailable, error.what()});
-    }
+    const Status verdict = services_.grants.check_submission(request.uid, request.ask);
+    answer.body = api::verdict_json(verdict);
     co_return answer;
 }
 

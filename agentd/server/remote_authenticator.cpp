@@ -57,8 +57,9 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_
     }
     for (const std::string& name : *names_) {
         const auto caller = auth::Principal::of_certificate(name);
-        if (services_.context.principals.is_platform(caller))
-            return AuthenticatedPrincipal{caller, {address_, ""}};
+        const auto is_platform = services_.context.principals.is_platform(caller);
+        if (!is_platform) return refuse(503, is_platform.status().message());
+        if (*is_platform) return AuthenticatedPrincipal{caller, {address_, ""}};
     }
     return refuse(403, "the certificate of " + quoted(names_->front()) +
                            " is of no platform that the hub's configuration lists");

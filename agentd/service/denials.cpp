@@ -16,4 +16,12 @@ Status not_known_yet(const auth::Principal& caller, const std::string& workspace
                                          account + "; try again in a moment"};
 }
 
+Status check_run_permission(const auth::PrincipalResolver& principals,
+                            const auth::Principal& caller, const RunId& run, Uid owner,
+                            auth::Permission permission) {
+    const auto allowed = principals.allows(caller, owner, permission);
+    if (!allowed) return allowed.status();
+    return *allowed ? Status() : not_theirs(run, caller);
+}
+
 }  // namespace secrets::service

@@ -28,12 +28,10 @@ DocumentKeys ReplicationService::documents_of_spec(Uid uid, const std::string& t
 }
 
 /// Whether the user is, or may be, in it.
-bool ReplicationService::may_matter(Uid uid, const Workspace& workspace) const try {
-    const auth::WorkspaceRole workspace_role = context_.principals.workspace_role(uid, workspace);
-    return auth::may(workspace_role.role, auth::Permission::use_workspace) ||
-           !workspace_role.undecided.empty();
-} catch (const auth::UserDatabaseUnavailable&) {
-    return true;  // the answer to the ask says so
+bool ReplicationService::may_matter(Uid uid, const Workspace& workspace) const {
+    const auto role = context_.principals.workspace_role(uid, workspace);
+    if (!role) return true;  // the answer to the spec explains that
+    return auth::may(role->role, auth::Permission::use_workspace) || !role->undecided.empty();
 }
 
 DocumentKeys ReplicationService::documents_of_scope(const auth::Principal& caller,

@@ -63,9 +63,9 @@ Status RunService::check_push(const auth::Principal& caller, const RunId& run) {
     expiry_.expire();
     const vault::RunHead* existing = context_.vault.find_run(run);
     if (existing == nullptr) return Status();
-    if (auth::may(context_.principals.role_of(caller, existing->owner), auth::Permission::push_run))
-        return Status();
-    return refused_push(run, caller, not_theirs(run, caller));
+    Status allowed = check_run_permission(context_.principals, caller, run, existing->owner,
+                                          auth::Permission::push_run);
+    return allowed.ok() ? allowed : refused_push(run, caller, std::move(allowed));
 }
 
 Status RunService::reject_unreadable_push(const auth::Principal& caller, const RunId& run,
@@ -76,18 +76,22 @@ Status RunService::reject_unreadable_push(const auth::Principal& caller, const R
 StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
                                         const PushRequest& request) const {
     if (!request.owner) {
-        const bool is_user =
-            caller.uid() && !caller.is_root() && !context_.principals.is_platform(caller);
-        if (is_user) return *caller.uid();
+        const auto is_platform = context_.principals.is_platform(caller);
+        if (!is_platform) return is_platform.status();
+        if (caller.uid() && !caller.is_root() && !*is_platform) return *caller.uid();
         return Status(StatusCode::invalid_argument,
                       "\"owner\" is missing: name the user whose jobs may use the run");
     }
-    const auto owner = auth::find_uid(*request.owner);
+    const auto found = auth::users().find_uid(*request.owner);
+    if (!found) return found.status();
+    const std::optional<Uid>& owner = *found;
     if (!owner) {
         return Status(StatusCode::invalid_argument,
                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
     }
-    if (!auth::may(context_.principals.role_of(caller, *owner), auth::Permission::push_run)) {
+    const auto allowed = context_.principals.allows(caller, *owner, auth::Permission::push_run);
+    if (!allowed) return allowed.status();
+    if (!*allowed) {
         return Status(StatusCode::permission_denied,
                       caller.name() + " may not push runs for " + auth::user_name(*owner) +
                           " (the agent's configuration lists who may, under "
@@ -167,8 +171,12 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     names = names_of(request.secrets);
 
     vault::RunHead head{run, owner.value(), 1, now, expires.value()};
-    if (context_.principals.role_of(caller, head.owner) == auth::Role::platform) {
-        head.platform = context_.principals.find_platform(caller, head.owner)->name;
+    const auto role = context_.principals.role_of(caller, head.owner);
+    if (!role) return refuse(role.status());
+    if (*role == auth::Role::platform) {
+        const auto platform = context_.principals.find_platform(caller, head.owner);
+        if (!platform) return refuse(platform.status());
+        head.platform = (*platform)->name;
     }
     const vault::RunHead* existing = context_.vault.find_run(run);
     if (Status wrong = precondition.check(
@@ -230,21 +238,23 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
     if (head == nullptr) head = expiry_.find_ended(run);
     if (head == nullptr)
         return Status(StatusCode::not_found, "run " + run.text() + " is not known here");
-    if (!auth::may(context_.principals.role_of(caller, head->owner), auth::Permission::read_run)) {
-        return not_theirs(run, caller);
+    if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
+                                              auth::Permission::read_run);
+        !allowed.ok()) {
+        return allowed;
     }
     return describe(*head, holders());
 }
 
-std::vector<RunInfo> RunService::list_runs(const auth::Principal& caller) {
+StatusOr<std::vector<RunInfo>> RunService::list_runs(const auth::Principal& caller) {
     expiry_.expire();
     const Holders all_holders = holders();
     std::vector<RunInfo> seen;
     for (const vault::RunHead* head : context_.vault.runs()) {
-        if (auth::may(context_.principals.role_of(caller, head->owner),
-                      auth::Permission::read_run)) {
-            seen.push_back(describe(*head, all_holders));
-        }
+        const auto allowed =
+            context_.principals.allows(caller, head->owner, auth::Permission::read_run);
+        if (!allowed) return allowed.status();
+        if (*allowed) seen.push_back(describe(*head, all_holders));
     }
     return seen;
 }
@@ -255,9 +265,10 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     expiry_.expire();
     const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr) return vault::WipeReceipt{};  // whatever generation it had
-    if (!auth::may(context_.principals.role_of(caller, head->owner),
-                   auth::Permission::complete_run)) {
-        return refused_completion(run, caller, not_theirs(run, caller));
+    if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
+                                              auth::Permission::complete_run);
+        !allowed.ok()) {
+        return refused_completion(run, caller, std::move(allowed));
     }
     if (Status wrong = precondition.check("run " + run.text(), head->generation); !wrong.ok()) {
         return refused_completion(run, caller, std::move(wrong));

@@ -57,7 +57,7 @@ class RunService {
     Status reject_unreadable_push(const auth::Principal& caller, const RunId& run,
                                   Status refusal) const;
     StatusOr<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
-    std::vector<RunInfo> list_runs(const auth::Principal& caller);
+    StatusOr<std::vector<RunInfo>> list_runs(const auth::Principal& caller);
     /// Also fine when there is no such run.
     StatusOr<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
                                               const Precondition& precondition = {});

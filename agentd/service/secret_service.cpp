@@ -67,15 +67,17 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
     }
     if (!scope.workspace) {
         const bool allowed =
-            caller.uid() && auth::may(context_.principals.role_of(caller, *caller.uid()),
-                                      auth::Permission::manage_own);
+            caller.uid() && auth::may(auth::Role::owner, auth::Permission::manage_own);
         if (allowed) return store::Owner::user(*caller.uid());
         return Status(StatusCode::permission_denied, caller.name() + " may keep no secrets here");
     }
     const Workspace* workspace = context_.principals.find_workspace(*scope.workspace);
-    const auth::WorkspaceRole workspace_role =
-        workspace != nullptr ? context_.principals.workspace_role(caller, *workspace)
-                             : auth::WorkspaceRole{};
+    auth::WorkspaceRole workspace_role;
+    if (workspace != nullptr) {
+        const auto role = context_.principals.workspace_role(caller, *workspace);
+        if (!role) return role.status();
+        workspace_role = *role;
+    }
     if (workspace != nullptr &&
         auth::may(workspace_role.role, auth::Permission::manage_workspace)) {
         return store::Owner::workspace_named(workspace->name);
@@ -312,8 +314,9 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
     expiry_.expire();
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : context_.principals.workspaces()) {
-        const auth::WorkspaceRole workspace_role =
-            context_.principals.workspace_role(caller, workspace);
+        const auto known = context_.principals.workspace_role(caller, workspace);
+        if (!known) return known.status();
+        const auth::WorkspaceRole& workspace_role = *known;
         const bool keeps = auth::may(workspace_role.role, auth::Permission::manage_workspace);
         // To leave it out, or to call an admin a member, would be a wrong answer.
         if (!keeps && !workspace_role.undecided.empty()) {

@@ -36,9 +36,12 @@ StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const Secret
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
     if (ask.workspace) {
         const Workspace* workspace = context_.principals.find_workspace(*ask.workspace);
-        const auth::WorkspaceRole workspace_role =
-            workspace != nullptr ? context_.principals.workspace_role(uid, *workspace)
-                                 : auth::WorkspaceRole{};
+        auth::WorkspaceRole workspace_role;
+        if (workspace != nullptr) {
+            const auto role = context_.principals.workspace_role(uid, *workspace);
+            if (!role) return role.status();
+            workspace_role = *role;
+        }
         if (!auth::may(workspace_role.role, auth::Permission::use_workspace)) {
             if (!workspace_role.undecided.empty()) {
                 return not_known_yet(uid, workspace->name, workspace_role.undecided);
@@ -56,8 +59,9 @@ StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const Secret
         };
         const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
         if (!matters) continue;
-        const auth::WorkspaceRole workspace_role =
-            context_.principals.workspace_role(uid, workspace);
+        const auto role = context_.principals.workspace_role(uid, workspace);
+        if (!role) return role.status();
+        const auth::WorkspaceRole& workspace_role = *role;
         if (auth::may(workspace_role.role, auth::Permission::use_workspace)) {
             kept.workspaces.push_back(workspace.name);
         } else if (!workspace_role.undecided.empty()) {
@@ -72,8 +76,12 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
     std::vector<vault::RunSecret> stored;
     if (ask.run) {
         const vault::RunHead* head = context_.vault.find_run(*ask.run);
-        const bool theirs =
-            head != nullptr && auth::may(context_.principals.role_of(uid, head->owner), operation);
+        bool theirs = false;
+        if (head != nullptr) {
+            const auto allowed = context_.principals.allows(uid, head->owner, operation);
+            if (!allowed) return allowed.status();
+            theirs = *allowed;
+        }
         if (theirs) {
             stored = context_.vault.secrets_of(*ask.run);
         } else if (!ask.run_optional) {

@@ -16,6 +16,7 @@
 #include "common/base/job_files.h"
 #include "common/base/limits.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/fake_users.h"
 #include "tests/unit/skip.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -52,7 +53,7 @@ std::vector<std::string> names_in(const std::string& path) {
 
 /// A node's directory for files, and alice's job.
 struct Node {
-    StepFiles step(std::uint32_t id = 0, Uid user = auth::find_uid("alice").value()) const {
+    StepFiles step(std::uint32_t id = 0, Uid user = auth::uid_of("alice")) const {
         return StepFiles(all_jobs, kJob, StepId{id}, {user.value, user.value});
     }
     std::string written(std::vector<DeliveryEntry> entries) const {
@@ -64,8 +65,8 @@ struct Node {
     TemporaryFolder folder;
     std::string all_jobs = folder.file("jobs");
     std::string job = all_jobs + "/42";
-    uid_t alice = auth::find_uid("alice").value().value;
-    uid_t bob = auth::find_uid("bob").value().value;
+    uid_t alice = auth::uid_of("alice").value;
+    uid_t bob = auth::uid_of("bob").value;
 };
 
 TEST_CASE("StepFiles: writes exact bytes into files that only the user of the job may read",

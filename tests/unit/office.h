@@ -12,6 +12,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
 #include "agentd/service/services.h"
+#include "tests/unit/fake_users.h"
 #include "tests/unit/secrets_of.h"
 
 namespace secrets::service {
@@ -107,9 +108,9 @@ struct Office {
     vault::Time time = at(1'000'000);
     WatchedEvents events;
     Services services;
-    const Uid alice = auth::find_uid("alice").value();
-    const Uid bob = auth::find_uid("bob").value();
-    const Uid tower = auth::find_uid("www-data").value();
+    const Uid alice = auth::uid_of("alice");
+    const Uid bob = auth::uid_of("bob");
+    const Uid tower = auth::uid_of("www-data");
 
   private:
     static std::string seconds(vault::Time time) {

@@ -6,15 +6,16 @@
 
 #include "agentd/auth/user_database.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/fake_users.h"
 
 namespace secrets::auth {
 namespace {
 
 struct Here {
     const Uid root{0};
-    const Uid alice = find_uid("alice").value();
-    const Uid bob = find_uid("bob").value();
-    const Uid tower = find_uid("www-data").value();
+    const Uid alice = uid_of("alice");
+    const Uid bob = uid_of("bob");
+    const Uid tower = uid_of("www-data");
     const Uid unknown{4'000'000'000U};
 };
 
@@ -48,7 +49,7 @@ TEST_CASE("PrincipalResolver: gives each user and root the configured role in a 
         {}, {{"lab", {{"bob"}, {}}, {{"root"}, {"alice"}}},
              {"ops", {{}, {"root", "no-such-group"}}, {{"bob", "root"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
-        return people.workspace_role(uid, *people.find_workspace(name)).role;
+        return people.workspace_role(uid, *people.find_workspace(name))->role;
     };
     CHECK(in(here.bob, "lab") == Role::workspace_admin);
     CHECK(in(here.alice, "lab") == Role::member);
@@ -59,7 +60,7 @@ TEST_CASE("PrincipalResolver: gives each user and root the configured role in a 
     CHECK(in(here.bob, "ops") == Role::member);
     CHECK(in(here.alice, "ops") == Role::stranger);
     const PrincipalResolver alone({}, {{"lab", {{"bob"}, {}}, {}}});
-    CHECK(alone.workspace_role(here.root, *alone.find_workspace("lab")).role == Role::root);
+    CHECK(alone.workspace_role(here.root, *alone.find_workspace("lab"))->role == Role::root);
     CHECK(people.find_workspace("Lab") == nullptr);
     CHECK(people.find_workspace("") == nullptr);
 }
@@ -77,7 +78,7 @@ TEST_CASE("PrincipalResolver: admits users of a Slurm account to the workspaces 
     people.know(saying({{"chem", {"alice"}}, {"bio", {"bob", "root"}}, {"law", {"www-data"}}}));
     const auto in = [&](Uid uid, const char* name) {
         const WorkspaceRole workspace_role =
-            people.workspace_role(uid, *people.find_workspace(name));
+            *people.workspace_role(uid, *people.find_workspace(name));
         CHECK(workspace_role.undecided.empty());
         return workspace_role.role;
     };
@@ -95,7 +96,7 @@ TEST_CASE("PrincipalResolver: admits users of a Slurm account to the workspaces 
     CHECK(in(here.bob, "desk") == Role::stranger);
     CHECK(in(here.root, "desk") == Role::root);
     CHECK(people.workspace_role(Principal::of_certificate("bob"), *people.find_workspace("desk"))
-              .role == Role::stranger);
+              ->role == Role::stranger);
 }
 
 TEST_CASE("PrincipalResolver: leaves undecided only what depends on an unknown Slurm account") {
@@ -104,7 +105,7 @@ TEST_CASE("PrincipalResolver: leaves undecided only what depends on an unknown S
                                   {"desk", {{"root"}, {}, {"bio"}}, {{"alice"}, {}}}});
     const auto in = [&](Uid uid, const char* name) {
         const WorkspaceRole workspace_role =
-            people.workspace_role(uid, *people.find_workspace(name));
+            *people.workspace_role(uid, *people.find_workspace(name));
         return std::pair(workspace_role.role, workspace_role.undecided);
     };
     CHECK(in(here.root, "lab") == std::pair(Role::workspace_admin, std::string()));
@@ -125,66 +126,66 @@ TEST_CASE("PrincipalResolver: leaves undecided only what depends on an unknown S
 TEST_CASE("PrincipalResolver: knows only root and owner and stranger without platforms") {
     const Here here;
     const PrincipalResolver people({});
-    CHECK(people.role_of(here.root, here.alice) == Role::root);
-    CHECK(people.role_of(here.root, here.unknown) == Role::root);
-    CHECK(people.role_of(here.alice, here.alice) == Role::owner);
-    CHECK(people.role_of(here.root, here.root) == Role::owner);
-    CHECK(people.role_of(here.unknown, here.unknown) == Role::owner);
-    CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
-    CHECK(people.role_of(here.alice, here.root) == Role::stranger);
-    CHECK(people.role_of(here.tower, here.alice) == Role::stranger);
-    CHECK_FALSE(people.is_platform(here.tower));
-    CHECK_FALSE(people.is_platform(here.root));
+    CHECK(*people.role_of(here.root, here.alice) == Role::root);
+    CHECK(*people.role_of(here.root, here.unknown) == Role::root);
+    CHECK(*people.role_of(here.alice, here.alice) == Role::owner);
+    CHECK(*people.role_of(here.root, here.root) == Role::owner);
+    CHECK(*people.role_of(here.unknown, here.unknown) == Role::owner);
+    CHECK(*people.role_of(here.bob, here.alice) == Role::stranger);
+    CHECK(*people.role_of(here.alice, here.root) == Role::stranger);
+    CHECK(*people.role_of(here.tower, here.alice) == Role::stranger);
+    CHECK_FALSE(*people.is_platform(here.tower));
+    CHECK_FALSE(*people.is_platform(here.root));
 }
 
 TEST_CASE("PrincipalResolver: lets a platform act only for users listed by name or number") {
     const Here here;
     for (const std::string& user : {std::string("alice"), std::to_string(here.alice.value)}) {
         const PrincipalResolver people({{"tower", "www-data", {"no-such-user", user}, {}}});
-        CHECK(people.role_of(here.tower, here.alice) == Role::platform);
-        CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
-        CHECK(people.role_of(here.tower, here.root) == Role::stranger);
-        CHECK(people.role_of(here.tower, here.unknown) == Role::stranger);
-        CHECK(people.role_of(here.tower, here.tower) == Role::owner);
-        CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
-        CHECK(people.role_of(here.root, here.alice) == Role::root);
-        CHECK(people.is_platform(here.tower));
-        CHECK_FALSE(people.is_platform(here.alice));
+        CHECK(*people.role_of(here.tower, here.alice) == Role::platform);
+        CHECK(*people.role_of(here.tower, here.bob) == Role::stranger);
+        CHECK(*people.role_of(here.tower, here.root) == Role::stranger);
+        CHECK(*people.role_of(here.tower, here.unknown) == Role::stranger);
+        CHECK(*people.role_of(here.tower, here.tower) == Role::owner);
+        CHECK(*people.role_of(here.bob, here.alice) == Role::stranger);
+        CHECK(*people.role_of(here.root, here.alice) == Role::root);
+        CHECK(*people.is_platform(here.tower));
+        CHECK_FALSE(*people.is_platform(here.alice));
     }
 }
 
 TEST_CASE("PrincipalResolver: lets a platform act for members of its listed groups") {
     const Here here;
     const PrincipalResolver people({{"tower", "www-data", {}, {"no-such-group", "alice"}}});
-    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
-    CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
-    CHECK(people.role_of(here.tower, here.unknown) == Role::stranger);
+    CHECK(*people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(*people.role_of(here.tower, here.bob) == Role::stranger);
+    CHECK(*people.role_of(here.tower, here.unknown) == Role::stranger);
 }
 
 TEST_CASE("PrincipalResolver: keeps the users of one platform from another") {
     const Here here;
     const PrincipalResolver people(
         {{"tower", "www-data", {"alice"}, {}}, {"other", "bob", {"www-data"}, {}}});
-    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
-    CHECK(people.role_of(here.bob, here.tower) == Role::platform);
-    CHECK(people.role_of(here.bob, here.alice) == Role::stranger);
-    CHECK(people.role_of(here.tower, here.bob) == Role::stranger);
+    CHECK(*people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(*people.role_of(here.bob, here.tower) == Role::platform);
+    CHECK(*people.role_of(here.bob, here.alice) == Role::stranger);
+    CHECK(*people.role_of(here.tower, here.bob) == Role::stranger);
 }
 
 TEST_CASE("PrincipalResolver: lets one account act for several platforms") {
     const Here here;
     const PrincipalResolver people(
         {{"one", "www-data", {"alice"}, {}}, {"two", "www-data", {"bob"}, {}}});
-    CHECK(people.role_of(here.tower, here.alice) == Role::platform);
-    CHECK(people.role_of(here.tower, here.bob) == Role::platform);
+    CHECK(*people.role_of(here.tower, here.alice) == Role::platform);
+    CHECK(*people.role_of(here.tower, here.bob) == Role::platform);
 }
 
 TEST_CASE("PrincipalResolver: ignores a platform whose account does not exist") {
     const Here here;
     const PrincipalResolver people({{"tower", "no-such-user", {"alice"}, {}}});
     for (const Uid uid : {here.bob, here.tower, here.unknown}) {
-        CHECK_FALSE(people.is_platform(uid));
-        CHECK(people.role_of(uid, here.alice) == Role::stranger);
+        CHECK_FALSE(*people.is_platform(uid));
+        CHECK(*people.role_of(uid, here.alice) == Role::stranger);
     }
 }
 
@@ -195,38 +196,53 @@ TEST_CASE("PrincipalResolver: maps a certificate only to its platform and to no 
     const PrincipalResolver people({named, {"local", "www-data", {"bob"}, {}}},
                                    {{"lab", {{"alice"}, {}}, {}}});
     const Principal tower = Principal::of_certificate("tower.example.org");
-    CHECK(people.is_platform(tower));
-    CHECK(people.role_of(tower, here.alice) == Role::platform);
-    CHECK(people.role_of(tower, here.bob) == Role::stranger);
-    CHECK(people.role_of(tower, here.root) == Role::stranger);
-    CHECK(people.workspace_role(tower, *people.find_workspace("lab")).role == Role::stranger);
+    CHECK(*people.is_platform(tower));
+    CHECK(*people.role_of(tower, here.alice) == Role::platform);
+    CHECK(*people.role_of(tower, here.bob) == Role::stranger);
+    CHECK(*people.role_of(tower, here.root) == Role::stranger);
+    CHECK(people.workspace_role(tower, *people.find_workspace("lab"))->role == Role::stranger);
     CHECK_FALSE(tower.is_root());
     for (const char* other : {"", "Tower.example.org", "tower", "www-data", "alice", "root"}) {
         CAPTURE(other);
         const Principal stranger = Principal::of_certificate(other);
-        CHECK_FALSE(people.is_platform(stranger));
-        CHECK(people.role_of(stranger, here.alice) == Role::stranger);
-        CHECK(people.role_of(stranger, here.root) == Role::stranger);
+        CHECK_FALSE(*people.is_platform(stranger));
+        CHECK(*people.role_of(stranger, here.alice) == Role::stranger);
+        CHECK(*people.role_of(stranger, here.root) == Role::stranger);
     }
     // Who comes without a certificate is not the platform that has only one.
     for (const Uid uid : {here.root, here.alice, here.unknown}) {
-        CHECK_FALSE(people.is_platform(uid));
+        CHECK_FALSE(*people.is_platform(uid));
     }
 }
 
 TEST_CASE("UserDatabase: finds accounts only by whole name or number and returns their names") {
-    const Here here;
-    CHECK(find_uid("root") == here.root);
-    CHECK(find_uid("0") == here.root);
-    CHECK(user_name(here.alice) == "alice");
-    CHECK(user_name(here.unknown) == "uid 4000000000");
+    use_database(nullptr);  // the system's
+    CHECK(**users().find_uid("root") == Uid{0});
+    CHECK(**users().find_uid("0") == Uid{0});
+    CHECK(user_name(Uid{0}) == "root");
+    CHECK(user_name(Uid{4'000'000'000U}) == "uid 4000000000");
     for (const std::string& text :
          {std::string(), std::string("no-such-user"), std::string("4000000000"), std::string("-1"),
-          std::string("0x0"), std::string("0 "), std::string("4294967296"), std::string("alic"),
-          std::string("alice\0", 6), std::string("alice\0bob", 9)}) {
+          std::string("0x0"), std::string("0 "), std::string("4294967296"), std::string("roo"),
+          std::string("root\0", 5), std::string("root\0bob", 8)}) {
         CAPTURE(text);
-        CHECK_FALSE(find_uid(text).has_value());
+        CHECK_FALSE(users().find_uid(text)->has_value());
     }
+    use_database(&fake_users());
+}
+
+TEST_CASE("PrincipalResolver: reports that nobody can tell while users cannot be looked up") {
+    const Here here;
+    const PrincipalResolver people({{"tower", "www-data", {"alice"}, {}}},
+                                   {{"lab", {{"bob"}, {}}, {{}, {"alice"}}}});
+    fake_users().failure = Status::unavailable("the name service is away");
+    CHECK(people.role_of(here.tower, here.alice).status().code() == StatusCode::unavailable);
+    CHECK(people.is_platform(here.bob).status().code() == StatusCode::unavailable);
+    CHECK(people.workspace_role(here.alice, *people.find_workspace("lab")).status().message() ==
+          "the name service is away");
+    CHECK(*people.role_of(here.alice, here.alice) == Role::owner);
+    CHECK(*people.role_of(here.root, here.alice) == Role::root);
+    fake_users().failure = Status();
 }
 
 }  // namespace

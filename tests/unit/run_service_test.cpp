@@ -162,11 +162,11 @@ TEST_CASE("RunService: shows and completes a run only for root and owner and pla
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
         CHECK(refusal_of(office.services.runs.read_run(uid, run_id("r"))) == "(granted)");
-        CHECK(office.services.runs.list_runs(uid).size() == 1);
+        CHECK(office.services.runs.list_runs(uid)->size() == 1);
     }
     CHECK(refusal_of(office.services.runs.read_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
-    CHECK(office.services.runs.list_runs(office.bob).empty());
+    CHECK(office.services.runs.list_runs(office.bob)->empty());
     CHECK(refusal_of(office.services.runs.complete_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
     CHECK(office.vault.inventory().runs == 1);

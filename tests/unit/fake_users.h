@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Users and groups of the tests' own, so that these need none on the machine.
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "agentd/auth/user_database.h"
+
+namespace secrets::auth {
+
+/// root, alice, bob, and www-data, the account of a platform; each user is in a group of that name.
+/// While `failure` is an error, nothing can be looked up.
+class FakeUsers final : public UserDatabase {
+  public:
+    StatusOr<std::optional<Uid>> find_uid(const std::string& text) override {
+        if (!failure.ok()) return failure;
+        for (const auto& [uid, name] : names) {
+            if (text == name || text == std::to_string(uid.value)) return std::optional(uid);
+        }
+        return std::optional<Uid>();
+    }
+
+    StatusOr<std::optional<std::string>> find_name(Uid uid) override {
+        if (!failure.ok()) return failure;
+        const auto found = names.find(uid);
+        if (found == names.end()) return std::optional<std::string>();
+        return std::optional(found->second);
+    }
+
+    StatusOr<bool> is_group_member(Uid uid, const std::string& group) override {
+        if (!failure.ok()) return failure;
+        const auto found = names.find(uid);
+        return found != names.end() && found->second == group;
+    }
+
+    Status failure;
+    std::map<Uid, std::string> names{
+        {Uid{0}, "root"}, {Uid{1001}, "alice"}, {Uid{1002}, "bob"}, {Uid{33}, "www-data"}};
+};
+
+/// The users that all unit tests see.
+inline FakeUsers& fake_users() {
+    static FakeUsers users;
+    return users;
+}
+
+inline Uid uid_of(const std::string& name) {
+    return **fake_users().find_uid(name);
+}
+
+}  // namespace secrets::auth
