@@ -51,7 +51,7 @@ const Reply kGranted = Granted{4096, "waited 2.3 s for run demo-1"};
 const Reply kNothing = Nothing{"no such run"};
 const Reply kWaiting = Waiting{10000};
 const Reply kRefused = Refused{"the run demo-1 belongs to bob"};
-const Reply kDone = Done{"0.1.0"};
+const Reply kDone = Done{"0.2.0"};
 const Reply kBusy = Busy{"later"};
 
 struct RequestCase {
@@ -76,7 +76,7 @@ std::vector<ReplyCase> reply_cases() {
             {kNothing, 102, with_text({}, "no such run")},
             {kWaiting, 103, numbers({10000})},
             {kRefused, 104, with_text({}, "the run demo-1 belongs to bob")},
-            {kDone, 105, with_text({}, "0.1.0")},
+            {kDone, 105, with_text({}, "0.2.0")},
             {kBusy, 106, with_text({}, "later")}};
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("Plugin protocol: decodes every reply with its fields", "[wire]") {
     reply = decode_reply(encode(kDone));
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<Done>(*reply));
-    CHECK(std::get<Done>(*reply).note == "0.1.0");
+    CHECK(std::get<Done>(*reply).note == "0.2.0");
 
     reply = decode_reply(encode(kBusy));
     REQUIRE(reply.ok());
