@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/base/call_failed.h"
+
 namespace secrets {
 namespace {
 
@@ -60,7 +62,9 @@ void* openssl_reallocate(void* block, std::size_t size, const char*, int) {
 
 Failure lock_memory(std::size_t secret_bytes) {
     rlimit limit{};
-    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+        return call_failed("cannot read the limit of locked memory: getrlimit");
+    }
     const std::size_t needed = secret_bytes + kOwnBytes;
     if (limit_applies() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
         return Error{"the limit of locked memory is " + mebibytes(limit.rlim_cur) +
@@ -78,14 +82,28 @@ Failure lock_memory(std::size_t secret_bytes) {
     return std::nullopt;
 }
 
-void forbid_dumps() {
-    const rlimit none{0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
+Failure forbid_dumps() {
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) {
+        Error error = call_failed("cannot forbid core files and debuggers: prctl(PR_SET_DUMPABLE)");
+        error.sentence += "; allow prctl in SystemCallFilter= of the agent's unit";
+        return error;
+    }
+    return std::nullopt;
 }
 
-void wipe_memory_of_openssl() {
-    CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_free);
+Failure lower_core_limit() {
+    const rlimit none{0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) == 0) return std::nullopt;
+    Error error = call_failed("cannot lower the limit of core files to 0: setrlimit");
+    error.sentence += "; set LimitCORE=0 in the agent's unit (ulimit -c 0 elsewhere)";
+    return error;
+}
+
+Failure wipe_memory_of_openssl() {
+    if (CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_free) != 1) {
+        return Error{"cannot wipe memory that OpenSSL frees: OpenSSL is in use already"};
+    }
+    return std::nullopt;
 }
 
 bool swap_is_active() {

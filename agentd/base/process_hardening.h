@@ -12,11 +12,16 @@ namespace secrets {
 /// locked. The Error says which limit to raise to what.
 Failure lock_memory(std::size_t secret_bytes);
 
-/// No core file and no debugger of the same user: a value that a request brought is nobody else's.
-void forbid_dumps();
+/// Denies core files and, to all but root, debuggers. On failure a value that a request brings
+/// could be read by others of this user: the agent must not start.
+Failure forbid_dumps();
 
-/// OpenSSL's memory is overwritten when it is freed. To be called before any use of OpenSSL.
-void wipe_memory_of_openssl();
+/// Sets the limit of core files to 0, too. After forbid_dumps() the kernel writes none whatever the
+/// limit is, so a failure is worth a line in the log and no more.
+Failure lower_core_limit();
+
+/// Has OpenSSL overwrite the memory that it frees. Fails if OpenSSL is in use already.
+Failure wipe_memory_of_openssl();
 
 /// Whether pages of plain memory could be written to a disk while nobody has them locked.
 bool swap_is_active();

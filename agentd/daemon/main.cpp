@@ -99,12 +99,20 @@ MemoryKind memory_of(const Config& config) {
     return config.force_memfd ? MemoryKind::memfd : best_memory_kind();
 }
 
+/// Prevents secret bytes from leaving this process by a core file, a debugger or OpenSSL's freed
+/// memory. To be called before the first of them is read.
+Failure harden_process() {
+    if (auto wrong = forbid_dumps()) return wrong;
+    return wipe_memory_of_openssl();
+}
+
 int serve(const Config& config, const std::string& config_path) {
     Inheritance inheritance = take_inheritance();
-    forbid_dumps();
-    wipe_memory_of_openssl();
+    if (const auto wrong = harden_process()) return fail(wrong->sentence);
+    const Failure core_limit = lower_core_limit();
     if (const auto wrong = lock_memory(config.limits.total_bytes)) return fail(wrong->sentence);
     if (const auto wrong = audit::open(config)) return fail("audit.file: " + wrong->sentence);
+    if (core_limit) audit::report_problem(core_limit->sentence);
     const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
@@ -193,8 +201,7 @@ int run(const Options& options) {
         return say(options.config + ": the configuration is fine");
     }
     if (!options.new_key.empty()) {
-        secrets::forbid_dumps();
-        secrets::wipe_memory_of_openssl();
+        if (const auto wrong = secrets::harden_process()) return secrets::fail(wrong->sentence);
         return say(secrets::store::rekey_store(*config, options.key, options.new_key));
     }
     if (!options.back_up_to.empty()) {
