@@ -5,12 +5,13 @@ prefix  ?= /usr/local
 DESTDIR ?=
 RUNS    ?= 500
 
-.PHONY: all help setup build demo demo-cluster check asan fuzz lint bench soak install clean
+.PHONY: all help setup setup-demo build tests demo demo-cluster check asan fuzz lint bench soak install clean
 
 all: build
 
 help:
-	@echo "make            build everything into $(BUILD)/"
+	@echo "make            build the product into $(BUILD)/"
+	@echo "make tests      build the tests, too, without building the product again"
 	@echo "make setup      install what a Debian machine lacks to build and test (root)"
 	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
 	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
@@ -26,17 +27,28 @@ help:
 setup:
 	tests/setup
 
+configure = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(prefix) $(CMAKE_FLAGS)
+# Only a new build directory is told to leave the tests out: in one that has them they stay.
+product_only = $(if $(wildcard $(BUILD)/CMakeCache.txt),,-DBUILD_TESTING=OFF)
+
 build:
-	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(prefix) $(CMAKE_FLAGS) >/dev/null
+	@$(configure) $(product_only) >/dev/null
+	@cmake --build $(BUILD) --target product
+
+tests:
+	@$(configure) -DBUILD_TESTING=ON >/dev/null
 	@cmake --build $(BUILD)
 
-demo: setup build
+setup-demo:
+	tests/setup --demo
+
+demo: setup-demo build
 	BUILD_DIR=$(BUILD) tests/demo/run
 
-demo-cluster: setup build
+demo-cluster: setup-demo build
 	BUILD_DIR=$(BUILD) tests/demo/run-cluster
 
-check: setup build
+check: setup tests
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
@@ -55,14 +67,14 @@ fuzz:
 lint:
 	tests/lint $(BUILD)
 
-bench: setup build
+bench: setup tests
 	tests/setup --bench
 	BUILD_DIR=$(BUILD) tests/bench/run
 	BUILD_DIR=$(BUILD) tests/bench/restart
 	BUILD_DIR=$(BUILD) tests/bench/crowded
 	BUILD_DIR=$(BUILD) tests/bench/hub
 
-soak: setup build
+soak: setup tests
 	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak
 
 install: build

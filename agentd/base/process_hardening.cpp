@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/base/errno_status.h"
+
 namespace secrets {
 namespace {
 
@@ -61,7 +63,9 @@ void* openssl_reallocate(void* block, std::size_t size, const char*, int) {
 
 Status lock_memory(std::size_t secret_bytes) {
     rlimit limit{};
-    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+        return errno_status("cannot read the limit of locked memory: getrlimit");
+    }
     const std::size_t needed = secret_bytes + kOwnBytes;
     if (limit_applies() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
         return Status::failed("the limit of locked memory is " + mebibytes(limit.rlim_cur) +
@@ -79,14 +83,26 @@ Status lock_memory(std::size_t secret_bytes) {
     return Status();
 }
 
-void forbid_dumps() {
-    const rlimit none{0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
+Status forbid_dumps() {
+    if (prctl(PR_SET_DUMPABLE, 0) == 0) return Status();
+    const Status why =
+        errno_status("cannot forbid core files and debuggers: prctl(PR_SET_DUMPABLE)");
+    return Status::failed(why.message() + "; allow prctl in SystemCallFilter= of the agent's unit");
 }
 
-void wipe_memory_of_openssl() {
-    CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_free);
+Status lower_core_limit() {
+    const rlimit none{0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) == 0) return Status();
+    const Status why = errno_status("cannot lower the limit of core files to 0: setrlimit");
+    return Status::failed(why.message() +
+                          "; set LimitCORE=0 in the agent's unit (ulimit -c 0 elsewhere)");
+}
+
+Status wipe_memory_of_openssl() {
+    if (CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_free) == 1) {
+        return Status();
+    }
+    return Status::failed("cannot wipe memory that OpenSSL frees: OpenSSL is in use already");
 }
 
 bool swap_is_active() {

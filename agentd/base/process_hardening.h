@@ -13,11 +13,16 @@ namespace secrets {
 /// locked. The Status names the limit to raise and its new value.
 Status lock_memory(std::size_t secret_bytes);
 
-/// Disables core files and debuggers of the same user, which could read the values of other users.
-void forbid_dumps();
+/// Denies core files and, to all but root, debuggers. On failure a value that a request brings
+/// could be read by others of this user: the agent must not start.
+Status forbid_dumps();
 
-/// Makes OpenSSL overwrite memory when freeing it. Must be called before any use of OpenSSL.
-void wipe_memory_of_openssl();
+/// Sets the limit of core files to 0, too. After forbid_dumps() the kernel writes none whatever the
+/// limit is, so a failure is worth a line in the log and no more.
+Status lower_core_limit();
+
+/// Has OpenSSL overwrite the memory that it frees. Fails if OpenSSL is in use already.
+Status wipe_memory_of_openssl();
 
 /// Whether pages of plain memory could be written to a disk while no process has them locked.
 bool swap_is_active();

@@ -19,7 +19,7 @@ namespace secrets {
 
 /// Pauses before a task is restarted: each is twice the one before. After a task has run for the
 /// longest pause, its next pause is the first again.
-struct RestartPauses {
+struct RestartDelays {
     std::chrono::milliseconds first{1000};
     std::chrono::milliseconds longest{60000};
 };
@@ -35,7 +35,7 @@ class Supervisor {
     using Report = std::function<void(const std::string& task, const std::string& why,
                                       std::chrono::milliseconds pause)>;
 
-    Supervisor(boost::asio::io_context& loop, Report report, RestartPauses pauses = {})
+    Supervisor(boost::asio::io_context& loop, Report report, RestartDelays pauses = {})
         : loop_(loop), report_(std::move(report)), pauses_(pauses) {}
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
@@ -68,7 +68,7 @@ class Supervisor {
 
     boost::asio::io_context& loop_;
     Report report_;
-    RestartPauses pauses_;
+    RestartDelays pauses_;
     std::list<Task> tasks_;  ///< a list, so that addresses are stable
     bool stopped_ = false;
 };

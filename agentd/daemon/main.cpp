@@ -100,14 +100,22 @@ MemoryKind memory_of(const Config& config) {
     return config.force_memfd ? MemoryKind::memfd : best_memory_kind();
 }
 
+/// Prevents secret bytes from leaving this process by a core file, a debugger or OpenSSL's freed
+/// memory. To be called before the first of them is read.
+Status harden_process() {
+    if (Status wrong = forbid_dumps(); !wrong.ok()) return wrong;
+    return wipe_memory_of_openssl();
+}
+
 int serve(const Config& config, const std::string& config_path) {
     Inheritance inheritance = take_inheritance();
-    forbid_dumps();
-    wipe_memory_of_openssl();
+    if (const Status wrong = harden_process(); !wrong.ok()) return fail(wrong.message());
+    const Status core_limit = lower_core_limit();
     if (const Status wrong = lock_memory(config.limits.total_bytes); !wrong.ok())
         return fail(wrong.message());
     if (const Status wrong = audit::open(config); !wrong.ok())
         return fail("audit.file: " + wrong.message());
+    if (!core_limit.ok()) audit::report_problem(core_limit.message());
     const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
@@ -196,8 +204,8 @@ int run(const Options& options) {
         return say(options.config + ": the configuration is fine");
     }
     if (!options.new_key.empty()) {
-        secrets::forbid_dumps();
-        secrets::wipe_memory_of_openssl();
+        if (const auto wrong = secrets::harden_process(); !wrong.ok())
+            return secrets::fail(wrong.message());
         return say(secrets::store::rekey_store(*config, options.key, options.new_key));
     }
     if (!options.back_up_to.empty()) {

@@ -16,7 +16,7 @@ constexpr auto kPatience = milliseconds(1900);
 
 HoldReporter::HoldReporter(asio::io_context& loop, Supervisor& supervisor, HubClient& client,
                            RemoteGrants& asks, service::Services& services, std::string node,
-                           ReportPauses pauses)
+                           ReportIntervals pauses)
     : client_(client),
       asks_(asks),
       services_(services),

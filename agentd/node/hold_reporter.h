@@ -15,7 +15,7 @@ namespace secrets::node {
 /// Bounds of the random pause between two reports: nodes that were started together do not report
 /// together. The longest pause and a report together take less than the 30 s in which an end is to
 /// be known everywhere.
-struct ReportPauses {
+struct ReportIntervals {
     std::chrono::milliseconds shortest{20000};
     std::chrono::milliseconds longest{28000};
 };
@@ -29,7 +29,7 @@ class HoldReporter {
     /// All objects passed by reference must outlive the reporter.
     HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
                  RemoteGrants& asks, service::Services& services, std::string node,
-                 ReportPauses pauses = {});
+                 ReportIntervals pauses = {});
 
     void stop();
 
@@ -44,7 +44,7 @@ class HoldReporter {
     RemoteGrants& asks_;
     service::Services& services_;
     std::string node_;
-    ReportPauses pauses_;
+    ReportIntervals pauses_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
     std::set<std::size_t> believe_;  ///< hubs that count this node as a holder

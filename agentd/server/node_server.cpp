@@ -104,7 +104,7 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
         answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
         co_return std::nullopt;
     }
-    answer = co_await ask_desk(fd, request);
+    answer = co_await request_grant(fd, request);
     const auto* wait = std::get_if<service::WaitForRun>(&answer);
     if (wait == nullptr) co_return std::nullopt;
     const RunId run = wait->run;
@@ -112,7 +112,7 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
     co_return run;
 }
 
-asio::awaitable<service::GrantAnswer> NodeServer::ask_desk(int fd,
+asio::awaitable<service::GrantAnswer> NodeServer::request_grant(int fd,
                                                            plugin_protocol::GrantRequest request) {
     if (shared_ != nullptr) {
         service::DocumentKeys about =
@@ -135,7 +135,7 @@ asio::awaitable<service::GrantAnswer> NodeServer::wait_for_run(
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
     door_.send(fd, plugin_protocol::Waiting{request.wait_milliseconds});
     while (true) {
-        service::GrantAnswer answer = co_await ask_desk(fd, request);
+        service::GrantAnswer answer = co_await request_grant(fd, request);
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr || waiters_.stopped()) co_return answer;
         if (std::chrono::steady_clock::now() >= deadline) {

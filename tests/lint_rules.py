@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the rules of CONTRIBUTING.md that no compiler knows: the direction of includes, constructs and names that
+are banned, licence lines. Prints FILE:LINE: what is wrong, and fails if anything is.
+
+    lint_rules.py [--spdx] [FOLDER]   checks the project in FOLDER (default: the one that this file is part of)
+    lint_rules.py --self-test         shows that each rule finds a wrong example and accepts a right one
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PRODUCT = ("agentd", "common", "ctl", "slurmview", "spank")
+MAY_INCLUDE_SLURM = ("slurmview", "spank")
+COMMON = {"base": {"base"}, "ipc": {"base", "ipc"}, "secure_memory": {"base", "secure_memory"}}
+MOST_LINES = 400
+
+# --spdx for good, once every file has its line.
+SPDX_IS_REQUIRED = True
+SPDX = "SPDX-License-Identifier: Apache-2.0"
+
+# Starts background tasks, logs their end and restarts them; so only it may call co_spawn().
+SUPERVISOR = ("agentd/base/supervisor.h", "agentd/base/supervisor.cpp")
+# Files that still start coroutines on their own. A file leaves this list with its last one; none joins it.
+MAY_SPAWN = {
+    "agentd/base/spawn_request.h",
+}
+
+# Names that the glossary (docs/architecture.md) replaced, as the words they consist of, and what replaced them.
+# They are found in any spelling and as parts of longer names: WaitingList, waiting_list, kWaitingListSize.
+REPLACED_NAMES = {
+    "desk": "services",
+    "doors": "servers",
+    "fears swap": "uses_swappable_memory",
+    "handshake queue": "HandshakeLimiter",
+    "lasting trouble": "OutageLog",
+    "operation memory": "HandlerAllocator",
+    "refusal limit": "DenialRateLimit",
+    "refused addresses": "DeniedAddressLog",
+    "truth": "Replica, document",
+    "waiting list": "AsyncCondition",
+    "wiping new": "zeroing_new",
+}
+# The same, only for names of types: as words for other things they may stand in others.
+REPLACED_TYPES = {
+    "at end": "ScopeExit",
+    "eye": "RecordReader",
+    "hall": "HttpSessionRegistry",
+    "membership": "ClusterRole",
+    "pauses": "Backoff",
+    "pen": "RecordWriter",
+    "people": "Principal, store",
+    "place": "the thing that it points to: RecordRef, SecretScope, JobPlacement",
+    "rights": "Policy",
+    "trail": "AuditFile",
+    "trial": "PendingAudit",
+}
+
+
+class Source:
+    """A C++ file: its lines, and its code with comments and the content of literals blanked out."""
+
+    def __init__(self, path, text):
+        self.path = path
+        self.lines = text.splitlines()
+        self.code = blank_literals(text)
+
+    def line_of(self, position):
+        return self.code.count("\n", 0, position) + 1
+
+
+_LITERALS = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|\bR"(?P<mark>[^()\s\\]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|(?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])+'""",
+    re.DOTALL)
+
+
+def blank_literals(text):
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match[0])
+
+    return _LITERALS.sub(blank, text)
+
+
+# ---- includes ---------------------------------------------------------------------------------------
+
+
+def rooms_in_order(folder):
+    """The subfolders that a CMakeLists.txt adds: each may include those before it, and itself."""
+    cmake = folder / "CMakeLists.txt"
+    return re.findall(r"^add_subdirectory\((\w+)\)", cmake.read_text(encoding="utf-8"), re.MULTILINE) if cmake.exists() else []
+
+
+class Includes:
+    def __init__(self, project):
+        self.rooms = {part: rooms_in_order(project / part) for part in ("agentd", "ctl")}
+
+    def check(self, source):
+        parts = source.path.split("/")
+        if parts[0] not in PRODUCT:
+            return
+        for number, line in enumerate(source.lines, 1):
+            match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+            if match and (wrong := self._wrong(parts, match[1] == "<", match[2])):
+                yield number, wrong
+
+    def _wrong(self, parts, is_system, included):
+        part, room = parts[0], parts[1] if len(parts) > 2 else None
+        if is_system:
+            if included.startswith("slurm/") and part not in MAY_INCLUDE_SLURM:
+                return f"includes <{included}>: only spank/ and slurmview/ may include headers of Slurm"
+            return None
+        to, to_room = included.split("/")[0], included.split("/")[1] if included.count("/") > 1 else None
+        if to not in PRODUCT:
+            return f'includes "{included}": expected a path that begins with one of: {", ".join(PRODUCT)}'
+        if to not in (part, "common"):
+            return f'includes "{included}": {part}/ may include itself and common/ only'
+        if part == "common" and to_room not in COMMON.get(room, ()):
+            return f'includes "{included}": common/{room}/ may include {", ".join(sorted(COMMON.get(room, ())))} only'
+        if part == to and part in self.rooms and room is not None:
+            return self._upward(part, room, to_room, included)
+        return None
+
+    def _upward(self, part, room, to_room, included):
+        order = self.rooms[part]
+        for name in (room, to_room):
+            if name not in order:
+                return f'includes "{included}": {part}/CMakeLists.txt does not add {part}/{name}'
+        if order.index(to_room) > order.index(room):
+            return f'includes "{included}": {part}/{to_room} stands after {part}/{room} in {part}/CMakeLists.txt'
+        return None
+
+
+# ---- banned constructs ------------------------------------------------------------------------------
+
+
+def spawns_of(source):
+    """Where a coroutine is started that nobody awaits."""
+    for match in re.finditer(r"\basio::(detached|co_spawn)\b|(?<![\w:])(co_spawn)\s*\(", source.code):
+        if "use_awaitable" not in source.code[match.end():].split(";")[0]:
+            yield match
+
+
+def check_detached(source):
+    """Their exceptions are dropped, so that a background task ends without a word."""
+    if source.path.split("/")[0] != "agentd" or source.path in SUPERVISOR or source.path in MAY_SPAWN:
+        return
+    for match in spawns_of(source):
+        name = match[1] or match[2]
+        yield source.line_of(match.start()), f"{name} outside the supervisor: start the coroutine by agentd/base/supervisor.h"
+
+
+_TOKEN = re.compile(r"[A-Za-z_]\w*|&&|\|\||[-+*/%&|^=!<>]=|->|::|==|<=>|[^\s\w]")
+# What ends the operand of && and ||, beside a group's end.
+_ENDS_OPERAND = {",", ";", "=", "?", ":", "+=", "-=", "|=", "&=", "return", "co_return", "co_yield"}
+
+
+def check_awaits(source):
+    """GCC 12 miscompiles co_await in an operand of && and ||."""
+    tokens = [(match[0], match.start()) for match in _TOKEN.finditer(source.code)]
+    opened = _matching_openers(tokens)
+    for at, (token, position) in enumerate(tokens):
+        if token == "co_await" and _is_in_condition(tokens, opened, at):
+            yield source.line_of(position), "co_await inside && or ||: await in a statement of its own"
+
+
+def _matching_openers(tokens):
+    """Of each token the index of the bracket that it stands in (None: of none), and of each opening bracket its end."""
+    stack, inside, closed = [], [], {}
+    for at, (token, _) in enumerate(tokens):
+        if token in ")]}" and stack:
+            closed[stack.pop()] = at
+        inside.append(stack[-1] if stack else None)
+        if token in "([{":
+            stack.append(at)
+    return inside, closed
+
+
+def _is_in_condition(tokens, opened, at):
+    inside, closed = opened
+    while True:
+        opener = inside[at]
+        if _operand_has_condition(tokens, inside, closed, at):
+            return True
+        if opener is None or (tokens[opener][0] == "{" and not _is_braced_value(tokens, opener)):
+            return False
+        at = opener
+
+
+def _operand_has_condition(tokens, inside, closed, at):
+    """Whether && or || stands beside the token, in the same bracket and with nothing in between that ends an operand."""
+    opener = inside[at]
+    for step in (-1, 1):
+        here = at if step < 0 else closed.get(at, at)
+        while 0 <= (here := here + step) < len(tokens):
+            if inside[here] != opener or here == opener:
+                if here == opener or (opener is not None and here == closed.get(opener)):
+                    break
+                continue  # in a bracket of its own
+            token = tokens[here][0]
+            if token in _ENDS_OPERAND or (token in "{}" and not (token == "{" and _is_braced_value(tokens, here))):
+                break
+            if token in ("&&", "||"):
+                return True
+    return False
+
+
+def _is_braced_value(tokens, opener):
+    """T{…}, = {…}, f({…}): no block of statements."""
+    before = tokens[opener - 1][0] if opener else ""
+    if before in ("=", ",", "(", "{", "return", "co_return", ">"):
+        return before != "{" or opener < 2
+    return bool(re.match(r"[A-Za-z_]\w*$", before)) and before not in (
+        "else", "do", "try", "const", "noexcept", "mutable", "override", "final")
+
+
+# ---- names ------------------------------------------------------------------------------------------
+
+
+def words_of(name):
+    """The words of an identifier, in lower case: kWaitingList_size -> k, waiting, list, size."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", name)]
+
+
+def check_names(source):
+    """One word has one meaning, and the field's word."""
+    for match in re.finditer(r"[A-Za-z_]\w*", source.code):
+        spaced = f" {' '.join(words_of(match[0]))} ".replace(" in place ", " ")
+        is_type = re.match(r"[A-Z].*[a-z]", match[0])
+        for old, new in {**REPLACED_NAMES, **(REPLACED_TYPES if is_type else {})}.items():
+            if f" {old} " in spaced:
+                yield source.line_of(match.start()), f"{match[0]}: the glossary has another name for this ({new})"
+
+
+# ---- licence and size -------------------------------------------------------------------------------
+
+
+def needs_licence(path):
+    return path.endswith((".h", ".cpp", ".c", ".py", ".sh")) or path.split("/")[-1] == "CMakeLists.txt"
+
+
+def check_licence(lines):
+    if not any(SPDX in line for line in lines[:3]):
+        yield 1, f"no {SPDX} in the first three lines"
+
+
+def check_size(lines):
+    if len(lines) > MOST_LINES:
+        yield len(lines), f"more than {MOST_LINES} lines: has it one reason to change?"
+
+
+# ---- all of it --------------------------------------------------------------------------------------
+
+
+def files_of(project):
+    """Those that git knows or would add; without git all but build directories."""
+    listed = subprocess.run(["git", "-C", project, "ls-files", "--cached", "--others", "--exclude-standard"],
+                            capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        names = listed.stdout.splitlines()
+    else:
+        names = [str(path.relative_to(project)) for path in project.rglob("*")]
+    return sorted({name for name in names if not re.match(r"(build[^/]*|\.[^/]*)/", name) and (project / name).is_file()})
+
+
+def check_project(project, spdx=SPDX_IS_REQUIRED):
+    """What is wrong, and what is only to be considered, as sentences."""
+    wrong, warnings = [], []
+    includes = Includes(project)
+    spawning = set()
+    for path in files_of(project):
+        if not needs_licence(path):
+            continue
+        text = (project / path).read_text(encoding="utf-8", errors="replace")
+        source = Source(path, text)
+        found = []
+        if path.endswith((".h", ".cpp")):
+            found = [*includes.check(source), *check_detached(source), *check_awaits(source), *check_names(source)]
+            if any(spawns_of(source)):
+                spawning.add(path)
+        if spdx:
+            found += check_licence(source.lines)
+        wrong += [f"{path}:{line}: {what}" for line, what in found]
+        warnings += [f"{path}:{line}: {what}" for line, what in check_size(source.lines)]
+    warnings += [f"{path}: spawns no coroutine any more; remove it from MAY_SPAWN in tests/lint_rules.py"
+                 for path in sorted(MAY_SPAWN - spawning)]
+    return wrong, warnings
+
+
+# ---- the self-test ----------------------------------------------------------------------------------
+
+ORDER = {"agentd/CMakeLists.txt": "add_subdirectory(base)\nadd_subdirectory(vault)\nadd_subdirectory(api)\n",
+         "ctl/CMakeLists.txt": "add_subdirectory(io)\nadd_subdirectory(commands)\n"}
+
+# A file, its text, and the words that the rule prints; None if it is right.
+EXAMPLES = [
+    ("agentd/vault/a.h", '#include "agentd/api/b.h"', "agentd/api stands after agentd/vault"),
+    ("agentd/api/a.h", '#include "agentd/vault/b.h"\n#include "common/ipc/c.h"\n#include <string>', None),
+    ("agentd/api/a.h", '#include "agentd/vaults/b.h"', "does not add agentd/vaults"),
+    ("ctl/io/a.h", '#include "ctl/commands/b.h"', "ctl/commands stands after ctl/io"),
+    ("ctl/main.cpp", '#include "ctl/commands/b.h"', None),
+    ("ctl/io/a.h", '#include "agentd/base/b.h"', "ctl/ may include itself and common/ only"),
+    ("spank/a.h", '#include "ctl/io/b.h"', "spank/ may include itself and common/ only"),
+    ("slurmview/a.h", '#include "slurmview/b.h"\n#include "common/base/c.h"\n#include <slurm/slurm.h>', None),
+    ("agentd/base/a.h", "#include <slurm/slurm.h>", "only spank/ and slurmview/ may include headers of Slurm"),
+    ("common/base/a.h", '#include "common/ipc/b.h"', "common/base/ may include base only"),
+    ("common/ipc/a.h", '#include "common/secure_memory/b.h"', "common/ipc/ may include base, ipc only"),
+    ("common/ipc/a.h", '#include "common/base/b.h"', None),
+    ("common/base/a.h", '#include "agentd/base/b.h"', "common/ may include itself and common/ only"),
+    ("agentd/base/a.h", '#include "tests/unit/b.h"', "expected a path that begins with"),
+    ("agentd/base/a.h", '#include "b.h"', "expected a path that begins with"),
+    ("tests/unit/a.cpp", '#include "agentd/api/b.h"\n#include "ctl/io/b.h"\n#include <slurm/slurm.h>', None),
+    ("agentd/api/a.cpp", "asio::co_spawn(loop, run(), asio::detached);", "detached outside the supervisor"),
+    ("agentd/api/a.cpp", "asio::co_spawn(loop, run(), log);", "co_spawn outside the supervisor"),
+    ("agentd/api/a.cpp", "co_spawn (loop, run(), log);", "co_spawn outside the supervisor"),
+    ("agentd/api/a.cpp", "auto x = co_await asio::co_spawn(thread_, std::move(task), asio::use_awaitable);", None),
+    ("agentd/base/supervisor.cpp", "asio::co_spawn(loop, run(), log);", None),
+    ("agentd/api/a.cpp", "// asio::detached is banned\nlog(\"asio::detached\");", None),
+    ("agentd/api/a.cpp", "void f() { if (a && co_await b()) c(); }", "co_await inside"),
+    ("agentd/api/a.cpp", "void f() { if (co_await b() || a) c(); }", "co_await inside"),
+    ("agentd/api/a.cpp", "void f() { const bool x = a && !(co_await b()); }", "co_await inside"),
+    ("agentd/api/a.cpp", "void f() { co_return a ||\n  is(T{co_await b()}); }", "co_await inside"),
+    ("agentd/api/a.cpp", "void f() { while (a && g(1, co_await b())) c(); }", "co_await inside"),
+    ("agentd/api/a.cpp", "void f() { if (a && b) co_await c(); }", None),
+    ("agentd/api/a.cpp", "void f() { auto&& x = co_await c(); d(e && g, co_await h()); }", None),
+    ("agentd/api/a.cpp", "void f(T&& t) { if (a || b) { co_await c(); } const bool y = (co_await c()).x; if (y && z) g(); }", None),
+    ("agentd/api/a.cpp", "auto g = a && [] { return 1; }; Task f() { co_await b(); }", None),
+    ("agentd/api/a.cpp", "void f() { if (a && '\\'' == \"co_await\"[0]) g(1'000); }", None),
+    ("agentd/api/a.h", "class WaitingList;", "AsyncCondition"),
+    ("agentd/api/a.h", "int kWaitingListSize = f(waiting_list);", "AsyncCondition"),
+    ("tests/unit/a.cpp", "Truth truth;", "Replica"),
+    ("agentd/api/a.h", "class AtEnd;", "ScopeExit"),
+    ("agentd/api/a.h", "struct JobPlace;", "JobPlacement"),
+    ("agentd/api/a.h", "struct JobInPlace;", None),
+    ("agentd/api/a.h", "void wipe_at_end(); enum { SCM_RIGHTS };", None),
+    ("agentd/api/a.h", '// the truth\nint truthful = f("truth");', None),
+]
+LICENCE_EXAMPLES = [
+    ("agentd/api/a.h", f"// {SPDX}\n#pragma once\n", None),
+    ("agentd/api/a.h", f"#pragma once\n\n\n// {SPDX}\n", "no SPDX"),
+    ("tests/a.sh", f"#!/bin/sh\n# {SPDX}\n", None),
+    ("tests/a.py", "import sys\n", "no SPDX"),
+    ("tests/CMakeLists.txt", "add_test(a)\n", "no SPDX"),
+]
+
+
+def check_example(path, text, expected, spdx):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in {**({} if spdx else ORDER), path: text}.items():
+            file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+        wrong, _ = check_project(Path(folder), spdx)
+    if expected is None:
+        return not wrong, wrong
+    return any(expected in sentence for sentence in wrong), wrong
+
+
+def self_test():
+    failed = 0
+    for spdx, examples in ((False, EXAMPLES), (True, LICENCE_EXAMPLES)):
+        for path, text, expected in examples:
+            is_right, wrong = check_example(path, text, expected, spdx)
+            if not is_right:
+                failed += 1
+                print(f"self-test: {path} with\n{text}\n  expected: {expected or 'nothing'}\n  found: {wrong}", file=sys.stderr)
+    long = list(check_size(["x"] * (MOST_LINES + 1)))
+    failed += len(long) != 1
+    print(f"lint: {len(EXAMPLES) + len(LICENCE_EXAMPLES) + 1} examples of rules, {failed} failed")
+    return 1 if failed else 0
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        return self_test()
+    spdx = SPDX_IS_REQUIRED or "--spdx" in arguments
+    folders = [argument for argument in arguments if argument != "--spdx"]
+    project = Path(folders[0]) if folders else Path(__file__).resolve().parents[1]
+    wrong, warnings = check_project(project, spdx)
+    for sentence in warnings:
+        print(f"warning: {sentence}")
+    for sentence in wrong:
+        print(sentence, file=sys.stderr)
+    print(f"lint: the rules of CONTRIBUTING.md: {len(wrong)} broken, {len(warnings)} warnings")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
