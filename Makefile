@@ -1,11 +1,13 @@
-# The front door. Thin over CMake: everything below works with cmake and ctest alone, too.
+# Thin over CMake: everything below works with cmake and ctest alone, too.
 
 BUILD   ?= build
 prefix  ?= /usr/local
 DESTDIR ?=
 RUNS    ?= 500
+# Which tests `make asan-e2e` runs against an agent with sanitizers, for ctest -R.
+E2E_TESTS ?= ^(slurm|hosts|openbao)/
 
-.PHONY: all help setup setup-demo build tests demo demo-cluster check asan fuzz lint bench soak install clean
+.PHONY: all help setup setup-demo build tests demo demo-cluster check asan asan-e2e tsan coverage fuzz lint bench soak install clean
 
 all: build
 
@@ -17,6 +19,10 @@ help:
 	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
 	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
+	@echo "make asan-e2e   the tests on real Slurm, hosts and OpenBao against an agent with ASan and UBSan (root);"
+	@echo "                E2E_TESTS='^slurm/(ask|push)$$' for some of them"
+	@echo "make tsan       the unit tests and what has threads under ThreadSanitizer (the latter: root)"
+	@echo "make coverage   which lines of agentd/, spank/ and common/ the tests run (with those on Slurm: root)"
 	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"
 	@echo "make lint       clang-format and clang-tidy"
 	@echo "make bench      the benchmarks, as ratios (root)"
@@ -53,9 +59,27 @@ check: setup tests
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
 asan:
-	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=address -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
 	@cmake --build $(BUILD)-asan --target unit_tests task_tests fuzz_targets
-	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2
+	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2 -R '^(unit|fuzz)/'
+
+asan-e2e: setup
+	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=address -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD)-asan --target product kv_driver faults
+	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 3 -R '$(E2E_TESTS)'
+
+# Threads: slurm-secrets-view asks Slurm on some, the agent encodes and decodes munge's credentials on one.
+with_threads = ^(slurm/view|hosts/hub_munge)$$
+tsan:
+	@cmake -S . -B $(BUILD)-tsan -G Ninja -DSANITIZE=thread -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD)-tsan --target unit_tests task_tests product
+	ctest --test-dir $(BUILD)-tsan --output-on-failure --no-tests=error --parallel 2 \
+	  -R '^unit/$(if $(filter 0,$(shell id -u)),|$(with_threads))'
+
+coverage:
+	@cmake -S . -B $(BUILD)-coverage -G Ninja -DCOVERAGE=ON -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD)-coverage --target product unit_tests task_tests zeroing_new_tests openssl_memory_tests faults
+	tests/coverage $(BUILD)-coverage
 
 fuzz:
 	tests/setup --fuzz
@@ -81,4 +105,4 @@ install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-fuzz

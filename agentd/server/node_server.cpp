@@ -112,8 +112,8 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
     co_return run;
 }
 
-asio::awaitable<service::GrantAnswer> NodeServer::request_grant(int fd,
-                                                           plugin_protocol::GrantRequest request) {
+asio::awaitable<service::GrantAnswer> NodeServer::request_grant(
+    int fd, plugin_protocol::GrantRequest request) {
     if (shared_ != nullptr) {
         service::DocumentKeys about =
             services_.replication.documents_of_spec(request.uid, request.ask);

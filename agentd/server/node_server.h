@@ -49,7 +49,8 @@ class NodeServer {
     asio::awaitable<std::optional<RunId>> answer_ask(int fd,
                                                      const plugin_protocol::GrantRequest& request,
                                                      service::GrantAnswer& answer);
-    asio::awaitable<service::GrantAnswer> request_grant(int fd, plugin_protocol::GrantRequest request);
+    asio::awaitable<service::GrantAnswer> request_grant(int fd,
+                                                        plugin_protocol::GrantRequest request);
     asio::awaitable<service::GrantAnswer> wait_for_run(int fd,
                                                        plugin_protocol::GrantRequest request);
 

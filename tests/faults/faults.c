@@ -182,7 +182,8 @@ long syscall(long number, ...) {
                          arguments[5]);
 }
 
-/* Allocation. glibc's own names, since dlsym() may allocate itself. */
+/* Allocation, which sanitizers keep for themselves. glibc's own names, since dlsym() may allocate itself. */
+#ifndef WITHOUT_ALLOCATION
 
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
@@ -210,3 +211,4 @@ int posix_memalign(void** block, size_t alignment, size_t size) {
     *block = __libc_memalign(alignment, size);
     return *block == NULL ? ENOMEM : 0;
 }
+#endif

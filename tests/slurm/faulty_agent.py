@@ -16,6 +16,7 @@ CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise"
 KILLED = -1  # stands for an errno in the row "disk" only
 ROW = struct.Struct("=4i")
 ALWAYS = -1
+GUARDS = 64 * 1024  # more that nobody may touch is an allocator's: what it may still grow by
 
 
 class Faults:
@@ -93,7 +94,8 @@ def resources_of(pid):
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, access, *_ = line.split()
         begin, end = (int(address, 16) for address in span.split("-"))
-        if "secretmem" in line or "memfd:slurm-secrets" in line or access == "---p":
+        is_guard = access == "---p" and end - begin < GUARDS
+        if "secretmem" in line or "memfd:slurm-secrets" in line or is_guard:
             regions.append((access, end - begin))
     return {"files": sorted(link for link in links_of(pid) if not link.startswith("socket:")),
             "regions": sorted(regions)}

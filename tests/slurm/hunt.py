@@ -4,6 +4,7 @@
 from pathlib import Path
 
 CHUNK = 1 << 20
+SHADOW = 1 << 32  # a larger mapping is a sanitizer's: terabytes that tell which bytes of the program may be touched
 
 
 def in_files(roots, values):
@@ -36,6 +37,8 @@ def in_memory(name, pid, values):
             if "r" not in permissions or last.startswith(("[vvar", "[vsyscall")):
                 continue
             begin, end = (int(part, 16) for part in span.split("-"))
+            if end - begin > SHADOW:
+                continue
             tail = b""
             while begin < end:
                 try:

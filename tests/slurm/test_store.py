@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import hunt
 import pytest
 
 from faulty_agent import ALWAYS, KILLED, FaultyAgent
@@ -314,15 +315,4 @@ def test_agent_memory_holds_no_stored_value(folder, canary):
         assert agent.set("TOKEN", value).status == 201
         assert agent.granted_image("TOKEN") is not None
         agent.http("GET", "/v1/secrets", user="alice")
-        found = []
-        with open(f"/proc/{agent.pid}/mem", "rb", buffering=0) as memory:
-            for line in Path(f"/proc/{agent.pid}/maps").read_text().splitlines():
-                span, access, *_ = line.split()
-                begin, end = (int(address, 16) for address in span.split("-"))
-                if not access.startswith("r") or "[v" in line:
-                    continue
-                with contextlib.suppress(OSError):
-                    memory.seek(begin)
-                    if value.encode() in memory.read(end - begin):
-                        found.append(line)
-        assert not found
+        assert hunt.in_memory("the agent", agent.pid, [value.encode()]) == []
