@@ -15,8 +15,8 @@
 
 namespace secrets::service {
 
-/// What the services tell whoever runs them. Called in the event loop, during a request; must not
-/// call a service back.
+/// What the services report to the daemon that runs them. Called in the event loop, during a
+/// request; of the services an implementation may call Expiry::expire() only.
 class Events {
   public:
     Events() = default;

@@ -12,8 +12,8 @@
 
 namespace secrets {
 
-/// Classifies an error for callers that map it to an HTTP status (api/status_mapping.h), to a
-/// denial of the plugin protocol, or to an exit code.
+/// Classifies an error for the code that maps it further, as agentd/api/handlers.cpp does to an
+/// HTTP status.
 enum class StatusCode : std::uint8_t {
     ok,
     invalid_argument,     ///< the request is malformed
