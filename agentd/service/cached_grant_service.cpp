@@ -11,8 +11,8 @@ using namespace grant_requests;
 
 namespace {
 
-/// What a node keeps of a hub's answers for one job; further ones are given to their steps, which
-/// then need the hub.
+/// Limits the bytes of the hub's grants that a node caches for one job. Further grants are
+/// delivered to their steps without being cached, so that a repeated request needs the hub.
 constexpr std::size_t kMaxHubGrantBytesOfJob = 4 * kMaxDeliveryBytes;
 
 }  // namespace
@@ -71,7 +71,7 @@ GrantAnswer CachedGrantService::accept_cached_grant(const plugin_protocol::Grant
     return Granted{std::move(delivery).value(), is_first ? std::move(note) : ""};
 }
 
-/// A grant that can't be kept is good for its step all the same.
+/// Caches a grant. A grant that cannot be cached is valid for its step all the same.
 void CachedGrantService::cache_grant(const vault::CachedGrant& grant, SecretView image) {
     context_.vault.wipe_cached_grant(grant.job, grant.ask);
     if (context_.vault.cached_grant_bytes_of(grant.job) + image.size() > kMaxHubGrantBytesOfJob)

@@ -9,28 +9,28 @@
 
 namespace secrets::service {
 
-/// A node's copies of what its hub granted to the jobs on it. Not thread-safe.
+/// A node's cache of the grants that its hub made to the node's jobs. Not thread-safe.
 class CachedGrantService {
   public:
     explicit CachedGrantService(ServiceContext& context) : context_(context) {}
 
-    /// On a node of a hub: what can be said of a step's ask without the hub; nothing where it is to
-    /// be asked.
+    /// Returns the answer to a step's request if a node can give it without its hub; nothing if the
+    /// hub must be asked.
     std::optional<GrantAnswer> check_before_hub(const plugin_protocol::GrantRequest& request) const;
-    /// What the hub granted to the same ask of the same job before; or null.
+    /// Returns the hub's earlier grant for the same secret spec of the same job, or null.
     const vault::CachedGrant* find_cached_grant(const plugin_protocol::GrantRequest& request) const;
-    /// The hub granted this.
+    /// Delivers a grant that the hub has just made, and caches it.
     GrantAnswer accept_cached_grant(const plugin_protocol::GrantRequest& request,
                                     const std::string& tag, SecretView image, std::string note);
-    /// Gives what find_cached_grant() finds, once more; `why`: the end of a sentence.
+    /// Delivers the grant that find_cached_grant() finds once more. `why` ends a sentence.
     GrantAnswer deliver_cached_grant_again(const plugin_protocol::GrantRequest& request,
                                            const std::string& why);
-    /// The hub refused: what it granted before is wiped.
+    /// Wipes the earlier grant, because the hub has denied the request.
     Status denied_by_hub(const plugin_protocol::GrantRequest& request, Status refusal);
     std::vector<const vault::CachedGrant*> cached_grants() const {
         return context_.vault.cached_grants();
     }
-    /// The hub says that what it granted is to be wiped; also fine when there is no such grant.
+    /// Wipes a grant that the hub has revoked. No-op if there is no such grant.
     void revoke_cached_grant(JobId job, const std::string& ask);
 
   private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The denials that several services give.
+// The denials that several services return.
 
 #include <string>
 
@@ -10,16 +10,17 @@
 
 namespace secrets::service {
 
-/// The run is another user's.
+/// Returns the denial for a run of another user.
 Status not_theirs(const RunId& run, const auth::Principal& caller);
 
-/// Success if the principal may do that to a run of `owner`; not_theirs() if not; unavailable if
-/// that cannot be known now.
+/// Returns success if the principal has `permission` for a run of `owner`, not_theirs() if not, and
+/// unavailable if the permission cannot be determined now.
 Status check_run_permission(const auth::PrincipalResolver& principals,
                             const auth::Principal& caller, const RunId& run, Uid owner,
                             auth::Permission permission);
 
-/// Whether the principal is in a workspace depends on a Slurm account that is not known yet.
+/// Returns the error for a principal whose membership of a workspace depends on a Slurm account
+/// that is not known yet.
 Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
                      const std::string& account);
 

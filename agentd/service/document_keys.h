@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a request is about of all that several agents may share.
+// The shared documents (runs, owners) that a request reads or writes.
 
 #include <set>
 
@@ -11,8 +11,8 @@ namespace secrets::service {
 
 struct DocumentKeys {
     std::set<RunId> runs{};
-    std::set<store::Owner> owners{};  ///< whose kept secrets matter
-    bool all_runs = false;            ///< of which there may be any number
+    std::set<store::Owner> owners{};  ///< owners whose stored secrets are read or written
+    bool all_runs = false;            ///< every run, of which there may be any number
 
     void add(const DocumentKeys& others) {
         runs.insert(others.runs.begin(), others.runs.end());

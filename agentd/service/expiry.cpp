@@ -12,7 +12,7 @@ namespace secrets::service {
 
 namespace {
 
-/// After a failure to delete what expired (the disk is full), it is tried again.
+/// The delay before a failed deletion of an expired secret (the disk is full) is retried.
 constexpr auto kRetryExpiry = std::chrono::minutes(1);
 
 }  // namespace
@@ -33,7 +33,7 @@ std::optional<vault::Time> Expiry::expire_runs() {
     return std::nullopt;
 }
 
-/// Of a copy, or of the vault's own, which is gone behind it.
+/// Accepts a copy of the head, or the vault's own object, which the call destroys.
 vault::WipeReceipt Expiry::end_run(const vault::RunHead& head) {
     note_end(head);
     const RunId run = head.id;
@@ -49,7 +49,7 @@ std::vector<std::string> Expiry::names_in(const RunId& run) const {
     return {names.begin(), names.end()};
 }
 
-/// Remembers a run that is over as long as nodes hold something of it.
+/// Remembers a run that has ended as long as nodes hold a grant of the run.
 void Expiry::note_end(const vault::RunHead& run) {
     if (context_.node_holds.is_held(run.id.text()))
         ended_runs_.insert_or_assign(run.id, EndedRun{run, context_.now()});

@@ -10,31 +10,31 @@
 
 namespace secrets::service {
 
-/// Ends what has expired, and runs: what is left of an ended run is remembered as long as nodes
-/// hold something of it. Not thread-safe.
+/// Ends runs and deletes expired stored secrets. The head of an ended run is remembered as long as
+/// nodes hold a grant of the run. Not thread-safe.
 class Expiry {
   public:
     explicit Expiry(ServiceContext& context) : context_(context) {}
 
-    /// Wipes the runs, and deletes the stored secrets, that have expired; returns when the next one
-    /// does. Events::expiry_changed() tells that this may have become earlier.
+    /// Wipes expired runs and deletes expired stored secrets. Returns the time of the next expiry;
+    /// Events::expiry_changed() reports that this time may have become earlier.
     std::optional<vault::Time> expire();
 
-    /// Wipes a run; `head` may be the vault's own, which is gone after the call.
+    /// Wipes a run. `head` may be the vault's own object, which the call destroys.
     vault::WipeReceipt end_run(const vault::RunHead& head);
 
-    /// Looks for the next expiry anew: stored secrets have changed.
+    /// Makes expire() search for the next expiry again, because stored secrets have changed.
     void look_again() { no_expiry_before_ = {}; }
 
-    /// A run that has ended and of which nodes still hold something, or null.
+    /// Returns the head of an ended run of which nodes still hold a grant, or null.
     const vault::RunHead* find_ended(const RunId& run) const;
     std::optional<vault::Time> ended_at(const RunId& run) const;
-    /// The run is there again.
+    /// Forgets the end of a run that exists again.
     void forget_ended(const RunId& run) { ended_runs_.erase(run); }
-    /// Forgets the ended runs of which no node holds anything any more.
+    /// Forgets the ended runs of which no node holds a grant any more.
     void forget_ended_runs();
 
-    /// The names of the run's secrets, each once.
+    /// Returns the names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
 
   private:
@@ -43,7 +43,7 @@ class Expiry {
     void note_end(const vault::RunHead& run);
 
     ServiceContext& context_;
-    vault::Time no_expiry_before_;  ///< of kept secrets; to look for the first takes long
+    vault::Time no_expiry_before_;  ///< of stored secrets; cached, as the search is slow
     struct EndedRun {
         vault::RunHead head;
         vault::Time at;

@@ -8,8 +8,8 @@
 namespace secrets::service::grant_requests {
 namespace {
 
-/// Distinct asks that one job may make on a node. Beyond it a job that invents a new ask for every
-/// step would fill memory that others need.
+/// Limits the distinct secret specs of one job on a node. Without the limit, a job with a new spec
+/// for every step would fill memory that other jobs need.
 constexpr std::size_t kMaxGrantsPerHold = 256;
 
 }  // namespace

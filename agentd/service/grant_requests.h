@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the services share that answer the grant requests of steps.
+// Functions shared by the services that answer the grant requests of steps.
 
 #include <string>
 
@@ -12,25 +12,26 @@
 
 namespace secrets::service::grant_requests {
 
-/// What all events of a step's ask say of it, and a sentence that begins with the step. `node`: for
-/// which it asks; empty: this one.
+/// Returns an event with the fields that all events of a step's request have, and a sentence that
+/// begins with the step. `node` is the step's node; empty means this host.
 audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
                       const std::string& node, const std::string& what_happened);
 
-/// Writes down that a step was refused; `ask` where its ask could be read.
+/// Records in the audit log that a step was denied. `ask` is its secret spec, or null if the spec
+/// could not be parsed.
 Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
                const SecretSpec* ask, Status refusal);
 
-/// Whether the job's hold may take that grant: one of its own again, or a further one.
+/// Tells whether the job's hold has room for the grant: the same grant again, or a further one.
 bool has_room_for(const vault::Hold* hold, const vault::Grant& grant);
 Status too_many_asks();
 
 StatusOr<SecretSpec> read_spec(const plugin_protocol::GrantRequest& request);
 
-/// Whether a step may be kept waiting for the run of its ask.
+/// Tells whether a step may wait for the run that its secret spec names.
 bool may_wait(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
 
-/// Writes down that a step was denied its secrets, whether or not its spec can be read.
+/// Records in the audit log that a step was denied its secrets, even if its spec cannot be parsed.
 Status deny(const plugin_protocol::GrantRequest& request, const std::string& node, Status refusal);
 
 }  // namespace secrets::service::grant_requests

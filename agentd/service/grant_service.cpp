@@ -18,7 +18,7 @@ Status has_no_jobs(const auth::Principal& caller) {
                                                "own: only runs can be asked for"};
 }
 
-/// The one run that all of the hold's grants are of; empty where there are several, or none.
+/// Returns the run of the hold's grants; empty if the grants are of several runs, or of none.
 std::string run_of(const vault::Hold& hold) {
     const std::string& first = hold.grants.front().run;
     const bool same = std::all_of(hold.grants.begin(), hold.grants.end(),
@@ -55,11 +55,11 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
     const vault::Grant grant{request.ask, run != nullptr ? run->id.text() : "",
                              run != nullptr ? run->generation : 0};
     if (!has_room_for(context_.vault.find_hold(request.job), grant)) return too_many_asks();
-    // Each job is told once on a node.
+    // Each job gets the note once on a node.
     std::string note = context_.vault.find_hold(request.job) == nullptr
                            ? secrets_.expiry_note(prepared.answers)
                            : "";
-    // The delivery first: it reads from the record, which the hold's may move.
+    // The delivery comes first: it reads the run's record, which the hold's record may move.
     auto delivery = context_.vault.deliver(prepared.entries);
     if (!delivery) return Status(StatusCode::unavailable, delivery.status().message());
     audit::Event event = event_of(
@@ -113,7 +113,8 @@ bool GrantService::reap(JobId job) {
     return true;
 }
 
-/// Wipes a hold because of `what` happened to its job. The receipt, as a sentence.
+/// Wipes a hold. `what` says in the event what happened to the job. Returns the receipt as a
+/// sentence.
 std::string GrantService::wipe_hold(const vault::Hold& hold, audit::Kind kind,
                                     std::string_view what) {
     std::string receipt = "job " + std::to_string(hold.job.value) + " " + std::string(what) +

@@ -11,16 +11,16 @@
 
 namespace secrets::service {
 
-/// What an ask would be answered with: names, sources and sizes, and no value.
+/// The answer that a secret spec would get: names, sources and sizes, without values.
 struct SpecCheck {
     std::string ask;
     bool ok = false;
     bool names_run = false;
-    std::string reason;  ///< why the ask as a whole has no answer; empty otherwise
+    std::string reason;  ///< why the spec as a whole has no answer; empty otherwise
     std::vector<ItemAnswer> items;
 };
 
-/// What a step is answered.
+/// A grant to a step of this host.
 struct Granted {
     vault::Delivery delivery;
     std::string note;  ///< for the job's stderr; may be empty
@@ -31,35 +31,36 @@ struct WaitForRun {
 };
 using GrantAnswer = std::variant<Granted, Nothing, WaitForRun, Status>;
 
-/// Grants to the steps on this host, their holds and the ends of these, and checks before a job is
-/// submitted. Not thread-safe.
+/// Grants to the steps on this host, the holds of their jobs and the end of these holds, and checks
+/// of secret specs before a job is submitted. Not thread-safe.
 class GrantService {
   public:
     GrantService(ServiceContext& context, Expiry& expiry, SpecResolver& resolver,
                  SecretService& secrets)
         : context_(context), expiry_(expiry), resolver_(resolver), secrets_(secrets) {}
 
-    /// A step asks, through slurmstepd. WaitForRun: its run is not there and may still be pushed.
+    /// Answers the grant request of a step, made through slurmstepd. Returns WaitForRun if the run
+    /// does not exist yet and may still be pushed.
     GrantAnswer grant_step(const plugin_protocol::GrantRequest& request);
-    /// The refusal of a step whose run did not come while it waited.
+    /// Returns the denial for a step whose run was not pushed while the step waited.
     Status deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
                          const RunId& run) const;
 
-    /// The job ended. The receipt, as a sentence.
+    /// Wipes the hold of a job that ended. Returns the receipt as a sentence.
     std::string wipe(JobId job);
 
-    /// Begins a round of the reaper: the jobs that have held something for at least `age`, in
-    /// order. Whether they have ended is to be found out after this call.
+    /// Begins a round of the reaper. Returns the jobs that have had a hold for at least `age`, in
+    /// order. The caller must ask Slurm after this call whether these jobs have ended.
     std::vector<JobId> begin_reaping(std::chrono::seconds age);
-    /// Slurm says that the job has ended, and its epilog has not come: wipes its hold, if it has
-    /// one. Nothing happens, and false comes back, where the job was granted something since the
-    /// round began, as it is running (again).
+    /// Wipes the hold, if any, of a job that Slurm reports as ended and that had no epilog.
+    /// Returns false and wipes nothing if the job was granted something since the round began,
+    /// because the job is then running (again).
     bool reap(JobId job);
 
-    /// What a spec would be answered with: names, sources and sizes, and no value.
+    /// Returns the answer that a secret spec would get: names, sources and sizes, without values.
     StatusOr<SpecCheck> check(const auth::Principal& caller, const std::string& text);
-    /// A command is about to submit a job of `caller`: nothing when its ask has, or may still get,
-    /// an answer. A run may be pushed after the job that names it.
+    /// Checks the secret spec of a job that `caller` is about to submit. Returns success if the
+    /// spec has an answer, or may get one because its run may be pushed after the submission.
     Status check_submission(const auth::Principal& caller, const std::string& ask);
 
   private:

@@ -11,7 +11,8 @@ namespace secrets::service {
 
 using namespace grant_requests;
 
-/// The same for the same answer, whichever hub gives it, and says nothing of a value.
+/// Returns the entity tag of an answer. All hubs compute the same tag for the same answer, and the
+/// tag reveals nothing of a value.
 std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
                                      const std::vector<ItemAnswer>& answers) const {
     std::string text;
@@ -79,8 +80,8 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     return granted;
 }
 
-/// Whether the hub would answer otherwise by now. What can't be told at the moment is left as it
-/// is.
+/// Tells whether the hub's answer would differ by now. A grant that cannot be checked at the moment
+/// counts as not revoked.
 bool NodeGrantService::is_revoked(const vault::CachedGrant& held) {
     const auto parsed = parse_spec(held.ask);
     if (!parsed.ok()) return true;

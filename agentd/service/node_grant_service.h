@@ -10,30 +10,30 @@
 
 namespace secrets::service {
 
-/// What a node of a hub is answered for a step there.
+/// A hub's grant to a step on one of its nodes.
 struct NodeGranted {
-    SecretBuffer image;  ///< of the delivery
-    std::string tag;     ///< an entity tag: the same for the same answer
+    SecretBuffer image;  ///< the delivery's content
+    std::string tag;     ///< the entity tag, equal for equal answers
     std::string note;    ///< for the job's stderr; may be empty
 };
-struct Unchanged {};  ///< the node has it already
+struct Unchanged {};  ///< the node has the same grant already
 using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Status>;
 
-/// A hub's grants to the steps on its nodes, and what these report. Not thread-safe.
+/// A hub's grants to the steps on its nodes, and the nodes' reports. Not thread-safe.
 class NodeGrantService {
   public:
     NodeGrantService(ServiceContext& context, Expiry& expiry, SpecResolver& resolver,
                      SecretService& secrets)
         : context_(context), expiry_(expiry), resolver_(resolver), secrets_(secrets) {}
 
-    /// A node asks for a step of a job that Slurm says it runs. `has_tag`: of what it was granted
-    /// before; may be empty. Nothing is held here. Elsewhere, too, a `node` that is empty is this
-    /// one.
+    /// Answers a node's request for a step of a job that, according to Slurm, runs on the node.
+    /// `has_tag` is the tag of the node's earlier grant, or empty. The hub itself gets no hold.
+    /// An empty `node` means this host, as in all services.
     NodeGrantAnswer grant_to_node(const plugin_protocol::GrantRequest& request,
                                   const std::string& node, std::string_view has_tag);
-    /// A node says which grants it holds. Returns those, by their places, that it must wipe: what
-    /// they were granted of has ended or changed. `is_there`: whether it is known to be that node;
-    /// then it is remembered what it holds.
+    /// Processes a node's report of its grants. Returns the positions in `held` of the grants that
+    /// the node must wipe, because their run or secrets have ended or changed. `is_there` says
+    /// whether the sender is known to be that node; only then is the report remembered.
     std::vector<std::size_t> report_from_node(const std::string& node,
                                               const std::vector<vault::CachedGrant>& held,
                                               bool is_there);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a hub knows of its nodes: which of them hold grants of which runs.
+// A hub's record of its nodes' grants: which nodes hold grants of which runs.
 
 #include <map>
 #include <set>
@@ -12,10 +12,10 @@
 
 namespace secrets::service {
 
-/// A node that has said nothing for this long is called lost: it says what it holds every 30 s.
+/// A node without a report for this long is called lost: a node reports its grants every 30 s.
 inline constexpr auto kLostAfter = std::chrono::seconds(90);
 
-/// As the nodes say themselves. Not thread-safe; takes the time as an argument.
+/// The grants that the nodes themselves report. Not thread-safe; takes the time as an argument.
 class NodeHoldRegistry {
   public:
     using Time = vault::Time;
@@ -24,21 +24,21 @@ class NodeHoldRegistry {
     struct Holding {
         std::string node;
         std::vector<JobId> jobs;
-        Time seen;  ///< when the node was last heard of
+        Time seen;  ///< when the node last reported or was granted something
         bool lost = false;
     };
-    /// A grant that a node has: of which run, for which job.
+    /// A grant on a node: its run and its job.
     struct Held {
         std::string run;
         JobId job;
     };
 
-    /// The node was given something of the run.
+    /// Adds a grant of the run to the node.
     void granted(const std::string& node, const Held& held, Time now);
-    /// The node says that it holds these, and no others.
+    /// Replaces all grants of the node with the grants that it reports.
     void reported(const std::string& node, const std::vector<Held>& held, Time now);
 
-    /// The nodes that hold something of the run, by name.
+    /// Returns the nodes that hold grants of the run, by name.
     std::vector<Holding> of(const std::string& run, Time now) const;
     bool is_held(const std::string& run) const { return nodes_of_.contains(run); }
 
@@ -50,7 +50,7 @@ class NodeHoldRegistry {
 
     void forget(const std::string& node, Node& known);
 
-    std::map<std::string, Node> nodes_;                      ///< those that hold something
+    std::map<std::string, Node> nodes_;                      ///< nodes that hold a grant
     std::map<std::string, std::set<std::string>> nodes_of_;  ///< by run
 };
 

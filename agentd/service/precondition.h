@@ -9,14 +9,14 @@
 
 namespace secrets::service {
 
-/// What must hold for a change of a run or a kept secret; nothing where it is default-made.
+/// The condition of a change of a run or a stored secret; always true if default-constructed.
 struct Precondition {
-    std::optional<std::uint64_t> generation{};  ///< it has this one
-    bool exists = false;                        ///< it is there
-    bool is_new = false;                        ///< it is not there
+    std::optional<std::uint64_t> generation{};  ///< the object has this generation
+    bool exists = false;                        ///< the object exists
+    bool is_new = false;                        ///< the object does not exist
 
-    /// The refusal where it does not hold for `what`, which has that generation; nothing: it is not
-    /// there.
+    /// Returns the error if the condition is false for `what`, whose generation is `has`; an empty
+    /// `has` means that the object does not exist.
     Status check(const std::string& what, std::optional<std::uint64_t> has) const;
 };
 

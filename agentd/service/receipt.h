@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What events say of runs and stored secrets, for the services that write them down.
+// Parts of the audit events of runs and stored secrets, for the services that record them.
 
 #include <string>
 #include <vector>
@@ -11,13 +11,13 @@
 
 namespace secrets::service {
 
-/// Adds to the event of a wiped run what was overwritten.
+/// Adds the counts of overwritten records and bytes to the event of a wiped run.
 void add_receipt(audit::Event& event, const vault::WipeReceipt& wiped);
 
 /// Names the owner of stored secrets in a sentence.
 std::string owner_words(const store::Owner& owner);
 
-/// An event about stored secrets, with what all of them say.
+/// Returns an event about stored secrets, with the fields that all such events have.
 audit::Event secret_event(audit::Kind kind, const store::Owner& owner,
                           std::vector<std::string> names, std::string sentence);
 

@@ -10,7 +10,7 @@
 
 namespace secrets::service {
 
-/// A secret on its way out of a store that agents share.
+/// A secret read from the store that agents share.
 struct ReplicatedSecret {
     store::SecretHead head;
     SecretBuffer value;
@@ -23,16 +23,18 @@ class ReplicationService {
     ReplicationService(ServiceContext& context, Expiry& expiry)
         : context_(context), expiry_(expiry) {}
 
-    /// What the answer to an ask of `uid` hangs on; nothing for a malformed one.
+    /// Returns the documents needed to answer a secret spec of `uid`; none if the spec is
+    /// malformed.
     DocumentKeys documents_of_spec(Uid uid, const std::string& ask) const;
     DocumentKeys documents_of_scope(const auth::Principal& caller, const SecretScope& place) const;
     DocumentKeys documents_of_workspaces() const;
 
-    /// In the store that agents share a run is this. On a Status nothing has changed.
+    /// Replaces the local copy of a run with the version read from the shared store. On an error
+    /// nothing has changed.
     Status replicate_run(const vault::RunHead& head, std::span<const vault::NewSecret> secrets);
-    /// It is over there; also fine when it is not here.
+    /// Wipes the local copy of a run that has ended in the shared store. No-op if there is no copy.
     void drop_replicated_run(const RunId& run);
-    /// There an owner has these, and no others.
+    /// Replaces all local secrets of `owner` with the secrets read from the shared store.
     Status replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept);
 
   private:

@@ -16,7 +16,7 @@ bool has_nul(SecretView value) {
     return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
 }
 
-/// The secret that each name stands for: the user's before the workspace's.
+/// The run's secret of each name: the user's before the workspace's.
 using ByName = std::map<std::string_view, const vault::RunSecret*>;
 
 ByName by_name(std::span<const vault::RunSecret> stored) {
@@ -28,7 +28,8 @@ ByName by_name(std::span<const vault::RunSecret> stored) {
     return names;
 }
 
-/// An item for each variable that the run can set; where two names become one variable, the user's.
+/// Returns an item for each variable that the run can set. If two names become one variable, the
+/// user's wins.
 std::vector<SpecItem> all_items(const ByName& names) {
     std::vector<SpecItem> items;
     std::set<std::string> variables;
@@ -42,7 +43,7 @@ std::vector<SpecItem> all_items(const ByName& names) {
     return items;
 }
 
-/// Looks for the secrets of one user, in the order of precedence.
+/// Searches the secrets of one user, in the order of precedence.
 class Search {
   public:
     Search(const SecretSpec& ask, const ByName& of_run, const AvailableSecrets& kept)
@@ -66,7 +67,7 @@ class Search {
         answer.reason = "secret " + answer.item.name +
                         " holds a NUL byte, which a variable can't hold; ask for it as a file (" +
                         answer.item.name + ":file)";
-        // Optional means that it may be missing, not that it may be unfit.
+        // An optional secret may be missing, but not unfit.
         answer.item.optional = false;
     }
 
@@ -85,7 +86,7 @@ class Search {
         return head == nullptr || (head->expires && *head->expires <= kept_.now) ? nullptr : head;
     }
 
-    /// An answer from a kept secret; one that was tampered with is no answer.
+    /// Answers from a stored secret, unless the secret was tampered with.
     static void take(ItemAnswer& answer, const store::SecretHead& head, const std::string& whose) {
         if (head.damaged) {
             answer.reason = "secret " + answer.item.name + " of " + whose +
@@ -189,7 +190,7 @@ StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
         if (!value)
             return Status::failed("secret " + answer.item.name + ": " + value.status().message());
         opened.push_back(std::move(value).value());
-        answer.value = opened.back().view();  // the bytes stay where they are when `opened` grows
+        answer.value = opened.back().view();  // the bytes do not move when `opened` grows
     }
     return opened;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// From an ask, a run's secrets and what is kept for the user, to what a step is given.
+// Resolves a secret spec against a run's secrets and the user's stored secrets.
 
 #include <span>
 #include <string>
@@ -13,40 +13,40 @@
 
 namespace secrets::service {
 
-/// Where a secret comes from; where several have the name, the first of these is taken.
+/// The source of a secret. If several sources have the name, the first in this order wins.
 enum class Source { run, user, workspace };
 const char* source_word(Source source);
 
-/// A workspace of which it is not known whether the user is in it, and the Slurm account that
-/// decides that.
+/// A workspace for which the user's membership is not known, and the Slurm account that decides
+/// the membership.
 struct Undecided {
     std::string workspace;
     std::string account;
 };
 
-/// The kept secrets that a user's jobs may be given.
+/// The stored secrets that a user's jobs may be granted.
 struct AvailableSecrets {
-    const store::SecretStore* store = nullptr;  ///< null: this agent keeps none
+    const store::SecretStore* store = nullptr;  ///< null if this agent stores none
     Uid uid;
-    std::string user;                     ///< the user's name, for sentences
-    std::vector<std::string> workspaces;  ///< those that the user may use, or the one that is asked
-                                          ///< for
+    std::string user;                     ///< the user's name, for messages
+    std::vector<std::string> workspaces;  ///< those that the user may use, or the one that the
+                                          ///< secret spec names
     std::vector<Undecided> undecided;
-    store::Time now;  ///< what has expired is not there
+    store::Time now;  ///< secrets that expired before count as missing
 };
 
-/// What became of one item of an ask. `value` is valid as long as the run's secrets and the
-/// Resolved are.
+/// The answer to one item of a secret spec. `value` points into the run's secrets or the opened
+/// values, and must not outlive them.
 struct ItemAnswer {
     SpecItem item;
     bool found = false;
     Source source = Source::run;
-    std::string workspace;                 ///< where the source is one
-    SecretView value;                      ///< when found, and of a run or opened
-    std::size_t bytes = 0;                 ///< its length
-    std::optional<store::Time> expires{};  ///< of a kept secret
-    std::string reason;                    ///< when not found: why, as a sentence
-    std::optional<Undecided> hangs_on{};   ///< without that nobody can tell; it is not found then
+    std::string workspace;                 ///< if the source is a workspace
+    SecretView value;                      ///< if found, and of a run or opened
+    std::size_t bytes = 0;                 ///< the value's length
+    std::optional<store::Time> expires{};  ///< of a stored secret
+    std::string reason;                    ///< if not found: why, as a sentence
+    std::optional<Undecided> hangs_on{};   ///< must be known first; `found` is false then
 
     bool failed() const { return !found && !item.optional; }
     store::Owner owner(Uid uid) const {
@@ -55,28 +55,29 @@ struct ItemAnswer {
     }
 };
 
-/// Answers each item: from the run (there the user's secret before the workspace's), from the
-/// user's own, from the user's workspaces. An ask for all of a run has an item for each variable
-/// that the run can set. Values of kept secrets are not opened.
+/// Answers each item from the run (the user's secret in the run before the workspace's), then from
+/// the user's own secrets, then from the user's workspaces. A spec for all of a run has an item for
+/// each variable that the run can set. Values of stored secrets are not opened.
 std::vector<ItemAnswer> resolve(const SecretSpec& ask, std::span<const vault::RunSecret> stored,
                                 const AvailableSecrets& kept);
 
-/// The values of the kept secrets among the answers, opened; the answers' views point at them.
+/// Opens the values of the stored secrets among the answers and returns the values. The answers'
+/// views point at them.
 StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
                                                 const AvailableSecrets& kept);
 
-/// The items that could not be answered and were not optional, as one sentence; empty when there is
-/// none.
+/// Returns why items that were not optional could not be answered, as one sentence; empty if there
+/// are no such items.
 std::string failures_of(std::span<const ItemAnswer> answers);
 
-/// The names of the secrets that were found, in the order of the items.
+/// Returns the names of the secrets that were found, in the order of the items.
 std::vector<std::string> names_of(std::span<const ItemAnswer> answers);
 
-/// The same as text for a person, a name with its variable where that is not the usual one, or
-/// is of a file.
+/// Returns the same names as text for a person. A name is followed by its variable if the variable
+/// is not the usual one or is of a file.
 std::string listed(std::span<const ItemAnswer> answers);
 
-/// The entries of the delivery that gives what was found.
+/// Returns the delivery's entries for the secrets that were found.
 std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers);
 
 }  // namespace secrets::service

@@ -26,7 +26,7 @@ std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) 
     return {names.begin(), names.end()};
 }
 
-/// What all events of a request about a run say of it.
+/// Returns an event with the fields that all events of a request about a run have.
 audit::Event event_of(audit::Kind kind, const RunId& run, const auth::Principal& caller,
                       std::string sentence) {
     return {.kind = kind,
@@ -35,7 +35,8 @@ audit::Event event_of(audit::Kind kind, const RunId& run, const auth::Principal&
             .caller = caller.account()};
 }
 
-/// Writes down that a request about a run was refused; `what` is "the push", or "the completion".
+/// Records in the audit log that a request about a run was denied. `what` is "the push" or "the
+/// completion".
 Status refused(audit::Kind kind, std::string_view what, const RunId& run,
                const auth::Principal& caller, Status refusal, std::vector<std::string> names = {}) {
     audit::Event event = event_of(kind, run, caller,
@@ -156,7 +157,7 @@ Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) c
 StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const RunId& run,
                                           const PushRequest& request,
                                           const Precondition& precondition) {
-    std::vector<std::string> names;  // none before they are known to be good ones
+    std::vector<std::string> names;  // empty until the names are known to be valid
     const auto refuse = [&](Status refusal) -> StatusOr<PushResult> {
         return refused_push(run, caller, std::move(refusal), names);
     };
@@ -264,7 +265,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
                                                       const Precondition& precondition) {
     expiry_.expire();
     const vault::RunHead* head = context_.vault.find_run(run);
-    if (head == nullptr) return vault::WipeReceipt{};  // whatever generation it had
+    if (head == nullptr) return vault::WipeReceipt{};  // whatever its generation was
     if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
                                               auth::Permission::complete_run);
         !allowed.ok()) {

@@ -12,14 +12,14 @@
 
 namespace secrets::service {
 
-/// What a platform pushes. Values are already out of their encoding.
+/// The content of a push. The values are already decoded.
 struct PushRequest {
     std::optional<std::string> owner;
     std::optional<std::string> ttl;
     std::vector<vault::NewSecret> secrets;
 };
 
-/// A run for those who may see it: names and sizes, no value.
+/// A description of a run for principals that may read the run: names and sizes, without values.
 struct RunInfo {
     struct Secret {
         std::string name;
@@ -34,8 +34,8 @@ struct RunInfo {
     std::string owner;
     std::vector<Secret> secrets;
     std::vector<Holder> holders;
-    std::vector<NodeHoldRegistry::Holding> nodes{};  ///< of a hub: which hold something of it
-    std::optional<vault::Time> ended{};              ///< it is over, and nodes still hold of it
+    std::vector<NodeHoldRegistry::Holding> nodes{};  ///< of a hub: the nodes that hold grants
+    std::optional<vault::Time> ended{};              ///< if it ended, but nodes hold grants
 };
 
 struct PushResult {
@@ -48,17 +48,17 @@ class RunService {
   public:
     RunService(ServiceContext& context, Expiry& expiry) : context_(context), expiry_(expiry) {}
 
-    /// What can be said of a push before its body is read; nothing when it may go on.
+    /// Checks a push before its body is read. Returns success if the push may go on.
     Status check_push(const auth::Principal& caller, const RunId& run);
     StatusOr<PushResult> push_run(const auth::Principal& caller, const RunId& run,
                                   const PushRequest& request,
                                   const Precondition& precondition = {});
-    /// The refusal of a push whose body can't be read.
+    /// Records and returns the rejection of a push whose body is malformed.
     Status reject_unreadable_push(const auth::Principal& caller, const RunId& run,
                                   Status refusal) const;
     StatusOr<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
     StatusOr<std::vector<RunInfo>> list_runs(const auth::Principal& caller);
-    /// Also fine when there is no such run.
+    /// Wipes the run. No-op if there is no such run.
     StatusOr<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
                                               const Precondition& precondition = {});
     bool has_run(const RunId& run) const { return context_.vault.find_run(run) != nullptr; }

@@ -10,16 +10,16 @@
 
 namespace secrets::service {
 
-/// Requests that wait for a run to be pushed. Must outlive them.
+/// Requests that wait for a run to be pushed. Must outlive the requests.
 class RunWaiters {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// Where a run may be pushed to somebody else: finds out whether it was.
+    /// Finds out whether a run was pushed to another agent.
     using LookElsewhere = std::function<asio::awaitable<bool>(RunId)>;
     void look_elsewhere(LookElsewhere look) { look_elsewhere_ = std::move(look); }
 
-    /// Until the run is pushed, the time has come, or stop() is called.
+    /// Waits until the run is pushed, `until` has passed, or stop() is called.
     asio::awaitable<void> wait(RunId run, Clock::time_point until) {
         bool waits = !stopped_;
         while (waits) {
@@ -55,7 +55,7 @@ class RunWaiters {
     }
 
     LookElsewhere look_elsewhere_;
-    std::map<RunId, net::AsyncCondition> pushed_;  ///< of the runs that are waited for
+    std::map<RunId, net::AsyncCondition> pushed_;  ///< for the runs that requests wait for
     bool stopped_ = false;
 };
 

@@ -14,12 +14,12 @@ namespace secrets::service {
 
 namespace {
 
-/// Whose the secrets are, for a sentence. `of_caller` where that is a user.
+/// Names the owner of the secrets in messages.
 std::string words_for(const SecretScope& scope, const auth::Principal& caller) {
     return scope.workspace ? "workspace " + *scope.workspace : caller.name();
 }
 
-/// Writes down that a change was refused.
+/// Records in the audit log that a change was denied.
 Status refused(const auth::Principal& caller, const SecretScope& scope, const std::string& name,
                Status refusal) {
     audit::Event event{.kind = audit::Kind::refuse_secret,
@@ -57,7 +57,7 @@ std::string same_variable(const std::string& name, const std::string& other,
 
 }  // namespace
 
-/// Whose secrets a request is about, if the caller may keep them.
+/// Returns the owner of the secrets that a request names, if the caller may manage them.
 StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                                const SecretScope& scope) const {
     if (context_.store == nullptr) {
@@ -95,7 +95,7 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                              " that " + caller.name() + " is in");
 }
 
-/// Whose secret a change is about; a refusal is written down.
+/// Returns the owner of the secret that a change names; a denial is recorded in the audit log.
 StatusOr<store::Owner> SecretService::owner_of_change(const auth::Principal& caller,
                                                       const SecretScope& scope,
                                                       const std::string& name) {
@@ -123,7 +123,7 @@ Status SecretService::reject_unreadable_secret(const auth::Principal& caller,
     return refused(caller, scope, name, std::move(refusal));
 }
 
-/// Two names of one owner must not become one variable.
+/// Checks that no two names of one owner become one variable.
 Status SecretService::check_free_variable(const store::Owner& owner, const std::string& name,
                                           const std::string& except) const {
     const std::string variable = variable_for(name);
@@ -136,7 +136,7 @@ Status SecretService::check_free_variable(const store::Owner& owner, const std::
     return Status();
 }
 
-/// Whether the limits leave room for a value of `bytes`, in scope of one that is there.
+/// Checks that the limits leave room for a value of `bytes`, after removal of a value it replaces.
 Status SecretService::check_new_value(const store::Owner& owner, const std::string& name,
                                       std::size_t bytes) const {
     if (bytes > context_.limits.value_bytes) {
@@ -318,7 +318,7 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
         if (!known) return known.status();
         const auth::WorkspaceRole& workspace_role = *known;
         const bool keeps = auth::may(workspace_role.role, auth::Permission::manage_workspace);
-        // To leave it out, or to call an admin a member, would be a wrong answer.
+        // To leave the workspace out, or to call an admin a member, would be a wrong answer.
         if (!keeps && !workspace_role.undecided.empty()) {
             return not_known_yet(caller, workspace.name, workspace_role.undecided);
         }
@@ -331,7 +331,7 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
     return seen;
 }
 
-/// Remembers that a job was given kept secrets.
+/// Remembers that a job was granted stored secrets.
 void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job) {
     for (const ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
@@ -346,7 +346,7 @@ void SecretService::save_uses() {
     }
 }
 
-/// What a job is told of kept secrets that expire soon; mostly nothing.
+/// Returns the note for a job about stored secrets that expire soon; mostly empty.
 std::string SecretService::expiry_note(const std::vector<ItemAnswer>& answers) const {
     std::string note;
     for (const ItemAnswer& answer : answers) {

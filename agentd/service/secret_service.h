@@ -11,15 +11,15 @@
 
 namespace secrets::service {
 
-/// A job is warned of a kept secret that it uses and that expires within this time.
+/// A job is warned of a stored secret that it uses and that expires within this time.
 inline constexpr auto kWarnBefore = std::chrono::hours(7 * 24);
 
-/// Where kept secrets lie that a request is about: the caller's own, or a workspace's.
+/// The scope of the stored secrets that a request names: the caller's own, or a workspace's.
 struct SecretScope {
     std::optional<std::string> workspace;
 };
 
-/// A secret on its way into the store.
+/// A secret to be stored.
 struct PutSecretRequest {
     SecretBuffer value;
     std::optional<std::string> ttl;
@@ -41,14 +41,14 @@ class SecretService {
   public:
     SecretService(ServiceContext& context, Expiry& expiry) : context_(context), expiry_(expiry) {}
 
-    /// What can be said of a change of a kept secret before its body is read; nothing when it may
-    /// go on.
+    /// Checks a change of a stored secret before its body is read. Returns success if the change
+    /// may go on.
     Status check_put(const auth::Principal& caller, const SecretScope& place,
                      const std::string& name);
     StatusOr<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& place,
                                          const std::string& name, const PutSecretRequest& request,
                                          const Precondition& precondition);
-    /// The refusal of a change whose body can't be read.
+    /// Records and returns the rejection of a change whose body is malformed.
     Status reject_unreadable_secret(const auth::Principal& caller, const SecretScope& place,
                                     const std::string& name, Status refusal) const;
     StatusOr<store::SecretHead> rename_secret(const auth::Principal& caller,
@@ -61,14 +61,15 @@ class SecretService {
                                             const std::string& name);
     StatusOr<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
                                                           const SecretScope& place);
-    /// Those that the caller is in; root: all.
+    /// Returns the workspaces that the caller is in; for root, all workspaces.
     StatusOr<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
 
-    /// Notes that the job uses the stored secrets among the answers.
+    /// Records that the job uses the stored secrets among the answers.
     void note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job);
-    /// Puts on the disk which jobs used which secrets last, where that has changed.
+    /// Writes to disk which jobs used which secrets last, if there are changes.
     void save_uses();
-    /// A sentence about stored secrets among the answers that expire soon; empty: none does.
+    /// Returns a sentence about the stored secrets among the answers that expire soon; empty if
+    /// none does.
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
 
   private:

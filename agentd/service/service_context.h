@@ -15,8 +15,8 @@
 
 namespace secrets::service {
 
-/// What the services report to the daemon that runs them. Called in the event loop, during a
-/// request; of the services an implementation may call Expiry::expire() only.
+/// Interface through which the services report to the daemon that runs them. Called in the event
+/// loop, during a request; an implementation may call no service except Expiry::expire().
 class Events {
   public:
     Events() = default;
@@ -24,23 +24,24 @@ class Events {
     Events& operator=(const Events&) = delete;
     virtual ~Events() = default;
 
-    /// A run was pushed, in whatever way.
+    /// Reports that a run was pushed, in whatever way.
     virtual void run_pushed(const RunId&) {}
-    /// Something is held that was not, or no longer.
+    /// Reports that the contents of the vault or the store have changed.
     virtual void held_changed() {}
-    /// The next expiry may be earlier than it was.
+    /// Reports that the next expiry may be earlier than before.
     virtual void expiry_changed() {}
 };
 
-/// What all services share. Not thread-safe; all that is referred to must outlive it.
+/// The state that all services share. Not thread-safe; the objects it refers to must outlive it.
 struct ServiceContext {
     using Now = std::function<vault::Time()>;
 
-    /// `secret_store`: the secrets of users and workspaces, or null where none are stored.
+    /// `secret_store` holds the secrets of users and workspaces, or is null if none are stored.
     ServiceContext(const Config& config, vault::Vault& all, Now clock,
                    store::SecretStore* secret_store);
 
-    /// Takes the limits, times and platforms of a new configuration. What is held stays.
+    /// Applies the limits, times and platforms of a new configuration. The vault and the store stay
+    /// unchanged.
     void configure(const Config& config);
 
     Limits limits;

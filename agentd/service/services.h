@@ -12,8 +12,8 @@
 
 namespace secrets::service {
 
-/// All services of one agent, in the order in which they depend on one another. Neither copied nor
-/// moved: they refer to one another.
+/// The services of one agent, in the order in which they depend on one another. Neither copyable
+/// nor movable, because the services refer to one another.
 struct Services {
     Services(const Config& config, vault::Vault& vault, ServiceContext::Now now,
              store::SecretStore* store = nullptr)

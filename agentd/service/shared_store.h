@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The store that several agents share, as those see it who answer requests from what is here.
+// Interface through which request handlers synchronise local data with the store that agents share.
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
@@ -21,22 +21,23 @@ class SharedStore {
     SharedStore& operator=(const SharedStore&) = delete;
     virtual ~SharedStore() = default;
 
-    /// Has the services take what the store has of `about`, as it was `age` before the call at
-    /// most. Who asks the services without a pause after it is answered from that. On a Status
-    /// nobody knows: its sentence is for the client.
+    /// Brings the services' copy of the documents `about` up to date: as they were in the store at
+    /// most `age` before the call. Callers must not suspend before they use the copy. On an error
+    /// the copy may be stale; the message may be shown to the client.
     virtual boost::asio::awaitable<Status> refresh(service::DocumentKeys about,
                                                    Clock::time_point deadline,
                                                    Clock::duration age) = 0;
 
-    /// Does the same, calls `change`, and writes what that changed of `about` to the store. Where
-    /// another agent was faster, all begins anew, and `change` is called again. After a Status the
-    /// store is as it was.
+    /// Re-reads the documents `about`, calls `change`, and writes the changed documents to the
+    /// store by check-and-set. On a conflict with another agent the call starts again, so `change`
+    /// must be repeatable. On an error the store is unchanged, except that the outcome of a timeout
+    /// is unknown.
     virtual boost::asio::awaitable<Status> change(service::DocumentKeys about,
                                                   std::function<void()> change,
                                                   Clock::time_point deadline) = 0;
 };
 
-/// For whoever asked for something that only the store knows.
+/// Returns the error for a request that needs data from the shared store.
 inline Status not_known(const Status& why) {
     return {StatusCode::unavailable, "the store that hubs share does not answer: " + why.message()};
 }

@@ -30,8 +30,8 @@ Status check_sizes(const std::vector<DeliveryEntry>& entries) {
 
 }  // namespace
 
-/// What is kept that a job or a request of `uid` may be given. Whether the user is in a workspace
-/// is looked up where the ask names one, or an item may come from one.
+/// Returns the stored secrets that a job or a request of `uid` may use. The user's membership of a
+/// workspace is checked if the spec names the workspace, or an item may come from the workspace.
 StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask) const {
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
     if (ask.workspace) {

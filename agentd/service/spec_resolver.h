@@ -9,26 +9,26 @@
 
 namespace secrets::service {
 
-/// What an ask is answered with, of which nothing has been given away yet.
+/// The answer to a grant request, before anything of it is delivered.
 struct PreparedGrant {
     std::vector<ItemAnswer> answers;
-    std::vector<SecretBuffer> opened;    ///< values of kept secrets
+    std::vector<SecretBuffer> opened;    ///< values of stored secrets
     std::vector<DeliveryEntry> entries;  ///< views into `opened` and the run's record
     const vault::RunHead* run = nullptr;
 };
 
-/// Resolves secret specs against runs and stored secrets, as far as their user may have them. Not
+/// Resolves secret specs against the runs and stored secrets that the spec's user may use. Not
 /// thread-safe.
 class SpecResolver {
   public:
     explicit SpecResolver(ServiceContext& context) : context_(context) {}
 
-    /// The answers to the items of `spec` for a job or a request of `uid`. A run that is optional
-    /// in the spec, and is not there or is another user's, counts as one without secrets.
+    /// Returns the answers to the items of the secret spec for a job or a request of `uid`. A run
+    /// that is optional in the spec, and does not exist or is another user's, counts as empty.
     StatusOr<std::vector<ItemAnswer>> resolve_spec(Uid uid, const SecretSpec& ask,
                                                    auth::Permission operation);
 
-    /// The same for a step, with values opened and limits checked.
+    /// Does the same for a step, opens the values and checks the limits.
     StatusOr<PreparedGrant> prepare(const plugin_protocol::GrantRequest& request,
                                     const SecretSpec& ask);
 

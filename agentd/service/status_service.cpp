@@ -12,7 +12,7 @@ namespace secrets::service {
 
 namespace {
 
-/// What a status says of the last errors.
+/// Limits the number of last errors in a status.
 constexpr std::size_t kMostErrors = 5;
 
 bool concerns(const audit::Event& event, const auth::Principal& caller) {
