@@ -20,6 +20,7 @@ Status has_no_jobs(const auth::Principal& caller) {
 
 /// Returns the run of the hold's grants; empty if the grants are of several runs, or of none.
 std::string run_of(const vault::Hold& hold) {
+    if (hold.grants.empty()) return "";
     const std::string& first = hold.grants.front().run;
     const bool same = std::all_of(hold.grants.begin(), hold.grants.end(),
                                   [&](const vault::Grant& grant) { return grant.run == first; });

@@ -17,7 +17,7 @@ namespace {
 bool is_c_string(Bytes text, Bytes image) {
     const Bytes with_nul(text.data(), text.size() + 1);
     return lies_in(with_nul, image) &&
-           std::memchr(text.data(), 0, with_nul.size()) == &text[0] + text.size();
+           std::memchr(text.data(), 0, with_nul.size()) == text.data() + text.size();
 }
 
 void check(const std::vector<DeliveryEntry>& entries, Bytes image) {

@@ -69,7 +69,7 @@ class View {
         const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
         if (!request) return;
         const std::vector<std::byte> reply = slurm_query::encode(answer(*request));
-        REQUIRE(send_packet(fd, reply, deadline).ok());
+        (void)send_packet(fd, reply, deadline);  // the client may have gone
     }
     static slurm_query::Reply answer(const slurm_query::Request& request) {
         if (const auto* jobs = std::get_if<slurm_query::JobsRequest>(&request)) {

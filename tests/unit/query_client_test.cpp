@@ -63,7 +63,7 @@ auto answering(const Bytes& bytes) {
     return [bytes](int fd) {
         std::array<std::byte, kMaxQueryMessageBytes> buffer;
         receive_packet(fd, buffer, plenty()).ok();
-        REQUIRE(send_packet(fd, bytes, plenty()).ok());
+        (void)send_packet(fd, bytes, plenty());  // the client may have gone
     };
 }
 
@@ -100,7 +100,8 @@ TEST_CASE("QueryClient: sends the documented request and returns the states", "[
             if (packet)
                 question.assign(buffer.begin(), buffer.begin() + std::ptrdiff_t(packet->size));
             const Reply reply = States{{JobState::ended, JobState::unknown}, "hidden"};
-            REQUIRE(send_packet(fd, slurm_query::encode(reply), plenty()).ok());
+            (void)send_packet(fd, slurm_query::encode(reply),
+                              plenty());  // the client may have gone
         });
         states.emplace(ask(view.path()));
     }
@@ -152,7 +153,8 @@ auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questi
                     questions.emplace_back(buffer.begin(),
                                            buffer.begin() + std::ptrdiff_t(packet->size));
                 }
-                REQUIRE(send_packet(connection->get(), slurm_query::encode(reply), plenty()).ok());
+                // The client may have gone, as some tests want it.
+                (void)send_packet(connection->get(), slurm_query::encode(reply), plenty());
                 break;
             }
         }
