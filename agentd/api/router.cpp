@@ -114,7 +114,7 @@ Status read_parameter(std::string_view which, std::string_view text, RouteCall& 
         if (!run) return run.status();
         call.run = std::move(run).value();
     } else if (which == "workspace") {
-        if (const Status why = check_workspace_name(value); !why.ok()) return why;
+        if (Status why = check_workspace_name(value); !why.ok()) return why;
         call.place.workspace = std::move(value);
     } else {
         call.name = std::move(value);

@@ -84,7 +84,7 @@ bool may(Role role, Permission operation) {
 
 StatusOr<bool> PrincipalResolver::is_platform(const Principal& caller) const {
     for (const Platform& platform : platforms_) {
-        const auto is_it = comes_as(platform, caller);
+        auto is_it = comes_as(platform, caller);
         if (!is_it || *is_it) return is_it;
     }
     return false;
@@ -124,7 +124,7 @@ StatusOr<WorkspaceRole> PrincipalResolver::workspace_role(const Principal& calle
     const Uid uid = *caller.uid();
     std::string undecided;
     const auto is_one_of = [&](const Accounts& accounts) -> StatusOr<bool> {
-        const auto by_name = holds(accounts, uid);
+        auto by_name = holds(accounts, uid);
         if (!by_name || *by_name) return by_name;
         return is_in(accounts.slurm_accounts, uid, slurm_accounts_, undecided);
     };
