@@ -70,17 +70,25 @@ __attribute__((constructor)) static void open_table(void) {
     table = rows;
 }
 
+/* Takes one of what is left, if there is any: the test may clear the row at this very moment, and what it
+ * wrote must stay. */
+static int take_one(volatile int32_t* left) {
+    int32_t seen = __atomic_load_n(left, __ATOMIC_ACQUIRE);
+    while (seen > 0) {
+        if (__atomic_compare_exchange_n(left, &seen, seen - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 1;
+    }
+    return 0;
+}
+
 /* Whether this call is to fail; errno is set then. The agent has one thread. */
 static int strikes(enum call call) {
-    if (table == NULL || table[call].count == 0) return 0;
+    if (table == NULL || __atomic_load_n(&table[call].count, __ATOMIC_ACQUIRE) == 0) return 0;
     volatile struct row* row = &table[call];
-    if (row->skip > 0) {
-        --row->skip;
-        return 0;
-    }
-    if (row->count > 0) --row->count;
-    ++row->struck;
-    errno = row->error;
+    const int32_t error = row->error;
+    if (take_one(&row->skip)) return 0;
+    if (!take_one(&row->count) && __atomic_load_n(&row->count, __ATOMIC_ACQUIRE) >= 0) return 0;
+    __atomic_add_fetch(&row->struck, 1, __ATOMIC_ACQ_REL);
+    errno = error;
     return 1;
 }
 
