@@ -170,12 +170,24 @@ def test_crash_leaves_no_core_file_at_any_limit(kind, value, tmp_path, forbidden
         hold_values(agent, value)
         limits = Path(f"/proc/{agent.pid}/limits").read_text()
         assert bool(re.search(r"Max core file size +unlimited", limits)) != forbidden
+        assert ("cannot lower the limit of core files to 0: " in agent.log.read_text()) != forbidden
         agent.process.send_signal(signal.SIGABRT)
         assert agent.process.wait(10) == -signal.SIGABRT
         assert not list(tmp_path.glob("core*"))
     finally:
         agent.start()
         agent.remove()
+
+
+def test_agent_does_not_start_if_dumps_cannot_be_forbidden(tmp_path):
+    config = tmp_path / "agentd.yaml"
+    config.write_text("".join(f"{name}_socket: {tmp_path}/{name}.sock\n" for name in ("node", "job", "control")))
+    done = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM", AGENT, "--config", config],
+                          capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ("slurm-secretsd: cannot forbid core files and debuggers: prctl(PR_SET_DUMPABLE) failed: "
+                           "Operation not permitted; allow prctl in SystemCallFilter= of the agent's unit\n")
+    assert not list(tmp_path.glob("*.sock"))
 
 
 # ---- swap -------------------------------------------------------------------------------------------
