@@ -3,8 +3,8 @@
 """Checks the rules of CONTRIBUTING.md that no compiler knows: the direction of includes, constructs and names that
 are banned, licence lines. Prints FILE:LINE: what is wrong, and fails if anything is.
 
-    lint_rules.py [--spdx] [FOLDER]   checks the project in FOLDER (default: the one that this file is part of)
-    lint_rules.py --self-test         shows that each rule finds a wrong example and accepts a right one
+    lint_rules.py [FOLDER]      checks the project in FOLDER (default: the one that this file is part of)
+    lint_rules.py --self-test   shows that each rule finds a wrong example and accepts a right one
 """
 
 import re
@@ -18,16 +18,11 @@ MAY_INCLUDE_SLURM = ("slurmview", "spank")
 COMMON = {"base": {"base"}, "ipc": {"base", "ipc"}, "secure_memory": {"base", "secure_memory"}}
 MOST_LINES = 400
 
-# --spdx for good, once every file has its line.
-SPDX_IS_REQUIRED = True
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 
-# Starts background tasks, logs their end and restarts them; so only it may call co_spawn().
-SUPERVISOR = ("agentd/base/supervisor.h", "agentd/base/supervisor.cpp")
-# Files that still start coroutines on their own. A file leaves this list with its last one; none joins it.
-MAY_SPAWN = {
-    "agentd/base/spawn_request.h",
-}
+# Only these call co_spawn(): the supervisor for background tasks, which it logs and restarts, spawn_request() for
+# what a client waits for. Both report how a coroutine ended.
+MAY_SPAWN = ("agentd/base/supervisor.h", "agentd/base/supervisor.cpp", "agentd/base/spawn_request.h")
 
 # Names that the glossary (docs/architecture.md) replaced, as the words they consist of, and what replaced them.
 # They are found in any spelling and as parts of longer names: WaitingList, waiting_list, kWaitingListSize.
@@ -88,7 +83,7 @@ def blank_literals(text):
 
 
 def rooms_in_order(folder):
-    """The subfolders that a CMakeLists.txt adds: each may include those before it, and itself."""
+    """Reads the subfolders that a CMakeLists.txt adds: each may include those before it, and itself."""
     cmake = folder / "CMakeLists.txt"
     return re.findall(r"^add_subdirectory\((\w+)\)", cmake.read_text(encoding="utf-8"), re.MULTILINE) if cmake.exists() else []
 
@@ -137,19 +132,19 @@ class Includes:
 
 
 def spawns_of(source):
-    """Where a coroutine is started that nobody awaits."""
+    """Yields the places that start a coroutine which no other one awaits."""
     for match in re.finditer(r"\basio::(detached|co_spawn)\b|(?<![\w:])(co_spawn)\s*\(", source.code):
         if "use_awaitable" not in source.code[match.end():].split(";")[0]:
             yield match
 
 
 def check_detached(source):
-    """Their exceptions are dropped, so that a background task ends without a word."""
-    if source.path.split("/")[0] != "agentd" or source.path in SUPERVISOR or source.path in MAY_SPAWN:
+    """Finds coroutines whose exceptions would be dropped, so that a task ends and no log entry says so."""
+    if source.path.split("/")[0] != "agentd" or source.path in MAY_SPAWN:
         return
     for match in spawns_of(source):
         name = match[1] or match[2]
-        yield source.line_of(match.start()), f"{name} outside the supervisor: start the coroutine by agentd/base/supervisor.h"
+        yield source.line_of(match.start()), f"{name} outside the supervisor: use agentd/base/supervisor.h or spawn_request.h"
 
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|&&|\|\||[-+*/%&|^=!<>]=|->|::|==|<=>|[^\s\w]")
@@ -158,7 +153,7 @@ _ENDS_OPERAND = {",", ";", "=", "?", ":", "+=", "-=", "|=", "&=", "return", "co_
 
 
 def check_awaits(source):
-    """GCC 12 miscompiles co_await in an operand of && and ||."""
+    """Finds co_await in operands of && and ||, which GCC 12 miscompiles."""
     tokens = [(match[0], match.start()) for match in _TOKEN.finditer(source.code)]
     opened = _matching_openers(tokens)
     for at, (token, position) in enumerate(tokens):
@@ -167,7 +162,7 @@ def check_awaits(source):
 
 
 def _matching_openers(tokens):
-    """Of each token the index of the bracket that it stands in (None: of none), and of each opening bracket its end."""
+    """Returns for each token the index of the bracket around it, or None, and for each opening bracket its end."""
     stack, inside, closed = [], [], {}
     for at, (token, _) in enumerate(tokens):
         if token in ")]}" and stack:
@@ -190,7 +185,7 @@ def _is_in_condition(tokens, opened, at):
 
 
 def _operand_has_condition(tokens, inside, closed, at):
-    """Whether && or || stands beside the token, in the same bracket and with nothing in between that ends an operand."""
+    """Whether && or || is in the same bracket as the token, and nothing between them ends an operand."""
     opener = inside[at]
     for step in (-1, 1):
         here = at if step < 0 else closed.get(at, at)
@@ -208,7 +203,7 @@ def _operand_has_condition(tokens, inside, closed, at):
 
 
 def _is_braced_value(tokens, opener):
-    """T{…}, = {…}, f({…}): no block of statements."""
+    """Whether the brace begins a value, as in T{…}, = {…}, f({…}), and no block of statements."""
     before = tokens[opener - 1][0] if opener else ""
     if before in ("=", ",", "(", "{", "return", "co_return", ">"):
         return before != "{" or opener < 2
@@ -220,12 +215,12 @@ def _is_braced_value(tokens, opener):
 
 
 def words_of(name):
-    """The words of an identifier, in lower case: kWaitingList_size -> k, waiting, list, size."""
+    """Splits an identifier into its words, in lower case: kWaitingList_size -> k, waiting, list, size."""
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", name)]
 
 
 def check_names(source):
-    """One word has one meaning, and the field's word."""
+    """Finds names that the glossary replaced."""
     for match in re.finditer(r"[A-Za-z_]\w*", source.code):
         spaced = f" {' '.join(words_of(match[0]))} ".replace(" in place ", " ")
         is_type = re.match(r"[A-Z].*[a-z]", match[0])
@@ -255,7 +250,7 @@ def check_size(lines):
 
 
 def files_of(project):
-    """Those that git knows or would add; without git all but build directories."""
+    """Lists the files that git tracks or would add; without git all but those of build directories."""
     listed = subprocess.run(["git", "-C", project, "ls-files", "--cached", "--others", "--exclude-standard"],
                             capture_output=True, text=True, check=False)
     if listed.returncode == 0:
@@ -265,11 +260,10 @@ def files_of(project):
     return sorted({name for name in names if not re.match(r"(build[^/]*|\.[^/]*)/", name) and (project / name).is_file()})
 
 
-def check_project(project, spdx=SPDX_IS_REQUIRED):
-    """What is wrong, and what is only to be considered, as sentences."""
+def check_project(project):
+    """Returns the broken rules and the warnings, as sentences."""
     wrong, warnings = [], []
     includes = Includes(project)
-    spawning = set()
     for path in files_of(project):
         if not needs_licence(path):
             continue
@@ -278,14 +272,9 @@ def check_project(project, spdx=SPDX_IS_REQUIRED):
         found = []
         if path.endswith((".h", ".cpp")):
             found = [*includes.check(source), *check_detached(source), *check_awaits(source), *check_names(source)]
-            if any(spawns_of(source)):
-                spawning.add(path)
-        if spdx:
-            found += check_licence(source.lines)
+        found += check_licence(source.lines)
         wrong += [f"{path}:{line}: {what}" for line, what in found]
         warnings += [f"{path}:{line}: {what}" for line, what in check_size(source.lines)]
-    warnings += [f"{path}: spawns no coroutine any more; remove it from MAY_SPAWN in tests/lint_rules.py"
-                 for path in sorted(MAY_SPAWN - spawning)]
     return wrong, warnings
 
 
@@ -346,39 +335,32 @@ LICENCE_EXAMPLES = [
 ]
 
 
-def check_example(path, text, expected, spdx):
+def check_example(path, text, expected, licence=f"// {SPDX}\n"):
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in {**({} if spdx else ORDER), path: text}.items():
+        order = {name: f"# {SPDX}\n{content}" for name, content in ORDER.items()}
+        for name, content in {**order, path: licence + text}.items():
             file = Path(folder) / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
-        wrong, _ = check_project(Path(folder), spdx)
-    if expected is None:
-        return not wrong, wrong
-    return any(expected in sentence for sentence in wrong), wrong
+        wrong, _ = check_project(Path(folder))
+    is_right = any(expected in sentence for sentence in wrong) if expected else not wrong
+    if not is_right:
+        print(f"self-test: {path} with\n{text}\n  expected: {expected or 'nothing'}\n  found: {wrong}", file=sys.stderr)
+    return is_right
 
 
 def self_test():
-    failed = 0
-    for spdx, examples in ((False, EXAMPLES), (True, LICENCE_EXAMPLES)):
-        for path, text, expected in examples:
-            is_right, wrong = check_example(path, text, expected, spdx)
-            if not is_right:
-                failed += 1
-                print(f"self-test: {path} with\n{text}\n  expected: {expected or 'nothing'}\n  found: {wrong}", file=sys.stderr)
-    long = list(check_size(["x"] * (MOST_LINES + 1)))
-    failed += len(long) != 1
-    print(f"lint: {len(EXAMPLES) + len(LICENCE_EXAMPLES) + 1} examples of rules, {failed} failed")
-    return 1 if failed else 0
+    passed = [check_example(*example) for example in EXAMPLES]
+    passed += [check_example(*example, licence="") for example in LICENCE_EXAMPLES]
+    passed.append(len(list(check_size(["x"] * (MOST_LINES + 1)))) == 1)
+    print(f"lint: {len(passed)} examples of rules, {passed.count(False)} failed")
+    return 0 if all(passed) else 1
 
 
 def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
-    spdx = SPDX_IS_REQUIRED or "--spdx" in arguments
-    folders = [argument for argument in arguments if argument != "--spdx"]
-    project = Path(folders[0]) if folders else Path(__file__).resolve().parents[1]
-    wrong, warnings = check_project(project, spdx)
+    wrong, warnings = check_project(Path(arguments[0]) if arguments else Path(__file__).resolve().parents[1])
     for sentence in warnings:
         print(f"warning: {sentence}")
     for sentence in wrong:
