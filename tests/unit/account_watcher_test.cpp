@@ -5,17 +5,12 @@
 #include "agentd/slurm/account_watcher.h"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <mutex>
-#include <thread>
 
 #include "agentd/audit/audit_log.h"
-#include "common/base/limits.h"
-#include "common/ipc/unix_socket.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
-#include "tests/unit/temporary_folder.h"
+#include "tests/unit/view_server.h"
 
 namespace secrets::slurm {
 namespace {
@@ -28,24 +23,6 @@ using std::chrono::milliseconds;
 /// A view whose answers the test chooses.
 class View {
   public:
-    View() {
-        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
-        REQUIRE(listener.ok());
-        thread_ = std::thread([this, listener = std::move(listener).value()] {
-            while (!ended_) {
-                auto connection = accept_from(listener.get());
-                if (connection && *connection) serve(connection->get());
-                std::this_thread::sleep_for(milliseconds(1));
-            }
-        });
-    }
-    View(const View&) = delete;
-    View& operator=(const View&) = delete;
-    ~View() {
-        ended_ = true;
-        thread_.join();
-    }
-
     void answer(const std::string& account, Reply reply) {
         const std::lock_guard lock(mutex_);
         answers_.insert_or_assign(account, std::move(reply));
@@ -54,29 +31,20 @@ class View {
         const std::lock_guard lock(mutex_);
         return std::exchange(asked_, {});
     }
-    std::string path() const { return folder_.file("view.sock"); }
+    std::string path() const { return server_.path(); }
 
   private:
-    void serve(int fd) {
-        std::array<std::byte, kMaxQueryMessageBytes> buffer;
-        const auto deadline = Deadline::in(std::chrono::seconds(5));
-        const auto packet = receive_packet(fd, buffer, deadline);
-        if (!packet) return;
-        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
-        if (!request) return;
+    Reply reply_to(const slurm_query::Request& request) {
         const std::lock_guard lock(mutex_);
-        const std::string account = std::get<slurm_query::AccountRequest>(*request).account;
+        const std::string account = std::get<slurm_query::AccountRequest>(request).account;
         asked_.push_back(account);
-        // The client may have gone.
-        (void)send_packet(fd, slurm_query::encode(answers_.at(account)), deadline);
+        return answers_.at(account);
     }
 
-    TemporaryFolder folder_;
     std::mutex mutex_;
     std::map<std::string, Reply> answers_;
     std::vector<std::string> asked_;
-    std::atomic<bool> ended_{false};
-    std::thread thread_;
+    ViewServer server_{[this](const slurm_query::Request& request) { return reply_to(request); }};
 };
 
 /// A watch that asks every second about these accounts.

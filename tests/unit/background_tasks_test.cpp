@@ -4,14 +4,12 @@
 
 #include <poll.h>
 
-#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <thread>
 
 #include "agentd/base/supervisor.h"
 #include "agentd/hub/login_hosts.h"
@@ -21,13 +19,13 @@
 #include "agentd/slurm/job_placement.h"
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "common/base/limits.h"
-#include "common/ipc/unix_socket.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/certificates.h"
 #include "tests/unit/failing_new.h"
 #include "tests/unit/kept.h"
 #include "tests/unit/office.h"
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/view_server.h"
 
 namespace secrets {
 namespace {
@@ -37,55 +35,23 @@ namespace http = boost::beast::http;
 using Tcp = asio::ip::tcp;
 using std::chrono::milliseconds;
 
-/// slurm-secrets-view: every job has ended, runs where it is said to, and alice is in every
+/// Answers that every job has ended and runs where it is said to, and that alice is in every
 /// account.
-class View {
-  public:
-    View() {
-        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
-        REQUIRE(listener.ok());
-        thread_ = std::thread([this, listener = std::move(listener).value()] {
-            while (!ended_) {
-                const auto connection = accept_from(listener.get());
-                if (connection && *connection) serve(connection->get());
-                std::this_thread::sleep_for(milliseconds(1));
-            }
-        });
+slurm_query::Reply answer_of_view(const slurm_query::Request& request) {
+    if (const auto* jobs = std::get_if<slurm_query::JobsRequest>(&request)) {
+        return slurm_query::States{std::vector(jobs->jobs.size(), slurm_query::JobState::ended),
+                                   ""};
     }
-    View(const View&) = delete;
-    View& operator=(const View&) = delete;
-    ~View() {
-        ended_ = true;
-        thread_.join();
+    if (const auto* places = std::get_if<slurm_query::PlacementsRequest>(&request)) {
+        return slurm_query::Verdicts{
+            std::vector(places->places.size(), slurm_query::Verdict::runs_there), ""};
     }
-    std::string path() const { return folder_.file("view.sock"); }
+    return slurm_query::Users{true, false, {"alice"}};
+}
 
-  private:
-    static void serve(int fd) {
-        std::vector<std::byte> buffer(kMaxQueryMessageBytes);
-        const auto deadline = Deadline::in(std::chrono::seconds(5));
-        const auto packet = receive_packet(fd, buffer, deadline);
-        if (!packet) return;
-        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
-        if (!request) return;
-        const std::vector<std::byte> reply = slurm_query::encode(answer(*request));
-        (void)send_packet(fd, reply, deadline);  // the client may have gone
-    }
-    static slurm_query::Reply answer(const slurm_query::Request& request) {
-        if (const auto* jobs = std::get_if<slurm_query::JobsRequest>(&request)) {
-            return slurm_query::States{std::vector(jobs->jobs.size(), slurm_query::JobState::ended),
-                                       ""};
-        }
-        if (const auto* places = std::get_if<slurm_query::PlacementsRequest>(&request)) {
-            return slurm_query::Verdicts{
-                std::vector(places->places.size(), slurm_query::Verdict::runs_there), ""};
-        }
-        return slurm_query::Users{true, false, {"alice"}};
-    }
-
-    TemporaryFolder folder_;
-    std::atomic<bool> ended_{false};
-    std::thread thread_;
+/// slurm-secrets-view with these answers.
+struct View : ViewServer {
+    View() : ViewServer(answer_of_view) {}
 };
 
 /// OpenBao, as far as the agent's token goes: logins with a lease of 2 s, no document anywhere.

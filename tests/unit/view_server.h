@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Stands in for slurm-secrets-view at a socket of its own.
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "common/base/limits.h"
+#include "common/ipc/slurm_query_protocol.h"
+#include "common/ipc/unix_socket.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace secrets {
+
+/// Answers each request, one connection after another, until destroyed. `answer` is called in a
+/// thread of its own.
+class ViewServer {
+  public:
+    using Answer = std::function<slurm_query::Reply(const slurm_query::Request&)>;
+
+    explicit ViewServer(Answer answer) : answer_(std::move(answer)) {
+        auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
+        REQUIRE(listener.ok());
+        thread_ = std::thread([this, listener = std::move(listener).value()] {
+            while (!ended_) {
+                const auto connection = accept_from(listener.get());
+                if (connection && *connection) serve(connection->get());
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+        });
+    }
+    ViewServer(const ViewServer&) = delete;
+    ViewServer& operator=(const ViewServer&) = delete;
+    ~ViewServer() {
+        ended_ = true;
+        thread_.join();
+    }
+
+    std::string path() const { return folder_.file("view.sock"); }
+
+  private:
+    void serve(int fd) const {
+        std::array<std::byte, kMaxQueryMessageBytes> buffer;
+        const auto deadline = Deadline::in(std::chrono::seconds(5));
+        const auto packet = receive_packet(fd, buffer, deadline);
+        if (!packet) return;
+        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
+        if (!request) return;
+        // The client may have gone.
+        (void)send_packet(fd, slurm_query::encode(answer_(*request)), deadline);
+    }
+
+    Answer answer_;
+    TemporaryFolder folder_;
+    std::atomic<bool> ended_{false};
+    std::thread thread_;
+};
+
+}  // namespace secrets
