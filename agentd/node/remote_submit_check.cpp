@@ -17,11 +17,10 @@ asio::awaitable<std::string> RemoteSubmitCheck::why_not_submit(Uid uid, std::str
     const api::SubmitCheckRequest check{uid, std::move(ask), node_};
     net::HttpsRequest request{"POST", "/v1/checks", api::print_check(check)};
     const auto told = co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
-    const auto* answer = told.ok() ? &*told : nullptr;
-    if (answer == nullptr) co_return "";
-    refused_.note(answer->status == 403 ? answer->detail : "");
-    if (answer->status != 200) co_return "";
-    co_return api::sentence_in_verdict(answer->body.view().bytes());
+    if (!told.ok()) co_return "";
+    refused_.note(told->status == 403 ? told->detail : "");
+    if (told->status != 200) co_return "";
+    co_return api::sentence_in_verdict(told->body.view().bytes());
 }
 
 }  // namespace secrets::node

@@ -152,20 +152,24 @@ asio::awaitable<void> ServerPool::renew_logins() {
     }
 }
 
-asio::awaitable<void> ServerPool::renew_login() {
-    const std::uint64_t login = logins_;
+HttpsRequest ServerPool::renewal_request() const {
     HttpsRequest request;
     request.method = "POST";
     request.target = "/v1/auth/token/renew-self";
     request.body = "{}";
     request.fields = fields_of_role();
+    return request;
+}
+
+asio::awaitable<void> ServerPool::renew_login() {
+    const std::uint64_t login = logins_;
+    const HttpsRequest request = renewal_request();
     const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
     Told told = Status::failed("");
     if (is_renewable_) told = co_await ask_any(request, deadline);
     if (stopped_ || login != logins_) co_return;
-    const auto* answer = told.ok() ? &*told : nullptr;
-    const bool renewed = answer != nullptr && answer->status == 200 && take_login(*answer) &&
-                         lease_ * 4 >= first_lease_ * 3;
+    const bool renewed =
+        told.ok() && told->status == 200 && take_login(*told) && lease_ * 4 >= first_lease_ * 3;
     if (!renewed) token_.clear();
 }
 

@@ -188,9 +188,8 @@ asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string f
 asio::awaitable<std::optional<std::int64_t>> KvClient::versions_kept(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
     auto told = co_await servers_.ask(std::move(request), deadline);
-    const auto* answer = told.ok() ? &*told : nullptr;
-    if (answer == nullptr || answer->status != 200) co_return std::nullopt;
-    const json::object data = data_of(*answer);
+    if (!told.ok() || told->status != 200) co_return std::nullopt;
+    const json::object data = data_of(*told);
     const json::value* most = data.if_contains("max_versions");
     if (most == nullptr || !most->is_int64()) co_return std::nullopt;
     co_return most->get_int64();

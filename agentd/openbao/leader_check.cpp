@@ -75,11 +75,7 @@ asio::awaitable<bool> ServerPool::is_contradicted(Server& server, bool is_known,
 /// Tells whether a server can commit a change itself, which takes most of its cluster.
 asio::awaitable<bool> ServerPool::can_commit(Server& server, Clock::time_point deadline) {
     if (token_.empty()) co_return false;
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/token/renew-self";
-    request.body = "{}";
-    request.fields = fields_of_role();
+    HttpsRequest request = renewal_request();
     request.fields.emplace_back("X-Vault-No-Request-Forwarding", "1");
     HttpsResponse answer;
     const auto soon = std::min(deadline, Clock::now() + kHealth);

@@ -152,8 +152,7 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
         const std::uint64_t login = logins_;
         request.fields = fields_of_role();
         auto told = co_await ask_any(request, deadline);
-        const auto* answer = told.ok() ? &*told : nullptr;
-        if (answer == nullptr || answer->status != 403 || !again) co_return told;
+        if (!told.ok() || told->status != 403 || !again) co_return told;
         const bool is_known = co_await is_token_known(request.fields, deadline);
         if (is_known) co_return told;
         again = false;
@@ -169,8 +168,7 @@ asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
     request.target = "/v1/auth/token/lookup-self";
     request.fields = std::move(fields);
     const auto told = co_await ask_any(request, deadline);
-    const auto* answer = told.ok() ? &*told : nullptr;
-    co_return answer != nullptr && answer->status == 200;
+    co_return told.ok() && told->status == 200;
 }
 
 net::HttpsFields ServerPool::fields_of_role() const {

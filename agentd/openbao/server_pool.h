@@ -84,6 +84,7 @@ class ServerPool {
     bool take_login(const net::HttpsResponse& answer);
     boost::asio::awaitable<void> renew_logins();
     boost::asio::awaitable<void> renew_login();
+    net::HttpsRequest renewal_request() const;
     boost::asio::awaitable<void> revoke();
     boost::asio::awaitable<bool> is_token_known(net::HttpsFields fields,
                                                 Clock::time_point deadline);
