@@ -179,9 +179,8 @@ HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) 
 HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> body) {
     const auto name = parse_rename(body);
     if (!name) {
-        return refused(call.services.secrets.reject_unreadable_secret(
-            call.caller, call.place, call.name,
-            {StatusCode::invalid_argument, name.status().message()}));
+        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.place,
+                                                                      call.name, name.status()));
     }
     const auto answer = call.services.secrets.rename_secret(call.caller, call.place, call.name,
                                                             *name, call.precondition);

@@ -61,7 +61,8 @@ class PrincipalResolver {
     /// Whether the table allows that to the principal.
     StatusOr<bool> allows(const Principal& caller, Uid about, Permission permission) const;
 
-    /// Returns null if the caller is not a platform for that user.
+    /// Returns the platform as which the caller acts for that user; null for the user, for root,
+    /// and for a caller that is no platform of that user.
     StatusOr<const Platform*> find_platform(const Principal& caller, Uid about) const;
 
     /// Returns the role that the configuration gives the caller, also to root. Without one, root

@@ -31,7 +31,7 @@ void ControlServer::take(UniqueFd fd) {
         return refuse(peer->uid, theirs);
     }
     const auto label = std::make_shared<RequestLabel>();
-    label->caller = "uid " + std::to_string(peer->uid.value);
+    label->caller = name_of(auth::Principal(peer->uid));
     spawn_request(loop_, serve(std::move(fd), peer->uid, label),
                   report_failure("control door", label));
 }

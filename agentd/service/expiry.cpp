@@ -9,7 +9,6 @@
 #include "agentd/service/receipt.h"
 
 namespace secrets::service {
-
 namespace {
 
 /// The delay before a failed deletion of an expired secret (the disk is full) is retried.

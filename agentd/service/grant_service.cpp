@@ -85,9 +85,8 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
 
 Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
                                    const std::string& node, const RunId& run) const {
-    const auto parsed = parse_spec(request.ask);
-    return refused(
-        request, node, parsed.spec(),
+    return deny(
+        request, node,
         {StatusCode::not_found, "run " + run.text() + " was not pushed within " +
                                     std::to_string(request.wait_milliseconds / 1000) + " s"});
 }

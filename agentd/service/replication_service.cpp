@@ -35,12 +35,12 @@ bool ReplicationService::may_matter(Uid uid, const Workspace& workspace) const {
 }
 
 DocumentKeys ReplicationService::documents_of_scope(const auth::Principal& caller,
-                                                    const SecretScope& place) const {
+                                                    const SecretScope& scope) const {
     DocumentKeys subjects;
-    if (!place.workspace) {
+    if (!scope.workspace) {
         if (caller.uid()) subjects.owners.insert(store::Owner::user(*caller.uid()));
-    } else if (context_.principals.find_workspace(*place.workspace) != nullptr) {
-        subjects.owners.insert(store::Owner::workspace_named(*place.workspace));
+    } else if (context_.principals.find_workspace(*scope.workspace) != nullptr) {
+        subjects.owners.insert(store::Owner::workspace_named(*scope.workspace));
     }
     return subjects;
 }

@@ -26,7 +26,7 @@ class ReplicationService {
     /// Returns the documents needed to answer a secret spec of `uid`; none if the spec is
     /// malformed.
     DocumentKeys documents_of_spec(Uid uid, const std::string& ask) const;
-    DocumentKeys documents_of_scope(const auth::Principal& caller, const SecretScope& place) const;
+    DocumentKeys documents_of_scope(const auth::Principal& caller, const SecretScope& scope) const;
     DocumentKeys documents_of_workspaces() const;
 
     /// Replaces the local copy of a run with the version read from the shared store. On an error

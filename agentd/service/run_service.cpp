@@ -13,7 +13,6 @@
 #include "common/base/names.h"
 
 namespace secrets::service {
-
 namespace {
 
 std::string label(const vault::NewSecret& secret) {
@@ -172,13 +171,9 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     names = names_of(request.secrets);
 
     vault::RunHead head{run, owner.value(), 1, now, expires.value()};
-    const auto role = context_.principals.role_of(caller, head.owner);
-    if (!role) return refuse(role.status());
-    if (*role == auth::Role::platform) {
-        const auto platform = context_.principals.find_platform(caller, head.owner);
-        if (!platform) return refuse(platform.status());
-        head.platform = (*platform)->name;
-    }
+    const auto platform = context_.principals.find_platform(caller, head.owner);
+    if (!platform) return refuse(platform.status());
+    if (*platform != nullptr) head.platform = (*platform)->name;
     const vault::RunHead* existing = context_.vault.find_run(run);
     if (Status wrong = precondition.check(
             "run " + run.text(),

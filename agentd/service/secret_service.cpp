@@ -11,7 +11,6 @@
 #include "common/base/names.h"
 
 namespace secrets::service {
-
 namespace {
 
 /// Names the owner of the secrets in messages.

@@ -43,24 +43,24 @@ class SecretService {
 
     /// Checks a change of a stored secret before its body is read. Returns success if the change
     /// may go on.
-    Status check_put(const auth::Principal& caller, const SecretScope& place,
+    Status check_put(const auth::Principal& caller, const SecretScope& scope,
                      const std::string& name);
-    StatusOr<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& place,
+    StatusOr<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& scope,
                                          const std::string& name, const PutSecretRequest& request,
                                          const Precondition& precondition);
     /// Records and returns the rejection of a change whose body is malformed.
-    Status reject_unreadable_secret(const auth::Principal& caller, const SecretScope& place,
+    Status reject_unreadable_secret(const auth::Principal& caller, const SecretScope& scope,
                                     const std::string& name, Status refusal) const;
     StatusOr<store::SecretHead> rename_secret(const auth::Principal& caller,
-                                              const SecretScope& place, const std::string& name,
+                                              const SecretScope& scope, const std::string& name,
                                               const std::string& new_name,
                                               const Precondition& precondition);
-    Status remove_secret(const auth::Principal& caller, const SecretScope& place,
+    Status remove_secret(const auth::Principal& caller, const SecretScope& scope,
                          const std::string& name, const Precondition& precondition);
-    StatusOr<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& place,
+    StatusOr<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& scope,
                                             const std::string& name);
     StatusOr<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
-                                                          const SecretScope& place);
+                                                          const SecretScope& scope);
     /// Returns the workspaces that the caller is in; for root, all workspaces.
     StatusOr<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
 
@@ -73,8 +73,8 @@ class SecretService {
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
 
   private:
-    StatusOr<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& place) const;
-    StatusOr<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& place,
+    StatusOr<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& scope) const;
+    StatusOr<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& scope,
                                            const std::string& name);
     Status check_new_value(const store::Owner& owner, const std::string& name,
                            std::size_t bytes) const;

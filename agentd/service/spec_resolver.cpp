@@ -8,7 +8,6 @@
 #include "common/base/limits.h"
 
 namespace secrets::service {
-
 namespace {
 
 Status check_sizes(const std::vector<DeliveryEntry>& entries) {

@@ -9,7 +9,6 @@
 #include "agentd/service/secret_service.h"
 
 namespace secrets::service {
-
 namespace {
 
 /// Limits the number of last errors in a status.
