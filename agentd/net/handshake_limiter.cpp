@@ -60,9 +60,7 @@ void HandshakeLimiter::add(Client client) {
     const auto silent = std::prev(silent_.end());
     try {
         watch_silent();
-        silent->client.socket.async_wait(
-            Tcp::socket::wait_read,
-            [this, silent](const ErrorCode& error) { spoke(silent, error); });
+        wait_for_data(silent);
     } catch (const std::exception&) {
         silent_.erase(silent);
         throw;
@@ -78,12 +76,19 @@ void HandshakeLimiter::stop() {
     stall_.cancel();
 }
 
+void HandshakeLimiter::wait_for_data(std::list<Silent>::iterator silent) {
+    silent->client.socket.async_wait(
+        Tcp::socket::wait_read, [this, silent](const ErrorCode& error) { spoke(silent, error); });
+}
+
 void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode& error) {
+    const bool waits = !error && !silent->left && !stopped_;
+    // The loop may wrongly report a readable socket (see QueryClient::exchange()).
+    if (waits && !is_readable(silent->client.socket.native_handle())) return wait_for_data(silent);
     Client client = std::move(silent->client);
-    const bool left = silent->left;
     silent_.erase(silent);
     if (silent_.empty()) silence_.cancel();  // the timer would keep the loop running
-    if (error || left || stopped_) return;
+    if (!waits) return;
     waiting_.push_back(std::move(client));
     begin_next();
     watch_stalled();

@@ -81,6 +81,7 @@ class HandshakeLimiter {
         bool left = false;  ///< turned away already
     };
 
+    void wait_for_data(std::list<Silent>::iterator silent);
     void spoke(std::list<Silent>::iterator silent, const ErrorCode& error);
     void begin_next();
     void give_back(std::list<Held>::iterator held);

@@ -47,19 +47,19 @@ StatusOr<slurm_query::Reply> read_reply(int fd) {
 
 }  // namespace
 
-/// Returns whether a reply can be read before the patience ends.
-asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
+/// Waits until the loop reports a readable connection; returns whether it did before the deadline.
+asio::awaitable<bool> QueryClient::wait_for_reply(int fd,
+                                                  std::chrono::steady_clock::time_point deadline) {
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     const ScopeExit let_go([this, &descriptor] {
         waiting_ = nullptr;
         descriptor->release();  // the connection still owns the fd
     });
     waiting_ = descriptor.get();
-    const auto until = std::chrono::steady_clock::now() + patience;
     const auto wait = [](asio::posix::stream_descriptor& waiting, auto done) {
         waiting.async_wait(asio::posix::stream_descriptor::wait_read, std::move(done));
     };
-    const ErrorCode error = co_await net::with_deadline(until, descriptor, wait);
+    const ErrorCode error = co_await net::with_deadline(deadline, descriptor, wait);
     co_return !error;
 }
 
@@ -77,10 +77,15 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     if (Status wrong = send_packet(fd, slurm_query::encode(request), at_once()); !wrong.ok()) {
         co_return lost(wrong);
     }
-    const bool came = co_await wait_for_reply(fd, patience);
-    if (!came) {
-        co_return Status::failed("slurm-secrets-view did not answer within " +
-                                 std::to_string(patience.count() / 1000) + " s");
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    // The loop may report a connection readable that is not: an event of the connection before,
+    // which had the same descriptor, can still be on its way (Boost.Asio 1.74).
+    while (!is_readable(fd)) {
+        const bool came = co_await wait_for_reply(fd, deadline);
+        if (!came) {
+            co_return Status::failed("slurm-secrets-view did not answer within " +
+                                     std::to_string(patience.count() / 1000) + " s");
+        }
     }
     co_return read_reply(fd);
 }

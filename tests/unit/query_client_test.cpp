@@ -5,6 +5,7 @@
 #include "agentd/slurm/query_client.h"
 
 #include <array>
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <functional>
@@ -136,12 +137,13 @@ TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[vi
     CHECK(refusal_of(ask(view.path())) == "slurm-secrets-view ended before it answered");
 }
 
-/// Answers that many questions, each with one of these replies, and keeps the questions.
-auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
+/// Answers that many questions, each with one of these replies, and keeps the questions. Ends early
+/// once the client has ended.
+auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questions,
+                   const std::atomic<bool>& client_ended) {
     return [&](int listener) {
         for (const Reply& reply : replies) {
-            const auto end = plenty();
-            while (!end.passed()) {
+            while (!client_ended) {
                 auto connection = accept_from(listener);
                 if (!connection || !*connection) {
                     std::this_thread::sleep_for(milliseconds(1));
@@ -167,7 +169,8 @@ StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& 
     const std::string path = folder.file("view.sock");
     auto listener = listen_at(path, SocketKind::seqpacket, 0600);
     REQUIRE(listener.ok());
-    std::thread view(answering_all(replies, questions), listener->get());
+    std::atomic<bool> client_ended = false;
+    std::thread view(answering_all(replies, questions, client_ended), listener->get());
     boost::asio::io_context loop;
     QueryClient client(loop, path);
     std::optional<StatusOr<Users>> result;
@@ -177,6 +180,7 @@ StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& 
     };
     boost::asio::co_spawn(loop, run, boost::asio::detached);
     loop.run();
+    client_ended = true;
     view.join();
     REQUIRE(result);
     return std::move(*result);
