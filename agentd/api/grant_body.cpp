@@ -40,18 +40,18 @@ class Fields {
         if (value != nullptr && value->is_string() && value->get_string().size() <= most) {
             return std::string(value->get_string());
         }
-        fail(name, "a text of at most " + std::to_string(most) + " bytes");
+        fail(name, "a string of at most " + std::to_string(most) + " bytes");
         return "";
     }
     Status wrong() const {
         if (!wrong_.ok() || taken_ == object_.size()) return wrong_;
-        return Status::invalid("the body has a field that is not known");
+        return Status::invalid("the body has an unknown field");
     }
 
   private:
     void fail(std::string_view name, const std::string& expected) {
         if (wrong_.ok())
-            wrong_ = Status::invalid("\"" + std::string(name) + "\": " + expected + " is expected");
+            wrong_ = Status::invalid("\"" + std::string(name) + "\" must be " + expected);
     }
 
     const json::object& object_;
@@ -80,7 +80,7 @@ class RepeatedField : public BodyHandler<RepeatedField> {
         key_.append(part.data(), part.size());
         const std::string key = std::exchange(key_, {});
         if (open_.back().insert(key).second) return true;
-        return fail("the field " + quoted(key) + " stands twice", error);
+        return fail("duplicate field " + quoted(key), error);
     }
     bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
     bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
@@ -101,7 +101,7 @@ StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t 
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     json::value value = json::parse(text, error, {}, options);
     if (error) return Status::invalid("the JSON is malformed: " + error.message());
-    if (!value.is_object()) return Status::invalid("an object is expected");
+    if (!value.is_object()) return Status::invalid("the body must be a JSON object");
     return value;
 }
 
@@ -150,11 +150,11 @@ StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte
     const json::object& object = value->get_object();
     const json::value* list = object.if_contains("holds");
     if (object.size() != 1 || list == nullptr || !list->is_array()) {
-        return Status::invalid("\"holds\", a list, is expected and nothing else");
+        return Status::invalid("the body must have \"holds\", a list, as its only field");
     }
     std::vector<vault::CachedGrant> held;
     for (const json::value& each : list->get_array()) {
-        if (!each.is_object()) return Status::invalid("\"holds\": objects are expected");
+        if (!each.is_object()) return Status::invalid("\"holds\" must be a list of objects");
         Fields fields(each.get_object());
         vault::CachedGrant grant;
         grant.job.value = fields.number("job", UINT32_MAX);

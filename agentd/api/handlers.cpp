@@ -148,7 +148,7 @@ HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
         std::uint64_t number = 0;
         const auto [stopped, error] = std::from_chars(text->second.data(), end, number);
         if (error != std::errc() || stopped != end) {
-            return problem(400, "the query parameter 'after' is no number of an event");
+            return problem(400, "the query parameter 'after' is not a valid event number");
         }
         after = number;
     }
@@ -227,8 +227,8 @@ Status of_agents(const RouteCall& call) {
     if (*is_agent) return Status();
     return Status(StatusCode::permission_denied,
                   call.caller.name() +
-                      " is not the account that the nodes' agents run as, "
-                      "and only they may ask this");
+                      " is not the account that the nodes' agents run as "
+                      "(listen.agents); only that account may make this request");
 }
 
 HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
@@ -241,7 +241,7 @@ HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
 
 Status before_report(const RouteCall& call) {
     if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
-        return Status(StatusCode::invalid_argument, "the path has no name of a node");
+        return Status(StatusCode::invalid_argument, "the path has no valid node name");
     }
     return of_agents(call);
 }

@@ -59,7 +59,7 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
         // Stops collecting a name that is longer than any field's.
-        if (key_part_.size() + part.size() > 1024) return fail("a name is far too long", error);
+        if (key_part_.size() + part.size() > 1024) return fail("a name is too long", error);
         key_part_.append(part.data(), part.size());
         return true;
     }
@@ -73,13 +73,12 @@ class PushHandler : public BodyHandler<PushHandler> {
             case JsonPath::scope:
                 place_ = JsonPath::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
-                return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice",
-                            error);
+                return fail(path_of_scope() + ": duplicate name " + quoted(key_), error);
             default:
                 place_ = JsonPath::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
-                return fail(path_of_secret() + ": the field " + quoted(key_) +
-                                " is not known; only \"base64\" may stand here, once",
+                return fail(path_of_secret() + ": unknown or duplicate field " + quoted(key_) +
+                                "; expected only \"base64\"",
                             error);
         }
     }
@@ -106,19 +105,19 @@ class PushHandler : public BodyHandler<PushHandler> {
     bool unexpected(const std::string& found, json::error_code& error) {
         switch (place_) {
             case JsonPath::top_value:
-                return fail("\"" + key_ + "\": " +
+                return fail("\"" + key_ + "\": expected " +
                                 (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
-                                " is expected, not " + found,
+                                ", not " + found,
                             error);
             case JsonPath::secret_value:
                 return fail(path_of_scope() + ", " + quoted(key_) +
-                                ": a string or {\"base64\": \"...\"} is expected, not " + found,
+                                ": expected a string or {\"base64\": \"...\"}, not " + found,
                             error);
             case JsonPath::encoded_value:
-                return fail(path_of_secret() + ", \"base64\": a string is expected, not " + found,
+                return fail(path_of_secret() + ", \"base64\": expected a string, not " + found,
                             error);
             default:
-                return fail("an object is expected, not " + found, error);
+                return fail("expected an object, not " + found, error);
         }
     }
 
@@ -126,11 +125,11 @@ class PushHandler : public BodyHandler<PushHandler> {
         for (const char* field : {"owner", "ttl", "workspace", "user"}) {
             if (key_ != field) continue;
             if (fields_.insert(key_).second) return true;
-            return fail("the field \"" + key_ + "\" stands twice", error);
+            return fail("duplicate field \"" + key_ + "\"", error);
         }
-        return fail("the field " + quoted(key_) +
-                        " is not known; here may stand owner, ttl, workspace and user",
-                    error);
+        return fail(
+            "unknown field " + quoted(key_) + "; expected one of: owner, ttl, workspace, user",
+            error);
     }
 
     bool take_string(json::error_code& error) {
@@ -172,7 +171,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     bool take_encoded(json::error_code& error) {
         if (value_.overflowed()) return too_long(error);
         auto value = decode_base64(value_.bytes());
-        if (!value) return fail(path_of_secret() + ": \"base64\" does not hold base64", error);
+        if (!value) return fail(path_of_secret() + ": \"base64\" is not valid base64", error);
         if (value->size() > value_bytes_) return too_long(error);
         request.secrets.push_back({scope_, name_, std::move(*value)});
         has_base64_ = true;
@@ -182,8 +181,8 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     bool too_long(json::error_code& error) {
         code = StatusCode::too_large;
-        return fail(path_of_secret() + ": the value is longer than the " +
-                        std::to_string(value_bytes_) + " bytes that are taken",
+        return fail(path_of_secret() + ": the value is too long; at most " +
+                        std::to_string(value_bytes_) + " bytes are accepted",
                     error);
     }
 
