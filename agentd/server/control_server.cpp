@@ -19,7 +19,7 @@ ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service:
                              api::HubProxyInterface* relay, service::SharedStore* shared)
     : loop_(loop),
       hall_{api::Router(services, nullptr, relay, shared)},
-      listener_(loop, std::move(listener), "control door",
+      listener_(loop, std::move(listener), "control socket",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 
 void ControlServer::take(UniqueFd fd) {
@@ -33,19 +33,18 @@ void ControlServer::take(UniqueFd fd) {
     const auto label = std::make_shared<RequestLabel>();
     label->caller = name_of(auth::Principal(peer->uid));
     spawn_request(loop_, serve(std::move(fd), peer->uid, label),
-                  report_failure("control door", label));
+                  report_failure("control socket", label));
 }
 
 /// Logs that a user with `theirs` connections was denied a further one.
 void ControlServer::refuse(Uid uid, std::size_t theirs) const {
     const std::string reason =
         theirs >= kMaxConnectionsOfOne
-            ? "it has " + std::to_string(theirs) + " open, and nobody is given more"
-            : "all users together have " + std::to_string(hall_.connections.size()) +
-                  " open, and the control door takes no more";
+            ? "limit of " + std::to_string(kMaxConnectionsOfOne) + " connections per user reached"
+            : "limit of " + std::to_string(kMaxConnections) + " connections reached";
     audit::Event event{.kind = audit::Kind::refuse_connection,
                        .sentence = "uid " + std::to_string(uid.value) +
-                                   " was refused a connection to the control door: " + reason};
+                                   " was refused a connection to the control socket: " + reason};
     event.caller = audit::Account{uid, ""};
     event.reason = reason;
     audit::record(event);

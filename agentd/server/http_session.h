@@ -251,7 +251,7 @@ class HttpSessionOn final : public HttpSession {
             co_await write(api::problem(431, "the request's head is longer than 32 KiB"), false);
         } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
                    error != http::error::end_of_stream && error != http::error::partial_message) {
-            co_await write(api::problem(400, "this is no HTTP/1.1 request: " + error.message()),
+            co_await write(api::problem(400, "invalid HTTP/1.1 request: " + error.message()),
                            false);
         }
     }

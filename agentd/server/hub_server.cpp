@@ -37,8 +37,8 @@ std::string address_text(const Tcp::endpoint& endpoint) {
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (error == beast::error::timeout) return kTooSlow;
-    if (verified == X509_V_OK) return "no TLS 1.3 with it: " + error.message();
-    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    if (verified == X509_V_OK) return "TLS 1.3 handshake failed: " + error.message();
+    return std::string("client certificate rejected: ") + X509_verify_cert_error_string(verified);
 }
 
 }  // namespace
@@ -57,7 +57,7 @@ HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
               serve_in_turn(std::move(client), std::move(place));
           },
           [this](const std::string& address) { refusals_.note(address, kTooSlow); }),
-      listener_(loop, std::move(listener), "hub door",
+      listener_(loop, std::move(listener), "hub listener",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {
     look_at_certificate();
 }
@@ -71,9 +71,8 @@ void HubServer::set_context(std::shared_ptr<asio::ssl::context> context) {
 void HubServer::look_at_certificate() const {
     const Status why = net::check_valid_now(*context_);
     if (why.ok()) return;
-    audit::report_problem(
-        "listen.certificate: clients will not take this hub's certificate, since " + why.message() +
-        "; put a new one in its place and reload");
+    audit::report_problem("listen.certificate: clients will reject this hub's certificate: " +
+                          why.message() + "; replace the file and reload");
 }
 
 void HubServer::stop() {
@@ -112,7 +111,7 @@ void HubServer::serve_in_turn(net::HandshakeLimiter::Client client,
     const auto label = std::make_shared<RequestLabel>();
     label->caller = client.counted.address();
     spawn_request(loop_, serve(std::move(client), std::move(place), label),
-                  report_failure("hub door", label));
+                  report_failure("hub listener", label));
 }
 
 asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,

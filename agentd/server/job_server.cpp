@@ -18,7 +18,7 @@ JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Service
     : services_(services),
       shared_(shared),
       elsewhere_(elsewhere),
-      door_(loop, std::move(listener), "job door", anybody,
+      door_(loop, std::move(listener), "job socket", anybody,
             [this](int fd, Peer peer, plugin_protocol::Request request) {
                 return answer(fd, peer, std::move(request));
             }) {}
@@ -32,7 +32,7 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
                                    : plugin_protocol::Reply(plugin_protocol::Refused{why}));
     } else {
         door_.send(fd,
-                   plugin_protocol::Refused{"the agent's job socket takes CHECK and PING alone"});
+                   plugin_protocol::Refused{"the agent's job socket accepts only CHECK and PING"});
     }
 }
 

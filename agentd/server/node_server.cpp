@@ -15,7 +15,7 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(4);
 
 const char* only_root(const Peer& peer) {
-    return peer.uid.value == 0 ? nullptr : "only root may speak on the agent's node socket";
+    return peer.uid.value == 0 ? nullptr : "only root may use the agent's node socket";
 }
 
 std::string waited_note(std::chrono::steady_clock::time_point since, const RunId& run) {
@@ -42,7 +42,7 @@ NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Servi
       shared_(shared),
       elsewhere_(elsewhere),
       waiters_(waiters),
-      door_(loop, std::move(listener), "node door", only_root,
+      door_(loop, std::move(listener), "node socket", only_root,
             [this](int fd, Peer, plugin_protocol::Request request) {
                 return answer(fd, std::move(request));
             }) {}
@@ -57,8 +57,8 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
         co_return;
     }
     if (std::holds_alternative<plugin_protocol::CheckRequest>(request)) {
-        door_.send(
-            fd, plugin_protocol::Refused{"the agent's node socket takes ASK, WIPE and PING alone"});
+        door_.send(fd, plugin_protocol::Refused{
+                           "the agent's node socket accepts only GRANT, WIPE and PING"});
         co_return;
     }
     const auto since = std::chrono::steady_clock::now();
@@ -89,8 +89,8 @@ void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::s
     const auto failure = door_.try_to_send(
         fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
     if (failure.ok()) return;
-    const std::string sentence = "the delivery could not be handed over: " + failure.message();
-    audit::report_problem("node door: " + sentence);
+    const std::string sentence = "cannot send the delivery: " + failure.message();
+    audit::report_problem("node socket: " + sentence);
     door_.send(fd, plugin_protocol::Refused{sentence});
 }
 

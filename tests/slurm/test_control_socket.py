@@ -49,7 +49,7 @@ def is_refused(answer, status, *fragments):
 def test_control_socket_rejects_non_http_and_closes_connection(agent, data):
     with agent.connect() as connection:
         connection.send(data)
-        is_refused(connection.answer(), 400, "this is no HTTP/1.1 request")
+        is_refused(connection.answer(), 400, "invalid HTTP/1.1 request")
         assert connection.is_closed()
 
 
@@ -123,7 +123,7 @@ def test_control_socket_parses_bytes_beyond_content_length_as_next_request(agent
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/kept", body, {"Content-Length": "10"}))
         is_refused(connection.answer(), 400, "the JSON is malformed")
-        is_refused(connection.answer(), 400, "this is no HTTP/1.1 request")
+        is_refused(connection.answer(), 400, "invalid HTTP/1.1 request")
         assert connection.is_closed()
 
 

@@ -91,7 +91,7 @@ def test_sandboxed_hub_authenticates_user_by_munge(hub):
     assert json.loads(done.out) == {"owner": "alice", "secrets": []}
     # The hub knows the client's address, although it has no network.
     hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "https://hub.example.org:8443/v1/secrets")
-    hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request does not say who it comes from")
+    hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request is not authenticated")
 
 
 def test_hub_service_has_no_network_of_its_own(hub):
