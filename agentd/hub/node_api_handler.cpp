@@ -31,26 +31,28 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
         case Verdict::runs_there:
             return Status();
         case Verdict::does_not_run:
-            return Status(StatusCode::permission_denied, job + " does not run, says slurmctld");
+            return Status(StatusCode::permission_denied,
+                          job + " is not running, according to slurmctld");
         case Verdict::other_owner:
-            return Status(StatusCode::permission_denied, job + " is not of uid " +
+            return Status(StatusCode::permission_denied, job + " does not belong to uid " +
                                                              std::to_string(request.ask.uid.value) +
-                                                             ", says slurmctld");
+                                                             ", according to slurmctld");
         case Verdict::other_node:
             return Status(StatusCode::permission_denied,
                           job + " does not run on node " + quoted(request.node) +
-                              ", says slurmctld (hub.node in the node's configuration is its name "
-                              "in slurm.conf)");
+                              ", according to slurmctld; set hub.node in the node's configuration "
+                              "to its name in slurm.conf");
         case Verdict::other_address:
             return Status(StatusCode::permission_denied,
                           "node " + quoted(request.node) + " is not at " + request.origin.address +
-                              ", says slurmctld");
+                              ", according to slurmctld");
         case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
     }
-    return Status(StatusCode::unavailable,
-                  "the hub could not find out whether " + job + " runs there: " + answer.why);
+    return Status(StatusCode::unavailable, "the hub cannot check whether " + job +
+                                               " runs on node " + quoted(request.node) + ": " +
+                                               answer.why);
 }
 
 HttpResponse answer_of(service::NodeGrantAnswer answer) {
@@ -191,7 +193,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
-            co_return api::refused({StatusCode::unavailable, "this hub is about to end"});
+            co_return api::refused({StatusCode::unavailable, "this hub is shutting down"});
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
             co_return api::refused(

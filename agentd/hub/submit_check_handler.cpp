@@ -62,13 +62,13 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
     if (told.verdict == Verdict::is_node) co_return Status();
     if (told.verdict == Verdict::unknown || !listed) {
         co_return Status(StatusCode::unavailable,
-                         "the hub could not find out in time what host is at " + origin.address);
+                         "the hub cannot identify the host at " + origin.address + " in time");
     }
     co_return Status(StatusCode::permission_denied,
-                     "checks of what users submit are answered to nodes and to hosts in "
-                     "listen.login_hosts of the hub, and " +
+                     "the hub checks submissions only for nodes and for hosts in its "
+                     "listen.login_hosts; " +
                          origin.address + " is neither the address of node " +
-                         quoted(request.node) + " nor of one of those");
+                         quoted(request.node) + " nor of one of these hosts");
 }
 
 }  // namespace secrets::hub

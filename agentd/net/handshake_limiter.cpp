@@ -31,7 +31,7 @@ bool lets_wait(int fd, std::chrono::milliseconds stall) {
 /// Reports that a client was dropped, unless there is no memory to report it.
 void say_dropped() noexcept {
     try {
-        audit::report_problem("hub door: a client was dropped for want of memory");
+        audit::report_problem("hub listener: dropped a client: out of memory");
     } catch (const std::exception&) {
     }
 }

@@ -20,8 +20,8 @@ class RemoteSubmitCheck final : public server::ChecksElsewhere {
   private:
     HubClient& client_;
     std::string node_;
-    audit::OutageLog refused_{"jobs are submitted from here unchecked: the hub says: ",
-                              "the hub checks what is submitted from here"};
+    audit::OutageLog refused_{"cannot check submissions at the hub; jobs are submitted unchecked: ",
+                              "submissions are checked at the hub again"};
 };
 
 }  // namespace secrets::node

@@ -270,7 +270,7 @@ def test_hub_limits_one_address_to_256_connections(hub, hosts):
         with contextlib.suppress(ConnectionResetError):
             assert one_too_many.recv(1) == b""
         assert hub.http("GET", "/v1/runs", where="login", certificate="tower").status == 200
-    assert hub.refusals() == [(ADDRESSES["n1"], "it has 256 connections open, and no address is given more")]
+    assert hub.refusals() == [(ADDRESSES["n1"], "limit of 256 connections per address reached")]
     for client in crowd:
         client.close()
     poll(lambda: comes_in(hub, "n1"), 5, "room for n1 again")
