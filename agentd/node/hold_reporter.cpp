@@ -72,7 +72,7 @@ asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool is_believed,
         "PUT", "/v1/nodes/" + node_ + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
     auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
-    if (stopped_) co_return Status::failed("the agent is about to end");
+    if (stopped_) co_return Status::failed("the agent is shutting down");
     if (!told.ok()) co_return told.status();
     const auto& answer = *told;
     if (answer.status != 200) co_return Status::failed(answer.detail);

@@ -48,8 +48,9 @@ class HoldReporter {
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
     std::set<std::size_t> believe_;  ///< hubs that count this node as a holder
-    audit::OutageLog trouble_{"no hub hears what is held here, nor says what of it is over: ",
-                              "a hub hears again what is held here"};
+    audit::OutageLog trouble_{
+        "cannot report held grants to any hub, so revocations are not received: ",
+        "held grants are reported to a hub again"};
     bool stopped_ = false;
 };
 

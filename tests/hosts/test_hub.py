@@ -156,7 +156,7 @@ def test_node_serves_cached_grant_and_denies_new_job_while_hub_is_down(cluster, 
     hub.daemon_kill("slurm-secretsd")
     (login.out / "a-gone").touch()
     assert login.await_file("a2") == "val\n0\n"
-    assert "as it could not be asked for anew: no hub answered: https://10.77.0.1:8443" in cluster.agent_log("n1")
+    assert "(cached grant; no hub answered: https://10.77.0.1:8443" in cluster.agent_log("n1")
     began = time.monotonic()
     done = login.srun("-w", "n1", "--secrets-run=away", "--overlap", "true")
     assert done.code != 0
