@@ -71,7 +71,7 @@ Status check_files(const OpenBao& config, bool with_credentials) {
 
 asio::awaitable<Status> ServerPool::log_in(Clock::time_point deadline) {
     while (token_.empty()) {
-        if (stopped_) co_return Status::failed("the agent is about to end");
+        if (stopped_) co_return Status::failed("the agent is shutting down");
         if (Clock::now() >= deadline) co_return Status::failed(what_all_said());
         if (is_logging_in_) {
             co_await changes_.wait(deadline);
@@ -106,8 +106,8 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     if (answer.status != 200 || !take_login(answer)) {
         refused_ = {
             shown, Clock::now() + kAfterRefusal,
-            Status::failed("OpenBao refuses the login of the AppRole (" + errors_in(answer) +
-                           "): look at its role id and secret id, and at store.openbao.approle")};
+            Status::failed("OpenBao rejected the login of the AppRole: " + errors_in(answer) +
+                           "; check its role id and secret id, and store.openbao.approle")};
         co_return refused_->why;
     }
     refused_.reset();

@@ -81,8 +81,8 @@ asio::awaitable<void> Replica::sync_mount() {
     mount_seen_ = true;
     if (!versions || *versions == 1) co_return;
     audit::report_problem(
-        "store.openbao.mount: OpenBao keeps values that were replaced; set max_versions=1 for that "
-        "mount (docs/admin.md)");
+        "store.openbao.mount: OpenBao keeps replaced values; set max_versions=1 for this mount "
+        "(docs/admin.md)");
 }
 
 /// Refreshes all runs, in OpenBao and in the vault. `patience` is the time for each request.

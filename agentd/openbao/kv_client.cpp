@@ -62,7 +62,7 @@ std::uint64_t version_in(const json::object& metadata) {
 }
 
 Status refused(const std::string& path, const HttpsResponse& answer) {
-    return Status::failed("OpenBao, " + path + ": " + errors_in(answer));
+    return Status::failed("OpenBao rejected a request for " + path + ": " + errors_in(answer));
 }
 
 json::object write_body(const json::object& data, std::uint64_t version) {
@@ -101,8 +101,8 @@ StatusOr<Written> written_of(const std::string& path, const HttpsResponse& answe
     }
     if (is_too_large(answer)) {
         return Status::failed(
-            "OpenBao takes nothing as large as " + path + " (" + errors +
-            "): raise max_entry_size of its storage, or lower limits.run_bytes and "
+            "OpenBao rejected " + path + " as too large: " + errors +
+            "; raise max_entry_size of its storage, or lower limits.run_bytes and "
             "limits.kept_bytes");
     }
     return refused(path, answer);

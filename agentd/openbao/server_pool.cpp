@@ -85,8 +85,8 @@ ServerPool::ServerPool(asio::io_context& loop, Supervisor& supervisor, const Ope
       config_(config),
       context_(std::move(context)),
       pauses_(kFirstPause, kLongestPause),
-      lasting_("OpenBao gives no answer, and what hubs share can't be read or changed: ",
-               "OpenBao answers again") {
+      lasting_("OpenBao is unavailable; data that hubs share cannot be read or changed: ",
+               "OpenBao is available again") {
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
     supervisor.start("openbao_login", [this] { return renew_logins(); });
 }
@@ -110,8 +110,8 @@ void ServerPool::stop() {
     if (!token_.empty()) {
         spawn_request(loop_, revoke(), [](const std::string& why) {
             audit::report_problem(
-                "cannot revoke the agent's token of OpenBao, which ends with its "
-                "lease: " +
+                "cannot revoke the agent's OpenBao token, which stays valid until its lease "
+                "ends: " +
                 why);
         });
     }
@@ -131,8 +131,8 @@ asio::awaitable<ServerPool::Told> ServerPool::ask(HttpsRequest request,
     if (!told.ok()) {
         note(told.status().message());
     } else if (told->status == 403) {
-        std::string refused = "OpenBao refuses the AppRole a request (" + errors_in(*told) +
-                              "): let its policy allow what docs/admin.md says";
+        std::string refused = "OpenBao denied a request of the AppRole: " + errors_in(*told) +
+                              "; grant its policy the rights in docs/admin.md";
         note(refused);
         told = Status::failed(std::move(refused));
     } else {
@@ -210,14 +210,14 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         if (Clock::now() + pause >= deadline) break;
         co_await pauses_.sleep(pause);
     }
-    co_return Status::failed(stopped_ ? "the agent is about to end" : what_all_said());
+    co_return Status::failed(stopped_ ? "the agent is shutting down" : what_all_said());
 }
 
 asio::awaitable<Status> ServerPool::ask_one(Server& server, const HttpsRequest& request,
                                             HttpsResponse& answer, Clock::time_point deadline) {
     while (server.busy >= kMostAtOnce) {
         if (stopped_ || Clock::now() >= deadline)
-            co_return Status::failed("too much is asked of it");
+            co_return Status::failed("it has too many concurrent requests");
         co_await changes_.wait(deadline);
     }
     ++server.busy;
@@ -284,7 +284,8 @@ std::string ServerPool::what_all_said() const {
         if (server.why.empty()) continue;
         text += (text.empty() ? "" : "; ") + server.peer.url().text + ": " + server.why;
     }
-    return "OpenBao: " + (text.empty() ? "there was no time to ask it" : text);
+    return "OpenBao: " +
+           (text.empty() ? "deadline exceeded before a server could be contacted" : text);
 }
 
 }  // namespace secrets::openbao

@@ -23,7 +23,7 @@ inline net::HttpsRequest get_request(const char* target) {
 inline std::string what_health_says(unsigned status) {
     switch (status) {
         case 429:
-            return "it stands by";
+            return "it is a standby server";
         case 501:
             return "it is not initialised";
         case 503:
