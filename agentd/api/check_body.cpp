@@ -42,8 +42,8 @@ StatusOr<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
         uid->get_int64() > UINT32_MAX) {
         return Status::invalid("\"uid\" must be the number of a user");
     }
-    const auto ask = text_in(*object, "ask", kMaxSpecBytes);
-    if (!ask) {
+    const auto spec = text_in(*object, "ask", kMaxSpecBytes);
+    if (!spec) {
         return Status::invalid("\"ask\" must be a string of at most " +
                                std::to_string(kMaxSpecBytes) + " bytes");
     }
@@ -53,12 +53,12 @@ StatusOr<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
                                std::to_string(kMaxNodeNameBytes) + " bytes");
     }
     if (object->size() > 3) return Status::invalid("the body has an unknown field");
-    return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
+    return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *spec, *node};
 }
 
 std::string print_check(const SubmitCheckRequest& check) {
     return json::serialize(
-        json::object{{"uid", check.uid.value}, {"ask", check.ask}, {"node", check.node}});
+        json::object{{"uid", check.uid.value}, {"ask", check.spec}, {"node", check.node}});
 }
 
 std::string verdict_json(const Status& refusal) {

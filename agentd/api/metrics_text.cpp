@@ -21,14 +21,14 @@ using prometheus::MetricType;
 const prometheus::Histogram::BucketBoundaries kBuckets{
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0};
 
-struct Asks {
+struct GrantCounts {
     std::array<std::uint64_t, 3> by_outcome{};
     prometheus::Histogram took{kBuckets};
 };
 
 /// Not destroyed at exit: the agent's last requests end late.
-Asks& asks() {
-    static auto* the_one = new Asks();
+GrantCounts& grant_counts() {
+    static auto* the_one = new GrantCounts();
     return *the_one;
 }
 
@@ -103,24 +103,24 @@ void add_events(Families& families) {
                      audit::count_of(Kind::trouble) + audit::count_of(Kind::trail_failed));
 }
 
-void add_asks(Families& families) {
+void add_grant_requests(Families& families) {
     constexpr const char* kWords[] = {"granted", "nothing", "refused"};
-    for (std::size_t i = 0; i < asks().by_outcome.size(); ++i) {
+    for (std::size_t i = 0; i < grant_counts().by_outcome.size(); ++i) {
         families.counter("slurm_secrets_asks_total", "Grant requests of steps, by outcome.",
-                         asks().by_outcome[i], {{"outcome", kWords[i]}});
+                         grant_counts().by_outcome[i], {{"outcome", kWords[i]}});
     }
     families.histogram(
         "slurm_secrets_ask_duration_seconds",
         "Time that the agent took to answer a grant request, without requests that waited "
         "for a push.",
-        asks().took);
+        grant_counts().took);
 }
 
 }  // namespace
 
 void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took) {
-    ++asks().by_outcome[static_cast<std::size_t>(outcome)];
-    if (took) asks().took.Observe(took->count());
+    ++grant_counts().by_outcome[static_cast<std::size_t>(outcome)];
+    if (took) grant_counts().took.Observe(took->count());
 }
 
 std::string text(const service::StatusInfo& status, const Limits& limits) {
@@ -162,7 +162,7 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
     families.gauge("slurm_secrets_expiring_secrets",
                    "Stored secrets that expire within seven days.", number(status.expiring));
     add_events(families);
-    add_asks(families);
+    add_grant_requests(families);
     families.counter(
         "slurm_secrets_log_entries_dropped_total",
         "Log entries that were dropped because the journal did not accept them in time.",

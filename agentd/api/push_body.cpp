@@ -28,19 +28,19 @@ class PushHandler : public BodyHandler<PushHandler> {
     service::PushRequest request;
 
     bool on_object_begin(json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::outside:
-                place_ = JsonPath::top;
+                path_ = JsonPath::top;
                 return true;
             case JsonPath::top_value:
                 if (key_ != "workspace" && key_ != "user") return unexpected("an object", error);
                 scope_ = key_ == "user" ? vault::Scope::user : vault::Scope::workspace;
-                place_ = JsonPath::scope;
+                path_ = JsonPath::scope;
                 return true;
             case JsonPath::secret_value:
                 name_ = key_;
                 has_base64_ = false;
-                place_ = JsonPath::encoded;
+                path_ = JsonPath::encoded;
                 return true;
             default:
                 return unexpected("an object", error);
@@ -48,11 +48,11 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool on_object_end(std::size_t, json::error_code& error) {
-        if (place_ == JsonPath::encoded) {
+        if (path_ == JsonPath::encoded) {
             if (!has_base64_) return fail(path_of_secret() + ": \"base64\" is missing", error);
-            place_ = JsonPath::scope;
+            path_ = JsonPath::scope;
         } else {
-            place_ = place_ == JsonPath::scope ? JsonPath::top : JsonPath::outside;
+            path_ = path_ == JsonPath::scope ? JsonPath::top : JsonPath::outside;
         }
         return true;
     }
@@ -66,16 +66,16 @@ class PushHandler : public BodyHandler<PushHandler> {
     bool on_key(string_view part, std::size_t size, json::error_code& error) {
         if (!on_key_part(part, size, error)) return false;
         key_ = std::exchange(key_part_, {});
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top:
-                place_ = JsonPath::top_value;
+                path_ = JsonPath::top_value;
                 return known_field(error);
             case JsonPath::scope:
-                place_ = JsonPath::secret_value;
+                path_ = JsonPath::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
                 return fail(path_of_scope() + ": duplicate name " + quoted(key_), error);
             default:
-                place_ = JsonPath::encoded_value;
+                path_ = JsonPath::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
                 return fail(path_of_secret() + ": unknown or duplicate field " + quoted(key_) +
                                 "; expected only \"base64\"",
@@ -103,7 +103,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     std::string path_of_secret() const { return path_of_scope() + ", " + quoted(name_); }
 
     bool unexpected(const std::string& found, json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top_value:
                 return fail("\"" + key_ + "\": expected " +
                                 (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
@@ -133,7 +133,7 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool take_string(json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top_value:
                 if (key_ != "owner" && key_ != "ttl") return unexpected("a string", error);
                 return take_field(error);
@@ -154,7 +154,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         const auto bytes = value_.bytes();
         std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         (key_ == "owner" ? request.owner : request.ttl) = std::move(text);
-        place_ = JsonPath::top;
+        path_ = JsonPath::top;
         return true;
     }
 
@@ -164,7 +164,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (value.size() > 0)
             std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
         request.secrets.push_back({scope_, name_, std::move(value)});
-        place_ = JsonPath::scope;
+        path_ = JsonPath::scope;
         return true;
     }
 
@@ -175,7 +175,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (value->size() > value_bytes_) return too_long(error);
         request.secrets.push_back({scope_, name_, std::move(*value)});
         has_base64_ = true;
-        place_ = JsonPath::encoded;
+        path_ = JsonPath::encoded;
         return true;
     }
 
@@ -188,7 +188,7 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     std::size_t value_bytes_;
     ValueCollector value_;
-    JsonPath place_ = JsonPath::outside;
+    JsonPath path_ = JsonPath::outside;
     vault::Scope scope_ = vault::Scope::user;
     std::string key_part_;
     std::string key_;

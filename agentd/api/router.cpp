@@ -115,7 +115,7 @@ Status read_parameter(std::string_view which, std::string_view text, RouteCall& 
         call.run = std::move(run).value();
     } else if (which == "workspace") {
         if (Status why = check_workspace_name(value); !why.ok()) return why;
-        call.place.workspace = std::move(value);
+        call.scope.workspace = std::move(value);
     } else {
         call.name = std::move(value);
     }
@@ -322,11 +322,11 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
 Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
         // std::function copies its captures.
-        const auto kept = std::make_shared<SecretBuffer>(body.size());
-        std::copy(body.begin(), body.end(), kept->bytes().begin());
+        const auto stored = std::make_shared<SecretBuffer>(body.size());
+        std::copy(body.begin(), body.end(), stored->bytes().begin());
         HttpResponse answer;
-        answer.later = [found, shared, kept](const IsGone&) {
-            return change_shared(found.call, found.route, *shared, kept);
+        answer.later = [found, shared, stored](const IsGone&) {
+            return change_shared(found.call, found.route, *shared, stored);
         };
         return answer;
     };

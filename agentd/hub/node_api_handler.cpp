@@ -26,7 +26,7 @@ constexpr std::size_t kMostPlacesOfReport = 4;
 constexpr auto kAgeForReports = std::chrono::seconds(2);
 
 Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& request) {
-    const std::string job = "job " + std::to_string(request.ask.job.value);
+    const std::string job = "job " + std::to_string(request.grant.job.value);
     switch (answer.verdict) {
         case Verdict::runs_there:
             return Status();
@@ -34,9 +34,9 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
             return Status(StatusCode::permission_denied,
                           job + " is not running, according to slurmctld");
         case Verdict::other_owner:
-            return Status(StatusCode::permission_denied, job + " does not belong to uid " +
-                                                             std::to_string(request.ask.uid.value) +
-                                                             ", according to slurmctld");
+            return Status(StatusCode::permission_denied,
+                          job + " does not belong to uid " +
+                              std::to_string(request.grant.uid.value) + ", according to slurmctld");
         case Verdict::other_node:
             return Status(StatusCode::permission_denied,
                           job + " does not run on node " + quoted(request.node) +
@@ -144,7 +144,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
     if (!stranger.ok()) co_return stranger;
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
-    slurm_query::Placement place{request.ask.job, request.ask.uid, request.node,
+    slurm_query::Placement place{request.grant.job, request.grant.uid, request.node,
                                  request.origin.address};
     const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
     if (answer.verdict == Verdict::runs_there) {
@@ -156,7 +156,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
 asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request) {
     if (shared_ == nullptr) co_return Status();
     service::DocumentKeys about =
-        services_.replication.documents_of_spec(request.ask.uid, request.ask.ask);
+        services_.replication.documents_of_spec(request.grant.uid, request.grant.ask);
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (failure.ok()) co_return Status();
@@ -178,18 +178,18 @@ asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request
 asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
                                                      api::IsGone is_gone) {
     const auto until = slurm::JobPlacement::Clock::now() +
-                       std::chrono::milliseconds(request.ask.wait_milliseconds);
+                       std::chrono::milliseconds(request.grant.wait_milliseconds);
     while (true) {
         auto refusal = co_await check_placement(request);
         if (refusal.ok()) refusal = co_await refresh_for(request);
         if (!refusal.ok()) {
             co_return api::refused(
-                service::grant_requests::deny(request.ask, request.node, std::move(refusal)));
+                service::grant_requests::deny(request.grant, request.node, std::move(refusal)));
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
         if (is_gone()) co_return HttpResponse{204, "", ""};
         auto answer =
-            services_.node_grants.grant_to_node(request.ask, request.node, request.has_tag);
+            services_.node_grants.grant_to_node(request.grant, request.node, request.has_tag);
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
@@ -197,7 +197,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
             co_return api::refused(
-                services_.grants.deny_unpushed(request.ask, request.node, wait->run));
+                services_.grants.deny_unpushed(request.grant, request.node, wait->run));
         }
         co_await waiters_.wait(wait->run, until);
     }

@@ -37,13 +37,13 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
     }
     if (shared_ != nullptr) {
         service::DocumentKeys about =
-            services_.replication.documents_of_spec(request.uid, request.ask);
+            services_.replication.documents_of_spec(request.uid, request.spec);
         const auto failure = co_await shared_->refresh(
             std::move(about), slurm::JobPlacement::Clock::now() + kPatience, {});
         if (!failure.ok()) co_return api::refused(service::not_known(failure));
     }
     HttpResponse answer{200, "application/json", ""};
-    const Status verdict = services_.grants.check_submission(request.uid, request.ask);
+    const Status verdict = services_.grants.check_submission(request.uid, request.spec);
     answer.body = api::verdict_json(verdict);
     co_return answer;
 }

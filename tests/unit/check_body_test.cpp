@@ -19,7 +19,7 @@ TEST_CASE("Check body: parses a request as it was printed", "[check_json]") {
     const auto read = parse_check(bytes(print_check(asked)));
     REQUIRE(read.ok());
     CHECK(read->uid == asked.uid);
-    CHECK(read->ask == asked.ask);
+    CHECK(read->spec == asked.spec);
     CHECK(read->node == asked.node);
 }
 

@@ -32,18 +32,18 @@ std::string refusal_of(const std::string& body) {
 TEST_CASE("Grant body: parses a request") {
     const auto request = parse_grant(bytes_of(body_with()));
     REQUIRE(request);
-    CHECK(request->ask.job.value == 12);
-    CHECK(request->ask.step.value == 0);
-    CHECK(request->ask.uid.value == 1001);
-    CHECK(request->ask.ask == "TOKEN");
-    CHECK(request->ask.wait_milliseconds == 500);
+    CHECK(request->grant.job.value == 12);
+    CHECK(request->grant.step.value == 0);
+    CHECK(request->grant.uid.value == 1001);
+    CHECK(request->grant.ask == "TOKEN");
+    CHECK(request->grant.wait_milliseconds == 500);
     CHECK(request->patience == std::chrono::milliseconds(4000));
     CHECK(request->node == "n1");
     CHECK(refusal_of(" {\"node\" : \"n1\", \"ask\":\"\", \"job\":0,\"step\":4294967291,\n"
                      "\"uid\":0,\"patience_ms\":0,\"wait_ms\":0 } ") == "(read)");
     const auto escaped = parse_grant(bytes_of(body_with("ask", "\"A\\u002cB\\n\\\"\"")));
     REQUIRE(escaped);
-    CHECK(escaped->ask.ask == "A,B\n\"");
+    CHECK(escaped->grant.ask == "A,B\n\"");
 }
 
 TEST_CASE("Grant body: enforces the exact bounds of each number") {
