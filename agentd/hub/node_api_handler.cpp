@@ -20,7 +20,7 @@ using slurm_query::Verdict;
 /// Time that a report waits for Slurm, less than its node waits for the response; and how many of
 /// its jobs are queried: Slurm says nothing of a job that has just ended.
 constexpr auto kPatienceForReports = std::chrono::milliseconds(600);
-constexpr std::size_t kMostPlacesOfReport = 4;
+constexpr std::size_t kMostPlacementsOfReport = 4;
 
 /// Maximum age of the data for reports: thousands of nodes report about the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
@@ -75,8 +75,8 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
                                service::SharedStore* shared)
     : agents_(config.listen.agents),
       services_(services),
-      places_(loop, supervisor, config.view_socket),
-      checks_(loop, supervisor, config.listen, services, places_, shared),
+      placements_(loop, supervisor, config.view_socket),
+      checks_(loop, supervisor, config.listen, services, placements_, shared),
       waiters_(waiters),
       shared_(shared) {}
 
@@ -124,9 +124,11 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     std::size_t tried = 0;
     for (const vault::CachedGrant& held : request.held) {
-        if (++tried > kMostPlacesOfReport) break;
-        slurm_query::Placement place{held.job, held.owner, request.node, request.origin.address};
-        const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
+        if (++tried > kMostPlacementsOfReport) break;
+        slurm_query::Placement placement{held.job, held.owner, request.node,
+                                         request.origin.address};
+        const slurm::PlacementAnswer answer =
+            co_await placements_.ask(std::move(placement), deadline);
         if (answer.verdict == Verdict::unknown) break;
         if (answer.verdict != Verdict::runs_there) continue;
         addresses_[request.node] = request.origin.address;
@@ -144,9 +146,9 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
     if (!stranger.ok()) co_return stranger;
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
-    slurm_query::Placement place{request.grant.job, request.grant.uid, request.node,
-                                 request.origin.address};
-    const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
+    slurm_query::Placement placement{request.grant.job, request.grant.uid, request.node,
+                                     request.origin.address};
+    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
     if (answer.verdict == Verdict::runs_there) {
         addresses_[request.node] = request.origin.address;
     }

@@ -57,10 +57,11 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
     const auto listed = login_hosts_.has(origin.address);
     if (listed == true) co_return Status();
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
-    slurm_query::Placement place{slurm_query::kNoJob, request.uid, request.node, origin.address};
-    const slurm::PlacementAnswer told = co_await places_.ask(std::move(place), deadline);
-    if (told.verdict == Verdict::is_node) co_return Status();
-    if (told.verdict == Verdict::unknown || !listed) {
+    slurm_query::Placement placement{slurm_query::kNoJob, request.uid, request.node,
+                                     origin.address};
+    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
+    if (answer.verdict == Verdict::is_node) co_return Status();
+    if (answer.verdict == Verdict::unknown || !listed) {
         co_return Status(StatusCode::unavailable,
                          "the hub cannot identify the host at " + origin.address + " in time");
     }

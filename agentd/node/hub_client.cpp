@@ -39,8 +39,8 @@ void HubClient::stop() {
     pauses_.end();
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
-                                                Clock::time_point deadline) {
+asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
+                                                  Clock::time_point deadline) {
     const auto patience = deadline - Clock::now();
     const auto may_wait_until = Clock::now() + request.wait;
     const auto last = deadline + request.wait;
@@ -76,8 +76,8 @@ asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
     co_return Status::failed(stopped_ ? "the agent is shutting down" : std::move(why));
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
-                                                    Clock::time_point deadline) {
+asio::awaitable<HubClient::Result> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
+                                                      Clock::time_point deadline) {
     net::HttpsResponse answer;
     const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
     if (!failure.ok()) co_return Status::failed(hubs_[which].url().text + ": " + failure.message());

@@ -37,9 +37,9 @@ HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte>
 }
 
 asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
-    auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
-    if (auto* answer = std::get_if<net::HttpsResponse>(&told)) co_return take(std::move(*answer));
-    if (const auto* error = std::get_if<Status>(&told)) {
+    auto result = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
+    if (auto* answer = std::get_if<net::HttpsResponse>(&result)) co_return take(std::move(*answer));
+    if (const auto* error = std::get_if<Status>(&result)) {
         co_return api::problem(504, "no hub answered: " + error->message());
     }
     HttpResponse moved = api::problem(

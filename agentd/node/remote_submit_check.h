@@ -15,7 +15,7 @@ class RemoteSubmitCheck final : public server::ChecksElsewhere {
     RemoteSubmitCheck(HubClient& client, std::string node)
         : client_(client), node_(std::move(node)) {}
 
-    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
+    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec) override;
 
   private:
     HubClient& client_;
