@@ -208,7 +208,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     head.body_limit(boost::none);
     co_await http::async_read_header(stream_, buffer_, head, into(error));
     if (error) co_return Status::failed(in_words(error));
-    kept_ = head.keep_alive();
+    keep_alive_ = head.keep_alive();
     answer.status = head.get().result_int();
     answer.etag = head.get()[http::field::etag];
     answer.content_type = head.get()[http::field::content_type];
@@ -251,7 +251,7 @@ asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::e
 }
 
 bool HttpsConnection::is_alive() {
-    return kept_ && transport().socket().is_open() &&
+    return keep_alive_ && transport().socket().is_open() &&
            !peer_is_gone(transport().socket().native_handle());
 }
 

@@ -18,7 +18,7 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                              api::HubProxyInterface* relay, service::SharedStore* shared)
     : loop_(loop),
-      hall_{api::Router(services, nullptr, relay, shared)},
+      registry_{api::Router(services, nullptr, relay, shared)},
       listener_(loop, std::move(listener), "control socket",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 
@@ -27,7 +27,7 @@ void ControlServer::take(UniqueFd fd) {
     if (!peer) return;
     const auto found = connections_of_.find(peer->uid.value);
     const std::size_t theirs = found == connections_of_.end() ? 0 : found->second;
-    if (hall_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
+    if (registry_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
         return refuse(peer->uid, theirs);
     }
     const auto label = std::make_shared<RequestLabel>();
@@ -52,7 +52,7 @@ void ControlServer::refuse(Uid uid, std::size_t theirs) const {
 
 void ControlServer::stop() {
     listener_.stop();
-    hall_.stop();
+    registry_.stop();
 }
 
 asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
@@ -67,7 +67,7 @@ asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
     });
     LocalAuthenticator check(caller);
     HttpSessionOn<beast::basic_stream<Local>> connection(
-        hall_, beast::basic_stream<Local>(std::move(socket)), check, std::move(label));
+        registry_, beast::basic_stream<Local>(std::move(socket)), check, std::move(label));
     co_await connection.run();
 }
 

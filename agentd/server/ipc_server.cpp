@@ -127,8 +127,8 @@ void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) cons
 asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
                                        std::shared_ptr<RequestLabel> label) {
     const int fd = connection.get();
-    const auto place = connections_.insert(connections_.end(), peer.uid.value);
-    const ScopeExit leave([this, place] { connections_.erase(place); });
+    const auto entry = connections_.insert(connections_.end(), peer.uid.value);
+    const ScopeExit leave([this, entry] { connections_.erase(entry); });
     // Nearly always the request has arrived already: then the loop need not learn of the
     // connection. The check is repeated after the wait, since the loop may wrongly report a
     // readable socket.
