@@ -76,7 +76,7 @@ asio::awaitable<void> Replica::sync() {
 /// Checks once how many versions the mount keeps: a user trusts that a replaced value is gone.
 asio::awaitable<void> Replica::sync_mount() {
     if (mount_seen_) co_return;
-    const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
+    const auto versions = co_await kv_.max_versions(Clock::now() + kPatience);
     if (!kv_.trouble().empty()) co_return;
     mount_seen_ = true;
     if (!versions || *versions == 1) co_return;

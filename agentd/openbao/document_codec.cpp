@@ -165,16 +165,16 @@ StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
 }
 
 StatusOr<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& data) try {
-    std::vector<service::ReplicatedSecret> kept;
+    std::vector<service::ReplicatedSecret> stored;
     each_secret(data, [&](const json::object& secret) {
         store::SecretHead head;
         head.name = secret_name(secret);
         head.generation = static_cast<std::uint64_t>(number(secret, "generation", 1));
         head.set = time(secret, "set");
         if (!field(secret, "expires").is_null()) head.expires = time(secret, "expires");
-        kept.push_back({std::move(head), value(secret)});
+        stored.push_back({std::move(head), value(secret)});
     });
-    return kept;
+    return stored;
 } catch (const Malformed& wrong) {
     return Status::failed(wrong.sentence);
 }

@@ -280,13 +280,13 @@ StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
         return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
     }
     const store::Owner& owner = std::get<store::Owner>(key);
-    std::vector<service::ReplicatedSecret> kept;
+    std::vector<service::ReplicatedSecret> stored;
     for (const store::SecretHead* head : store_.list(owner)) {
         auto value = store_.value_of(owner, head->name);
         if (!value) return value.status();
-        kept.push_back({*head, std::move(value).value()});
+        stored.push_back({*head, std::move(value).value()});
     }
-    return write_secrets(kept);
+    return write_secrets(stored);
 }
 
 std::string Replica::new_writer() {

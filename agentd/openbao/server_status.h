@@ -20,7 +20,7 @@ inline net::HttpsRequest get_request(const char* target) {
 }
 
 /// Returns words for the status of GET /v1/sys/health other than 200.
-inline std::string what_health_says(unsigned status) {
+inline std::string describe_health(unsigned status) {
     switch (status) {
         case 429:
             return "it is a standby server";
