@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: every request to the control door that is not of its table is refused with the right
+// Promise: every request to the control socket that is not of its table is refused with the right
 // status and a sentence, before its body is read where that can be known; and no answer has a
 // value.
 
@@ -19,7 +19,7 @@ using service::Office;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
 
-/// A control door without a socket.
+/// A control server without a socket.
 struct Door {
     explicit Door(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
         : office(config, vault_bytes) {}
