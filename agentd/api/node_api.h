@@ -12,7 +12,7 @@ namespace secrets::api {
 
 /// A node's request for what a step of a job on the node is granted.
 struct NodeGrantRequest {
-    plugin_protocol::GrantRequest ask;
+    plugin_protocol::GrantRequest grant;
     std::string node;  ///< its name in slurm.conf, as the node says
     std::chrono::milliseconds
         patience{};         ///< how long the node waits, besides the grant request's wait
@@ -30,7 +30,7 @@ struct HoldReport {
 /// A check for a user of a node or a login host who is about to submit a job.
 struct SubmitCheckRequest {
     Uid uid;
-    std::string ask;
+    std::string spec;
     std::string node;  ///< the host's name, as the host says
     Origin origin{};
 };

@@ -115,7 +115,7 @@ Status read_parameter(std::string_view which, std::string_view text, RouteCall& 
         call.run = std::move(run).value();
     } else if (which == "workspace") {
         if (Status why = check_workspace_name(value); !why.ok()) return why;
-        call.place.workspace = std::move(value);
+        call.scope.workspace = std::move(value);
     } else {
         call.name = std::move(value);
     }
@@ -140,12 +140,13 @@ Status read_precondition(const RequestHead& head, service::Precondition& precond
     } else if (!head.if_match.empty()) {
         precondition.generation = generation_of(head.if_match);
         if (!precondition.generation) {
-            return Status::invalid("If-Match: " + quoted(head.if_match) +
-                                   " is not one entity tag as a GET gives it in ETag, or *");
+            return Status::invalid(
+                "If-Match: " + quoted(head.if_match) +
+                " is not a valid entity tag; expected * or one ETag that a GET returned");
         }
     }
     if (head.if_none_match.empty()) return Status();
-    if (head.if_none_match != "*") return Status::invalid("If-None-Match: only * can stand here");
+    if (head.if_none_match != "*") return Status::invalid("If-None-Match: only * is accepted");
     precondition.is_new = true;
     return Status();
 }
@@ -158,11 +159,11 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const std::string_view name = part.substr(0, part.find('='));
         const auto value = decode(part.size() > name.size() ? part.substr(name.size() + 1) : "");
         if (name != route.query || name.empty()) {
-            return problem(400, "the query parameter " + quoted(name) + " is not known here");
+            return problem(400, "unknown query parameter " + quoted(name));
         }
         if (!value) return problem(400, "the query parameter " + quoted(name) + " is malformed");
         if (!call.query.emplace(name, *value).second) {
-            return problem(400, "the query parameter " + quoted(name) + " stands twice");
+            return problem(400, "duplicate query parameter " + quoted(name));
         }
     }
     return std::nullopt;
@@ -195,7 +196,7 @@ std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
                                                     HubProxyInterface& relay) {
     if (head.authorization.empty()) {
         HttpResponse answer =
-            problem(401, "this agent passes requests on to a hub, which needs a munge credential");
+            problem(401, "this agent forwards requests to a hub, which needs a munge credential");
         answer.challenge = relay.challenge();
         return answer;
     }
@@ -212,7 +213,7 @@ std::optional<HttpResponse> check_body(const RequestHead& head, const Route& rou
                                        const Limits& limits) {
     if (route.longest_body == nullptr) {
         if (!head.has_body) return std::nullopt;
-        return problem(400, "a " + std::string(head.method) + " of this path takes no body");
+        return problem(400, "a " + std::string(head.method) + " of this path accepts no body");
     }
     if (!head.content_length) {
         return problem(411, "the request needs a Content-Length (no chunked encoding)");
@@ -224,7 +225,7 @@ std::optional<HttpResponse> check_body(const RequestHead& head, const Route& rou
     if (*head.content_length > longest) {
         return problem(413, "the body has " + std::to_string(*head.content_length) +
                                 " bytes; at most " + std::to_string(longest) +
-                                " are taken (limits in the agent's configuration)");
+                                " are accepted (limits in the agent's configuration)");
     }
     return std::nullopt;
 }
@@ -282,12 +283,12 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
         return Found{route, std::move(call), is_relayed};
     }
     if (!allow.empty()) {
-        HttpResponse answer =
-            problem(405, "this path knows " + allow + ", not " + quoted(head.method));
+        HttpResponse answer = problem(
+            405, "this path does not allow " + quoted(head.method) + "; expected one of: " + allow);
         answer.allow = allow;
         return answer;
     }
-    return problem(404, "there is no " + quoted(path) + " here");
+    return problem(404, "there is no path " + quoted(path));
 }
 
 asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& head) {
@@ -321,11 +322,11 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
 Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
         // std::function copies its captures.
-        const auto kept = std::make_shared<SecretBuffer>(body.size());
-        std::copy(body.begin(), body.end(), kept->bytes().begin());
+        const auto stored = std::make_shared<SecretBuffer>(body.size());
+        std::copy(body.begin(), body.end(), stored->bytes().begin());
         HttpResponse answer;
-        answer.later = [found, shared, kept](const IsGone&) {
-            return change_shared(found.call, found.route, *shared, kept);
+        answer.later = [found, shared, stored](const IsGone&) {
+            return change_shared(found.call, found.route, *shared, stored);
         };
         return answer;
     };

@@ -35,7 +35,7 @@ class NodeApiHandler final : public api::NodeApi {
 
     /// Answers requests that wait for Slurm, so that their nodes turn to another hub or try again.
     void stop() {
-        places_.stop();
+        placements_.stop();
         checks_.stop();
     }
 
@@ -53,7 +53,7 @@ class NodeApiHandler final : public api::NodeApi {
     std::string agents_;              ///< the nodes' account; empty: this process's own
     service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
-    slurm::JobPlacement places_;
+    slurm::JobPlacement placements_;
     SubmitCheckHandler checks_;
     service::RunWaiters& waiters_;
     service::SharedStore* shared_;

@@ -18,10 +18,10 @@ class SubmitCheckHandler {
   public:
     /// `shared`: the store behind the services; null: local data only. All must outlive this.
     SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
-                       service::Services& services, slurm::JobPlacement& places,
+                       service::Services& services, slurm::JobPlacement& placements,
                        service::SharedStore* shared)
         : services_(services),
-          places_(places),
+          placements_(placements),
           shared_(shared),
           login_hosts_(loop, supervisor, listen.login_hosts) {}
 
@@ -39,7 +39,7 @@ class SubmitCheckHandler {
     boost::asio::awaitable<Status> check_requester(const api::SubmitCheckRequest& request);
 
     service::Services& services_;
-    slurm::JobPlacement& places_;
+    slurm::JobPlacement& placements_;
     service::SharedStore* shared_;
     bool host_certificates_ = false;  ///< whether certificates are demanded
     LoginHosts login_hosts_;

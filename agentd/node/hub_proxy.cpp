@@ -37,13 +37,15 @@ HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte>
 }
 
 asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
-    auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
-    if (auto* answer = std::get_if<net::HttpsResponse>(&told)) co_return take(std::move(*answer));
-    if (const auto* error = std::get_if<Status>(&told)) {
-        co_return api::problem(504, "no hub answers: " + error->message());
+    auto result = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
+    if (auto* answer = std::get_if<net::HttpsResponse>(&result)) co_return take(std::move(*answer));
+    if (const auto* error = std::get_if<Status>(&result)) {
+        co_return api::problem(504, "no hub answered: " + error->message());
     }
     HttpResponse moved = api::problem(
-        401, "the hub that the munge credential was made for does not answer, and another does");
+        401,
+        "the hub that the munge credential was created for does not answer, but another hub does; "
+        "retry with a new credential");
     moved.challenge = challenge();
     co_return moved;
 }

@@ -15,13 +15,13 @@ class RemoteSubmitCheck final : public server::ChecksElsewhere {
     RemoteSubmitCheck(HubClient& client, std::string node)
         : client_(client), node_(std::move(node)) {}
 
-    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
+    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec) override;
 
   private:
     HubClient& client_;
     std::string node_;
-    audit::OutageLog refused_{"jobs are submitted from here unchecked: the hub says: ",
-                              "the hub checks what is submitted from here"};
+    audit::OutageLog refused_{"cannot check submissions at the hub; jobs are submitted unchecked: ",
+                              "submissions are checked at the hub again"};
 };
 
 }  // namespace secrets::node

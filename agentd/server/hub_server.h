@@ -42,19 +42,19 @@ class HubServer {
 
     void look_at_certificate() const;
     void take(UniqueFd fd);
-    void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place);
+    void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot slot);
     asio::awaitable<void> serve(net::HandshakeLimiter::Client client,
-                                net::HandshakeLimiter::Slot place,
+                                net::HandshakeLimiter::Slot slot,
                                 std::shared_ptr<RequestLabel> label);
     asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address,
-                                      net::HandshakeLimiter::Slot place);
+                                      net::HandshakeLimiter::Slot slot);
 
     asio::io_context& loop_;
     service::Services& services_;
     std::shared_ptr<asio::ssl::context> context_;
     auth::Munge munge_;
     bool takes_host_certificates_ = false;
-    HttpSessionRegistry hall_;
+    HttpSessionRegistry registry_;
     std::set<Transport*> shaking_hands_;
     audit::DeniedAddressLog refusals_{"a client"};
     net::ConnectionLimits limits_;  ///< also of clients before their handshake

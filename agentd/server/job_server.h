@@ -12,9 +12,9 @@ namespace secrets::server {
 /// Interface for checks that the agent does not answer itself: on a node of a hub.
 class ChecksElsewhere {
   public:
-    /// Returns why a job of `uid` with the secret spec `ask` would be denied; empty if it would not
+    /// Returns why a job of `uid` with the secret spec would be denied; empty if it would not
     /// be denied, or if nobody can tell in time.
-    virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) = 0;
+    virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec) = 0;
 
   protected:
     ChecksElsewhere() = default;
@@ -27,22 +27,22 @@ class ChecksElsewhere {
 class JobServer {
   public:
     /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
-    /// where this agent's services answers checks. Both must outlive the door.
+    /// where this agent's services answers checks. Both must outlive the server.
     JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
               service::SharedStore* shared, ChecksElsewhere* elsewhere);
 
-    void stop() { door_.stop(); }
-    void end_silent() { door_.end_silent(); }
+    void stop() { server_.stop(); }
+    void end_silent() { server_.end_silent(); }
 
   private:
     asio::awaitable<void> answer(int fd, Peer peer, plugin_protocol::Request request);
 
-    asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
+    asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec);
 
     service::Services& services_;
     service::SharedStore* shared_;
     ChecksElsewhere* elsewhere_;
-    IpcServer door_;
+    IpcServer server_;
 };
 
 }  // namespace secrets::server

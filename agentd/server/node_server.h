@@ -32,23 +32,23 @@ class AsksElsewhere {
 class NodeServer {
   public:
     /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
-    /// where this agent's services answers asks. Both must outlive the door.
+    /// where this agent's services answers grant requests. Both must outlive the server.
     NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                service::RunWaiters& waiters, service::SharedStore* shared,
                AsksElsewhere* elsewhere);
 
     /// Accepts no further connection, and finishes the requests that came. The waiters must release
     /// the requests that wait for a push: their plugins try again.
-    void stop() { door_.stop(); }
+    void stop() { server_.stop(); }
 
-    void end_silent() { door_.end_silent(); }
+    void end_silent() { server_.end_silent(); }
 
   private:
     asio::awaitable<void> answer(int fd, plugin_protocol::Request request);
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
-    asio::awaitable<std::optional<RunId>> answer_ask(int fd,
-                                                     const plugin_protocol::GrantRequest& request,
-                                                     service::GrantAnswer& answer);
+    asio::awaitable<std::optional<RunId>> answer_grant(int fd,
+                                                       const plugin_protocol::GrantRequest& request,
+                                                       service::GrantAnswer& answer);
     asio::awaitable<service::GrantAnswer> request_grant(int fd,
                                                         plugin_protocol::GrantRequest request);
     asio::awaitable<service::GrantAnswer> wait_for_run(int fd,
@@ -58,7 +58,7 @@ class NodeServer {
     service::SharedStore* shared_;
     AsksElsewhere* elsewhere_;
     service::RunWaiters& waiters_;
-    IpcServer door_;
+    IpcServer server_;
 };
 
 }  // namespace secrets::server

@@ -70,9 +70,9 @@ def test_hub_platform_may_neither_read_nor_set_stored_secrets(hub):
 
 
 @pytest.mark.parametrize("certificate, sentence", [
-    (None, "the request does not say who it comes from"),
-    ("unlisted", "the certificate of 'unlisted.example.org' is of no platform"),
-    ("nameless", "the client certificate has no name in it"),
+    (None, "the request is not authenticated"),
+    ("unlisted", "the certificate of 'unlisted.example.org' belongs to no platform"),
+    ("nameless", "the client certificate has no subjectAltName"),
 ])
 def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, sentence):
     source, come = hub.connect_as_new_peer(certificate=certificate)
@@ -87,10 +87,10 @@ def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, se
 
 
 @pytest.mark.parametrize("certificate, alert, sentence", [
-    ("of another CA", "unknown ca", "its certificate is not taken: self-signed certificate in certificate chain"),
-    ("expired", "expired", "its certificate is not taken: certificate has expired"),
-    ("server", "unsupported certificate", "its certificate is not taken: "),
-    ("TLS 1.2", "protocol version", "no TLS 1.3 with it: unsupported protocol"),
+    ("of another CA", "unknown ca", "client certificate rejected: self-signed certificate in certificate chain"),
+    ("expired", "expired", "client certificate rejected: certificate has expired"),
+    ("server", "unsupported certificate", "client certificate rejected: "),
+    ("TLS 1.2", "protocol version", "TLS 1.3 handshake failed: unsupported protocol"),
 ])
 def test_hub_fails_tls_handshake_with_untrusted_certificate_or_tls_1_2(hub, other_pki, certificate, alert, sentence):
     options = {"certificate": certificate}
@@ -186,7 +186,7 @@ def test_hub_reload_defers_listen_address_to_restart(hub):
 def test_hub_with_expired_certificate_starts_and_logs_it(hosts, pki):
     hub = Hub(hosts, pki)
     hub.start(PLATFORMS, certificate="expired-hub")
-    assert re.search(r"clients will not take this hub's certificate, since it expired at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", hub.log)
+    assert re.search(r"clients will reject this hub's certificate: it expired at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", hub.log)
     with pytest.raises(ssl.SSLError, match="certificate has expired"):
         hub.connect()
 
@@ -270,7 +270,7 @@ def test_hub_limits_one_address_to_256_connections(hub, hosts):
         with contextlib.suppress(ConnectionResetError):
             assert one_too_many.recv(1) == b""
         assert hub.http("GET", "/v1/runs", where="login", certificate="tower").status == 200
-    assert hub.refusals() == [(ADDRESSES["n1"], "it has 256 connections open, and no address is given more")]
+    assert hub.refusals() == [(ADDRESSES["n1"], "limit of 256 connections per address reached")]
     for client in crowd:
         client.close()
     poll(lambda: comes_in(hub, "n1"), 5, "room for n1 again")

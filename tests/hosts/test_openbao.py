@@ -235,8 +235,8 @@ def test_hub_reports_wrong_secret_id_once_and_uses_corrected_one_at_once(cluster
                       + openbao.config(secret_id_file=str(secret)))
     for _ in range(10):
         answer = hub.http("GET", "/v1/runs")
-        assert (answer.status, "refuses the login of the AppRole" in answer.json["detail"]) == (503, True), answer.text
-    assert hosts.agent_log("hub").count("refuses the login") == 1
+        assert (answer.status, "rejected the login of the AppRole" in answer.json["detail"]) == (503, True), answer.text
+    assert hosts.agent_log("hub").count("rejected the login") == 1
     secret.write_text((openbao.dir / "secret-id").read_text())
     assert hub.http("GET", "/v1/runs").status == 200
 

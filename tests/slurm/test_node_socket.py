@@ -110,8 +110,8 @@ def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     (grant_request(wait=10 * 60 * 1000 + 1), "a malformed ASK message"),
     (grant_request(wait=0xffffffff), "a malformed ASK message"),
     (grant_request(b"A" * (MAX_SPEC + 1)), "a malformed ASK message"),
-    (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "a message is too long"),
-    (message(PING, b"x" * 100_000), "a message is too long"),
+    (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "the message is too long"),
+    (message(PING, b"x" * 100_000), "the message is too long"),
     (b"x", "shorter than its header"),
     (b"\0" * 11, "shorter than its header"),
 ])
@@ -234,7 +234,7 @@ def test_node_socket_with_loosened_mode_still_rejects_other_users(agent, user):
                         connection.send(data)
                     except BrokenPipeError:
                         pass  # it was refused already
-                is_refused(connection.reply(), "only root may speak on the agent's node socket")
+                is_refused(connection.reply(), "only root may use the agent's node socket")
     finally:
         agent.node_socket.chmod(0o600)
 

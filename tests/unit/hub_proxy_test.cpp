@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a node's control door answers by itself what is about its agent and what is wrong with a
-// request whoever made it; all else goes to the hub as it came, and not without a credential.
+// Promise: a node's control socket answers by itself what is about its agent and what is wrong with
+// a request whoever made it; all else goes to the hub as it came, and not without a credential.
 
 #include <boost/json.hpp>
 

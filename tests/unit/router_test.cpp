@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: every request to the control door that is not of its table is refused with the right
+// Promise: every request to the control socket that is not of its table is refused with the right
 // status and a sentence, before its body is read where that can be known; and no answer has a
 // value.
 
@@ -19,7 +19,7 @@ using service::Office;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
 
-/// A control door without a socket.
+/// A control server without a socket.
 struct Door {
     explicit Door(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
         : office(config, vault_bytes) {}
@@ -139,9 +139,9 @@ TEST_CASE("Router: returns errors as problem JSON with a message") {
     check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
                   "run none is not known here");
     check_problem(door.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
-                  "there is no '/v1/nothing' here");
+                  "there is no path '/v1/nothing'");
     check_problem(door.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
-                  "this path knows GET, not 'POST'");
+                  "this path does not allow 'POST'; expected one of: GET");
     check_problem(door.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
                   "the query parameter 'ask' is missing");
     check_problem(door.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
@@ -234,12 +234,12 @@ TEST_CASE("Router: rejects an invalid request head before reading the body") {
                   "the request needs a Content-Length (no chunked encoding)");
     check_problem(head("PUT", "/v1/runs/r", kJson, most + 1, true), 413, "Content Too Large",
                   "the body has " + std::to_string(most + 1) + " bytes; at most " +
-                      std::to_string(most) + " are taken (limits in the agent's configuration)");
+                      std::to_string(most) + " are accepted (limits in the agent's configuration)");
     CHECK(head("PUT", "/v1/runs/r", kJson, most, true).status == 201);
     check_problem(head("GET", "/v1/runs/r", kJson, 2, true), 400, "Bad Request",
-                  "a GET of this path takes no body");
+                  "a GET of this path accepts no body");
     check_problem(head("DELETE", "/v1/runs/r", "", std::nullopt, true), 400, "Bad Request",
-                  "a DELETE of this path takes no body");
+                  "a DELETE of this path accepts no body");
     CHECK(head("GET", "/v1/runs/r", "", 0, false).status == 200);
     // Who may not is told that first, whatever else is wrong.
     const auto refused = door.ask(
@@ -304,13 +304,13 @@ TEST_CASE("Router: accepts only the query parameter of the path and only once") 
         CHECK(answer.status == 400);
         return detail_of(answer);
     };
-    CHECK(refusal("/v1/runs?owner=alice") == "the query parameter 'owner' is not known here");
-    CHECK(refusal("/v1/status?ask=A") == "the query parameter 'ask' is not known here");
-    CHECK(refusal("/v1/check?ask=A&x=1") == "the query parameter 'x' is not known here");
-    CHECK(refusal("/v1/check?Ask=A") == "the query parameter 'Ask' is not known here");
-    CHECK(refusal("/v1/check?&ask=A") == "the query parameter '' is not known here");
-    CHECK(refusal("/v1/check?=A") == "the query parameter '' is not known here");
-    CHECK(refusal("/v1/check?ask=A&ask=A") == "the query parameter 'ask' stands twice");
+    CHECK(refusal("/v1/runs?owner=alice") == "unknown query parameter 'owner'");
+    CHECK(refusal("/v1/status?ask=A") == "unknown query parameter 'ask'");
+    CHECK(refusal("/v1/check?ask=A&x=1") == "unknown query parameter 'x'");
+    CHECK(refusal("/v1/check?Ask=A") == "unknown query parameter 'Ask'");
+    CHECK(refusal("/v1/check?&ask=A") == "unknown query parameter ''");
+    CHECK(refusal("/v1/check?=A") == "unknown query parameter ''");
+    CHECK(refusal("/v1/check?ask=A&ask=A") == "duplicate query parameter 'ask'");
     CHECK(refusal("/v1/check?ask=%4") == "the query parameter 'ask' is malformed");
     CHECK(refusal("/v1/check?") == "the query parameter 'ask' is missing");
     CHECK(refusal("/v1/check?ask") == "the ask at character 1: no secret is named");
