@@ -136,7 +136,7 @@ def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, te
     (["--owner", "bob"], f"A={VALUE}", "alice may not push runs for bob"),
     (["--owner", "no-such-user"], f"A={VALUE}", "there is no user 'no-such-user'"),
     (["--ttl", "99d"], f"A={VALUE}", "99d is longer than the 30d"),
-    (["--ttl", "soon"], f"A={VALUE}", "'soon' is not a duration"),
+    (["--ttl", "soon"], f"A={VALUE}", "invalid duration 'soon'"),
     ([], f"PATH={VALUE}", "steers which programs run"),
     ([], f"1A={VALUE}", "must begin with a letter"),
     ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),

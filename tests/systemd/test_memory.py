@@ -173,11 +173,11 @@ def test_agent_does_not_start_without_lockable_memory_and_loses_nothing(machine,
     with machine.drop_in(NO_RIGHT):
         begin = time.time()
         assert machine.systemctl("restart", AGENT, check=False).code != 0
-        match = machine.await_journal(r"^the limit of locked memory is (.*)", begin)
-        assert match[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
+        match = machine.await_journal(r"^cannot lock memory: the limit is (.*)", begin)
+        assert match[1] == ("1 MiB and the agent needs 1088 MiB; set LimitMEMLOCK=1088M in its unit (ulimit -l "
                             "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
         errors = machine.entries(f"_SYSTEMD_UNIT={AGENT}", "PRIORITY=3", since=begin)
-        assert errors and all(entry["MESSAGE"].startswith("the limit of locked memory is 1 MiB") for entry in errors)
+        assert errors and all(entry["MESSAGE"].startswith("cannot lock memory: the limit is 1 MiB") for entry in errors)
         assert machine.show("ActiveState") != "active"
         assert machine.stored() == stored > 0
     machine.await_agent()

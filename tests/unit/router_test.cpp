@@ -163,8 +163,9 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     };
     REQUIRE(push(alice, "r", R"({"user":{"A":"a"}})").status == 201);
     const std::string before = door.office.state();
-    check_problem(push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
-                  "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h");
+    check_problem(
+        push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
+        "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h");
     check_problem(push(alice, "r", "{"), 400, "Bad Request",
                   "the JSON is malformed: incomplete JSON (line 1, column 2 of the body)");
     check_problem(push(alice, "r", ""), 400, "Bad Request",

@@ -81,9 +81,10 @@ TEST_CASE("RunService: denies a push of invalid content with its reason and chan
         refused(StatusCode::too_large, "the run has 1001 secrets; at most 1000 are taken",
                 many_secrets(kMaxSecretsPerRun + 1));
         refused(StatusCode::invalid_argument,
-                "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h", {},
-                "soon");
-        refused(StatusCode::invalid_argument, "\"ttl\": '0s' is too short: at least 1s", {}, "0s");
+                "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h",
+                {}, "soon");
+        refused(StatusCode::invalid_argument,
+                "\"ttl\": duration '0s' is too short; the minimum is 1s", {}, "0s");
         refused(StatusCode::invalid_argument,
                 "\"ttl\": 49h is longer than the 2d that this site allows", {}, "49h");
         refused(StatusCode::invalid_argument,

@@ -48,11 +48,11 @@ TEST_CASE("RunService: keeps a run unchanged when it denies a push") {
     refused(list_of(user_secret("1A", "x")), "must begin with a letter");
     refused(list_of(user_secret("A-B", "x"), user_secret("A_B", "y")),
             "would become the variable A_B");
-    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "stands twice");
+    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "duplicate user secret 'A'");
     refused(list_of(user_secret("A", std::string(61, 'x'))), "has 61 bytes; at most 60");
     refused(list_of(user_secret("A", std::string(60, 'x')), user_secret("B", std::string(41, 'x'))),
             "have 101 bytes together; at most 100");
-    refused({}, "is not a duration", "soon");
+    refused({}, "invalid duration", "soon");
     refused({}, "longer than the 2d that this site allows", "49h");
     CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
           "run r belongs to another user, not to bob");

@@ -373,7 +373,7 @@ TEST_CASE("StoreKey: requires a private file of exactly 32 bytes", "[store_key]"
     CHECK(error(true) == "(read)");
     std::filesystem::remove(path);
     std::filesystem::create_directory(path);
-    CHECK(error(true).find("is not a file") != std::string::npos);
+    CHECK(error(true).find("is not a regular file") != std::string::npos);
 }
 
 }  // namespace
