@@ -84,7 +84,7 @@ def test_wrong_store_key_prevents_start_with_reason(machine):
         machine.enter("sh", "-c", "umask 077; head -c 32 /dev/urandom | "
                                   f"systemd-creds encrypt --name=store.key - /{KEY}")
         machine.systemctl("start", AGENT, check=False)
-        machine.await_journal("the store /var/lib/slurm-secrets/store.db is sealed under the key ", begin)
+        machine.await_journal("cannot open the store /var/lib/slurm-secrets/store.db: it is sealed under the key ", begin)
         machine.systemctl("stop", AGENT, check=False)
     finally:
         key.write_bytes(right)
