@@ -19,7 +19,7 @@ from harness import BUILD, poll
 from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
 from test_view import another_view
 
-NOT_YET = ("whether {} is in workspace {} is not known yet: slurmctld has not said who is in the Slurm account {}; "
+NOT_YET = ("cannot tell yet if {} is in workspace {}: slurmctld has not yet listed the users of the Slurm account {}; "
            "try again in a moment")
 STAYS = "who is in the Slurm accounts of workspaces stays as slurmctld said it last: "
 AGAIN = "slurmctld says again who is in the Slurm accounts of workspaces"

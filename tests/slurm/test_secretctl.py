@@ -212,7 +212,7 @@ def test_secretctl_runs_shows_names_and_sizes_of_one_run(agent):
     assert ["A", "user", "3"] in rows and ["B", "workspace", "7"] in rows
     assert out.endswith("held by no job\n")
     assert secretctl(agent, "--json", "runs", "hers").json["secrets"][0]["name"] == "A"
-    secretctl(agent, "runs", "nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "runs", "nowhere").is_error(REFUSED, "run nowhere is not known")
     secretctl(agent, "runs", "hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 
@@ -245,7 +245,7 @@ def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
     assert done.code == REFUSED and "missing: B" in done.err and "no: secret B is not among" in done.out
     done = secretctl(agent, "check", "run:hers,B", "--json")
     assert done.code == REFUSED and done.json["ok"] is False
-    secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known")
     secretctl(agent, "check", "run:hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 
