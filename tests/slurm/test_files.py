@@ -281,7 +281,7 @@ def test_epilog_logs_files_it_cannot_remove_and_node_stays_up(cluster, key, jobs
     job = done.out.strip()
     try:
         assert names_in(jobs / job) == ["deep"]
-        sentence = f"the files of job {job} in {jobs} can't be removed: removing a file of it failed: Directory not empty"
+        sentence = f"cannot remove the files of job {job} in {jobs}: removing a file of it failed: Directory not empty"
         poll(lambda: sentence in cluster.agent_log(), 10, "the agent's sentence")
         slurmd = "".join((cluster.dir / "log" / f"slurmd-{node}.log").read_text() for node in ("n1", "n2"))
         assert (f"secrets: the files of job {job} in {jobs} were not removed: removing a file of it failed: "
