@@ -179,7 +179,7 @@ def test_membership_stays_as_last_known_while_slurmctld_is_down(cluster, token, 
     cluster.daemon_kill("slurmctld")
     poll(lambda: STAYS in log(), 15, "the line that says so")
     os.kill(cluster.agent_pid, signal.SIGHUP)
-    poll(lambda: "is in force" in log(), 5, "the reload")
+    poll(lambda: "reloaded " in log(), 5, "the reload")
     assert check(cluster, "alice", "TOKEN") is True
     assert check(cluster, "bob", "TOKEN") is False
     assert grant_reply_for_step(cluster, "alice", "TOKEN")[0] == GRANTED

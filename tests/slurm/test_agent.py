@@ -53,7 +53,7 @@ log: { level: info, to: auto }
 def test_check_config_accepts_valid_configuration(tmp_path, text):
     (tmp_path / "agentd.yaml").write_text(text)
     code, out, err = run_agent("--config", tmp_path / "agentd.yaml", "--check-config")
-    assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is fine\n", "")
+    assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is valid\n", "")
 
 
 BAD = [

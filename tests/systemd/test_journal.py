@@ -117,7 +117,7 @@ def test_journal_records_at_stop_what_was_handed_over_or_wiped(machine):
     machine.await_journal("^ended: nothing was held$", begin)
     machine.push("kept")
     machine.restart_agent()
-    machine.await_journal("^ended: 1 run and 0 holds are kept for the process that follows$", begin)
+    machine.await_journal("^ended: 1 run and 0 holds handed to systemd for the next process$", begin)
     machine.systemctl("stop", AGENT)
     machine.await_journal("^ended: 1 record wiped$", begin)
     assert machine.show("StatusText") == "ended: 1 record wiped"
@@ -264,7 +264,7 @@ def test_audit_file_outside_log_directory_is_rejected_with_remedy(machine, audit
                           r".* only in /var/log/slurm-secrets ", begin)
     machine.push("still")
     assert runs_of(machine) == ["still"]
-    poll(lambda: "the last reload was refused: audit.file" in machine.show("StatusText"), 5, "a status that says it")
+    poll(lambda: "the last reload failed: audit.file" in machine.show("StatusText"), 5, "a status that says it")
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swa
     begin = time.time()
     with swap(machine):
         poll(lambda: LOST in machine.show("StatusText"), 5, "a status that says it")
-        machine.await_journal("swap is active: what is held in memfd, .* is lost at a restart", begin)
+        machine.await_journal("swap is active: secrets in memfd memory will not survive a restart", begin)
         assert machine.stored() == 0
         machine.push("late", workspace={"TOKEN": value})
         job_gets(machine, "late", value)
@@ -254,7 +254,7 @@ def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swa
         assert machine.runs() == []
         machine.push("last", workspace={"TOKEN": value})
         assert LOST in machine.show("StatusText")
-    machine.await_journal("swap is not active any more: a restart loses nothing again", begin)
+    machine.await_journal("secrets survive a restart again: swap is no longer active", begin)
     assert machine.stored() == 1
     poll(lambda: LOST not in machine.show("StatusText"), 5, "a status that says it no longer")
     machine.kill_agent()
@@ -302,4 +302,4 @@ def test_active_swap_loses_only_fallback_memory_at_restart(machine, no_swap, qui
         machine.restart_agent()
         assert machine.runs() == ["better"]
         job_gets(machine, "better", value)
-        machine.await_journal("ended: 1 run and 0 holds are kept for the process that follows, 1 record wiped", begin)
+        machine.await_journal("ended: 1 run and 0 holds handed to systemd for the next process, 1 record wiped", begin)
