@@ -105,7 +105,7 @@ def test_journal_catalog_explains_every_message_id(machine, logged_story):
     _, job, _ = logged_story
     explained = machine.enter("journalctl", "--quiet", "-x", "SECRETS_RUN=story").out
     for words in ("Subject: Run story was pushed", "root pushed these secrets for the jobs of alice: OTHER,TOKEN",
-                  f"Subject: Job {job} was granted secrets", "Step batch of the job asked, and was given: TOKEN",
+                  f"Subject: Job {job} was granted secrets", "Step batch of the job requested secrets and was granted: TOKEN",
                   "Subject: A job was refused its secrets", "Subject: Run story was completed", "Records: 1, bytes: "):
         assert words in explained, explained
     assert "@" not in explained, "a field that an entry lacks"
