@@ -94,6 +94,6 @@ def test_hub_reload_turns_off_host_certificate_requirement(cluster, pki, canary)
     hub = cluster.on("hub")
     (hub.dir / "agentd.yaml").write_text(hub_config(pki, "host_certificates: false"))
     cluster.run("hub", ["kill", "-HUP", str(hub.daemon_pid("slurm-secretsd"))])
-    poll(lambda: "is in force" in cluster.agent_log("hub"), 10, "the reload")
+    poll(lambda: "reloaded " in cluster.agent_log("hub"), 10, "the reload")
     done = launch(cluster, value)
     assert (done.code, done.out) == (0, "n1\n"), done.err

@@ -149,14 +149,14 @@ def test_hub_reload_uses_renewed_certificate_and_leaves_connections_open(hosts, 
         old = serial(open_connection)
         for kind in ("crt", "key"):
             (folder / f"hub.{kind}").write_bytes((pki.folder / f"renewed.{kind}").read_bytes())
-        assert hub.reload() == f"{hub.site.dir}/agentd.yaml is in force"
+        assert hub.reload() == f"reloaded {hub.site.dir}/agentd.yaml"
         assert served(open_connection) and serial(open_connection) == old
         with hub.connect(certificate="tower") as new:
             assert served(new) and serial(new) != old
             renewed = serial(new)
             # A new file that is broken changes nothing.
             (folder / "hub.crt").write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
-            assert "refused, the configuration stays as it was: listen.certificate: " in hub.reload()
+            assert "cannot reload, the previous configuration stays in force: listen.certificate: " in hub.reload()
             assert served(new) and served(open_connection)
         with hub.connect(certificate="tower") as newer:
             assert served(newer) and serial(newer) == renewed
@@ -179,7 +179,7 @@ def test_hub_reload_trusts_only_new_client_ca_for_new_connections(hosts, pki, ot
 
 def test_hub_reload_defers_listen_address_to_restart(hub):
     hub.reconfigure(hub.config(PLATFORMS).replace("address: 0.0.0.0", "address: 0.0.0.0:8444"))
-    assert hub.reload().endswith("is in force; at the next restart only: listen.address")
+    assert hub.reload().endswith("; keys that take effect only at the next restart: listen.address")
     assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
 
 
@@ -312,7 +312,7 @@ def test_hub_stops_at_once_with_idle_clients(hub, hosts):
         assert connection.answer().status == 200
     hosts.stop_agent("hub")
     begin, end = (datetime.datetime.fromisoformat(re.search(rf"^(\S+) info: {what}", hub.log, re.MULTILINE)[1])
-                  for what in ("ending: ", "ended: "))
+                  for what in ("shutting down: ", "ended: "))
     assert (end - begin).total_seconds() < 1.2
     silent.close()
     for connection in idle:

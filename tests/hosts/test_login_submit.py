@@ -67,11 +67,11 @@ def test_hub_reload_changes_login_hosts(cluster, login, hub_config):
     config = cluster.on("hub").dir / "agentd.yaml"
 
     def reload_with(login_hosts):
-        before = cluster.agent_log("hub").count("is in force")
+        before = cluster.agent_log("hub").count("reloaded ")
         config.write_text(hub_config(login_hosts))
         os.kill(cluster.on("hub").daemon_pid("slurm-secretsd"), signal.SIGHUP)
-        poll(lambda: cluster.agent_log("hub").count("is in force") > before, 5, "the reload")
-        assert "at the next restart only" not in cluster.agent_log("hub")
+        poll(lambda: cluster.agent_log("hub").count("reloaded ") > before, 5, "the reload")
+        assert "at the next restart" not in cluster.agent_log("hub")
 
     reload_with("[no-such-host.invalid]")
     poll(lambda: "listen.login_hosts: cannot resolve host no-such-host.invalid: " in cluster.agent_log("hub"), 10,

@@ -28,7 +28,7 @@ def test_job_socket_accepts_spec_that_is_or_may_become_grantable(agent, text, us
 
 @pytest.mark.parametrize("text, fragment", [
     ("NOPE", "NOPE"),
-    ("A,,B", "the ask at character "),
+    ("A,,B", "the secret spec at character "),
     ("A=PATH", "PATH"),
     ("\0", "character 1"),
 ])

@@ -76,7 +76,7 @@ def test_node_socket_repeated_grant_of_step_adds_no_hold(agent, changes):
 def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     for number in range(256):
         assert reply_to(agent, grant_request(b"run:kept,A=V%d" % number))[0] == GRANTED
-    is_refused(reply_to(agent, grant_request(b"run:kept,A=ONE_MORE")), "has made 256 different asks")
+    is_refused(reply_to(agent, grant_request(b"run:kept,A=ONE_MORE")), "has requested 256 different secret specs")
     assert reply_to(agent, grant_request(b"run:kept,A=V0"))[0] == GRANTED, "it has made this one before"
 
 
@@ -148,7 +148,7 @@ def test_node_socket_rejects_every_truncated_grant_request(agent):
     (b",".join(b"N%d" % number for number in range(257)), "more than 256 secrets"),
     (b"B", "names no run"),
     (b"run:kept,B", "secret B is not among the secrets of run kept"),
-    (b"run:nowhere,A", "run nowhere is not known here"),
+    (b"run:nowhere,A", "run nowhere is not known"),
 ])
 def test_node_socket_denies_invalid_spec_with_printable_reason(agent, text, fragment):
     lines = agent.log.read_text().count("\n")

@@ -194,7 +194,7 @@ def test_push_accepts_1000_secrets_and_rejects_1001(agent):
 def test_push_rejects_values_over_run_bytes_in_total(agent):
     secrets = {f"N{number}": "x" * 64 * KIB for number in range(16)}
     refused(agent, {"owner": "alice", "user": {**secrets, "MORE": "x"}}, 413,
-            f"the run's values have {KIB * KIB + 1} bytes together; at most {KIB * KIB}")
+            f"the run's values have {KIB * KIB + 1} bytes in total; the limit is {KIB * KIB}")
     agent.push("full", user=secrets)
     agent.http("DELETE", "/v1/runs/full")
 

@@ -140,9 +140,9 @@ def test_hub_reload_uses_renewed_certificate_and_rejects_broken_one(hub):
     # Only the agent itself may read the key, and so reports this after `systemctl reload` has returned.
     hub.enter("install", "-m", "644", "/root/ca/renewed.crt", "/etc/slurm-secrets/hub.crt")
     hub.systemctl("reload", AGENT)
-    hub.await_journal(r"reload: refused, the configuration stays as it was: listen\.key: /run/credentials/"
+    hub.await_journal(r"cannot reload, the previous configuration stays in force: listen\.key: /run/credentials/"
                       r"slurm-secretsd\.service/tls\.key is not the key of /etc/slurm-secrets/hub\.crt", begin)
-    assert "the last reload was refused" in hub.show("StatusText")
+    assert "the last reload failed" in hub.show("StatusText")
     assert serial(hub) == new and hub.agent_pid == pid
     hub.enter("install", "-m", "600", "/root/ca/renewed.key", "/etc/slurm-secrets/hub.key")
     hub.restart_agent()

@@ -137,7 +137,7 @@ TEST_CASE("Router: returns errors as problem JSON with a message") {
     Door door;
     const Uid alice = door.office.alice;
     check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
-                  "run none is not known here");
+                  "run none is not known");
     check_problem(door.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
                   "there is no path '/v1/nothing'");
     check_problem(door.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
@@ -145,8 +145,7 @@ TEST_CASE("Router: returns errors as problem JSON with a message") {
     check_problem(door.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
                   "the query parameter 'ask' is missing");
     check_problem(door.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
-                  "alice may not push runs for bob (the agent's configuration lists who may, under "
-                  "platforms)");
+                  "alice may not push runs for bob (see platforms in the agent's configuration)");
     check_problem(problem(431, "long"), 431, "Request Header Fields Too Large", "long");
     check_problem(problem(500, "\"quoted\"\n"), 500, "Internal Server Error", "\"quoted\"\n");
 }
@@ -163,8 +162,9 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     };
     REQUIRE(push(alice, "r", R"({"user":{"A":"a"}})").status == 201);
     const std::string before = door.office.state();
-    check_problem(push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
-                  "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h");
+    check_problem(
+        push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
+        "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h");
     check_problem(push(alice, "r", "{"), 400, "Bad Request",
                   "the JSON is malformed: incomplete JSON (line 1, column 2 of the body)");
     check_problem(push(alice, "r", ""), 400, "Bad Request",
@@ -184,7 +184,7 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     const std::string large = "{\"user\":{" + secrets + "}}";
     const std::string larger = "{\"user\":{" + secrets + "},\"workspace\":{" + secrets + "}}";
     check_problem(push(alice, "r", larger), 413, "Content Too Large",
-                  "the run's values have 1966080 bytes together; at most 1048576 are taken");
+                  "the run's values have 1966080 bytes in total; the limit is 1048576");
     CHECK(door.office.state() == before);
     REQUIRE(push(alice, "r", large).status == 200);
     check_problem(push(door.office.bob, "t", large), 503, "Service Unavailable",
@@ -313,9 +313,9 @@ TEST_CASE("Router: accepts only the query parameter of the path and only once") 
     CHECK(refusal("/v1/check?ask=A&ask=A") == "duplicate query parameter 'ask'");
     CHECK(refusal("/v1/check?ask=%4") == "the query parameter 'ask' is malformed");
     CHECK(refusal("/v1/check?") == "the query parameter 'ask' is missing");
-    CHECK(refusal("/v1/check?ask") == "the ask at character 1: no secret is named");
-    CHECK(refusal("/v1/check?ask=") == "the ask at character 1: no secret is named");
-    CHECK(refusal("/v1/check?ask=A+B").starts_with("the ask at character 1: "));
+    CHECK(refusal("/v1/check?ask") == "the secret spec at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=") == "the secret spec at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=A+B").starts_with("the secret spec at character 1: "));
     CHECK(status("/v1/check?ask=A%3DB%2Crun:r") == 200);
     CHECK(status("/v1/check?ask=A=B,run:r?") == 200);
 }
