@@ -235,14 +235,6 @@ HttpResponse problem(unsigned status, std::string_view detail) {
     return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
 }
 
-std::vector<Router::Entry> Router::table() {
-    std::vector<Entry> entries;
-    for (const Route& route : route_table()) {
-        if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
-    }
-    return entries;
-}
-
 /// A route, and a request on its way through it.
 struct Router::Found {
     const Route& route;
@@ -257,28 +249,26 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
     const auto path = head.target.substr(0, question);
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
     std::string allow;
-    for (const Route& route : route_table()) {
-        if (route.of_nodes && nodes_ == nullptr) continue;
+    for (const Route& route : routes_) {
         Parameters parameters;
         if (!matches(route.path, path, parameters)) continue;
         if (route.method != head.method) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        RouteCall call{services_, nodes_, head.caller, head.origin, std::nullopt,
-                       {},        {},     {},          {},          {}};
+        RouteCall call{services_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
             if (const Status wrong = read_parameter(which, text, call); !wrong.ok()) {
                 return problem(400, wrong.message());
             }
         }
-        if (route.of_nodes) {
+        if (route.reads_tag) {
             call.has_tag = head.if_none_match;
         } else if (const Status wrong = read_precondition(head, call.precondition); !wrong.ok()) {
             return problem(400, wrong.message());
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
-        const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
+        const bool is_relayed = relay_ != nullptr && !route.of_agent;
         return Found{route, std::move(call), is_relayed};
     }
     if (!allow.empty()) {
@@ -307,14 +297,15 @@ std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head
     if (auto* refusal = std::get_if<HttpResponse>(&routed)) return std::move(*refusal);
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
-    if (route.before_body != nullptr && !found.is_relayed) {
+    if (route.before_body && !found.is_relayed) {
         if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
     }
     if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
     if (found.is_relayed) return hand_on(head, *relay_);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
-    return Handler([call = std::move(found.call), handle = route.handle](
-                       std::span<const std::byte> body) { return handle(call, body); });
+    return Handler([call = std::move(found.call), &route](std::span<const std::byte> body) {
+        return route.handle(call, body);
+    });
 }
 
 /// Makes a change while nobody else changes the same data, and answers after the change is written.

@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include "agentd/api/handlers.h"
+#include "agentd/hub/node_routes.h"
+
 namespace secrets {
 namespace {
 
@@ -11,6 +14,13 @@ std::string short_host_name() {
     char name[256] = "";
     gethostname(name, sizeof(name) - 1);
     return std::string(name).substr(0, std::string_view(name).find('.'));
+}
+
+/// Returns what a hub serves: what every agent does, and nodes.
+std::vector<api::Route> hub_routes(hub::NodeApiHandler& nodes) {
+    std::vector<api::Route> routes = api::route_table();
+    for (api::Route& route : hub::node_routes(nodes)) routes.push_back(std::move(route));
+    return routes;
 }
 
 }  // namespace
@@ -50,8 +60,9 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
     if (contexts.hub) {
         nodes_ = std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, services, waiters,
                                                        shared);
-        door_ = std::make_unique<server::HubServer>(
-            loop, std::move(listener), std::move(contexts.hub), services, nodes_.get(), shared);
+        door_ =
+            std::make_unique<server::HubServer>(loop, std::move(listener), std::move(contexts.hub),
+                                                services, hub_routes(*nodes_), shared);
         configure(config.listen);
     }
     if (contexts.client) {

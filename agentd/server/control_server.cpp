@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/control_server.h"
 
+#include "agentd/api/handlers.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                              api::HubProxyInterface* relay, service::SharedStore* shared)
     : loop_(loop),
-      hall_{api::Router(services, nullptr, relay, shared)},
+      hall_{api::Router(services, api::route_table(), relay, shared)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 

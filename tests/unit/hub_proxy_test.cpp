@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "agentd/api/handlers.h"
 #include "agentd/api/hub_proxy_interface.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
@@ -43,7 +44,7 @@ struct Node {
 
     Office office;
     Noted relay;
-    api::Router routes{office.services, nullptr, &relay};
+    api::Router routes{office.services, api::route_table(), &relay};
 };
 
 TEST_CASE("HubProxy: answers requests about the agent of the node without the hub", "[relay]") {
@@ -58,7 +59,7 @@ TEST_CASE("HubProxy: answers requests about the agent of the node without the hu
 TEST_CASE("HubProxy: forwards every other route without a local decision", "[relay]") {
     Node node;
     std::size_t passed = 0;
-    for (const api::Router::Entry& entry : api::Router::table()) {
+    for (const api::Route& entry : api::route_table()) {
         std::string target(entry.path);
         for (const auto& [part, name] : {std::pair("{run}", "r"), std::pair("{name}", "A"),
                                          std::pair("{workspace}", "none")}) {
