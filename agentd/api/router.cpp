@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "agentd/api/handlers.h"
-#include "agentd/api/hub_proxy_interface.h"
 #include "agentd/api/responses.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
@@ -190,23 +189,6 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
     co_return answer;
 }
 
-/// Passes a request on as received, if the request identifies its caller.
-std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
-                                                    HubProxyInterface& relay) {
-    if (head.authorization.empty()) {
-        HttpResponse answer =
-            problem(401, "this agent passes requests on to a hub, which needs a munge credential");
-        answer.challenge = relay.challenge();
-        return answer;
-    }
-    ProxiedHead owned{std::string(head.method),       std::string(head.target),
-                      std::string(head.content_type), std::string(head.authorization),
-                      std::string(head.if_match),     std::string(head.if_none_match)};
-    return Router::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
-        return relay.pass_on(owned, body);
-    });
-}
-
 /// Returns what is wrong with the body that the head announces.
 std::optional<HttpResponse> check_body(const RequestHead& head, const Route& route,
                                        const Limits& limits) {
@@ -239,7 +221,7 @@ HttpResponse problem(unsigned status, std::string_view detail) {
 struct Router::Found {
     const Route& route;
     RouteCall call;
-    bool is_relayed = false;
+    bool is_forwarded = false;
 
     bool is_change() const { return route.about != nullptr && route.method != "GET"; }
 };
@@ -268,8 +250,8 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
             return problem(400, wrong.message());
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
-        const bool is_relayed = relay_ != nullptr && !route.of_agent;
-        return Found{route, std::move(call), is_relayed};
+        const bool is_forwarded = forward_ && !route.of_agent;
+        return Found{route, std::move(call), is_forwarded};
     }
     if (!allow.empty()) {
         HttpResponse answer =
@@ -292,16 +274,16 @@ asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& 
     co_return std::nullopt;
 }
 
-std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head) {
+Router::Decision Router::find(const RequestHead& head) {
     auto routed = route_of(head);
     if (auto* refusal = std::get_if<HttpResponse>(&routed)) return std::move(*refusal);
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
-    if (route.before_body && !found.is_relayed) {
+    if (route.before_body && !found.is_forwarded) {
         if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
     }
     if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
-    if (found.is_relayed) return hand_on(head, *relay_);
+    if (found.is_forwarded) return forward_(head);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
     return Handler([call = std::move(found.call), &route](std::span<const std::byte> body) {
         return route.handle(call, body);

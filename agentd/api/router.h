@@ -13,25 +13,30 @@ class SharedStore;
 
 namespace secrets::api {
 
-class HubProxyInterface;
-
 /// Decides by the head only: returns a route's handler, to which the body is then given, or the
 /// error response. A request rejected by its head costs no byte of a body.
 class Router {
   public:
-    /// `routes`: the whole table. `relay`: takes what another agent answers; null where the
-    /// services answers all. `shared`: where what the services answers from lies; null: here alone.
-    /// All must outlive the routes.
-    Router(service::Services& services, std::vector<Route> routes,
-           HubProxyInterface* relay = nullptr, service::SharedStore* shared = nullptr)
-        : services_(services), routes_(std::move(routes)), relay_(relay), shared_(shared) {}
+    using Handler = std::function<HttpResponse(std::span<const std::byte> body)>;
+    using Decision = std::variant<Handler, HttpResponse>;
+    /// Decides on a request that another agent answers. The head need not outlive the call.
+    using Forward = std::function<Decision(const RequestHead& head)>;
+
+    /// `routes`: the whole table. `forward`: null if the services answer all routes, else for every
+    /// route that is not about this agent. `shared`: the store behind the services; null: local
+    /// data only. Services and store must outlive the router.
+    Router(service::Services& services, std::vector<Route> routes, Forward forward = nullptr,
+           service::SharedStore* shared = nullptr)
+        : services_(services),
+          routes_(std::move(routes)),
+          forward_(std::move(forward)),
+          shared_(shared) {}
 
     /// Refreshes the shared data that find() and its handler answer from; returns the error
     /// response if that fails. To be awaited just before find().
     boost::asio::awaitable<std::optional<HttpResponse>> refresh(const RequestHead& head);
 
-    using Handler = std::function<HttpResponse(std::span<const std::byte> body)>;
-    std::variant<Handler, HttpResponse> find(const RequestHead& head);
+    Decision find(const RequestHead& head);
 
   private:
     struct Found;
@@ -40,7 +45,7 @@ class Router {
 
     service::Services& services_;
     std::vector<Route> routes_;
-    HubProxyInterface* relay_;
+    Forward forward_;
     service::SharedStore* shared_;
 };
 

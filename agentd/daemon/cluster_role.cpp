@@ -76,6 +76,11 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
     }
 }
 
+api::Router::Forward ClusterRole::forward() {
+    if (!relay_) return nullptr;
+    return [relay = relay_.get()](const api::RequestHead& head) { return relay->forward(head); };
+}
+
 StatusOr<std::shared_ptr<boost::asio::ssl::context>> ClusterRole::renewed_context(
     const Listen& listen) const {
     if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();

@@ -42,8 +42,8 @@ class ClusterRole {
     /// Returns what answers the checks of submissions; null if the local services do.
     server::ChecksElsewhere* checks() { return checks_.get(); }
 
-    /// Returns what passes on requests of people and platforms; null if the local services answer.
-    api::HubProxyInterface* relay() { return relay_.get(); }
+    /// Returns what forwards requests of people and platforms; null if the local services answer.
+    api::Router::Forward forward();
 
     /// Re-reads the files of a hub's server, as `listen` names them now. Null if there is no such
     /// server, or will be none after a restart.

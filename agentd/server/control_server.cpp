@@ -17,9 +17,9 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 }  // namespace
 
 ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                             api::HubProxyInterface* relay, service::SharedStore* shared)
+                             api::Router::Forward forward, service::SharedStore* shared)
     : loop_(loop),
-      hall_{api::Router(services, api::route_table(), relay, shared)},
+      hall_{api::Router(services, api::route_table(), std::move(forward), shared)},
       listener_(loop, std::move(listener), "control door",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 
