@@ -76,6 +76,13 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
     }
 }
 
+server::GrantAtHub ClusterRole::grant_at_hub() {
+    if (!asks_) return nullptr;
+    return [asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
+        return asks->ask(std::move(request), std::move(is_gone));
+    };
+}
+
 api::Router::Forward ClusterRole::forward() {
     if (!relay_) return nullptr;
     return [relay = relay_.get()](const api::RequestHead& head) { return relay->forward(head); };

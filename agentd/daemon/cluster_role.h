@@ -10,6 +10,7 @@
 #include "agentd/node/remote_grants.h"
 #include "agentd/node/remote_submit_check.h"
 #include "agentd/server/hub_server.h"
+#include "agentd/server/node_server.h"
 
 namespace secrets {
 
@@ -37,7 +38,7 @@ class ClusterRole {
                 service::RunWaiters& waiters, service::SharedStore* shared);
 
     /// Returns what answers grant requests of steps; null if the local services do.
-    server::AsksElsewhere* asks() { return asks_.get(); }
+    server::GrantAtHub grant_at_hub();
 
     /// Returns what answers the checks of submissions; null if the local services do.
     server::ChecksElsewhere* checks() { return checks_.get(); }
