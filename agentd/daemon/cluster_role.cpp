@@ -83,6 +83,13 @@ server::GrantAtHub ClusterRole::grant_at_hub() {
     };
 }
 
+server::CheckAtHub ClusterRole::check_at_hub() {
+    if (!checks_) return nullptr;
+    return [checks = checks_.get()](Uid uid, std::string spec) {
+        return checks->why_not_submit(uid, std::move(spec));
+    };
+}
+
 api::Router::Forward ClusterRole::forward() {
     if (!relay_) return nullptr;
     return [relay = relay_.get()](const api::RequestHead& head) { return relay->forward(head); };

@@ -10,6 +10,7 @@
 #include "agentd/node/remote_grants.h"
 #include "agentd/node/remote_submit_check.h"
 #include "agentd/server/hub_server.h"
+#include "agentd/server/job_server.h"
 #include "agentd/server/node_server.h"
 
 namespace secrets {
@@ -41,7 +42,7 @@ class ClusterRole {
     server::GrantAtHub grant_at_hub();
 
     /// Returns what answers the checks of submissions; null if the local services do.
-    server::ChecksElsewhere* checks() { return checks_.get(); }
+    server::CheckAtHub check_at_hub();
 
     /// Returns what forwards requests of people and platforms; null if the local services answer.
     api::Router::Forward forward();
