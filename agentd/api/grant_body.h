@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 
 namespace secrets::api {
 

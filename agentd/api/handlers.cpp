@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/api/handlers.h"
 
-#include <array>
 #include <charconv>
 
-#include "agentd/api/check_body.h"
-#include "agentd/api/grant_body.h"
 #include "agentd/api/metrics_text.h"
 #include "agentd/api/openapi.h"
 #include "agentd/api/push_body.h"
 #include "agentd/api/responses.h"
 #include "agentd/api/secret_body.h"
 #include "agentd/auth/user_database.h"
-#include "common/base/limits.h"
 
 namespace secrets::api {
 namespace {
@@ -64,15 +60,6 @@ std::uint64_t longest_value(const Limits& limits) {
 }
 std::uint64_t longest_name(const Limits&) {
     return 4 * 1024;
-}
-
-// JSON may write a byte of a secret spec as six.
-std::uint64_t longest_spec(const Limits&) {
-    return 6 * kMaxSpecBytes + 4 * 1024;
-}
-
-std::uint64_t longest_report(const Limits&) {
-    return 8 * 1024 * 1024;
 }
 
 service::DocumentKeys a_run(const RouteCall& call) {
@@ -221,44 +208,6 @@ HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) 
     return json(200, workspaces_json(answer.value()));
 }
 
-Status of_agents(const RouteCall& call) {
-    const auto is_agent = call.nodes->is_agent(call.caller);
-    if (!is_agent) return is_agent.status();
-    if (*is_agent) return Status();
-    return Status(StatusCode::permission_denied,
-                  call.caller.name() +
-                      " is not the account that the nodes' agents run as "
-                      "(listen.agents); only that account may make this request");
-}
-
-HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
-    auto request = parse_grant(body);
-    if (!request) return problem(400, request.status().message());
-    request->has_tag = call.has_tag;
-    request->origin = call.origin;
-    return call.nodes->grant(std::move(request).value());
-}
-
-Status before_report(const RouteCall& call) {
-    if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
-        return Status(StatusCode::invalid_argument, "the path has no valid node name");
-    }
-    return of_agents(call);
-}
-
-HttpResponse report(const RouteCall& call, std::span<const std::byte> body) {
-    auto held = parse_report(body);
-    if (!held) return problem(400, held.status().message());
-    return call.nodes->report({call.name, std::move(held).value(), call.origin});
-}
-
-HttpResponse check_submission(const RouteCall& call, std::span<const std::byte> body) {
-    auto request = parse_check(body);
-    if (!request) return problem(400, request.status().message());
-    request->origin = call.origin;
-    return call.nodes->check(std::move(request).value());
-}
-
 HttpResponse openapi(const RouteCall&, std::span<const std::byte>) {
     return json(200, std::string(openapi_json()));
 }
@@ -268,38 +217,34 @@ HttpResponse metrics_text(const RouteCall& call, std::span<const std::byte>) {
             metrics::text(call.services.status.status(call.caller), call.services.context.limits)};
 }
 
-// clang-format off
-constexpr auto kRoutes = std::to_array<Route>({
-    // method    path                                       query    longest body    about       before         handle
-    {"PUT",    "/v1/runs/{run}",                             "",      longest_push,   a_run,      before_push,   push},
-    {"GET",    "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       read},
-    {"DELETE", "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       complete},
-    {"GET",    "/v1/runs",                                   "",      nullptr,        all_runs,   nullptr,       list},
-    {"GET",    "/v1/secrets",                                "",      nullptr,        a_scope,    nullptr,       list_secrets},
-    {"GET",    "/v1/secrets/{name}",                         "",      nullptr,        a_scope,    nullptr,       read_secret},
-    {"PUT",    "/v1/secrets/{name}",                         "",      longest_value,  a_scope,    before_change, put_secret},
-    {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,   a_scope,    before_change, rename_secret},
-    {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,        a_scope,    before_change, remove_secret},
-    {"GET",    "/v1/workspaces",                             "",      nullptr,        workspaces, nullptr,       list_workspaces},
-    {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,        a_scope,    nullptr,       list_secrets},
-    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_scope,    nullptr,       read_secret},
-    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value,  a_scope,    before_change, put_secret},
-    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,   a_scope,    before_change, rename_secret},
-    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_scope,    before_change, remove_secret},
-    {"POST",   "/v1/grants",                                 "",      longest_spec,   nullptr,    of_agents,     grant, true},
-    {"PUT",    "/v1/nodes/{name}/holds",                     "",      longest_report, nullptr,    before_report, report, true},
-    {"POST",   "/v1/checks",                                 "",      longest_spec,   nullptr,    of_agents,     check_submission, true},
-    {"GET",    "/v1/check",                                  "ask",   nullptr,        a_spec,     nullptr,       check},
-    {"GET",    "/v1/events",                                 "after", nullptr,        nullptr,    nullptr,       events, false, true},
-    {"GET",    "/v1/status",                                 "",      nullptr,        nullptr,    nullptr,       status, false, true},
-    {"GET",    "/v1/openapi.json",                           "",      nullptr,        nullptr,    nullptr,       openapi, false, true},
-    {"GET",    "/metrics",                                   "",      nullptr,        nullptr,    nullptr,       metrics_text, false, true},
-});
-// clang-format on
 }  // namespace
 
-std::span<const Route> route_table() {
-    return kRoutes;
+std::vector<Route> route_table() {
+    // clang-format off
+    return {
+        // method  path                                      query    longest body   about       before         handle
+        {"PUT",    "/v1/runs/{run}",                             "",      longest_push,  a_run,      before_push,   push},
+        {"GET",    "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       read},
+        {"DELETE", "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       complete},
+        {"GET",    "/v1/runs",                                   "",      nullptr,       all_runs,   nullptr,       list},
+        {"GET",    "/v1/secrets",                                "",      nullptr,       a_scope,    nullptr,       list_secrets},
+        {"GET",    "/v1/secrets/{name}",                         "",      nullptr,       a_scope,    nullptr,       read_secret},
+        {"PUT",    "/v1/secrets/{name}",                         "",      longest_value, a_scope,    before_change, put_secret},
+        {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,  a_scope,    before_change, rename_secret},
+        {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,       a_scope,    before_change, remove_secret},
+        {"GET",    "/v1/workspaces",                             "",      nullptr,       workspaces, nullptr,       list_workspaces},
+        {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,       a_scope,    nullptr,       list_secrets},
+        {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,       a_scope,    nullptr,       read_secret},
+        {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value, a_scope,    before_change, put_secret},
+        {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,  a_scope,    before_change, rename_secret},
+        {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,       a_scope,    before_change, remove_secret},
+        {"GET",    "/v1/check",                                  "ask",   nullptr,       a_spec,     nullptr,       check},
+        {"GET",    "/v1/events",                                 "after", nullptr,       nullptr,    nullptr,       events, true},
+        {"GET",    "/v1/status",                                 "",      nullptr,       nullptr,    nullptr,       status, true},
+        {"GET",    "/v1/openapi.json",                           "",      nullptr,       nullptr,    nullptr,       openapi, true},
+        {"GET",    "/metrics",                                   "",      nullptr,       nullptr,    nullptr,       metrics_text, true},
+    };
+    // clang-format on
 }
 
 HttpResponse refused(const Status& refusal) {

@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "agentd/api/handlers.h"
-#include "agentd/api/hub_proxy_interface.h"
 #include "agentd/api/responses.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
@@ -191,23 +190,6 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
     co_return answer;
 }
 
-/// Passes a request on as received, if the request identifies its caller.
-std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
-                                                    HubProxyInterface& relay) {
-    if (head.authorization.empty()) {
-        HttpResponse answer =
-            problem(401, "this agent forwards requests to a hub, which needs a munge credential");
-        answer.challenge = relay.challenge();
-        return answer;
-    }
-    ProxiedHead owned{std::string(head.method),       std::string(head.target),
-                      std::string(head.content_type), std::string(head.authorization),
-                      std::string(head.if_match),     std::string(head.if_none_match)};
-    return Router::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
-        return relay.pass_on(owned, body);
-    });
-}
-
 /// Returns what is wrong with the body that the head announces.
 std::optional<HttpResponse> check_body(const RequestHead& head, const Route& route,
                                        const Limits& limits) {
@@ -236,19 +218,11 @@ HttpResponse problem(unsigned status, std::string_view detail) {
     return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
 }
 
-std::vector<Router::Entry> Router::table() {
-    std::vector<Entry> entries;
-    for (const Route& route : route_table()) {
-        if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
-    }
-    return entries;
-}
-
 /// A route, and a request on its way through it.
 struct Router::Found {
     const Route& route;
     RouteCall call;
-    bool is_relayed = false;
+    bool is_forwarded = false;
 
     bool is_change() const { return route.about != nullptr && route.method != "GET"; }
 };
@@ -258,29 +232,27 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
     const auto path = head.target.substr(0, question);
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
     std::string allow;
-    for (const Route& route : route_table()) {
-        if (route.of_nodes && nodes_ == nullptr) continue;
+    for (const Route& route : routes_) {
         Parameters parameters;
         if (!matches(route.path, path, parameters)) continue;
         if (route.method != head.method) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        RouteCall call{services_, nodes_, head.caller, head.origin, std::nullopt,
-                       {},        {},     {},          {},          {}};
+        RouteCall call{services_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
             if (const Status wrong = read_parameter(which, text, call); !wrong.ok()) {
                 return problem(400, wrong.message());
             }
         }
-        if (route.of_nodes) {
+        if (route.reads_tag) {
             call.has_tag = head.if_none_match;
         } else if (const Status wrong = read_precondition(head, call.precondition); !wrong.ok()) {
             return problem(400, wrong.message());
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
-        const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
-        return Found{route, std::move(call), is_relayed};
+        const bool is_forwarded = forward_ && !route.of_agent;
+        return Found{route, std::move(call), is_forwarded};
     }
     if (!allow.empty()) {
         HttpResponse answer = problem(
@@ -303,19 +275,20 @@ asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& 
     co_return std::nullopt;
 }
 
-std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head) {
+Router::Decision Router::find(const RequestHead& head) {
     auto routed = route_of(head);
     if (auto* refusal = std::get_if<HttpResponse>(&routed)) return std::move(*refusal);
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
-    if (route.before_body != nullptr && !found.is_relayed) {
+    if (route.before_body && !found.is_forwarded) {
         if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
     }
     if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
-    if (found.is_relayed) return hand_on(head, *relay_);
+    if (found.is_forwarded) return forward_(head);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
-    return Handler([call = std::move(found.call), handle = route.handle](
-                       std::span<const std::byte> body) { return handle(call, body); });
+    return Handler([call = std::move(found.call), &route](std::span<const std::byte> body) {
+        return route.handle(call, body);
+    });
 }
 
 /// Makes a change while nobody else changes the same data, and answers after the change is written.

@@ -2,7 +2,7 @@
 #pragma once
 // Answers agents of nodes and login hosts, whose users are about to submit jobs.
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 #include "agentd/audit/denied_address_log.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/login_hosts.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/control_server.h"
 
+#include "agentd/api/handlers.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
@@ -16,9 +17,9 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 }  // namespace
 
 ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                             api::HubProxyInterface* relay, service::SharedStore* shared)
+                             api::Router::Forward forward, service::SharedStore* shared)
     : loop_(loop),
-      registry_{api::Router(services, nullptr, relay, shared)},
+      registry_{api::Router(services, api::route_table(), std::move(forward), shared)},
       listener_(loop, std::move(listener), "control socket",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 

@@ -12,10 +12,10 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class ControlServer {
   public:
-    /// `relay`: takes what another agent answers; null where the services answers all. `shared`:
-    /// where what the services answers from lies; null: here alone. Both must outlive the server.
+    /// `forward`: null if the services answer all requests. `shared`: the store behind the
+    /// services; null: local data only, and must outlive the server.
     ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                  api::HubProxyInterface* relay, service::SharedStore* shared);
+                  api::Router::Forward forward, service::SharedStore* shared);
 
     /// Accepts no further connection, and finishes the requests of the open ones.
     void stop();

@@ -45,11 +45,11 @@ std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
 
 HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
                      std::shared_ptr<asio::ssl::context> context, service::Services& services,
-                     api::NodeApi* nodes, service::SharedStore* shared)
+                     std::vector<api::Route> routes, service::SharedStore* shared)
     : loop_(loop),
       services_(services),
       context_(std::move(context)),
-      registry_{api::Router(services, nodes, nullptr, shared)},
+      registry_{api::Router(services, std::move(routes), nullptr, shared)},
       limits_({kMaxConnections, kMaxConnectionsOfOne}),
       queue_(
           loop, {kHandshakesAtOnce, kHandshake, kStall},

@@ -21,11 +21,11 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class HubServer {
   public:
-    /// `nodes`: answers nodes' requests; null if nothing does. `shared`: the store behind the
-    /// services; null: local data only. Both must outlive the server.
+    /// `routes`: what this hub serves. `shared`: the store behind the services; null: local data
+    /// only. Both must outlive the server.
     HubServer(asio::io_context& loop, UniqueFd listener,
               std::shared_ptr<asio::ssl::context> context, service::Services& services,
-              api::NodeApi* nodes, service::SharedStore* shared);
+              std::vector<api::Route> routes, service::SharedStore* shared);
 
     /// Applies to connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);

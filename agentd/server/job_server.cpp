@@ -14,10 +14,10 @@ const char* anybody(const Peer&) {
 }  // namespace
 
 JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                     service::SharedStore* shared, ChecksElsewhere* elsewhere)
+                     service::SharedStore* shared, CheckAtHub at_hub)
     : services_(services),
       shared_(shared),
-      elsewhere_(elsewhere),
+      at_hub_(std::move(at_hub)),
       server_(loop, std::move(listener), "job socket", anybody,
               [this](int fd, Peer peer, plugin_protocol::Request request) {
                   return answer(fd, peer, std::move(request));
@@ -37,7 +37,7 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
 }
 
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {
-    if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(spec));
+    if (at_hub_) co_return co_await at_hub_(uid, std::move(spec));
     if (shared_ != nullptr) {
         service::DocumentKeys about = services_.replication.documents_of_spec(uid, spec);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;

@@ -37,10 +37,10 @@ std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answ
 
 NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                        service::RunWaiters& waiters, service::SharedStore* shared,
-                       AsksElsewhere* elsewhere)
+                       GrantAtHub at_hub)
     : services_(services),
       shared_(shared),
-      elsewhere_(elsewhere),
+      at_hub_(std::move(at_hub)),
       waiters_(waiters),
       server_(loop, std::move(listener), "node socket", only_root,
               [this](int fd, Peer, plugin_protocol::Request request) {
@@ -97,11 +97,12 @@ void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::s
 /// Answers a grant request; returns the run that the request waited for, if it waited.
 asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
     int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
-    if (elsewhere_ != nullptr) {
+    if (at_hub_) {
         // Only the hub knows whether the run exists.
         const std::uint32_t wait = request.wait_milliseconds;
         if (wait > 0) server_.send(fd, plugin_protocol::Waiting{wait});
-        answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
+        api::IsGone is_gone = [fd] { return peer_is_gone(fd); };
+        answer = co_await at_hub_(request, std::move(is_gone));
         co_return std::nullopt;
     }
     answer = co_await request_grant(fd, request);

@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 
+#include "agentd/api/handlers.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
@@ -39,7 +40,7 @@ struct Door {
     }
 
     Office office;
-    Router routes{office.services};
+    Router routes{office.services, route_table()};
     bool body_was_read = false;
 };
 

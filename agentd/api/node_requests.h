@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Requests of nodes and login hosts to a hub, on the routes that only their agents may use.
+// Requests of nodes and login hosts to a hub, on routes that only their agents may use.
 
+#include <chrono>
 #include <string>
+#include <vector>
 
-#include "agentd/api/router.h"
-#include "agentd/auth/principal.h"
+#include "agentd/api/http_message.h"
+#include "agentd/vault/vault.h"
 #include "common/ipc/plugin_protocol.h"
 
 namespace secrets::api {
@@ -33,23 +35,6 @@ struct SubmitCheckRequest {
     std::string spec;
     std::string node;  ///< the host's name, as the host says
     Origin origin{};
-};
-
-/// Interface through which the routes call the hub's handlers. A hub has one.
-class NodeApi {
-  public:
-    /// Returns whether the caller is a node's agent, by its account; each request decides where on
-    /// the network such an agent may be.
-    virtual StatusOr<bool> is_agent(const auth::Principal& caller) const = 0;
-    virtual HttpResponse grant(NodeGrantRequest request) = 0;
-    virtual HttpResponse report(HoldReport request) = 0;
-    virtual HttpResponse check(SubmitCheckRequest request) = 0;
-
-  protected:
-    NodeApi() = default;
-    NodeApi(const NodeApi&) = default;
-    NodeApi& operator=(const NodeApi&) = default;
-    ~NodeApi() = default;
 };
 
 }  // namespace secrets::api
