@@ -111,7 +111,7 @@ REFUSED = [
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
     ("--secret=A:fil", "is not a way to give a secret", "A:fil"),
     ("--secrets-run=a/b", "letters, digits, '.', '_' and '-' are allowed", "a/b"),
-    ("--secrets=all", "only 'none' may stand here", "all"),
+    ("--secrets=all", "the only accepted value is 'none'", "all"),
 ]
 
 
@@ -147,7 +147,7 @@ def test_task_fails_on_malformed_variable_from_host_without_plugin(cluster):
 
 def test_task_fails_with_reason_when_spec_is_too_long(cluster):
     done = cluster.srun("true", env={"SLURM_SECRETS": "A" * 9000}, plugin=False)
-    assert done.code == 1 and "SLURM_SECRETS is longer than the 8192 characters" in done.err
+    assert done.code == 1 and "SLURM_SECRETS is too long: a secret spec has at most 8192 characters" in done.err
 
 
 def test_denial_is_printed_once_per_node(cluster, values):

@@ -167,8 +167,8 @@ TEST_CASE("StepFiles: reports a foreign job directory that cannot be removed", "
     REQUIRE(chmod(node.all_jobs.c_str(), 0711) == 0);
     REQUIRE(chown(node.job.c_str(), node.bob, node.bob) == 0);
     CHECK(node.written({file("A", "a")}) ==
-          node.job +
-              " is not this job's directory and can't be removed: removing a file of it failed: "
+          "cannot remove " + node.job +
+              ", which is not this job's directory: removing a file of it failed: "
               "Directory not empty");
     CHECK(names_in(node.job) == std::vector<std::string>{"deep"});
 }
@@ -198,7 +198,7 @@ TEST_CASE("StepFiles: rejects a symbolic link at the temporary name of a file", 
     for (const bool leads_somewhere : {true, false}) {
         fs::create_symlink(leads_somewhere ? target : target + "-new", planted);
         CHECK(node.written({file("A", "a")}) ==
-              "the file of secret 'A' can't be written: opening it failed: File exists");
+              "cannot write the file of secret 'A': creating it failed: File exists");
         fs::remove(planted);
     }
     CHECK(content(target) == "untouched");
@@ -213,7 +213,7 @@ TEST_CASE("StepFiles: leaves no file when one of them cannot be written", "[file
     fs::remove(node.job + "/X.0");
     fs::create_directories(node.job + "/B.0/planted");
     CHECK(node.written({file("A", "a"), file("B", "b")}) ==
-          "the file of secret 'B' can't be written: putting it at " + node.job +
+          "cannot write the file of secret 'B': renaming it to " + node.job +
               "/B.0 failed: Is a directory");
     CHECK(names_in(node.job) == std::vector<std::string>{"B.0"});
 }
