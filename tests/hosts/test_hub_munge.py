@@ -68,7 +68,7 @@ def test_hub_authenticates_each_request_of_connection_separately(hub):
     ({"host": "hub2"}, "was made for the hub 'hub2', and the certificate of this hub does not name that"),
     ({"host": ""}, "was made for the hub ''"),
     ({"host": ".example.org"}, "was made for the hub '.example.org'"),
-    ({"host": "hub.example.org\n"}, "it was made for something else"),
+    ({"host": "hub.example.org\n"}, "its payload is not a slurm-secrets request"),
     ({"method": "DELETE"}, "was made for another request than this one"),
     ({"method": "put"}, "was made for another request than this one"),
     ({"target": "/v1/runs/other"}, "was made for another request than this one"),
@@ -76,8 +76,8 @@ def test_hub_authenticates_each_request_of_connection_separately(hub):
     ({"target": "/v1/runs/ne%77"}, "was made for another request than this one"),
     ({"body": b""}, "was made for another body than this one"),
     ({"body": b'{"owner": "alice", "user": {"A": "y"}}'}, "was made for another body than this one"),
-    ({"text": ""}, "it was made for something else"),
-    ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "it was made for something else"),
+    ({"text": ""}, "its payload is not a slurm-secrets request"),
+    ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "its payload is not a slurm-secrets request"),
     ({"options": ["--restrict-uid=bob"]}, "it was made for another user"),
 ])
 def test_hub_rejects_munge_credential_made_for_another_request(hub, changed, sentence):

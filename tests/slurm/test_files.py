@@ -206,7 +206,7 @@ def test_job_fails_when_foreign_job_directory_cannot_be_removed(cluster, key, jo
         cluster.scontrol("release", job)
         done = cluster.wait(job)
         assert done.code == 1
-        assert (f"error: secrets: cannot remove {jobs / job}, which is not this job's directory: removing a file of it "
+        assert (f"error: secrets: cannot remove {jobs / job}, which is not this job's directory: removing a file in the directory "
                 "failed: Directory not empty") in done.err
         assert names_in(jobs / job) == ["deep"]
     finally:
@@ -281,10 +281,10 @@ def test_epilog_logs_files_it_cannot_remove_and_node_stays_up(cluster, key, jobs
     job = done.out.strip()
     try:
         assert names_in(jobs / job) == ["deep"]
-        sentence = f"the files of job {job} in {jobs} can't be removed: removing a file of it failed: Directory not empty"
+        sentence = f"the files of job {job} in {jobs} can't be removed: removing a file in the directory failed: Directory not empty"
         poll(lambda: sentence in cluster.agent_log(), 10, "the agent's sentence")
         slurmd = "".join((cluster.dir / "log" / f"slurmd-{node}.log").read_text() for node in ("n1", "n2"))
-        assert (f"secrets: cannot remove the files of job {job} in {jobs}: removing a file of it failed: "
+        assert (f"secrets: cannot remove the files of job {job} in {jobs}: removing a file in the directory failed: "
                 "Directory not empty") in slurmd
         assert cluster.sinfo() == cluster.nodes
     finally:

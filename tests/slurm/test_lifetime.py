@@ -247,7 +247,7 @@ def test_job_with_hanging_agent_fails_in_bounded_time(cluster, token):
         with cluster.agent_frozen():
             begin = time.monotonic()
             for done in in_batch_and_srun(cluster, "--secrets-run=run-life"):
-                is_refused(done, "the agent on this node did not reply within 1 s (no answer came in time)")
+                is_refused(done, "the agent on this node did not reply within 1 s (receiving timed out)")
             assert time.monotonic() - begin < 15
     # The agent then reads the grant requests and wipes of jobs that have ended, in their order.
     poll(lambda: cluster.status()["holds"] == 0, 5, "the wipe of what it gave to nobody")

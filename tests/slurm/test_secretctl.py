@@ -137,7 +137,7 @@ def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, te
     (["--owner", "no-such-user"], f"A={VALUE}", "there is no user 'no-such-user'"),
     (["--ttl", "99d"], f"A={VALUE}", "99d is longer than the 30d"),
     (["--ttl", "soon"], f"A={VALUE}", "'soon' is not a duration"),
-    ([], f"PATH={VALUE}", "steers which programs run"),
+    ([], f"PATH={VALUE}", "controls which programs run"),
     ([], f"1A={VALUE}", "must begin with a letter"),
     ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),
     ([], "A=" + VALUE * 4000, "the value is longer than the 65536 bytes"),
@@ -251,7 +251,7 @@ def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
 
 def test_secretctl_check_rejects_malformed_spec_and_marks_position(agent):
     done = secretctl(agent, "check", "A,B=LD_PRELOAD,C")
-    done.is_error(BAD_INPUT, "steers the dynamic loader")
+    done.is_error(BAD_INPUT, "controls the dynamic loader")
     assert done.err.splitlines()[-2:] == ["    A,B=LD_PRELOAD,C", "        ^^^^^^^^^^"]
 
 

@@ -164,7 +164,7 @@ def test_secretctl_rejects_value_as_argument_with_explanation(agent, arguments):
 
 @pytest.mark.parametrize("name, code, sentence", [
     ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is no secret's name"),
-    ("PATH", BAD_INPUT, "steers"), ("A" * 65, BAD_INPUT, "at most 64"),
+    ("PATH", BAD_INPUT, "controls"), ("A" * 65, BAD_INPUT, "at most 64"),
 ])
 def test_secretctl_rejects_invalid_secret_name(agent, name, code, sentence):
     for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
@@ -280,7 +280,7 @@ def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
 @pytest.mark.parametrize("text, sentence", [
     (f"A=1\nB=$({VALUE})", "line 2 of standard input has a $(...)"),
     (f"A=1\n{VALUE}", "line 2 of standard input is no NAME=value"),
-    (f"A=1\nPATH={VALUE}", "line 2 of standard input: the secret's name 'PATH' is refused"),
+    (f"A=1\nPATH={VALUE}", "line 2 of standard input: invalid secret name 'PATH'"),
     (f"A=1\nA={VALUE}", "line 2 of standard input names 'A' again"),
     ("", "standard input holds no secret"),
 ])

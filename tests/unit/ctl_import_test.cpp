@@ -113,7 +113,7 @@ TEST_CASE("Import: rejects a line that is not a complete assignment") {
 
 TEST_CASE("Import: rejects invalid or repeated names and oversized values") {
     CHECK(is_refused("A=1\nspring.canary=2", "line 2 of FILE has a name that no secret can have"));
-    CHECK(is_refused("A=1\nPATH=canary", "line 2 of FILE: the secret's name 'PATH' is refused"));
+    CHECK(is_refused("A=1\nPATH=canary", "line 2 of FILE: invalid secret name 'PATH'"));
     CHECK(is_refused("A=canary\nB=1\nA=canary", "line 3 of FILE names 'A' again; line 1 of FILE"));
     CHECK(is_refused("A=" + std::string(65537, 'x'), "has 65537 bytes; at most 65536"));
     CHECK(read("A=" + std::string(65536, 'x'))["A"].size() == 65536);
