@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "common/base/errno_status.h"
 #include "ctl/commands/command_line.h"
 #include "ctl/commands/status.h"
 #include "ctl/commands/watch.h"
@@ -20,10 +21,13 @@ constexpr std::chrono::seconds kCompleteTimeout(1);  // a user waits at a prompt
 constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C takes effect between two requests
 
 /// Prevents core files, which would outlive the process with the values that it read.
-void forbid_core_dumps() {
-    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+Status forbid_core_dumps() {
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return errno_status("cannot forbid core files: prctl(PR_SET_DUMPABLE)");
     const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);
+    if (::setrlimit(RLIMIT_CORE, &none) != 0)
+        return errno_status("cannot forbid core files: setrlimit(RLIMIT_CORE)");
+    return Status();
 }
 
 ExitCode run(const CLI::App& app, const CommandLine& line) {
@@ -83,7 +87,7 @@ int run_program(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return end(ExitCode::bad_input, usage_sentence(app, error, {argv + 1, argv + argc}));
     } catch (const std::exception& error) {
-        return end(ExitCode::bad_input, std::string("this should not happen: ") + error.what());
+        return end(ExitCode::bad_input, std::string("internal error: ") + error.what());
     }
 }
 
@@ -91,6 +95,7 @@ int run_program(int argc, char** argv) {
 }  // namespace secrets::ctl
 
 int main(int argc, char** argv) {
-    secrets::ctl::forbid_core_dumps();
+    if (const auto failure = secrets::ctl::forbid_core_dumps(); !failure.ok())
+        return secrets::ctl::end(secrets::ctl::ExitCode::bad_input, failure.message());
     return secrets::ctl::run_program(argc, argv);
 }

@@ -58,7 +58,7 @@ GrantOutcome outcome_of(Answer answer) {
         if (answer.fd) {
             outcome.delivery = std::move(answer.fd);
         } else {
-            outcome.refusal = "the agent granted the secrets and no delivery came with it";
+            outcome.refusal = "protocol error: the agent granted the secrets but sent no delivery";
         }
     } else if (auto* nothing = std::get_if<plugin_protocol::Nothing>(&answer.reply)) {
         outcome.note = std::move(nothing->note);
@@ -67,7 +67,7 @@ GrantOutcome outcome_of(Answer answer) {
     } else if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer.reply)) {
         outcome.refusal = std::move(busy->sentence);
     } else {
-        outcome.refusal = "the agent gave an answer that does not fit the question";
+        outcome.refusal = "protocol error: the agent's reply does not match the request";
     }
     return outcome;
 }
@@ -88,7 +88,7 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
         if (kept_waiting) silence = Deadline::in(timeout);
         if (silence.passed()) {
             return {UniqueFd(),
-                    "the agent on this node gave no answer within " +
+                    "the agent on this node did not reply within " +
                         std::to_string(timeout.count()) + " s (" + answer.status().message() +
                         "); is slurm-secretsd running?",
                     ""};
@@ -116,7 +116,7 @@ StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseco
         }
         if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer->reply))
             return Status::failed(busy->sentence);
-        return Status::failed("the agent gave an answer that does not fit the question");
+        return Status::failed("protocol error: the agent's reply does not match the request");
     }
 }
 

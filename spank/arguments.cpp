@@ -35,7 +35,7 @@ Status read_variables(std::string_view argument, std::string_view value,
         value.remove_prefix(std::min(name.size() + 1, value.size()));
         for (const char c : name) {
             if (is_letter(c) || is_digit(c) || c == '_') continue;
-            return wrong(argument, "must name environment variables");
+            return wrong(argument, "must be names of environment variables, separated by commas");
         }
         if (!name.empty()) target.emplace_back(name);
     }
@@ -79,9 +79,10 @@ Status read_argument(std::string_view argument, Arguments& arguments) {
         arguments.on_error_continue = value == "continue";
         return Status();
     }
-    return wrong(argument,
-                 "is not known (known are node_socket, job_socket, files, timeout, wait, on_error, "
-                 "check_at_submit, run_id_env)");
+    return wrong(
+        argument,
+        "is unknown; expected one of: node_socket, job_socket, files, timeout, wait, on_error, "
+        "check_at_submit, run_id_env");
 }
 
 }  // namespace

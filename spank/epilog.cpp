@@ -20,7 +20,7 @@ void wipe(JobId job, const Arguments& arguments) {
     if (receipt) {
         slurm_verbose("secrets: %s", receipt->c_str());
     } else {
-        slurm_error("secrets: what job %u held was not wiped: %s", job.value,
+        slurm_error("secrets: cannot wipe the secrets of job %u: %s", job.value,
                     receipt.status().message().c_str());
     }
 }
@@ -39,12 +39,13 @@ Status remove_files(JobId job, const std::string& directory) {
 void on_epilog(spank_t spank, const Arguments& arguments) {
     std::uint32_t job = 0;
     if (spank_get_item(spank, S_JOB_ID, &job) != ESPANK_SUCCESS) {
-        slurm_error("secrets: Slurm does not say which job ended; what it held is not wiped now");
+        slurm_error(
+            "secrets: cannot wipe the secrets of the ended job: Slurm does not provide its job id");
         return;
     }
     wipe(JobId{job}, arguments);
     if (const Status failure = remove_files(JobId{job}, arguments.files_directory); !failure.ok()) {
-        slurm_error("secrets: the files of job %u in %s were not removed: %s", job,
+        slurm_error("secrets: cannot remove the files of job %u in %s: %s", job,
                     arguments.files_directory.c_str(), failure.message().c_str());
     }
 }

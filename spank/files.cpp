@@ -30,7 +30,7 @@ StatusOr<UniqueFd> make_and_open(const std::string& path) {
         // Restores the bits that the umask removed.
         if (chmod(path.c_str(), kModeOfAllJobs) != 0) return errno_status("chmod() of " + path);
     } else if (errno != EEXIST) {
-        return errno_status("making the directory for files of jobs, " + path + ",");
+        return errno_status("creating the directory for job files, " + path + ",");
     }
     return open_files_directory(path);
 }
@@ -92,7 +92,7 @@ StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
     constexpr int kTries = 10;
     for (int tries = 0; tries < kTries; ++tries) {
         if (mkdirat(all_jobs, name.c_str(), 0700) != 0 && errno != EEXIST) {
-            return errno_status("making the directory " + path);
+            return errno_status("creating the directory " + path);
         }
         UniqueFd fd = open_directory(all_jobs, name);
         if (fd) {
@@ -109,11 +109,13 @@ StatusOr<UniqueFd> StepFiles::open_job_directory(int all_jobs) const {
             return errno_status("opening the directory " + path);
         }
         if (const auto removed = remove_job_files(all_jobs, job_); !removed) {
-            return Status::failed(path + " is not this job's directory and can't be removed: " +
-                                  removed.status().message());
+            return Status::failed(
+                "cannot remove " + path +
+                ", which is not this job's directory: " + removed.status().message());
         }
     }
-    return Status::failed(path + " is made into something else again and again");
+    return Status::failed("cannot create the job's directory " + path +
+                          ": it is replaced again and again");
 }
 
 /// Gives the directory to the user, and to the group of its parent directory: the agent's.
@@ -121,7 +123,7 @@ Status StepFiles::own(int job_directory, int all_jobs) const {
     struct stat above {};
     if (fstat(all_jobs, &above) != 0 || fchown(job_directory, owner_.user, above.st_gid) != 0 ||
         fchmod(job_directory, kModeOfJob) != 0) {
-        return errno_status("giving the job's directory for files to its user");
+        return errno_status("setting the owner and mode of the job's directory for files");
     }
     return Status();
 }
@@ -132,18 +134,18 @@ Status StepFiles::write_file(std::string_view secret, SecretView value) {
     const std::string name = file_name(secret);
     const std::string being_written = "." + name + "." + std::to_string(getpid());
     const int directory = job_directory_.get();
-    const std::string what = "the file of secret " + quoted(secret) + " can't be written: ";
+    const std::string what = "cannot write the file of secret " + quoted(secret) + ": ";
     const UniqueFd fd(openat(directory, being_written.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd) return Status::failed(what + errno_status("opening it").message());
+    if (!fd) return Status::failed(what + errno_status("creating it").message());
     Status failure;
     if (!write_all(fd.get(), value.bytes())) {
         failure = errno_status("writing");
     } else if (fchown(fd.get(), owner_.user, owner_.group) != 0 ||
                fchmod(fd.get(), kModeOfFile) != 0) {
-        failure = errno_status("giving it to the job's user");
+        failure = errno_status("setting its owner and mode");
     } else if (renameat(directory, being_written.c_str(), directory, name.c_str()) != 0) {
-        failure = errno_status("putting it at " + path_of(secret));
+        failure = errno_status("renaming it to " + path_of(secret));
     }
     if (!failure.ok()) {
         unlinkat(directory, being_written.c_str(), 0);

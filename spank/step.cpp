@@ -77,8 +77,9 @@ void on_step(spank_t spank, const Arguments& arguments) {
     plugin_protocol::GrantRequest request;
     request.ask = ask_of(spank, arguments, too_long);
     if (too_long) {
-        step_state().refusal = std::string(kSpecVariable) + " is longer than the " +
-                               std::to_string(kMaxSpecBytes) + " characters that an ask may have";
+        step_state().refusal = std::string(kSpecVariable) +
+                               " is too long: a secret spec has at most " +
+                               std::to_string(kMaxSpecBytes) + " characters";
         return;
     }
     if (request.ask.empty()) return;
@@ -88,7 +89,7 @@ void on_step(spank_t spank, const Arguments& arguments) {
     request.step = step;
     uid_t uid = static_cast<uid_t>(-1);
     if (spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS) {
-        step_state().refusal = "Slurm does not say whose job this is";
+        step_state().refusal = "cannot request secrets: Slurm does not provide the job's user";
         return;
     }
     request.uid.value = uid;

@@ -54,7 +54,8 @@ int on_secret_option(int, const char* value, int remote) {
     if (ask.none || ask.run) {
         const char* instead = ask.none ? "--secrets=none" : "--secrets-run=RUN";
         say("--secret", items,
-            {std::string("it names secrets; use ") + instead + " for that", 0, items.size()});
+            {std::string("only names of secrets are accepted; use ") + instead + " instead", 0,
+             items.size()});
         return -1;
     }
     std::string& all = options().items;
@@ -89,7 +90,7 @@ int on_none_option(int, const char* value, int remote) {
     const std::string word = value != nullptr ? value : "";
     if (word != "none") {
         say("--secrets", word,
-            {"only 'none' may stand here; secrets are asked for with --secret", 0, word.size()});
+            {"the only accepted value is 'none'; request secrets with --secret", 0, word.size()});
         return -1;
     }
     options().none = true;
@@ -192,16 +193,15 @@ int register_options(spank_t spank) {
                "--secrets-run)",
                on_secret_option),
         option("secrets-run", "RUN",
-               "take secrets from this pushed run; without --secret all that it has",
-               on_run_option),
-        option("workspace", "W", "take secrets that several workspaces have from this one",
+               "use the secrets of this pushed run; without --secret, all of them", on_run_option),
+        option("workspace", "W", "use this workspace's secret if several workspaces have the name",
                on_workspace_option),
-        option("secrets", "none", "give this command no secrets, whatever the job has",
+        option("secrets", "none", "give this command no secrets, even if its job has some",
                on_none_option),
     });
     for (spank_option& each : all) {
         if (spank_option_register(spank, &each) != ESPANK_SUCCESS) {
-            slurm_error("secrets: the option --%s can't be registered", each.name);
+            slurm_error("secrets: cannot register the option --%s", each.name);
         }
     }
     return ESPANK_SUCCESS;
@@ -219,7 +219,7 @@ int on_submit(const Arguments& arguments) {
     }
     const SecretSpec& ask = *parsed.spec();
     if (setenv(kSpecVariable, print_spec(ask).c_str(), 1) != 0) {
-        slurm_error("secrets: the variable %s can't be set", kSpecVariable);
+        slurm_error("secrets: cannot set the variable %s", kSpecVariable);
         return -1;
     }
     return check(ask, arguments) ? ESPANK_SUCCESS : -1;

@@ -30,8 +30,8 @@ void forget_inherited(spank_t spank) {
 Status set(spank_t spank, const char* variable, const char* value) {
     const spank_err_t error = spank_setenv(spank, variable, value, 1);
     if (error == ESPANK_SUCCESS) return Status();
-    return Status::failed("the variable " + quoted(variable) +
-                          " can't be set: " + spank_strerror(error));
+    return Status::failed("cannot set the variable " + quoted(variable) + ": " +
+                          spank_strerror(error));
 }
 
 Status inject(spank_t spank, const StepState& state) {
@@ -68,7 +68,7 @@ int on_task(spank_t spank, const Arguments& arguments) {
 
     if (arguments.on_error_continue) {
         if (speaks(spank)) {
-            slurm_spank_log("secrets: warning: %s; the job goes on without secrets",
+            slurm_spank_log("secrets: warning: the job continues without secrets: %s",
                             failure.message().c_str());
         }
         return ESPANK_SUCCESS;

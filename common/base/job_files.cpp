@@ -36,7 +36,7 @@ Status remove_entries(Directory directory) {
         const std::string_view name = entry->d_name;
         if (name == "." || name == "..") continue;
         if (remove_entry(dirfd(directory.get()), entry->d_name) || !failure.ok()) continue;
-        failure = errno_status("removing a file of it");
+        failure = errno_status("removing a file in the directory");
     }
     return failure;
 }
@@ -45,13 +45,12 @@ Status remove_entries(Directory directory) {
 
 StatusOr<UniqueFd> open_files_directory(const std::string& path) {
     UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return errno_status("opening the directory for files of jobs, " + path + ",");
+    if (!fd) return errno_status("opening the directory for job files, " + path + ",");
     struct stat status {};
     if (fstat(fd.get(), &status) != 0) return errno_status("fstat() of " + path);
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return Status::failed(
-            "the directory for files of jobs, " + path +
-            ", can be written to by others than its owner; give it the mode 0711");
+        return Status::failed("the directory for job files, " + path +
+                              ", is writable by others than its owner; run: chmod 0711 " + path);
     }
     return fd;
 }
@@ -64,16 +63,16 @@ StatusOr<bool> remove_job_files(int all_jobs, JobId job) {
     const std::string name = job_directory_name(job);
     UniqueFd fd(openat(all_jobs, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd && errno == ENOENT) return false;
-    if (!fd && errno != ENOTDIR && errno != ELOOP) return errno_status("opening it");
+    if (!fd && errno != ENOTDIR && errno != ELOOP) return errno_status("opening the directory");
     Status failure;
     if (fd) {
         Directory directory(fdopendir(fd.get()));
-        if (!directory) return errno_status("reading it");
+        if (!directory) return errno_status("reading the directory");
         (void)fd.release();  // the stream owns the descriptor now
         failure = remove_entries(std::move(directory));
     }
     if (remove_entry(all_jobs, name.c_str())) return true;
-    return !failure.ok() ? failure : errno_status("removing it");
+    return !failure.ok() ? failure : errno_status("removing the directory");
 }
 
 }  // namespace secrets

@@ -9,8 +9,8 @@
 namespace secrets {
 namespace {
 
-/// A variable that steers the job itself: a pushed value must not decide which code runs. A pattern
-/// that ends in `*` is a prefix.
+/// A variable that controls the job itself: a pushed value must not decide which code runs. A
+/// pattern that ends in `*` is a prefix.
 struct Steering {
     std::string_view pattern;
     std::string_view what;
@@ -29,11 +29,11 @@ constexpr auto kSteering = std::to_array<Steering>({
     {"PATH", "which programs run"},
     {"HOME", "where programs find their settings"},
     {"SHELL", "which shell runs"},
-    {"USER", "who programs think you are"},
-    {"LOGNAME", "who programs think you are"},
+    {"USER", "the user name that programs see"},
+    {"LOGNAME", "the user name that programs see"},
     {"PWD", "the working directory"},
     {"OLDPWD", "the working directory"},
-    {"TMPDIR", "where programs write"},
+    {"TMPDIR", "where programs write temporary files"},
     {"IFS", "the shell"},
     {"ENV", "the shell"},
     {"CDPATH", "the shell"},
@@ -80,9 +80,9 @@ Status check_word(std::string_view what, std::string_view text, std::string_view
     }
     for (const char c : text) {
         if (is_letter(c) || is_digit(c) || c == '_' || extra.find(c) != extra.npos) continue;
-        return Status::invalid(subject + quoted(text) + " holds " + quoted({&c, 1}) +
-                               "; letters, digits and '_'" + (extra.empty() ? "" : " and '-'") +
-                               " are allowed");
+        return Status::invalid(subject + quoted(text) + " contains " + quoted({&c, 1}) +
+                               (extra.empty() ? "; only letters, digits and '_' are allowed"
+                                              : "; only letters, digits, '_' and '-' are allowed"));
     }
     if (!is_letter(text.front()) && text.front() != '_') {
         return Status::invalid(subject + quoted(text) + " must begin with a letter or '_'");
@@ -114,7 +114,7 @@ Status check_variable_name(std::string_view variable) {
     if (Status why = check_word("the variable", variable, ""); !why.ok()) return why;
     for (const Steering& steering : kSteering) {
         if (!matches(steering.pattern, variable)) continue;
-        return Status::invalid("the variable " + quoted(variable) + " steers " +
+        return Status::invalid("the variable " + quoted(variable) + " controls " +
                                std::string(steering.what) + " and may not hold a secret");
     }
     return Status();
@@ -133,9 +133,9 @@ Status check_identifier(std::string_view what, std::string_view text, std::size_
     }
     for (const char c : text) {
         if (!is_letter(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
-            return Status::invalid("the " + kind + " " + quoted(text) + " holds " +
+            return Status::invalid("the " + kind + " " + quoted(text) + " contains " +
                                    quoted({&c, 1}) +
-                                   "; letters, digits, '.', '_' and '-' are allowed");
+                                   "; only letters, digits, '.', '_' and '-' are allowed");
         }
     }
     return Status();
@@ -152,9 +152,10 @@ Status check_account_name(std::string_view name) {
                                std::to_string(kMaxAccountBytes) + " bytes");
     }
     if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
-        return Status::invalid(quoted(name) +
-                               " is no name of a Slurm account: it holds a blank, or what is not "
-                               "printable ASCII");
+        return Status::invalid(
+            quoted(name) +
+            " is not a valid Slurm account name: it contains a space or a character "
+            "that is not printable ASCII");
     }
     return Status();
 }
@@ -162,8 +163,7 @@ Status check_account_name(std::string_view name) {
 Status check_secret_name(std::string_view name) {
     if (Status why = check_word("the secret's name", name, "-"); !why.ok()) return why;
     if (Status why = check_variable_name(variable_for(name)); !why.ok()) {
-        return Status::invalid("the secret's name " + quoted(name) +
-                               " is refused: " + why.message());
+        return Status::invalid("invalid secret name " + quoted(name) + ": " + why.message());
     }
     return Status();
 }

@@ -30,8 +30,8 @@ std::string quoted(std::string_view text);
 Status check_secret_name(std::string_view name);
 
 /// Returns why `variable` must not be set in a job, or success. Allowed are letters, digits and
-/// `_`, not beginning with a digit, at most kMaxNameBytes, except for variables that steer the job
-/// itself (the loader, the shell, interpreters, Slurm).
+/// `_`, not beginning with a digit, at most kMaxNameBytes, except for variables that control the
+/// job itself (the loader, the shell, interpreters, Slurm).
 Status check_variable_name(std::string_view variable);
 
 /// Returns why `text` is not a valid identifier, or success; `what` names its kind in the message.

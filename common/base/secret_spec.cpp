@@ -23,7 +23,7 @@ class PartParser {
     std::optional<SpecError> parse() {
         if (part_.empty()) return error(0, 1, "an item is missing before or after a comma");
         if (part_ == "none") {
-            return error(0, part_.size(), "'none' stands alone: it can't be combined with items");
+            return error(0, part_.size(), "'none' cannot be combined with other items");
         }
         if (part_.starts_with(kRunPrefix)) return parse_run();
         if (part_.starts_with(kWorkspacePrefix)) return parse_workspace();
@@ -42,7 +42,7 @@ class PartParser {
         auto run = RunId::parse(id);
         if (!run) return error(kRunPrefix.size(), id.size(), run.status().message());
         if (ask_.run && *ask_.run != *run) {
-            return error(0, part_.size(), "a second run is named; a job is bound to one run");
+            return error(0, part_.size(), "a second run is named; a job can use only one");
         }
         ask_.run_optional = optional && (!ask_.run || ask_.run_optional);
         ask_.run = std::move(run).value();
@@ -55,7 +55,7 @@ class PartParser {
             return error(kWorkspacePrefix.size(), name.size(), why.message());
         }
         if (ask_.workspace && *ask_.workspace != name) {
-            return error(0, part_.size(), "a second workspace is named; name one");
+            return error(0, part_.size(), "a second workspace is named; only one is allowed");
         }
         ask_.workspace = name;
         return std::nullopt;
@@ -97,7 +97,7 @@ class PartParser {
         }
         if (word != "env" && word != "file") {
             return error(at, word.size(),
-                         quoted(word) + " is not a way to give a secret; ':env' and ':file' are");
+                         "invalid form " + quoted(word) + "; expected one of: ':env', ':file'");
         }
         item.form = word == "file" ? ItemForm::file : ItemForm::env;
         return std::nullopt;
@@ -116,7 +116,8 @@ class PartParser {
                    " itself and the path of its file; rename one with "
                    "NAME=VARIABLE";
         }
-        return "the secret " + quoted(one.name) + " is asked for twice, once optional and once not";
+        return "duplicate secret " + quoted(one.name) +
+               ": requested once as optional and once as required";
     }
 
     std::optional<SpecError> add(SpecItem item) {
@@ -127,7 +128,7 @@ class PartParser {
         }
         if (ask_.items.size() == kMaxSpecItems) {
             return error(0, part_.size(),
-                         "more than " + std::to_string(kMaxSpecItems) + " secrets are asked for");
+                         "more than " + std::to_string(kMaxSpecItems) + " secrets are requested");
         }
         ask_.items.push_back(std::move(item));
         return std::nullopt;
@@ -172,7 +173,7 @@ ParsedSpec parse_spec(std::string_view text) {
         begin = end + 1;
     }
     if (ask.workspace && ask.items.empty() && !ask.run) {
-        return SpecError{"a workspace is named, and no secret", 0, text.size()};
+        return SpecError{"a workspace is named, but no secret", 0, text.size()};
     }
     return ask;
 }

@@ -92,19 +92,19 @@ std::string MessageReader::sentence() {
 StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message) {
     Header header;
     if (message.size() < sizeof(header))
-        return Status::failed("a message is shorter than its header");
+        return Status::failed("an invalid message: it is shorter than its header");
     memcpy(&header, message.data(), sizeof(header));
     if (memcmp(header.magic, protocol.magic.data(), sizeof(header.magic)) != 0) {
-        return Status::failed("a message does not speak the protocol of slurm-secrets");
+        return Status::failed("an invalid message: it does not belong to a slurm-secrets protocol");
     }
     if (header.version != protocol.version) {
-        return Status::failed("a message has protocol version " + std::to_string(header.version) +
-                              " and this side speaks version " + std::to_string(protocol.version) +
+        return Status::failed("a message of protocol version " + std::to_string(header.version) +
+                              ", but this side has version " + std::to_string(protocol.version) +
                               "; install " + std::string(protocol.speakers) + " of one release");
     }
     if (header.length != message.size() || message.size() > protocol.max_message_bytes) {
-        return Status::failed("a message says it has " + std::to_string(header.length) +
-                              " bytes and has " + std::to_string(message.size()));
+        return Status::failed("an invalid message: it declares " + std::to_string(header.length) +
+                              " bytes but has " + std::to_string(message.size()));
     }
     return header.type;
 }
@@ -114,7 +114,7 @@ Status malformed_message(std::string_view what) {
 }
 
 Status unknown_message_type(std::uint16_t type) {
-    return Status::failed("a message has the unknown type " + std::to_string(type));
+    return Status::failed("a message of unknown type " + std::to_string(type));
 }
 
 }  // namespace secrets::ipc

@@ -9,7 +9,7 @@ namespace {
 constexpr ipc::Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
 
 enum class Type : std::uint16_t {
-    ask = 1,
+    grant = 1,
     wipe = 2,
     ping = 3,
     check = 4,
@@ -26,16 +26,16 @@ class Writer : public ipc::MessageWriter {
     explicit Writer(Type type) : ipc::MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
 };
 
-StatusOr<Request> decode_ask(ipc::MessageReader body) {
-    GrantRequest ask;
-    ask.job.value = body.number();
-    ask.step.value = body.number();
-    ask.uid.value = body.number();
-    ask.wait_milliseconds = body.number();
-    ask.ask = body.text(kMaxSpecBytes);
-    if (!body.complete() || ask.wait_milliseconds > kMaxWaitMilliseconds)
-        return ipc::malformed_message("ASK");
-    return Request(std::move(ask));
+StatusOr<Request> decode_grant(ipc::MessageReader body) {
+    GrantRequest grant;
+    grant.job.value = body.number();
+    grant.step.value = body.number();
+    grant.uid.value = body.number();
+    grant.wait_milliseconds = body.number();
+    grant.ask = body.text(kMaxSpecBytes);
+    if (!body.complete() || grant.wait_milliseconds > kMaxWaitMilliseconds)
+        return ipc::malformed_message("GRANT");
+    return Request(std::move(grant));
 }
 
 StatusOr<Request> decode_wipe(ipc::MessageReader body) {
@@ -53,13 +53,13 @@ StatusOr<Request> decode_check(ipc::MessageReader body) {
 }  // namespace
 
 ipc::Message encode(const Request& request) {
-    if (const auto* ask = std::get_if<GrantRequest>(&request)) {
-        return Writer(Type::ask)
-            .number(ask->job.value)
-            .number(ask->step.value)
-            .number(ask->uid.value)
-            .number(ask->wait_milliseconds)
-            .text(ask->ask)
+    if (const auto* grant = std::get_if<GrantRequest>(&request)) {
+        return Writer(Type::grant)
+            .number(grant->job.value)
+            .number(grant->step.value)
+            .number(grant->uid.value)
+            .number(grant->wait_milliseconds)
+            .text(grant->ask)
             .finish();
     }
     if (const auto* wipe = std::get_if<WipeRequest>(&request)) {
@@ -95,8 +95,8 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
     if (!type) return type.status();
     const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
-        case Type::ask:
-            return decode_ask(body);
+        case Type::grant:
+            return decode_grant(body);
         case Type::wipe:
             return decode_wipe(body);
         case Type::ping:

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The protocol between plugin and agent on the node socket (ASK, WIPE, PING) and the job socket
-// (CHECK, PING), both SOCK_SEQPACKET. A connection carries one request. One reply, with at most one
-// descriptor, ends the connection; before that reply the agent may send WAITING once.
+// The protocol between plugin and agent on the node socket (GRANT, WIPE, PING) and the job
+// socket (CHECK, PING), both SOCK_SEQPACKET. A connection carries one request. One reply, with at
+// most one descriptor, ends the connection; before that reply the agent may send WAITING once.
 //
 // Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1:
 //
-//     requests  1 ASK      job u32, step u32, uid u32, wait_ms u32, spec: text
+//     requests  1 GRANT    job u32, step u32, uid u32, wait_ms u32, spec: text
 //               2 WIPE     job u32
 //               3 PING     -
 //               4 CHECK    spec: text
-//     replies 101 GRANTED  image length u32, note: text; the delivery's descriptor comes with it
-//             102 NOTHING  note: text       no requested secret exists, and the spec allows that
-//             103 WAITING  wait_ms u32      the run is not pushed yet; a reply follows within
-//             wait_ms 104 REFUSED  sentence: text 105 DONE     note: text       WIPE: the receipt;
-//             PING: the agent's version 106 BUSY     sentence: text   the agent reads no request of
-//             this client now
+//     replies 101 GRANTED  image length u32, note: text
+//             102 NOTHING  note: text
+//             103 WAITING  wait_ms u32
+//             104 REFUSED  sentence: text
+//             105 DONE     note: text
+//             106 BUSY     sentence: text
+//
+// The delivery's descriptor comes with GRANTED. NOTHING: no requested secret exists, and the spec
+// allows that. WAITING: the run is not pushed yet, and a reply follows within wait_ms. The note of
+// DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
+// request of this client now.
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.

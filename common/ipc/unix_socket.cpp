@@ -51,14 +51,14 @@ bool wait_ready(int fd, short events, Deadline deadline) {
 Status remove_stale(const std::string& path, SocketKind kind, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? Status() : errno_status("looking at " + path);
+        return errno == ENOENT ? Status() : errno_status("lstat() of " + path);
     }
     if (!S_ISSOCK(status.st_mode))
-        return Status::failed(path + " exists and is no socket; remove it");
+        return Status::failed(path + " exists and is not a socket; remove it");
     const UniqueFd probe = open_socket(kind);
     if (!probe) return errno_status("socket()");
     if (connect_once(probe.get(), address) == 0 || errno != ECONNREFUSED) {
-        return Status::failed("another process listens at " + path);
+        return Status::failed("another process listens on " + path);
     }
     if (unlink(path.c_str()) != 0 && errno != ENOENT) return errno_status("removing " + path);
     return Status();
@@ -88,7 +88,7 @@ StatusOr<UniqueFd> listen_at(const std::string& path, SocketKind kind, mode_t mo
         return errno_status("bind() to " + path);
     }
     if (chmod(path.c_str(), mode) != 0) return errno_status("chmod() of " + path);
-    if (listen(fd.get(), kBacklog) != 0) return errno_status("listen() at " + path);
+    if (listen(fd.get(), kBacklog) != 0) return errno_status("listen() on " + path);
     return fd;
 }
 
@@ -135,7 +135,7 @@ Status send_packet(int fd, std::span<const std::byte> packet, Deadline deadline,
         if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Status();
         if (errno == EINTR) continue;
         if (errno != EAGAIN) return errno_status("sending");
-        if (!wait_ready(fd, POLLOUT, deadline)) return Status::failed("sending took too long");
+        if (!wait_ready(fd, POLLOUT, deadline)) return Status::failed("sending timed out");
     }
 }
 
@@ -154,7 +154,7 @@ StatusOr<Packet> receive_packet(int fd, std::span<std::byte> buffer, Deadline de
         if (size >= 0) break;
         if (errno == EINTR) continue;
         if (errno != EAGAIN) return errno_status("receiving");
-        if (!wait_ready(fd, POLLIN, deadline)) return Status::failed("no answer came in time");
+        if (!wait_ready(fd, POLLIN, deadline)) return Status::failed("receiving timed out");
     }
     Packet packet;
     packet.size = static_cast<std::size_t>(size);

@@ -54,7 +54,7 @@ Status check_entry(const DeliveryEntry& entry) {
     }
     if (has_nul(entry.value.bytes())) {
         return Status::failed("the value for " + quoted(entry.variable) +
-                              " holds a NUL byte, which no variable can");
+                              " contains a NUL byte, which a variable cannot hold");
     }
     return Status();
 }
@@ -110,10 +110,10 @@ StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
         return damaged("an entry's length is wrong");
     }
     if (!check_variable_name(entry.variable).ok()) {
-        return damaged("an entry names no variable that may be set");
+        return damaged("an entry names an invalid variable");
     }
     if (is_file && !check_secret_name(entry.secret).ok()) {
-        return damaged("an entry names no secret");
+        return damaged("an entry names an invalid secret");
     }
     entry.value = SecretView(value);
     return entry;
@@ -172,7 +172,7 @@ StatusOr<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> im
     ImageHeader header;
     if (image.size() < sizeof(header)) return damaged("it is shorter than its header");
     memcpy(&header, image.data(), sizeof(header));
-    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return damaged("it is no delivery");
+    if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return damaged("it is not a delivery");
     if (header.version != kVersion) {
         return Status::failed("the agent's delivery has format version " +
                               std::to_string(header.version) + " and this plugin reads version " +

@@ -16,8 +16,8 @@ constexpr unsigned kNoHubAnswers = 504;
 
 CommandError not_understood(const std::string& why) {
     return CommandError(ExitCode::unreachable,
-                        "the agent's answer is not understood: " + why +
-                            "; are secretctl and slurm-secretsd of one version?");
+                        "cannot read the agent's response: " + why +
+                            "; do secretctl and slurm-secretsd have the same version?");
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ std::string printable(std::string_view text) {
 void check_success(const Answer& answer) {
     if (answer.status >= 200 && answer.status < 300) return;
     std::string sentence =
-        "the agent answered with status " + std::to_string(answer.status) + " and gave no reason";
+        "the agent responded with HTTP status " + std::to_string(answer.status) + " and no reason";
     boost::json::error_code error;
     const boost::json::value problem = boost::json::parse(answer.body, error);
     if (!error && problem.is_object() && problem.get_object().contains("detail")) {
@@ -48,7 +48,7 @@ boost::json::object read_object(const Answer& answer) {
     boost::json::error_code error;
     boost::json::value value = boost::json::parse(answer.body, error);
     if (error) throw not_understood("it is not JSON");
-    if (!value.is_object()) throw not_understood("it is no JSON object");
+    if (!value.is_object()) throw not_understood("it is not a JSON object");
     return std::move(value.get_object());
 }
 
@@ -73,7 +73,8 @@ const boost::json::array& array_of(const boost::json::object& object, std::strin
 }
 
 const boost::json::object& as_object(const boost::json::value& value) {
-    if (!value.is_object()) throw not_understood("a list holds something that is no object");
+    if (!value.is_object())
+        throw not_understood("a list contains an element that is not an object");
     return value.get_object();
 }
 

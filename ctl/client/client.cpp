@@ -124,7 +124,7 @@ asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
 }
 
 CommandError no_agent(const std::string& path, const boost::system::system_error& error) {
-    return CommandError(ExitCode::unreachable, "no agent answers at " + path + ": " +
+    return CommandError(ExitCode::unreachable, "cannot connect to the agent at " + path + ": " +
                                                    error.code().message() +
                                                    "; is slurm-secretsd running?");
 }
@@ -132,13 +132,13 @@ CommandError no_agent(const std::string& path, const boost::system::system_error
 CommandError no_answer(const std::string& path, std::chrono::seconds timeout,
                        const beast::error_code& error) {
     const std::string agent = "the agent at " + path;
-    std::string sentence = agent + " gave no answer that can be read: " + error.message() +
+    std::string sentence = "cannot read the response of " + agent + ": " + error.message() +
                            "; is it slurm-secretsd's control socket?";
     if (error == beast::error::timeout) {
-        sentence = agent + " did not answer within " + std::to_string(timeout.count()) +
+        sentence = agent + " did not respond within " + std::to_string(timeout.count()) +
                    " s; see its journal";
     } else if (is_closed_by_peer(error)) {
-        sentence = agent + " closed the connection before it answered; try again, and see its " +
+        sentence = agent + " closed the connection without a response; try again, and see its " +
                    "journal if it happens again";
     }
     return CommandError(ExitCode::unreachable, sentence);

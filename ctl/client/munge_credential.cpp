@@ -51,9 +51,7 @@ std::string munge_credential(const std::string& hub, std::string_view method,
     if (error == EMUNGE_SUCCESS) return credential;
     const char* detail = munge_ctx_strerror(context.get());
     throw CommandError(ExitCode::unreachable,
-                       "the hub " + hub +
-                           " wants to know by munge who you are, and munged on this host does not "
-                           "say it: " +
+                       "the hub " + hub + " requires MUNGE authentication, which failed: " +
                            (detail != nullptr ? detail : munge_strerror(error)) +
                            "; is munged running?");
 }

@@ -22,13 +22,9 @@ std::string path_of_secrets(const std::optional<std::string>& workspace) {
     if (!workspace) return "/v1/secrets";
     if (!check_workspace_name(*workspace).ok()) {
         throw bad_input(
-            "what stands behind --workspace is no workspace's name; see: secretctl workspaces");
+            "the value of --workspace is not a valid workspace name; see: secretctl workspaces");
     }
     return "/v1/workspaces/" + percent_encoded(*workspace) + "/secrets";
-}
-
-std::string whose_secrets(const std::optional<std::string>& workspace) {
-    return workspace ? "the secrets of workspace " + *workspace : "your secrets";
 }
 
 void require_secret_name(const std::string& name) {
@@ -38,7 +34,7 @@ void require_secret_name(const std::string& name) {
     });
     if (name.size() > kMaxNameBytes || !made_as_one) {
         throw bad_input(
-            "what stands in a secret's place is no secret's name: letters, digits, '_' and '-' are "
+            "the argument is not a valid secret name: only letters, digits, '_' and '-' are "
             "allowed, at most " +
             std::to_string(kMaxNameBytes));
     }
@@ -57,9 +53,9 @@ SecretText body_of_secret(SecretView value, const std::optional<std::string>& tt
 }
 
 std::string value_as_argument_sentence() {
-    return "a value is never an argument: what was typed is now in your shell's history, and "
-           "others could see it in the list of processes; take it out of there, have it replaced "
-           "where it came from, and give the new one when 'secretctl set NAME' asks";
+    return "values are never accepted as arguments: what you typed is now in your shell's history, "
+           "and others could see it in the process list; remove it from the history, revoke the "
+           "value where it was issued, and enter the new one at the prompt of 'secretctl set NAME'";
 }
 
 }  // namespace secrets::ctl

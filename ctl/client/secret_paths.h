@@ -15,9 +15,6 @@ namespace secrets::ctl {
 /// `workspace` is not a valid workspace name.
 std::string path_of_secrets(const std::optional<std::string>& workspace);
 
-/// Names the owner of the secrets in a message: "your secrets", "the secrets of workspace lab".
-std::string whose_secrets(const std::optional<std::string>& workspace);
-
 /// Throws CommandError unless `name` is a valid secret name. The message does not repeat a text
 /// with other characters than a name's, which may be a value.
 void require_secret_name(const std::string& name);

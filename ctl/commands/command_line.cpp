@@ -12,11 +12,11 @@ namespace {
 
 constexpr const char* kYours = "Your secrets, or a workspace's with --workspace NAME";
 constexpr const char* kRuns = "Runs of a workflow platform, or of your own";
-constexpr const char* kAgent = "Asks, the agent, and certificates for it";
+constexpr const char* kAgent = "The agent, and certificates for it";
 
 constexpr const char* kSetFooter =
-    R"(At a terminal the value is asked for twice and not shown. Else it is standard
-input, without one newline at its end. It is never an argument.
+    R"(At a terminal you enter the value twice, and it is not shown. Otherwise it is
+standard input, without one trailing newline. It is never an argument.
 
 Examples:
   secretctl set HF_TOKEN
@@ -38,8 +38,8 @@ constexpr const char* kRenameFooter = R"(Example:
 
 constexpr const char* kImportFooter =
     R"(FILE is an .env file, export NAME=value lines (read, never run), or Nextflow's
-store.json; - is standard input. What a shell would replace or run is refused,
-unless it stands in single quotes. Then it says what else holds a copy.
+store.json; - is standard input. Text that a shell would expand or run is
+refused, unless it is in single quotes. At the end other copies are listed.
 
 Examples:
   secretctl import .env --dry-run
@@ -70,7 +70,8 @@ constexpr const char* kRunsFooter = R"(Examples:
   secretctl runs demo-1)";
 
 constexpr const char* kCheckFooter =
-    R"(Of secrets with one name the run's is taken, then yours, then a workspace's.
+    R"(If several secrets have the name, the run's is used, else yours, else a
+workspace's.
 
 Examples:
   secretctl check HF_TOKEN,KEY:file
@@ -81,7 +82,8 @@ constexpr const char* kStatusFooter = R"(Examples:
   secretctl status
   secretctl status --json)";
 
-constexpr const char* kWatchFooter = R"(Runs until Ctrl-C. root sees all, a user what concerns them.
+constexpr const char* kWatchFooter =
+    R"(Runs until Ctrl-C. root sees all events, a user only their own.
 
 Examples:
   secretctl watch
@@ -89,30 +91,30 @@ Examples:
 
 constexpr const char* kDoctorFooter =
     R"(Each check is ok, warn, FAIL or skipped, with what to do; the exit code is 0
-only when none fails. Run it as root: a user can't see everything.
+only if no check fails. Run it as root: a user cannot see everything.
 
 Examples:
   sudo secretctl doctor
   secretctl doctor --submit-host)";
 
 constexpr const char* kPkiFooter =
-    R"(For sites that have no CA: one in a directory, which needs no agent. Whoever has
-its ca.key can be anybody for those who trust its ca.crt.
+    R"(For sites without a CA: one in a directory, which needs no agent. Whoever has
+its ca.key can impersonate anyone to those who trust its ca.crt.
 
 Examples:
   secretctl pki init /root/ca
   secretctl pki issue /root/ca hub.example.org)";
 
 constexpr const char* kPkiInitFooter =
-    R"(Makes ca.key and ca.crt in DIR, for ten years. Nothing is overwritten.
+    R"(Creates ca.key and ca.crt in DIR, valid for ten years. Nothing is overwritten.
 
 Example:
   secretctl pki init /root/ca)";
 
 constexpr const char* kPkiIssueFooter =
-    R"(Makes NAME.key and NAME.crt in DIR: a new key, and its certificate with the CA's
-behind it. Without --dns, --ip and --uri it is for the DNS name NAME; without
---client and --server for both. Nothing is overwritten.
+    R"(Creates NAME.key and NAME.crt in DIR: a new key, and its certificate followed
+by the CA's. Without --dns, --ip and --uri it is for the DNS name NAME; without
+--client and --server it is for both. Nothing is overwritten.
 
 Examples:
   secretctl pki issue /root/ca hub --dns hub.example.org --ip 10.0.0.1 --server
@@ -136,37 +138,37 @@ void add_workspace(CLI::App* command, CommandLine& line) {
 }
 
 void describe_secrets(CLI::App& app, CommandLine& line) {
-    CLI::App* set = add_command(app, kYours, "set", "Set one, or replace it", kSetFooter);
+    CLI::App* set = add_command(app, kYours, "set", "Set a secret, or replace it", kSetFooter);
     add_name(set, "NAME", line.set.name, "The secret's name");
-    set->add_option("--file", line.set.source.file, "Take the value from a file, byte for byte")
+    set->add_option("--file", line.set.source.file, "Read the value from a file, byte for byte")
         ->option_text("PATH");
     set->add_flag("--keep-newline", line.set.source.keep_newline,
                   "Keep the newline at the end of standard input");
-    set->add_option("--expires", line.set.expires, "Remove it after that time, such as 30d")
+    set->add_option("--expires", line.set.expires, "Remove it after this time, such as 30d")
         ->option_text("TIME");
     add_workspace(set, line);
 
     add_workspace(
         add_command(app, kYours, "ls", "List names, sizes, dates and last use", kListFooter), line);
 
-    CLI::App* remove = add_command(app, kYours, "rm", "Remove some", kRemoveFooter);
+    CLI::App* remove = add_command(app, kYours, "rm", "Remove secrets", kRemoveFooter);
     remove->add_option("NAME", line.names, "Their names")->required()->option_text("...");
     add_workspace(remove, line);
 
-    CLI::App* rename = add_command(app, kYours, "rename", "Give one another name", kRenameFooter);
-    add_name(rename, "OLD", line.from, "Its name");
+    CLI::App* rename = add_command(app, kYours, "rename", "Rename a secret", kRenameFooter);
+    add_name(rename, "OLD", line.from, "The secret's name");
     add_name(rename, "NEW", line.to, "Its new name");
     add_workspace(rename, line);
 
     CLI::App* import =
-        add_command(app, kYours, "import", "Set what is in a .env file, or Nextflow's store.json",
+        add_command(app, kYours, "import", "Set secrets from a .env file, or Nextflow's store.json",
                     kImportFooter);
     add_name(import, "FILE", line.import.from, "The file to read; -: standard input");
-    import->add_option("--only", line.import.only, "Take this one alone; may be repeated")
+    import->add_option("--only", line.import.only, "Import only this one; may be repeated")
         ->allow_extra_args(false)
         ->option_text("NAME");
-    import->add_flag("--dry-run", line.import.dry_run, "Say what would be set, and set nothing");
-    import->add_option("--expires", line.import.expires, "Remove them after that time, such as 30d")
+    import->add_flag("--dry-run", line.import.dry_run, "Show what would be set, and set nothing");
+    import->add_option("--expires", line.import.expires, "Remove them after this time, such as 30d")
         ->option_text("TIME");
     add_workspace(import, line);
 
@@ -177,7 +179,7 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
 void describe_runs(CLI::App& app, CommandLine& line) {
     CLI::App* push = add_command(app, kRuns, "push", "Give the agent a run's secrets", kPushFooter);
     add_name(push, "RUN", line.push.run, "The run's id");
-    push->add_option("--owner", line.push.fields.owner, "Whose run it is; yours if left out")
+    push->add_option("--owner", line.push.fields.owner, "The run's owner; you if omitted")
         ->option_text("USER");
     push->add_option("--ttl", line.push.fields.ttl, "How long the agent keeps it, such as 12h")
         ->option_text("TIME");
@@ -188,24 +190,24 @@ void describe_runs(CLI::App& app, CommandLine& line) {
     push->add_option("--from", line.push.from, "The file to read; - (the default): standard input")
         ->option_text("FILE");
 
-    CLI::App* complete = add_command(app, kRuns, "complete",
-                                     "Say that it is over: its secrets are wiped", kCompleteFooter);
+    CLI::App* complete = add_command(
+        app, kRuns, "complete", "Mark a run as complete: its secrets are wiped", kCompleteFooter);
     add_name(complete, "RUN", line.run, "The run's id");
 
-    add_command(app, kRuns, "runs", "List runs, or what one has and who holds it", kRunsFooter)
+    add_command(app, kRuns, "runs", "List runs, or one run's secrets and holds", kRunsFooter)
         ->add_option("RUN", line.run, "The run's id")
         ->option_text(" ");
 }
 
 void describe_agent(CLI::App& app, CommandLine& line) {
-    CLI::App* check = add_command(app, kAgent, "check",
-                                  "Say what a job that asks for this would get", kCheckFooter);
-    add_name(check, "ASK", line.ask, "As in sbatch --secret: NAME[=VAR][:file][?],...");
-    add_command(app, kAgent, "status", "Say how the agent is", kStatusFooter);
-    add_command(app, kAgent, "watch", "Say what happens, as it happens", kWatchFooter);
-    add_command(app, kAgent, "doctor", "Say what is wrong with this installation", kDoctorFooter)
+    CLI::App* check =
+        add_command(app, kAgent, "check", "Show what a job with this spec would get", kCheckFooter);
+    add_name(check, "SPEC", line.ask, "As in sbatch --secret: NAME[=VAR][:file][?],...");
+    add_command(app, kAgent, "status", "Show the agent's status", kStatusFooter);
+    add_command(app, kAgent, "watch", "Show events as they happen", kWatchFooter);
+    add_command(app, kAgent, "doctor", "Check this installation", kDoctorFooter)
         ->add_flag("--submit-host", line.submit_host,
-                   "Look at the plugin alone: no agent runs here");
+                   "Check only the plugin: this host has no agent");
 }
 
 void add_alt_names(CLI::App* command, const char* option, std::vector<std::string>& target,
@@ -215,27 +217,27 @@ void add_alt_names(CLI::App* command, const char* option, std::vector<std::strin
 
 void describe_pki(CLI::App& app, pki::Options& options) {
     CLI::App* pki =
-        add_command(app, kAgent, "pki", "Make a small CA, and certificates", kPkiFooter);
+        add_command(app, kAgent, "pki", "Create a small CA, and certificates", kPkiFooter);
     pki->require_subcommand(1);
 
-    CLI::App* init = add_command(*pki, "Commands", "init", "Make a CA", kPkiInitFooter);
-    add_name(init, "DIR", options.directory, "Its directory, which is made where it is not there");
+    CLI::App* init = add_command(*pki, "Commands", "init", "Create a CA", kPkiInitFooter);
+    add_name(init, "DIR", options.directory, "Its directory; created if missing");
 
     CLI::App* issue =
-        add_command(*pki, "Commands", "issue", "Make a key and a certificate", kPkiIssueFooter);
+        add_command(*pki, "Commands", "issue", "Create a key and a certificate", kPkiIssueFooter);
     add_name(issue, "DIR", options.directory, "The CA's directory");
     add_name(issue, "NAME", options.name, "The name of the files, and the common name");
     add_alt_names(issue, "--dns", options.dns, "NAME", "For this DNS name; may be repeated");
     add_alt_names(issue, "--ip", options.ip, "ADDRESS", "For this IP address; may be repeated");
     add_alt_names(issue, "--uri", options.uri, "URI", "For this URI; may be repeated");
-    issue->add_option("--days", options.days, "How long it is valid; 825 if left out")
+    issue->add_option("--days", options.days, "Validity in days; 825 if omitted")
         ->option_text("DAYS");
-    CLI::Option* client = issue->add_flag("--client", options.client, "For a client alone");
-    issue->add_flag("--server", options.server, "For a server alone")->excludes(client);
+    CLI::Option* client = issue->add_flag("--client", options.client, "For clients only");
+    issue->add_flag("--server", options.server, "For servers only")->excludes(client);
 }
 
 void describe_completion(CLI::App& app, CommandLine& line) {
-    CLI::App* names = add_command(app, "", "complete-names", "What a shell may offer", "");
+    CLI::App* names = add_command(app, "", "complete-names", "Words for shell completion", "");
     names->add_option("KIND", line.complete.kind)->required();
     names->add_option("COMMAND", line.complete.command);
     add_workspace(names, line);
@@ -271,8 +273,8 @@ std::string unknown_command_sentence(const CLI::App& app, const std::vector<std:
     }
     if (word.empty()) return "name a command, such as ls; see secretctl --help";
     const std::string guess = nearest(word, names);
-    if (guess.empty()) return "there is no such command; see secretctl --help";
-    return "there is no such command; did you mean 'secretctl " + guess + "'? see secretctl --help";
+    if (guess.empty()) return "unknown command; see secretctl --help";
+    return "unknown command; did you mean 'secretctl " + guess + "'? see secretctl --help";
 }
 
 }  // namespace
@@ -286,7 +288,7 @@ void describe(CLI::App& app, CommandLine& line) {
     app.add_option("--socket", line.socket, "The agent's control socket")
         ->envname("SLURM_SECRETS_SOCKET")
         ->option_text("PATH");
-    app.add_flag("--json", line.json, "Print the agent's answer: one line of JSON");
+    app.add_flag("--json", line.json, "Print the agent's response as one line of JSON");
     describe_secrets(app, line);
     describe_runs(app, line);
     describe_agent(app, line);
@@ -310,10 +312,10 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
     // CLI11's own sentence repeats the surplus argument, which may be a value.
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
         if (takes_values(app)) return value_as_argument_sentence();
-        return "an argument is not understood; values are never given on the command line; " + see;
+        return "unexpected argument; values are never given on the command line; " + see;
     }
     if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
-        return "--scope is user or workspace; " + see;
+        return "--scope must be user or workspace; " + see;
     }
     return std::string(error.what()) + "; " + see;
 }

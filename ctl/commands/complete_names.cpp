@@ -82,8 +82,9 @@ ExitCode complete_names(const Session& agent, const CLI::App& app, const Complet
     } else if (options.kind == "secrets") {
         print_names(agent, path_of_secrets(options.workspace), "secrets", "name");
     } else {
-        throw CommandError(ExitCode::bad_input,
-                           "names are those of secrets, runs, workspaces, commands or options");
+        throw CommandError(
+            ExitCode::bad_input,
+            "invalid kind of names; expected one of: secrets, runs, workspaces, commands, options");
     }
     return ExitCode::fine;
 }

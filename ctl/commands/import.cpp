@@ -24,7 +24,7 @@ std::string set_so_far(const std::vector<std::string>& names, std::size_t of) {
     std::string sentence = std::to_string(names.size()) + " of " + std::to_string(of) +
                            (names.size() == 1 ? " is set:" : " are set:");
     for (const std::string& name : names) sentence += " " + name;
-    return sentence + "; mend it and import again";
+    return sentence + "; fix the input and import again";
 }
 
 /// Sets the secrets one by one. Throws at the first that the agent rejects.
@@ -79,7 +79,7 @@ void print_imported(const std::vector<std::string>& names, const std::vector<Lea
     for (const std::string& name : names) std::cout << ' ' << name;
     std::cout << '\n';
     if (copies.empty()) return;
-    std::cout << "\nWhat else holds a copy:\n";
+    std::cout << "\nOther copies of the values:\n";
     for (const Leak& copy : copies) std::cout << "  " << copy.path << ' ' << copy.sentence << '\n';
 }
 

@@ -28,7 +28,7 @@ CommandError bad_input(const std::string& sentence) {
 }
 
 CommandError nothing_in(const std::string& source) {
-    return bad_input(source + " holds no secret, so nothing is pushed");
+    return bad_input(source + " contains no secret; nothing is pushed");
 }
 
 std::string json_string(std::string_view text) {
@@ -58,14 +58,13 @@ bool is_made_as_a_name(std::string_view text) {
 Line split_line(std::string_view text, const std::string& place) {
     const std::size_t equals = text.find('=');
     if (equals == text.npos) {
-        throw bad_input(place + " has no '='; a line is NAME=VALUE, and a value of several lines " +
-                        "is pushed as JSON");
+        throw bad_input(place +
+                        " has no '='; write NAME=VALUE, or push a value of several lines as JSON");
     }
     const std::string_view name = text.substr(0, equals);
     if (!is_made_as_a_name(name)) {
-        throw bad_input(
-            place + " has something before its '=' that is no secret's name: letters, " +
-            "digits, '_' and '-' are allowed, at most " + std::to_string(kMaxNameBytes));
+        throw bad_input(place + " has no valid secret name before its '=': only letters, digits, " +
+                        "'_' and '-' are allowed, at most " + std::to_string(kMaxNameBytes));
     }
     return {name, text.substr(equals + 1)};
 }
@@ -85,8 +84,8 @@ std::vector<Line> read_lines(std::string_view input, const std::string& source) 
         const Line line = split_line(text, place);
         const auto [first, is_new] = number_of.emplace(line.name, number);
         if (!is_new) {
-            throw bad_input(place + " names " + quoted(line.name) + " again; line " +
-                            std::to_string(first->second) + " does already");
+            throw bad_input(place + ": duplicate name " + quoted(line.name) + "; see line " +
+                            std::to_string(first->second));
         }
         lines.push_back(line);
     }
@@ -148,12 +147,10 @@ bool is_a_value(const JsonShape& shape) {
 void check_values(const JsonShape& root, const std::string& source) {
     for (const JsonShape& member : root.members) {
         if (is_a_value(member)) continue;
-        throw bad_input(quoted(member.name) + " in " + source + " is " +
-                        json_kind_words(member.kind) +
-                        "; a value is a string or {\"base64\":\"...\"}" +
-                        (member.kind == JsonKind::object
-                             ? ", and names in scopes stand in 'workspace' and 'user' alone"
-                             : ""));
+        throw bad_input(
+            quoted(member.name) + " in " + source + " is " + json_kind_words(member.kind) +
+            "; a value must be a string or {\"base64\":\"...\"}" +
+            (member.kind == JsonKind::object ? "; scopes are named 'workspace' and 'user'" : ""));
     }
 }
 
@@ -161,12 +158,12 @@ PushBody body_of_json(std::string_view input, const std::string& source, const P
     const JsonShape root = read_json_shape(input, source);
     if (root.members.empty()) throw nothing_in(source);
     if (const auto name = repeated_name(root)) {
-        throw bad_input("the name " + quoted(*name) + " stands twice in " + source);
+        throw bad_input("duplicate name " + quoted(*name) + " in " + source);
     }
 
     const bool by_scope = is_by_scope(root);
     if (by_scope && fields.scope) {
-        throw bad_input(source + " names the scopes itself; leave out --scope");
+        throw bad_input(source + " already names the scopes; omit --scope");
     }
     if (!by_scope) check_values(root, source);
 

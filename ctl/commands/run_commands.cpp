@@ -22,8 +22,8 @@ namespace json = boost::json;
 void check_no_value(const std::string& run) {
     if (run.find('=') == run.npos) return;
     throw CommandError(ExitCode::bad_input,
-                       "what stands in the run id's place holds '='; values are never given on the "
-                       "command line, they come from standard input or --from FILE");
+                       "the run id contains '='; values are never given on the command line: use "
+                       "standard input or --from FILE");
 }
 
 std::string target_of_run(const std::string& text) {
@@ -60,7 +60,7 @@ void print_secrets(const json::object& run, Paint paint) {
 
 /// Prints the nodes that hold grants of a hub's run.
 void print_nodes(const json::object& run, Paint paint) {
-    Table table({{"NODE"}, {"JOBS"}, {"LAST HEARD OF"}});
+    Table table({{"NODE"}, {"JOBS"}, {"LAST SEEN"}});
     for (const json::value& element : array_of(run, "nodes")) {
         const json::object& node = as_object(element);
         std::string jobs;
@@ -108,7 +108,7 @@ void print_items(const json::array& items, Paint paint) {
                    where_found(item)});
     }
     if (table.empty()) {
-        std::cout << "a job with this ask is given no secret\n";
+        std::cout << "a job with this spec gets no secret\n";
     } else {
         table.print(std::cout, paint);
     }
@@ -123,7 +123,7 @@ std::string why_not_granted(const json::object& answer) {
         if (is_true(item, "found") || is_true(item, "optional")) continue;
         missing += (missing.empty() ? "" : ", ") + text_of(item, "name");
     }
-    return "a job that asks for this is refused; missing: " + missing;
+    return "a job with this spec is refused; missing: " + missing;
 }
 
 }  // namespace
@@ -168,7 +168,7 @@ ExitCode RunCommands::list_runs() const {
                    local_time(text_of(run, "expires"))});
     }
     if (table.empty()) {
-        std::cout << "there is no run that you may see\n";
+        std::cout << "no runs are visible to you\n";
     } else {
         table.print(std::cout, agent_.paint());
     }

@@ -116,7 +116,7 @@ ExitCode SecretCommands::rename(const std::string& from, const std::string& to) 
     const Answer answer = agent_.ask({Method::patch, path_of(workspace_, from), body});
     if (agent_.json()) return ExitCode::fine;
     std::cout << from << " is now " << text_of(read_object(answer), "name")
-              << "; jobs that ask for " << from << " no longer find it\n";
+              << "; jobs that request " << from << " no longer find it\n";
     return ExitCode::fine;
 }
 
@@ -124,14 +124,14 @@ ExitCode SecretCommands::workspaces() const {
     const Answer answer = agent_.ask({Method::get, "/v1/workspaces", {}});
     if (agent_.json()) return ExitCode::fine;
     const json::object object = read_object(answer);
-    Table table({{"WORKSPACE"}, {"YOU ARE"}, {"SECRETS", Align::right}});
+    Table table({{"WORKSPACE"}, {"ROLE"}, {"SECRETS", Align::right}});
     for (const json::value& element : array_of(object, "workspaces")) {
         const json::object& workspace = as_object(element);
         table.add({text_of(workspace, "workspace"), text_of(workspace, "role"),
                    text_of(workspace, "secrets")});
     }
     if (table.empty()) {
-        std::cout << "you are in no workspace; whoever administers the cluster declares them\n";
+        std::cout << "you are in no workspace; the cluster's admins configure them\n";
     } else {
         table.print(std::cout, agent_.paint());
     }

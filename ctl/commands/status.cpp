@@ -21,7 +21,7 @@ std::string bytes_words(std::int64_t bytes) {
 
 Cell memory(const std::string& kind) {
     if (kind == "memfd")
-        return {"memfd (locked; this kernel gives no memfd_secret)", Tone::warning};
+        return {"memfd (locked; this kernel provides no memfd_secret)", Tone::warning};
     return kind;
 }
 
@@ -44,8 +44,8 @@ std::string list_words(const json::array& texts) {
 
 Cell store(const json::object& object, bool is_at_hub) {
     if (text_of(object, "state") != "open") {
-        if (is_at_hub) return "none: people's own secrets are kept at the hub";
-        return {"none: people's own secrets can't be kept here", Tone::warning};
+        if (is_at_hub) return "none: users' secrets are stored on the hub";
+        return {"none: users cannot store secrets on this node", Tone::warning};
     }
     std::string words = "open";
     words +=
@@ -83,7 +83,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
 }
 
 std::string heading_of(std::string_view name) {
-    if (name == "uptime_seconds") return "up";
+    if (name == "uptime_seconds") return "uptime";
     if (name == "hubs") return "node of";
     std::string words = printable(name);
     std::replace(words.begin(), words.end(), '_', ' ');
@@ -104,7 +104,7 @@ void add_failed_tasks(Table& table, const json::array& tasks) {
 
 void print_last_errors(const json::array& errors, Paint paint) {
     if (errors.empty()) {
-        std::cout << "\nno errors lately\n";
+        std::cout << "\nno recent errors\n";
         return;
     }
     Table table({{"LAST ERRORS"}, {""}});

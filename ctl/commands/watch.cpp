@@ -104,7 +104,7 @@ ExitCode watch(const Session& agent) {
     while (std::cout && !end.come_within(kPause)) {
         try {
             watch.look();
-            if (!answers) std::cerr << "secretctl: note: the agent answers again\n";
+            if (!answers) std::cerr << "secretctl: note: the agent responds again\n";
             answers = true;
         } catch (const CommandError& error) {
             if (error.code() != ExitCode::unreachable) throw;

@@ -22,9 +22,9 @@ std::string octal(mode_t mode) {
 
 Finding check_socket(const std::string& path, mode_t wanted) {
     struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return fail(path + " is not there");
+    if (::stat(path.c_str(), &status) != 0) return fail(path + " does not exist");
     if (!S_ISSOCK(status.st_mode)) {
-        return fail(path + " is no socket", "remove it, and start the sockets again");
+        return fail(path + " is not a socket", "remove it, and start the sockets again");
     }
     const mode_t mode = status.st_mode & 07777U;
     if (mode != wanted) {
@@ -32,7 +32,7 @@ Finding check_socket(const std::string& path, mode_t wanted) {
     }
     if (status.st_uid != 0 && wanted == kRootAlone) {
         return fail(path + " belongs to uid " + std::to_string(status.st_uid) +
-                    ", who could then be asked in the agent's place");
+                    ", who could impersonate the agent");
     }
     return ok(path + ", mode " + octal(mode));
 }
@@ -67,73 +67,76 @@ Finding check_control_socket(const Site& site) {
 }
 
 Finding check_answers(const Site& site) {
-    if (site.ping.empty()) return fail("the job door: " + site.why_no_ping);
-    if (!site.status) return fail("the control door: " + site.why_no_status);
-    return ok("on the job door and on the control door");
+    if (site.ping.empty()) return fail("job socket: " + site.why_no_ping);
+    if (!site.status) return fail("control socket: " + site.why_no_status);
+    return ok("on the job socket and the control socket");
 }
 
 Finding check_same_version(const Site& site) {
-    if (!site.status) return skipped("the agent does not answer");
+    if (!site.status) return skipped("the agent does not respond");
     const std::string agent = text_of(*site.status, "version");
     if (agent != SLURM_SECRETS_VERSION) {
-        return warn("the agent is " + agent + ", and secretctl is " SLURM_SECRETS_VERSION);
+        return warn("the agent has version " + agent +
+                    ", but secretctl has " SLURM_SECRETS_VERSION);
     }
-    return ok(agent + ", as secretctl");
+    return ok(agent + ", the same as secretctl");
 }
 
 Finding check_memory(const Site& site) {
-    if (!site.status) return skipped("the agent does not answer");
+    if (!site.status) return skipped("the agent does not respond");
     const std::string kind = text_of(*site.status, "memory");
     if (kind == "memfd_secret")
-        return ok("memfd_secret: not even root can read it by the usual ways");
+        return ok("memfd_secret: not even root can read it by ordinary means");
     const bool has_parameter =
         read_text_file("/proc/cmdline").value_or("").find("secretmem.enable=0") !=
         std::string::npos;
     return warn(
-        kind + ": this kernel gives the agent no memfd_secret, so root can read what it holds",
-        has_parameter ? "take secretmem.enable=0 off the kernel's command line"
-                      : "use Linux 5.14 or later with secretmem.enable=1, where that matters here");
+        kind + ": this kernel provides no memfd_secret, so root can read the secrets",
+        has_parameter
+            ? "remove secretmem.enable=0 from the kernel command line"
+            : "use Linux 5.14 or later with secretmem.enable=1 if that matters on this site");
 }
 
 Finding check_memlock(const Site& site) {
-    if (site.agent_pid == 0) return skipped("the agent's process is not known");
+    if (site.agent_pid == 0) return skipped("the agent's process id is unknown");
     const std::string process = "/proc/" + std::to_string(site.agent_pid);
     const auto limits = read_text_file(process + "/limits");
     const auto status = read_text_file(process + "/status");
     if (!limits || !status) {
-        return skipped(site.is_root ? process + " can't be read" : "needs root");
+        return skipped(site.is_root ? "cannot read " + process : "needs root");
     }
-    if (may_lock_any_memory(*status)) return ok("the agent may lock as much as it needs");
+    if (may_lock_any_memory(*status)) return ok("the agent may lock as much memory as it needs");
     std::istringstream words(line_of(*limits, "Max locked memory"));
     std::string soft;
     words >> soft;
     if (soft == "unlimited") return ok("unlimited");
-    return warn("the agent may lock " + soft + " bytes, and has no CAP_IPC_LOCK");
+    return warn("the agent may lock " + soft + " bytes only, and has no CAP_IPC_LOCK");
 }
 
 Finding check_store(const Site& site) {
-    if (!site.status) return skipped("the agent does not answer");
+    if (!site.status) return skipped("the agent does not respond");
     const auto* store = site.status->if_contains("store");
-    if (store == nullptr || !store->is_object()) return skipped("this agent says nothing of it");
+    if (store == nullptr || !store->is_object()) return skipped("this agent does not report it");
     const auto& object = store->get_object();
     if (text_of(object, "state") == "open") {
-        return ok("open, and its key is there: " + text_of(object, "secrets") + " secrets");
+        return ok("open, with its key: " + text_of(object, "secrets") + " secrets");
     }
-    if (site.status->contains("hubs")) return ok("none here: the hub keeps people's secrets");
-    return warn("there is none, so that people can't keep secrets of their own");
+    if (site.status->contains("hubs")) return ok("none: users' secrets are stored on the hub");
+    return warn("none: users cannot store secrets on this node");
 }
 
 Finding check_accounts(const Site& site) {
-    if (!site.status) return skipped("the agent does not answer");
+    if (!site.status) return skipped("the agent does not respond");
     const auto* value = site.status->if_contains("slurm_accounts");
-    if (value == nullptr || !value->is_object()) return skipped("no workspace names one");
+    if (value == nullptr || !value->is_object())
+        return skipped("no workspace uses a Slurm account");
     const auto& accounts = value->get_object();
     const std::string trouble =
         accounts.contains("trouble") ? text_of(accounts, "trouble") : std::string();
     if (text_of(accounts, "known") != text_of(accounts, "named")) {
-        return fail("who is in them is not known" + (trouble.empty() ? " yet" : ": " + trouble));
+        return fail("their members are unknown" + (trouble.empty() ? " so far" : ": " + trouble));
     }
-    if (!trouble.empty()) return warn("who is in them stays as it was: " + trouble);
+    if (!trouble.empty()) return warn("their last known members are used: " + trouble);
     const auto* missing = accounts.if_contains("missing");
     if (missing != nullptr && missing->is_array() && !missing->get_array().empty()) {
         std::string names;
@@ -142,9 +145,9 @@ Finding check_accounts(const Site& site) {
                 names += (names.empty() ? "" : ", ") + std::string(name.get_string());
         }
         return warn("slurmctld does not know " + names,
-                    "compare with 'sacctmgr show account', or take it out of the configuration");
+                    "compare with 'sacctmgr show account', or remove it from the configuration");
     }
-    return ok("slurmctld says who is in them");
+    return ok("their members are known from slurmctld");
 }
 
 }  // namespace secrets::ctl::doctor

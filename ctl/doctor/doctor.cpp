@@ -28,23 +28,23 @@ constexpr const char* kStartSockets =
 // clang-format off
 constexpr auto kChecks = std::to_array<Check>({
     {"plugstack.conf",    false, check_plugstack,
-     "make that file, readable for everybody, beside slurm.conf, or set PlugStackConfig in slurm.conf"},
+     "create that file next to slurm.conf, readable by everyone, or set PlugStackConfig in slurm.conf"},
     {"plugin's line",     false, check_line,
      "add the line of /etc/slurm-secrets/plugstack.conf.example to that file"},
     {"plugin",            false, check_plugin, "install it again"},
-    {"plugin's Slurm",    false, check_slurm_version, "build it with the headers of that Slurm"},
+    {"plugin's Slurm",    false, check_slurm_version, "build it with the headers of that Slurm version"},
     {"node socket",       true,  check_node_socket, kStartSockets},
     {"job socket",        true,  check_job_socket, kStartSockets},
     {"control socket",    true,  check_control_socket, kStartSockets},
     {"agent answers",     true,  check_answers,
      "see: systemctl status slurm-secretsd; journalctl -u slurm-secretsd"},
     {"agent's version",   true,  check_same_version,
-     "install one version, then: systemctl restart slurm-secretsd"},
+     "install the same version of both, then: systemctl restart slurm-secretsd"},
     {"agent's memory",    true,  check_memory, ""},
     {"memory lock limit", true,  check_memlock,
      "start the agent by its unit, which gives it CAP_IPC_LOCK and LimitMEMLOCK=infinity"},
     {"store and its key", true,  check_store,
-     "where they shall, configure it in /etc/slurm-secrets/agentd.yaml"},
+     "to store secrets on this node, set store: in /etc/slurm-secrets/agentd.yaml"},
     {"Slurm accounts",    true,  check_accounts,
      "see: journalctl -u slurm-secretsd; systemctl status slurm-secrets-view"},
     {"swap",              true,  check_swap, "turn it off (swapoff -a), or use a kernel with memfd_secret"},
@@ -98,7 +98,7 @@ Tone tone_of(State state) {
 }
 
 void print_table(const std::vector<Result>& results, Paint paint) {
-    Table table({{"CHECK"}, {"IS"}, {"BECAUSE"}});
+    Table table({{"CHECK"}, {"STATUS"}, {"DETAIL"}});
     for (const auto& [name, finding] : results) {
         table.add(
             {name, {word_of(finding.state), tone_of(finding.state)}, printable(finding.sentence)});
@@ -132,7 +132,8 @@ ExitCode examine(const Session& agent, bool submit_host) {
     } else {
         print_table(results, agent.paint());
         std::cout << '\n'
-                  << (failed == 0 ? "nothing fails" : counted(failed, "check") + " failed") << '\n';
+                  << (failed == 0 ? "no check failed" : counted(failed, "check") + " failed")
+                  << '\n';
     }
     return failed == 0 ? ExitCode::fine : ExitCode::refused;
 }

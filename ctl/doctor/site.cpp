@@ -107,10 +107,10 @@ StatusOr<std::string> answer_to_ping(int connection, Deadline deadline) {
     if (const auto* done = std::get_if<plugin_protocol::Done>(&*reply)) return done->note;
     if (const auto* refused = std::get_if<plugin_protocol::Refused>(&*reply))
         return Status::failed(refused->sentence);
-    return Status::failed("it answers something else than was asked");
+    return Status::failed("its reply does not match the request");
 }
 
-void ask_the_job_door(Site& site) {
+void ping_job_socket(Site& site) {
     const Deadline deadline = Deadline::in(kLongest);
     const auto connection = connect_seqpacket(site.job_socket, deadline);
     if (!connection) {
@@ -126,7 +126,7 @@ void ask_the_job_door(Site& site) {
     }
 }
 
-void ask_the_control_door(Site& site, const Client& client) {
+void query_control_socket(Site& site, const Client& client) {
     try {
         site.status = read_object(
             Client(client.socket_path(), kLongest).send({Method::get, "/v1/status", {}}));
@@ -155,8 +155,8 @@ Site look_around(const Session& agent) {
     };
     site.node_socket = socket_of("node_socket", "node.sock");
     site.job_socket = socket_of("job_socket", "job.sock");
-    ask_the_job_door(site);
-    ask_the_control_door(site, agent.client());
+    ping_job_socket(site);
+    query_control_socket(site, agent.client());
     return site;
 }
 

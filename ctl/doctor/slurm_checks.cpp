@@ -17,7 +17,7 @@ std::string why_not_roots_alone(const std::string& path) {
     if (::stat(path.c_str(), &status) != 0) return {};
     if (status.st_uid != 0) return path + " belongs to uid " + std::to_string(status.st_uid);
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0) {
-        return path + " can be written by others than root";
+        return path + " is writable by others than root";
     }
     return {};
 }
@@ -26,20 +26,20 @@ std::string why_not_roots_alone(const std::string& path) {
 
 Finding check_plugstack(const Site& site) {
     const std::string from =
-        site.slurm_conf.empty() ? "no slurm.conf was found" : "by " + site.slurm_conf;
+        site.slurm_conf.empty() ? "no slurm.conf was found" : "according to " + site.slurm_conf;
     if (!site.plugstack) {
-        return fail(site.plugstack_path + " (" + from +
-                    ") can't be read: " + why_not_readable(site.plugstack_path));
+        return fail("cannot read " + site.plugstack_path + " (" + from +
+                    "): " + why_not_readable(site.plugstack_path));
     }
     if (!site.plugstack->unreadable.empty()) {
-        return warn("it includes " + site.plugstack->unreadable.front() + ", which can't be read",
-                    "make it readable for everybody");
+        return warn("it includes " + site.plugstack->unreadable.front() + ", which cannot be read",
+                    "make it readable by everyone");
     }
     return ok(site.plugstack_path + (site.is_configless ? " (configless)" : ""));
 }
 
 Finding check_line(const Site& site) {
-    if (!site.plugstack) return skipped("there is no plugstack.conf to look in");
+    if (!site.plugstack) return skipped("no plugstack.conf was found");
     if (!site.line) {
         if (site.is_configless) {
             return fail(
@@ -51,14 +51,14 @@ Finding check_line(const Site& site) {
         return fail("no line of " + site.plugstack_path + " names spank_secrets.so");
     }
     const PluginLine& line = *site.line;
-    if (line.commented_out) return fail(line.place() + " is commented out", "take its '#' away");
+    if (line.commented_out) return fail(line.place() + " is commented out", "remove its '#'");
     if (!line.plugin.starts_with('/')) {
         return warn(line.place() + " names the plugin without its path",
-                    "write the whole path, so that it does not depend on PluginDir");
+                    "write the full path, so that it does not depend on PluginDir");
     }
     if (!line.required) {
         return warn(line.place() + " says 'optional'",
-                    "write 'required': else jobs run without their secrets where it can't be "
+                    "write 'required': otherwise jobs run without their secrets if it cannot be "
                     "loaded");
     }
     return ok(line.place());
@@ -66,12 +66,12 @@ Finding check_line(const Site& site) {
 
 Finding check_plugin(const Site& site) {
     if (!site.line || !site.line->plugin.starts_with('/')) {
-        return skipped("no line says where it is");
+        return skipped("no line of plugstack.conf has its path");
     }
     const std::string& path = site.line->plugin;
     std::error_code error;
     if (!fs::exists(path, error)) {
-        return fail(path + " is not there",
+        return fail(path + " does not exist",
                     "install it there, or correct the path in " + site.line->place());
     }
     for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
@@ -82,27 +82,27 @@ Finding check_plugin(const Site& site) {
             return fail(why + ", and slurmstepd loads the plugin as root", advice);
         }
     }
-    return ok(path + ", root's alone");
+    return ok(path + ", writable only by root");
 }
 
 Finding check_slurm_version(const Site& site) {
     if (!site.line || !site.line->plugin.starts_with('/')) {
-        return skipped("no line says where the plugin is");
+        return skipped("no line of plugstack.conf has the plugin's path");
     }
     const auto file = read_text_file(site.line->plugin);
-    if (!file) return skipped(site.line->plugin + " can't be read");
+    if (!file) return skipped("cannot read " + site.line->plugin);
     const auto built_for = version_of_plugin(*file);
-    if (!built_for) return fail(site.line->plugin + " is no plugin of Slurm", "install it again");
+    if (!built_for) return fail(site.line->plugin + " is not a Slurm plugin", "install it again");
     if (!site.slurm) {
-        return skipped("it is built for " + built_for->text() +
-                       ", and no slurmd, srun or scontrol says what runs here");
+        return skipped("it is built for Slurm " + built_for->text() +
+                       ", but no slurmd, srun or scontrol reports this host's version");
     }
     if (*built_for != *site.slurm) {
-        return fail("it is built for Slurm " + built_for->text() + ", and this is " +
-                        site.slurm->text() + ": Slurm will not load it",
+        return fail("it is built for Slurm " + built_for->text() + ", but this host has Slurm " +
+                        site.slurm->text() + ", which will not load it",
                     "build it with the headers of Slurm " + site.slurm->text());
     }
-    return ok("built for Slurm " + built_for->text() + ", as what runs here");
+    return ok("built for Slurm " + built_for->text() + ", which this host has");
 }
 
 }  // namespace secrets::ctl::doctor

@@ -9,7 +9,7 @@
 namespace secrets::ctl {
 namespace {
 
-constexpr const char* kQuoteIt = "; put the value in single quotes where that is meant as it is";
+constexpr const char* kQuoteIt = "; put the value in single quotes if it is meant literally";
 
 /// An error in a line. Thrown and caught only in this file.
 struct Wrong {
@@ -69,7 +69,7 @@ class Lines {
         std::string name(text_.substr(begin, at_ - begin));
         if (reader_ == Reader::env) skip_blanks();
         if (name.empty() || is_end() || here() != '=') {
-            throw Wrong{line_, "is no NAME=value and no export NAME=value"};
+            throw Wrong{line_, "is neither NAME=value nor export NAME=value"};
         }
         ++at_;
         return name;
@@ -84,10 +84,10 @@ class Lines {
         }
         skip_blanks();
         if (!is_line_end() && here() != '#') {
-            throw Wrong{line_, "goes on after the value" + std::string(kQuoteIt)};
+            throw Wrong{line_, "has text after the value" + std::string(kQuoteIt)};
         }
         if (!is_line_end() && here() == '#' && !is_blank(text_[at_ - 1])) {
-            throw Wrong{line_, "has a '#' right behind the value" + std::string(kQuoteIt)};
+            throw Wrong{line_, "has a '#' directly after the value" + std::string(kQuoteIt)};
         }
         skip_line();
     }
@@ -131,7 +131,7 @@ class Lines {
     }
 
     void take(char c) {
-        if (c == '\0') throw Wrong{line_, "holds a NUL byte, which no text has"};
+        if (c == '\0') throw Wrong{line_, "contains a NUL byte"};
         values_.append({&c, 1});
     }
 
@@ -154,8 +154,7 @@ class Lines {
         const bool is_quote = next == '\'' || next == '"';
         if (is_letter(next) || is_digit(next) || kParameters.find(next) != kParameters.npos ||
             (!in_quotes && is_quote)) {
-            throw Wrong{line_, "has a '$' that a shell would put something else in place of" +
-                                   std::string(kQuoteIt)};
+            throw Wrong{line_, "has a '$' that a shell would expand" + std::string(kQuoteIt)};
         }
     }
 
@@ -166,7 +165,7 @@ class Lines {
             ++at_;
             return;
         }
-        throw Wrong{begin, "opens a single quote that nothing closes"};
+        throw Wrong{begin, "opens a single quote that is never closed"};
     }
 
     void read_double_quoted() {
@@ -184,7 +183,7 @@ class Lines {
             check_not_replaced(true);
             take_here();
         }
-        throw Wrong{begin, "opens a double quote that nothing closes"};
+        throw Wrong{begin, "opens a double quote that is never closed"};
     }
 
     void read_escape() {
@@ -219,12 +218,11 @@ class Lines {
             } else if (here() == '\\') {
                 read_shell_backslash();
             } else if (here() == '~' && (at_ == begin || text_[at_ - 1] == ':')) {
-                throw Wrong{line_, "has a '~' that a shell would put something else in place of" +
-                                       std::string(kQuoteIt)};
+                throw Wrong{line_, "has a '~' that a shell would expand" + std::string(kQuoteIt)};
             } else if (kRun.find(here()) != kRun.npos) {
                 throw Wrong{line_,
-                            "has one of ; & | < > ( ) outside quotes, where a shell's next "
-                            "command or a file would begin" +
+                            "has one of ; & | < > ( ) outside quotes, which a shell would "
+                            "interpret" +
                                 std::string(kQuoteIt)};
             } else {
                 take_here();
@@ -256,8 +254,8 @@ class Lines {
             if (here() == '\'' || here() == '"' || here() == '\\' ||
                 (here() == '#' && at_ == begin)) {
                 throw Wrong{line_,
-                            "has a quote, a backslash or a '#' in a value that no quote "
-                            "opens, which programs read differently" +
+                            "has a quote, a backslash or a '#' in an unquoted value, which "
+                            "programs read differently" +
                                 std::string(kQuoteIt)};
             }
             const bool blank = is_blank(here());

@@ -94,7 +94,7 @@ class StoreHandler {
     CommandError other_form() const {
         return CommandError(ExitCode::bad_input,
                             (number_ == 0 ? source_ : place()) +
-                                " is not made as Nextflow's store.json is: " + kForm);
+                                " does not have the form of Nextflow's store.json: " + kForm);
     }
 
     ImportedSecrets& found_;
@@ -124,8 +124,8 @@ ImportedSecrets read_import_store(std::string_view text, const std::string& sour
         const auto line =
             1 + std::count(text.begin(), text.begin() + static_cast<long>(read), '\n');
         throw CommandError(ExitCode::bad_input,
-                           source + " begins as JSON but is none: " + error.message() +
-                               " in line " + std::to_string(line));
+                           source + " begins like JSON but is not valid JSON: " + error.message() +
+                               " on line " + std::to_string(line));
     }
     return found;
 }

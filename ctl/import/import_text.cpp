@@ -12,7 +12,7 @@
 namespace secrets::ctl {
 namespace {
 
-constexpr const char* kOnly = "; --only NAME takes some alone";
+constexpr const char* kOnly = "; use --only NAME to import only some";
 
 CommandError bad_input(const std::string& sentence) {
     return CommandError(ExitCode::bad_input, sentence);
@@ -30,20 +30,20 @@ bool is_made_as_a_name(std::string_view text) {
 
 void ImportedSecrets::add(std::string name, std::string place, std::size_t begin) {
     if (!is_made_as_a_name(name)) {
-        throw bad_input(place + " has a name that no secret can have: letters, digits, '_' and " +
-                        "'-' are allowed, at most " + std::to_string(kMaxNameBytes) + kOnly);
+        throw bad_input(place +
+                        " has an invalid secret name: only letters, digits, '_' and '-' are " +
+                        "allowed, at most " + std::to_string(kMaxNameBytes) + kOnly);
     }
     if (const Status why = check_secret_name(name); !why.ok())
         throw bad_input(place + ": " + why.message() + kOnly);
     for (const Entry& entry : entries_) {
         if (entry.name != name) continue;
-        throw bad_input(place + " names " + quoted(name) + " again; " + entry.place +
-                        " does already");
+        throw bad_input(place + ": duplicate name " + quoted(name) + "; see " + entry.place);
     }
     const std::size_t size = values.size() - begin;
     if (size > kMaxValueBytes) {
         throw bad_input(place + ": the value of " + name + " has " + std::to_string(size) +
-                        " bytes; at most " + std::to_string(kMaxValueBytes) + " are taken");
+                        " bytes; at most " + std::to_string(kMaxValueBytes) + " are accepted");
     }
     entries_.push_back({std::move(name), std::move(place), begin, size});
 }
@@ -54,8 +54,8 @@ ImportedSecrets read_import(std::string_view text, const std::string& source,
     const char begin = first == text.npos ? '\0' : text[first];
     if (begin == '{') {
         throw bad_input(source +
-                        " is an object of JSON; import takes Nextflow's store.json, which " +
-                        "is a list, and NAME=value lines; secretctl push takes such an object");
+                        " is a JSON object; import accepts Nextflow's store.json, which is a " +
+                        "list, and NAME=value lines; secretctl push accepts such an object");
     }
     ImportedSecrets found = begin == '[' ? read_import_store(text, source, only)
                                          : read_import_lines(text, source, only);
@@ -63,11 +63,11 @@ ImportedSecrets read_import(std::string_view text, const std::string& source,
         const auto& entries = found.entries();
         if (std::none_of(entries.begin(), entries.end(),
                          [&](const auto& entry) { return entry.name == name; })) {
-            throw bad_input(source + " has no " + quoted(name) + ", so nothing is imported");
+            throw bad_input(source + " has no " + quoted(name) + "; nothing is imported");
         }
     }
     if (found.entries().empty()) {
-        throw bad_input(source + " holds no secret, so nothing is imported");
+        throw bad_input(source + " contains no secret; nothing is imported");
     }
     return found;
 }

@@ -79,15 +79,15 @@ bool is_in_git(const fs::path& file) {
 }
 
 Leak imported_file(const std::string& path) {
-    Leak copy{path, "still holds what was imported; remove it"};
+    Leak copy{path, "still contains the imported values; remove it"};
     struct stat status {};
     constexpr mode_t kOthers = S_IRGRP | S_IROTH;
     if (::stat(path.c_str(), &status) == 0 && (status.st_mode & kOthers) != 0) {
         copy.sentence += "; its mode is " + octal(status.st_mode & 07777U) +
-                         ", so that others can read it: consider its values known";
+                         ", so others can read it: consider the values disclosed";
     }
     if (is_in_git(path)) {
-        copy.sentence += "; it lies in a git work tree: what was committed stays in its history";
+        copy.sentence += "; it is in a git work tree: committed values stay in the history";
     }
     return copy;
 }
@@ -113,7 +113,7 @@ class Search {
         const char* file = std::getenv("NXF_SECRETS_FILE");
         const fs::path store =
             file != nullptr ? fs::path(file) : fs::path(home()) / ".nextflow/secrets/store.json";
-        look_at(store, "remove them there with: nextflow secrets delete NAME");
+        look_at(store, "remove them with: nextflow secrets delete NAME");
         look_beside(store);
         if (!is_standard_input(imported_) && !is_same_file(imported_, store)) {
             look_beside(imported_);
@@ -123,11 +123,11 @@ class Search {
     void look_at_shells() {
         for (const char* name : {".bashrc", ".bash_profile", ".profile", ".zshrc", ".zshenv",
                                  ".zprofile", ".config/fish/config.fish"}) {
-            look_at(fs::path(home()) / name, "take the lines out");
+            look_at(fs::path(home()) / name, "remove the lines");
         }
         for (const char* name : {".bash_history", ".zsh_history", ".history"}) {
             look_at(fs::path(home()) / name,
-                    "take the lines out, and see that no open shell writes them again");
+                    "remove the lines, and make sure that no open shell writes them again");
         }
     }
 
@@ -136,7 +136,7 @@ class Search {
         if (!is_standard_input(imported_) && is_same_file(imported_, path)) return;
         const std::vector<std::string> found = names_in(path, names_);
         if (found.empty()) return;
-        copies_.push_back({path.string(), "holds " + joined(found) + "; " + what_to_do});
+        copies_.push_back({path.string(), "contains " + joined(found) + "; " + what_to_do});
     }
 
     /// Nextflow writes all secrets of its store into such files for a run, and most versions leave
@@ -148,7 +148,7 @@ class Search {
             const std::string name = entry.path().filename().string();
             if (!name.starts_with(".nf-") || !name.ends_with(".secrets")) continue;
             look_at(entry.path(),
-                    "Nextflow left it behind; remove it when no run of it is going on");
+                    "Nextflow left it behind; remove it when none of its runs is active");
         }
     }
 

@@ -106,7 +106,7 @@ std::optional<SecretText> read_line(const EchoOff& terminal) {
         if (got < 0 && errno == EINTR && arrived_signal != 0) return std::nullopt;
         if (got < 0 && errno != EINTR) throw cannot_use(errno);
         if (got == 0) {
-            throw CommandError(ExitCode::bad_input, "nothing was typed, so nothing is changed");
+            throw CommandError(ExitCode::bad_input, "no value was typed; nothing is changed");
         }
         if (got > 0) line.filled(static_cast<std::size_t>(got));
         if (line.characters().ends_with('\n')) break;
@@ -114,9 +114,8 @@ std::optional<SecretText> read_line(const EchoOff& terminal) {
     }
     if (line.size() >= kLineBytes - 1) {
         throw CommandError(ExitCode::bad_input,
-                           "a terminal takes no line of more than " +
-                               std::to_string(kLineBytes - 2) +
-                               " bytes, and this one may have been cut; give the value as standard "
+                           "a terminal accepts lines of at most " + std::to_string(kLineBytes - 2) +
+                               " bytes, and this one may have been cut; give the value on standard "
                                "input or with --file");
     }
     SecretText text(line.size());

@@ -80,9 +80,9 @@ SecretText read_secret_text(const std::string& from) {
         if (text.free_space().empty()) {
             if (text.size() >= kMaxInputBytes) {
                 throw CommandError(ExitCode::bad_input,
-                                   source_name(from) + " holds more than " +
+                                   source_name(from) + " is larger than " +
                                        std::to_string(kMaxInputBytes / 1024 / 1024) +
-                                       " MiB, which no run may have; is it the right file?");
+                                       " MiB, the limit of a run; is it the right file?");
             }
             SecretText larger(text.size() * 2);
             larger.append(text.characters());

@@ -22,10 +22,10 @@ CommandError bad_input(const std::string& sentence) {
 
 SecretText ask_twice(const std::string& name) {
     SecretText value = read_hidden_line("value of " + name + " (not shown): ");
-    if (value.size() == 0) throw bad_input("nothing was typed, so nothing is changed");
+    if (value.size() == 0) throw bad_input("no value was typed; nothing is changed");
     const SecretText again = read_hidden_line("once more: ");
     if (value.characters() != again.characters()) {
-        throw bad_input("the two are not the same, so nothing is changed; try again");
+        throw bad_input("the two values differ; nothing is changed; try again");
     }
     return value;
 }
@@ -41,12 +41,12 @@ SecretText read_standard_input(bool keep_newline) {
     if (!keep_newline && input.characters().ends_with('\n')) {
         input = without_newline(input);
         if (input.size() > 0) {
-            std::cerr << "secretctl: note: the newline at the end was left out; --keep-newline "
-                         "keeps it\n";
+            std::cerr
+                << "secretctl: note: one trailing newline was removed; --keep-newline keeps it\n";
         }
     }
     if (input.size() == 0) {
-        throw bad_input("standard input holds nothing, so nothing is changed");
+        throw bad_input("standard input is empty; nothing is changed");
     }
     return input;
 }
@@ -61,7 +61,7 @@ SecretText read_value(const ValueSource& source, const std::string& name) {
     }();
     if (value.size() > kMaxValueBytes) {
         throw bad_input("the value has " + counted(value.size(), "byte") + "; at most " +
-                        std::to_string(kMaxValueBytes) + " are taken");
+                        std::to_string(kMaxValueBytes) + " are accepted");
     }
     return value;
 }

@@ -40,10 +40,10 @@ class NewFile {
           fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kModeOfKey)) {
         if (!fd_ && errno == EEXIST) {
             throw CommandError(ExitCode::refused,
-                               printable(path_) + " is there already; " + what_to_do);
+                               printable(path_) + " already exists; " + what_to_do);
         }
         if (!fd_) {
-            throw cannot_be_used(errno_status("making the file " + printable(path_)).message());
+            throw cannot_be_used(errno_status("creating the file " + printable(path_)).message());
         }
     }
     NewFile(const NewFile&) = delete;
@@ -69,8 +69,7 @@ class NewFile {
 
   private:
     [[noreturn]] void fail(const Status& error) const {
-        throw cannot_be_used("the file " + printable(path_) +
-                             " can't be written: " + error.message());
+        throw cannot_be_used("cannot write the file " + printable(path_) + ": " + error.message());
     }
 
     std::string path_;
@@ -95,9 +94,10 @@ UniqueFd open_to_read(const std::string& path, const std::string& directory) {
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (file) return file;
     if (errno == ENOENT || errno == ENOTDIR) {
-        throw CommandError(ExitCode::refused, "there is no " + printable(path) +
-                                                  "; make a CA with: secretctl pki init " +
-                                                  printable(directory));
+        throw CommandError(ExitCode::refused,
+                           printable(path) +
+                               " does not exist; create a CA with: secretctl pki init " +
+                               printable(directory));
     }
     throw cannot_be_used(errno_status("opening " + printable(path)).message());
 }
@@ -105,11 +105,11 @@ UniqueFd open_to_read(const std::string& path, const std::string& directory) {
 void check_key_is_kept(const UniqueFd& file, const std::string& path) {
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) {
-        throw cannot_be_used(errno_status("looking at " + printable(path)).message());
+        throw cannot_be_used(errno_status("fstat() of " + printable(path)).message());
     }
     if ((status.st_mode & 077) == 0) return;
     throw cannot_be_used(printable(path) +
-                         " may be read by others than its owner, who could then sign as this CA; "
+                         " is readable by others than its owner, who could sign as this CA; "
                          "if none did, run: chmod 0400 " +
                          printable(path));
 }
@@ -134,7 +134,8 @@ int days_of(const std::string& text) {
     int days = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), days);
     if (error != std::errc() || end != text.data() + text.size() || days < 1 || days > kDaysOfCa) {
-        throw cannot_be_used("--days is a whole number from 1 to " + std::to_string(kDaysOfCa));
+        throw cannot_be_used("--days must be a whole number from 1 to " +
+                             std::to_string(kDaysOfCa));
     }
     return days;
 }
@@ -170,16 +171,16 @@ ExitCode init(const Options& options, bool json) {
     if (!ca) throw cannot_be_used(ca.status().message());
     if (::mkdir(options.directory.c_str(), kModeOfDirectory) != 0 && errno != EEXIST) {
         throw cannot_be_used(
-            errno_status("making the directory " + printable(options.directory)).message());
+            errno_status("creating the directory " + printable(options.directory)).message());
     }
-    write_files(options, "ca", "a CA is never made anew over one; name another directory",
+    write_files(options, "ca", "an existing CA is never replaced; name another directory",
                 {&ca.value()});
     if (json) {
         say_json(options, "ca", *ca);
     } else {
-        std::cout << "a CA is made, until " << local_time(end_of(*ca)) << ": "
-                  << file_in(options.directory, "ca.crt") << " is for everybody, "
-                  << file_in(options.directory, "ca.key") << " for nobody else\n";
+        std::cout << "created a CA, valid until " << local_time(end_of(*ca)) << ": distribute "
+                  << file_in(options.directory, "ca.crt") << ", and keep "
+                  << file_in(options.directory, "ca.key") << " secret\n";
     }
     return ExitCode::fine;
 }
@@ -198,8 +199,9 @@ ExitCode issue(const Options& options, bool json) {
     if (json) {
         say_json(options, options.name, *made);
     } else {
-        std::cout << file_in(options.directory, options.name) << ".key and .crt are made, until "
-                  << local_time(end_of(*made)) << ", for " << words_of(purpose.alt_names) << '\n';
+        std::cout << "created " << file_in(options.directory, options.name)
+                  << ".key and .crt, valid until " << local_time(end_of(*made)) << ", for "
+                  << words_of(purpose.alt_names) << '\n';
     }
     return ExitCode::fine;
 }

@@ -103,7 +103,7 @@ StatusOr<Identity> begin(int days) {
     Identity made{
         std::unique_ptr<EVP_PKEY, Free>(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
         std::unique_ptr<X509, Free>(X509_new())};
-    if (!made.key) return openssl_failed("making a key");
+    if (!made.key) return openssl_failed("creating a key");
     X509* certificate = made.certificate.get();
     time_t now = ::time(nullptr);
     if (certificate == nullptr || X509_set_version(certificate, kVersion3) != 1 ||
@@ -111,7 +111,7 @@ StatusOr<Identity> begin(int days) {
         X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -kSecondsBefore, &now) == nullptr ||
         X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, &now) == nullptr ||
         X509_set_pubkey(certificate, made.key.get()) != 1) {
-        return openssl_failed("making a certificate");
+        return openssl_failed("creating a certificate");
     }
     return made;
 }
@@ -121,13 +121,15 @@ Status outlives(const X509* issuer) {
     int days = 0;
     int seconds = 0;
     if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(issuer)) != 1) {
-        return openssl_failed("reading the end of the CA");
+        return openssl_failed("reading the expiry of the CA");
     }
     if (seconds < kSecondsToAct) --days;
     if (days < 1)
-        return Status::failed("the CA has ended, or ends today; make a new one elsewhere");
-    return Status::failed("the certificate would outlive its CA; say --days " +
-                          std::to_string(days) + " or less, or make a new CA elsewhere");
+        return Status::failed(
+            "the CA has expired, or expires today; create a new one in another directory");
+    return Status::failed("the certificate would outlive its CA; use --days " +
+                          std::to_string(days) +
+                          " or less, or create a new CA in another directory");
 }
 
 Status sign(X509* certificate, EVP_PKEY* key) {
@@ -157,7 +159,7 @@ StatusOr<Identity> make_ca() {
                        "critical,CA:TRUE,pathlen:0") ||
         !add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(certificate, certificate, NID_subject_key_identifier, "hash")) {
-        return openssl_failed("making a CA's certificate");
+        return openssl_failed("creating a CA certificate");
     }
     if (Status failure = sign(certificate, made->key.get()); !failure.ok()) return failure;
     return made;
@@ -179,7 +181,7 @@ StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose) {
         !add_extension(certificate, issuer, NID_subject_key_identifier, "hash") ||
         !add_extension(certificate, issuer, NID_authority_key_identifier, "keyid:always") ||
         !add_alt_names(certificate, purpose.alt_names)) {
-        return openssl_failed("making a certificate");
+        return openssl_failed("creating a certificate");
     }
     if (Status failure = sign(certificate, ca.key.get()); !failure.ok()) return failure;
     return made;
@@ -220,7 +222,7 @@ Status read_key(int fd, Identity& identity) {
         identity.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
     }
     if (identity.key) return Status();
-    return Status::failed("is no private key in PEM, without a passphrase");
+    return Status::failed("is not a private key in PEM without a passphrase");
 }
 
 Status read_certificate(int fd, Identity& identity) {
@@ -229,14 +231,14 @@ Status read_certificate(int fd, Identity& identity) {
         identity.certificate.reset(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     }
     if (identity.certificate) return Status();
-    return Status::failed("is no certificate in PEM");
+    return Status::failed("is not a certificate in PEM");
 }
 
 Status check_ca(const Identity& ca) {
     if (X509_check_ca(ca.certificate.get()) != 1)
-        return Status::failed("is the certificate of no CA");
+        return Status::failed("is not the certificate of a CA");
     if (X509_check_private_key(ca.certificate.get(), ca.key.get()) != 1) {
-        return Status::failed("does not belong to the key beside it");
+        return Status::failed("does not match the key next to it");
     }
     return Status();
 }

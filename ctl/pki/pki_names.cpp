@@ -67,12 +67,12 @@ const char* word_of(AltName::Kind kind) {
 }  // namespace
 
 Status check_name(const std::string& name) {
-    if (Status why = check_identifier("name of a certificate", name, kMaxName); !why.ok()) {
+    if (Status why = check_identifier("certificate name", name, kMaxName); !why.ok()) {
         return why;
     }
     if (name == "ca") {
         return Status::failed(
-            "a certificate can't be named 'ca': those are the files of the CA itself");
+            "cannot name a certificate 'ca': those files belong to the CA itself");
     }
     return Status();
 }
@@ -81,8 +81,8 @@ StatusOr<AltName> parse_dns(const std::string& text) {
     if (!is_dns_name(text) || !bytes_of_ip(text).empty()) {
         return Status::failed(
             quoted(text) +
-            " is no DNS name, which has labels of letters, digits and '-' between dots; "
-            "an address is given with --ip, and anything else with --uri");
+            " is not a valid DNS name, which has labels of letters, digits and '-' between dots; "
+            "use --ip for an address, and --uri for a URI");
     }
     return AltName{AltName::Kind::dns, text, text};
 }
@@ -90,7 +90,8 @@ StatusOr<AltName> parse_dns(const std::string& text) {
 StatusOr<AltName> parse_ip(const std::string& text) {
     std::string bytes = bytes_of_ip(text);
     if (bytes.empty()) {
-        return Status::failed(quoted(text) + " is no IP address, such as 10.0.0.1 or fd00::1");
+        return Status::failed(quoted(text) +
+                              " is not a valid IP address, such as 10.0.0.1 or fd00::1");
     }
     return AltName{AltName::Kind::ip, text, std::move(bytes)};
 }
@@ -98,8 +99,8 @@ StatusOr<AltName> parse_ip(const std::string& text) {
 StatusOr<AltName> parse_uri(const std::string& text) {
     if (!is_uri(text)) {
         return Status::failed(quoted(text) +
-                              " is no URI: it begins with a scheme and ':', as in "
-                              "spiffe://example.org/platform, and has no spaces");
+                              " is not a valid URI: it must begin with a scheme and ':', as in "
+                              "spiffe://example.org/platform, and have no spaces");
     }
     return AltName{AltName::Kind::uri, text, text};
 }

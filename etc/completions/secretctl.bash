@@ -1,5 +1,5 @@
-# bash completion for secretctl. What can be typed, and the names of secrets, runs and workspaces, it asks
-# secretctl itself.
+# bash completion for secretctl. Commands, options and the names of secrets, runs and workspaces come
+# from secretctl itself.
 
 _secretctl_names() { # KIND [ARGUMENT...]
   secretctl "${_secretctl_agent[@]}" complete-names "$@" 2>/dev/null | cut -f1
@@ -9,8 +9,8 @@ _secretctl_offer() { # WORDS PART [PREFIX]
   mapfile -t COMPREPLY < <(compgen -P "${3-}" -W "$1" -- "$2")
 }
 
-# The items of an ask: what stands behind the last comma is being typed.
-_secretctl_ask() { # PART
+# Completes the items of a secret spec: the text after the last comma is being typed.
+_secretctl_spec() { # PART
   local prefix=
   [[ $1 == *,* ]] && prefix=${1%,*},
   _secretctl_offer "$(_secretctl_names secrets)" "${1##*,}" "$prefix"
@@ -66,7 +66,7 @@ _secretctl() {
     set | rename) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names secrets "${workspace[@]}")" "$part" ;;
     rm) _secretctl_offer "$(_secretctl_names secrets "${workspace[@]}")" "$part" ;;
     push | complete | runs) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names runs)" "$part" ;;
-    check) _secretctl_ask "$part" ;;
+    check) _secretctl_spec "$part" ;;
     import) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames ;;
     pki) _secretctl_offer "$(_secretctl_names commands pki)" "$part" ;;
     pki\ *)

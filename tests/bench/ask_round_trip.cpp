@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares one ASK of the real agent with the cost of any answer over such a socket: connect, one
+// Compares one GRANT of the real agent with the cost of any answer over such a socket: connect, one
 // packet each way with a descriptor of a secret region, map, read, unmap.
 // usage: ask_round_trip NODE_SOCKET RUN UID ROUNDS   (root; the run has ten secrets of that user)
 // Prints the medians in microseconds and their ratio; the two are measured in turns.
@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
     const double ask_median = median(asked);
     const double echo_median = median(echoed);
     std::printf(
-        "ASK, ten secrets: %.0f us; bare echo with a mapped descriptor: %.0f us; ratio %.2f\n",
+        "GRANT, ten secrets: %.0f us; bare echo with a mapped descriptor: %.0f us; ratio %.2f\n",
         ask_median, echo_median, ask_median / echo_median);
     return 0;
 }

@@ -12,7 +12,7 @@ namespace {
 
 void check(const SecretSpec& ask) {
     const std::string printed = print_spec(ask);
-    must(printed.size() <= kMaxSpecBytes, "what is printed is no longer than an ask may be");
+    must(printed.size() <= kMaxSpecBytes, "what is printed is no longer than a spec may be");
     const auto again = parse_spec(printed);
     const SecretSpec* same_ask = again.spec();
     must(same_ask != nullptr && *same_ask == ask, "what is printed parses to the same");

@@ -68,7 +68,7 @@ def test_hub_authenticates_each_request_of_connection_separately(hub):
     ({"host": "hub2"}, "was created for hub 'hub2', which this hub's certificate does not name"),
     ({"host": ""}, "was created for hub ''"),
     ({"host": ".example.org"}, "was created for hub '.example.org'"),
-    ({"host": "hub.example.org\n"}, "it was made for something else"),
+    ({"host": "hub.example.org\n"}, "its payload is not a slurm-secrets request"),
     ({"method": "DELETE"}, "was created for a different request"),
     ({"method": "put"}, "was created for a different request"),
     ({"target": "/v1/runs/other"}, "was created for a different request"),
@@ -76,8 +76,8 @@ def test_hub_authenticates_each_request_of_connection_separately(hub):
     ({"target": "/v1/runs/ne%77"}, "was created for a different request"),
     ({"body": b""}, "was created for a different body"),
     ({"body": b'{"owner": "alice", "user": {"A": "y"}}'}, "was created for a different body"),
-    ({"text": ""}, "it was made for something else"),
-    ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "it was made for something else"),
+    ({"text": ""}, "its payload is not a slurm-secrets request"),
+    ({"text": "slurm-secrets 2\n" + payload("PUT", "/v1/runs/new").partition("\n")[2]}, "its payload is not a slurm-secrets request"),
     ({"options": ["--restrict-uid=bob"]}, "it was made for another user"),
 ])
 def test_hub_rejects_munge_credential_made_for_another_request(hub, changed, sentence):

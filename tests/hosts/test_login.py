@@ -173,7 +173,7 @@ def test_secretctl_on_login_host_reports_missing_munged(cluster, login):
         message = secretctl(login, "ls", code=3)
     finally:
         login.daemon_start("munged")
-    assert message.startswith("secretctl: the hub 10.77.0.1 wants to know by munge who you are, and munged on this host")
+    assert message.startswith("secretctl: the hub 10.77.0.1 requires MUNGE authentication, which failed: ")
     assert "is munged running?" in message and message.count("\n") == 1
 
 

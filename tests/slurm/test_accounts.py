@@ -128,7 +128,7 @@ def test_workspace_members_are_exactly_users_of_slurm_account(cluster, token):
     assert refused.code != 0 and "there is no workspace lab that bob is in" in refused.err
     done = cluster.as_user("alice", [BUILD / "secretctl", "--socket", cluster.control_socket, "workspaces"])
     assert re.search(r"^lab +member", done.out, re.MULTILINE), done.out
-    assert doctor(cluster)["sentence"] == "slurmctld says who is in them"
+    assert doctor(cluster)["sentence"] == "their members are known from slurmctld"
     assert re.search(r"^slurm accounts +2$", cluster.secretctl("status").out, re.MULTILINE)
 
 
@@ -184,7 +184,7 @@ def test_membership_stays_as_last_known_while_slurmctld_is_down(cluster, token, 
     assert check(cluster, "bob", "TOKEN") is False
     assert grant_reply_for_step(cluster, "alice", "TOKEN")[0] == GRANTED
     found = doctor(cluster)
-    assert found["state"] == "warn" and found["sentence"].startswith("who is in them stays as it was: "), found
+    assert found["state"] == "warn" and found["sentence"].startswith("their last known members are used: "), found
     cluster.controller_start()
     poll(lambda: AGAIN in log(), 15, "the line that says that it is over")
     assert (log().count(STAYS), log().count(AGAIN)) == (1, 1), "a line for each time"
@@ -206,7 +206,7 @@ def test_membership_unknown_at_start_denies_only_dependent_requests(cluster, tok
     assert grant_reply_for_step(cluster, "alice", "PEN")[0] == GRANTED
     assert grant_reply_for_step(cluster, "alice", "TOKEN") == (REFUSED, sentence)
     found = doctor(cluster)
-    assert found["state"] == "fail" and found["sentence"].startswith("who is in them is not known"), found
+    assert found["state"] == "fail" and found["sentence"].startswith("their members are unknown"), found
     command = [BUILD / "secretctl", "--socket", cluster.control_socket, "set", "PEN", "--workspace=archive"]
     refused = cluster.as_user("alice", command, input="ink")
     assert refused.code != 0 and NOT_YET.format("alice", "archive", "bio") in refused.err

@@ -147,7 +147,7 @@ def test_agent_stops_despite_client_that_never_finishes():
 def test_second_agent_fails_and_leaves_sockets_of_first():
     with own_agent() as agent:
         code, _, err = run_agent("--config", agent.config)
-        assert code == 1 and "another process listens at" in err
+        assert code == 1 and "another process listens on" in err
         assert agent.is_alive()
 
 
@@ -168,5 +168,5 @@ def test_agent_does_not_remove_regular_file_at_socket_path():
         config = Path(folder) / "agentd.yaml"
         config.write_text(f"node_socket: {file}\ncontrol_socket: {folder}/control.sock\n")
         code, _, err = run_agent("--config", config)
-        assert code == 1 and "exists and is no socket" in err
+        assert code == 1 and "exists and is not a socket" in err
         assert file.read_text() == "mine"

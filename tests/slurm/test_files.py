@@ -206,7 +206,7 @@ def test_job_fails_when_foreign_job_directory_cannot_be_removed(cluster, key, jo
         cluster.scontrol("release", job)
         done = cluster.wait(job)
         assert done.code == 1
-        assert (f"error: secrets: {jobs / job} is not this job's directory and can't be removed: removing a file of it "
+        assert (f"error: secrets: cannot remove {jobs / job}, which is not this job's directory: removing a file in the directory "
                 "failed: Directory not empty") in done.err
         assert names_in(jobs / job) == ["deep"]
     finally:
@@ -245,7 +245,7 @@ def test_job_fails_and_node_stays_up_when_no_secret_file_can_be_written(new_clus
     cluster.push("run-files", user={"KEY": canary("KEY")})
     done = cluster.srun(RUN, "--secret=KEY:file", "true")
     assert done.code == 1
-    assert ("error: secrets: making the directory for files of jobs, /nowhere/at/all, failed: No such file or "
+    assert ("error: secrets: creating the directory for job files, /nowhere/at/all, failed: No such file or "
             "directory") in done.err
     assert cluster.srun(RUN, "--secret=KEY", "true").code == 0
 
@@ -255,7 +255,7 @@ def test_on_error_continue_warns_when_secret_files_cannot_be_written(new_cluster
     cluster.push("run-files", user={"KEY": canary("KEY")})
     done = cluster.srun(RUN, "--secret=KEY:file,KEY", "bash", "-c", "echo [$KEY][$KEY_FILE]")
     assert (done.code, done.out) == (0, "[][]\n")
-    assert "warning: making the directory for files of jobs" in done.err
+    assert "the job continues without secrets: creating the directory for job files" in done.err
 
 
 # ---- removal ----------------------------------------------------------------------------------------
@@ -281,10 +281,10 @@ def test_epilog_logs_files_it_cannot_remove_and_node_stays_up(cluster, key, jobs
     job = done.out.strip()
     try:
         assert names_in(jobs / job) == ["deep"]
-        sentence = f"cannot remove the files of job {job} in {jobs}: removing a file of it failed: Directory not empty"
+        sentence = f"cannot remove the files of job {job} in {jobs}: removing a file in the directory failed: Directory not empty"
         poll(lambda: sentence in cluster.agent_log(), 10, "the agent's sentence")
         slurmd = "".join((cluster.dir / "log" / f"slurmd-{node}.log").read_text() for node in ("n1", "n2"))
-        assert (f"secrets: the files of job {job} in {jobs} were not removed: removing a file of it failed: "
+        assert (f"secrets: cannot remove the files of job {job} in {jobs}: removing a file in the directory failed: "
                 "Directory not empty") in slurmd
         assert cluster.sinfo() == cluster.nodes
     finally:

@@ -84,32 +84,32 @@ def test_node_socket_limits_job_to_256_different_specs(agent, changes):
 
 
 @pytest.mark.parametrize("data, fragment", [
-    (message(PING, magic=b"SLS2"), "does not speak the protocol"),
-    (message(PING, magic=b"GET "), "does not speak the protocol"),
-    (message(PING, magic=b"\0" * 4), "does not speak the protocol"),
-    (message(PING, version=0), "has protocol version 0 and this side speaks version 1"),
+    (message(PING, magic=b"SLS2"), "does not belong to a slurm-secrets protocol"),
+    (message(PING, magic=b"GET "), "does not belong to a slurm-secrets protocol"),
+    (message(PING, magic=b"\0" * 4), "does not belong to a slurm-secrets protocol"),
+    (message(PING, version=0), "a message of protocol version 0, but this side has version 1"),
     (message(PING, version=2), "install agent and plugin of one release"),
-    (message(PING, version=0xffff), "has protocol version 65535"),
+    (message(PING, version=0xffff), "a message of protocol version 65535"),
     (message(0), "unknown type 0"),
     (message(5), "unknown type 5"),
     (message(GRANTED, struct.pack("=II", 4096, 0)), "unknown type 101"),
     (message(0xffff), "unknown type 65535"),
-    (message(PING, length=0), "says it has 0 bytes and has 12"),
-    (message(PING, length=13), "says it has 13 bytes and has 12"),
-    (message(PING, length=0xffffffff), "says it has 4294967295 bytes"),
+    (message(PING, length=0), "declares 0 bytes but has 12"),
+    (message(PING, length=13), "declares 13 bytes but has 12"),
+    (message(PING, length=0xffffffff), "declares 4294967295 bytes"),
     (message(PING, b"x"), "a malformed PING message"),
     (message(WIPE), "a malformed WIPE message"),
     (message(WIPE, b"\0\0\0"), "a malformed WIPE message"),
     (message(WIPE, b"\0" * 5), "a malformed WIPE message"),
-    (message(GRANT), "a malformed ASK message"),
-    (grant_request(length=11), "a malformed ASK message"),
-    (grant_request(length=9), "a malformed ASK message"),
-    (grant_request(length=0xffffffff), "a malformed ASK message"),
-    (grant_request(length=0xfffffff0), "a malformed ASK message"),
-    (grant_request() + b"\0", "says it has"),
-    (grant_request(wait=10 * 60 * 1000 + 1), "a malformed ASK message"),
-    (grant_request(wait=0xffffffff), "a malformed ASK message"),
-    (grant_request(b"A" * (MAX_SPEC + 1)), "a malformed ASK message"),
+    (message(GRANT), "a malformed GRANT message"),
+    (grant_request(length=11), "a malformed GRANT message"),
+    (grant_request(length=9), "a malformed GRANT message"),
+    (grant_request(length=0xffffffff), "a malformed GRANT message"),
+    (grant_request(length=0xfffffff0), "a malformed GRANT message"),
+    (grant_request() + b"\0", "it declares"),
+    (grant_request(wait=10 * 60 * 1000 + 1), "a malformed GRANT message"),
+    (grant_request(wait=0xffffffff), "a malformed GRANT message"),
+    (grant_request(b"A" * (MAX_SPEC + 1)), "a malformed GRANT message"),
     (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "the message is too long"),
     (message(PING, b"x" * 100_000), "the message is too long"),
     (b"x", "shorter than its header"),
@@ -125,7 +125,7 @@ def test_node_socket_rejects_every_truncated_grant_request(agent):
         cut = whole[:length]
         is_refused(reply_to(agent, cut), "")
         if length >= HEADER.size:  # once more, with a header that gives the shorter length
-            is_refused(reply_to(agent, message(GRANT, cut[HEADER.size:])), "a malformed ASK message")
+            is_refused(reply_to(agent, message(GRANT, cut[HEADER.size:])), "a malformed GRANT message")
 
 
 @pytest.mark.parametrize("text, fragment", [
@@ -138,11 +138,11 @@ def test_node_socket_rejects_every_truncated_grant_request(agent):
     (b"\xff\xfe", "'??'"),
     (b"," * MAX_SPEC, "an item is missing"),
     (b"A" * MAX_SPEC, "8192 characters"),
-    (b"A=PATH", "steers which programs run"),
-    (b"LD_PRELOAD", "steers the dynamic loader"),
+    (b"A=PATH", "controls which programs run"),
+    (b"LD_PRELOAD", "controls the dynamic loader"),
     (b"A:hold", "':hold' is not available"),
     (b"A,B=A", "would be set from both"),
-    (b"workspace:lab", "a workspace is named, and no secret"),
+    (b"workspace:lab", "a workspace is named, but no secret"),
     (b"workspace:../lab,A", "must begin with a letter or a digit"),
     (b"run:kept,run:other", "a second run is named"),
     (b",".join(b"N%d" % number for number in range(257)), "more than 256 secrets"),

@@ -80,7 +80,7 @@ def test_pki_init_gives_each_ca_its_own_name(ca, tmp_path):
 def test_pki_issue_includes_requested_names(ca):
     out = made("issue", ca, "everything", "--dns", "hub.example.org", "--dns", "hub", "--ip", "10.77.0.1", "--ip", "fd00::1",
                "--uri", "spiffe://example.org/tower")
-    assert out.startswith(f"{ca}/everything.key and .crt are made, until 20")
+    assert out.startswith(f"created {ca}/everything.key and .crt, valid until 20")
     assert out.endswith(", for DNS hub.example.org, DNS hub, IP 10.77.0.1, IP fd00::1, URI spiffe://example.org/tower\n")
     text = text_of(ca / "everything.crt")
     assert "Version: 3 " in text and "Subject: CN = everything " in text
@@ -110,7 +110,7 @@ def test_pki_issue_limits_certificate_to_server_or_client_use(ca, option, usage,
 def test_pki_issue_without_name_option_uses_its_name_as_dns_name(ca):
     made("issue", ca, "n1.example.org")
     assert "X509v3 Subject Alternative Name: DNS:n1.example.org Signature" in text_of(ca / "n1.example.org.crt")
-    assert "is no DNS name" in refused(BAD_INPUT, "issue", ca, "under_score")
+    assert "is not a valid DNS name" in refused(BAD_INPUT, "issue", ca, "under_score")
     made("issue", ca, "under_score", "--ip", "10.0.0.1")
 
 
@@ -242,18 +242,18 @@ def test_pki_overwrites_nothing(ca):
         before = state_of(ca)
         other = next(name for name in ("once.key", "once.crt") if name != existing)
         sentence = refused(REFUSED, "issue", ca, "once")
-        assert sentence == f"{ca}/{other} is there already; move the .key and .crt of that name away, or issue another name"
+        assert sentence == f"{ca}/{other} already exists; move the .key and .crt of that name away, or issue another name"
         assert state_of(ca) == before
         (ca / "away").rename(ca / existing)
     before = state_of(ca)
     assert refused(REFUSED, "init", ca) == (
-        f"{ca}/ca.key is there already; a CA is never made anew over one; name another directory")
+        f"{ca}/ca.key already exists; an existing CA is never replaced; name another directory")
     assert state_of(ca) == before
 
 
 def test_pki_issue_does_not_follow_existing_symlink(ca, tmp_path):
     (ca / "linked.key").symlink_to(tmp_path / "elsewhere")
-    assert "linked.key is there already" in refused(REFUSED, "issue", ca, "linked")
+    assert "linked.key already exists" in refused(REFUSED, "issue", ca, "linked")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -262,14 +262,14 @@ def test_pki_issue_leaves_nothing_when_disk_is_full(ca):
     done = subprocess.run(["sh", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh", BUILD / "secretctl", "pki", "issue", ca,
                            "too-much"], capture_output=True, text=True, check=False)
     assert done.returncode == BAD_INPUT
-    assert f"the file {ca}/too-much.key can't be written: " in done.stderr
+    assert f"cannot write the file {ca}/too-much.key: " in done.stderr
     assert state_of(ca) == before
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "3651", "1.5", "ten", "99999999999999999999", " 5", "5d"])
 def test_pki_issue_rejects_days_out_of_range(ca, days):
     before = state_of(ca)
-    assert refused(BAD_INPUT, "issue", ca, "days", f"--days={days}") == "--days is a whole number from 1 to 3650"
+    assert refused(BAD_INPUT, "issue", ca, "days", f"--days={days}") == "--days must be a whole number from 1 to 3650"
     assert state_of(ca) == before
 
 
@@ -291,26 +291,26 @@ def make_ca_with_openssl(folder, days):
 def test_pki_certificate_does_not_outlive_ca(tmp_path):
     short = make_ca_with_openssl(tmp_path / "short", 30)
     sentence = refused(BAD_INPUT, "issue", short, "hub")
-    assert sentence == "the certificate would outlive its CA; say --days 29 or less, or make a new CA elsewhere"
+    assert sentence == "the certificate would outlive its CA; use --days 29 or less, or create a new CA in another directory"
     made("issue", short, "hub", "--days", "29")
     done = subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", short / "ca.crt", short / "hub.crt"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expiring = make_ca_with_openssl(tmp_path / "over", 1)
-    assert refused(BAD_INPUT, "issue", expiring, "hub") == "the CA has ended, or ends today; make a new one elsewhere"
+    assert refused(BAD_INPUT, "issue", expiring, "hub") == "the CA has expired, or expires today; create a new one in another directory"
 
 
 def test_pki_reports_missing_ca(tmp_path, ca):
     nowhere = tmp_path / "nowhere"
-    sentence = f"there is no {nowhere}/ca.key; make a CA with: secretctl pki init {nowhere}"
+    sentence = f"{nowhere}/ca.key does not exist; create a CA with: secretctl pki init {nowhere}"
     assert refused(REFUSED, "issue", nowhere, "hub") == sentence
     nowhere.mkdir()
     assert refused(REFUSED, "issue", nowhere, "hub") == sentence
     assert refused(BAD_INPUT, "init", tmp_path / "no" / "such") == \
-        f"making the directory {tmp_path}/no/such failed: No such file or directory"
+        f"creating the directory {tmp_path}/no/such failed: No such file or directory"
     (tmp_path / "file").write_text("")
-    assert refused(REFUSED, "issue", tmp_path / "file", "hub").startswith(f"there is no {tmp_path}/file/ca.key; ")
-    assert refused(BAD_INPUT, "init", tmp_path / "file") == f"making the file {tmp_path}/file/ca.key failed: Not a directory"
+    assert refused(REFUSED, "issue", tmp_path / "file", "hub").startswith(f"{tmp_path}/file/ca.key does not exist; ")
+    assert refused(BAD_INPUT, "init", tmp_path / "file") == f"creating the file {tmp_path}/file/ca.key failed: Not a directory"
 
 
 def copy_of(ca, folder):
@@ -325,15 +325,15 @@ def test_pki_issue_rejects_invalid_ca(ca, tmp_path):
     copy = copy_of(ca, tmp_path / "copy")
     made("issue", copy, "well")
     (copy / "well.key").replace(copy / "ca.key")
-    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt does not belong to the key beside it"
+    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt does not match the key next to it"
     (copy / "well.crt").replace(copy / "ca.crt")
-    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt is the certificate of no CA"
+    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt is not the certificate of a CA"
     (copy / "ca.crt").chmod(0o600)
     (copy / "ca.crt").write_text("nonsense")
-    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt is no certificate in PEM"
+    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.crt is not a certificate in PEM"
     (copy / "ca.key").chmod(0o600)
     (copy / "ca.key").write_text("nonsense")
-    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.key is no private key in PEM, without a passphrase"
+    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.key is not a private key in PEM without a passphrase"
     assert sorted(path.name for path in copy.iterdir()) == ["ca.crt", "ca.key"]
 
 
@@ -342,42 +342,42 @@ def test_pki_issue_never_prompts_for_passphrase(ca, tmp_path):
     subprocess.run(["openssl", "pkcs8", "-topk8", "-in", ca / "ca.key", "-out", copy / "ca.key", "-passout", "pass:word"],
                    check=True)
     (copy / "ca.key").chmod(0o400)
-    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.key is no private key in PEM, without a passphrase"
+    assert refused(BAD_INPUT, "issue", copy, "hub") == f"{copy}/ca.key is not a private key in PEM without a passphrase"
 
 
 def test_pki_issue_rejects_ca_key_readable_by_others(ca, tmp_path):
     copy = copy_of(ca, tmp_path / "copy")
     (copy / "ca.key").chmod(0o640)
     assert refused(BAD_INPUT, "issue", copy, "hub") == (
-        f"{copy}/ca.key may be read by others than its owner, who could then sign as this CA; if none did, run: "
+        f"{copy}/ca.key is readable by others than its owner, who could sign as this CA; if none did, run: "
         f"chmod 0400 {copy}/ca.key")
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["ca"], "a certificate can't be named 'ca': those are the files of the CA itself"),
-    (["../up"], "the name of a certificate '../up' must begin with a letter or a digit"),
-    (["a/b"], "the name of a certificate 'a/b' "),
-    (["x" * 65], "a name of a certificate has 65 characters; at most 64 are allowed"),
-    ([""], "a name of a certificate is missing"),
-    (["x", "--dns", "a b"], "'a b' is no DNS name"),
-    (["x", "--dns", "10.0.0.1"], "'10.0.0.1' is no DNS name"),
-    (["x", "--dns", "*.example.org"], "'*.example.org' is no DNS name"),
-    (["x", "--dns", "a..b"], "'a..b' is no DNS name"),
-    (["x", "--dns", "-a"], "'-a' is no DNS name"),
-    (["x", "--dns", "a" * 64], "is no DNS name"),
-    (["x", "--dns", ".".join(["abc"] * 64)], "is no DNS name"),
-    (["x", "--dns", ""], "'' is no DNS name"),
-    (["x", "--dns", "good", "--dns", "DNS:evil,IP:1.2.3.4"], "'DNS:evil,IP:1.2.3.4' is no DNS name"),
-    (["x", "--ip", "10.0.0"], "'10.0.0' is no IP address, such as 10.0.0.1 or fd00::1"),
-    (["x", "--ip", "10.0.0.0/8"], "'10.0.0.0/8' is no IP address"),
-    (["x", "--ip", "hub"], "'hub' is no IP address"),
-    (["x", "--uri", "example.org"], "'example.org' is no URI"),
-    (["x", "--uri", "spiffe:"], "'spiffe:' is no URI"),
-    (["x", "--uri", "https://a b"], "'https://a b' is no URI"),
-    (["x", "--uri", "https://caf\u00e9"], "is no URI"),
+    (["ca"], "cannot name a certificate 'ca': those files belong to the CA itself"),
+    (["../up"], "the certificate name '../up' must begin with a letter or a digit"),
+    (["a/b"], "the certificate name 'a/b' "),
+    (["x" * 65], "a certificate name has 65 characters; at most 64 are allowed"),
+    ([""], "a certificate name is missing"),
+    (["x", "--dns", "a b"], "'a b' is not a valid DNS name"),
+    (["x", "--dns", "10.0.0.1"], "'10.0.0.1' is not a valid DNS name"),
+    (["x", "--dns", "*.example.org"], "'*.example.org' is not a valid DNS name"),
+    (["x", "--dns", "a..b"], "'a..b' is not a valid DNS name"),
+    (["x", "--dns", "-a"], "'-a' is not a valid DNS name"),
+    (["x", "--dns", "a" * 64], "is not a valid DNS name"),
+    (["x", "--dns", ".".join(["abc"] * 64)], "is not a valid DNS name"),
+    (["x", "--dns", ""], "'' is not a valid DNS name"),
+    (["x", "--dns", "good", "--dns", "DNS:evil,IP:1.2.3.4"], "'DNS:evil,IP:1.2.3.4' is not a valid DNS name"),
+    (["x", "--ip", "10.0.0"], "'10.0.0' is not a valid IP address, such as 10.0.0.1 or fd00::1"),
+    (["x", "--ip", "10.0.0.0/8"], "'10.0.0.0/8' is not a valid IP address"),
+    (["x", "--ip", "hub"], "'hub' is not a valid IP address"),
+    (["x", "--uri", "example.org"], "'example.org' is not a valid URI"),
+    (["x", "--uri", "spiffe:"], "'spiffe:' is not a valid URI"),
+    (["x", "--uri", "https://a b"], "'https://a b' is not a valid URI"),
+    (["x", "--uri", "https://caf\u00e9"], "is not a valid URI"),
     (["x", "--client", "--server"], "--client excludes --server; see secretctl pki issue --help"),
-    (["x", "--sign"], "an argument is not understood"),
-    (["x", "y"], "an argument is not understood"),
+    (["x", "--sign"], "unexpected argument"),
+    (["x", "y"], "unexpected argument"),
     (["x", "--dns"], "--dns: 1 required TEXT missing; see secretctl pki issue --help"),
     ([], "NAME is required; see secretctl pki issue --help"),
 ])
@@ -391,7 +391,7 @@ def test_pki_issue_with_invalid_usage_changes_nothing(ca, arguments, sentence):
     ([], "A subcommand is required; see secretctl pki --help"),
     (["inti", "x"], "A subcommand is required; see secretctl pki --help"),
     (["init"], "DIR is required; see secretctl pki init --help"),
-    (["init", "x", "--days", "5"], "an argument is not understood"),
+    (["init", "x", "--days", "5"], "unexpected argument"),
 ])
 def test_pki_rejects_unknown_subcommand(arguments, sentence):
     assert sentence in refused(BAD_INPUT, *arguments)

@@ -122,7 +122,7 @@ def test_push_rejects_invalid_name_in_each_scope(agent, name):
     "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR"])
 def test_push_rejects_steering_variable_with_reason(agent, name):
     for scope in ("user", "workspace"):
-        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "steers", "may not hold a secret")
+        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "controls", "may not hold a secret")
 
 
 def test_push_accepts_names_similar_to_steering_variables(agent):

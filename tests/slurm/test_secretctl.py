@@ -112,19 +112,19 @@ def test_secretctl_push_includes_carriage_return_in_value_and_notes_it(agent):
 
 
 @pytest.mark.parametrize("text, sentence", [
-    ("", "standard input holds no secret"),
-    ("# nothing\n\n", "standard input holds no secret"),
-    ("{}", "standard input holds no secret"),
+    ("", "standard input contains no secret"),
+    ("# nothing\n\n", "standard input contains no secret"),
+    ("{}", "standard input contains no secret"),
     (f"A=1\n{VALUE}\n", "line 2 of standard input has no '='"),
-    (f"A=1\n{VALUE} x=1\n", "line 2 of standard input has something before its '='"),
-    (f"={VALUE}\n", "line 1 of standard input has something before its '='"),
-    (f"A={VALUE}\nB=1\nA={VALUE}\n", "line 3 of standard input names 'A' again; line 1 does already"),
+    (f"A=1\n{VALUE} x=1\n", "line 2 of standard input has no valid secret name before its '='"),
+    (f"={VALUE}\n", "line 1 of standard input has no valid secret name before its '='"),
+    (f"A={VALUE}\nB=1\nA={VALUE}\n", "line 3 of standard input: duplicate name 'A'; see line 1"),
     (f'{{"A":"{VALUE}"', "standard input begins with '{' but is not JSON"),
     (f'{{"A":"{VALUE}",\n "B":{VALUE}}}', "at line 2, column 6"),
-    (f'{{"A":"{VALUE}","A":"{VALUE}"}}', "the name 'A' stands twice in standard input"),
+    (f'{{"A":"{VALUE}","A":"{VALUE}"}}', "duplicate name 'A' in standard input"),
     (f'{{"A":["{VALUE}"]}}', "'A' in standard input is an array"),
     ('{"A":7}', "'A' in standard input is a number"),
-    (f'{{"users":{{"A":"{VALUE}"}}}}', "names in scopes stand in 'workspace' and 'user' alone"),
+    (f'{{"users":{{"A":"{VALUE}"}}}}', "scopes are named 'workspace' and 'user'"),
     (f'{{"A":"{VALUE}"}} {VALUE}', "is not JSON"),
 ])
 def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, text, sentence):
@@ -137,7 +137,7 @@ def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, te
     (["--owner", "no-such-user"], f"A={VALUE}", "there is no user 'no-such-user'"),
     (["--ttl", "99d"], f"A={VALUE}", "99d is longer than the 30d"),
     (["--ttl", "soon"], f"A={VALUE}", "invalid duration 'soon'"),
-    ([], f"PATH={VALUE}", "steers which programs run"),
+    ([], f"PATH={VALUE}", "controls which programs run"),
     ([], f"1A={VALUE}", "must begin with a letter"),
     ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),
     ([], "A=" + VALUE * 4000, "the value is longer than the 65536 bytes"),
@@ -195,7 +195,7 @@ def test_secretctl_rejects_value_on_command_line_without_repeating_it(agent, arg
 
 
 def test_secretctl_runs_lists_own_runs(agent):
-    assert secretctl(agent, "runs").out == "there is no run that you may see\n"
+    assert secretctl(agent, "runs").out == "no runs are visible to you\n"
     agent.push("hers", user={"A": "x", "B": "x"})
     agent.push("his", owner="bob")
     heading, line = secretctl(agent, "runs").out.splitlines()
@@ -251,7 +251,7 @@ def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
 
 def test_secretctl_check_rejects_malformed_spec_and_marks_position(agent):
     done = secretctl(agent, "check", "A,B=LD_PRELOAD,C")
-    done.is_error(BAD_INPUT, "steers the dynamic loader")
+    done.is_error(BAD_INPUT, "controls the dynamic loader")
     assert done.err.splitlines()[-2:] == ["    A,B=LD_PRELOAD,C", "        ^^^^^^^^^^"]
 
 
@@ -270,7 +270,7 @@ def test_secretctl_status_shows_socket_and_counts(agent):
 def test_secretctl_reports_unreachable_agent(agent):
     for command in (["status"], ["runs"], ["complete", "r1"], ["check", "A"], ["push", "r1"]):
         done = secretctl(agent, *command, stdin=f"A={VALUE}", socket="/no/such/socket")
-        done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
+        done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "is slurm-secretsd running?")
 
 
 def test_secretctl_rejects_socket_that_is_not_control_socket(agent, tmp_path):
@@ -318,7 +318,7 @@ def test_secretctl_suggests_nearest_command(agent, typed, meant):
 
 def test_secretctl_does_not_repeat_unknown_command(agent):
     done = secretctl(agent, VALUE)
-    done.is_error(BAD_INPUT, "there is no such command; see secretctl --help")
+    done.is_error(BAD_INPUT, "unknown command; see secretctl --help")
 
 
 def test_secretctl_fails_when_stdout_is_full(agent):

@@ -107,7 +107,7 @@ def write(path, text, mode=0o600):
 def test_secretctl_set_drops_one_trailing_newline_of_stdin_and_notes_it(agent):
     done = secretctl(agent, "set", "TOKEN", stdin=VALUE.encode() + b"\n\n")
     assert (done.code, done.out) == (FINE, f"TOKEN is set: {len(VALUE) + 1} bytes\n")
-    assert done.err == "secretctl: note: the newline at the end was left out; --keep-newline keeps it\n"
+    assert done.err == "secretctl: note: one trailing newline was removed; --keep-newline keeps it\n"
     done = secretctl(agent, "set", "TOKEN", "--keep-newline", stdin=VALUE.encode() + b"\n")
     assert (done.code, done.err) == (FINE, "") and done.out == f"TOKEN is replaced: {len(VALUE) + 1} bytes\n"
     assert secretctl(agent, "set", "TOKEN", stdin=VALUE.encode()).err == ""
@@ -141,12 +141,12 @@ def test_secretctl_set_expires_option_is_shown_and_validated(agent):
 
 
 @pytest.mark.parametrize("options, stdin, sentence", [
-    ([], b"", "standard input holds nothing, so nothing is changed"),
-    ([], b"\n", "standard input holds nothing, so nothing is changed"),
-    ([], b"x" * 65537, "the value has 65537 bytes; the limit is 65536"),
+    ([], b"", "standard input is empty; nothing is changed"),
+    ([], b"\n", "standard input is empty; nothing is changed"),
+    ([], b"x" * 65537, "the value has 65537 bytes"),
     (["--file", "/no/such/file"], b"", "cannot read /no/such/file: No such file or directory"),
     (["--file", "/tmp"], b"", "cannot read /tmp: Is a directory"),
-    (["--workspace", "a/b"], b"x", "is no workspace's name"),
+    (["--workspace", "a/b"], b"x", "is not a valid workspace name"),
 ])
 def test_secretctl_set_rejects_invalid_value(agent, options, stdin, sentence):
     secretctl(agent, "set", "TOKEN", *options, stdin=stdin).is_error(BAD_INPUT, sentence)
@@ -158,13 +158,13 @@ def test_secretctl_set_rejects_invalid_value(agent, options, stdin, sentence):
     ["set", "TOKEN", f"--value={VALUE}"], ["import", ".env", f"A={VALUE}"],
 ])
 def test_secretctl_rejects_value_as_argument_with_explanation(agent, arguments):
-    secretctl(agent, *arguments, stdin=b"x").is_error(BAD_INPUT, "your shell's history", "list of processes")
+    secretctl(agent, *arguments, stdin=b"x").is_error(BAD_INPUT, "your shell's history", "process list")
     assert secretctl(agent, "ls", "--json").json["secrets"] == []
 
 
 @pytest.mark.parametrize("name, code, sentence", [
-    ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is no secret's name"),
-    ("PATH", BAD_INPUT, "steers"), ("A" * 65, BAD_INPUT, "at most 64"),
+    ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is not a valid secret name"),
+    ("PATH", BAD_INPUT, "controls"), ("A" * 65, BAD_INPUT, "at most 64"),
 ])
 def test_secretctl_rejects_invalid_secret_name(agent, name, code, sentence):
     for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
@@ -203,7 +203,7 @@ def test_secretctl_rename_changes_name_and_overwrites_nothing(agent):
     secretctl(agent, "set", "A", stdin=VALUE.encode())
     secretctl(agent, "set", "TAKEN", stdin=b"x")
     done = secretctl(agent, "rename", "A", "B")
-    assert (done.code, done.out) == (FINE, "A is now B; jobs that ask for A no longer find it\n")
+    assert (done.code, done.out) == (FINE, "A is now B; jobs that request A no longer find it\n")
     assert value_in_a_run(agent, "B") == (len(VALUE), "user")
     secretctl(agent, "rename", "A", "C").is_error(REFUSED, "A")
     secretctl(agent, "rename", "B", "TAKEN").is_error(REFUSED, "TAKEN")
@@ -220,7 +220,7 @@ def test_secretctl_workspace_is_changed_by_admin_and_used_by_member(agent):
     assert "LICENSE" in secretctl(agent, "ls", "--workspace", "lab").out
     assert "LICENSE" not in secretctl(agent, "ls").out
     rows = [line.split() for line in secretctl(agent, "workspaces").out.splitlines()]
-    assert rows == [["WORKSPACE", "YOU", "ARE", "SECRETS"], ["lab", "admin", "1"]]
+    assert rows == [["WORKSPACE", "ROLE", "SECRETS"], ["lab", "admin", "1"]]
     assert secretctl(agent, "workspaces", user="bob").out.splitlines()[1].split() == ["lab", "member", "-"]
 
     row = secretctl(agent, "check", "LICENSE", user="bob").out.splitlines()[1].split()
@@ -251,7 +251,7 @@ def test_secretctl_import_reads_env_file_and_warns_of_remaining_copy(agent, home
     done = secretctl(agent, "import", file, "--expires", "90d")
     assert done.code == FINE and done.out.startswith("2 secrets are set: TOKEN PEM\n")
     assert f"line 3 of {file} has \\n" in done.err
-    assert f"  {file} still holds what was imported; remove it; its mode is 0644, so that others can read it" in done.out
+    assert f"  {file} still contains the imported values; remove it; its mode is 0644, so others can read it" in done.out
     sizes = {secret["name"]: secret["bytes"] for secret in secretctl(agent, "ls", "--json").json["secrets"]}
     assert sizes == {"TOKEN": len(VALUE), "PEM": len(VALUE) + 1}
 
@@ -267,7 +267,7 @@ def test_secretctl_import_reads_nextflow_store_and_lists_copies(agent, home):
     assert set(copies) == {str(store), str(left), str(history)}
     assert "remove it" in copies[str(store)] and "others" not in copies[str(store)]
     assert "Nextflow left it behind" in copies[str(left)]
-    assert copies[str(history)].startswith("holds TOKEN; take the lines out")
+    assert copies[str(history)].startswith("contains TOKEN; remove the lines")
 
 
 def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
@@ -279,10 +279,10 @@ def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
 
 @pytest.mark.parametrize("text, sentence", [
     (f"A=1\nB=$({VALUE})", "line 2 of standard input has a $(...)"),
-    (f"A=1\n{VALUE}", "line 2 of standard input is no NAME=value"),
-    (f"A=1\nPATH={VALUE}", "line 2 of standard input: the secret's name 'PATH' is refused"),
-    (f"A=1\nA={VALUE}", "line 2 of standard input names 'A' again"),
-    ("", "standard input holds no secret"),
+    (f"A=1\n{VALUE}", "line 2 of standard input is neither NAME=value nor export NAME=value"),
+    (f"A=1\nPATH={VALUE}", "line 2 of standard input: invalid secret name 'PATH'"),
+    (f"A=1\nA={VALUE}", "line 2 of standard input: duplicate name 'A'"),
+    ("", "standard input contains no secret"),
 ])
 def test_secretctl_import_sets_nothing_when_one_line_is_invalid(agent, text, sentence):
     secretctl(agent, "import", "-", stdin=text.encode()).is_error(BAD_INPUT, sentence)
@@ -291,7 +291,7 @@ def test_secretctl_import_sets_nothing_when_one_line_is_invalid(agent, text, sen
 
 def test_secretctl_import_reports_what_was_set_before_agent_error(agent):
     done = secretctl(agent, "import", "-", stdin=f"A-B=1\nC=2\nA_B={VALUE}\n".encode())
-    done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; mend it and import again")
+    done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; fix the input and import again")
 
 
 # ---- watch ------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_secretctl_watch_survives_agent_restart(agent, tmp_path_factory):
         other.stop()
         assert "waiting for it" in process.stderr.readline()
         other.start()
-        assert "answers again" in process.stderr.readline()
+        assert "responds again" in process.stderr.readline()
         other.push("r1", user={"A": "x"})
         poll(lambda: "r1" in process.stdout.readline(), 10, "the event of a push")
         process.send_signal(signal.SIGINT)
@@ -341,14 +341,14 @@ ALL = [["ls"], ["rm", "A"], ["rename", "A", "B"], ["set", "A"], ["workspaces"], 
 @pytest.mark.parametrize("command", ALL)
 def test_secretctl_secret_commands_report_unreachable_agent(agent, command):
     done = secretctl(agent, *command, stdin=b"A=1", socket="/no/such/socket")
-    done.is_error(UNREACHABLE, "no agent answers at /no/such/socket", "is slurm-secretsd running?")
+    done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "is slurm-secretsd running?")
 
 
 def test_secretctl_secret_commands_report_missing_store(agent):
     with own_agent() as other:
         for command in (["ls"], ["set", "A"], ["rm", "A"], ["rename", "A", "B"], ["import", "-"]):
             secretctl(other, *command, stdin=b"A=1").is_error(REFUSED, "store")
-        assert "people's own secrets can't be kept here" in secretctl(other, "status").out
+        assert "users cannot store secrets on this node" in secretctl(other, "status").out
 
 
 def test_secretctl_status_shows_memory_runs_holds_and_store(agent):

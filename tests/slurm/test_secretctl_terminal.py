@@ -27,16 +27,16 @@ def test_secretctl_set_prompts_twice_and_never_echoes():
         terminal.wait_until_hidden()
         terminal.type(VALUE + "\n")
         code, rest = terminal.end()
-        assert code == UNREACHABLE and "no agent answers" in rest
+        assert code == UNREACHABLE and "cannot connect to the agent" in rest
         assert "canary" not in shown + rest
         assert terminal.echoes()
 
 
 @pytest.mark.parametrize("first, second, sentence", [
-    (VALUE, VALUE + "x", "the two are not the same, so nothing is changed"),
-    ("", None, "nothing was typed, so nothing is changed"),
-    ("x" * 4094, None, "a terminal takes no line of more than 4094 bytes"),
-    ("\x04", None, "nothing was typed"),
+    (VALUE, VALUE + "x", "the two values differ; nothing is changed"),
+    ("", None, "no value was typed; nothing is changed"),
+    ("x" * 4094, None, "a terminal accepts lines of at most 4094 bytes"),
+    ("\x04", None, "no value was typed"),
 ])
 def test_secretctl_set_with_invalid_typed_value_changes_nothing(first, second, sentence):
     with set_token() as terminal:
@@ -83,7 +83,7 @@ def test_secretctl_set_can_be_stopped_and_resumed():
         terminal.wait_for(NOT_SHOWN)
         terminal.wait_until_hidden()
         terminal.type("\n")
-        terminal.wait_for("nothing was typed")
+        terminal.wait_for("no value was typed")
         terminal.wait_for("ready> ")
         assert terminal.echoes()
 

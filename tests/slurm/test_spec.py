@@ -104,14 +104,14 @@ REFUSED = [
     ("--secret=", "no secret is named", None),
     ("--secret=A,,B", "an item is missing before or after a comma", "A,,B"),
     ("--secret=1A", "must begin with a letter or '_'", "1A"),
-    ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' steers the dynamic loader", "A=LD_PRELOAD"),
-    ("--secret=PATH", "steers which programs run", "PATH"),
+    ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' controls the dynamic loader", "A=LD_PRELOAD"),
+    ("--secret=PATH", "controls which programs run", "PATH"),
     ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B,A=B:file,B:file"),
     ("--secret=A:hold", "':hold' is not available in this version", "A:hold"),
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
-    ("--secret=A:fil", "is not a way to give a secret", "A:fil"),
+    ("--secret=A:fil", "invalid form 'fil'; expected one of: ':env', ':file'", "A:fil"),
     ("--secrets-run=a/b", "letters, digits, '.', '_' and '-' are allowed", "a/b"),
-    ("--secrets=all", "only 'none' may stand here", "all"),
+    ("--secrets=all", "the only accepted value is 'none'", "all"),
 ]
 
 
@@ -133,7 +133,7 @@ def test_submission_rejects_malformed_option_and_marks_position(cluster, launche
 
 def test_submission_rejects_malformed_variable(cluster):
     done = cluster.submit("true", env={"SLURM_SECRETS": "A,B C"})
-    assert done.code != 0 and "SLURM_SECRETS: the secret's name 'B C' holds ' '" in done.err
+    assert done.code != 0 and "SLURM_SECRETS: the secret's name 'B C' contains ' '" in done.err
     assert cluster.jobs() == []
 
 
@@ -142,12 +142,12 @@ def test_task_fails_on_malformed_variable_from_host_without_plugin(cluster):
     for done in (cluster.srun("echo", "ran", env=malformed, plugin=False),
                  cluster.run_batch("echo ran", env=malformed, plugin=False)):
         assert (done.code, done.out) == (1, "")
-        assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' holds ' '" in done.err
+        assert "secrets: SLURM_SECRETS at character 3: the secret's name 'B C' contains ' '" in done.err
 
 
 def test_task_fails_with_reason_when_spec_is_too_long(cluster):
     done = cluster.srun("true", env={"SLURM_SECRETS": "A" * 9000}, plugin=False)
-    assert done.code == 1 and "SLURM_SECRETS is longer than the 8192 characters" in done.err
+    assert done.code == 1 and "SLURM_SECRETS is too long: a secret spec has at most 8192 characters" in done.err
 
 
 def test_denial_is_printed_once_per_node(cluster, values):

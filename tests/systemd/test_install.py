@@ -45,7 +45,7 @@ def test_doctor_finds_installation_sound(machine):
                  "control socket", "agent answers", "agent's version", "agent's memory", "memory lock limit"):
         assert states[name] == "ok", checks
     output = machine.as_user("alice", ["secretctl", "doctor"])
-    assert "nothing fails" in output.out and "FAIL" not in output.out, output.out
+    assert "no check failed" in output.out and "FAIL" not in output.out, output.out
 
 
 def test_systemctl_status_shows_number_of_runs(machine, canary):

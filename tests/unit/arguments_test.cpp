@@ -97,8 +97,8 @@ TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
         CAPTURE(text);
         CHECK(refusal_of(text) ==
               about(text,
-                    "is not known (known are node_socket, job_socket, files, timeout, wait, "
-                    "on_error, check_at_submit, run_id_env)"));
+                    "is unknown; expected one of: node_socket, job_socket, files, timeout, wait, "
+                    "on_error, check_at_submit, run_id_env"));
     }
     for (const char* text :
          {"node_socket=", "node_socket=run/node.sock", "job_socket=j", "files=", "files=run"}) {
@@ -115,7 +115,8 @@ TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
     }
     for (const char* text : {"run_id_env=A B", "run_id_env=A-B", "run_id_env=A,$B"}) {
         CAPTURE(text);
-        CHECK(refusal_of(text) == about(text, "must name environment variables"));
+        CHECK(refusal_of(text) ==
+              about(text, "must be names of environment variables, separated by commas"));
     }
 }
 

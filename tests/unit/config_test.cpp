@@ -435,8 +435,8 @@ TEST_CASE("Config: reads workspaces of users and groups and Slurm accounts") {
     CHECK(accounts("chem") == "1:45: expected a list, as in [alice, bob]");
     CHECK(accounts("[chem, '']") == "1:52: the name of a Slurm account is missing");
     CHECK(accounts("['a b']") ==
-          "1:46: 'a b' is no name of a Slurm account: it holds a blank, or what is not printable "
-          "ASCII");
+          "1:46: 'a b' is not a valid Slurm account name: it contains a space or a character "
+          "that is not printable ASCII");
     CHECK(accounts("[" + std::string(128, 'a') + "]") == "(read)");
     CHECK(accounts("[" + std::string(129, 'a') + "]") ==
           "1:46: the name of a Slurm account has at most 128 bytes");

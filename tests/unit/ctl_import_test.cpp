@@ -95,30 +95,31 @@ TEST_CASE("Import: rejects values that programs read differently") {
     for (const char* text : {"A=it's canary", "A=a\"canary\"", "A=C:\\canary", "A=#canary"}) {
         CHECK(is_refused(text, "which programs read differently"));
     }
-    CHECK(is_refused("A='canary'canary", "goes on after the value"));
-    CHECK(is_refused("A='canary'#canary", "has a '#' right behind the value"));
-    CHECK(is_refused("export A=canary B=canary", "goes on after the value"));
+    CHECK(is_refused("A='canary'canary", "has text after the value"));
+    CHECK(is_refused("A='canary'#canary", "has a '#' directly after the value"));
+    CHECK(is_refused("export A=canary B=canary", "has text after the value"));
 }
 
 TEST_CASE("Import: rejects a line that is not a complete assignment") {
-    CHECK(is_refused("A=1\nsource canary", "line 2 of FILE is no NAME=value"));
-    CHECK(is_refused("export canary", "is no NAME=value"));
-    CHECK(is_refused("export A =canary", "is no NAME=value"));
-    CHECK(is_refused("=canary", "is no NAME=value"));
+    CHECK(is_refused("A=1\nsource canary", "line 2 of FILE is neither NAME=value"));
+    CHECK(is_refused("export canary", "is neither NAME=value"));
+    CHECK(is_refused("export A =canary", "is neither NAME=value"));
+    CHECK(is_refused("=canary", "is neither NAME=value"));
     CHECK(is_refused("A='canary\ncanary", "line 1 of FILE opens a single quote"));
     CHECK(is_refused("B=1\nA=\"canary\ncanary", "line 2 of FILE opens a double quote"));
-    CHECK(is_refused(std::string_view("A=canary\0", 9), "holds a NUL byte"));
+    CHECK(is_refused(std::string_view("A=canary\0", 9), "contains a NUL byte"));
     CHECK(is_refused("export A=canary\\", "ends with a backslash"));
 }
 
 TEST_CASE("Import: rejects invalid or repeated names and oversized values") {
-    CHECK(is_refused("A=1\nspring.canary=2", "line 2 of FILE has a name that no secret can have"));
-    CHECK(is_refused("A=1\nPATH=canary", "line 2 of FILE: the secret's name 'PATH' is refused"));
-    CHECK(is_refused("A=canary\nB=1\nA=canary", "line 3 of FILE names 'A' again; line 1 of FILE"));
+    CHECK(is_refused("A=1\nspring.canary=2", "line 2 of FILE has an invalid secret name"));
+    CHECK(is_refused("A=1\nPATH=canary", "line 2 of FILE: invalid secret name 'PATH'"));
+    CHECK(is_refused("A=canary\nB=1\nA=canary",
+                     "line 3 of FILE: duplicate name 'A'; see line 1 of FILE"));
     CHECK(is_refused("A=" + std::string(65537, 'x'), "has 65537 bytes; at most 65536"));
     CHECK(read("A=" + std::string(65536, 'x'))["A"].size() == 65536);
-    CHECK(is_refused("", "holds no secret"));
-    CHECK(is_refused("# A=1\n", "holds no secret"));
+    CHECK(is_refused("", "contains no secret"));
+    CHECK(is_refused("# A=1\n", "contains no secret"));
 }
 
 TEST_CASE("Import: reads only the requested names and ignores all other lines") {
@@ -138,17 +139,19 @@ TEST_CASE("Import: reads a Nextflow store.json and rejects other JSON") {
     const std::string longer(5000, 'x');  // more than Boost.JSON hands over at once
     CHECK(read(R"([{"name":"A","value":"\n)" + longer + R"("}])")["A"] == "\n" + longer);
     CHECK(is_refused(R"([{"name":"A","value":"canary"},{"name":"A","value":"canary"}])",
-                     "entry 2 of FILE names 'A' again; entry 1 of FILE"));
-    CHECK(is_refused("[]", "holds no secret"));
+                     "entry 2 of FILE: duplicate name 'A'; see entry 1 of FILE"));
+    CHECK(is_refused("[]", "contains no secret"));
     for (const char* text :
          {R"([{"name":"canary"}])", R"([{"value":"canary"}])", R"([["canary"]])", R"(["canary"])",
           R"([{"name":"canary","value":7}])", R"([{"name":"a","value":"b","more":"canary"}])",
           R"([{"name":"a","name":"canary","value":"b"}])", R"([{"name":"a","value":{}}])"}) {
-        CHECK(is_refused(text, "is not made as Nextflow's store.json is"));
+        CHECK(is_refused(text, "does not have the form of Nextflow's store.json"));
     }
-    CHECK(is_refused("[{\"name\":\"A\",\n\"value\":canary}]", "begins as JSON but is none"));
-    CHECK(is_refused(R"([{"name":"A","value":"canary"}] canary)", "begins as JSON but is none"));
-    CHECK(is_refused(R"({"A":"canary"})", "secretctl push takes such an object"));
+    CHECK(is_refused("[{\"name\":\"A\",\n\"value\":canary}]",
+                     "begins like JSON but is not valid JSON"));
+    CHECK(is_refused(R"([{"name":"A","value":"canary"}] canary)",
+                     "begins like JSON but is not valid JSON"));
+    CHECK(is_refused(R"({"A":"canary"})", "secretctl push accepts such an object"));
 }
 
 }  // namespace

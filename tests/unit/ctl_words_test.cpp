@@ -56,7 +56,7 @@ TEST_CASE("Secret paths: reject a name that may be a value without repeating it"
         CHECK(sentence.find("canary") == sentence.npos);
     }
     CHECK(refusal_of("A=canary").find("history") != std::string::npos);
-    CHECK(refusal_of("LD_PRELOAD").find("steers") != std::string::npos);
+    CHECK(refusal_of("LD_PRELOAD").find("controls") != std::string::npos);
     CHECK(refusal_of("1A").find("must begin") != std::string::npos);
 }
 

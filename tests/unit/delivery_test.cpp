@@ -132,7 +132,7 @@ TEST_CASE("Delivery: rejects an invalid file entry and writes nothing", "[delive
     };
     CHECK(refusal(file("A_FILE", "A", long_value)) ==
           "the value for 'A_FILE' is too long for a file");
-    CHECK(refusal(file("PATH", "A", "v")).starts_with("the variable 'PATH' steers"));
+    CHECK(refusal(file("PATH", "A", "v")).starts_with("the variable 'PATH' controls"));
     for (const char* name : {"..", ".", "../A", "/A", "A/B", "-A"}) {
         CAPTURE(name);
         CHECK(refusal(file("A_FILE", name, "v")).starts_with("the secret's name"));
@@ -149,8 +149,8 @@ TEST_CASE("Delivery: rejects an image with a changed name or kind of a file entr
         return read ? "(read)" : read.status().message();
     };
     const std::string damaged = "the delivery from the agent is damaged: ";
-    CHECK(refusal(name_at, '.') == damaged + "an entry names no secret");
-    CHECK(refusal(name_at + 1, '/') == damaged + "an entry names no secret");
+    CHECK(refusal(name_at, '.') == damaged + "an entry names an invalid secret");
+    CHECK(refusal(name_at + 1, '/') == damaged + "an entry names an invalid secret");
     CHECK(refusal(name_at + 1, 0) == damaged + "an entry's length is wrong");
     CHECK(refusal(name_at + 3, 'x') == damaged + "an entry's length is wrong");
     CHECK(refusal(kFirstEntryAt + 3, 0) == damaged + "an entry's length is wrong");
@@ -221,14 +221,16 @@ TEST_CASE("Delivery: rejects an invalid variable or value and writes nothing", "
     };
     const Row rows[] = {
         {"A", std::string(kMaxValueBytes + 1, 'v'), "the value for 'A' is too long for a variable"},
-        {"A", std::string("a\0b", 3), "the value for 'A' holds a NUL byte, which no variable can"},
-        {"A", std::string("a\0", 2), "the value for 'A' holds a NUL byte, which no variable can"},
+        {"A", std::string("a\0b", 3),
+         "the value for 'A' contains a NUL byte, which a variable cannot hold"},
+        {"A", std::string("a\0", 2),
+         "the value for 'A' contains a NUL byte, which a variable cannot hold"},
         {"", "v", "the variable is missing"},
-        {"A-B", "v", "the variable 'A-B' holds '-'; letters, digits and '_' are allowed"},
+        {"A-B", "v", "the variable 'A-B' contains '-'; only letters, digits and '_' are allowed"},
         {std::string("A\0", 2), "v",
-         "the variable 'A?' holds '?'; letters, digits and '_' are allowed"},
+         "the variable 'A?' contains '?'; only letters, digits and '_' are allowed"},
         {"LD_PRELOAD", "v",
-         "the variable 'LD_PRELOAD' steers the dynamic loader and may not hold a secret"},
+         "the variable 'LD_PRELOAD' controls the dynamic loader and may not hold a secret"},
         {std::string(65, 'A'), "v",
          "the variable '" + std::string(64, 'A') +
              "...' has 65 characters; at most 64 are allowed"},
@@ -310,8 +312,8 @@ TEST_CASE("Delivery: rejects each damaged field with its cause", "[delivery]") {
     };
     const std::size_t size = small_image().size();
     const Row rows[] = {
-        {"magic", 0, 1, 'X', "it is no delivery"},
-        {"magic", 7, 1, 'X', "it is no delivery"},
+        {"magic", 0, 1, 'X', "it is not a delivery"},
+        {"magic", 7, 1, 'X', "it is not a delivery"},
         {"count", kCountAt, 4, 0, "bytes follow its last entry"},
         {"count", kCountAt, 4, 1, "bytes follow its last entry"},
         {"count", kCountAt, 4, 3, "an entry is cut off"},
@@ -333,8 +335,8 @@ TEST_CASE("Delivery: rejects each damaged field with its cause", "[delivery]") {
         {"value length", kFirstEntryAt + 4, 4, 4, "an entry's length is wrong"},
         {"value length", kSecondEntryAt + 4, 4, 1, "an entry's length is wrong"},
         {"value length", kSecondEntryAt + 4, 4, kMax, "an entry's length is wrong"},
-        {"variable", kFirstEntryAt + 8, 1, '1', "an entry names no variable that may be set"},
-        {"variable", kFirstEntryAt + 8, 1, '=', "an entry names no variable that may be set"},
+        {"variable", kFirstEntryAt + 8, 1, '1', "an entry names an invalid variable"},
+        {"variable", kFirstEntryAt + 8, 1, '=', "an entry names an invalid variable"},
         {"NUL behind a variable", kFirstEntryAt + 9, 1, 'x', "an entry's length is wrong"},
         {"NUL in a value", kFirstEntryAt + 11, 1, 0, "an entry's length is wrong"},
         {"NUL behind a value", size - 1, 1, 'x', "an entry's length is wrong"},

@@ -167,8 +167,8 @@ TEST_CASE("StepFiles: reports a foreign job directory that cannot be removed", "
     REQUIRE(chmod(node.all_jobs.c_str(), 0711) == 0);
     REQUIRE(chown(node.job.c_str(), node.bob, node.bob) == 0);
     CHECK(node.written({file("A", "a")}) ==
-          node.job +
-              " is not this job's directory and can't be removed: removing a file of it failed: "
+          "cannot remove " + node.job +
+              ", which is not this job's directory: removing a file in the directory failed: "
               "Directory not empty");
     CHECK(names_in(node.job) == std::vector<std::string>{"deep"});
 }
@@ -198,7 +198,7 @@ TEST_CASE("StepFiles: rejects a symbolic link at the temporary name of a file", 
     for (const bool leads_somewhere : {true, false}) {
         fs::create_symlink(leads_somewhere ? target : target + "-new", planted);
         CHECK(node.written({file("A", "a")}) ==
-              "the file of secret 'A' can't be written: opening it failed: File exists");
+              "cannot write the file of secret 'A': creating it failed: File exists");
         fs::remove(planted);
     }
     CHECK(content(target) == "untouched");
@@ -213,7 +213,7 @@ TEST_CASE("StepFiles: leaves no file when one of them cannot be written", "[file
     fs::remove(node.job + "/X.0");
     fs::create_directories(node.job + "/B.0/planted");
     CHECK(node.written({file("A", "a"), file("B", "b")}) ==
-          "the file of secret 'B' can't be written: putting it at " + node.job +
+          "cannot write the file of secret 'B': renaming it to " + node.job +
               "/B.0 failed: Is a directory");
     CHECK(names_in(node.job) == std::vector<std::string>{"B.0"});
 }
@@ -224,8 +224,8 @@ TEST_CASE("StepFiles: rejects a directory of all jobs that others may write to",
     REQUIRE(mkdir(node.all_jobs.c_str(), 0700) == 0);
     REQUIRE(chmod(node.all_jobs.c_str(), 01777) == 0);
     CHECK(node.written({file("A", "a")}) ==
-          "the directory for files of jobs, " + node.all_jobs +
-              ", can be written to by others than its owner; give it the mode 0711");
+          "the directory for job files, " + node.all_jobs +
+              ", is writable by others than its owner; run: chmod 0711 " + node.all_jobs);
     REQUIRE(chmod(node.all_jobs.c_str(), 0711) == 0);
     const std::string link = node.folder.file("link");
     fs::create_symlink(node.all_jobs, link);
@@ -233,7 +233,7 @@ TEST_CASE("StepFiles: rejects a directory of all jobs that others may write to",
     const Status failure = files.write(std::vector{file("A", "a")});
     REQUIRE_FALSE(failure.ok());
     CHECK(failure.message() ==
-          "opening the directory for files of jobs, " + link + ", failed: Not a directory");
+          "opening the directory for job files, " + link + ", failed: Not a directory");
     CHECK(names_in(node.all_jobs).empty());
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("Job file removal: deletes one level and follows no symbolic link", "[
     CHECK(content(folder.file("kept") + "/file") == "kept");
     fs::create_directories(job + "/deep/deeper");
     std::ofstream(job + "/A.0") << "a";
-    CHECK(removed() == "removing a file of it failed: Directory not empty");
+    CHECK(removed() == "removing a file in the directory failed: Directory not empty");
     CHECK_FALSE(fs::exists(job + "/A.0"));
 }
 

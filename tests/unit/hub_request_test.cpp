@@ -58,7 +58,7 @@ TEST_CASE("HubRequest: rejects text that is not a request") {
         CAPTURE(text);
         const auto read = parse_hub_request(text);
         REQUIRE_FALSE(read);
-        CHECK(read.status().message() == "it was made for something else");
+        CHECK(read.status().message() == "its payload is not a slurm-secrets request");
     }
 }
 

@@ -19,7 +19,7 @@ bool is_variable(std::string_view variable) {
     return check_variable_name(variable).ok();
 }
 
-/// One family of variables that steer the job, and how the refusal names what they steer.
+/// One family of variables that control the job, and how the refusal names what they control.
 struct SteeringCase {
     const char* variable;
     const char* what;
@@ -40,11 +40,11 @@ constexpr SteeringCase kSteeringCases[] = {
     {"PATH", "which programs run"},
     {"HOME", "where programs find their settings"},
     {"SHELL", "which shell runs"},
-    {"USER", "who programs think you are"},
-    {"LOGNAME", "who programs think you are"},
+    {"USER", "the user name that programs see"},
+    {"LOGNAME", "the user name that programs see"},
     {"PWD", "the working directory"},
     {"OLDPWD", "the working directory"},
-    {"TMPDIR", "where programs write"},
+    {"TMPDIR", "where programs write temporary files"},
     {"IFS", "the shell"},
     {"ENV", "the shell"},
     {"CDPATH", "the shell"},
@@ -80,22 +80,22 @@ constexpr SteeringCase kSteeringCases[] = {
     {"_SLURM_SPANK_OPTION_x", "Slurm"},
 };
 
-TEST_CASE("Names: reject every variable that steers the job", "[names]") {
+TEST_CASE("Names: reject every variable that controls the job", "[names]") {
     for (const SteeringCase& row : kSteeringCases) {
         CAPTURE(row.variable);
         CHECK(check_variable_name(row.variable).message() ==
-              "the variable '" + std::string(row.variable) + "' steers " + row.what +
+              "the variable '" + std::string(row.variable) + "' controls " + row.what +
                   " and may not hold a secret");
     }
 }
 
-TEST_CASE("Names: reject a secret name whose variable steers the job", "[names]") {
+TEST_CASE("Names: reject a secret name whose variable controls the job", "[names]") {
     for (const SteeringCase& row : kSteeringCases) {
         CAPTURE(row.variable);
         CHECK_FALSE(is_secret_name(row.variable));
     }
     CHECK(check_secret_name("LD-PRELOAD").message() ==
-          "the secret's name 'LD-PRELOAD' is refused: the variable 'LD_PRELOAD' steers the dynamic "
+          "invalid secret name 'LD-PRELOAD': the variable 'LD_PRELOAD' controls the dynamic "
           "loader and may not hold a secret");
     CHECK_FALSE(is_secret_name("SLURM-X"));
     CHECK_FALSE(is_secret_name("BASH-ENV"));
@@ -123,9 +123,12 @@ TEST_CASE("Names: report what is wrong with a malformed name", "[names]") {
         {"1A", "the secret's name '1A' must begin with a letter or '_'"},
         {"-A", "the secret's name '-A' must begin with a letter or '_'"},
         {"-", "the secret's name '-' must begin with a letter or '_'"},
-        {"A.B", "the secret's name 'A.B' holds '.'; letters, digits and '_' and '-' are allowed"},
-        {"A B", "the secret's name 'A B' holds ' '; letters, digits and '_' and '-' are allowed"},
-        {"A\n", "the secret's name 'A?' holds '?'; letters, digits and '_' and '-' are allowed"},
+        {"A.B",
+         "the secret's name 'A.B' contains '.'; only letters, digits, '_' and '-' are allowed"},
+        {"A B",
+         "the secret's name 'A B' contains ' '; only letters, digits, '_' and '-' are allowed"},
+        {"A\n",
+         "the secret's name 'A?' contains '?'; only letters, digits, '_' and '-' are allowed"},
     };
     for (const Row& row : secret_rows) {
         CAPTURE(row.name);
@@ -134,8 +137,8 @@ TEST_CASE("Names: report what is wrong with a malformed name", "[names]") {
     const Row variable_rows[] = {
         {"", "the variable is missing"},
         {"1A", "the variable '1A' must begin with a letter or '_'"},
-        {"A-B", "the variable 'A-B' holds '-'; letters, digits and '_' are allowed"},
-        {"A=B", "the variable 'A=B' holds '='; letters, digits and '_' are allowed"},
+        {"A-B", "the variable 'A-B' contains '-'; only letters, digits and '_' are allowed"},
+        {"A=B", "the variable 'A=B' contains '='; only letters, digits and '_' are allowed"},
     };
     for (const Row& row : variable_rows) {
         CAPTURE(row.name);
@@ -201,7 +204,8 @@ TEST_CASE("Names: accept a valid workspace name and report what is wrong with ot
     CHECK(check_workspace_name("..").message() ==
           "the workspace's name '..' must begin with a letter or a digit");
     CHECK(check_workspace_name("a/b").message() ==
-          "the workspace's name 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
+          "the workspace's name 'a/b' contains '/'; only letters, digits, '.', '_' and '-' are "
+          "allowed");
 }
 
 TEST_CASE("RunId: accepts a valid id unchanged and reports what is wrong with others", "[names]") {
@@ -220,7 +224,8 @@ TEST_CASE("RunId: accepts a valid id unchanged and reports what is wrong with ot
         {"", "a run id is missing"},
         {".hidden", "the run id '.hidden' must begin with a letter or a digit"},
         {"../etc", "the run id '../etc' must begin with a letter or a digit"},
-        {"a/b", "the run id 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed"},
+        {"a/b",
+         "the run id 'a/b' contains '/'; only letters, digits, '.', '_' and '-' are allowed"},
         {std::string(65, 'r'), "a run id has 65 characters; at most 64 are allowed"},
     };
     for (const Row& row : rows) {

@@ -228,13 +228,13 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
             Bytes message = whole;
             message[at] ^= std::byte{0x20};
             CHECK(refusal_of_request(message) ==
-                  "a message does not speak the protocol of slurm-secrets");
+                  "an invalid message: it does not belong to a slurm-secrets protocol");
             CHECK(refusal_of_reply(message) == refusal_of_request(message));
         }
         Bytes message = whole;
         set_number<std::uint16_t>(message, kVersionAt, 2);
         CHECK(refusal_of_request(message) ==
-              "a message has protocol version 2 and this side speaks version 1; install agent and "
+              "a message of protocol version 2, but this side has version 1; install agent and "
               "plugin of one release");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
 
@@ -243,8 +243,8 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
               static_cast<std::uint32_t>(whole.size()) + 1, 0xffffffffU}) {
             message = whole;
             set_number(message, kLengthAt, length);
-            CHECK(refusal_of_request(message) == "a message says it has " + std::to_string(length) +
-                                                     " bytes and has " +
+            CHECK(refusal_of_request(message) == "an invalid message: it declares " +
+                                                     std::to_string(length) + " bytes but has " +
                                                      std::to_string(whole.size()));
             CHECK(refusal_of_reply(message) == refusal_of_request(message));
         }
@@ -253,7 +253,7 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
 
 TEST_CASE("Plugin protocol: rejects unknown types and messages of the other direction", "[wire]") {
     for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 107, 65535}) {
-        const std::string sentence = "a message has the unknown type " + std::to_string(type);
+        const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);
     }
@@ -268,7 +268,7 @@ TEST_CASE("Plugin protocol: rejects a text whose length does not match", "[wire]
         CAPTURE(length);
         Bytes message = encode(kAsk);
         set_number(message, kAskLengthAt, length);
-        CHECK(refusal_of_request(message) == "a malformed ASK message");
+        CHECK(refusal_of_request(message) == "a malformed GRANT message");
     }
     for (const std::uint32_t length : {0U, 26U, 28U, 0x7fffffffU, 0xfffffff0U, 0xffffffffU}) {
         CAPTURE(length);

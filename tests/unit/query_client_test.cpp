@@ -124,7 +124,8 @@ TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[vi
              Row{slurm_query::encode(Reply(Users{})),
                  "protocol error: slurm-secrets-view sent a reply that matches no request"},
              Row{bytes_of("nonsense and more"),
-                 "slurm-secrets-view sent a message does not speak the protocol of slurm-secrets"},
+                 "slurm-secrets-view sent an invalid message: it does not belong to a "
+                 "slurm-secrets protocol"},
              Row{Bytes(kMaxQueryMessageBytes + 1),
                  "slurm-secrets-view sent a message that is too long"},
          }) {

@@ -284,12 +284,12 @@ TEST_CASE("Router: percent-decodes a run id and rejects an invalid one") {
     CHECK(refusal("/v1/runs/") == "a run id is missing");
     CHECK(refusal("/v1/runs/..") == "the run id '..' must begin with a letter or a digit");
     CHECK(refusal("/v1/runs/a%2Fb") ==
-          "the run id 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed");
-    CHECK(refusal("/v1/runs/a%00b").starts_with("the run id 'a?b' holds '?'"));
+          "the run id 'a/b' contains '/'; only letters, digits, '.', '_' and '-' are allowed");
+    CHECK(refusal("/v1/runs/a%00b").starts_with("the run id 'a?b' contains '?'"));
     for (const char* target : {"/v1/runs/a%", "/v1/runs/a%2", "/v1/runs/a%zz", "/v1/runs/a%2x",
                                "/v1/runs/a%-1", "/v1/runs/a%+1", "/v1/runs/a%%41"}) {
         CAPTURE(target);
-        CHECK(refusal(target).find("holds '%'") != std::string::npos);
+        CHECK(refusal(target).find("contains '%'") != std::string::npos);
     }
     CHECK(refusal("/v1/runs/" + std::string(65, 'r')) ==
           "a run id has 65 characters; at most 64 are allowed");

@@ -59,7 +59,7 @@ TEST_CASE("RunService: denies a push of invalid content with its reason and chan
                           std::move(ttl));
         };
         refused(StatusCode::invalid_argument,
-                "user: the secret's name 'PATH' is refused: the variable 'PATH' steers which "
+                "user: invalid secret name 'PATH': the variable 'PATH' controls which "
                 "programs run and may not hold a secret",
                 one_secret("PATH"));
         refused(StatusCode::invalid_argument,

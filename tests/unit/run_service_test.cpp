@@ -44,7 +44,7 @@ TEST_CASE("RunService: keeps a run unchanged when it denies a push") {
         CHECK(office.vault.find_run(run_id("r"))->generation == 1);
         CHECK(given(office.ask(office.alice, "run:r,A")) == "A=old\n");
     };
-    refused(list_of(user_secret("PATH", "x")), "steers which programs run");
+    refused(list_of(user_secret("PATH", "x")), "controls which programs run");
     refused(list_of(user_secret("1A", "x")), "must begin with a letter");
     refused(list_of(user_secret("A-B", "x"), user_secret("A_B", "y")),
             "would become the variable A_B");

@@ -246,12 +246,12 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
         Bytes message = whole;
         message[2] ^= std::byte{0x20};
         CHECK(refusal_of_request(message) ==
-              "a message does not speak the protocol of slurm-secrets");
+              "an invalid message: it does not belong to a slurm-secrets protocol");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
         message = whole;
         set_number<std::uint16_t>(message, kVersionAt, 2);
         CHECK(refusal_of_request(message) ==
-              "a message has protocol version 2 and this side speaks version 1; install agent and "
+              "a message of protocol version 2, but this side has version 1; install agent and "
               "slurm-secrets-view of one release");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
         message = whole;
@@ -259,12 +259,12 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
         CHECK_FALSE(is_taken(message));
     }
     for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 4, 100, 105, 65535}) {
-        const std::string sentence = "a message has the unknown type " + std::to_string(type);
+        const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);
     }
-    CHECK(refusal_of_reply(encode(kJobs)) == "a message has the unknown type 1");
-    CHECK(refusal_of_request(encode(kStates)) == "a message has the unknown type 101");
+    CHECK(refusal_of_reply(encode(kJobs)) == "a message of unknown type 1");
+    CHECK(refusal_of_request(encode(kStates)) == "a message of unknown type 101");
 }
 
 TEST_CASE("Slurm query protocol: rejects messages of the plugin protocol and the reverse",

@@ -152,7 +152,7 @@ TEST_CASE("Unix socket: rejects a path with a live listener and leaves the liste
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = listening_at(path);
     for (const SocketKind kind : {SocketKind::seqpacket, SocketKind::stream}) {
-        CHECK(refusal_at(path, kind) == "another process listens at " + path);
+        CHECK(refusal_at(path, kind) == "another process listens on " + path);
     }
     CHECK(somebody_answers_at(path));
 }
@@ -162,7 +162,7 @@ TEST_CASE("Unix socket: treats a listener with a full queue as live", "[socket]"
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = slow_listener_at(path, 0);
     const auto clients = fill_queue(path);
-    CHECK(refusal_at(path) == "another process listens at " + path);
+    CHECK(refusal_at(path) == "another process listens on " + path);
     CHECK(mode_of(path) != 0);
 }
 
@@ -170,20 +170,20 @@ TEST_CASE("Unix socket: rejects and preserves a file that is not a socket", "[so
     const TemporaryFolder folder;
     const std::string file = folder.file("file");
     std::ofstream(file) << "precious";
-    CHECK(refusal_at(file) == file + " exists and is no socket; remove it");
+    CHECK(refusal_at(file) == file + " exists and is not a socket; remove it");
     std::ifstream input(file);
     CHECK(std::string(std::istreambuf_iterator<char>(input), {}) == "precious");
 
     const std::string folder_inside = folder.file("folder");
     std::filesystem::create_directory(folder_inside);
-    CHECK(refusal_at(folder_inside) == folder_inside + " exists and is no socket; remove it");
+    CHECK(refusal_at(folder_inside) == folder_inside + " exists and is not a socket; remove it");
 
     const std::string dead = folder.file("dead.sock");
     listening_at(dead).reset();
     for (const std::string& target : {dead, folder.file("nowhere")}) {
         const std::string link = folder.file("link");
         std::filesystem::create_symlink(target, link);
-        CHECK(refusal_at(link) == link + " exists and is no socket; remove it");
+        CHECK(refusal_at(link) == link + " exists and is not a socket; remove it");
         CHECK(std::filesystem::read_symlink(link) == target);
         std::filesystem::remove(link);
     }

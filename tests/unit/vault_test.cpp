@@ -276,7 +276,7 @@ TEST_CASE("Vault: returns an error for entries that cannot be delivered") {
     const SecretBuffer value = buffer_of(std::string_view("x\0y", 3));
     const DeliveryEntry nul{"A", value.view()};
     CHECK(vault.deliver({&nul, 1}).status().message() ==
-          "the value for 'A' holds a NUL byte, which no variable can");
+          "the value for 'A' contains a NUL byte, which a variable cannot hold");
     const DeliveryEntry steering{"LD_PRELOAD", SecretView()};
     CHECK_FALSE(vault.deliver({&steering, 1}).ok());
 }
