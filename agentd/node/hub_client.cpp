@@ -2,6 +2,7 @@
 #include "agentd/node/hub_client.h"
 
 #include "agentd/base/sha256.h"
+#include "common/base/text_encoding.h"
 #include "common/ipc/hub_request.h"
 
 namespace secrets::node {

@@ -2,6 +2,7 @@
 #include "agentd/server/authenticator.h"
 
 #include "agentd/base/sha256.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::server {
 

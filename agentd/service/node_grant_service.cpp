@@ -6,6 +6,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/sha256.h"
 #include "agentd/service/grant_requests.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::service {
 

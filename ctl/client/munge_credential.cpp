@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "common/base/text_encoding.h"
 #include "common/ipc/hub_request.h"
 #include "ctl/io/exit_codes.h"
 
@@ -25,13 +26,7 @@ std::string sha256_digits(SecretView body) {
         1) {
         throw std::bad_alloc();
     }
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const unsigned char byte : digest) {
-        text += kDigits[byte >> 4U];
-        text += kDigits[byte & 15U];
-    }
-    return text;
+    return to_hex(std::as_bytes(std::span(digest)));
 }
 
 }  // namespace

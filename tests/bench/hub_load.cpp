@@ -39,6 +39,7 @@
 
 #include "agentd/base/sha256.h"
 #include "common/base/limits.h"
+#include "common/base/text_encoding.h"
 #include "common/ipc/hub_request.h"
 #include "common/ipc/slurm_query_protocol.h"
 #include "common/ipc/unix_socket.h"

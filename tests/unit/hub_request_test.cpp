@@ -9,6 +9,7 @@
 
 #include "agentd/base/sha256.h"
 #include "agentd/server/authenticator.h"
+#include "common/base/text_encoding.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 
