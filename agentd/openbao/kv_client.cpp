@@ -4,7 +4,7 @@
 #include <boost/json.hpp>
 
 #include "agentd/openbao/secret_json.h"
-#include "common/base/names.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::openbao {
 namespace {
@@ -23,20 +23,7 @@ constexpr const char* kDocument = "document";
 
 /// Returns the path of a URL for a text that may have any characters.
 std::string escaped(const std::string& text) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    constexpr std::string_view kPlain = "/-._~";
-    std::string path;
-    for (const char letter : text) {
-        const bool plain =
-            is_letter(letter) || is_digit(letter) || kPlain.find(letter) != kPlain.npos;
-        const auto byte = static_cast<unsigned char>(letter);
-        if (plain) {
-            path += letter;
-        } else {
-            path += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
-        }
-    }
-    return path;
+    return percent_encoded(text, "/");
 }
 
 HttpsRequest request_of(const char* method, std::string target) {
