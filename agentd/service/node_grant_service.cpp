@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
-#include "agentd/base/sha256.h"
 #include "agentd/service/grant_requests.h"
+#include "common/auth/sha256.h"
 #include "common/base/text_encoding.h"
 
 namespace secrets::service {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agentd/base/sha256.h"
+#include "common/auth/sha256.h"
 
 #include <openssl/evp.h>
 
