@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/service/resolver.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 
@@ -10,11 +9,6 @@
 
 namespace secrets::service {
 namespace {
-
-bool has_nul(SecretView value) {
-    const auto bytes = value.bytes();
-    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
-}
 
 /// The run's secret of each name: the user's before the workspace's.
 using ByName = std::map<std::string_view, const vault::RunSecret*>;
@@ -77,7 +71,7 @@ class Search {
         answer.source = Source::run;
         answer.value = found->second->value;
         answer.bytes = answer.value.size();
-        find(answer, has_nul(answer.value));
+        find(answer, answer.value.has_nul());
         return true;
     }
 
