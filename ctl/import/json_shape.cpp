@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/import/json_shape.h"
 
-#include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <set>
 
+#include "common/base/text_position.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -78,14 +78,6 @@ class ShapeHandler {
     std::string key_;              ///< the name of the next value
     JsonShape root_;
 };
-
-std::string line_and_column(std::string_view text, std::size_t offset) {
-    const std::string_view before = text.substr(0, offset);
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0: the first line
-    return "line " + std::to_string(line) + ", column " +
-           std::to_string(before.size() - line_begin + 1);
-}
 
 }  // namespace
 
