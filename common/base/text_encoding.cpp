@@ -55,4 +55,12 @@ std::optional<std::string> percent_decoded(std::string_view text) {
     return out;
 }
 
+std::string utc_text(std::time_t time) {
+    std::tm parts{};
+    gmtime_r(&time, &parts);
+    char text[sizeof("0000-00-00T00:00:00Z") + 16];
+    const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return {text, length};
+}
+
 }  // namespace secrets

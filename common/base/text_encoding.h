@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Bytes as text: hex, and percent coding of parts of a URL. Boost.URL could code the latter, but a
-// decoder that does not throw is in its compiled library, which is a package of its own and does
-// not exist for a Boost older than 1.81; these two functions are shorter than what links it.
+// Bytes and times as text. Boost.URL could percent-code, but its decoder that does not throw is in
+// a compiled library: a package of its own, which no Boost before 1.81 has. The two functions are
+// shorter than what would link it.
 
 #include <cstddef>
+#include <ctime>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,5 +21,8 @@ std::string percent_encoded(std::string_view text, std::string_view also_plain =
 
 /// Percent-decodes `text`; returns nothing if an escape is malformed.
 std::optional<std::string> percent_decoded(std::string_view text);
+
+/// Returns a time as in RFC 3339, in UTC and whole seconds: "2026-11-25T16:00:00Z".
+std::string utc_text(std::time_t time);
 
 }  // namespace secrets

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <span>
 
 #include "common/base/text_encoding.h"
@@ -187,12 +186,8 @@ StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose) {
 
 std::string end_of(const Identity& identity) {
     tm time{};
-    std::array<char, sizeof("2026-11-25T16:00:00Z")> text{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity.certificate.get()), &time) != 1 ||
-        strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &time) == 0) {
-        return "-";
-    }
-    return text.data();
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity.certificate.get()), &time) != 1) return "-";
+    return utc_text(timegm(&time));
 }
 
 Status write_key(int fd, const Identity& identity) {

@@ -37,5 +37,10 @@ TEST_CASE("TextEncoding: rejects malformed escapes") {
     }
 }
 
+TEST_CASE("TextEncoding: prints times in UTC as RFC 3339") {
+    CHECK(utc_text(0) == "1970-01-01T00:00:00Z");
+    CHECK(utc_text(1795622400) == "2026-11-25T16:00:00Z");
+}
+
 }  // namespace
 }  // namespace secrets
