@@ -70,7 +70,7 @@ std::string verdict_json(const Status& refusal) {
 std::string sentence_in_verdict(std::span<const std::byte> body) {
     const auto object = object_in(body);
     if (!object) return "";
-    return printable(text_in(*object, "sentence", kMaxSentenceBytes).value_or(""));
+    return printable_ascii(text_in(*object, "sentence", kMaxSentenceBytes).value_or(""));
 }
 
 }  // namespace secrets::api

@@ -50,7 +50,7 @@ std::string detail_of(std::span<const std::byte> body) {
     const auto* object = error ? nullptr : value.if_object();
     const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
     if (detail == nullptr || !detail->is_string()) return "it gives no reason";
-    return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
+    return printable_ascii(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
 }
 
 std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
@@ -214,7 +214,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     answer.content_type = head.get()[http::field::content_type];
     answer.allow = head.get()[http::field::allow];
     answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
-    answer.note = printable(std::string(head.get()[kNoteField]));
+    answer.note = printable_ascii(std::string(head.get()[kNoteField]));
     if (answer.status == 204 || answer.status == 304) co_return Status();
     auto failure = co_await read_body(head, answer.body);
     if (!failure.ok()) co_return failure;

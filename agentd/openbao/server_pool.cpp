@@ -69,7 +69,7 @@ std::string errors_in(const HttpsResponse& answer) {
         }
     }
     if (text.empty()) text = "status " + std::to_string(answer.status);
-    return printable(text.substr(0, kMaxErrors));
+    return printable_ascii(text.substr(0, kMaxErrors));
 }
 
 bool is_too_large(const HttpsResponse& answer) {

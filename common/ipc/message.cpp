@@ -19,10 +19,6 @@ struct Header {
 };
 static_assert(sizeof(Header) == 12);
 
-bool is_unprintable(char c) {
-    return c < ' ' || c > '~';
-}
-
 }  // namespace
 
 MessageWriter::MessageWriter(const Protocol& protocol, std::uint16_t type)
@@ -44,7 +40,7 @@ MessageWriter& MessageWriter::text(std::string_view text) {
 }
 
 MessageWriter& MessageWriter::sentence(std::string_view sentence) {
-    return text(printable(sentence.substr(0, kMaxSentenceBytes)));
+    return text(printable_ascii(sentence.substr(0, kMaxSentenceBytes)));
 }
 
 Message MessageWriter::finish() {
@@ -70,7 +66,7 @@ std::string MessageReader::text(std::size_t limit) {
 
 std::string MessageReader::sentence() {
     std::string sentence = text(kMaxSentenceBytes);
-    if (std::any_of(sentence.begin(), sentence.end(), is_unprintable)) body_.fail();
+    if (!std::all_of(sentence.begin(), sentence.end(), is_printable_ascii)) body_.fail();
     return sentence;
 }
 
