@@ -16,6 +16,7 @@
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_fields.h"
+#include "agentd/net/tls_context.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
 #include "common/ipc/unix_socket.h"
@@ -61,14 +62,7 @@ std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
 }
 
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
-    const long verified = SSL_get_verify_result(connection);
-    if (verified == X509_V_OK) return "TLS: " + error.message();
-    std::string why =
-        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
-    const bool is_about_time =
-        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
-    if (is_about_time) why += "; is the clock of this host right?";
-    return why;
+    return rejected_certificate(connection).value_or("TLS: " + error.message());
 }
 
 std::string in_words(const ErrorCode& error) {
