@@ -53,8 +53,8 @@ StatusOr<AuditFile> AuditFile::open(const std::string& path) {
 }
 
 Status AuditFile::cannot_write(int error) const {
-    return Status::failed("the audit trail " + path_ +
-                          " can't be written: " + std::strerror(error));
+    return Status::unavailable("the audit trail " + path_ +
+                               " can't be written: " + std::strerror(error));
 }
 
 Status AuditFile::append(std::string_view line) {

@@ -182,7 +182,8 @@ StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
         if (!answer.found || answer.source == Source::run) continue;
         auto value = kept.store->value_of(answer.owner(kept.uid), answer.item.name);
         if (!value)
-            return Status::failed("secret " + answer.item.name + ": " + value.status().message());
+            return Status::unavailable("secret " + answer.item.name + ": " +
+                                       value.status().message());
         opened.push_back(std::move(value).value());
         answer.value = opened.back().view();  // the bytes do not move when `opened` grows
     }

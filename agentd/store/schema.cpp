@@ -104,7 +104,8 @@ StatusOr<std::string> stored_key_id(const SqliteDatabase& database) {
     const auto row = statement->step();
     if (!row) return row.status();
     if (!*row)
-        return Status::failed("the store " + database.path() + " does not say which key it has");
+        return Status::unavailable("the store " + database.path() +
+                                   " does not say which key it has");
     return statement->bytes(0);
 }
 

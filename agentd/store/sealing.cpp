@@ -42,7 +42,7 @@ Cipher begin(const StoreKey& key, const unsigned char* nonce, std::string_view c
 }  // namespace
 
 StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_view context) {
-    const Status failed = Status::failed(
+    const Status failed = Status::unavailable(
         "the value can't be sealed: OpenSSL refuses (out of memory, or no random "
         "numbers)");
     std::string sealed(kNonceBytes + value.size() + kTagBytes, '\0');
@@ -64,7 +64,7 @@ StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_vi
 StatusOr<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
                               std::string_view context) {
     const Status failed =
-        Status::failed("it does not open: it was altered, moved, or sealed under another key");
+        Status::unavailable("it does not open: it was altered, moved, or sealed under another key");
     if (sealed.size() < kNonceBytes + kTagBytes) return failed;
     const std::size_t size = sealed.size() - kNonceBytes - kTagBytes;
     SecretBuffer value(size);

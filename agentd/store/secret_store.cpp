@@ -142,8 +142,9 @@ StatusOr<Transaction> SecretStore::begin_change() const {
     const auto id = stored_key_id(database_);
     if (!id) return id.status();
     if (*id != key_.id()) {
-        return Status::failed("the store " + database_.path() + " was sealed anew under the key " +
-                              *id + " (--rekey): give slurm-secretsd that key and restart it");
+        return Status::unavailable("the store " + database_.path() +
+                                   " was sealed anew under the key " + *id +
+                                   " (--rekey): give slurm-secretsd that key and restart it");
     }
     return transaction;
 }
