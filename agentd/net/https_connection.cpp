@@ -10,9 +10,9 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <boost/json.hpp>
 #include <charconv>
 
+#include "agentd/base/json_members.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_fields.h"
@@ -45,13 +45,10 @@ constexpr std::uint32_t kMaxHead = 16 * 1024;
 
 /// Returns the sentence in problem JSON.
 std::string detail_of(std::span<const std::byte> body) {
-    boost::json::error_code error;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-    const auto value = boost::json::parse(text, error);
-    const auto* object = error ? nullptr : value.if_object();
-    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
-    if (detail == nullptr || !detail->is_string()) return "it gives no reason";
-    return printable_ascii(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
+    const auto value = parse_json(body);
+    const auto* detail = find_text(value.if_object(), "detail");
+    if (detail == nullptr) return "it gives no reason";
+    return printable_ascii(std::string(*detail).substr(0, kMaxSentenceBytes));
 }
 
 std::optional<std::chrono::seconds> seconds_in(std::string_view text) {

@@ -26,23 +26,26 @@ TEST_CASE("Check body: parses a request as it was printed", "[check_json]") {
 TEST_CASE("Check body: rejects a malformed request and names the field", "[check_json]") {
     const std::string rest = R"(,"node":"n"})";
     for (const auto& [text, sentence] : std::initializer_list<std::pair<std::string, std::string>>{
-             {"", "a JSON object is expected"},
-             {"[]", "a JSON object is expected"},
-             {R"({"uid":1)", "a JSON object is expected"},
-             {R"({"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
-             {R"({"uid":-1,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
+             {"", "the JSON is malformed"},
+             {"[]", "an object is expected"},
+             {R"({"uid":1)", "the JSON is malformed"},
+             {R"({"ask":"A")" + rest, R"("uid": a whole number from 0 to 4294967295 is expected)"},
+             {R"({"uid":-1,"ask":"A")" + rest,
+              R"("uid": a whole number from 0 to 4294967295 is expected)"},
              {R"({"uid":4294967296,"ask":"A")" + rest,
-              R"("uid": the number of a user is expected)"},
-             {R"({"uid":1.0,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
+              R"("uid": a whole number from 0 to 4294967295 is expected)"},
+             {R"({"uid":1.0,"ask":"A")" + rest,
+              R"("uid": a whole number from 0 to 4294967295 is expected)"},
              {R"({"uid":1)" + rest, R"("ask": a text of at most 8192 bytes is expected)"},
              {R"({"uid":1,"ask":")" + std::string(8193, 'A') + '"' + rest,
               R"("ask": a text of at most 8192 bytes is expected)"},
              {R"({"uid":1,"ask":"A"})", R"("node": a text of at most 64 bytes is expected)"},
-             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has a field that is not known"}}) {
+             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has a field that is not known"},
+             {R"({"uid":1,"uid":2,"ask":"A")" + rest, "the field 'uid' stands twice"}}) {
         CAPTURE(text);
         const auto read = parse_check(bytes(text));
         REQUIRE_FALSE(read.ok());
-        CHECK(read.status().message() == sentence);
+        CHECK(read.status().message().starts_with(sentence));
     }
 }
 
