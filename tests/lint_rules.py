@@ -15,7 +15,9 @@ from pathlib import Path
 
 PRODUCT = ("agentd", "common", "ctl", "slurmview", "spank")
 MAY_INCLUDE_SLURM = ("slurmview", "spank")
-COMMON = {"base": {"base"}, "ipc": {"base", "ipc"}, "secure_memory": {"base", "secure_memory"}}
+COMMON = {"base": {"base"}, "auth": {"auth", "base"}, "ipc": {"base", "ipc"}, "secure_memory": {"base", "secure_memory"}}
+# Links OpenSSL and libmunge, which slurmstepd has not loaded.
+NOT_FOR_PLUGIN = "auth"
 MOST_LINES = 400
 
 SPDX = "SPDX-License-Identifier: Apache-2.0"
@@ -114,6 +116,8 @@ class Includes:
             return f'includes "{included}": {part}/ may include itself and common/ only'
         if part == "common" and to_room not in COMMON.get(room, ()):
             return f'includes "{included}": common/{room}/ may include {", ".join(sorted(COMMON.get(room, ())))} only'
+        if part == "spank" and to == "common" and to_room == NOT_FOR_PLUGIN:
+            return f'includes "{included}": the plugin may not link common/{to_room}'
         if part == to and part in self.rooms and room is not None:
             return self._upward(part, room, to_room, included)
         return None
@@ -292,6 +296,8 @@ EXAMPLES = [
     ("ctl/main.cpp", '#include "ctl/commands/b.h"', None),
     ("ctl/io/a.h", '#include "agentd/base/b.h"', "ctl/ may include itself and common/ only"),
     ("spank/a.h", '#include "ctl/io/b.h"', "spank/ may include itself and common/ only"),
+    ("spank/a.h", '#include "common/auth/b.h"', "the plugin may not link common/auth"),
+    ("ctl/io/a.h", '#include "common/auth/b.h"', None),
     ("slurmview/a.h", '#include "slurmview/b.h"\n#include "common/base/c.h"\n#include <slurm/slurm.h>', None),
     ("agentd/base/a.h", "#include <slurm/slurm.h>", "only spank/ and slurmview/ may include headers of Slurm"),
     ("common/base/a.h", '#include "common/ipc/b.h"', "common/base/ may include base only"),

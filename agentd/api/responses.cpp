@@ -2,7 +2,8 @@
 #include "agentd/api/responses.h"
 
 #include <boost/json.hpp>
-#include <ctime>
+
+#include "common/base/text_encoding.h"
 
 namespace secrets::api {
 namespace {
@@ -10,12 +11,7 @@ namespace {
 namespace json = boost::json;
 
 std::string date(vault::Time time) {
-    const std::time_t seconds = time.time_since_epoch().count();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    char text[sizeof("0000-00-00T00:00:00Z") + 16];
-    const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return {text, length};
+    return utc_text(time.time_since_epoch().count());
 }
 
 json::object head_of(const service::RunInfo& run) {

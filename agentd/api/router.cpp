@@ -10,6 +10,7 @@
 #include "agentd/auth/user_database.h"
 #include "agentd/service/shared_store.h"
 #include "common/base/names.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::api {
 namespace {
@@ -58,26 +59,6 @@ std::string_view title_of(unsigned status) {
             return "Internal Server Error";
     }
 }
-/// Percent-decodes `text`; returns nothing if an escape is malformed.
-std::optional<std::string> decode(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        unsigned char byte = 0;
-        const auto digits = text.substr(i + 1, 2);
-        const auto [end, error] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-        if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) {
-            return std::nullopt;
-        }
-        out += static_cast<char>(byte);
-        i += 2;
-    }
-    return out;
-}
 
 /// The part of a path that matches each `{…}` of a pattern, not decoded yet.
 using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -106,7 +87,7 @@ bool matches(std::string_view pattern, std::string_view path, Parameters& parame
 
 /// Reads one part of the path into the call.
 Status read_parameter(std::string_view which, std::string_view text, RouteCall& call) {
-    const auto decoded = decode(text);
+    const auto decoded = percent_decoded(text);
     std::string value = decoded ? *decoded : std::string(text);
     if (which == "run") {
         auto run = RunId::parse(value);
@@ -156,7 +137,7 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const std::string_view part = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(part.size() + 1, query.size()));
         const std::string_view name = part.substr(0, part.find('='));
-        const auto value = decode(part.size() > name.size() ? part.substr(name.size() + 1) : "");
+
         if (name != route.query || name.empty()) {
             return problem(400, "unknown query parameter " + quoted(name));
         }

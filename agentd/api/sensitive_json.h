@@ -9,9 +9,11 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "agentd/service/services.h"
 #include "common/base/status.h"
+#include "common/base/text_position.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets::api {
@@ -87,15 +89,6 @@ class ValueCollector {
     std::size_t length_ = 0;
 };
 
-/// Returns a position in the text as "line 2, column 7".
-inline std::string line_and_column(std::span<const std::byte> body, std::size_t offset) {
-    const auto before = body.first(std::min(offset, body.size()));
-    const auto lines = std::count(before.begin(), before.end(), std::byte{'\n'});
-    const auto last = std::find(before.rbegin(), before.rend(), std::byte{'\n'});
-    return "line " + std::to_string(lines + 1) + ", column " +
-           std::to_string(last - before.rbegin() + 1);
-}
-
 /// Returns options for few levels, and for standard JSON only.
 inline boost::json::parse_options strict_json() {
     boost::json::parse_options options;
@@ -108,15 +101,15 @@ inline boost::json::parse_options strict_json() {
 template <typename Parser>
 Status parse_whole(Parser& parser, std::span<const std::byte> body) {
     boost::json::error_code error;
-    const std::size_t consumed =
-        parser.write_some(false, reinterpret_cast<const char*>(body.data()), body.size(), error);
-    if (!error && consumed < body.size()) error = boost::json::error::extra_data;
+    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const std::size_t consumed = parser.write_some(false, text.data(), text.size(), error);
+    if (!error && consumed < text.size()) error = boost::json::error::extra_data;
     if (!error) return Status();
     const auto& handler = parser.handler();
     const std::string& sentence = handler.sentence;
     return Status(handler.code,
                   (sentence.empty() ? "the JSON is malformed: " + error.message() : sentence) +
-                      " (" + line_and_column(body, consumed) + " of the body)");
+                      " (" + line_and_column(text, consumed) + " of the body)");
 }
 
 }  // namespace secrets::api

@@ -53,7 +53,8 @@ StatusOr<AuditFile> AuditFile::open(const std::string& path) {
 }
 
 Status AuditFile::cannot_write(int error) const {
-    return Status::failed("cannot write the audit trail " + path_ + ": " + std::strerror(error));
+    return Status::unavailable("cannot write the audit trail " + path_ + ": " +
+                               std::strerror(error));
 }
 
 Status AuditFile::append(std::string_view line) {

@@ -8,9 +8,10 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string_view>
 #include <vector>
+
+#include "common/base/text_encoding.h"
 
 namespace secrets::audit {
 namespace {
@@ -108,14 +109,11 @@ std::string time_text(Time time) {
     using std::chrono::floor;
     const auto second = floor<std::chrono::seconds>(time);
     const auto microseconds = floor<std::chrono::microseconds>(time - second).count();
-    const std::time_t seconds = second.time_since_epoch().count();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 64> text{};
-    std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+    std::string text = utc_text(second.time_since_epoch().count());
+    text.pop_back();
     std::array<char, 16> fraction{};
     std::snprintf(fraction.data(), fraction.size(), ".%06dZ", static_cast<int>(microseconds));
-    return std::string(text.data()) + fraction.data();
+    return text + fraction.data();
 }
 
 std::string journal_entry(const Event& event, Time time) {

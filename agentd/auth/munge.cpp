@@ -12,6 +12,7 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/net/deadline_operation.h"
+#include "common/auth/munge_credential.h"
 
 namespace secrets::auth {
 namespace {
@@ -51,17 +52,9 @@ std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {
 }
 
 StatusOr<std::string> encode_now(const std::string& payload) {
-    const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return Status::failed("munge: out of memory");
-    char* credential = nullptr;
-    const munge_err_t error =
-        munge_encode(&credential, context.get(), payload.data(), static_cast<int>(payload.size()));
-    const Text owned(credential, &std::free);
-    if (error != EMUNGE_SUCCESS) {
-        return Status::failed("cannot create a MUNGE credential: " +
-                              what_is_wrong(error, context.get()));
-    }
-    return std::string(credential);
+    auto credential = make_munge_credential(payload);
+    if (credential) return credential;
+    return Status::failed("cannot create a MUNGE credential: " + credential.status().message());
 }
 
 StatusOr<Credential> decode_now(const std::string& credential) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The only code that calls libmunge. As libmunge waits for munged, it runs in a thread of its own.
+// Calls munged. As libmunge waits for munged, it runs in a thread of its own.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>

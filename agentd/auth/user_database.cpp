@@ -29,7 +29,7 @@ auto look_up(const char* what, Lookup lookup) -> StatusOr<decltype(lookup())> {
     errno = 0;
     const auto entry = lookup();
     if (entry == nullptr && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-        return Status::unavailable(errno_status(what).message());
+        return errno_status(what, StatusCode::unavailable);
     }
     return entry;
 }

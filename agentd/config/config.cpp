@@ -295,7 +295,7 @@ StatusOr<Config> parse_config(const std::string& text, const std::string& path) 
     } catch (const Wrong& wrong) {
         return at(wrong.mark, wrong.sentence);
     } catch (const YAML::Exception& error) {
-        return at(error.mark, printable(error.msg));  // the message quotes the file unchanged
+        return at(error.mark, printable_ascii(error.msg));  // the message quotes the file unchanged
     }
     return config;
 }

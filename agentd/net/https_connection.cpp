@@ -10,12 +10,13 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <boost/json.hpp>
 #include <charconv>
 
+#include "agentd/base/json_members.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_fields.h"
+#include "agentd/net/tls_context.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
 #include "common/ipc/unix_socket.h"
@@ -44,13 +45,10 @@ constexpr std::uint32_t kMaxHead = 16 * 1024;
 
 /// Returns the sentence in problem JSON.
 std::string detail_of(std::span<const std::byte> body) {
-    boost::json::error_code error;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-    const auto value = boost::json::parse(text, error);
-    const auto* object = error ? nullptr : value.if_object();
-    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
-    if (detail == nullptr || !detail->is_string()) return "no reason given";
-    return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
+    const auto value = parse_json(body);
+    const auto* detail = find_text(value.if_object(), "detail");
+    if (detail == nullptr) return "no reason given";
+    return printable_ascii(std::string(*detail).substr(0, kMaxSentenceBytes));
 }
 
 std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
@@ -61,14 +59,7 @@ std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
 }
 
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
-    const long verified = SSL_get_verify_result(connection);
-    if (verified == X509_V_OK) return "TLS handshake failed: " + error.message();
-    std::string why =
-        std::string("server certificate rejected: ") + X509_verify_cert_error_string(verified);
-    const bool is_about_time =
-        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
-    if (is_about_time) why += "; check the clock of this host";
-    return why;
+    return rejected_certificate(connection).value_or("TLS handshake failed: " + error.message());
 }
 
 std::string in_words(const ErrorCode& error) {
@@ -214,7 +205,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     answer.content_type = head.get()[http::field::content_type];
     answer.allow = head.get()[http::field::allow];
     answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
-    answer.note = printable(std::string(head.get()[kNoteField]));
+    answer.note = printable_ascii(std::string(head.get()[kNoteField]));
     if (answer.status == 204 || answer.status == 304) co_return Status();
     auto failure = co_await read_body(head, answer.body);
     if (!failure.ok()) co_return failure;

@@ -193,6 +193,17 @@ bool is_certificate_of(ssl::context& context, const std::string& host) {
            X509_check_ip_asc(certificate, host.c_str(), 0) == 1;
 }
 
+std::optional<std::string> rejected_certificate(SSL* connection) {
+    const long verified = SSL_get_verify_result(connection);
+    if (verified == X509_V_OK) return std::nullopt;
+    std::string why =
+        std::string("certificate rejected: ") + X509_verify_cert_error_string(verified);
+    const bool is_about_time =
+        verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (is_about_time) why += "; check the clock of this host";
+    return why;
+}
+
 std::optional<std::vector<std::string>> names_of_peer(SSL* connection) {
     const Certificate certificate(SSL_get1_peer_certificate(connection), &X509_free);
     if (!certificate) return std::nullopt;

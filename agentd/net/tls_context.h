@@ -34,6 +34,10 @@ Status check_valid_now(boost::asio::ssl::context& context);
 /// Returns whether a context's certificate is that host's, by a name or an address in it.
 bool is_certificate_of(boost::asio::ssl::context& context, const std::string& host);
 
+/// Returns, after a handshake that failed, what is wrong with the peer's certificate; nothing if
+/// the handshake failed for another reason.
+std::optional<std::string> rejected_certificate(SSL* connection);
+
 /// Returns the names (SAN: DNS, URI, email, address) in the peer's certificate; nothing if the peer
 /// presented none.
 std::optional<std::vector<std::string>> names_of_peer(SSL* connection);

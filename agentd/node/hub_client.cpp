@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/node/hub_client.h"
 
-#include "agentd/base/sha256.h"
-#include "common/ipc/hub_request.h"
+#include "common/auth/hub_request.h"
+#include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::node {
 namespace {

@@ -2,9 +2,9 @@
 // Logs in to OpenBao by an AppRole, and renews its token as long as that is possible.
 
 #include <array>
-#include <boost/json.hpp>
 
 #include "agentd/base/credential_file.h"
+#include "agentd/base/json_members.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/openbao/secret_json.h"
 #include "agentd/openbao/server_pool.h"
@@ -120,21 +120,15 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
 /// Stores the token in the answer to a login or a renewal. Returns false if there is none.
 bool ServerPool::take_login(const HttpsResponse& answer) {
     const json::value value = parse_secret(answer.body);
-    const json::object* object = value.if_object();
-    const json::value* auth = object != nullptr ? object->if_contains("auth") : nullptr;
-    if (auth == nullptr || !auth->is_object()) return false;
-    const json::object& fields = auth->get_object();
-    const json::value* token = fields.if_contains("client_token");
-    const json::value* lease = fields.if_contains("lease_duration");
-    const json::value* renewable = fields.if_contains("renewable");
-    if (token == nullptr || !token->is_string() || lease == nullptr || !lease->is_int64()) {
-        return false;
-    }
-    token_ = std::string(token->get_string());
-    lease_ = std::chrono::seconds(lease->get_int64());
+    const json::object* auth = find_object(value.if_object(), "auth");
+    const json::string* token = find_text(auth, "client_token");
+    const std::int64_t* lease = find_number(auth, "lease_duration");
+    if (token == nullptr || lease == nullptr) return false;
+    token_ = std::string(*token);
+    lease_ = std::chrono::seconds(*lease);
     const auto half = std::chrono::milliseconds(lease_) / 2;
     renew_at_ = lease_.count() > 0 ? Clock::now() + half : Clock::time_point::max();
-    is_renewable_ = renewable != nullptr && renewable->is_bool() && renewable->get_bool();
+    is_renewable_ = is_true(auth, "renewable");
     return true;
 }
 

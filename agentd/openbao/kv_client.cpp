@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/openbao/kv_client.h"
 
-#include <boost/json.hpp>
-
+#include "agentd/base/json_members.h"
 #include "agentd/openbao/secret_json.h"
-#include "common/base/names.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::openbao {
 namespace {
@@ -23,20 +22,7 @@ constexpr const char* kDocument = "document";
 
 /// Returns the path of a URL for a text that may have any characters.
 std::string escaped(const std::string& text) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    constexpr std::string_view kPlain = "/-._~";
-    std::string path;
-    for (const char letter : text) {
-        const bool plain =
-            is_letter(letter) || is_digit(letter) || kPlain.find(letter) != kPlain.npos;
-        const auto byte = static_cast<unsigned char>(letter);
-        if (plain) {
-            path += letter;
-        } else {
-            path += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
-        }
-    }
-    return path;
+    return percent_encoded(text, "/");
 }
 
 HttpsRequest request_of(const char* method, std::string target) {
@@ -56,9 +42,8 @@ json::object data_of(const HttpsResponse& answer) {
 }
 
 std::uint64_t version_in(const json::object& metadata) {
-    const json::value* version = metadata.if_contains("version");
-    const bool is_number = version != nullptr && version->is_int64() && version->get_int64() > 0;
-    return is_number ? static_cast<std::uint64_t>(version->get_int64()) : 0;
+    const std::int64_t* version = find_number(&metadata, "version");
+    return version != nullptr && *version > 0 ? static_cast<std::uint64_t>(*version) : 0;
 }
 
 Status refused(const std::string& path, const HttpsResponse& answer) {
@@ -78,9 +63,9 @@ json::object write_body(const json::object& data, std::uint64_t version) {
 /// Returns the document that write_body() encoded. Data that another tool wrote is returned as it
 /// is.
 json::object document_in(json::object data) {
-    const json::value* text = data.if_contains(kDocument);
-    if (text == nullptr || !text->is_string()) return data;
-    json::value document = parse_secret(text->get_string());
+    const json::string* text = find_text(&data, kDocument);
+    if (text == nullptr) return data;
+    json::value document = parse_secret(*text);
     return document.is_object() ? std::move(document.get_object()) : std::move(data);
 }
 
@@ -124,10 +109,8 @@ asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time
     document.may_lag = answer.may_lag;
     if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
     json::object both = data_of(answer);
-    const json::value* metadata = both.if_contains("metadata");
-    if (metadata != nullptr && metadata->is_object()) {
-        document.version = version_in(metadata->get_object());
-    }
+    const json::object* metadata = find_object(&both, "metadata");
+    if (metadata != nullptr) document.version = version_in(*metadata);
     json::value* data = both.if_contains("data");
     if (data != nullptr && data->is_object()) {
         document.data = document_in(std::move(data->get_object()));
@@ -177,9 +160,9 @@ asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string f
     if (answer.status == 404) co_return names;
     if (answer.status != 200) co_return refused(folder, answer);
     const json::object data = data_of(answer);
-    const json::value* keys = data.if_contains("keys");
-    if (keys == nullptr || !keys->is_array()) co_return names;
-    for (const json::value& key : keys->get_array()) {
+    const json::array* keys = find_array(&data, "keys");
+    if (keys == nullptr) co_return names;
+    for (const json::value& key : *keys) {
         if (key.is_string()) names.emplace_back(key.get_string());
     }
     co_return names;
@@ -190,9 +173,9 @@ asio::awaitable<std::optional<std::int64_t>> KvClient::max_versions(Clock::time_
     auto response = co_await servers_.ask(std::move(request), deadline);
     if (!response.ok() || response->status != 200) co_return std::nullopt;
     const json::object data = data_of(*response);
-    const json::value* most = data.if_contains("max_versions");
-    if (most == nullptr || !most->is_int64()) co_return std::nullopt;
-    co_return most->get_int64();
+    const std::int64_t* most = find_number(&data, "max_versions");
+    if (most == nullptr) co_return std::nullopt;
+    co_return *most;
 }
 
 }  // namespace secrets::openbao

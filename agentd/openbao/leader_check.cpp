@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells whether the server that reports itself as active leads the others.
 
-#include <boost/json.hpp>
-
+#include "agentd/base/json_members.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/openbao/secret_json.h"
 #include "agentd/openbao/server_pool.h"
@@ -21,11 +20,6 @@ using net::HttpsResponse;
 constexpr auto kReport = std::chrono::milliseconds(150);
 constexpr auto kNoReport = std::chrono::seconds(5);
 
-std::string text_in(const json::object& object, const char* key) {
-    const json::value* value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
-}
-
 }  // namespace
 
 /// Asks a server which one leads. Returns nothing if the server does not answer in time.
@@ -39,9 +33,8 @@ asio::awaitable<std::optional<ServerPool::LeaderReport>> ServerPool::ask_leader(
     const json::value value = parse_secret(answer.body);
     const json::object* object = value.if_object();
     if (object == nullptr) co_return std::nullopt;
-    const json::value* is_self = object->if_contains("is_self");
-    co_return LeaderReport{is_self != nullptr && is_self->is_bool() && is_self->get_bool(),
-                           text_in(*object, "leader_address"), text_in(*object, "active_time")};
+    co_return LeaderReport{is_true(object, "is_self"), text_or_empty(object, "leader_address"),
+                           text_or_empty(object, "active_time")};
 }
 
 /// Tells whether other servers contradict a server that reports itself as active. OpenBao 2.7.2,

@@ -8,10 +8,10 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
-#include "agentd/base/sha256.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/openbao/document_codec.h"
 #include "agentd/openbao/document_lock.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::openbao {
 namespace {

@@ -5,9 +5,9 @@
 #include "agentd/openbao/server_pool.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/base/json_members.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
 #include "agentd/openbao/secret_json.h"
@@ -59,17 +59,16 @@ bool is_elsewhere(const HttpsResponse& answer) {
 
 std::string errors_in(const HttpsResponse& answer) {
     const json::value value = parse_secret(answer.body);
-    const json::object* object = value.if_object();
-    const json::value* errors = object != nullptr ? object->if_contains("errors") : nullptr;
+    const json::array* errors = find_array(value.if_object(), "errors");
     std::string text;
-    if (errors != nullptr && errors->is_array()) {
-        for (const json::value& error : errors->get_array()) {
+    if (errors != nullptr) {
+        for (const json::value& error : *errors) {
             if (!error.is_string()) continue;
             text += (text.empty() ? "" : "; ") + std::string(error.get_string());
         }
     }
     if (text.empty()) text = "status " + std::to_string(answer.status);
-    return printable(text.substr(0, kMaxErrors));
+    return printable_ascii(text.substr(0, kMaxErrors));
 }
 
 bool is_too_large(const HttpsResponse& answer) {

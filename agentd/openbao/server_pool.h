@@ -5,11 +5,11 @@
 #include <deque>
 
 #include "agentd/audit/outage_log.h"
-#include "agentd/base/sha256.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/net/async_condition.h"
 #include "agentd/net/backoff.h"
 #include "agentd/net/https_client.h"
+#include "common/auth/sha256.h"
 
 namespace secrets::openbao {
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/authenticator.h"
 
-#include "agentd/base/sha256.h"
+#include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::server {
 

@@ -65,7 +65,7 @@ std::string name_of(const auth::Principal& caller) {
 std::string name_of(const api::RequestHead& head) {
     constexpr std::size_t kMaxPath = 200;
     const std::string_view path = head.target.substr(0, head.target.find('?'));
-    return printable(std::string(head.method) + " " + std::string(path.substr(0, kMaxPath)));
+    return printable_ascii(std::string(head.method) + " " + std::string(path.substr(0, kMaxPath)));
 }
 
 }  // namespace secrets::server

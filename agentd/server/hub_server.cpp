@@ -33,12 +33,10 @@ std::string address_text(const Tcp::endpoint& endpoint) {
     return address.to_string();
 }
 
-/// Returns why a handshake failed; for a rejected certificate, what is wrong with the certificate.
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
-    const long verified = SSL_get_verify_result(connection);
     if (error == beast::error::timeout) return kTooSlow;
-    if (verified == X509_V_OK) return "TLS 1.3 handshake failed: " + error.message();
-    return std::string("client certificate rejected: ") + X509_verify_cert_error_string(verified);
+    return net::rejected_certificate(connection)
+        .value_or("TLS 1.3 handshake failed: " + error.message());
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <boost/beast/core/string.hpp>
 
 #include "agentd/net/tls_context.h"
+#include "common/auth/hub_request.h"
 #include "common/base/names.h"
-#include "common/ipc/hub_request.h"
 
 namespace secrets::server {
 namespace {

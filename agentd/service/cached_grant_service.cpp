@@ -42,27 +42,27 @@ GrantAnswer CachedGrantService::accept_cached_grant(const plugin_protocol::Grant
                                                     const std::string& tag, SecretView image,
                                                     std::string note) {
     const auto entries = read_delivery(image.bytes());
-    if (!entries) return deny(request, "", {StatusCode::unavailable, entries.status().message()});
+    if (!entries) return deny(request, "", entries.status());
     auto read = read_spec(request);
     const SecretSpec& ask = *read;
     const vault::Grant grant{request.ask, ask.run ? ask.run->text() : "", 0};
     const bool is_first = context_.vault.find_hold(request.job) == nullptr;
-    const auto refuse = [&](std::string why) {
-        return refused(request, "", &ask, {StatusCode::unavailable, std::move(why)});
+    const auto refuse = [&](Status refusal) {
+        return refused(request, "", &ask, std::move(refusal));
     };
     auto delivery = context_.vault.deliver(*entries);
-    if (!delivery) return refuse(delivery.status().message());
+    if (!delivery) return refuse(delivery.status());
     audit::Event event =
         event_of(audit::Kind::grant, request, "",
                  "was granted " + audit::counted(entries->size(), "secret", "secrets") +
                      " by the hub" + (grant.run.empty() ? "" : " of run " + grant.run));
     event.run = grant.run;
     for (const SpecItem& item : ask.items) event.names.push_back(item.name);
-    if (Status wrong = audit::write_ahead(event); !wrong.ok()) return refuse(wrong.message());
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) return refuse(std::move(wrong));
     if (Status wrong = context_.vault.hold(request.job, request.uid, grant, context_.now());
         !wrong.ok()) {
         audit::revert(event, wrong);
-        return refuse(wrong.message());
+        return refuse(std::move(wrong));
     }
     audit::publish(event);
     cache_grant({request.job, request.uid, request.ask, grant.run, tag}, image);
@@ -87,13 +87,13 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
     const plugin_protocol::GrantRequest& request, const std::string& why) {
     auto delivery = context_.vault.deliver_cached_grant(request.job, request.ask);
     if (!delivery) {
-        return deny(request, "", {StatusCode::unavailable, delivery.status().message()});
+        return deny(request, "", delivery.status());
     }
     audit::Event event =
         event_of(audit::Kind::grant, request, "", "was granted its cached secrets" + why);
     event.run = context_.vault.find_cached_grant(request.job, request.ask)->run;
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return deny(request, "", {StatusCode::unavailable, wrong.message()});
+        return deny(request, "", std::move(wrong));
     }
     audit::publish(event);
     context_.granted_in_round.insert(request.job);

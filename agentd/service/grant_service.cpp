@@ -62,19 +62,19 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
                            : "";
     // The delivery comes first: it reads the run's record, which the hold's record may move.
     auto delivery = context_.vault.deliver(prepared.entries);
-    if (!delivery) return Status(StatusCode::unavailable, delivery.status().message());
+    if (!delivery) return delivery.status();
     audit::Event event = event_of(
         audit::Kind::grant, request, "",
         "was granted " + listed(prepared.answers) + (run != nullptr ? " of run " + grant.run : ""));
     event.run = grant.run;
     event.names = names_of(prepared.answers);
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return Status(StatusCode::unavailable, wrong.message());
+        return wrong;
     }
     if (Status wrong = context_.vault.hold(request.job, request.uid, grant, context_.now());
         !wrong.ok()) {
         audit::revert(event, wrong);
-        return Status(StatusCode::unavailable, wrong.message());
+        return wrong;
     }
     audit::publish(event);
     context_.granted_in_round.insert(request.job);

@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
-#include "agentd/base/sha256.h"
 #include "agentd/service/grant_requests.h"
+#include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::service {
 
@@ -65,13 +66,12 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     event.names = names_of(prepared.answers);
     if (!unchanged) {
         granted.image = SecretBuffer(delivery_size(prepared.entries));
-        if (const Status wrong = write_delivery(prepared.entries, granted.image.bytes());
-            !wrong.ok()) {
-            return refused(request, node, &ask, {StatusCode::unavailable, wrong.message()});
+        if (Status wrong = write_delivery(prepared.entries, granted.image.bytes()); !wrong.ok()) {
+            return refused(request, node, &ask, std::move(wrong));
         }
     }
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refused(request, node, &ask, {StatusCode::unavailable, wrong.message()});
+        return refused(request, node, &ask, std::move(wrong));
     }
     audit::publish(event);
     secrets_.note_uses(prepared.answers, request.uid, request.job);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/service/resolver.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 
@@ -10,11 +9,6 @@
 
 namespace secrets::service {
 namespace {
-
-bool has_nul(SecretView value) {
-    const auto bytes = value.bytes();
-    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
-}
 
 /// The run's secret of each name: the user's before the workspace's.
 using ByName = std::map<std::string_view, const vault::RunSecret*>;
@@ -78,7 +72,7 @@ class Search {
         answer.source = Source::run;
         answer.value = found->second->value;
         answer.bytes = answer.value.size();
-        find(answer, has_nul(answer.value));
+        find(answer, answer.value.has_nul());
         return true;
     }
 
@@ -189,7 +183,8 @@ StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
         if (!answer.found || answer.source == Source::run) continue;
         auto value = kept.store->value_of(answer.owner(kept.uid), answer.item.name);
         if (!value)
-            return Status::failed("secret " + answer.item.name + ": " + value.status().message());
+            return Status::unavailable("secret " + answer.item.name + ": " +
+                                       value.status().message());
         opened.push_back(std::move(value).value());
         answer.value = opened.back().view();  // the bytes do not move when `opened` grows
     }

@@ -212,11 +212,11 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     event.names = names;
     event.owner = audit::Account{head.owner, owner_name};
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     if (Status wrong = context_.vault.put_run(head, request.secrets); !wrong.ok()) {
         audit::revert(event, wrong);
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     audit::publish(event);
     context_.events->held_changed();
@@ -274,7 +274,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     event.names = expiry_.names_in(run);
     event.owner = audit::Account{head->owner, owner};
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refused_completion(run, caller, {StatusCode::unavailable, wrong.message()});
+        return refused_completion(run, caller, std::move(wrong));
     }
     audit::publish(event);
     const vault::WipeReceipt wiped = expiry_.end_run(*head);

@@ -203,12 +203,12 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
                          (created ? "" : " (generation " + std::to_string(head.generation) + ")"));
     event.caller = caller.account();
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     if (Status wrong = context_.store->put(owner, std::move(head), request.value.view());
         !wrong.ok()) {
         audit::revert(event, wrong);
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     audit::publish(event);
     context_.events->held_changed();
@@ -249,11 +249,11 @@ StatusOr<store::SecretHead> SecretService::rename_secret(const auth::Principal& 
                                           " was renamed to " + new_name + " by " + caller.name());
     event.caller = caller.account();
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     if (Status wrong = context_.store->rename(owner, name, new_name); !wrong.ok()) {
         audit::revert(event, wrong);
-        return refuse({StatusCode::unavailable, wrong.message()});
+        return refuse(std::move(wrong));
     }
     audit::publish(event);
     return *context_.store->find(owner, new_name);
@@ -275,11 +275,11 @@ Status SecretService::remove_secret(const auth::Principal& caller, const SecretS
     event.caller = caller.account();
     event.bytes = old->bytes;
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refused(caller, scope, name, {StatusCode::unavailable, wrong.message()});
+        return refused(caller, scope, name, std::move(wrong));
     }
     if (Status wrong = context_.store->remove(owner, name); !wrong.ok()) {
         audit::revert(event, wrong);
-        return refused(caller, scope, name, {StatusCode::unavailable, wrong.message()});
+        return refused(caller, scope, name, std::move(wrong));
     }
     audit::publish(event);
     context_.events->held_changed();

@@ -112,7 +112,7 @@ StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantReques
     }
     auto opened =
         open_stored(prepared.answers, {context_.store, request.uid, "", {}, {}, context_.now()});
-    if (!opened) return Status(StatusCode::unavailable, opened.status().message());
+    if (!opened) return opened.status();
     prepared.opened = std::move(opened).value();
     prepared.entries = entries_of(prepared.answers);
     if (Status refusal = check_sizes(prepared.entries); !refusal.ok()) return refusal;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -16,10 +15,6 @@
 
 namespace secrets::slurm {
 namespace {
-
-struct CloseDirectory {
-    void operator()(DIR* directory) const { closedir(directory); }
-};
 
 /// Returns the job that a directory of this name belongs to; nothing if the name is not a job's.
 std::optional<JobId> job_of(std::string_view name) {
@@ -46,9 +41,9 @@ std::vector<JobId> JobFileCleaner::jobs(std::chrono::seconds age) {
         say_once(all_jobs.status().message());
         return {};
     }
-    std::unique_ptr<DIR, CloseDirectory> directory(fdopendir(all_jobs->get()));
+    const auto directory = directory_stream(std::move(all_jobs).value());
     if (!directory) return {};
-    const int fd = all_jobs->release();  // now owned by the stream
+    const int fd = dirfd(directory.get());
     std::vector<JobId> jobs;
     while (const dirent* entry = readdir(directory.get())) {
         const auto job = job_of(entry->d_name);

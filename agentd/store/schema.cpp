@@ -105,8 +105,8 @@ StatusOr<std::string> stored_key_id(const SqliteDatabase& database) {
     const auto row = statement->step();
     if (!row) return row.status();
     if (!*row)
-        return Status::failed("cannot open the store " + database.path() +
-                              ": it does not name its key");
+        return Status::unavailable("cannot open the store " + database.path() +
+                                   ": it does not name its key");
     return statement->bytes(0);
 }
 

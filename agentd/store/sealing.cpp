@@ -42,7 +42,7 @@ Cipher begin(const StoreKey& key, const unsigned char* nonce, std::string_view c
 }  // namespace
 
 StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_view context) {
-    const Status failed = Status::failed(
+    const Status failed = Status::unavailable(
         "cannot seal the value: OpenSSL failed (out of memory, or no random numbers)");
     std::string sealed(kNonceBytes + value.size() + kTagBytes, '\0');
     auto* out = reinterpret_cast<unsigned char*>(sealed.data());
@@ -62,7 +62,7 @@ StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_vi
 
 StatusOr<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
                               std::string_view context) {
-    const Status failed = Status::failed(
+    const Status failed = Status::unavailable(
         "cannot decrypt the value: it was altered, moved, or sealed under another key");
     if (sealed.size() < kNonceBytes + kTagBytes) return failed;
     const std::size_t size = sealed.size() - kNonceBytes - kTagBytes;

@@ -4,19 +4,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include <algorithm>
-
 #include "agentd/store/schema.h"
 #include "common/base/errno_status.h"
 #include "common/base/names.h"
 
 namespace secrets::store {
 namespace {
-
-bool has_nul(SecretView value) {
-    const auto bytes = value.bytes();
-    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
-}
 
 std::string words_for(const Owner& owner) {
     if (owner.is_workspace()) return "workspace " + owner.workspace();
@@ -85,7 +78,7 @@ Status SecretStore::read_all() {
         entry.head.damaged = !value.ok();
         if (value) {
             entry.head.bytes = value->size();
-            entry.head.has_nul = has_nul(value->view());
+            entry.head.has_nul = value->view().has_nul();
         }
         Shelf one;
         std::string name = entry.head.name;
@@ -151,15 +144,16 @@ StatusOr<Transaction> SecretStore::begin_change() const {
     const auto id = stored_key_id(database_);
     if (!id) return id.status();
     if (*id != key_.id()) {
-        return Status::failed("the store " + database_.path() + " was resealed under the key " +
-                              *id + " (--rekey); give slurm-secretsd that key and restart it");
+        return Status::unavailable("the store " + database_.path() +
+                                   " was resealed under the key " + *id +
+                                   " (--rekey); give slurm-secretsd that key and restart it");
     }
     return transaction;
 }
 
 Status SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
     head.bytes = value.size();
-    head.has_nul = has_nul(value);
+    head.has_nul = value.has_nul();
     head.damaged = false;
     auto sealed = seal(key_, value, context_of(owner, head));
     if (!sealed) return sealed.status();

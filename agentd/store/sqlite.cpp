@@ -112,7 +112,7 @@ Status SqliteDatabase::failed() const {
         default:
             break;
     }
-    return Status::failed("the store " + path_ + ": " + what + advice);
+    return Status::unavailable("the store " + path_ + ": " + what + advice);
 }
 
 StatusOr<Statement> SqliteDatabase::prepare(std::string_view sql) const {

@@ -5,9 +5,12 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "agentd/base/credential_file.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::store {
 namespace {
@@ -21,13 +24,8 @@ std::string id_of(SecretView key) {
     HMAC(EVP_sha256(), key.bytes().data(), static_cast<int>(key.size()),
          reinterpret_cast<const unsigned char*>(kIdText.data()), kIdText.size(), digest.data(),
          &length);
-    constexpr char kDigits[] = "0123456789abcdef";
-    std::string text;
-    for (std::size_t i = 0; i < kIdBytes && i < length; ++i) {
-        text += kDigits[digest[i] >> 4];
-        text += kDigits[digest[i] & 15];
-    }
-    return text;
+    const auto bytes = std::as_bytes(std::span(digest));
+    return to_hex(bytes.first(std::min<std::size_t>(kIdBytes, length)));
 }
 
 }  // namespace

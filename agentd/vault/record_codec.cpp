@@ -1,71 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/vault/record_codec.h"
 
-#include <string.h>
-
 #include <algorithm>
 
+#include "common/base/byte_codec.h"
 #include "common/base/limits.h"
 #include "common/secure_memory/delivery.h"
 
 namespace secrets::vault {
 namespace {
 
-/// Writes numbers and texts in sequence. Without a buffer it only counts, so that size and content
-/// of a payload come from one description.
-class RecordWriter {
+class RecordWriter : public ByteWriter {
   public:
-    RecordWriter() = default;
-    explicit RecordWriter(std::span<std::byte> out) : out_(out), writes_(true) {}
+    using ByteWriter::ByteWriter;
 
-    template <typename Number>
-    void number(Number value) {
-        bytes(std::as_bytes(std::span(&value, 1)));
-    }
     void text(std::string_view text) {
         number(static_cast<std::uint16_t>(text.size()));
         bytes(std::as_bytes(std::span(text)));
     }
-    void bytes(std::span<const std::byte> bytes) {
-        if (writes_ && !bytes.empty()) memcpy(out_.data() + used_, bytes.data(), bytes.size());
-        used_ += bytes.size();
-    }
-    std::size_t used() const { return used_; }
-
-  private:
-    std::span<std::byte> out_;
-    bool writes_ = false;
-    std::size_t used_ = 0;
 };
 
-class RecordReader {
+class RecordReader : public ByteReader {
   public:
-    explicit RecordReader(std::span<const std::byte> payload) : rest_(payload) {}
+    using ByteReader::ByteReader;
 
-    template <typename Number>
-    Number number() {
-        Number value{};
-        const auto taken = bytes(sizeof(value));
-        if (!failed_) memcpy(&value, taken.data(), sizeof(value));
-        return value;
-    }
     std::string_view text() {
         const auto taken = bytes(number<std::uint16_t>());
         return {reinterpret_cast<const char*>(taken.data()), taken.size()};
     }
-    std::span<const std::byte> bytes(std::size_t length) {
-        if (length > rest_.size()) failed_ = true;
-        if (failed_) return {};
-        const auto taken = rest_.first(length);
-        rest_ = rest_.subspan(length);
-        return taken;
-    }
-    bool failed() const { return failed_; }
-    bool at_end() const { return !failed_ && rest_.empty(); }
-
-  private:
-    std::span<const std::byte> rest_;
-    bool failed_ = false;
 };
 
 void describe_run(RecordWriter& pen, const RunHead& head, std::span<const NewSecret> secrets) {
@@ -172,7 +134,7 @@ StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> pay
         if (secret.scope != Scope::user && secret.scope != Scope::workspace) break;
         secrets.push_back(secret);
     }
-    if (!eye.at_end() || secrets.size() != count) return malformed("run");
+    if (!eye.complete() || secrets.size() != count) return malformed("run");
     return secrets;
 }
 
@@ -201,7 +163,7 @@ StatusOr<Hold> read_hold(std::span<const std::byte> payload) {
         grant.generation = eye.number<std::uint64_t>();
         hold.grants.push_back(std::move(grant));
     }
-    if (!eye.at_end()) return malformed("hold");
+    if (!eye.complete()) return malformed("hold");
     return hold;
 }
 
@@ -220,7 +182,7 @@ StatusOr<CachedGrant> read_cached_grant(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     CachedGrant grant = accept_cached_grant(eye);
     const SecretView image(eye.bytes(eye.number<std::uint32_t>()));
-    if (!eye.at_end() || !read_delivery(image.bytes())) return malformed("cached grant");
+    if (!eye.complete() || !read_delivery(image.bytes())) return malformed("cached grant");
     return grant;
 }
 

@@ -65,9 +65,9 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
     }
     const std::size_t bytes = new_slab_bytes(payload_bytes);
     if (slab_bytes_ + bytes > capacity_) {
-        return Status::failed("the agent's memory for secrets is full (" +
-                              std::to_string(capacity_) +
-                              " bytes; limits.total_bytes in its configuration)");
+        return Status::unavailable("the agent's memory for secrets is full (" +
+                                   std::to_string(capacity_) +
+                                   " bytes; limits.total_bytes in its configuration)");
     }
     auto region = LockedRegion::create(bytes, memory_);
     if (!region) return region.status();

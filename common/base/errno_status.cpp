@@ -6,11 +6,11 @@
 
 namespace secrets {
 
-Status errno_status(const std::string& what) {
+Status errno_status(const std::string& what, StatusCode code) {
     const int why = errno;
     std::string sentence = what + " failed: " + strerror(why);
     if (why == EMFILE) sentence += "; raise the limit of open files (LimitNOFILE=)";
-    return Status::failed(std::move(sentence));
+    return {code, std::move(sentence)};
 }
 
 }  // namespace secrets

@@ -7,18 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <memory>
 #include <string_view>
 
 #include "common/base/errno_status.h"
 
 namespace secrets {
 namespace {
-
-struct CloseDirectory {
-    void operator()(DIR* directory) const { closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
 /// Removes a file, a link or an empty directory.
 bool remove_entry(int directory, const char* name) {
@@ -30,7 +24,7 @@ bool remove_entry(int directory, const char* name) {
 }
 
 /// Removes entries one level deep, since steps are given no deeper files.
-Status remove_entries(Directory directory) {
+Status remove_entries(UniqueDirectory directory) {
     Status failure;
     while (const dirent* entry = readdir(directory.get())) {
         const std::string_view name = entry->d_name;
@@ -66,9 +60,8 @@ StatusOr<bool> remove_job_files(int all_jobs, JobId job) {
     if (!fd && errno != ENOTDIR && errno != ELOOP) return errno_status("opening the directory");
     Status failure;
     if (fd) {
-        Directory directory(fdopendir(fd.get()));
+        auto directory = directory_stream(std::move(fd));
         if (!directory) return errno_status("reading the directory");
-        (void)fd.release();  // the stream owns the descriptor now
         failure = remove_entries(std::move(directory));
     }
     if (remove_entry(all_jobs, name.c_str())) return true;

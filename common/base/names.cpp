@@ -92,15 +92,15 @@ Status check_word(std::string_view what, std::string_view text, std::string_view
 
 }  // namespace
 
-std::string printable(std::string_view text) {
+std::string printable_ascii(std::string_view text) {
     std::string out(text);
     std::replace_if(
-        out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+        out.begin(), out.end(), [](char c) { return !is_printable_ascii(c); }, '?');
     return out;
 }
 
 std::string quoted(std::string_view text) {
-    return "'" + printable(text.substr(0, kMaxNameBytes)) +
+    return "'" + printable_ascii(text.substr(0, kMaxNameBytes)) +
            (text.size() > kMaxNameBytes ? "...'" : "'");
 }
 

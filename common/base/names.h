@@ -17,8 +17,13 @@ constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/// Returns `text` with a `?` for each byte that is unsafe for a terminal or a log.
-std::string printable(std::string_view text);
+constexpr bool is_printable_ascii(char c) {
+    return c >= ' ' && c <= '~';
+}
+
+/// Returns `text` with a `?` for each byte that is not printable ASCII: safe for a terminal and a
+/// log.
+std::string printable_ascii(std::string_view text);
 
 /// Returns `text` between single quotes for use in a message. Bytes that are not printable ASCII
 /// become `?`, and text longer than a name may be is cut, so that bad input cannot disfigure a log.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <dirent.h>
 #include <unistd.h>
 
+#include <memory>
 #include <utility>
 
 namespace secrets {
@@ -30,5 +32,19 @@ class UniqueFd {
   private:
     int fd_ = -1;
 };
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+/// Owns a directory stream and closes it.
+using UniqueDirectory = std::unique_ptr<DIR, CloseDirectory>;
+
+/// Returns a stream of the directory's entries, which owns the descriptor; null, and errno is set,
+/// if there is none.
+inline UniqueDirectory directory_stream(UniqueFd fd) {
+    UniqueDirectory directory(::fdopendir(fd.get()));
+    if (directory) (void)fd.release();
+    return directory;
+}
 
 }  // namespace secrets

@@ -19,10 +19,6 @@ struct Header {
 };
 static_assert(sizeof(Header) == 12);
 
-bool is_unprintable(char c) {
-    return c < ' ' || c > '~';
-}
-
 }  // namespace
 
 MessageWriter::MessageWriter(const Protocol& protocol, std::uint16_t type)
@@ -44,7 +40,7 @@ MessageWriter& MessageWriter::text(std::string_view text) {
 }
 
 MessageWriter& MessageWriter::sentence(std::string_view sentence) {
-    return text(printable(sentence.substr(0, kMaxSentenceBytes)));
+    return text(printable_ascii(sentence.substr(0, kMaxSentenceBytes)));
 }
 
 Message MessageWriter::finish() {
@@ -59,33 +55,18 @@ void MessageWriter::append(const void* data, std::size_t size) {
 }
 
 MessageReader::MessageReader(std::span<const std::byte> message)
-    : rest_(message.subspan(sizeof(Header))) {}
-
-std::uint32_t MessageReader::number() {
-    std::uint32_t value = 0;
-    if (rest_.size() < sizeof(value)) {
-        failed_ = true;
-        return 0;
-    }
-    memcpy(&value, rest_.data(), sizeof(value));
-    rest_ = rest_.subspan(sizeof(value));
-    return value;
-}
+    : body_(message.subspan(sizeof(Header))) {}
 
 std::string MessageReader::text(std::size_t limit) {
     const std::uint32_t length = number();
-    if (failed_ || length > limit || length > rest_.size()) {
-        failed_ = true;
-        return {};
-    }
-    std::string text(reinterpret_cast<const char*>(rest_.data()), length);
-    rest_ = rest_.subspan(length);
-    return text;
+    if (length > limit) body_.fail();
+    const auto bytes = body_.bytes(length);
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 std::string MessageReader::sentence() {
     std::string sentence = text(kMaxSentenceBytes);
-    if (std::any_of(sentence.begin(), sentence.end(), is_unprintable)) failed_ = true;
+    if (!std::all_of(sentence.begin(), sentence.end(), is_printable_ascii)) body_.fail();
     return sentence;
 }
 

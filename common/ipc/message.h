@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/byte_codec.h"
 #include "common/base/status.h"
 
 namespace secrets::ipc {
@@ -55,15 +56,14 @@ class MessageReader {
     /// `message` must be one that message_type() accepted.
     explicit MessageReader(std::span<const std::byte> message);
 
-    std::uint32_t number();
+    std::uint32_t number() { return body_.number<std::uint32_t>(); }
     std::string text(std::size_t limit);
     std::string sentence();
     /// Whether every field was present and no bytes remain.
-    bool complete() const { return !failed_ && rest_.empty(); }
+    bool complete() const { return body_.complete(); }
 
   private:
-    std::span<const std::byte> rest_;
-    bool failed_ = false;
+    ByteReader body_;
 };
 
 /// Returns the type if magic, version and length are right. Reads no byte of the body.

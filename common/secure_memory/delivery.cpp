@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include <algorithm>
 #include <string>
 
 #include "common/base/limits.h"
@@ -34,10 +33,6 @@ struct EntryHeader {
 static_assert(sizeof(EntryHeader) == 8);
 static_assert(kMaxNameBytes <= 0xff);
 
-bool has_nul(std::span<const std::byte> bytes) {
-    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
-}
-
 std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
@@ -52,7 +47,7 @@ Status check_entry(const DeliveryEntry& entry) {
         if (Status why = check_secret_name(entry.secret); !why.ok()) return why;
         return Status();
     }
-    if (has_nul(entry.value.bytes())) {
+    if (entry.value.has_nul()) {
         return Status::failed("the value for " + quoted(entry.variable) +
                               " contains a NUL byte, which a variable cannot hold");
     }
@@ -84,7 +79,7 @@ bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
 /// Takes a text, which holds no NUL, in the same way.
 bool take_text(std::span<const std::byte>& rest, std::size_t length, std::string_view& text) {
     std::span<const std::byte> taken;
-    if (!take_with_nul(rest, length, taken) || has_nul(taken)) return false;
+    if (!take_with_nul(rest, length, taken) || SecretView(taken).has_nul()) return false;
     text = {reinterpret_cast<const char*>(taken.data()), taken.size()};
     return true;
 }
@@ -106,7 +101,8 @@ StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
     if (header.value_length > kMaxValueBytes || is_file != (header.secret_length > 0) ||
         !take_text(rest, header.variable_length, entry.variable) ||
         (is_file && !take_text(rest, header.secret_length, entry.secret)) ||
-        !take_with_nul(rest, header.value_length, value) || (!is_file && has_nul(value))) {
+        !take_with_nul(rest, header.value_length, value) ||
+        (!is_file && SecretView(value).has_nul())) {
         return damaged("an entry's length is wrong");
     }
     if (!check_variable_name(entry.variable).ok()) {

@@ -20,13 +20,13 @@ namespace secrets {
 namespace {
 
 Status failed(const char* what) {
-    return errno_status(std::string("locked memory: ") + what);
+    return errno_status(std::string("locked memory: ") + what, StatusCode::unavailable);
 }
 
 Status failed_at_the_limit(const char* what, std::size_t size) {
-    return Status::failed(std::string("locked memory: ") + what + " of " + std::to_string(size) +
-                          " bytes failed: " + strerror(errno) +
-                          "; raise the limit of locked memory (LimitMEMLOCK=)");
+    return Status::unavailable(std::string("locked memory: ") + what + " of " +
+                               std::to_string(size) + " bytes failed: " + strerror(errno) +
+                               "; raise the limit of locked memory (LimitMEMLOCK=)");
 }
 
 UniqueFd open_secretmem() {

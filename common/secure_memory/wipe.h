@@ -26,6 +26,10 @@ class SecretView {
 
     std::span<const std::byte> bytes() const { return bytes_; }
     std::size_t size() const { return bytes_.size(); }
+    /// Returns whether a NUL byte is among them, which no environment variable can hold.
+    bool has_nul() const {
+        return !bytes_.empty() && memchr(bytes_.data(), 0, bytes_.size()) != nullptr;
+    }
 
   private:
     std::span<const std::byte> bytes_;

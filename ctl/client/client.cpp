@@ -14,8 +14,6 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/url/encode.hpp>
-#include <boost/url/rfc/unreserved_chars.hpp>
 #include <optional>
 
 #include "ctl/client/munge_credential.h"
@@ -173,10 +171,6 @@ Answer Client::send_once(const Request& request, const std::string& hub) const {
     } catch (const boost::system::system_error& error) {
         throw no_answer(socket_path_, timeout_, error.code());
     }
-}
-
-std::string percent_encoded(std::string_view text) {
-    return boost::urls::encode({text.data(), text.size()}, boost::urls::unreserved_chars);
 }
 
 }  // namespace secrets::ctl

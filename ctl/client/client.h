@@ -45,8 +45,4 @@ class Client {
     std::chrono::seconds timeout_;
 };
 
-/// Returns `text` encoded as one part of a path or a query: all characters except letters, digits
-/// and `-._~` are encoded.
-std::string percent_encoded(std::string_view text);
-
 }  // namespace secrets::ctl

@@ -6,6 +6,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
+#include "common/base/text_encoding.h"
 #include "ctl/io/exit_codes.h"
 #include "ctl/io/value_input.h"
 

@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 #include <iostream>
 
+#include "common/base/text_encoding.h"
 #include "ctl/client/secret_paths.h"
 #include "ctl/import/import_text.h"
 #include "ctl/import/leak_scan.h"

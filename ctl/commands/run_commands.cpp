@@ -9,6 +9,7 @@
 #include "common/base/ids.h"
 #include "common/base/names.h"
 #include "common/base/secret_spec.h"
+#include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
 #include "ctl/io/table.h"
 

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <iostream>
 
+#include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
 #include "ctl/client/secret_paths.h"
 #include "ctl/io/table.h"

@@ -2,8 +2,8 @@
 #include "ctl/import/import_store.h"
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
 
+#include "ctl/import/json_handler.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -14,20 +14,14 @@ using boost::json::string_view;
 
 constexpr const char* kForm = R"([{"name":"...","value":"..."},...])";
 
-/// Handler that Boost.JSON calls while it parses; Boost.JSON prescribes the names and signatures.
-class StoreHandler {
-  public:
-    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+class StoreHandler : public JsonHandler<StoreHandler> {
+    friend JsonHandler<StoreHandler>;
 
+  public:
     StoreHandler(ImportedSecrets& found, const std::string& source,
                  const std::vector<std::string>& only)
         : found_(found), source_(source), only_(only) {}
 
-    bool on_document_begin(error_code&) { return true; }
-    bool on_document_end(error_code&) { return true; }
     bool on_array_begin(error_code&) {
         if (depth_++ != 0) throw other_form();
         return true;
@@ -54,31 +48,20 @@ class StoreHandler {
         }
         return true;
     }
-    bool on_key_part(string_view part, std::size_t, error_code&) {
-        key_.append(part.data(), part.size());
-        return true;
-    }
-    bool on_key(string_view part, std::size_t, error_code&) {
-        key_.append(part.data(), part.size());
-        bool& has = key_ == "name" ? has_name_ : has_value_;
-        if ((key_ != "name" && key_ != "value") || has) throw other_form();
-        has = true;
-        is_name_ = key_ == "name";
-        key_.clear();
-        return true;
-    }
     bool on_string_part(string_view part, std::size_t, error_code&) { return take(part); }
     bool on_string(string_view part, std::size_t, error_code&) { return take(part); }
-    bool on_number_part(string_view, error_code&) { throw other_form(); }
-    bool on_int64(std::int64_t, string_view, error_code&) { throw other_form(); }
-    bool on_uint64(std::uint64_t, string_view, error_code&) { throw other_form(); }
-    bool on_double(double, string_view, error_code&) { throw other_form(); }
-    bool on_bool(bool, error_code&) { throw other_form(); }
-    bool on_null(error_code&) { throw other_form(); }
-    bool on_comment_part(string_view, error_code&) { return true; }
-    bool on_comment(string_view, error_code&) { return true; }
 
   private:
+    bool key(const std::string& field) {
+        bool& has = field == "name" ? has_name_ : has_value_;
+        if ((field != "name" && field != "value") || has) throw other_form();
+        has = true;
+        is_name_ = field == "name";
+        return true;
+    }
+
+    bool scalar(JsonKind) { throw other_form(); }
+
     bool take(string_view part) {
         if (depth_ != 2) throw other_form();
         if (is_name_) {
@@ -100,7 +83,6 @@ class StoreHandler {
     ImportedSecrets& found_;
     const std::string& source_;
     const std::vector<std::string>& only_;
-    std::string key_;
     std::string name_;
     std::size_t begin_ = 0;   ///< of the value
     std::size_t number_ = 0;  ///< of the entry, from 1
@@ -117,9 +99,7 @@ ImportedSecrets read_import_store(std::string_view text, const std::string& sour
     ImportedSecrets found(text.size());
     boost::json::basic_parser<StoreHandler> parser{boost::json::parse_options(), found, source,
                                                    only};
-    error_code error;
-    const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
-    if (!error && read < text.size()) error = boost::json::error::extra_data;
+    const auto [error, read] = parse_whole(parser, text);
     if (error) {
         const auto line =
             1 + std::count(text.begin(), text.begin() + static_cast<long>(read), '\n');

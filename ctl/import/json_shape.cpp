@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/import/json_shape.h"
 
-#include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
 #include <set>
 
+#include "common/base/text_position.h"
+#include "ctl/import/json_handler.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -13,42 +13,25 @@ namespace {
 using boost::json::error_code;
 using boost::json::string_view;
 
-/// Handler that Boost.JSON calls while it parses; Boost.JSON prescribes the names and signatures.
-class ShapeHandler {
-  public:
-    static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+class ShapeHandler : public JsonHandler<ShapeHandler> {
+    friend JsonHandler<ShapeHandler>;
 
+  public:
     JsonShape take_root() { return std::move(root_); }
 
-    bool on_document_begin(error_code&) { return true; }
-    bool on_document_end(error_code&) { return true; }
     bool on_object_begin(error_code&) { return open(JsonKind::object); }
     bool on_object_end(std::size_t, error_code&) { return close(); }
     bool on_array_begin(error_code&) { return open(JsonKind::array); }
     bool on_array_end(std::size_t, error_code&) { return close(); }
-    bool on_key_part(string_view part, std::size_t, error_code&) {
-        key_.append(part.data(), part.size());
-        return true;
-    }
-    bool on_key(string_view part, std::size_t, error_code&) {
-        key_.append(part.data(), part.size());
-        return true;
-    }
     bool on_string_part(string_view, std::size_t, error_code&) { return true; }
-    bool on_string(string_view, std::size_t, error_code&) { return leaf(JsonKind::string); }
-    bool on_number_part(string_view, error_code&) { return true; }
-    bool on_int64(std::int64_t, string_view, error_code&) { return leaf(JsonKind::number); }
-    bool on_uint64(std::uint64_t, string_view, error_code&) { return leaf(JsonKind::number); }
-    bool on_double(double, string_view, error_code&) { return leaf(JsonKind::number); }
-    bool on_bool(bool, error_code&) { return leaf(JsonKind::boolean); }
-    bool on_null(error_code&) { return leaf(JsonKind::null); }
-    bool on_comment_part(string_view, error_code&) { return true; }
-    bool on_comment(string_view, error_code&) { return true; }
+    bool on_string(string_view, std::size_t, error_code&) { return scalar(JsonKind::string); }
 
   private:
+    bool key(std::string name) {
+        key_ = std::move(name);
+        return true;
+    }
+
     bool open(JsonKind kind) {
         open_.push_back({std::exchange(key_, {}), kind, {}});
         return true;
@@ -61,7 +44,7 @@ class ShapeHandler {
         return true;
     }
 
-    bool leaf(JsonKind kind) {
+    bool scalar(JsonKind kind) {
         place({std::exchange(key_, {}), kind, {}});
         return true;
     }
@@ -78,14 +61,6 @@ class ShapeHandler {
     std::string key_;              ///< the name of the next value
     JsonShape root_;
 };
-
-std::string line_and_column(std::string_view text, std::size_t offset) {
-    const std::string_view before = text.substr(0, offset);
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0: the first line
-    return "line " + std::to_string(line) + ", column " +
-           std::to_string(before.size() - line_begin + 1);
-}
 
 }  // namespace
 
@@ -109,9 +84,7 @@ const char* json_kind_words(JsonKind kind) {
 
 JsonShape read_json_shape(std::string_view text, const std::string& source) {
     boost::json::basic_parser<ShapeHandler> parser{boost::json::parse_options()};
-    error_code error;
-    const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
-    if (!error && read < text.size()) error = boost::json::error::extra_data;
+    const auto [error, read] = parse_whole(parser, text);
     if (error) {
         throw CommandError(ExitCode::bad_input,
                            source + " begins with '{' but is not JSON: " + error.message() +

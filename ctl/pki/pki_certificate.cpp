@@ -8,7 +8,10 @@
 #include <openssl/x509v3.h>
 #include <time.h>
 
-#include <array>
+#include <algorithm>
+#include <span>
+
+#include "common/base/text_encoding.h"
 
 namespace secrets::ctl::pki {
 namespace {
@@ -43,13 +46,9 @@ bool set_serial(X509* certificate) {
 /// Returns part of the random serial number; in a CA's name, it tells two CAs of one site apart.
 std::string serial_words(const X509* certificate) {
     const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
-    constexpr char kDigits[] = "0123456789abcdef";
-    std::string words;
-    for (int i = 0; i < 4 && i < ASN1_STRING_length(serial); ++i) {
-        const unsigned char byte = ASN1_STRING_get0_data(serial)[i];
-        words += {kDigits[byte >> 4], kDigits[byte & 15]};
-    }
-    return words;
+    const auto length = static_cast<std::size_t>(ASN1_STRING_length(serial));
+    const std::span bytes(ASN1_STRING_get0_data(serial), std::min<std::size_t>(4, length));
+    return to_hex(std::as_bytes(bytes));
 }
 
 bool set_name(X509_NAME* target, const std::string& common_name) {
@@ -189,12 +188,8 @@ StatusOr<Identity> issue(const Identity& ca, const Purpose& purpose) {
 
 std::string end_of(const Identity& identity) {
     tm time{};
-    std::array<char, sizeof("2026-11-25T16:00:00Z")> text{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity.certificate.get()), &time) != 1 ||
-        strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &time) == 0) {
-        return "-";
-    }
-    return text.data();
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity.certificate.get()), &time) != 1) return "-";
+    return utc_text(timegm(&time));
 }
 
 Status write_key(int fd, const Identity& identity) {

@@ -19,7 +19,6 @@
 // The requests, with a credential for each, are made before the measurement.
 
 #include <fcntl.h>
-#include <munge.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -37,9 +36,11 @@
 #include <thread>
 #include <vector>
 
-#include "agentd/base/sha256.h"
+#include "common/auth/hub_request.h"
+#include "common/auth/munge_credential.h"
+#include "common/auth/sha256.h"
 #include "common/base/limits.h"
-#include "common/ipc/hub_request.h"
+#include "common/base/text_encoding.h"
 #include "common/ipc/slurm_query_protocol.h"
 #include "common/ipc/unix_socket.h"
 
@@ -140,13 +141,9 @@ std::string credential_for(const Request& request) {
     const Digest digest = sha256_of(std::as_bytes(std::span(request.body())));
     const std::string payload = print_hub_request({kHub, std::string(request.method_string()),
                                                    std::string(request.target()), to_hex(digest)});
-    char* credential = nullptr;
-    const munge_err_t error =
-        munge_encode(&credential, nullptr, payload.data(), static_cast<int>(payload.size()));
-    if (error != EMUNGE_SUCCESS) fail(std::string("munge: ") + munge_strerror(error));
-    std::string text = std::string("Munge ") + credential;
-    std::free(credential);
-    return text;
+    const auto credential = make_munge_credential(payload);
+    if (!credential) fail("munge: " + credential.status().message());
+    return "Munge " + *credential;
 }
 
 Request make(http::verb method, const std::string& target, std::string body) {

@@ -4,8 +4,8 @@
 
 #include "agentd/api/check_body.h"
 #include "agentd/api/grant_body.h"
+#include "common/auth/hub_request.h"
 #include "common/base/limits.h"
-#include "common/ipc/hub_request.h"
 #include "tests/fuzz/must.h"
 
 namespace secrets::fuzz {

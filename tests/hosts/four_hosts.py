@@ -19,7 +19,7 @@ ALWAYS = [*((host, "munged") for host in ADDRESSES), ("hub", "slurmctld"), ("n1"
 
 
 def payload(method, target, body=b"", host="hub"):
-    """Returns the payload of a credential, which names the request that it is for (common/ipc/hub_request.h)."""
+    """Returns the payload of a credential, which names the request that it is for (common/auth/hub_request.h)."""
     return f"slurm-secrets 1\n{host}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n"
 
 

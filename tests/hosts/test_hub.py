@@ -276,7 +276,7 @@ def test_node_rejects_hub_whose_certificate_names_another_host(cluster, pki):
     cluster.stop_agent("n2")
     cluster.start_agent("n2", hub_config(pki).replace("10.77.0.1", "10.77.0.3"))
     done = cluster.on("login").srun("-w", "n1", "--secrets-run=demo-1", "true")
-    assert done.code != 0 and "https://n2:8443: server certificate rejected: hostname mismatch" in done.err
+    assert done.code != 0 and "https://n2:8443: certificate rejected: hostname mismatch" in done.err
 
 
 def test_hub_rejects_munge_credential_made_on_another_host(cluster, job):

@@ -87,9 +87,9 @@ def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, se
 
 
 @pytest.mark.parametrize("certificate, alert, sentence", [
-    ("of another CA", "unknown ca", "client certificate rejected: self-signed certificate in certificate chain"),
-    ("expired", "expired", "client certificate rejected: certificate has expired"),
-    ("server", "unsupported certificate", "client certificate rejected: "),
+    ("of another CA", "unknown ca", "certificate rejected: self-signed certificate in certificate chain"),
+    ("expired", "expired", "certificate rejected: certificate has expired"),
+    ("server", "unsupported certificate", "certificate rejected: "),
     ("TLS 1.2", "protocol version", "TLS 1.3 handshake failed: unsupported protocol"),
 ])
 def test_hub_fails_tls_handshake_with_untrusted_certificate_or_tls_1_2(hub, other_pki, certificate, alert, sentence):

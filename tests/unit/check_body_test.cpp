@@ -26,22 +26,26 @@ TEST_CASE("Check body: parses a request as it was printed", "[check_json]") {
 TEST_CASE("Check body: rejects a malformed request and names the field", "[check_json]") {
     const std::string rest = R"(,"node":"n"})";
     for (const auto& [text, sentence] : std::initializer_list<std::pair<std::string, std::string>>{
-             {"", "the body must be a JSON object"},
+             {"", "the JSON is malformed"},
              {"[]", "the body must be a JSON object"},
-             {R"({"uid":1)", "the body must be a JSON object"},
-             {R"({"ask":"A")" + rest, R"("uid" must be the number of a user)"},
-             {R"({"uid":-1,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
-             {R"({"uid":4294967296,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
-             {R"({"uid":1.0,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
+             {R"({"uid":1)", "the JSON is malformed"},
+             {R"({"ask":"A")" + rest, R"("uid" must be a whole number from 0 to 4294967295)"},
+             {R"({"uid":-1,"ask":"A")" + rest,
+              R"("uid" must be a whole number from 0 to 4294967295)"},
+             {R"({"uid":4294967296,"ask":"A")" + rest,
+              R"("uid" must be a whole number from 0 to 4294967295)"},
+             {R"({"uid":1.0,"ask":"A")" + rest,
+              R"("uid" must be a whole number from 0 to 4294967295)"},
              {R"({"uid":1)" + rest, R"("ask" must be a string of at most 8192 bytes)"},
              {R"({"uid":1,"ask":")" + std::string(8193, 'A') + '"' + rest,
               R"("ask" must be a string of at most 8192 bytes)"},
              {R"({"uid":1,"ask":"A"})", R"("node" must be a string of at most 64 bytes)"},
-             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has an unknown field"}}) {
+             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has an unknown field"},
+             {R"({"uid":1,"uid":2,"ask":"A")" + rest, "duplicate field 'uid'"}}) {
         CAPTURE(text);
         const auto read = parse_check(bytes(text));
         REQUIRE_FALSE(read.ok());
-        CHECK(read.status().message() == sentence);
+        CHECK(read.status().message().starts_with(sentence));
     }
 }
 

@@ -2,13 +2,14 @@
 // Promise: what a credential says of its request is read as it was written, and nothing else is
 // taken for it; and a body is the one that the caller vouched for.
 
-#include "common/ipc/hub_request.h"
+#include "common/auth/hub_request.h"
 
 #include <algorithm>
 #include <cctype>
 
-#include "agentd/base/sha256.h"
 #include "agentd/server/authenticator.h"
+#include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agentd/base/sha256.h"
+#include "common/auth/sha256.h"
 
 #include <openssl/evp.h>
 
 #include <new>
-#include <string_view>
 
 namespace secrets {
 
@@ -15,16 +14,6 @@ Digest sha256_of(std::span<const std::byte> bytes) {
         throw std::bad_alloc();
     }
     return digest;
-}
-
-std::string to_hex(std::span<const std::byte> bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const std::byte byte : bytes) {
-        text += kDigits[std::to_integer<unsigned>(byte) >> 4];
-        text += kDigits[std::to_integer<unsigned>(byte) & 0xf];
-    }
-    return text;
 }
 
 }  // namespace secrets

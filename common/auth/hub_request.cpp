@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/ipc/hub_request.h"
+#include "common/auth/hub_request.h"
 
 #include <array>
 

@@ -4,13 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#include <string>
 
 namespace secrets {
 
 using Digest = std::array<std::byte, 32>;  ///< SHA-256
 
 Digest sha256_of(std::span<const std::byte> bytes);
-std::string to_hex(std::span<const std::byte> bytes);
 
 }  // namespace secrets
