@@ -20,7 +20,7 @@ help:
 	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
 	@echo "make asan-e2e   the tests on real Slurm, hosts and OpenBao against an agent with ASan and UBSan (root);"
-	@echo "                E2E_TESTS='^slurm/(ask|push)$$' for some of them"
+	@echo "                E2E_TESTS='^slurm/(spec|push)$$' for some of them"
 	@echo "make tsan       the unit tests and what has threads under ThreadSanitizer (the latter: root)"
 	@echo "make coverage   which lines of agentd/, spank/ and common/ the tests run (with those on Slurm: root)"
 	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"

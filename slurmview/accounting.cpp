@@ -34,8 +34,8 @@ Status check_list() {
     const bool hides = (config->private_data & (PRIVATE_DATA_USERS | PRIVATE_DATA_USAGE)) != 0;
     if (hides && getuid() != config->slurm_user_id) {
         return Status::failed(
-            "slurmctld hides who is in an account: PrivateData in slurm.conf has users or usage, "
-            "and slurm-secrets-view does not run as SlurmUser");
+            "slurmctld hides the users of an account: PrivateData in slurm.conf has users or "
+            "usage, and slurm-secrets-view does not run as SlurmUser");
     }
     return Status();
 }
@@ -78,8 +78,8 @@ StatusOr<AccountUsers> users_of_account(const std::string& account) {
     found.users.erase(std::unique(found.users.begin(), found.users.end()), found.users.end());
     if (found.users.size() > kMaxUsersOfAccount) {
         return Status::failed("the Slurm account " + account + " has " +
-                              std::to_string(found.users.size()) + " users, and at most " +
-                              std::to_string(kMaxUsersOfAccount) + " are taken");
+                              std::to_string(found.users.size()) + " users; the limit is " +
+                              std::to_string(kMaxUsersOfAccount));
     }
     return found;
 }

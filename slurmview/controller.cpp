@@ -35,7 +35,7 @@ StatusOr<Told> not_known() {
 }  // namespace
 
 Status cannot_be_asked(int code) {
-    return Status::failed(std::string("slurmctld can't be asked: ") + slurm_strerror(code));
+    return Status::failed(std::string("cannot query slurmctld: ") + slurm_strerror(code));
 }
 
 void open_controller() {
@@ -60,9 +60,9 @@ StatusOr<Told> ask_controller(JobId job) {
             return Told{state, "", runs(record.job_state), Uid{record.user_id},
                         record.nodes != nullptr ? record.nodes : ""};
         }
-        return Told{state, "slurmctld knows a job in the state " +
+        return Told{state, "slurmctld reported the unknown job state " +
                                std::to_string(record.job_state) +
-                               ", which slurm-secrets-view does not; install one that is built "
+                               "; install a slurm-secrets-view that is built "
                                "for this version of Slurm"};
     }
     return not_known();

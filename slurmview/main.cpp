@@ -29,13 +29,13 @@ StatusOr<UniqueFd> inherited_listener() {
     const int count = sd_listen_fds(1);
     if (count != 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, nullptr, 0) <= 0) {
         return Status::failed(
-            "no socket to listen at: start slurm-secrets-view.socket, which starts this program "
-            "when it is asked, or give --listen PATH");
+            "no socket to listen on: start slurm-secrets-view.socket, which starts this program "
+            "on demand, or use --listen PATH");
     }
     UniqueFd listener(SD_LISTEN_FDS_START);
     const int flags = fcntl(listener.get(), F_GETFL);
     if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
-        return Status::failed("the socket to listen at can't be made non-blocking");
+        return Status::failed("cannot make the listening socket non-blocking");
     }
     return listener;
 }
@@ -47,7 +47,7 @@ StatusOr<Uid> owner_of(int listener) {
     struct stat status {};
     if (getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
         stat(address.sun_path, &status) != 0) {
-        return Status::failed("the file of the socket to listen at can't be looked at");
+        return Status::failed("cannot find the owner of the listening socket");
     }
     return Uid{status.st_uid};
 }
@@ -65,8 +65,9 @@ int fail(const std::string& sentence) {
 void explain_exit() {
     if (explained) return;
     std::fputs(
-        "slurm-secrets-view: libslurm gave up, for the reason above. It needs the cluster's "
-        "slurm.conf as every Slurm command does: in /etc/slurm, or where SLURM_CONF says\n",
+        "slurm-secrets-view: libslurm ended this process for the reason above. It needs the "
+        "cluster's slurm.conf, as every Slurm command does: in /etc/slurm, or at the path in "
+        "SLURM_CONF\n",
         stderr);
 }
 
@@ -103,10 +104,10 @@ int main(int argc, char** argv) {
         "slurm-secrets-view"};
     std::string path;
     unsigned lifetime = 0;
-    app.add_option("--listen", path, "Listen at this path, and not at the socket of systemd");
+    app.add_option("--listen", path, "Listen at this path instead of on the socket from systemd");
     app.add_option("--lifetime", lifetime,
-                   "End after that many seconds, between two questions: systemd starts it again "
-                   "at the next one, and slurm.conf is read anew; 0: never")
+                   "Exit after this many seconds, between two requests: systemd starts it again "
+                   "at the next one, and slurm.conf is read again; 0: never")
         ->capture_default_str();
     app.set_version_flag("--version", "slurm-secrets-view " SLURM_SECRETS_VERSION);
     try {

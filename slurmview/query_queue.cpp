@@ -171,7 +171,7 @@ slurm_query::Reply QueryQueue::verdicts_on(std::span<const slurm_query::Placemen
 }
 
 Refused QueryQueue::still_waiting() const {
-    return {"still waiting for slurmctld, which was asked " + in_seconds(thread_.busy_for()) +
+    return {"still waiting for slurmctld, which was queried " + in_seconds(thread_.busy_for()) +
             " ago"};
 }
 

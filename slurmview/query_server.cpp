@@ -18,7 +18,7 @@ void complain(const std::string& sentence) {
 void reply(int fd, const slurm_query::Reply& reply) {
     if (Status lost = send_packet(fd, slurm_query::encode(reply), Deadline::in(kPatience));
         !lost.ok()) {
-        complain("the reply was lost: " + lost.message());
+        complain("cannot send a reply: " + lost.message());
     }
 }
 
@@ -32,16 +32,16 @@ void serve_one(int listener, Uid owner, QueryQueue& questions) {
     // Checks the peer first, then content and length, before parsing a byte.
     const auto peer = peer_of(fd);
     if (!peer || (peer->uid.value != 0 && peer->uid != owner)) {
-        reply(fd, slurm_query::Refused{"only root and the agent may ask slurm-secrets-view"});
+        reply(fd, slurm_query::Refused{"only root and the agent may query slurm-secrets-view"});
         return discard_input(fd);
     }
     std::array<std::byte, kMaxQueryMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(kPatience));
     if (!packet || packet->size == 0) return;
-    if (packet->cut) return reply(fd, slurm_query::Refused{"a message is too long"});
+    if (packet->cut) return reply(fd, slurm_query::Refused{"the message is too long"});
     const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        complain("refused a message of pid " + std::to_string(peer->pid) + ": " +
+        complain("rejected a message from pid " + std::to_string(peer->pid) + ": " +
                  request.status().message());
         return reply(fd, slurm_query::Refused{request.status().message()});
     }

@@ -36,29 +36,29 @@ std::optional<std::string> text_in(const json::object& object, std::string_view 
 
 StatusOr<SubmitCheckRequest> parse_check(std::span<const std::byte> body) {
     const auto object = object_in(body);
-    if (!object) return Status::invalid("a JSON object is expected");
+    if (!object) return Status::invalid("the body must be a JSON object");
     const json::value* uid = object->if_contains("uid");
     if (uid == nullptr || !uid->is_int64() || uid->get_int64() < 0 ||
         uid->get_int64() > UINT32_MAX) {
-        return Status::invalid("\"uid\": the number of a user is expected");
+        return Status::invalid("\"uid\" must be the number of a user");
     }
-    const auto ask = text_in(*object, "ask", kMaxSpecBytes);
-    if (!ask) {
-        return Status::invalid("\"ask\": a text of at most " + std::to_string(kMaxSpecBytes) +
-                               " bytes is expected");
+    const auto spec = text_in(*object, "ask", kMaxSpecBytes);
+    if (!spec) {
+        return Status::invalid("\"ask\" must be a string of at most " +
+                               std::to_string(kMaxSpecBytes) + " bytes");
     }
     const auto node = text_in(*object, "node", kMaxNodeNameBytes);
     if (!node) {
-        return Status::invalid("\"node\": a text of at most " + std::to_string(kMaxNodeNameBytes) +
-                               " bytes is expected");
+        return Status::invalid("\"node\" must be a string of at most " +
+                               std::to_string(kMaxNodeNameBytes) + " bytes");
     }
-    if (object->size() > 3) return Status::invalid("the body has a field that is not known");
-    return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *ask, *node};
+    if (object->size() > 3) return Status::invalid("the body has an unknown field");
+    return SubmitCheckRequest{Uid{static_cast<uid_t>(uid->get_int64())}, *spec, *node};
 }
 
 std::string print_check(const SubmitCheckRequest& check) {
     return json::serialize(
-        json::object{{"uid", check.uid.value}, {"ask", check.ask}, {"node", check.node}});
+        json::object{{"uid", check.uid.value}, {"ask", check.spec}, {"node", check.node}});
 }
 
 std::string verdict_json(const Status& refusal) {

@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 
 namespace secrets::api {
 

@@ -40,18 +40,18 @@ class Fields {
         if (value != nullptr && value->is_string() && value->get_string().size() <= most) {
             return std::string(value->get_string());
         }
-        fail(name, "a text of at most " + std::to_string(most) + " bytes");
+        fail(name, "a string of at most " + std::to_string(most) + " bytes");
         return "";
     }
     Status wrong() const {
         if (!wrong_.ok() || taken_ == object_.size()) return wrong_;
-        return Status::invalid("the body has a field that is not known");
+        return Status::invalid("the body has an unknown field");
     }
 
   private:
     void fail(std::string_view name, const std::string& expected) {
         if (wrong_.ok())
-            wrong_ = Status::invalid("\"" + std::string(name) + "\": " + expected + " is expected");
+            wrong_ = Status::invalid("\"" + std::string(name) + "\" must be " + expected);
     }
 
     const json::object& object_;
@@ -80,7 +80,7 @@ class RepeatedField : public BodyHandler<RepeatedField> {
         key_.append(part.data(), part.size());
         const std::string key = std::exchange(key_, {});
         if (open_.back().insert(key).second) return true;
-        return fail("the field " + quoted(key) + " stands twice", error);
+        return fail("duplicate field " + quoted(key), error);
     }
     bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
     bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
@@ -101,19 +101,19 @@ StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t 
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     json::value value = json::parse(text, error, {}, options);
     if (error) return Status::invalid("the JSON is malformed: " + error.message());
-    if (!value.is_object()) return Status::invalid("an object is expected");
+    if (!value.is_object()) return Status::invalid("the body must be a JSON object");
     return value;
 }
 
 }  // namespace
 
 std::string print_grant(const NodeGrantRequest& request) {
-    return json::serialize(json::object{{"job", request.ask.job.value},
-                                        {"step", request.ask.step.value},
-                                        {"uid", request.ask.uid.value},
+    return json::serialize(json::object{{"job", request.grant.job.value},
+                                        {"step", request.grant.step.value},
+                                        {"uid", request.grant.uid.value},
                                         {"node", request.node},
-                                        {"ask", request.ask.ask},
-                                        {"wait_ms", request.ask.wait_milliseconds},
+                                        {"ask", request.grant.ask},
+                                        {"wait_ms", request.grant.wait_milliseconds},
                                         {"patience_ms", request.patience.count()}});
 }
 
@@ -122,12 +122,12 @@ StatusOr<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
     if (!value) return value.status();
     Fields fields(value->get_object());
     NodeGrantRequest request;
-    request.ask.job.value = fields.number("job", UINT32_MAX);
-    request.ask.step.value = fields.number("step", UINT32_MAX);
-    request.ask.uid.value = fields.number("uid", UINT32_MAX);
-    request.ask.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
+    request.grant.job.value = fields.number("job", UINT32_MAX);
+    request.grant.step.value = fields.number("step", UINT32_MAX);
+    request.grant.uid.value = fields.number("uid", UINT32_MAX);
+    request.grant.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
     request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
-    request.ask.ask = fields.text("ask", kMaxSpecBytes);
+    request.grant.ask = fields.text("ask", kMaxSpecBytes);
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (Status wrong = fields.wrong(); !wrong.ok()) return wrong;
     return request;
@@ -150,11 +150,11 @@ StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte
     const json::object& object = value->get_object();
     const json::value* list = object.if_contains("holds");
     if (object.size() != 1 || list == nullptr || !list->is_array()) {
-        return Status::invalid("\"holds\", a list, is expected and nothing else");
+        return Status::invalid("the body must have \"holds\", a list, as its only field");
     }
     std::vector<vault::CachedGrant> held;
     for (const json::value& each : list->get_array()) {
-        if (!each.is_object()) return Status::invalid("\"holds\": objects are expected");
+        if (!each.is_object()) return Status::invalid("\"holds\" must be a list of objects");
         Fields fields(each.get_object());
         vault::CachedGrant grant;
         grant.job.value = fields.number("job", UINT32_MAX);
@@ -167,8 +167,8 @@ StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte
     return held;
 }
 
-std::string revoked_json(const std::vector<std::size_t>& places) {
-    return json::serialize(json::object{{"revoked", json::value_from(places)}}) + "\n";
+std::string revoked_json(const std::vector<std::size_t>& positions) {
+    return json::serialize(json::object{{"revoked", json::value_from(positions)}}) + "\n";
 }
 
 StatusOr<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body,
@@ -180,15 +180,15 @@ StatusOr<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body
     const json::value* revoked = object == nullptr ? nullptr : object->if_contains("revoked");
     if (revoked == nullptr || !revoked->is_array())
         return Status::invalid("the hub's answer is malformed");
-    std::vector<std::size_t> places;
-    for (const json::value& place : revoked->get_array()) {
-        const std::int64_t* number = place.if_int64();
+    std::vector<std::size_t> positions;
+    for (const json::value& position : revoked->get_array()) {
+        const std::int64_t* number = position.if_int64();
         if (number == nullptr || *number < 0) continue;
         if (static_cast<std::size_t>(*number) < count) {
-            places.push_back(static_cast<std::size_t>(*number));
+            positions.push_back(static_cast<std::size_t>(*number));
         }
     }
-    return places;
+    return positions;
 }
 
 }  // namespace secrets::api

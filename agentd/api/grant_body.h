@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 
 namespace secrets::api {
 
@@ -19,7 +19,7 @@ std::string print_report(const std::vector<vault::CachedGrant>& held);
 StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte> body);
 
 /// Writes the response to a report: the positions of the holds that are to be wiped.
-std::string revoked_json(const std::vector<std::size_t>& places);
+std::string revoked_json(const std::vector<std::size_t>& positions);
 /// Returns the positions below `count`; the Status: the body is not such a response.
 StatusOr<std::vector<std::size_t>> parse_revoked(std::span<const std::byte> body,
                                                  std::size_t count);

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/api/handlers.h"
 
-#include <array>
 #include <charconv>
 
-#include "agentd/api/check_body.h"
-#include "agentd/api/grant_body.h"
 #include "agentd/api/metrics_text.h"
 #include "agentd/api/openapi.h"
 #include "agentd/api/push_body.h"
 #include "agentd/api/responses.h"
 #include "agentd/api/secret_body.h"
 #include "agentd/auth/user_database.h"
-#include "common/base/limits.h"
 
 namespace secrets::api {
 namespace {
@@ -66,15 +62,6 @@ std::uint64_t longest_name(const Limits&) {
     return 4 * 1024;
 }
 
-// JSON may write a byte of a secret spec as six.
-std::uint64_t longest_ask(const Limits&) {
-    return 6 * kMaxSpecBytes + 4 * 1024;
-}
-
-std::uint64_t longest_report(const Limits&) {
-    return 8 * 1024 * 1024;
-}
-
 service::DocumentKeys a_run(const RouteCall& call) {
     return {.runs = {*call.run}};
 }
@@ -83,18 +70,18 @@ service::DocumentKeys all_runs(const RouteCall&) {
     return {.all_runs = true};
 }
 
-service::DocumentKeys a_place(const RouteCall& call) {
-    return call.services.replication.documents_of_scope(call.caller, call.place);
+service::DocumentKeys a_scope(const RouteCall& call) {
+    return call.services.replication.documents_of_scope(call.caller, call.scope);
 }
 
 service::DocumentKeys workspaces(const RouteCall& call) {
     return call.services.replication.documents_of_workspaces();
 }
 
-service::DocumentKeys an_ask(const RouteCall& call) {
-    const auto ask = call.query.find("ask");
-    if (ask == call.query.end() || !call.caller.uid()) return {};
-    return call.services.replication.documents_of_spec(*call.caller.uid(), ask->second);
+service::DocumentKeys a_spec(const RouteCall& call) {
+    const auto spec = call.query.find("ask");
+    if (spec == call.query.end() || !call.caller.uid()) return {};
+    return call.services.replication.documents_of_spec(*call.caller.uid(), spec->second);
 }
 
 Status before_push(const RouteCall& call) {
@@ -134,9 +121,9 @@ HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse check(const RouteCall& call, std::span<const std::byte>) {
-    const auto ask = call.query.find("ask");
-    if (ask == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
-    const auto answer = call.services.grants.check(call.caller, ask->second);
+    const auto spec = call.query.find("ask");
+    if (spec == call.query.end()) return problem(400, "the query parameter 'ask' is missing");
+    const auto answer = call.services.grants.check(call.caller, spec->second);
     if (!answer.ok()) return refused(answer.status());
     return json(200, check_json(answer.value()));
 }
@@ -148,7 +135,7 @@ HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
         std::uint64_t number = 0;
         const auto [stopped, error] = std::from_chars(text->second.data(), end, number);
         if (error != std::errc() || stopped != end) {
-            return problem(400, "the query parameter 'after' is no number of an event");
+            return problem(400, "the query parameter 'after' is not a valid event number");
         }
         after = number;
     }
@@ -160,29 +147,29 @@ HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
 }
 
 Status before_change(const RouteCall& call) {
-    return call.services.secrets.check_put(call.caller, call.place, call.name);
+    return call.services.secrets.check_put(call.caller, call.scope, call.name);
 }
 
 HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) {
     const auto request = parse_put_secret(body, call.services.context.limits.value_bytes);
     if (!request) {
-        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.place,
+        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.scope,
                                                                       call.name, request.status()));
     }
-    const auto answer = call.services.secrets.put_secret(call.caller, call.place, call.name,
+    const auto answer = call.services.secrets.put_secret(call.caller, call.scope, call.name,
                                                          *request, call.precondition);
     if (!answer.ok()) return refused(answer.status());
-    const auto& kept = answer.value();
-    return json(kept.created ? 201 : 200, secret_json(kept.secret), kept.secret.generation);
+    const auto& stored = answer.value();
+    return json(stored.created ? 201 : 200, secret_json(stored.secret), stored.secret.generation);
 }
 
 HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> body) {
     const auto name = parse_rename(body);
     if (!name) {
-        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.place,
+        return refused(call.services.secrets.reject_unreadable_secret(call.caller, call.scope,
                                                                       call.name, name.status()));
     }
-    const auto answer = call.services.secrets.rename_secret(call.caller, call.place, call.name,
+    const auto answer = call.services.secrets.rename_secret(call.caller, call.scope, call.name,
                                                             *name, call.precondition);
     if (!answer.ok()) return refused(answer.status());
     const auto& head = answer.value();
@@ -190,14 +177,14 @@ HttpResponse rename_secret(const RouteCall& call, std::span<const std::byte> bod
 }
 
 HttpResponse read_secret(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.services.secrets.read_secret(call.caller, call.place, call.name);
+    const auto answer = call.services.secrets.read_secret(call.caller, call.scope, call.name);
     if (!answer.ok()) return refused(answer.status());
     const auto& head = answer.value();
     return json(200, secret_json(head), head.generation);
 }
 
 HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
-    if (const Status refusal = call.services.secrets.remove_secret(call.caller, call.place,
+    if (const Status refusal = call.services.secrets.remove_secret(call.caller, call.scope,
                                                                    call.name, call.precondition);
         !refusal.ok()) {
         return refused(refusal);
@@ -206,11 +193,11 @@ HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
-    const auto answer = call.services.secrets.list_secrets(call.caller, call.place);
+    const auto answer = call.services.secrets.list_secrets(call.caller, call.scope);
     if (!answer.ok()) return refused(answer.status());
     const auto& heads = answer.value();
-    if (call.place.workspace) {
-        return json(200, secrets_json("workspace", *call.place.workspace, heads));
+    if (call.scope.workspace) {
+        return json(200, secrets_json("workspace", *call.scope.workspace, heads));
     }
     return json(200, secrets_json("owner", call.caller.name(), heads));
 }
@@ -219,44 +206,6 @@ HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) 
     const auto answer = call.services.secrets.list_workspaces(call.caller);
     if (!answer.ok()) return refused(answer.status());
     return json(200, workspaces_json(answer.value()));
-}
-
-Status of_agents(const RouteCall& call) {
-    const auto is_agent = call.nodes->is_agent(call.caller);
-    if (!is_agent) return is_agent.status();
-    if (*is_agent) return Status();
-    return Status(StatusCode::permission_denied,
-                  call.caller.name() +
-                      " is not the account that the nodes' agents run as, "
-                      "and only they may ask this");
-}
-
-HttpResponse grant(const RouteCall& call, std::span<const std::byte> body) {
-    auto request = parse_grant(body);
-    if (!request) return problem(400, request.status().message());
-    request->has_tag = call.has_tag;
-    request->origin = call.origin;
-    return call.nodes->grant(std::move(request).value());
-}
-
-Status before_report(const RouteCall& call) {
-    if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
-        return Status(StatusCode::invalid_argument, "the path has no name of a node");
-    }
-    return of_agents(call);
-}
-
-HttpResponse report(const RouteCall& call, std::span<const std::byte> body) {
-    auto held = parse_report(body);
-    if (!held) return problem(400, held.status().message());
-    return call.nodes->report({call.name, std::move(held).value(), call.origin});
-}
-
-HttpResponse check_submission(const RouteCall& call, std::span<const std::byte> body) {
-    auto request = parse_check(body);
-    if (!request) return problem(400, request.status().message());
-    request->origin = call.origin;
-    return call.nodes->check(std::move(request).value());
 }
 
 HttpResponse openapi(const RouteCall&, std::span<const std::byte>) {
@@ -268,38 +217,34 @@ HttpResponse metrics_text(const RouteCall& call, std::span<const std::byte>) {
             metrics::text(call.services.status.status(call.caller), call.services.context.limits)};
 }
 
-// clang-format off
-constexpr auto kRoutes = std::to_array<Route>({
-    // method    path                                       query    longest body    about       before         handle
-    {"PUT",    "/v1/runs/{run}",                             "",      longest_push,   a_run,      before_push,   push},
-    {"GET",    "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       read},
-    {"DELETE", "/v1/runs/{run}",                             "",      nullptr,        a_run,      nullptr,       complete},
-    {"GET",    "/v1/runs",                                   "",      nullptr,        all_runs,   nullptr,       list},
-    {"GET",    "/v1/secrets",                                "",      nullptr,        a_place,    nullptr,       list_secrets},
-    {"GET",    "/v1/secrets/{name}",                         "",      nullptr,        a_place,    nullptr,       read_secret},
-    {"PUT",    "/v1/secrets/{name}",                         "",      longest_value,  a_place,    before_change, put_secret},
-    {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,   a_place,    before_change, rename_secret},
-    {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,        a_place,    before_change, remove_secret},
-    {"GET",    "/v1/workspaces",                             "",      nullptr,        workspaces, nullptr,       list_workspaces},
-    {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,        a_place,    nullptr,       list_secrets},
-    {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    nullptr,       read_secret},
-    {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value,  a_place,    before_change, put_secret},
-    {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,   a_place,    before_change, rename_secret},
-    {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,        a_place,    before_change, remove_secret},
-    {"POST",   "/v1/grants",                                 "",      longest_ask,    nullptr,    of_agents,     grant, true},
-    {"PUT",    "/v1/nodes/{name}/holds",                     "",      longest_report, nullptr,    before_report, report, true},
-    {"POST",   "/v1/checks",                                 "",      longest_ask,    nullptr,    of_agents,     check_submission, true},
-    {"GET",    "/v1/check",                                  "ask",   nullptr,        an_ask,     nullptr,       check},
-    {"GET",    "/v1/events",                                 "after", nullptr,        nullptr,    nullptr,       events, false, true},
-    {"GET",    "/v1/status",                                 "",      nullptr,        nullptr,    nullptr,       status, false, true},
-    {"GET",    "/v1/openapi.json",                           "",      nullptr,        nullptr,    nullptr,       openapi, false, true},
-    {"GET",    "/metrics",                                   "",      nullptr,        nullptr,    nullptr,       metrics_text, false, true},
-});
-// clang-format on
 }  // namespace
 
-std::span<const Route> route_table() {
-    return kRoutes;
+std::vector<Route> route_table() {
+    // clang-format off
+    return {
+        // method  path                                      query    longest body   about       before         handle
+        {"PUT",    "/v1/runs/{run}",                             "",      longest_push,  a_run,      before_push,   push},
+        {"GET",    "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       read},
+        {"DELETE", "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       complete},
+        {"GET",    "/v1/runs",                                   "",      nullptr,       all_runs,   nullptr,       list},
+        {"GET",    "/v1/secrets",                                "",      nullptr,       a_scope,    nullptr,       list_secrets},
+        {"GET",    "/v1/secrets/{name}",                         "",      nullptr,       a_scope,    nullptr,       read_secret},
+        {"PUT",    "/v1/secrets/{name}",                         "",      longest_value, a_scope,    before_change, put_secret},
+        {"PATCH",  "/v1/secrets/{name}",                         "",      longest_name,  a_scope,    before_change, rename_secret},
+        {"DELETE", "/v1/secrets/{name}",                         "",      nullptr,       a_scope,    before_change, remove_secret},
+        {"GET",    "/v1/workspaces",                             "",      nullptr,       workspaces, nullptr,       list_workspaces},
+        {"GET",    "/v1/workspaces/{workspace}/secrets",         "",      nullptr,       a_scope,    nullptr,       list_secrets},
+        {"GET",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,       a_scope,    nullptr,       read_secret},
+        {"PUT",    "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_value, a_scope,    before_change, put_secret},
+        {"PATCH",  "/v1/workspaces/{workspace}/secrets/{name}",  "",      longest_name,  a_scope,    before_change, rename_secret},
+        {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,       a_scope,    before_change, remove_secret},
+        {"GET",    "/v1/check",                                  "ask",   nullptr,       a_spec,     nullptr,       check},
+        {"GET",    "/v1/events",                                 "after", nullptr,       nullptr,    nullptr,       events, true},
+        {"GET",    "/v1/status",                                 "",      nullptr,       nullptr,    nullptr,       status, true},
+        {"GET",    "/v1/openapi.json",                           "",      nullptr,       nullptr,    nullptr,       openapi, true},
+        {"GET",    "/metrics",                                   "",      nullptr,       nullptr,    nullptr,       metrics_text, true},
+    };
+    // clang-format on
 }
 
 HttpResponse refused(const Status& refusal) {

@@ -21,14 +21,14 @@ using prometheus::MetricType;
 const prometheus::Histogram::BucketBoundaries kBuckets{
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0};
 
-struct Asks {
+struct GrantCounts {
     std::array<std::uint64_t, 3> by_outcome{};
     prometheus::Histogram took{kBuckets};
 };
 
 /// Not destroyed at exit: the agent's last requests end late.
-Asks& asks() {
-    static auto* the_one = new Asks();
+GrantCounts& grant_counts() {
+    static auto* the_one = new GrantCounts();
     return *the_one;
 }
 
@@ -82,42 +82,45 @@ void add_events(Families& families) {
     add_outcomes(families, "slurm_secrets_completions_total", "Completions of runs.",
                  {Kind::complete}, Kind::refuse_complete);
     add_outcomes(families, "slurm_secrets_changes_total",
-                 "Changes of the kept secrets of users and workspaces.",
+                 "Changes of the stored secrets of users and workspaces.",
                  {Kind::set_secret, Kind::rename_secret, Kind::remove_secret}, Kind::refuse_secret);
     families.counter("slurm_secrets_wipes_total",
                      "Holds and runs that were wiped because a job ended or a run was completed.",
                      audit::count_of(Kind::wipe));
-    families.counter("slurm_secrets_reaped_total",
-                     "Holds of jobs that had ended without an epilog.",
+    families.counter("slurm_secrets_reaped_total", "Holds of jobs that ended without an epilog.",
                      audit::count_of(Kind::reap));
-    families.counter("slurm_secrets_expired_total", "Runs and kept secrets whose time was over.",
+    families.counter("slurm_secrets_expired_total", "Runs and stored secrets that expired.",
                      audit::count_of(Kind::expire) + audit::count_of(Kind::expire_secret));
-    families.counter("slurm_secrets_refused_connections_total",
-                     "Connections to the control door beyond what one user, or all, may have.",
-                     audit::count_of(Kind::refuse_connection));
+    families.counter(
+        "slurm_secrets_refused_connections_total",
+        "Connections that were refused because of a limit, and clients that a hub turned "
+        "away, the latter once per address and minute.",
+        audit::count_of(Kind::refuse_connection));
     families.counter("slurm_secrets_damaged_total",
-                     "Events in which held or kept secrets were found damaged.",
+                     "Events in which held or stored secrets were found damaged.",
                      audit::count_of(Kind::damage));
-    families.counter("slurm_secrets_errors_total", "Times that something went wrong.",
+    families.counter("slurm_secrets_errors_total", "Errors that were logged.",
                      audit::count_of(Kind::trouble) + audit::count_of(Kind::trail_failed));
 }
 
-void add_asks(Families& families) {
+void add_grant_requests(Families& families) {
     constexpr const char* kWords[] = {"granted", "nothing", "refused"};
-    for (std::size_t i = 0; i < asks().by_outcome.size(); ++i) {
-        families.counter("slurm_secrets_asks_total", "Asks of steps, by what they were answered.",
-                         asks().by_outcome[i], {{"outcome", kWords[i]}});
+    for (std::size_t i = 0; i < grant_counts().by_outcome.size(); ++i) {
+        families.counter("slurm_secrets_asks_total", "Grant requests of steps, by outcome.",
+                         grant_counts().by_outcome[i], {{"outcome", kWords[i]}});
     }
-    families.histogram("slurm_secrets_ask_duration_seconds",
-                       "How long an ask took in the agent, but for those that waited for a push.",
-                       asks().took);
+    families.histogram(
+        "slurm_secrets_ask_duration_seconds",
+        "Time that the agent took to answer a grant request, without requests that waited "
+        "for a push.",
+        grant_counts().took);
 }
 
 }  // namespace
 
 void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took) {
-    ++asks().by_outcome[static_cast<std::size_t>(outcome)];
-    if (took) asks().took.Observe(took->count());
+    ++grant_counts().by_outcome[static_cast<std::size_t>(outcome)];
+    if (took) grant_counts().took.Observe(took->count());
 }
 
 std::string text(const service::StatusInfo& status, const Limits& limits) {
@@ -127,40 +130,47 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
     families.info("slurm_secrets_build_info", "The agent's version.", "version",
                   SLURM_SECRETS_VERSION);
     families.info("slurm_secrets_memory_info",
-                  "The memory that secrets are held in: memfd_secret, or the fallback memfd.",
+                  "The kind of memory that holds secrets: memfd_secret, or the fallback memfd.",
                   "kind", memory_kind_word(status.memory));
-    families.gauge("slurm_secrets_uptime_seconds", "Since the process started.",
+    families.gauge("slurm_secrets_uptime_seconds", "Seconds since the process started.",
                    static_cast<double>(status.uptime.count()));
-    families.gauge("slurm_secrets_runs", "Runs that are held.", number(held.runs));
+    families.gauge("slurm_secrets_runs", "Runs that the agent holds.", number(held.runs));
     families.gauge("slurm_secrets_holds", "Jobs that hold secrets on this node.",
                    number(held.holds));
     families.gauge("slurm_secrets_oldest_hold_seconds",
-                   "The age of the oldest hold; 0 where there is none.",
+                   "Age of the oldest hold; 0 if there is none.",
                    static_cast<double>(status.oldest_hold.count()));
     families.gauge("slurm_secrets_slabs", "Regions of locked memory.", number(held.slabs));
-    families.gauge("slurm_secrets_kept_slabs", "Of which a restart keeps so many.",
+    families.gauge("slurm_secrets_kept_slabs",
+                   "Regions of locked memory that survive a restart of the agent.",
                    number(held.kept_slabs));
-    families.gauge("slurm_secrets_locked_bytes", "Locked memory of all slabs.",
+    families.gauge("slurm_secrets_locked_bytes", "Size of all regions of locked memory.",
                    number(held.slab_bytes));
-    families.gauge("slurm_secrets_locked_limit_bytes", "The most that it may become.",
+    families.gauge("slurm_secrets_locked_limit_bytes",
+                   "Limit of slurm_secrets_locked_bytes (limits.total_bytes).",
                    number(limits.total_bytes));
-    families.gauge("slurm_secrets_run_bytes", "Of it, the records of runs.",
+    families.gauge("slurm_secrets_run_bytes",
+                   "Locked memory that the records of runs and of cached grants use.",
                    number(held.secret_bytes));
-    families.gauge("slurm_secrets_store_open", "1 where secrets of people are kept, else 0.",
+    families.gauge("slurm_secrets_store_open",
+                   "1 if the agent stores secrets of users and workspaces, else 0.",
                    status.store_file ? 1 : 0);
-    families.gauge("slurm_secrets_kept_secrets", "Secrets of users and workspaces.",
+    families.gauge("slurm_secrets_kept_secrets", "Stored secrets of users and workspaces.",
                    number(status.kept.secrets));
-    families.gauge("slurm_secrets_kept_bytes", "Their values.", number(status.kept.bytes));
-    families.gauge("slurm_secrets_expiring_secrets", "Kept secrets that expire within seven days.",
-                   number(status.expiring));
+    families.gauge("slurm_secrets_kept_bytes", "Size of the values of stored secrets.",
+                   number(status.kept.bytes));
+    families.gauge("slurm_secrets_expiring_secrets",
+                   "Stored secrets that expire within seven days.", number(status.expiring));
     add_events(families);
-    add_asks(families);
-    families.counter("slurm_secrets_log_entries_dropped_total",
-                     "Entries that the journal did not take in time.", status.log_entries_dropped);
+    add_grant_requests(families);
+    families.counter(
+        "slurm_secrets_log_entries_dropped_total",
+        "Log entries that were dropped because the journal did not accept them in time.",
+        status.log_entries_dropped);
     for (const TaskStatus& task : status.tasks) {
         families.counter("slurm_secrets_task_restarts_total",
-                         "Times that a background task failed and was started again.",
-                         task.restarts, {{"task", task.name}});
+                         "Restarts of a background task after a failure.", task.restarts,
+                         {{"task", task.name}});
     }
     return families.text();
 }

@@ -28,19 +28,19 @@ class PushHandler : public BodyHandler<PushHandler> {
     service::PushRequest request;
 
     bool on_object_begin(json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::outside:
-                place_ = JsonPath::top;
+                path_ = JsonPath::top;
                 return true;
             case JsonPath::top_value:
                 if (key_ != "workspace" && key_ != "user") return unexpected("an object", error);
                 scope_ = key_ == "user" ? vault::Scope::user : vault::Scope::workspace;
-                place_ = JsonPath::scope;
+                path_ = JsonPath::scope;
                 return true;
             case JsonPath::secret_value:
                 name_ = key_;
                 has_base64_ = false;
-                place_ = JsonPath::encoded;
+                path_ = JsonPath::encoded;
                 return true;
             default:
                 return unexpected("an object", error);
@@ -48,38 +48,37 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool on_object_end(std::size_t, json::error_code& error) {
-        if (place_ == JsonPath::encoded) {
+        if (path_ == JsonPath::encoded) {
             if (!has_base64_) return fail(path_of_secret() + ": \"base64\" is missing", error);
-            place_ = JsonPath::scope;
+            path_ = JsonPath::scope;
         } else {
-            place_ = place_ == JsonPath::scope ? JsonPath::top : JsonPath::outside;
+            path_ = path_ == JsonPath::scope ? JsonPath::top : JsonPath::outside;
         }
         return true;
     }
 
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
         // Stops collecting a name that is longer than any field's.
-        if (key_part_.size() + part.size() > 1024) return fail("a name is far too long", error);
+        if (key_part_.size() + part.size() > 1024) return fail("a name is too long", error);
         key_part_.append(part.data(), part.size());
         return true;
     }
     bool on_key(string_view part, std::size_t size, json::error_code& error) {
         if (!on_key_part(part, size, error)) return false;
         key_ = std::exchange(key_part_, {});
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top:
-                place_ = JsonPath::top_value;
+                path_ = JsonPath::top_value;
                 return known_field(error);
             case JsonPath::scope:
-                place_ = JsonPath::secret_value;
+                path_ = JsonPath::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
-                return fail(path_of_scope() + ": the name " + quoted(key_) + " stands twice",
-                            error);
+                return fail(path_of_scope() + ": duplicate name " + quoted(key_), error);
             default:
-                place_ = JsonPath::encoded_value;
+                path_ = JsonPath::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
-                return fail(path_of_secret() + ": the field " + quoted(key_) +
-                                " is not known; only \"base64\" may stand here, once",
+                return fail(path_of_secret() + ": unknown or duplicate field " + quoted(key_) +
+                                "; expected only \"base64\"",
                             error);
         }
     }
@@ -104,21 +103,21 @@ class PushHandler : public BodyHandler<PushHandler> {
     std::string path_of_secret() const { return path_of_scope() + ", " + quoted(name_); }
 
     bool unexpected(const std::string& found, json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top_value:
-                return fail("\"" + key_ + "\": " +
+                return fail("\"" + key_ + "\": expected " +
                                 (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
-                                " is expected, not " + found,
+                                ", not " + found,
                             error);
             case JsonPath::secret_value:
                 return fail(path_of_scope() + ", " + quoted(key_) +
-                                ": a string or {\"base64\": \"...\"} is expected, not " + found,
+                                ": expected a string or {\"base64\": \"...\"}, not " + found,
                             error);
             case JsonPath::encoded_value:
-                return fail(path_of_secret() + ", \"base64\": a string is expected, not " + found,
+                return fail(path_of_secret() + ", \"base64\": expected a string, not " + found,
                             error);
             default:
-                return fail("an object is expected, not " + found, error);
+                return fail("expected an object, not " + found, error);
         }
     }
 
@@ -126,15 +125,15 @@ class PushHandler : public BodyHandler<PushHandler> {
         for (const char* field : {"owner", "ttl", "workspace", "user"}) {
             if (key_ != field) continue;
             if (fields_.insert(key_).second) return true;
-            return fail("the field \"" + key_ + "\" stands twice", error);
+            return fail("duplicate field \"" + key_ + "\"", error);
         }
-        return fail("the field " + quoted(key_) +
-                        " is not known; here may stand owner, ttl, workspace and user",
-                    error);
+        return fail(
+            "unknown field " + quoted(key_) + "; expected one of: owner, ttl, workspace, user",
+            error);
     }
 
     bool take_string(json::error_code& error) {
-        switch (place_) {
+        switch (path_) {
             case JsonPath::top_value:
                 if (key_ != "owner" && key_ != "ttl") return unexpected("a string", error);
                 return take_field(error);
@@ -155,7 +154,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         const auto bytes = value_.bytes();
         std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         (key_ == "owner" ? request.owner : request.ttl) = std::move(text);
-        place_ = JsonPath::top;
+        path_ = JsonPath::top;
         return true;
     }
 
@@ -165,31 +164,31 @@ class PushHandler : public BodyHandler<PushHandler> {
         if (value.size() > 0)
             std::memcpy(value.bytes().data(), value_.bytes().data(), value.size());
         request.secrets.push_back({scope_, name_, std::move(value)});
-        place_ = JsonPath::scope;
+        path_ = JsonPath::scope;
         return true;
     }
 
     bool take_encoded(json::error_code& error) {
         if (value_.overflowed()) return too_long(error);
         auto value = decode_base64(value_.bytes());
-        if (!value) return fail(path_of_secret() + ": \"base64\" does not hold base64", error);
+        if (!value) return fail(path_of_secret() + ": \"base64\" is not valid base64", error);
         if (value->size() > value_bytes_) return too_long(error);
         request.secrets.push_back({scope_, name_, std::move(*value)});
         has_base64_ = true;
-        place_ = JsonPath::encoded;
+        path_ = JsonPath::encoded;
         return true;
     }
 
     bool too_long(json::error_code& error) {
         code = StatusCode::too_large;
-        return fail(path_of_secret() + ": the value is longer than the " +
-                        std::to_string(value_bytes_) + " bytes that are taken",
+        return fail(path_of_secret() + ": the value is too long; at most " +
+                        std::to_string(value_bytes_) + " bytes are accepted",
                     error);
     }
 
     std::size_t value_bytes_;
     ValueCollector value_;
-    JsonPath place_ = JsonPath::outside;
+    JsonPath path_ = JsonPath::outside;
     vault::Scope scope_ = vault::Scope::user;
     std::string key_part_;
     std::string key_;

@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "agentd/api/handlers.h"
-#include "agentd/api/hub_proxy_interface.h"
 #include "agentd/api/responses.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
@@ -115,7 +114,7 @@ Status read_parameter(std::string_view which, std::string_view text, RouteCall& 
         call.run = std::move(run).value();
     } else if (which == "workspace") {
         if (Status why = check_workspace_name(value); !why.ok()) return why;
-        call.place.workspace = std::move(value);
+        call.scope.workspace = std::move(value);
     } else {
         call.name = std::move(value);
     }
@@ -140,12 +139,13 @@ Status read_precondition(const RequestHead& head, service::Precondition& precond
     } else if (!head.if_match.empty()) {
         precondition.generation = generation_of(head.if_match);
         if (!precondition.generation) {
-            return Status::invalid("If-Match: " + quoted(head.if_match) +
-                                   " is not one entity tag as a GET gives it in ETag, or *");
+            return Status::invalid(
+                "If-Match: " + quoted(head.if_match) +
+                " is not a valid entity tag; expected * or one ETag that a GET returned");
         }
     }
     if (head.if_none_match.empty()) return Status();
-    if (head.if_none_match != "*") return Status::invalid("If-None-Match: only * can stand here");
+    if (head.if_none_match != "*") return Status::invalid("If-None-Match: only * is accepted");
     precondition.is_new = true;
     return Status();
 }
@@ -158,11 +158,11 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const std::string_view name = part.substr(0, part.find('='));
         const auto value = decode(part.size() > name.size() ? part.substr(name.size() + 1) : "");
         if (name != route.query || name.empty()) {
-            return problem(400, "the query parameter " + quoted(name) + " is not known here");
+            return problem(400, "unknown query parameter " + quoted(name));
         }
         if (!value) return problem(400, "the query parameter " + quoted(name) + " is malformed");
         if (!call.query.emplace(name, *value).second) {
-            return problem(400, "the query parameter " + quoted(name) + " stands twice");
+            return problem(400, "duplicate query parameter " + quoted(name));
         }
     }
     return std::nullopt;
@@ -190,29 +190,12 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
     co_return answer;
 }
 
-/// Passes a request on as received, if the request identifies its caller.
-std::variant<Router::Handler, HttpResponse> hand_on(const RequestHead& head,
-                                                    HubProxyInterface& relay) {
-    if (head.authorization.empty()) {
-        HttpResponse answer =
-            problem(401, "this agent passes requests on to a hub, which needs a munge credential");
-        answer.challenge = relay.challenge();
-        return answer;
-    }
-    ProxiedHead owned{std::string(head.method),       std::string(head.target),
-                      std::string(head.content_type), std::string(head.authorization),
-                      std::string(head.if_match),     std::string(head.if_none_match)};
-    return Router::Handler([&relay, owned = std::move(owned)](std::span<const std::byte> body) {
-        return relay.pass_on(owned, body);
-    });
-}
-
 /// Returns what is wrong with the body that the head announces.
 std::optional<HttpResponse> check_body(const RequestHead& head, const Route& route,
                                        const Limits& limits) {
     if (route.longest_body == nullptr) {
         if (!head.has_body) return std::nullopt;
-        return problem(400, "a " + std::string(head.method) + " of this path takes no body");
+        return problem(400, "a " + std::string(head.method) + " of this path accepts no body");
     }
     if (!head.content_length) {
         return problem(411, "the request needs a Content-Length (no chunked encoding)");
@@ -224,7 +207,7 @@ std::optional<HttpResponse> check_body(const RequestHead& head, const Route& rou
     if (*head.content_length > longest) {
         return problem(413, "the body has " + std::to_string(*head.content_length) +
                                 " bytes; at most " + std::to_string(longest) +
-                                " are taken (limits in the agent's configuration)");
+                                " are accepted (limits in the agent's configuration)");
     }
     return std::nullopt;
 }
@@ -235,19 +218,11 @@ HttpResponse problem(unsigned status, std::string_view detail) {
     return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
 }
 
-std::vector<Router::Entry> Router::table() {
-    std::vector<Entry> entries;
-    for (const Route& route : route_table()) {
-        if (!route.of_nodes) entries.push_back({route.method, route.path, route.query});
-    }
-    return entries;
-}
-
 /// A route, and a request on its way through it.
 struct Router::Found {
     const Route& route;
     RouteCall call;
-    bool is_relayed = false;
+    bool is_forwarded = false;
 
     bool is_change() const { return route.about != nullptr && route.method != "GET"; }
 };
@@ -257,37 +232,35 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
     const auto path = head.target.substr(0, question);
     const auto query = question == head.target.npos ? "" : head.target.substr(question + 1);
     std::string allow;
-    for (const Route& route : route_table()) {
-        if (route.of_nodes && nodes_ == nullptr) continue;
+    for (const Route& route : routes_) {
         Parameters parameters;
         if (!matches(route.path, path, parameters)) continue;
         if (route.method != head.method) {
             allow += (allow.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
-        RouteCall call{services_, nodes_, head.caller, head.origin, std::nullopt,
-                       {},        {},     {},          {},          {}};
+        RouteCall call{services_, head.caller, head.origin, std::nullopt, {}, {}, {}, {}, {}};
         for (const auto& [which, text] : parameters) {
             if (const Status wrong = read_parameter(which, text, call); !wrong.ok()) {
                 return problem(400, wrong.message());
             }
         }
-        if (route.of_nodes) {
+        if (route.reads_tag) {
             call.has_tag = head.if_none_match;
         } else if (const Status wrong = read_precondition(head, call.precondition); !wrong.ok()) {
             return problem(400, wrong.message());
         }
         if (auto wrong = read_query(query, route, call)) return std::move(*wrong);
-        const bool is_relayed = relay_ != nullptr && !route.of_agent && !route.of_nodes;
-        return Found{route, std::move(call), is_relayed};
+        const bool is_forwarded = forward_ && !route.of_agent;
+        return Found{route, std::move(call), is_forwarded};
     }
     if (!allow.empty()) {
-        HttpResponse answer =
-            problem(405, "this path knows " + allow + ", not " + quoted(head.method));
+        HttpResponse answer = problem(
+            405, "this path does not allow " + quoted(head.method) + "; expected one of: " + allow);
         answer.allow = allow;
         return answer;
     }
-    return problem(404, "there is no " + quoted(path) + " here");
+    return problem(404, "there is no path " + quoted(path));
 }
 
 asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& head) {
@@ -302,30 +275,31 @@ asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& 
     co_return std::nullopt;
 }
 
-std::variant<Router::Handler, HttpResponse> Router::find(const RequestHead& head) {
+Router::Decision Router::find(const RequestHead& head) {
     auto routed = route_of(head);
     if (auto* refusal = std::get_if<HttpResponse>(&routed)) return std::move(*refusal);
     Found& found = std::get<Found>(routed);
     const Route& route = found.route;
-    if (route.before_body != nullptr && !found.is_relayed) {
+    if (route.before_body && !found.is_forwarded) {
         if (Status why = route.before_body(found.call); !why.ok()) return refused(why);
     }
     if (auto wrong = check_body(head, route, services_.context.limits)) return std::move(*wrong);
-    if (found.is_relayed) return hand_on(head, *relay_);
+    if (found.is_forwarded) return forward_(head);
     if (shared_ != nullptr && found.is_change()) return shared_change(std::move(found));
-    return Handler([call = std::move(found.call), handle = route.handle](
-                       std::span<const std::byte> body) { return handle(call, body); });
+    return Handler([call = std::move(found.call), &route](std::span<const std::byte> body) {
+        return route.handle(call, body);
+    });
 }
 
 /// Makes a change while nobody else changes the same data, and answers after the change is written.
 Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {
         // std::function copies its captures.
-        const auto kept = std::make_shared<SecretBuffer>(body.size());
-        std::copy(body.begin(), body.end(), kept->bytes().begin());
+        const auto stored = std::make_shared<SecretBuffer>(body.size());
+        std::copy(body.begin(), body.end(), stored->bytes().begin());
         HttpResponse answer;
-        answer.later = [found, shared, kept](const IsGone&) {
-            return change_shared(found.call, found.route, *shared, kept);
+        answer.later = [found, shared, stored](const IsGone&) {
+            return change_shared(found.call, found.route, *shared, stored);
         };
         return answer;
     };

@@ -43,7 +43,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
     }
     bool on_key_part(string_view part, std::size_t, json::error_code& error) {
         if (key_part_.size() + part.size() > kLongestField)
-            return fail("a name is far too long", error);
+            return fail("a name is too long", error);
         key_part_.append(part.data(), part.size());
         return true;
     }
@@ -52,19 +52,19 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         std::string key = std::exchange(key_part_, {});
         if (depth_ == 2) {
             if (key == "base64" && !value) return true;
-            return fail("\"value\": the field " + quoted(key) +
-                            " is not known; only \"base64\" may stand here, once",
+            return fail("\"value\": unknown or duplicate field " + quoted(key) +
+                            "; expected only \"base64\"",
                         error);
         }
         key_ = std::move(key);
         if (key_ == "value" && value_bytes_ > 0) {
-            return value ? fail("the field \"value\" stands twice", error) : true;
+            return value ? fail("duplicate field \"value\"", error) : true;
         }
         if (key_ == second_) {
-            return second ? fail("the field \"" + second_ + "\" stands twice", error) : true;
+            return second ? fail("duplicate field \"" + second_ + "\"", error) : true;
         }
-        return fail("the field " + quoted(key_) + " is not known; here may stand " +
-                        (value_bytes_ > 0 ? "value and " : "") + second_,
+        return fail("unknown field " + quoted(key_) + "; expected " +
+                        (value_bytes_ > 0 ? "one of: value, " : "only ") + second_,
                     error);
     }
 
@@ -81,13 +81,13 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
 
   private:
     bool unexpected(const std::string& found, json::error_code& error) {
-        if (depth_ == 0) return fail("an object is expected, not " + found, error);
+        if (depth_ == 0) return fail("expected an object, not " + found, error);
         if (depth_ == 1 && key_ == "value" && value_bytes_ > 0) {
-            return fail("\"value\": a string or {\"base64\": \"...\"} is expected, not " + found,
+            return fail("\"value\": expected a string or {\"base64\": \"...\"}, not " + found,
                         error);
         }
         return fail("\"" + (depth_ == 2 ? std::string("base64") : key_) +
-                        "\": a string is expected, not " + found,
+                        "\": expected a string, not " + found,
                     error);
     }
 
@@ -113,14 +113,14 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
     bool take_encoded(json::error_code& error) {
         if (text_.overflowed()) return too_long(error);
         value = decode_base64(text_.bytes());
-        if (!value) return fail("\"value\": \"base64\" does not hold base64", error);
+        if (!value) return fail("\"value\": \"base64\" is not valid base64", error);
         if (value->size() > value_bytes_) return too_long(error);
         return true;
     }
     bool too_long(json::error_code& error) {
         code = StatusCode::too_large;
-        return fail("the value is longer than the " + std::to_string(value_bytes_) +
-                        " bytes that are taken",
+        return fail("the value is too long; at most " + std::to_string(value_bytes_) +
+                        " bytes are accepted",
                     error);
     }
 

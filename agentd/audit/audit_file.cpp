@@ -29,7 +29,7 @@ bool ends_torn(int fd, off_t size) {
 
 StatusOr<AuditFile> AuditFile::open(const std::string& path) {
     const auto wrong = [&](const std::string& why) {
-        return Status::failed("the audit trail " + path + " can't be opened: " + why);
+        return Status::failed("cannot open the audit trail " + path + ": " + why);
     };
     // O_NONBLOCK: the call does not wait for a FIFO or a device, which is rejected below.
     UniqueFd file(
@@ -39,8 +39,8 @@ StatusOr<AuditFile> AuditFile::open(const std::string& path) {
         if (errno == ELOOP) return wrong("it is a symbolic link; name the file itself");
         if (errno == EROFS) {
             return wrong(
-                "Read-only file system; the agent's unit lets it write in "
-                "/var/log/slurm-secrets alone (ReadWritePaths= in a drop-in adds a folder)");
+                "Read-only file system; the agent's unit allows writes only in "
+                "/var/log/slurm-secrets (ReadWritePaths= in a drop-in adds a folder)");
         }
         return wrong(std::strerror(errno));
     }
@@ -53,8 +53,7 @@ StatusOr<AuditFile> AuditFile::open(const std::string& path) {
 }
 
 Status AuditFile::cannot_write(int error) const {
-    return Status::failed("the audit trail " + path_ +
-                          " can't be written: " + std::strerror(error));
+    return Status::failed("cannot write the audit trail " + path_ + ": " + std::strerror(error));
 }
 
 Status AuditFile::append(std::string_view line) {

@@ -28,7 +28,7 @@ constexpr auto kKinds = std::to_array<KindInfo>({
     {Kind::reload,            "21334de94a4f412abfd58c6f961d2806", "reload",   Level::info,    ""},
     {Kind::reload_refused,    "e3716b6c23d345be9b8e054a0f09ee74", "reload",   Level::error,   ""},
     {Kind::refuse_push,       "846a142797e748b4929135f922f65aff", "refuse",   Level::warning, "pushes"},
-    {Kind::deny_grant,        "e366aa178095499d88a3bf3a9d6b5bab", "refuse",   Level::warning, "asks"},
+    {Kind::deny_grant,        "e366aa178095499d88a3bf3a9d6b5bab", "refuse",   Level::warning, "grant requests"},
     {Kind::refuse_complete,   "bf8b54067d394c9b877e32fa6372e900", "refuse",   Level::warning, "completions"},
     {Kind::refuse_secret,     "bf1bd5d12c504fec8a628605ef8ded57", "refuse",   Level::warning, "changes of secrets"},
     {Kind::refuse_connection, "3b3212dba77e4d3a96d70a8e6e58676f", "refuse",   Level::warning, "connections"},

@@ -51,8 +51,8 @@ spdlog::level::level_enum for_spdlog(Level level) {
 
 std::string entry_of_dropped(std::uint64_t count) {
     Event event{.kind = Kind::dropped,
-                .sentence = counted(count, "entry", "entries") +
-                            " of this log are missing here: the journal did not take them in time"};
+                .sentence = "dropped " + counted(count, "log entry", "log entries") +
+                            ": the journal was too slow"};
     event.count = count;
     return journal_entry(event, now());
 }
@@ -120,9 +120,9 @@ Status Recorder::put_on_trail(const Event& event) {
     if (missing_on_trail_ > 0) {
         Event gap{.kind = Kind::trail_gap,
                   .sentence = counted(missing_on_trail_, "entry is", "entries are") +
-                              " missing on the audit trail " + trail_->path() +
-                              " here, which could not be written; the log of that time has what "
-                              "happened"};
+                              " missing in the audit trail " + trail_->path() +
+                              " before this line, while it could not be written; they are in the "
+                              "log of that time"};
         gap.count = missing_on_trail_;
         if (Status failure = trail_->append(audit_file_line(gap, now())); !failure.ok())
             return failure;
@@ -139,7 +139,7 @@ Status Recorder::write_ahead(const Event& event) {
 void Recorder::revert(const Event& event, const Status& why) {
     Event undone = event;
     undone.kind = Kind::undone;
-    undone.sentence = "what the entry before this says did not happen: " + why.message();
+    undone.sentence = "reverted: " + event.sentence + ": " + why.message();
     undone.reason = why.message();
     const Status failure = put_on_trail(undone);
     if (failure.ok()) return;
@@ -162,7 +162,7 @@ void Recorder::record(const Event& event) {
 /// Logs that an event is missing on the audit file.
 void Recorder::complain(const Event& event, const Status& why) {
     put_in_log({.kind = Kind::trail_failed,
-                .sentence = why.message() + "; it lacks this: " + event.sentence});
+                .sentence = why.message() + "; missing entry: " + event.sentence});
 }
 
 /// Logs an event. Returns whether the log may show it: false for a denial that is only counted.

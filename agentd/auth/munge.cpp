@@ -23,7 +23,7 @@ using Text = std::unique_ptr<char, decltype(&std::free)>;
 /// Time for one answer of munged, which takes a millisecond: less than any request has.
 constexpr auto kPatience = std::chrono::seconds(4);
 
-const char* const kTooSlow = "it does not answer in time";
+const char* const kTooSlow = "munged did not answer in time";
 
 /// Returns whether munged could not be reached, so that the error says nothing of a credential.
 bool is_away(munge_err_t error) {
@@ -34,13 +34,13 @@ bool is_away(munge_err_t error) {
 std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {
     switch (error) {
         case EMUNGE_CRED_EXPIRED:
-            return "it has expired; are the clocks of both hosts right?";
+            return "it has expired; check the clocks of both hosts";
         case EMUNGE_CRED_REWOUND:
-            return "it was made in the future; are the clocks of both hosts right?";
+            return "it was made in the future; check the clocks of both hosts";
         case EMUNGE_CRED_REPLAYED:
             return "it was used before";
         case EMUNGE_CRED_INVALID:
-            return "it was made with another munge key, or was damaged";
+            return "it was made with another munge key, or is damaged";
         case EMUNGE_CRED_UNAUTHORIZED:
             return "it was made for another user";
         default: {
@@ -52,13 +52,13 @@ std::string what_is_wrong(munge_err_t error, munge_ctx_t context) {
 
 StatusOr<std::string> encode_now(const std::string& payload) {
     const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return Status::failed("munge: there is no memory");
+    if (!context) return Status::failed("munge: out of memory");
     char* credential = nullptr;
     const munge_err_t error =
         munge_encode(&credential, context.get(), payload.data(), static_cast<int>(payload.size()));
     const Text owned(credential, &std::free);
     if (error != EMUNGE_SUCCESS) {
-        return Status::failed("munged on this host gives no credential: " +
+        return Status::failed("cannot create a MUNGE credential: " +
                               what_is_wrong(error, context.get()));
     }
     return std::string(credential);
@@ -66,7 +66,7 @@ StatusOr<std::string> encode_now(const std::string& payload) {
 
 StatusOr<Credential> decode_now(const std::string& credential) {
     const Context context(munge_ctx_create(), &munge_ctx_destroy);
-    if (!context) return Status::unavailable("munge: there is no memory");
+    if (!context) return Status::unavailable("munge: out of memory");
     void* payload = nullptr;
     int length = 0;
     uid_t uid = 0;
@@ -136,8 +136,7 @@ Munge::~Munge() {
 asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
     auto made = co_await ask(thread_, std::move(payload), &encode_now);
     if (!made) {
-        co_return Status::failed(std::string("munged on this host gives no credential: ") +
-                                 kTooSlow);
+        co_return Status::failed(std::string("cannot create a MUNGE credential: ") + kTooSlow);
     }
     co_return std::move(*made);
 }

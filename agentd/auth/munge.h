@@ -38,7 +38,7 @@ class Munge {
 
   private:
     boost::asio::thread_pool thread_{1};
-    audit::OutageLog away_{"munged can't be asked: ", "munged answers again"};
+    audit::OutageLog away_{"cannot query munged: ", "munged answers again"};
 };
 
 }  // namespace secrets::auth

@@ -32,21 +32,21 @@ StatusOr<CredentialPath> credential_path(const std::string& configured, const st
 StatusOr<std::size_t> read_private_file(const CredentialPath& file, const std::string& which,
                                         std::span<std::byte> out) {
     const UniqueFd fd(open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!fd) return Status::failed(which + " can't be opened: " + errno_status("open()").message());
+    if (!fd) return errno_status("cannot open " + which + ": open()");
     struct stat status {};
-    if (fstat(fd.get(), &status) != 0) return errno_status("looking at " + which);
-    if (!S_ISREG(status.st_mode)) return Status::failed(which + " is not a file");
+    if (fstat(fd.get(), &status) != 0) return errno_status("cannot read " + which + ": fstat()");
+    if (!S_ISREG(status.st_mode))
+        return Status::failed("cannot read " + which + ": it is not a regular file");
     if (!file.is_credential && (status.st_mode & 077) != 0) {
-        return Status::failed(which + " may be read by others than its owner; run: chmod 0400 " +
+        return Status::failed("cannot use " + which +
+                              ": other users than its owner may read it; run: chmod 0400 " +
                               file.path);
     }
     std::size_t size = 0;
     while (size < out.size()) {
         const ssize_t got = ::read(fd.get(), out.data() + size, out.size() - size);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            return Status::failed(which + " can't be read: " + errno_status("reading").message());
-        }
+        if (got < 0) return errno_status("cannot read " + which + ": read()");
         if (got == 0) break;
         size += static_cast<std::size_t>(got);
     }
@@ -63,7 +63,7 @@ StatusOr<SecretBuffer> read_private_line(const CredentialPath& file, const std::
         return byte > std::byte{' '} && byte <= std::byte{'~'};
     });
     if (text.empty() || text.size() > kMaxLine || !printable) {
-        return Status::failed(which + " does not hold one word in one line");
+        return Status::failed("cannot use " + which + ": expected one line without spaces");
     }
     SecretBuffer line(text.size());
     std::copy(text.begin(), text.end(), line.bytes().begin());

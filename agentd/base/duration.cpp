@@ -19,8 +19,8 @@ constexpr long long kLongest = 10LL * 365 * 86400;
 }  // namespace
 
 StatusOr<std::chrono::seconds> parse_duration(std::string_view text) {
-    const Status wrong = Status::invalid(
-        quoted(text) + " is not a duration; write a number and s, m, h or d, as in 12h");
+    const Status wrong = Status::invalid("invalid duration " + quoted(text) +
+                                         "; expected a number and s, m, h or d, as in 12h");
     if (text.size() < 2) return wrong;
     long long count = 0;
     const char* end = text.data() + text.size() - 1;
@@ -28,9 +28,11 @@ StatusOr<std::chrono::seconds> parse_duration(std::string_view text) {
     if (error != std::errc() || stopped != end || count < 0) return wrong;
     for (const Unit& unit : kUnits) {
         if (text.back() != unit.letter) continue;
-        if (count == 0) return Status::failed(quoted(text) + " is too short: at least 1s");
+        if (count == 0)
+            return Status::failed("duration " + quoted(text) + " is too short; the minimum is 1s");
         if (count > kLongest / unit.seconds)
-            return Status::failed(quoted(text) + " is too long: at most 3650d");
+            return Status::failed("duration " + quoted(text) +
+                                  " is too long; the maximum is 3650d");
         return std::chrono::seconds(count * unit.seconds);
     }
     return wrong;

@@ -68,17 +68,17 @@ Status lock_memory(std::size_t secret_bytes) {
     }
     const std::size_t needed = secret_bytes + kOwnBytes;
     if (limit_applies() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
-        return Status::failed("the limit of locked memory is " + mebibytes(limit.rlim_cur) +
-                              ", and the agent needs " + mebibytes(needed) + ": set LimitMEMLOCK=" +
+        return Status::failed("cannot lock memory: the limit is " + mebibytes(limit.rlim_cur) +
+                              " and the agent needs " + mebibytes(needed) + "; set LimitMEMLOCK=" +
                               mebibytes(needed).substr(0, mebibytes(needed).find(' ')) +
                               "M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, or lower "
                               "limits.total_bytes in its configuration");
     }
     // MCL_ONFAULT: untouched pages need not be loaded only to be locked.
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
-        return Status::failed(std::string("mlockall() failed: ") + strerror(errno) +
-                              "; the limit of locked memory is " + mebibytes(limit.rlim_cur) +
-                              ": raise LimitMEMLOCK= in the agent's unit, or give it CAP_IPC_LOCK");
+        return Status::failed(std::string("cannot lock memory: mlockall() failed: ") +
+                              strerror(errno) + "; the limit is " + mebibytes(limit.rlim_cur) +
+                              "; raise LimitMEMLOCK= in the agent's unit, or give it CAP_IPC_LOCK");
     }
     return Status();
 }

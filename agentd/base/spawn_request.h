@@ -19,7 +19,7 @@ void spawn_request(boost::asio::io_context& loop, boost::asio::awaitable<void> c
     boost::asio::co_spawn(loop, std::move(coroutine),
                           [on_failure = std::move(on_failure)](const std::exception_ptr& thrown) {
                               if (!thrown) return;
-                              std::string why = "an exception that is no std::exception";
+                              std::string why = "an unknown exception";
                               try {
                                   std::rethrow_exception(thrown);
                               } catch (const std::exception& error) {

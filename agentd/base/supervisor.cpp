@@ -45,10 +45,10 @@ asio::awaitable<void> Supervisor::run(Task& task) {
         end(task, error.what());
         co_return;
     } catch (...) {
-        end(task, "an exception that is no std::exception");
+        end(task, "an unknown exception");
         co_return;
     }
-    if (!stopped_) end(task, "it ended without being stopped");
+    if (!stopped_) end(task, "it returned without being stopped");
 }
 
 /// Sets the timer before allocating any other memory: memory may be what has run out.

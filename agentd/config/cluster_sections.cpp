@@ -21,7 +21,7 @@ std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 5 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
     const unsigned long port = digits ? std::stoul(text) : 0;
-    if (port < 1 || port > 65535) throw Wrong{node.Mark(), quoted(text) + " is no port"};
+    if (port < 1 || port > 65535) throw Wrong{node.Mark(), quoted(text) + " is not a valid port"};
     return static_cast<std::uint16_t>(port);
 }
 
@@ -48,7 +48,9 @@ std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
     const bool fine = !host.empty() && (!bracketed || end != text.npos) &&
                       (rest.empty() || rest.starts_with(':')) &&
                       (bracketed ? is_address(host, AF_INET6) : is_host(host));
-    if (!fine) throw Wrong{node.Mark(), quoted(text) + " is not of the form HOST or HOST:PORT"};
+    if (!fine)
+        throw Wrong{node.Mark(),
+                    "invalid address " + quoted(text) + "; expected HOST or HOST:PORT"};
     return {host, rest.empty() ? usual_port : port_of(node, rest.substr(1))};
 }
 
@@ -56,8 +58,8 @@ HttpsUrl https_url_of(const YAML::Node& node, std::uint16_t usual_port, const ch
     constexpr std::string_view kScheme = "https://";
     HttpsUrl url{text_of(node), "", 0};
     if (!url.text.starts_with(kScheme)) {
-        throw Wrong{node.Mark(), quoted(url.text) + " is no " + what +
-                                     "'s address, as in https://" + what +
+        throw Wrong{node.Mark(), quoted(url.text) + " is not a valid " + what +
+                                     " address, as in https://" + what +
                                      ".example.org:" + std::to_string(usual_port)};
     }
     std::string rest = url.text.substr(kScheme.size());
@@ -69,8 +71,8 @@ HttpsUrl https_url_of(const YAML::Node& node, std::uint16_t usual_port, const ch
 std::vector<HttpsUrl> https_urls_of(const YAML::Node& node, std::uint16_t usual_port,
                                     const char* what) {
     if (!node.IsSequence()) {
-        throw Wrong{node.Mark(), std::string("a list is expected here, as in [https://") + what +
-                                     ".example.org]"};
+        throw Wrong{node.Mark(),
+                    std::string("expected a list, as in [https://") + what + ".example.org]"};
     }
     std::vector<HttpsUrl> urls;
     for (const YAML::Node& element : node) {
@@ -91,15 +93,15 @@ std::string api_path_of(const YAML::Node& node) {
         return path;
     }
     throw Wrong{node.Mark(), quoted(path) +
-                                 " is no path in OpenBao: names of letters, digits, '.', '_' and "
-                                 "'-', with a slash between them"};
+                                 " is not a valid OpenBao path; expected names of letters, digits, "
+                                 "'.', '_' and '-', separated by slashes"};
 }
 
 std::vector<std::string> login_hosts_of(const YAML::Node& node) {
     std::vector<std::string> hosts = texts_of(node);
     for (std::size_t i = 0; i < hosts.size(); ++i) {
         if (!hosts[i].empty() && hosts[i].find_first_of("/?#@ []*,") == std::string::npos) continue;
-        throw Wrong{node[i].Mark(), quoted(hosts[i]) + " is no host's name or address"};
+        throw Wrong{node[i].Mark(), quoted(hosts[i]) + " is not a valid host name or address"};
     }
     return hosts;
 }
@@ -113,9 +115,10 @@ void read_listen(const YAML::Node& node, Listen& listen) {
     const auto address = [&](const YAML::Node& value) {
         std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
         if (is_address(listen.host, AF_INET) || is_address(listen.host, AF_INET6)) return;
-        throw Wrong{value.Mark(), quoted(listen.host) +
-                                      " is no address to listen at, as in 0.0.0.0 (all of IPv4), "
-                                      "10.77.0.1:8443 or [::]:8443 (all)"};
+        throw Wrong{value.Mark(),
+                    quoted(listen.host) +
+                        " is not a valid listen address, as in 0.0.0.0 (all of IPv4), "
+                        "10.77.0.1:8443 or [::]:8443 (all)"};
     };
     read_mapping(node, {{"address", address},
                         {"certificate", path(listen.certificate)},
@@ -129,12 +132,11 @@ void read_listen(const YAML::Node& node, Listen& listen) {
                          }}});
     if (listen.host.empty()) throw Wrong{node.Mark(), "listen needs an address, as in 0.0.0.0"};
     if (listen.certificate.empty()) {
-        throw Wrong{node.Mark(), "listen needs the certificate of this hub"};
+        throw Wrong{node.Mark(), "listen needs a certificate (of this hub)"};
     }
     if (listen.host_certificates && listen.client_ca.empty()) {
-        throw Wrong{
-            node.Mark(),
-            "listen.host_certificates needs client_ca, whose signature makes them believed"};
+        throw Wrong{node.Mark(),
+                    "listen.host_certificates is set, but listen.client_ca (their CA) is not set"};
     }
 }
 

@@ -25,12 +25,13 @@ Platform platform_of(const YAML::Node& node) {
         });
     if (platform.name.empty()) throw Wrong{node.Mark(), "a platform needs a name"};
     if (platform.name.size() > kMaxPlatformBytes) {
-        throw Wrong{node.Mark(), "a platform's name has at most " +
+        throw Wrong{node.Mark(), "platform name is too long; the limit is " +
                                      std::to_string(kMaxPlatformBytes) + " bytes"};
     }
     if (platform.user.empty() && platform.certificate.empty()) {
         throw Wrong{node.Mark(),
-                    "a platform needs the user it connects as, or the name in its certificate"};
+                    "a platform needs a user (the account it connects as) or a certificate (the "
+                    "name in its certificate)"};
     }
     return platform;
 }
@@ -65,7 +66,7 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
         }
         for (const Workspace& other : others) {
             if (other.name != workspace.name) continue;
-            throw Wrong{value.Mark(), "the workspace " + quoted(other.name) + " stands twice"};
+            throw Wrong{value.Mark(), "duplicate workspace " + quoted(other.name)};
         }
     };
     read_mapping(
@@ -77,8 +78,8 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
     if (workspace.name.empty()) throw Wrong{node.Mark(), "a workspace needs a name"};
     if (workspace.admins.empty()) {
         throw Wrong{node.Mark(),
-                    "the workspace " + quoted(workspace.name) +
-                        " needs admins: users, groups or accounts who set its secrets"};
+                    "workspace " + quoted(workspace.name) +
+                        " needs admins: the users, groups or accounts that may set its secrets"};
     }
     return workspace;
 }
@@ -108,7 +109,8 @@ void read_log(const YAML::Node& node, Config& config) {
         for (const char* known : {"debug", "info", "warn", "error"}) {
             if (config.log_level == known) return;
         }
-        throw Wrong{value.Mark(), quoted(config.log_level) + " is not debug, info, warn or error"};
+        throw Wrong{value.Mark(), "invalid log level " + quoted(config.log_level) +
+                                      "; expected one of: debug, info, warn, error"};
     };
     const auto target = [&](const YAML::Node& value) {
         const std::string text = text_of(value);
@@ -119,7 +121,8 @@ void read_log(const YAML::Node& node, Config& config) {
         else if (text == "stderr")
             config.log_target = LogTarget::standard_error;
         else
-            throw Wrong{value.Mark(), quoted(text) + " is not auto, journal or stderr"};
+            throw Wrong{value.Mark(), "invalid log target " + quoted(text) +
+                                          "; expected one of: auto, journal, stderr"};
     };
     read_mapping(node, {{"level", level}, {"to", target}});
 }
@@ -130,7 +133,7 @@ void read_audit(const YAML::Node& node, Config& config) {
         config.audit_file = path_of(value);
         if (config.audit_file.ends_with('/')) {
             throw Wrong{value.Mark(),
-                        quoted(config.audit_file) + " names a directory; name a file in it"};
+                        quoted(config.audit_file) + " is a directory; name a file in it"};
         }
     };
     read_mapping(node, {{"file", file}});
@@ -145,7 +148,7 @@ void read_config(const YAML::Node& root, Config& config) {
                             {"force_memfd", flag(config.force_memfd)}});
         if (config.require_secretmem && config.force_memfd) {
             throw Wrong{node.Mark(),
-                        "memory.require_secretmem and memory.force_memfd exclude one another"};
+                        "memory.require_secretmem and memory.force_memfd are mutually exclusive"};
         }
     };
     const auto runs = [&](const YAML::Node& node) {
@@ -170,11 +173,11 @@ void read_config(const YAML::Node& root, Config& config) {
                              }}});
     };
     const auto platforms = [&](const YAML::Node& node) {
-        if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of platforms is expected here"};
+        if (!node.IsSequence()) throw Wrong{node.Mark(), "expected a list of platforms"};
         for (const YAML::Node& element : node) config.platforms.push_back(platform_of(element));
     };
     const auto workspaces = [&](const YAML::Node& node) {
-        if (!node.IsSequence()) throw Wrong{node.Mark(), "a list of workspaces is expected here"};
+        if (!node.IsSequence()) throw Wrong{node.Mark(), "expected a list of workspaces"};
         for (const YAML::Node& element : node) {
             config.workspaces.push_back(workspace_of(element, config.workspaces));
         }
@@ -189,8 +192,9 @@ void read_config(const YAML::Node& root, Config& config) {
                    {"openbao", [&](const auto& value) { read_openbao(value, config.openbao); }}});
         const bool has_file = !config.store_file.empty() || !config.store_key_file.empty();
         if (has_file && !config.openbao.urls.empty()) {
-            throw Wrong{node.Mark(),
-                        "the store is a file (file, key_file) or openbao, and not both"};
+            throw Wrong{
+                node.Mark(),
+                "store.openbao and store.file (with store.key_file) are mutually exclusive"};
         }
     };
     read_mapping(
@@ -219,16 +223,17 @@ void read_config(const YAML::Node& root, Config& config) {
     for (const Platform& platform : config.platforms) {
         if (config.listen.host.empty() || !config.listen.client_ca.empty()) break;
         if (platform.certificate.empty()) continue;
-        throw Wrong{root.Mark(), "the platform " + quoted(platform.name) +
-                                     " has a certificate, and listen no client_ca, whose "
-                                     "signature makes it believed"};
+        throw Wrong{root.Mark(), "platform " + quoted(platform.name) +
+                                     " sets certificate, but listen.client_ca (its CA) is not set"};
     }
     if (!config.listen.host.empty() && !config.hub.urls.empty()) {
-        throw Wrong{root.Mark(), "an agent is a hub (listen) or asks one (hub), and not both"};
+        throw Wrong{root.Mark(),
+                    "listen and hub are mutually exclusive: an agent either is a hub or uses hubs"};
     }
     if (!config.openbao.urls.empty() && !config.hub.urls.empty()) {
         throw Wrong{root.Mark(),
-                    "a node of hubs (hub) keeps nothing in OpenBao (store.openbao): its hubs do"};
+                    "hub and store.openbao are mutually exclusive: the hubs of a node use OpenBao, "
+                    "not the node"};
     }
 }
 
@@ -272,7 +277,7 @@ StatusOr<Config> load_config(const std::string& path) {
     std::string text;
     for (char c = 0; file.get(c);) text += c;
     if (!file.is_open() || file.bad()) {
-        return Status::failed("the configuration " + path + " can't be read");
+        return Status::failed("cannot read the configuration " + path);
     }
     return parse_config(text, path);
 }

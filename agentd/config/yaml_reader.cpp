@@ -9,7 +9,7 @@
 namespace secrets::yaml_reader {
 
 std::string text_of(const YAML::Node& node) {
-    if (!node.IsScalar()) throw Wrong{node.Mark(), "a text is expected here"};
+    if (!node.IsScalar()) throw Wrong{node.Mark(), "expected a text value"};
     return node.Scalar();
 }
 
@@ -17,7 +17,7 @@ bool flag_of(const YAML::Node& node) {
     const std::string text = text_of(node);
     if (text == "true") return true;
     if (text == "false") return false;
-    throw Wrong{node.Mark(), quoted(text) + " is neither true nor false"};
+    throw Wrong{node.Mark(), "invalid value " + quoted(text) + "; expected true or false"};
 }
 
 std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t most) {
@@ -26,8 +26,9 @@ std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t mos
                         text.find_first_not_of("0123456789") == std::string::npos;
     const std::size_t number = digits ? std::stoull(text) : 0;
     if (!digits || number < least || number > most) {
-        throw Wrong{node.Mark(), quoted(text) + " is not a whole number from " +
-                                     std::to_string(least) + " to " + std::to_string(most)};
+        throw Wrong{node.Mark(), "invalid value " + quoted(text) +
+                                     "; expected a whole number from " + std::to_string(least) +
+                                     " to " + std::to_string(most)};
     }
     return number;
 }
@@ -46,19 +47,20 @@ std::string path_of(const YAML::Node& node) {
 
 std::string socket_path_of(const YAML::Node& node) {
     std::string path = path_of(node);
-    if (path.size() > 107) throw Wrong{node.Mark(), "a socket's path has at most 107 characters"};
+    if (path.size() > 107)
+        throw Wrong{node.Mark(), "socket path is too long; the limit is 107 characters"};
     return path;
 }
 
 std::vector<std::string> texts_of(const YAML::Node& node) {
-    if (!node.IsSequence()) throw Wrong{node.Mark(), "a list is expected here, as in [alice, bob]"};
+    if (!node.IsSequence()) throw Wrong{node.Mark(), "expected a list, as in [alice, bob]"};
     std::vector<std::string> texts;
     for (const YAML::Node& element : node) texts.push_back(text_of(element));
     return texts;
 }
 
 void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
-    if (!node.IsMap()) throw Wrong{node.Mark(), "keys and values are expected here"};
+    if (!node.IsMap()) throw Wrong{node.Mark(), "expected keys and values"};
     std::vector<std::string> seen;
     for (const auto& entry : node) {
         const std::string name = text_of(entry.first);
@@ -69,16 +71,16 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
             for (const Key& each : keys)
                 known += (known.empty() ? "" : ", ") + std::string(each.name);
             throw Wrong{entry.first.Mark(),
-                        "the key " + quoted(name) + " is not known; here may stand: " + known};
+                        "unknown key " + quoted(name) + "; expected one of: " + known};
         }
         if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
-            throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " stands twice"};
+            throw Wrong{entry.first.Mark(), "duplicate key " + quoted(name)};
         }
         seen.push_back(name);
         // Reported for the key: the parser reports a missing value at the position where it reads
         // on.
         if (entry.second.IsNull()) {
-            throw Wrong{entry.first.Mark(), "the key " + quoted(name) + " has no value"};
+            throw Wrong{entry.first.Mark(), "key " + quoted(name) + " has no value"};
         }
         key->read(entry.second);
     }

@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include "agentd/api/handlers.h"
+#include "agentd/hub/node_routes.h"
+
 namespace secrets {
 namespace {
 
@@ -11,6 +14,13 @@ std::string short_host_name() {
     char name[256] = "";
     gethostname(name, sizeof(name) - 1);
     return std::string(name).substr(0, std::string_view(name).find('.'));
+}
+
+/// Returns what a hub serves: what every agent does, and nodes.
+std::vector<api::Route> hub_routes(hub::NodeApiHandler& nodes) {
+    std::vector<api::Route> routes = api::route_table();
+    for (api::Route& route : hub::node_routes(nodes)) routes.push_back(std::move(route));
+    return routes;
 }
 
 }  // namespace
@@ -50,8 +60,9 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
     if (contexts.hub) {
         nodes_ = std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, services, waiters,
                                                        shared);
-        door_ = std::make_unique<server::HubServer>(
-            loop, std::move(listener), std::move(contexts.hub), services, nodes_.get(), shared);
+        hub_server_ =
+            std::make_unique<server::HubServer>(loop, std::move(listener), std::move(contexts.hub),
+                                                services, hub_routes(*nodes_), shared);
         configure(config.listen);
     }
     if (contexts.client) {
@@ -65,34 +76,53 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
     }
 }
 
+server::GrantAtHub ClusterRole::grant_at_hub() {
+    if (!asks_) return nullptr;
+    return [asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
+        return asks->ask(std::move(request), std::move(is_gone));
+    };
+}
+
+server::CheckAtHub ClusterRole::check_at_hub() {
+    if (!checks_) return nullptr;
+    return [checks = checks_.get()](Uid uid, std::string spec) {
+        return checks->why_not_submit(uid, std::move(spec));
+    };
+}
+
+api::Router::Forward ClusterRole::forward() {
+    if (!relay_) return nullptr;
+    return [relay = relay_.get()](const api::RequestHead& head) { return relay->forward(head); };
+}
+
 StatusOr<std::shared_ptr<boost::asio::ssl::context>> ClusterRole::renewed_context(
     const Listen& listen) const {
-    if (!door_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
+    if (!hub_server_ || listen.host.empty()) return std::shared_ptr<boost::asio::ssl::context>();
     return net::make_server_context(listen);
 }
 
 void ClusterRole::set_context(std::shared_ptr<boost::asio::ssl::context> context) {
-    if (context) door_->set_context(std::move(context));
+    if (context) hub_server_->set_context(std::move(context));
 }
 
 void ClusterRole::configure(const Listen& listen) {
     if (nodes_) nodes_->configure(listen);
-    if (door_) door_->take_host_certificates(listen.host_certificates);
+    if (hub_server_) hub_server_->take_host_certificates(listen.host_certificates);
 }
 
 void ClusterRole::stop() {
-    if (door_) door_->stop();
+    if (hub_server_) hub_server_->stop();
     if (nodes_) nodes_->stop();
     if (report_) report_->stop();
     if (client_) client_->stop();
 }
 
 void ClusterRole::end_silent() {
-    if (door_) door_->end_silent();
+    if (hub_server_) hub_server_->end_silent();
 }
 
 void ClusterRole::abort() {
-    if (door_) door_->abort();
+    if (hub_server_) hub_server_->abort();
 }
 
 }  // namespace secrets

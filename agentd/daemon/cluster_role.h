@@ -10,6 +10,8 @@
 #include "agentd/node/remote_grants.h"
 #include "agentd/node/remote_submit_check.h"
 #include "agentd/server/hub_server.h"
+#include "agentd/server/job_server.h"
+#include "agentd/server/node_server.h"
 
 namespace secrets {
 
@@ -37,13 +39,13 @@ class ClusterRole {
                 service::RunWaiters& waiters, service::SharedStore* shared);
 
     /// Returns what answers grant requests of steps; null if the local services do.
-    server::AsksElsewhere* asks() { return asks_.get(); }
+    server::GrantAtHub grant_at_hub();
 
     /// Returns what answers the checks of submissions; null if the local services do.
-    server::ChecksElsewhere* checks() { return checks_.get(); }
+    server::CheckAtHub check_at_hub();
 
-    /// Returns what passes on requests of people and platforms; null if the local services answer.
-    api::HubProxyInterface* relay() { return relay_.get(); }
+    /// Returns what forwards requests of people and platforms; null if the local services answer.
+    api::Router::Forward forward();
 
     /// Re-reads the files of a hub's server, as `listen` names them now. Null if there is no such
     /// server, or will be none after a restart.
@@ -60,7 +62,7 @@ class ClusterRole {
 
   private:
     std::unique_ptr<hub::NodeApiHandler> nodes_;
-    std::unique_ptr<server::HubServer> door_;
+    std::unique_ptr<server::HubServer> hub_server_;
     std::unique_ptr<node::HubClient> client_;
     std::unique_ptr<node::RemoteGrants> asks_;
     std::unique_ptr<node::RemoteSubmitCheck> checks_;

@@ -34,9 +34,9 @@ std::string count(std::size_t number, const std::string& thing) {
 
 void report_end_of_task(const std::string& task, const std::string& why,
                         std::chrono::milliseconds pause) {
-    const std::string next =
-        pause.count() == 0 ? "the agent is ending"
-                           : "it starts again in " + std::to_string(pause.count() / 1000) + " s";
+    const std::string next = pause.count() == 0
+                                 ? "the agent is shutting down"
+                                 : "it restarts in " + std::to_string(pause.count() / 1000) + " s";
     audit::report_problem("background task " + task + " failed: " + why + "; " + next);
 }
 
@@ -69,9 +69,10 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
       membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
                   waiters_, replica_.get()),
       node_door_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
-                 membership_.asks()),
-      job_door_(loop_, std::move(listeners.job), services_, replica_.get(), membership_.checks()),
-      http_door_(loop_, std::move(listeners.control), services_, membership_.relay(),
+                 membership_.grant_at_hub()),
+      job_door_(loop_, std::move(listeners.job), services_, replica_.get(),
+                membership_.check_at_hub()),
+      http_door_(loop_, std::move(listeners.control), services_, membership_.forward(),
                  replica_.get()),
       reaper_(loop_, supervisor_, config_, services_),
       account_watch_(loop_, supervisor_, config_,
@@ -101,22 +102,20 @@ void Daemon::restore(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
     const vault::RecoveryReport restored = vault_.restore(std::move(found));
     audit::record({.kind = audit::Kind::restore,
-                   .sentence = "found again after a restart: " + count(restored.runs, "run") +
-                               " and " + count(restored.holds, "hold") + " in " +
-                               count(restored.slabs, "slab"),
+                   .sentence = "restored " + count(restored.runs, "run") + " and " +
+                               count(restored.holds, "hold") + " (" +
+                               count(restored.slabs, "slab") + ") from the previous process",
                    .records = restored.runs + restored.holds});
     if (restored.dropped > 0) {
         audit::record({.kind = audit::Kind::damage,
-                       .sentence = count(restored.dropped, "record") +
-                                   " that the process before this one left half written or "
-                                   "damaged: wiped",
+                       .sentence = "wiped " +
+                                   count(restored.dropped, "incomplete or damaged record") +
+                                   " left by the previous process",
                        .records = restored.dropped});
     }
     for (const std::string& why : restored.refused) {
         audit::record({.kind = audit::Kind::damage,
-                       .sentence = "a slab that the process before this one left is not trusted, "
-                                   "and was wiped: " +
-                                   why});
+                       .sentence = "wiped an invalid slab left by the previous process: " + why});
     }
     look_for_swap();
     wipe_expired();
@@ -188,9 +187,9 @@ void Daemon::reload() {
             refused_reload_ += "; " + wrong.message();
     }
     if (!refused_reload_.empty()) {
-        audit::record(
-            {.kind = audit::Kind::reload_refused,
-             .sentence = "reload: refused, the configuration stays as it was: " + refused_reload_});
+        audit::record({.kind = audit::Kind::reload_refused,
+                       .sentence = "cannot reload, the previous configuration stays in force: " +
+                                   refused_reload_});
     }
     service_.ready(status());
 }
@@ -212,15 +211,17 @@ void Daemon::take(const Config& config) {
     services_.context.configure(config_);
     account_watch_.configure(config_);
     vault_.set_capacity(config_.limits.total_bytes);
-    audit::record({.kind = audit::Kind::reload,
-                   .sentence = "reload: " + config_path_ + " is in force" +
-                               (later.empty() ? "" : "; at the next restart only: " + later)});
+    audit::record(
+        {.kind = audit::Kind::reload,
+         .sentence =
+             "reloaded " + config_path_ +
+             (later.empty() ? "" : "; keys that take effect only at the next restart: " + later)});
 }
 
 void Daemon::end() {
-    service_.stopping("finishing the requests that came");
+    service_.stopping("finishing accepted requests");
     audit::record(
-        {.kind = audit::Kind::stopping, .sentence = "ending: finishing the requests that came"});
+        {.kind = audit::Kind::stopping, .sentence = "shutting down: finishing accepted requests"});
     log_.stop();
     supervisor_.stop();
     node_door_.stop();
@@ -263,7 +264,7 @@ void Daemon::wipe_at_end() {
     std::string sentence;
     if (kept.runs + kept.holds > 0) {
         sentence = count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
-                   " are kept for the process that follows";
+                   " handed to systemd for the next process";
     }
     if (wiped.records > 0) {
         sentence += (sentence.empty() ? "" : ", ") + count(wiped.records, "record") + " wiped";
@@ -305,12 +306,12 @@ void Daemon::look_for_swap() {
     if (!service_.is_managed()) return;
     if (loses) {
         audit::report_problem(
-            "swap is active: what is held in memfd, which is not memfd_secret, is lost at a "
-            "restart");
+            "swap is active: secrets in memfd memory will not survive a restart; use memfd_secret, "
+            "or disable swap");
     } else {
-        audit::report_recovery(
-            active ? "nothing is held in memfd any more: a restart loses nothing again"
-                   : "swap is not active any more: a restart loses nothing again");
+        audit::report_recovery(active
+                                   ? "secrets survive a restart again: none are in memfd memory"
+                                   : "secrets survive a restart again: swap is no longer active");
     }
 }
 
@@ -351,10 +352,10 @@ std::string Daemon::status() const {
         text += (held.kept_slabs == 0 ? ", lost" : ", some of it lost") +
                 std::string(" at a restart (swap is active)");
     } else if (service_.is_managed() && held.kept_slabs < held.slabs) {
-        text += ", of which systemd could not be told of " +
-                std::to_string(held.slabs - held.kept_slabs) + " yet";
+        text += ", " + std::to_string(held.slabs - held.kept_slabs) +
+                " of them not yet handed to systemd";
     }
-    if (!refused_reload_.empty()) text += "; the last reload was refused: " + refused_reload_;
+    if (!refused_reload_.empty()) text += "; the last reload failed: " + refused_reload_;
     return text;
 }
 

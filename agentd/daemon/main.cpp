@@ -62,9 +62,9 @@ class Socket {
             const int type = kind_ == SocketKind::seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
             if (!systemd::is_unix_listener(passed->second.get(), type)) {
                 return Status::failed(
-                    "the socket that systemd passed as '" + name_ + "' is not a Unix " +
+                    "systemd passed a socket '" + name_ + "' that is not a Unix " +
                     (kind_ == SocketKind::seqpacket ? "ListenSequentialPacket=" : "ListenStream=") +
-                    " socket: mend its socket unit");
+                    " socket; check slurm-secretsd-" + name_ + ".socket");
             }
             return std::move(passed->second);
         }
@@ -90,8 +90,8 @@ StatusOr<UniqueFd> open_hub_socket(const Listen& listen, Inheritance& inheritanc
     }
     if (!systemd::is_tcp_listener(passed->second.get())) {
         return Status::failed(
-            "the socket that systemd passed as 'hub' is not a ListenStream= of a port: mend its "
-            "socket unit");
+            "systemd passed a socket 'hub' that is not TCP; check ListenStream= in "
+            "slurm-secretsd-hub.socket");
     }
     return std::move(passed->second);
 }
@@ -119,8 +119,8 @@ int serve(const Config& config, const std::string& config_path) {
     const MemoryKind memory = memory_of(config);
     if (memory != MemoryKind::secretmem && config.require_secretmem) {
         return fail(
-            "memory.require_secretmem is set, and this kernel gives no memfd_secret (Linux "
-            "5.14 or later, and not secretmem.enable=0)");
+            "memory.require_secretmem is set, but this kernel has no memfd_secret; it needs Linux "
+            "5.14 or later without secretmem.enable=0");
     }
     if (!config.openbao.urls.empty()) {
         if (const Status wrong = openbao::check_files(config.openbao, true); !wrong.ok()) {
@@ -201,7 +201,7 @@ int run(const Options& options) {
         const auto bad =
             shares ? secrets::openbao::check_files(config->openbao, false) : secrets::Status();
         if (!bad.ok()) return secrets::fail(bad.message());
-        return say(options.config + ": the configuration is fine");
+        return say(options.config + ": the configuration is valid");
     }
     if (!options.new_key.empty()) {
         if (const auto wrong = secrets::harden_process(); !wrong.ok())
@@ -221,14 +221,14 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("--config", options.config, "The configuration file")->capture_default_str();
     app.add_flag("--check-config", options.check_config,
-                 "Read the configuration, say what is wrong, and end");
+                 "Check the configuration, print its errors, and exit");
     auto* rekey = app.add_option("--rekey", options.new_key,
-                                 "Seal the store anew under the key in this file, and end");
+                                 "Reseal the store under the key in this file, and exit");
     app.add_option("--key", options.key,
-                   "With --rekey: the file of the key until now (store.key_file)")
+                   "With --rekey: the file of the current key (store.key_file)")
         ->needs(rekey);
     app.add_option("--backup", options.back_up_to,
-                   "Copy the store to this file, which must not exist, and end");
+                   "Copy the store to this file, which must not exist, and exit");
     app.set_version_flag("--version", "slurm-secretsd " SLURM_SECRETS_VERSION);
     try {
         app.parse(argc, argv);

@@ -58,8 +58,8 @@ asio::awaitable<void> LoginHosts::look_up() {
         for (const auto& each : found) addresses.insert(each.endpoint().address().to_string());
         if (!found.empty()) continue;
         if (stopped_) co_return;
-        audit::report_problem("listen.login_hosts: the host " + host + " has no address" +
-                              (error ? ": " + error.message() : ""));
+        audit::report_problem("listen.login_hosts: cannot resolve host " + host + ": " +
+                              (error ? error.message() : "it has no address"));
     }
     if (round != configured_) co_return;
     addresses_ = std::move(addresses);

@@ -20,37 +20,39 @@ using slurm_query::Verdict;
 /// Time that a report waits for Slurm, less than its node waits for the response; and how many of
 /// its jobs are queried: Slurm says nothing of a job that has just ended.
 constexpr auto kPatienceForReports = std::chrono::milliseconds(600);
-constexpr std::size_t kMostPlacesOfReport = 4;
+constexpr std::size_t kMostPlacementsOfReport = 4;
 
 /// Maximum age of the data for reports: thousands of nodes report about the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
 
 Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& request) {
-    const std::string job = "job " + std::to_string(request.ask.job.value);
+    const std::string job = "job " + std::to_string(request.grant.job.value);
     switch (answer.verdict) {
         case Verdict::runs_there:
             return Status();
         case Verdict::does_not_run:
-            return Status(StatusCode::permission_denied, job + " does not run, says slurmctld");
+            return Status(StatusCode::permission_denied,
+                          job + " is not running, according to slurmctld");
         case Verdict::other_owner:
-            return Status(StatusCode::permission_denied, job + " is not of uid " +
-                                                             std::to_string(request.ask.uid.value) +
-                                                             ", says slurmctld");
+            return Status(StatusCode::permission_denied,
+                          job + " does not belong to uid " +
+                              std::to_string(request.grant.uid.value) + ", according to slurmctld");
         case Verdict::other_node:
             return Status(StatusCode::permission_denied,
                           job + " does not run on node " + quoted(request.node) +
-                              ", says slurmctld (hub.node in the node's configuration is its name "
-                              "in slurm.conf)");
+                              ", according to slurmctld; set hub.node in the node's configuration "
+                              "to its name in slurm.conf");
         case Verdict::other_address:
             return Status(StatusCode::permission_denied,
                           "node " + quoted(request.node) + " is not at " + request.origin.address +
-                              ", says slurmctld");
+                              ", according to slurmctld");
         case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
     }
-    return Status(StatusCode::unavailable,
-                  "the hub could not find out whether " + job + " runs there: " + answer.why);
+    return Status(StatusCode::unavailable, "the hub cannot check whether " + job +
+                                               " runs on node " + quoted(request.node) + ": " +
+                                               answer.why);
 }
 
 HttpResponse answer_of(service::NodeGrantAnswer answer) {
@@ -73,8 +75,8 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
                                service::SharedStore* shared)
     : agents_(config.listen.agents),
       services_(services),
-      places_(loop, supervisor, config.view_socket),
-      checks_(loop, supervisor, config.listen, services, places_, shared),
+      placements_(loop, supervisor, config.view_socket),
+      checks_(loop, supervisor, config.listen, services, placements_, shared),
       waiters_(waiters),
       shared_(shared) {}
 
@@ -122,9 +124,11 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     std::size_t tried = 0;
     for (const vault::CachedGrant& held : request.held) {
-        if (++tried > kMostPlacesOfReport) break;
-        slurm_query::Placement place{held.job, held.owner, request.node, request.origin.address};
-        const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
+        if (++tried > kMostPlacementsOfReport) break;
+        slurm_query::Placement placement{held.job, held.owner, request.node,
+                                         request.origin.address};
+        const slurm::PlacementAnswer answer =
+            co_await placements_.ask(std::move(placement), deadline);
         if (answer.verdict == Verdict::unknown) break;
         if (answer.verdict != Verdict::runs_there) continue;
         addresses_[request.node] = request.origin.address;
@@ -142,9 +146,9 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
     if (!stranger.ok()) co_return stranger;
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
-    slurm_query::Placement place{request.ask.job, request.ask.uid, request.node,
-                                 request.origin.address};
-    const slurm::PlacementAnswer answer = co_await places_.ask(std::move(place), deadline);
+    slurm_query::Placement placement{request.grant.job, request.grant.uid, request.node,
+                                     request.origin.address};
+    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
     if (answer.verdict == Verdict::runs_there) {
         addresses_[request.node] = request.origin.address;
     }
@@ -154,7 +158,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
 asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request) {
     if (shared_ == nullptr) co_return Status();
     service::DocumentKeys about =
-        services_.replication.documents_of_spec(request.ask.uid, request.ask.ask);
+        services_.replication.documents_of_spec(request.grant.uid, request.grant.ask);
     const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (failure.ok()) co_return Status();
@@ -176,26 +180,26 @@ asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request
 asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
                                                      api::IsGone is_gone) {
     const auto until = slurm::JobPlacement::Clock::now() +
-                       std::chrono::milliseconds(request.ask.wait_milliseconds);
+                       std::chrono::milliseconds(request.grant.wait_milliseconds);
     while (true) {
         auto refusal = co_await check_placement(request);
         if (refusal.ok()) refusal = co_await refresh_for(request);
         if (!refusal.ok()) {
             co_return api::refused(
-                service::grant_requests::deny(request.ask, request.node, std::move(refusal)));
+                service::grant_requests::deny(request.grant, request.node, std::move(refusal)));
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
         if (is_gone()) co_return HttpResponse{204, "", ""};
         auto answer =
-            services_.node_grants.grant_to_node(request.ask, request.node, request.has_tag);
+            services_.node_grants.grant_to_node(request.grant, request.node, request.has_tag);
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
-            co_return api::refused({StatusCode::unavailable, "this hub is about to end"});
+            co_return api::refused({StatusCode::unavailable, "this hub is shutting down"});
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
             co_return api::refused(
-                services_.grants.deny_unpushed(request.ask, request.node, wait->run));
+                services_.grants.deny_unpushed(request.grant, request.node, wait->run));
         }
         co_await waiters_.wait(wait->run, until);
     }

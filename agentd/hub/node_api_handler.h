@@ -3,7 +3,7 @@
 // Answers nodes on a hub: a node is granted what a job's step requests if Slurm says that the job
 // runs on the node.
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/submit_check_handler.h"
 #include "agentd/service/run_waiters.h"
@@ -14,17 +14,19 @@
 namespace secrets::hub {
 
 /// Must outlive the loop's run.
-class NodeApiHandler final : public api::NodeApi {
+class NodeApiHandler {
   public:
     /// `shared`: the store behind the services; null: local data only. All must outlive this.
     NodeApiHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                    service::Services& services, service::RunWaiters& waiters,
                    service::SharedStore* shared);
 
-    StatusOr<bool> is_agent(const auth::Principal& caller) const override;
-    api::HttpResponse grant(api::NodeGrantRequest request) override;
-    api::HttpResponse report(api::HoldReport request) override;
-    api::HttpResponse check(api::SubmitCheckRequest request) override {
+    /// Returns whether the caller is a node's agent, by its account; each request decides where on
+    /// the network such an agent may be.
+    StatusOr<bool> is_agent(const auth::Principal& caller) const;
+    api::HttpResponse grant(api::NodeGrantRequest request);
+    api::HttpResponse report(api::HoldReport request);
+    api::HttpResponse check(api::SubmitCheckRequest request) {
         return checks_.check(std::move(request));
     }
 
@@ -35,7 +37,7 @@ class NodeApiHandler final : public api::NodeApi {
 
     /// Answers requests that wait for Slurm, so that their nodes turn to another hub or try again.
     void stop() {
-        places_.stop();
+        placements_.stop();
         checks_.stop();
     }
 
@@ -53,7 +55,7 @@ class NodeApiHandler final : public api::NodeApi {
     std::string agents_;              ///< the nodes' account; empty: this process's own
     service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
-    slurm::JobPlacement places_;
+    slurm::JobPlacement placements_;
     SubmitCheckHandler checks_;
     service::RunWaiters& waiters_;
     service::SharedStore* shared_;

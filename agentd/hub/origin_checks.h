@@ -17,8 +17,8 @@ inline Status check_same_origin(const api::Origin& origin) {
                         origin.munge_address == origin.address ||
                         origin.address.find(':') != origin.address.npos;
     if (may_be) return Status();
-    return Status(StatusCode::permission_denied, "the munge credential was made at " +
-                                                     origin.munge_address + " and came from " +
+    return Status(StatusCode::permission_denied, "the munge credential was created at " +
+                                                     origin.munge_address + " but sent from " +
                                                      origin.address);
 }
 
@@ -32,10 +32,10 @@ inline Status check_host_certificate(const api::Origin& origin, const std::strin
         }
         named += (named.empty() ? "" : ", ") + quoted(name);
     }
-    std::string why = "the hub demands certificates of hosts (listen.host_certificates), and ";
-    why += origin.names ? "the one that was shown names " + (named.empty() ? "nobody" : named) +
-                              ", and neither " + quoted(host) + " nor " + origin.address
-                        : std::string("none was shown (hub.certificate)");
+    std::string why = "the hub requires host certificates (listen.host_certificates), but ";
+    why += origin.names ? "the one presented names " + (named.empty() ? "no host" : named) +
+                              "; expected " + quoted(host) + " or " + origin.address
+                        : std::string("none was presented; set hub.certificate");
     return Status(StatusCode::permission_denied, std::move(why));
 }
 

@@ -37,13 +37,13 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
     }
     if (shared_ != nullptr) {
         service::DocumentKeys about =
-            services_.replication.documents_of_spec(request.uid, request.ask);
+            services_.replication.documents_of_spec(request.uid, request.spec);
         const auto failure = co_await shared_->refresh(
             std::move(about), slurm::JobPlacement::Clock::now() + kPatience, {});
         if (!failure.ok()) co_return api::refused(service::not_known(failure));
     }
     HttpResponse answer{200, "application/json", ""};
-    const Status verdict = services_.grants.check_submission(request.uid, request.ask);
+    const Status verdict = services_.grants.check_submission(request.uid, request.spec);
     answer.body = api::verdict_json(verdict);
     co_return answer;
 }
@@ -57,18 +57,19 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
     const auto listed = login_hosts_.has(origin.address);
     if (listed == true) co_return Status();
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
-    slurm_query::Placement place{slurm_query::kNoJob, request.uid, request.node, origin.address};
-    const slurm::PlacementAnswer told = co_await places_.ask(std::move(place), deadline);
-    if (told.verdict == Verdict::is_node) co_return Status();
-    if (told.verdict == Verdict::unknown || !listed) {
+    slurm_query::Placement placement{slurm_query::kNoJob, request.uid, request.node,
+                                     origin.address};
+    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
+    if (answer.verdict == Verdict::is_node) co_return Status();
+    if (answer.verdict == Verdict::unknown || !listed) {
         co_return Status(StatusCode::unavailable,
-                         "the hub could not find out in time what host is at " + origin.address);
+                         "the hub cannot identify the host at " + origin.address + " in time");
     }
     co_return Status(StatusCode::permission_denied,
-                     "checks of what users submit are answered to nodes and to hosts in "
-                     "listen.login_hosts of the hub, and " +
+                     "the hub checks submissions only for nodes and for hosts in its "
+                     "listen.login_hosts; " +
                          origin.address + " is neither the address of node " +
-                         quoted(request.node) + " nor of one of those");
+                         quoted(request.node) + " nor of one of these hosts");
 }
 
 }  // namespace secrets::hub

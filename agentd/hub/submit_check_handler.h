@@ -2,7 +2,7 @@
 #pragma once
 // Answers agents of nodes and login hosts, whose users are about to submit jobs.
 
-#include "agentd/api/node_api.h"
+#include "agentd/api/node_requests.h"
 #include "agentd/audit/denied_address_log.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/login_hosts.h"
@@ -18,10 +18,10 @@ class SubmitCheckHandler {
   public:
     /// `shared`: the store behind the services; null: local data only. All must outlive this.
     SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
-                       service::Services& services, slurm::JobPlacement& places,
+                       service::Services& services, slurm::JobPlacement& placements,
                        service::SharedStore* shared)
         : services_(services),
-          places_(places),
+          placements_(placements),
           shared_(shared),
           login_hosts_(loop, supervisor, listen.login_hosts) {}
 
@@ -39,7 +39,7 @@ class SubmitCheckHandler {
     boost::asio::awaitable<Status> check_requester(const api::SubmitCheckRequest& request);
 
     service::Services& services_;
-    slurm::JobPlacement& places_;
+    slurm::JobPlacement& placements_;
     service::SharedStore* shared_;
     bool host_certificates_ = false;  ///< whether certificates are demanded
     LoginHosts login_hosts_;

@@ -17,8 +17,8 @@ class AsyncCondition {
     /// wake() came first.
     asio::awaitable<bool> wait(Clock::time_point until = Clock::time_point::max()) {
         asio::steady_timer timer(co_await asio::this_coro::executor, until);
-        const auto place = timers_.insert(timers_.end(), &timer);
-        const ScopeExit over([this, place] { timers_.erase(place); });
+        const auto entry = timers_.insert(timers_.end(), &timer);
+        const ScopeExit over([this, entry] { timers_.erase(entry); });
         ErrorCode woken;
         co_await timer.async_wait(into(woken));
         co_return bool(woken);

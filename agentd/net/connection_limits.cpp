@@ -17,12 +17,12 @@ ConnectionLimits::Counted::~Counted() {
 StatusOr<ConnectionLimits::Counted> ConnectionLimits::admit(const std::string& address) {
     const auto found = open_of_.find(address);
     if (found != open_of_.end() && found->second >= most_.of_one_address) {
-        return Status::failed("it has " + std::to_string(found->second) +
-                              " connections open, and no address is given more");
+        return Status::failed("limit of " + std::to_string(most_.of_one_address) +
+                              " connections per address reached");
     }
     if (open_ >= most_.together) {
-        return Status::failed("the hub has " + std::to_string(open_) +
-                              " connections open, and takes no more");
+        return Status::failed("limit of " + std::to_string(most_.together) +
+                              " connections to the hub reached");
     }
     const auto of = open_of_.try_emplace(address, 0).first;
     ++of->second;

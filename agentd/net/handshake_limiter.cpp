@@ -31,7 +31,7 @@ bool lets_wait(int fd, std::chrono::milliseconds stall) {
 /// Reports that a client was dropped, unless there is no memory to report it.
 void say_dropped() noexcept {
     try {
-        audit::report_problem("hub door: a client was dropped for want of memory");
+        audit::report_problem("hub listener: dropped a client: out of memory");
     } catch (const std::exception&) {
     }
 }
@@ -97,7 +97,7 @@ void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode
 void HandshakeLimiter::begin_next() {
     // A slot may come back while the loop below is in begin_(); that loop then goes on with it.
     if (std::exchange(begins_, true)) return;
-    while (held_.size() < manner_.places && !waiting_.empty()) {
+    while (held_.size() < manner_.slots && !waiting_.empty()) {
         Client client = std::move(waiting_.front());
         waiting_.pop_front();
         const int fd = client.socket.native_handle();
@@ -144,12 +144,12 @@ void HandshakeLimiter::watch_stalled() {
     stall_.expires_after(manner_.stall / 2);
     stall_.async_wait([this](const ErrorCode&) {
         watches_stalled_ = false;
-        if (!stopped_) take_places_of_stalled();
+        if (!stopped_) take_slots_of_stalled();
     });
     watches_stalled_ = true;
 }
 
-void HandshakeLimiter::take_places_of_stalled() {
+void HandshakeLimiter::take_slots_of_stalled() {
     const auto now = Clock::now();
     for (auto held = held_.begin(); held != held_.end();) {
         const auto next = std::next(held);

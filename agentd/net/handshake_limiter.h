@@ -53,7 +53,7 @@ class HandshakeLimiter {
     };
 
     struct Manner {
-        std::size_t places;
+        std::size_t slots;
         /// How long a client may send nothing at all.
         std::chrono::milliseconds silence;
         /// How long a client may stall while others wait for its slot.
@@ -88,7 +88,7 @@ class HandshakeLimiter {
     void watch_silent();
     void turn_silent_away();
     void watch_stalled();
-    void take_places_of_stalled();
+    void take_slots_of_stalled();
 
     Manner manner_;
     std::function<void(Client, Slot)> begin_;

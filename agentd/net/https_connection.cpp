@@ -49,7 +49,7 @@ std::string detail_of(std::span<const std::byte> body) {
     const auto value = boost::json::parse(text, error);
     const auto* object = error ? nullptr : value.if_object();
     const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
-    if (detail == nullptr || !detail->is_string()) return "it gives no reason";
+    if (detail == nullptr || !detail->is_string()) return "no reason given";
     return printable(std::string(detail->get_string()).substr(0, kMaxSentenceBytes));
 }
 
@@ -62,12 +62,12 @@ std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
 
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
-    if (verified == X509_V_OK) return "TLS: " + error.message();
+    if (verified == X509_V_OK) return "TLS handshake failed: " + error.message();
     std::string why =
-        std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+        std::string("server certificate rejected: ") + X509_verify_cert_error_string(verified);
     const bool is_about_time =
         verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED;
-    if (is_about_time) why += "; is the clock of this host right?";
+    if (is_about_time) why += "; check the clock of this host";
     return why;
 }
 
@@ -110,7 +110,7 @@ StatusOr<std::unique_ptr<ssl::context>> make_client_context(const std::string& c
         context->load_verify_file(ca, error);
     }
     if (error)
-        return Status::failed(std::string(key) + ": " + ca + " can't be used: " + error.message());
+        return Status::failed(std::string(key) + ": cannot use " + ca + ": " + error.message());
     return context;
 }
 
@@ -130,8 +130,8 @@ asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::tim
     };
     ErrorCode error = co_await with_deadline(deadline, lookup, look_up);
     if (error == asio::error::timed_out)
-        co_return Status::failed("its name is not looked up in time");
-    if (error) co_return Status::failed("its name has no address: " + error.message());
+        co_return Status::failed("cannot resolve its host name in time");
+    if (error) co_return Status::failed("cannot resolve its host name: " + error.message());
     const auto& addresses = lookup->addresses;
     bool again = true;
     while (again) {
@@ -208,7 +208,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     head.body_limit(boost::none);
     co_await http::async_read_header(stream_, buffer_, head, into(error));
     if (error) co_return Status::failed(in_words(error));
-    kept_ = head.keep_alive();
+    keep_alive_ = head.keep_alive();
     answer.status = head.get().result_int();
     answer.etag = head.get()[http::field::etag];
     answer.content_type = head.get()[http::field::content_type];
@@ -226,7 +226,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
 asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
                                                    SecretBuffer& body) {
     const auto length = head.content_length().value_or(0);
-    if (length > kMaxBody) co_return Status::failed("it sends more than is expected of it");
+    if (length > kMaxBody) co_return Status::failed("its response is too large");
     ErrorCode error;
     if (head.chunked()) {
         http::response_parser<http::string_body> parser(std::move(head));
@@ -251,7 +251,7 @@ asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::e
 }
 
 bool HttpsConnection::is_alive() {
-    return kept_ && transport().socket().is_open() &&
+    return keep_alive_ && transport().socket().is_open() &&
            !peer_is_gone(transport().socket().native_handle());
 }
 

@@ -103,7 +103,7 @@ class HttpsConnection {
 
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;
-    bool kept_ = true;
+    bool keep_alive_ = true;
 };
 
 }  // namespace secrets::net

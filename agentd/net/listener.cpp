@@ -74,7 +74,7 @@ bool Listener::accept_one() noexcept {
             return true;
         }
     } catch (const std::exception& error) {
-        say("a client was dropped: ", error.what());
+        say("dropped a client: ", error.what());
     }
     return false;
 }

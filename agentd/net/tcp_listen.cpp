@@ -3,8 +3,8 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
+#include <cstring>
 
-#include "common/base/errno_status.h"
 #include "common/base/names.h"
 
 namespace secrets::net {
@@ -15,25 +15,25 @@ constexpr int kBacklog = 4096;
 
 /// Returns the Status of a socket() or bind() that failed.
 Status no_listener(const std::string& host, std::uint16_t port) {
-    const std::string where = host + " port " + std::to_string(port);
-    switch (errno) {
+    const int error = errno;
+    const std::string failure = "cannot listen on " + host + " port " + std::to_string(port) + ": ";
+    switch (error) {
         case EADDRINUSE:
-            return Status::failed(where + " is taken: another program listens there");
+            return Status::failed(failure + "another program listens on it");
         case EADDRNOTAVAIL:
-            return Status::failed(where + " can't be listened at: this host has no such address");
+            return Status::failed(failure + "this host has no such address");
         case EACCES:
             return Status::failed(
-                where +
-                " can't be listened at: ports below 1024 are root's; choose another, or "
-                "let systemd listen (slurm-secretsd-hub.socket)");
+                failure +
+                "ports below 1024 are reserved for root; choose another port, or let systemd "
+                "listen (slurm-secretsd-hub.socket)");
         case EAFNOSUPPORT:
         case EPERM:
             return Status::failed(
-                where +
-                " can't be listened at: this service has no network of its own; enable "
-                "slurm-secretsd-hub.socket");
+                failure +
+                "this service has no network of its own; enable slurm-secretsd-hub.socket");
         default:
-            return errno_status("listening at " + where);
+            return Status::failed(failure + strerror(error));
     }
 }
 
@@ -44,7 +44,8 @@ StatusOr<UniqueFd> listen_at_address(const std::string& address, std::uint16_t p
     boost::system::error_code error;
     const auto parsed = boost::asio::ip::make_address(address, error);
     if (error)
-        return Status::failed(quoted(address) + " is no address of this host, as in 0.0.0.0");
+        return Status::failed("invalid address " + quoted(address) +
+                              "; expected an IP address of this host, such as 0.0.0.0");
     const Tcp::endpoint endpoint(parsed, port);
     UniqueFd fd(
         socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -26,7 +26,7 @@ Status why_unreadable(const std::string& key, const std::string& file) {
     const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
     char byte = 0;
     if (fd && read(fd.get(), &byte, 1) >= 0) return Status();
-    return Status::failed(key + ": " + file + " can't be read: " + strerror(errno));
+    return Status::failed(key + ": cannot read " + file + ": " + strerror(errno));
 }
 
 /// Returns the Status for a file that OpenSSL rejected. `lacks` names the content that is missing
@@ -37,9 +37,9 @@ Status not_taken(const std::string& key, const std::string& file, const char* la
     // The SSL library may find that a key or certificate that was read is weak, or broken.
     const bool is_read = ERR_GET_LIB(why) == ERR_LIB_SSL && ERR_GET_REASON(why) != ERR_R_PEM_LIB;
     const char* text = is_read ? ERR_reason_error_string(why) : nullptr;
-    return Status::failed(key + ": " + file + " " +
-                          (text != nullptr ? "can't be used: " + std::string(text)
-                                           : "holds no " + std::string(lacks)));
+    return Status::failed(
+        key + ": cannot use " + file + ": " +
+        (text != nullptr ? std::string(text) : "it contains no " + std::string(lacks)));
 }
 
 constexpr const char* kCertificate = "certificate in PEM (-----BEGIN CERTIFICATE-----)";
@@ -138,7 +138,7 @@ StatusOr<std::shared_ptr<ssl::context>> make_server_context(const Listen& listen
     const std::string key = key_file_of(listen);
     if (key.empty()) {
         return Status::failed(
-            "listen.key: name the file of the key, or load it as systemd's credential tls.key");
+            "listen.key: no key file; set its path, or load the key as systemd credential tls.key");
     }
     if (Status wrong = use_key(raw, "listen", key, listen.certificate); !wrong.ok()) return wrong;
     if (listen.client_ca.empty()) return context;
@@ -179,7 +179,7 @@ Status check_valid_now(ssl::context& context) {
     const ASN1_TIME* const end = X509_get0_notAfter(certificate);
     if (X509_cmp_current_time(end) < 0) return Status::failed("it expired at " + date(end));
     if (X509_cmp_current_time(begin) > 0)
-        return Status::failed("it is valid from " + date(begin) + " on only");
+        return Status::failed("it is not valid before " + date(begin));
     return Status();
 }
 

@@ -15,10 +15,10 @@ constexpr auto kPatience = milliseconds(1900);
 }  // namespace
 
 HoldReporter::HoldReporter(asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                           RemoteGrants& asks, service::Services& services, std::string node,
+                           RemoteGrants& grants, service::Services& services, std::string node,
                            ReportIntervals pauses)
     : client_(client),
-      asks_(asks),
+      grants_(grants),
       services_(services),
       node_(std::move(node)),
       pauses_(pauses),
@@ -49,39 +49,39 @@ asio::awaitable<void> HoldReporter::report() {
     for (const vault::CachedGrant* grant : services_.cached_grants.cached_grants())
         held.push_back(*grant);
     // What was granted and has ended since the last report a hub does not know of.
-    if (asks_.take_granted()) believe_.insert(client_.preferred());
+    if (grants_.take_granted()) informed_.insert(client_.preferred());
     std::string why;
-    bool is_heard = false;
+    bool is_reported = false;
     const std::size_t first = client_.preferred();
     for (std::size_t i = 0; i < client_.hubs() && !stopped_; ++i) {
         const std::size_t hub = (first + i) % client_.hubs();
-        if (held.empty() && !believe_.contains(hub)) continue;
-        const auto failure = co_await tell(hub, !is_heard, held);
-        if (failure.ok()) is_heard = true;
+        if (held.empty() && !informed_.contains(hub)) continue;
+        const auto failure = co_await tell(hub, !is_reported, held);
+        if (failure.ok()) is_reported = true;
         if (!failure.ok()) why += (why.empty() ? "" : "; ") + failure.message();
     }
     if (stopped_) co_return;
-    if (is_heard) trouble_.note("");
-    if (!is_heard && !why.empty()) trouble_.note(why);
+    if (is_reported) trouble_.note("");
+    if (!is_reported && !why.empty()) trouble_.note(why);
 }
 
-/// Reports to one hub, whose revocations apply only if `is_believed`.
-asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool is_believed,
+/// Reports to one hub, whose revocations apply only if `applies_revocations`.
+asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocations,
                                            const std::vector<vault::CachedGrant>& held) {
     net::HttpsRequest to_hub{
         "PUT", "/v1/nodes/" + node_ + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
-    auto told = co_await client_.ask_hub(hub, std::move(to_hub), until);
-    if (stopped_) co_return Status::failed("the agent is about to end");
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await client_.ask_hub(hub, std::move(to_hub), until);
+    if (stopped_) co_return Status::failed("the agent is shutting down");
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     if (answer.status != 200) co_return Status::failed(answer.detail);
     if (held.empty()) {
-        believe_.erase(hub);
+        informed_.erase(hub);
     } else {
-        believe_.insert(hub);
+        informed_.insert(hub);
     }
-    co_return is_believed ? take(held, answer.body.view().bytes()) : Status();
+    co_return applies_revocations ? take(held, answer.body.view().bytes()) : Status();
 }
 
 /// Wipes the grants that the hub revoked.

@@ -28,7 +28,7 @@ class HoldReporter {
   public:
     /// All objects passed by reference must outlive the reporter.
     HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                 RemoteGrants& asks, service::Services& services, std::string node,
+                 RemoteGrants& grants, service::Services& services, std::string node,
                  ReportIntervals pauses = {});
 
     void stop();
@@ -36,20 +36,21 @@ class HoldReporter {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> report();
-    boost::asio::awaitable<Status> tell(std::size_t hub, bool is_believed,
+    boost::asio::awaitable<Status> tell(std::size_t hub, bool applies_revocations,
                                         const std::vector<vault::CachedGrant>& held);
     Status take(const std::vector<vault::CachedGrant>& said, std::span<const std::byte> answer);
 
     HubClient& client_;
-    RemoteGrants& asks_;
+    RemoteGrants& grants_;
     service::Services& services_;
     std::string node_;
     ReportIntervals pauses_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;
-    std::set<std::size_t> believe_;  ///< hubs that count this node as a holder
-    audit::OutageLog trouble_{"no hub hears what is held here, nor says what of it is over: ",
-                              "a hub hears again what is held here"};
+    std::set<std::size_t> informed_;  ///< hubs that count this node as a holder
+    audit::OutageLog trouble_{
+        "cannot report held grants to any hub, so revocations are not received: ",
+        "held grants are reported to a hub again"};
     bool stopped_ = false;
 };
 

@@ -39,8 +39,8 @@ void HubClient::stop() {
     pauses_.end();
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
-                                                Clock::time_point deadline) {
+asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
+                                                  Clock::time_point deadline) {
     const auto patience = deadline - Clock::now();
     const auto may_wait_until = Clock::now() + request.wait;
     const auto last = deadline + request.wait;
@@ -73,11 +73,11 @@ asio::awaitable<HubClient::Told> HubClient::ask(net::HttpsRequest request,
         co_await pauses_.sleep(time);
     }
     if (busy) co_return std::move(*busy);
-    co_return Status::failed(stopped_ ? "the agent is about to end" : std::move(why));
+    co_return Status::failed(stopped_ ? "the agent is shutting down" : std::move(why));
 }
 
-asio::awaitable<HubClient::Told> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
-                                                    Clock::time_point deadline) {
+asio::awaitable<HubClient::Result> HubClient::ask_hub(std::size_t which, net::HttpsRequest request,
+                                                      Clock::time_point deadline) {
     net::HttpsResponse answer;
     const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
     if (!failure.ok()) co_return Status::failed(hubs_[which].url().text + ": " + failure.message());
@@ -103,7 +103,7 @@ asio::awaitable<StatusOr<std::string>> HubClient::authorize(const HttpsUrl& url,
 
 asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Status>> HubClient::pass_on(
     net::HttpsRequest request, Clock::time_point deadline) {
-    if (stopped_) co_return Status::failed("the agent is about to end");
+    if (stopped_) co_return Status::failed("the agent is shutting down");
     const std::size_t first = preferred_;
     const auto soon = hubs_.size() > 1 ? deadline - kForOthers : deadline;
     net::HttpsResponse answer;
@@ -121,7 +121,7 @@ asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Status>> HubC
         }
         why += "; " + hub.url().text + ": " + failure.message();
     }
-    co_return Status::failed(stopped_ ? "the agent is about to end" : std::move(why));
+    co_return Status::failed(stopped_ ? "the agent is shutting down" : std::move(why));
 }
 
 }  // namespace secrets::node

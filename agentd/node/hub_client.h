@@ -18,13 +18,13 @@ class HubClient {
     HubClient(boost::asio::io_context& loop, const Hub& hub,
               std::unique_ptr<boost::asio::ssl::context> context);
 
-    using Told = StatusOr<net::HttpsResponse>;
+    using Result = StatusOr<net::HttpsResponse>;
 
     /// Asks the hub that answered last, then the others, and repeats until the deadline, with
     /// pauses that grow and differ from node to node. Each hub has its share of the time, so that a
     /// silent hub does not use up the others' shares. The Status lists what each hub said. A 503 is
     /// passed on if no other hub has a better response.
-    boost::asio::awaitable<Told> ask(net::HttpsRequest request, Clock::time_point deadline);
+    boost::asio::awaitable<Result> ask(net::HttpsRequest request, Clock::time_point deadline);
 
     /// Returns each hub's share of the time in which all hubs are to be asked.
     Clock::duration share_of(Clock::duration time) const {
@@ -32,8 +32,8 @@ class HubClient {
     }
 
     /// Asks one hub, by its position in the configuration.
-    boost::asio::awaitable<Told> ask_hub(std::size_t which, net::HttpsRequest request,
-                                         Clock::time_point deadline);
+    boost::asio::awaitable<Result> ask_hub(std::size_t which, net::HttpsRequest request,
+                                           Clock::time_point deadline);
     std::size_t hubs() const { return hubs_.size(); }
     /// Returns the position of the hub that answered last.
     std::size_t preferred() const { return preferred_; }

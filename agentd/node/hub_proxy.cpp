@@ -18,32 +18,42 @@ std::string HubProxy::challenge() const {
     return "Munge hub=\"" + client_.host() + "\"";
 }
 
-HttpResponse HubProxy::pass_on(api::ProxiedHead head, std::span<const std::byte> body) {
+api::Router::Decision HubProxy::forward(const api::RequestHead& head) {
+    if (head.authorization.empty()) {
+        HttpResponse answer = api::problem(
+            401, "this agent passes requests on to a hub, which needs a munge credential");
+        answer.challenge = challenge();
+        return answer;
+    }
     // std::function copies its captures.
     const auto request = std::make_shared<net::HttpsRequest>();
-    request->method = std::move(head.method);
-    request->target = std::move(head.target);
-    request->content_type = std::move(head.content_type);
-    request->authorization = std::move(head.authorization);
-    request->if_match = std::move(head.if_match);
-    request->if_none_match = std::move(head.if_none_match);
-    request->secret = SecretBuffer(body.size());
-    std::copy(body.begin(), body.end(), request->secret.bytes().begin());
-    HttpResponse answer;
-    answer.later = [this, request](const api::IsGone&) {
-        return this->answer(std::move(*request));
-    };
-    return answer;
+    request->method = head.method;
+    request->target = head.target;
+    request->content_type = head.content_type;
+    request->authorization = head.authorization;
+    request->if_match = head.if_match;
+    request->if_none_match = head.if_none_match;
+    return api::Router::Handler([this, request](std::span<const std::byte> body) {
+        request->secret = SecretBuffer(body.size());
+        std::copy(body.begin(), body.end(), request->secret.bytes().begin());
+        HttpResponse answer;
+        answer.later = [this, request](const api::IsGone&) {
+            return this->answer(std::move(*request));
+        };
+        return answer;
+    });
 }
 
 asio::awaitable<HttpResponse> HubProxy::answer(net::HttpsRequest request) {
-    auto told = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
-    if (auto* answer = std::get_if<net::HttpsResponse>(&told)) co_return take(std::move(*answer));
-    if (const auto* error = std::get_if<Status>(&told)) {
-        co_return api::problem(504, "no hub answers: " + error->message());
+    auto result = co_await client_.pass_on(std::move(request), HubClient::Clock::now() + kPatience);
+    if (auto* answer = std::get_if<net::HttpsResponse>(&result)) co_return take(std::move(*answer));
+    if (const auto* error = std::get_if<Status>(&result)) {
+        co_return api::problem(504, "no hub answered: " + error->message());
     }
     HttpResponse moved = api::problem(
-        401, "the hub that the munge credential was made for does not answer, and another does");
+        401,
+        "the hub that the munge credential was created for does not answer, but another hub does; "
+        "retry with a new credential");
     moved.challenge = challenge();
     co_return moved;
 }

@@ -66,7 +66,7 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
             if (services_.cached_grants.find_cached_grant(request) != nullptr) {
                 return services_.cached_grants.deliver_cached_grant_again(request, "");
             }
-            return without_hub(request, "what the hub had granted was wiped meanwhile");
+            return without_hub(request, "the cached grant was wiped in the meantime");
         case 400:
         case 403:
         case 404:
@@ -82,8 +82,8 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
 service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantRequest& request,
                                                const std::string& why) {
     if (services_.cached_grants.find_cached_grant(request) != nullptr) {
-        return services_.cached_grants.deliver_cached_grant_again(
-            request, ", as it could not be asked for anew: " + why);
+        return services_.cached_grants.deliver_cached_grant_again(request,
+                                                                  " (cached grant; " + why + ")");
     }
     return service::grant_requests::deny(request, "", {StatusCode::unavailable, why});
 }

@@ -4,21 +4,23 @@
 
 #include <utility>
 
+#include "agentd/api/http_message.h"
 #include "agentd/node/hub_client.h"
-#include "agentd/server/node_server.h"
 #include "agentd/service/services.h"
+#include "common/ipc/plugin_protocol.h"
 
 namespace secrets::node {
 
 /// Must outlive the loop's run.
-class RemoteGrants final : public server::AsksElsewhere {
+class RemoteGrants {
   public:
     /// `client` and `services` must outlive it.
     RemoteGrants(HubClient& client, service::Services& services, std::string node)
         : client_(client), services_(services), node_(std::move(node)) {}
 
+    /// `is_gone`: returns whether nobody waits for the answer any more.
     boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
-                                                     api::IsGone is_gone) override;
+                                                     api::IsGone is_gone);
 
     /// Returns whether the hub has granted something since the last call.
     bool take_granted() { return std::exchange(granted_, false); }

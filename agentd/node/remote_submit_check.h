@@ -4,24 +4,26 @@
 
 #include "agentd/audit/outage_log.h"
 #include "agentd/node/hub_client.h"
-#include "agentd/server/job_server.h"
+#include "common/base/ids.h"
 
 namespace secrets::node {
 
 /// Must outlive the loop's run.
-class RemoteSubmitCheck final : public server::ChecksElsewhere {
+class RemoteSubmitCheck {
   public:
     /// `client` must outlive the check. `node`: this host's name, as in slurm.conf if it is a node.
     RemoteSubmitCheck(HubClient& client, std::string node)
         : client_(client), node_(std::move(node)) {}
 
-    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) override;
+    /// Returns why a job of `uid` with the secret spec `spec` would be denied; empty if it would
+    /// not be denied, or if no hub can tell in time.
+    boost::asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec);
 
   private:
     HubClient& client_;
     std::string node_;
-    audit::OutageLog refused_{"jobs are submitted from here unchecked: the hub says: ",
-                              "the hub checks what is submitted from here"};
+    audit::OutageLog refused_{"cannot check submissions at the hub; jobs are submitted unchecked: ",
+                              "submissions are checked at the hub again"};
 };
 
 }  // namespace secrets::node

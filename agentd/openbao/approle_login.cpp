@@ -71,8 +71,8 @@ Status check_files(const OpenBao& config, bool with_credentials) {
 
 asio::awaitable<Status> ServerPool::log_in(Clock::time_point deadline) {
     while (token_.empty()) {
-        if (stopped_) co_return Status::failed("the agent is about to end");
-        if (Clock::now() >= deadline) co_return Status::failed(what_all_said());
+        if (stopped_) co_return Status::failed("the agent is shutting down");
+        if (Clock::now() >= deadline) co_return Status::failed(failures_of_servers());
         if (is_logging_in_) {
             co_await changes_.wait(deadline);
             continue;
@@ -100,14 +100,14 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     request.target = "/v1/auth/" + config_.approle + "/login";
     request.secret = std::move(body).value();
     request.fields = fields_of_role();
-    auto told = co_await ask_any(request, deadline);
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await ask_any(request, deadline);
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     if (answer.status != 200 || !take_login(answer)) {
         refused_ = {
             shown, Clock::now() + kAfterRefusal,
-            Status::failed("OpenBao refuses the login of the AppRole (" + errors_in(answer) +
-                           "): look at its role id and secret id, and at store.openbao.approle")};
+            Status::failed("OpenBao rejected the login of the AppRole: " + errors_in(answer) +
+                           "; check its role id and secret id, and store.openbao.approle")};
         co_return refused_->why;
     }
     refused_.reset();
@@ -165,11 +165,11 @@ asio::awaitable<void> ServerPool::renew_login() {
     const std::uint64_t login = logins_;
     const HttpsRequest request = renewal_request();
     const auto deadline = Clock::now() + std::chrono::milliseconds(lease_) / 4;
-    Told told = Status::failed("");
-    if (is_renewable_) told = co_await ask_any(request, deadline);
+    Result response = Status::failed("");
+    if (is_renewable_) response = co_await ask_any(request, deadline);
     if (stopped_ || login != logins_) co_return;
-    const bool renewed =
-        told.ok() && told->status == 200 && take_login(*told) && lease_ * 4 >= first_lease_ * 3;
+    const bool renewed = response.ok() && response->status == 200 && take_login(*response) &&
+                         lease_ * 4 >= first_lease_ * 3;
     if (!renewed) token_.clear();
 }
 

@@ -76,13 +76,13 @@ asio::awaitable<void> Replica::sync() {
 /// Checks once how many versions the mount keeps: a user trusts that a replaced value is gone.
 asio::awaitable<void> Replica::sync_mount() {
     if (mount_seen_) co_return;
-    const auto versions = co_await kv_.versions_kept(Clock::now() + kPatience);
+    const auto versions = co_await kv_.max_versions(Clock::now() + kPatience);
     if (!kv_.trouble().empty()) co_return;
     mount_seen_ = true;
     if (!versions || *versions == 1) co_return;
     audit::report_problem(
-        "store.openbao.mount: OpenBao keeps values that were replaced; set max_versions=1 for that "
-        "mount (docs/admin.md)");
+        "store.openbao.mount: OpenBao keeps replaced values; set max_versions=1 for this mount "
+        "(docs/admin.md)");
 }
 
 /// Refreshes all runs, in OpenBao and in the vault. `patience` is the time for each request.

@@ -42,7 +42,7 @@ std::int64_t number(const json::object& object, const char* name, std::int64_t l
     json::error_code error;
     const auto number = field(object, name).to_number<std::int64_t>(error);
     if (error || number < least || number > most) {
-        throw Malformed{std::string("its \"") + name + "\" is no such number"};
+        throw Malformed{std::string("its \"") + name + "\" is not a valid number"};
     }
     return number;
 }
@@ -55,7 +55,7 @@ vault::Time time(const json::object& object, const char* name) {
 
 const json::string& text(const json::object& object, const char* name) {
     const json::string* text = field(object, name).if_string();
-    if (text == nullptr) throw Malformed{std::string("its \"") + name + "\" is no text"};
+    if (text == nullptr) throw Malformed{std::string("its \"") + name + "\" is not a string"};
     return *text;
 }
 
@@ -75,13 +75,13 @@ SecretBuffer value(const json::object& secret) {
 template <typename Take>
 void each_secret(const json::object& data, Take take) {
     if (number(data, "format", 1) != kFormat) {
-        throw Malformed{"a later slurm-secretsd wrote it: update this one"};
+        throw Malformed{"it was written by a later version of slurm-secretsd; update this one"};
     }
     const json::array* secrets = field(data, "secrets").if_array();
-    if (secrets == nullptr) throw Malformed{"its \"secrets\" are no list"};
+    if (secrets == nullptr) throw Malformed{"its \"secrets\" is not a list"};
     for (const json::value& secret : *secrets) {
         const json::object* object = secret.if_object();
-        if (object == nullptr) throw Malformed{"one of its \"secrets\" is no object"};
+        if (object == nullptr) throw Malformed{"one of its \"secrets\" is not an object"};
         take(*object);
     }
 }
@@ -165,16 +165,16 @@ StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
 }
 
 StatusOr<std::vector<service::ReplicatedSecret>> read_secrets(const json::object& data) try {
-    std::vector<service::ReplicatedSecret> kept;
+    std::vector<service::ReplicatedSecret> stored;
     each_secret(data, [&](const json::object& secret) {
         store::SecretHead head;
         head.name = secret_name(secret);
         head.generation = static_cast<std::uint64_t>(number(secret, "generation", 1));
         head.set = time(secret, "set");
         if (!field(secret, "expires").is_null()) head.expires = time(secret, "expires");
-        kept.push_back({std::move(head), value(secret)});
+        stored.push_back({std::move(head), value(secret)});
     });
-    return kept;
+    return stored;
 } catch (const Malformed& wrong) {
     return Status::failed(wrong.sentence);
 }

@@ -10,22 +10,22 @@ namespace secrets::openbao {
 class Replica::DocumentRef {
   public:
     DocumentRef(Replica& replica, Key key)
-        : replica_(replica), place_(replica.known_.try_emplace(std::move(key)).first) {
+        : replica_(replica), entry_(replica.known_.try_emplace(std::move(key)).first) {
         ++known().users;
     }
     DocumentRef(const DocumentRef&) = delete;
     DocumentRef& operator=(const DocumentRef&) = delete;
     ~DocumentRef() {
         const bool is_nothing = known().version == 0 && !known().exists;
-        if (--known().users == 0 && is_nothing) replica_.known_.erase(place_);
+        if (--known().users == 0 && is_nothing) replica_.known_.erase(entry_);
     }
 
-    const Key& key() const { return place_->first; }
-    DocumentState& known() { return place_->second; }
+    const Key& key() const { return entry_->first; }
+    DocumentState& known() { return entry_->second; }
 
   private:
     Replica& replica_;
-    std::map<Key, DocumentState>::iterator place_;
+    std::map<Key, DocumentState>::iterator entry_;
 };
 
 /// Locks a document: while the lock lives, no other code reads or changes the document. To be made

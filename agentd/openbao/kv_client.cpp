@@ -62,7 +62,7 @@ std::uint64_t version_in(const json::object& metadata) {
 }
 
 Status refused(const std::string& path, const HttpsResponse& answer) {
-    return Status::failed("OpenBao, " + path + ": " + errors_in(answer));
+    return Status::failed("OpenBao rejected a request for " + path + ": " + errors_in(answer));
 }
 
 json::object write_body(const json::object& data, std::uint64_t version) {
@@ -101,8 +101,8 @@ StatusOr<Written> written_of(const std::string& path, const HttpsResponse& answe
     }
     if (is_too_large(answer)) {
         return Status::failed(
-            "OpenBao takes nothing as large as " + path + " (" + errors +
-            "): raise max_entry_size of its storage, or lower limits.run_bytes and "
+            "OpenBao rejected " + path + " as too large: " + errors +
+            "; raise max_entry_size of its storage, or lower limits.run_bytes and "
             "limits.kept_bytes");
     }
     return refused(path, answer);
@@ -117,9 +117,9 @@ std::string KvClient::target_of(const char* what, const std::string& path) const
 
 asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("data", path));
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     Document document;
     document.may_lag = answer.may_lag;
     if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
@@ -140,18 +140,18 @@ asio::awaitable<StatusOr<Written>> KvClient::write(std::string path, json::objec
                                                    Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
     request.secret = serialize_secret(write_body(data, version));
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok()) co_return told.status();
-    co_return written_of(path, *told);
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok()) co_return response.status();
+    co_return written_of(path, *response);
 }
 
 asio::awaitable<Status> KvClient::destroy(std::string path, std::uint64_t version,
                                           Clock::time_point deadline) {
     HttpsRequest request = request_of("PUT", target_of("destroy", path));
     request.secret = serialize_secret(destroy_body(version));
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     if (answer.status == 200 || answer.status == 204 || answer.status == 404) {
         co_return Status();
     }
@@ -160,9 +160,9 @@ asio::awaitable<Status> KvClient::destroy(std::string path, std::uint64_t versio
 
 asio::awaitable<Status> KvClient::purge(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("DELETE", target_of("metadata", path));
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     if (answer.status == 204 || answer.status == 404) co_return Status();
     co_return refused(path, answer);
 }
@@ -170,9 +170,9 @@ asio::awaitable<Status> KvClient::purge(std::string path, Clock::time_point dead
 asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string folder,
                                                                    Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok()) co_return told.status();
-    const auto& answer = *told;
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok()) co_return response.status();
+    const auto& answer = *response;
     std::vector<std::string> names;
     if (answer.status == 404) co_return names;
     if (answer.status != 200) co_return refused(folder, answer);
@@ -185,11 +185,11 @@ asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string f
     co_return names;
 }
 
-asio::awaitable<std::optional<std::int64_t>> KvClient::versions_kept(Clock::time_point deadline) {
+asio::awaitable<std::optional<std::int64_t>> KvClient::max_versions(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
-    auto told = co_await servers_.ask(std::move(request), deadline);
-    if (!told.ok() || told->status != 200) co_return std::nullopt;
-    const json::object data = data_of(*told);
+    auto response = co_await servers_.ask(std::move(request), deadline);
+    if (!response.ok() || response->status != 200) co_return std::nullopt;
+    const json::object data = data_of(*response);
     const json::value* most = data.if_contains("max_versions");
     if (most == nullptr || !most->is_int64()) co_return std::nullopt;
     co_return most->get_int64();

@@ -53,7 +53,7 @@ class KvClient {
 
     /// Returns how many versions the mount keeps of a path without a setting of its own: 0 is
     /// OpenBao's own number, 10. Returns nothing if the policy does not allow the query.
-    boost::asio::awaitable<std::optional<std::int64_t>> versions_kept(Clock::time_point deadline);
+    boost::asio::awaitable<std::optional<std::int64_t>> max_versions(Clock::time_point deadline);
 
     void stop_renewing() { servers_.stop_renewing(); }
     void stop() { servers_.stop(); }

@@ -108,7 +108,7 @@ asio::awaitable<bool> ServerPool::is_still_active(Server& server, Clock::time_po
         } else if (answer.status == 200) {
             server.active_in_check = check;
         } else {
-            server.why = what_health_says(answer.status);
+            server.why = describe_health(answer.status);
         }
     }
     co_return server.active_in_check >= next;

@@ -45,7 +45,7 @@ Replica::Replica(asio::io_context& loop, KvClient& kv, vault::Vault& vault,
       random_(std::random_device()()) {}
 
 Status Replica::no_time() const {
-    if (stopped_) return Status::failed("the agent is about to end");
+    if (stopped_) return Status::failed("the agent is shutting down");
     const std::string& why = kv_.trouble();
     return Status::failed(why.empty() ? "OpenBao did not answer in time" : why);
 }
@@ -104,8 +104,8 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
     auto failure = take(use.key(), use.known(), *answer);
     wipe_stack();
     if (!failure.ok()) {
-        co_return Status::failed(path_of_key(use.key()) +
-                                 " in OpenBao can't be used: " + failure.message());
+        co_return Status::failed("cannot use " + path_of_key(use.key()) +
+                                 " in OpenBao: " + failure.message());
     }
     use.known().read_at = asked;
     co_return Status();
@@ -117,7 +117,7 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
                           (document.version == known.version && document.data && !known.exists);
     if (document.may_lag && is_older) {
         if (known.read_at != Clock::time_point{}) return Status();
-        return Status::failed("no server leads at the moment, and those that stand by know less");
+        return Status::failed("no server is active, and the standby servers lag behind");
     }
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {
@@ -179,7 +179,7 @@ asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::functi
             co_return Status();
         }
         for (DocumentLock& lock : locks) lock.forget();
-        trial.abandon(wrote.ok() ? Status::failed("another hub changed it at the same moment")
+        trial.abandon(wrote.ok() ? Status::failed("another hub changed it at the same time")
                                  : wrote.status());
         if (!wrote.ok()) co_return wrote.status();
     }
@@ -280,13 +280,13 @@ StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
         return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
     }
     const store::Owner& owner = std::get<store::Owner>(key);
-    std::vector<service::ReplicatedSecret> kept;
+    std::vector<service::ReplicatedSecret> stored;
     for (const store::SecretHead* head : store_.list(owner)) {
         auto value = store_.value_of(owner, head->name);
         if (!value) return value.status();
-        kept.push_back({*head, std::move(value).value()});
+        stored.push_back({*head, std::move(value).value()});
     }
-    return write_secrets(kept);
+    return write_secrets(stored);
 }
 
 std::string Replica::new_writer() {

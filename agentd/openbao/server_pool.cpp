@@ -85,8 +85,8 @@ ServerPool::ServerPool(asio::io_context& loop, Supervisor& supervisor, const Ope
       config_(config),
       context_(std::move(context)),
       pauses_(kFirstPause, kLongestPause),
-      lasting_("OpenBao gives no answer, and what hubs share can't be read or changed: ",
-               "OpenBao answers again") {
+      lasting_("OpenBao is unavailable; data that hubs share cannot be read or changed: ",
+               "OpenBao is available again") {
     for (const HttpsUrl& url : config_.urls) servers_.emplace_back(loop, *context_, url);
     supervisor.start("openbao_login", [this] { return renew_logins(); });
 }
@@ -110,8 +110,8 @@ void ServerPool::stop() {
     if (!token_.empty()) {
         spawn_request(loop_, revoke(), [](const std::string& why) {
             audit::report_problem(
-                "cannot revoke the agent's token of OpenBao, which ends with its "
-                "lease: " +
+                "cannot revoke the agent's OpenBao token, which stays valid until its lease "
+                "ends: " +
                 why);
         });
     }
@@ -125,36 +125,36 @@ void ServerPool::note(const std::string& trouble) {
     lasting_.note(trouble);
 }
 
-asio::awaitable<ServerPool::Told> ServerPool::ask(HttpsRequest request,
-                                                  Clock::time_point deadline) {
-    auto told = co_await ask_as_role(request, deadline);
-    if (!told.ok()) {
-        note(told.status().message());
-    } else if (told->status == 403) {
-        std::string refused = "OpenBao refuses the AppRole a request (" + errors_in(*told) +
-                              "): let its policy allow what docs/admin.md says";
+asio::awaitable<ServerPool::Result> ServerPool::ask(HttpsRequest request,
+                                                    Clock::time_point deadline) {
+    auto response = co_await ask_as_role(request, deadline);
+    if (!response.ok()) {
+        note(response.status().message());
+    } else if (response->status == 403) {
+        std::string refused = "OpenBao denied a request of the AppRole: " + errors_in(*response) +
+                              "; grant its policy the rights in docs/admin.md";
         note(refused);
-        told = Status::failed(std::move(refused));
+        response = Status::failed(std::move(refused));
     } else {
         note("");
     }
-    co_return told;
+    co_return response;
 }
 
 /// Sends a request with the AppRole's token. A token that OpenBao does not know any more, as it was
 /// revoked or has ended, is replaced, once. A known token lacks the right, and so would the next.
-asio::awaitable<ServerPool::Told> ServerPool::ask_as_role(HttpsRequest& request,
-                                                          Clock::time_point deadline) {
+asio::awaitable<ServerPool::Result> ServerPool::ask_as_role(HttpsRequest& request,
+                                                            Clock::time_point deadline) {
     bool again = true;
     while (true) {
         auto failure = co_await log_in(deadline);
         if (!failure.ok()) co_return failure;
         const std::uint64_t login = logins_;
         request.fields = fields_of_role();
-        auto told = co_await ask_any(request, deadline);
-        if (!told.ok() || told->status != 403 || !again) co_return told;
+        auto response = co_await ask_any(request, deadline);
+        if (!response.ok() || response->status != 403 || !again) co_return response;
         const bool is_known = co_await is_token_known(request.fields, deadline);
-        if (is_known) co_return told;
+        if (is_known) co_return response;
         again = false;
         if (login == logins_) token_.clear();
     }
@@ -167,8 +167,8 @@ asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
     request.method = "GET";
     request.target = "/v1/auth/token/lookup-self";
     request.fields = std::move(fields);
-    const auto told = co_await ask_any(request, deadline);
-    co_return told.ok() && told->status == 200;
+    const auto response = co_await ask_any(request, deadline);
+    co_return response.ok() && response->status == 200;
 }
 
 net::HttpsFields ServerPool::fields_of_role() const {
@@ -178,8 +178,8 @@ net::HttpsFields ServerPool::fields_of_role() const {
     return fields;
 }
 
-asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& request,
-                                                      Clock::time_point deadline) {
+asio::awaitable<ServerPool::Result> ServerPool::ask_any(const HttpsRequest& request,
+                                                        Clock::time_point deadline) {
     for (unsigned round = 0; !stopped_; ++round) {
         // A standby server may lag behind, and is used only as long as there is no active one.
         const bool is_old = looked_at_ + kLookAgain < Clock::now();
@@ -200,7 +200,7 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         } else if (!failure.ok()) {
             server.note_silence(failure, deadline);
         } else {
-            server.why = answer.status == 307 ? what_health_says(429) : errors_in(answer);
+            server.why = answer.status == 307 ? describe_health(429) : errors_in(answer);
         }
         is_active_ = false;
         // A server that has lost its followers may go on to report itself as active: it is checked
@@ -210,14 +210,14 @@ asio::awaitable<ServerPool::Told> ServerPool::ask_any(const HttpsRequest& reques
         if (Clock::now() + pause >= deadline) break;
         co_await pauses_.sleep(pause);
     }
-    co_return Status::failed(stopped_ ? "the agent is about to end" : what_all_said());
+    co_return Status::failed(stopped_ ? "the agent is shutting down" : failures_of_servers());
 }
 
 asio::awaitable<Status> ServerPool::ask_one(Server& server, const HttpsRequest& request,
                                             HttpsResponse& answer, Clock::time_point deadline) {
     while (server.busy >= kMostAtOnce) {
         if (stopped_ || Clock::now() >= deadline)
-            co_return Status::failed("too much is asked of it");
+            co_return Status::failed("it has too many concurrent requests");
         co_await changes_.wait(deadline);
     }
     ++server.busy;
@@ -270,7 +270,7 @@ asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
             }
             server.why = "it reports itself as active, but other servers name another leader";
         } else {
-            server.why = what_health_says(answer.status);
+            server.why = describe_health(answer.status);
         }
         if ((answer.status == 200 || answer.status == 429) && !standby) standby = which;
     }
@@ -278,13 +278,14 @@ asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
     looked_at_ = Clock::now();
 }
 
-std::string ServerPool::what_all_said() const {
+std::string ServerPool::failures_of_servers() const {
     std::string text;
     for (const Server& server : servers_) {
         if (server.why.empty()) continue;
         text += (text.empty() ? "" : "; ") + server.peer.url().text + ": " + server.why;
     }
-    return "OpenBao: " + (text.empty() ? "there was no time to ask it" : text);
+    return "OpenBao: " +
+           (text.empty() ? "deadline exceeded before a server could be contacted" : text);
 }
 
 }  // namespace secrets::openbao

@@ -58,7 +58,7 @@ class ServerPool {
         /// caller, not of the server.
         void note_silence(const Status& error, Clock::time_point deadline);
     };
-    using Told = StatusOr<Answer>;
+    using Result = StatusOr<Answer>;
     /// A server's report of the leader.
     struct LeaderReport {
         bool is_self = false;
@@ -66,10 +66,10 @@ class ServerPool {
         std::string since{};   ///< when it began to lead, if it is the server; RFC 3339
     };
 
-    boost::asio::awaitable<Told> ask_as_role(net::HttpsRequest& request,
-                                             Clock::time_point deadline);
-    boost::asio::awaitable<Told> ask_any(const net::HttpsRequest& request,
-                                         Clock::time_point deadline);
+    boost::asio::awaitable<Result> ask_as_role(net::HttpsRequest& request,
+                                               Clock::time_point deadline);
+    boost::asio::awaitable<Result> ask_any(const net::HttpsRequest& request,
+                                           Clock::time_point deadline);
     boost::asio::awaitable<Status> ask_one(Server& server, const net::HttpsRequest& request,
                                            net::HttpsResponse& answer, Clock::time_point deadline);
     boost::asio::awaitable<void> find_active(Clock::time_point deadline);
@@ -89,7 +89,7 @@ class ServerPool {
     boost::asio::awaitable<bool> is_token_known(net::HttpsFields fields,
                                                 Clock::time_point deadline);
     net::HttpsFields fields_of_role() const;
-    std::string what_all_said() const;
+    std::string failures_of_servers() const;
     void note(const std::string& trouble);
 
     boost::asio::io_context& loop_;

@@ -20,10 +20,10 @@ inline net::HttpsRequest get_request(const char* target) {
 }
 
 /// Returns words for the status of GET /v1/sys/health other than 200.
-inline std::string what_health_says(unsigned status) {
+inline std::string describe_health(unsigned status) {
     switch (status) {
         case 429:
-            return "it stands by";
+            return "it is a standby server";
         case 501:
             return "it is not initialised";
         case 503:

@@ -9,7 +9,7 @@ std::optional<api::HttpResponse> Authenticator::check_body(const AuthenticatedPr
                                                            SecretView body) {
     if (!known.body_digest) return std::nullopt;
     if (to_hex(sha256_of(body.bytes())) == *known.body_digest) return std::nullopt;
-    return refuse(401, "the munge credential was made for another body than this one");
+    return refuse(401, "the munge credential was created for a different body");
 }
 
 api::HttpResponse Authenticator::refuse(unsigned status, const std::string& sentence) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/control_server.h"
 
+#include "agentd/api/handlers.h"
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
@@ -16,10 +17,10 @@ constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and ot
 }  // namespace
 
 ControlServer::ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                             api::HubProxyInterface* relay, service::SharedStore* shared)
+                             api::Router::Forward forward, service::SharedStore* shared)
     : loop_(loop),
-      hall_{api::Router(services, nullptr, relay, shared)},
-      listener_(loop, std::move(listener), "control door",
+      registry_{api::Router(services, api::route_table(), std::move(forward), shared)},
+      listener_(loop, std::move(listener), "control socket",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {}
 
 void ControlServer::take(UniqueFd fd) {
@@ -27,25 +28,24 @@ void ControlServer::take(UniqueFd fd) {
     if (!peer) return;
     const auto found = connections_of_.find(peer->uid.value);
     const std::size_t theirs = found == connections_of_.end() ? 0 : found->second;
-    if (hall_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
+    if (registry_.connections.size() >= kMaxConnections || theirs >= kMaxConnectionsOfOne) {
         return refuse(peer->uid, theirs);
     }
     const auto label = std::make_shared<RequestLabel>();
     label->caller = name_of(auth::Principal(peer->uid));
     spawn_request(loop_, serve(std::move(fd), peer->uid, label),
-                  report_failure("control door", label));
+                  report_failure("control socket", label));
 }
 
 /// Logs that a user with `theirs` connections was denied a further one.
 void ControlServer::refuse(Uid uid, std::size_t theirs) const {
     const std::string reason =
         theirs >= kMaxConnectionsOfOne
-            ? "it has " + std::to_string(theirs) + " open, and nobody is given more"
-            : "all users together have " + std::to_string(hall_.connections.size()) +
-                  " open, and the control door takes no more";
+            ? "limit of " + std::to_string(kMaxConnectionsOfOne) + " connections per user reached"
+            : "limit of " + std::to_string(kMaxConnections) + " connections reached";
     audit::Event event{.kind = audit::Kind::refuse_connection,
                        .sentence = "uid " + std::to_string(uid.value) +
-                                   " was refused a connection to the control door: " + reason};
+                                   " was refused a connection to the control socket: " + reason};
     event.caller = audit::Account{uid, ""};
     event.reason = reason;
     audit::record(event);
@@ -53,7 +53,7 @@ void ControlServer::refuse(Uid uid, std::size_t theirs) const {
 
 void ControlServer::stop() {
     listener_.stop();
-    hall_.stop();
+    registry_.stop();
 }
 
 asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
@@ -68,7 +68,7 @@ asio::awaitable<void> ControlServer::serve(UniqueFd fd, Uid caller,
     });
     LocalAuthenticator check(caller);
     HttpSessionOn<beast::basic_stream<Local>> connection(
-        hall_, beast::basic_stream<Local>(std::move(socket)), check, std::move(label));
+        registry_, beast::basic_stream<Local>(std::move(socket)), check, std::move(label));
     co_await connection.run();
 }
 

@@ -12,19 +12,19 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class ControlServer {
   public:
-    /// `relay`: takes what another agent answers; null where the services answers all. `shared`:
-    /// where what the services answers from lies; null: here alone. Both must outlive the door.
+    /// `forward`: null if the services answer all requests. `shared`: the store behind the
+    /// services; null: local data only, and must outlive the server.
     ControlServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                  api::HubProxyInterface* relay, service::SharedStore* shared);
+                  api::Router::Forward forward, service::SharedStore* shared);
 
     /// Accepts no further connection, and finishes the requests of the open ones.
     void stop();
 
     /// Ends the connections on which no request has come.
-    void end_silent() { hall_.end_silent(); }
+    void end_silent() { registry_.end_silent(); }
 
     /// Aborts what is still unfinished.
-    void abort() { hall_.abort(); }
+    void abort() { registry_.abort(); }
 
   private:
     void take(UniqueFd fd);
@@ -32,7 +32,7 @@ class ControlServer {
     asio::awaitable<void> serve(UniqueFd fd, Uid caller, std::shared_ptr<RequestLabel> label);
 
     asio::io_context& loop_;
-    HttpSessionRegistry hall_;
+    HttpSessionRegistry registry_;
     std::map<uid_t, std::size_t> connections_of_;
     net::Listener listener_;
 };

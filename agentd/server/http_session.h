@@ -56,12 +56,12 @@ struct HttpSessionRegistry {
 /// A connection of a server, listed in the server's registry as long as the session lives.
 class HttpSession {
   public:
-    explicit HttpSession(HttpSessionRegistry& hall) : hall_(hall) {
-        hall_.connections.insert(this);
+    explicit HttpSession(HttpSessionRegistry& registry) : registry_(registry) {
+        registry_.connections.insert(this);
     }
     HttpSession(const HttpSession&) = delete;
     HttpSession& operator=(const HttpSession&) = delete;
-    virtual ~HttpSession() { hall_.connections.erase(this); }
+    virtual ~HttpSession() { registry_.connections.erase(this); }
 
     /// Ends an idle connection that was served before: its client expects that it may be closed.
     void end_if_kept_alive() {
@@ -75,7 +75,7 @@ class HttpSession {
   protected:
     virtual int descriptor() = 0;
 
-    HttpSessionRegistry& hall_;
+    HttpSessionRegistry& registry_;
     bool idle_ = true;
     bool served_ = false;
 };
@@ -105,9 +105,12 @@ template <typename Stream>
 class HttpSessionOn final : public HttpSession {
   public:
     /// `check` must outlive the connection.
-    HttpSessionOn(HttpSessionRegistry& hall, Stream stream, Authenticator& check,
+    HttpSessionOn(HttpSessionRegistry& registry, Stream stream, Authenticator& check,
                   std::shared_ptr<RequestLabel> label)
-        : HttpSession(hall), stream_(std::move(stream)), check_(check), label_(std::move(label)) {}
+        : HttpSession(registry),
+          stream_(std::move(stream)),
+          check_(check),
+          label_(std::move(label)) {}
 
     void end() override { transport().cancel(); }
 
@@ -116,7 +119,7 @@ class HttpSessionOn final : public HttpSession {
         bool more = true;
         while (more) {
             more = co_await serve_one();
-            if (hall_.stopped) more = false;
+            if (registry_.stopped) more = false;
         }
         if constexpr (kIsTls) {
             co_await shut_down();
@@ -162,9 +165,9 @@ class HttpSessionOn final : public HttpSession {
         if (kIsTls) label_->caller = name_of(known.caller) + " at " + known.origin.address;
         head.caller = known.caller;
         head.origin = known.origin;
-        auto unknown = co_await hall_.routes.refresh(head);
+        auto unknown = co_await registry_.routes.refresh(head);
         if (unknown) co_return co_await refuse(parser, std::move(*unknown));
-        auto found = hall_.routes.find(head);
+        auto found = registry_.routes.find(head);
         if (auto* refused = std::get_if<api::HttpResponse>(&found)) {
             co_return co_await refuse(parser, std::move(*refused));
         }
@@ -203,7 +206,7 @@ class HttpSessionOn final : public HttpSession {
         SSL* const connection = stream_.native_handle();
         SSL_set_shutdown(connection, SSL_get_shutdown(connection) | SSL_RECEIVED_SHUTDOWN);
         co_await stream_.async_shutdown(into(error));
-        if (body_is_unread_ && !hall_.stopped) co_await read_away(transport());
+        if (body_is_unread_ && !registry_.stopped) co_await read_away(transport());
     }
 
     asio::awaitable<bool> read_body(Parser& head, SecretBuffer& body) {
@@ -223,7 +226,7 @@ class HttpSessionOn final : public HttpSession {
 
     asio::awaitable<bool> write(api::HttpResponse answer, bool keep_alive) {
         SecretBuffer secret = std::move(answer.secret);
-        auto response = to_http(std::move(answer), keep_alive && !hall_.stopped);
+        auto response = to_http(std::move(answer), keep_alive && !registry_.stopped);
         transport().expires_after(kTransfer);
         ErrorCode error;
         if (secret.size() > 0) {
@@ -251,7 +254,7 @@ class HttpSessionOn final : public HttpSession {
             co_await write(api::problem(431, "the request's head is longer than 32 KiB"), false);
         } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
                    error != http::error::end_of_stream && error != http::error::partial_message) {
-            co_await write(api::problem(400, "this is no HTTP/1.1 request: " + error.message()),
+            co_await write(api::problem(400, "invalid HTTP/1.1 request: " + error.message()),
                            false);
         }
     }

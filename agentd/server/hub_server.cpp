@@ -37,27 +37,27 @@ std::string address_text(const Tcp::endpoint& endpoint) {
 std::string why_no_handshake(SSL* connection, const ErrorCode& error) {
     const long verified = SSL_get_verify_result(connection);
     if (error == beast::error::timeout) return kTooSlow;
-    if (verified == X509_V_OK) return "no TLS 1.3 with it: " + error.message();
-    return std::string("its certificate is not taken: ") + X509_verify_cert_error_string(verified);
+    if (verified == X509_V_OK) return "TLS 1.3 handshake failed: " + error.message();
+    return std::string("client certificate rejected: ") + X509_verify_cert_error_string(verified);
 }
 
 }  // namespace
 
 HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
                      std::shared_ptr<asio::ssl::context> context, service::Services& services,
-                     api::NodeApi* nodes, service::SharedStore* shared)
+                     std::vector<api::Route> routes, service::SharedStore* shared)
     : loop_(loop),
       services_(services),
       context_(std::move(context)),
-      hall_{api::Router(services, nodes, nullptr, shared)},
+      registry_{api::Router(services, std::move(routes), nullptr, shared)},
       limits_({kMaxConnections, kMaxConnectionsOfOne}),
       queue_(
           loop, {kHandshakesAtOnce, kHandshake, kStall},
-          [this](net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place) {
-              serve_in_turn(std::move(client), std::move(place));
+          [this](net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot slot) {
+              serve_in_turn(std::move(client), std::move(slot));
           },
           [this](const std::string& address) { refusals_.note(address, kTooSlow); }),
-      listener_(loop, std::move(listener), "hub door",
+      listener_(loop, std::move(listener), "hub listener",
                 [this](UniqueFd fd) { take(std::move(fd)); }) {
     look_at_certificate();
 }
@@ -71,24 +71,23 @@ void HubServer::set_context(std::shared_ptr<asio::ssl::context> context) {
 void HubServer::look_at_certificate() const {
     const Status why = net::check_valid_now(*context_);
     if (why.ok()) return;
-    audit::report_problem(
-        "listen.certificate: clients will not take this hub's certificate, since " + why.message() +
-        "; put a new one in its place and reload");
+    audit::report_problem("listen.certificate: clients will reject this hub's certificate: " +
+                          why.message() + "; replace the file and reload");
 }
 
 void HubServer::stop() {
     listener_.stop();
-    hall_.stop();
+    registry_.stop();
 }
 
 void HubServer::end_silent() {
-    hall_.end_silent();
+    registry_.end_silent();
     queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
 
 void HubServer::abort() {
-    hall_.abort();
+    registry_.abort();
     queue_.stop();
     for (Transport* transport : shaking_hands_) transport->cancel();
 }
@@ -108,15 +107,15 @@ void HubServer::take(UniqueFd fd) {
 }
 
 void HubServer::serve_in_turn(net::HandshakeLimiter::Client client,
-                              net::HandshakeLimiter::Slot place) {
+                              net::HandshakeLimiter::Slot slot) {
     const auto label = std::make_shared<RequestLabel>();
     label->caller = client.counted.address();
-    spawn_request(loop_, serve(std::move(client), std::move(place), label),
-                  report_failure("hub door", label));
+    spawn_request(loop_, serve(std::move(client), std::move(slot), label),
+                  report_failure("hub listener", label));
 }
 
 asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
-                                       net::HandshakeLimiter::Slot place,
+                                       net::HandshakeLimiter::Slot slot,
                                        std::shared_ptr<RequestLabel> label) {
     const std::string& address = client.counted.address();
     Tcp::socket& socket = client.socket;
@@ -125,7 +124,7 @@ asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
     socket.set_option(asio::socket_base::keep_alive(true), error);
     const auto context = context_;
     TlsStream stream(Transport(std::move(socket)), *context);
-    const bool shaken = co_await shake_hands(stream, address, std::move(place));
+    const bool shaken = co_await shake_hands(stream, address, std::move(slot));
     if (!shaken) {
         stream.next_layer().close();  // its timers would keep the loop running
         co_return;
@@ -134,7 +133,7 @@ asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
     RemoteAuthenticator check(services_, munge_, context, address,
                               net::names_of_peer(stream.native_handle()), takes_host_certificates_,
                               note);
-    HttpSessionOn<TlsStream> connection(hall_, std::move(stream), check, std::move(label));
+    HttpSessionOn<TlsStream> connection(registry_, std::move(stream), check, std::move(label));
     co_await connection.run();
 }
 

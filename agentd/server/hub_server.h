@@ -21,11 +21,11 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class HubServer {
   public:
-    /// `nodes`: answers nodes' requests; null if nothing does. `shared`: the store behind the
-    /// services; null: local data only. Both must outlive the server.
+    /// `routes`: what this hub serves. `shared`: the store behind the services; null: local data
+    /// only. Both must outlive the server.
     HubServer(asio::io_context& loop, UniqueFd listener,
               std::shared_ptr<asio::ssl::context> context, service::Services& services,
-              api::NodeApi* nodes, service::SharedStore* shared);
+              std::vector<api::Route> routes, service::SharedStore* shared);
 
     /// Applies to connections that come from now on.
     void set_context(std::shared_ptr<asio::ssl::context> context);
@@ -42,19 +42,19 @@ class HubServer {
 
     void look_at_certificate() const;
     void take(UniqueFd fd);
-    void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot place);
+    void serve_in_turn(net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot slot);
     asio::awaitable<void> serve(net::HandshakeLimiter::Client client,
-                                net::HandshakeLimiter::Slot place,
+                                net::HandshakeLimiter::Slot slot,
                                 std::shared_ptr<RequestLabel> label);
     asio::awaitable<bool> shake_hands(TlsStream& stream, const std::string& address,
-                                      net::HandshakeLimiter::Slot place);
+                                      net::HandshakeLimiter::Slot slot);
 
     asio::io_context& loop_;
     service::Services& services_;
     std::shared_ptr<asio::ssl::context> context_;
     auth::Munge munge_;
     bool takes_host_certificates_ = false;
-    HttpSessionRegistry hall_;
+    HttpSessionRegistry registry_;
     std::set<Transport*> shaking_hands_;
     audit::DeniedAddressLog refusals_{"a client"};
     net::ConnectionLimits limits_;  ///< also of clients before their handshake

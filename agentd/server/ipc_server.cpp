@@ -63,7 +63,7 @@ void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
     const auto failure = try_to_send(fd, reply);
     // A client that has gone is not an error, and must not be able to fill the log.
     if (!failure.ok() && !peer_is_gone(fd))
-        audit::report_problem(name_ + ": the reply was lost: " + failure.message());
+        audit::report_problem(name_ + ": cannot send the reply: " + failure.message());
 }
 
 bool IpcServer::is_crowded(Uid uid) const {
@@ -77,12 +77,12 @@ void IpcServer::take(UniqueFd connection) {
     const auto peer = peer_of(connection.get());
     std::optional<plugin_protocol::Reply> refusal;
     if (!peer) {
-        refusal = plugin_protocol::Refused{"the kernel does not say who is calling: " +
+        refusal = plugin_protocol::Refused{"cannot identify the calling process: " +
                                            peer.status().message()};
     } else if (const char* why = gate_(*peer)) {
         refusal = plugin_protocol::Refused{why};
     } else if (is_crowded(peer->uid)) {
-        refusal = plugin_protocol::Busy{"you have too many connections here already"};
+        refusal = plugin_protocol::Busy{"too many open connections to this socket"};
     }
     if (refusal) {
         send(connection.get(), *refusal);
@@ -127,8 +127,8 @@ void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) cons
 asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
                                        std::shared_ptr<RequestLabel> label) {
     const int fd = connection.get();
-    const auto place = connections_.insert(connections_.end(), peer.uid.value);
-    const ScopeExit leave([this, place] { connections_.erase(place); });
+    const auto entry = connections_.insert(connections_.end(), peer.uid.value);
+    const ScopeExit leave([this, entry] { connections_.erase(entry); });
     // Nearly always the request has arrived already: then the loop need not learn of the
     // connection. The check is repeated after the wait, since the loop may wrongly report a
     // readable socket.
@@ -139,7 +139,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
     if (!packet) {
-        const std::string sentence = "the request could not be read: " + packet.status().message();
+        const std::string sentence = "cannot read the request: " + packet.status().message();
         audit::report_problem(name_ + ": " + sentence);
         send(fd, plugin_protocol::Refused{sentence});
         discard_input(fd);
@@ -147,7 +147,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
     }
     if (packet->size == 0) co_return;
     if (packet->cut) {
-        refuse(fd, peer, "a message is too long");
+        refuse(fd, peer, "the message is too long");
         co_return;
     }
     auto request = plugin_protocol::decode_request(std::span(buffer).first(packet->size));

@@ -14,37 +14,37 @@ const char* anybody(const Peer&) {
 }  // namespace
 
 JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                     service::SharedStore* shared, ChecksElsewhere* elsewhere)
+                     service::SharedStore* shared, CheckAtHub at_hub)
     : services_(services),
       shared_(shared),
-      elsewhere_(elsewhere),
-      door_(loop, std::move(listener), "job door", anybody,
-            [this](int fd, Peer peer, plugin_protocol::Request request) {
-                return answer(fd, peer, std::move(request));
-            }) {}
+      at_hub_(std::move(at_hub)),
+      server_(loop, std::move(listener), "job socket", anybody,
+              [this](int fd, Peer peer, plugin_protocol::Request request) {
+                  return answer(fd, peer, std::move(request));
+              }) {}
 
 asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Request request) {
     if (std::holds_alternative<plugin_protocol::PingRequest>(request)) {
-        door_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
+        server_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
     } else if (const auto* check = std::get_if<plugin_protocol::CheckRequest>(&request)) {
         const std::string why = co_await why_not_submit(peer.uid, check->ask);
-        door_.send(fd, why.empty() ? plugin_protocol::Reply(plugin_protocol::Done{})
-                                   : plugin_protocol::Reply(plugin_protocol::Refused{why}));
+        server_.send(fd, why.empty() ? plugin_protocol::Reply(plugin_protocol::Done{})
+                                     : plugin_protocol::Reply(plugin_protocol::Refused{why}));
     } else {
-        door_.send(fd,
-                   plugin_protocol::Refused{"the agent's job socket takes CHECK and PING alone"});
+        server_.send(
+            fd, plugin_protocol::Refused{"the agent's job socket accepts only CHECK and PING"});
     }
 }
 
-asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string ask) {
-    if (elsewhere_ != nullptr) co_return co_await elsewhere_->why_not_submit(uid, std::move(ask));
+asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {
+    if (at_hub_) co_return co_await at_hub_(uid, std::move(spec));
     if (shared_ != nullptr) {
-        service::DocumentKeys about = services_.replication.documents_of_spec(uid, ask);
+        service::DocumentKeys about = services_.replication.documents_of_spec(uid, spec);
         const auto deadline = service::SharedStore::Clock::now() + kPatience;
         const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
         if (!failure.ok()) co_return "";  // nobody can tell
     }
-    const auto refusal = services_.grants.check_submission(uid, ask);
+    const auto refusal = services_.grants.check_submission(uid, spec);
     co_return refusal.message();
 }
 

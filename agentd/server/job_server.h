@@ -3,46 +3,40 @@
 // Serves the job socket: what any local user may request in the plugin protocol
 // (common/ipc/plugin_protocol.h). The kernel identifies the user; messages hold only names.
 
+#include <functional>
+#include <string>
+
 #include "agentd/server/ipc_server.h"
 #include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 
 namespace secrets::server {
 
-/// Interface for checks that the agent does not answer itself: on a node of a hub.
-class ChecksElsewhere {
-  public:
-    /// Returns why a job of `uid` with the secret spec `ask` would be denied; empty if it would not
-    /// be denied, or if nobody can tell in time.
-    virtual asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask) = 0;
-
-  protected:
-    ChecksElsewhere() = default;
-    ChecksElsewhere(const ChecksElsewhere&) = default;
-    ChecksElsewhere& operator=(const ChecksElsewhere&) = default;
-    ~ChecksElsewhere() = default;
-};
+/// Checks a submission on a node of a hub, where the agent does not answer it itself. Returns why a
+/// job of `uid` with the secret spec `spec` would be denied; empty if it would not be denied, or if
+/// nobody can tell in time.
+using CheckAtHub = std::function<asio::awaitable<std::string>(Uid uid, std::string spec)>;
 
 /// Must outlive the loop's run.
 class JobServer {
   public:
-    /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
-    /// where this agent's services answers checks. Both must outlive the door.
+    /// `shared`: the store behind the services; null: local data only, and must outlive the server.
+    /// `at_hub`: null if this agent's services answer checks.
     JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-              service::SharedStore* shared, ChecksElsewhere* elsewhere);
+              service::SharedStore* shared, CheckAtHub at_hub);
 
-    void stop() { door_.stop(); }
-    void end_silent() { door_.end_silent(); }
+    void stop() { server_.stop(); }
+    void end_silent() { server_.end_silent(); }
 
   private:
     asio::awaitable<void> answer(int fd, Peer peer, plugin_protocol::Request request);
 
-    asio::awaitable<std::string> why_not_submit(Uid uid, std::string ask);
+    asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec);
 
     service::Services& services_;
     service::SharedStore* shared_;
-    ChecksElsewhere* elsewhere_;
-    IpcServer door_;
+    CheckAtHub at_hub_;
+    IpcServer server_;
 };
 
 }  // namespace secrets::server

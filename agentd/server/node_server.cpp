@@ -15,7 +15,7 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(4);
 
 const char* only_root(const Peer& peer) {
-    return peer.uid.value == 0 ? nullptr : "only root may speak on the agent's node socket";
+    return peer.uid.value == 0 ? nullptr : "only root may use the agent's node socket";
 }
 
 std::string waited_note(std::chrono::steady_clock::time_point since, const RunId& run) {
@@ -37,43 +37,43 @@ std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answ
 
 NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
                        service::RunWaiters& waiters, service::SharedStore* shared,
-                       AsksElsewhere* elsewhere)
+                       GrantAtHub at_hub)
     : services_(services),
       shared_(shared),
-      elsewhere_(elsewhere),
+      at_hub_(std::move(at_hub)),
       waiters_(waiters),
-      door_(loop, std::move(listener), "node door", only_root,
-            [this](int fd, Peer, plugin_protocol::Request request) {
-                return answer(fd, std::move(request));
-            }) {}
+      server_(loop, std::move(listener), "node socket", only_root,
+              [this](int fd, Peer, plugin_protocol::Request request) {
+                  return answer(fd, std::move(request));
+              }) {}
 
 asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request request) {
     if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
-        door_.send(fd, plugin_protocol::Done{services_.grants.wipe(wipe->job)});
+        server_.send(fd, plugin_protocol::Done{services_.grants.wipe(wipe->job)});
         co_return;
     }
     if (std::holds_alternative<plugin_protocol::PingRequest>(request)) {
-        door_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
+        server_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
         co_return;
     }
     if (std::holds_alternative<plugin_protocol::CheckRequest>(request)) {
-        door_.send(
-            fd, plugin_protocol::Refused{"the agent's node socket takes ASK, WIPE and PING alone"});
+        server_.send(fd, plugin_protocol::Refused{
+                             "the agent's node socket accepts only GRANT, WIPE and PING"});
         co_return;
     }
     const auto since = std::chrono::steady_clock::now();
-    auto& ask_request = std::get<plugin_protocol::GrantRequest>(request);
+    auto& grant_request = std::get<plugin_protocol::GrantRequest>(request);
     service::GrantAnswer answer;
-    const auto waited_for = co_await answer_ask(fd, ask_request, answer);
+    const auto waited_for = co_await answer_grant(fd, grant_request, answer);
     std::string note;
     if (waited_for) note = waited_note(since, *waited_for);
     if (const auto* granted = std::get_if<service::Granted>(&answer)) {
         if (!granted->note.empty()) note += (note.empty() ? "" : "; ") + granted->note;
         hand_over(fd, granted->delivery, note);
     } else if (std::holds_alternative<service::Nothing>(answer)) {
-        door_.send(fd, plugin_protocol::Nothing{note});
+        server_.send(fd, plugin_protocol::Nothing{note});
     } else if (const auto* refusal = std::get_if<Status>(&answer)) {
-        door_.send(fd, plugin_protocol::Refused{refusal->message()});
+        server_.send(fd, plugin_protocol::Refused{refusal->message()});
     }
     if (const auto outcome = outcome_of(answer)) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - since;
@@ -86,22 +86,23 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
 /// Sends a delivery. The job's hold stays if that fails: the job's next step may need the hold, and
 /// its epilog ends the hold.
 void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
-    const auto failure = door_.try_to_send(
+    const auto failure = server_.try_to_send(
         fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
     if (failure.ok()) return;
-    const std::string sentence = "the delivery could not be handed over: " + failure.message();
-    audit::report_problem("node door: " + sentence);
-    door_.send(fd, plugin_protocol::Refused{sentence});
+    const std::string sentence = "cannot send the delivery: " + failure.message();
+    audit::report_problem("node socket: " + sentence);
+    server_.send(fd, plugin_protocol::Refused{sentence});
 }
 
 /// Answers a grant request; returns the run that the request waited for, if it waited.
-asio::awaitable<std::optional<RunId>> NodeServer::answer_ask(
+asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
     int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
-    if (elsewhere_ != nullptr) {
+    if (at_hub_) {
         // Only the hub knows whether the run exists.
         const std::uint32_t wait = request.wait_milliseconds;
-        if (wait > 0) door_.send(fd, plugin_protocol::Waiting{wait});
-        answer = co_await elsewhere_->ask(request, [fd] { return peer_is_gone(fd); });
+        if (wait > 0) server_.send(fd, plugin_protocol::Waiting{wait});
+        api::IsGone is_gone = [fd] { return peer_is_gone(fd); };
+        answer = co_await at_hub_(request, std::move(is_gone));
         co_return std::nullopt;
     }
     answer = co_await request_grant(fd, request);
@@ -133,7 +134,7 @@ asio::awaitable<service::GrantAnswer> NodeServer::wait_for_run(
     int fd, plugin_protocol::GrantRequest request) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_milliseconds);
-    door_.send(fd, plugin_protocol::Waiting{request.wait_milliseconds});
+    server_.send(fd, plugin_protocol::Waiting{request.wait_milliseconds});
     while (true) {
         service::GrantAnswer answer = co_await request_grant(fd, request);
         const auto* wait = std::get_if<service::WaitForRun>(&answer);

@@ -4,9 +4,10 @@
 // (common/ipc/plugin_protocol.h). Decodes a request, and sends the services' answer back; its only
 // decision is that only root may connect.
 
+#include <functional>
 #include <optional>
 
-#include "agentd/api/router.h"
+#include "agentd/api/http_message.h"
 #include "agentd/server/ipc_server.h"
 #include "agentd/service/run_waiters.h"
 #include "agentd/service/services.h"
@@ -14,41 +15,31 @@
 
 namespace secrets::server {
 
-/// Interface for steps' grant requests that the agent does not answer itself: on a node of a hub.
-class AsksElsewhere {
-  public:
-    /// `is_gone`: returns whether nobody waits for the answer any more.
-    virtual asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
-                                                      api::IsGone is_gone) = 0;
-
-  protected:
-    AsksElsewhere() = default;
-    AsksElsewhere(const AsksElsewhere&) = default;
-    AsksElsewhere& operator=(const AsksElsewhere&) = default;
-    ~AsksElsewhere() = default;
-};
+/// Answers a step's grant request on a node of a hub, where the agent does not answer it itself.
+/// `is_gone`: returns whether nobody waits for the answer any more.
+using GrantAtHub = std::function<asio::awaitable<service::GrantAnswer>(
+    plugin_protocol::GrantRequest request, api::IsGone is_gone)>;
 
 /// Must outlive the loop's run.
 class NodeServer {
   public:
-    /// `shared`: where what the services answers from lies; null: here alone. `elsewhere`: null
-    /// where this agent's services answers asks. Both must outlive the door.
+    /// `shared`: the store behind the services; null: local data only, and must outlive the server.
+    /// `at_hub`: null if this agent's services answer grant requests.
     NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-               service::RunWaiters& waiters, service::SharedStore* shared,
-               AsksElsewhere* elsewhere);
+               service::RunWaiters& waiters, service::SharedStore* shared, GrantAtHub at_hub);
 
     /// Accepts no further connection, and finishes the requests that came. The waiters must release
     /// the requests that wait for a push: their plugins try again.
-    void stop() { door_.stop(); }
+    void stop() { server_.stop(); }
 
-    void end_silent() { door_.end_silent(); }
+    void end_silent() { server_.end_silent(); }
 
   private:
     asio::awaitable<void> answer(int fd, plugin_protocol::Request request);
     void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
-    asio::awaitable<std::optional<RunId>> answer_ask(int fd,
-                                                     const plugin_protocol::GrantRequest& request,
-                                                     service::GrantAnswer& answer);
+    asio::awaitable<std::optional<RunId>> answer_grant(int fd,
+                                                       const plugin_protocol::GrantRequest& request,
+                                                       service::GrantAnswer& answer);
     asio::awaitable<service::GrantAnswer> request_grant(int fd,
                                                         plugin_protocol::GrantRequest request);
     asio::awaitable<service::GrantAnswer> wait_for_run(int fd,
@@ -56,9 +47,9 @@ class NodeServer {
 
     service::Services& services_;
     service::SharedStore* shared_;
-    AsksElsewhere* elsewhere_;
+    GrantAtHub at_hub_;
     service::RunWaiters& waiters_;
-    IpcServer door_;
+    IpcServer server_;
 };
 
 }  // namespace secrets::server

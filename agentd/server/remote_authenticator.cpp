@@ -39,21 +39,23 @@ asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
 RemoteAuthenticator::authenticate(const api::RequestHead& head) {
     if (head.authorization.empty()) co_return by_certificate();
     if (names_ && !of_hosts_) {
-        co_return refuse(401,
-                         "the request says in two ways who it comes from: send a munge credential "
-                         "or show a client certificate");
+        co_return refuse(
+            401,
+            "the request has both a munge credential and a client certificate; send only "
+            "one of them");
     }
     co_return co_await by_munge(head);
 }
 
 std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_certificate() {
     if (!names_) {
-        return refuse(401,
-                      "the request does not say who it comes from: a platform shows a client "
-                      "certificate, everybody else sends a munge credential");
+        return refuse(
+            401,
+            "the request is not authenticated: platforms present a client certificate, all "
+            "other clients send a munge credential");
     }
     if (names_->empty()) {
-        return refuse(403, "the client certificate has no name in it (subjectAltName)");
+        return refuse(403, "the client certificate has no subjectAltName");
     }
     for (const std::string& name : *names_) {
         const auto caller = auth::Principal::of_certificate(name);
@@ -62,20 +64,20 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_
         if (*is_platform) return AuthenticatedPrincipal{caller, {address_, ""}};
     }
     return refuse(403, "the certificate of " + quoted(names_->front()) +
-                           " is of no platform that the hub's configuration lists");
+                           " belongs to no platform in the hub's configuration");
 }
 
 asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
 RemoteAuthenticator::by_munge(const api::RequestHead& head) {
     auto text = credential_in(head.authorization);
-    if (!text) co_return refuse(401, "the Authorization of a request is Munge and a credential");
+    if (!text) co_return refuse(401, "the Authorization field must be Munge and a credential");
     auto decoded = co_await munge_.decode(std::move(*text));
     if (!decoded.ok()) {
         const std::string& why = decoded.status().message();
         if (decoded.status().code() != StatusCode::unavailable) {
-            co_return refuse(401, "the munge credential is not taken: " + why);
+            co_return refuse(401, "invalid munge credential: " + why);
         }
-        api::HttpResponse answer = api::problem(503, "munged on the hub can't be asked: " + why);
+        api::HttpResponse answer = api::problem(503, "cannot query munged on the hub: " + why);
         answer.retry_after = std::chrono::seconds(1);
         co_return answer;
     }
@@ -86,13 +88,13 @@ RemoteAuthenticator::by_munge(const api::RequestHead& head) {
 std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::bound_to(
     const api::RequestHead& head, const auth::Credential& credential) {
     const auto made_for = parse_hub_request(credential.payload);
-    if (!made_for) return refuse(401, "the munge credential: " + made_for.status().message());
+    if (!made_for) return refuse(401, "invalid munge credential: " + made_for.status().message());
     if (!net::is_certificate_of(*context_, made_for->host)) {
-        return refuse(401, "the munge credential was made for the hub " + quoted(made_for->host) +
-                               ", and the certificate of this hub does not name that");
+        return refuse(401, "the munge credential was created for hub " + quoted(made_for->host) +
+                               ", which this hub's certificate does not name");
     }
     if (made_for->method != head.method || made_for->target != head.target) {
-        return refuse(401, "the munge credential was made for another request than this one");
+        return refuse(401, "the munge credential was created for a different request");
     }
     return AuthenticatedPrincipal{
         credential.uid, {address_, credential.address, names_}, made_for->body_digest};

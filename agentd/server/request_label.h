@@ -12,7 +12,7 @@ namespace secrets::server {
 /// that serves the request is gone by then.
 struct RequestLabel {
     std::string caller;
-    std::string request = "a request that was not read yet";
+    std::string request = "a request that was not read";
 };
 
 /// For spawn_request(): reports that a server could not answer the request.

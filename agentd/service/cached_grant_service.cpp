@@ -77,8 +77,9 @@ void CachedGrantService::cache_grant(const vault::CachedGrant& grant, SecretView
     if (context_.vault.cached_grant_bytes_of(grant.job) + image.size() > kMaxHubGrantBytesOfJob)
         return;
     if (const Status wrong = context_.vault.put_cached_grant(grant, image); !wrong.ok()) {
-        audit::report_problem("what the hub granted to job " + std::to_string(grant.job.value) +
-                              " is not kept for its next steps: " + wrong.message());
+        audit::report_problem("cannot cache the hub's grant for job " +
+                              std::to_string(grant.job.value) + ": " + wrong.message() +
+                              "; its next steps need the hub");
     }
 }
 
@@ -89,7 +90,7 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
         return deny(request, "", {StatusCode::unavailable, delivery.status().message()});
     }
     audit::Event event =
-        event_of(audit::Kind::grant, request, "", "was given what it had been granted" + why);
+        event_of(audit::Kind::grant, request, "", "was granted its cached secrets" + why);
     event.run = context_.vault.find_cached_grant(request.job, request.ask)->run;
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return deny(request, "", {StatusCode::unavailable, wrong.message()});
@@ -112,9 +113,9 @@ void CachedGrantService::revoke_cached_grant(JobId job, const std::string& ask) 
     audit::Event event{.kind = audit::Kind::wipe, .job = job};
     event.run = grant->run;
     event.owner = audit::Account{grant->owner, ""};
-    event.sentence = "what job " + std::to_string(job.value) + " was granted" +
+    event.sentence = "the cached grant of job " + std::to_string(job.value) +
                      (grant->run.empty() ? "" : " of run " + grant->run) +
-                     " was wiped: at the hub it has ended or changed";
+                     " was wiped: the hub revoked it";
     const vault::WipeReceipt wiped = context_.vault.wipe_cached_grant(job, ask);
     context_.events->held_changed();
     event.records = wiped.records;

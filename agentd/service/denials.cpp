@@ -10,10 +10,10 @@ Status not_theirs(const RunId& run, const auth::Principal& caller) {
 
 Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
                      const std::string& account) {
-    return {StatusCode::unavailable, "whether " + caller.name() + " is in workspace " + workspace +
-                                         " is not known yet: slurmctld has not said who is in the "
-                                         "Slurm account " +
-                                         account + "; try again in a moment"};
+    return {StatusCode::unavailable,
+            "cannot tell yet if " + caller.name() + " is in workspace " + workspace +
+                ": slurmctld has not yet listed the users of the Slurm account " + account +
+                "; try again in a moment"};
 }
 
 Status check_run_permission(const auth::PrincipalResolver& principals,

@@ -75,7 +75,7 @@ std::optional<vault::Time> Expiry::expire_secrets() {
         const std::string what =
             "secret " + next->name + " of " + owner_words(next->owner) + " expired";
         if (const Status wrong = context_.store->remove(next->owner, next->name); !wrong.ok()) {
-            audit::report_problem(what + " and could not be removed: " + wrong.message());
+            audit::report_problem(what + ", but cannot be removed: " + wrong.message());
             no_expiry_before_ = context_.now() + kRetryExpiry;
             break;
         }

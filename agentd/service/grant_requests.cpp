@@ -47,8 +47,8 @@ bool has_room_for(const vault::Hold* hold, const vault::Grant& grant) {
 
 Status too_many_asks() {
     return {StatusCode::resource_exhausted,
-            "this job has made " + std::to_string(kMaxGrantsPerHold) +
-                " different asks on this node, and no more are taken"};
+            "this job has requested " + std::to_string(kMaxGrantsPerHold) +
+                " different secret specs on this node, which is the limit"};
 }
 
 StatusOr<SecretSpec> read_spec(const plugin_protocol::GrantRequest& request) {

@@ -14,8 +14,8 @@ namespace {
 
 Status has_no_jobs(const auth::Principal& caller) {
     return {StatusCode::permission_denied, caller.name() +
-                                               " is no account, and has no jobs or secrets of its "
-                                               "own: only runs can be asked for"};
+                                               " is not a user and has no jobs or secrets; it can "
+                                               "only query runs"};
 }
 
 /// Returns the run of the hold's grants; empty if the grants are of several runs, or of none.
@@ -150,7 +150,7 @@ StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std
     expiry_.expire();
     if (!caller.uid()) return has_no_jobs(caller);
     const auto parsed = parse_spec(text);
-    if (!parsed.ok()) return parsed.status("the ask");
+    if (!parsed.ok()) return parsed.status("the secret spec");
     const SecretSpec& ask = *parsed.spec();
     SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;

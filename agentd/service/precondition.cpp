@@ -4,13 +4,13 @@
 namespace secrets::service {
 
 Status Precondition::check(const std::string& what, std::optional<std::uint64_t> has) const {
-    if (is_new && has) return Status(StatusCode::failed_precondition, what + " is there already");
+    if (is_new && has) return Status(StatusCode::failed_precondition, what + " already exists");
     if (!has && (exists || generation))
-        return Status(StatusCode::failed_precondition, what + " is not there");
+        return Status(StatusCode::failed_precondition, what + " does not exist");
     if (!generation || *generation == *has) return Status();
     return Status(StatusCode::failed_precondition,
                   what + " has generation " + std::to_string(*has) + ", not " +
-                      std::to_string(*generation) + ": somebody changed it in between");
+                      std::to_string(*generation) + ": it was changed in the meantime");
 }
 
 }  // namespace secrets::service

@@ -73,7 +73,7 @@ void ReplicationService::drop_replicated_run(const RunId& run) {
     const std::string owner = auth::user_name(head->owner);
     audit::Event event{.kind = audit::Kind::wipe,
                        .sentence = "run " + run.text() + " of " + owner +
-                                   " was wiped here: it is over in the store that hubs share",
+                                   " was wiped: it was removed from the store that hubs share",
                        .run = run.text(),
                        .names = expiry_.names_in(run),
                        .owner = audit::Account{head->owner, owner}};

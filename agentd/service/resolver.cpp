@@ -64,9 +64,10 @@ class Search {
             answer.found = true;
             return;
         }
-        answer.reason = "secret " + answer.item.name +
-                        " holds a NUL byte, which a variable can't hold; ask for it as a file (" +
-                        answer.item.name + ":file)";
+        answer.reason =
+            "secret " + answer.item.name +
+            " contains a NUL byte, which a variable cannot hold; request it as a file (" +
+            answer.item.name + ":file)";
         // An optional secret may be missing, but not unfit.
         answer.item.optional = false;
     }
@@ -130,7 +131,7 @@ class Search {
         if (having.size() > 1) {
             answer.reason = "secret " + answer.item.name + " is in the workspaces " +
                             audit::listed(having) +
-                            "; say which with --workspace=" + having.front();
+                            "; choose one with --workspace=" + having.front();
             answer.item.optional = false;
             return true;
         }

@@ -94,8 +94,7 @@ StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
     if (!*allowed) {
         return Status(StatusCode::permission_denied,
                       caller.name() + " may not push runs for " + auth::user_name(*owner) +
-                          " (the agent's configuration lists who may, under "
-                          "platforms)");
+                          " (see platforms in the agent's configuration)");
     }
     return *owner;
 }
@@ -116,8 +115,8 @@ StatusOr<vault::Time> RunService::expiry_of_push(const PushRequest& request,
 Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) const {
     if (secrets.size() > kMaxSecretsPerRun) {
         return Status(StatusCode::too_large, "the run has " + std::to_string(secrets.size()) +
-                                                 " secrets; at most " +
-                                                 std::to_string(kMaxSecretsPerRun) + " are taken");
+                                                 " secrets; the limit is " +
+                                                 std::to_string(kMaxSecretsPerRun));
     }
     std::size_t total = 0;
     std::set<std::pair<vault::Scope, std::string>> names;
@@ -128,7 +127,7 @@ Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) c
                           std::string(vault::scope_word(secret.scope)) + ": " + why.message());
         }
         if (!names.emplace(secret.scope, secret.name).second) {
-            return Status(StatusCode::invalid_argument, label(secret) + " stands twice");
+            return Status(StatusCode::invalid_argument, "duplicate " + label(secret));
         }
         if (!variables.emplace(secret.scope, variable_for(secret.name)).second) {
             return Status(StatusCode::conflict,
@@ -137,18 +136,17 @@ Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) c
                               ", as another secret of this scope does; rename one");
         }
         if (secret.value.size() > context_.limits.value_bytes) {
-            return Status(StatusCode::too_large,
-                          label(secret) + " has " + std::to_string(secret.value.size()) +
-                              " bytes; at most " + std::to_string(context_.limits.value_bytes) +
-                              " are taken");
+            return Status(StatusCode::too_large, label(secret) + " has " +
+                                                     std::to_string(secret.value.size()) +
+                                                     " bytes; the limit is " +
+                                                     std::to_string(context_.limits.value_bytes));
         }
         total += secret.value.size();
     }
     if (total > context_.limits.run_bytes) {
         return Status(StatusCode::too_large, "the run's values have " + std::to_string(total) +
-                                                 " bytes together; at most " +
-                                                 std::to_string(context_.limits.run_bytes) +
-                                                 " are taken");
+                                                 " bytes in total; the limit is " +
+                                                 std::to_string(context_.limits.run_bytes));
     }
     return Status();
 }
@@ -201,7 +199,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
         return refuse(
             {StatusCode::resource_exhausted, "platform " + head.platform + " has " +
                                                  std::to_string(context_.limits.runs_per_platform) +
-                                                 " runs here already; complete some first"});
+                                                 " runs already; complete some first"});
     }
     const bool created = existing == nullptr;
     const std::string owner_name = auth::user_name(head.owner);
@@ -233,7 +231,7 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
     const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr) head = expiry_.find_ended(run);
     if (head == nullptr)
-        return Status(StatusCode::not_found, "run " + run.text() + " is not known here");
+        return Status(StatusCode::not_found, "run " + run.text() + " is not known");
     if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
                                               auth::Permission::read_run);
         !allowed.ok()) {

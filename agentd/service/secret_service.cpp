@@ -61,14 +61,15 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                                const SecretScope& scope) const {
     if (context_.store == nullptr) {
         return Status(StatusCode::not_configured,
-                      "this agent keeps no secrets of users and workspaces: its configuration "
-                      "names no store (store.file)");
+                      "this agent stores no secrets of users and workspaces: its configuration "
+                      "sets no store (store.file)");
     }
     if (!scope.workspace) {
         const bool allowed =
             caller.uid() && auth::may(auth::Role::owner, auth::Permission::manage_own);
         if (allowed) return store::Owner::user(*caller.uid());
-        return Status(StatusCode::permission_denied, caller.name() + " may keep no secrets here");
+        return Status(StatusCode::permission_denied,
+                      caller.name() + " may not store secrets on this agent");
     }
     const Workspace* workspace = context_.principals.find_workspace(*scope.workspace);
     auth::WorkspaceRole workspace_role;
@@ -85,10 +86,10 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
         return not_known_yet(caller, workspace->name, workspace_role.undecided);
     }
     if (workspace_role.role == auth::Role::member) {
-        return Status(StatusCode::permission_denied,
-                      "the secrets of workspace " + *scope.workspace +
-                          " are listed and changed by its admins alone; " + caller.name() +
-                          " may use them in jobs");
+        return Status(StatusCode::permission_denied, "only the admins of workspace " +
+                                                         *scope.workspace +
+                                                         " may list and change its secrets; " +
+                                                         caller.name() + " may use them in jobs");
     }
     return Status(StatusCode::not_found, "there is no workspace " + quoted(*scope.workspace) +
                                              " that " + caller.name() + " is in");
@@ -139,9 +140,9 @@ Status SecretService::check_free_variable(const store::Owner& owner, const std::
 Status SecretService::check_new_value(const store::Owner& owner, const std::string& name,
                                       std::size_t bytes) const {
     if (bytes > context_.limits.value_bytes) {
-        return Status(StatusCode::too_large,
-                      "the value has " + std::to_string(bytes) + " bytes; at most " +
-                          std::to_string(context_.limits.value_bytes) + " are taken");
+        return Status(StatusCode::too_large, "the value has " + std::to_string(bytes) +
+                                                 " bytes; the limit is " +
+                                                 std::to_string(context_.limits.value_bytes));
     }
     const store::SecretHead* old = context_.store->find(owner, name);
     const std::size_t freed = old != nullptr ? old->bytes : 0;
@@ -149,13 +150,14 @@ Status SecretService::check_new_value(const store::Owner& owner, const std::stri
     if (old == nullptr && usage.secrets >= context_.limits.stored_secrets) {
         return Status(StatusCode::resource_exhausted,
                       owner_words(owner) + " has " + std::to_string(usage.secrets) +
-                          " secrets already, and no more are kept; remove some");
+                          " stored secrets; the limit is " +
+                          std::to_string(context_.limits.stored_secrets) + "; remove some");
     }
     if (usage.bytes - freed + bytes > context_.limits.stored_bytes) {
-        return Status(StatusCode::too_large, "with it the values of " + owner_words(owner) +
-                                                 " would have more than the " +
+        return Status(StatusCode::too_large, "the stored values of " + owner_words(owner) +
+                                                 " would exceed the limit of " +
                                                  std::to_string(context_.limits.stored_bytes) +
-                                                 " bytes that are kept; remove some");
+                                                 " bytes; remove some secrets");
     }
     if (context_.store->usage().bytes - freed + bytes > context_.limits.store_bytes) {
         return Status(StatusCode::not_configured,
@@ -197,7 +199,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
     audit::Event event =
         secret_event(audit::Kind::set_secret, owner, {name},
                      "secret " + name + " of " + owner_words(owner) +
-                         (created ? " was set by " : " was set anew by ") + caller.name() +
+                         (created ? " was set by " : " was set again by ") + caller.name() +
                          (created ? "" : " (generation " + std::to_string(head.generation) + ")"));
     event.caller = caller.account();
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
@@ -238,10 +240,9 @@ StatusOr<store::SecretHead> SecretService::rename_secret(const auth::Principal& 
     if (Status wrong = check_free_variable(owner, new_name, name); !wrong.ok())
         return refuse(std::move(wrong));
     if (old->damaged) {
-        return refuse(
-            {StatusCode::conflict, "secret " + name +
-                                       " was altered in the agent's store and can't be read; "
-                                       "set it again, or remove it"});
+        return refuse({StatusCode::conflict, "cannot rename secret " + name +
+                                                 ": it was altered in the agent's store; "
+                                                 "set it again, or remove it"});
     }
     audit::Event event = secret_event(audit::Kind::rename_secret, owner, {name, new_name},
                                       "secret " + name + " of " + owner_words(owner) +
@@ -341,7 +342,7 @@ void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, J
 void SecretService::save_uses() {
     if (context_.store == nullptr || !context_.store->has_unsaved_uses()) return;
     if (const Status wrong = context_.store->save_uses(); !wrong.ok()) {
-        audit::report_problem("which jobs used which secrets was not saved: " + wrong.message());
+        audit::report_problem("cannot save when secrets were last used: " + wrong.message());
     }
 }
 
@@ -356,7 +357,7 @@ std::string SecretService::expiry_note(const std::vector<ItemAnswer>& answers) c
         if (answer.source == Source::workspace) note += " of workspace " + answer.workspace;
         note += " expires in " + left;
         if (answer.source == Source::user) {
-            note += "; set it anew with: secretctl set " + answer.item.name;
+            note += "; set it again with: secretctl set " + answer.item.name;
         }
     }
     return note;

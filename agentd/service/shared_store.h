@@ -39,7 +39,7 @@ class SharedStore {
 
 /// Returns the error for a request that needs data from the shared store.
 inline Status not_known(const Status& why) {
-    return {StatusCode::unavailable, "the store that hubs share does not answer: " + why.message()};
+    return {StatusCode::unavailable, "cannot reach the store that hubs share: " + why.message()};
 }
 
 }  // namespace secrets::service

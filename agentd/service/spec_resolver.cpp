@@ -13,16 +13,17 @@ namespace {
 Status check_sizes(const std::vector<DeliveryEntry>& entries) {
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
         return Status(StatusCode::too_large,
-                      "the secrets asked for take " + std::to_string(bytes) +
-                          " bytes as variables and at most " + std::to_string(kMaxVariablesBytes) +
-                          " fit; name those that the step needs with --secret, or "
-                          "ask for large ones as files (NAME:file)");
+                      "the requested secrets take " + std::to_string(bytes) +
+                          " bytes as variables; the limit is " +
+                          std::to_string(kMaxVariablesBytes) +
+                          "; name only those that the step needs with --secret, or "
+                          "request large ones as files (NAME:file)");
     }
     if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
         return Status(StatusCode::too_large,
-                      "the secrets asked for as files have " + std::to_string(bytes) +
-                          " bytes together and at most " + std::to_string(kMaxFilesBytes) +
-                          " fit; ask for those that the step needs");
+                      "the secrets requested as files have " + std::to_string(bytes) +
+                          " bytes in total; the limit is " + std::to_string(kMaxFilesBytes) +
+                          "; request only those that the step needs");
     }
     return Status();
 }
@@ -85,10 +86,9 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
             stored = context_.vault.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
-            return Status(
-                StatusCode::not_found,
-                "run " + ask.run->text() +
-                    " is not known here: it was not pushed, or was completed, or expired");
+            return Status(StatusCode::not_found,
+                          "run " + ask.run->text() +
+                              " is not known: it was not pushed, was completed, or expired");
         }
     }
     const auto kept = available_secrets(uid, ask);

@@ -95,12 +95,11 @@ void AccountWatcher::note_trouble(const std::string& trouble) {
     if (!known_.set_trouble(trouble)) return;
     give();
     if (trouble.empty()) {
-        audit::report_recovery("slurmctld says again who is in the Slurm accounts of workspaces");
+        audit::report_recovery("Slurm account members are refreshed again");
     } else if (!was_in_trouble) {
-        audit::report_problem(
-            "who is in the Slurm accounts of workspaces " +
-            std::string(knows_all() ? "stays as slurmctld said it last: " : "is not known: ") +
-            trouble);
+        audit::report_problem("cannot refresh Slurm account members" +
+                              std::string(knows_all() ? ", using the last known list: " : ": ") +
+                              trouble);
     }
 }
 
@@ -108,9 +107,10 @@ void AccountWatcher::note_missing(const std::string& account, bool was_missing) 
     const bool missing = known_.is_missing(account);
     if (missing == was_missing) return;
     if (missing) {
-        audit::report_problem("slurmctld does not know the Slurm account " + account +
-                              ", so that it gives no workspace a member: compare its name with "
-                              "'sacctmgr show account', or take it out of the configuration");
+        audit::report_problem(
+            "slurmctld does not know the Slurm account " + account +
+            ", which therefore adds no members to a workspace; check its name with "
+            "'sacctmgr show account', or remove it from the configuration");
     } else {
         audit::report_recovery("slurmctld knows the Slurm account " + account + " now");
     }

@@ -70,8 +70,8 @@ void JobFileCleaner::remove(JobId job) {
     const std::string whose = "job " + std::to_string(job.value);
     if (!removed) {
         not_removed_.insert(job);
-        audit::report_problem("the files of " + whose + " in " + directory_ +
-                              " can't be removed: " + removed.status().message());
+        audit::report_problem("cannot remove the files of " + whose + " in " + directory_ + ": " +
+                              removed.status().message());
     } else if (*removed) {
         audit::record({.kind = audit::Kind::reap,
                        .sentence = whose + " ended without an epilog: its files were removed",
@@ -82,7 +82,8 @@ void JobFileCleaner::remove(JobId job) {
 void JobFileCleaner::say_once(const std::string& trouble) {
     if (trouble == said_) return;
     said_ = trouble;
-    audit::report_problem("files of jobs that end without an epilog are kept: " + trouble);
+    audit::report_problem("cannot remove files of jobs that ended without an epilog: " + trouble +
+                          "; check the owner and mode of files_directory");
 }
 
 }  // namespace secrets::slurm

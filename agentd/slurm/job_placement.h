@@ -56,7 +56,7 @@ class JobPlacement {
     Number last_asked_ = 0;
     net::AsyncCondition asked_;
     bool stopped_ = false;
-    std::string why_unknown_ = "slurm-secrets-view was not asked yet";
+    std::string why_unknown_ = "slurm-secrets-view was not queried yet";
 };
 
 }  // namespace secrets::slurm

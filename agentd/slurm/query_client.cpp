@@ -28,7 +28,8 @@ Status lost(const Status& error) {
 }
 
 Status answered_another_question() {
-    return Status::failed("slurm-secrets-view answered another question than was asked");
+    return Status::failed(
+        "protocol error: slurm-secrets-view sent a reply that matches no request");
 }
 
 StatusOr<slurm_query::Reply> read_reply(int fd) {
@@ -36,7 +37,7 @@ StatusOr<slurm_query::Reply> read_reply(int fd) {
     const auto packet = receive_packet(fd, buffer, at_once());
     if (!packet) return lost(packet.status());
     if (packet->size == 0) return Status::failed("slurm-secrets-view ended before it answered");
-    if (packet->cut) return Status::failed("slurm-secrets-view sent too long a message");
+    if (packet->cut) return Status::failed("slurm-secrets-view sent a message that is too long");
     auto reply = slurm_query::decode_reply(std::span(buffer).first(packet->size));
     if (!reply) return Status::failed("slurm-secrets-view sent " + reply.status().message());
     if (const auto* refused = std::get_if<slurm_query::Refused>(&*reply)) {
@@ -69,9 +70,8 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
         co_return Status::failed(
-            "slurm-secrets-view can't be reached, is slurm-secrets-view.socket "
-            "active? " +
-            connection.status().message());
+            "cannot reach slurm-secrets-view: " + connection.status().message() +
+            "; is slurm-secrets-view.socket active?");
     }
     const int fd = connection->get();
     if (Status wrong = send_packet(fd, slurm_query::encode(request), at_once()); !wrong.ok()) {
@@ -99,7 +99,7 @@ asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask(
     if (states == nullptr) co_return answered_another_question();
     if (states->states.size() != jobs.size()) {
         co_return Status::failed(
-            "slurm-secrets-view answered for another number of jobs than was asked");
+            "protocol error: slurm-secrets-view sent the states of another number of jobs");
     }
     co_return std::move(*states);
 }
@@ -120,9 +120,9 @@ asio::awaitable<StatusOr<slurm_query::Users>> QueryClient::ask_users(
         all.more = users->more;
         std::move(users->users.begin(), users->users.end(), std::back_inserter(all.users));
         if (all.users.size() > kMaxUsersOfAccount) {
-            co_return Status::failed("slurm-secrets-view names more users of the Slurm account " +
-                                     account + " than the " + std::to_string(kMaxUsersOfAccount) +
-                                     " that are taken");
+            co_return Status::failed(
+                "slurm-secrets-view listed too many users of the Slurm account " + account +
+                "; the limit is " + std::to_string(kMaxUsersOfAccount));
         }
     } while (all.more);
     co_return all;

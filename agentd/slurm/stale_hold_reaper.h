@@ -37,7 +37,7 @@ class StaleHoldReaper {
     slurm::QueryClient view_;
     boost::asio::steady_timer timer_;
     bool stopped_ = false;
-    audit::OutageLog trouble_{"holds of jobs that end without an epilog are kept: ",
+    audit::OutageLog trouble_{"cannot wipe the holds of jobs that ended without an epilog: ",
                               "slurm-secrets-view answers for every job again"};
 };
 

@@ -79,21 +79,22 @@ Status make_or_check_tables(const SqliteDatabase& database, const std::string& k
         return transaction->commit();
     }
     if (*application != kApplicationId) {
-        return Status::failed("the file " + database.path() +
-                              " is a database of something else, and no store; move it away");
+        return Status::failed("cannot open the store " + database.path() +
+                              ": it is a database of another application; move it away");
     }
     if (*format != kFormat) {
         return Status::failed(
-            "the store " + database.path() + " has format " + std::to_string(*format) +
-            ", and this version knows format 1 alone: run the version that wrote it");
+            "cannot open the store " + database.path() + ": it has format " +
+            std::to_string(*format) +
+            ", and this version supports only format 1; run the version that wrote it");
     }
     auto check = database.prepare("PRAGMA quick_check(1)");
     if (!check) return check.status();
     const auto row = check->step();
     if (!row) return row.status();
     if (!*row || check->bytes(0) != "ok") {
-        return Status::failed("the store " + database.path() + " is damaged (" + check->bytes(0) +
-                              "): put a backup in its place");
+        return Status::failed("cannot open the store " + database.path() + ": it is damaged (" +
+                              check->bytes(0) + "); restore a backup");
     }
     return Status();
 }
@@ -104,7 +105,8 @@ StatusOr<std::string> stored_key_id(const SqliteDatabase& database) {
     const auto row = statement->step();
     if (!row) return row.status();
     if (!*row)
-        return Status::failed("the store " + database.path() + " does not say which key it has");
+        return Status::failed("cannot open the store " + database.path() +
+                              ": it does not name its key");
     return statement->bytes(0);
 }
 
@@ -125,9 +127,8 @@ Status for_each_row(const SqliteDatabase& database, const std::function<void(Row
         if (!*more) return Status();
         const auto owner = owner_of(statement->number(0), statement->bytes(1));
         if (!owner) {
-            return Status::failed(
-                "the store " + database.path() +
-                " has a secret whose owner can't be read: put a backup in its place");
+            return Status::failed("cannot read the store " + database.path() +
+                                  ": invalid owner of a secret; restore a backup");
         }
         SecretHead head;
         head.name = statement->bytes(2);

@@ -43,8 +43,7 @@ Cipher begin(const StoreKey& key, const unsigned char* nonce, std::string_view c
 
 StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_view context) {
     const Status failed = Status::failed(
-        "the value can't be sealed: OpenSSL refuses (out of memory, or no random "
-        "numbers)");
+        "cannot seal the value: OpenSSL failed (out of memory, or no random numbers)");
     std::string sealed(kNonceBytes + value.size() + kTagBytes, '\0');
     auto* out = reinterpret_cast<unsigned char*>(sealed.data());
     if (RAND_bytes(out, kNonceBytes) != 1) return failed;
@@ -63,8 +62,8 @@ StatusOr<std::string> seal(const StoreKey& key, SecretView value, std::string_vi
 
 StatusOr<SecretBuffer> unseal(const StoreKey& key, std::string_view sealed,
                               std::string_view context) {
-    const Status failed =
-        Status::failed("it does not open: it was altered, moved, or sealed under another key");
+    const Status failed = Status::failed(
+        "cannot decrypt the value: it was altered, moved, or sealed under another key");
     if (sealed.size() < kNonceBytes + kTagBytes) return failed;
     const std::size_t size = sealed.size() - kNonceBytes - kTagBytes;
     SecretBuffer value(size);

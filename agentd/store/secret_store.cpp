@@ -27,9 +27,10 @@ std::string words_for(const Owner& owner) {
 /// descriptor lives as long as the database is open: closing it would release SQLite's locks.
 StatusOr<UniqueFd> lock_out_others(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return errno_status("opening the store " + path);
+    if (!fd) return errno_status("cannot open the store " + path + ": open()");
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        return Status::failed("the store " + path + " is in use by another slurm-secretsd");
+        return Status::failed("cannot open the store " + path +
+                              ": it is in use by another slurm-secretsd");
     }
     return fd;
 }
@@ -39,9 +40,10 @@ Status check_key(const SqliteDatabase& database, const StoreKey& key) {
     const auto id = stored_key_id(database);
     if (!id) return id.status();
     if (*id == key.id()) return Status();
-    return Status::failed("the store " + database.path() + " is sealed under the key " + *id +
-                          ", and the key given is " + key.id() +
-                          ": put the right key back; without it what is stored can't be read");
+    return Status::failed("cannot open the store " + database.path() +
+                          ": it is sealed under the key " + *id + ", but the given key is " +
+                          key.id() +
+                          "; put the right key back, the stored secrets cannot be read without it");
 }
 
 }  // namespace
@@ -100,7 +102,7 @@ std::vector<std::string> SecretStore::damage() const {
             if (!entry.head.damaged) continue;
             sentences.push_back("the stored secret " + quoted(name) + " of " + words_for(owner) +
                                 " was altered or moved in " + database_.path() +
-                                ": it is not used; set it again, or remove it");
+                                " and is not used; set it again, or remove it");
         }
     }
     return sentences;
@@ -149,8 +151,8 @@ StatusOr<Transaction> SecretStore::begin_change() const {
     const auto id = stored_key_id(database_);
     if (!id) return id.status();
     if (*id != key_.id()) {
-        return Status::failed("the store " + database_.path() + " was sealed anew under the key " +
-                              *id + " (--rekey): give slurm-secretsd that key and restart it");
+        return Status::failed("the store " + database_.path() + " was resealed under the key " +
+                              *id + " (--rekey); give slurm-secretsd that key and restart it");
     }
     return transaction;
 }
@@ -305,9 +307,10 @@ StatusOr<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey
         const std::string context = context_of(row.owner, row.head);
         const auto value = unseal(from, row.sealed, context);
         if (!value) {
-            return Status::failed("the stored secret " + quoted(row.head.name) + " of " +
-                                  words_for(row.owner) + " was altered or moved in " + path +
-                                  "; set it again or remove it, then rekey; nothing has changed");
+            return Status::failed("cannot rekey the store " + path + ": the secret " +
+                                  quoted(row.head.name) + " of " + words_for(row.owner) +
+                                  " was altered or moved; set it again or remove it, then rekey; "
+                                  "nothing has changed");
         }
         const auto sealed = seal(to, value->view(), context);
         if (!sealed) return sealed.status();
@@ -324,7 +327,7 @@ Status SecretStore::back_up(const std::string& path, const std::string& to) {
     if (!database) return database.status();
     // VACUUM INTO would write into an existing empty file.
     const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!free_name) return errno_status("making the backup " + to);
+    if (!free_name) return errno_status("cannot make the backup " + to + ": open()");
     auto statement = database->prepare("VACUUM INTO ?1");
     if (!statement) return statement.status();
     return statement->bind_text(1, to).run();

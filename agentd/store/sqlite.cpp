@@ -96,17 +96,17 @@ Status SqliteDatabase::failed() const {
     switch (code & 0xff) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
-            advice = "; put a backup in its place, or move it away to begin with an empty store";
+            advice = "; restore a backup, or move it away to start with an empty store";
             break;
         case SQLITE_FULL:
-            advice = "; make room on its disk";
+            advice = "; free space on its disk";
             break;
         case SQLITE_BUSY:
             advice = "; another process is writing to it, try again";
             break;
         case SQLITE_READONLY:
             if (code == SQLITE_READONLY_DBMOVED) {
-                advice = "; it was moved or replaced: restart slurm-secretsd";
+                advice = "; it was moved or replaced, restart slurm-secretsd";
             }
             break;
         default:

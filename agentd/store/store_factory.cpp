@@ -47,7 +47,8 @@ StatusOr<std::unique_ptr<store::SecretStore>> open_store(const Config& config, M
     if (file.empty()) return std::unique_ptr<store::SecretStore>();
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
     if (!path)
-        return Status::failed("the store " + file + " has no key: " + path.status().message());
+        return Status::failed("cannot open the store " + file + ": no key is configured; " +
+                              path.status().message());
     auto key = store::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.status();
     return store::SecretStore::open(file, std::move(key).value());
@@ -69,15 +70,15 @@ StatusOr<std::string> rekey_store(const Config& config, const std::string& key_f
     const auto count = store::SecretStore::rekey(*file, *key, *new_key);
     if (!count) return count.status();
     return *file + ": " + std::to_string(*count) + (*count == 1 ? " secret is" : " secrets are") +
-           " sealed under the key " + new_key->id() +
-           " now; give slurm-secretsd that key and restart it";
+           " now sealed under the key " + new_key->id() +
+           "; give slurm-secretsd that key and restart it";
 }
 
 StatusOr<std::string> back_up_store(const Config& config, const std::string& to) {
     const auto file = existing_file(config);
     if (!file) return file.status();
     if (Status wrong = store::SecretStore::back_up(*file, to); !wrong.ok()) return wrong;
-    return *file + " is copied to " + to + "; without its key the copy is worthless";
+    return "copied " + *file + " to " + to + "; the copy is useless without the store's key";
 }
 
 }  // namespace secrets::store

@@ -39,7 +39,7 @@ StatusOr<StoreKey> StoreKey::random(MemoryKind memory) {
     if (!region) return region.status();
     auto* const bytes = reinterpret_cast<unsigned char*>(region->bytes().data());
     if (RAND_bytes(bytes, kBytes) != 1)
-        return Status::failed("OpenSSL has no random bytes for a key");
+        return Status::failed("cannot make a store key: OpenSSL has no random bytes");
     return StoreKey(std::move(region).value());
 }
 
@@ -52,10 +52,9 @@ StatusOr<StoreKey> StoreKey::read(const std::string& path, bool is_credential, M
         read_private_file({path, is_credential}, which, region->bytes().first(kBytes + 1));
     if (!size) return size.status();
     if (*size != kBytes) {
-        return Status::failed(which + " has " + (*size > kBytes ? "more" : std::to_string(*size)) +
-                              (*size > kBytes ? " than " : " bytes and not ") +
-                              std::to_string(kBytes) + (*size > kBytes ? " bytes" : "") +
-                              "; make a new one with: head -c 32 /dev/urandom");
+        return Status::failed(which + " must be exactly " + std::to_string(kBytes) +
+                              " bytes, has " + (*size > kBytes ? "more" : std::to_string(*size)) +
+                              "; create one with: head -c 32 /dev/urandom");
     }
     return StoreKey(std::move(region).value());
 }

@@ -121,7 +121,7 @@ Time read_time(RecordReader& eye) {
 }
 
 Status malformed(const char* what) {
-    return Status::failed(std::string("a malformed record of a ") + what);
+    return Status::failed(std::string("malformed ") + what + " record");
 }
 
 StatusOr<RunHead> take_run_head(RecordReader& eye) {
@@ -220,7 +220,7 @@ StatusOr<CachedGrant> read_cached_grant(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     CachedGrant grant = accept_cached_grant(eye);
     const SecretView image(eye.bytes(eye.number<std::uint32_t>()));
-    if (!eye.at_end() || !read_delivery(image.bytes())) return malformed("grant of a hub");
+    if (!eye.at_end() || !read_delivery(image.bytes())) return malformed("cached grant");
     return grant;
 }
 

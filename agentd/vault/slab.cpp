@@ -78,12 +78,12 @@ StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
     if (bytes.size() < sizeof(header)) return Status::failed("the region is too short for a slab");
     memcpy(&header, bytes.data(), sizeof(header));
     if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
-        return Status::failed("the region is no slab");
+        return Status::failed("the region is not a slab");
     if (header.version != kFormatVersion) {
-        return Status::failed("the slab has format version " + std::to_string(header.version) +
-                              " and this agent knows version " + std::to_string(kFormatVersion));
+        return Status::failed("unknown slab format version " + std::to_string(header.version) +
+                              "; this agent supports version " + std::to_string(kFormatVersion));
     }
-    if (header.length != bytes.size()) return Status::failed("the slab's length is wrong");
+    if (header.length != bytes.size()) return Status::failed("invalid slab length");
 
     // First pass only reads: nothing is written until all extents are known to add up.
     std::vector<std::uint32_t> offsets;
@@ -91,7 +91,7 @@ StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
         const Extent extent = slab.read(static_cast<std::uint32_t>(at));
         if (extent.length < kOverhead || extent.length % kGranule != 0 ||
             extent.length > bytes.size() - at) {
-            return Status::failed("the slab's extents do not add up at byte " + std::to_string(at));
+            return Status::failed("invalid slab extent at byte " + std::to_string(at));
         }
         offsets.push_back(static_cast<std::uint32_t>(at));
         at += extent.length;

@@ -21,7 +21,7 @@ void must_say_why(const StatusOr<T>& parsed) {
 void grant(Bytes input) {
     const auto request = api::parse_grant(input);
     if (!request) return must_say_why(request);
-    must(request->ask.ask.size() <= kMaxSpecBytes, "an ask is within its limit");
+    must(request->grant.ask.size() <= kMaxSpecBytes, "an ask is within its limit");
     must(request->node.size() <= kMaxNodeNameBytes, "a node's name is within its limit");
     const std::string text = api::print_grant(*request);
     const auto again = api::parse_grant(bytes_of(text));

@@ -170,4 +170,4 @@ class Hub:
         """Reloads the hub; returns the log entry about the reload."""
         before = len(self.log)
         os.kill(self.site.daemon_pid(AGENT), signal.SIGHUP)
-        return poll(lambda: re.search(r"reload: (.*)", self.log[before:]), 5, "the reload")[1]
+        return poll(lambda: re.search(r"(reloaded .*|cannot reload.*)", self.log[before:]), 5, "the reload")[1]

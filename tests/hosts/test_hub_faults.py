@@ -96,10 +96,10 @@ def test_grant_succeeds_with_clocks_two_minutes_apart(cluster, canary, offset):
 def test_grant_denial_blames_clocks_ten_minutes_apart(cluster, canary, job):
     cluster.on("login").push("demo", workspace={"HF_TOKEN": canary()})
     for offset, daemons, sentence in [
-        ("+10m", ("munged", AGENT), "it was made in the future; are the clocks of both hosts right?"),
-        ("-10m", ("munged",), "it has expired; are the clocks of both hosts right?"),
-        ("-10m", ("munged", AGENT), "certificate is not yet valid; is the clock of this host right?"),
-        ("+4000d", (AGENT,), "certificate has expired; is the clock of this host right?"),
+        ("+10m", ("munged", AGENT), "it was made in the future; check the clocks of both hosts"),
+        ("-10m", ("munged",), "it has expired; check the clocks of both hosts"),
+        ("-10m", ("munged", AGENT), "certificate is not yet valid; check the clock of this host"),
+        ("+4000d", (AGENT,), "certificate has expired; check the clock of this host"),
     ]:
         with clock_off(cluster, "n1", offset, daemons):
             kind, refusal = request_grant_on_n1(cluster, b"run:demo", job)

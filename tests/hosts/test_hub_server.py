@@ -70,9 +70,9 @@ def test_hub_platform_may_neither_read_nor_set_stored_secrets(hub):
 
 
 @pytest.mark.parametrize("certificate, sentence", [
-    (None, "the request does not say who it comes from"),
-    ("unlisted", "the certificate of 'unlisted.example.org' is of no platform"),
-    ("nameless", "the client certificate has no name in it"),
+    (None, "the request is not authenticated"),
+    ("unlisted", "the certificate of 'unlisted.example.org' belongs to no platform"),
+    ("nameless", "the client certificate has no subjectAltName"),
 ])
 def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, sentence):
     source, come = hub.connect_as_new_peer(certificate=certificate)
@@ -87,10 +87,10 @@ def test_hub_rejects_client_that_is_no_platform_with_reason(hub, certificate, se
 
 
 @pytest.mark.parametrize("certificate, alert, sentence", [
-    ("of another CA", "unknown ca", "its certificate is not taken: self-signed certificate in certificate chain"),
-    ("expired", "expired", "its certificate is not taken: certificate has expired"),
-    ("server", "unsupported certificate", "its certificate is not taken: "),
-    ("TLS 1.2", "protocol version", "no TLS 1.3 with it: unsupported protocol"),
+    ("of another CA", "unknown ca", "client certificate rejected: self-signed certificate in certificate chain"),
+    ("expired", "expired", "client certificate rejected: certificate has expired"),
+    ("server", "unsupported certificate", "client certificate rejected: "),
+    ("TLS 1.2", "protocol version", "TLS 1.3 handshake failed: unsupported protocol"),
 ])
 def test_hub_fails_tls_handshake_with_untrusted_certificate_or_tls_1_2(hub, other_pki, certificate, alert, sentence):
     options = {"certificate": certificate}
@@ -149,14 +149,14 @@ def test_hub_reload_uses_renewed_certificate_and_leaves_connections_open(hosts, 
         old = serial(open_connection)
         for kind in ("crt", "key"):
             (folder / f"hub.{kind}").write_bytes((pki.folder / f"renewed.{kind}").read_bytes())
-        assert hub.reload() == f"{hub.site.dir}/agentd.yaml is in force"
+        assert hub.reload() == f"reloaded {hub.site.dir}/agentd.yaml"
         assert served(open_connection) and serial(open_connection) == old
         with hub.connect(certificate="tower") as new:
             assert served(new) and serial(new) != old
             renewed = serial(new)
             # A new file that is broken changes nothing.
             (folder / "hub.crt").write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
-            assert "refused, the configuration stays as it was: listen.certificate: " in hub.reload()
+            assert "cannot reload, the previous configuration stays in force: listen.certificate: " in hub.reload()
             assert served(new) and served(open_connection)
         with hub.connect(certificate="tower") as newer:
             assert served(newer) and serial(newer) == renewed
@@ -179,14 +179,14 @@ def test_hub_reload_trusts_only_new_client_ca_for_new_connections(hosts, pki, ot
 
 def test_hub_reload_defers_listen_address_to_restart(hub):
     hub.reconfigure(hub.config(PLATFORMS).replace("address: 0.0.0.0", "address: 0.0.0.0:8444"))
-    assert hub.reload().endswith("is in force; at the next restart only: listen.address")
+    assert hub.reload().endswith("; keys that take effect only at the next restart: listen.address")
     assert hub.http("GET", "/v1/runs", certificate="tower").status == 200
 
 
 def test_hub_with_expired_certificate_starts_and_logs_it(hosts, pki):
     hub = Hub(hosts, pki)
     hub.start(PLATFORMS, certificate="expired-hub")
-    assert re.search(r"clients will not take this hub's certificate, since it expired at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", hub.log)
+    assert re.search(r"clients will reject this hub's certificate: it expired at 20\d\d-\d\d-\d\d \d\d:\d\d UTC", hub.log)
     with pytest.raises(ssl.SSLError, match="certificate has expired"):
         hub.connect()
 
@@ -270,7 +270,7 @@ def test_hub_limits_one_address_to_256_connections(hub, hosts):
         with contextlib.suppress(ConnectionResetError):
             assert one_too_many.recv(1) == b""
         assert hub.http("GET", "/v1/runs", where="login", certificate="tower").status == 200
-    assert hub.refusals() == [(ADDRESSES["n1"], "it has 256 connections open, and no address is given more")]
+    assert hub.refusals() == [(ADDRESSES["n1"], "limit of 256 connections per address reached")]
     for client in crowd:
         client.close()
     poll(lambda: comes_in(hub, "n1"), 5, "room for n1 again")
@@ -312,7 +312,7 @@ def test_hub_stops_at_once_with_idle_clients(hub, hosts):
         assert connection.answer().status == 200
     hosts.stop_agent("hub")
     begin, end = (datetime.datetime.fromisoformat(re.search(rf"^(\S+) info: {what}", hub.log, re.MULTILINE)[1])
-                  for what in ("ending: ", "ended: "))
+                  for what in ("shutting down: ", "ended: "))
     assert (end - begin).total_seconds() < 1.2
     silent.close()
     for connection in idle:

@@ -191,7 +191,7 @@ def test_secretctl_on_login_host_reports_unreachable_hub_within_6_s(cluster, log
         with hub.cut_off():
             message = secretctl(login, "ls", code=3)
     assert time.monotonic() - begin < 6
-    assert message.startswith(f"secretctl: no hub answers: {HUB}: "), message
+    assert message.startswith(f"secretctl: no hub answered: {HUB}: "), message
     assert json.loads(secretctl(login, "--json", "status"))["hubs"] == [HUB]
     if how != "ended":
         poll(lambda: login.secretctl("ls", user="alice").code == 0, 10, "an answer of the hub")
@@ -230,5 +230,5 @@ def test_login_host_agent_stop_ends_relayed_request(cluster, login):
         cluster.stop_agent("login")
         _, message = waiting.communicate(timeout=10)
         assert time.monotonic() - begin < 3
-    assert waiting.returncode == 3 and "about to end" in message, message
+    assert waiting.returncode == 3 and "shutting down" in message, message
     cluster.start_agent("login")

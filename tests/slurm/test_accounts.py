@@ -19,10 +19,10 @@ from harness import BUILD, poll
 from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
 from test_view import another_view
 
-NOT_YET = ("whether {} is in workspace {} is not known yet: slurmctld has not said who is in the Slurm account {}; "
+NOT_YET = ("cannot tell yet if {} is in workspace {}: slurmctld has not yet listed the users of the Slurm account {}; "
            "try again in a moment")
-STAYS = "who is in the Slurm accounts of workspaces stays as slurmctld said it last: "
-AGAIN = "slurmctld says again who is in the Slurm accounts of workspaces"
+STAYS = "cannot refresh Slurm account members, using the last known list: "
+AGAIN = "Slurm account members are refreshed again"
 WORKSPACES = """workspaces:
   - {{ name: lab, admins: {{ users: [root] }}, members: {{ accounts: [{lab}] }} }}
   - {{ name: archive, admins: {{ accounts: [bio] }}, members: {{ users: [alice] }} }}
@@ -179,7 +179,7 @@ def test_membership_stays_as_last_known_while_slurmctld_is_down(cluster, token, 
     cluster.daemon_kill("slurmctld")
     poll(lambda: STAYS in log(), 15, "the line that says so")
     os.kill(cluster.agent_pid, signal.SIGHUP)
-    poll(lambda: "is in force" in log(), 5, "the reload")
+    poll(lambda: "reloaded " in log(), 5, "the reload")
     assert check(cluster, "alice", "TOKEN") is True
     assert check(cluster, "bob", "TOKEN") is False
     assert grant_reply_for_step(cluster, "alice", "TOKEN")[0] == GRANTED
@@ -218,8 +218,8 @@ def test_membership_unknown_at_start_denies_only_dependent_requests(cluster, tok
 
 
 def test_unknown_slurm_account_has_no_members_and_is_logged_once(cluster, log):
-    missing = ("slurmctld does not know the Slurm account physics, so that it gives no workspace a member: compare its "
-               "name with 'sacctmgr show account', or remove it from the configuration")
+    missing = ("slurmctld does not know the Slurm account physics, which therefore adds no members to a workspace; check "
+               "its name with 'sacctmgr show account', or remove it from the configuration")
     configure(cluster, lab="physics")
     os.kill(cluster.agent_pid, signal.SIGHUP)
     poll(lambda: missing in log(), 5, "the line that says so")
@@ -240,7 +240,7 @@ def test_view_reports_account_hidden_by_private_data(cluster):
     with private_data(cluster, "users"), another_view(cluster, user="nobody") as (_, path):
         assert view.users_of(cluster.view_socket, "chem") == ["alice"]  # as SlurmUser
         assert view.users_of(path, "chem") == (
-            "slurmctld hides who is in an account: PrivateData in slurm.conf has users or usage, and "
+            "slurmctld hides the users of an account: PrivateData in slurm.conf has users or usage, and "
             "slurm-secrets-view does not run as SlurmUser")
     with another_view(cluster, user="nobody") as (_, path):
         assert view.users_of(path, "chem") == ["alice"]

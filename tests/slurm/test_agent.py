@@ -53,38 +53,38 @@ log: { level: info, to: auto }
 def test_check_config_accepts_valid_configuration(tmp_path, text):
     (tmp_path / "agentd.yaml").write_text(text)
     code, out, err = run_agent("--config", tmp_path / "agentd.yaml", "--check-config")
-    assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is fine\n", "")
+    assert (code, out, err) == (0, f"{tmp_path}/agentd.yaml: the configuration is valid\n", "")
 
 
 BAD = [
     # text, line, column, sentence
-    ("node_sockets: /x", 1, 1, "the key 'node_sockets' is not known; here may stand: node_socket"),
-    ("log: { level: info }\nlimits:\n  value_bytes: 1\n  run_byte: 1", 4, 3, "the key 'run_byte' is not"),
-    ("memory: { require: true }", 1, 11, "the key 'require' is not known"),
-    ("platforms:\n  - { name: a, user: b, uid: 3 }", 2, 25, "the key 'uid' is not known"),
-    ("log: { level: info, level: debug }", 1, 21, "the key 'level' stands twice"),
-    ("log: {}\nlog: {}", 2, 1, "the key 'log' stands twice"),
-    ("limits: { value_bytes: 65537 }", 1, 24, "'65537' is not a whole number from 1 to 65536"),
-    ("limits: { value_bytes: -1 }", 1, 24, "'-1' is not a whole number"),
-    ("limits: { value_bytes: 1e3 }", 1, 24, "'1e3' is not a whole number"),
-    ("limits: { run_bytes: 99999999999999999999 }", 1, 22, "is not a whole number"),
-    ("limits: { total_bytes: 1 }", 1, 24, "'1' is not a whole number from 1048576"),
-    ("limits: [1]", 1, 9, "keys and values are expected here"),
-    ("runs: { max_ttl: forever }", 1, 18, "'forever' is not a duration"),
+    ("node_sockets: /x", 1, 1, "unknown key 'node_sockets'; expected one of: node_socket"),
+    ("log: { level: info }\nlimits:\n  value_bytes: 1\n  run_byte: 1", 4, 3, "unknown key 'run_byte'"),
+    ("memory: { require: true }", 1, 11, "unknown key 'require'"),
+    ("platforms:\n  - { name: a, user: b, uid: 3 }", 2, 25, "unknown key 'uid'"),
+    ("log: { level: info, level: debug }", 1, 21, "duplicate key 'level'"),
+    ("log: {}\nlog: {}", 2, 1, "duplicate key 'log'"),
+    ("limits: { value_bytes: 65537 }", 1, 24, "invalid value '65537'; expected a whole number from 1 to 65536"),
+    ("limits: { value_bytes: -1 }", 1, 24, "invalid value '-1'; expected a whole number"),
+    ("limits: { value_bytes: 1e3 }", 1, 24, "invalid value '1e3'; expected a whole number"),
+    ("limits: { run_bytes: 99999999999999999999 }", 1, 22, "expected a whole number"),
+    ("limits: { total_bytes: 1 }", 1, 24, "invalid value '1'; expected a whole number from 1048576"),
+    ("limits: [1]", 1, 9, "expected keys and values"),
+    ("runs: { max_ttl: forever }", 1, 18, "invalid duration 'forever'"),
     ("runs: { default_ttl: 2d, max_ttl: 1d }", 1, 7, "runs.default_ttl is longer than runs.max_ttl"),
-    ("memory: { require_secretmem: maybe }", 1, 30, "'maybe' is neither true nor false"),
+    ("memory: { require_secretmem: maybe }", 1, 30, "invalid value 'maybe'; expected true or false"),
     ("node_socket: run/x", 1, 14, "'run/x' is not an absolute path"),
-    ("node_socket: /" + "x" * 107, 1, 14, "a socket's path has at most 107 characters"),
-    ("node_socket: [/x]", 1, 14, "a text is expected here"),
-    ("platforms: { name: a }", 1, 12, "a list of platforms is expected here"),
+    ("node_socket: /" + "x" * 107, 1, 14, "socket path is too long; the limit is 107 characters"),
+    ("node_socket: [/x]", 1, 14, "expected a text value"),
+    ("platforms: { name: a }", 1, 12, "expected a list of platforms"),
     ("platforms:\n  - { user: b }", 2, 5, "a platform needs a name"),
-    ("platforms:\n  - { name: a }", 2, 5, "a platform needs the user"),
-    ("platforms:\n  - { name: a, user: b, users: alice }", 2, 32, "a list is expected here"),
-    ("log: { level: loud }", 1, 15, "'loud' is not debug, info, warn or error"),
-    ("log: { to: /var/log/x }", 1, 12, "'/var/log/x' is not auto, journal or stderr"),
+    ("platforms:\n  - { name: a }", 2, 5, "a platform needs a user"),
+    ("platforms:\n  - { name: a, user: b, users: alice }", 2, 32, "expected a list"),
+    ("log: { level: loud }", 1, 15, "invalid log level 'loud'; expected one of: debug, info, warn, error"),
+    ("log: { to: /var/log/x }", 1, 12, "invalid log target '/var/log/x'; expected one of: auto, journal, stderr"),
     ("log: { level: info", 1, 1, "end of map flow not found"),
-    ("- a", 1, 1, "keys and values are expected here"),
-    ("just a text", 1, 1, "keys and values are expected here"),
+    ("- a", 1, 1, "expected keys and values"),
+    ("just a text", 1, 1, "expected keys and values"),
 ]
 
 

@@ -122,7 +122,7 @@ def test_full_audit_disk_rejects_changes_and_still_wipes(disk):
         assert reply_to(agent, grant_request(b"run:kept,A", uid=ALICE))[0] == GRANTED
         fill(disk)
         # The rest of the file's last page still takes a few lines.
-        sentence = f"the audit trail {file} can't be written: No space left on device"
+        sentence = f"cannot write the audit trail {file}: No space left on device"
         poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
         before = agent.state()
 
@@ -143,8 +143,8 @@ def test_full_audit_disk_rejects_changes_and_still_wipes(disk):
         assert kind == DONE and receipt == "job 7 ended: its hold with 1 grant was wiped"
         assert agent.status()["holds"] == 0
         log = agent.log.read_text()
-        assert f"error: {sentence}; it lacks this: job 7 ended: its hold with 1 grant was wiped" in log
-        assert f"error: {sentence}; it lacks this: run short of alice expired and was wiped: B" in log
+        assert f"error: {sentence}; missing entry: job 7 ended: its hold with 1 grant was wiped" in log
+        assert f"error: {sentence}; missing entry: run short of alice expired and was wiped: B" in log
         assert f"warning: root was refused the push of run new: {sentence}" in log
 
         # With space again, requests succeed, the torn line is the only invalid one, and an entry reports the gap.
@@ -180,7 +180,7 @@ def test_sigterm_wipes_and_stops_with_full_audit_disk(disk):
         poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
         code, seconds = agent.stop()
         assert code == 0 and seconds < 1
-        assert "can't be written: No space left on device; it lacks this: ended: " in agent.log.read_text()
+        assert ": No space left on device; missing entry: ended: " in agent.log.read_text()
 
 
 def test_sighup_reopens_audit_file(tmp_path):
@@ -223,7 +223,7 @@ def test_agent_does_not_start_when_audit_file_cannot_be_opened(tmp_path, make, w
                       f"audit: {{ file: {file} }}\n")
     done = subprocess.run([AGENT, "--config", config], capture_output=True, text=True, timeout=10)
     assert done.returncode == 1
-    assert done.stderr == f"slurm-secretsd: audit.file: the audit trail {file} can't be opened: {why}\n"
+    assert done.stderr == f"slurm-secretsd: audit.file: cannot open the audit trail {file}: {why}\n"
     assert not (tmp_path / "node.sock").exists()
 
 

@@ -49,7 +49,7 @@ def is_refused(answer, status, *fragments):
 def test_control_socket_rejects_non_http_and_closes_connection(agent, data):
     with agent.connect() as connection:
         connection.send(data)
-        is_refused(connection.answer(), 400, "this is no HTTP/1.1 request")
+        is_refused(connection.answer(), 400, "invalid HTTP/1.1 request")
         assert connection.is_closed()
 
 
@@ -114,7 +114,7 @@ def test_control_socket_client_can_read_rejection_of_oversized_body(agent):
 def test_control_socket_rejects_unexpected_body(agent, method, path):
     with agent.connect() as connection:
         connection.send(request(method, path, {}))
-        is_refused(connection.answer(), 400, f"a {method} of this path takes no body")
+        is_refused(connection.answer(), 400, f"a {method} of this path accepts no body")
         assert connection.is_closed()
 
 
@@ -123,7 +123,7 @@ def test_control_socket_parses_bytes_beyond_content_length_as_next_request(agent
     with agent.connect() as connection:
         connection.send(request("PUT", "/v1/runs/kept", body, {"Content-Length": "10"}))
         is_refused(connection.answer(), 400, "the JSON is malformed")
-        is_refused(connection.answer(), 400, "this is no HTTP/1.1 request")
+        is_refused(connection.answer(), 400, "invalid HTTP/1.1 request")
         assert connection.is_closed()
 
 
@@ -134,7 +134,7 @@ def test_control_socket_parses_bytes_beyond_content_length_as_next_request(agent
                                   "/v1/runs/../status", "//v1/status", "/v1/secret", "/v1/status#x",
                                   "/v1/%73tatus", "/" + "a" * 20000])
 def test_control_socket_answers_404_for_unknown_path(agent, path):
-    is_refused(answer_to(agent, request("GET", path)), 404, "there is no '")
+    is_refused(answer_to(agent, request("GET", path)), 404, "there is no path '")
 
 
 @pytest.mark.parametrize("method, path, allow", [
@@ -150,7 +150,7 @@ def test_control_socket_answers_404_for_unknown_path(agent, path):
 ])
 def test_control_socket_answers_405_and_lists_allowed_methods(agent, method, path, allow):
     answer = answer_to(agent, request(method, path))
-    is_refused(answer, 405, f"this path knows {allow}, not '{method}'")
+    is_refused(answer, 405, f"this path does not allow '{method}'; expected one of: {allow}")
     assert answer.headers["allow"] == allow
 
 
@@ -175,19 +175,19 @@ def test_control_socket_rejects_invalid_run_id(agent, method, run):
 
 
 @pytest.mark.parametrize("path, sentence", [
-    ("/v1/status?verbose", "'verbose' is not known here"),
-    ("/v1/runs?owner=alice", "'owner' is not known here"),
-    ("/v1/runs/kept?ask=A", "'ask' is not known here"),
+    ("/v1/status?verbose", "unknown query parameter 'verbose'"),
+    ("/v1/runs?owner=alice", "unknown query parameter 'owner'"),
+    ("/v1/runs/kept?ask=A", "unknown query parameter 'ask'"),
     ("/v1/check", "'ask' is missing"),
     ("/v1/check?", "'ask' is missing"),
-    ("/v1/check?ask=A&ask=B", "'ask' stands twice"),
+    ("/v1/check?ask=A&ask=B", "duplicate query parameter 'ask'"),
     ("/v1/check?ask=%4", "'ask' is malformed"),
     ("/v1/check?ask=%zz", "'ask' is malformed"),
-    ("/v1/check?=A", "'' is not known here"),
-    ("/v1/check?ask=", "the ask at character 1: no secret is named"),
-    ("/v1/check?ask=A,,B", "the ask at character 3: an item is missing"),
-    ("/v1/check?ask=A%0A", "the ask at character 1: the secret's name 'A?'"),
-    ("/v1/check?ask=A:hold", "the ask at character 2: ':hold' is not available"),
+    ("/v1/check?=A", "unknown query parameter ''"),
+    ("/v1/check?ask=", "the secret spec at character 1: no secret is named"),
+    ("/v1/check?ask=A,,B", "the secret spec at character 3: an item is missing"),
+    ("/v1/check?ask=A%0A", "the secret spec at character 1: the secret's name 'A?'"),
+    ("/v1/check?ask=A:hold", "the secret spec at character 2: ':hold' is not available"),
     ("/v1/check?ask=workspace:w", "a workspace is named, but no secret"),
     ("/v1/check?ask=" + "A," * 4100, "characters; at most 8192"),
 ])

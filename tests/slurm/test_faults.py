@@ -291,7 +291,7 @@ def test_lack_of_descriptors_is_logged_once_and_costs_no_cpu(secretmem):
         waiting.send(request("GET", "/v1/status"))
         assert waiting.answer().status == 200
     assert len(logged) == 1, logged
-    assert "control door: accept() failed: Too many open files" in logged[0] and FILES in logged[0]
+    assert "control socket: accept() failed: Too many open files" in logged[0] and FILES in logged[0]
 
 
 @pytest.mark.parametrize("kind, call, error", [
@@ -315,7 +315,7 @@ def test_control_socket_drops_client_it_cannot_serve(secretmem, kind, call, erro
 @pytest.mark.parametrize("kind", [GrantRequest, Wipe, Ping])
 def test_node_socket_rejects_request_it_cannot_read(secretmem, kind):
     with secretmem.failing("recvmsg", errno.ENOMEM):
-        is_refused(kind.answer(secretmem), "the request could not be read: receiving failed: Cannot allocate memory")
+        is_refused(kind.answer(secretmem), "cannot read the request: receiving failed: Cannot allocate memory")
     is_answered_once_it_can_be(secretmem, kind)
 
 
@@ -323,7 +323,7 @@ def test_node_socket_rejects_request_it_cannot_read(secretmem, kind):
 def test_node_socket_denies_grant_whose_delivery_cannot_be_sent(secretmem, error):
     with secretmem.failing("sendmsg", error):
         is_refused(GrantRequest.answer(secretmem),
-                   f"the delivery could not be handed over: sending failed: {os.strerror(error)}")
+                   f"cannot send the delivery: sending failed: {os.strerror(error)}")
     # The job's hold stays for its next step and its epilog; the delivery is gone.
     assert secretmem.status()["holds"] == 1
     assert GrantRequest.is_done(GrantRequest.answer(secretmem))
@@ -336,7 +336,7 @@ def test_node_socket_drops_client_it_cannot_answer(secretmem, kind):
     with secretmem.failing("sendmsg", errno.ENOBUFS, count=2):
         assert kind.answer(secretmem) is None
     logged = "\n".join(secretmem.log.read_text().splitlines()[lines:])
-    assert "node door: the reply was lost: sending failed: No buffer space available" in logged
+    assert "node socket: cannot send the reply: sending failed: No buffer space available" in logged
     GrantRequest.undo(secretmem)
     is_answered_once_it_can_be(secretmem, kind)
 
@@ -351,7 +351,7 @@ def test_node_socket_drops_silent_client_it_cannot_wait_for(secretmem, call, err
 
 def test_node_socket_rejects_client_without_peer_credentials(secretmem):
     with secretmem.failing("getsockopt", errno.ENOBUFS), NodeConnection(secretmem) as connection:
-        is_refused(connection.reply(), "the kernel does not say who is calling")
+        is_refused(connection.reply(), "cannot identify the calling process")
     is_answered_once_it_can_be(secretmem, GrantRequest)
 
 

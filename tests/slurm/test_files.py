@@ -234,8 +234,8 @@ def test_job_fails_when_secret_files_exceed_size_limit(cluster):
     for options in ((), ("-N1",)):
         done = cluster.srun(RUN, *options, "--secret=" + ",".join(f"F{number}:file" for number in range(33)), "true")
         assert done.code == 1
-        assert ("error: secrets: the secrets asked for as files have 2162688 bytes together and at most 2097152 fit; "
-                "ask for those that the step needs") in done.err
+        assert ("error: secrets: the secrets requested as files have 2162688 bytes in total; the limit is 2097152; "
+                "request only those that the step needs") in done.err
     most = ",".join(f"F{number}:file" for number in range(32))
     assert cluster.srun(RUN, f"--secret={most}", "bash", "-c", "cat $F31_FILE | wc -c").out == "65536\n"
 
@@ -281,7 +281,7 @@ def test_epilog_logs_files_it_cannot_remove_and_node_stays_up(cluster, key, jobs
     job = done.out.strip()
     try:
         assert names_in(jobs / job) == ["deep"]
-        sentence = f"the files of job {job} in {jobs} can't be removed: removing a file in the directory failed: Directory not empty"
+        sentence = f"cannot remove the files of job {job} in {jobs}: removing a file in the directory failed: Directory not empty"
         poll(lambda: sentence in cluster.agent_log(), 10, "the agent's sentence")
         slurmd = "".join((cluster.dir / "log" / f"slurmd-{node}.log").read_text() for node in ("n1", "n2"))
         assert (f"secrets: cannot remove the files of job {job} in {jobs}: removing a file in the directory failed: "

@@ -2,6 +2,7 @@
 """Start of a hub's TLS listener: one clear sentence about what is missing or invalid, and then no start."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ import pytest
 from harness import BUILD, poll
 from own_agent import AGENT, own_agent
 
-NO_CERTIFICATE = "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+NO_CERTIFICATE = "it contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"
 
 
 def openssl(*arguments):
@@ -67,18 +68,18 @@ def refusal_of_start(files, line, *options, environment=None):
 
 
 WRONG = [
-    ("hub.crt", None, "listen.certificate: {}/hub.crt can't be read: No such file or directory"),
-    ("hub.crt", "empty.pem", f"listen.certificate: {{}}/hub.crt {NO_CERTIFICATE}"),
-    ("hub.crt", "nonsense.pem", f"listen.certificate: {{}}/hub.crt {NO_CERTIFICATE}"),
-    ("hub.crt", "hub.key", f"listen.certificate: {{}}/hub.crt {NO_CERTIFICATE}"),
-    ("hub.key", None, "listen.key: {}/hub.key can't be read: No such file or directory"),
-    ("hub.key", "hub.crt", "listen.key: {}/hub.key holds no private key in PEM that opens without a passphrase"),
-    ("hub.key", "locked.key", "listen.key: {}/hub.key holds no private key in PEM that opens without a passphrase"),
+    ("hub.crt", None, "listen.certificate: cannot read {}/hub.crt: No such file or directory"),
+    ("hub.crt", "empty.pem", f"listen.certificate: cannot use {{}}/hub.crt: {NO_CERTIFICATE}"),
+    ("hub.crt", "nonsense.pem", f"listen.certificate: cannot use {{}}/hub.crt: {NO_CERTIFICATE}"),
+    ("hub.crt", "hub.key", f"listen.certificate: cannot use {{}}/hub.crt: {NO_CERTIFICATE}"),
+    ("hub.key", None, "listen.key: cannot read {}/hub.key: No such file or directory"),
+    ("hub.key", "hub.crt", "listen.key: cannot use {}/hub.key: it contains no private key in PEM that opens without a passphrase"),
+    ("hub.key", "locked.key", "listen.key: cannot use {}/hub.key: it contains no private key in PEM that opens without a passphrase"),
     ("hub.key", "other.key", "listen.key: {0}/hub.key is not the key of {0}/hub.crt"),
     ("hub.key", "rsa.key", "listen.key: {0}/hub.key is not the key of {0}/hub.crt"),
-    ("ca.crt", None, "listen.client_ca: {}/ca.crt can't be read: No such file or directory"),
-    ("ca.crt", "empty.pem", f"listen.client_ca: {{}}/ca.crt {NO_CERTIFICATE}"),
-    ("ca.crt", "nonsense.pem", f"listen.client_ca: {{}}/ca.crt {NO_CERTIFICATE}"),
+    ("ca.crt", None, "listen.client_ca: cannot read {}/ca.crt: No such file or directory"),
+    ("ca.crt", "empty.pem", f"listen.client_ca: cannot use {{}}/ca.crt: {NO_CERTIFICATE}"),
+    ("ca.crt", "nonsense.pem", f"listen.client_ca: cannot use {{}}/ca.crt: {NO_CERTIFICATE}"),
 ]
 
 
@@ -107,16 +108,16 @@ def test_hub_names_tls_file_it_may_not_read(pki, name, key):
         done = subprocess.run(["runuser", "-u", "nobody", "--", AGENT, "--check-config", "--config", files / "agentd.yaml"],
                               capture_output=True, text=True, timeout=20, check=False)
         assert (done.returncode, done.stderr) == \
-            (1, f"slurm-secretsd: listen.{key}: {files}/{name} can't be read: Permission denied\n")
+            (1, f"slurm-secretsd: listen.{key}: cannot read {files}/{name}: Permission denied\n")
 
 
 def test_hub_key_defaults_to_systemd_credential(files, pki):
     line = listen(files, key=None)
     assert refusal_of_start(files, line) == \
-        "listen.key: name the file of the key, or load it as systemd's credential tls.key"
+        "listen.key: no key file; set its path, or load the key as systemd credential tls.key"
     credentials = {"CREDENTIALS_DIRECTORY": str(files)}
     assert refusal_of_start(files, line, environment=credentials) == \
-        f"listen.key: {files}/tls.key can't be read: No such file or directory"
+        f"listen.key: cannot read {files}/tls.key: No such file or directory"
     shutil.copy(pki / "other.key", files / "tls.key")
     assert refusal_of_start(files, line, environment=credentials) == \
         f"listen.key: {files}/tls.key is not the key of {files}/hub.crt"
@@ -128,19 +129,19 @@ def test_hub_names_port_in_use(files):
         taken.listen()
         port = taken.getsockname()[1]
         assert refusal_of_start(files, listen(files, f"127.0.0.1:{port}")) == \
-            f"listen.address: 127.0.0.1 port {port} is taken: another program listens there"
+            f"listen.address: cannot listen on 127.0.0.1 port {port}: another program listens on it"
 
 
 def test_hub_names_address_not_on_this_host(files):
     assert refusal_of_start(files, listen(files, "192.0.2.77")) == \
-        "listen.address: 192.0.2.77 port 8443 can't be listened at: this host has no such address"
+        "listen.address: cannot listen on 192.0.2.77 port 8443: this host has no such address"
 
 
 def reload(agent):
     """Sends SIGHUP; returns the log entry about the reload."""
     before = len(agent.log.read_text())
     agent.process.send_signal(signal.SIGHUP)
-    return poll(lambda: [line for line in agent.log.read_text()[before:].splitlines() if "reload: " in line], 5, "the reload")[0]
+    return poll(lambda: re.search(r".*(reloaded |cannot reload).*", agent.log.read_text()[before:]), 5, "the reload")[0]
 
 
 def test_hub_reload_with_invalid_tls_file_continues_with_old_certificate(files, pki):
@@ -156,10 +157,10 @@ def test_hub_reload_with_invalid_tls_file_continues_with_old_certificate(files, 
         old = serial()
         for name, source, sentence in WRONG:
             spoil(files, pki, name, source)
-            assert reload(agent).endswith("reload: refused, the configuration stays as it was: " + sentence.format(files))
+            assert reload(agent).endswith("cannot reload, the previous configuration stays in force: " + sentence.format(files))
             assert serial() == old
             shutil.copy(pki / name, files / name)
-        assert reload(agent).endswith(" is in force")
+        assert "reloaded " in reload(agent)
 
 
 def test_hub_cuts_off_client_that_never_finishes_request(files, pki):

@@ -28,7 +28,7 @@ def test_job_socket_accepts_spec_that_is_or_may_become_grantable(agent, text, us
 
 @pytest.mark.parametrize("text, fragment", [
     ("NOPE", "NOPE"),
-    ("A,,B", "the ask at character "),
+    ("A,,B", "the secret spec at character "),
     ("A=PATH", "PATH"),
     ("\0", "character 1"),
 ])
@@ -53,20 +53,20 @@ def test_job_socket_answers_ping_and_rejects_grant_and_wipe(agent):
     for request in (grant_request(b"run:theirs"), message(WIPE, b"\1\0\0\0")):
         for user in ("alice", "root"):
             reply = reply_to(agent, request, user, path=agent.job_socket)
-            assert reply == (REFUSED, "the agent's job socket takes CHECK and PING alone", 0)
+            assert reply == (REFUSED, "the agent's job socket accepts only CHECK and PING", 0)
     assert agent.status()["holds"] == 0
     assert GRANT != CHECK
 
 
 def test_node_socket_rejects_check(agent):
     reply = reply_to(agent, text_message(CHECK, "none"))
-    assert reply == (REFUSED, "the agent's node socket takes ASK, WIPE and PING alone", 0)
+    assert reply == (REFUSED, "the agent's node socket accepts only GRANT, WIPE and PING", 0)
 
 
 def test_job_socket_connections_of_one_user_leave_room_for_others(agent):
     connections = [NodeConnection(agent, "alice", path=agent.job_socket) for _ in range(64)]
     try:
-        poll(lambda: check(agent, "none") == (BUSY, "you have too many connections here already", 0), 5, "the bound")
+        poll(lambda: check(agent, "none") == (BUSY, "too many open connections to this socket", 0), 5, "the bound")
         assert check(agent, "none", "bob") == (DONE, "", 0)
         assert check(agent, "none", "root") == (DONE, "", 0)
     finally:

@@ -102,7 +102,7 @@ def test_job_of_unknown_run_is_denied_after_wait(cluster):
 def test_job_of_unknown_run_is_denied_at_once_with_wait_0(cluster):
     with plugin_arguments(cluster, "wait=0"):
         for done in in_batch_and_srun(cluster, "--secrets-run=no-such-run"):
-            is_refused(done, "run no-such-run is not known here: it was not pushed, or was completed, or expired")
+            is_refused(done, "run no-such-run is not known: it was not pushed, was completed, or expired")
 
 
 @pytest.mark.parametrize("user", ["bob", "root"])
@@ -118,7 +118,7 @@ def test_job_of_expired_run_is_denied(cluster, canary):
     poll(lambda: cluster.http("GET", "/v1/runs/run-short").status == 404, 5, "the expiry")
     with plugin_arguments(cluster, "wait=0"):
         for done in in_batch_and_srun(cluster, "--secrets-run=run-short"):
-            is_refused(done, "run run-short is not known here")
+            is_refused(done, "run run-short is not known")
 
 
 def test_completed_run_leaves_running_task_alone_and_denies_next_step(cluster, token, flag):
@@ -305,7 +305,7 @@ def test_on_error_continue_starts_job_with_warning(cluster, token):
     script = "echo it goes on; [ ! -v TOK ] && [ ! -v SLURM_SECRETS_SET ]"
     with plugin_arguments(cluster, "on_error=continue wait=0 timeout=1"):
         for run, user, sentence in [("run-life", "bob", "run run-life belongs to another user"),
-                                    ("no-such-run", "alice", "run no-such-run is not known here")]:
+                                    ("no-such-run", "alice", "run no-such-run is not known")]:
             goes_on_without(cluster.srun(f"--secrets-run={run}", "bash", "-c", script, user=user), sentence)
             goes_on_without(cluster.run_batch(script, f"--secrets-run={run}", user=user), sentence)
         with cluster.agent_frozen():

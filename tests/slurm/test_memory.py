@@ -223,7 +223,7 @@ def test_agent_does_not_start_without_lockable_memory_and_names_limit(total, tmp
     done = subprocess.run(["prlimit", "--memlock=4194304:4194304", "runuser", "-u", "alice", "--", program,
                            "--config", config], capture_output=True, text=True, timeout=10, cwd="/")
     assert done.returncode == 1
-    assert done.stderr == (f"slurm-secretsd: the limit of locked memory is 4 MiB, and the agent needs {needed} MiB: "
+    assert done.stderr == (f"slurm-secretsd: cannot lock memory: the limit is 4 MiB and the agent needs {needed} MiB; "
                            f"set LimitMEMLOCK={needed}M in its unit (ulimit -l elsewhere), give it CAP_IPC_LOCK, "
                            "or lower limits.total_bytes in its configuration\n")
     assert not list(tmp_path.glob("*.sock"))

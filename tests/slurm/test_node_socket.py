@@ -76,7 +76,7 @@ def test_node_socket_repeated_grant_of_step_adds_no_hold(agent, changes):
 def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     for number in range(256):
         assert reply_to(agent, grant_request(b"run:kept,A=V%d" % number))[0] == GRANTED
-    is_refused(reply_to(agent, grant_request(b"run:kept,A=ONE_MORE")), "has made 256 different asks")
+    is_refused(reply_to(agent, grant_request(b"run:kept,A=ONE_MORE")), "has requested 256 different secret specs")
     assert reply_to(agent, grant_request(b"run:kept,A=V0"))[0] == GRANTED, "it has made this one before"
 
 
@@ -110,8 +110,8 @@ def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     (grant_request(wait=10 * 60 * 1000 + 1), "a malformed GRANT message"),
     (grant_request(wait=0xffffffff), "a malformed GRANT message"),
     (grant_request(b"A" * (MAX_SPEC + 1)), "a malformed GRANT message"),
-    (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "a message is too long"),
-    (message(PING, b"x" * 100_000), "a message is too long"),
+    (message(PING, b"x" * (MAX_MESSAGE - HEADER.size + 1)), "the message is too long"),
+    (message(PING, b"x" * 100_000), "the message is too long"),
     (b"x", "shorter than its header"),
     (b"\0" * 11, "shorter than its header"),
 ])
@@ -148,7 +148,7 @@ def test_node_socket_rejects_every_truncated_grant_request(agent):
     (b",".join(b"N%d" % number for number in range(257)), "more than 256 secrets"),
     (b"B", "names no run"),
     (b"run:kept,B", "secret B is not among the secrets of run kept"),
-    (b"run:nowhere,A", "run nowhere is not known here"),
+    (b"run:nowhere,A", "run nowhere is not known"),
 ])
 def test_node_socket_denies_invalid_spec_with_printable_reason(agent, text, fragment):
     lines = agent.log.read_text().count("\n")
@@ -234,7 +234,7 @@ def test_node_socket_with_loosened_mode_still_rejects_other_users(agent, user):
                         connection.send(data)
                     except BrokenPipeError:
                         pass  # it was refused already
-                is_refused(connection.reply(), "only root may speak on the agent's node socket")
+                is_refused(connection.reply(), "only root may use the agent's node socket")
     finally:
         agent.node_socket.chmod(0o600)
 

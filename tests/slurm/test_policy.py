@@ -172,7 +172,7 @@ def test_configured_size_limits_are_enforced():
         for path, body, status, sentence in [
             ("full", {"user": {"A": "x" * 1001}}, 413, "longer than the 1000 bytes"),
             ("full", {"user": {"A": "x" * 1000, "B": "x" * 1000}, "workspace": {"A": "x" * 501}}, 413,
-             "2501 bytes together; at most 2500"),
+             "2501 bytes in total; the limit is 2500"),
         ]:
             answer = agent.http("PUT", f"/v1/runs/{path}", {"owner": "alice", **body})
             assert answer.status == status and sentence in answer.detail

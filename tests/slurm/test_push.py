@@ -62,36 +62,36 @@ def push_text(fields):
 
 
 WRONG_SHAPE = [
-    (b"[]", "an object is expected, not a list"),
-    (b'"text"', "an object is expected, not a string"),
-    (b"7", "an object is expected, not a number"),
-    (b"null", "an object is expected, not null"),
-    (push_text('"secrets":{}'), "the field 'secrets' is not known"),
-    (push_text('"Owner":"alice"'), "the field 'Owner' is not known"),
-    (push_text('"owner":"alice"'), 'the field "owner" stands twice'),
-    (push_text('"user":{},"user":{}'), 'the field "user" stands twice'),
-    (push_text('"ttl":3600'), '"ttl": a string is expected, not a number'),
-    (push_text('"ttl":{}'), '"ttl": a string is expected, not an object'),
+    (b"[]", "expected an object, not a list"),
+    (b'"text"', "expected an object, not a string"),
+    (b"7", "expected an object, not a number"),
+    (b"null", "expected an object, not null"),
+    (push_text('"secrets":{}'), "unknown field 'secrets'"),
+    (push_text('"Owner":"alice"'), "unknown field 'Owner'"),
+    (push_text('"owner":"alice"'), 'duplicate field "owner"'),
+    (push_text('"user":{},"user":{}'), 'duplicate field "user"'),
+    (push_text('"ttl":3600'), '"ttl": expected a string, not a number'),
+    (push_text('"ttl":{}'), '"ttl": expected a string, not an object'),
     (push_text('"ttl":"' + "1" * 300 + 'h"'), '"ttl" is too long'),
-    (b'{"owner":["alice"]}', '"owner": a string is expected, not a list'),
-    (b'{"owner":null}', '"owner": a string is expected, not null'),
-    (push_text('"user":[]'), '"user": an object is expected, not a list'),
-    (push_text('"user":"A=x"'), '"user": an object is expected, not a string'),
-    (push_text('"workspace":true'), '"workspace": an object is expected, not true or false'),
-    (push_text('"user":{"A":1}'), "\"user\", 'A': a string or {\"base64\": \"...\"} is expected"),
-    (push_text('"user":{"A":-1.5e3}'), "\"user\", 'A': a string or"),
-    (push_text('"user":{"A":null}'), "\"user\", 'A': a string or"),
-    (push_text('"user":{"A":false}'), "\"user\", 'A': a string or"),
-    (push_text('"workspace":{"A":["x"]}'), "\"workspace\", 'A': a string or"),
+    (b'{"owner":["alice"]}', '"owner": expected a string, not a list'),
+    (b'{"owner":null}', '"owner": expected a string, not null'),
+    (push_text('"user":[]'), '"user": expected an object, not a list'),
+    (push_text('"user":"A=x"'), '"user": expected an object, not a string'),
+    (push_text('"workspace":true'), '"workspace": expected an object, not true or false'),
+    (push_text('"user":{"A":1}'), "\"user\", 'A': expected a string or {\"base64\": \"...\"}"),
+    (push_text('"user":{"A":-1.5e3}'), "\"user\", 'A': expected a string or"),
+    (push_text('"user":{"A":null}'), "\"user\", 'A': expected a string or"),
+    (push_text('"user":{"A":false}'), "\"user\", 'A': expected a string or"),
+    (push_text('"workspace":{"A":["x"]}'), "\"workspace\", 'A': expected a string or"),
     (push_text('"user":{"A":{}}'), '"base64" is missing'),
-    (push_text('"user":{"A":{"value":"x"}}'), "the field 'value' is not known"),
-    (push_text('"user":{"A":{"base64":"eA==","x":"y"}}'), "the field 'x' is not known"),
-    (push_text('"user":{"A":{"base64":"eA==","base64":"eA=="}}'), "is not known"),
-    (push_text('"user":{"A":{"base64":7}}'), '"base64": a string is expected, not a number'),
-    (push_text('"user":{"A":{"base64":{"base64":"eA=="}}}'), "a string is expected, not an object"),
-    (push_text('"user":{"A":"x","A":"y"}'), "\"user\": the name 'A' stands twice"),
-    (push_text('"user":{"A":"x","\\u0041":"y"}'), "\"user\": the name 'A' stands twice"),
-    (push_text('"user":{"' + "N" * 2000 + '":"x"}'), "a name is far too long"),
+    (push_text('"user":{"A":{"value":"x"}}'), "unknown or duplicate field 'value'"),
+    (push_text('"user":{"A":{"base64":"eA==","x":"y"}}'), "unknown or duplicate field 'x'"),
+    (push_text('"user":{"A":{"base64":"eA==","base64":"eA=="}}'), "unknown or duplicate field"),
+    (push_text('"user":{"A":{"base64":7}}'), '"base64": expected a string, not a number'),
+    (push_text('"user":{"A":{"base64":{"base64":"eA=="}}}'), "expected a string, not an object"),
+    (push_text('"user":{"A":"x","A":"y"}'), "\"user\": duplicate name 'A'"),
+    (push_text('"user":{"A":"x","\\u0041":"y"}'), "\"user\": duplicate name 'A'"),
+    (push_text('"user":{"' + "N" * 2000 + '":"x"}'), "a name is too long"),
 ]
 
 
@@ -104,7 +104,7 @@ def test_push_rejects_unknown_fields_and_wrong_types_with_position(agent, body, 
                                   "eA==eA==", "\u00e9A=="])
 def test_push_rejects_non_canonical_base64(agent, text):
     refused(agent, push_text(f'"user":{{"A":{{"base64":"{text}"}}}}'), 400,
-            '"user", \'A\': "base64" does not hold base64')
+            '"user", \'A\': "base64" is not valid base64')
 
 
 @pytest.mark.parametrize("name", ["", "1A", "-A", "A B", "A.B", "A=B", "\u00c4", "A\x00B", "A\nB",
@@ -194,7 +194,7 @@ def test_push_accepts_1000_secrets_and_rejects_1001(agent):
 def test_push_rejects_values_over_run_bytes_in_total(agent):
     secrets = {f"N{number}": "x" * 64 * KIB for number in range(16)}
     refused(agent, {"owner": "alice", "user": {**secrets, "MORE": "x"}}, 413,
-            f"the run's values have {KIB * KIB + 1} bytes together; at most {KIB * KIB}")
+            f"the run's values have {KIB * KIB + 1} bytes in total; the limit is {KIB * KIB}")
     agent.push("full", user=secrets)
     agent.http("DELETE", "/v1/runs/full")
 

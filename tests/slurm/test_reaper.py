@@ -15,7 +15,7 @@ from harness import poll
 from test_node_socket import GRANTED, NodeConnection, grant_request
 
 RUN = "--secrets-run=run-reap"
-HOLDS_STAY = "holds of jobs that end without an epilog are kept: "
+HOLDS_STAY = "cannot wipe the holds of jobs that ended without an epilog: "
 AGAIN = "slurm-secrets-view answers for every job again"
 
 
@@ -176,8 +176,8 @@ def test_jobs_run_and_holds_stay_without_view(cluster, token, log):
     cluster.view_stop()
     job = start(cluster)
     poll(lambda: HOLDS_STAY in log(), 10, "the line that says so")
-    assert (HOLDS_STAY + "slurm-secrets-view can't be reached, is slurm-secrets-view.socket active? connect() to "
-            f"{cluster.view_socket} failed: Connection refused") in log()
+    assert (HOLDS_STAY + f"cannot reach slurm-secrets-view: connect() to {cluster.view_socket} failed: Connection refused; "
+            "is slurm-secrets-view.socket active?") in log()
     assert cluster.srun("-n1", RUN, "printenv", "TOK").out.strip() == token
     time.sleep(3)
     assert holders(cluster) == [job]

@@ -136,7 +136,7 @@ def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, te
     (["--owner", "bob"], f"A={VALUE}", "alice may not push runs for bob"),
     (["--owner", "no-such-user"], f"A={VALUE}", "there is no user 'no-such-user'"),
     (["--ttl", "99d"], f"A={VALUE}", "99d is longer than the 30d"),
-    (["--ttl", "soon"], f"A={VALUE}", "'soon' is not a duration"),
+    (["--ttl", "soon"], f"A={VALUE}", "invalid duration 'soon'"),
     ([], f"PATH={VALUE}", "controls which programs run"),
     ([], f"1A={VALUE}", "must begin with a letter"),
     ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),
@@ -212,7 +212,7 @@ def test_secretctl_runs_shows_names_and_sizes_of_one_run(agent):
     assert ["A", "user", "3"] in rows and ["B", "workspace", "7"] in rows
     assert out.endswith("held by no job\n")
     assert secretctl(agent, "--json", "runs", "hers").json["secrets"][0]["name"] == "A"
-    secretctl(agent, "runs", "nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "runs", "nowhere").is_error(REFUSED, "run nowhere is not known")
     secretctl(agent, "runs", "hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 
@@ -245,7 +245,7 @@ def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
     assert done.code == REFUSED and "missing: B" in done.err and "no: secret B is not among" in done.out
     done = secretctl(agent, "check", "run:hers,B", "--json")
     assert done.code == REFUSED and done.json["ok"] is False
-    secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known here")
+    secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known")
     secretctl(agent, "check", "run:hers", user="bob").is_error(REFUSED, "belongs to another user")
 
 

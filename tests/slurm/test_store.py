@@ -233,16 +233,16 @@ def test_agent_does_not_start_with_wrong_or_missing_store_key(folder):
     key.write_bytes(os.urandom(32))
     key.chmod(0o400)
     message = start_fails(folder)
-    assert f"the store {store} is sealed under the key " in message and "put the right key back" in message
+    assert f"cannot open the store {store}: it is sealed under the key " in message and "put the right key back" in message
     key.chmod(0o644)
     assert f"run: chmod 0400 {key}" in start_fails(folder)
     key.unlink()
     key.write_bytes(b"short")
     key.chmod(0o400)
-    assert "has 5 bytes and not 32" in start_fails(folder)
+    assert "must be exactly 32 bytes, has 5" in start_fails(folder)
     key.unlink()
     key.symlink_to(folder / "nothing")
-    assert "can't be opened" in start_fails(folder)
+    assert "cannot open the store's key " in start_fails(folder)
     key.unlink()
     key.write_bytes(right)
     key.chmod(0o400)
@@ -279,7 +279,7 @@ def test_store_rekey_works_while_agent_runs(folder):
     with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
         done = command(agent, "--rekey", new_key)
-        assert done.returncode == 0 and "1 secret is sealed under the key" in done.stdout, done
+        assert done.returncode == 0 and "1 secret is now sealed under the key" in done.stdout, done
         assert b"value\0" in agent.granted_image("TOKEN")
         refused = agent.set("OTHER", "value")
         assert refused.status == 503 and "restart it" in refused.detail

@@ -78,7 +78,7 @@ def test_workspace_members_get_secrets_set_by_admin(cluster, set_secret, canary)
         done = cluster.srun("-N1", "--secret=DB_PASSWORD", *options, "sh", "-c", SHOW.format("DB_PASSWORD"))
         assert done.out.strip() == hash_of(value), done.err
     refused = secretctl(cluster, "alice", "set", "DB_PASSWORD", "--workspace=lab", input="mine")
-    assert refused.code != 0 and "admins alone" in refused.err
+    assert refused.code != 0 and "only the admins of workspace lab may list and change its secrets" in refused.err
     wrong = cluster.srun("--secret=DB_PASSWORD", "--workspace=other", "true")
     assert wrong.code != 0 and "there is no workspace other that alice is in" in wrong.err
     own = canary()
@@ -101,4 +101,4 @@ def test_job_is_warned_of_secret_that_expires_soon(cluster, set_secret, canary):
     set_secret("alice", "SOON", canary(), "--expires=60h")
     done = cluster.srun("-N1", "--secret=SOON", "true")
     assert done.code == 0
-    assert "secrets: secret SOON expires in 2 days; set it anew with: secretctl set SOON" in done.err
+    assert "secrets: secret SOON expires in 2 days; set it again with: secretctl set SOON" in done.err

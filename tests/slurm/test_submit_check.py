@@ -146,7 +146,7 @@ def fake_job_server(cluster):
 
 
 @pytest.mark.parametrize("packets", [[], [b""], [b"x"], [b"SLS1" + bytes(12)], [text_message(DONE, "")],
-                                     [text_message(BUSY, "you have too many connections here already")],
+                                     [text_message(BUSY, "too many open connections to this socket")],
                                      [text_message(REFUSED, "")], [text_message(REFUSED, "x" * 2000)],
                                      [text_message(REFUSED, "NOPE")[:-1]]])
 def test_submit_check_passes_on_any_answer_but_valid_refusal(cluster, fake_job_server, packets):

@@ -97,7 +97,7 @@ def test_view_answers_many_jobs_in_order(cluster, sleeper):
     (view.message(7, b""), "a message of unknown type 7"),
     (view.jobs_message(), "a malformed JOBS message"),
     (view.jobs_message(*range(65)), "a malformed JOBS message"),
-    (b"SLV1" + bytes(60000), "a message is too long"),
+    (b"SLV1" + bytes(60000), "the message is too long"),
     (view.message(2, view.text("a b") + view.text("")), "a malformed ACCOUNT message"),
 ], ids=["short", "magic", "version", "type", "no job", "too many jobs", "too long", "account"])
 def test_view_rejects_malformed_query(cluster, packet, sentence):
@@ -110,7 +110,7 @@ def test_view_socket_rejects_other_users(cluster):
         query_jobs(cluster.view_socket, 1, user="alice")
     cluster.view_socket.chmod(0o666)
     try:
-        assert query_jobs(cluster.view_socket, 1, user="alice") == ([], "only root and the agent may ask slurm-secrets-view")
+        assert query_jobs(cluster.view_socket, 1, user="alice") == ([], "only root and the agent may query slurm-secrets-view")
     finally:
         cluster.view_socket.chmod(0o600)
 
@@ -141,7 +141,7 @@ def test_view_reports_unknown_while_slurmctld_is_silent(cluster, sleeper):
             [UNKNOWN, UNKNOWN], "slurmctld did not answer within 5 s")
         assert 4 < time.monotonic() - begin < 8
         begin = time.monotonic()
-        assert query_jobs(cluster.view_socket, job) == ([], "still waiting for slurmctld, which was asked 5 s ago")
+        assert query_jobs(cluster.view_socket, job) == ([], "still waiting for slurmctld, which was queried 5 s ago")
         assert time.monotonic() - begin < 1
     poll(lambda: query_jobs(cluster.view_socket, job, 4000000000) == ([ACTIVE, ENDED], ""), 20, "slurmctld's answer")
 
@@ -170,14 +170,14 @@ def test_view_without_slurm_conf_exits_with_reason(cluster):
     done = cluster.as_user("root", [VIEW, "--listen", cluster.out / "no-view.sock"], env={"SLURM_CONF": conf})
     assert done.code == 1
     assert done.err.splitlines()[-1].startswith(
-        "slurm-secrets-view: libslurm gave up, for the reason above. It needs the cluster's slurm.conf")
+        "slurm-secrets-view: libslurm ended this process for the reason above. It needs the cluster's slurm.conf")
 
 
 def test_view_without_socket_exits_naming_socket_unit(cluster):
     done = cluster.as_user("root", [VIEW])
     assert (done.code, done.out) == (1, "")
-    assert done.err == ("slurm-secrets-view: no socket to listen at: start slurm-secrets-view.socket, which starts "
-                        "this program when it is asked, or give --listen PATH\n")
+    assert done.err == ("slurm-secrets-view: no socket to listen on: start slurm-secrets-view.socket, which starts "
+                        "this program on demand, or use --listen PATH\n")
 
 
 def test_view_serves_systemd_socket_and_exits_after_lifetime(cluster):

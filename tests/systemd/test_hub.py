@@ -53,7 +53,7 @@ def hub(machine):
     machine.enter("bash", "-e", input=before)
     # Without the socket unit, the agent has no port and can open none.
     machine.systemctl("restart", AGENT, check=False)
-    machine.await_journal(r"listen\.address: 0\.0\.0\.0 port 8443 can't be listened at: this service has no network of its "
+    machine.await_journal(r"listen\.address: cannot listen on 0\.0\.0\.0 port 8443: this service has no network of its "
                           r"own; enable slurm-secretsd-hub\.socket", begin)
     machine.enter("bash", "-e", input=enabling + after)
     machine.await_agent()
@@ -91,7 +91,7 @@ def test_sandboxed_hub_authenticates_user_by_munge(hub):
     assert json.loads(done.out) == {"owner": "alice", "secrets": []}
     # The hub knows the client's address, although it has no network.
     hub.enter("curl", "-sS", "--cacert", "/root/ca/ca.crt", "https://hub.example.org:8443/v1/secrets")
-    hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request does not say who it comes from")
+    hub.await_journal(r"a client at 192\.0\.2\.1 was refused: the request is not authenticated")
 
 
 def test_hub_service_has_no_network_of_its_own(hub):
@@ -136,13 +136,13 @@ def test_hub_reload_uses_renewed_certificate_and_rejects_broken_one(hub):
     begin = time.time()
     hub.enter("bash", "-c", "echo nonsense >/etc/slurm-secrets/hub.crt")
     assert hub.systemctl("reload", AGENT, check=False).code != 0
-    hub.await_journal(r"listen\.certificate: /etc/slurm-secrets/hub\.crt holds no certificate in PEM", begin)
+    hub.await_journal(r"listen\.certificate: cannot use /etc/slurm-secrets/hub\.crt: it contains no certificate in PEM", begin)
     # Only the agent itself may read the key, and so reports this after `systemctl reload` has returned.
     hub.enter("install", "-m", "644", "/root/ca/renewed.crt", "/etc/slurm-secrets/hub.crt")
     hub.systemctl("reload", AGENT)
-    hub.await_journal(r"reload: refused, the configuration stays as it was: listen\.key: /run/credentials/"
+    hub.await_journal(r"cannot reload, the previous configuration stays in force: listen\.key: /run/credentials/"
                       r"slurm-secretsd\.service/tls\.key is not the key of /etc/slurm-secrets/hub\.crt", begin)
-    assert "the last reload was refused" in hub.show("StatusText")
+    assert "the last reload failed" in hub.show("StatusText")
     assert serial(hub) == new and hub.agent_pid == pid
     hub.enter("install", "-m", "600", "/root/ca/renewed.key", "/etc/slurm-secrets/hub.key")
     hub.restart_agent()

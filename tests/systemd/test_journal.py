@@ -105,7 +105,7 @@ def test_journal_catalog_explains_every_message_id(machine, logged_story):
     _, job, _ = logged_story
     explained = machine.enter("journalctl", "--quiet", "-x", "SECRETS_RUN=story").out
     for words in ("Subject: Run story was pushed", "root pushed these secrets for the jobs of alice: OTHER,TOKEN",
-                  f"Subject: Job {job} was granted secrets", "Step batch of the job asked, and was given: TOKEN",
+                  f"Subject: Job {job} was granted secrets", "Step batch of the job requested secrets and was granted: TOKEN",
                   "Subject: A job was refused its secrets", "Subject: Run story was completed", "Records: 1, bytes: "):
         assert words in explained, explained
     assert "@" not in explained, "a field that an entry lacks"
@@ -117,7 +117,7 @@ def test_journal_records_at_stop_what_was_handed_over_or_wiped(machine):
     machine.await_journal("^ended: nothing was held$", begin)
     machine.push("kept")
     machine.restart_agent()
-    machine.await_journal("^ended: 1 run and 0 holds are kept for the process that follows$", begin)
+    machine.await_journal("^ended: 1 run and 0 holds handed to systemd for the next process$", begin)
     machine.systemctl("stop", AGENT)
     machine.await_journal("^ended: 1 record wiped$", begin)
     assert machine.show("StatusText") == "ended: 1 record wiped"
@@ -260,11 +260,11 @@ def test_audit_file_outside_log_directory_is_rejected_with_remedy(machine, audit
     config = machine.root / "etc/slurm-secrets/agentd.yaml"
     config.write_text(config.read_text().replace(FILE, "/var/lib/audit.jsonl"))
     machine.systemctl("reload", AGENT)
-    machine.await_journal(r"audit\.file: the audit trail /var/lib/audit\.jsonl can't be opened: Read-only file system; "
-                          r".* /var/log/slurm-secrets alone", begin)
+    machine.await_journal(r"audit\.file: cannot open the audit trail /var/lib/audit\.jsonl: Read-only file system; "
+                          r".* only in /var/log/slurm-secrets ", begin)
     machine.push("still")
     assert runs_of(machine) == ["still"]
-    poll(lambda: "the last reload was refused: audit.file" in machine.show("StatusText"), 5, "a status that says it")
+    poll(lambda: "the last reload failed: audit.file" in machine.show("StatusText"), 5, "a status that says it")
 
 
 @pytest.fixture
@@ -306,7 +306,7 @@ def test_full_audit_disk_rejects_pushes_and_grants_but_no_wipe(machine, small_di
     fill(small_disk)
     # The rest of the file's last page still takes a few lines.
     poll(lambda: push_status(machine, "filler") == 503, 10, "a full page")
-    sentence = f"the audit trail {FILE} can't be written: No space left on device"
+    sentence = f"cannot write the audit trail {FILE}: No space left on device"
 
     answer = machine.http("PUT", "/v1/runs/new", '{"owner":"alice"}')
     assert (answer.status, answer.json["detail"]) == (503, sentence)
@@ -320,7 +320,7 @@ def test_full_audit_disk_rejects_pushes_and_grants_but_no_wipe(machine, small_di
     machine.await_end(job)
     poll(lambda: machine.status()["holds"] == 0, 10, "the epilog's wipe")
     poll(lambda: machine.sinfo() == machine.nodes, 15, "an idle node")
-    machine.await_journal(f"can't be written: No space left on device; it lacks this: job {job} ended", begin)
+    machine.await_journal(f": No space left on device; missing entry: job {job} ended", begin)
 
     (small_disk / "filler").unlink()
     job_after = machine.srun("--secrets-run=kept", "printenv", "TOKEN")

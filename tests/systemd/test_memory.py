@@ -173,11 +173,11 @@ def test_agent_does_not_start_without_lockable_memory_and_loses_nothing(machine,
     with machine.drop_in(NO_RIGHT):
         begin = time.time()
         assert machine.systemctl("restart", AGENT, check=False).code != 0
-        match = machine.await_journal(r"^the limit of locked memory is (.*)", begin)
-        assert match[1] == ("1 MiB, and the agent needs 1088 MiB: set LimitMEMLOCK=1088M in its unit (ulimit -l "
+        match = machine.await_journal(r"^cannot lock memory: the limit is (.*)", begin)
+        assert match[1] == ("1 MiB and the agent needs 1088 MiB; set LimitMEMLOCK=1088M in its unit (ulimit -l "
                             "elsewhere), give it CAP_IPC_LOCK, or lower limits.total_bytes in its configuration")
         errors = machine.entries(f"_SYSTEMD_UNIT={AGENT}", "PRIORITY=3", since=begin)
-        assert errors and all(entry["MESSAGE"].startswith("the limit of locked memory is 1 MiB") for entry in errors)
+        assert errors and all(entry["MESSAGE"].startswith("cannot lock memory: the limit is 1 MiB") for entry in errors)
         assert machine.show("ActiveState") != "active"
         assert machine.stored() == stored > 0
     machine.await_agent()
@@ -239,7 +239,7 @@ def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swa
     begin = time.time()
     with swap(machine):
         poll(lambda: LOST in machine.show("StatusText"), 5, "a status that says it")
-        machine.await_journal("swap is active: what is held in memfd, .* is lost at a restart", begin)
+        machine.await_journal("swap is active: secrets in memfd memory will not survive a restart", begin)
         assert machine.stored() == 0
         machine.push("late", workspace={"TOKEN": value})
         job_gets(machine, "late", value)
@@ -254,7 +254,7 @@ def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swa
         assert machine.runs() == []
         machine.push("last", workspace={"TOKEN": value})
         assert LOST in machine.show("StatusText")
-    machine.await_journal("swap is not active any more: a restart loses nothing again", begin)
+    machine.await_journal("secrets survive a restart again: swap is no longer active", begin)
     assert machine.stored() == 1
     poll(lambda: LOST not in machine.show("StatusText"), 5, "a status that says it no longer")
     machine.kill_agent()
@@ -302,4 +302,4 @@ def test_active_swap_loses_only_fallback_memory_at_restart(machine, no_swap, qui
         machine.restart_agent()
         assert machine.runs() == ["better"]
         job_gets(machine, "better", value)
-        machine.await_journal("ended: 1 run and 0 holds are kept for the process that follows, 1 record wiped", begin)
+        machine.await_journal("ended: 1 run and 0 holds handed to systemd for the next process, 1 record wiped", begin)

@@ -73,7 +73,7 @@ def test_node_restart_preserves_grants_without_hub(hub, canary):
     hub.systemctl("kill", "-s", "STOP", "hub")
     begin = time.time()
     hub.restart_agent()
-    hub.await_journal("found again after a restart: 0 runs and 1 hold", begin)
+    hub.await_journal("restored 0 runs and 1 hold ", begin)
     (hub.out / "on").touch()
     assert hub.await_file("second", 20) == f"{len(value)}\n"
     hub.systemctl("kill", "-s", "CONT", "hub")

@@ -26,7 +26,7 @@ def test_first_start_makes_private_store_and_sealed_key(machine):
     assert stat("var/lib/slurm-secrets") == "700 slurm-secrets"
     assert stat(STORE) == "600 slurm-secrets"
     assert stat(KEY) == "600 root"
-    assert "made a key for the store" in machine.journal(unit="slurm-secrets-key.service")
+    assert "made the store's key" in machine.journal(unit="slurm-secrets-key.service")
     # The key is sealed: the file has more than 32 bytes, and what systemd decrypts from it has 32.
     sealed = (machine.root / KEY).read_bytes()
     clear = machine.enter("sh", "-c", f"systemd-creds decrypt --name=store.key /{KEY} - | wc -c").out.strip()
@@ -63,7 +63,7 @@ def test_missing_store_key_is_reported_and_never_replaced(machine):
     begin = time.time()
     try:
         machine.systemctl("start", AGENT, check=False)
-        machine.await_journal("its key /etc/slurm-secrets/store.key.cred is not: put the key back", begin,
+        machine.await_journal("its key /etc/slurm-secrets/store.key.cred does not; restore the key", begin,
                               unit="slurm-secrets-key.service")
         assert machine.show("ActiveState") != "active"
         assert not key.exists()
@@ -84,7 +84,7 @@ def test_wrong_store_key_prevents_start_with_reason(machine):
         machine.enter("sh", "-c", "umask 077; head -c 32 /dev/urandom | "
                                   f"systemd-creds encrypt --name=store.key - /{KEY}")
         machine.systemctl("start", AGENT, check=False)
-        machine.await_journal("the store /var/lib/slurm-secrets/store.db is sealed under the key ", begin)
+        machine.await_journal("cannot open the store /var/lib/slurm-secrets/store.db: it is sealed under the key ", begin)
         machine.systemctl("stop", AGENT, check=False)
     finally:
         key.write_bytes(right)

@@ -19,26 +19,25 @@ TEST_CASE("Check body: parses a request as it was printed", "[check_json]") {
     const auto read = parse_check(bytes(print_check(asked)));
     REQUIRE(read.ok());
     CHECK(read->uid == asked.uid);
-    CHECK(read->ask == asked.ask);
+    CHECK(read->spec == asked.spec);
     CHECK(read->node == asked.node);
 }
 
 TEST_CASE("Check body: rejects a malformed request and names the field", "[check_json]") {
     const std::string rest = R"(,"node":"n"})";
     for (const auto& [text, sentence] : std::initializer_list<std::pair<std::string, std::string>>{
-             {"", "a JSON object is expected"},
-             {"[]", "a JSON object is expected"},
-             {R"({"uid":1)", "a JSON object is expected"},
-             {R"({"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
-             {R"({"uid":-1,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
-             {R"({"uid":4294967296,"ask":"A")" + rest,
-              R"("uid": the number of a user is expected)"},
-             {R"({"uid":1.0,"ask":"A")" + rest, R"("uid": the number of a user is expected)"},
-             {R"({"uid":1)" + rest, R"("ask": a text of at most 8192 bytes is expected)"},
+             {"", "the body must be a JSON object"},
+             {"[]", "the body must be a JSON object"},
+             {R"({"uid":1)", "the body must be a JSON object"},
+             {R"({"ask":"A")" + rest, R"("uid" must be the number of a user)"},
+             {R"({"uid":-1,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
+             {R"({"uid":4294967296,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
+             {R"({"uid":1.0,"ask":"A")" + rest, R"("uid" must be the number of a user)"},
+             {R"({"uid":1)" + rest, R"("ask" must be a string of at most 8192 bytes)"},
              {R"({"uid":1,"ask":")" + std::string(8193, 'A') + '"' + rest,
-              R"("ask": a text of at most 8192 bytes is expected)"},
-             {R"({"uid":1,"ask":"A"})", R"("node": a text of at most 64 bytes is expected)"},
-             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has a field that is not known"}}) {
+              R"("ask" must be a string of at most 8192 bytes)"},
+             {R"({"uid":1,"ask":"A"})", R"("node" must be a string of at most 64 bytes)"},
+             {R"({"uid":1,"ask":"A","more":1)" + rest, "the body has an unknown field"}}) {
         CAPTURE(text);
         const auto read = parse_check(bytes(text));
         REQUIRE_FALSE(read.ok());

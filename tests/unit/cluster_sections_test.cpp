@@ -61,21 +61,22 @@ TEST_CASE("Config: accepts only an IP address in listen.address and defaults to 
     for (const std::string text :
          {"hub.example.org", "localhost:8443", "1.2.3", "1.2.3.4.5", "256.0.0.1", "010.0.0.1"}) {
         CAPTURE(text);
-        CHECK(refusal_of(listen_with("address: " + text))
-                  .find("is no address to listen at, as in 0.0.0.0 (all of IPv4), 10.77.0.1:8443 "
-                        "or [::]:8443 (all)") != std::string::npos);
+        CHECK(
+            refusal_of(listen_with("address: " + text))
+                .find("is not a valid listen address, as in 0.0.0.0 (all of IPv4), 10.77.0.1:8443 "
+                      "or [::]:8443 (all)") != std::string::npos);
     }
     for (const std::string text : {"", ":8443", "::1", "[::1", "[::1]8443", "[0.0.0.0]", "[]",
                                    "[fe80::1%eth0]", "0.0.0.0/24", "0.0.0.0 :1"}) {
         CAPTURE(text);
         CHECK(refusal_of(listen_with("address: '" + text + "'")) ==
-              "agentd.yaml:3:12: '" + text + "' is not of the form HOST or HOST:PORT");
+              "agentd.yaml:3:12: invalid address '" + text + "'; expected HOST or HOST:PORT");
     }
     for (const std::string port :
          {"", "0", "65536", "99999", "100000", "-1", "+1", "1x", "http", "1:1", "0x50", " 1"}) {
         CAPTURE(port);
         CHECK(refusal_of(listen_with("address: '0.0.0.0:" + port + "'"))
-                  .find("'" + port + "' is no port") != std::string::npos);
+                  .find("'" + port + "' is not a valid port") != std::string::npos);
     }
 }
 
@@ -83,23 +84,23 @@ TEST_CASE("Config: requires address and certificate in listen and absolute paths
     CHECK(refusal_of("listen: { certificate: /a }") ==
           "agentd.yaml:1:9: listen needs an address, as in 0.0.0.0");
     CHECK(refusal_of("listen: { address: 0.0.0.0 }") ==
-          "agentd.yaml:1:9: listen needs the certificate of this hub");
+          "agentd.yaml:1:9: listen needs a certificate (of this hub)");
     CHECK(refusal_of("listen: {}") == "agentd.yaml:1:9: listen needs an address, as in 0.0.0.0");
-    CHECK(refusal_of("listen: 0.0.0.0").find("keys and values are expected here") !=
-          std::string::npos);
+    CHECK(refusal_of("listen: 0.0.0.0").find("expected keys and values") != std::string::npos);
     for (const std::string key : {"certificate", "key", "client_ca"}) {
         CHECK(refusal_of(listen_with(key + ": hub.pem")).find("is not an absolute path") !=
               std::string::npos);
-        CHECK(refusal_of(listen_with(key + ": [/a]")).find("a text is expected here") !=
+        CHECK(refusal_of(listen_with(key + ": [/a]")).find("expected a text value") !=
               std::string::npos);
         CHECK(refusal_of(listen_with(key + ":")).find("has no value") != std::string::npos);
     }
-    CHECK(refusal_of(listen_with("agents: [a]")).find("a text is expected here") !=
+    CHECK(refusal_of(listen_with("agents: [a]")).find("expected a text value") !=
           std::string::npos);
     CHECK(refusal_of(listen_with("port: 1")) ==
-          "agentd.yaml:4:3: the key 'port' is not known; here may stand: address, certificate, "
+          "agentd.yaml:4:3: unknown key 'port'; expected one of: address, certificate, "
           "key, client_ca, agents, host_certificates, login_hosts");
-    CHECK(refusal_of(listen_with("key: /a\n  key: /b")).find("stands twice") != std::string::npos);
+    CHECK(refusal_of(listen_with("key: /a\n  key: /b")).find("duplicate key 'key'") !=
+          std::string::npos);
 }
 
 TEST_CASE("Config: reads every key of hub and defaults the optional ones") {
@@ -126,8 +127,8 @@ TEST_CASE("Config: requires client_ca for host_certificates and hub.key with hub
     REQUIRE(config);
     CHECK(config->listen.host_certificates);
     CHECK(refusal_of(listen_with("host_certificates: true")) ==
-          "agentd.yaml:2:3: listen.host_certificates needs client_ca, whose signature makes them "
-          "believed");
+          "agentd.yaml:2:3: listen.host_certificates is set, but listen.client_ca (their CA) is "
+          "not set");
     for (const char* key : {"certificate", "key"}) {
         CAPTURE(key);
         CHECK(refusal_of(std::string("hub: { urls: ['https://hub'], ") + key + ": /a }") ==
@@ -142,18 +143,18 @@ TEST_CASE("Config: rejects an invalid hub URL with its position") {
           "https://a\\n", "https://a\\0", "https://\\u00e4", "https://a,b"}) {
         CAPTURE(url);
         const std::string refusal = refusal_of("hub:\n  urls: [\"" + url + "\"]\n");
-        CHECK(refusal.starts_with("agentd.yaml:2:10: '"));
-        CHECK(refusal.ends_with("is not of the form HOST or HOST:PORT"));
+        CHECK(refusal.starts_with("agentd.yaml:2:10: invalid address '"));
+        CHECK(refusal.ends_with("; expected HOST or HOST:PORT"));
     }
     for (const std::string url : {"", "hub", "http://hub", "HTTPS://hub", "//hub", " https://a"}) {
         CAPTURE(url);
         CHECK(refusal_of("hub:\n  urls: [\"" + url + "\"]\n") ==
               "agentd.yaml:2:10: '" + url +
-                  "' is no hub's address, as in https://hub.example.org:8443");
+                  "' is not a valid hub address, as in https://hub.example.org:8443");
     }
     for (const std::string port : {"0", "65536", "x", "-1"}) {
         CHECK(refusal_of("hub: { urls: ['https://a:" + port + "'] }")
-                  .ends_with("'" + port + "' is no port"));
+                  .ends_with("'" + port + "' is not a valid port"));
     }
 }
 
@@ -161,16 +162,16 @@ TEST_CASE("Config: requires a non-empty list in hub.urls and rejects unknown key
     CHECK(refusal_of("hub: { urls: [] }").ends_with("hub needs urls"));
     CHECK(refusal_of("hub: { ca: /a }").ends_with("hub needs urls"));
     CHECK(refusal_of("hub: { urls: 'https://a' }")
-              .ends_with("a list is expected here, as in [https://hub.example.org]"));
+              .ends_with("expected a list, as in [https://hub.example.org]"));
     CHECK(refusal_of("hub: { urls: ['https://a'], ca: a }").ends_with("is not an absolute path"));
     CHECK(refusal_of("hub: { urls: ['https://a'], name: a }")
-              .ends_with(
-                  "the key 'name' is not known; here may stand: urls, ca, certificate, key, node"));
+              .ends_with("unknown key 'name'; expected one of: urls, ca, certificate, key, node"));
 }
 
 TEST_CASE("Config: rejects an agent that is both hub and node") {
     CHECK(refusal_of(listen_with() + "hub: { urls: ['https://a'] }\n") ==
-          "agentd.yaml:1:1: an agent is a hub (listen) or asks one (hub), and not both");
+          "agentd.yaml:1:1: listen and hub are mutually exclusive: an agent either is a hub or "
+          "uses hubs");
 }
 
 TEST_CASE("Config: requires client_ca when a hub has a platform with a certificate") {
@@ -178,8 +179,8 @@ TEST_CASE("Config: requires client_ca when a hub has a platform with a certifica
     CHECK(refusal_of(platforms) == "(read)");  // nodes and hub may share a file
     CHECK(refusal_of(listen_with("client_ca: /a/ca.crt") + platforms) == "(read)");
     CHECK(refusal_of(listen_with() + platforms) ==
-          "agentd.yaml:1:1: the platform 'tower' has a certificate, and listen no client_ca, whose "
-          "signature makes it believed");
+          "agentd.yaml:1:1: platform 'tower' sets certificate, but listen.client_ca (its CA) is "
+          "not set");
     CHECK(refusal_of(listen_with() + "platforms: [{ name: tower, user: tower }]\n") == "(read)");
     const auto config = parse_config(platforms, "agentd.yaml");
     REQUIRE(config);
@@ -219,7 +220,7 @@ TEST_CASE("Config: accepts only names or addresses in listen.login_hosts") {
     for (const std::string bad : {"login[1-3]", "10.77.0.0/24", "*.example.org", "", "a b"}) {
         CAPTURE(bad);
         CHECK(refusal_of(listen + "[login, '" + bad + "'] }\n") ==
-              "agentd.yaml:1:68: '" + bad + "' is no host's name or address");
+              "agentd.yaml:1:68: '" + bad + "' is not a valid host name or address");
     }
 }
 

@@ -48,23 +48,24 @@ TEST_CASE("Config: rejects an invalid store.openbao with its position") {
         return refusal_of("store: { openbao: { " + keys + " } }\n");
     };
     CHECK(openbao("mount: kv") == "1:19: openbao needs urls");
-    CHECK(openbao("urls: x") ==
-          "1:27: a list is expected here, as in [https://openbao.example.org]");
-    CHECK(openbao("urls: ['http://a']") ==
-          "1:28: 'http://a' is no openbao's address, as in https://openbao.example.org:8200");
+    CHECK(openbao("urls: x") == "1:27: expected a list, as in [https://openbao.example.org]");
+    CHECK(
+        openbao("urls: ['http://a']") ==
+        "1:28: 'http://a' is not a valid openbao address, as in https://openbao.example.org:8200");
     CHECK(openbao("url: []") ==
-          "1:21: the key 'url' is not known; here may stand: urls, ca, namespace, mount, path, "
+          "1:21: unknown key 'url'; expected one of: urls, ca, namespace, mount, path, "
           "approle, role_id_file, secret_id_file");
     for (const char* path : {"''", "/a", "a//b", "a/../b", "'a b'", "a%2f"}) {
         CAPTURE(path);
         CHECK(openbao(std::string("urls: ['https://a'], mount: ") + path)
-                  .find("is no path in OpenBao") != std::string::npos);
+                  .find("is not a valid OpenBao path") != std::string::npos);
     }
     CHECK(refusal_of("store: { file: /x, openbao: { urls: ['https://a'] } }\n") ==
-          "1:8: the store is a file (file, key_file) or openbao, and not both");
+          "1:8: store.openbao and store.file (with store.key_file) are mutually exclusive");
     CHECK(
         refusal_of("store: { openbao: { urls: ['https://a'] } }\nhub: { urls: ['https://b'] }\n") ==
-        "1:1: a node of hubs (hub) keeps nothing in OpenBao (store.openbao): its hubs do");
+        "1:1: hub and store.openbao are mutually exclusive: the hubs of a node use OpenBao, not "
+        "the node");
 }
 
 }  // namespace

@@ -177,24 +177,28 @@ TEST_CASE("Config: rejects invalid content with its line and column") {
         std::string sentence;
     };
     for (const Case& each : {
-             Case{"node_sockets: /x\n", "1:1: the key 'node_sockets' is not known"},
-             Case{"\nlimits:\n  value_byte: 1\n", "3:3: the key 'value_byte' is not known"},
+             Case{"node_sockets: /x\n", "1:1: unknown key 'node_sockets'"},
+             Case{"\nlimits:\n  value_byte: 1\n", "3:3: unknown key 'value_byte'"},
              Case{"node_socket: relative\n", "1:14: 'relative' is not an absolute path"},
-             Case{"node_socket: [a]\n", "1:14: a text is expected here"},
+             Case{"node_socket: [a]\n", "1:14: expected a text value"},
              Case{"limits: { value_bytes: 65537 }\n",
-                  "1:24: '65537' is not a whole number from 1 to 65536"},
-             Case{"limits: { value_bytes: -1 }\n", "is not a whole number"},
-             Case{"limits: 3\n", "1:9: keys and values are expected here"},
-             Case{"memory: { require_secretmem: maybe }\n", "'maybe' is neither true nor false"},
-             Case{"runs: { default_ttl: soon }\n", "'soon' is not a duration"},
+                  "1:24: invalid value '65537'; expected a whole number from 1 to 65536"},
+             Case{"limits: { value_bytes: -1 }\n", "expected a whole number"},
+             Case{"limits: 3\n", "1:9: expected keys and values"},
+             Case{"memory: { require_secretmem: maybe }\n",
+                  "invalid value 'maybe'; expected true or false"},
+             Case{"runs: { default_ttl: soon }\n", "invalid duration 'soon'"},
              Case{"runs: { default_ttl: 3d, max_ttl: 2d }\n", "longer than runs.max_ttl"},
-             Case{"platforms: [{ name: x }]\n", "a platform needs the user it connects as"},
-             Case{"platforms: { name: x }\n", "a list of platforms is expected here"},
-             Case{"log: { level: loud }\n", "'loud' is not debug, info, warn or error"},
-             Case{"log: { to: paper }\n", "'paper' is not auto, journal or stderr"},
-             Case{"node_socket: /a\nnode_socket: /b\n", "2:1: the key 'node_socket' stands twice"},
+             Case{"platforms: [{ name: x }]\n",
+                  "a platform needs a user (the account it connects as)"},
+             Case{"platforms: { name: x }\n", "expected a list of platforms"},
+             Case{"log: { level: loud }\n",
+                  "invalid log level 'loud'; expected one of: debug, info, warn, error"},
+             Case{"log: { to: paper }\n",
+                  "invalid log target 'paper'; expected one of: auto, journal, stderr"},
+             Case{"node_socket: /a\nnode_socket: /b\n", "2:1: duplicate key 'node_socket'"},
              Case{"node_socket: [a\n", "2:1: end of sequence flow not found"},
-             Case{"- a\n", "1:1: keys and values are expected here"},
+             Case{"- a\n", "1:1: expected keys and values"},
          }) {
         CAPTURE(each.text);
         const auto config = load(each.text);
@@ -203,7 +207,7 @@ TEST_CASE("Config: rejects invalid content with its line and column") {
         CHECK(config.status().message().find(each.sentence) != std::string::npos);
     }
     CHECK(load_config("/no/such/file").status().message() ==
-          "the configuration /no/such/file can't be read");
+          "cannot read the configuration /no/such/file");
     // Not the defaults, as if it were empty.
     const TemporaryFolder folder;
     const auto of_a_folder = load_config(folder.file(""));
@@ -219,37 +223,41 @@ TEST_CASE("Config: rejects a value of the wrong type with its position") {
         const char* sentence;
     };
     for (const Row& row : {
-             Row{"node_socket:\n", "1:1: the key 'node_socket' has no value"},
-             Row{"control_socket: { a: b }\n", "1:17: a text is expected here"},
-             Row{"memory: true\n", "1:9: keys and values are expected here"},
-             Row{"memory:\n", "1:1: the key 'memory' has no value"},
-             Row{"memory: { require_secretmem: [true] }\n", "1:30: a text is expected here"},
-             Row{"memory: { require_secretmem: yes }\n", "1:30: 'yes' is neither true nor false"},
-             Row{"log:\n  level:\n  to: stderr\n", "2:3: the key 'level' has no value"},
-             Row{"limits: [1]\n", "1:9: keys and values are expected here"},
+             Row{"node_socket:\n", "1:1: key 'node_socket' has no value"},
+             Row{"control_socket: { a: b }\n", "1:17: expected a text value"},
+             Row{"memory: true\n", "1:9: expected keys and values"},
+             Row{"memory:\n", "1:1: key 'memory' has no value"},
+             Row{"memory: { require_secretmem: [true] }\n", "1:30: expected a text value"},
+             Row{"memory: { require_secretmem: yes }\n",
+                 "1:30: invalid value 'yes'; expected true or false"},
+             Row{"log:\n  level:\n  to: stderr\n", "2:3: key 'level' has no value"},
+             Row{"limits: [1]\n", "1:9: expected keys and values"},
              Row{"limits: { run_bytes: 1MiB }\n",
-                 "1:22: '1MiB' is not a whole number from 1 to 67108864"},
-             Row{"limits: { run_bytes: [1] }\n", "1:22: a text is expected here"},
-             Row{"runs: 1h\n", "1:7: keys and values are expected here"},
+                 "1:22: invalid value '1MiB'; expected a whole number from 1 to 67108864"},
+             Row{"limits: { run_bytes: [1] }\n", "1:22: expected a text value"},
+             Row{"runs: 1h\n", "1:7: expected keys and values"},
              Row{"runs: { max_ttl: 12 }\n",
-                 "1:18: '12' is not a duration; write a number and s, m, h or d, as in 12h"},
-             Row{"runs: { max_ttl: [12h] }\n", "1:18: a text is expected here"},
-             Row{"reaper: 1m\n", "1:9: keys and values are expected here"},
-             Row{"reaper: { interval: 0s }\n", "1:21: '0s' is too short: at least 1s"},
-             Row{"platforms: tower\n", "1:12: a list of platforms is expected here"},
-             Row{"platforms: [tower]\n", "1:13: keys and values are expected here"},
+                 "1:18: invalid duration '12'; expected a number and s, m, h or d, as in 12h"},
+             Row{"runs: { max_ttl: [12h] }\n", "1:18: expected a text value"},
+             Row{"reaper: 1m\n", "1:9: expected keys and values"},
+             Row{"reaper: { interval: 0s }\n",
+                 "1:21: duration '0s' is too short; the minimum is 1s"},
+             Row{"platforms: tower\n", "1:12: expected a list of platforms"},
+             Row{"platforms: [tower]\n", "1:13: expected keys and values"},
              Row{"platforms: [{ name: x, user: y, users: alice }]\n",
-                 "1:40: a list is expected here, as in [alice, bob]"},
+                 "1:40: expected a list, as in [alice, bob]"},
              Row{"platforms: [{ name: x, user: y, groups: [[a]] }]\n",
-                 "1:42: a text is expected here"},
+                 "1:42: expected a text value"},
              Row{"platforms: [{ user: y }]\n", "1:13: a platform needs a name"},
              Row{"platforms: [{ name: x }]\n",
-                 "1:13: a platform needs the user it connects as, or the name in its certificate"},
-             Row{"log: info\n", "1:6: keys and values are expected here"},
-             Row{"log: { level: INFO }\n", "1:15: 'INFO' is not debug, info, warn or error"},
-             Row{"log: { to: [stderr] }\n", "1:12: a text is expected here"},
-             Row{"a text\n", "1:1: keys and values are expected here"},
-             Row{"? [a]\n: b\n", "1:3: a text is expected here"},
+                 "1:13: a platform needs a user (the account it connects as) or a certificate (the "
+                 "name in its certificate)"},
+             Row{"log: info\n", "1:6: expected keys and values"},
+             Row{"log: { level: INFO }\n",
+                 "1:15: invalid log level 'INFO'; expected one of: debug, info, warn, error"},
+             Row{"log: { to: [stderr] }\n", "1:12: expected a text value"},
+             Row{"a text\n", "1:1: expected keys and values"},
+             Row{"? [a]\n: b\n", "1:3: expected a text value"},
          }) {
         CAPTURE(row.text);
         CHECK(refusal_of(row.text) == row.sentence);
@@ -257,40 +265,39 @@ TEST_CASE("Config: rejects a value of the wrong type with its position") {
 }
 
 TEST_CASE("Config: rejects an unknown key at every depth and lists the accepted keys") {
-    CHECK(
-        refusal_of("Log: {}\n") ==
-        "1:1: the key 'Log' is not known; here may stand: node_socket, job_socket, control_socket, "
-        "files_directory, view_socket, memory, limits, runs, reaper, slurm_accounts, "
-        "platforms, workspaces, store, listen, hub, log, audit");
+    CHECK(refusal_of("Log: {}\n") ==
+          "1:1: unknown key 'Log'; expected one of: node_socket, job_socket, control_socket, "
+          "files_directory, view_socket, memory, limits, runs, reaper, slurm_accounts, "
+          "platforms, workspaces, store, listen, hub, log, audit");
     CHECK(refusal_of("memory:\n  require: true\n") ==
-          "2:3: the key 'require' is not known; here may stand: require_secretmem, force_memfd");
+          "2:3: unknown key 'require'; expected one of: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
-          "1:11: the key 'bytes' is not known; here may stand: value_bytes, run_bytes, "
+          "1:11: unknown key 'bytes'; expected one of: value_bytes, run_bytes, "
           "runs_per_owner, runs_per_platform, total_bytes, kept_secrets, kept_bytes, "
           "store_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
-          "2:3: the key 'ttl' is not known; here may stand: default_ttl, max_ttl");
+          "2:3: unknown key 'ttl'; expected one of: default_ttl, max_ttl");
     CHECK(refusal_of("reaper: { every: 1m }\n") ==
-          "1:11: the key 'every' is not known; here may stand: interval");
+          "1:11: unknown key 'every'; expected one of: interval");
     CHECK(refusal_of("platforms:\n  - name: x\n    user: y\n    members: [z]\n") ==
-          "4:5: the key 'members' is not known; here may stand: name, user, users, groups, "
+          "4:5: unknown key 'members'; expected one of: name, user, users, groups, "
           "certificate");
     CHECK(refusal_of("log: { file: /x }\n") ==
-          "1:8: the key 'file' is not known; here may stand: level, to");
+          "1:8: unknown key 'file'; expected one of: level, to");
 }
 
 TEST_CASE("Config: rejects a duplicate key at every depth") {
-    CHECK(refusal_of("log: {}\nlog: {}\n") == "2:1: the key 'log' stands twice");
+    CHECK(refusal_of("log: {}\nlog: {}\n") == "2:1: duplicate key 'log'");
     CHECK(refusal_of("limits:\n  run_bytes: 1\n  run_bytes: 1\n") ==
-          "3:3: the key 'run_bytes' stands twice");
+          "3:3: duplicate key 'run_bytes'");
     CHECK(refusal_of("platforms: [{ name: x, user: y, name: x }]\n") ==
-          "1:33: the key 'name' stands twice");
+          "1:33: duplicate key 'name'");
 }
 
 TEST_CASE("Config: rejects require_secretmem together with force_memfd") {
     CHECK(load("memory: { force_memfd: true }\n")->force_memfd);
     CHECK(refusal_of("memory: { require_secretmem: true, force_memfd: true }\n") ==
-          "1:9: memory.require_secretmem and memory.force_memfd exclude one another");
+          "1:9: memory.require_secretmem and memory.force_memfd are mutually exclusive");
 }
 
 TEST_CASE("Config: names the changed keys that require a restart") {
@@ -341,9 +348,9 @@ TEST_CASE("Config: enforces the exact bounds of each limit") {
               std::string("1e3"), std::string("1.0"), std::string("''"),
               std::string("99999999999999999999")}) {
             CAPTURE(number);
-            CHECK(with(number) == place + (number == "''" ? "''" : "'" + number + "'") +
-                                      " is not a whole number from " + row.least + " to " +
-                                      row.most);
+            CHECK(with(number) ==
+                  place + "invalid value " + (number == "''" ? "''" : "'" + number + "'") +
+                      "; expected a whole number from " + row.least + " to " + row.most);
         }
     }
 }
@@ -364,7 +371,7 @@ TEST_CASE("Config: requires an absolute socket path that fits into a socket addr
         CHECK(refusal_of(key + ": " + longest + "\n") == "(read)");
         const std::string place = "1:" + std::to_string(key.size() + 3) + ": ";
         CHECK(refusal_of(key + ": " + longest + "s\n") ==
-              place + "a socket's path has at most 107 characters");
+              place + "socket path is too long; the limit is 107 characters");
         CHECK(refusal_of(key + ": run/x.sock\n") == place + "'run/x.sock' is not an absolute path");
         CHECK(refusal_of(key + ": ''\n") == place + "'' is not an absolute path");
     }
@@ -383,9 +390,8 @@ TEST_CASE("Config: requires audit.file to be empty or the absolute path of a fil
     CHECK(load("audit: { file: '' }\n")->audit_file.empty());
     CHECK(refusal_of("audit: { file: audit }\n") == "1:16: 'audit' is not an absolute path");
     CHECK(refusal_of("audit: { file: /var/log/ }\n") ==
-          "1:16: '/var/log/' names a directory; name a file in it");
-    CHECK(refusal_of("audit: { to: /x }\n") ==
-          "1:10: the key 'to' is not known; here may stand: file");
+          "1:16: '/var/log/' is a directory; name a file in it");
+    CHECK(refusal_of("audit: { to: /x }\n") == "1:10: unknown key 'to'; expected one of: file");
 }
 
 TEST_CASE("Config: reads several platforms with their users and groups and certificates") {
@@ -426,7 +432,7 @@ TEST_CASE("Config: reads workspaces of users and groups and Slurm accounts") {
     const auto accounts = [](const std::string& list) {
         return refusal_of("workspaces: [{ name: a, admins: { accounts: " + list + " } }]\n");
     };
-    CHECK(accounts("chem") == "1:45: a list is expected here, as in [alice, bob]");
+    CHECK(accounts("chem") == "1:45: expected a list, as in [alice, bob]");
     CHECK(accounts("[chem, '']") == "1:52: the name of a Slurm account is missing");
     CHECK(accounts("['a b']") ==
           "1:46: 'a b' is not a valid Slurm account name: it contains a space or a character "
@@ -434,12 +440,13 @@ TEST_CASE("Config: reads workspaces of users and groups and Slurm accounts") {
     CHECK(accounts("[" + std::string(128, 'a') + "]") == "(read)");
     CHECK(accounts("[" + std::string(129, 'a') + "]") ==
           "1:46: the name of a Slurm account has at most 128 bytes");
-    CHECK(accounts("[]") ==
-          "1:14: the workspace 'a' needs admins: users, groups or accounts who set its secrets");
+    CHECK(
+        accounts("[]") ==
+        "1:14: workspace 'a' needs admins: the users, groups or accounts that may set its secrets");
     CHECK(refusal_of("slurm_accounts: { interval: 0s }\n") ==
-          "1:29: '0s' is too short: at least 1s");
+          "1:29: duration '0s' is too short; the minimum is 1s");
     CHECK(refusal_of("slurm_accounts: { every: 1m }\n") ==
-          "1:19: the key 'every' is not known; here may stand: interval");
+          "1:19: unknown key 'every'; expected one of: interval");
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ TEST_CASE("Credential file: reads one word without its newline and rejects anyth
     CHECK(written.line("word\n") == "word");
     CHECK(written.line("word") == "word");
     CHECK(written.line(std::string(4096, 'x')) == std::string(4096, 'x'));
-    const std::string none = "FILE does not hold one word in one line";
+    const std::string none = "cannot use FILE: expected one line without spaces";
     for (const std::string& content :
          {std::string(), std::string("\n"), std::string("two words"), std::string("a\nb\n"),
           std::string("a\n\n"), std::string("\0", 1), std::string(4097, 'x')}) {
@@ -48,7 +48,8 @@ TEST_CASE("Credential file: rejects a file open to others unless systemd provide
     for (const mode_t mode : {0440U, 0404U, 0420U, 0410U}) {
         CAPTURE(mode);
         CHECK(written.line("word", mode) ==
-              "FILE may be read by others than its owner; run: chmod 0400 " + written.path);
+              "cannot use FILE: other users than its owner may read it; run: chmod 0400 " +
+                  written.path);
         CHECK(written.line("word", mode, true) == "word");
     }
 }
@@ -60,11 +61,10 @@ TEST_CASE("Credential file: rejects a path that is not a regular file") {
     for (const std::string& path : {pipe, folder.file("."), std::string("/dev/null")}) {
         const auto line = read_private_line({path, false}, "FILE");
         REQUIRE_FALSE(line);
-        CHECK(line.status().message() == "FILE is not a file");
+        CHECK(line.status().message() == "cannot read FILE: it is not a regular file");
     }
     const auto line = read_private_line({folder.file("none"), false}, "FILE");
-    CHECK(line.status().message() ==
-          "FILE can't be opened: open() failed: No such file or directory");
+    CHECK(line.status().message() == "cannot open FILE: open() failed: No such file or directory");
 }
 
 TEST_CASE("Credential file: prefers a configured file to a systemd credential") {

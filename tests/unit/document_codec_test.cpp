@@ -96,16 +96,17 @@ TEST_CASE("Document codec: rejects a malformed document with a reason") {
          {"format", "owner", "generation", "created", "expires", "platform", "secrets"}) {
         CHECK(without(field) == std::string("it has no \"") + field + "\"");
     }
-    CHECK(with("format", 2) == "a later slurm-secretsd wrote it: update this one");
-    CHECK(with("owner", -1) == "its \"owner\" is no such number");
-    CHECK(with("owner", 4294967295) == "its \"owner\" is no such number");
-    CHECK(with("owner", "root") == "its \"owner\" is no such number");
+    CHECK(with("format", 2) ==
+          "it was written by a later version of slurm-secretsd; update this one");
+    CHECK(with("owner", -1) == "its \"owner\" is not a valid number");
+    CHECK(with("owner", 4294967295) == "its \"owner\" is not a valid number");
+    CHECK(with("owner", "root") == "its \"owner\" is not a valid number");
     CHECK(with("expires", 253402300799) == "(read)");
-    CHECK(with("expires", 253402300800) == "its \"expires\" is no such number");
-    CHECK(with("generation", 0) == "its \"generation\" is no such number");
-    CHECK(with("platform", 1) == "its \"platform\" is no text");
-    CHECK(with("secrets", "x") == "its \"secrets\" are no list");
-    CHECK(with("secrets", {"x"}) == "one of its \"secrets\" is no object");
+    CHECK(with("expires", 253402300800) == "its \"expires\" is not a valid number");
+    CHECK(with("generation", 0) == "its \"generation\" is not a valid number");
+    CHECK(with("platform", 1) == "its \"platform\" is not a string");
+    CHECK(with("secrets", "x") == "its \"secrets\" is not a list");
+    CHECK(with("secrets", {"x"}) == "one of its \"secrets\" is not an object");
     const auto with_secret = [&](const char* field, json::value value) {
         json::object secret{{"scope", "user"}, {"name", "A"}, {"value", "eA=="}};
         secret[field] = std::move(value);

@@ -35,20 +35,20 @@ TEST_CASE("Duration: rejects other text and shows the expected format") {
           "-1h", "+1h", " 1h",  "1h ",   "1 h",     "1H",   "1w",
           "1y",  "1ms", "0x1h", "1h30m", "forever", "h1",   "99999999999999999999s"}) {
         CAPTURE(text);
-        CHECK(refusal_of(text) ==
-              "'" + std::string(text) +
-                  "' is not a duration; write a number and s, m, h or d, as in 12h");
+        CHECK(refusal_of(text) == "invalid duration '" + std::string(text) +
+                                      "'; expected a number and s, m, h or d, as in 12h");
     }
-    CHECK(refusal_of(std::string_view("1h\0", 3)).starts_with("'1h?' is not a duration"));
+    CHECK(refusal_of(std::string_view("1h\0", 3)).starts_with("invalid duration '1h?'"));
 }
 
 TEST_CASE("Duration: rejects less than one second and more than ten years") {
-    CHECK(refusal_of("0s") == "'0s' is too short: at least 1s");
-    CHECK(refusal_of("000d") == "'000d' is too short: at least 1s");
+    CHECK(refusal_of("0s") == "duration '0s' is too short; the minimum is 1s");
+    CHECK(refusal_of("000d") == "duration '000d' is too short; the minimum is 1s");
     for (const char* text : {"3651d", "87601h", "5256001m", "315360001s", "9223372036854775807s",
                              "9223372036854775807d"}) {
         CAPTURE(text);
-        CHECK(refusal_of(text) == "'" + std::string(text) + "' is too long: at most 3650d");
+        CHECK(refusal_of(text) ==
+              "duration '" + std::string(text) + "' is too long; the maximum is 3650d");
     }
 }
 

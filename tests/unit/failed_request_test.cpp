@@ -34,7 +34,7 @@ TEST_CASE("IpcServer: reports a request whose handler throws, and serves the nex
         if (++answered == 1) throw std::runtime_error("no memory");
         co_return;
     };
-    IpcServer server(loop, std::move(listener).value(), "node door", anybody, fail);
+    IpcServer server(loop, std::move(listener).value(), "node socket", anybody, fail);
     for (const plugin_protocol::Request& request :
          {plugin_protocol::Request(plugin_protocol::GrantRequest{JobId{7}, {}, Uid{1001}, 0, "A"}),
           plugin_protocol::Request(plugin_protocol::PingRequest{})}) {
@@ -49,7 +49,7 @@ TEST_CASE("IpcServer: reports a request whose handler throws, and serves the nex
     const auto& entries = audit::recent().entries();
     REQUIRE_FALSE(entries.empty());
     CHECK(entries.back().event.sentence ==
-          "node door: cannot answer GRANT for job 7 of uid 1001 from pid " +
+          "node socket: cannot answer GRANT for job 7 of uid 1001 from pid " +
               std::to_string(getpid()) + " of uid " + std::to_string(getuid()) + ": no memory");
     server.stop();
     loop.restart();

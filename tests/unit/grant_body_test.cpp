@@ -32,18 +32,18 @@ std::string refusal_of(const std::string& body) {
 TEST_CASE("Grant body: parses a request") {
     const auto request = parse_grant(bytes_of(body_with()));
     REQUIRE(request);
-    CHECK(request->ask.job.value == 12);
-    CHECK(request->ask.step.value == 0);
-    CHECK(request->ask.uid.value == 1001);
-    CHECK(request->ask.ask == "TOKEN");
-    CHECK(request->ask.wait_milliseconds == 500);
+    CHECK(request->grant.job.value == 12);
+    CHECK(request->grant.step.value == 0);
+    CHECK(request->grant.uid.value == 1001);
+    CHECK(request->grant.ask == "TOKEN");
+    CHECK(request->grant.wait_milliseconds == 500);
     CHECK(request->patience == std::chrono::milliseconds(4000));
     CHECK(request->node == "n1");
     CHECK(refusal_of(" {\"node\" : \"n1\", \"ask\":\"\", \"job\":0,\"step\":4294967291,\n"
                      "\"uid\":0,\"patience_ms\":0,\"wait_ms\":0 } ") == "(read)");
     const auto escaped = parse_grant(bytes_of(body_with("ask", "\"A\\u002cB\\n\\\"\"")));
     REQUIRE(escaped);
-    CHECK(escaped->ask.ask == "A,B\n\"");
+    CHECK(escaped->grant.ask == "A,B\n\"");
 }
 
 TEST_CASE("Grant body: enforces the exact bounds of each number") {
@@ -55,7 +55,7 @@ TEST_CASE("Grant body: enforces the exact bounds of each number") {
     for (const auto& [name, most] : numbers) {
         CAPTURE(name);
         const std::string expected =
-            "\"" + name + "\": a whole number from 0 to " + std::to_string(most) + " is expected";
+            "\"" + name + "\" must be a whole number from 0 to " + std::to_string(most);
         CHECK(refusal_of(body_with(name, "0")) == "(read)");
         CHECK(refusal_of(body_with(name, std::to_string(most))) == "(read)");
         for (const std::string& text :
@@ -67,7 +67,7 @@ TEST_CASE("Grant body: enforces the exact bounds of each number") {
             CHECK(refusal_of(body_with(name, text)).starts_with(expected));
         }
         CHECK(refusal_of(body_with(name, "1 ,\"" + name + "\":1"))
-                  .starts_with("the field '" + name + "' stands twice"));
+                  .starts_with("duplicate field '" + name + "'"));
         CHECK(refusal_of(body_with(name, "")) == expected);
     }
 }
@@ -78,7 +78,7 @@ TEST_CASE("Grant body: enforces the exact length of each text") {
     for (const auto& [name, most] : texts) {
         CAPTURE(name);
         const std::string expected =
-            "\"" + name + "\": a text of at most " + std::to_string(most) + " bytes is expected";
+            "\"" + name + "\" must be a string of at most " + std::to_string(most) + " bytes";
         const auto of = [](std::size_t length) { return "\"" + std::string(length, 'a') + "\""; };
         CHECK(refusal_of(body_with(name, of(0))) == "(read)");
         CHECK(refusal_of(body_with(name, of(most))) == "(read)");
@@ -87,19 +87,19 @@ TEST_CASE("Grant body: enforces the exact length of each text") {
             CHECK(refusal_of(body_with(name, text)).starts_with(expected));
         }
         CHECK(refusal_of(body_with(name, "\"a\",\"" + name + "\":\"a\""))
-                  .starts_with("the field '" + name + "' stands twice"));
+                  .starts_with("duplicate field '" + name + "'"));
         CHECK(refusal_of(body_with(name, "")) == expected);
     }
 }
 
 TEST_CASE("Grant body: rejects malformed JSON and unknown fields") {
-    CHECK(refusal_of(body_with("job", "1,\"Job\":2")) == "the body has a field that is not known");
+    CHECK(refusal_of(body_with("job", "1,\"Job\":2")) == "the body has an unknown field");
     for (const char* text : {"", "{", "nonsense", "[]", "1", "\"x\"", "null", "{}"}) {
         CAPTURE(text);
         CHECK(refusal_of(text) != "(read)");
     }
-    CHECK(refusal_of("[]").starts_with("an object is expected"));
-    CHECK(refusal_of("7").starts_with("an object is expected"));
+    CHECK(refusal_of("[]").starts_with("the body must be a JSON object"));
+    CHECK(refusal_of("7").starts_with("the body must be a JSON object"));
     CHECK(refusal_of(body_with() + "x") != "(read)");
     CHECK(refusal_of(body_with() + body_with()) != "(read)");
     CHECK(refusal_of("{\"" + std::string(1000, 'a') + "\":1}") != "(read)");
@@ -119,9 +119,9 @@ TEST_CASE("Grant body: parses a report of holds and rejects wrong or duplicate f
     const std::string one = "{\"job\":12,\"uid\":1001,\"ask\":\"TOKEN\",\"tag\":\"t\"}";
     CHECK(report_of("{\"holds\":[]}") == "0 held");
     CHECK(report_of("{\"holds\":[" + one + "," + one + "]}") == "2 held");
-    CHECK(report_of("{\"holds\":[],\"holds\":[]}").starts_with("the field 'holds' stands twice"));
+    CHECK(report_of("{\"holds\":[],\"holds\":[]}").starts_with("duplicate field 'holds'"));
     CHECK(report_of("{\"holds\":[{\"job\":1," + one.substr(1) + "]}")
-              .starts_with("the field 'job' stands twice"));
+              .starts_with("duplicate field 'job'"));
     for (const char* text : {"", "{}", "[]", "{\"holds\":1}", "{\"holds\":[1]}", "{\"holds\":[{}]}",
                              "{\"holds\":[[]]}", "{\"hold\":[]}", "{\"holds\":[],\"a\":1}"}) {
         CAPTURE(text);

@@ -90,7 +90,7 @@ TEST_CASE("GrantService: states in a denial what to correct") {
           "SLURM_SECRETS at character 2: ':hold' is not available in this version; leave it out to "
           "get a variable");
     CHECK(sentence(office.alice, "run:later") ==
-          "run later is not known here: it was not pushed, or was completed, or expired");
+          "run later is not known: it was not pushed, was completed, or expired");
     CHECK(sentence(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
     CHECK(sentence(office.alice, "run:r,X,A,Y=Z") ==
           "secret X is not among the secrets of run r; secret Y is not among the secrets of run r");
@@ -141,7 +141,8 @@ TEST_CASE("GrantService: denies a value with NUL as a variable wherever the spec
                   list_of(user_secret("A", "a"), user_secret("NUL", std::string_view("x\0", 2))))
             .ok());
     const std::string why =
-        "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file (NUL:file)";
+        "secret NUL contains a NUL byte, which a variable cannot hold; request it as a file "
+        "(NUL:file)";
     CHECK(refusal_of(office.ask(office.alice, "run:r")) == why);
     CHECK(refusal_of(office.ask(office.alice, "run:r,NUL?")) == why);
     CHECK(refusal_of(office.ask(office.alice, "run:r,NUL,NUL:file")) == why);
@@ -182,9 +183,10 @@ TEST_CASE("GrantService: enforces the exact limit of file bytes apart from varia
     secrets.push_back(user_secret("ONE", "1"));
     REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
     CHECK(kind_of(office.ask(office.alice, ask + ",F0")) == "granted");
-    CHECK(refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
-          "the secrets asked for as files have 2097153 bytes together and at most 2097152 fit; ask "
-          "for those that the step needs");
+    CHECK(
+        refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
+        "the secrets requested as files have 2097153 bytes in total; the limit is 2097152; request "
+        "only those that the step needs");
     CHECK(kind_of(office.ask(office.alice, ask + ",ONE:file")) == "too large");
 }
 
@@ -202,8 +204,8 @@ TEST_CASE("GrantService: enforces the exact limit of variable bytes") {
     };
     push(last + 1);
     CHECK(refusal_of(office.ask(office.alice, "run:r")) ==
-          "the secrets asked for take 524289 bytes as variables and at most 524288 fit; name those "
-          "that the step needs with --secret, or ask for large ones as files (NAME:file)");
+          "the requested secrets take 524289 bytes as variables; the limit is 524288; name only "
+          "those that the step needs with --secret, or request large ones as files (NAME:file)");
     CHECK(kind_of(office.ask(office.alice, "run:r")) == "too large");
     CHECK(office.vault.inventory().holds == 0);
     CHECK(kind_of(office.ask(office.alice, "run:r,A,H")) == "granted");
@@ -220,7 +222,7 @@ TEST_CASE("GrantService: lets a job at its limit repeat earlier specs and limits
     for (int n = 0; n < 256; ++n) REQUIRE(kind_of(office.ask(office.alice, ask(n))) == "granted");
     const std::string full = office.state();
     CHECK(refusal_of(office.ask(office.alice, ask(256))) ==
-          "this job has made 256 different asks on this node, and no more are taken");
+          "this job has requested 256 different secret specs on this node, which is the limit");
     CHECK(kind_of(office.ask(office.alice, ask(256))) == "too many");
     CHECK(kind_of(office.ask(office.alice, ask(0))) == "granted");
     CHECK(kind_of(office.ask(office.alice, ask(255))) == "granted");
@@ -341,20 +343,20 @@ TEST_CASE("GrantService: reports each item of a check to callers who may read th
         CHECK(info.items[2].reason == "secret D is not among the secrets of run r");
         CHECK_FALSE(info.items[3].found);
         CHECK(info.items[4].reason ==
-              "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+              "secret NUL contains a NUL byte, which a variable cannot hold; request it as a file "
               "(NUL:file)");
     }
     CHECK(check(office.alice, "run:r,A,E?").ok);
     CHECK_FALSE(check(office.alice, "run:r,NUL?").ok);
     CHECK(check(office.alice, "none").ok);
     CHECK(check(office.bob, "run:r").reason == "run r belongs to another user, not to bob");
-    CHECK(check(office.bob, "run:x").reason.starts_with("run x is not known here"));
+    CHECK(check(office.bob, "run:x").reason.starts_with("run x is not known"));
     CHECK(check(office.bob, "run:r?").ok);
     const auto malformed = office.services.grants.check(office.alice, "A,,B");
     REQUIRE(!status_of(malformed).ok());
     CHECK(status_of(malformed).code() == StatusCode::invalid_argument);
     CHECK(refusal_of(malformed) ==
-          "the ask at character 3: an item is missing before or after a comma");
+          "the secret spec at character 3: an item is missing before or after a comma");
     CHECK(office.vault.inventory().holds == 0);
 }
 

@@ -218,9 +218,9 @@ TEST_CASE("ConnectionLimits: limits the connections of each address and in total
     };
     CHECK(come("a").empty());
     CHECK(come("a").empty());
-    CHECK(come("a") == "it has 2 connections open, and no address is given more");
+    CHECK(come("a") == "limit of 2 connections per address reached");
     CHECK(come("b").empty());
-    CHECK(come("c") == "the hub has 3 connections open, and takes no more");
+    CHECK(come("c") == "limit of 3 connections to the hub reached");
     open.pop_back();
     CHECK(come("c").empty());
 }

@@ -86,7 +86,7 @@ TEST_CASE("Authenticator: accepts only the body whose digest the caller vouched 
         REQUIRE(answer);
         CHECK(answer->status == 401);
         CHECK(answer->body.find("\"title\":\"Unauthorized\"") != std::string::npos);
-        CHECK(answer->body.find("made for another body than this one") != std::string::npos);
+        CHECK(answer->body.find("created for a different body") != std::string::npos);
     }
     CHECK(answer_to(body + " ", digest));
     CHECK(answer_to("", digest));

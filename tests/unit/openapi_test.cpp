@@ -10,7 +10,7 @@
 #include <iterator>
 #include <set>
 
-#include "agentd/api/router.h"
+#include "agentd/api/handlers.h"
 #include "tests/unit/catch.h"
 
 namespace secrets::api {
@@ -58,8 +58,8 @@ Names in_document() {
 
 Names in_table() {
     Names names;
-    for (const Router::Entry& entry : Router::table()) {
-        names.insert(name_of(std::string(entry.method), entry.path, entry.query));
+    for (const Route& route : route_table()) {
+        names.insert(name_of(std::string(route.method), route.path, route.query));
     }
     return names;
 }

@@ -120,13 +120,14 @@ TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[vi
     for (const Row& row : {
              Row{slurm_query::encode(Reply(Refused{"slurmctld sleeps"})), "slurmctld sleeps"},
              Row{slurm_query::encode(Reply(States{{JobState::ended}, ""})),
-                 "slurm-secrets-view answered for another number of jobs than was asked"},
+                 "protocol error: slurm-secrets-view sent the states of another number of jobs"},
              Row{slurm_query::encode(Reply(Users{})),
-                 "slurm-secrets-view answered another question than was asked"},
+                 "protocol error: slurm-secrets-view sent a reply that matches no request"},
              Row{bytes_of("nonsense and more"),
                  "slurm-secrets-view sent an invalid message: it does not belong to a "
                  "slurm-secrets protocol"},
-             Row{Bytes(kMaxQueryMessageBytes + 1), "slurm-secrets-view sent too long a message"},
+             Row{Bytes(kMaxQueryMessageBytes + 1),
+                 "slurm-secrets-view sent a message that is too long"},
          }) {
         const View view(answering(row.answer));
         CHECK(refusal_of(ask(view.path())) == row.sentence);
@@ -221,7 +222,8 @@ TEST_CASE("QueryClient: rejects users that do not continue the list or exceed th
         const auto users = users_by(replies, questions);
         return users ? "(taken)" : users.status().message();
     };
-    const std::string another = "slurm-secrets-view answered another question than was asked";
+    const std::string another =
+        "protocol error: slurm-secrets-view sent a reply that matches no request";
     CHECK(refusal({Users{true, true, {"bob"}}, Users{true, true, {"alice"}}}) == another);
     CHECK(refusal({Users{true, true, {"bob"}}, Users{true, false, {"bob"}}}) == another);
     CHECK(refusal({States{{JobState::ended}, ""}}) == another);
@@ -236,17 +238,16 @@ TEST_CASE("QueryClient: rejects users that do not continue the list or exceed th
         }
         endless.emplace_back(std::move(users));
     }
-    CHECK(refusal(endless) ==
-          "slurm-secrets-view names more users of the Slurm account chem than the 100000 that are "
-          "taken");
+    CHECK(
+        refusal(endless) ==
+        "slurm-secrets-view listed too many users of the Slurm account chem; the limit is 100000");
 }
 
 TEST_CASE("QueryClient: fails at once when slurm-secrets-view cannot be reached", "[view_client]") {
     const TemporaryFolder folder;
-    CHECK(
-        refusal_of(ask(folder.file("none.sock"))) ==
-        "slurm-secrets-view can't be reached, is slurm-secrets-view.socket active? connect() to " +
-            folder.file("none.sock") + " failed: No such file or directory");
+    CHECK(refusal_of(ask(folder.file("none.sock"))) ==
+          "cannot reach slurm-secrets-view: connect() to " + folder.file("none.sock") +
+              " failed: No such file or directory; is slurm-secrets-view.socket active?");
 }
 
 TEST_CASE("QueryClient: gives up on a silent slurm-secrets-view at a timeout or when cancelled",

@@ -133,9 +133,9 @@ TEST_CASE("QueryQueue: times out one request to a silent slurmctld and rejects o
     CHECK(late.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
     CHECK(late.sentence == "slurmctld did not answer within 0 s");
     CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
-          "refused: still waiting for slurmctld, which was asked 0 s ago");
+          "refused: still waiting for slurmctld, which was queried 0 s ago");
     CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
-          "still waiting for slurmctld, which was asked 0 s ago");
+          "still waiting for slurmctld, which was queried 0 s ago");
     CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
 
     release->set_value();
@@ -213,7 +213,7 @@ TEST_CASE("QueryQueue: times out an account request like a job request", "[quest
     CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
           "slurmctld did not answer within 0 s");
     CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
-          "refused: still waiting for slurmctld, which was asked 0 s ago");
+          "refused: still waiting for slurmctld, which was queried 0 s ago");
     CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
     release->set_value();
     Users users;

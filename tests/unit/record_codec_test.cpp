@@ -150,7 +150,7 @@ TEST_CASE("Record codec: rejects every truncated record of a run or a hold") {
     for (std::size_t length = 0; length < run.size(); ++length) {
         CAPTURE(length);
         const Bytes cut(run.begin(), run.begin() + static_cast<std::ptrdiff_t>(length));
-        CHECK(refusal_of_run(cut) == "a malformed record of a run");
+        CHECK(refusal_of_run(cut) == "malformed run record");
         CHECK(read_run_head(GuardedBytes(cut).bytes()).ok() == (length >= kCountAt));
     }
     const Bytes hold = record_of(kHold);
@@ -158,7 +158,7 @@ TEST_CASE("Record codec: rejects every truncated record of a run or a hold") {
     for (std::size_t length = 0; length < hold.size(); ++length) {
         CAPTURE(length);
         const Bytes cut(hold.begin(), hold.begin() + static_cast<std::ptrdiff_t>(length));
-        CHECK(refusal_of_hold(cut) == "a malformed record of a hold");
+        CHECK(refusal_of_hold(cut) == "malformed hold record");
     }
 }
 
@@ -169,7 +169,7 @@ TEST_CASE("Record codec: rejects a record with false lengths or counts") {
         set_number(run, offset, number);
         return refusal_of_run(run);
     };
-    const std::string malformed = "a malformed record of a run";
+    const std::string malformed = "malformed run record";
     CHECK(run_with(kRunIdAt, std::uint16_t{0}) == malformed);
     CHECK(run_with(kRunIdAt, std::uint16_t{65535}) == malformed);
     CHECK(run_with(kRunIdAt + 2, '/') == malformed);
@@ -180,21 +180,21 @@ TEST_CASE("Record codec: rejects a record with false lengths or counts") {
 
     Bytes hold = record_of(kHold);
     set_number(hold, kHoldCountAt, kMost);
-    CHECK(refusal_of_hold(hold) == "a malformed record of a hold");
+    CHECK(refusal_of_hold(hold) == "malformed hold record");
 }
 
 TEST_CASE("Record codec: rejects an unknown scope and trailing bytes") {
     for (const int scope : {0, 3, 255}) {
         Bytes run = small_run();
         set_number(run, kFirstScopeAt, static_cast<std::uint8_t>(scope));
-        CHECK(refusal_of_run(run) == "a malformed record of a run");
+        CHECK(refusal_of_run(run) == "malformed run record");
     }
     Bytes fewer = small_run();
     set_number(fewer, kCountAt, std::uint32_t{1});
-    CHECK(refusal_of_run(fewer) == "a malformed record of a run");
+    CHECK(refusal_of_run(fewer) == "malformed run record");
     Bytes hold = record_of(kHold);
     hold.push_back(std::byte{0});
-    CHECK(refusal_of_hold(hold) == "a malformed record of a hold");
+    CHECK(refusal_of_hold(hold) == "malformed hold record");
 }
 
 TEST_CASE("Record codec: uses the scope words of the push body") {

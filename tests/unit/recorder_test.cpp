@@ -101,24 +101,23 @@ TEST_CASE("Recorder: fails write-ahead on a full disk and logs which entries the
     const std::string file = disk.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
     disk.fill();
-    const std::string wrong =
-        "the audit trail " + file + " can't be written: No space left on device";
+    const std::string wrong = "cannot write the audit trail " + file + ": No space left on device";
     const Status failure = logged.recorder.write_ahead(event_of(Kind::push, "push"));
     REQUIRE_FALSE(failure.ok());
     CHECK(failure.message() == wrong);
     CHECK(logged.messages().empty());
     logged.recorder.record(event_of(Kind::wipe, "job 1 ended"));
     CHECK(logged.messages() ==
-          std::vector<std::string>{"job 1 ended", wrong + "; it lacks this: job 1 ended"});
+          std::vector<std::string>{"job 1 ended", wrong + "; missing entry: job 1 ended"});
     logged.recorder.record(refusal_of(1001, wrong));
     CHECK(logged.messages() == std::vector<std::string>{"refused: " + wrong});
     CHECK(logged.on_file(file).empty());
 
     disk.make_room();
     logged.recorder.record(event_of(Kind::wipe, "job 2 ended"));
-    const std::string gap = "2 entries are missing on the audit trail " + file +
-                            " here, which could not be written; the log of that time has what "
-                            "happened";
+    const std::string gap = "2 entries are missing in the audit trail " + file +
+                            " before this line, while it could not be written; they are in the "
+                            "log of that time";
     CHECK(logged.messages() == std::vector<std::string>{gap, "job 2 ended"});
     CHECK(logged.on_file(file) == std::vector<std::string>{gap, "job 2 ended"});
 }
@@ -235,8 +234,7 @@ TEST_CASE("Recorder: reports the number of dropped entries in an entry of its ow
     }
     for (const std::string& entry : logged.socket.receive_all()) last = entry;
     auto fields = fields_of(last);
-    CHECK(fields["MESSAGE"] ==
-          "3 entries of this log are missing here: the journal did not take them in time");
+    CHECK(fields["MESSAGE"] == "dropped 3 log entries: the journal was too slow");
     CHECK(fields["MESSAGE_ID"] == info_of(Kind::dropped).message_id);
     CHECK(fields["SECRETS_COUNT"] == "3");
 }

@@ -158,11 +158,11 @@ TEST_CASE("Recovery: rejects an invalid slab with a reason and overwrites it") {
     std::string why;
     SECTION("with an unknown format version") {
         flip(slab.get(), 8);
-        why = "slab-1: the slab has format version 66 and this agent knows version 2";
+        why = "slab-1: unknown slab format version 66; this agent supports version 2";
     }
     SECTION("without the magic of a slab") {
         flip(slab.get(), 0);
-        why = "slab-1: the region is no slab";
+        why = "slab-1: the region is not a slab";
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
     const RecoveryReport restored = vault.restore(shelf.hand_out());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: every request to the control door that is not of its table is refused with the right
+// Promise: every request to the control socket that is not of its table is refused with the right
 // status and a sentence, before its body is read where that can be known; and no answer has a
 // value.
 
@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 
+#include "agentd/api/handlers.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 
@@ -19,7 +20,7 @@ using service::Office;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
 
-/// A control door without a socket.
+/// A control server without a socket.
 struct Door {
     explicit Door(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
         : office(config, vault_bytes) {}
@@ -39,7 +40,7 @@ struct Door {
     }
 
     Office office;
-    Router routes{office.services};
+    Router routes{office.services, route_table()};
     bool body_was_read = false;
 };
 
@@ -137,16 +138,15 @@ TEST_CASE("Router: returns errors as problem JSON with a message") {
     Door door;
     const Uid alice = door.office.alice;
     check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
-                  "run none is not known here");
+                  "run none is not known");
     check_problem(door.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
-                  "there is no '/v1/nothing' here");
+                  "there is no path '/v1/nothing'");
     check_problem(door.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
-                  "this path knows GET, not 'POST'");
+                  "this path does not allow 'POST'; expected one of: GET");
     check_problem(door.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
                   "the query parameter 'ask' is missing");
     check_problem(door.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
-                  "alice may not push runs for bob (the agent's configuration lists who may, under "
-                  "platforms)");
+                  "alice may not push runs for bob (see platforms in the agent's configuration)");
     check_problem(problem(431, "long"), 431, "Request Header Fields Too Large", "long");
     check_problem(problem(500, "\"quoted\"\n"), 500, "Internal Server Error", "\"quoted\"\n");
 }
@@ -163,8 +163,9 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     };
     REQUIRE(push(alice, "r", R"({"user":{"A":"a"}})").status == 201);
     const std::string before = door.office.state();
-    check_problem(push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
-                  "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h");
+    check_problem(
+        push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
+        "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h");
     check_problem(push(alice, "r", "{"), 400, "Bad Request",
                   "the JSON is malformed: incomplete JSON (line 1, column 2 of the body)");
     check_problem(push(alice, "r", ""), 400, "Bad Request",
@@ -184,7 +185,7 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     const std::string large = "{\"user\":{" + secrets + "}}";
     const std::string larger = "{\"user\":{" + secrets + "},\"workspace\":{" + secrets + "}}";
     check_problem(push(alice, "r", larger), 413, "Content Too Large",
-                  "the run's values have 1966080 bytes together; at most 1048576 are taken");
+                  "the run's values have 1966080 bytes in total; the limit is 1048576");
     CHECK(door.office.state() == before);
     REQUIRE(push(alice, "r", large).status == 200);
     check_problem(push(door.office.bob, "t", large), 503, "Service Unavailable",
@@ -234,12 +235,12 @@ TEST_CASE("Router: rejects an invalid request head before reading the body") {
                   "the request needs a Content-Length (no chunked encoding)");
     check_problem(head("PUT", "/v1/runs/r", kJson, most + 1, true), 413, "Content Too Large",
                   "the body has " + std::to_string(most + 1) + " bytes; at most " +
-                      std::to_string(most) + " are taken (limits in the agent's configuration)");
+                      std::to_string(most) + " are accepted (limits in the agent's configuration)");
     CHECK(head("PUT", "/v1/runs/r", kJson, most, true).status == 201);
     check_problem(head("GET", "/v1/runs/r", kJson, 2, true), 400, "Bad Request",
-                  "a GET of this path takes no body");
+                  "a GET of this path accepts no body");
     check_problem(head("DELETE", "/v1/runs/r", "", std::nullopt, true), 400, "Bad Request",
-                  "a DELETE of this path takes no body");
+                  "a DELETE of this path accepts no body");
     CHECK(head("GET", "/v1/runs/r", "", 0, false).status == 200);
     // Who may not is told that first, whatever else is wrong.
     const auto refused = door.ask(
@@ -304,18 +305,18 @@ TEST_CASE("Router: accepts only the query parameter of the path and only once") 
         CHECK(answer.status == 400);
         return detail_of(answer);
     };
-    CHECK(refusal("/v1/runs?owner=alice") == "the query parameter 'owner' is not known here");
-    CHECK(refusal("/v1/status?ask=A") == "the query parameter 'ask' is not known here");
-    CHECK(refusal("/v1/check?ask=A&x=1") == "the query parameter 'x' is not known here");
-    CHECK(refusal("/v1/check?Ask=A") == "the query parameter 'Ask' is not known here");
-    CHECK(refusal("/v1/check?&ask=A") == "the query parameter '' is not known here");
-    CHECK(refusal("/v1/check?=A") == "the query parameter '' is not known here");
-    CHECK(refusal("/v1/check?ask=A&ask=A") == "the query parameter 'ask' stands twice");
+    CHECK(refusal("/v1/runs?owner=alice") == "unknown query parameter 'owner'");
+    CHECK(refusal("/v1/status?ask=A") == "unknown query parameter 'ask'");
+    CHECK(refusal("/v1/check?ask=A&x=1") == "unknown query parameter 'x'");
+    CHECK(refusal("/v1/check?Ask=A") == "unknown query parameter 'Ask'");
+    CHECK(refusal("/v1/check?&ask=A") == "unknown query parameter ''");
+    CHECK(refusal("/v1/check?=A") == "unknown query parameter ''");
+    CHECK(refusal("/v1/check?ask=A&ask=A") == "duplicate query parameter 'ask'");
     CHECK(refusal("/v1/check?ask=%4") == "the query parameter 'ask' is malformed");
     CHECK(refusal("/v1/check?") == "the query parameter 'ask' is missing");
-    CHECK(refusal("/v1/check?ask") == "the ask at character 1: no secret is named");
-    CHECK(refusal("/v1/check?ask=") == "the ask at character 1: no secret is named");
-    CHECK(refusal("/v1/check?ask=A+B").starts_with("the ask at character 1: "));
+    CHECK(refusal("/v1/check?ask") == "the secret spec at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=") == "the secret spec at character 1: no secret is named");
+    CHECK(refusal("/v1/check?ask=A+B").starts_with("the secret spec at character 1: "));
     CHECK(status("/v1/check?ask=A%3DB%2Crun:r") == 200);
     CHECK(status("/v1/check?ask=A=B,run:r?") == 200);
 }

@@ -66,24 +66,24 @@ TEST_CASE("RunService: denies a push of invalid content with its reason and chan
                 "workspace: the secret's name '1A' must begin with a letter or '_'",
                 list_of(user_secret("A", "a"), workspace_secret("1A", "x")));
         refused(StatusCode::invalid_argument, "user: the secret's name is missing", one_secret(""));
-        refused(StatusCode::invalid_argument, "workspace secret 'A' stands twice",
+        refused(StatusCode::invalid_argument, "duplicate workspace secret 'A'",
                 list_of(workspace_secret("A", "x"), workspace_secret("A", "y")));
         refused(StatusCode::conflict,
                 "user secret 'A_B' would become the variable A_B, as another secret of this scope "
                 "does; rename one",
                 list_of(user_secret("A-B", "x"), user_secret("A_B", "y")));
-        refused(StatusCode::too_large, "user secret 'A' has 61 bytes; at most 60 are taken",
+        refused(StatusCode::too_large, "user secret 'A' has 61 bytes; the limit is 60",
                 one_secret("A", 61));
-        refused(StatusCode::too_large,
-                "the run's values have 101 bytes together; at most 100 are taken",
+        refused(StatusCode::too_large, "the run's values have 101 bytes in total; the limit is 100",
                 list_of(user_secret("A", std::string(60, 'x')),
                         workspace_secret("B", std::string(41, 'x'))));
-        refused(StatusCode::too_large, "the run has 1001 secrets; at most 1000 are taken",
+        refused(StatusCode::too_large, "the run has 1001 secrets; the limit is 1000",
                 many_secrets(kMaxSecretsPerRun + 1));
         refused(StatusCode::invalid_argument,
-                "\"ttl\": 'soon' is not a duration; write a number and s, m, h or d, as in 12h", {},
-                "soon");
-        refused(StatusCode::invalid_argument, "\"ttl\": '0s' is too short: at least 1s", {}, "0s");
+                "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h",
+                {}, "soon");
+        refused(StatusCode::invalid_argument,
+                "\"ttl\": duration '0s' is too short; the minimum is 1s", {}, "0s");
         refused(StatusCode::invalid_argument,
                 "\"ttl\": 49h is longer than the 2d that this site allows", {}, "49h");
         refused(StatusCode::invalid_argument,
@@ -101,7 +101,7 @@ TEST_CASE(
         check_refused(office, {reason, sentence}, caller, run, std::move(owner), one_secret("X"));
     };
     const std::string nameless = "\"owner\" is missing: name the user whose jobs may use the run";
-    const std::string may_not = " (the agent's configuration lists who may, under platforms)";
+    const std::string may_not = " (see platforms in the agent's configuration)";
     refused(StatusCode::invalid_argument, nameless, kRoot, "new", {});
     refused(StatusCode::invalid_argument, nameless, office.tower, "new", {});
     refused(StatusCode::invalid_argument, nameless, kRoot, "of-alice", {});
@@ -164,7 +164,7 @@ TEST_CASE("RunService: limits the runs of a platform across all owners") {
     CHECK(push(office.tower, "a", "alice") == "(granted)");
     CHECK(push(office.tower, "b", "bob") == "(granted)");
     CHECK(office.info("b").head.platform == "tower");
-    const std::string full = "platform tower has 2 runs here already; complete some first";
+    const std::string full = "platform tower has 2 runs already; complete some first";
     CHECK(push(office.tower, "c", "alice") == full);
     CHECK(push(office.tower, "a", "alice") == "(granted)");  // again
     CHECK(push(office.alice, "c", "alice") == "(granted)");  // not the platform's

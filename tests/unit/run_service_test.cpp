@@ -48,11 +48,11 @@ TEST_CASE("RunService: keeps a run unchanged when it denies a push") {
     refused(list_of(user_secret("1A", "x")), "must begin with a letter");
     refused(list_of(user_secret("A-B", "x"), user_secret("A_B", "y")),
             "would become the variable A_B");
-    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "stands twice");
-    refused(list_of(user_secret("A", std::string(61, 'x'))), "has 61 bytes; at most 60");
+    refused(list_of(user_secret("A", "x"), user_secret("A", "y")), "duplicate user secret 'A'");
+    refused(list_of(user_secret("A", std::string(61, 'x'))), "has 61 bytes; the limit is 60");
     refused(list_of(user_secret("A", std::string(60, 'x')), user_secret("B", std::string(41, 'x'))),
-            "have 101 bytes together; at most 100");
-    refused({}, "is not a duration", "soon");
+            "have 101 bytes in total; the limit is 100");
+    refused({}, "invalid duration", "soon");
     refused({}, "longer than the 2d that this site allows", "49h");
     CHECK(refusal_of(office.push(office.bob, "r", {}, {})) ==
           "run r belongs to another user, not to bob");
@@ -107,12 +107,12 @@ TEST_CASE("GrantService: returns the expected answer for each kind of spec") {
     CHECK(answer(office.alice, "A") ==
           "secret A is not known: the job names no run (--secrets-run=RUN)");
     CHECK(answer(office.alice, "run:r,NUL") ==
-          "secret NUL holds a NUL byte, which a variable can't hold; ask for it as a file "
+          "secret NUL contains a NUL byte, which a variable cannot hold; request it as a file "
           "(NUL:file)");
     CHECK(answer(office.alice, "run:r,NUL?").find("NUL byte") != std::string::npos);
     CHECK(answer(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
     CHECK(answer(kRoot, "run:r,A") == "run r belongs to another user, not to root");
-    CHECK(answer(office.alice, "run:x,A").starts_with("run x is not known here"));
+    CHECK(answer(office.alice, "run:x,A").starts_with("run x is not known"));
     CHECK(answer(office.alice, "A,,B").starts_with("SLURM_SECRETS at character 3: "));
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "none")));
     CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:x?")));
@@ -142,7 +142,7 @@ TEST_CASE("GrantService: limits the different specs of a job to 256") {
     std::string last;
     for (int n = 0; n < 300; ++n)
         last = given(office.ask(office.alice, "run:r,A=V" + std::to_string(n)));
-    CHECK(last.find("different asks on this node") != std::string::npos);
+    CHECK(last.find("different secret specs on this node") != std::string::npos);
     CHECK(office.vault.find_hold(JobId{1})->grants.size() == 256);
 }
 
@@ -153,7 +153,7 @@ TEST_CASE("ExpiryQueue: expires a run at its time and not before") {
     CHECK(office.services.expiry.expire() == office.time + std::chrono::seconds(1));
     CHECK(given(office.ask(office.alice, "run:r")) == "A=a\n");
     office.time += std::chrono::seconds(1);
-    CHECK(given(office.ask(office.alice, "run:r")).starts_with("run r is not known here"));
+    CHECK(given(office.ask(office.alice, "run:r")).starts_with("run r is not known"));
     CHECK(office.vault.inventory().runs == 0);
 }
 
@@ -203,7 +203,7 @@ TEST_CASE("GrantService: denies a submission only when nothing can satisfy its s
     CHECK(sentence("run:r,NOPE") == "(may be submitted)");
     CHECK(sentence("NOPE?") == "(may be submitted)");
     CHECK(sentence("NOPE").find("NOPE") != std::string::npos);
-    CHECK(sentence("A,,B").starts_with("the ask at character "));
+    CHECK(sentence("A,,B").starts_with("the secret spec at character "));
 }
 
 TEST_CASE("RunService: applies a new configuration at once and keeps existing runs") {
@@ -216,7 +216,7 @@ TEST_CASE("RunService: applies a new configuration at once and keeps existing ru
     config.platforms.clear();
     office.services.context.configure(config);
     CHECK(refusal_of(office.push(kRoot, "s", "alice", list_of(user_secret("A", "four")))) ==
-          "user secret 'A' has 4 bytes; at most 3 are taken");
+          "user secret 'A' has 4 bytes; the limit is 3");
     CHECK(refusal_of(office.push(kRoot, "s", "alice", {}, "2h")).find("longer than the 1h") !=
           std::string::npos);
     CHECK(refusal_of(office.push(office.tower, "s", "alice", {})).find("may not push") !=

@@ -114,7 +114,7 @@ TEST_CASE("GrantService: requires the spec to name the workspace when two have t
     REQUIRE(here.set(here.bob, kTeam, "TOKEN", "team's").ok());
     REQUIRE(here.set(here.bob, SecretScope{"other"}, "TOKEN", "other's").ok());
     CHECK(given(here.office.ask(here.alice, "TOKEN?")) ==
-          "secret TOKEN is in the workspaces lab, team; say which with --workspace=lab");
+          "secret TOKEN is in the workspaces lab, team; choose one with --workspace=lab");
     CHECK(given(here.office.ask(here.alice, "workspace:team,TOKEN")) == "TOKEN=team's\n");
     CHECK(given(here.office.ask(here.alice, "workspace:lab,TOKEN")) == "TOKEN=lab's\n");
     CHECK(given(here.office.ask(here.alice, "workspace:other,TOKEN")) ==
@@ -203,14 +203,15 @@ TEST_CASE("SecretService: denies an invalid change with a message and changes no
     CHECK(refused("PATH", "v") != "(granted)");
     CHECK(refused("A_B", "v") ==
           "secret A_B would become the variable A_B, as A-B of alice does; choose another name");
-    CHECK(refused("D", std::string(61, 'd')) == "the value has 61 bytes; at most 60 are taken");
-    CHECK(refused("D", std::string(60, 'd')).find("more than the 100 bytes") != std::string::npos);
+    CHECK(refused("D", std::string(61, 'd')) == "the value has 61 bytes; the limit is 60");
+    CHECK(refused("D", std::string(60, 'd')).find("exceed the limit of 100 bytes") !=
+          std::string::npos);
     CHECK(refused("D", "v", "never").find("\"ttl\": ") == 0);
-    CHECK(refused("C", "v", {}, {.is_new = true}) == "secret C is there already");
+    CHECK(refused("C", "v", {}, {.is_new = true}) == "secret C already exists");
     CHECK(refused("C", "v", {}, {.generation = 2}).find("has generation 1, not 2") !=
           std::string::npos);
-    CHECK(refused("D", "v", {}, {.generation = 1}) == "secret D is not there");
-    CHECK(refused("D", "v", {}, {.exists = true}) == "secret D is not there");
+    CHECK(refused("D", "v", {}, {.generation = 1}) == "secret D does not exist");
+    CHECK(refused("D", "v", {}, {.exists = true}) == "secret D does not exist");
     const auto rename = [&](const char* from, const char* to) {
         return refusal_of(here.services.secrets.rename_secret(here.alice, kOwn, from, to, {}));
     };
@@ -223,7 +224,7 @@ TEST_CASE("SecretService: denies an invalid change with a message and changes no
     CHECK(here.state() == before);
     CHECK(rename("A-B", "A_B") == "(granted)");  // its own variable is no other's
     CHECK(here.set(here.alice, kOwn, "D", "v").ok());
-    CHECK(refused("E", "v").find("has 3 secrets already") != std::string::npos);
+    CHECK(refused("E", "v").find("has 3 stored secrets; the limit is 3") != std::string::npos);
     CHECK(here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1}).ok());
 }
 
@@ -238,7 +239,7 @@ TEST_CASE("SecretService: removes an expired secret and warns jobs beforehand", 
         return granted != nullptr ? granted->note : refusal_of(answer);
     };
     CHECK(note("SOON,LATER,SHARED", JobId{1}) ==
-          "secret SOON expires in 3 days; set it anew with: secretctl set SOON; secret SHARED of "
+          "secret SOON expires in 3 days; set it again with: secretctl set SOON; secret SHARED of "
           "workspace lab expires in less than a day");
     CHECK(note("SOON", JobId{1}).empty());  // each job is told once
     CHECK(note("LATER", JobId{2}).empty());
@@ -347,8 +348,8 @@ TEST_CASE("Services: report unavailable only for what depends on an unknown Slur
     AccountOffice here;
     const auto whether = [](const std::string& user, const std::string& workspace,
                             const std::string& account) {
-        return "whether " + user + " is in workspace " + workspace +
-               " is not known yet: slurmctld has not said who is in the Slurm account " + account +
+        return "cannot tell yet if " + user + " is in workspace " + workspace +
+               ": slurmctld has not yet listed the users of the Slurm account " + account +
                "; try again in a moment";
     };
     const std::string alice_in_chemists = whether("alice", "chemists", "chem");
@@ -377,7 +378,7 @@ TEST_CASE("Services: report unavailable only for what depends on an unknown Slur
 
     here.say("chem", {"alice"});
     CHECK(given(here.office.ask(here.alice, "workspace:chemists,PEN")) == "PEN=chemists\n");
-    CHECK(given(here.office.ask(here.alice, "PEN")).find("say which") != std::string::npos);
+    CHECK(given(here.office.ask(here.alice, "PEN")).find("choose one with") != std::string::npos);
     CHECK(is_unavailable(here.services.secrets.list_workspaces(here.alice),
                          whether("alice", "desk", "bio")));
     here.say("bio", {});

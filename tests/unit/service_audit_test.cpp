@@ -58,7 +58,7 @@ TEST_CASE("Services: deny a request and change nothing when its audit entry cann
     const AuditFile file(disk.file("audit"));
     const std::string before = office.state();
     const std::string wrong =
-        "the audit trail " + disk.file("audit") + " can't be written: No space left on device";
+        "cannot write the audit trail " + disk.file("audit") + ": No space left on device";
 
     const auto pushed = office.push(kRoot, "r", "alice", list_of(user_secret("A", "y")));
     CHECK(refusal_of(pushed) == wrong);

@@ -138,14 +138,12 @@ TEST_CASE("Slab: rejects an unknown format and inconsistent extents") {
         const auto reopened = Slab::reopen(ground.again(), dropped);
         return reopened ? std::string("was taken") : reopened.status().message();
     };
-    CHECK(error_after(0, std::byte{'x'}) == "the region is no slab");
+    CHECK(error_after(0, std::byte{'x'}) == "the region is not a slab");
     CHECK(error_after(kVersionAt, std::byte{3}) ==
-          "the slab has format version 3 and this agent knows version 2");
-    CHECK(error_after(12, std::byte{1}) == "the slab's length is wrong");
-    CHECK(error_after(kFirstExtentAt, std::byte{0}) ==
-          "the slab's extents do not add up at byte 32");
-    CHECK(error_after(kFirstExtentAt + 2, std::byte{255}) ==
-          "the slab's extents do not add up at byte 32");
+          "unknown slab format version 3; this agent supports version 2");
+    CHECK(error_after(12, std::byte{1}) == "invalid slab length");
+    CHECK(error_after(kFirstExtentAt, std::byte{0}) == "invalid slab extent at byte 32");
+    CHECK(error_after(kFirstExtentAt + 2, std::byte{255}) == "invalid slab extent at byte 32");
 }
 
 TEST_CASE("Slab: zeroes freed bytes at once") {

@@ -86,8 +86,9 @@ TEST_CASE("Supervisor: begins with the first pause again after a long run") {
     std::this_thread::sleep_for(milliseconds(5));
     fixture.forever.cancel();
     REQUIRE(fixture.turns_until([&] { return fixture.starts == 4; }));
-    CHECK(fixture.reports == std::vector<std::string>{"reaper: early, 1", "reaper: early, 2",
-                                                      "reaper: it ended without being stopped, 1"});
+    CHECK(fixture.reports ==
+          std::vector<std::string>{"reaper: early, 1", "reaper: early, 2",
+                                   "reaper: it returned without being stopped, 1"});
 }
 
 TEST_CASE("Supervisor: lets tasks end after stop(), and starts none that waits for its pause") {

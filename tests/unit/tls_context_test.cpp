@@ -46,23 +46,26 @@ TEST_CASE("TLS context: loads the files of a hub or reports key and file and cau
     CHECK(check_files(listen).ok());
 
     SECTION("the certificate file") {
-        const std::string is = "listen.certificate: " + listen.certificate;
+        const std::string unreadable =
+            "listen.certificate: cannot read " + listen.certificate + ": ";
+        const std::string no_certificate =
+            "listen.certificate: cannot use " + listen.certificate +
+            ": it contains no certificate in PEM (-----BEGIN CERTIFICATE-----)";
         for (const char* text : {"", "nonsense\n", "-----BEGIN CERTIFICATE-----\nMIIB\n"}) {
             write(listen.certificate, text);
-            CHECK(files.refusal() ==
-                  is + " holds no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+            CHECK(files.refusal() == no_certificate);
         }
         write_key(listen.certificate, make_key());
-        CHECK(files.refusal() == is + " holds no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+        CHECK(files.refusal() == no_certificate);
         unlink(listen.certificate.c_str());
-        CHECK(files.refusal() == is + " can't be read: No such file or directory");
+        CHECK(files.refusal() == unreadable + "No such file or directory");
         mkdir(listen.certificate.c_str(), 0700);
-        CHECK(files.refusal() == is + " can't be read: Is a directory");
+        CHECK(files.refusal() == unreadable + "Is a directory");
     }
     SECTION("the key file") {
-        const std::string is = "listen.key: " + listen.key;
         const std::string no_key =
-            is + " holds no private key in PEM that opens without a passphrase";
+            "listen.key: cannot use " + listen.key +
+            ": it contains no private key in PEM that opens without a passphrase";
         for (const char* text : {"", "nonsense\n", "-----BEGIN PRIVATE KEY-----\nMIIB\n"}) {
             write(listen.key, text);
             CHECK(files.refusal() == no_key);
@@ -71,19 +74,22 @@ TEST_CASE("TLS context: loads the files of a hub or reports key and file and cau
         CHECK(files.refusal() == no_key);
         for (const char* kind : {"EC", "RSA"}) {
             write_key(listen.key, make_key(kind));
-            CHECK(files.refusal() == is + " is not the key of " + listen.certificate);
+            CHECK(files.refusal() ==
+                  "listen.key: " + listen.key + " is not the key of " + listen.certificate);
         }
         unlink(listen.key.c_str());
-        CHECK(files.refusal() == is + " can't be read: No such file or directory");
+        CHECK(files.refusal() ==
+              "listen.key: cannot read " + listen.key + ": No such file or directory");
     }
     SECTION("the client CA file") {
         listen.client_ca = files.folder.file("ca.crt");
-        const std::string is = "listen.client_ca: " + listen.client_ca;
-        CHECK(files.refusal() == is + " can't be read: No such file or directory");
+        CHECK(files.refusal() ==
+              "listen.client_ca: cannot read " + listen.client_ca + ": No such file or directory");
         for (const char* text : {"", "nonsense\n", "-----BEGIN CERTIFICATE-----\nMIIB\n"}) {
             write(listen.client_ca, text);
             CHECK(files.refusal() ==
-                  is + " holds no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+                  "listen.client_ca: cannot use " + listen.client_ca +
+                      ": it contains no certificate in PEM (-----BEGIN CERTIFICATE-----)");
         }
         write_certificate(listen.client_ca, make_certificate({}).certificate);
         CHECK(files.refusal() == "(taken)");
@@ -101,14 +107,13 @@ TEST_CASE("TLS context: uses the systemd credential tls.key when no key is confi
     const auto none = make_server_context(listen);
     REQUIRE_FALSE(none);
     CHECK(none.status().message() ==
-          "listen.key: name the file of the key, or load it as systemd's credential tls.key");
+          "listen.key: no key file; set its path, or load the key as systemd credential tls.key");
     CHECK(check_files(listen).ok());
 
     const TemporaryFolder credentials;
     setenv("CREDENTIALS_DIRECTORY", credentials.path().c_str(), 1);
     CHECK(make_server_context(listen).status().message() ==
-          "listen.key: " + credentials.file("tls.key") +
-              " can't be read: No such file or directory");
+          "listen.key: cannot read " + credentials.file("tls.key") + ": No such file or directory");
     CHECK(check_files(listen).ok());
     write_key(credentials.file("tls.key"), make_key());
     CHECK(make_server_context(listen).status().message() ==
@@ -117,8 +122,8 @@ TEST_CASE("TLS context: uses the systemd credential tls.key when no key is confi
     unsetenv("CREDENTIALS_DIRECTORY");
 
     unlink(listen.certificate.c_str());
-    CHECK(check_files(listen).message() == "listen.certificate: " + listen.certificate +
-                                               " can't be read: No such file or directory");
+    CHECK(check_files(listen).message() ==
+          "listen.certificate: cannot read " + listen.certificate + ": No such file or directory");
 }
 
 TEST_CASE("TLS context: loads a certificate outside its validity and reports that") {
@@ -130,7 +135,7 @@ TEST_CASE("TLS context: loads a certificate outside its validity and reports tha
     };
     CHECK(why(-60, 60).empty());
     CHECK(why(-3600, -60).starts_with("it expired at 20"));
-    CHECK(why(60, 3600).starts_with("it is valid from 20"));
+    CHECK(why(60, 3600).starts_with("it is not valid before 20"));
 }
 
 TEST_CASE("TLS context: matches exactly the hosts that the certificate names") {
