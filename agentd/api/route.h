@@ -19,7 +19,7 @@ struct RouteCall {
     auth::Principal caller;
     Origin origin;
     std::optional<RunId> run;
-    service::SecretScope place;
+    service::SecretScope scope;
     std::string name;  ///< of a stored secret or a node, as received
     service::Precondition precondition;
     std::string has_tag;  ///< If-None-Match, in a route with `reads_tag`

@@ -137,7 +137,8 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const std::string_view part = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(part.size() + 1, query.size()));
         const std::string_view name = part.substr(0, part.find('='));
-
+        const auto value =
+            percent_decoded(part.size() > name.size() ? part.substr(name.size() + 1) : "");
         if (name != route.query || name.empty()) {
             return problem(400, "unknown query parameter " + quoted(name));
         }
