@@ -9,14 +9,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// Limit for the hubs' response, so that the plugin's time (5 s, its timeout=) does not end before
-/// the plugin has a message.
-constexpr auto kPatience = std::chrono::milliseconds(4000);
-
-/// Returns the part of its share that a hub may use; the rest is for the network.
-std::chrono::milliseconds patience_of_hub(const HubClient& client) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(client.share_of(kPatience) * 3 /
-                                                                 4);
+/// Returns the part of a hub's share of the time that the hub may use; the rest is for the network.
+std::chrono::milliseconds patience_of_hub(std::chrono::steady_clock::duration share) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(share * 3 / 4);
 }
 
 StatusCode reason_of(unsigned status) {
@@ -42,9 +37,10 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
     if (at_once) co_return std::move(*at_once);
     const vault::CachedGrant* held = services_.cached_grants.find_cached_grant(request);
     net::HttpsRequest to_hub{
-        "POST", "/v1/grants", api::print_grant({request, node_, patience_of_hub(client_)}),
+        "POST", "/v1/grants",
+        api::print_grant({request, node_, patience_of_hub(client_.share_of(patience_))}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
-    auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + kPatience);
+    auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + patience_);
     if (answer.ok()) granted_ = granted_ || answer->status == 200;
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
     if (is_gone()) co_return service::Nothing{};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Interface through which request handlers synchronise local data with the store that agents share.
+// An agent has no such store, or OpenBao (agentd/openbao/replica.h). It is an interface because the
+// servers, the routes and the hub's handlers need only its two promises, and none of OpenBao's
+// vocabulary; their tests have a store in memory, which fails and conflicts when a test wants that.
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: a hub grants a node only what is a job's that Slurm says runs on that node, at the
+// address that the request came from, and tells nodes which of their grants have ended.
+
+#include "agentd/hub/node_api_handler.h"
+
+#include "tests/unit/fake_shared_store.h"
+#include "tests/unit/hub_fixture.h"
+
+namespace secrets::hub {
+namespace {
+
+using api::HttpResponse;
+using slurm_query::Verdict;
+using std::chrono::milliseconds;
+using Fixture = HubFixture;
+
+std::string text_of_image(const SecretBuffer& image) {
+    const auto entries = read_delivery(image.view().bytes());
+    REQUIRE(entries.ok());
+    std::string text;
+    for (const DeliveryEntry& entry : *entries) {
+        text +=
+            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
+    }
+    return text;
+}
+
+TEST_CASE("NodeApiHandler: grants a job of the node its secrets, with a tag") {
+    Fixture fixture;
+    const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
+    REQUIRE(answer.status == 200);
+    CHECK(text_of_image(answer.secret) == "A=value\n");
+    CHECK(answer.etag.size() > 2);
+    CHECK(fixture.holds("r"));
+    CHECK(fixture.office.vault.holds().empty());
+    const slurm_query::Placement asked = fixture.view.last();
+    CHECK(asked.job == JobId{7});
+    CHECK(asked.owner == fixture.office.alice);
+    CHECK(asked.node == "n1");
+    CHECK(asked.address == kAddress);
+}
+
+TEST_CASE("NodeApiHandler: answers 304 to a node that has the same grant") {
+    Fixture fixture;
+    fixture.has_tag = fixture.grant(Fixture::grant_body("run:r")).etag;
+    const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
+    CHECK(answer.status == 304);
+    CHECK(answer.secret.size() == 0);
+    fixture.push("r");
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 200);
+}
+
+TEST_CASE("NodeApiHandler: denies everybody but the account of the nodes' agents") {
+    Fixture fixture;
+    const std::string report = api::print_report({});
+    const std::string check = api::print_check({fixture.office.alice, "run:r", "n1"});
+    for (const auth::Principal& caller :
+         {auth::Principal(fixture.office.alice), auth::Principal(service::kRoot),
+          auth::Principal::of_certificate("bob")}) {
+        fixture.caller = caller;
+        CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 403);
+        CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", report).status == 403);
+        CHECK(fixture.ask("POST", "/v1/checks", check).status == 403);
+    }
+    CHECK(fixture.view.asked() == 0);
+}
+
+TEST_CASE("NodeApiHandler: denies a body that is malformed before it asks Slurm") {
+    Fixture fixture;
+    CHECK(fixture.grant("{}").status == 400);
+    CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", "{}").status == 400);
+    CHECK(fixture.ask("PUT", "/v1/nodes//holds", api::print_report({})).status == 400);
+    CHECK(fixture.ask("POST", "/v1/checks", "{}").status == 400);
+    CHECK(fixture.view.asked() == 0);
+}
+
+TEST_CASE("NodeApiHandler: denies a job that Slurm does not place on the node") {
+    Fixture fixture;
+    for (const Verdict verdict : {Verdict::does_not_run, Verdict::other_owner, Verdict::other_node,
+                                  Verdict::other_address}) {
+        fixture.view.set(verdict);
+        const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
+        CHECK(answer.status == 403);
+        CHECK(answer.secret.size() == 0);
+    }
+    CHECK_FALSE(fixture.holds("r"));
+}
+
+TEST_CASE("NodeApiHandler: asks the node to try again if Slurm does not answer in time") {
+    Fixture fixture;
+    for (const Verdict verdict : {Verdict::unknown, Verdict::is_node}) {
+        fixture.view.set(verdict);
+        const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
+        CHECK(answer.status == 503);
+        CHECK(answer.retry_after);
+    }
+    CHECK_FALSE(fixture.holds("r"));
+}
+
+TEST_CASE("NodeApiHandler: denies a credential that was made on another host") {
+    Fixture fixture;
+    fixture.origin.munge_address = "10.0.0.2";
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 403);
+    CHECK(fixture.view.asked() == 0);
+    // munged knows no address of its host.
+    fixture.origin.munge_address = "127.0.0.1";
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 200);
+}
+
+TEST_CASE("NodeApiHandler: denies a host without its certificate, if those are demanded") {
+    Fixture fixture;
+    Listen listen;
+    listen.host_certificates = true;
+    fixture.handler.configure(listen);
+    const std::string report = api::print_report({});
+    const std::string check = api::print_check({fixture.office.alice, "run:r", "n1"});
+    using Names = std::optional<std::vector<std::string>>;
+    for (const auto& [names, status] : {std::pair{Names(), 403U},
+                                        {Names({"n2", "n11"}), 403U},
+                                        {Names({"n2", "n1.site"}), 200U},
+                                        {Names({kAddress}), 200U}}) {
+        fixture.origin.names = names;
+        CHECK(fixture.grant(Fixture::grant_body("run:r")).status == status);
+        CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", report).status == status);
+        fixture.view.set(Verdict::is_node);
+        CHECK(fixture.ask("POST", "/v1/checks", check).status == status);
+        fixture.view.set(Verdict::runs_there);
+    }
+}
+
+TEST_CASE("NodeApiHandler: lets a node wait for a run, and grants it when the run is pushed") {
+    Fixture fixture;
+    std::optional<HttpResponse> answer;
+    fixture.begin("POST", "/v1/grants", Fixture::grant_body("run:late", 5000), answer);
+    fixture.loop.turn(milliseconds(100));
+    CHECK_FALSE(answer);
+    fixture.push("late");
+    REQUIRE(fixture.loop.turns_until([&] { return answer.has_value(); }));
+    CHECK(answer->status == 200);
+    // The job may have ended in the wait.
+    CHECK(fixture.view.asked() == 2);
+}
+
+TEST_CASE("NodeApiHandler: denies a run that is not pushed in time") {
+    Fixture fixture;
+    const HttpResponse answer = fixture.grant(Fixture::grant_body("run:late", 50));
+    CHECK(answer.status == 404);
+    CHECK(answer.body.find("late") != std::string::npos);
+}
+
+TEST_CASE("NodeApiHandler: sends a waiting node to another hub when the agent ends") {
+    Fixture fixture;
+    std::optional<HttpResponse> answer;
+    fixture.begin("POST", "/v1/grants", Fixture::grant_body("run:late", 5000), answer);
+    fixture.loop.turn(milliseconds(100));
+    fixture.waiters.stop();
+    REQUIRE(fixture.loop.turns_until([&] { return answer.has_value(); }));
+    CHECK(answer->status == 503);
+}
+
+TEST_CASE("NodeApiHandler: grants nothing to a node that has gone") {
+    Fixture fixture;
+    fixture.is_gone = true;
+    const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
+    CHECK(answer.status == 204);
+    CHECK(answer.secret.size() == 0);
+    CHECK_FALSE(fixture.holds("r"));
+}
+
+TEST_CASE("NodeApiHandler: reads a grant's documents from the shared store") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    shared.on_refresh = [&] { fixture.push("elsewhere"); };
+    CHECK(fixture.grant(Fixture::grant_body("run:elsewhere")).status == 200);
+    REQUIRE(shared.refreshed.size() == 1);
+    CHECK(shared.refreshed.front().runs == std::set{run_id("elsewhere")});
+}
+
+TEST_CASE("NodeApiHandler: grants nothing while the shared store does not answer") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    shared.failure = Status::failed("no leader");
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 503);
+    CHECK_FALSE(fixture.holds("r"));
+}
+
+TEST_CASE("NodeApiHandler: tells a node which of its grants have ended") {
+    Fixture fixture;
+    const std::string tag = fixture.grant(Fixture::grant_body("run:r")).etag;
+    CHECK(fixture.report("run:r", tag).empty());
+    REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
+    CHECK(fixture.report("run:r", tag) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("NodeApiHandler: revokes nothing while the shared store does not answer") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    const std::string tag = fixture.grant(Fixture::grant_body("run:r")).etag;
+    REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
+    shared.failure = Status::failed("no leader");
+    CHECK(fixture.report("run:r", tag).empty());
+    shared.failure = Status();
+    CHECK(fixture.report("run:r", tag) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("NodeApiHandler: counts a node as a holder only at an address that Slurm confirmed") {
+    Fixture fixture;
+    fixture.view.set(Verdict::other_address);
+    fixture.report("run:r", "\"1\"");
+    CHECK_FALSE(fixture.holds("r"));
+    fixture.view.set(Verdict::runs_there);
+    fixture.report("run:r", "\"1\"");
+    CHECK(fixture.holds("r"));
+    const std::size_t asked = fixture.view.asked();
+    // The address is known from now on, also after the job has ended.
+    fixture.view.set(Verdict::does_not_run);
+    fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report({}));
+    CHECK_FALSE(fixture.holds("r"));
+    CHECK(fixture.view.asked() == asked);
+}
+
+TEST_CASE("node_routes(): are of no path that every agent serves") {
+    Fixture fixture;
+    for (const api::Route& route : node_routes(fixture.handler)) {
+        for (const api::Route& other : api::route_table()) CHECK(route.path != other.path);
+    }
+    const api::RequestHead head{fixture.office.bob, "GET", "/v1/grants", "", std::nullopt};
+    const auto decision = fixture.router.find(head);
+    const auto* denied = std::get_if<HttpResponse>(&decision);
+    REQUIRE(denied != nullptr);
+    CHECK(denied->status == 405);
+    CHECK(denied->allow == "POST");
+}
+
+}  // namespace
+}  // namespace secrets::hub

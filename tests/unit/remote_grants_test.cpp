@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: a step on a node is given what its hub grants; if no hub answers, what its job was
+// granted before and that no hub has revoked; a job that has gone is given no hold.
+
+#include "agentd/node/remote_grants.h"
+
+#include "agentd/base/supervisor.h"
+#include "agentd/node/hold_reporter.h"
+#include "common/secure_memory/delivery.h"
+#include "tests/unit/fake_hub.h"
+#include "tests/unit/fake_munge.h"
+#include "tests/unit/office.h"
+
+namespace secrets::node {
+namespace {
+
+using service::given;
+using std::chrono::milliseconds;
+namespace http = boost::beast::http;
+
+/// A node and its hub, which grants A=value with tag "1".
+struct Fixture {
+    Fixture() {
+        fake_munge().is_away = false;
+        Hub config;
+        config.urls = {hub.url()};
+        auto context = net::make_client_context(certificate.file(), "hub.ca");
+        REQUIRE(context.ok());
+        client.emplace(loop.io, config, std::move(context).value());
+        grants.emplace(*client, node.services, "n1", milliseconds(500));
+        hub.answer = [this](const auto&, auto& response) { grant(response); };
+    }
+    ~Fixture() {
+        client->stop();
+        hub.stop();
+        loop.turn(milliseconds(50));
+        fake_munge().is_away = false;
+    }
+    Fixture(const Fixture&) = delete;
+    Fixture& operator=(const Fixture&) = delete;
+
+    static void grant(FakeHub::Response& response, std::string_view value = "value") {
+        const SecretBuffer secret = buffer_of(value);
+        const std::vector<DeliveryEntry> entries{{"A", secret.view()}};
+        std::string image(delivery_size(entries), '\0');
+        REQUIRE(write_delivery(entries, std::as_writable_bytes(std::span(image))).ok());
+        response.set(http::field::etag, "\"1\"");
+        response.set("Slurm-Secrets-Note", "A expires soon");
+        response.body() = image;
+    }
+
+    service::GrantAnswer ask(std::string spec = "run:r", std::uint32_t job = 7) {
+        plugin_protocol::GrantRequest step{JobId{job}, StepId{0}, node.alice, 0, std::move(spec)};
+        return loop.result_of(grants->ask(std::move(step), [this] { return is_gone; }));
+    }
+    bool has_hold() const { return node.vault.find_hold(JobId{7}) != nullptr; }
+
+    EventLoop loop;
+    LoopbackCertificate certificate;
+    FakeHub hub{loop, certificate};
+    service::Office node;
+    std::optional<HubClient> client;
+    std::optional<RemoteGrants> grants;
+    bool is_gone = false;
+};
+
+TEST_CASE("RemoteGrants: delivers what the hub grants, and holds it for the job") {
+    Fixture fixture;
+    const auto answer = fixture.ask();
+    CHECK(given(answer) == "A=value\n");
+    CHECK(fixture.has_hold());
+    CHECK(fixture.node.vault.inventory().cached_grants == 1);
+    REQUIRE(fixture.hub.asked.size() == 1);
+    const FakeHub::Request& asked = fixture.hub.asked.front();
+    CHECK(asked.method_string() == "POST");
+    CHECK(asked.target() == "/v1/grants");
+    CHECK(asked[http::field::if_none_match].empty());
+    CHECK(asked.body().find(R"("node":"n1")") != std::string::npos);
+    CHECK(fixture.grants->take_granted());
+    CHECK_FALSE(fixture.grants->take_granted());
+}
+
+TEST_CASE("RemoteGrants: denies a spec that is malformed without asking the hub") {
+    Fixture fixture;
+    CHECK(service::status_of(fixture.ask("run:r,,")).code() == StatusCode::invalid_argument);
+    CHECK(std::holds_alternative<service::Nothing>(fixture.ask("none")));
+    CHECK(fixture.hub.asked.empty());
+}
+
+TEST_CASE("RemoteGrants: delivers an earlier grant again that the hub says is unchanged") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    fixture.hub.answer = [](const auto&, auto& response) { response.result(304); };
+    CHECK(given(fixture.ask()) == "A=value\n");
+    REQUIRE(fixture.hub.asked.size() == 2);
+    CHECK(fixture.hub.asked.back()[http::field::if_none_match] == "\"1\"");
+}
+
+TEST_CASE("RemoteGrants: replaces an earlier grant by what the hub grants now") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    fixture.hub.answer = [](const auto&, auto& response) { Fixture::grant(response, "new"); };
+    CHECK(given(fixture.ask()) == "A=new\n");
+    fixture.hub.stop();
+    CHECK(given(fixture.ask()) == "A=new\n");
+    CHECK(fixture.node.vault.inventory().cached_grants == 1);
+}
+
+TEST_CASE("RemoteGrants: delivers an earlier grant of the same job and spec if no hub answers") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    SECTION("no hub can be reached") {
+        fixture.hub.stop();
+    }
+    SECTION("the hub can't tell") {
+        fixture.hub.answer = [](const auto&, auto& response) { deny(response, 503, "busy"); };
+    }
+    CHECK(given(fixture.ask()) == "A=value\n");
+    CHECK(service::status_of(fixture.ask("run:r,A")).code() == StatusCode::unavailable);
+    CHECK(service::status_of(fixture.ask("run:r", 8)).code() == StatusCode::unavailable);
+}
+
+TEST_CASE("RemoteGrants: wipes an earlier grant when the hub denies it") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    for (const auto& [status, code] : {std::pair{400U, StatusCode::invalid_argument},
+                                       {403U, StatusCode::permission_denied},
+                                       {404U, StatusCode::not_found},
+                                       {413U, StatusCode::too_large}}) {
+        fixture.hub.answer = [status = status](const auto&, auto& response) {
+            deny(response, status, "says the hub");
+        };
+        const Status denial = service::status_of(fixture.ask());
+        CHECK(denial.code() == code);
+        CHECK(denial.message() == "says the hub");
+        CHECK(fixture.node.vault.inventory().cached_grants == 0);
+    }
+}
+
+TEST_CASE("RemoteGrants: answers 204 of the hub with nothing") {
+    Fixture fixture;
+    fixture.hub.answer = [](const auto&, auto& response) { response.result(204); };
+    CHECK(std::holds_alternative<service::Nothing>(fixture.ask()));
+    CHECK_FALSE(fixture.has_hold());
+}
+
+TEST_CASE("RemoteGrants: denies an image that is damaged, and holds nothing") {
+    Fixture fixture;
+    fixture.hub.answer = [](const auto&, auto& response) { response.body() = "no image"; };
+    CHECK(service::status_of(fixture.ask()).code() == StatusCode::unavailable);
+    CHECK_FALSE(fixture.has_hold());
+}
+
+TEST_CASE("RemoteGrants: gives no hold to a job that has gone when the hub answers") {
+    Fixture fixture;
+    fixture.is_gone = true;
+    CHECK(std::holds_alternative<service::Nothing>(fixture.ask()));
+    CHECK_FALSE(fixture.has_hold());
+    CHECK(fixture.node.vault.inventory().cached_grants == 0);
+    // The hub counts this node as a holder, and is to learn that it is none.
+    CHECK(fixture.grants->take_granted());
+}
+
+/// A node that reports every few milliseconds.
+struct Reporting : Fixture {
+    ~Reporting() {
+        supervisor.stop();
+        reporter.stop();
+        client->stop();
+        loop.turn(milliseconds(50));
+    }
+    /// Returns the reports so far.
+    std::vector<FakeHub::Request> reports() const {
+        std::vector<FakeHub::Request> reports;
+        for (const FakeHub::Request& each : hub.asked) {
+            if (each.target() == "/v1/nodes/n1/holds") reports.push_back(each);
+        }
+        return reports;
+    }
+    void answer_reports(const std::string& body) {
+        hub.answer = [body](const auto& request, auto& response) {
+            if (request.method() == http::verb::put) {
+                response.body() = body;
+            } else {
+                grant(response);
+            }
+        };
+    }
+
+    Supervisor supervisor{loop.io, [](const auto&, const auto&, auto) {}};
+    HoldReporter reporter{loop.io,
+                          supervisor,
+                          *client,
+                          *grants,
+                          node.services,
+                          "n1",
+                          {milliseconds(1), milliseconds(2)}};
+};
+
+TEST_CASE("HoldReporter: reports grants until none is left, and that once") {
+    Reporting fixture;
+    fixture.answer_reports(R"({"revoked":[]})");
+    fixture.loop.turn(milliseconds(30));
+    CHECK(fixture.hub.asked.empty());
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    REQUIRE(fixture.loop.turns_until([&] { return !fixture.reports().empty(); }));
+    CHECK(fixture.reports().front().body() ==
+          R"({"holds":[{"job":7,"uid":1001,"ask":"run:r","tag":"\"1\""}]})");
+    fixture.node.services.grants.wipe(JobId{7});
+    const auto is_empty = [&] { return fixture.reports().back().body() == R"({"holds":[]})"; };
+    REQUIRE(fixture.loop.turns_until(is_empty));
+    const std::size_t reported = fixture.reports().size();
+    fixture.loop.turn(milliseconds(50));
+    CHECK(fixture.reports().size() == reported);
+}
+
+TEST_CASE("HoldReporter: wipes a grant that the hub revokes") {
+    Reporting fixture;
+    fixture.answer_reports(R"({"revoked":[0]})");
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    CHECK(fixture.loop.turns_until(
+        [&] { return fixture.node.vault.inventory().cached_grants == 0; }));
+    // Its next step must ask.
+    fixture.hub.stop();
+    CHECK(service::status_of(fixture.ask()).code() == StatusCode::unavailable);
+}
+
+TEST_CASE("HoldReporter: wipes nothing for a response that is malformed or an error") {
+    Reporting fixture;
+    SECTION("malformed") {
+        fixture.answer_reports("{}");
+    }
+    SECTION("an error") {
+        fixture.hub.answer = [](const auto& request, auto& response) {
+            if (request.method() == http::verb::put) {
+                deny(response, 403, "not an agent");
+            } else {
+                Fixture::grant(response);
+            }
+        };
+    }
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    REQUIRE(fixture.loop.turns_until([&] { return fixture.reports().size() > 2; }));
+    CHECK(fixture.node.vault.inventory().cached_grants == 1);
+}
+
+}  // namespace
+}  // namespace secrets::node
