@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "common/base/byte_codec.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
@@ -54,55 +55,42 @@ Status check_entry(const DeliveryEntry& entry) {
     return Status();
 }
 
-/// Copies `bytes` to the front of `out` and advances `out` past them.
-void put(std::span<std::byte>& out, std::span<const std::byte> bytes) {
-    if (!bytes.empty()) memcpy(out.data(), bytes.data(), bytes.size());
-    out = out.subspan(bytes.size());
+void write_with_nul(ByteWriter& out, std::span<const std::byte> bytes) {
+    out.bytes(bytes);
+    out.number('\0');
 }
 
-void put_with_nul(std::span<std::byte>& out, std::span<const std::byte> bytes) {
-    put(out, bytes);
-    out.front() = std::byte{0};
-    out = out.subspan(1);
+/// Reads `length` bytes and the NUL after them. Rejects them if another byte follows.
+std::span<const std::byte> read_with_nul(ByteReader& in, std::size_t length) {
+    const auto taken = in.bytes(length);
+    if (in.number<char>() != '\0') in.fail();
+    return taken;
 }
 
-/// Takes `length` bytes and the NUL after them off the front of `rest`. Returns false if they are
-/// missing or not followed by a NUL.
-bool take_with_nul(std::span<const std::byte>& rest, std::size_t length,
-                   std::span<const std::byte>& taken) {
-    if (rest.size() < length + 1 || rest[length] != std::byte{0}) return false;
-    taken = rest.first(length);
-    rest = rest.subspan(length + 1);
-    return true;
-}
-
-/// Takes a text, which holds no NUL, in the same way.
-bool take_text(std::span<const std::byte>& rest, std::size_t length, std::string_view& text) {
-    std::span<const std::byte> taken;
-    if (!take_with_nul(rest, length, taken) || SecretView(taken).has_nul()) return false;
-    text = {reinterpret_cast<const char*>(taken.data()), taken.size()};
-    return true;
+/// Reads a text, which holds no NUL, in the same way.
+std::string_view read_text(ByteReader& in, std::size_t length) {
+    const SecretView taken(read_with_nul(in, length));
+    if (taken.has_nul()) in.fail();
+    return {reinterpret_cast<const char*>(taken.bytes().data()), taken.size()};
 }
 
 Status damaged(const char* what) {
     return Status::failed(std::string("the delivery from the agent is damaged: ") + what);
 }
 
-/// Reads the entry at the front of `rest` and advances `rest` past it.
-StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
+StatusOr<DeliveryEntry> read_entry(ByteReader& in) {
     EntryHeader header;
-    if (rest.size() < sizeof(header)) return damaged("an entry is cut off");
-    memcpy(&header, rest.data(), sizeof(header));
-    rest = rest.subspan(sizeof(header));
+    const auto bytes = in.bytes(sizeof(header));
+    if (in.failed()) return damaged("an entry is cut off");
+    memcpy(&header, bytes.data(), sizeof(header));
     const bool is_file = header.kind == kKindFile;
     if (!is_file && header.kind != kKindVariable) return damaged("an entry is of an unknown kind");
     DeliveryEntry entry;
-    std::span<const std::byte> value;
+    entry.variable = read_text(in, header.variable_length);
+    if (is_file) entry.secret = read_text(in, header.secret_length);
+    entry.value = SecretView(read_with_nul(in, header.value_length));
     if (header.value_length > kMaxValueBytes || is_file != (header.secret_length > 0) ||
-        !take_text(rest, header.variable_length, entry.variable) ||
-        (is_file && !take_text(rest, header.secret_length, entry.secret)) ||
-        !take_with_nul(rest, header.value_length, value) ||
-        (!is_file && SecretView(value).has_nul())) {
+        in.failed() || (!is_file && entry.value.has_nul())) {
         return damaged("an entry's length is wrong");
     }
     if (!check_variable_name(entry.variable).ok()) {
@@ -111,7 +99,6 @@ StatusOr<DeliveryEntry> take_entry(std::span<const std::byte>& rest) {
     if (is_file && !check_secret_name(entry.secret).ok()) {
         return damaged("an entry names an invalid secret");
     }
-    entry.value = SecretView(value);
     return entry;
 }
 
@@ -150,16 +137,17 @@ Status write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byt
     if (size > out.size()) return Status::failed("the delivery does not fit into its region");
     ImageHeader header{{}, kVersion, static_cast<std::uint32_t>(entries.size()), size};
     memcpy(header.magic, kMagic, sizeof(kMagic));
-    put(out, std::as_bytes(std::span(&header, 1)));
+    ByteWriter writer(out);
+    writer.bytes(std::as_bytes(std::span(&header, 1)));
     for (const DeliveryEntry& entry : entries) {
         const EntryHeader entry_header{entry.is_file() ? kKindFile : kKindVariable,
                                        static_cast<std::uint8_t>(entry.variable.size()),
                                        static_cast<std::uint8_t>(entry.secret.size()),
                                        static_cast<std::uint32_t>(entry.value.size())};
-        put(out, std::as_bytes(std::span(&entry_header, 1)));
-        put_with_nul(out, bytes_of(entry.variable));
-        if (entry.is_file()) put_with_nul(out, bytes_of(entry.secret));
-        put_with_nul(out, entry.value.bytes());
+        writer.bytes(std::as_bytes(std::span(&entry_header, 1)));
+        write_with_nul(writer, bytes_of(entry.variable));
+        if (entry.is_file()) write_with_nul(writer, bytes_of(entry.secret));
+        write_with_nul(writer, entry.value.bytes());
     }
     return Status();
 }
@@ -178,16 +166,17 @@ StatusOr<std::vector<DeliveryEntry>> read_delivery(std::span<const std::byte> im
     if (header.length < sizeof(header) || header.length > image.size()) {
         return damaged("its length is wrong");
     }
-    std::span<const std::byte> rest = image.subspan(sizeof(header), header.length - sizeof(header));
-    if (header.count > rest.size() / sizeof(EntryHeader)) return damaged("its count is wrong");
+    const std::size_t length = header.length - sizeof(header);
+    if (header.count > length / sizeof(EntryHeader)) return damaged("its count is wrong");
+    ByteReader in(image.subspan(sizeof(header), length));
     std::vector<DeliveryEntry> entries;
     entries.reserve(header.count);
     for (std::uint32_t i = 0; i < header.count; ++i) {
-        const auto entry = take_entry(rest);
+        const auto entry = read_entry(in);
         if (!entry) return entry.status();
         entries.push_back(*entry);
     }
-    if (!rest.empty()) return damaged("bytes follow its last entry");
+    if (!in.complete()) return damaged("bytes follow its last entry");
     return entries;
 }
 
