@@ -4,10 +4,10 @@
 
 #include "agentd/node/hub_client.h"
 
-#include "agentd/base/sha256.h"
 #include "agentd/node/hub_proxy.h"
 #include "agentd/node/remote_submit_check.h"
-#include "common/ipc/hub_request.h"
+#include "common/auth/hub_request.h"
+#include "common/auth/sha256.h"
 #include "tests/unit/fake_hub.h"
 #include "tests/unit/fake_munge.h"
 #include "tests/unit/office.h"

@@ -5,11 +5,11 @@
 #include "agentd/server/hub_server.h"
 
 #include "agentd/api/handlers.h"
-#include "agentd/base/sha256.h"
 #include "agentd/hub/node_routes.h"
 #include "agentd/net/tcp_listen.h"
 #include "agentd/node/hold_reporter.h"
-#include "common/ipc/hub_request.h"
+#include "common/auth/hub_request.h"
+#include "common/auth/sha256.h"
 #include "tests/unit/fake_hub.h"
 #include "tests/unit/fake_munge.h"
 #include "tests/unit/office.h"

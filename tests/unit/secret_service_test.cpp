@@ -399,10 +399,10 @@ TEST_CASE("Services: report unavailable only for what depends on an unknown Slur
 TEST_CASE("SecretService: reports when the agent has no store", "[keeping]") {
     Office office;
     CHECK(refusal_of(office.services.secrets.list_secrets(office.alice, kOwn))
-              .find("names no store") != std::string::npos);
+              .find("sets no store") != std::string::npos);
     CHECK(refusal_of(
               office.services.secrets.put_secret(office.alice, kOwn, "A", {buffer_of("v"), {}}, {}))
-              .find("names no store") != std::string::npos);
+              .find("sets no store") != std::string::npos);
     CHECK(office.services.secrets.list_workspaces(office.alice).value().empty());
 }
 
