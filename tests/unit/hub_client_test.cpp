@@ -8,6 +8,7 @@
 #include "agentd/node/remote_submit_check.h"
 #include "common/auth/hub_request.h"
 #include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 #include "tests/unit/fake_hub.h"
 #include "tests/unit/fake_munge.h"
 #include "tests/unit/office.h"
@@ -40,7 +41,7 @@ struct Fixture {
     Fixture(const Fixture&) = delete;
     Fixture& operator=(const Fixture&) = delete;
 
-    HubClient::Told ask(milliseconds time = seconds(2)) {
+    HubClient::Result ask(milliseconds time = seconds(2)) {
         net::HttpsRequest request{"POST", "/v1/grants", "{}"};
         return loop.result_of(client->ask(std::move(request), HubClient::Clock::now() + time));
     }
@@ -131,7 +132,7 @@ TEST_CASE("HubClient: sends nothing without a credential") {
     fake_munge().is_away = true;
     const auto told = fixture.ask(milliseconds(300));
     REQUIRE_FALSE(told.ok());
-    CHECK(told.status().message().find("munge") != std::string::npos);
+    CHECK(told.status().message().find("MUNGE") != std::string::npos);
     CHECK(fixture.one.asked.empty());
 }
 
@@ -157,7 +158,7 @@ TEST_CASE("HubClient: does not send to a hub whose certificate is not of its CA"
 TEST_CASE("HubClient: ends a pending request when the agent ends") {
     Fixture fixture;
     fixture.one.is_silent = true;
-    std::optional<HubClient::Told> told;
+    std::optional<HubClient::Result> told;
     net::HttpsRequest request{"POST", "/v1/grants", "{}"};
     fixture.loop.start(
         fixture.client->ask(std::move(request), HubClient::Clock::now() + seconds(60)), told);

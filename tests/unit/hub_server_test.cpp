@@ -10,6 +10,7 @@
 #include "agentd/node/hold_reporter.h"
 #include "common/auth/hub_request.h"
 #include "common/auth/sha256.h"
+#include "common/base/text_encoding.h"
 #include "tests/unit/fake_hub.h"
 #include "tests/unit/fake_munge.h"
 #include "tests/unit/office.h"
