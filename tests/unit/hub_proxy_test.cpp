@@ -60,7 +60,7 @@ struct Node {
                        [this](const api::RequestHead& head) { return note(head); }};
 };
 
-TEST_CASE("HubProxy: answers requests about the agent of the node without the hub", "[relay]") {
+TEST_CASE("Router: does not forward requests about the agent itself", "[relay]") {
     Node node;
     for (const auto target : {"/v1/status", "/metrics", "/v1/openapi.json", "/v1/events"}) {
         CAPTURE(target);
@@ -69,7 +69,7 @@ TEST_CASE("HubProxy: answers requests about the agent of the node without the hu
     CHECK(node.forwarded.empty());
 }
 
-TEST_CASE("HubProxy: forwards every other route without a local decision", "[relay]") {
+TEST_CASE("Router: forwards every other route without a local decision", "[relay]") {
     Node node;
     std::size_t passed = 0;
     for (const api::Route& entry : api::route_table()) {
@@ -92,7 +92,7 @@ TEST_CASE("HubProxy: forwards every other route without a local decision", "[rel
     CHECK(passed > 10);
 }
 
-TEST_CASE("HubProxy: forwards a request unchanged", "[relay]") {
+TEST_CASE("Router: forwards a request unchanged", "[relay]") {
     Node node;
     api::RequestHead head = node.head("PUT", "/v1/runs/r%2D1");
     head.if_match = "\"7\"";
@@ -129,7 +129,7 @@ TEST_CASE("HubProxy: challenges a request without a credential and names the hub
     CHECK(boost::json::parse(answer->body).at("title").as_string() == "Unauthorized");
 }
 
-TEST_CASE("HubProxy: rejects a malformed request before contacting the hub", "[relay]") {
+TEST_CASE("Router: rejects a malformed request before it forwards it", "[relay]") {
     Node node;
     CHECK(node.ask(node.head("GET", "/v1/nothing", "")).status == 404);
     CHECK(node.ask(node.head("POST", "/v1/secrets", "")).status == 405);
