@@ -16,7 +16,7 @@ class Replica::DocumentRef {
     DocumentRef(const DocumentRef&) = delete;
     DocumentRef& operator=(const DocumentRef&) = delete;
     ~DocumentRef() {
-        const bool is_nothing = known().version == 0 && !known().exists;
+        const bool is_nothing = known().version == 0 && !known().exists && !known().complained;
         if (--known().users == 0 && is_nothing) replica_.known_.erase(entry_);
     }
 

@@ -108,6 +108,7 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
                                  " in OpenBao: " + failure.message());
     }
     use.known().read_at = asked;
+    use.known().complained = false;
     co_return Status();
 }
 

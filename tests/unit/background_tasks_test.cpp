@@ -7,9 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 
 #include "agentd/base/supervisor.h"
 #include "agentd/hub/login_hosts.h"
@@ -20,9 +17,8 @@
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "common/base/limits.h"
 #include "tests/unit/catch.h"
-#include "tests/unit/certificates.h"
 #include "tests/unit/failing_new.h"
-#include "tests/unit/kept.h"
+#include "tests/unit/fake_openbao.h"
 #include "tests/unit/office.h"
 #include "tests/unit/temporary_folder.h"
 #include "tests/unit/view_server.h"
@@ -31,7 +27,6 @@ namespace secrets {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using Tcp = asio::ip::tcp;
 using std::chrono::milliseconds;
 
@@ -52,79 +47,6 @@ slurm_query::Reply answer_of_view(const slurm_query::Request& request) {
 /// slurm-secrets-view with these answers.
 struct View : ViewServer {
     View() : ViewServer(answer_of_view) {}
-};
-
-/// OpenBao, as far as the agent's token goes: logins with a lease of 2 s, no document anywhere.
-class FakeOpenBao {
-  public:
-    explicit FakeOpenBao(asio::io_context& loop) : acceptor_(loop, Tcp::v4()) {
-        const SelfSigned made = make_certificate({{GEN_IPADD, {127, 0, 0, 1}}});
-        write_certificate(folder_.file("ca.pem"), made.certificate);
-        SSL_CTX_use_certificate(context_.native_handle(), made.certificate.get());
-        SSL_CTX_use_PrivateKey(context_.native_handle(), made.key.get());
-        store::write_file(folder_.file("id"), "some-id\n");
-        chmod(folder_.file("id").c_str(), 0400);
-        acceptor_.bind(Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-        acceptor_.listen();
-        asio::co_spawn(loop, accept(), asio::detached);
-    }
-
-    OpenBao config() const {
-        OpenBao config;
-        const auto port = acceptor_.local_endpoint().port();
-        config.urls = {{"https://127.0.0.1:" + std::to_string(port), "127.0.0.1", port}};
-        config.ca = folder_.file("ca.pem");
-        config.role_id_file = folder_.file("id");
-        config.secret_id_file = folder_.file("id");
-        return config;
-    }
-    bool was_asked_for(std::string_view what) const {
-        return std::any_of(asked_.begin(), asked_.end(), [&](const std::string& each) {
-            return each.find(what) != std::string::npos;
-        });
-    }
-    void stop() { acceptor_.close(); }
-
-  private:
-    using Stream = asio::ssl::stream<Tcp::socket>;
-
-    asio::awaitable<void> accept() {
-        ErrorCode error;
-        while (!error) {
-            auto socket = co_await acceptor_.async_accept(into(error));
-            if (error) co_return;
-            const auto stream = std::make_shared<Stream>(std::move(socket), context_);
-            asio::co_spawn(acceptor_.get_executor(), serve(stream), asio::detached);
-        }
-    }
-    asio::awaitable<void> serve(std::shared_ptr<Stream> stream) {
-        ErrorCode error;
-        co_await stream->async_handshake(Stream::server, into(error));
-        boost::beast::flat_buffer buffer;
-        while (!error) {
-            http::request_parser<http::string_body> parser;
-            parser.header_limit(64 * 1024);
-            co_await http::async_read(*stream, buffer, parser, into(error));
-            if (error) co_return;
-            const std::string target(parser.get().target());
-            asked_.push_back(target);
-            http::response<http::string_body> response(http::status::not_found, 11);
-            response.body() = R"({"errors":[]})";
-            if (target.ends_with("/health")) response.result(200U);
-            if (target.starts_with("/v1/auth/")) {
-                response.result(200U);
-                response.body() =
-                    R"({"auth":{"client_token":"t","lease_duration":2,"renewable":true}})";
-            }
-            response.prepare_payload();
-            co_await http::async_write(*stream, response, into(error));
-        }
-    }
-
-    TemporaryFolder folder_;
-    asio::ssl::context context_{asio::ssl::context::tls_server};
-    Tcp::acceptor acceptor_;
-    std::vector<std::string> asked_;
 };
 
 struct Fixture {
@@ -263,7 +185,7 @@ TEST_CASE("HoldReporter: reports to the hub although its task threw", "[supervis
     fixture.turn(milliseconds(100));
 }
 
-/// What several hubs share, at an OpenBao that has nothing.
+/// What several hubs share, at an OpenBao that has nothing and gives tokens for 2 s.
 struct SharingFixture : Fixture {
     void stop() {
         supervisor.stop();
@@ -277,7 +199,7 @@ struct SharingFixture : Fixture {
         kv.emplace(loop, supervisor, config, std::move(context).value());
     }
 
-    FakeOpenBao bao{loop};
+    FakeOpenBao bao{loop, 2};
     std::optional<openbao::KvClient> kv;
 };
 

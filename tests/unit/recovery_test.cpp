@@ -251,6 +251,9 @@ TEST_CASE("Vault: gives up only memfd slabs when swap becomes active") {
 }
 
 TEST_CASE("Vault: grows slabs with its content so that few are needed") {
+    if (!LockedRegion::create(128 * kMiB, MemoryKind::memfd).ok()) {
+        SKIP_BECAUSE("this user may lock less than 128 MiB of memory");
+    }
     Vault vault(MemoryKind::memfd, 1024 * kMiB);
     const std::string value(65536, 'v');
     int run = 0;

@@ -40,6 +40,7 @@ class AuditFile {
         }
         return actions;
     }
+    bool has(const char* field) const { return last_.contains(field); }
     std::string text(const char* field) const { return std::string(last_.at(field).as_string()); }
 
   private:
@@ -157,6 +158,24 @@ TEST_CASE("Services: record who and what and why in audit entries") {
     REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
     CHECK(file.actions() == "push push ask refuse refuse refuse wipe complete wipe");
     CHECK(file.text("message").starts_with("run r of alice was wiped: B ("));
+}
+
+TEST_CASE("GrantService: names in the event of a wiped hold the one run of its grants") {
+    const TemporaryFolder folder;
+    AuditFile file(folder.file("audit"));
+    Office office;
+    for (const char* run : {"r", "s"}) {
+        REQUIRE(office.push(office.alice, run, {}, list_of(user_secret("A", "a"))).ok());
+    }
+    const auto run_in_event = [&](std::initializer_list<const char*> specs) {
+        for (const char* spec : specs) office.ask(office.alice, spec, 0, JobId{7});
+        office.services.grants.wipe(JobId{7});
+        CHECK(file.actions().ends_with(" wipe"));
+        return file.has("run") ? file.text("run") : "";
+    };
+    CHECK(run_in_event({"run:r"}) == "r");
+    CHECK(run_in_event({"run:r", "run:r,A"}) == "r");
+    CHECK(run_in_event({"run:r", "run:s"}).empty());
 }
 
 }  // namespace
