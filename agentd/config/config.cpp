@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/config/config.h"
 
+#include <errno.h>
+
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 
 #include "agentd/config/yaml_reader.h"
@@ -273,11 +276,13 @@ std::string needs_restart(const Config& running, const Config& wanted) {
 }
 
 StatusOr<Config> load_config(const std::string& path) {
+    errno = 0;
     std::ifstream file(path);
     std::string text;
     for (char c = 0; file.get(c);) text += c;
     if (!file.is_open() || file.bad()) {
-        return Status::failed("cannot read the configuration " + path);
+        return Status::failed("cannot read the configuration " + path + ": " +
+                              std::strerror(errno));
     }
     return parse_config(text, path);
 }

@@ -101,7 +101,7 @@ def test_check_config_rejects_invalid_configuration_with_line_and_column(tmp_pat
 
 def test_check_config_names_missing_file():
     code, _, err = run_agent("--config", "/no/such/file", "--check-config")
-    assert code == 1 and "/no/such/file can't be read" in err
+    assert code == 1 and "cannot read the configuration /no/such/file: No such file or directory" in err
 
 
 # ---- sockets and shutdown ---------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_agent_sigterm_finishes_started_request_and_then_stops():
         connection.send(data[:-5])
         agent.status()  # by now the agent has read the head
         agent.process.send_signal(signal.SIGTERM)
-        poll(lambda: "ending" in agent.log.read_text(), 5, "the signal")
+        poll(lambda: "shutting down" in agent.log.read_text(), 5, "the signal")
         connection.send(data[-5:])
         assert connection.answer().status == 201
         assert connection.is_closed()

@@ -207,7 +207,7 @@ TEST_CASE("Config: rejects invalid content with its line and column") {
         CHECK(config.status().message().find(each.sentence) != std::string::npos);
     }
     CHECK(load_config("/no/such/file").status().message() ==
-          "cannot read the configuration /no/such/file");
+          "cannot read the configuration /no/such/file: No such file or directory");
     // Not the defaults, as if it were empty.
     const TemporaryFolder folder;
     const auto of_a_folder = load_config(folder.file(""));
