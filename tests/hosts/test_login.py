@@ -116,8 +116,8 @@ def test_relayed_munge_credential_is_good_for_one_request(cluster, login, canary
     assert (first.status, first.headers["etag"]) == (201, '"1"'), first.text
     second = login.http("PUT", "/v1/secrets/A", body, headers=head)
     assert second.status == 401 and "used before" in second.json["detail"]
-    other = {"Authorization": credential(login, "PUT", "/v1/secrets/A", b"another body")}
-    assert "another body" in login.http("PUT", "/v1/secrets/A", body, headers=other).json["detail"]
+    other = {"Authorization": credential(login, "PUT", "/v1/secrets/A", b"a different body")}
+    assert "a different body" in login.http("PUT", "/v1/secrets/A", body, headers=other).json["detail"]
     other = {"Authorization": credential(login, "GET", "/v1/secrets")}
     assert "another request" in login.http("GET", "/v1/runs", headers=other).json["detail"]
 
