@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a door opens for whom it is meant and for nobody else, never on top of another's, and
-// knocking on it ends in time.
+// Promise: a socket file admits only its users and replaces no other process's socket, and a
+// connect to it ends in time.
 
 #include <fcntl.h>
 #include <sys/socket.h>
