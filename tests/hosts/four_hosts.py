@@ -169,6 +169,8 @@ class Hosts:
         for host, name in missing:
             self.on(host).daemon_start(name)
         hub = self.on("hub")
+        with contextlib.suppress(AssertionError):
+            poll(lambda: not hub.jobs(), 5, "jobs that are ending")  # srun returns before its job has ended
         if jobs := hub.jobs():
             self.run("hub", ["scancel", *jobs])
         poll(lambda: not hub.jobs() and hub.sinfo() == hub.nodes, 30, "idle nodes")

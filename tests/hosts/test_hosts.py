@@ -100,4 +100,5 @@ def test_cut_off_host_loses_network_and_others_do_not(hosts):
     with hosts.on("login").cut_off():
         assert hosts.run("login", connect, check=False).code != 0
         hosts.run("n1", connect)
-    hosts.run("login", connect)
+    # The first packets may be lost while the bridge learns of the host again.
+    poll(lambda: hosts.run("login", connect, check=False).code == 0, 15, "the network of login")

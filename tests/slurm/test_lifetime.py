@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 from harness import poll
@@ -188,12 +189,18 @@ def test_job_started_before_push_waits_and_reports_how_long(cluster, canary):
     assert waited and 0.5 <= float(waited[1]) <= 10, done.err
 
 
+def connections(socket):
+    """The number of connections that a Unix socket has accepted."""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    return sum(line.endswith(f" {socket}") and line.split()[5] == "03" for line in lines)
+
+
 def test_wait_is_reported_once_per_node(cluster, canary):
     cluster.push("run-outer", user={"TOK": canary()})
     job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late true; echo $?", "-N2", "-n8",
                          "--secrets-run=run-outer")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
-    time.sleep(0.7)
+    poll(lambda: connections(cluster.dir / "run" / "node.sock") == 2, 20, "the wait of both nodes")
     cluster.push("run-late", user={"TOK": canary()})
     done = cluster.wait(job)
     assert done.out == "0\n" and done.err.count("secrets: waited ") == 2, done.err
