@@ -298,7 +298,8 @@ def test_reaper_removes_secret_files_when_no_epilog_ran(cluster, key, jobs):
     with crashed(cluster, "n1", job):
         declare_dead(cluster, "n1")
         poll(lambda: not (jobs / job).exists(), 15, "the removal by the reaper")
-    assert f"job {job} ended without an epilog: its files were removed" in cluster.agent_log()
+    sentence = f"job {job} ended without an epilog: its files were removed"
+    poll(lambda: sentence in cluster.agent_log(), 5, "the log entry of the removal")
 
 
 def test_secret_files_of_running_job_outlive_hold_and_agent(cluster, key, jobs):
