@@ -43,6 +43,8 @@ static_assert(kMaxBody > kMaxDeliveryBytes);
 
 constexpr std::uint32_t kMaxHead = 16 * 1024;
 
+constexpr const char* kCancelled = "the agent is shutting down";
+
 /// Returns the sentence in problem JSON.
 std::string detail_of(std::span<const std::byte> body) {
     const auto value = parse_json(body);
@@ -130,6 +132,7 @@ asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::tim
         // wrong.
         error = asio::error::host_not_found;
         for (const auto& address : addresses) {
+            if (cancelled_) co_return Status::failed(kCancelled);
             transport().expires_at(std::min(deadline, Clock::now() + kFirstPacket));
             co_await transport().async_connect(address.endpoint(), into(error));
             if (!error) break;
@@ -244,6 +247,11 @@ asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::e
 bool HttpsConnection::is_alive() {
     return keep_alive_ && transport().socket().is_open() &&
            !peer_is_gone(transport().socket().native_handle());
+}
+
+void HttpsConnection::cancel() {
+    cancelled_ = true;
+    transport().close();
 }
 
 TlsSession HttpsConnection::session() {

@@ -90,7 +90,9 @@ class HttpsConnection {
     /// closed it.
     bool is_alive();
     TlsSession session();
-    void cancel() { transport().cancel(); }
+    /// Ends the operation in progress with an error, and each later one. The connection is closed:
+    /// an operation has steps, and what only cancels the present one is lost between two of them.
+    void cancel();
 
   private:
     using Transport = boost::beast::basic_stream<boost::asio::ip::tcp>;
@@ -104,6 +106,7 @@ class HttpsConnection {
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;
     bool keep_alive_ = true;
+    bool cancelled_ = false;
 };
 
 }  // namespace secrets::net

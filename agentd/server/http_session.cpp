@@ -16,7 +16,7 @@ void HttpSessionRegistry::end_silent() {
 }
 
 void HttpSessionRegistry::abort() {
-    for (HttpSession* connection : connections) connection->end();
+    for (HttpSession* connection : connections) connection->abort();
 }
 
 http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive) {

@@ -71,6 +71,9 @@ class HttpSession {
         if (idle_ && !is_readable(descriptor())) end();
     }
     virtual void end() = 0;
+    /// Ends whatever is in progress: the connection is closed, since a cancelled step of an
+    /// operation may be over already, and the next one not begun.
+    virtual void abort() = 0;
 
   protected:
     virtual int descriptor() = 0;
@@ -113,6 +116,7 @@ class HttpSessionOn final : public HttpSession {
           label_(std::move(label)) {}
 
     void end() override { transport().cancel(); }
+    void abort() override { transport().close(); }
 
     asio::awaitable<void> run() {
         // co_await is a statement of its own: GCC 12 miscompiles it behind && and ||.
@@ -186,7 +190,8 @@ class HttpSessionOn final : public HttpSession {
         if (answer.later) {
             transport().expires_never();
             const api::DeferredResponse later = std::move(answer.later);
-            answer = co_await later([this] { return peer_is_gone(descriptor()); });
+            answer = co_await later(
+                [this] { return !transport().socket().is_open() || peer_is_gone(descriptor()); });
         }
         served_ = true;
         co_return co_await write(std::move(answer), keep_alive);

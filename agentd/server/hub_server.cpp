@@ -81,13 +81,13 @@ void HubServer::stop() {
 void HubServer::end_silent() {
     registry_.end_silent();
     queue_.stop();
-    for (Transport* transport : shaking_hands_) transport->cancel();
+    for (Transport* transport : shaking_hands_) transport->close();
 }
 
 void HubServer::abort() {
     registry_.abort();
     queue_.stop();
-    for (Transport* transport : shaking_hands_) transport->cancel();
+    for (Transport* transport : shaking_hands_) transport->close();
 }
 
 void HubServer::take(UniqueFd fd) {
