@@ -83,7 +83,7 @@ void HandshakeLimiter::wait_for_data(std::list<Silent>::iterator silent) {
 
 void HandshakeLimiter::spoke(std::list<Silent>::iterator silent, const ErrorCode& error) {
     const bool waits = !error && !silent->left && !stopped_;
-    // The loop may wrongly report a readable socket (see QueryClient::exchange()).
+    // The loop may wrongly report a readable socket (agentd/net/readable.h).
     if (waits && !is_readable(silent->client.socket.native_handle())) return wait_for_data(silent);
     Client client = std::move(silent->client);
     silent_.erase(silent);

@@ -8,7 +8,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
-#include "agentd/net/deadline_operation.h"
+#include "agentd/net/readable.h"
 #include "common/base/limits.h"
 
 namespace secrets::server {
@@ -104,11 +104,7 @@ asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
     });
     silent_.insert(descriptor.get());
     const auto until = std::chrono::steady_clock::now() + kPatience;
-    const auto wait = [](asio::posix::stream_descriptor& waiting, auto done) {
-        waiting.async_wait(asio::posix::stream_descriptor::wait_read, std::move(done));
-    };
-    const ErrorCode error = co_await net::with_deadline(until, descriptor, wait);
-    co_return !error;
+    co_return co_await net::wait_until_readable(descriptor, until);
 }
 
 /// Answers and logs a message that can't be read.
@@ -130,9 +126,8 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
     const auto entry = connections_.insert(connections_.end(), peer.uid.value);
     const ScopeExit leave([this, entry] { connections_.erase(entry); });
     // Nearly always the request has arrived already: then the loop need not learn of the
-    // connection. The check is repeated after the wait, since the loop may wrongly report a
-    // readable socket.
-    while (!is_readable(fd)) {
+    // connection.
+    if (!is_readable(fd)) {
         const bool came = co_await wait_for_request(fd);
         if (!came) co_return;
     }

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "agentd/base/scope_exit.h"
-#include "agentd/net/deadline_operation.h"
+#include "agentd/net/readable.h"
 #include "common/base/limits.h"
 #include "common/ipc/unix_socket.h"
 
@@ -48,20 +48,16 @@ StatusOr<slurm_query::Reply> read_reply(int fd) {
 
 }  // namespace
 
-/// Waits until the loop reports a readable connection; returns whether it did before the deadline.
-asio::awaitable<bool> QueryClient::wait_for_reply(int fd,
-                                                  std::chrono::steady_clock::time_point deadline) {
+/// Returns whether a reply can be read before the patience ends.
+asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseconds patience) {
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
     const ScopeExit let_go([this, &descriptor] {
         waiting_ = nullptr;
         descriptor->release();  // the connection still owns the fd
     });
     waiting_ = descriptor.get();
-    const auto wait = [](asio::posix::stream_descriptor& waiting, auto done) {
-        waiting.async_wait(asio::posix::stream_descriptor::wait_read, std::move(done));
-    };
-    const ErrorCode error = co_await net::with_deadline(deadline, descriptor, wait);
-    co_return !error;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    co_return co_await net::wait_until_readable(descriptor, until);
 }
 
 /// Returns the reply to a request; a rejection becomes a Status.
@@ -77,15 +73,10 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     if (Status wrong = send_packet(fd, slurm_query::encode(request), at_once()); !wrong.ok()) {
         co_return lost(wrong);
     }
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    // The loop may report a connection readable that is not: an event of the connection before,
-    // which had the same descriptor, can still be on its way (Boost.Asio 1.74).
-    while (!is_readable(fd)) {
-        const bool came = co_await wait_for_reply(fd, deadline);
-        if (!came) {
-            co_return Status::failed("slurm-secrets-view did not answer within " +
-                                     std::to_string(patience.count() / 1000) + " s");
-        }
+    const bool came = co_await wait_for_reply(fd, patience);
+    if (!came) {
+        co_return Status::failed("slurm-secrets-view did not answer within " +
+                                 std::to_string(patience.count() / 1000) + " s");
     }
     co_return read_reply(fd);
 }

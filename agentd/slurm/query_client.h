@@ -42,8 +42,7 @@ class QueryClient {
   private:
     boost::asio::awaitable<StatusOr<slurm_query::Reply>> exchange(
         slurm_query::Request request, std::chrono::milliseconds patience);
-    boost::asio::awaitable<bool> wait_for_reply(int fd,
-                                                std::chrono::steady_clock::time_point deadline);
+    boost::asio::awaitable<bool> wait_for_reply(int fd, std::chrono::milliseconds patience);
 
     boost::asio::io_context& loop_;
     std::string socket_;
