@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "agentd/api/handlers.h"
 #include "agentd/hub/node_routes.h"
 
 namespace secrets {
@@ -14,13 +13,6 @@ std::string short_host_name() {
     char name[256] = "";
     gethostname(name, sizeof(name) - 1);
     return std::string(name).substr(0, std::string_view(name).find('.'));
-}
-
-/// Returns what a hub serves: what every agent does, and nodes.
-std::vector<api::Route> hub_routes(hub::NodeApiHandler& nodes) {
-    std::vector<api::Route> routes = api::route_table();
-    for (api::Route& route : hub::node_routes(nodes)) routes.push_back(std::move(route));
-    return routes;
 }
 
 }  // namespace
@@ -62,7 +54,7 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
                                                        shared);
         hub_server_ =
             std::make_unique<server::HubServer>(loop, std::move(listener), std::move(contexts.hub),
-                                                services, hub_routes(*nodes_), shared);
+                                                services, hub::hub_routes(*nodes_), shared);
         configure(config.listen);
     }
     if (contexts.client) {

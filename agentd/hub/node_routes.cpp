@@ -3,6 +3,7 @@
 
 #include "agentd/api/check_body.h"
 #include "agentd/api/grant_body.h"
+#include "agentd/api/handlers.h"
 #include "common/base/limits.h"
 
 namespace secrets::hub {
@@ -74,11 +75,17 @@ std::vector<api::Route> node_routes(NodeApiHandler& handler) {
     // clang-format off
     return {
         // method, path, query, longest body, about, before, handle, of_agent, reads_tag
-        {"POST", "/v1/grants",             "", longest_spec,    nullptr, before(of_agents),     by(grant), false, true},
+        {"POST", "/v1/grants",             "", longest_spec,   nullptr, before(of_agents),     by(grant), false, true},
         {"PUT",  "/v1/nodes/{name}/holds", "", longest_report, nullptr, before(before_report), by(report)},
-        {"POST", "/v1/checks",             "", longest_spec,    nullptr, before(of_agents),     by(check_submission)},
+        {"POST", "/v1/checks",             "", longest_spec,   nullptr, before(of_agents),     by(check_submission)},
     };
     // clang-format on
+}
+
+std::vector<api::Route> hub_routes(NodeApiHandler& handler) {
+    std::vector<api::Route> routes = api::route_table();
+    for (api::Route& route : node_routes(handler)) routes.push_back(std::move(route));
+    return routes;
 }
 
 }  // namespace secrets::hub

@@ -13,4 +13,7 @@ namespace secrets::hub {
 /// `handler` answers the requests, and must outlive the routes.
 std::vector<api::Route> node_routes(NodeApiHandler& handler);
 
+/// Returns all that a hub serves: what every agent does, and node_routes().
+std::vector<api::Route> hub_routes(NodeApiHandler& handler);
+
 }  // namespace secrets::hub

@@ -21,8 +21,8 @@ namespace secrets::server {
 /// Must outlive the loop's run.
 class HubServer {
   public:
-    /// `routes`: what this hub serves. `shared`: the store behind the services; null: local data
-    /// only. Both must outlive the server.
+    /// `routes`: all that this hub serves. `shared`: the store behind the services; null: local
+    /// data only. The store, and what answers the routes, must outlive the server.
     HubServer(asio::io_context& loop, UniqueFd listener,
               std::shared_ptr<asio::ssl::context> context, service::Services& services,
               std::vector<api::Route> routes, service::SharedStore* shared);

@@ -55,7 +55,7 @@ inline Config config_of(const OneVerdictView& view) {
 struct HubFixture {
     explicit HubFixture(service::SharedStore* shared = nullptr)
         : handler(loop.io, supervisor, config_of(view), office.services, waiters, shared),
-          router(office.services, routes(handler)) {
+          router(office.services, hub_routes(handler)) {
         office.events.on_push = [this](const RunId& run) { waiters.wake(run); };
         push("r");
         loop.turn();
@@ -68,12 +68,6 @@ struct HubFixture {
     }
     HubFixture(const HubFixture&) = delete;
     HubFixture& operator=(const HubFixture&) = delete;
-
-    static std::vector<api::Route> routes(NodeApiHandler& handler) {
-        std::vector<api::Route> routes = api::route_table();
-        for (api::Route& route : node_routes(handler)) routes.push_back(std::move(route));
-        return routes;
-    }
 
     void push(std::string_view run) {
         REQUIRE(office.push(office.alice, run, {}, list_of(user_secret("A", "value"))).ok());

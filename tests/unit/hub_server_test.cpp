@@ -48,11 +48,9 @@ struct Fixture {
         REQUIRE(listener.ok());
         auto context = net::make_server_context(listen);
         REQUIRE(context.ok());
-        std::vector<api::Route> routes = api::route_table();
-        for (api::Route& route : hub::node_routes(handler)) routes.push_back(std::move(route));
         const HttpsUrl url = loopback_url(port_of(*listener));
         server.emplace(loop.io, std::move(listener).value(), std::move(context).value(),
-                       at_hub.services, std::move(routes), nullptr);
+                       at_hub.services, hub::hub_routes(handler), nullptr);
         Hub config;
         config.urls = {url};
         auto client_context = net::make_client_context(certificate.file(), "hub.ca");
