@@ -68,12 +68,12 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
                         : nullptr),
       membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
                   waiters_, replica_.get()),
-      node_door_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
-                 membership_.grant_at_hub()),
-      job_door_(loop_, std::move(listeners.job), services_, replica_.get(),
-                membership_.check_at_hub()),
-      http_door_(loop_, std::move(listeners.control), services_, membership_.forward(),
-                 replica_.get()),
+      node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
+                   membership_.grant_at_hub()),
+      job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
+                  membership_.check_at_hub()),
+      control_server_(loop_, std::move(listeners.control), services_, membership_.forward(),
+                      replica_.get()),
       reaper_(loop_, supervisor_, config_, services_),
       account_watch_(loop_, supervisor_, config_,
                      [this](auth::SlurmAccountMembers accounts) {
@@ -224,10 +224,10 @@ void Daemon::end() {
         {.kind = audit::Kind::stopping, .sentence = "shutting down: finishing accepted requests"});
     log_.stop();
     supervisor_.stop();
-    node_door_.stop();
+    node_server_.stop();
     waiters_.stop();
-    job_door_.stop();
-    http_door_.stop();
+    job_server_.stop();
+    control_server_.stop();
     membership_.stop();
     if (replica_) replica_->stop_syncing();
     if (openbao_) openbao_->stop_renewing();
@@ -240,13 +240,13 @@ void Daemon::end() {
     signals_.cancel();
     loop_.restart();
     loop_.run_for(kGraceOfSilent);
-    node_door_.end_silent();
-    job_door_.end_silent();
-    http_door_.end_silent();
+    node_server_.end_silent();
+    job_server_.end_silent();
+    control_server_.end_silent();
     membership_.end_silent();
     loop_.restart();
     loop_.run_for(kGrace);
-    http_door_.abort();
+    control_server_.abort();
     membership_.abort();
     if (replica_) replica_->stop();
     if (openbao_) openbao_->stop();

@@ -78,9 +78,9 @@ class Daemon final : private service::Events {
     std::unique_ptr<openbao::KvClient> openbao_;  ///< null: local data only
     std::unique_ptr<openbao::Replica> replica_;   ///< null if openbao_ is null
     ClusterRole membership_;
-    server::NodeServer node_door_;
-    server::JobServer job_door_;
-    server::ControlServer http_door_;
+    server::NodeServer node_server_;
+    server::JobServer job_server_;
+    server::ControlServer control_server_;
     slurm::StaleHoldReaper reaper_;
     slurm::AccountWatcher account_watch_;
     boost::asio::signal_set signals_;
