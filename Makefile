@@ -6,6 +6,7 @@ DESTDIR ?=
 RUNS    ?= 500
 # Which tests `make asan-e2e` runs against an agent with sanitizers, for ctest -R.
 E2E_TESTS ?= ^(slurm|hosts|openbao)/
+unit_tests = unit_tests task_tests server_tests
 
 .PHONY: all help setup setup-demo build tests demo demo-cluster check asan asan-e2e tsan coverage fuzz lint bench soak install clean
 
@@ -60,7 +61,7 @@ check: setup tests
 
 asan:
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=address -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD)-asan --target unit_tests task_tests server_tests fuzz_targets
+	@cmake --build $(BUILD)-asan --target $(unit_tests) fuzz_targets
 	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 2 -R '^(unit|fuzz)/'
 
 asan-e2e: setup
@@ -72,13 +73,13 @@ asan-e2e: setup
 with_threads = ^(slurm/view|hosts/hub_munge)$$
 tsan:
 	@cmake -S . -B $(BUILD)-tsan -G Ninja -DSANITIZE=thread -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD)-tsan --target unit_tests task_tests server_tests product
+	@cmake --build $(BUILD)-tsan --target $(unit_tests) product
 	ctest --test-dir $(BUILD)-tsan --output-on-failure --no-tests=error --parallel 2 \
 	  -R '^unit/$(if $(filter 0,$(shell id -u)),|$(with_threads))'
 
 coverage:
 	@cmake -S . -B $(BUILD)-coverage -G Ninja -DCOVERAGE=ON -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD)-coverage --target product unit_tests task_tests server_tests zeroing_new_tests openssl_memory_tests faults
+	@cmake --build $(BUILD)-coverage --target product $(unit_tests) zeroing_new_tests openssl_memory_tests faults
 	tests/coverage $(BUILD)-coverage
 
 fuzz:
