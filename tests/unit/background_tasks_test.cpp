@@ -17,6 +17,7 @@
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "common/base/limits.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/failing_new.h"
 #include "tests/unit/fake_openbao.h"
 #include "tests/unit/office.h"
@@ -49,26 +50,13 @@ struct View : ViewServer {
     View() : ViewServer(answer_of_view) {}
 };
 
-struct Fixture {
+struct Fixture : EventLoop {
     Fixture() { service::keep_the_log_quiet(); }
 
-    template <typename Condition>
-    bool turns_until(Condition condition) {
-        for (int i = 0; i < 1000; ++i) {
-            if (condition()) return true;
-            turn(milliseconds(10));
-        }
-        return false;
-    }
-    void turn(milliseconds time) {
-        loop.restart();
-        loop.run_for(time);
-    }
     std::uint64_t restarts() const { return supervisor.tasks().front().restarts; }
 
-    asio::io_context loop;
     Supervisor supervisor{
-        loop, [](const auto&, const auto&, auto) {}, {milliseconds(1), milliseconds(4)}};
+        io, [](const auto&, const auto&, auto) {}, {milliseconds(1), milliseconds(4)}};
 };
 
 /// A length of text and of lists that nothing else in these tests has.
@@ -89,7 +77,7 @@ TEST_CASE("StaleHoldReaper: reaps on after the service threw", "[supervised]") {
     config.view_socket = view.path();
     config.files_directory = folder.path();
     config.reaper_interval = std::chrono::seconds(0);
-    slurm::StaleHoldReaper reaper(fixture.loop, fixture.supervisor, config, office.services);
+    slurm::StaleHoldReaper reaper(fixture.io, fixture.supervisor, config, office.services);
     CHECK(fixture.turns_until([&] { return office.vault.holds().empty(); }));
     CHECK(fixture.restarts() == 1);
     fixture.supervisor.stop();
@@ -106,7 +94,7 @@ TEST_CASE("AccountWatcher: gives what it knows after its receiver threw", "[supe
     config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, {"chem"}}}};
     int calls = 0;
     auth::SlurmAccountMembers known;
-    slurm::AccountWatcher watcher(fixture.loop, fixture.supervisor, config,
+    slurm::AccountWatcher watcher(fixture.io, fixture.supervisor, config,
                                   [&](auth::SlurmAccountMembers told) {
                                       if (++calls == 2) throw std::bad_alloc();
                                       known = std::move(told);
@@ -121,7 +109,7 @@ TEST_CASE("AccountWatcher: gives what it knows after its receiver threw", "[supe
 TEST_CASE("JobPlacement: answers all that asked although its task threw", "[supervised]") {
     const View view;
     Fixture fixture;
-    slurm::JobPlacement placement(fixture.loop, fixture.supervisor, view.path());
+    slurm::JobPlacement placement(fixture.io, fixture.supervisor, view.path());
     fixture.turn(milliseconds(1));
     std::size_t answered = 0;
     const auto ask = [&](std::uint32_t job) -> asio::awaitable<void> {
@@ -131,7 +119,7 @@ TEST_CASE("JobPlacement: answers all that asked although its task threw", "[supe
         if (answer.verdict == slurm_query::Verdict::runs_there) ++answered;
     };
     for (std::uint32_t job = 1; job <= kMaxPlacementsPerQuery; ++job) {
-        asio::co_spawn(fixture.loop, ask(job), asio::detached);
+        asio::co_spawn(fixture.io, ask(job), asio::detached);
     }
     fail_next_allocation_of(kMaxPlacementsPerQuery * sizeof(slurm_query::Placement));
     CHECK(fixture.turns_until([&] { return answered == kMaxPlacementsPerQuery; }));
@@ -145,7 +133,7 @@ TEST_CASE("JobPlacement: answers all that asked although its task threw", "[supe
 TEST_CASE("LoginHosts: looks names up although its task threw", "[supervised]") {
     Fixture fixture;
     const std::vector<std::string> hosts(kLong / sizeof(std::string), "127.0.0.1");
-    hub::LoginHosts login_hosts(fixture.loop, fixture.supervisor, hosts);
+    hub::LoginHosts login_hosts(fixture.io, fixture.supervisor, hosts);
     fail_next_allocation_of(hosts.size() * sizeof(std::string));
     CHECK(fixture.turns_until([&] { return login_hosts.has("127.0.0.1") == true; }));
     CHECK(allocation_has_failed());
@@ -165,14 +153,14 @@ TEST_CASE("HoldReporter: reports to the hub although its task threw", "[supervis
     REQUIRE(office.vault.hold(JobId{7}, office.alice, {spec, "", 0}, office.time).ok());
     REQUIRE(office.vault.put_cached_grant({JobId{7}, office.alice, spec, "", "\"1\""}, image.view())
                 .ok());
-    Tcp::acceptor hub(fixture.loop, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    Tcp::acceptor hub(fixture.io, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     const auto port = hub.local_endpoint().port();
     Hub config;
     config.urls = {{"https://127.0.0.1", "127.0.0.1", port}};
-    node::HubClient client(fixture.loop, config,
+    node::HubClient client(fixture.io, config,
                            std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client));
     node::RemoteGrants grants(client, office.services, "n1");
-    node::HoldReporter reporter(fixture.loop, fixture.supervisor, client, grants, office.services,
+    node::HoldReporter reporter(fixture.io, fixture.supervisor, client, grants, office.services,
                                 "n1", {milliseconds(1), milliseconds(2)});
     fail_next_allocation_of(spec.size());
     pollfd connection{hub.native_handle(), POLLIN, 0};
@@ -196,10 +184,10 @@ struct SharingFixture : Fixture {
     void begin(const OpenBao& config) {
         auto context = net::make_client_context(config.ca, "store.openbao.ca");
         REQUIRE(context.ok());
-        kv.emplace(loop, supervisor, config, std::move(context).value());
+        kv.emplace(io, supervisor, config, std::move(context).value());
     }
 
-    FakeOpenBao bao{loop, 2};
+    FakeOpenBao bao{io, 2};
     std::optional<openbao::KvClient> kv;
 };
 
@@ -210,7 +198,7 @@ TEST_CASE("Replica: syncs although its task threw", "[supervised]") {
     OpenBao config = fixture.bao.config();
     config.mount = std::string(kLong, 'm');
     fixture.begin(config);
-    openbao::Replica replica(fixture.loop, *fixture.kv, office.vault, *store, office.services);
+    openbao::Replica replica(fixture.io, *fixture.kv, office.vault, *store, office.services);
     replica.start(fixture.supervisor);
     fail_next_allocation_of(kLong);
     CHECK(fixture.turns_until(
@@ -236,7 +224,7 @@ TEST_CASE("ServerPool: renews its login although its task threw", "[supervised]"
         auto names = co_await fixture.kv->list("runs", until);
         has_answer = names.ok();
     };
-    asio::co_spawn(fixture.loop, ask(), asio::detached);
+    asio::co_spawn(fixture.io, ask(), asio::detached);
     REQUIRE(fixture.turns_until([&] { return has_answer; }));
     fail_next_allocation_of(kLong);
     CHECK(fixture.turns_until([&] { return fixture.bao.was_asked_for("renew-self"); }));

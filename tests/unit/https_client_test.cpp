@@ -9,7 +9,7 @@
 #include <boost/beast/http.hpp>
 
 #include "tests/unit/catch.h"
-#include "tests/unit/test_loop.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/tls_server.h"
 
 namespace secrets::net {
@@ -19,11 +19,11 @@ namespace http = boost::beast::http;
 using std::chrono::hours;
 
 /// A client of a server that counts requests.
-struct Fixture : TestLoop {
+struct Fixture : EventLoop {
     explicit Fixture(HttpsClient::Authorize authorize = nullptr)
-        : server(loop, [this](TlsServer::Stream& stream) { return serve(stream); }),
+        : server(io, [this](TlsServer::Stream& stream) { return serve(stream); }),
           context(make_client_context(server.ca(), "ca").value()),
-          client(loop, *context, server.url(), 2, std::move(authorize)) {}
+          client(io, *context, server.url(), 2, std::move(authorize)) {}
 
     asio::awaitable<void> serve(TlsServer::Stream& stream) {
         resumed.push_back(SSL_session_reused(stream.native_handle()) == 1);
@@ -80,7 +80,7 @@ struct Fixture : TestLoop {
     bool closes_after_reply = false;  ///< and says so
     bool closes_silently = false;     ///< likewise, and says nothing
     bool is_silent = false;
-    asio::steady_timer released{loop, Clock::time_point::max()};  ///< from being silent
+    asio::steady_timer released{io, Clock::time_point::max()};  ///< from being silent
     std::vector<std::string> seen;  ///< the authorization of each request
     std::vector<bool> resumed;      ///< whether each connection resumed a TLS session
     TlsServer server;
@@ -179,12 +179,12 @@ TEST_CASE("HttpsClient: gives a connection less time than an answer", "[https]")
     CHECK_FALSE((*answered)->ok());
 
     // The kernel accepts for a server that has stopped to.
-    TestLoop test;
-    TlsServer::Tcp::acceptor silent(test.loop, {asio::ip::address_v4::loopback(), 0});
-    HttpsClient client(test.loop, *fixture.context,
-                       {"", "127.0.0.1", silent.local_endpoint().port()}, 1, nullptr);
-    const auto reached = test.start(client.reach(TestLoop::Clock::now() + hours(1)));
-    TlsServer::Tcp::socket accepted(test.loop);
+    EventLoop test;
+    TlsServer::Tcp::acceptor silent(test.io, {asio::ip::address_v4::loopback(), 0});
+    HttpsClient client(test.io, *fixture.context, {"", "127.0.0.1", silent.local_endpoint().port()},
+                       1, nullptr);
+    const auto reached = test.start(client.reach(EventLoop::Clock::now() + hours(1)));
+    TlsServer::Tcp::socket accepted(test.io);
     bool connected = false;
     silent.async_accept(accepted, [&](const ErrorCode&) { connected = true; });
     REQUIRE(test.turns_until([&] { return connected; }));
@@ -214,11 +214,11 @@ TEST_CASE("HttpsClient: ends requests in progress at stop(), and reuses nothing 
 
 TEST_CASE("HttpsClient: reports whether the server can be reached, without a request", "[https]") {
     Fixture fixture;
-    CHECK(fixture.result_of(fixture.client.reach(TestLoop::Clock::now() + hours(1))).ok());
+    CHECK(fixture.result_of(fixture.client.reach(EventLoop::Clock::now() + hours(1))).ok());
     CHECK(fixture.turns_until([&] { return fixture.server.connections() == 1; }));
     CHECK(fixture.seen.empty());
     fixture.server.stop();
-    CHECK_FALSE(fixture.result_of(fixture.client.reach(TestLoop::Clock::now() + hours(1))).ok());
+    CHECK_FALSE(fixture.result_of(fixture.client.reach(EventLoop::Clock::now() + hours(1))).ok());
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 #include "common/base/limits.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/secrets_of.h"
-#include "tests/unit/test_loop.h"
 #include "tests/unit/tls_server.h"
 
 namespace secrets::net {
@@ -24,15 +24,15 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 /// A connection to a server that sends prepared bytes.
-struct Fixture : TestLoop {
+struct Fixture : EventLoop {
     explicit Fixture(std::vector<std::string> answers, bool closes_at_end = false,
                      const SelfSigned& own = make_certificate({{GEN_IPADD, {127, 0, 0, 1}}}))
         : replies(std::move(answers)),
           closes(closes_at_end),
           server(
-              loop, [this](TlsServer::Stream& stream) { return serve(stream); }, own),
+              io, [this](TlsServer::Stream& stream) { return serve(stream); }, own),
           context(make_client_context(server.ca(), "ca").value()),
-          connection(std::in_place, loop, *context) {}
+          connection(std::in_place, io, *context) {}
 
     asio::awaitable<void> serve(TlsServer::Stream& stream) {
         boost::beast::flat_buffer buffer;
@@ -69,7 +69,7 @@ struct Fixture : TestLoop {
     }
     /// Opens another connection.
     void renew() {
-        connection.emplace(loop, *context);
+        connection.emplace(io, *context);
         REQUIRE(open().ok());
     }
 
@@ -223,17 +223,18 @@ TEST_CASE("HttpsConnection: fails at its deadline while the server is silent", "
 }
 
 TEST_CASE("HttpsConnection: fails at its deadline while the server does not begin TLS", "[https]") {
-    TestLoop test;
-    TlsServer::Tcp::acceptor silent(test.loop, {asio::ip::address_v4::loopback(), 0});
+    EventLoop test;
+    TlsServer::Tcp::acceptor silent(test.io, {asio::ip::address_v4::loopback(), 0});
     asio::ssl::context context(asio::ssl::context::tls_client);
-    HttpsConnection connection(test.loop, context);
+    HttpsConnection connection(test.io, context);
     const HttpsUrl url{"", "127.0.0.1", silent.local_endpoint().port()};
     const auto open = [&]() -> asio::awaitable<Status> {
         TlsSession none(nullptr, &SSL_SESSION_free);
-        co_return co_await connection.open(url, std::move(none), TestLoop::Clock::now() + hours(1));
+        co_return co_await connection.open(url, std::move(none),
+                                           EventLoop::Clock::now() + hours(1));
     };
     const auto outcome = test.start(open());
-    TlsServer::Tcp::socket accepted(test.loop);
+    TlsServer::Tcp::socket accepted(test.io);
     bool connected = false;
     silent.async_accept(accepted, [&](const ErrorCode&) { connected = true; });
     REQUIRE(test.turns_until([&] { return connected; }));
@@ -255,7 +256,7 @@ TEST_CASE("HttpsConnection: trusts only a certificate of the CA, the address and
     Fixture fixture({});
     const Fixture other({});
     fixture.context = make_client_context(other.server.ca(), "ca").value();
-    fixture.connection.emplace(fixture.loop, *fixture.context);
+    fixture.connection.emplace(fixture.io, *fixture.context);
     CHECK_FALSE(fixture.open().ok());
 }
 

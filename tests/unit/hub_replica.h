@@ -4,14 +4,14 @@
 
 #include "agentd/openbao/document_codec.h"
 #include "agentd/openbao/replica.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/fake_openbao.h"
 #include "tests/unit/office.h"
-#include "tests/unit/test_loop.h"
 
 namespace secrets::openbao {
 
 /// A hub with its replica, in a loop that the test turns.
-struct HubReplica : TestLoop {
+struct HubReplica : EventLoop {
     explicit HubReplica(Clock::duration request_time = std::chrono::seconds(10))
         : patience(request_time) {
         REQUIRE(context.ok());
@@ -98,15 +98,15 @@ struct HubReplica : TestLoop {
 
     Clock::duration patience;  ///< of each request
     int pushes = 0;            ///< how often a change of push() was made
-    FakeOpenBao bao{loop};
-    Supervisor supervisor{loop, [](const auto&, const auto&, auto) {}};
+    FakeOpenBao bao{io};
+    Supervisor supervisor{io, [](const auto&, const auto&, auto) {}};
     std::unique_ptr<store::SecretStore> store =
         store::SecretStore::in_memory("OpenBao", best_memory_kind()).value();
     service::Office office{service::Office::large(), 64UL * 1024 * 1024, store.get()};
     StatusOr<std::unique_ptr<asio::ssl::context>> context =
         net::make_client_context(bao.config().ca, "ca");
-    KvClient kv{loop, supervisor, bao.config(), std::move(context).value()};
-    Replica replica{loop, kv, office.vault, *store, office.services};
+    KvClient kv{io, supervisor, bao.config(), std::move(context).value()};
+    Replica replica{io, kv, office.vault, *store, office.services};
 };
 
 }  // namespace secrets::openbao

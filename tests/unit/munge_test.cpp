@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/office.h"
-#include "tests/unit/test_loop.h"
 
 namespace {
 
@@ -54,7 +54,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-struct Fixture : TestLoop {
+struct Fixture : EventLoop {
     Fixture() {
         service::keep_the_log_quiet();
         munged_hangs = false;

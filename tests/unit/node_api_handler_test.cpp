@@ -15,22 +15,11 @@ using slurm_query::Verdict;
 using std::chrono::milliseconds;
 using Fixture = HubFixture;
 
-std::string text_of_image(const SecretBuffer& image) {
-    const auto entries = read_delivery(image.view().bytes());
-    REQUIRE(entries.ok());
-    std::string text;
-    for (const DeliveryEntry& entry : *entries) {
-        text +=
-            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
-    }
-    return text;
-}
-
 TEST_CASE("NodeApiHandler: grants a job of the node its secrets, with a tag") {
     Fixture fixture;
     const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
     REQUIRE(answer.status == 200);
-    CHECK(text_of_image(answer.secret) == "A=value\n");
+    CHECK(service::text_of_delivery(answer.secret.view().bytes()) == "A=value\n");
     CHECK(answer.etag.size() > 2);
     CHECK(fixture.holds("r"));
     CHECK(fixture.office.vault.holds().empty());

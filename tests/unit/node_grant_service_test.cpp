@@ -17,18 +17,6 @@ plugin_protocol::GrantRequest step(Uid uid, std::string ask, std::uint32_t job =
     return {JobId{job}, StepId{0}, uid, wait, std::move(ask)};
 }
 
-/// "A=v\n" for each variable of an image.
-std::string text_of_image(SecretView image) {
-    const auto entries = read_delivery(image.bytes());
-    REQUIRE(entries.ok());
-    std::string text;
-    for (const DeliveryEntry& entry : *entries) {
-        text +=
-            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
-    }
-    return text;
-}
-
 std::string tag_of(const NodeGrantAnswer& answer) {
     const auto* granted = std::get_if<NodeGranted>(&answer);
     return granted != nullptr ? granted->tag : "(not granted)";
@@ -50,7 +38,7 @@ TEST_CASE("NodeGrantService: answers a node like a local step and creates no hol
         office.services.node_grants.grant_to_node(step(office.alice, "run:r,A=B"), "n1", "");
     const auto* granted = std::get_if<NodeGranted>(&answer);
     REQUIRE(granted != nullptr);
-    CHECK(text_of_image(granted->image.view()) == "B=value\n");
+    CHECK(text_of_delivery(granted->image.view().bytes()) == "B=value\n");
     CHECK(office.vault.inventory().holds == 0);
     CHECK(std::holds_alternative<Nothing>(
         office.services.node_grants.grant_to_node(step(office.alice, "run:r,NOT?"), "n1", "")));

@@ -63,26 +63,6 @@ struct Fixture {
     NodeServer server;
 };
 
-/// Returns the values of a delivery as NAME=value lines.
-std::string text_of_delivery(const UniqueFd& fd) {
-    const auto view = RegionView::map(fd.get());
-    REQUIRE(view.ok());
-    const auto entries = read_delivery(view->bytes());
-    REQUIRE(entries.ok());
-    std::string text;
-    for (const DeliveryEntry& entry : *entries) {
-        text +=
-            std::string(entry.variable) + "=" + std::string(text_of(entry.value.bytes())) + "\n";
-    }
-    return text;
-}
-
-template <typename Kind>
-std::optional<Kind> as(const std::optional<plugin_protocol::Reply>& reply) {
-    const auto* kind = reply ? std::get_if<Kind>(&*reply) : nullptr;
-    return kind != nullptr ? std::optional(*kind) : std::nullopt;
-}
-
 TEST_CASE("NodeServer: denies a peer that is not root, whatever it asks") {
     Fixture fixture;
     set_peer(fixture.office.alice);
@@ -116,7 +96,7 @@ TEST_CASE("NodeServer: passes a step its delivery, and ends the connection") {
     const auto granted = client.next_if<Granted>();
     REQUIRE(granted);
     CHECK(granted->image_length > 0);
-    CHECK(text_of_delivery(client.fd) == "A=value\n");
+    CHECK(service::text_of_delivery(client.fd) == "A=value\n");
     CHECK(client.next() == std::nullopt);
     CHECK(fixture.has_hold());
 }
@@ -169,17 +149,40 @@ TEST_CASE("NodeServer: lets a step wait for its run, and grants it when the run 
     const auto granted = client.next_if<Granted>();
     REQUIRE(granted);
     CHECK(granted->note.find("run late") != std::string::npos);
-    CHECK(text_of_delivery(client.fd) == "A=value\n");
+    CHECK(service::text_of_delivery(client.fd) == "A=value\n");
 }
 
 TEST_CASE("NodeServer: denies a step whose run is not pushed in time") {
     Fixture fixture;
     PluginClient client = fixture.connect();
-    client.send(fixture.step("run:late", 30));
+    client.send(fixture.step("run:late", 10000));
     REQUIRE(client.next_if<Waiting>());
+    fixture.loop.pass(milliseconds(9900));
+    fixture.loop.turn(milliseconds(10));
+    CHECK_FALSE(client.is_answered());
+    fixture.loop.pass(milliseconds(200));
     const auto refused = client.next_if<Refused>();
     REQUIRE(refused);
     CHECK(refused->sentence.find("late") != std::string::npos);
+    fixture.push("late");
+    CHECK_FALSE(fixture.has_hold());
+    CHECK(client.next() == std::nullopt);
+}
+
+TEST_CASE("NodeServer: denies at once a run that may not be waited for") {
+    Fixture fixture;
+    CHECK(as<Refused>(fixture.ask(fixture.step("run:late"))));
+}
+
+TEST_CASE("NodeServer: closes a connection that sends nothing for five seconds") {
+    Fixture fixture;
+    PluginClient silent = fixture.connect();
+    fixture.loop.turn(milliseconds(10));
+    fixture.loop.pass(milliseconds(4900));
+    fixture.loop.turn(milliseconds(10));
+    CHECK_FALSE(silent.is_answered());
+    fixture.loop.pass(milliseconds(200));
+    CHECK(silent.next() == std::nullopt);
 }
 
 TEST_CASE("NodeServer: gives no hold to a job that was cancelled while it waited") {
@@ -298,7 +301,7 @@ TEST_CASE("NodeServer: passes a hub's note on, and no WAITING to a step that doe
     const auto reply = client.next_if<Granted>();
     REQUIRE(reply);
     CHECK(reply->note == "a secret expires soon");
-    CHECK(text_of_delivery(client.fd) == "A=value\n");
+    CHECK(service::text_of_delivery(client.fd) == "A=value\n");
 }
 
 TEST_CASE("NodeServer: lets a hub's client see that the step has gone") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The services, for tests to make requests to. The accounts are the machine's own: root, alice and
-// bob (tests/setup), and www-data, the account of a platform that may act for alice.
+// The services, for tests to make requests to. The accounts are those of fake_users.h: root, alice
+// and bob, and www-data, the account of a platform that may act for alice.
 
 #include <optional>
 #include <string>
@@ -12,6 +12,8 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
 #include "agentd/service/services.h"
+#include "common/base/unique_fd.h"
+#include "tests/unit/catch.h"
 #include "tests/unit/fake_users.h"
 #include "tests/unit/secrets_of.h"
 
@@ -137,13 +139,11 @@ std::string refusal_of(const Answer& answer) {
     return status.ok() ? "(granted)" : status.message();
 }
 
-/// Returns the secrets given to a step as NAME=value lines, files as NAME=file SECRET value.
-inline std::string given(const GrantAnswer& answer) {
-    const auto* granted = std::get_if<Granted>(&answer);
-    if (granted == nullptr) return refusal_of(answer);
-    const auto view = RegionView::map(granted->delivery.fd.get());
+/// Returns a delivery as NAME=value lines, files as NAME=file SECRET value.
+inline std::string text_of_delivery(std::span<const std::byte> image) {
     std::string text;
-    const auto entries = read_delivery(view->bytes());
+    const auto entries = read_delivery(image);
+    REQUIRE(entries.ok());
     for (const DeliveryEntry& entry : *entries) {
         std::string file;
         if (entry.is_file()) file = "file " + std::string(entry.secret) + " ";
@@ -151,6 +151,17 @@ inline std::string given(const GrantAnswer& answer) {
                 std::string(text_of(entry.value.bytes())) + "\n";
     }
     return text;
+}
+inline std::string text_of_delivery(const UniqueFd& region) {
+    const auto view = RegionView::map(region.get());
+    REQUIRE(view.ok());
+    return text_of_delivery(view->bytes());
+}
+
+/// Returns the secrets given to a step as text_of_delivery() has them, or the denial.
+inline std::string given(const GrantAnswer& answer) {
+    const auto* granted = std::get_if<Granted>(&answer);
+    return granted != nullptr ? text_of_delivery(granted->delivery.fd) : refusal_of(answer);
 }
 
 }  // namespace secrets::service

@@ -13,6 +13,13 @@
 
 namespace secrets {
 
+/// Returns a reply if it is one of this kind.
+template <typename Kind>
+std::optional<Kind> as(const std::optional<plugin_protocol::Reply>& reply) {
+    const auto* kind = reply ? std::get_if<Kind>(&*reply) : nullptr;
+    return kind != nullptr ? std::optional(*kind) : std::nullopt;
+}
+
 /// One connection to a server that runs in `loop`.
 class PluginClient {
   public:
@@ -46,9 +53,7 @@ class PluginClient {
     /// Returns the next reply if it is one of this kind.
     template <typename Kind>
     std::optional<Kind> next_if() {
-        const auto reply = next();
-        const auto* kind = reply ? std::get_if<Kind>(&*reply) : nullptr;
-        return kind != nullptr ? std::optional(*kind) : std::nullopt;
+        return as<Kind>(next());
     }
 
     bool is_answered() const { return is_readable(fd_.get()); }

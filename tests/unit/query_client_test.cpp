@@ -5,7 +5,6 @@
 #include "agentd/slurm/query_client.h"
 
 #include <array>
-#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <functional>
@@ -17,6 +16,7 @@
 #include "tests/unit/bytes.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/view_server.h"
 
 namespace secrets::slurm {
 namespace {
@@ -139,42 +139,16 @@ TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[vi
     CHECK(refusal_of(ask(view.path())) == "slurm-secrets-view ended before it answered");
 }
 
-/// Answers that many questions, each with one of these replies, and keeps the questions. Ends early
-/// once the client has ended.
-auto answering_all(const std::vector<Reply>& replies, std::vector<Bytes>& questions,
-                   const std::atomic<bool>& client_ended) {
-    return [&](int listener) {
-        for (const Reply& reply : replies) {
-            while (!client_ended) {
-                auto connection = accept_from(listener);
-                if (!connection || !*connection) {
-                    std::this_thread::sleep_for(milliseconds(1));
-                    continue;
-                }
-                std::array<std::byte, kMaxQueryMessageBytes> buffer;
-                const auto packet = receive_packet(connection->get(), buffer, plenty());
-                if (packet) {
-                    questions.emplace_back(buffer.begin(),
-                                           buffer.begin() + std::ptrdiff_t(packet->size));
-                }
-                // The client may have gone, as some tests want it.
-                (void)send_packet(connection->get(), slurm_query::encode(reply), plenty());
-                break;
-            }
-        }
-    };
-}
-
-/// What the client makes of these replies to a question for the users of chem.
+/// Returns the client's result for the users of chem if these are the replies to its requests, one
+/// after the other. Keeps the requests.
 StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& questions) {
-    const TemporaryFolder folder;
-    const std::string path = folder.file("view.sock");
-    auto listener = listen_at(path, SocketKind::seqpacket, 0600);
-    REQUIRE(listener.ok());
-    std::atomic<bool> client_ended = false;
-    std::thread view(answering_all(replies, questions, client_ended), listener->get());
+    const ViewServer view([&](const slurm_query::Request& request) {
+        questions.push_back(slurm_query::encode(request));
+        return questions.size() <= replies.size() ? replies[questions.size() - 1]
+                                                  : Reply(Refused{"no further reply"});
+    });
     boost::asio::io_context loop;
-    QueryClient client(loop, path);
+    QueryClient client(loop, view.path());
     std::optional<StatusOr<Users>> result;
     const auto run = [&]() -> boost::asio::awaitable<void> {
         auto users = co_await client.ask_users("chem", std::chrono::seconds(20));
@@ -182,8 +156,6 @@ StatusOr<Users> users_by(const std::vector<Reply>& replies, std::vector<Bytes>& 
     };
     boost::asio::co_spawn(loop, run, boost::asio::detached);
     loop.run();
-    client_ended = true;
-    view.join();
     REQUIRE(result);
     return std::move(*result);
 }

@@ -5,8 +5,8 @@
 #include "agentd/service/run_waiters.h"
 
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/secrets_of.h"
-#include "tests/unit/test_loop.h"
 
 namespace secrets::service {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-struct Fixture : TestLoop {
+struct Fixture : EventLoop {
     using Outcome = std::shared_ptr<std::optional<bool>>;
 
     asio::awaitable<bool> waiting(RunId run, seconds patience) {

@@ -10,9 +10,9 @@
 
 #include "common/base/limits.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/office.h"
 #include "tests/unit/temporary_folder.h"
-#include "tests/unit/test_loop.h"
 #include "tests/unit/view_server.h"
 
 namespace secrets::slurm {
@@ -73,8 +73,8 @@ class View {
 };
 
 /// A reaper, and holds and files for it.
-struct Fixture : TestLoop {
-    Fixture() : reaper(loop, supervisor, config(), office.services) {
+struct Fixture : EventLoop {
+    Fixture() : reaper(io, supervisor, config(), office.services) {
         REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     }
     ~Fixture() {
@@ -113,7 +113,7 @@ struct Fixture : TestLoop {
     View view;
     TemporaryFolder folder;
     Supervisor supervisor{
-        loop, [](const auto&, const auto&, auto) {}, {milliseconds(1), milliseconds(1)}};
+        io, [](const auto&, const auto&, auto) {}, {milliseconds(1), milliseconds(1)}};
     service::Office office;
     StaleHoldReaper reaper;
 };
@@ -225,7 +225,7 @@ TEST_CASE("StaleHoldReaper: removes files that an ended job left without a hold"
     for (const char* job : {"7", "8", "9"}) fs::create_directory(fixture.folder.file(job));
     fixture.view.set(JobId{7}, JobState::ended);
     fixture.view.set(JobId{8}, JobState::active);
-    StaleHoldReaper quick(fixture.loop, fixture.supervisor, config, fixture.office.services);
+    StaleHoldReaper quick(fixture.io, fixture.supervisor, config, fixture.office.services);
     CHECK(fixture.turns_until([&] { return !fs::exists(fixture.folder.file("7")); }));
     fixture.turn(milliseconds(50));
     CHECK(fs::exists(fixture.folder.file("8")));

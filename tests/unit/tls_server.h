@@ -20,6 +20,10 @@
 
 namespace secrets {
 
+inline HttpsUrl loopback_url(std::uint16_t port) {
+    return {"https://127.0.0.1:" + std::to_string(port), "127.0.0.1", port};
+}
+
 /// Accepts connections at a port of its own. Must outlive the loop's run.
 class TlsServer {
   public:
@@ -40,13 +44,16 @@ class TlsServer {
 
     /// Returns the file of the CA that the server's certificate is of.
     std::string ca() const { return folder_.file("ca.pem"); }
-    HttpsUrl url() const {
-        const auto port = acceptor_.local_endpoint().port();
-        return {"https://127.0.0.1:" + std::to_string(port), "127.0.0.1", port};
-    }
+    HttpsUrl url() const { return loopback_url(port_); }
     /// Returns the number of TLS handshakes that succeeded.
     std::size_t connections() const { return connections_; }
     void stop() { acceptor_.close(); }
+    void close_connections() {
+        ErrorCode ignored;
+        for (const auto& each : streams_) {
+            if (const auto stream = each.lock()) stream->next_layer().close(ignored);
+        }
+    }
 
   private:
     asio::awaitable<void> accept() {
@@ -55,6 +62,7 @@ class TlsServer {
             auto socket = co_await acceptor_.async_accept(into(error));
             if (error) co_return;
             const auto stream = std::make_shared<Stream>(std::move(socket), context_);
+            streams_.push_back(stream);
             asio::co_spawn(acceptor_.get_executor(), shake_hands(stream), asio::detached);
         }
     }
@@ -70,6 +78,8 @@ class TlsServer {
     Serve serve_;
     asio::ssl::context context_{asio::ssl::context::tls_server};
     Tcp::acceptor acceptor_;
+    std::uint16_t port_ = acceptor_.local_endpoint().port();
+    std::vector<std::weak_ptr<Stream>> streams_;
     std::size_t connections_ = 0;
 };
 
