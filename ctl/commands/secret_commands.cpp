@@ -88,7 +88,7 @@ ExitCode SecretCommands::list() const {
 }
 
 ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
-    for (const std::string& name : names) require_secret_name(name);
+    for (const std::string& name : names) require_stored_name(name);
     json::array removed;
     ExitCode code = ExitCode::fine;
     for (const std::string& name : names) {
@@ -110,7 +110,7 @@ ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
 }
 
 ExitCode SecretCommands::rename(const std::string& from, const std::string& to) const {
-    require_secret_name(from);
+    require_stored_name(from);
     require_secret_name(to);
     const std::string text = json::serialize(json::object{{"name", to}});
     const SecretView body(std::as_bytes(std::span(text)));

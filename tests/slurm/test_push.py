@@ -119,14 +119,18 @@ def test_push_rejects_invalid_name_in_each_scope(agent, name):
     "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD-PRELOAD", "GLIBC_TUNABLES", "IFS", "ENV", "HOME",
     "BASH_ENV", "BASH_FUNC_x", "PS4", "SHELLOPTS", "PYTHONPATH", "PYTHONSTARTUP", "PERL5LIB",
     "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND", "SLURM_SECRETS", "SLURM-X", "SLURM_JOB_ID",
-    "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR"])
+    "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR", "APPTAINERENV_LD_PRELOAD", "SINGULARITYENV_LD_PRELOAD",
+    "GIT_CONFIG_COUNT", "LUA_INIT", "R_PROFILE_USER", "OMPI_MCA_plm_rsh_agent", "DOTNET_STARTUP_HOOKS",
+    "npm_config_node_options"])
 def test_push_rejects_steering_variable_with_reason(agent, name):
     for scope in ("user", "workspace"):
-        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "controls", "may not hold a secret")
+        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "controls", "may not hold a secret",
+                "; use another name, and in the job's script: export " + name.replace("-", "_") + "=")
 
 
 def test_push_accepts_names_similar_to_steering_variables(agent):
-    names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64]
+    names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64, "SLURM_JWT",
+             "PERLMUTTER_TOKEN", "PYTHONANYWHERE_TOKEN", "LD_SDK_KEY", "BASHUPLOAD_KEY", "APPTAINERENV_HF_TOKEN"]
     run = agent.push("look-alike", user={name: "x" for name in names})
     assert sorted(secret["name"] for secret in run["secrets"]) == sorted(names)
     agent.http("DELETE", "/v1/runs/look-alike")

@@ -164,11 +164,26 @@ def test_secretctl_rejects_value_as_argument_with_explanation(agent, arguments):
 
 @pytest.mark.parametrize("name, code, sentence", [
     ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is not a valid secret name"),
-    ("PATH", BAD_INPUT, "controls"), ("A" * 65, BAD_INPUT, "at most 64"),
+    ("A" * 65, BAD_INPUT, "at most 64"),
 ])
 def test_secretctl_rejects_invalid_secret_name(agent, name, code, sentence):
     for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
         secretctl(agent, *command, stdin=b"x").is_error(code, sentence)
+
+
+def test_secretctl_refuses_name_of_steering_variable_and_names_the_way(agent):
+    for command in (["set", "LUA_INIT"], ["rename", "B", "LUA_INIT"]):
+        secretctl(agent, *command, stdin=b"x").is_error(
+            BAD_INPUT, "controls the Lua interpreter", "; use another name, and in the job's script: export LUA_INIT=")
+    for name in ("SLURM_JWT", "PERLMUTTER_TOKEN", "PYTHONANYWHERE_TOKEN"):
+        assert secretctl(agent, "set", name, stdin=b"x").code == FINE
+        assert value_in_a_run(agent, name) == (1, "user")
+        assert value_in_a_run(agent, f"MINE={name}") == (None, None)  # no such secret, but no refusal of the variable
+
+
+def test_secretctl_removes_and_renames_secret_whose_name_is_not_allowed_any_more(agent):
+    for command in (["rm", "LUA_INIT"], ["rename", "LUA_INIT", "B"]):
+        secretctl(agent, *command).is_error(REFUSED, "secret LUA_INIT is not set for alice")
 
 
 # ---- ls, rm, rename ---------------------------------------------------------------------------------
