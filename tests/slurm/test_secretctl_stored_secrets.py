@@ -371,7 +371,10 @@ def test_secretctl_status_shows_memory_runs_holds_and_store(agent):
     out = secretctl(agent, "status", user="root").out
     for words in ("memory", "slabs", "runs", "holds", "store"):
         assert re.search(rf"^{words} ", out, re.MULTILINE), out
-    assert re.search(r"^store +open, 1 secret\b", out, re.MULTILINE), out
+    file = agent.status()["store"]["file"]
+    assert re.search(rf"^store +open, 1 secret of 1 owner, {re.escape(file)}$", out, re.MULTILINE), out
+    secretctl(agent, "set", "TOKEN", "--workspace", "lab", stdin=VALUE.encode())
+    assert "open, 2 secrets of 2 owners, " in secretctl(agent, "status", user="root").out
 
 
 def test_secretctl_doctor_reports_open_store(agent):
