@@ -46,7 +46,7 @@ MALFORMED_JSON = [
     (b'{"owner":"alice","user":{"A":"\\ud800"}}', 1, 37),
     (b'{"owner":"alice","user":{"A":"\\x"}}', 1, 32),
     (b'{"owner":"alice","user":{"A":"\\u00g0"}}', 1, 35),
-    (b"\xef\xbb\xbf{}", 1, 1),
+    (b"\xef\xbb\xbf{", 1, 2),
     (b"\x00", 1, 1),
     (b"nul", 1, 4),
 ]
@@ -100,11 +100,21 @@ def test_push_rejects_unknown_fields_and_wrong_types_with_position(agent, body, 
     refused(agent, body, 400, sentence, "(line 1, column ")
 
 
-@pytest.mark.parametrize("text", ["eA", "eA=", "eA===", "e A==", "eA==\\n", "e_8=", "=", "eB==",
-                                  "eA==eA==", "\u00e9A=="])
-def test_push_rejects_non_canonical_base64(agent, text):
+@pytest.mark.parametrize("text, why", [
+    ("eA", "lacks padding"), ("eA=", "lacks padding"), ("eA===", "more '='"), ("e A==", "white space or line breaks"),
+    ("eA==\\n", "white space or line breaks"), ("e_8=", "the variant for URLs"), ("=", "more '='"),
+    ("eB==", "bits that belong to no byte"), ("eA==eA==", "'=' before its end"), ("\u00e9A==", "a character that base64")])
+def test_push_names_what_is_wrong_with_base64(agent, text, why):
     refused(agent, push_text(f'"user":{{"A":{{"base64":"{text}"}}}}'), 400,
-            '"user", \'A\': "base64" is not valid base64')
+            '"user", \'A\': "base64" is not valid base64: it', why)
+
+
+def test_push_accepts_byte_order_mark_and_names_utf_16(agent):
+    body = '{"owner":"alice","user":{"A":"x"}}'
+    assert agent.http("PUT", "/v1/runs/marked", body.encode("utf-8-sig")).status == 201
+    assert agent.http("DELETE", "/v1/runs/marked").status == 204
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        refused(agent, body.encode(encoding), 400, "the body is UTF-16", "text; send it as UTF-8")
 
 
 @pytest.mark.parametrize("name", ["", "1A", "-A", "A B", "A.B", "A=B", "\u00c4", "A\x00B", "A\nB",
