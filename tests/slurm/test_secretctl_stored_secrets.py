@@ -1,104 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""secretctl for stored secrets: a user's own, those of a workspace, and the import of existing ones."""
+"""secretctl for stored secrets: a user's own, and those of a workspace."""
 
-import base64
 import json
-import os
 import pwd
 import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import BUILD, poll
+from harness import poll
 from own_agent import own_agent
+from secretctl_client import (BAD_INPUT, FINE, REFUSED, SECRETCTL, UNREACHABLE, VALUE, agent, environment_of, home,
+                              no_secrets_are_left, secretctl, value_in_a_run, write)
 from terminal import Terminal
-
-SECRETCTL = BUILD / "secretctl"
-FINE, REFUSED, BAD_INPUT, UNREACHABLE = 0, 1, 2, 3
-VALUE = "canary-5e11c0de-value"
-
-
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    key = folder / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o400)
-    with own_agent(f"store: {{ file: {folder}/store.db, key_file: {key} }}",
-                   "workspaces: [{ name: lab, admins: { users: [alice] }, members: { users: [bob] } }]") as agent:
-        yield agent
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_are_left(agent):
-    yield
-    for user in ("alice", "bob"):
-        for secret in agent.http("GET", "/v1/secrets", user=user).json["secrets"]:
-            agent.http("DELETE", f"/v1/secrets/{secret['name']}", user=user)
-    for secret in agent.http("GET", "/v1/workspaces/lab/secrets", user="alice").json["secrets"]:
-        agent.http("DELETE", f"/v1/workspaces/lab/secrets/{secret['name']}", user="alice")
-
-
-class Done:
-    def __init__(self, done):
-        self.code = done.returncode
-        self.out = done.stdout.decode()
-        self.err = done.stderr.decode()
-        assert "canary" not in self.out + self.err
-
-    @property
-    def json(self):
-        assert self.out.count("\n") == 1, self.out
-        return json.loads(self.out)
-
-    def is_error(self, code, *fragments):
-        """Checks for one sentence on standard error, and nothing on standard output."""
-        assert self.code == code, (self.code, self.err)
-        assert self.out == "" and self.err.startswith("secretctl: ") and self.err.count("\n") == 1, self.err
-        for fragment in fragments:
-            assert fragment in self.err, self.err
-
-
-def environment_of(agent, home, socket=None):
-    return {"PATH": os.environ["PATH"], "TZ": "UTC", "HOME": str(home),
-            "SLURM_SECRETS_SOCKET": str(socket or agent.control_socket)}
-
-
-def secretctl(agent, *arguments, user="alice", stdin=b"", home="/nonexistent", socket=None):
-    account = pwd.getpwnam(user)
-    return Done(subprocess.run(
-        [SECRETCTL, *map(str, arguments)], input=stdin, env=environment_of(agent, home, socket), cwd="/", timeout=20,
-        capture_output=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[]))
-
-
-def value_in_a_run(agent, name, user="alice"):
-    """Returns length and scope of a secret that a job would get; lengths tell values apart, which are never shown."""
-    item = agent.http("GET", f"/v1/check?ask={name}", user=user).json["items"][0]
-    return item.get("bytes"), item.get("scope")
-
-
-@pytest.fixture
-def home(tmp_path_factory):
-    """Makes a home directory of alice."""
-    account = pwd.getpwnam("alice")
-    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/home.XXXXXX"], check=True, capture_output=True,
-                                 text=True).stdout.strip())
-    os.chown(folder, account.pw_uid, account.pw_gid)
-    yield folder
-    subprocess.run(["rm", "-r", "--", folder], check=True)
-
-
-def write(path, text, mode=0o600):
-    account = pwd.getpwnam("alice")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-    os.chown(path, account.pw_uid, account.pw_gid)
-    return path
 
 
 # ---- set --------------------------------------------------------------------------------------------
@@ -253,60 +169,6 @@ def test_secretctl_reports_missing_workspace_membership(agent):
     assert secretctl(agent, "workspaces", user="nobody").out.startswith("you are in no workspace")
     secretctl(agent, "ls", "--workspace", "lab", user="nobody").is_error(REFUSED, "lab")
     secretctl(agent, "ls", "--workspace", "nowhere").is_error(REFUSED, "nowhere")
-
-
-# ---- import -----------------------------------------------------------------------------------------
-
-
-def test_secretctl_import_reads_env_file_and_warns_of_remaining_copy(agent, home):
-    file = write(home / ".env", f"# said\nTOKEN='{VALUE}'\nPEM=\"{VALUE}\\n\"\n", mode=0o644)
-    dry = secretctl(agent, "import", file, "--dry-run")
-    assert dry.code == FINE and "TOKEN" in dry.out and "nothing is set" in dry.out
-    assert secretctl(agent, "ls", "--json").json["secrets"] == []
-    done = secretctl(agent, "import", file, "--expires", "90d")
-    assert done.code == FINE and done.out.startswith("2 secrets are set: TOKEN PEM\n")
-    assert f"line 3 of {file} has \\n" in done.err
-    assert f"  {file} still contains the imported values; remove it; its mode is 0644, so others can read it" in done.out
-    sizes = {secret["name"]: secret["bytes"] for secret in secretctl(agent, "ls", "--json").json["secrets"]}
-    assert sizes == {"TOKEN": len(VALUE), "PEM": len(VALUE) + 1}
-
-
-def test_secretctl_import_reads_nextflow_store_and_lists_copies(agent, home):
-    store = write(home / ".nextflow/secrets/store.json", json.dumps([{"name": "TOKEN", "value": VALUE}]))
-    left = write(store.parent / ".nf-1234.secrets", f'export TOKEN="{VALUE}"\n')
-    history = write(home / ".bash_history", f"ls\nexport TOKEN={VALUE}\n")
-    write(home / ".bashrc", "export MY_TOKEN=x\n")
-    done = secretctl(agent, "import", store, "--json", home=home)
-    assert done.json["imported"] == [{"name": "TOKEN", "bytes": len(VALUE)}]
-    copies = {copy["path"]: copy["sentence"] for copy in done.json["copies"]}
-    assert set(copies) == {str(store), str(left), str(history)}
-    assert "remove it" in copies[str(store)] and "others" not in copies[str(store)]
-    assert "Nextflow left it behind" in copies[str(left)]
-    assert copies[str(history)].startswith("contains TOKEN; remove the lines")
-
-
-def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
-    text = f"if true; then\nPATH=$HOME:$PATH\nexport TOKEN={VALUE}\nfi\n".encode()
-    done = secretctl(agent, "import", "-", "--only", "TOKEN", "--workspace", "lab", stdin=text)
-    assert (done.code, done.out) == (FINE, "1 secret of workspace lab is set: TOKEN\n")
-    assert value_in_a_run(agent, "TOKEN", "bob") == (len(VALUE), "workspace")
-
-
-@pytest.mark.parametrize("text, sentence", [
-    (f"A=1\nB=$({VALUE})", "line 2 of standard input has a $(...)"),
-    (f"A=1\n{VALUE}", "line 2 of standard input is neither NAME=value nor export NAME=value"),
-    (f"A=1\nPATH={VALUE}", "line 2 of standard input: invalid secret name 'PATH'"),
-    (f"A=1\nA={VALUE}", "line 2 of standard input: duplicate name 'A'"),
-    ("", "standard input contains no secret"),
-])
-def test_secretctl_import_sets_nothing_when_one_line_is_invalid(agent, text, sentence):
-    secretctl(agent, "import", "-", stdin=text.encode()).is_error(BAD_INPUT, sentence)
-    assert secretctl(agent, "ls", "--json").json["secrets"] == []
-
-
-def test_secretctl_import_reports_what_was_set_before_agent_error(agent):
-    done = secretctl(agent, "import", "-", stdin=f"A-B=1\nC=2\nA_B={VALUE}\n".encode())
-    done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; fix the input and import again")
 
 
 # ---- watch ------------------------------------------------------------------------------------------
