@@ -36,6 +36,38 @@ def test_secretctl_set_reads_file_byte_for_byte(agent, home):
     assert (done.code, done.err) == (FINE, "") and done.out == f"KEY is set: {len(VALUE) + 5} bytes\n"
 
 
+def test_secretctl_set_notes_newline_of_file_with_one_line(agent, home):
+    file = write(home / "token", f"{VALUE}\n")
+    done = secretctl(agent, "set", "TOKEN", "--file", file)
+    assert (done.code, done.out) == (FINE, f"TOKEN is set: {len(VALUE) + 1} bytes\n")
+    assert done.err == (f"secretctl: note: the value ends with the newline of {file}; to set it without: secretctl set "
+                        f"TOKEN < {file}\n")
+    for text in (VALUE, f"{VALUE}\n{VALUE}\n"):
+        assert secretctl(agent, "set", "TOKEN", "--file", write(file, text)).err == ""
+    secretctl(agent, "set", "TOKEN", "--file", write(file, "")).is_error(BAD_INPUT, "is empty; nothing is changed")
+
+
+@pytest.mark.parametrize("before, after, note, more", [
+    ("", "\r\n", "has lines that end with CR LF, and the CR is part of it", 1),
+    ("", "\r", "has lines that end with CR LF, and the CR is part of it", 1),
+    ("\ufeff", "", "begins with a byte order mark, which is part of it", 3),
+])
+def test_secretctl_set_notes_what_is_not_seen_in_value(agent, home, before, after, note, more):
+    value = (before + VALUE + after).encode()
+    done = secretctl(agent, "set", "TOKEN", stdin=value)
+    assert done.code == FINE and f"secretctl: note: the value {note}" in done.err
+    assert done.out == f"TOKEN is set: {len(VALUE) + more} bytes\n"
+    file = home / "token"
+    file.write_bytes(value)
+    done = secretctl(agent, "set", "TOKEN", "--file", file)
+    assert done.out == f"TOKEN is replaced: {len(value)} bytes\n" and f"secretctl: note: the value {note}" in done.err
+
+
+def test_secretctl_set_notes_utf_16(agent):
+    done = secretctl(agent, "set", "TOKEN", stdin="canary".encode("utf-16"))
+    assert done.code == FINE and "the value is UTF-16 text" in done.err
+
+
 def test_secretctl_set_accepts_value_typed_twice(agent):
     with Terminal([str(SECRETCTL), "set", "TOKEN"], environment=environment_of(agent, "/nonexistent")) as terminal:
         for prompt in ("value of TOKEN (not shown): ", "once more: "):
