@@ -204,7 +204,7 @@ def test_secretctl_has_no_option_for_values(agent):
     assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
-    assert options_of("import") == {"--help", "--only", "--dry-run", "--expires", "--workspace"}
+    assert options_of("import") == {"--help", "--only", "--skip", "--dry-run", "--expires", "--workspace"}
     assert options_of("doctor") == {"--help", "--submit-host"}
     for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
