@@ -101,14 +101,14 @@ def test_hub_rejects_replayed_munge_credential(hub):
     headers = {"Authorization": f"Munge {hub.credential('alice', 'PUT', '/v1/runs/new', json.dumps(BODY).encode())}"}
     assert hub.http("PUT", "/v1/runs/new", BODY, headers).status == 201
     with changing_nothing(hub):
-        is_refused(hub.http("PUT", "/v1/runs/new", BODY, headers), 401, "is not taken: it was used before")
+        is_refused(hub.http("PUT", "/v1/runs/new", BODY, headers), 401, "invalid munge credential: it was used before")
 
 
 def test_hub_rejects_expired_munge_credential(hub):
     credential = hub.credential("alice", "GET", "/v1/secrets", options=["--ttl=1"])
     time.sleep(2.1)
     is_refused(hub.http("GET", "/v1/secrets", headers={"Authorization": f"Munge {credential}"}), 401,
-               "is not taken: it has expired; check the clocks of both hosts")
+               "invalid munge credential: it has expired; check the clocks of both hosts")
 
 
 def test_hub_rejects_munge_credential_of_another_key(hub, hosts):
@@ -117,10 +117,10 @@ def test_hub_rejects_munge_credential_of_another_key(hub, hosts):
 
 
 @pytest.mark.parametrize("authorization, sentence", [
-    ("Munge", "is not taken"), ("Munge ", "is not taken"), ("Munge garbage", "is not taken"),
-    ("Munge MUNGE:AwQDAAB:", "is not taken"), pytest.param("Munge MUNGE:" + "A" * 20000 + ":", "is not taken", id="long"),
-    ("Basic YWxpY2U6eA==", "is Munge and a credential"), ("Bearer x", "is Munge and a credential"),
-    ("Mungex CRED", "is Munge and a credential"), ("MUNGE:CRED:", "is Munge and a credential"),
+    ("Munge", "invalid munge credential: "), ("Munge ", "invalid munge credential: "), ("Munge garbage", "invalid munge credential: "),
+    ("Munge MUNGE:AwQDAAB:", "invalid munge credential: "), pytest.param("Munge MUNGE:" + "A" * 20000 + ":", "invalid munge credential: ", id="long"),
+    ("Basic YWxpY2U6eA==", "must be Munge and a credential"), ("Bearer x", "must be Munge and a credential"),
+    ("Mungex CRED", "must be Munge and a credential"), ("MUNGE:CRED:", "must be Munge and a credential"),
 ])
 def test_hub_rejects_malformed_authorization_header(hub, authorization, sentence):
     with changing_nothing(hub):

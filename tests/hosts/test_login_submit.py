@@ -104,7 +104,7 @@ def test_hub_answers_submit_checks_only_to_agents_of_cluster_hosts(cluster):
     assert send_to_hub(cluster, "n2", {**body, "node": "n9"})[0] == 403
     assert send_to_hub(cluster, "n2", {**body, "node": "n2"})[0] == 200
     status, problem = send_to_hub(cluster, "n1", body, made_on="n2")
-    assert status == 403 and "made at 10.77.0.3 and came from 10.77.0.2" in problem["detail"]
+    assert status == 403 and "created at 10.77.0.3 but sent from 10.77.0.2" in problem["detail"]
     status, problem = send_to_hub(cluster, "n1", body, user="alice")
     assert status == 403 and "alice is not the account that the nodes' agents run as" in problem["detail"]
     for wrong in ({}, {**body, "uid": -1}, {**body, "uid": "alice"}, {**body, "ask": "A" * 9000}, {**body, "ask": 1},

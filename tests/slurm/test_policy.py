@@ -170,7 +170,7 @@ def test_configured_size_limits_are_enforced():
         agent.push("full", user={"A": "x" * 1000, "B": "x" * 1000}, workspace={"A": "x" * 500})
         before = agent.state()
         for path, body, status, sentence in [
-            ("full", {"user": {"A": "x" * 1001}}, 413, "longer than the 1000 bytes"),
+            ("full", {"user": {"A": "x" * 1001}}, 413, "at most 1000 bytes are accepted"),
             ("full", {"user": {"A": "x" * 1000, "B": "x" * 1000}, "workspace": {"A": "x" * 501}}, 413,
              "2501 bytes in total; the limit is 2500"),
         ]:

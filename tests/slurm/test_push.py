@@ -188,7 +188,7 @@ def test_push_rejects_ttl_over_site_maximum(agent):
                                    {"base64": "dnZ2" * 60000}, "\u00e9" * (32 * KIB) + "x"])
 def test_push_rejects_value_over_64_kib(agent, value):
     refused(agent, {"owner": "alice", "user": {"A": "x", "BIG": value}}, 413,
-            "'BIG': the value is longer than the 65536 bytes")
+            "'BIG': the value is too long; at most 65536 bytes")
 
 
 def test_push_accepts_value_of_64_kib(agent):
@@ -200,7 +200,7 @@ def test_push_accepts_value_of_64_kib(agent):
 def test_push_accepts_1000_secrets_and_rejects_1001(agent):
     secrets = {f"N{number}": "x" for number in range(1000)}
     refused(agent, {"owner": "alice", "user": secrets, "workspace": {"ONE_MORE": "x"}}, 413,
-            "the run has 1001 secrets; at most 1000")
+            "the run has 1001 secrets; the limit is 1000")
     assert len(agent.push("many", user=secrets)["secrets"]) == 1000
     agent.http("DELETE", "/v1/runs/many")
 

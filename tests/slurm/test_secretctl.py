@@ -173,7 +173,7 @@ def test_secretctl_push_rejects_invalid_input_without_contacting_agent(agent, te
     ([], f"PATH={VALUE}", "controls which programs run"),
     ([], f"1A={VALUE}", "must begin with a letter"),
     ([], f"A-B={VALUE}\nA_B={VALUE}", "would become the variable A_B"),
-    ([], "A=" + VALUE * 4000, "the value is longer than the 65536 bytes"),
+    ([], "A=" + VALUE * 4000, "the value is too long; at most 65536 bytes"),
     ([], "".join(f"N{n}={VALUE * 3000}\n" for n in range(60)), "the body has "),
 ])
 def test_secretctl_push_shows_error_of_agent(agent, options, text, sentence):

@@ -44,13 +44,23 @@ def another_view(cluster, *arguments, user="root"):
             path.unlink(missing_ok=True)
 
 
+def states_of_processes(cluster, job):
+    """The states of a job's processes on this host, as ps shows them: T for one that is stopped."""
+    done = subprocess.run(["ps", "-eo", "state=,args="], capture_output=True, text=True, check=True)
+    script = f"/job{int(job):05}/slurm_script"
+    return [line[0] for line in done.stdout.splitlines() if str(cluster.dir) in line and script in line]
+
+
 def test_view_reports_job_active_while_running_and_ended_after(cluster, sleeper):
     job = sleeper()
     await_running(cluster, job)
     assert query_jobs(cluster.view_socket, job) == ([ACTIVE], "")
     assert cluster.scontrol("suspend", job).code == 0
     assert query_jobs(cluster.view_socket, job) == ([ACTIVE], "")
+    # slurmctld does not wait for slurmd: a resume that overtakes the suspend leaves a job that cannot be cancelled.
+    poll(lambda: set(states_of_processes(cluster, job)) == {"T"}, 10, "the job's suspension")
     assert cluster.scontrol("resume", job).code == 0
+    poll(lambda: "T" not in states_of_processes(cluster, job), 10, "the job's resumption")
     cluster.as_user("root", ["scancel", job])
     poll(lambda: query_jobs(cluster.view_socket, job) == ([ENDED], ""), 10, "the end of the job")
 

@@ -26,7 +26,7 @@ def limit_of(machine):
     if answer.status == 201:
         machine.complete("trial")
         return "long"
-    assert "longer than the 500 bytes" in answer.text
+    assert "at most 500 bytes" in answer.text
     return "short"
 
 

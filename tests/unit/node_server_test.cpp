@@ -212,6 +212,9 @@ TEST_CASE("NodeServer: ends only silent connections when the agent ends") {
     asking.send(plugin_protocol::PingRequest{});
     fixture.server.end_silent();
     CHECK(asking.next_if<Done>());
+    // Long before the time that a silent connection has.
+    fixture.loop.turn(milliseconds(50));
+    CHECK(silent.is_answered());
     CHECK(silent.next() == std::nullopt);
 }
 
