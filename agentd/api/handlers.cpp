@@ -147,7 +147,7 @@ HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
 }
 
 Status before_change(const RouteCall& call) {
-    return call.services.secrets.check_put(call.caller, call.scope, call.name);
+    return call.services.secrets.check_change(call.caller, call.scope, call.name);
 }
 
 HttpResponse put_secret(const RouteCall& call, std::span<const std::byte> body) {

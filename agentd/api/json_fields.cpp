@@ -55,7 +55,8 @@ StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t 
     options.max_depth = depth;
     json::basic_parser<RepeatedField> fields(options);
     if (const Status wrong = parse_whole(fields, body); !wrong.ok()) return wrong;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const std::string_view text =
+        without_byte_order_mark({reinterpret_cast<const char*>(body.data()), body.size()});
     json::value value = json::parse(text, error, {}, options);
     if (error) return Status::invalid("the JSON is malformed: " + error.message());
     if (!value.is_object()) return Status::invalid("the body must be a JSON object");

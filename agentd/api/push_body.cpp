@@ -171,7 +171,11 @@ class PushHandler : public BodyHandler<PushHandler> {
     bool take_encoded(json::error_code& error) {
         if (value_.overflowed()) return too_long(error);
         auto value = decode_base64(value_.bytes());
-        if (!value) return fail(path_of_secret() + ": \"base64\" is not valid base64", error);
+        if (!value) {
+            return fail(path_of_secret() +
+                            ": \"base64\" is not valid base64: " + why_not_base64(value_.bytes()),
+                        error);
+        }
         if (value->size() > value_bytes_) return too_long(error);
         request.secrets.push_back({scope_, name_, std::move(*value)});
         has_base64_ = true;

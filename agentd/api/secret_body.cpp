@@ -113,7 +113,11 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
     bool take_encoded(json::error_code& error) {
         if (text_.overflowed()) return too_long(error);
         value = decode_base64(text_.bytes());
-        if (!value) return fail("\"value\": \"base64\" is not valid base64", error);
+        if (!value) {
+            return fail(
+                "\"value\": \"base64\" is not valid base64: " + why_not_base64(text_.bytes()),
+                error);
+        }
         if (value->size() > value_bytes_) return too_long(error);
         return true;
     }

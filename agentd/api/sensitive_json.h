@@ -13,6 +13,7 @@
 
 #include "agentd/service/services.h"
 #include "common/base/status.h"
+#include "common/base/text_encoding.h"
 #include "common/base/text_position.h"
 #include "common/secure_memory/wipe.h"
 
@@ -96,12 +97,16 @@ inline boost::json::parse_options strict_json() {
     return options;
 }
 
-/// Parses all of the body. The Status is the sentence that the handler stored, or else the parser's
-/// message, and the position.
+/// Parses all of the body but a byte order mark at its begin. The Status is the sentence that the
+/// handler stored, or else the parser's message, and the position.
 template <typename Parser>
 Status parse_whole(Parser& parser, std::span<const std::byte> body) {
     boost::json::error_code error;
-    const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+    const std::string_view text =
+        without_byte_order_mark({reinterpret_cast<const char*>(body.data()), body.size()});
+    if (const std::string_view encoding = utf16_name(text); !encoding.empty()) {
+        return Status::invalid("the body is " + std::string(encoding) + " text; send it as UTF-8");
+    }
     const std::size_t consumed = parser.write_some(false, text.data(), text.size(), error);
     if (!error && consumed < text.size()) error = boost::json::error::extra_data;
     if (!error) return Status();

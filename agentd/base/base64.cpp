@@ -16,6 +16,15 @@ bool in_alphabet(std::byte byte) {
     return is_letter(c) || is_digit(c) || c == '+' || c == '/';
 }
 
+bool is_white_space(std::byte byte) {
+    const char c = static_cast<char>(byte);
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+bool is_of_url_alphabet(std::byte byte) {
+    return byte == std::byte{'-'} || byte == std::byte{'_'};
+}
+
 }  // namespace
 
 std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
@@ -45,6 +54,28 @@ std::optional<SecretBuffer> decode_base64(std::span<const std::byte> text) {
     SecretBuffer value(static_cast<std::size_t>(decoded) - padding);
     if (value.size() > 0) std::memcpy(value.bytes().data(), blocks.bytes().data(), value.size());
     return value;
+}
+
+std::string why_not_base64(std::span<const std::byte> text) {
+    if (std::any_of(text.begin(), text.end(), is_white_space)) {
+        return "it contains white space or line breaks; write it as one line (base64 -w 0)";
+    }
+    if (std::any_of(text.begin(), text.end(), is_of_url_alphabet)) {
+        return "it is the variant for URLs; write '+' for '-', '/' for '_', and the padding '='";
+    }
+    const auto is_padding = [](std::byte byte) { return byte == std::byte{'='}; };
+    const auto padding = static_cast<std::size_t>(
+        std::find_if_not(text.rbegin(), text.rend(), is_padding) - text.rbegin());
+    text = text.first(text.size() - padding);
+    if (std::any_of(text.begin(), text.end(), is_padding)) return "it has a '=' before its end";
+    if (!std::all_of(text.begin(), text.end(), in_alphabet)) {
+        return "it contains a character that base64 does not have";
+    }
+    const std::size_t needed = (4 - text.size() % 4) % 4;
+    if (needed == 3) return "it is cut off";
+    if (padding < needed) return "it lacks padding; add '=' until its length is a multiple of 4";
+    if (padding > needed) return "it has more '=' at its end than it needs";
+    return "its last character has bits that belong to no byte";
 }
 
 SecretBuffer encode_base64(SecretView value) {

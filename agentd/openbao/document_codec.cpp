@@ -61,7 +61,7 @@ const json::string& text(const json::object& object, const char* name) {
 
 std::string secret_name(const json::object& secret) {
     std::string name(text(secret, "name"));
-    if (const Status why = check_secret_name(name); !why.ok()) throw Malformed{why.message()};
+    if (const Status why = check_stored_name(name); !why.ok()) throw Malformed{why.message()};
     return name;
 }
 

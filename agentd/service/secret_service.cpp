@@ -24,7 +24,7 @@ Status refused(const auth::Principal& caller, const SecretScope& scope, const st
     audit::Event event{.kind = audit::Kind::refuse_secret,
                        .sentence = caller.name() + " was refused a change of the secrets of " +
                                    words_for(scope, caller) + ": " + refusal.message()};
-    if (check_secret_name(name).ok()) event.names = {name};
+    if (check_stored_name(name).ok()) event.names = {name};
     event.workspace = scope.workspace.value_or("");
     event.caller = caller.account();
     event.reason = refusal.message();
@@ -95,24 +95,24 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                              " that " + caller.name() + " is in");
 }
 
-/// Returns the owner of the secret that a change names; a denial is recorded in the audit log.
+/// Returns the owner of the secret that a change names, unless `wrong_name` says what is wrong with
+/// the name; a denial is recorded in the audit log.
 StatusOr<store::Owner> SecretService::owner_of_change(const auth::Principal& caller,
                                                       const SecretScope& scope,
-                                                      const std::string& name) {
+                                                      const std::string& name,
+                                                      const Status& wrong_name) {
     expiry_.expire();
     auto owner = owner_at(caller, scope);
     if (!owner.ok()) {
         return refused(caller, scope, name, owner.status());
     }
-    if (const Status why = check_secret_name(name); !why.ok()) {
-        return refused(caller, scope, name, why);
-    }
+    if (!wrong_name.ok()) return refused(caller, scope, name, wrong_name);
     return owner;
 }
 
-Status SecretService::check_put(const auth::Principal& caller, const SecretScope& scope,
-                                const std::string& name) {
-    auto owner = owner_of_change(caller, scope, name);
+Status SecretService::check_change(const auth::Principal& caller, const SecretScope& scope,
+                                   const std::string& name) {
+    auto owner = owner_of_change(caller, scope, name, check_stored_name(name));
     if (!owner.ok()) return owner.status();
     return Status();
 }
@@ -171,7 +171,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
                                                     const std::string& name,
                                                     const PutSecretRequest& request,
                                                     const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, scope, name);
+    auto allowed = owner_of_change(caller, scope, name, check_secret_name(name));
     if (!allowed.ok()) return allowed.status();
     const store::Owner& owner = allowed.value();
     const auto refuse = [&](Status refusal) -> StatusOr<PutSecretResult> {
@@ -222,7 +222,7 @@ StatusOr<store::SecretHead> SecretService::rename_secret(const auth::Principal& 
                                                          const std::string& name,
                                                          const std::string& new_name,
                                                          const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, scope, name);
+    auto allowed = owner_of_change(caller, scope, name, check_stored_name(name));
     if (!allowed.ok()) return allowed.status();
     const store::Owner& owner = allowed.value();
     const auto refuse = [&](Status refusal) -> StatusOr<store::SecretHead> {
@@ -261,7 +261,7 @@ StatusOr<store::SecretHead> SecretService::rename_secret(const auth::Principal& 
 
 Status SecretService::remove_secret(const auth::Principal& caller, const SecretScope& scope,
                                     const std::string& name, const Precondition& precondition) {
-    auto allowed = owner_of_change(caller, scope, name);
+    auto allowed = owner_of_change(caller, scope, name, check_stored_name(name));
     if (!allowed.ok()) return allowed.status();
     const store::Owner& owner = allowed.value();
     const store::SecretHead* old = context_.store->find(owner, name);
@@ -292,7 +292,7 @@ StatusOr<store::SecretHead> SecretService::read_secret(const auth::Principal& ca
     expiry_.expire();
     const auto owner = owner_at(caller, scope);
     if (!owner.ok()) return owner.status();
-    if (const Status why = check_secret_name(name); !why.ok()) return why;
+    if (const Status why = check_stored_name(name); !why.ok()) return why;
     const store::SecretHead* head = context_.store->find(owner.value(), name);
     if (head == nullptr) return not_set(name, owner.value());
     return *head;

@@ -43,8 +43,8 @@ class SecretService {
 
     /// Checks a change of a stored secret before its body is read. Returns success if the change
     /// may go on.
-    Status check_put(const auth::Principal& caller, const SecretScope& scope,
-                     const std::string& name);
+    Status check_change(const auth::Principal& caller, const SecretScope& scope,
+                        const std::string& name);
     StatusOr<PutSecretResult> put_secret(const auth::Principal& caller, const SecretScope& scope,
                                          const std::string& name, const PutSecretRequest& request,
                                          const Precondition& precondition);
@@ -75,7 +75,7 @@ class SecretService {
   private:
     StatusOr<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& scope) const;
     StatusOr<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& scope,
-                                           const std::string& name);
+                                           const std::string& name, const Status& wrong_name);
     Status check_new_value(const store::Owner& owner, const std::string& name,
                            std::size_t bytes) const;
     Status check_free_variable(const store::Owner& owner, const std::string& name,

@@ -2,72 +2,12 @@
 #include "common/base/names.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/base/limits.h"
+#include "common/base/steering_variables.h"
 
 namespace secrets {
 namespace {
-
-/// A variable that controls the job itself: a pushed value must not decide which code runs. A
-/// pattern that ends in `*` is a prefix.
-struct Steering {
-    std::string_view pattern;
-    std::string_view what;
-};
-
-constexpr auto kSteering = std::to_array<Steering>({
-    {"LD_*", "the dynamic loader"},
-    {"GLIBC_TUNABLES", "the C library"},
-    {"MALLOC_*", "the C library"},
-    {"GCONV_PATH", "the C library"},
-    {"LOCPATH", "the C library"},
-    {"NLSPATH", "the C library"},
-    {"HOSTALIASES", "name resolution"},
-    {"LOCALDOMAIN", "name resolution"},
-    {"RES_OPTIONS", "name resolution"},
-    {"PATH", "which programs run"},
-    {"HOME", "where programs find their settings"},
-    {"SHELL", "which shell runs"},
-    {"USER", "the user name that programs see"},
-    {"LOGNAME", "the user name that programs see"},
-    {"PWD", "the working directory"},
-    {"OLDPWD", "the working directory"},
-    {"TMPDIR", "where programs write temporary files"},
-    {"IFS", "the shell"},
-    {"ENV", "the shell"},
-    {"CDPATH", "the shell"},
-    {"GLOBIGNORE", "the shell"},
-    {"SHELLOPTS", "the shell"},
-    {"PROMPT_COMMAND", "the shell"},
-    {"PS4", "the shell"},
-    {"BASH*", "the shell"},
-    {"PYTHON*", "the Python interpreter"},
-    {"PERL*", "the Perl interpreter"},
-    {"RUBYLIB", "the Ruby interpreter"},
-    {"RUBYOPT", "the Ruby interpreter"},
-    {"NODE_OPTIONS", "the Node.js interpreter"},
-    {"NODE_PATH", "the Node.js interpreter"},
-    {"CLASSPATH", "the Java machine"},
-    {"JAVA_TOOL_OPTIONS", "the Java machine"},
-    {"JDK_JAVA_OPTIONS", "the Java machine"},
-    {"_JAVA_OPTIONS", "the Java machine"},
-    {"GIT_SSH", "which programs Git runs"},
-    {"GIT_SSH_COMMAND", "which programs Git runs"},
-    {"GIT_EXEC_PATH", "which programs Git runs"},
-    {"SLURM_*", "Slurm"},
-    {"SLURMD_*", "Slurm"},
-    {"SPANK_*", "Slurm"},
-    {"SBATCH_*", "Slurm"},
-    {"SALLOC_*", "Slurm"},
-    {"SRUN_*", "Slurm"},
-    {"_SLURM_*", "Slurm"},
-});
-
-bool matches(std::string_view pattern, std::string_view variable) {
-    if (!pattern.ends_with('*')) return variable == pattern;
-    return variable.starts_with(pattern.substr(0, pattern.size() - 1));
-}
 
 /// Checks the rule that secrets and variables share; `extra` holds further allowed characters.
 Status check_word(std::string_view what, std::string_view text, std::string_view extra) {
@@ -112,12 +52,13 @@ std::string variable_for(std::string_view secret_name) {
 
 Status check_variable_name(std::string_view variable) {
     if (Status why = check_word("the variable", variable, ""); !why.ok()) return why;
-    for (const Steering& steering : kSteering) {
-        if (!matches(steering.pattern, variable)) continue;
-        return Status::invalid("the variable " + quoted(variable) + " controls " +
-                               std::string(steering.what) + " and may not hold a secret");
-    }
-    return Status();
+    const auto controlled = controlled_by(variable);
+    if (!controlled) return Status();
+    return Status::invalid("the variable " + quoted(variable) + " controls " +
+                           std::string(*controlled) +
+                           " and may not hold a secret; use another name, and in the job's script: "
+                           "export " +
+                           std::string(variable) + "=\"$OTHER_NAME\"");
 }
 
 Status check_identifier(std::string_view what, std::string_view text, std::size_t most) {
@@ -160,8 +101,12 @@ Status check_account_name(std::string_view name) {
     return Status();
 }
 
+Status check_stored_name(std::string_view name) {
+    return check_word("the secret's name", name, "-");
+}
+
 Status check_secret_name(std::string_view name) {
-    if (Status why = check_word("the secret's name", name, "-"); !why.ok()) return why;
+    if (Status why = check_stored_name(name); !why.ok()) return why;
     if (Status why = check_variable_name(variable_for(name)); !why.ok()) {
         return Status::invalid("invalid secret name " + quoted(name) + ": " + why.message());
     }

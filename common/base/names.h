@@ -34,9 +34,14 @@ std::string quoted(std::string_view text);
 /// allowed.
 Status check_secret_name(std::string_view name);
 
+/// Returns why a secret can never have had the name `name`, or success. Unlike check_secret_name(),
+/// accepts a name whose variable is not allowed: another version may have allowed that variable,
+/// and what is stored can still be read, renamed and removed.
+Status check_stored_name(std::string_view name);
+
 /// Returns why `variable` must not be set in a job, or success. Allowed are letters, digits and
 /// `_`, not beginning with a digit, at most kMaxNameBytes, except for variables that control the
-/// job itself (the loader, the shell, interpreters, Slurm).
+/// job itself (steering_variables.h).
 Status check_variable_name(std::string_view variable);
 
 /// Returns why `text` is not a valid identifier, or success; `what` names its kind in the message.

@@ -55,6 +55,19 @@ std::optional<std::string> percent_decoded(std::string_view text) {
     return out;
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+    constexpr std::string_view kMark = "\xef\xbb\xbf";
+    if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
+    return text;
+}
+
+std::string_view utf16_name(std::string_view text) {
+    if (text.size() < 2) return {};
+    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return "UTF-16";
+    if (text[0] != '\0' && text[1] == '\0') return "UTF-16LE";
+    return text[0] == '\0' && text[1] != '\0' ? "UTF-16BE" : "";
+}
+
 std::string utc_text(std::time_t time) {
     std::tm parts{};
     gmtime_r(&time, &parts);

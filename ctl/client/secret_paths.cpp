@@ -28,7 +28,7 @@ std::string path_of_secrets(const std::optional<std::string>& workspace) {
     return "/v1/workspaces/" + percent_encoded(*workspace) + "/secrets";
 }
 
-void require_secret_name(const std::string& name) {
+void require_stored_name(const std::string& name) {
     if (name.find('=') != name.npos) throw bad_input(value_as_argument_sentence());
     const bool made_as_one = std::all_of(name.begin(), name.end(), [](char c) {
         return is_letter(c) || is_digit(c) || c == '_' || c == '-';
@@ -39,6 +39,11 @@ void require_secret_name(const std::string& name) {
             "allowed, at most " +
             std::to_string(kMaxNameBytes));
     }
+    if (const Status why = check_stored_name(name); !why.ok()) throw bad_input(why.message());
+}
+
+void require_secret_name(const std::string& name) {
+    require_stored_name(name);
     if (const Status why = check_secret_name(name); !why.ok()) throw bad_input(why.message());
 }
 

@@ -19,6 +19,10 @@ std::string path_of_secrets(const std::optional<std::string>& workspace);
 /// with other characters than a name's, which may be a value.
 void require_secret_name(const std::string& name);
 
+/// Throws in the same way, but accepts the name of a variable that is not allowed now: a secret
+/// that has it can still be renamed and removed.
+void require_stored_name(const std::string& name);
+
 /// Returns the body of a PUT; `ttl` is a duration, such as 30d.
 SecretText body_of_secret(SecretView value, const std::optional<std::string>& ttl);
 

@@ -16,7 +16,8 @@ constexpr const char* kAgent = "The agent, and certificates for it";
 
 constexpr const char* kSetFooter =
     R"(At a terminal you enter the value twice, and it is not shown. Otherwise it is
-standard input, without one trailing newline. It is never an argument.
+standard input, without one trailing newline, or a file's exact bytes. It is
+never an argument.
 
 Examples:
   secretctl set HF_TOKEN
@@ -39,10 +40,11 @@ constexpr const char* kRenameFooter = R"(Example:
 constexpr const char* kImportFooter =
     R"(FILE is an .env file, export NAME=value lines (read, never run), or Nextflow's
 store.json; - is standard input. Text that a shell would expand or run is
-refused, unless it is in single quotes. At the end other copies are listed.
+refused, unless it is in single quotes. Names without a value are left out. At
+the end other copies are listed.
 
 Examples:
-  secretctl import .env --dry-run
+  secretctl import .env --dry-run --skip ENV
   secretctl import ~/.nextflow/secrets/store.json
   secretctl import ~/.bashrc --only HF_TOKEN --expires 90d)";
 
@@ -53,10 +55,11 @@ Example:
   secretctl workspaces)";
 
 constexpr const char* kPushFooter =
-    R"(Input is NAME=VALUE lines (the value is exact to the end of its line; empty
-lines and lines that begin with '#' are skipped), or JSON: an object of names
-and values, or {"workspace":{...},"user":{...}}. A value in JSON is a string or
-{"base64":"..."}. Values are never given on the command line.
+    R"(Input is NAME=VALUE lines (the value is exact to the end of its line, quotes
+included; empty lines, lines that begin with '#' and names without a value are
+skipped), or JSON: an object of names and values, or {"workspace":{...},
+"user":{...}}. A value in JSON is a string or {"base64":"..."}. Values are never
+given on the command line.
 
 Examples:
   printf 'HF_TOKEN=%s\n' "$TOKEN" | secretctl push demo-1 --ttl 12h
@@ -164,9 +167,15 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
         add_command(app, kYours, "import", "Set secrets from a .env file, or Nextflow's store.json",
                     kImportFooter);
     add_name(import, "FILE", line.import.from, "The file to read; -: standard input");
-    import->add_option("--only", line.import.only, "Import only this one; may be repeated")
+    CLI::Option* only =
+        import
+            ->add_option("--only", line.import.choice.only, "Import only this one; may be repeated")
+            ->allow_extra_args(false)
+            ->option_text("NAME");
+    import->add_option("--skip", line.import.choice.skip, "Leave this one out; may be repeated")
         ->allow_extra_args(false)
-        ->option_text("NAME");
+        ->option_text("NAME")
+        ->excludes(only);
     import->add_flag("--dry-run", line.import.dry_run, "Show what would be set, and set nothing");
     import->add_option("--expires", line.import.expires, "Remove them after this time, such as 30d")
         ->option_text("TIME");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ctl/client/session.h"
+#include "ctl/import/import_choice.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -15,8 +16,8 @@ struct ImportOptions {
     std::string from;  ///< a file, or `-` for standard input
     std::optional<std::string> workspace;
     std::optional<std::string> expires;  ///< a duration, such as 30d
-    std::vector<std::string> only;       ///< only these names; empty: all names
-    bool dry_run = false;                ///< print the names and contact no agent
+    ImportChoice choice;
+    bool dry_run = false;  ///< print the names and what would be replaced, and set nothing
 };
 
 /// Reads and checks the whole input before the first secret is set. If the agent rejects a secret,

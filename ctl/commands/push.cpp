@@ -9,6 +9,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 #include "ctl/import/json_shape.h"
+#include "ctl/import/utf8_text.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -92,6 +93,50 @@ std::vector<Line> read_lines(std::string_view input, const std::string& source) 
     return lines;
 }
 
+bool is_without_value(const Line& line) {
+    return line.value.empty() || line.value == "\r";
+}
+
+bool ends_with_cr(const Line& line) {
+    return line.value.ends_with('\r') && !is_without_value(line);
+}
+
+bool is_in_quotes(const Line& line) {
+    std::string_view value = line.value;
+    if (value.ends_with('\r')) value.remove_suffix(1);
+    return value.size() > 1 && value.front() == value.back() &&
+           (value.front() == '"' || value.front() == '\'');
+}
+
+/// Returns the names of the lines for which `matches` is true; empty: none.
+template <typename Matches>
+std::string names_of(const std::vector<Line>& lines, Matches matches) {
+    std::string names;
+    for (const Line& line : lines) {
+        if (matches(line)) names += (names.empty() ? "" : ", ") + std::string(line.name);
+    }
+    return names;
+}
+
+std::vector<std::string> notes_on(const std::vector<Line>& lines, const std::string& source) {
+    std::vector<std::string> notes;
+    if (const std::string names = names_of(lines, is_without_value); !names.empty()) {
+        notes.push_back(source + " has no value for " + names +
+                        ", left out; an empty value can be pushed as JSON");
+    }
+    if (std::any_of(lines.begin(), lines.end(), ends_with_cr)) {
+        notes.push_back(source +
+                        " has lines that end with CR LF; the CR is kept as part of the value");
+    }
+    if (const std::string names = names_of(lines, is_in_quotes); !names.empty()) {
+        notes.push_back(
+            source + " has quotes around the value of " + names +
+            ", which are part of it: push takes the bytes of a line as they are, unlike "
+            "import");
+    }
+    return notes;
+}
+
 PushBody body_of_lines(std::string_view input, const std::string& source,
                        const PushFields& fields) {
     constexpr std::string_view kBeforeName = "\"";
@@ -100,7 +145,9 @@ PushBody body_of_lines(std::string_view input, const std::string& source,
     constexpr std::string_view kBetween = ",";
     constexpr std::string_view kEnd = "}}";
 
-    const std::vector<Line> lines = read_lines(input, source);
+    std::vector<Line> lines = read_lines(input, source);
+    std::vector<std::string> notes = notes_on(lines, source);
+    std::erase_if(lines, is_without_value);
     if (lines.empty()) throw nothing_in(source);
 
     const std::string begin = body_begin(fields) + scope_begin(fields) + "{";
@@ -109,7 +156,7 @@ PushBody body_of_lines(std::string_view input, const std::string& source,
         capacity += kBetween.size() + kBeforeName.size() + line.name.size() + kBeforeValue.size() +
                     base64_size(line.value.size()) + kAfterValue.size();
     }
-    PushBody body{SecretText(capacity), {}};
+    PushBody body{SecretText(capacity), std::move(notes)};
     body.text.append(begin);
     for (const Line& line : lines) {
         if (&line != &lines.front()) body.text.append(kBetween);
@@ -120,11 +167,6 @@ PushBody body_of_lines(std::string_view input, const std::string& source,
         body.text.append(kAfterValue);
     }
     body.text.append(kEnd);
-
-    if (std::any_of(lines.begin(), lines.end(),
-                    [](const Line& line) { return line.value.ends_with('\r'); })) {
-        body.note = source + " has lines that end with CR LF; the CR is kept as part of the value";
-    }
     return body;
 }
 
@@ -181,6 +223,7 @@ PushBody body_of_json(std::string_view input, const std::string& source, const P
 
 PushBody make_push_body(std::string_view input, const std::string& source,
                         const PushFields& fields) {
+    input = utf8_text(input, source);
     const std::size_t first = input.find_first_not_of(" \t\r\n");
     const bool is_json = first != input.npos && input[first] == '{';
     return is_json ? body_of_json(input, source, fields) : body_of_lines(input, source, fields);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ctl/io/secret_text.h"
 
@@ -19,16 +20,18 @@ struct PushFields {
 
 struct PushBody {
     SecretText text;
-    std::string note;  ///< something odd that is not an error, as a sentence; empty: nothing odd
+    std::vector<std::string> notes;  ///< what may surprise in the input, as sentences
 };
 
 /// Returns the body of PUT /v1/runs/{run}. `input` is one of
 ///   - a JSON object that consists of the objects `workspace` and `user`, passed on unchanged,
 ///   - any other JSON object, NAME to string or {"base64":"..."}: the secrets of one scope,
 ///   - lines NAME=VALUE: the value is all bytes from the first `=` to the line's end. Empty lines
-///     and lines that begin with `#` are skipped.
-/// Throws CommandError if `input` is none of these, repeats a name, or contains no secret.
-/// `source` names the input in errors. No error shows a line or a value.
+///     and lines that begin with `#` are skipped; a name without a value is left out with a note:
+///     an empty value would hide one of a user or a workspace.
+/// A byte order mark before it is skipped.
+/// Throws CommandError if `input` is none of these or UTF-16, repeats a name, or contains no
+/// secret. `source` names the input in errors. No error shows a line or a value.
 PushBody make_push_body(std::string_view input, const std::string& source,
                         const PushFields& fields);
 

@@ -12,6 +12,7 @@
 #include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
 #include "ctl/io/table.h"
+#include "ctl/io/value_notes.h"
 
 namespace secrets::ctl {
 namespace {
@@ -138,7 +139,7 @@ ExitCode RunCommands::push(const PushOptions& options) const {
         const SecretText input = read_secret_text(options.from);
         return make_push_body(input.characters(), source_name(options.from), options.fields);
     }();
-    if (!body.note.empty()) std::cerr << "secretctl: note: " << body.note << '\n';
+    print_notes(body.notes);
 
     const Answer answer = agent_.ask({Method::put, target, body.text.view()});
     if (!agent_.json()) std::cout << run_line(read_object(answer));

@@ -23,6 +23,12 @@ std::string path_of(const std::optional<std::string>& workspace, const std::stri
     return path_of_secrets(workspace) + "/" + percent_encoded(name);
 }
 
+Cell when_set(const json::object& secret) {
+    const std::string date = local_time(text_of(secret, "set"));
+    if (!is_true(secret, "damaged")) return date;
+    return {date + " (damaged: set it again)", Tone::bad};
+}
+
 Cell last_used(const json::object& secret) {
     const json::value* used = secret.if_contains("used");
     if (used == nullptr || !used->is_object()) return "never";
@@ -71,8 +77,8 @@ ExitCode SecretCommands::list() const {
     Table table({{"NAME"}, {"BYTES", Align::right}, {"SET"}, {"LAST USED"}, {"EXPIRES"}});
     for (const json::value& element : array_of(object, "secrets")) {
         const json::object& secret = as_object(element);
-        table.add({text_of(secret, "name"), text_of(secret, "bytes"),
-                   local_time(text_of(secret, "set")), last_used(secret), expiry(secret)});
+        table.add({text_of(secret, "name"), text_of(secret, "bytes"), when_set(secret),
+                   last_used(secret), expiry(secret)});
     }
     if (!table.empty()) {
         table.print(std::cout, agent_.paint());
@@ -88,7 +94,7 @@ ExitCode SecretCommands::list() const {
 }
 
 ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
-    for (const std::string& name : names) require_secret_name(name);
+    for (const std::string& name : names) require_stored_name(name);
     json::array removed;
     ExitCode code = ExitCode::fine;
     for (const std::string& name : names) {
@@ -110,7 +116,7 @@ ExitCode SecretCommands::remove(const std::vector<std::string>& names) const {
 }
 
 ExitCode SecretCommands::rename(const std::string& from, const std::string& to) const {
-    require_secret_name(from);
+    require_stored_name(from);
     require_secret_name(to);
     const std::string text = json::serialize(json::object{{"name", to}});
     const SecretView body(std::as_bytes(std::span(text)));

@@ -49,8 +49,8 @@ Cell store(const json::object& object, bool is_at_hub) {
     }
     std::string words = "open";
     words +=
-        how_many(object, "secrets", ", ", "secret") + how_many(object, "users", " of ", "user");
-    if (object.contains("path")) words += ", " + text_of(object, "path");
+        how_many(object, "secrets", ", ", "secret") + how_many(object, "owners", " of ", "owner");
+    if (object.contains("file")) words += ", " + text_of(object, "file");
     return words;
 }
 
@@ -58,9 +58,12 @@ Cell slurm_accounts(const json::object& object) {
     std::string words = text_of(object, "named");
     const bool all = text_of(object, "known") == words;
     if (!all) words += ", of which " + text_of(object, "known") + " known";
+    const json::value* missing = object.if_contains("missing");
+    const bool is_missing = missing != nullptr && missing->is_array();
+    if (is_missing) words += "; slurmctld does not know " + list_words(missing->get_array());
     const bool in_trouble = object.contains("trouble");
     if (in_trouble) words += "; " + printable(text_of(object, "trouble"));
-    if (all && !in_trouble) return words;
+    if (all && !is_missing && !in_trouble) return words;
     return {words, Tone::warning};
 }
 

@@ -31,13 +31,11 @@ bool is_name_character(char c) {
 
 class Lines {
   public:
-    Lines(std::string_view text, SecretText& values) : text_(text), values_(values) {
-        constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-        if (text_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
-    }
+    Lines(std::string_view text, SecretText& values) : text_(text), values_(values) {}
 
     std::size_t line() const { return line_; }
     bool has_escapes() const { return has_escapes_; }
+    bool has_cr_lf() const { return has_cr_lf_; }
 
     /// Goes to the next line that is neither empty nor a comment; returns false at the end.
     bool find_statement() {
@@ -137,6 +135,7 @@ class Lines {
 
     void take_here() {
         if (here() == '\n') ++line_;
+        if (text_.substr(at_).starts_with("\r\n")) has_cr_lf_ = true;
         take(text_[at_++]);
     }
 
@@ -271,16 +270,41 @@ class Lines {
     std::size_t line_ = 1;
     Reader reader_ = Reader::env;
     bool has_escapes_ = false;
+    bool has_cr_lf_ = false;  ///< in a value
 };
 
-bool is_wanted(const std::string& name, const std::vector<std::string>& only) {
-    return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+/// Returns whether each line of a text of several lines ends with CR LF.
+bool has_only_cr_lf(std::string_view text) {
+    std::size_t at = text.find('\n');
+    if (at == text.npos) return false;
+    for (; at != text.npos; at = text.find('\n', at + 1)) {
+        if (at == 0 || text[at - 1] != '\r') return false;
+    }
+    return true;
+}
+
+/// Returns the text with LF in place of each CR LF.
+SecretText with_lf(std::string_view text) {
+    SecretText lines(text.size());
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find("\r\n"), text.size());
+        lines.append(text.substr(0, end));
+        text.remove_prefix(end);
+        if (text.empty()) break;
+        lines.append("\n");
+        text.remove_prefix(2);
+    }
+    return lines;
 }
 
 }  // namespace
 
 ImportedSecrets read_import_lines(std::string_view text, const std::string& source,
-                                  const std::vector<std::string>& only) {
+                                  const ImportChoice& choice) {
+    if (has_only_cr_lf(text)) {
+        const SecretText lines = with_lf(text);
+        return read_import_lines(lines.characters(), source, choice);
+    }
     const auto place = [&](std::size_t line) {
         return "line " + std::to_string(line) + " of " + source;
     };
@@ -289,11 +313,13 @@ ImportedSecrets read_import_lines(std::string_view text, const std::string& sour
     while (lines.find_statement()) {
         const Lines::SourcePosition begin = lines.place();
         const std::size_t size = found.values.size();
-        bool wanted = only.empty();  // without --only, any malformed line is an error
+        bool wanted = choice.only.empty();  // without --only, any malformed line is an error
         try {
             std::string name = lines.read_name();
-            wanted = is_wanted(name, only);
+            wanted = choice.wants(name);
+            if (!wanted) found.skip(name);
             const bool had_escapes = lines.has_escapes();
+            const bool had_cr_lf = lines.has_cr_lf();
             lines.read_value();
             if (!wanted) {
                 found.values.cut_back_to(size);
@@ -301,9 +327,15 @@ ImportedSecrets read_import_lines(std::string_view text, const std::string& sour
             }
             found.add(std::move(name), place(begin.line), size);
             if (!had_escapes && lines.has_escapes()) {
-                found.note = place(begin.line) +
-                             " has \\n, \\r or \\t in double quotes, which were read as a newline, "
-                             "a return or a tab";
+                found.notes.push_back(place(begin.line) +
+                                      " has \\n, \\r or \\t in double quotes, which were read as a "
+                                      "newline, a return or "
+                                      "a tab");
+            }
+            if (!had_cr_lf && lines.has_cr_lf()) {
+                found.notes.push_back(place(begin.line) +
+                                      " has a value with CR LF, which is part of it, since not all "
+                                      "lines end with CR LF");
             }
         } catch (const Wrong& wrong) {
             if (wanted)

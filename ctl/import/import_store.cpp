@@ -18,9 +18,8 @@ class StoreHandler : public JsonHandler<StoreHandler> {
     friend JsonHandler<StoreHandler>;
 
   public:
-    StoreHandler(ImportedSecrets& found, const std::string& source,
-                 const std::vector<std::string>& only)
-        : found_(found), source_(source), only_(only) {}
+    StoreHandler(ImportedSecrets& found, const std::string& source, const ImportChoice& choice)
+        : found_(found), source_(source), choice_(choice) {}
 
     bool on_array_begin(error_code&) {
         if (depth_++ != 0) throw other_form();
@@ -41,9 +40,10 @@ class StoreHandler : public JsonHandler<StoreHandler> {
     bool on_object_end(std::size_t, error_code&) {
         --depth_;
         if (!has_name_ || !has_value_) throw other_form();
-        if (only_.empty() || std::find(only_.begin(), only_.end(), name_) != only_.end()) {
+        if (choice_.wants(name_)) {
             found_.add(name_, place(), begin_);
         } else {
+            found_.skip(name_);
             found_.values.cut_back_to(begin_);
         }
         return true;
@@ -82,7 +82,7 @@ class StoreHandler : public JsonHandler<StoreHandler> {
 
     ImportedSecrets& found_;
     const std::string& source_;
-    const std::vector<std::string>& only_;
+    const ImportChoice& choice_;
     std::string name_;
     std::size_t begin_ = 0;   ///< of the value
     std::size_t number_ = 0;  ///< of the entry, from 1
@@ -95,10 +95,10 @@ class StoreHandler : public JsonHandler<StoreHandler> {
 }  // namespace
 
 ImportedSecrets read_import_store(std::string_view text, const std::string& source,
-                                  const std::vector<std::string>& only) {
+                                  const ImportChoice& choice) {
     ImportedSecrets found(text.size());
     boost::json::basic_parser<StoreHandler> parser{boost::json::parse_options(), found, source,
-                                                   only};
+                                                   choice};
     const auto [error, read] = parse_whole(parser, text);
     if (error) {
         const auto line =

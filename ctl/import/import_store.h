@@ -8,6 +8,6 @@ namespace secrets::ctl {
 
 /// Reads like read_import(), but does not report missing names.
 ImportedSecrets read_import_store(std::string_view text, const std::string& source,
-                                  const std::vector<std::string>& only);
+                                  const ImportChoice& choice);
 
 }  // namespace secrets::ctl

@@ -3,12 +3,11 @@
 
 #include <unistd.h>
 
-#include <iostream>
-
 #include "common/base/limits.h"
 #include "ctl/io/exit_codes.h"
 #include "ctl/io/hidden_line.h"
 #include "ctl/io/table.h"
+#include "ctl/io/value_notes.h"
 
 namespace secrets::ctl {
 namespace {
@@ -41,8 +40,7 @@ SecretText read_standard_input(bool keep_newline) {
     if (!keep_newline && input.characters().ends_with('\n')) {
         input = without_newline(input);
         if (input.size() > 0) {
-            std::cerr
-                << "secretctl: note: one trailing newline was removed; --keep-newline keeps it\n";
+            print_notes({"one trailing newline was removed; --keep-newline keeps it"});
         }
     }
     if (input.size() == 0) {
@@ -51,11 +49,21 @@ SecretText read_standard_input(bool keep_newline) {
     return input;
 }
 
+SecretText read_file(const std::string& file, const std::string& name) {
+    SecretText value = read_secret_text(file);
+    if (value.size() == 0) throw bad_input(source_name(file) + " is empty; nothing is changed");
+    if (!is_standard_input(file) && is_line_with_newline(value.characters())) {
+        print_notes({"the value ends with the newline of " + file +
+                     "; to set it without: secretctl set " + name + " < " + file});
+    }
+    return value;
+}
+
 }  // namespace
 
 SecretText read_value(const ValueSource& source, const std::string& name) {
     SecretText value = [&] {
-        if (source.file) return read_secret_text(*source.file);
+        if (source.file) return read_file(*source.file, name);
         if (::isatty(STDIN_FILENO) != 0) return ask_twice(name);
         return read_standard_input(source.keep_newline);
     }();
@@ -63,6 +71,7 @@ SecretText read_value(const ValueSource& source, const std::string& name) {
         throw bad_input("the value has " + counted(value.size(), "byte") + "; at most " +
                         std::to_string(kMaxValueBytes) + " are accepted");
     }
+    print_notes(notes_on_value(value.characters()));
     return value;
 }
 

@@ -15,8 +15,9 @@ struct ValueSource {
 };
 
 /// Reads the value from a file, byte for byte; without a file from a terminal, typed twice; else
-/// from standard input, without one newline at its end, with a note on standard error. Throws
-/// CommandError if the value can't be read or is too large, or if no input is given.
+/// from standard input, without one newline at its end. Notes on standard error what was removed,
+/// and what a user may not expect in the value. Throws CommandError if the value can't be read or
+/// is too large, or if no input is given.
 SecretText read_value(const ValueSource& source, const std::string& name);
 
 /// Appends a value as JSON for the body of a request: {"base64":"..."}.

@@ -27,7 +27,7 @@ _secretctl() {
     case $word in
       --socket) _secretctl_agent=(--socket "${COMP_WORDS[++i]}") ;;
       --workspace) workspace=(--workspace "${COMP_WORDS[++i]}") ;;
-      --file | --from | --expires | --ttl | --scope | --owner | --only | --dns | --ip | --uri | --days) ((++i)) ;;
+      --file | --from | --expires | --ttl | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days) ((++i)) ;;
       -*) ;;
       *)
         case $command in
@@ -54,7 +54,7 @@ _secretctl() {
     --file | --from | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
     --scope) _secretctl_offer "user workspace" "$part"; return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$part"); return ;;
-    --expires | --ttl | --only | --dns | --ip | --uri | --days) return ;;
+    --expires | --ttl | --only | --skip | --dns | --ip | --uri | --days) return ;;
   esac
 
   if [[ $part == -* ]]; then

@@ -26,7 +26,7 @@ void run(const json::object& data) {
     if (!document) return must(is_sentence(document.status().message()), "an error is a sentence");
     must(is_time(document->head.created) && is_time(document->head.expires), "times are times");
     for (const vault::NewSecret& secret : document->secrets) {
-        must(check_secret_name(secret.name).ok(), "a name is one");
+        must(check_stored_name(secret.name).ok(), "a name is one");
     }
 }
 
@@ -34,7 +34,7 @@ void kept(const json::object& data) {
     const auto secrets = openbao::read_secrets(data);
     if (!secrets) return must(is_sentence(secrets.status().message()), "an error is a sentence");
     for (const service::ReplicatedSecret& secret : *secrets) {
-        must(check_secret_name(secret.head.name).ok(), "a name is one");
+        must(check_stored_name(secret.head.name).ok(), "a name is one");
         must(is_time(secret.head.set), "times are times");
         must(!secret.head.expires || is_time(*secret.head.expires), "times are times");
     }

@@ -16,6 +16,7 @@ void check(const ctl::ImportedSecrets& found, std::size_t size) {
     std::size_t end = 0;
     for (const auto& entry : found.entries()) {
         must(check_secret_name(entry.name).ok(), "a name is a secret's");
+        must(entry.size > 0, "a name without a value is left out");
         must(entry.size <= kMaxValueBytes, "a value is not too long");
         must(entry.begin >= end, "values lie one behind the other");
         end = entry.begin + entry.size;
@@ -31,11 +32,14 @@ void check(const ctl::ImportedSecrets& found, std::size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace secrets;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    for (const std::vector<std::string>& only : {std::vector<std::string>{}, {"A"}}) {
+    for (const ctl::ImportChoice& choice :
+         {ctl::ImportChoice{}, ctl::ImportChoice{{"A"}, {}}, ctl::ImportChoice{{}, {"A"}}}) {
         try {
-            const ctl::ImportedSecrets found = ctl::read_import(text, "FILE", only);
+            const ctl::ImportedSecrets found = ctl::read_import(text, "FILE", choice);
             fuzz::check(found, size);
-            fuzz::must(only.empty() || found.entries().size() == 1, "only what is wanted is taken");
+            for (const auto& entry : found.entries()) {
+                fuzz::must(choice.wants(entry.name), "only what is wanted is taken");
+            }
         } catch (const ctl::CommandError& error) {
             fuzz::must(fuzz::is_sentence(error.what()), "an import is refused with a sentence");
         }

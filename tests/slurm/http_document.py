@@ -50,6 +50,33 @@ def must_fit(value, schema):
     jsonschema.Draft202012Validator(root, format_checker=_formats).validate(value)
 
 
+class FullAnswers:
+    """Makes answers that have every documented field, each scalar with a value of its own."""
+
+    def __init__(self):
+        self.count = 0
+
+    def of(self, schema, name="answer"):
+        schema = followed(schema)
+        if "const" in schema or "enum" in schema:
+            return schema.get("const", schema.get("enum", [None])[0])
+        kind = schema["type"]
+        if kind == "object":
+            return {field: self.of(each, field) for field, each in schema.get("properties", {}).items()}
+        if kind == "array":
+            return [self.of(schema["items"], name)]
+        if kind == "boolean":
+            return True
+        self.count += 1
+        if kind == "integer":
+            return 1000 + self.count
+        if schema.get("format") == "date-time":
+            return f"2040-01-02T03:{self.count:02}:00Z"
+        if "0-9a-f" in schema.get("pattern", ""):
+            return f"{self.count:032x}"
+        return f"{name}_{self.count}"
+
+
 class Operation:
     """One method of one path."""
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from harness import BUILD, Answer, poll
+from http_document import DOCUMENT, must_fit
 
 AGENT = BUILD / "slurm-secretsd"
 
@@ -172,7 +173,10 @@ class OwnAgent:
         return answer.json
 
     def status(self):
-        return self.http("GET", "/v1/status").json
+        """Returns the agent's status, after a check that the OpenAPI document describes all of it."""
+        status = self.http("GET", "/v1/status").json
+        must_fit(status, DOCUMENT["components"]["schemas"]["Status"])
+        return status
 
     def state(self):
         """Returns what the agent reports about the records that it holds."""

@@ -86,7 +86,7 @@ def curl_with_base64(cluster, run, values):
 
 
 def secretctl_with_lines(cluster, run, values):
-    values = {name: value for name, value in values.items() if b"\n" not in value}
+    values = {name: value for name, value in values.items() if value and b"\n" not in value}
     lines = "".join(f"{name}={value.decode()}\n" for name, value in values.items())
     assert cluster.secretctl("push", run, "--owner", "alice", input=lines).code == 0
     return values

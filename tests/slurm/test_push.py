@@ -46,7 +46,7 @@ MALFORMED_JSON = [
     (b'{"owner":"alice","user":{"A":"\\ud800"}}', 1, 37),
     (b'{"owner":"alice","user":{"A":"\\x"}}', 1, 32),
     (b'{"owner":"alice","user":{"A":"\\u00g0"}}', 1, 35),
-    (b"\xef\xbb\xbf{}", 1, 1),
+    (b"\xef\xbb\xbf{", 1, 2),
     (b"\x00", 1, 1),
     (b"nul", 1, 4),
 ]
@@ -100,11 +100,21 @@ def test_push_rejects_unknown_fields_and_wrong_types_with_position(agent, body, 
     refused(agent, body, 400, sentence, "(line 1, column ")
 
 
-@pytest.mark.parametrize("text", ["eA", "eA=", "eA===", "e A==", "eA==\\n", "e_8=", "=", "eB==",
-                                  "eA==eA==", "\u00e9A=="])
-def test_push_rejects_non_canonical_base64(agent, text):
+@pytest.mark.parametrize("text, why", [
+    ("eA", "lacks padding"), ("eA=", "lacks padding"), ("eA===", "more '='"), ("e A==", "white space or line breaks"),
+    ("eA==\\n", "white space or line breaks"), ("e_8=", "the variant for URLs"), ("=", "more '='"),
+    ("eB==", "bits that belong to no byte"), ("eA==eA==", "'=' before its end"), ("\u00e9A==", "a character that base64")])
+def test_push_names_what_is_wrong_with_base64(agent, text, why):
     refused(agent, push_text(f'"user":{{"A":{{"base64":"{text}"}}}}'), 400,
-            '"user", \'A\': "base64" is not valid base64')
+            '"user", \'A\': "base64" is not valid base64: it', why)
+
+
+def test_push_accepts_byte_order_mark_and_names_utf_16(agent):
+    body = '{"owner":"alice","user":{"A":"x"}}'
+    assert agent.http("PUT", "/v1/runs/marked", body.encode("utf-8-sig")).status == 201
+    assert agent.http("DELETE", "/v1/runs/marked").status == 204
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        refused(agent, body.encode(encoding), 400, "the body is UTF-16", "text; send it as UTF-8")
 
 
 @pytest.mark.parametrize("name", ["", "1A", "-A", "A B", "A.B", "A=B", "\u00c4", "A\x00B", "A\nB",
@@ -119,14 +129,18 @@ def test_push_rejects_invalid_name_in_each_scope(agent, name):
     "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD-PRELOAD", "GLIBC_TUNABLES", "IFS", "ENV", "HOME",
     "BASH_ENV", "BASH_FUNC_x", "PS4", "SHELLOPTS", "PYTHONPATH", "PYTHONSTARTUP", "PERL5LIB",
     "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND", "SLURM_SECRETS", "SLURM-X", "SLURM_JOB_ID",
-    "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR"])
+    "SPANK_X", "SBATCH_ACCOUNT", "SRUN_X", "TMPDIR", "APPTAINERENV_LD_PRELOAD", "SINGULARITYENV_LD_PRELOAD",
+    "GIT_CONFIG_COUNT", "LUA_INIT", "R_PROFILE_USER", "OMPI_MCA_plm_rsh_agent", "DOTNET_STARTUP_HOOKS",
+    "npm_config_node_options"])
 def test_push_rejects_steering_variable_with_reason(agent, name):
     for scope in ("user", "workspace"):
-        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "controls", "may not hold a secret")
+        refused(agent, {"owner": "alice", scope: {name: "x"}}, 400, "controls", "may not hold a secret",
+                "; use another name, and in the job's script: export " + name.replace("-", "_") + "=")
 
 
 def test_push_accepts_names_similar_to_steering_variables(agent):
-    names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64]
+    names = ["MY_PATH", "path", "PATHS", "LD", "SLURM", "HOMES", "Slurm_x", "NODE", "_", "a" * 64, "SLURM_JWT",
+             "PERLMUTTER_TOKEN", "PYTHONANYWHERE_TOKEN", "LD_SDK_KEY", "BASHUPLOAD_KEY", "APPTAINERENV_HF_TOKEN"]
     run = agent.push("look-alike", user={name: "x" for name in names})
     assert sorted(secret["name"] for secret in run["secrets"]) == sorted(names)
     agent.http("DELETE", "/v1/runs/look-alike")

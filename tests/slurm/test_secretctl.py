@@ -68,11 +68,44 @@ def secrets_of(agent, run):
 
 
 def test_secretctl_push_reads_lines_from_stdin(agent):
-    done = secretctl(agent, "push", "r1", "--ttl", "12h", stdin=f"A={VALUE}\n\n# B=no\nC= x=y \nD=\nE=\u00e9")
+    done = secretctl(agent, "push", "r1", "--ttl", "12h", stdin=f"A={VALUE}\n\n# B=no\nC= x=y \nE=\u00e9")
     assert (done.code, done.err) == (FINE, "")
-    assert re.fullmatch(r"run r1 of alice: 4 secrets, generation 1, expires \d{4}-\d\d-\d\d \d\d:\d\d\n", done.out)
-    assert secrets_of(agent, "r1") == [("A", "user", len(VALUE)), ("C", "user", 5), ("D", "user", 0),
-                                       ("E", "user", 2)]
+    assert re.fullmatch(r"run r1 of alice: 3 secrets, generation 1, expires \d{4}-\d\d-\d\d \d\d:\d\d\n", done.out)
+    assert secrets_of(agent, "r1") == [("A", "user", len(VALUE)), ("C", "user", 5), ("E", "user", 2)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_secretctl_push_leaves_out_names_without_value_and_notes_them(agent, end):
+    done = secretctl(agent, "push", "r1", stdin=f"A={end}B=1\nC={end}")
+    assert done.code == FINE
+    assert done.err == ("secretctl: note: standard input has no value for A, C, left out; an empty value can be pushed "
+                        "as JSON\n")
+    assert secrets_of(agent, "r1") == [("B", "user", 1)]
+    secretctl(agent, "push", "r2", stdin=f"A={end}").is_error(BAD_INPUT, "standard input contains no secret")
+    assert secretctl(agent, "push", "r1", stdin='{"A":""}').err == ""
+    assert secrets_of(agent, "r1") == [("A", "user", 0)]
+
+
+def test_secretctl_push_takes_quotes_of_line_as_part_of_value_and_notes_them(agent):
+    done = secretctl(agent, "push", "r1", stdin="A=\"12\"\nB='1'\nC=1\"2\nD=\"\n")
+    assert done.code == FINE
+    assert done.err == ("secretctl: note: standard input has quotes around the value of A, B, which are part of it: push "
+                        "takes the bytes of a line as they are, unlike import\n")
+    assert secrets_of(agent, "r1") == [("A", "user", 4), ("B", "user", 3), ("C", "user", 3), ("D", "user", 1)]
+
+
+@pytest.mark.parametrize("text", ["A=1\n", '{"A":"1"}', '{"user":{"A":"1"}}'])
+def test_secretctl_push_accepts_byte_order_mark_and_names_utf_16(agent, tmp_path, text):
+    file = tmp_path / "secrets"
+    file.write_text(text, encoding="utf-8-sig")
+    done = secretctl(agent, "push", "r1", "--from", str(file), user="root", stdin="")
+    assert done.code == REFUSED and "owner" in done.err  # root must name one; the text was understood
+    assert secretctl(agent, "push", "r1", stdin=file.read_text()).code == FINE
+    assert secrets_of(agent, "r1") == [("A", "user", 1)]
+    for encoding, name in (("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE")):
+        file.write_text(text, encoding=encoding)
+        secretctl(agent, "push", "r1", "--from", str(file), user="root").is_error(
+            BAD_INPUT, f"{file} is {name} text, ", f"iconv -f {name} -t UTF-8")
 
 
 def test_secretctl_push_reads_file_for_workspace_and_other_owner(agent, tmp_path):
@@ -171,7 +204,7 @@ def test_secretctl_has_no_option_for_values(agent):
     assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
-    assert options_of("import") == {"--help", "--only", "--dry-run", "--expires", "--workspace"}
+    assert options_of("import") == {"--help", "--only", "--skip", "--dry-run", "--expires", "--workspace"}
     assert options_of("doctor") == {"--help", "--submit-host"}
     for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}

@@ -1,104 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""secretctl for stored secrets: a user's own, those of a workspace, and the import of existing ones."""
+"""secretctl for stored secrets: a user's own, and those of a workspace."""
 
-import base64
 import json
-import os
 import pwd
 import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import BUILD, poll
+from harness import poll
 from own_agent import own_agent
+from secretctl_client import (BAD_INPUT, FINE, REFUSED, SECRETCTL, UNREACHABLE, VALUE, agent, environment_of, home,
+                              no_secrets_are_left, secretctl, value_in_a_run, write)
 from terminal import Terminal
-
-SECRETCTL = BUILD / "secretctl"
-FINE, REFUSED, BAD_INPUT, UNREACHABLE = 0, 1, 2, 3
-VALUE = "canary-5e11c0de-value"
-
-
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    key = folder / "key"
-    key.write_bytes(os.urandom(32))
-    key.chmod(0o400)
-    with own_agent(f"store: {{ file: {folder}/store.db, key_file: {key} }}",
-                   "workspaces: [{ name: lab, admins: { users: [alice] }, members: { users: [bob] } }]") as agent:
-        yield agent
-
-
-@pytest.fixture(autouse=True)
-def no_secrets_are_left(agent):
-    yield
-    for user in ("alice", "bob"):
-        for secret in agent.http("GET", "/v1/secrets", user=user).json["secrets"]:
-            agent.http("DELETE", f"/v1/secrets/{secret['name']}", user=user)
-    for secret in agent.http("GET", "/v1/workspaces/lab/secrets", user="alice").json["secrets"]:
-        agent.http("DELETE", f"/v1/workspaces/lab/secrets/{secret['name']}", user="alice")
-
-
-class Done:
-    def __init__(self, done):
-        self.code = done.returncode
-        self.out = done.stdout.decode()
-        self.err = done.stderr.decode()
-        assert "canary" not in self.out + self.err
-
-    @property
-    def json(self):
-        assert self.out.count("\n") == 1, self.out
-        return json.loads(self.out)
-
-    def is_error(self, code, *fragments):
-        """Checks for one sentence on standard error, and nothing on standard output."""
-        assert self.code == code, (self.code, self.err)
-        assert self.out == "" and self.err.startswith("secretctl: ") and self.err.count("\n") == 1, self.err
-        for fragment in fragments:
-            assert fragment in self.err, self.err
-
-
-def environment_of(agent, home, socket=None):
-    return {"PATH": os.environ["PATH"], "TZ": "UTC", "HOME": str(home),
-            "SLURM_SECRETS_SOCKET": str(socket or agent.control_socket)}
-
-
-def secretctl(agent, *arguments, user="alice", stdin=b"", home="/nonexistent", socket=None):
-    account = pwd.getpwnam(user)
-    return Done(subprocess.run(
-        [SECRETCTL, *map(str, arguments)], input=stdin, env=environment_of(agent, home, socket), cwd="/", timeout=20,
-        capture_output=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[]))
-
-
-def value_in_a_run(agent, name, user="alice"):
-    """Returns length and scope of a secret that a job would get; lengths tell values apart, which are never shown."""
-    item = agent.http("GET", f"/v1/check?ask={name}", user=user).json["items"][0]
-    return item.get("bytes"), item.get("scope")
-
-
-@pytest.fixture
-def home(tmp_path_factory):
-    """Makes a home directory of alice."""
-    account = pwd.getpwnam("alice")
-    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/home.XXXXXX"], check=True, capture_output=True,
-                                 text=True).stdout.strip())
-    os.chown(folder, account.pw_uid, account.pw_gid)
-    yield folder
-    subprocess.run(["rm", "-r", "--", folder], check=True)
-
-
-def write(path, text, mode=0o600):
-    account = pwd.getpwnam("alice")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-    os.chown(path, account.pw_uid, account.pw_gid)
-    return path
 
 
 # ---- set --------------------------------------------------------------------------------------------
@@ -118,6 +34,38 @@ def test_secretctl_set_reads_file_byte_for_byte(agent, home):
     file.write_bytes(file.read_bytes() + b"\0\xff\n")
     done = secretctl(agent, "set", "KEY", "--file", file)
     assert (done.code, done.err) == (FINE, "") and done.out == f"KEY is set: {len(VALUE) + 5} bytes\n"
+
+
+def test_secretctl_set_notes_newline_of_file_with_one_line(agent, home):
+    file = write(home / "token", f"{VALUE}\n")
+    done = secretctl(agent, "set", "TOKEN", "--file", file)
+    assert (done.code, done.out) == (FINE, f"TOKEN is set: {len(VALUE) + 1} bytes\n")
+    assert done.err == (f"secretctl: note: the value ends with the newline of {file}; to set it without: secretctl set "
+                        f"TOKEN < {file}\n")
+    for text in (VALUE, f"{VALUE}\n{VALUE}\n"):
+        assert secretctl(agent, "set", "TOKEN", "--file", write(file, text)).err == ""
+    secretctl(agent, "set", "TOKEN", "--file", write(file, "")).is_error(BAD_INPUT, "is empty; nothing is changed")
+
+
+@pytest.mark.parametrize("before, after, note, more", [
+    ("", "\r\n", "has lines that end with CR LF, and the CR is part of it", 1),
+    ("", "\r", "has lines that end with CR LF, and the CR is part of it", 1),
+    ("\ufeff", "", "begins with a byte order mark, which is part of it", 3),
+])
+def test_secretctl_set_notes_what_is_not_seen_in_value(agent, home, before, after, note, more):
+    value = (before + VALUE + after).encode()
+    done = secretctl(agent, "set", "TOKEN", stdin=value)
+    assert done.code == FINE and f"secretctl: note: the value {note}" in done.err
+    assert done.out == f"TOKEN is set: {len(VALUE) + more} bytes\n"
+    file = home / "token"
+    file.write_bytes(value)
+    done = secretctl(agent, "set", "TOKEN", "--file", file)
+    assert done.out == f"TOKEN is replaced: {len(value)} bytes\n" and f"secretctl: note: the value {note}" in done.err
+
+
+def test_secretctl_set_notes_utf_16(agent):
+    done = secretctl(agent, "set", "TOKEN", stdin="canary".encode("utf-16"))
+    assert done.code == FINE and "the value is UTF-16 text" in done.err
 
 
 def test_secretctl_set_accepts_value_typed_twice(agent):
@@ -164,11 +112,26 @@ def test_secretctl_rejects_value_as_argument_with_explanation(agent, arguments):
 
 @pytest.mark.parametrize("name, code, sentence", [
     ("1A", BAD_INPUT, "must begin with a letter"), ("A B", BAD_INPUT, "is not a valid secret name"),
-    ("PATH", BAD_INPUT, "controls"), ("A" * 65, BAD_INPUT, "at most 64"),
+    ("A" * 65, BAD_INPUT, "at most 64"),
 ])
 def test_secretctl_rejects_invalid_secret_name(agent, name, code, sentence):
     for command in (["set", name], ["rm", name], ["rename", name, "B"], ["rename", "B", name]):
         secretctl(agent, *command, stdin=b"x").is_error(code, sentence)
+
+
+def test_secretctl_refuses_name_of_steering_variable_and_names_the_way(agent):
+    for command in (["set", "LUA_INIT"], ["rename", "B", "LUA_INIT"]):
+        secretctl(agent, *command, stdin=b"x").is_error(
+            BAD_INPUT, "controls the Lua interpreter", "; use another name, and in the job's script: export LUA_INIT=")
+    for name in ("SLURM_JWT", "PERLMUTTER_TOKEN", "PYTHONANYWHERE_TOKEN"):
+        assert secretctl(agent, "set", name, stdin=b"x").code == FINE
+        assert value_in_a_run(agent, name) == (1, "user")
+        assert value_in_a_run(agent, f"MINE={name}") == (None, None)  # no such secret, but no refusal of the variable
+
+
+def test_secretctl_removes_and_renames_secret_whose_name_is_not_allowed_any_more(agent):
+    for command in (["rm", "LUA_INIT"], ["rename", "LUA_INIT", "B"]):
+        secretctl(agent, *command).is_error(REFUSED, "secret LUA_INIT is not set for alice")
 
 
 # ---- ls, rm, rename ---------------------------------------------------------------------------------
@@ -240,60 +203,6 @@ def test_secretctl_reports_missing_workspace_membership(agent):
     secretctl(agent, "ls", "--workspace", "nowhere").is_error(REFUSED, "nowhere")
 
 
-# ---- import -----------------------------------------------------------------------------------------
-
-
-def test_secretctl_import_reads_env_file_and_warns_of_remaining_copy(agent, home):
-    file = write(home / ".env", f"# said\nTOKEN='{VALUE}'\nPEM=\"{VALUE}\\n\"\n", mode=0o644)
-    dry = secretctl(agent, "import", file, "--dry-run")
-    assert dry.code == FINE and "TOKEN" in dry.out and "nothing is set" in dry.out
-    assert secretctl(agent, "ls", "--json").json["secrets"] == []
-    done = secretctl(agent, "import", file, "--expires", "90d")
-    assert done.code == FINE and done.out.startswith("2 secrets are set: TOKEN PEM\n")
-    assert f"line 3 of {file} has \\n" in done.err
-    assert f"  {file} still contains the imported values; remove it; its mode is 0644, so others can read it" in done.out
-    sizes = {secret["name"]: secret["bytes"] for secret in secretctl(agent, "ls", "--json").json["secrets"]}
-    assert sizes == {"TOKEN": len(VALUE), "PEM": len(VALUE) + 1}
-
-
-def test_secretctl_import_reads_nextflow_store_and_lists_copies(agent, home):
-    store = write(home / ".nextflow/secrets/store.json", json.dumps([{"name": "TOKEN", "value": VALUE}]))
-    left = write(store.parent / ".nf-1234.secrets", f'export TOKEN="{VALUE}"\n')
-    history = write(home / ".bash_history", f"ls\nexport TOKEN={VALUE}\n")
-    write(home / ".bashrc", "export MY_TOKEN=x\n")
-    done = secretctl(agent, "import", store, "--json", home=home)
-    assert done.json["imported"] == [{"name": "TOKEN", "bytes": len(VALUE)}]
-    copies = {copy["path"]: copy["sentence"] for copy in done.json["copies"]}
-    assert set(copies) == {str(store), str(left), str(history)}
-    assert "remove it" in copies[str(store)] and "others" not in copies[str(store)]
-    assert "Nextflow left it behind" in copies[str(left)]
-    assert copies[str(history)].startswith("contains TOKEN; remove the lines")
-
-
-def test_secretctl_import_only_option_takes_one_line_into_workspace(agent):
-    text = f"if true; then\nPATH=$HOME:$PATH\nexport TOKEN={VALUE}\nfi\n".encode()
-    done = secretctl(agent, "import", "-", "--only", "TOKEN", "--workspace", "lab", stdin=text)
-    assert (done.code, done.out) == (FINE, "1 secret of workspace lab is set: TOKEN\n")
-    assert value_in_a_run(agent, "TOKEN", "bob") == (len(VALUE), "workspace")
-
-
-@pytest.mark.parametrize("text, sentence", [
-    (f"A=1\nB=$({VALUE})", "line 2 of standard input has a $(...)"),
-    (f"A=1\n{VALUE}", "line 2 of standard input is neither NAME=value nor export NAME=value"),
-    (f"A=1\nPATH={VALUE}", "line 2 of standard input: invalid secret name 'PATH'"),
-    (f"A=1\nA={VALUE}", "line 2 of standard input: duplicate name 'A'"),
-    ("", "standard input contains no secret"),
-])
-def test_secretctl_import_sets_nothing_when_one_line_is_invalid(agent, text, sentence):
-    secretctl(agent, "import", "-", stdin=text.encode()).is_error(BAD_INPUT, sentence)
-    assert secretctl(agent, "ls", "--json").json["secrets"] == []
-
-
-def test_secretctl_import_reports_what_was_set_before_agent_error(agent):
-    done = secretctl(agent, "import", "-", stdin=f"A-B=1\nC=2\nA_B={VALUE}\n".encode())
-    done.is_error(REFUSED, "line 3 of standard input: ", "A_B", "2 of 3 are set: A-B C; fix the input and import again")
-
-
 # ---- watch ------------------------------------------------------------------------------------------
 
 
@@ -356,7 +265,10 @@ def test_secretctl_status_shows_memory_runs_holds_and_store(agent):
     out = secretctl(agent, "status", user="root").out
     for words in ("memory", "slabs", "runs", "holds", "store"):
         assert re.search(rf"^{words} ", out, re.MULTILINE), out
-    assert re.search(r"^store +open, 1 secret\b", out, re.MULTILINE), out
+    file = agent.status()["store"]["file"]
+    assert re.search(rf"^store +open, 1 secret of 1 owner, {re.escape(file)}$", out, re.MULTILINE), out
+    secretctl(agent, "set", "TOKEN", "--workspace", "lab", stdin=VALUE.encode())
+    assert "open, 2 secrets of 2 owners, " in secretctl(agent, "status", user="root").out
 
 
 def test_secretctl_doctor_reports_open_store(agent):

@@ -68,6 +68,38 @@ TEST_CASE("Base64: rejects input that is not canonical") {
     CHECK(decoded(std::string_view("\0\0\0\0", 4)) == "(refused)");
 }
 
+TEST_CASE("Base64: reports how a text deviates and shows nothing of it") {
+    struct Row {
+        const char* text;
+        const char* why;
+    };
+    const Row rows[] = {
+        {"Zm9v\nYmFy", "white space or line breaks"},
+        {"Zm9v\r\n", "white space or line breaks"},
+        {"Zm 9v", "white space or line breaks"},
+        {"Zm-_", "the variant for URLs"},
+        {"Zm8_Zg", "the variant for URLs"},
+        {"Zm8", "lacks padding"},
+        {"Zg", "lacks padding"},
+        {"Zg=", "lacks padding"},
+        {"Z", "is cut off"},
+        {"Zm9vY===", "is cut off"},
+        {"Zm9v====", "more '='"},
+        {"Zg===", "more '='"},
+        {"Zg=v", "'=' before its end"},
+        {"Zm9.", "a character that base64"},
+        {"Zh==", "bits that belong to no byte"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text);
+        REQUIRE(decoded(row.text) == "(refused)");
+        const std::string why =
+            why_not_base64(std::as_bytes(std::span(std::string_view(row.text))));
+        CHECK(why.find(row.why) != std::string::npos);
+        CHECK(why.find("Z") == std::string::npos);
+    }
+}
+
 TEST_CASE("Base64: accepts exactly the 64 characters of the alphabet") {
     int taken = 0;
     for (int byte = 0; byte < 256; ++byte) {

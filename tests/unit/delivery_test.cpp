@@ -230,7 +230,8 @@ TEST_CASE("Delivery: rejects an invalid variable or value and writes nothing", "
         {std::string("A\0", 2), "v",
          "the variable 'A?' contains '?'; only letters, digits and '_' are allowed"},
         {"LD_PRELOAD", "v",
-         "the variable 'LD_PRELOAD' controls the dynamic loader and may not hold a secret"},
+         "the variable 'LD_PRELOAD' controls the dynamic loader and may not hold a secret; use "
+         "another name, and in the job's script: export LD_PRELOAD=\"$OTHER_NAME\""},
         {std::string(65, 'A'), "v",
          "the variable '" + std::string(64, 'A') +
              "...' has 65 characters; at most 64 are allowed"},

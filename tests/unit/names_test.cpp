@@ -78,6 +78,46 @@ constexpr SteeringCase kSteeringCases[] = {
     {"SALLOC_ACCOUNT", "Slurm"},
     {"SRUN_EXPORT_ENV", "Slurm"},
     {"_SLURM_SPANK_OPTION_x", "Slurm"},
+    {"SLURM_CONF", "Slurm"},
+    {"SLURM_JWT_KEY", "Slurm"},
+    {"BASH_FUNC_", "the shell"},
+    {"GIT_CONFIG_COUNT", "which programs Git runs"},
+    {"GIT_CONFIG_KEY_0", "which programs Git runs"},
+    {"GIT_CONFIG_GLOBAL", "which programs Git runs"},
+    {"GIT_ASKPASS", "which programs Git runs"},
+    {"APPTAINERENV_LD_PRELOAD", "the dynamic loader"},
+    {"SINGULARITYENV_LD_LIBRARY_PATH", "the dynamic loader"},
+    {"APPTAINERENV_SINGULARITYENV_LD_AUDIT", "the dynamic loader"},
+    {"SINGULARITYENV_PYTHONPATH", "the Python interpreter"},
+    {"APPTAINERENV_PREPEND_PATH", "which programs run"},
+    {"SINGULARITY_BIND", "containers"},
+    {"LUA_INIT", "the Lua interpreter"},
+    {"LUA_INIT_5_4", "the Lua interpreter"},
+    {"LUA_CPATH", "the Lua interpreter"},
+    {"R_PROFILE", "R"},
+    {"R_PROFILE_USER", "R"},
+    {"R_ENVIRON", "R"},
+    {"R_ENVIRON_USER", "R"},
+    {"R_LIBS", "R"},
+    {"OMPI_MCA_plm_rsh_agent", "MPI"},
+    {"PRTE_MCA_plm_ssh_agent", "MPI"},
+    {"I_MPI_HYDRA_BOOTSTRAP_EXEC", "MPI"},
+    {"DOTNET_STARTUP_HOOKS", "the .NET runtime"},
+    {"npm_config_node_options", "npm"},
+    {"NPM_CONFIG_NODE_OPTIONS", "npm"},
+    {"Npm_Config_Script_Shell", "npm"},
+    {"PYTHONHOME", "the Python interpreter"},
+    {"PYTHONBREAKPOINT", "the Python interpreter"},
+    {"PERL5DB", "the Perl interpreter"},
+    {"EDITOR", "which programs other programs start"},
+    {"OPENSSL_CONF", "which libraries programs load"},
+    {"MODULEPATH", "environment modules"},
+    {"JULIA_LOAD_PATH", "the Julia interpreter"},
+    {"PHPRC", "the PHP interpreter"},
+    {"TCLLIBPATH", "the Tcl interpreter"},
+    {"MATLABPATH", "MATLAB and Octave"},
+    {"NXF_OPTS", "Nextflow"},
+    {"MAKEFLAGS", "compilers and make"},
 };
 
 TEST_CASE("Names: reject every variable that controls the job", "[names]") {
@@ -85,7 +125,8 @@ TEST_CASE("Names: reject every variable that controls the job", "[names]") {
         CAPTURE(row.variable);
         CHECK(check_variable_name(row.variable).message() ==
               "the variable '" + std::string(row.variable) + "' controls " + row.what +
-                  " and may not hold a secret");
+                  " and may not hold a secret; use another name, and in the job's script: export " +
+                  row.variable + "=\"$OTHER_NAME\"");
     }
 }
 
@@ -96,21 +137,72 @@ TEST_CASE("Names: reject a secret name whose variable controls the job", "[names
     }
     CHECK(check_secret_name("LD-PRELOAD").message() ==
           "invalid secret name 'LD-PRELOAD': the variable 'LD_PRELOAD' controls the dynamic "
-          "loader and may not hold a secret");
+          "loader and may not hold a secret; use another name, and in the job's script: export "
+          "LD_PRELOAD=\"$OTHER_NAME\"");
     CHECK_FALSE(is_secret_name("SLURM-X"));
     CHECK_FALSE(is_secret_name("BASH-ENV"));
 }
 
 TEST_CASE("Names: accept names that only resemble steering variables", "[names]") {
-    for (const char* name :
-         {"PATHS", "MY_PATH", "path", "HOME_TOKEN", "LD", "LDAP_PASSWORD", "ENVIRONMENT", "IFS2",
-          "PS41", "SLURM", "SLURMY", "MY_SLURM_TOKEN", "GIT_TOKEN", "GIT_SSH_KEY",
-          "NODE_AUTH_TOKEN", "USER_TOKEN", "AWS_SECRET_ACCESS_KEY", "JAVA_KEYSTORE_PASSWORD",
-          "MY_PYTHON_TOKEN"}) {
+    for (const char* name : {"PATHS",
+                             "MY_PATH",
+                             "path",
+                             "HOME_TOKEN",
+                             "LD",
+                             "LDAP_PASSWORD",
+                             "ENVIRONMENT",
+                             "IFS2",
+                             "PS41",
+                             "SLURM",
+                             "SLURMY",
+                             "MY_SLURM_TOKEN",
+                             "GIT_TOKEN",
+                             "GIT_SSH_KEY",
+                             "NODE_AUTH_TOKEN",
+                             "USER_TOKEN",
+                             "AWS_SECRET_ACCESS_KEY",
+                             "JAVA_KEYSTORE_PASSWORD",
+                             "MY_PYTHON_TOKEN",
+                             "SLURM_JWT",
+                             "PERLMUTTER_TOKEN",
+                             "PYTHONANYWHERE_TOKEN",
+                             "LD_SDK_KEY",
+                             "BASHUPLOAD_KEY",
+                             "PYTHON_TOKEN",
+                             "PERL_TOKEN",
+                             "LUA_TOKEN",
+                             "LUA_INIT5",
+                             "R_TOKEN",
+                             "R_ENVIRONMENT_KEY",
+                             "GIT_CONFIGURATION",
+                             "APPTAINERENV_HF_TOKEN",
+                             "SINGULARITYENV_LD_SDK_KEY",
+                             "APPTAINERENV_SLURM_JWT",
+                             "APPTAINER_DOCKER_PASSWORD",
+                             "APPTAINERENV_",
+                             "npm_config__auth",
+                             "NPM_TOKEN",
+                             "ld_preload",
+                             "DOTNET_TOKEN",
+                             "OMPI_MCA",
+                             "PIP_CONFIG_FILE",
+                             "AWS_CONFIG_FILE",
+                             "GEM_HOST_API_KEY",
+                             "CARGO_REGISTRY_TOKEN",
+                             "BASH"}) {
         CAPTURE(name);
         CHECK(is_variable(name));
         CHECK(is_secret_name(name));
     }
+}
+
+TEST_CASE("Names: accept a stored name whose variable is not allowed", "[names]") {
+    for (const char* name : {"LD_PRELOAD", "LUA-INIT", "HF_TOKEN"}) {
+        CAPTURE(name);
+        CHECK(check_stored_name(name).ok());
+    }
+    CHECK(check_stored_name("A.B").message() == check_secret_name("A.B").message());
+    CHECK_FALSE(check_stored_name("").ok());
 }
 
 TEST_CASE("Names: report what is wrong with a malformed name", "[names]") {

@@ -158,13 +158,17 @@ constexpr auto kRefused = std::to_array<Refused>({
      R"("user", 'A', "base64": expected a string, not a list)", "line 1, column 24"},
     {R"({"user":{"A":{"base64":null}}})", R"("user", 'A', "base64": expected a string, not null)",
      "line 1, column 24"},
-    {R"({"user":{"A":{"base64":"MARKER"}}})", R"("user", 'A': "base64" is not valid base64)",
+    {R"({"user":{"A":{"base64":"MARKER"}}})",
+     R"("user", 'A': "base64" is not valid base64: it lacks padding; add '=' until its length is a multiple of 4)",
      "line 1, column 31"},
-    {R"({"user":{"A":{"base64":"QUE =AA="}}})", R"("user", 'A': "base64" is not valid base64)",
+    {R"({"user":{"A":{"base64":"QUE =AA="}}})",
+     R"j("user", 'A': "base64" is not valid base64: it contains white space or line breaks; write it as one line (base64 -w 0))j",
      "line 1, column 33"},
-    {R"({"user":{"A":{"base64":"QQ==QQ=="}}})", R"("user", 'A': "base64" is not valid base64)",
+    {R"({"user":{"A":{"base64":"QQ==QQ=="}}})",
+     R"("user", 'A': "base64" is not valid base64: it has a '=' before its end)",
      "line 1, column 33"},
-    {R"({"user":{"A":{"base64":"QR=="}}})", R"("user", 'A': "base64" is not valid base64)",
+    {R"({"user":{"A":{"base64":"QR=="}}})",
+     R"("user", 'A': "base64" is not valid base64: its last character has bits that belong to no byte)",
      "line 1, column 29"},
     {R"({"user":{"A":{"base64":"MDEyMzQ1Njc4OWFiY2RlZmc="}}})",
      R"("user", 'A': the value is too long; at most 16 bytes are accepted)", "line 1, column 49"},
@@ -180,6 +184,15 @@ TEST_CASE("Push body: reports each error with its position and without a value")
         const std::string& sentence = request.status().message();
         CHECK(sentence == std::string(row.what) + " (" + std::string(row.where) + " of the body)");
         CHECK(sentence.find("MARKER") == std::string::npos);
+    }
+}
+
+TEST_CASE("Push body: accepts a byte order mark and names UTF-16") {
+    CHECK(value_of("\xef\xbb\xbf{\"user\":{\"A\":\"x\"}}") == "x");
+    using namespace std::string_view_literals;
+    for (const std::string_view text :
+         {"\xff\xfe{\0}\0"sv, "\xfe\xff\0{\0}"sv, "{\0}\0"sv, "\0{\0}"sv}) {
+        CHECK(parse(text).status().message().starts_with("the body is UTF-16"));
     }
 }
 

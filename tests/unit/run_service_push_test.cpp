@@ -60,7 +60,8 @@ TEST_CASE("RunService: denies a push of invalid content with its reason and chan
         };
         refused(StatusCode::invalid_argument,
                 "user: invalid secret name 'PATH': the variable 'PATH' controls which "
-                "programs run and may not hold a secret",
+                "programs run and may not hold a secret; use another name, and in the job's "
+                "script: export PATH=\"$OTHER_NAME\"",
                 one_secret("PATH"));
         refused(StatusCode::invalid_argument,
                 "workspace: the secret's name '1A' must begin with a letter or '_'",

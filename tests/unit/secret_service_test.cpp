@@ -228,6 +228,24 @@ TEST_CASE("SecretService: denies an invalid change with a message and changes no
     CHECK(here.set(here.alice, kOwn, "D", "w", {}, {.generation = 1}).ok());
 }
 
+TEST_CASE("SecretService: renames and removes a secret whose variable is not allowed any more",
+          "[keeping]") {
+    KeepingOffice here;
+    const store::Owner owner = store::Owner::user(here.alice);
+    for (const char* name : {"LUA_INIT", "LD-PRELOAD"}) {
+        store::SecretHead head;
+        head.name = name;
+        REQUIRE(here.store->put(owner, std::move(head), buffer_of("v").view()).ok());
+    }
+    auto& secrets = here.services.secrets;
+    CHECK(secrets.read_secret(here.alice, kOwn, "LUA_INIT")->name == "LUA_INIT");
+    CHECK_FALSE(here.set(here.alice, kOwn, "LUA_INIT", "w").ok());
+    CHECK(secrets.rename_secret(here.alice, kOwn, "LUA_INIT", "MY_LUA_INIT", {}).ok());
+    CHECK(secrets.check_change(here.alice, kOwn, "LD-PRELOAD").ok());
+    CHECK(secrets.remove_secret(here.alice, kOwn, "LD-PRELOAD", {}).ok());
+    CHECK(here.store->list(owner).size() == 1);
+}
+
 TEST_CASE("SecretService: removes an expired secret and warns jobs beforehand", "[keeping]") {
     KeepingOffice here;
     REQUIRE(here.set(here.alice, kOwn, "SOON", "v", "3d").ok());

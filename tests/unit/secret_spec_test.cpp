@@ -143,7 +143,7 @@ std::vector<ErrorCase> error_cases() {
         {"B,KEY=VAR:hold?", 9, 5, "':hold' is not available in this version"},
         {"A=:file", 2, 1, "the variable is missing"},
         {"B,A=1:file", 4, 1, "the variable '1_FILE' must begin with a letter or '_'"},
-        {"A=LD_X:file", 2, 4, "the variable 'LD_X_FILE' controls the dynamic loader"},
+        {"A=SRUN_X:file", 2, 6, "the variable 'SRUN_X_FILE' controls Slurm"},
         {"B," + std::string(60, 'A') + ":file", 2, 60, "the variable 'AAA"},
         {"A=B_FILE,B:file", 9, 6, "the variable 'B_FILE' would be set from both 'A' and 'B'"},
         {"B:file,A=B_FILE", 7, 8, "the variable 'B_FILE' would be set from both 'B' and 'A'"},

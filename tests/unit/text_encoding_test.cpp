@@ -37,6 +37,28 @@ TEST_CASE("TextEncoding: rejects malformed escapes") {
     }
 }
 
+TEST_CASE("TextEncoding: removes one byte order mark of UTF-8") {
+    CHECK(without_byte_order_mark("\xef\xbb\xbf"
+                                  "a") == "a");
+    CHECK(without_byte_order_mark("\xef\xbb\xbf\xef\xbb\xbf") == "\xef\xbb\xbf");
+    CHECK(without_byte_order_mark("\xef\xbb") == "\xef\xbb");
+    CHECK(without_byte_order_mark("").empty());
+}
+
+TEST_CASE("TextEncoding: names UTF-16") {
+    using namespace std::string_view_literals;
+    CHECK(utf16_name("\xff\xfe"
+                     "a\0"sv) == "UTF-16");
+    CHECK(utf16_name("\xfe\xff\0a"sv) == "UTF-16");
+    CHECK(utf16_name("a\0b\0"sv) == "UTF-16LE");
+    CHECK(utf16_name("\0a\0b"sv) == "UTF-16BE");
+    for (const std::string_view text : {""sv, "a"sv, "\0"sv, "\0\0"sv, "ab"sv,
+                                        "\xef\xbb\xbf"
+                                        "a"sv}) {
+        CHECK(utf16_name(text).empty());
+    }
+}
+
 TEST_CASE("TextEncoding: prints times in UTC as RFC 3339") {
     CHECK(utc_text(0) == "1970-01-01T00:00:00Z");
     CHECK(utc_text(1795622400) == "2026-11-25T16:00:00Z");
