@@ -62,6 +62,7 @@ constexpr auto kSteering = std::to_array<Steering>({
     {"SALLOC_*", "Slurm"},
     {"SRUN_*", "Slurm"},
     {"_SLURM_*", "Slurm"},
+    {"SECRETS_GIVEN", "what an inner command knows of the job's secrets"},
 });
 
 bool matches(std::string_view pattern, std::string_view variable) {
