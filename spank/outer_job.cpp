@@ -35,7 +35,10 @@ OuterJob OuterJob::read(const Arguments& arguments) {
     const char* text = getenv(kMarkerVariable);
     auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
     const bool is_stripped = !marker;
-    if (is_stripped) marker = request_marker(arguments.job_socket);
+    // A job without secrets has neither variable, but its id: it costs no question.
+    const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
+                            getenv(kSetVariable) != nullptr;
+    if (is_stripped && is_suspect) marker = request_marker(arguments.job_socket);
     return OuterJob(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)));
 }
 

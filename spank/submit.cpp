@@ -55,7 +55,8 @@ class Submission {
           is_srun_(spank_context() == S_CTX_LOCAL),
           outer_(OuterJob::read(arguments)),
           inherited_(environment_variable(kSpecVariable)) {
-        if (inherited_.empty()) inherited_ = outer_.spec();
+        // Who unsets the request alone means it; both are gone where all SLURM_* were unset.
+        if (inherited_.empty() && getenv(kSetVariable) == nullptr) inherited_ = outer_.spec();
     }
 
     /// Handles the hook's next call; returns false if the command must end.
@@ -73,6 +74,7 @@ class Submission {
     bool pass_on(unsigned group, const std::string& text);
     void pass_on_following() const;
     bool check_grantable(const SecretSpec& spec) const;
+    std::string with_run(const std::string& text, const SecretSpec& spec) const;
 
     Arguments arguments_;
     bool is_sbatch_;
@@ -155,7 +157,8 @@ std::optional<SecretSpec> Submission::request(const Options& own, const std::str
         return std::nullopt;
     }
     SecretSpec spec = *parsed.spec();
-    edits = apply_script(spec, outer_, own);
+    const bool is_empty = spec.requests_nothing() && with_run(print_spec(spec), spec) == text;
+    if (!is_empty) edits = apply_script(spec, outer_, own);
     return spec;
 }
 
@@ -296,10 +299,7 @@ bool Submission::check_grantable(const SecretSpec& spec) const {
         getuid() == 0) {
         return true;
     }
-    const auto why = why_not_submit(
-        arguments_.job_socket,
-        with_run_of_platform(print_spec(bare), bare, arguments_,
-                             [](const char* name) { return environment_variable(name); }));
+    const auto why = why_not_submit(arguments_.job_socket, with_run(print_spec(bare), bare));
     if (!why) return true;
     if (arguments_.check_at_submit == SubmitCheck::warn) {
         slurm_info("warning: %s", why->c_str());
@@ -307,6 +307,12 @@ bool Submission::check_grantable(const SecretSpec& spec) const {
     }
     slurm_error("%s", why->c_str());
     return false;
+}
+
+/// Returns the text of the spec, with the run that a platform's variable may name.
+std::string Submission::with_run(const std::string& text, const SecretSpec& spec) const {
+    return with_run_of_platform(text, spec, arguments_,
+                                [](const char* name) { return environment_variable(name); });
 }
 
 }  // namespace

@@ -74,6 +74,32 @@ def test_copy_in_stripped_environment_is_not_stored(cluster, job, values, canari
     assert release_inner(cluster, done, canaries).out.split() == [values["TOK"]] * 2
 
 
+EMPTY = "env -i PATH=$PATH SLURM_CONF=$SLURM_CONF KEPT=$TOK sbatch"
+
+
+@pytest.mark.parametrize("options", [["--secret=TOK,OTHER"], []])
+def test_copy_in_empty_environment_is_not_stored_and_inner_job_gets_same_secrets(
+        cluster, job, values, canaries, options):
+    """Nothing of the job is left in the environment: the agent knows it by the process."""
+    done = job(submitting(EMPTY, "printenv KEPT TOK OTHER"), "-wn1", *options)
+    assert release_inner(cluster, done, canaries).out.split() == [values["TOK"], values["TOK"], values["OTHER"]]
+
+
+def test_text_with_secret_in_empty_environment_is_left_out(cluster, job, values, canaries):
+    done = job(submitting(EMPTY.replace("=$TOK", "=https://$TOK@example.org"), "env"), "-wn1")
+    assert "KEPT (holds TOK): not passed on" in done.err
+    assert "KEPT=" not in release_inner(cluster, done, canaries).out
+
+
+def test_empty_environment_of_job_on_node_without_view_is_passed_on(cluster, job):
+    """slurm-secrets-view of the tests knows the processes of n1 alone."""
+    cluster.push("run-inner", user={"TOK": "not-a-canary"})
+    done = job(submitting(EMPTY, "printenv KEPT"), "-wn2", "--secret=TOK")
+    inner = done.out.split("inner ")[1].split()[0]
+    cluster.scontrol("release", inner)
+    assert cluster.wait(inner).out.strip() == "not-a-canary"
+
+
 @pytest.mark.parametrize("prefix, message", [
     ("export URL=https://user:$TOK@example.org/", "URL (holds TOK): not passed on"),
     ("export TOK=\"Bearer $TOK\"", "TOK (holds TOK): not passed on"),
@@ -136,11 +162,24 @@ def test_decoded_value_wins_in_step(cluster):
     assert done.out.strip() == "decoded value" and CHANGED in done.err
 
 
+def test_run_of_platform_variable_is_inherited_with_edits(cluster, values):
+    done = cluster.run_batch("export TOK=mine HUB=$OTHER; srun -n1 printenv TOK HUB OTHER",
+                             "--export=ALL,TOWER_WORKFLOW_ID=run-inner")
+    assert done.out.split() == ["mine", values["OTHER"], values["OTHER"]] and CHANGED in done.err
+
+
 def test_script_value_wins_in_step_of_step(job, values):
     done = job("TOK=mine srun -n1 srun -n1 --overlap printenv TOK OTHER")
     assert done.out.split() == ["mine", values["OTHER"]]
     done = job("srun -n1 --export=ALL,TOK=mine srun -n1 --overlap printenv TOK OTHER")
     assert done.out.split() == ["mine", values["OTHER"]]
+
+
+def test_request_that_script_unset_alone_is_not_restored(job, values):
+    done = job("unset SLURM_SECRETS; srun -n1 sh -c 'echo ${TOK-missing}'")
+    assert done.out.strip() == "missing" and "secrets: " not in done.err
+    done = job("unset SLURM_SECRETS; unset TOK; export HUB=$OTHER; srun -n1 sh -c '[ -n \"$HUB\" ]'")
+    assert done.code == 0 and "secrets: " not in done.err
 
 
 def test_script_value_wins_in_inner_job_that_lost_slurm_variables(cluster, job, values, canaries):
