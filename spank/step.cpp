@@ -124,15 +124,18 @@ std::string ask_of(spank_t spank, const Arguments& arguments) {
     auto parsed = *text == '\0' ? ParsedSpec(SecretSpec()) : parse_spec(text);
     if (!parsed.ok()) return text;
     SecretSpec spec = *parsed.spec();
-    if (!spec.none && leave_out_exported(spec, environment)) state.changed_variable = variable;
+    const auto with_run = [&](const std::string& request) {
+        return with_run_of_platform(request, spec, arguments, [&](const char* name) -> std::string {
+            const char* run = find_variable(environment, name);
+            return run != nullptr ? run : "";
+        });
+    };
+    if (spec.none || with_run(print_spec(spec.request())).empty()) return {};
+    if (leave_out_exported(spec, environment)) state.changed_variable = variable;
     state.refusal = why_not_here(spec, environment);
     state.spec = spec;
     if (spec.none || !state.refusal.empty()) return {};
-    const std::string request = print_spec(spec.request());
-    return with_run_of_platform(request, spec, arguments, [&](const char* name) -> std::string {
-        const char* run = find_variable(environment, name);
-        return run != nullptr ? run : "";
-    });
+    return with_run(print_spec(spec.request()));
 }
 
 /// Writes the files that the delivery holds.
