@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order in which clients shake hands with the hub's door: real connections over loopback. What
+// The order in which clients shake hands with the hub: real connections over loopback. What
 // a handshake would be is what the test does with a place.
 
 #include "agentd/net/handshake_limiter.h"
@@ -20,9 +20,9 @@ namespace {
 
 constexpr HandshakeLimiter::Manner kTwoPlaces{2, 200ms, 40ms};
 
-class Door {
+class Server {
   public:
-    explicit Door(HandshakeLimiter::Manner manner = kTwoPlaces)
+    explicit Server(HandshakeLimiter::Manner manner = kTwoPlaces)
         : queue_(
               loop_, manner,
               [this](HandshakeLimiter::Client client, HandshakeLimiter::Slot place) {
@@ -31,7 +31,7 @@ class Door {
                   shaking_.emplace(name, Shaking{std::move(client), std::move(place)});
               },
               [this](const std::string& name) { silent_.push_back(name); }) {}
-    ~Door() {
+    ~Server() {
         queue_.stop();
         shaking_.clear();
     }
@@ -99,111 +99,111 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("HandshakeLimiter: runs a limited number of handshakes in order of arrival",
           "[handshake_queue]") {
-    Door door({2, 200ms, 10s});
-    for (const char* name : {"a", "b", "c", "d", "e"}) door.come_and_speak(name);
-    CHECK(door.begun() == Names{"a", "b"});
-    door.shaken("b");
-    CHECK(door.begun() == Names{"a", "b", "c"});
-    door.shaken("a");
-    door.shaken("c");
-    CHECK(door.begun() == Names{"a", "b", "c", "d", "e"});
+    Server server({2, 200ms, 10s});
+    for (const char* name : {"a", "b", "c", "d", "e"}) server.come_and_speak(name);
+    CHECK(server.begun() == Names{"a", "b"});
+    server.shaken("b");
+    CHECK(server.begun() == Names{"a", "b", "c"});
+    server.shaken("a");
+    server.shaken("c");
+    CHECK(server.begun() == Names{"a", "b", "c", "d", "e"});
 }
 
 TEST_CASE("HandshakeLimiter: never drops a client that waits for its turn", "[handshake_queue]") {
-    Door door({1, 50ms, 10s});
-    door.come_and_speak("a");
-    door.come_and_speak("b");
-    door.run(200ms);
-    CHECK(door.turned_away().empty());
-    door.shaken("a");
-    CHECK(door.begun() == Names{"a", "b"});
+    Server server({1, 50ms, 10s});
+    server.come_and_speak("a");
+    server.come_and_speak("b");
+    server.run(200ms);
+    CHECK(server.turned_away().empty());
+    server.shaken("a");
+    CHECK(server.begun() == Names{"a", "b"});
 }
 
 TEST_CASE("HandshakeLimiter: gives a silent client no slot and drops it after a timeout",
           "[handshake_queue]") {
-    Door door;
-    for (const char* name : {"s1", "s2", "s3"}) door.come(name);
-    door.come_and_speak("a");
-    CHECK(door.begun() == Names{"a"});
-    door.run(100ms);
-    CHECK(door.turned_away().empty());
-    door.run(150ms);
-    CHECK(door.turned_away() == Names{"s1", "s2", "s3"});
-    door.shaken("a");
-    CHECK(door.runs_out());
+    Server server;
+    for (const char* name : {"s1", "s2", "s3"}) server.come(name);
+    server.come_and_speak("a");
+    CHECK(server.begun() == Names{"a"});
+    server.run(100ms);
+    CHECK(server.turned_away().empty());
+    server.run(150ms);
+    CHECK(server.turned_away() == Names{"s1", "s2", "s3"});
+    server.shaken("a");
+    CHECK(server.runs_out());
 }
 
 TEST_CASE("HandshakeLimiter: skips a client that leaves before its turn", "[handshake_queue]") {
-    Door door({1, 200ms, 10s});
-    for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
-    door.leave("b");
-    door.shaken("a");
-    CHECK(door.begun() == Names{"a", "c"});
+    Server server({1, 200ms, 10s});
+    for (const char* name : {"a", "b", "c"}) server.come_and_speak(name);
+    server.leave("b");
+    server.shaken("a");
+    CHECK(server.begun() == Names{"a", "c"});
 }
 
 TEST_CASE("HandshakeLimiter: passes the slot of a stalled client to the next one",
           "[handshake_queue]") {
-    Door door;
-    for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
-    door.read_of("a");
-    door.run(100ms);
-    CHECK(door.begun() == Names{"a", "b", "c"});
-    door.come_and_speak("d");
-    door.shaken("a");  // it has no place to give back
-    CHECK(door.begun() == Names{"a", "b", "c"});
-    door.shaken("b");
-    CHECK(door.begun() == Names{"a", "b", "c", "d"});
+    Server server;
+    for (const char* name : {"a", "b", "c"}) server.come_and_speak(name);
+    server.read_of("a");
+    server.run(100ms);
+    CHECK(server.begun() == Names{"a", "b", "c"});
+    server.come_and_speak("d");
+    server.shaken("a");  // it has no place to give back
+    CHECK(server.begun() == Names{"a", "b", "c"});
+    server.shaken("b");
+    CHECK(server.begun() == Names{"a", "b", "c", "d"});
 }
 
 TEST_CASE("HandshakeLimiter: starts handshakes more slowly when many clients stall",
           "[handshake_queue]") {
-    Door door({1, 1s, 20ms, 2, 300ms});
-    for (const char* name : {"a", "b", "c", "d"}) door.come_and_speak(name);
+    Server server({1, 1s, 20ms, 2, 300ms});
+    for (const char* name : {"a", "b", "c", "d"}) server.come_and_speak(name);
     for (const char* name : {"a", "b"}) {
-        door.read_of(name);
-        door.run(60ms);
+        server.read_of(name);
+        server.run(60ms);
     }
-    CHECK(door.begun() == Names{"a", "b", "c"});
-    door.read_of("c");
-    door.run(100ms);
-    CHECK(door.begun() == Names{"a", "b", "c"});
-    door.run(400ms);
-    CHECK(door.begun() == Names{"a", "b", "c", "d"});
+    CHECK(server.begun() == Names{"a", "b", "c"});
+    server.read_of("c");
+    server.run(100ms);
+    CHECK(server.begun() == Names{"a", "b", "c"});
+    server.run(400ms);
+    CHECK(server.begun() == Names{"a", "b", "c", "d"});
 }
 
 TEST_CASE("HandshakeLimiter: keeps the slot of a client that waits for the server",
           "[handshake_queue]") {
-    Door door({1, 200ms, 100ms});
-    door.come_and_speak("a");
-    door.come_and_speak("b");
-    door.run(250ms);  // the door has not read yet what it said
-    CHECK(door.begun() == Names{"a"});
-    door.read_of("a");
-    door.answer("a");
-    door.run(50ms);  // it had no time to answer yet
-    CHECK(door.begun() == Names{"a"});
-    door.run(150ms);
-    CHECK(door.begun() == Names{"a", "b"});
+    Server server({1, 200ms, 100ms});
+    server.come_and_speak("a");
+    server.come_and_speak("b");
+    server.run(250ms);  // the server has not read yet what it said
+    CHECK(server.begun() == Names{"a"});
+    server.read_of("a");
+    server.answer("a");
+    server.run(50ms);  // it had no time to answer yet
+    CHECK(server.begun() == Names{"a"});
+    server.run(150ms);
+    CHECK(server.begun() == Names{"a", "b"});
 }
 
 TEST_CASE("HandshakeLimiter: drops all waiting clients when stopped", "[handshake_queue]") {
-    Door door({1, 10s, 10s});
-    door.come("silent");
-    for (const char* name : {"a", "b", "c"}) door.come_and_speak(name);
-    door.stop();
-    door.come("late");
-    door.shaken("a");
-    CHECK(door.runs_out());
-    CHECK(door.begun() == Names{"a"});
-    CHECK(door.turned_away().empty());
+    Server server({1, 10s, 10s});
+    server.come("silent");
+    for (const char* name : {"a", "b", "c"}) server.come_and_speak(name);
+    server.stop();
+    server.come("late");
+    server.shaken("a");
+    CHECK(server.runs_out());
+    CHECK(server.begun() == Names{"a"});
+    CHECK(server.turned_away().empty());
 }
 
 TEST_CASE("HandshakeLimiter: leaves the event loop when no client waits", "[handshake_queue]") {
-    Door door({1, 10s, 40ms});
-    for (const char* name : {"a", "b"}) door.come_and_speak(name);
-    door.shaken("a");
-    door.shaken("b");
-    CHECK(door.runs_out());
+    Server server({1, 10s, 40ms});
+    for (const char* name : {"a", "b"}) server.come_and_speak(name);
+    server.shaken("a");
+    server.shaken("b");
+    CHECK(server.runs_out());
 }
 
 TEST_CASE("ConnectionLimits: limits the connections of each address and in total",

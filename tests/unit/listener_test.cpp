@@ -18,7 +18,7 @@ TEST_CASE("Listener: accepts all waiting clients in one turn of the loop", "[lis
     REQUIRE(listening.ok());
     boost::asio::io_context loop(1);
     std::size_t taken = 0;
-    net::Listener listener(loop, std::move(listening).value(), "a door",
+    net::Listener listener(loop, std::move(listening).value(), "a socket",
                            [&](UniqueFd) { ++taken; });
     std::vector<UniqueFd> clients;
     for (int i = 0; i < 50; ++i) {

@@ -27,8 +27,8 @@ namespace {
 
 constexpr std::string_view kCanary = "CANARY-IN-A-REGION";
 
-// AddressSanitizer makes mlock() do nothing.
-#ifdef __SANITIZE_ADDRESS__
+// AddressSanitizer and ThreadSanitizer make mlock() do nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kMlockWorks = false;
 #else
 constexpr bool kMlockWorks = true;

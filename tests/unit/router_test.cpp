@@ -21,8 +21,8 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMarker = "MARKER-OF-A-VALUE";
 
 /// A control server without a socket.
-struct Door {
-    explicit Door(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
+struct Api {
+    explicit Api(const Config& config = Office::large(), std::size_t vault_bytes = 64UL << 20)
         : office(config, vault_bytes) {}
 
     /// A request whose head is `head` and whose body, if one is read, is `body`.
@@ -115,10 +115,10 @@ TEST_CASE("Router: serves exactly the paths and methods of its table") {
              Row{"GET", "/v1/workspaces//secrets", 400, ""},
          }) {
         CAPTURE(row.method, row.target);
-        Door door;
-        REQUIRE(door.push(door.office.alice, "/v1/runs/r", "{}").status == 201);
-        const auto answer = door.ask(
-            RequestHead{door.office.alice, row.method, row.target,
+        Api api;
+        REQUIRE(api.push(api.office.alice, "/v1/runs/r", "{}").status == 201);
+        const auto answer = api.ask(
+            RequestHead{api.office.alice, row.method, row.target,
                         std::string_view(row.method) == "PUT" ? kJson : "",
                         std::string_view(row.method) == "PUT" ? std::optional(2) : std::nullopt,
                         std::string_view(row.method) == "PUT"},
@@ -135,17 +135,17 @@ TEST_CASE("Router: serves exactly the paths and methods of its table") {
 }
 
 TEST_CASE("Router: returns errors as problem JSON with a message") {
-    Door door;
-    const Uid alice = door.office.alice;
-    check_problem(door.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
+    Api api;
+    const Uid alice = api.office.alice;
+    check_problem(api.ask(alice, "GET", "/v1/runs/none"), 404, "Not Found",
                   "run none is not known");
-    check_problem(door.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
+    check_problem(api.ask(alice, "GET", "/v1/nothing?x=y"), 404, "Not Found",
                   "there is no path '/v1/nothing'");
-    check_problem(door.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
+    check_problem(api.ask(alice, "POST", "/v1/runs"), 405, "Method Not Allowed",
                   "this path does not allow 'POST'; expected one of: GET");
-    check_problem(door.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
+    check_problem(api.ask(alice, "GET", "/v1/check"), 400, "Bad Request",
                   "the query parameter 'ask' is missing");
-    check_problem(door.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
+    check_problem(api.push(alice, "/v1/runs/r", "{\"owner\":\"bob\"}"), 403, "Forbidden",
                   "alice may not push runs for bob (see platforms in the agent's configuration)");
     check_problem(problem(431, "long"), 431, "Request Header Fields Too Large", "long");
     check_problem(problem(500, "\"quoted\"\n"), 500, "Internal Server Error", "\"quoted\"\n");
@@ -156,13 +156,13 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     config.limits.runs_per_owner = 1;
     config.limits.run_bytes = Limits().run_bytes;
     config.limits.value_bytes = Limits().value_bytes;
-    Door door(config, 1024UL * 1024);
-    const Uid alice = door.office.alice;
+    Api api(config, 1024UL * 1024);
+    const Uid alice = api.office.alice;
     const auto push = [&](Uid caller, std::string_view run, std::string_view body) {
-        return door.push(caller, "/v1/runs/" + std::string(run), body);
+        return api.push(caller, "/v1/runs/" + std::string(run), body);
     };
     REQUIRE(push(alice, "r", R"({"user":{"A":"a"}})").status == 201);
-    const std::string before = door.office.state();
+    const std::string before = api.office.state();
     check_problem(
         push(alice, "r", R"({"ttl":"soon"})"), 400, "Bad Request",
         "\"ttl\": invalid duration 'soon'; expected a number and s, m, h or d, as in 12h");
@@ -186,9 +186,9 @@ TEST_CASE("Router: maps each reason of a denied push to its status") {
     const std::string larger = "{\"user\":{" + secrets + "},\"workspace\":{" + secrets + "}}";
     check_problem(push(alice, "r", larger), 413, "Content Too Large",
                   "the run's values have 1966080 bytes in total; the limit is 1048576");
-    CHECK(door.office.state() == before);
+    CHECK(api.office.state() == before);
     REQUIRE(push(alice, "r", large).status == 200);
-    check_problem(push(door.office.bob, "t", large), 503, "Service Unavailable",
+    check_problem(push(api.office.bob, "t", large), 503, "Service Unavailable",
                   "the agent's memory for secrets is full (1048576 bytes; limits.total_bytes in "
                   "its configuration)");
 }
@@ -197,36 +197,36 @@ TEST_CASE("Router: returns Retry-After only when a retry alone may help") {
     Config config = Office::small();
     config.limits.run_bytes = Limits().run_bytes;
     config.limits.value_bytes = Limits().value_bytes;
-    Door door(config, 1024UL * 1024);
+    Api api(config, 1024UL * 1024);
     std::string secrets;
     for (int n = 0; n < 15; ++n) {
         secrets += (n > 0 ? ",\"S" : "\"S") + std::to_string(n) + "\":\"" +
                    std::string(64UL * 1024, 'v') + "\"";
     }
     const std::string large = "{\"user\":{" + secrets + "}}";
-    REQUIRE(door.push(door.office.alice, "/v1/runs/r", large).status == 201);
-    const auto full = door.push(door.office.bob, "/v1/runs/t", large);
+    REQUIRE(api.push(api.office.alice, "/v1/runs/r", large).status == 201);
+    const auto full = api.push(api.office.bob, "/v1/runs/t", large);
     CHECK(full.status == 503);
     CHECK(full.retry_after == std::chrono::seconds(10));
-    REQUIRE(door.push(door.office.alice, "/v1/runs/s", "{}").status == 201);
-    const auto too_many = door.push(door.office.alice, "/v1/runs/t", "{}");
+    REQUIRE(api.push(api.office.alice, "/v1/runs/s", "{}").status == 201);
+    const auto too_many = api.push(api.office.alice, "/v1/runs/t", "{}");
     CHECK(too_many.status == 429);
     CHECK_FALSE(too_many.retry_after);
-    const auto no_store = door.ask(door.office.alice, "GET", "/v1/secrets");
+    const auto no_store = api.ask(api.office.alice, "GET", "/v1/secrets");
     CHECK(no_store.status == 503);
     CHECK_FALSE(no_store.retry_after);
 }
 
 TEST_CASE("Router: rejects an invalid request head before reading the body") {
-    Door door;
-    const Uid alice = door.office.alice;
-    REQUIRE(door.push(alice, "/v1/runs/of-alice", "{}").status == 201);
+    Api api;
+    const Uid alice = api.office.alice;
+    REQUIRE(api.push(alice, "/v1/runs/of-alice", "{}").status == 201);
     // A value's byte may take two in JSON; names come on top.
     const std::uint64_t most = 2 * Office::large().limits.run_bytes + 256 * 1024;
     const auto head = [&](std::string_view method, std::string_view target, std::string_view type,
                           std::optional<std::uint64_t> length, bool has_body) {
-        auto answer = door.ask(RequestHead{alice, method, target, type, length, has_body}, "{}");
-        CHECK_FALSE((answer.status >= 400 && door.body_was_read));
+        auto answer = api.ask(RequestHead{alice, method, target, type, length, has_body}, "{}");
+        CHECK_FALSE((answer.status >= 400 && api.body_was_read));
         return answer;
     };
     check_problem(head("PUT", "/v1/runs/r", kJson, std::nullopt, true), 411, "Length Required",
@@ -243,17 +243,17 @@ TEST_CASE("Router: rejects an invalid request head before reading the body") {
                   "a DELETE of this path accepts no body");
     CHECK(head("GET", "/v1/runs/r", "", 0, false).status == 200);
     // Who may not is told that first, whatever else is wrong.
-    const auto refused = door.ask(
-        RequestHead{door.office.bob, "PUT", "/v1/runs/of-alice", "text/plain", std::nullopt, true},
+    const auto refused = api.ask(
+        RequestHead{api.office.bob, "PUT", "/v1/runs/of-alice", "text/plain", std::nullopt, true},
         "");
     check_problem(refused, 403, "Forbidden", "run of-alice belongs to another user, not to bob");
-    CHECK_FALSE(door.body_was_read);
+    CHECK_FALSE(api.body_was_read);
 }
 
 TEST_CASE("Router: accepts any spelling of the JSON Content-Type and rejects other types") {
-    Door door;
+    Api api;
     const auto status = [&](std::string_view type) {
-        return door.ask(RequestHead{door.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
+        return api.ask(RequestHead{api.office.alice, "PUT", "/v1/runs/r", type, 2, true}, "{}")
             .status;
     };
     CHECK(status(kJson) == 201);
@@ -267,17 +267,17 @@ TEST_CASE("Router: accepts any spelling of the JSON Content-Type and rejects oth
                              "text/plain; application/json", "application/json, text/plain"}) {
         CAPTURE(type);
         CHECK(status(type) == 415);
-        CHECK_FALSE(door.body_was_read);
+        CHECK_FALSE(api.body_was_read);
     }
 }
 
 TEST_CASE("Router: percent-decodes a run id and rejects an invalid one") {
-    Door door;
-    const Uid alice = door.office.alice;
-    CHECK(door.push(alice, "/v1/runs/a%2Db%2e1", "{}").status == 201);
-    CHECK(door.office.vault.find_run(run_id("a-b.1")) != nullptr);
+    Api api;
+    const Uid alice = api.office.alice;
+    CHECK(api.push(alice, "/v1/runs/a%2Db%2e1", "{}").status == 201);
+    CHECK(api.office.vault.find_run(run_id("a-b.1")) != nullptr);
     const auto refusal = [&](std::string_view target) {
-        const auto answer = door.ask(alice, "GET", target);
+        const auto answer = api.ask(alice, "GET", target);
         CHECK(answer.status == 400);
         return detail_of(answer);
     };
@@ -296,12 +296,12 @@ TEST_CASE("Router: percent-decodes a run id and rejects an invalid one") {
 }
 
 TEST_CASE("Router: accepts only the query parameter of the path and only once") {
-    Door door;
+    Api api;
     const auto status = [&](std::string_view target) {
-        return door.ask(door.office.alice, "GET", target).status;
+        return api.ask(api.office.alice, "GET", target).status;
     };
     const auto refusal = [&](std::string_view target) {
-        const auto answer = door.ask(door.office.alice, "GET", target);
+        const auto answer = api.ask(api.office.alice, "GET", target);
         CHECK(answer.status == 400);
         return detail_of(answer);
     };
@@ -322,12 +322,11 @@ TEST_CASE("Router: accepts only the query parameter of the path and only once") 
 }
 
 TEST_CASE("Router: returns the documented fields and never a value") {
-    Door door;
-    Office& office = door.office;
-    const auto pushed =
-        door.push(office.tower, "/v1/runs/demo-1",
-                  R"({"owner":"alice","ttl":"12h","user":{"A":"MARKER-OF-A-VALUE"},)"
-                  R"("workspace":{"B":{"base64":"TUFSS0VSLU9GLUEtVkFMVUU="}}})");
+    Api api;
+    Office& office = api.office;
+    const auto pushed = api.push(office.tower, "/v1/runs/demo-1",
+                                 R"({"owner":"alice","ttl":"12h","user":{"A":"MARKER-OF-A-VALUE"},)"
+                                 R"("workspace":{"B":{"base64":"TUFSS0VSLU9GLUEtVkFMVUU="}}})");
     CHECK(pushed.body ==
           R"({"run":"demo-1","owner":"alice","generation":1,"created":"1970-01-12T13:46:40Z",)"
           R"("expires":"1970-01-13T01:46:40Z","platform":"tower",)"
@@ -335,15 +334,15 @@ TEST_CASE("Router: returns the documented fields and never a value") {
           R"({"name":"B","scope":"workspace","bytes":17}],"holds":[]})"
           "\n");
     CHECK(given(office.ask(office.alice, "run:demo-1,B", 0, JobId{12})) == "B=MARKER-OF-A-VALUE\n");
-    const auto read = door.ask(office.alice, "GET", "/v1/runs/demo-1");
+    const auto read = api.ask(office.alice, "GET", "/v1/runs/demo-1");
     CHECK(read.body.ends_with("\"holds\":[{\"job\":12,\"since\":\"1970-01-12T13:46:40Z\"}]}\n"));
-    const auto list = door.ask(kRoot, "GET", "/v1/runs");
+    const auto list = api.ask(kRoot, "GET", "/v1/runs");
     CHECK(list.body == R"({"runs":[{"run":"demo-1","owner":"alice","generation":1,)"
                        R"("created":"1970-01-12T13:46:40Z","expires":"1970-01-13T01:46:40Z",)"
                        R"("platform":"tower","secrets":2,"holds":1}]})"
                        "\n");
-    CHECK(door.ask(office.bob, "GET", "/v1/runs").body == "{\"runs\":[]}\n");
-    const auto check = door.ask(office.alice, "GET", "/v1/check?ask=run:demo-1,A=X,C?,D");
+    CHECK(api.ask(office.bob, "GET", "/v1/runs").body == "{\"runs\":[]}\n");
+    const auto check = api.ask(office.alice, "GET", "/v1/check?ask=run:demo-1,A=X,C?,D");
     CHECK(
         check.body ==
         R"({"ask":"run:demo-1,A=X,C?,D","ok":false,"items":[)"
@@ -353,9 +352,9 @@ TEST_CASE("Router: returns the documented fields and never a value") {
         R"({"name":"D","variable":"D","form":"env","optional":false,"found":false,)"
         R"("reason":"secret D is not among the secrets of run demo-1"}]})"
         "\n");
-    CHECK(object_of(door.ask(office.bob, "GET", "/v1/check?ask=run:demo-1")).at("reason") ==
+    CHECK(object_of(api.ask(office.bob, "GET", "/v1/check?ask=run:demo-1")).at("reason") ==
           "run demo-1 belongs to another user, not to bob");
-    const auto status = object_of(door.ask(office.bob, "GET", "/v1/status"));
+    const auto status = object_of(api.ask(office.bob, "GET", "/v1/status"));
     CHECK(status.at("version") == SLURM_SECRETS_VERSION);
     CHECK(status.at("memory") == memory_kind_word(office.vault.memory()));
     CHECK(status.at("uptime_seconds") == 0);

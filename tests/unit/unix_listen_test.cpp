@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a door opens for whom it is meant and for nobody else, never on top of another's, and
-// knocking on it ends in time.
+// Promise: a socket file admits only its users and replaces no other process's socket, and a
+// connect to it ends in time.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -243,12 +243,14 @@ TEST_CASE("Unix socket: completes a connect as soon as a full queue has room", "
     const std::string path = folder.file("s.sock");
     const UniqueFd listener = slow_listener_at(path, 0);
     const auto clients = fill_queue(path);
+    bool accepted = false;
     std::thread accepting([&] {
         std::this_thread::sleep_for(milliseconds(50));
-        CHECK(accept_from(listener.get()).ok());
+        accepted = accept_from(listener.get()).ok();
     });
     CHECK(connect_seqpacket(path, plenty()).ok());
     accepting.join();
+    CHECK(accepted);
 }
 
 TEST_CASE("Unix socket: leaks no descriptor when an operation fails", "[socket]") {
