@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Queries slurmctld for jobs. Only this file, accounting.cpp and nodes.cpp call libslurm.
+// Queries slurmctld for jobs. Only this file, accounting.cpp, nodes.cpp and
+// processes.cpp call libslurm.
 
 #include "slurmview/query_queue.h"
 

@@ -19,6 +19,7 @@
 #include "slurmview/accounting.h"
 #include "slurmview/controller.h"
 #include "slurmview/nodes.h"
+#include "slurmview/processes.h"
 #include "slurmview/query_server.h"
 
 namespace secrets::slurmview {
@@ -82,7 +83,8 @@ int serve(const std::string& path, unsigned lifetime) {
     open_controller();
     QueryQueue questions({ask_controller,
                           users_of_account,
-                          {addresses_of_all_nodes, names_in_list, addresses_of_host}});
+                          {addresses_of_all_nodes, names_in_list, addresses_of_host},
+                          job_of_process});
     sd_notify(0, "READY=1");
     const auto end = Deadline::in(std::chrono::seconds(lifetime));
     while (lifetime == 0 || !end.passed()) {

@@ -93,6 +93,19 @@ struct QueryQueue::OfPlaces {
     }
 };
 
+/// The same for the job of a process.
+struct QueryQueue::OfProcess {
+    std::mutex mutex;
+    std::uint32_t pid = 0;
+    StatusOr<JobId> told = Status::failed("");
+
+    void ask(const ControllerCalls& calls) {
+        auto job = calls.job_of_process(pid);
+        const std::lock_guard lock(mutex);
+        told = std::move(job);
+    }
+};
+
 QueryQueue::QueryQueue(ControllerCalls calls, Bounds bounds)
     : calls_(std::move(calls)),
       bounds_(bounds),
@@ -106,6 +119,9 @@ slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
     }
     if (const auto* asked = std::get_if<slurm_query::PlacementsRequest>(&request)) {
         return verdicts_on(asked->places);
+    }
+    if (const auto* process = std::get_if<slurm_query::ProcessRequest>(&request)) {
+        return job_of(process->pid);
     }
     return states_of(std::get<slurm_query::JobsRequest>(request).jobs);
 }
@@ -153,6 +169,18 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
     users_ = std::move(question->told).value();
     users_until_ = Clock::now() + bounds_.memory_of_users;
     return page_of(users_, request.after);
+}
+
+slurm_query::Reply QueryQueue::job_of(std::uint32_t pid) {
+    const auto question = std::make_shared<OfProcess>();
+    question->pid = pid;
+    const auto outcome =
+        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
+    if (outcome == QueryThread::Outcome::busy) return still_waiting();
+    if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
+    const std::lock_guard lock(question->mutex);
+    if (!question->told) return Refused{question->told.status().message()};
+    return slurm_query::JobOfProcess{*question->told};
 }
 
 slurm_query::Reply QueryQueue::verdicts_on(std::span<const slurm_query::Placement> places) {

@@ -42,13 +42,14 @@ struct NodeCalls {
     std::function<std::vector<std::string>(const std::string& host)> addresses_of;
 };
 
-/// The calls to slurmctld, which have no time limit.
+/// The calls to slurmctld and to this host's slurmd, which have no time limit.
 struct ControllerCalls {
     /// Queries one job. Returns a Status if slurmctld can't be queried and a query for another job
     /// would fail now, too.
     std::function<StatusOr<Told>(JobId)> ask_about_job;
     std::function<StatusOr<AccountUsers>(const std::string& account)> users_of;
     NodeCalls nodes{};
+    std::function<StatusOr<JobId>(std::uint32_t pid)> job_of_process{};
 };
 
 struct Bounds {
@@ -82,9 +83,11 @@ class QueryQueue {
     struct OfJobs;
     struct OfAccount;
     struct OfPlaces;
+    struct OfProcess;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
+    slurm_query::Reply job_of(std::uint32_t pid);
     slurm_query::Reply verdicts_on(std::span<const slurm_query::Placement> places);
     slurm_query::Refused still_waiting() const;
     std::string too_late() const;

@@ -3,12 +3,17 @@
 // node, and writes its files. This file reports errors only through step_state(): a non-zero return
 // would drain the node.
 
-#include <array>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/base/limits.h"
 #include "common/base/secret_spec.h"
 #include "common/secure_memory/delivery.h"
 #include "spank/agent_client.h"
+#include "spank/het_groups.h"
+#include "spank/inherited_spec.h"
 #include "spank/platform_run_id.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
@@ -17,35 +22,120 @@
 namespace secrets::spank {
 namespace {
 
-/// Returns a variable of the job's environment. Empty if unset; sets `too_long` if it does not fit.
-std::string job_variable(spank_t spank, const char* name, bool& too_long) {
-    std::array<char, kMaxSpecBytes + 1> value{};
-    const spank_err_t error =
-        spank_getenv(spank, name, value.data(), static_cast<int>(value.size()));
-    too_long = error == ESPANK_NOSPACE;
-    return error == ESPANK_SUCCESS ? std::string(value.data()) : std::string();
-}
-
-/// Returns the secret spec of this step; empty if the step requests nothing. A malformed spec is
-/// returned unchanged: the agent reports the error.
-std::string ask_of(spank_t spank, const Arguments& arguments, bool& too_long) {
-    std::string text = job_variable(spank, kSpecVariable, too_long);
-    if (too_long) return {};
-    const auto parsed = text.empty() ? ParsedSpec(SecretSpec()) : parse_spec(text);
-    const SecretSpec* ask = parsed.spec();
-    if (ask == nullptr) return text;
-    if (ask->none) return {};
-    return with_run_of_platform(std::move(text), *ask, arguments, [&](const char* name) {
-        bool run_too_long = false;
-        return job_variable(spank, name, run_too_long);
-    });
-}
-
 template <typename Number>
 Number item_of(spank_t spank, spank_item_t item) {
     Number value = 0;
     if (spank_get_item(spank, item, &value) != ESPANK_SUCCESS) return 0;
     return value;
+}
+
+/// Returns the environment of the step, which ends with a null pointer.
+const char* const* environment_of(spank_t spank) {
+    char** environment = nullptr;
+    if (spank_get_item(spank, S_JOB_ENV, &environment) != ESPANK_SUCCESS) return nullptr;
+    return environment;
+}
+
+/// Returns a variable's value; null if unset.
+const char* find_variable(const char* const* environment, std::string_view name) {
+    for (; environment != nullptr && *environment != nullptr; ++environment) {
+        const std::string_view entry(*environment);
+        if (entry.starts_with(name) && entry.substr(name.size()).starts_with('='))
+            return *environment + name.size() + 1;
+    }
+    return nullptr;
+}
+
+/// Returns the variable that holds the secret spec: of a heterogeneous job's component its own, if
+/// it has one.
+std::string spec_variable(spank_t spank, const char* const* environment) {
+    const std::string job = std::to_string(item_of<std::uint32_t>(spank, S_JOB_ID));
+    if (find_variable(environment, "SLURM_HET_SIZE") == nullptr) return kSpecVariable;
+    for (unsigned group = 0; group < kMaxHetGroups; ++group) {
+        for (const char* prefix : {"SLURM_JOB_ID_HET_GROUP_", "SLURM_JOB_ID_PACK_GROUP_"}) {
+            const char* id = find_variable(environment, prefix + std::to_string(group));
+            if (id == nullptr || id != job) continue;
+            const bool has_own = find_variable(environment, group_variable(group)) != nullptr;
+            return has_own ? group_variable(group) : kSpecVariable;
+        }
+    }
+    return kSpecVariable;
+}
+
+/// Removes from the spec the variables that the command inherited and --export set all the same.
+/// Returns whether there are any.
+bool leave_out_exported(SecretSpec& spec, const char* const* environment) {
+    std::vector<std::string> exported;
+    for (const OuterMark& mark : step_state().outer) {
+        if (mark.is_removed && may_set(spec, mark.variable) &&
+            find_variable(environment, mark.variable) != nullptr) {
+            exported.push_back(mark.variable);
+        }
+    }
+    if (exported.empty()) return false;
+    leave_out(spec, exported);
+    shorten(spec);
+    std::string& note = step_state().note;
+    for (const std::string& variable : exported) note += (note.empty() ? "" : ", ") + variable;
+    note += ": set by --export; that value is used, not the secret";
+    return true;
+}
+
+/// Returns why a spec can't be granted to this step; empty if it can.
+std::string why_not_here(const SecretSpec& spec, const char* const* environment) {
+    if (spec.none || spec.requests_nothing()) return {};
+    const char* container = find_variable(environment, kContainerVariable);
+    if (container == nullptr || *container == '\0') return {};
+    return "cannot give secrets to a container of --container: Slurm would write their values to "
+           "its disk or leave them out; start the container inside the step, or use "
+           "--secrets=none";
+}
+
+/// Returns why the request of the command did not arrive, if so: Slurm passed its options, but not
+/// the variable that the plugin made of them.
+std::string why_lost(const char* const* environment) {
+    for (const char* option : kOptionNames) {
+        if (find_variable(environment, kInheritedInJob + std::string(option)) == nullptr) continue;
+        return "the request for secrets was lost, as --export-file replaced the variable that "
+               "holds it; add SLURM_SECRETS=NAME to the file instead";
+    }
+    return {};
+}
+
+/// Returns the secret spec of this step; empty if the step requests nothing, or if refused, which
+/// sets the refusal. A malformed spec is returned unchanged: the agent reports the error.
+std::string ask_of(spank_t spank, const Arguments& arguments) {
+    const char* const* environment = environment_of(spank);
+    StepState& state = step_state();
+    const char* outer = find_variable(environment, kOuterVariable);
+    state.outer = parse_outer_marks(outer != nullptr ? outer : "");
+    const std::string variable = spec_variable(spank, environment);
+    const char* text = find_variable(environment, variable);
+    if (text == nullptr) {
+        state.refusal = why_lost(environment);
+        if (!state.refusal.empty()) return {};
+        text = "";
+    }
+    if (std::strlen(text) > kMaxSpecBytes) {
+        state.refusal = std::string(kSpecVariable) + " is too long: a secret spec has at most " +
+                        std::to_string(kMaxSpecBytes) + " characters";
+        return {};
+    }
+    auto parsed = *text == '\0' ? ParsedSpec(SecretSpec()) : parse_spec(text);
+    if (!parsed.ok()) return text;
+    SecretSpec spec = *parsed.spec();
+    const auto with_run = [&](const std::string& request) {
+        return with_run_of_platform(request, spec, arguments, [&](const char* name) -> std::string {
+            const char* run = find_variable(environment, name);
+            return run != nullptr ? run : "";
+        });
+    };
+    if (spec.none || with_run(print_spec(spec.request())).empty()) return {};
+    if (leave_out_exported(spec, environment)) state.changed_variable = variable;
+    state.refusal = why_not_here(spec, environment);
+    state.spec = spec;
+    if (spec.none || !state.refusal.empty()) return {};
+    return with_run(print_spec(spec.request()));
 }
 
 /// Writes the files that the delivery holds.
@@ -73,15 +163,8 @@ StepState& step_state() {
 }
 
 void on_step(spank_t spank, const Arguments& arguments) {
-    bool too_long = false;
     plugin_protocol::GrantRequest request;
-    request.ask = ask_of(spank, arguments, too_long);
-    if (too_long) {
-        step_state().refusal = std::string(kSpecVariable) +
-                               " is too long: a secret spec has at most " +
-                               std::to_string(kMaxSpecBytes) + " characters";
-        return;
-    }
+    request.ask = ask_of(spank, arguments);
     if (request.ask.empty()) return;
     const JobId job{item_of<std::uint32_t>(spank, S_JOB_ID)};
     const StepId step{item_of<std::uint32_t>(spank, S_JOB_STEPID)};
@@ -99,7 +182,8 @@ void on_step(spank_t spank, const Arguments& arguments) {
     GrantOutcome outcome =
         request_grant(arguments.node_socket, arguments.timeout, std::move(request));
     step_state().refusal = std::move(outcome.refusal);
-    step_state().note = std::move(outcome.note);
+    std::string& note = step_state().note;
+    note += (note.empty() || outcome.note.empty() ? "" : "; ") + outcome.note;
     if (!outcome.delivery) return;
     StepFiles files(arguments.files_directory, job, step, {uid, item_of<gid_t>(spank, S_JOB_GID)});
     if (const Status failure = take_delivery(std::move(outcome.delivery), std::move(files));

@@ -5,9 +5,12 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/base/secret_spec.h"
 #include "common/secure_memory/locked_region.h"
 #include "spank/files.h"
+#include "spank/outer_marks.h"
 
 namespace secrets::spank {
 
@@ -17,6 +20,9 @@ struct StepState {
     /// mapping.
     std::optional<LockedRegion> delivery;
     std::optional<StepFiles> files;  ///< the written files, if any were requested
+    SecretSpec spec;  ///< what the step requested, without the run of a platform's variable
+    std::string changed_variable;  ///< the variable to set to `spec`, where that is not its text
+    std::vector<OuterMark> outer;  ///< what the job around the step was given
     std::string refusal;  ///< why there is no delivery, for the tasks' stderr; empty without an
                           ///   error
     std::string note;     ///< for the first task's stderr; may be empty

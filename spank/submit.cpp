@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The submit side: sbatch, srun and salloc, running as the user. Merges options into the one
-// variable SLURM_SECRETS. Syntax errors end the command, and so does a secret spec that the agent
+// variable SLURM_SECRETS, and removes values that an outer job was given from the environment
+// before Slurm captures it. Syntax errors end the command, and so does a secret spec that the agent
 // reports can't be granted.
 
+#include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <array>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "common/base/names.h"
 #include "common/base/secret_spec.h"
+#include "spank/command_line.h"
+#include "spank/het_groups.h"
+#include "spank/inherited_spec.h"
+#include "spank/options.h"
+#include "spank/outer_job.h"
+#include "spank/outer_marks.h"
 #include "spank/platform_run_id.h"
 #include "spank/plugin.h"
 #include "spank/submit_check.h"
@@ -19,144 +29,279 @@
 namespace secrets::spank {
 namespace {
 
-/// The values of this command's own options.
-struct Options {
-    std::string items;  ///< of all --secret options, separated by commas
-    std::string run;
-    std::string workspace;
-    bool none = false;
+std::string environment_variable(const char* name) {
+    const char* value = getenv(name);
+    return value != nullptr ? value : "";
+}
+
+std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+/// Returns the text of a spec, which must not be empty in a variable of a component.
+std::string or_none(const std::string& text) {
+    return text.empty() ? "none" : text;
+}
+
+/// One command. Slurm calls the hook once for it, or once for each component of a heterogeneous
+/// job; all components share the command's environment, which sbatch captures after the first.
+class Submission {
+  public:
+    explicit Submission(const Arguments& arguments)
+        : arguments_(arguments),
+          is_sbatch_(std::string_view(program_invocation_short_name) == "sbatch"),
+          is_srun_(spank_context() == S_CTX_LOCAL),
+          outer_(OuterJob::read(arguments)),
+          inherited_(environment_variable(kSpecVariable)) {
+        // Who unsets the request alone means it; both are gone where all SLURM_* were unset.
+        if (inherited_.empty() && getenv(kSetVariable) == nullptr) inherited_ = outer_.spec();
+    }
+
+    /// Handles the hook's next call; returns false if the command must end.
+    bool add_component();
+
+  private:
+    bool check_command_line() const;
+    void set_outer(const Options& own) const;
+    std::string inherited_by(unsigned group) const;
+    std::optional<SecretSpec> request(const Options& own, const std::string& inherited,
+                                      ScriptEdits& edits) const;
+    bool add_group(const Options& own, unsigned group);
+    bool check_command(const Options& own, SecretSpec& spec) const;
+    void remove_holders(const SecretSpec& spec, const ScriptEdits& edits) const;
+    bool pass_on(unsigned group, const std::string& text);
+    void pass_on_following() const;
+    bool check_grantable(const SecretSpec& spec) const;
+    std::string with_run(const std::string& text, const SecretSpec& spec) const;
+
+    Arguments arguments_;
+    bool is_sbatch_;
+    bool is_srun_;
+    CommandLine line_{CommandLine::read()};
+    OuterJob outer_;
+    std::string inherited_;  ///< the secret spec of the job around the command
+    unsigned component_ = 0;
+    std::string first_text_;  ///< the spec of the first component
+    /// The groups of the first component, each with its spec.
+    std::vector<std::pair<unsigned, std::string>> first_groups_;
 };
 
-/// One process runs one command: filled by the callbacks, used by on_submit(). Not destroyed at
-/// exit, since Slurm may unload the plugin before.
-Options& options() {
-    static auto* options = new Options();
-    return *options;
+bool Submission::add_component() {
+    const Options own = take_options();
+    if (component_ > 0) line_.next_component(is_srun_);
+    line_.set_parsed(optind);
+    if (component_ == 0) {
+        if (!check_command_line()) return false;
+        outer_.remove_given();
+        for (unsigned group = 0; !is_srun_ && group < kMaxHetGroups; ++group)
+            unsetenv(group_variable(group).c_str());  // of the job around
+    }
+    if (component_ == 0 || !own.inherit()) set_outer(own);
+    const std::vector<unsigned> groups =
+        is_srun_ ? groups_of(line_.options(), component_) : std::vector{component_};
+    for (const unsigned group : groups) {
+        if (!add_group(own, group)) return false;
+    }
+    ++component_;
+    return true;
 }
 
-void say(const char* option, const std::string& text, const SpecError& error) {
-    slurm_error("secrets: %s: %s", option, error.message.c_str());
-    const std::string place = mark_place(text, error);
-    const auto newline = place.find('\n');
-    slurm_error("%s", place.substr(0, newline).c_str());
-    slurm_error("%s", place.substr(newline + 1).c_str());
+/// Looks for values on the command line, which Slurm stores: a batch job's options and its wrapped
+/// command, and the line itself for sacct.
+bool Submission::check_command_line() const {
+    const std::string held = outer_.held_by(line_.arguments());
+    if (held.empty()) return true;
+    if (is_sbatch_ && arguments_.check_at_submit == SubmitCheck::refuse) {
+        slurm_error(
+            "secrets: cannot submit the job: the command line contains the value of %s, and Slurm "
+            "stores it; the job gets the secret itself, as the variable %s",
+            held.c_str(), held.c_str());
+        return false;
+    }
+    slurm_info(
+        "secrets: warning: the command line contains the value of %s, and Slurm stores it; read "
+        "the variable %s in the step instead, as in: sh -c 'command \"$%s\"'",
+        held.c_str(), held.c_str(), held.c_str());
+    return true;
 }
 
-int on_secret_option(int, const char* value, int remote) {
-    if (remote != 0) return ESPANK_SUCCESS;  // slurmstepd uses only the variable
-    const std::string items = value != nullptr ? value : "";
-    const auto parsed = parse_spec(items);
+/// Tells the step what the job around it was given.
+void Submission::set_outer(const Options& own) const {
+    std::vector<OuterMark> marks;
+    for (const OuterVariable& given : outer_.variables()) {
+        const bool is_removed = own.inherit() && given.state == OuterVariable::State::unchanged;
+        marks.push_back({given.variable, given.kind, is_removed});
+    }
+    const std::string text = print_outer_marks(marks);
+    if (text.empty()) {
+        unsetenv(kOuterVariable);
+    } else {
+        setenv(kOuterVariable, text.c_str(), 1);
+    }
+}
+
+std::string Submission::inherited_by(unsigned group) const {
+    const std::string of_group = environment_variable(group_variable(group).c_str());
+    return of_group.empty() ? inherited_ : of_group;
+}
+
+/// Returns what a component requests; nothing if its options are wrong, which has been printed.
+std::optional<SecretSpec> Submission::request(const Options& own, const std::string& inherited,
+                                              ScriptEdits& edits) const {
+    const std::string text = combine(own, inherited);
+    auto parsed = text.empty() ? ParsedSpec(SecretSpec()) : parse_spec(text);
     if (const SpecError* error = parsed.error()) {
-        say("--secret", items, *error);
-        return -1;
+        say(own.items.empty() ? kSpecVariable : "--secret", text, *error);
+        return std::nullopt;
     }
-    const SecretSpec& ask = *parsed.spec();
-    if (ask.none || ask.run) {
-        const char* instead = ask.none ? "--secrets=none" : "--secrets-run=RUN";
-        say("--secret", items,
-            {std::string("only names of secrets are accepted; use ") + instead + " instead", 0,
-             items.size()});
-        return -1;
-    }
-    std::string& all = options().items;
-    all += (all.empty() ? "" : ",") + items;
-    return ESPANK_SUCCESS;
+    SecretSpec spec = *parsed.spec();
+    const bool is_empty = spec.requests_nothing() && with_run(print_spec(spec), spec) == text;
+    if (!is_empty) edits = apply_script(spec, outer_, own);
+    return spec;
 }
 
-int on_run_option(int, const char* value, int remote) {
-    if (remote != 0) return ESPANK_SUCCESS;
-    const std::string run = value != nullptr ? value : "";
-    if (const auto parsed = RunId::parse(run); !parsed) {
-        say("--secrets-run", run, {parsed.status().message(), 0, run.size()});
-        return -1;
+bool Submission::add_group(const Options& own, unsigned group) {
+    ScriptEdits edits;
+    auto spec = request(own, inherited_by(group), edits);
+    if (!spec || !check_command(own, *spec)) return false;
+    if (component_ == 0 && first_groups_.empty()) {
+        if (!edits.changed.empty()) {
+            slurm_info("secrets: %s: changed in this job; the new value is used, not the secret",
+                       listed(edits.changed).c_str());
+        }
+        if (!edits.unset.empty()) {
+            slurm_info("secrets: %s: unset in this job; not requested again",
+                       listed(edits.unset).c_str());
+        }
+        remove_holders(*spec, edits);
     }
-    options().run = run;
-    return ESPANK_SUCCESS;
+    return pass_on(group, print_spec(*spec)) && check_grantable(*spec);
 }
 
-int on_workspace_option(int, const char* value, int remote) {
-    if (remote != 0) return ESPANK_SUCCESS;
-    const std::string workspace = value != nullptr ? value : "";
-    if (const Status why = check_workspace_name(workspace); !why.ok()) {
-        say("--workspace", workspace, {why.message(), 0, workspace.size()});
-        return -1;
+/// Checks whether this kind of command passes secrets on. Prints why not.
+bool Submission::check_command(const Options& own, SecretSpec& spec) const {
+    if (spec.none || spec.requests_nothing()) return true;
+    const auto options = line_.options();
+    const bool is_inherited = own.inherit();
+    if (is_sbatch_ && has_option(options, "--export-file", sizeof("--export-f") - 1)) {
+        if (!is_inherited) {
+            slurm_error(
+                "secrets: cannot request secrets with --export-file: it replaces the variable "
+                "that holds the request; add SLURM_SECRETS=%s to the file instead",
+                print_spec(spec).c_str());
+            return false;
+        }
+        slurm_info(
+            "secrets: the job gets no secrets of this job: --export-file replaces the "
+            "variable SLURM_SECRETS");
     }
-    options().workspace = workspace;
-    return ESPANK_SUCCESS;
+    const bool in_container = is_srun_
+                                  ? !environment_variable(kContainerVariable).empty()
+                                  : has_option(options, "--container", sizeof("--container") - 1);
+    if (in_container) {
+        if (!is_inherited) {
+            slurm_error(
+                "secrets: cannot give secrets to a container of --container: Slurm would write "
+                "their values to its disk or leave them out; start the container inside the step "
+                "instead");
+            return false;
+        }
+        slurm_info("secrets: the container of --container gets no secrets");
+        spec = SecretSpec::nothing();
+    }
+    if (!is_srun_ && !is_sbatch_ && has_option(options, "--no-shell", sizeof("--no-s") - 1)) {
+        slurm_info(
+            "secrets: an allocation of --no-shell does not remember secrets; request them "
+            "for each step: srun --jobid=JOB --secret=NAME");
+    }
+    return true;
 }
 
-int on_none_option(int, const char* value, int remote) {
-    if (remote != 0) return ESPANK_SUCCESS;
-    const std::string word = value != nullptr ? value : "";
-    if (word != "none") {
-        say("--secrets", word,
-            {"the only accepted value is 'none'; request secrets with --secret", 0, word.size()});
-        return -1;
+/// Removes variables of the script's own that hold a secret, except where a step of this job gets
+/// them directly. A copy whose secret is requested is set anew in the job.
+void Submission::remove_holders(const SecretSpec& spec, const ScriptEdits& edits) const {
+    for (const std::string& variable : edits.copied) unsetenv(variable.c_str());
+    if (is_srun_ && !spec.none) return;
+    std::vector<std::string> removed;
+    for (const auto* holders : {&outer_.copies(), &outer_.holders()}) {
+        for (const Holder& holder : *holders) {
+            if (getenv(holder.variable.c_str()) == nullptr || outer_.is_path(holder.of)) continue;
+            unsetenv(holder.variable.c_str());
+            removed.push_back(holder.variable + " (holds " + holder.of + ")");
+        }
     }
-    options().none = true;
-    return ESPANK_SUCCESS;
+    if (!removed.empty()) {
+        slurm_info(
+            "secrets: %s: not passed on, since Slurm would store the secret; set it in the "
+            "job's script instead",
+            listed(removed).c_str());
+    }
 }
 
-/// Removes injected values from this environment before Slurm captures it: otherwise an inner
-/// sbatch would have slurmctld write the values to its disk. The inner job gets its own.
-void scrub() {
-    const char* set = getenv(kSetVariable);
-    if (set == nullptr) return;
-    std::string names(set);
-    for (std::size_t begin = 0; begin <= names.size();) {
-        const std::size_t end = std::min(names.find(',', begin), names.size());
-        const std::string name = names.substr(begin, end - begin);
-        // Even a forged list removes no variable that a secret could not have set.
-        if (check_variable_name(name).ok()) unsetenv(name.c_str());
-        begin = end + 1;
-    }
-    unsetenv(kSetVariable);
-}
-
-/// Merges this command's options with the inherited secret spec. An inner command that names
-/// secrets narrows what its job's run and workspace give.
-std::string combine(const Options& own, const char* inherited) {
-    if (own.none) return "none";
-    const auto parsed = inherited != nullptr ? parse_spec(inherited) : ParsedSpec(SecretSpec());
-    const SecretSpec* outer = parsed.spec();
-    if (own.items.empty() && own.run.empty()) {
-        if (own.workspace.empty()) return inherited != nullptr ? inherited : "";
-        if (outer == nullptr) return inherited;  // an error in it is reported
-        SecretSpec ask = *outer;
-        ask.workspace = own.workspace;
-        return print_spec(ask);
-    }
-    std::string text;
-    const auto add = [&text](const std::string& part) {
-        if (!part.empty()) text += (text.empty() ? "" : ",") + part;
+/// Puts the request of a component where its steps find it.
+bool Submission::pass_on(unsigned group, const std::string& text) {
+    const auto set = [](const std::string& variable, const std::string& value) {
+        return setenv(variable.c_str(), or_none(value).c_str(), 1) == 0;
     };
-    if (!own.run.empty()) {
-        add("run:" + own.run);
-    } else if (outer != nullptr && outer->run) {
-        add("run:" + outer->run->text() + (outer->run_optional ? "?" : ""));
+    bool is_set = true;
+    if (component_ == 0) {
+        first_groups_.emplace_back(group, text);
+        first_text_ = first_groups_.front().second;
+        if (!first_text_.empty()) is_set = set(kSpecVariable, first_text_);
+        if (is_sbatch_) pass_on_following();
+        if (is_srun_ && getenv("SLURM_HET_SIZE") != nullptr) set(group_variable(group), text);
+    } else if (is_sbatch_) {
+        std::string passed = environment_variable(group_variable(group).c_str());
+        if (passed.empty()) passed = first_text_;
+        if (or_none(passed) != or_none(text)) {
+            slurm_error(
+                "secrets: cannot request secrets for component %u of a heterogeneous job in the "
+                "script: sbatch does not pass the request on; name the options of all components "
+                "on the command line, or request the secrets for each step: srun --het-group=%u "
+                "--secret=NAME",
+                group, group);
+            return false;
+        }
+    } else {
+        if (component_ == 1) {
+            for (const auto& [first, text_of_first] : first_groups_)
+                set(group_variable(first), text_of_first);
+        }
+        is_set = set(group_variable(group), text);
     }
-    if (!own.workspace.empty()) {
-        add("workspace:" + own.workspace);
-    } else if (outer != nullptr && outer->workspace &&
-               own.items.find("workspace:") == own.items.npos) {
-        add("workspace:" + *outer->workspace);
+    if (!is_set) slurm_error("secrets: cannot set the variable %s", kSpecVariable);
+    return is_set;
+}
+
+/// Puts the requests of all components of the command line into the environment while sbatch has
+/// parsed only the first: it runs the script with the environment of that moment.
+void Submission::pass_on_following() const {
+    unsigned group = 0;
+    for (const auto& arguments : line_.following()) {
+        ++group;
+        ScriptEdits edits;
+        const Options own = options_in(arguments);
+        const auto parsed = parse_spec(combine(own, inherited_));
+        SecretSpec spec = parsed.ok() ? *parsed.spec() : SecretSpec();
+        apply_script(spec, outer_, own);
+        const std::string text = print_spec(spec);
+        if (text != first_text_) setenv(group_variable(group).c_str(), or_none(text).c_str(), 1);
     }
-    add(own.items);
-    return text;
 }
 
 /// Asks the agent whether it would grant the job's secret spec; returns false if the command must
 /// end. Skipped for root, who may submit for others.
-bool check(const SecretSpec& ask, const Arguments& arguments) {
-    if (arguments.check_at_submit == SubmitCheck::off || ask.none || getuid() == 0) return true;
-    const auto why =
-        why_not_submit(arguments.job_socket,
-                       with_run_of_platform(print_spec(ask), ask, arguments, [](const char* name) {
-                           const char* value = getenv(name);
-                           return std::string(value != nullptr ? value : "");
-                       }));
+bool Submission::check_grantable(const SecretSpec& spec) const {
+    const SecretSpec bare = spec.request();
+    if (arguments_.check_at_submit == SubmitCheck::off || bare.none || bare.requests_nothing() ||
+        getuid() == 0) {
+        return true;
+    }
+    const auto why = why_not_submit(arguments_.job_socket, with_run(print_spec(bare), bare));
     if (!why) return true;
-    if (arguments.check_at_submit == SubmitCheck::warn) {
+    if (arguments_.check_at_submit == SubmitCheck::warn) {
         slurm_info("warning: %s", why->c_str());
         return true;
     }
@@ -164,65 +309,18 @@ bool check(const SecretSpec& ask, const Arguments& arguments) {
     return false;
 }
 
-spank_option option(const char* name, const char* argument, const char* usage,
-                    spank_opt_cb_f callback) {
-    // spank.h wants char*, but only reads.
-    return {const_cast<char*>(name),
-            const_cast<char*>(argument),
-            const_cast<char*>(usage),
-            1,
-            0,
-            callback};
+/// Returns the text of the spec, with the run that a platform's variable may name.
+std::string Submission::with_run(const std::string& text, const SecretSpec& spec) const {
+    return with_run_of_platform(text, spec, arguments_,
+                                [](const char* name) { return environment_variable(name); });
 }
 
 }  // namespace
 
-int register_options(spank_t spank) {
-    const spank_context_t context = spank_context();
-    if (context == S_CTX_LOCAL || context == S_CTX_ALLOCATOR) {
-        // Otherwise Slurm would call the callbacks for an outer command's options as if they were
-        // this one's.
-        for (const char* name : kOptionNames) {
-            unsetenv((std::string(kInheritedInJob) + name).c_str());
-            unsetenv((std::string(kInheritedInShell) + name).c_str());
-        }
-    }
-    auto all = std::to_array({
-        option("secret", "NAME[=VAR][:file][?][,...]",
-               "give the job these secrets as environment variables, or as files (see also "
-               "--secrets-run)",
-               on_secret_option),
-        option("secrets-run", "RUN",
-               "use the secrets of this pushed run; without --secret, all of them", on_run_option),
-        option("workspace", "W", "use this workspace's secret if several workspaces have the name",
-               on_workspace_option),
-        option("secrets", "none", "give this command no secrets, even if its job has some",
-               on_none_option),
-    });
-    for (spank_option& each : all) {
-        if (spank_option_register(spank, &each) != ESPANK_SUCCESS) {
-            slurm_error("secrets: cannot register the option --%s", each.name);
-        }
-    }
-    return ESPANK_SUCCESS;
-}
-
 int on_submit(const Arguments& arguments) {
-    const char* inherited = getenv(kSpecVariable);
-    const std::string text = combine(options(), inherited);
-    scrub();
-    if (text.empty()) return ESPANK_SUCCESS;
-    const auto parsed = parse_spec(text);
-    if (const SpecError* error = parsed.error()) {
-        say(options().items.empty() ? kSpecVariable : "--secret", text, *error);
-        return -1;
-    }
-    const SecretSpec& ask = *parsed.spec();
-    if (setenv(kSpecVariable, print_spec(ask).c_str(), 1) != 0) {
-        slurm_error("secrets: cannot set the variable %s", kSpecVariable);
-        return -1;
-    }
-    return check(ask, arguments) ? ESPANK_SUCCESS : -1;
+    // Not destroyed at exit, since Slurm may unload the plugin before.
+    static auto* submission = new Submission(arguments);
+    return submission->add_component() ? ESPANK_SUCCESS : -1;
 }
 
 }  // namespace secrets::spank

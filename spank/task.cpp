@@ -3,8 +3,14 @@
 // the memory of this child; for files, which the step has written, sets the path. This is the only
 // hook whose error costs no more than its task.
 
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "common/base/names.h"
 #include "common/secure_memory/delivery.h"
+#include "spank/given_marker.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
 #include "spank/variables.h"
@@ -24,7 +30,9 @@ void forget_inherited(spank_t spank) {
     for (const char* name : kOptionNames) {
         spank_unsetenv(spank, (std::string(kInheritedInJob) + name).c_str());
     }
-    spank_unsetenv(spank, kSetVariable);
+    for (const char* name : {kSetVariable, kMarkerVariable, kOuterVariable}) {
+        spank_unsetenv(spank, name);
+    }
 }
 
 Status set(spank_t spank, const char* variable, const char* value) {
@@ -34,23 +42,56 @@ Status set(spank_t spank, const char* variable, const char* value) {
                           spank_strerror(error));
 }
 
+/// Removes the variables that the spec leaves alone, and adds its copies. A variable that is left
+/// alone may have copies.
+void apply_edits(const SecretSpec& spec, std::vector<GivenVariable>& given) {
+    std::vector<GivenVariable> copies;
+    for (const SpecCopy& copy : spec.copies) {
+        for (const GivenVariable& original : given) {
+            if (original.variable != copy.of) continue;
+            copies.push_back(original);
+            copies.back().variable = copy.variable;
+        }
+    }
+    std::erase_if(given, [&](const GivenVariable& each) {
+        return std::find(spec.without.begin(), spec.without.end(), each.variable) !=
+               spec.without.end();
+    });
+    for (const GivenVariable& copy : copies) {
+        const bool is_set = std::any_of(given.begin(), given.end(), [&](const GivenVariable& each) {
+            return each.variable == copy.variable;
+        });
+        if (!is_set) given.push_back(copy);
+    }
+}
+
 Status inject(spank_t spank, const StepState& state) {
     const auto view = RegionView::map(state.delivery->fd());
     if (!view) return view.status();
     const auto entries = read_delivery(view->bytes());
     if (!entries) return entries.status();
-    std::string names;
+    std::vector<std::string> paths(entries->size());
+    std::vector<GivenVariable> given;
     for (const DeliveryEntry& entry : *entries) {
-        const std::string path =
-            entry.is_file() && state.files ? state.files->path_of(entry.secret) : "";
-        // Variable and value are NUL-terminated in the image.
-        const char* value = entry.is_file()
-                                ? path.c_str()
-                                : reinterpret_cast<const char*>(entry.value.bytes().data());
-        if (Status failure = set(spank, entry.variable.data(), value); !failure.ok())
-            return failure;
-        names += (names.empty() ? "" : ",") + std::string(entry.variable);
+        std::string& path = paths[given.size()];
+        if (entry.is_file() && state.files) path = state.files->path_of(entry.secret);
+        given.push_back({entry.variable, entry.value, entry.is_file()});
+        if (entry.is_file()) given.back().value = SecretView(std::as_bytes(std::span(path)));
     }
+    apply_edits(state.spec, given);
+    std::string names;
+    for (const GivenVariable& each : given)
+        names += (names.empty() ? "" : ",") + std::string(each.variable);
+    char** environment = nullptr;
+    if (spank_get_item(spank, S_JOB_ENV, &environment) != ESPANK_SUCCESS) environment = nullptr;
+    const std::string marker =
+        print_marker(marker_of(given, print_spec(state.spec), environment, state.outer));
+    for (const GivenVariable& each : given) {
+        // Variable and value are NUL-terminated, in the image and in a path.
+        const auto* value = reinterpret_cast<const char*>(each.value.bytes().data());
+        if (Status failure = set(spank, each.variable.data(), value); !failure.ok()) return failure;
+    }
+    if (Status failure = set(spank, kMarkerVariable, marker.c_str()); !failure.ok()) return failure;
     return set(spank, kSetVariable, names.c_str());
 }
 
@@ -59,6 +100,8 @@ Status inject(spank_t spank, const StepState& state) {
 int on_task(spank_t spank, const Arguments& arguments) {
     const StepState& state = step_state();
     forget_inherited(spank);
+    if (!state.changed_variable.empty())
+        spank_setenv(spank, state.changed_variable.c_str(), print_spec(state.spec).c_str(), 1);
     if (!state.note.empty() && speaks(spank)) slurm_spank_log("secrets: %s", state.note.c_str());
 
     Status failure;

@@ -8,9 +8,21 @@ namespace secrets::spank {
 /// SLURM_* variables survive every --export of sbatch and srun (measured, Slurm 22.05 to 26.05).
 inline constexpr char kSpecVariable[] = "SLURM_SECRETS";
 
-/// In a task: the variables that were set from secrets, separated by commas. The submit side
-/// removes these variables from the environment before an inner sbatch captures it.
+/// The requests of the components of a heterogeneous job: followed by the component's number.
+inline constexpr char kGroupPrefix[] = "SLURM_SECRETS_HET_GROUP_";
+
+/// In a task: the variables that were set from secrets, separated by commas, for people.
 inline constexpr char kSetVariable[] = "SLURM_SECRETS_SET";
+
+/// In a task: the marker (common/ipc/marker.h). Not a SLURM_* variable: scripts and tools unset all
+/// of those before they submit.
+inline constexpr char kMarkerVariable[] = "SECRETS_GIVEN";
+
+/// From an inner command to its step: what the job around it was given (spank/outer_marks.h).
+inline constexpr char kOuterVariable[] = "SLURM_SECRETS_OUTER";
+
+/// Set where Slurm runs the command in an OCI container: the container's bundle.
+inline constexpr char kContainerVariable[] = "SLURM_CONTAINER";
 
 /// The prefixes of the variables in which Slurm passes an outer command's options to inner
 /// commands, built from the plugin's name and followed by the option's (`-` written `_`): in a job,

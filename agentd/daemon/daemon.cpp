@@ -21,6 +21,9 @@ constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seco
 /// Limit for checking whether another agent was pushed a run that a request waits for.
 constexpr auto kLook = std::chrono::seconds(1);
 
+/// Limit for finding the job of a process, whose submission waits for it.
+constexpr auto kProcessLookup = std::chrono::milliseconds(700);
+
 /// Interval of saving which jobs used which stored secrets.
 constexpr auto kSaving = std::chrono::seconds(30);
 
@@ -71,7 +74,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
       node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
                    membership_.grant_at_hub()),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
-                  membership_.check_at_hub()),
+                  membership_.check_at_hub(), [this](pid_t pid) { return job_of_process(pid); }),
       control_server_(loop_, std::move(listeners.control), services_, membership_.forward(),
                       replica_.get()),
       reaper_(loop_, supervisor_, config_, services_),
@@ -96,6 +99,11 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     }
     wipe_expired();
     await_saving();
+}
+
+asio::awaitable<StatusOr<JobId>> Daemon::job_of_process(pid_t pid) {
+    slurm::QueryClient view(loop_, config_.view_socket);
+    co_return co_await view.ask_process(pid, kProcessLookup);
 }
 
 void Daemon::restore(std::vector<vault::FoundSlab> found) {

@@ -17,6 +17,7 @@
 #include "agentd/server/job_server.h"
 #include "agentd/server/node_server.h"
 #include "agentd/slurm/account_watcher.h"
+#include "agentd/slurm/query_client.h"
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "agentd/systemd/service_manager.h"
 
@@ -49,6 +50,7 @@ class Daemon final : private service::Events {
     void held_changed() override { keep_house_soon(); }
     void expiry_changed() override { wipe_expired(); }
 
+    asio::awaitable<StatusOr<JobId>> job_of_process(pid_t pid);
     void run_loop();
     void await_signal();
     void on_signal(int number);

@@ -30,6 +30,7 @@ std::string name_of(const plugin_protocol::Request& request) {
     if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
         return "WIPE of job " + std::to_string(wipe->job.value);
     }
+    if (std::holds_alternative<plugin_protocol::MarkerRequest>(request)) return "MARKER";
     return std::holds_alternative<plugin_protocol::CheckRequest>(request) ? "CHECK" : "PING";
 }
 

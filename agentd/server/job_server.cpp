@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/job_server.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/base/errno_status.h"
+#include "common/ipc/slurm_query_protocol.h"
+
 namespace secrets::server {
 namespace {
 
@@ -14,10 +20,11 @@ const char* anybody(const Peer&) {
 }  // namespace
 
 JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                     service::SharedStore* shared, CheckAtHub at_hub)
+                     service::SharedStore* shared, CheckAtHub at_hub, FindJob find_job)
     : services_(services),
       shared_(shared),
       at_hub_(std::move(at_hub)),
+      find_job_(std::move(find_job)),
       server_(loop, std::move(listener), "job socket", anybody,
               [this](int fd, Peer peer, plugin_protocol::Request request) {
                   return answer(fd, peer, std::move(request));
@@ -30,10 +37,31 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
         const std::string why = co_await why_not_submit(peer.uid, check->ask);
         server_.send(fd, why.empty() ? plugin_protocol::Reply(plugin_protocol::Done{})
                                      : plugin_protocol::Reply(plugin_protocol::Refused{why}));
+    } else if (std::holds_alternative<plugin_protocol::MarkerRequest>(request)) {
+        const Status failure = co_await send_marker(fd, peer);
+        if (!failure.ok()) server_.send(fd, plugin_protocol::Refused{failure.message()});
     } else {
-        server_.send(
-            fd, plugin_protocol::Refused{"the agent's job socket accepts only CHECK and PING"});
+        server_.send(fd, plugin_protocol::Refused{
+                             "the agent's job socket accepts only CHECK, MARKER and PING"});
     }
+}
+
+/// Sends the marker of the job to which the peer belongs: slurmd knows it by the pid from the
+/// kernel, so that no process asks for another's.
+asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
+    const auto job = co_await find_job_(peer.pid);
+    if (!job) co_return job.status();
+    if (*job == slurm_query::kNoJob)
+        co_return Status(StatusCode::not_found, "this process belongs to no job");
+    const auto marker = services_.markers.marker_of(*job, peer.uid);
+    if (!marker) co_return marker.status();
+    const std::string text = print_marker(*marker);
+    const UniqueFd file(memfd_create("marker", MFD_CLOEXEC));
+    if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+        co_return errno_status("cannot write the marker");
+    }
+    const plugin_protocol::Marked marked{static_cast<std::uint32_t>(text.size())};
+    co_return server_.try_to_send(fd, marked, file.get());
 }
 
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Serves the job socket: what any local user may request in the plugin protocol
-// (common/ipc/plugin_protocol.h). The kernel identifies the user; messages hold only names.
+// (common/ipc/plugin_protocol.h). The kernel identifies the user, and slurmd the job of the
+// process; messages hold only names and keyed hashes.
 
 #include <functional>
 #include <string>
@@ -17,13 +18,16 @@ namespace secrets::server {
 /// nobody can tell in time.
 using CheckAtHub = std::function<asio::awaitable<std::string>(Uid uid, std::string spec)>;
 
+/// Returns the job to which a process of this host belongs, or slurm_query::kNoJob.
+using FindJob = std::function<asio::awaitable<StatusOr<JobId>>(pid_t pid)>;
+
 /// Must outlive the loop's run.
 class JobServer {
   public:
     /// `shared`: the store behind the services; null: local data only, and must outlive the server.
     /// `at_hub`: null if this agent's services answer checks.
     JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-              service::SharedStore* shared, CheckAtHub at_hub);
+              service::SharedStore* shared, CheckAtHub at_hub, FindJob find_job);
 
     void stop() { server_.stop(); }
     void end_silent() { server_.end_silent(); }
@@ -31,11 +35,13 @@ class JobServer {
   private:
     asio::awaitable<void> answer(int fd, Peer peer, plugin_protocol::Request request);
 
+    asio::awaitable<Status> send_marker(int fd, Peer peer);
     asio::awaitable<std::string> why_not_submit(Uid uid, std::string spec);
 
     service::Services& services_;
     service::SharedStore* shared_;
     CheckAtHub at_hub_;
+    FindJob find_job_;
     IpcServer server_;
 };
 

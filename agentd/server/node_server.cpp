@@ -56,7 +56,7 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
         server_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
         co_return;
     }
-    if (std::holds_alternative<plugin_protocol::CheckRequest>(request)) {
+    if (!std::holds_alternative<plugin_protocol::GrantRequest>(request)) {
         server_.send(fd, plugin_protocol::Refused{
                              "the agent's node socket accepts only GRANT, WIPE and PING"});
         co_return;

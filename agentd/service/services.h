@@ -4,6 +4,7 @@
 #include "agentd/service/cached_grant_service.h"
 #include "agentd/service/expiry.h"
 #include "agentd/service/grant_service.h"
+#include "agentd/service/marker_service.h"
 #include "agentd/service/node_grant_service.h"
 #include "agentd/service/replication_service.h"
 #include "agentd/service/run_service.h"
@@ -31,6 +32,7 @@ struct Services {
     CachedGrantService cached_grants{context};
     ReplicationService replication{context, expiry};
     StatusService status{context};
+    MarkerService markers{context, resolver};
 };
 
 }  // namespace secrets::service

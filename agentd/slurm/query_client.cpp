@@ -131,6 +131,16 @@ asio::awaitable<StatusOr<slurm_query::Verdicts>> QueryClient::ask_placements(
     co_return std::move(*verdicts);
 }
 
+asio::awaitable<StatusOr<JobId>> QueryClient::ask_process(pid_t pid,
+                                                          std::chrono::milliseconds patience) {
+    slurm_query::Request request = slurm_query::ProcessRequest{static_cast<std::uint32_t>(pid)};
+    auto reply = co_await exchange(std::move(request), patience);
+    if (!reply) co_return reply.status();
+    const auto* process = std::get_if<slurm_query::JobOfProcess>(&*reply);
+    if (process == nullptr) co_return answered_another_question();
+    co_return process->job;
+}
+
 void QueryClient::cancel() {
     ErrorCode ignored;
     if (waiting_ != nullptr) waiting_->cancel(ignored);

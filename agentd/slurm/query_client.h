@@ -36,6 +36,10 @@ class QueryClient {
     boost::asio::awaitable<StatusOr<slurm_query::Verdicts>> ask_placements(
         std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience);
 
+    /// Returns the job to which a process of this host belongs, or slurm_query::kNoJob.
+    boost::asio::awaitable<StatusOr<JobId>> ask_process(pid_t pid,
+                                                        std::chrono::milliseconds patience);
+
     /// Ends the pending query with a Status.
     void cancel();
 

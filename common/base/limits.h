@@ -56,6 +56,9 @@ inline constexpr std::size_t kMaxSentenceBytes = 1024;
 /// A message on the node socket, request or reply.
 inline constexpr std::size_t kMaxMessageBytes = kMaxSpecBytes + 256;
 
+/// A marker (common/ipc/marker.h), which is the value of one variable: below the kernel's 128 KiB.
+inline constexpr std::size_t kMaxMarkerBytes = 120 * 1024;
+
 /// Jobs in one query to slurm-secrets-view. The program queries slurmctld for one job at a time, at
 /// some milliseconds each, and answers within seconds.
 inline constexpr std::size_t kMaxJobsPerQuery = 64;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kWorkspacePrefix = "workspace:";
+constexpr char kWithoutPrefix = '-';
+constexpr char kCopyPrefix = '+';
 
 constexpr std::string_view kFileSuffix = "_FILE";
 
@@ -27,6 +29,8 @@ class PartParser {
         }
         if (part_.starts_with(kRunPrefix)) return parse_run();
         if (part_.starts_with(kWorkspacePrefix)) return parse_workspace();
+        if (part_.starts_with(kWithoutPrefix)) return parse_without();
+        if (part_.starts_with(kCopyPrefix)) return parse_copy();
         return parse_item();
     }
 
@@ -59,6 +63,45 @@ class PartParser {
         }
         ask_.workspace = name;
         return std::nullopt;
+    }
+
+    std::optional<SpecError> parse_without() {
+        const std::string_view variable = part_.substr(1);
+        if (Status why = check_variable_name(variable); !why.ok())
+            return error(1, variable.size(), why.message());
+        if (!is_left_out(variable)) ask_.without.emplace_back(variable);
+        return std::nullopt;
+    }
+
+    std::optional<SpecError> parse_copy() {
+        const auto equals = part_.find('=');
+        const std::string_view variable = part_.substr(1, equals - 1);
+        const std::string_view of = equals != part_.npos ? part_.substr(equals + 1) : "";
+        for (const std::string_view each : {variable, of}) {
+            if (Status why = check_variable_name(each); !why.ok())
+                return error(0, part_.size(), why.message());
+        }
+        const SpecCopy copy{std::string(variable), std::string(of)};
+        if (std::find(ask_.copies.begin(), ask_.copies.end(), copy) != ask_.copies.end())
+            return std::nullopt;
+        if (is_copied(variable) || (is_in(ask_.items, variable) && !is_left_out(variable)))
+            return error(0, part_.size(), set_twice(variable));
+        ask_.copies.push_back(copy);
+        return std::nullopt;
+    }
+
+    template <typename Parts>
+    static bool is_in(const Parts& parts, std::string_view variable) {
+        return std::any_of(parts.begin(), parts.end(),
+                           [&](const auto& part) { return part.variable == variable; });
+    }
+    bool is_copied(std::string_view variable) const { return is_in(ask_.copies, variable); }
+    bool is_left_out(std::string_view variable) const {
+        return std::find(ask_.without.begin(), ask_.without.end(), variable) != ask_.without.end();
+    }
+
+    static std::string set_twice(std::string_view variable) {
+        return "the variable " + quoted(variable) + " would be set twice";
     }
 
     std::optional<SpecError> parse_item() {
@@ -126,6 +169,8 @@ class PartParser {
             if (other.variable != item.variable) continue;
             return error(0, part_.size(), collision(other, item));
         }
+        if (is_copied(item.variable) && !is_left_out(item.variable))
+            return error(0, part_.size(), set_twice(item.variable));
         if (ask_.items.size() == kMaxSpecItems) {
             return error(0, part_.size(),
                          "more than " + std::to_string(kMaxSpecItems) + " secrets are requested");
@@ -151,6 +196,13 @@ std::string_view written_variable(const SpecItem& item) {
 std::string usual_variable(std::string_view secret_name, ItemForm form) {
     return variable_for(secret_name) +
            std::string(form == ItemForm::file ? kFileSuffix : std::string_view());
+}
+
+SecretSpec SecretSpec::request() const {
+    SecretSpec spec = *this;
+    spec.without.clear();
+    spec.copies.clear();
+    return spec;
 }
 
 ParsedSpec parse_spec(std::string_view text) {
@@ -187,15 +239,18 @@ Status ParsedSpec::status(std::string_view what) const {
 std::string print_spec(const SecretSpec& ask) {
     if (ask.none) return "none";
     std::string text;
+    const auto begin_part = [&text] {
+        if (!text.empty()) text += ',';
+    };
     if (ask.run) {
         text = std::string(kRunPrefix) + ask.run->text() + (ask.run_optional ? "?" : "");
     }
     if (ask.workspace) {
-        if (!text.empty()) text += ',';
+        begin_part();
         text += std::string(kWorkspacePrefix) + *ask.workspace;
     }
     for (const SpecItem& item : ask.items) {
-        if (!text.empty()) text += ',';
+        begin_part();
         text += item.name;
         if (item.variable != usual_variable(item.name, item.form)) {
             text += '=' + std::string(written_variable(item));
@@ -204,6 +259,14 @@ std::string print_spec(const SecretSpec& ask) {
         // A part that is only the word `none` would not parse as an item.
         if (item == SpecItem{"none", "none"}) text += ":env";
         if (item.optional) text += '?';
+    }
+    for (const std::string& variable : ask.without) {
+        begin_part();
+        text += kWithoutPrefix + variable;
+    }
+    for (const SpecCopy& copy : ask.copies) {
+        begin_part();
+        text += kCopyPrefix + copy.variable + '=' + copy.of;
     }
     return text;
 }

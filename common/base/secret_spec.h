@@ -3,13 +3,18 @@
 // The secret spec: the secrets that a job requests, as text: names only, so it may travel anywhere.
 //
 //     SPEC = "none" | PART *( "," PART )
-//     PART = ITEM | "run:" RUN [ "?" ] | "workspace:" WORKSPACE
+//     PART = ITEM | "run:" RUN [ "?" ] | "workspace:" WORKSPACE | "-" VARIABLE
+//          | "+" COPY "=" VARIABLE
 //     ITEM = NAME [ "=" VARIABLE ] [ ":env" | ":file" | ":hold" ] [ "?" ]
 //
 // `run:RUN` without items requests all secrets of the run. `?` makes a missing secret or a missing
 // run no error. `:file` delivers a file and sets VARIABLE_FILE to its path. `workspace:` names
 // which of the user's workspaces to use. `:hold` is parsed but rejected: no version supports it
 // yet.
+//
+// The plugin writes the last two parts for a command inside a job, and applies them in its tasks;
+// the agent is sent the spec without them. `-VARIABLE` leaves alone a variable that the job's
+// script set or unset itself, and `+COPY=VARIABLE` sets COPY, too, to what VARIABLE is set to.
 
 #include <cstddef>
 #include <optional>
@@ -37,6 +42,14 @@ struct SpecItem {
     bool operator==(const SpecItem&) const = default;
 };
 
+/// A variable that is set to what another variable is set to.
+struct SpecCopy {
+    std::string variable;
+    std::string of;
+
+    bool operator==(const SpecCopy&) const = default;
+};
+
 /// A whole secret spec. A default-constructed one is empty: it requests nothing.
 struct SecretSpec {
     bool none = false;            ///< `none`: this command requests nothing, whatever it inherited
@@ -45,7 +58,21 @@ struct SecretSpec {
     bool run_optional = false;
     std::optional<std::string> workspace;  ///< the checked name of the workspace to take secrets
                                            ///   from
+    std::vector<std::string> without;      ///< variables to leave alone, none twice
+    std::vector<SpecCopy> copies;          ///< no variable twice, and none that an item sets
 
+    /// Returns the spec `none`.
+    static SecretSpec nothing() {
+        SecretSpec spec;
+        spec.none = true;
+        return spec;
+    }
+
+    /// Returns the spec without `without` and `copies`.
+    SecretSpec request() const;
+
+    /// Whether the spec names neither a secret nor a run.
+    bool requests_nothing() const { return !run && items.empty(); }
     /// Whether the spec is `run:RUN` with no items, which requests all secrets of the run.
     bool wants_all_of_run() const { return run.has_value() && items.empty(); }
     bool operator==(const SecretSpec&) const = default;

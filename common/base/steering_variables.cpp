@@ -18,6 +18,7 @@ struct Group {
 
 constexpr auto kGroups = std::to_array<Group>({
     {"Slurm", "SLURM_* SLURMD_* SLURMCTLD_* SPANK_* SBATCH_* SALLOC_* SRUN_* _SLURM_*"},
+    {"what an inner command knows of the job's secrets", "SECRETS_GIVEN"},
     {"the dynamic loader",
      "LD_ASSUME_KERNEL LD_AUDIT LD_BIND_NOT LD_BIND_NOW LD_DEBUG LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK "
      "LD_HWCAP_MASK LD_LIBRARY_PATH LD_ORIGIN_PATH LD_POINTER_GUARD LD_PREFER_MAP_32BIT_EXEC "

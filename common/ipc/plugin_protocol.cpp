@@ -13,12 +13,14 @@ enum class Type : std::uint16_t {
     wipe = 2,
     ping = 3,
     check = 4,
+    marker = 5,
     granted = 101,
     nothing = 102,
     waiting = 103,
     refused = 104,
     done = 105,
     busy = 106,
+    marked = 107,
 };
 
 class Writer : public ipc::MessageWriter {
@@ -68,6 +70,7 @@ ipc::Message encode(const Request& request) {
     if (const auto* check = std::get_if<CheckRequest>(&request)) {
         return Writer(Type::check).text(check->ask).finish();
     }
+    if (std::holds_alternative<MarkerRequest>(request)) return Writer(Type::marker).finish();
     return Writer(Type::ping).finish();
 }
 
@@ -87,6 +90,9 @@ ipc::Message encode(const Reply& reply) {
     if (const auto* busy = std::get_if<Busy>(&reply)) {
         return Writer(Type::busy).sentence(busy->sentence).finish();
     }
+    if (const auto* marked = std::get_if<Marked>(&reply)) {
+        return Writer(Type::marked).number(marked->marker_length).finish();
+    }
     return Writer(Type::done).sentence(std::get_if<Done>(&reply)->note).finish();
 }
 
@@ -104,6 +110,9 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
             return Request(PingRequest{});
         case Type::check:
             return decode_check(body);
+        case Type::marker:
+            if (!body.complete()) return ipc::malformed_message("MARKER");
+            return Request(MarkerRequest{});
         default:
             return ipc::unknown_message_type(*type);
     }
@@ -134,6 +143,9 @@ StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
             break;
         case Type::busy:
             reply = Busy{body.sentence()};
+            break;
+        case Type::marked:
+            reply = Marked{body.number()};
             break;
         default:
             return ipc::unknown_message_type(*type);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The protocol between plugin and agent on the node socket (GRANT, WIPE, PING) and the job
-// socket (CHECK, PING), both SOCK_SEQPACKET. A connection carries one request. One reply, with at
-// most one descriptor, ends the connection; before that reply the agent may send WAITING once.
+// socket (CHECK, MARKER, PING), both SOCK_SEQPACKET. A connection carries one request. One reply,
+// with at most one descriptor, ends the connection; before that reply the agent may send WAITING
+// once.
 //
 // Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1:
 //
@@ -10,17 +11,21 @@
 //               2 WIPE     job u32
 //               3 PING     -
 //               4 CHECK    spec: text
+//               5 MARKER   -
 //     replies 101 GRANTED  image length u32, note: text
 //             102 NOTHING  note: text
 //             103 WAITING  wait_ms u32
 //             104 REFUSED  sentence: text
 //             105 DONE     note: text
 //             106 BUSY     sentence: text
+//             107 MARKED   marker length u32
 //
 // The delivery's descriptor comes with GRANTED. NOTHING: no requested secret exists, and the spec
 // allows that. WAITING: the run is not pushed yet, and a reply follows within wait_ms. The note of
 // DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
-// request of this client now.
+// request of this client now. MARKED answers MARKER with a descriptor from which the marker of the
+// job around the client can be read (common/ipc/marker.h); it holds no value. An agent that does
+// not know MARKER refuses it.
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
@@ -54,7 +59,9 @@ struct PingRequest {};
 struct CheckRequest {
     std::string ask;
 };
-using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest>;
+/// Requests the marker of the job around the client; sent by sbatch, srun and salloc.
+struct MarkerRequest {};
+using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest>;
 
 struct Granted {
     std::uint32_t image_length = 0;
@@ -75,7 +82,10 @@ struct Done {
 struct Busy {
     std::string sentence;
 };
-using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done, Busy>;
+struct Marked {
+    std::uint32_t marker_length = 0;
+};
+using Reply = std::variant<Granted, Nothing, Waiting, Refused, Done, Busy, Marked>;
 
 /// Encodes a message of at most kMaxMessageBytes. Always succeeds: sentences that are too long are
 /// cut. Specs are not cut: the caller checks kMaxSpecBytes.

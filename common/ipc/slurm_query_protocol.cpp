@@ -13,10 +13,12 @@ enum class Type : std::uint16_t {
     jobs = 1,
     account = 2,
     places = 3,
+    process = 4,
     states = 101,
     refused = 102,
     users = 103,
     verdicts = 104,
+    job = 105,
 };
 
 class Writer : public ipc::MessageWriter {
@@ -89,6 +91,18 @@ StatusOr<Reply> decode_users(ipc::MessageReader body) {
     return Reply(std::move(users));
 }
 
+StatusOr<Request> decode_process(ipc::MessageReader body) {
+    const ProcessRequest request{body.number()};
+    if (!body.complete()) return ipc::malformed_message("PROCESS");
+    return Request(request);
+}
+
+StatusOr<Reply> decode_job(ipc::MessageReader body) {
+    const JobOfProcess reply{JobId{body.number()}};
+    if (!body.complete()) return ipc::malformed_message("JOB");
+    return Reply(reply);
+}
+
 StatusOr<Request> decode_jobs(ipc::MessageReader body) {
     JobsRequest request;
     for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuery)) {
@@ -123,6 +137,9 @@ Message encode(const Request& request) {
         }
         return writer.finish();
     }
+    if (const auto* process = std::get_if<ProcessRequest>(&request)) {
+        return Writer(Type::process).number(process->pid).finish();
+    }
     const auto& jobs = std::get_if<JobsRequest>(&request)->jobs;
     Writer writer(Type::jobs);
     writer.number(static_cast<std::uint32_t>(jobs.size()));
@@ -149,6 +166,9 @@ Message encode(const Reply& reply) {
         }
         return writer.sentence(told->sentence).finish();
     }
+    if (const auto* process = std::get_if<JobOfProcess>(&reply)) {
+        return Writer(Type::job).number(process->job.value).finish();
+    }
     const auto& states = *std::get_if<States>(&reply);
     Writer writer(Type::states);
     writer.number(static_cast<std::uint32_t>(states.states.size()));
@@ -167,6 +187,8 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
             return decode_account(body);
         case Type::places:
             return decode_places(body);
+        case Type::process:
+            return decode_process(body);
         default:
             return ipc::unknown_message_type(*type);
     }
@@ -185,6 +207,8 @@ StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
         case Type::verdicts:
             return decode_words(body, &Verdicts::verdicts, Verdict::runs_there, Verdict::is_node,
                                 kMaxPlacementsPerQuery, "VERDICTS");
+        case Type::job:
+            return decode_job(body);
         case Type::refused: {
             Refused refused{body.sentence()};
             if (!body.complete()) return ipc::malformed_message("REFUSED");

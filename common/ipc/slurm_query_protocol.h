@@ -10,10 +10,12 @@
 //               2 ACCOUNT  account: text; after: text
 //               3 PLACES   count u32, then `count` times: job u32, owner u32, node: text,
 //                          address: text
+//               4 PROCESS  pid u32
 //     replies 101 STATES   count u32, then `count` times: state u32; sentence: text
 //             102 REFUSED  sentence: text
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
 //             104 VERDICTS count u32, then `count` times: verdict u32; sentence: text
+//             105 JOB      job u32
 //
 // A count of jobs is 1 to kMaxJobsPerQuery. STATES answers for each job in the order of the
 // request: 1 active, 2 ended, 3 unknown. Its sentence states why states are unknown, and is empty
@@ -27,6 +29,9 @@
 // VERDICTS answers for each of 1 to kMaxPlacementsPerQuery placements in the order of the request
 // with a number of Verdict. Its sentence is like that of STATES. For a placement with job 0, only
 // the address of the node is checked.
+//
+// JOB answers PROCESS with the job to which the process belongs on this host, by the word of its
+// slurmd; 0 if it belongs to none.
 
 #include <cstdint>
 #include <span>
@@ -77,7 +82,10 @@ struct Placement {
 struct PlacementsRequest {
     std::vector<Placement> places;
 };
-using Request = std::variant<JobsRequest, AccountRequest, PlacementsRequest>;
+struct ProcessRequest {
+    std::uint32_t pid = 0;
+};
+using Request = std::variant<JobsRequest, AccountRequest, PlacementsRequest, ProcessRequest>;
 
 struct States {
     std::vector<JobState> states;
@@ -95,7 +103,10 @@ struct Verdicts {
     std::vector<Verdict> verdicts;
     std::string sentence;
 };
-using Reply = std::variant<States, Refused, Users, Verdicts>;
+struct JobOfProcess {
+    JobId job;  ///< or kNoJob
+};
+using Reply = std::variant<States, Refused, Users, Verdicts, JobOfProcess>;
 
 /// Encodes a message of at most kMaxQueryMessageBytes, provided that jobs, placements, users and
 /// their names are within their limits, which the caller checks. Sentences are cut.

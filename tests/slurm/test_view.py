@@ -65,6 +65,14 @@ def test_view_reports_job_active_while_running_and_ended_after(cluster, sleeper)
     poll(lambda: query_jobs(cluster.view_socket, job) == ([ENDED], ""), 10, "the end of the job")
 
 
+def test_view_names_job_of_process(cluster, sleeper):
+    job = cluster.sbatch("sleep 300 & echo $! >pid; echo >>pid; wait", "-wn1")
+    pid = int(cluster.await_file("pid").split()[0])
+    assert view.job_of(cluster.view_socket, pid) == int(job)
+    assert view.job_of(cluster.view_socket, 1) == 0
+    (cluster.out / "pid").unlink()
+
+
 def test_view_reports_queued_job_as_ended(cluster, sleeper):
     job = sleeper("--hold")
     assert query_jobs(cluster.view_socket, job) == ([ENDED], "")

@@ -51,6 +51,12 @@ def query_jobs(path, *jobs, user="root"):
     return send(path, jobs_message(*jobs), user)
 
 
+def job_of(path, pid, user="root"):
+    """Returns the job of a process, 0 without one, or the sentence of a refusal."""
+    kind, body = exchange(path, message(4, struct.pack("=I", pid)), user)
+    return body[4:].decode() if kind == 102 else struct.unpack("=I", body)[0]
+
+
 def users_of(path, account, user="root"):
     """Returns the users of an account, None for an unknown account, or the sentence of a refusal."""
     users, more = [], 1

@@ -5,7 +5,10 @@
 
 #include "agentd/server/job_server.h"
 
+#include <unistd.h>
+
 #include "agentd/store/secret_store.h"
+#include "common/ipc/marker.h"
 #include "tests/unit/fake_peer.h"
 #include "tests/unit/fake_shared_store.h"
 #include "tests/unit/office.h"
@@ -26,7 +29,8 @@ struct Fixture {
     explicit Fixture(service::SharedStore* shared = nullptr, CheckAtHub at_hub = nullptr)
         : path(folder.file("job.sock")),
           server(loop.io, listen_at(path, SocketKind::seqpacket, 0600).value(), office.services,
-                 shared, std::move(at_hub)) {
+                 shared, std::move(at_hub),
+                 [this](pid_t) -> asio::awaitable<StatusOr<JobId>> { co_return job; }) {
         set_peer(office.alice);
         REQUIRE(
             office.services.secrets.put_secret(office.alice, {}, "A", {buffer_of("value"), {}}, {})
@@ -50,6 +54,7 @@ struct Fixture {
         return "";
     }
 
+    StatusOr<JobId> job = JobId{0};  ///< of every process
     EventLoop loop;
     TemporaryFolder folder;
     std::string path;
@@ -92,6 +97,75 @@ TEST_CASE("JobServer: denies GRANT and WIPE, even of root, and changes nothing")
         CHECK(std::holds_alternative<Refused>(*reply));
     }
     CHECK(fixture.office.state() == before);
+}
+
+/// Asks for the marker; returns nothing if that is denied.
+std::optional<Marker> ask_for_marker(Fixture& fixture) {
+    PluginClient client(fixture.loop, fixture.path);
+    client.send(plugin_protocol::MarkerRequest{});
+    const auto reply = client.next();
+    const auto* marked = reply ? std::get_if<plugin_protocol::Marked>(&*reply) : nullptr;
+    if (marked == nullptr) {
+        CHECK((reply && std::holds_alternative<Refused>(*reply)));
+        return std::nullopt;
+    }
+    std::string text(marked->marker_length, '\0');
+    REQUIRE(pread(client.fd.get(), text.data(), text.size() + 1, 0) ==
+            static_cast<ssize_t>(text.size()));
+    return parse_marker(text);
+}
+
+TEST_CASE("JobServer: sends a process the marker of its job, with hashes of all its grants") {
+    Fixture fixture;
+    const Uid alice = fixture.office.alice;
+    REQUIRE(fixture.office.services.secrets
+                .put_secret(alice, {}, "B", {buffer_of("long value"), {}}, {})
+                .ok());
+    given(fixture.office.ask(alice, "A,B=OTHER,B:file", 0, JobId{7}));
+    given(fixture.office.ask(alice, "B", 0, JobId{7}));
+    given(fixture.office.ask(alice, "B", 0, JobId{7}));
+    fixture.job = JobId{7};
+    const std::string before = fixture.office.state();
+    const auto marker = ask_for_marker(fixture);
+    REQUIRE(marker);
+    CHECK(marker->spec == "A,B=OTHER,B:file");
+    const auto digest = [&](std::string_view value) {
+        return digest_of(marker->key, std::as_bytes(std::span(value)));
+    };
+    CHECK(marker->variables == std::vector<MarkedVariable>{
+                                   {"A", MarkKind::named, digest("value")},
+                                   {"OTHER", MarkKind::value, digest("long value")},
+                                   {"B", MarkKind::value, digest("long value")},
+                               });
+    CHECK(fixture.office.state() == before);
+    CHECK(ask_for_marker(fixture)->key != marker->key);
+}
+
+TEST_CASE(
+    "JobServer: denies the marker without a job, of another user's job and of an unknown one") {
+    Fixture fixture;
+    given(fixture.office.ask(fixture.office.alice, "A", 0, JobId{7}));
+    CHECK_FALSE(ask_for_marker(fixture));
+    fixture.job = JobId{8};
+    CHECK_FALSE(ask_for_marker(fixture));
+    fixture.job = Status::unavailable("no slurmd");
+    CHECK_FALSE(ask_for_marker(fixture));
+    fixture.job = JobId{7};
+    CHECK(ask_for_marker(fixture));
+    set_peer(fixture.office.bob);
+    CHECK_FALSE(ask_for_marker(fixture));
+}
+
+TEST_CASE("JobServer: leaves grants out of the marker whose values are gone") {
+    Fixture fixture;
+    const Uid alice = fixture.office.alice;
+    given(fixture.office.ask(alice, "A", 0, JobId{7}));
+    fixture.job = JobId{7};
+    REQUIRE(fixture.office.services.secrets.remove_secret(alice, {}, "A", {}).ok());
+    const auto marker = ask_for_marker(fixture);
+    REQUIRE(marker);
+    CHECK(marker->variables.empty());
+    CHECK(marker->spec == "A");
 }
 
 TEST_CASE("JobServer: limits the connections of one user, but not of others and of root") {

@@ -47,12 +47,14 @@ const Request kAsk = GrantRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000
 const Request kWipe = WipeRequest{JobId{4294967295U}};
 const Request kPing = PingRequest{};
 const Request kCheck = CheckRequest{"A,run:demo-1"};
+const Request kMarker = MarkerRequest{};
 const Reply kGranted = Granted{4096, "waited 2.3 s for run demo-1"};
 const Reply kNothing = Nothing{"no such run"};
 const Reply kWaiting = Waiting{10000};
 const Reply kRefused = Refused{"the run demo-1 belongs to bob"};
 const Reply kDone = Done{"0.2.0"};
 const Reply kBusy = Busy{"later"};
+const Reply kMarked = Marked{120};
 
 struct RequestCase {
     Request request;
@@ -63,7 +65,8 @@ std::vector<RequestCase> request_cases() {
     return {{kAsk, 1, with_text(numbers({7, 0xfffffffb, 1000, 10000}), "A,run:demo-1")},
             {kWipe, 2, numbers({4294967295U})},
             {kPing, 3, {}},
-            {kCheck, 4, with_text({}, "A,run:demo-1")}};
+            {kCheck, 4, with_text({}, "A,run:demo-1")},
+            {kMarker, 5, {}}};
 }
 
 struct ReplyCase {
@@ -77,7 +80,8 @@ std::vector<ReplyCase> reply_cases() {
             {kWaiting, 103, numbers({10000})},
             {kRefused, 104, with_text({}, "the run demo-1 belongs to bob")},
             {kDone, 105, with_text({}, "0.2.0")},
-            {kBusy, 106, with_text({}, "later")}};
+            {kBusy, 106, with_text({}, "later")},
+            {kMarked, 107, numbers({120})}};
 }
 
 bool is_request(const Bytes& message) {
@@ -141,6 +145,10 @@ TEST_CASE("Plugin protocol: decodes every request with its fields", "[wire]") {
     const auto* check = std::get_if<CheckRequest>(&request.value());
     REQUIRE(check != nullptr);
     CHECK(check->ask == "A,run:demo-1");
+
+    request = decode_request(encode(kMarker));
+    REQUIRE(request.ok());
+    CHECK(std::holds_alternative<MarkerRequest>(*request));
 }
 
 TEST_CASE("Plugin protocol: decodes every reply with its fields", "[wire]") {
@@ -174,6 +182,11 @@ TEST_CASE("Plugin protocol: decodes every reply with its fields", "[wire]") {
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<Busy>(*reply));
     CHECK(std::get<Busy>(*reply).sentence == "later");
+
+    reply = decode_reply(encode(kMarked));
+    REQUIRE(reply.ok());
+    REQUIRE(std::holds_alternative<Marked>(*reply));
+    CHECK(std::get<Marked>(*reply).marker_length == 120);
 }
 
 TEST_CASE("Plugin protocol: transfers a spec unchanged whatever its bytes", "[wire]") {
@@ -252,7 +265,7 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
 }
 
 TEST_CASE("Plugin protocol: rejects unknown types and messages of the other direction", "[wire]") {
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 107, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 6, 100, 108, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

@@ -224,6 +224,22 @@ TEST_CASE("QueryQueue: times out an account request like a job request", "[quest
     CHECK(users.users == std::vector<std::string>{"alice"});
 }
 
+TEST_CASE("QueryQueue: names the job of a process, or passes on why slurmd cannot", "[questions]") {
+    Controller controller;
+    ControllerCalls calls = controller.calls();
+    calls.job_of_process = [](std::uint32_t pid) -> StatusOr<JobId> {
+        if (pid == 1) return Status::failed("no slurmd");
+        return JobId{pid == 4711 ? 7U : 0U};
+    };
+    QueryQueue questions(calls);
+    const auto job_of = [&questions](std::uint32_t pid) {
+        return questions.answer(slurm_query::ProcessRequest{pid});
+    };
+    CHECK(std::get<slurm_query::JobOfProcess>(job_of(4711)).job == JobId{7});
+    CHECK(std::get<slurm_query::JobOfProcess>(job_of(2)).job == slurm_query::kNoJob);
+    CHECK(std::get<Refused>(job_of(1)).sentence == "no slurmd");
+}
+
 TEST_CASE("Job states: map Slurm states to active or ended or unknown", "[questions]") {
     for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
              JOB_RUNNING, JOB_SUSPENDED, JOB_RUNNING | JOB_CONFIGURING, JOB_RUNNING | JOB_STOPPED,

@@ -158,7 +158,7 @@ std::vector<ErrorCase> error_cases() {
         {"A, B", 2, 2, "the secret's name ' B' contains ' '"},
         {"A\tB", 0, 3, "the secret's name 'A?B' contains '?'"},
         {"1A", 0, 2, "the secret's name '1A' must begin with a letter or '_'"},
-        {"B,-A", 2, 2, "the secret's name '-A' must begin with a letter or '_'"},
+        {"B,2-A", 2, 3, "the secret's name '2-A' must begin with a letter or '_'"},
         {"A??", 0, 2, "the secret's name 'A?' contains '?'"},
         {"A?=B", 0, 2, "the secret's name 'A?' contains '?'"},
         {"?", 0, 1, "the secret's name is missing"},
@@ -234,6 +234,9 @@ TEST_CASE("SecretSpec: prints its shortest form and parses that back unchanged",
         {"A=B:file", "A=B:file"},
         {"none:file", "none:file"},
         {"A,workspace:lab,run:r?", "run:r?,workspace:lab,A"},
+        {"+C=A,-B,-B,A", "A,-B,+C=A"},
+        {"-A,A,+A=B,+A=B", "A,-A,+A=B"},
+        {"-A", "-A"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.text);
@@ -244,11 +247,30 @@ TEST_CASE("SecretSpec: prints its shortest form and parses that back unchanged",
     CHECK(print_spec(SecretSpec()).empty());
 }
 
+TEST_CASE("SecretSpec: parses what an inner command leaves out and copies", "[ask]") {
+    const SecretSpec ask = parsed("run:r,-TOK,+HUB=HF_TOKEN");
+    CHECK(ask.wants_all_of_run());
+    CHECK(ask.without == std::vector<std::string>{"TOK"});
+    CHECK(ask.copies == std::vector<SpecCopy>{{"HUB", "HF_TOKEN"}});
+    CHECK(print_spec(ask.request()) == "run:r");
+    CHECK(parsed("-TOK,+A=B").requests_nothing());
+    CHECK_FALSE(parsed("TOK,-TOK").requests_nothing());
+    CHECK(SecretSpec::nothing() == parsed("none"));
+}
+
+TEST_CASE("SecretSpec: rejects a malformed exclusion or copy", "[ask]") {
+    for (const char* text : {"-", "+", "-PATH", "-A-B", "+A", "+A=", "+=A", "+PATH=A", "+A=B=C",
+                             "A,+A=B", "+A=B,A", "+A=B,+A=C", "-A?", "+A=B?"}) {
+        CAPTURE(text);
+        CHECK_FALSE(refused(text).message.empty());
+    }
+}
+
 /// A text of words that matter to the grammar, in any order.
 std::string random_text(std::mt19937& random) {
-    const char* const words[] = {
-        "A",    "B-c",   "none", "run", "run:", "workspace:", "PATH", "=", ",",
-        ":env", ":file", ":",    "?",   "9",    "_x",         " ",    ",", "="};
+    const char* const words[] = {"A",  "B-c", "none", "run",   "run:", "workspace:", "PATH",
+                                 "=",  ",",   ":env", ":file", ":",    "?",          "9",
+                                 "_x", " ",   ",",    "=",     "+",    "-"};
     std::string text;
     for (auto left = random() % 9; left > 0; --left) text += words[random() % std::size(words)];
     return text;

@@ -31,6 +31,12 @@ Bytes message_of(std::uint16_t type, const Bytes& body) {
     return message;
 }
 
+Bytes numbers(std::initializer_list<std::uint32_t> values) {
+    Bytes bytes;
+    for (const std::uint32_t value : values) append_number(bytes, value);
+    return bytes;
+}
+
 /// A count, and that many numbers.
 Bytes counted(const std::vector<std::uint32_t>& values) {
     Bytes bytes;
@@ -62,6 +68,8 @@ const Reply kStates =
 const Request kPlaces =
     PlacementsRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
 const Reply kVerdicts = Verdicts{{Verdict::runs_there, Verdict::unknown}, "slurmctld is down"};
+const Request kProcess = ProcessRequest{4711};
+const Reply kJob = JobOfProcess{JobId{7}};
 const Reply kRefused = Refused{"only root and the agent may ask"};
 
 std::string refusal_of_request(const Bytes& message) {
@@ -77,8 +85,8 @@ bool is_taken(const Bytes& message) {
 }
 
 std::vector<Bytes> all_messages() {
-    return {encode(kJobs),    encode(kAccount), encode(kPlaces),  encode(kStates),
-            encode(kRefused), encode(kUsers),   encode(kVerdicts)};
+    return {encode(kJobs),  encode(kAccount),  encode(kPlaces),  encode(kStates), encode(kRefused),
+            encode(kUsers), encode(kVerdicts), encode(kProcess), encode(kJob)};
 }
 
 TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_wire]") {
@@ -91,6 +99,8 @@ TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_w
     append_number<std::uint32_t>(places, 8);
     append_number<std::uint32_t>(places, 0);
     CHECK(encode(kPlaces) == message_of(3, with_text(with_text(places, "n2"), "::1")));
+    CHECK(encode(kProcess) == message_of(4, numbers({4711})));
+    CHECK(encode(kJob) == message_of(105, numbers({7})));
     CHECK(encode(kVerdicts) == message_of(104, with_text(counted({1, 6}), "slurmctld is down")));
 }
 
@@ -103,7 +113,15 @@ TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_
     CHECK(std::get<AccountRequest>(*request).account == "chem");
     CHECK(std::get<AccountRequest>(*request).after == "alice");
 
-    auto reply = decode_reply(encode(kStates));
+    request = decode_request(encode(kProcess));
+    REQUIRE(request.ok());
+    CHECK(std::get<ProcessRequest>(*request).pid == 4711);
+
+    auto reply = decode_reply(encode(kJob));
+    REQUIRE(reply.ok());
+    CHECK(std::get<JobOfProcess>(*reply).job == JobId{7});
+
+    reply = decode_reply(encode(kStates));
     REQUIRE(reply.ok());
     REQUIRE(std::holds_alternative<States>(*reply));
     CHECK(std::get<States>(*reply).states == std::get<States>(kStates).states);
@@ -258,7 +276,7 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
         set_number(message, kLengthAt, 0xffffffffU);
         CHECK_FALSE(is_taken(message));
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 4, 100, 105, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 106, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

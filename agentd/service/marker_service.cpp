@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/service/marker_service.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+namespace secrets::service {
+namespace {
+
+/// Adds the variables of the entries, each value once. The paths of files are unknown to the agent.
+void add(Marker& marker, std::span<const DeliveryEntry> entries) {
+    for (const DeliveryEntry& entry : entries) {
+        if (entry.is_file()) continue;
+        const bool is_long = entry.value.size() >= kStartBytes;
+        MarkedVariable marked{std::string(entry.variable),
+                              is_long ? MarkKind::value : MarkKind::named,
+                              digest_of(marker.key, entry.value.bytes())};
+        const auto& all = marker.variables;
+        if (std::find(all.begin(), all.end(), marked) == all.end())
+            marker.variables.push_back(std::move(marked));
+    }
+}
+
+}  // namespace
+
+StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
+    const vault::Hold* hold = context_.vault.find_hold(job);
+    if (hold == nullptr || hold->owner != uid || hold->grants.empty()) {
+        return Status(StatusCode::not_found,
+                      "job " + std::to_string(job.value) + " was granted no secrets here");
+    }
+    Marker marker;
+    if (getrandom(marker.key.data(), marker.key.size(), 0) !=
+        static_cast<ssize_t>(marker.key.size())) {
+        return Status::unavailable("cannot make a marker: no random bytes");
+    }
+    marker.spec = hold->grants.front().ask;
+    for (const vault::Grant& grant : hold->grants) add_grant(marker, *hold, grant.ask);
+    return marker;
+}
+
+void MarkerService::add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec) {
+    if (context_.vault.find_cached_grant(hold.job, spec) != nullptr) {
+        const auto delivery = context_.vault.deliver_cached_grant(hold.job, spec);
+        if (!delivery) return;
+        const auto view = RegionView::map(delivery->fd.get());
+        if (!view) return;
+        const auto entries = read_delivery(view->bytes());
+        if (entries) add(marker, *entries);
+        return;
+    }
+    const auto parsed = parse_spec(spec);
+    if (!parsed.ok()) return;
+    plugin_protocol::GrantRequest request;
+    request.job = hold.job;
+    request.uid = hold.owner;
+    request.ask = spec;
+    const auto prepared = resolver_.prepare(request, *parsed.spec());
+    if (prepared.ok()) add(marker, prepared.value().entries);
+}
+
+}  // namespace secrets::service

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spank/given_marker.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "spank/value_finder.h"
+
+namespace secrets::spank {
+namespace {
+
+MarkKind kind_of(const GivenVariable& given, const std::vector<OuterMark>& outer) {
+    if (given.is_path) return MarkKind::path;
+    if (given.value.size() < kStartBytes) return MarkKind::named;
+    const auto same = std::find_if(outer.begin(), outer.end(), [&](const OuterMark& mark) {
+        return mark.variable == given.variable;
+    });
+    return same != outer.end() && same->kind == MarkKind::named ? MarkKind::named : MarkKind::value;
+}
+
+bool is_known_outside(std::string_view variable, const std::vector<OuterMark>& outer) {
+    return std::any_of(outer.begin(), outer.end(),
+                       [&](const OuterMark& mark) { return mark.variable == variable; });
+}
+
+}  // namespace
+
+Marker marker_of(std::span<const GivenVariable> given, std::string spec,
+                 const char* const* environment, const std::vector<OuterMark>& outer) {
+    Marker marker;
+    marker.spec = std::move(spec);
+    const bool is_random = getrandom(marker.key.data(), marker.key.size(), 0) ==
+                           static_cast<ssize_t>(marker.key.size());
+    for (const GivenVariable& each : given) {
+        marker.variables.push_back({std::string(each.variable),
+                                    is_random ? kind_of(each, outer) : MarkKind::named,
+                                    digest_of(marker.key, each.value.bytes())});
+    }
+    const ValueFinder finder(marker);
+    std::vector<std::size_t> coincidences;
+    for (; environment != nullptr && *environment != nullptr; ++environment) {
+        const std::string_view entry(*environment);
+        const auto equals = std::min(entry.find('='), entry.size());
+        const std::string_view name = entry.substr(0, equals);
+        finder.each_within(entry.substr(std::min(equals + 1, entry.size())),
+                           [&](std::size_t index) {
+                               const std::string& variable = marker.variables[index].variable;
+                               if (variable != name && !is_known_outside(variable, outer))
+                                   coincidences.push_back(index);
+                               return true;
+                           });
+    }
+    for (const std::size_t index : coincidences) marker.variables[index].kind = MarkKind::named;
+    return marker;
+}
+
+}  // namespace secrets::spank

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spank/marker_request.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "common/base/deadline.h"
+#include "common/base/limits.h"
+#include "common/base/unique_fd.h"
+#include "common/ipc/plugin_protocol.h"
+#include "common/ipc/unix_socket.h"
+
+namespace secrets::spank {
+
+namespace {
+
+/// The timeout of the whole question: a person may wait.
+constexpr auto kPatience = std::chrono::milliseconds(1000);
+
+/// A process tree deeper than this was not made by a job's script.
+constexpr int kMaxAncestors = 256;
+
+/// Reads the beginning of a small file; empty if that fails.
+std::string read_beginning(const std::string& path) {
+    const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text(4096, '\0');
+    const ssize_t count = file ? read(file.get(), text.data(), text.size()) : -1;
+    text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return text;
+}
+
+/// Tells whether a slurmstepd is among this process's ancestors. A process that left its session is
+/// found by its cgroup alone.
+bool descends_from_slurmstepd() {
+    pid_t pid = getppid();
+    for (int i = 0; i < kMaxAncestors && pid > 1; ++i) {
+        // PID (NAME) STATE PARENT ...: the name may hold parentheses.
+        const std::string stat = read_beginning("/proc/" + std::to_string(pid) + "/stat");
+        const auto open = stat.find('(');
+        const auto close = stat.rfind(')');
+        if (open == stat.npos || close == stat.npos || close + 4 >= stat.size()) return false;
+        if (stat.substr(open + 1, close - open - 1) == "slurmstepd") return true;
+        pid = 0;
+        std::from_chars(stat.data() + close + 4, stat.data() + stat.size(), pid);
+    }
+    return false;
+}
+
+bool is_inside_job() {
+    return read_beginning("/proc/self/cgroup").find("slurm") != std::string::npos ||
+           descends_from_slurmstepd();
+}
+
+/// Reads the marker from the descriptor that came with the agent's reply.
+std::optional<Marker> read_marker(int fd, std::size_t length) {
+    if (fd < 0 || length > kMaxMarkerBytes) return std::nullopt;
+    std::string text(length, '\0');
+    if (pread(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return std::nullopt;
+    return parse_marker(text);
+}
+
+}  // namespace
+
+std::optional<Marker> request_marker(const std::string& job_socket) {
+    if (!is_inside_job()) return std::nullopt;
+    const auto deadline = Deadline::in(kPatience);
+    const auto fd = connect_seqpacket(job_socket, deadline);
+    if (!fd) return std::nullopt;
+    const auto request =
+        plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::MarkerRequest{}));
+    if (!send_packet(fd->get(), request, deadline).ok()) return std::nullopt;
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    const auto packet = receive_packet(fd->get(), buffer, deadline);
+    if (!packet) return std::nullopt;
+    const auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
+    const auto* marked = reply ? std::get_if<plugin_protocol::Marked>(&*reply) : nullptr;
+    if (marked == nullptr) return std::nullopt;
+    return read_marker(packet->fd.get(), marked->marker_length);
+}
+
+}  // namespace secrets::spank

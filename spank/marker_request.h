@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The question of a command that may be inside a job, but has lost the job's marker.
+
+#include <optional>
+#include <string>
+
+#include "common/ipc/marker.h"
+
+namespace secrets::spank {
+
+/// Returns the marker of the job around this process, from the agent. Returns nothing at once,
+/// without asking, if no slurmstepd is among the process's ancestors and no cgroup of a job is
+/// around it.
+std::optional<Marker> request_marker(const std::string& job_socket);
+
+}  // namespace secrets::spank

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spank/outer_job.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/base/names.h"
+#include "spank/marker_request.h"
+#include "spank/value_finder.h"
+#include "spank/variables.h"
+
+namespace secrets::spank {
+namespace {
+
+using State = OuterVariable::State;
+
+/// Returns the variables that SLURM_SECRETS_SET lists. Even a forged list names none that a secret
+/// could not have set.
+std::vector<std::string> names_in(const char* list) {
+    std::vector<std::string> names;
+    std::string_view rest = list != nullptr ? list : "";
+    while (!rest.empty()) {
+        const std::string_view name = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+        if (check_variable_name(name).ok()) names.emplace_back(name);
+    }
+    return names;
+}
+
+}  // namespace
+
+OuterJob OuterJob::read(const Arguments& arguments) {
+    const char* text = getenv(kMarkerVariable);
+    auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
+    const bool is_stripped = !marker;
+    // A job without secrets has neither variable, but its id: it costs no question.
+    const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
+                            getenv(kSetVariable) != nullptr;
+    if (is_stripped && is_suspect) marker = request_marker(arguments.job_socket);
+    return OuterJob(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)));
+}
+
+OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
+                   const std::vector<std::string>& set)
+    : marker_(std::move(marker)) {
+    if (marker_) {
+        spec_ = marker_->spec;
+        // A variable that is missing together with the marker was hardly unset on purpose.
+        const State missing = is_from_agent ? State::unchanged : State::unset;
+        for (const MarkedVariable& marked : marker_->variables)
+            variables_.push_back({marked.variable, marked.kind, missing});
+    }
+    for (const std::string& name : set) {
+        if (find(name) == nullptr) variables_.push_back({name, MarkKind::named, State::unchanged});
+    }
+    if (!marker_) return;
+    const ValueFinder finder(*marker_);
+    for (; *environment != nullptr; ++environment) {
+        const std::string_view entry(*environment);
+        const auto equals = entry.find('=');
+        if (equals == entry.npos || equals == 0) continue;
+        read_variable(entry.substr(0, equals), entry.substr(equals + 1), finder);
+    }
+}
+
+OuterVariable* OuterJob::find(std::string_view name) {
+    const auto found =
+        std::find_if(variables_.begin(), variables_.end(),
+                     [&](const OuterVariable& variable) { return variable.variable == name; });
+    return found != variables_.end() ? &*found : nullptr;
+}
+
+void OuterJob::read_variable(std::string_view name, std::string_view value,
+                             const ValueFinder& finder) {
+    if (name == kMarkerVariable) return;
+    OuterVariable* const given = find(name);
+    const auto index = static_cast<std::size_t>(given - variables_.data());
+    if (given != nullptr && index < marker_->variables.size()) {
+        if (digest_of(marker_->key, std::as_bytes(std::span(value))) ==
+            marker_->variables[index].digest) {
+            given->state = State::unchanged;
+            return;
+        }
+        given->state = State::changed;
+    }
+    if (const auto equal = finder.equal_to(value)) {
+        copies_.push_back({std::string(name), variables_[*equal].variable});
+    } else if (const auto held = finder.within(value)) {
+        holders_.push_back({std::string(name), variables_[*held].variable});
+    }
+}
+
+bool OuterJob::is_path(std::string_view variable) const {
+    return std::any_of(variables_.begin(), variables_.end(), [&](const OuterVariable& given) {
+        return given.variable == variable && given.kind == MarkKind::path;
+    });
+}
+
+std::string OuterJob::held_by(const std::vector<std::string_view>& arguments) const {
+    if (!marker_) return {};
+    const ValueFinder finder(*marker_);
+    for (const std::string_view argument : arguments) {
+        if (const auto held = finder.within(argument)) return variables_[*held].variable;
+    }
+    return {};
+}
+
+void OuterJob::remove_given() const {
+    for (const OuterVariable& given : variables_) {
+        if (given.state == State::unchanged) unsetenv(given.variable.c_str());
+    }
+    unsetenv(kMarkerVariable);
+    unsetenv(kSetVariable);
+}
+
+}  // namespace secrets::spank

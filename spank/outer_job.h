@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The job around a command that submits: the secrets that it was given, and what its script did
+// with their variables since. Values must not leave with the environment that Slurm captures:
+// slurmctld would write them to its disk.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/secret_spec.h"
+#include "common/ipc/marker.h"
+#include "spank/arguments.h"
+#include "spank/command_line.h"
+
+namespace secrets::spank {
+
+class ValueFinder;
+
+/// A variable that the job was given.
+struct OuterVariable {
+    enum class State { unchanged, changed, unset };
+
+    std::string variable;
+    MarkKind kind = MarkKind::named;
+    State state = State::unchanged;
+};
+
+/// A variable of the script's own that holds a secret.
+struct Holder {
+    std::string variable;
+    std::string of;  ///< the variable that the job was given the secret in
+};
+
+/// Tells where the environment of a process differs from what its job was given. Holds no value.
+class OuterJob {
+  public:
+    /// Reads this process's environment, and where the marker is missing asks the agent for it.
+    static OuterJob read(const Arguments& arguments);
+
+    /// Reads `environment`, which ends with a null pointer. `marker` is null if there is none, and
+    /// was not in the environment if it `is_from_agent`; `set` are the names in SLURM_SECRETS_SET.
+    OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
+             const std::vector<std::string>& set);
+
+    /// Empty outside of jobs that were given secrets.
+    const std::vector<OuterVariable>& variables() const { return variables_; }
+    /// The secret spec of the job; empty if unknown.
+    const std::string& spec() const { return spec_; }
+    /// Variables whose whole value is that of one that the job was given.
+    const std::vector<Holder>& copies() const { return copies_; }
+    /// Variables that hold a secret among other text.
+    const std::vector<Holder>& holders() const { return holders_; }
+
+    /// Whether the variable that the job was given holds the path of a file, not a secret.
+    bool is_path(std::string_view variable) const;
+
+    /// Returns the variable whose value, a secret, is in one of the arguments; empty without one.
+    std::string held_by(const std::vector<std::string_view>& arguments) const;
+
+    /// Removes from this process's environment what the job was given.
+    void remove_given() const;
+
+  private:
+    void read_variable(std::string_view name, std::string_view value, const ValueFinder& finder);
+    OuterVariable* find(std::string_view name);
+
+    std::optional<Marker> marker_;
+    std::string spec_;
+    std::vector<OuterVariable> variables_;  ///< first those of the marker, in its order
+    std::vector<Holder> copies_;
+    std::vector<Holder> holders_;
+};
+
+}  // namespace secrets::spank
