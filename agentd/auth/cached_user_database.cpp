@@ -83,8 +83,9 @@ Status CachedUserDatabase::await_name(Uid uid) {
     return is_pending(user) ? user.status() : Status();
 }
 
-LookupAnswer CachedUserDatabase::answer(const Lookup& lookup, Certainty certainty,
-                                        Clock::duration patience) {
+StatusOr<std::optional<FoundUser>> CachedUserDatabase::answer(const Lookup& lookup,
+                                                              Certainty certainty,
+                                                              Clock::duration patience) {
     const Time now = now_();
     Entry& entry = use(lookup, now);
     const bool is_urgent = !entry.found;
@@ -95,7 +96,9 @@ LookupAnswer CachedUserDatabase::answer(const Lookup& lookup, Certainty certaint
         workers_.hurry(lookup);
     }
     if (entry.found) return entry.found;
-    if (certainty == Certainty::established && is_established(entry)) return entry.found;
+    const bool is_certain = certainty == Certainty::current || is_established(entry) ||
+                            (certainty == Certainty::plausible && entry.only_not_member);
+    if (certainty == Certainty::established && is_certain) return entry.found;
     if (entry.asked_at) {
         if (entry.missing_since) patience = std::min<Clock::duration>(patience, kPatienceAfterNone);
         const Time until = *entry.asked_at + patience;
@@ -110,7 +113,7 @@ LookupAnswer CachedUserDatabase::answer(const Lookup& lookup, Certainty certaint
             what + (entry.asked_at ? "the name service has not answered yet; try again in a moment"
                                    : "too many lookups are in progress; try again in a moment"));
     }
-    if (certainty == Certainty::established) {
+    if (!is_certain) {
         return Status::unavailable(
             what +
             "the name service does not find it, which counts after 10 minutes only, as the "
@@ -211,7 +214,8 @@ void CachedUserDatabase::take(const Lookup& lookup, const LookupAnswer& answer) 
     entry.answered_at = now;
     entry.failure = answer.status();
     const bool was_found = entry.found.has_value();
-    if (!answer.ok() || *answer) {
+    entry.only_not_member = answer.ok() && answer->only_not_member;
+    if (!answer.ok() || answer->user) {
         entry.missing_since.reset();
         entry.absences = 0;
     } else {
@@ -220,8 +224,8 @@ void CachedUserDatabase::take(const Lookup& lookup, const LookupAnswer& answer) 
     }
     if (!answer.ok()) {
         set_trouble(trouble_of(lookup, answer.status().message()));
-    } else if (*answer) {
-        entry.found = *answer;
+    } else if (answer->user) {
+        entry.found = answer->user;
     } else if (is_established(entry)) {
         entry.found.reset();
     }

@@ -66,6 +66,7 @@ class CachedUserDatabase final : public UserDatabase {
         std::optional<FoundUser> found{};  ///< the last good answer, unless the user is gone since
         std::optional<Time> missing_since{};  ///< begin of an unbroken row of "none"
         unsigned absences = 0;                ///< length of that row
+        bool only_not_member = false;         ///< as the last answer says
         Time answered_at{};                   ///< when the last answer came, or the last failure
         Status failure{};                     ///< of the last lookup, if it failed
         std::optional<Time> asked_at{};       ///< if a lookup is queued or in progress
@@ -79,7 +80,8 @@ class CachedUserDatabase final : public UserDatabase {
         Time until;  ///< the time from which waiting no longer helps
     };
 
-    LookupAnswer answer(const Lookup& lookup, Certainty certainty, Clock::duration patience);
+    StatusOr<std::optional<FoundUser>> answer(const Lookup& lookup, Certainty certainty,
+                                              Clock::duration patience);
     Entry& use(const Lookup& lookup, Time now);
     void make_room(std::list<Lookup>& order);
     void look_up(const Lookup& lookup, Entry& entry, bool urgent);

@@ -69,11 +69,11 @@ StatusOr<bool> find_group(Entry<group>& entry, const std::string& name) {
 }
 
 LookupAnswer found(const Entry<passwd>& user) {
-    return std::optional(FoundUser{Uid{user.record.pw_uid}, user.record.pw_name});
+    return LookupResult{FoundUser{Uid{user.record.pw_uid}, user.record.pw_name}};
 }
 
 LookupAnswer none() {
-    return std::optional<FoundUser>();
+    return LookupResult{};
 }
 
 LookupAnswer query_user(const std::string& text) {
@@ -123,7 +123,7 @@ LookupAnswer query_membership(Uid uid, const std::string& name) {
     if (lists(group.record, user.record.pw_name)) return found(user);
     const std::vector<gid_t> groups = groups_of(user.record);
     const bool is_in = std::find(groups.begin(), groups.end(), group.record.gr_gid) != groups.end();
-    return is_in ? found(user) : none();
+    return is_in ? found(user) : LookupResult{.only_not_member = true};
 }
 
 }  // namespace

@@ -34,10 +34,16 @@ struct FoundUser {
     std::string name;
 };
 
-/// The user, nullopt if the name service answered that there is none, or an error if it did not
-/// answer. "None" may be wrong: sssd is often built so that its client answers "none" while sssd is
-/// stopped, and memberships of services that fail are left out.
-using LookupAnswer = StatusOr<std::optional<FoundUser>>;
+/// What the name service found. "None" may be wrong: sssd is often built so that its client answers
+/// "none" while sssd is stopped, and memberships of services that fail are left out.
+struct LookupResult {
+    std::optional<FoundUser> user{};
+    /// Whether there are such a user and such a group, and only the one is not in the other.
+    bool only_not_member = false;
+};
+
+/// The result, or an error if the name service did not answer.
+using LookupAnswer = StatusOr<LookupResult>;
 
 /// Queries the name service, which may take long. Thread-safe.
 LookupAnswer query_name_service(const Lookup& lookup);

@@ -13,19 +13,19 @@ class SystemUsers final : public UserDatabase {
         if (text.find('\0') != text.npos) return std::optional<Uid>();
         const auto user = query_name_service({Lookup::Kind::user_by_name, text, {}});
         if (!user) return user.status();
-        return *user ? std::optional((*user)->uid) : std::nullopt;
+        return user->user ? std::optional(user->user->uid) : std::nullopt;
     }
 
     StatusOr<std::optional<std::string>> find_name(Uid uid, Certainty) override {
         const auto user = query_name_service({Lookup::Kind::user_by_uid, "", uid});
         if (!user) return user.status();
-        return *user ? std::optional((*user)->name) : std::nullopt;
+        return user->user ? std::optional(user->user->name) : std::nullopt;
     }
 
     StatusOr<bool> is_group_member(Uid uid, const std::string& group, Certainty) override {
         const auto member = query_name_service({Lookup::Kind::membership, group, uid});
         if (!member) return member.status();
-        return member->has_value();
+        return member->user.has_value();
     }
 };
 

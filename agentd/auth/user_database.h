@@ -15,8 +15,9 @@ namespace secrets::auth {
 
 /// How certain a "no" must be. A name service that is away often answers "no" as well.
 enum class Certainty {
-    current,      ///< the last answer, for requests of something new
-    established,  ///< a "no" that has lasted for some minutes, to take back what was granted
+    current,      ///< the last answer
+    plausible,    ///< one that names the user and the group, or has lasted for some minutes
+    established,  ///< one that has lasted for some minutes, to take back what was granted
 };
 
 /// The queries of the name service since the start, and its state.

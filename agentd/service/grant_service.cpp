@@ -162,8 +162,8 @@ StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std
     const SecretSpec& ask = *parsed.spec();
     SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
-    auto resolved = resolver_.resolve_spec(*caller.uid(), ask, auth::Permission::read_run,
-                                           auth::Certainty::current);
+    auto resolved = resolver_.resolve_or_deny(*caller.uid(), ask, auth::Permission::read_run,
+                                              auth::Certainty::plausible);
     if (!resolved.ok()) {
         const Status& wrong = resolved.status();
         if (wrong.code() == StatusCode::unavailable || auth::is_pending(wrong)) return wrong;

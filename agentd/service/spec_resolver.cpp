@@ -99,17 +99,23 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
     return answers;
 }
 
-StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantRequest& request,
-                                              const SecretSpec& ask, bool had_it) {
-    auto prepared = prepare_with(request, ask, auth::Certainty::current);
-    if (!had_it || !is_denial(prepared.status())) return prepared;
-    return prepare_with(request, ask, auth::Certainty::established);
+StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_or_deny(Uid uid, const SecretSpec& ask,
+                                                                auth::Permission operation,
+                                                                auth::Certainty certainty) {
+    auto resolved = resolve_spec(uid, ask, operation, auth::Certainty::current);
+    const bool denies =
+        resolved.ok() ? !failures_of(*resolved).empty() : is_denial(resolved.status());
+    if (!denies) return resolved;
+    const auto certain = resolve_spec(uid, ask, operation, certainty);
+    if (!certain.ok() && !is_denial(certain.status())) return certain.status();
+    return resolved;
 }
 
-StatusOr<PreparedGrant> SpecResolver::prepare_with(const plugin_protocol::GrantRequest& request,
-                                                   const SecretSpec& ask,
-                                                   auth::Certainty certainty) {
-    auto resolved = resolve_spec(request.uid, ask, auth::Permission::use_run, certainty);
+StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantRequest& request,
+                                              const SecretSpec& ask, bool had_it) {
+    auto resolved =
+        resolve_or_deny(request.uid, ask, auth::Permission::use_run,
+                        had_it ? auth::Certainty::established : auth::Certainty::plausible);
     if (!resolved.ok()) return resolved.status();
     PreparedGrant prepared{std::move(resolved).value(), {}, {}, nullptr};
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {

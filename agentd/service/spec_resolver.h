@@ -34,14 +34,18 @@ class SpecResolver {
                                                    auth::Permission operation,
                                                    auth::Certainty certainty);
 
+    /// Does the same with the last answers of the name service, but denies the spec or an item only
+    /// with this certainty. Otherwise it returns `unavailable` or `pending`.
+    StatusOr<std::vector<ItemAnswer>> resolve_or_deny(Uid uid, const SecretSpec& ask,
+                                                      auth::Permission operation,
+                                                      auth::Certainty certainty);
+
     /// Does the same for a step, opens the values and checks the limits. `had_it`: whether the job
     /// was granted this spec before, so that only what is established can deny it.
     StatusOr<PreparedGrant> prepare(const plugin_protocol::GrantRequest& request,
                                     const SecretSpec& ask, bool had_it);
 
   private:
-    StatusOr<PreparedGrant> prepare_with(const plugin_protocol::GrantRequest& request,
-                                         const SecretSpec& ask, auth::Certainty certainty);
     StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask,
                                                  auth::Certainty certainty) const;
 

@@ -39,8 +39,8 @@ struct Fixture {
         for (const Lookup& lookup : std::exchange(asked, {})) users.take(lookup, answer);
         urgent.clear();
     }
-    void find_all() { answer(std::optional(FoundUser{kAnn, "ann"})); }
-    void find_none() { answer(std::optional<FoundUser>()); }
+    void find_all() { answer(LookupResult{FoundUser{kAnn, "ann"}}); }
+    void find_none() { answer(LookupResult{}); }
     void fail() { answer(Status::unavailable("the name service failed: Connection refused")); }
     /// Lets time pass, with the background task at work; each lookup is answered by `answer`.
     template <typename Answering>
@@ -100,7 +100,7 @@ TEST_CASE("CachedUserDatabase: returns an old answer at once and repeats the loo
     CHECK(fixture.urgent.empty());
     fixture.now += minutes(3);  // the lookup hangs
     CHECK(*fixture.find("ann") == kAnn);
-    fixture.answer(std::optional(FoundUser{Uid{6000}, "ann"}));
+    fixture.answer(LookupResult{FoundUser{Uid{6000}, "ann"}});
     CHECK(*fixture.find("ann") == Uid{6000});
 }
 
@@ -314,7 +314,7 @@ TEST_CASE("CachedUserDatabase: repeats a lookup whose answer never came, and ign
     fixture.now += minutes(5);
     CHECK(is_pending(fixture.find("ann")));
     fixture.find_all();
-    fixture.users.take(user("ann"), std::optional<FoundUser>());
+    fixture.users.take(user("ann"), LookupResult{});
     CHECK(*fixture.find("ann") == kAnn);
     CHECK(fixture.users.stats().waiting == 0);
 }
@@ -349,7 +349,7 @@ TEST_CASE("LookupAttempts: wakes a request by the answer to its own lookup, and 
     const auto ann = fixture.start(LoopFixture::ask("ann", &of_ann));
     const auto bob = fixture.start(LoopFixture::ask("bob", &of_bob));
     fixture.turn(std::chrono::milliseconds(5));
-    fixture.users.take(user("ann"), std::optional(FoundUser{kAnn, "ann"}));
+    fixture.users.take(user("ann"), LookupResult{FoundUser{kAnn, "ann"}});
     REQUIRE(fixture.turns_until([&] { return ann->has_value(); }));
     CHECK(***ann == kAnn);
     CHECK(of_ann == 2);

@@ -12,13 +12,14 @@
 namespace secrets::auth {
 
 /// root, alice, bob, and www-data, the account of a platform; each user is in a group of that name.
-/// While `failure` is an error, nothing can be looked up; what is in `unknown`, never. A name in
-/// `doubtful` is not found, which is not established.
+/// While `failure` is an error, nothing can be looked up; what is in `unknown`, never. No one
+/// is found in groups in `doubtful`, which is not established, or `missing`, which is not
+/// plausible.
 class FakeUsers final : public UserDatabase {
   public:
-    StatusOr<std::optional<Uid>> find_uid(const std::string& text, Certainty certainty) override {
+    StatusOr<std::optional<Uid>> find_uid(const std::string& text, Certainty) override {
         if (!failure.ok()) return failure;
-        if (unknown.contains(text) || is_in_doubt(text, certainty)) return away();
+        if (unknown.contains(text)) return away();
         for (const auto& [uid, name] : names) {
             if (text == name || text == std::to_string(uid.value)) return std::optional(uid);
         }
@@ -36,7 +37,7 @@ class FakeUsers final : public UserDatabase {
                                    Certainty certainty) override {
         if (!failure.ok()) return failure;
         if (unknown.contains(group) || is_in_doubt(group, certainty)) return away();
-        if (doubtful.contains(group)) return false;
+        if (doubtful.contains(group) || missing.contains(group)) return false;
         const auto found = names.find(uid);
         return found != names.end() && found->second == group;
     }
@@ -46,12 +47,15 @@ class FakeUsers final : public UserDatabase {
     Status failure;
     std::set<std::string> unknown;
     std::set<std::string> doubtful;
+    std::set<std::string> missing;
     std::map<Uid, std::string> names{
         {Uid{0}, "root"}, {Uid{1001}, "alice"}, {Uid{1002}, "bob"}, {Uid{33}, "www-data"}};
 
   private:
     bool is_in_doubt(const std::string& name, Certainty certainty) const {
-        return certainty == Certainty::established && doubtful.contains(name);
+        if (certainty == Certainty::current) return false;
+        return missing.contains(name) ||
+               (certainty == Certainty::established && doubtful.contains(name));
     }
 };
 

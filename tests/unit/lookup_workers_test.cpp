@@ -27,7 +27,7 @@ struct NameService {
         if (lookup.name.starts_with('-')) {
             changed.wait(lock, [this] { return released; });
         }
-        return std::optional(FoundUser{Uid{1}, lookup.name});
+        return LookupResult{FoundUser{Uid{1}, lookup.name}};
     }
     void release() {
         const std::lock_guard lock(mutex);

@@ -28,6 +28,7 @@ struct Fixture {
         users.failure = Status();
         users.unknown.clear();
         users.doubtful.clear();
+        users.missing.clear();
     }
     Fixture(const Fixture&) = delete;
     Fixture& operator=(const Fixture&) = delete;
@@ -98,6 +99,20 @@ TEST_CASE("GrantService: denies a step that had the grant only for an establishe
           StatusCode::not_found);
     fixture.users.doubtful.clear();
     CHECK(given(fixture.office.ask(fixture.office.alice, "LICENSE")) == "LICENSE=value\n");
+}
+
+TEST_CASE("GrantService: denies nothing because a group is not found, as all are in an outage") {
+    Fixture fixture;
+    auto& grants = fixture.office.services.grants;
+    fixture.users.missing = {"alice"};
+    CHECK(status_of(fixture.office.ask(fixture.office.alice, "LICENSE")).code() ==
+          StatusCode::unavailable);
+    CHECK(grants.check(fixture.office.alice, "LICENSE").status().code() == StatusCode::unavailable);
+    CHECK(grants.check_submission(fixture.office.alice, "LICENSE").ok());
+    CHECK(grants.check_submission(fixture.office.alice, "OTHER").code() == StatusCode::not_found);
+    fixture.users.missing.clear();
+    fixture.users.doubtful = {"alice"};
+    CHECK(grants.check_submission(fixture.office.alice, "LICENSE").code() == StatusCode::not_found);
 }
 
 TEST_CASE("GrantService: looks nobody up for a job's own run") {
