@@ -40,6 +40,7 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
 
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {
     if (at_hub_) co_return co_await at_hub_(uid, std::move(spec));
+    co_await auth::await_name(uid);
     const auto deadline = service::SharedStore::Clock::now() + kPatience;
     const auth::LookupAttempts attempts(kPatience);
     while (true) {

@@ -241,6 +241,18 @@ TEST_CASE(
     CHECK(fixture.find("ghost").status().code() == StatusCode::unavailable);
 }
 
+TEST_CASE("CachedUserDatabase: finds a missing membership plausible if user and group are there") {
+    Fixture fixture;
+    static_cast<void>(fixture.is_member());
+    fixture.find_none();
+    CHECK(fixture.is_member(Certainty::plausible).status().code() == StatusCode::unavailable);
+    fixture.now += seconds(6);
+    static_cast<void>(fixture.is_member());
+    fixture.answer(LookupResult{.only_not_member = true});
+    CHECK_FALSE(*fixture.is_member(Certainty::plausible));
+    CHECK(fixture.is_member(Certainty::established).status().code() == StatusCode::unavailable);
+}
+
 TEST_CASE("CachedUserDatabase: makes a prefetched lookup urgent once a request needs it") {
     Fixture fixture;
     fixture.users.prefetch("ann");
