@@ -90,6 +90,8 @@ StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
         return Status(StatusCode::invalid_argument,
                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
     }
+    // For the sentences about the push.
+    if (Status name = auth::users().await_name(*owner); !name.ok()) return name;
     const auto allowed = context_.principals.allows(caller, *owner, auth::Permission::push_run);
     if (!allowed) return allowed.status();
     if (!*allowed) {
@@ -97,8 +99,6 @@ StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
                       caller.name() + " may not push runs for " + auth::user_name(*owner) +
                           " (see platforms in the agent's configuration)");
     }
-    // For the sentences about the push.
-    if (Status name = auth::users().await_name(*owner); !name.ok()) return name;
     return *owner;
 }
 
@@ -184,6 +184,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     }
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
+            if (Status name = auth::users().await_name(existing->owner); !name.ok()) return name;
             return refuse({StatusCode::conflict,
                            "run " + run.text() + " belongs to " + auth::user_name(existing->owner) +
                                "; complete it before it is pushed for another user"});
@@ -240,6 +241,7 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
         !allowed.ok()) {
         return allowed;
     }
+    if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     return describe(*head, holders());
 }
 
@@ -254,6 +256,8 @@ StatusOr<std::vector<RunInfo>> RunService::list_runs(const auth::Principal& call
         if (!allowed) {
             unknown = allowed.status();  // the lookups for the other runs are started, too
         } else if (*allowed) {
+            Status name = auth::users().await_name(head->owner);
+            if (!name.ok()) unknown = std::move(name);
             seen.push_back(describe(*head, all_holders));
         }
     }
@@ -275,6 +279,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     if (Status wrong = precondition.check("run " + run.text(), head->generation); !wrong.ok()) {
         return refused_completion(run, caller, std::move(wrong));
     }
+    if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     const std::string owner = auth::user_name(head->owner);
     audit::Event event =
         event_of(audit::Kind::complete, run, caller,
