@@ -34,6 +34,7 @@ unsigned http_status_of(StatusCode code) {
         case StatusCode::resource_exhausted:
             return 429;
         case StatusCode::unavailable:
+        case StatusCode::pending:
         case StatusCode::not_configured:
             return 503;
         case StatusCode::ok:
@@ -249,7 +250,10 @@ std::vector<Route> route_table() {
 
 HttpResponse refused(const Status& refusal) {
     HttpResponse answer = problem(http_status_of(refusal.code()), refusal.message());
-    if (refusal.code() == StatusCode::unavailable) answer.retry_after = kRetryAfter;
+    answer.is_pending = refusal.code() == StatusCode::pending;
+    if (refusal.code() == StatusCode::unavailable || answer.is_pending) {
+        answer.retry_after = kRetryAfter;
+    }
     return answer;
 }
 }  // namespace secrets::api

@@ -30,6 +30,7 @@ struct HttpResponse {
     std::string allow{};  ///< the methods that the path accepts, with 405
     std::string etag{};   ///< the generation of what was read or changed; may be empty
     std::optional<std::chrono::seconds> retry_after{};  ///< with 503, if waiting may help
+    bool is_pending = false;   ///< with 503: a lookup in progress may lead to another response
     std::string challenge{};   ///< with 401, how a request can identify its caller
     std::string note{};        ///< for the job; a line of ASCII
     SecretBuffer secret{};     ///< the body if it holds values; `body` is empty then

@@ -167,6 +167,16 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
         "slurm_secrets_log_entries_dropped_total",
         "Log entries that were dropped because the journal did not accept them in time.",
         status.log_entries_dropped);
+    constexpr const char* kLookups = "slurm_secrets_name_lookups_total";
+    constexpr const char* kLookupsHelp = "Queries of the name service, by outcome.";
+    families.counter(kLookups, kLookupsHelp, status.lookups.answered, {{"outcome", "answered"}});
+    families.counter(kLookups, kLookupsHelp, status.lookups.failed, {{"outcome", "failed"}});
+    families.counter("slurm_secrets_slow_name_lookups_total",
+                     "Queries of the name service that took longer than a request waits.",
+                     status.lookups.slow);
+    families.gauge("slurm_secrets_name_service_fails",
+                   "1 if the name service fails or does not answer for some name, else 0.",
+                   status.lookups.trouble.empty() ? 0 : 1);
     for (const TaskStatus& task : status.tasks) {
         families.counter("slurm_secrets_task_restarts_total",
                          "Restarts of a background task after a failure.", task.restarts,

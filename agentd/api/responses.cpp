@@ -60,6 +60,16 @@ json::array tasks_of(const std::vector<TaskStatus>& tasks) {
     return list;
 }
 
+json::object object_of(const auth::LookupStats& lookups) {
+    json::object object{{"answered", lookups.answered},
+                        {"failed", lookups.failed},
+                        {"slow", lookups.slow},
+                        {"waiting", lookups.waiting},
+                        {"missing", lookups.missing}};
+    if (!lookups.trouble.empty()) object["trouble"] = lookups.trouble;
+    return object;
+}
+
 std::string line(const json::value& value) {
     return json::serialize(value) + "\n";
 }
@@ -170,7 +180,8 @@ std::string status_json(const service::StatusInfo& status) {
                         {"secret_bytes", held.secret_bytes},
                         {"store", std::move(store)},
                         {"log_entries_dropped", status.log_entries_dropped},
-                        {"tasks", tasks_of(status.tasks)}};
+                        {"tasks", tasks_of(status.tasks)},
+                        {"name_service", object_of(status.lookups)}};
     if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
     if (const auto& accounts = status.slurm_accounts) {
         json::object known{{"named", accounts->named}, {"known", accounts->known}};

@@ -7,7 +7,7 @@
 #include "agentd/api/handlers.h"
 #include "agentd/api/responses.h"
 #include "agentd/audit/audit_log.h"
-#include "agentd/auth/user_database.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/shared_store.h"
 #include "common/base/names.h"
 #include "common/base/text_encoding.h"
@@ -164,12 +164,18 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
                                             service::SharedStore& shared,
                                             std::shared_ptr<SecretBuffer> body) {
     HttpResponse answer;
-    std::function<void()> change = [&] { answer = route.handle(call, body->bytes()); };
     const auto deadline = service::SharedStore::Clock::now() + kPatienceToChange;
-    service::DocumentKeys about = route.about(call);
-    auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
-    if (!failure.ok()) co_return refused(service::not_known(failure));
-    co_return answer;
+    const auth::LookupAttempts attempts(kPatienceToRead);
+    while (true) {
+        std::function<void()> change = [&] {
+            answer = attempts.run([&] { return route.handle(call, body->bytes()); });
+        };
+        service::DocumentKeys about = route.about(call);
+        auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
+        if (!failure.ok()) co_return refused(service::not_known(failure));
+        if (!answer.is_pending) co_return answer;
+        co_await attempts.wait();
+    }
 }
 
 /// Returns what is wrong with the body that the head announces.

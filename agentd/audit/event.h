@@ -26,6 +26,7 @@ enum class Kind {
     grant,
     complete,
     wipe,
+    revoke,
     expire,
     reap,
     set_secret,

@@ -30,36 +30,55 @@ constexpr auto kRights = std::to_array<Right>({
 });
 // clang-format on
 
-StatusOr<bool> holds(const Accounts& accounts, Uid uid) {
-    for (const std::string& user : accounts.users) {
-        const auto named = users().find_uid(user);
-        if (!named) return named.status();
-        if (*named == uid) return true;
+/// The answer to a question that is put to several sources: "yes" if one says so, else "unknown" if
+/// one cannot answer, else "no".
+class AnyOf {
+  public:
+    /// Adds the answer of one source; returns whether it was "yes", and no other need be asked.
+    bool add(const StatusOr<bool>& answer) {
+        if (!answer) {
+            // If waiting helps for one of them, the request waits.
+            if (unknown_.ok() || answer.status().code() == StatusCode::pending) {
+                unknown_ = answer.status();
+            }
+            return false;
+        }
+        yes_ = yes_ || *answer;
+        return yes_;
     }
-    for (const std::string& group : accounts.groups) {
-        const auto is_member = users().is_group_member(uid, group);
-        if (!is_member) return is_member.status();
-        if (*is_member) return true;
+    StatusOr<bool> answer() const {
+        if (!yes_ && !unknown_.ok()) return unknown_;
+        return yes_;
     }
-    return false;
+
+  private:
+    bool yes_ = false;
+    Status unknown_;
+};
+
+StatusOr<bool> is_user(const std::string& name, Uid uid, Certainty certainty) {
+    const auto named = users().find_uid(name, certainty);
+    if (!named) return named.status();
+    return *named == uid;
 }
 
-/// Returns whether the user is in one of these Slurm accounts. If none of them is known to have the
-/// user, `undecided` becomes the first account whose members are not known.
-StatusOr<bool> is_in(const std::vector<std::string>& accounts, Uid uid,
-                     const SlurmAccountMembers& known, std::string& undecided) {
-    if (accounts.empty()) return false;
-    const auto user = users().find_name(uid);
-    if (!user) return user.status();
-    if (!*user) return false;
-    std::string first_unknown;
-    for (const std::string& account : accounts) {
-        const auto has = known.has(account, **user);
-        if (has && *has) return true;
-        if (!has && first_unknown.empty()) first_unknown = account;
+StatusOr<bool> holds(const Accounts& accounts, Uid uid, Certainty certainty) {
+    AnyOf any;
+    for (const std::string& user : accounts.users) {
+        if (any.add(is_user(user, uid, certainty))) return true;
     }
-    if (undecided.empty()) undecided = first_unknown;
-    return false;
+    for (const std::string& group : accounts.groups) {
+        if (any.add(users().is_group_member(uid, group, certainty))) return true;
+    }
+    return any.answer();
+}
+
+Status not_listed_yet(const Principal& caller, const Workspace& workspace,
+                      const std::string& account) {
+    return Status::unavailable("cannot tell yet if " + caller.name() + " is in workspace " +
+                               workspace.name +
+                               ": slurmctld has not yet listed the users of the Slurm account " +
+                               account + "; try again in a moment");
 }
 
 /// Returns whether that platform connects as the caller.
@@ -68,9 +87,7 @@ StatusOr<bool> comes_as(const Platform& platform, const Principal& caller) {
         return !platform.certificate.empty() && platform.certificate == caller.certificate();
     }
     if (platform.user.empty()) return false;
-    const auto user = users().find_uid(platform.user);
-    if (!user) return user.status();
-    return *user == caller.uid();
+    return is_user(platform.user, *caller.uid(), Certainty::current);
 }
 
 }  // namespace
@@ -83,11 +100,11 @@ bool may(Role role, Permission operation) {
 }
 
 StatusOr<bool> PrincipalResolver::is_platform(const Principal& caller) const {
+    AnyOf any;
     for (const Platform& platform : platforms_) {
-        auto is_it = comes_as(platform, caller);
-        if (!is_it || *is_it) return is_it;
+        if (any.add(comes_as(platform, caller))) return true;
     }
-    return false;
+    return any.answer();
 }
 
 StatusOr<Role> PrincipalResolver::role_of(const Principal& caller, Uid about) const {
@@ -100,6 +117,9 @@ StatusOr<Role> PrincipalResolver::role_of(const Principal& caller, Uid about) co
 
 StatusOr<bool> PrincipalResolver::allows(const Principal& caller, Uid about,
                                          Permission permission) const {
+    const bool is_own = caller.uid() == about;
+    const bool others_may = may(Role::platform, permission) || may(Role::root, permission);
+    if (!is_own && !others_may) return false;
     const auto role = role_of(caller, about);
     if (!role) return role.status();
     return may(*role, permission);
@@ -108,34 +128,54 @@ StatusOr<bool> PrincipalResolver::allows(const Principal& caller, Uid about,
 StatusOr<const Platform*> PrincipalResolver::find_platform(const Principal& caller,
                                                            Uid about) const {
     if (caller.uid() == about || caller.is_root()) return nullptr;
+    AnyOf any;
     for (const Platform& platform : platforms_) {
-        const auto is_it = comes_as(platform, caller);
-        if (!is_it) return is_it.status();
-        if (!*is_it) continue;
-        const auto acts_for = holds({platform.users, platform.groups}, about);
-        if (!acts_for) return acts_for.status();
-        if (*acts_for) return &platform;
+        auto acts_for = comes_as(platform, caller);
+        if (acts_for && *acts_for) {
+            acts_for = holds({platform.users, platform.groups}, about, Certainty::current);
+        }
+        if (any.add(acts_for)) return &platform;
     }
+    const auto acts = any.answer();
+    if (!acts) return acts.status();
     return nullptr;
 }
 
-StatusOr<WorkspaceRole> PrincipalResolver::workspace_role(const Principal& caller,
-                                                          const Workspace& workspace) const {
-    if (!caller.uid()) return WorkspaceRole{Role::stranger};
-    const Uid uid = *caller.uid();
-    std::string undecided;
-    const auto is_one_of = [&](const Accounts& accounts) -> StatusOr<bool> {
-        auto by_name = holds(accounts, uid);
-        if (!by_name || *by_name) return by_name;
-        return is_in(accounts.slurm_accounts, uid, slurm_accounts_, undecided);
+/// Returns whether the caller is in one of the Slurm accounts.
+StatusOr<bool> PrincipalResolver::is_in_slurm_accounts(const std::vector<std::string>& accounts,
+                                                       const Principal& caller,
+                                                       const Workspace& workspace,
+                                                       Certainty certainty) const {
+    if (accounts.empty()) return false;
+    const auto user = users().find_name(*caller.uid(), certainty);
+    if (!user) return user.status();
+    if (!*user) return false;
+    AnyOf any;
+    for (const std::string& account : accounts) {
+        const auto has = slurm_accounts_.has(account, **user);
+        if (any.add(has ? StatusOr<bool>(*has) : not_listed_yet(caller, workspace, account))) break;
+    }
+    return any.answer();
+}
+
+WorkspaceRole PrincipalResolver::workspace_role(const Principal& caller, const Workspace& workspace,
+                                                Certainty certainty) const {
+    if (!caller.uid()) return {Role::stranger};
+    const auto is_one_of = [&](const Accounts& accounts) {
+        AnyOf any;
+        if (!any.add(holds(accounts, *caller.uid(), certainty))) {
+            any.add(is_in_slurm_accounts(accounts.slurm_accounts, caller, workspace, certainty));
+        }
+        return any.answer();
     };
     const auto is_admin = is_one_of(workspace.admins);
-    if (!is_admin) return is_admin.status();
-    if (*is_admin) return WorkspaceRole{Role::workspace_admin};
+    if (is_admin && *is_admin) return {Role::workspace_admin};
     const auto is_member = is_one_of(workspace.members);
-    if (!is_member) return is_member.status();
-    if (*is_member) return WorkspaceRole{Role::member, undecided};
-    return WorkspaceRole{caller.is_root() ? Role::root : Role::stranger, undecided};
+    if (is_member && *is_member) return {Role::member, is_admin.status()};
+    AnyOf any;
+    any.add(is_admin);
+    any.add(is_member);
+    return {caller.is_root() ? Role::root : Role::stranger, any.answer().status()};
 }
 
 const Workspace* PrincipalResolver::find_workspace(std::string_view name) const {

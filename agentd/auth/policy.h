@@ -7,6 +7,7 @@
 
 #include "agentd/auth/principal.h"
 #include "agentd/auth/slurm_account_members.h"
+#include "agentd/auth/user_database.h"
 #include "agentd/config/config.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
@@ -44,9 +45,8 @@ bool may(Role role, Permission operation);
 /// The role of a caller in a workspace, as far as the role is known.
 struct WorkspaceRole {
     Role role = Role::stranger;
-    /// The Slurm account that may give the caller a higher role, once its members are known; empty
-    /// if there is none.
-    std::string undecided{};
+    /// Why the caller may have a higher role, which cannot be known now; ok if there is none.
+    Status undecided{};
 };
 
 /// Finds the role of a caller towards a user or a workspace.
@@ -58,7 +58,8 @@ class PrincipalResolver {
 
     StatusOr<Role> role_of(const Principal& caller, Uid about) const;
 
-    /// Whether the table allows that to the principal.
+    /// Whether the table allows that to the principal. Looks nobody up for what the table allows
+    /// only to a user's own jobs and requests.
     StatusOr<bool> allows(const Principal& caller, Uid about, Permission permission) const;
 
     /// Returns the platform as which the caller acts for that user; null for the user, for root,
@@ -66,9 +67,9 @@ class PrincipalResolver {
     StatusOr<const Platform*> find_platform(const Principal& caller, Uid about) const;
 
     /// Returns the role that the configuration gives the caller, also to root. Without one, root
-    /// has the role `root`.
-    StatusOr<WorkspaceRole> workspace_role(const Principal& caller,
-                                           const Workspace& workspace) const;
+    /// has the role `root`. `certainty`: of users and groups that the caller is not found in.
+    WorkspaceRole workspace_role(const Principal& caller, const Workspace& workspace,
+                                 Certainty certainty = Certainty::current) const;
 
     /// Sets the members of Slurm accounts. Before the first call no account's members are known.
     void know(auth::SlurmAccountMembers accounts) { slurm_accounts_ = std::move(accounts); }
@@ -82,6 +83,10 @@ class PrincipalResolver {
     StatusOr<bool> is_platform(const Principal& caller) const;
 
   private:
+    StatusOr<bool> is_in_slurm_accounts(const std::vector<std::string>& accounts,
+                                        const Principal& caller, const Workspace& workspace,
+                                        Certainty certainty) const;
+
     std::vector<Platform> platforms_;
     std::vector<Workspace> workspaces_;
     auth::SlurmAccountMembers slurm_accounts_;

@@ -60,6 +60,14 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
       config_path_(std::move(config_path)),
       service_(service),
       supervisor_(loop_, report_end_of_task),
+      lookups_(loop_, auth::query_name_service,
+               [this](const auth::Lookup& lookup, const auth::LookupAnswer& answer) {
+                   users_.take(lookup, answer);
+               }),
+      users_({[this](const auth::Lookup& lookup, bool urgent) {
+                  return lookups_.start(lookup, urgent);
+              },
+              [this](const auth::Lookup& lookup) { lookups_.hurry(lookup); }}),
       vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       services_(config_, vault_, now, store_.get()),
@@ -93,6 +101,9 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     services_.context.events = this;
     services_.status.tasks_from([this] { return supervisor_.tasks(); });
     look_for_swap();
+    auth::use_database(&users_);
+    users_.start(supervisor_);
+    prefetch_users();
     if (store_ == nullptr) return;
     for (const std::string& sentence : store_->damage()) {
         audit::record({.kind = audit::Kind::damage, .sentence = sentence});
@@ -109,6 +120,9 @@ asio::awaitable<StatusOr<JobId>> Daemon::job_of_process(pid_t pid) {
 void Daemon::restore(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
     const vault::RecoveryReport restored = vault_.restore(std::move(found));
+    for (const vault::RunHead* run : vault_.runs()) {
+        static_cast<void>(users_.await_name(run->owner));  // starts the lookup
+    }
     audit::record({.kind = audit::Kind::restore,
                    .sentence = "restored " + count(restored.runs, "run") + " and " +
                                count(restored.holds, "hold") + " (" +
@@ -218,12 +232,29 @@ void Daemon::take(const Config& config) {
     config_ = config;
     services_.context.configure(config_);
     account_watch_.configure(config_);
+    prefetch_users();
     vault_.set_capacity(config_.limits.total_bytes);
     audit::record(
         {.kind = audit::Kind::reload,
          .sentence =
              "reloaded " + config_path_ +
              (later.empty() ? "" : "; keys that take effect only at the next restart: " + later)});
+}
+
+/// Looks up the users whom the configuration names, so that requests find them in the cache.
+void Daemon::prefetch_users() {
+    const auto prefetch = [this](const std::vector<std::string>& names) {
+        for (const std::string& name : names) users_.prefetch(name);
+    };
+    prefetch({config_.listen.agents});
+    for (const Platform& platform : config_.platforms) {
+        prefetch({platform.user});
+        prefetch(platform.users);
+    }
+    for (const Workspace& workspace : config_.workspaces) {
+        prefetch(workspace.admins.users);
+        prefetch(workspace.members.users);
+    }
 }
 
 void Daemon::end() {
@@ -241,6 +272,7 @@ void Daemon::end() {
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     account_watch_.stop();
+    users_.stop();
     services_.context.events = &services_.context.no_events;  // a last push arms no timer
     expiry_.cancel();
     housekeeping_.cancel();

@@ -10,6 +10,8 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/audit/flush_timer.h"
+#include "agentd/auth/cached_user_database.h"
+#include "agentd/auth/lookup_workers.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/daemon/cluster_role.h"
 #include "agentd/openbao/replica.h"
@@ -56,6 +58,7 @@ class Daemon final : private service::Events {
     void on_signal(int number);
     void reload();
     void take(const Config& config);
+    void prefetch_users();
     void end();
     void wipe_at_end();
     void wipe_expired();
@@ -73,6 +76,8 @@ class Daemon final : private service::Events {
     boost::asio::io_context loop_{1};
     audit::FlushTimer log_{loop_, audit::recorder()};
     Supervisor supervisor_;
+    auth::LookupWorkers lookups_;
+    auth::CachedUserDatabase users_;
     vault::Vault vault_;
     std::unique_ptr<store::SecretStore> store_;
     service::Services services_;

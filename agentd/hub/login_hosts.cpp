@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/login_hosts.h"
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 
 #include "agentd/audit/audit_log.h"
@@ -10,6 +11,10 @@ namespace secrets::hub {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr auto kInterval = std::chrono::seconds(300);
+/// The pause after the first lookup if a host was never resolved; it doubles then.
+constexpr auto kFirstPause = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -32,17 +37,28 @@ void LoginHosts::stop() {
 }
 
 std::optional<bool> LoginHosts::has(const std::string& address) const {
-    if (!addresses_) return std::nullopt;
-    return addresses_->contains(address);
+    for (const std::string& name : hosts_) {
+        const auto host = known_.find(name);
+        if (host != known_.end() && host->second.addresses.contains(address)) return true;
+    }
+    if (!is_complete()) return std::nullopt;
+    return false;
+}
+
+/// Returns whether each host was resolved at least once.
+bool LoginHosts::is_complete() const {
+    return std::all_of(hosts_.begin(), hosts_.end(), [&](const std::string& name) {
+        const auto host = known_.find(name);
+        return host != known_.end() && host->second.is_resolved;
+    });
 }
 
 asio::awaitable<void> LoginHosts::run() {
     while (!stopped_) {
-        if (looked_up_ == configured_) {
-            co_await changed_.wait();
-        } else {
-            co_await look_up();
-        }
+        co_await look_up();
+        if (stopped_ || looked_up_ != configured_) continue;
+        pause_ = is_complete() ? kInterval : std::clamp(2 * pause_, kFirstPause, kInterval);
+        co_await changed_.wait(net::AsyncCondition::Clock::now() + pause_);
     }
 }
 
@@ -50,20 +66,44 @@ asio::awaitable<void> LoginHosts::run() {
 asio::awaitable<void> LoginHosts::look_up() {
     const unsigned round = configured_;
     const std::vector<std::string> hosts = hosts_;
-    asio::ip::tcp::resolver resolver(loop_);
-    std::set<std::string> addresses;
     for (const std::string& host : hosts) {
-        ErrorCode error;
-        const auto found = co_await resolver.async_resolve(host, "", into(error));
-        for (const auto& each : found) addresses.insert(each.endpoint().address().to_string());
-        if (!found.empty()) continue;
-        if (stopped_) co_return;
-        audit::report_problem("listen.login_hosts: cannot resolve host " + host + ": " +
-                              (error ? error.message() : "it has no address"));
+        co_await look_up(host);
+        if (stopped_ || round != configured_) co_return;
     }
-    if (round != configured_) co_return;
-    addresses_ = std::move(addresses);
+    std::erase_if(known_, [&](const auto& entry) {
+        return std::find(hosts.begin(), hosts.end(), entry.first) == hosts.end();
+    });
     looked_up_ = round;
+}
+
+asio::awaitable<void> LoginHosts::look_up(std::string name) {
+    asio::ip::tcp::resolver resolver(loop_);
+    ErrorCode error;
+    const auto found = co_await resolver.async_resolve(name, "", into(error));
+    if (stopped_) co_return;
+    Host& host = known_[name];
+    if (found.empty()) {
+        note_trouble(name, host, error ? error.message() : "it has no address");
+        co_return;
+    }
+    host.addresses.clear();
+    for (const auto& each : found) host.addresses.insert(each.endpoint().address().to_string());
+    host.is_resolved = true;
+    note_trouble(name, host, "");
+}
+
+/// Logs the begin and the end of the time in which a host cannot be resolved.
+void LoginHosts::note_trouble(const std::string& name, Host& host, std::string trouble) const {
+    const bool was_in_trouble = !host.trouble.empty();
+    host.trouble = std::move(trouble);
+    if (was_in_trouble == !host.trouble.empty()) return;
+    if (was_in_trouble) {
+        audit::report_recovery("listen.login_hosts: host " + name + " can be resolved again");
+    } else {
+        audit::report_problem("listen.login_hosts: cannot resolve host " + name + ": " +
+                              host.trouble +
+                              (host.is_resolved ? "; its last addresses stay in force" : ""));
+    }
 }
 
 }  // namespace secrets::hub

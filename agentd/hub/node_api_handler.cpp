@@ -5,6 +5,7 @@
 
 #include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/hub/origin_checks.h"
 #include "agentd/service/grant_requests.h"
 #include "common/base/names.h"
@@ -83,7 +84,7 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
 StatusOr<bool> NodeApiHandler::is_agent(const auth::Principal& caller) const {
     if (!caller.uid()) return false;
     if (agents_.empty()) return *caller.uid() == Uid{geteuid()};
-    const auto account = auth::users().find_uid(agents_);
+    const auto account = auth::users().find_uid(agents_, auth::Certainty::current);
     if (!account) return account.status();
     return *account == caller.uid();
 }
@@ -111,8 +112,8 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
     }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
-    auto revoked = services_.node_grants.report_from_node(request.node, request.held, there);
-    if (!is_known) revoked.clear();
+    const auto revoked =
+        services_.node_grants.report_from_node(request.node, request.held, there, is_known);
     co_return HttpResponse{200, "application/json", api::revoked_json(revoked)};
 }
 
@@ -181,6 +182,8 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
                                                      api::IsGone is_gone) {
     const auto until = slurm::JobPlacement::Clock::now() +
                        std::chrono::milliseconds(request.grant.wait_milliseconds);
+    co_await auth::await_name(request.grant.uid);
+    auth::LookupAttempts attempts(request.patience);
     while (true) {
         auto refusal = co_await check_placement(request);
         if (refusal.ok()) refusal = co_await refresh_for(request);
@@ -190,8 +193,14 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         }
         // A node that has gone, or a job that was cancelled, is given nothing.
         if (is_gone()) co_return HttpResponse{204, "", ""};
-        auto answer =
-            services_.node_grants.grant_to_node(request.grant, request.node, request.has_tag);
+        auto answer = attempts.run([&] {
+            return services_.node_grants.grant_to_node(request.grant, request.node,
+                                                       request.has_tag);
+        });
+        if (auth::is_pending(answer)) {
+            co_await attempts.wait();
+            continue;
+        }
         const auto* wait = std::get_if<service::WaitForRun>(&answer);
         if (wait == nullptr) co_return answer_of(std::move(answer));
         if (waiters_.stopped()) {
@@ -202,6 +211,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
                 services_.grants.deny_unpushed(request.grant, request.node, wait->run));
         }
         co_await waiters_.wait(wait->run, until);
+        attempts = auth::LookupAttempts(request.patience);
     }
 }
 

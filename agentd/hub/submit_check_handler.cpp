@@ -3,7 +3,7 @@
 
 #include "agentd/api/check_body.h"
 #include "agentd/api/handlers.h"
-#include "agentd/auth/user_database.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/hub/origin_checks.h"
 #include "common/base/names.h"
 
@@ -35,17 +35,23 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
             refusals_.note(request.origin.address, refusal.message());
         co_return api::refused(refusal);
     }
-    if (shared_ != nullptr) {
-        service::DocumentKeys about =
-            services_.replication.documents_of_spec(request.uid, request.spec);
-        const auto failure = co_await shared_->refresh(
-            std::move(about), slurm::JobPlacement::Clock::now() + kPatience, {});
-        if (!failure.ok()) co_return api::refused(service::not_known(failure));
+    co_await auth::await_name(request.uid);
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
+    const auth::LookupAttempts attempts(kPatience);
+    while (true) {
+        if (shared_ != nullptr) {
+            service::DocumentKeys about =
+                services_.replication.documents_of_spec(request.uid, request.spec);
+            const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+            if (!failure.ok()) co_return api::refused(service::not_known(failure));
+        }
+        const Status verdict = attempts.run(
+            [&] { return services_.grants.check_submission(request.uid, request.spec); });
+        if (!auth::is_pending(verdict)) {
+            co_return HttpResponse{200, "application/json", api::verdict_json(verdict)};
+        }
+        co_await attempts.wait();
     }
-    HttpResponse answer{200, "application/json", ""};
-    const Status verdict = services_.grants.check_submission(request.uid, request.spec);
-    answer.body = api::verdict_json(verdict);
-    co_return answer;
 }
 
 asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckRequest& request) {

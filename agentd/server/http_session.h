@@ -20,6 +20,7 @@
 #include <set>
 
 #include "agentd/api/router.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/asio.h"
 #include "agentd/server/authenticator.h"
@@ -33,6 +34,7 @@ namespace http = beast::http;
 
 inline constexpr auto kIdle = std::chrono::seconds(60);      ///< between requests of one connection
 inline constexpr auto kTransfer = std::chrono::seconds(30);  ///< for a body, and for a response
+inline constexpr auto kLookups = std::chrono::seconds(5);    ///< of users and groups
 inline constexpr auto kLeave = std::chrono::seconds(2);      ///< for the unread rest of a request
 inline constexpr std::uint32_t kMaxHead =
     32 * 1024;  ///< a secret spec may be 8 KiB, and each byte of it `%3A`
@@ -169,9 +171,9 @@ class HttpSessionOn final : public HttpSession {
         if (kIsTls) label_->caller = name_of(known.caller) + " at " + known.origin.address;
         head.caller = known.caller;
         head.origin = known.origin;
-        auto unknown = co_await registry_.routes.refresh(head);
-        if (unknown) co_return co_await refuse(parser, std::move(*unknown));
-        auto found = registry_.routes.find(head);
+        if (known.caller.uid()) co_await auth::await_name(*known.caller.uid());
+        const auth::LookupAttempts attempts(kLookups);
+        auto found = co_await find_route(head, attempts);
         if (auto* refused = std::get_if<api::HttpResponse>(&found)) {
             co_return co_await refuse(parser, std::move(*refused));
         }
@@ -185,7 +187,16 @@ class HttpSessionOn final : public HttpSession {
             forget_request(std::move(body));
             co_return co_await write(std::move(*wrong), keep_alive);
         }
-        api::HttpResponse answer = std::get<api::Router::Handler>(found)(body.bytes());
+        const auto& handler = std::get<api::Router::Handler>(found);
+        api::HttpResponse answer = attempts.run([&] { return handler(body.bytes()); });
+        while (answer.is_pending) {
+            co_await attempts.wait();
+            std::optional<api::HttpResponse> stale;
+            // The head is gone after the body was read, but no shared data is used then.
+            if (body.size() == 0) stale = co_await registry_.routes.refresh(head);
+            answer =
+                stale ? std::move(*stale) : attempts.run([&] { return handler(body.bytes()); });
+        }
         forget_request(std::move(body));
         if (answer.later) {
             transport().expires_never();
@@ -195,6 +206,20 @@ class HttpSessionOn final : public HttpSession {
         }
         served_ = true;
         co_return co_await write(std::move(answer), keep_alive);
+    }
+
+    /// Returns the route's handler or the error response. Waits for users and groups on which that
+    /// depends.
+    asio::awaitable<api::Router::Decision> find_route(const api::RequestHead& head,
+                                                      const auth::LookupAttempts& attempts) {
+        while (true) {
+            auto unknown = co_await registry_.routes.refresh(head);
+            if (unknown) co_return std::move(*unknown);
+            auto found = attempts.run([&] { return registry_.routes.find(head); });
+            const auto* const refused = std::get_if<api::HttpResponse>(&found);
+            if (refused == nullptr || !refused->is_pending) co_return found;
+            co_await attempts.wait();
+        }
     }
 
     /// Answers a request whose body was not read, and so can't be told from the next request.

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agentd/auth/lookup_attempts.h"
 #include "common/base/errno_status.h"
 #include "common/ipc/slurm_query_protocol.h"
 
@@ -66,14 +67,20 @@ asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
 
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {
     if (at_hub_) co_return co_await at_hub_(uid, std::move(spec));
-    if (shared_ != nullptr) {
-        service::DocumentKeys about = services_.replication.documents_of_spec(uid, spec);
-        const auto deadline = service::SharedStore::Clock::now() + kPatience;
-        const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-        if (!failure.ok()) co_return "";  // nobody can tell
+    co_await auth::await_name(uid);
+    const auto deadline = service::SharedStore::Clock::now() + kPatience;
+    const auth::LookupAttempts attempts(kPatience);
+    while (true) {
+        if (shared_ != nullptr) {
+            service::DocumentKeys about = services_.replication.documents_of_spec(uid, spec);
+            const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+            if (!failure.ok()) co_return "";  // nobody can tell
+        }
+        const auto refusal =
+            attempts.run([&] { return services_.grants.check_submission(uid, spec); });
+        if (!auth::is_pending(refusal)) co_return refusal.message();
+        co_await attempts.wait();
     }
-    const auto refusal = services_.grants.check_submission(uid, spec);
-    co_return refusal.message();
 }
 
 }  // namespace secrets::server

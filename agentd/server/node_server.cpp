@@ -6,12 +6,13 @@
 
 #include "agentd/api/metrics_text.h"
 #include "agentd/audit/audit_log.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/grant_requests.h"
 
 namespace secrets::server {
 namespace {
 
-/// Limit for the shared store: a step waits 5 s in all.
+/// Limit for the shared store and for the name service: a step waits 5 s in all.
 constexpr auto kPatience = std::chrono::seconds(4);
 
 const char* only_root(const Peer& peer) {
@@ -115,18 +116,24 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
 
 asio::awaitable<service::GrantAnswer> NodeServer::request_grant(
     int fd, plugin_protocol::GrantRequest request) {
-    if (shared_ != nullptr) {
-        service::DocumentKeys about =
-            services_.replication.documents_of_spec(request.uid, request.ask);
-        const auto deadline = service::SharedStore::Clock::now() + kPatience;
-        const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
-        if (!failure.ok()) {
-            co_return service::grant_requests::deny(request, "", service::not_known(failure));
+    co_await auth::await_name(request.uid);
+    const auth::LookupAttempts attempts(kPatience);
+    const auto deadline = service::SharedStore::Clock::now() + kPatience;
+    while (true) {
+        if (shared_ != nullptr) {
+            service::DocumentKeys about =
+                services_.replication.documents_of_spec(request.uid, request.ask);
+            const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+            if (!failure.ok()) {
+                co_return service::grant_requests::deny(request, "", service::not_known(failure));
+            }
         }
         // A job that was cancelled meanwhile must not be given a hold.
         if (peer_is_gone(fd)) co_return service::Nothing{};
+        auto answer = attempts.run([&] { return services_.grants.grant_step(request); });
+        if (!auth::is_pending(answer)) co_return answer;
+        co_await attempts.wait();
     }
-    co_return services_.grants.grant_step(request);
 }
 
 /// Waits until the run is pushed or the request's time is up, and requests the grant again.

@@ -8,14 +8,6 @@ Status not_theirs(const RunId& run, const auth::Principal& caller) {
             "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
-Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
-                     const std::string& account) {
-    return {StatusCode::unavailable,
-            "cannot tell yet if " + caller.name() + " is in workspace " + workspace +
-                ": slurmctld has not yet listed the users of the Slurm account " + account +
-                "; try again in a moment"};
-}
-
 Status check_run_permission(const auth::PrincipalResolver& principals,
                             const auth::Principal& caller, const RunId& run, Uid owner,
                             auth::Permission permission) {

@@ -19,9 +19,4 @@ Status check_run_permission(const auth::PrincipalResolver& principals,
                             const auth::Principal& caller, const RunId& run, Uid owner,
                             auth::Permission permission);
 
-/// Returns the error for a principal whose membership of a workspace depends on a Slurm account
-/// that is not known yet.
-Status not_known_yet(const auth::Principal& caller, const std::string& workspace,
-                     const std::string& account);
-
 }  // namespace secrets::service

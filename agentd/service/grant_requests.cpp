@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/auth/lookup_attempts.h"
 
 namespace secrets::service::grant_requests {
 namespace {
@@ -27,6 +28,7 @@ audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& req
 
 Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
                const SecretSpec* ask, Status refusal) {
+    if (auth::is_pending(refusal)) return refusal;
     audit::Event event = event_of(audit::Kind::deny_grant, request, node,
                                   "was refused its secrets: " + refusal.message());
     if (ask != nullptr && ask->run) event.run = ask->run->text();

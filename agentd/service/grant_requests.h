@@ -18,7 +18,7 @@ audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& req
                       const std::string& node, const std::string& what_happened);
 
 /// Records in the audit log that a step was denied. `ask` is its secret spec, or null if the spec
-/// could not be parsed.
+/// could not be parsed. A step that waits for a lookup is not denied.
 Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,
                const SecretSpec* ask, Status refusal);
 

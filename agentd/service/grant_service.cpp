@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/grant_requests.h"
 
 namespace secrets::service {
@@ -27,6 +28,11 @@ std::string run_of(const vault::Hold& hold) {
     return same ? first : "";
 }
 
+bool has_grant_of(const vault::Hold& hold, const std::string& ask) {
+    return std::any_of(hold.grants.begin(), hold.grants.end(),
+                       [&](const vault::Grant& grant) { return grant.ask == ask; });
+}
+
 }  // namespace
 
 GrantAnswer GrantService::grant_step(const plugin_protocol::GrantRequest& request) {
@@ -48,7 +54,9 @@ GrantAnswer GrantService::grant_step(const plugin_protocol::GrantRequest& reques
 
 GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
                                 const SecretSpec& ask) {
-    auto answer = resolver_.prepare(request, ask);
+    const vault::Hold* const held = context_.vault.find_hold(request.job);
+    const bool had_it = held != nullptr && has_grant_of(*held, request.ask);
+    auto answer = resolver_.prepare(request, ask, had_it);
     if (!answer.ok()) return answer.status();
     const PreparedGrant& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
@@ -154,9 +162,11 @@ StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std
     const SecretSpec& ask = *parsed.spec();
     SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
     if (ask.none) return info;
-    auto resolved = resolver_.resolve_spec(*caller.uid(), ask, auth::Permission::read_run);
+    auto resolved = resolver_.resolve_or_deny(*caller.uid(), ask, auth::Permission::read_run,
+                                              auth::Certainty::plausible);
     if (!resolved.ok()) {
-        if (resolved.status().code() == StatusCode::unavailable) return resolved.status();
+        const Status& wrong = resolved.status();
+        if (wrong.code() == StatusCode::unavailable || auth::is_pending(wrong)) return wrong;
         info.ok = false;
         info.reason = resolved.status().message();
         return info;

@@ -60,7 +60,8 @@ class GrantService {
     /// Returns the answer that a secret spec would get: names, sources and sizes, without values.
     StatusOr<SpecCheck> check(const auth::Principal& caller, const std::string& text);
     /// Checks the secret spec of a job that `caller` is about to submit. Returns success if the
-    /// spec has an answer, or may get one because its run may be pushed after the submission.
+    /// spec has an answer, may get one because its run may be pushed after the submission, or can't
+    /// be checked now and waiting does not help.
     Status check_submission(const auth::Principal& caller, const std::string& ask);
 
   private:

@@ -50,7 +50,7 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     if (ask.none) return Nothing{};
     if (may_wait(request, ask) && context_.vault.find_run(*ask.run) == nullptr)
         return WaitForRun{*ask.run};
-    auto answer = resolver_.prepare(request, ask);
+    auto answer = resolver_.prepare(request, ask, !has_tag.empty());
     if (!answer.ok()) return refused(request, node, &ask, answer.status());
     const PreparedGrant& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
@@ -80,24 +80,44 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     return granted;
 }
 
-/// Tells whether the hub's answer would differ by now. A grant that cannot be checked at the moment
-/// counts as not revoked.
-bool NodeGrantService::is_revoked(const vault::CachedGrant& held) {
+/// Returns why the hub's answer would differ by now; empty if it would not, or that cannot be known
+/// with this certainty at the moment.
+std::string NodeGrantService::why_revoked(const vault::CachedGrant& held,
+                                          auth::Certainty certainty) {
     const auto parsed = parse_spec(held.ask);
-    if (!parsed.ok()) return true;
+    if (!parsed.ok()) return "its secret spec is invalid";
     const SecretSpec& ask = *parsed.spec();
-    const auto resolved = resolver_.resolve_spec(held.owner, ask, auth::Permission::use_run);
+    const auto resolved =
+        resolver_.resolve_spec(held.owner, ask, auth::Permission::use_run, certainty);
     if (!resolved.ok()) {
-        return resolved.status().code() == StatusCode::not_found ||
-               resolved.status().code() == StatusCode::permission_denied;
+        return is_denial(resolved.status()) ? resolved.status().message() : "";
     }
     const auto& answers = resolved.value();
+    if (std::string missing = failures_of(answers); !missing.empty()) return missing;
     const vault::RunHead* const run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;
-    return !failures_of(answers).empty() || tag_of(held.owner, run, answers) != held.tag;
+    return tag_of(held.owner, run, answers) != held.tag ? "its secrets have changed" : "";
+}
+
+/// Returns whether the grant must be wiped, and records the reason in the audit log.
+bool NodeGrantService::revoke(const std::string& node, const vault::CachedGrant& held) {
+    std::string why = why_revoked(held, auth::Certainty::current);
+    if (!why.empty()) why = why_revoked(held, auth::Certainty::established);
+    if (why.empty()) return false;
+    audit::Event event{
+        .kind = audit::Kind::revoke,
+        .sentence = "the grant of job " + std::to_string(held.job.value) + " on node " + node +
+                    (held.run.empty() ? "" : " of run " + held.run) + " was revoked: " + why,
+        .job = held.job,
+        .run = held.run,
+        .owner = audit::Account{held.owner, ""},
+        .reason = why};
+    audit::record(event);
+    return true;
 }
 
 std::vector<std::size_t> NodeGrantService::report_from_node(
-    const std::string& node, const std::vector<vault::CachedGrant>& held, bool is_there) {
+    const std::string& node, const std::vector<vault::CachedGrant>& held, bool is_there,
+    bool is_current) {
     expiry_.expire();
     std::vector<std::size_t> revoked;
     std::vector<NodeHoldRegistry::Held> remembered;
@@ -106,7 +126,7 @@ std::vector<std::size_t> NodeGrantService::report_from_node(
         const auto* ask = parsed.spec();
         const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
         remembered.push_back({run, held[i].job});
-        if (is_revoked(held[i])) revoked.push_back(i);
+        if (is_current && revoke(node, held[i])) revoked.push_back(i);
     }
     if (is_there) context_.node_holds.reported(node, remembered, context_.now());
     expiry_.forget_ended_runs();

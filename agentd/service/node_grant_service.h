@@ -34,14 +34,16 @@ class NodeGrantService {
     /// Processes a node's report of its grants. Returns the positions in `held` of the grants that
     /// the node must wipe, because their run or secrets have ended or changed. `is_there` says
     /// whether the sender is known to be that node; only then is the report remembered.
+    /// `is_current`: whether the shared data is up to date; nothing is revoked otherwise.
     std::vector<std::size_t> report_from_node(const std::string& node,
                                               const std::vector<vault::CachedGrant>& held,
-                                              bool is_there);
+                                              bool is_there, bool is_current);
 
   private:
     std::string tag_of(Uid uid, const vault::RunHead* run,
                        const std::vector<ItemAnswer>& answers) const;
-    bool is_revoked(const vault::CachedGrant& held);
+    std::string why_revoked(const vault::CachedGrant& held, auth::Certainty certainty);
+    bool revoke(const std::string& node, const vault::CachedGrant& held);
 
     ServiceContext& context_;
     Expiry& expiry_;

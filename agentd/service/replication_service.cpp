@@ -30,8 +30,7 @@ DocumentKeys ReplicationService::documents_of_spec(Uid uid, const std::string& t
 /// Tells whether the user is, or may be, in the workspace.
 bool ReplicationService::may_matter(Uid uid, const Workspace& workspace) const {
     const auto role = context_.principals.workspace_role(uid, workspace);
-    if (!role) return true;  // the answer to the spec explains the error
-    return auth::may(role->role, auth::Permission::use_workspace) || !role->undecided.empty();
+    return auth::may(role.role, auth::Permission::use_workspace) || !role.undecided.ok();
 }
 
 DocumentKeys ReplicationService::documents_of_scope(const auth::Principal& caller,

@@ -115,7 +115,7 @@ class Search {
             for (const Undecided& undecided : kept_.undecided) {
                 const auto owner = store::Owner::workspace_named(undecided.workspace);
                 if (kept(owner, answer.item.name) == nullptr) continue;
-                answer.hangs_on = undecided;
+                answer.unknown = undecided.why;
                 return true;
             }
         }

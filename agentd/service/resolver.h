@@ -17,11 +17,10 @@ namespace secrets::service {
 enum class Source { run, user, workspace };
 const char* source_word(Source source);
 
-/// A workspace for which the user's membership is not known, and the Slurm account that decides
-/// the membership.
+/// A workspace for which the user's membership is not known, and why.
 struct Undecided {
     std::string workspace;
-    std::string account;
+    Status why;
 };
 
 /// The stored secrets that a user's jobs may be granted.
@@ -46,7 +45,7 @@ struct ItemAnswer {
     std::size_t bytes = 0;                 ///< the value's length
     std::optional<store::Time> expires{};  ///< of a stored secret
     std::string reason;                    ///< if not found: why, as a sentence
-    std::optional<Undecided> hangs_on{};   ///< must be known first; `found` is false then
+    Status unknown{};                      ///< why it can't be told if it is found; mostly ok
 
     bool failed() const { return !found && !item.optional; }
     store::Owner owner(Uid uid) const {

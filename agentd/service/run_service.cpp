@@ -5,7 +5,7 @@
 #include <set>
 
 #include "agentd/audit/audit_log.h"
-#include "agentd/auth/user_database.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/duration.h"
 #include "agentd/service/denials.h"
 #include "agentd/service/receipt.h"
@@ -35,9 +35,10 @@ audit::Event event_of(audit::Kind kind, const RunId& run, const auth::Principal&
 }
 
 /// Records in the audit log that a request about a run was denied. `what` is "the push" or "the
-/// completion".
+/// completion". A request that waits for a lookup is not denied.
 Status refused(audit::Kind kind, std::string_view what, const RunId& run,
                const auth::Principal& caller, Status refusal, std::vector<std::string> names = {}) {
+    if (auth::is_pending(refusal)) return refusal;
     audit::Event event = event_of(kind, run, caller,
                                   caller.name() + " was refused " + std::string(what) + " of run " +
                                       run.text() + ": " + refusal.message());
@@ -82,13 +83,15 @@ StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
         return Status(StatusCode::invalid_argument,
                       "\"owner\" is missing: name the user whose jobs may use the run");
     }
-    const auto found = auth::users().find_uid(*request.owner);
+    const auto found = auth::users().find_uid(*request.owner, auth::Certainty::current);
     if (!found) return found.status();
     const std::optional<Uid>& owner = *found;
     if (!owner) {
         return Status(StatusCode::invalid_argument,
                       "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
     }
+    // For the sentences about the push.
+    if (Status name = auth::users().await_name(*owner); !name.ok()) return name;
     const auto allowed = context_.principals.allows(caller, *owner, auth::Permission::push_run);
     if (!allowed) return allowed.status();
     if (!*allowed) {
@@ -181,6 +184,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     }
     if (existing != nullptr) {
         if (existing->owner != head.owner) {
+            if (Status name = auth::users().await_name(existing->owner); !name.ok()) return name;
             return refuse({StatusCode::conflict,
                            "run " + run.text() + " belongs to " + auth::user_name(existing->owner) +
                                "; complete it before it is pushed for another user"});
@@ -237,6 +241,7 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
         !allowed.ok()) {
         return allowed;
     }
+    if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     return describe(*head, holders());
 }
 
@@ -244,12 +249,19 @@ StatusOr<std::vector<RunInfo>> RunService::list_runs(const auth::Principal& call
     expiry_.expire();
     const Holders all_holders = holders();
     std::vector<RunInfo> seen;
+    Status unknown;
     for (const vault::RunHead* head : context_.vault.runs()) {
         const auto allowed =
             context_.principals.allows(caller, head->owner, auth::Permission::read_run);
-        if (!allowed) return allowed.status();
-        if (*allowed) seen.push_back(describe(*head, all_holders));
+        if (!allowed) {
+            unknown = allowed.status();  // the lookups for the other runs are started, too
+        } else if (*allowed) {
+            Status name = auth::users().await_name(head->owner);
+            if (!name.ok()) unknown = std::move(name);
+            seen.push_back(describe(*head, all_holders));
+        }
     }
+    if (!unknown.ok()) return unknown;
     return seen;
 }
 
@@ -267,6 +279,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     if (Status wrong = precondition.check("run " + run.text(), head->generation); !wrong.ok()) {
         return refused_completion(run, caller, std::move(wrong));
     }
+    if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     const std::string owner = auth::user_name(head->owner);
     audit::Event event =
         event_of(audit::Kind::complete, run, caller,

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "agentd/audit/audit_log.h"
-#include "agentd/auth/user_database.h"
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/duration.h"
 #include "agentd/service/denials.h"
 #include "agentd/service/receipt.h"
@@ -18,9 +18,10 @@ std::string words_for(const SecretScope& scope, const auth::Principal& caller) {
     return scope.workspace ? "workspace " + *scope.workspace : caller.name();
 }
 
-/// Records in the audit log that a change was denied.
+/// Records in the audit log that a change was denied. A change that waits for a lookup is none.
 Status refused(const auth::Principal& caller, const SecretScope& scope, const std::string& name,
                Status refusal) {
+    if (auth::is_pending(refusal)) return refusal;
     audit::Event event{.kind = audit::Kind::refuse_secret,
                        .sentence = caller.name() + " was refused a change of the secrets of " +
                                    words_for(scope, caller) + ": " + refusal.message()};
@@ -74,17 +75,13 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
     const Workspace* workspace = context_.principals.find_workspace(*scope.workspace);
     auth::WorkspaceRole workspace_role;
     if (workspace != nullptr) {
-        const auto role = context_.principals.workspace_role(caller, *workspace);
-        if (!role) return role.status();
-        workspace_role = *role;
+        workspace_role = context_.principals.workspace_role(caller, *workspace);
     }
     if (workspace != nullptr &&
         auth::may(workspace_role.role, auth::Permission::manage_workspace)) {
         return store::Owner::workspace_named(workspace->name);
     }
-    if (!workspace_role.undecided.empty()) {
-        return not_known_yet(caller, workspace->name, workspace_role.undecided);
-    }
+    if (!workspace_role.undecided.ok()) return workspace_role.undecided;
     if (workspace_role.role == auth::Role::member) {
         return Status(StatusCode::permission_denied, "only the admins of workspace " +
                                                          *scope.workspace +
@@ -314,14 +311,10 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
     expiry_.expire();
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : context_.principals.workspaces()) {
-        const auto known = context_.principals.workspace_role(caller, workspace);
-        if (!known) return known.status();
-        const auth::WorkspaceRole& workspace_role = *known;
+        const auto workspace_role = context_.principals.workspace_role(caller, workspace);
         const bool keeps = auth::may(workspace_role.role, auth::Permission::manage_workspace);
         // To leave the workspace out, or to call an admin a member, would be a wrong answer.
-        if (!keeps && !workspace_role.undecided.empty()) {
-            return not_known_yet(caller, workspace.name, workspace_role.undecided);
-        }
+        if (!keeps && !workspace_role.undecided.ok()) return workspace_role.undecided;
         if (workspace_role.role == auth::Role::stranger) continue;
         const auto owner = store::Owner::workspace_named(workspace.name);
         seen.push_back(

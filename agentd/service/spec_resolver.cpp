@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "agentd/auth/user_database.h"
 #include "agentd/service/denials.h"
 #include "common/base/limits.h"
 
@@ -30,22 +29,23 @@ Status check_sizes(const std::vector<DeliveryEntry>& entries) {
 
 }  // namespace
 
+bool is_denial(const Status& status) {
+    return status.code() == StatusCode::not_found || status.code() == StatusCode::permission_denied;
+}
+
 /// Returns the stored secrets that a job or a request of `uid` may use. The user's membership of a
 /// workspace is checked if the spec names the workspace, or an item may come from the workspace.
-StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask) const {
+StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask,
+                                                           auth::Certainty certainty) const {
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
     if (ask.workspace) {
         const Workspace* workspace = context_.principals.find_workspace(*ask.workspace);
         auth::WorkspaceRole workspace_role;
         if (workspace != nullptr) {
-            const auto role = context_.principals.workspace_role(uid, *workspace);
-            if (!role) return role.status();
-            workspace_role = *role;
+            workspace_role = context_.principals.workspace_role(uid, *workspace, certainty);
         }
         if (!auth::may(workspace_role.role, auth::Permission::use_workspace)) {
-            if (!workspace_role.undecided.empty()) {
-                return not_known_yet(uid, workspace->name, workspace_role.undecided);
-            }
+            if (!workspace_role.undecided.ok()) return workspace_role.undecided;
             return Status(StatusCode::permission_denied, "there is no workspace " + *ask.workspace +
                                                              " that " + kept.user + " is in");
         }
@@ -59,12 +59,10 @@ StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const Secret
         };
         const bool matters = std::any_of(ask.items.begin(), ask.items.end(), holds);
         if (!matters) continue;
-        const auto role = context_.principals.workspace_role(uid, workspace);
-        if (!role) return role.status();
-        const auth::WorkspaceRole& workspace_role = *role;
+        const auto workspace_role = context_.principals.workspace_role(uid, workspace, certainty);
         if (auth::may(workspace_role.role, auth::Permission::use_workspace)) {
             kept.workspaces.push_back(workspace.name);
-        } else if (!workspace_role.undecided.empty()) {
+        } else if (!workspace_role.undecided.ok()) {
             kept.undecided.push_back({workspace.name, workspace_role.undecided});
         }
     }
@@ -72,7 +70,8 @@ StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const Secret
 }
 
 StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const SecretSpec& ask,
-                                                             auth::Permission operation) {
+                                                             auth::Permission operation,
+                                                             auth::Certainty certainty) {
     std::vector<vault::RunSecret> stored;
     if (ask.run) {
         const vault::RunHead* head = context_.vault.find_run(*ask.run);
@@ -91,20 +90,32 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
                               " is not known: it was not pushed, was completed, or expired");
         }
     }
-    const auto kept = available_secrets(uid, ask);
+    const auto kept = available_secrets(uid, ask, certainty);
     if (!kept.ok()) return kept.status();
     auto answers = resolve(ask, stored, kept.value());
     for (const ItemAnswer& answer : answers) {
-        if (answer.hangs_on) {
-            return not_known_yet(uid, answer.hangs_on->workspace, answer.hangs_on->account);
-        }
+        if (!answer.unknown.ok()) return answer.unknown;
     }
     return answers;
 }
 
+StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_or_deny(Uid uid, const SecretSpec& ask,
+                                                                auth::Permission operation,
+                                                                auth::Certainty certainty) {
+    auto resolved = resolve_spec(uid, ask, operation, auth::Certainty::current);
+    const bool denies =
+        resolved.ok() ? !failures_of(*resolved).empty() : is_denial(resolved.status());
+    if (!denies) return resolved;
+    const auto certain = resolve_spec(uid, ask, operation, certainty);
+    if (!certain.ok() && !is_denial(certain.status())) return certain.status();
+    return resolved;
+}
+
 StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantRequest& request,
-                                              const SecretSpec& ask) {
-    auto resolved = resolve_spec(request.uid, ask, auth::Permission::use_run);
+                                              const SecretSpec& ask, bool had_it) {
+    auto resolved =
+        resolve_or_deny(request.uid, ask, auth::Permission::use_run,
+                        had_it ? auth::Certainty::established : auth::Certainty::plausible);
     if (!resolved.ok()) return resolved.status();
     PreparedGrant prepared{std::move(resolved).value(), {}, {}, nullptr};
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {

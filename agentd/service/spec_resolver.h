@@ -17,6 +17,10 @@ struct PreparedGrant {
     const vault::RunHead* run = nullptr;
 };
 
+/// Returns whether the user may not have what the spec names, or it does not exist; an error of
+/// another code says nothing about that.
+bool is_denial(const Status& status);
+
 /// Resolves secret specs against the runs and stored secrets that the spec's user may use. Not
 /// thread-safe.
 class SpecResolver {
@@ -25,15 +29,25 @@ class SpecResolver {
 
     /// Returns the answers to the items of the secret spec for a job or a request of `uid`. A run
     /// that is optional in the spec, and does not exist or is another user's, counts as empty.
+    /// `certainty`: of a workspace's users and groups in which the user is not found.
     StatusOr<std::vector<ItemAnswer>> resolve_spec(Uid uid, const SecretSpec& ask,
-                                                   auth::Permission operation);
+                                                   auth::Permission operation,
+                                                   auth::Certainty certainty);
 
-    /// Does the same for a step, opens the values and checks the limits.
+    /// Does the same with the last answers of the name service, but denies the spec or an item only
+    /// with this certainty. Otherwise it returns `unavailable` or `pending`.
+    StatusOr<std::vector<ItemAnswer>> resolve_or_deny(Uid uid, const SecretSpec& ask,
+                                                      auth::Permission operation,
+                                                      auth::Certainty certainty);
+
+    /// Does the same for a step, opens the values and checks the limits. `had_it`: whether the job
+    /// was granted this spec before, so that only what is established can deny it.
     StatusOr<PreparedGrant> prepare(const plugin_protocol::GrantRequest& request,
-                                    const SecretSpec& ask);
+                                    const SecretSpec& ask, bool had_it);
 
   private:
-    StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask) const;
+    StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask,
+                                                 auth::Certainty certainty) const;
 
     ServiceContext& context_;
 };

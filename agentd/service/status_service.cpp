@@ -54,7 +54,11 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
     }
     info.slurm_accounts = describe_slurm_accounts();
     info.tasks = tasks_();
+    info.lookups = auth::users().stats();
     if (!caller.is_root()) {
+        if (!info.lookups.trouble.empty()) {
+            info.lookups.trouble = "the name service does not answer for some users or groups";
+        }
         for (TaskStatus& task : info.tasks) task.last_error.clear();
         return info;
     }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agentd/auth/user_database.h"
 #include "agentd/base/task_status.h"
 #include "agentd/service/service_context.h"
 
@@ -35,6 +36,7 @@ struct StatusInfo {
     std::vector<std::string> last_errors{};  ///< only for root; sentences, the last one first
     std::vector<std::string> hubs{};         ///< URLs of this node's hubs
     std::vector<TaskStatus> tasks{};         ///< their errors only for root
+    auth::LookupStats lookups{};             ///< the name in the trouble only for root
 };
 
 /// The events since a given one, as far as the caller may see them.

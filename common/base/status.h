@@ -24,6 +24,7 @@ enum class StatusCode : std::uint8_t {
     too_large,            ///< the request exceeds a size limit
     resource_exhausted,   ///< the request exceeds a limit on a count
     unavailable,          ///< cannot be done or known now; the same request may succeed later
+    pending,              ///< as unavailable, while a lookup is in progress that may decide it
     not_configured,       ///< not offered until an admin changes something
     failed,               ///< an operation failed, and no other code says more
 };

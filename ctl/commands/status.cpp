@@ -67,6 +67,18 @@ Cell slurm_accounts(const json::object& object) {
     return {words, Tone::warning};
 }
 
+Cell name_service(const json::object& object) {
+    if (object.contains("trouble")) {
+        return {printable(text_of(object, "trouble")), Tone::warning};
+    }
+    if (text_of(object, "missing") != "0") {
+        return {"answers; no longer finds " + text_of(object, "missing") +
+                    " users or memberships, which counts after 10 minutes",
+                Tone::warning};
+    }
+    return "answers";
+}
+
 /// Returns the member `name` in words for users, also for an unknown name.
 Cell cell_of(const json::object& status, std::string_view name) {
     const json::value& value = status.at(name);
@@ -79,6 +91,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
     }
     if (name == "hubs" && value.is_array()) return list_words(value.get_array());
     if (name == "slurm_accounts" && value.is_object()) return slurm_accounts(value.get_object());
+    if (name == "name_service" && value.is_object()) return name_service(value.get_object());
     if (name == "log_entries_dropped" && text_of(status, name) != "0") {
         return {text_of(status, name), Tone::warning};
     }

@@ -150,4 +150,21 @@ Finding check_accounts(const Site& site) {
     return ok("their members are known from slurmctld");
 }
 
+Finding check_name_service(const Site& site) {
+    if (!site.status) return skipped("the agent does not respond");
+    const auto* value = site.status->if_contains("name_service");
+    if (value == nullptr || !value->is_object()) return skipped("this agent does not report it");
+    const auto& lookups = value->get_object();
+    const char* const remedy =
+        "compare with 'getent passwd'; the agent reaches only services on this host, as sssd, "
+        "nslcd and nscd are (docs/admin.md)";
+    if (lookups.contains("trouble")) return fail(text_of(lookups, "trouble"), remedy);
+    if (text_of(lookups, "missing") != "0") {
+        return warn("it no longer finds " + text_of(lookups, "missing") +
+                        " users or memberships that it found before",
+                    remedy);
+    }
+    return ok("it answers the agent");
+}
+
 }  // namespace secrets::ctl::doctor

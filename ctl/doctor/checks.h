@@ -23,6 +23,7 @@ Finding check_memory(const Site& site);
 Finding check_memlock(const Site& site);
 Finding check_store(const Site& site);
 Finding check_accounts(const Site& site);
+Finding check_name_service(const Site& site);
 
 // Checks of the host.
 Finding check_swap(const Site& site);

@@ -47,6 +47,7 @@ constexpr auto kChecks = std::to_array<Check>({
      "to store secrets on this node, set store: in /etc/slurm-secrets/agentd.yaml"},
     {"Slurm accounts",    true,  check_accounts,
      "see: journalctl -u slurm-secretsd; systemctl status slurm-secrets-view"},
+    {"name service",      true,  check_name_service, ""},
     {"swap",              true,  check_swap, "turn it off (swapoff -a), or use a kernel with memfd_secret"},
     {"clock",             false, check_clock, "run a time service, such as chrony"},
 });

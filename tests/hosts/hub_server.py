@@ -137,7 +137,7 @@ class Hub:
     def state(self):
         """Returns what the agent reports about the records that it holds."""
         status = self.site.status()
-        for changes in ("uptime_seconds", "last_errors"):
+        for changes in ("uptime_seconds", "name_service", "last_errors"):
             status.pop(changes, None)
         return self.site.http("GET", "/v1/runs").json, status
 

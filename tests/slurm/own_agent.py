@@ -181,7 +181,7 @@ class OwnAgent:
     def state(self):
         """Returns what the agent reports about the records that it holds."""
         status = self.status()
-        del status["uptime_seconds"]
+        del status["uptime_seconds"], status["name_service"]
         status.pop("last_errors", None)
         return self.http("GET", "/v1/runs").json, status
 

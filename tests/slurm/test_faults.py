@@ -434,10 +434,11 @@ def test_agent_without_descriptors_serves_open_connections_and_delays_others(sec
                 served.send(request("PUT", "/v1/runs/large", {"owner": "alice", "user": LARGE_RUN}))
                 answer = served.answer()
                 assert answer.status == 503 and FILES in answer.detail
-                served.send(request("PUT", "/v1/runs/small", {"owner": "alice", "user": {"A": "x"}}))
+                served.send(request("PUT", "/v1/runs/small", {"owner": "games", "user": {"A": "x"}}))
                 answer = served.answer()  # and not 400, as for an unknown user
                 assert answer.status == 503
-                assert answer.detail == f"looking up a user failed: Too many open files; {FILES}"
+                assert answer.detail == (f"cannot look up user 'games': the name service failed: Too many open files; {FILES}; "
+                                         "try again in a moment")
                 served.send(request("DELETE", "/v1/runs/nothing"))
                 assert served.answer().status == 204
                 waiting.socket.settimeout(0.3)

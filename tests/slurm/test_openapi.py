@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from http_document import FILE, OPERATIONS, must_fit
+from name_service import NameService
 from own_agent import HttpConnection, OwnAgent, request
-from test_faults import descriptors_left
 
 VENV = Path("/var/cache/slurm-secrets-tests/venv")  # tests/setup makes it
 WORKSPACES = """
@@ -32,14 +32,28 @@ def started(folder, *config, store=True):
     return OwnAgent(WORKSPACES, PLATFORMS, *config)
 
 
+class LonelyAgent(OwnAgent):
+    """An agent that cannot look its platform's account up."""
+
+    def __init__(self, folder):
+        folder.chmod(0o755)
+        names = NameService(folder)
+        names.set("unavail")
+        self.environment = names.environment
+        super().__init__("platforms: [{ name: tower, user: ldapuser, users: [alice] }]",
+                         "workspaces: [{ name: lab, admins: { users: [alice] }, members: { groups: [ldapgroup] } }]",
+                         prefix=names.prefix)
+
+
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory):
-    """Starts three agents: with a store, with a store and small limits, and without a store."""
+    """Starts four agents: with a store, with a store and small limits, without a store, and without a name service."""
     made = {}
     try:
         made["usual"] = started(tmp_path_factory.mktemp("usual"))
         made["small"] = started(tmp_path_factory.mktemp("small"), "limits: { runs_per_owner: 1, kept_secrets: 1 }")
         made["bare"] = started(tmp_path_factory.mktemp("bare"), store=False)
+        made["lonely"] = LonelyAgent(tmp_path_factory.mktemp("lonely"))
         yield made
     finally:
         for agent in made.values():
@@ -140,19 +154,13 @@ def conflict(agent, operation):
 
 
 def unavailable(agents, operation):
-    """Provokes a 503: without a store, or without a descriptor for the lookup of an account."""
+    """Provokes a 503: without a store, or without a name service that tells who the platform's account is."""
     if "secrets" in operation.path:
         answer = call(agents["bare"], operation)
         assert "retry-after" not in answer.headers
         return answer
-    agent = agents["usual"]
-    with agent.connect("bob") as connection:
-        connection.send(request("GET", "/v1/status"))
-        assert connection.answer().status == 200
-        with descriptors_left(agent, 0):
-            connection.send(request(operation.method, operation.target(), operation.body))
-            answer = connection.answer()
-    operation.must_document(answer)
+    agents["lonely"].push("demo-1", user={"HF_TOKEN": "hf_token"})
+    answer = call(agents["lonely"], operation, user="bob")
     assert answer.headers["retry-after"] == "10"
     return answer
 

@@ -94,12 +94,13 @@ TEST_CASE("NodeGrantService: returns the reported grants that are no longer vali
         held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
         held(office.alice, ",,", "\"\"")};
     using JobPlacement = std::vector<std::size_t>;
-    CHECK(office.services.node_grants.report_from_node("n1", all, true) == JobPlacement{2, 3, 4});
+    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
+          JobPlacement{2, 3, 4});
     REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
-    CHECK(office.services.node_grants.report_from_node("n1", all, true) ==
+    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
           JobPlacement{0, 2, 3, 4});
     REQUIRE(office.push(office.alice, "s", {}, one("A", "new")).ok());
-    CHECK(office.services.node_grants.report_from_node("n1", all, true) ==
+    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
           JobPlacement{0, 1, 2, 3, 4});
 }
 
@@ -125,9 +126,9 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(!status_of(read(office.bob)).ok());
 
     // Whoever is not known to be that node changes nothing.
-    office.services.node_grants.report_from_node("n1", {}, false);
+    office.services.node_grants.report_from_node("n1", {}, false, true);
     CHECK(read(office.alice).value().nodes.size() == 2);
-    office.services.node_grants.report_from_node("n1", {}, true);
+    office.services.node_grants.report_from_node("n1", {}, true, true);
     CHECK(read(office.alice).value().nodes.size() == 1);
     office.time += kLostAfter + std::chrono::seconds(1);
     shown = read(office.alice);
@@ -135,9 +136,10 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(shown.value().nodes[0].node == "n2");
     CHECK(shown.value().nodes[0].lost);
     CHECK(shown.value().nodes[0].jobs == std::vector{JobId{8}});
-    office.services.node_grants.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true);
+    office.services.node_grants.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true,
+                                                 true);
     CHECK_FALSE(read(office.alice).value().nodes[0].lost);
-    office.services.node_grants.report_from_node("n2", {}, true);
+    office.services.node_grants.report_from_node("n2", {}, true, true);
     CHECK(!status_of(read(office.alice)).ok());
 }
 
