@@ -17,6 +17,7 @@ constexpr auto kRetryExpiry = std::chrono::minutes(1);
 }  // namespace
 
 std::optional<vault::Time> Expiry::expire_runs() {
+    context_.ended_runs.remove_before(context_.now() - context_.max_ttl);
     while (const auto next = context_.vault.next_to_expire()) {
         if (next->expires > context_.now()) return next->expires;
         const std::string owner = auth::user_name(next->owner);
@@ -26,15 +27,15 @@ std::optional<vault::Time> Expiry::expire_runs() {
             .run = next->id.text(),
             .names = names_in(next->id),
             .owner = audit::Account{next->owner, owner}};
-        add_receipt(event, end_run(*next));
+        add_receipt(event, end_run(*next, "expired"));
         audit::record(event);
     }
     return std::nullopt;
 }
 
 /// Accepts a copy of the head, or the vault's own object, which the call destroys.
-vault::WipeReceipt Expiry::end_run(const vault::RunHead& head) {
-    note_end(head);
+vault::WipeReceipt Expiry::end_run(const vault::RunHead& head, std::string how) {
+    context_.ended_runs.add(head, context_.now(), std::move(how));
     const RunId run = head.id;
     const vault::WipeReceipt wiped = context_.vault.wipe_run(run);
     context_.events->held_changed();
@@ -48,22 +49,10 @@ std::vector<std::string> Expiry::names_in(const RunId& run) const {
     return {names.begin(), names.end()};
 }
 
-/// Remembers a run that has ended as long as nodes hold a grant of the run.
-void Expiry::note_end(const vault::RunHead& run) {
-    if (context_.node_holds.is_held(run.id.text()))
-        ended_runs_.insert_or_assign(run.id, EndedRun{run, context_.now()});
-}
-
-void Expiry::forget_ended_runs() {
-    std::erase_if(ended_runs_, [&](const auto& entry) {
-        return !context_.node_holds.is_held(entry.first.text()) ||
-               entry.second.at + context_.max_ttl < context_.now();
-    });
-}
-
 const vault::RunHead* Expiry::find_ended(const RunId& run) const {
-    const auto found = ended_runs_.find(run);
-    return found == ended_runs_.end() ? nullptr : &found->second.head;
+    const EndedRun* ended = context_.ended_runs.find(run);
+    if (ended == nullptr || !context_.node_holds.is_held(run.text())) return nullptr;
+    return &ended->head;
 }
 
 std::optional<vault::Time> Expiry::expire_secrets() {
@@ -95,8 +84,8 @@ std::optional<vault::Time> Expiry::expire() {
 }
 
 std::optional<vault::Time> Expiry::ended_at(const RunId& run) const {
-    const auto found = ended_runs_.find(run);
-    return found == ended_runs_.end() ? std::nullopt : std::optional(found->second.at);
+    const EndedRun* ended = context_.ended_runs.find(run);
+    return ended == nullptr ? std::nullopt : std::optional(ended->at);
 }
 
 }  // namespace secrets::service

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,8 +9,7 @@
 
 namespace secrets::service {
 
-/// Ends runs and deletes expired stored secrets. The head of an ended run is remembered as long as
-/// nodes hold a grant of the run. Not thread-safe.
+/// Ends runs and deletes expired stored secrets. Not thread-safe.
 class Expiry {
   public:
     explicit Expiry(ServiceContext& context) : context_(context) {}
@@ -20,8 +18,9 @@ class Expiry {
     /// Events::expiry_changed() reports that this time may have become earlier.
     std::optional<vault::Time> expire();
 
-    /// Wipes a run. `head` may be the vault's own object, which the call destroys.
-    vault::WipeReceipt end_run(const vault::RunHead& head);
+    /// Wipes a run, and remembers how it ended: see EndedRun::how. `head` may be the vault's own
+    /// object, which the call destroys.
+    vault::WipeReceipt end_run(const vault::RunHead& head, std::string how);
 
     /// Makes expire() search for the next expiry again, because stored secrets have changed.
     void look_again() { no_expiry_before_ = {}; }
@@ -29,26 +28,15 @@ class Expiry {
     /// Returns the head of an ended run of which nodes still hold a grant, or null.
     const vault::RunHead* find_ended(const RunId& run) const;
     std::optional<vault::Time> ended_at(const RunId& run) const;
-    /// Forgets the end of a run that exists again.
-    void forget_ended(const RunId& run) { ended_runs_.erase(run); }
-    /// Forgets the ended runs of which no node holds a grant any more.
-    void forget_ended_runs();
-
     /// Returns the names of the run's secrets, each once.
     std::vector<std::string> names_in(const RunId& run) const;
 
   private:
     std::optional<vault::Time> expire_secrets();
     std::optional<vault::Time> expire_runs();
-    void note_end(const vault::RunHead& run);
 
     ServiceContext& context_;
     vault::Time no_expiry_before_;  ///< of stored secrets; cached, as the search is slow
-    struct EndedRun {
-        vault::RunHead head;
-        vault::Time at;
-    };
-    std::map<RunId, EndedRun> ended_runs_;
 };
 
 }  // namespace secrets::service

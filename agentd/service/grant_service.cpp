@@ -43,7 +43,7 @@ GrantAnswer GrantService::grant_step(const plugin_protocol::GrantRequest& reques
     }
     const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && context_.vault.find_run(*ask.run) == nullptr)
+    if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid))
         return WaitForRun{*ask.run};
     GrantAnswer answer = grant(request, ask);
     if (auto* refusal = std::get_if<Status>(&answer)) {

@@ -48,7 +48,7 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     }
     const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && context_.vault.find_run(*ask.run) == nullptr)
+    if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid))
         return WaitForRun{*ask.run};
     auto answer = resolver_.prepare(request, ask, !has_tag.empty());
     if (!answer.ok()) return refused(request, node, &ask, answer.status());
@@ -129,7 +129,6 @@ std::vector<std::size_t> NodeGrantService::report_from_node(
         if (is_current && revoke(node, held[i])) revoked.push_back(i);
     }
     if (is_there) context_.node_holds.reported(node, remembered, context_.now());
-    expiry_.forget_ended_runs();
     return revoked;
 }
 

@@ -59,7 +59,7 @@ Status ReplicationService::replicate_run(const vault::RunHead& head,
         return Status();
     }
     if (Status wrong = context_.vault.put_run(head, secrets); !wrong.ok()) return wrong;
-    expiry_.forget_ended(head.id);
+    context_.ended_runs.remove(head.id);
     context_.events->held_changed();
     context_.events->expiry_changed();
     context_.events->run_pushed(head.id);
@@ -76,7 +76,7 @@ void ReplicationService::drop_replicated_run(const RunId& run) {
                        .run = run.text(),
                        .names = expiry_.names_in(run),
                        .owner = audit::Account{head->owner, owner}};
-    const vault::WipeReceipt wiped = expiry_.end_run(*head);
+    const vault::WipeReceipt wiped = expiry_.end_run(*head, "ended at another hub");
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);

@@ -225,7 +225,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     audit::publish(event);
     context_.events->held_changed();
     context_.events->expiry_changed();
-    expiry_.forget_ended(run);
+    context_.ended_runs.remove(run);
     context_.events->run_pushed(run);
     return PushResult{describe(head, holders()), created};
 }
@@ -234,8 +234,7 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
     expiry_.expire();
     const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr) head = expiry_.find_ended(run);
-    if (head == nullptr)
-        return Status(StatusCode::not_found, "run " + run.text() + " is not known");
+    if (head == nullptr) return not_known(caller, run);
     if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
                                               auth::Permission::read_run);
         !allowed.ok()) {
@@ -243,6 +242,18 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
     }
     if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     return describe(*head, holders());
+}
+
+/// Returns the answer to a request for a run that is not held, with the run's end for a caller who
+/// could read the run before.
+Status RunService::not_known(const auth::Principal& caller, const RunId& run) const {
+    if (const EndedRun* ended = context_.ended_runs.find(run)) {
+        const auto allowed =
+            context_.principals.allows(caller, ended->head.owner, auth::Permission::read_run);
+        if (!allowed) return allowed.status();
+        if (*allowed) return {StatusCode::not_found, EndedRuns::sentence(*ended)};
+    }
+    return {StatusCode::not_found, "run " + run.text() + " is not known"};
 }
 
 StatusOr<std::vector<RunInfo>> RunService::list_runs(const auth::Principal& caller) {
@@ -290,7 +301,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
         return refused_completion(run, caller, std::move(wrong));
     }
     audit::publish(event);
-    const vault::WipeReceipt wiped = expiry_.end_run(*head);
+    const vault::WipeReceipt wiped = expiry_.end_run(*head, "was completed by " + caller.name());
     event.kind = audit::Kind::wipe;
     event.sentence = "run " + run.text() + " of " + owner + " was wiped";
     add_receipt(event, wiped);

@@ -70,6 +70,7 @@ class RunService {
     StatusOr<Uid> owner_of_push(const auth::Principal& caller, const PushRequest& request) const;
     StatusOr<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     Status check_secrets(const std::vector<vault::NewSecret>& secrets) const;
+    Status not_known(const auth::Principal& caller, const RunId& run) const;
     RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
     Holders holders() const;
 

@@ -9,6 +9,7 @@
 
 #include "agentd/auth/policy.h"
 #include "agentd/config/config.h"
+#include "agentd/service/ended_runs.h"
 #include "agentd/service/node_hold_registry.h"
 #include "agentd/store/secret_store.h"
 #include "agentd/vault/vault.h"
@@ -54,6 +55,7 @@ struct ServiceContext {
     vault::Time started;
     std::vector<std::string> hubs{};  ///< URLs, as the agent was started with them
     NodeHoldRegistry node_holds{};
+    EndedRuns ended_runs{};
     std::set<JobId> granted_in_round{};  ///< jobs that were granted something in this reaping round
     Events no_events{};
     Events* events = &no_events;  ///< never null

@@ -85,6 +85,9 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
             stored = context_.vault.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
+            if (const EndedRun* ended = find_ended(*ask.run, uid)) {
+                return Status(StatusCode::not_found, EndedRuns::sentence(*ended));
+            }
             return Status(StatusCode::not_found,
                           "run " + ask.run->text() +
                               " is not known: it was not pushed, was completed, or expired");
@@ -97,6 +100,15 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
         if (!answer.unknown.ok()) return answer.unknown;
     }
     return answers;
+}
+
+const EndedRun* SpecResolver::find_ended(const RunId& run, Uid uid) const {
+    const EndedRun* ended = context_.ended_runs.find(run);
+    return ended != nullptr && ended->head.owner == uid ? ended : nullptr;
+}
+
+bool SpecResolver::may_be_pushed(const RunId& run, Uid uid) const {
+    return context_.vault.find_run(run) == nullptr && find_ended(run, uid) == nullptr;
 }
 
 StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_or_deny(Uid uid, const SecretSpec& ask,

@@ -103,6 +103,41 @@ TEST_CASE("GrantService: states in a denial what to correct") {
               .message() == "run x was not pushed within 10 s");
 }
 
+TEST_CASE("GrantService: denies a run that has ended at once, only to its owner with the reason") {
+    Office office;
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
+    REQUIRE(office.push(office.alice, "s", {}, list_of(user_secret("A", "a")), "10s").ok());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r"), {}).ok());
+    office.time += std::chrono::seconds(10);
+    CHECK(refusal_of(office.ask(office.alice, "run:r,A", 1000)) ==
+          "run r was completed by alice at 1970-01-12T13:46:40Z");
+    CHECK(refusal_of(office.ask(office.alice, "run:s,A", 1000)) ==
+          "run s expired at 1970-01-12T13:46:50Z");
+    CHECK(kind_of(office.ask(office.bob, "run:r,A", 1000)) == "wait for r");
+    CHECK(refusal_of(office.ask(office.bob, "run:r,A")).starts_with("run r is not known"));
+    CHECK(office.services.runs.read_run(office.alice, run_id("s")).status().message() ==
+          "run s expired at 1970-01-12T13:46:50Z");
+    CHECK(office.services.runs.read_run(office.bob, run_id("s")).status().message() ==
+          "run s is not known");
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "b"))).ok());
+    CHECK(given(office.ask(office.alice, "run:r,A", 1000)) == "A=b\n");
+}
+
+TEST_CASE("EndedRuns: forgets the oldest beyond its limit") {
+    EndedRuns runs;
+    const auto ended = [](std::size_t i) {
+        return vault::RunHead{run_id("r" + std::to_string(i)), Uid{1}, 1, {}, {}};
+    };
+    for (std::size_t i = 0; i <= EndedRuns::kMostEndedRuns; ++i) {
+        runs.add(ended(i), vault::Time(std::chrono::seconds(i)), "expired");
+    }
+    CHECK(runs.find(run_id("r0")) == nullptr);
+    CHECK(runs.find(run_id("r1")) != nullptr);
+    runs.remove_before(vault::Time(std::chrono::seconds(2)));
+    CHECK(runs.find(run_id("r1")) == nullptr);
+    CHECK(runs.find(run_id("r2")) != nullptr);
+}
+
 TEST_CASE("GrantService: grants an awaited run once it is pushed and only to its owner") {
     Office office;
     REQUIRE(kind_of(office.ask(office.alice, "run:r,A", 1000)) == "wait for r");
@@ -111,12 +146,11 @@ TEST_CASE("GrantService: grants an awaited run once it is pushed and only to its
     CHECK(kind_of(office.ask(office.bob, "run:r,A", 1000)) == "forbidden");
 }
 
-TEST_CASE("GrantService: treats an expired run as absent and lets a request wait for it") {
+TEST_CASE("GrantService: treats an expired run as absent") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a")), "10s").ok());
     office.time += std::chrono::seconds(10);
-    CHECK(kind_of(office.ask(office.alice, "run:r", 1000)) == "wait for r");
-    CHECK(kind_of(office.ask(office.alice, "run:r", 0)) == "not found");
+    CHECK(kind_of(office.ask(office.alice, "run:r", 1000)) == "not found");
     CHECK_FALSE(office.services.grants.check(office.alice, "run:r").value().ok);
     CHECK(office.vault.inventory().runs == 0);
 }
