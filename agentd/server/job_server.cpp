@@ -54,7 +54,12 @@ asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
     if (!job) co_return job.status();
     if (*job == slurm_query::kNoJob)
         co_return Status(StatusCode::not_found, "this process belongs to no job");
-    const auto marker = services_.markers.marker_of(*job, peer.uid);
+    const auth::LookupAttempts attempts(kPatience);
+    auto marker = attempts.run([&] { return services_.markers.marker_of(*job, peer.uid); });
+    while (!marker && auth::is_pending(marker.status())) {
+        co_await attempts.wait();
+        marker = attempts.run([&] { return services_.markers.marker_of(*job, peer.uid); });
+    }
     if (!marker) co_return marker.status();
     const std::string text = print_marker(*marker);
     const UniqueFd file(memfd_create("marker", MFD_CLOEXEC));

@@ -36,28 +36,35 @@ StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
         return Status::unavailable("cannot make a marker: no random bytes");
     }
     marker.spec = hold->grants.front().ask;
-    for (const vault::Grant& grant : hold->grants) add_grant(marker, *hold, grant.ask);
+    for (const vault::Grant& grant : hold->grants) {
+        Status failure = add_grant(marker, *hold, grant.ask);
+        if (!failure.ok()) return failure;
+    }
     return marker;
 }
 
-void MarkerService::add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec) {
+Status MarkerService::add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec) {
     if (context_.vault.find_cached_grant(hold.job, spec) != nullptr) {
         const auto delivery = context_.vault.deliver_cached_grant(hold.job, spec);
-        if (!delivery) return;
+        if (!delivery) return delivery.status();
         const auto view = RegionView::map(delivery->fd.get());
-        if (!view) return;
+        if (!view) return view.status();
         const auto entries = read_delivery(view->bytes());
-        if (entries) add(marker, *entries);
-        return;
+        if (!entries) return entries.status();
+        add(marker, *entries);
+        return Status();
     }
     const auto parsed = parse_spec(spec);
-    if (!parsed.ok()) return;
+    if (!parsed.ok()) return Status();
     plugin_protocol::GrantRequest request;
     request.job = hold.job;
     request.uid = hold.owner;
     request.ask = spec;
-    const auto prepared = resolver_.prepare(request, *parsed.spec());
-    if (prepared.ok()) add(marker, prepared.value().entries);
+    const auto prepared = resolver_.prepare(request, *parsed.spec(), true);
+    // What was revoked since then is not known any more.
+    if (!prepared.ok()) return is_denial(prepared.status()) ? Status() : prepared.status();
+    add(marker, prepared.value().entries);
+    return Status();
 }
 
 }  // namespace secrets::service

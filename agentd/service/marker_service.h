@@ -14,12 +14,12 @@ class MarkerService {
         : context_(context), resolver_(resolver) {}
 
     /// Returns the keyed hashes of the values that `uid`'s job was granted, as they are now, under
-    /// a new key. Grants whose values are gone are left out. Returns a Status if the job has no
-    /// hold.
+    /// a new key. Grants that were revoked or ended are left out. Returns a Status if the job
+    /// has no hold or a value cannot be looked up now.
     StatusOr<Marker> marker_of(JobId job, Uid uid);
 
   private:
-    void add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec);
+    Status add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec);
 
     ServiceContext& context_;
     SpecResolver& resolver_;

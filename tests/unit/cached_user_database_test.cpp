@@ -8,8 +8,8 @@
 
 #include "agentd/auth/lookup_attempts.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/fake_users.h"
-#include "tests/unit/test_loop.h"
 
 namespace secrets::auth {
 namespace {
@@ -332,7 +332,7 @@ TEST_CASE("CachedUserDatabase: repeats a lookup whose answer never came, and ign
 }
 
 /// The database in a loop, by the program's clock.
-struct LoopFixture : TestLoop {
+struct LoopFixture : EventLoop {
     LoopFixture() { use_database(&users); }
     ~LoopFixture() { use_database(&fake_users()); }
     LoopFixture(const LoopFixture&) = delete;
