@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "agentd/api/metrics_text.h"
-#include "agentd/audit/audit_log.h"
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/grant_requests.h"
 
@@ -70,7 +69,8 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
     if (waited_for) note = waited_note(since, *waited_for);
     if (const auto* granted = std::get_if<service::Granted>(&answer)) {
         if (!granted->note.empty()) note += (note.empty() ? "" : "; ") + granted->note;
-        hand_over(fd, granted->delivery, note);
+        Status failure = hand_over(fd, grant_request, *granted, note);
+        if (!failure.ok()) answer = std::move(failure);
     } else if (std::holds_alternative<service::Nothing>(answer)) {
         server_.send(fd, plugin_protocol::Nothing{note});
     } else if (const auto* refusal = std::get_if<Status>(&answer)) {
@@ -84,15 +84,20 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
     // again.
 }
 
-/// Sends a delivery. The job's hold stays if that fails: the job's next step may need the hold, and
-/// its epilog ends the hold.
-void NodeServer::hand_over(int fd, const vault::Delivery& delivery, const std::string& note) {
+/// Sends a delivery, and records the outcome: a step whose slurmstepd has gone was granted nothing.
+Status NodeServer::hand_over(int fd, const plugin_protocol::GrantRequest& request,
+                             const service::Granted& granted, const std::string& note) {
+    const vault::Delivery& delivery = granted.delivery;
     const auto failure = server_.try_to_send(
         fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
-    if (failure.ok()) return;
-    const std::string sentence = "cannot send the delivery: " + failure.message();
-    audit::report_problem("node socket: " + sentence);
-    server_.send(fd, plugin_protocol::Refused{sentence});
+    if (failure.ok()) {
+        services_.grants.record_handed_over(request, granted);
+        return failure;
+    }
+    Status lost = services_.grants.record_lost(
+        request, granted, {failure.code(), "cannot send the delivery: " + failure.message()});
+    server_.send(fd, plugin_protocol::Refused{lost.message()});
+    return lost;
 }
 
 /// Answers a grant request; returns the run that the request waited for, if it waited.

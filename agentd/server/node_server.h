@@ -36,7 +36,8 @@ class NodeServer {
 
   private:
     asio::awaitable<void> answer(int fd, plugin_protocol::Request request);
-    void hand_over(int fd, const vault::Delivery& delivery, const std::string& note);
+    Status hand_over(int fd, const plugin_protocol::GrantRequest& request,
+                     const service::Granted& granted, const std::string& note);
     asio::awaitable<std::optional<RunId>> answer_grant(int fd,
                                                        const plugin_protocol::GrantRequest& request,
                                                        service::GrantAnswer& answer);

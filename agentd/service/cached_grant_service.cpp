@@ -64,11 +64,10 @@ GrantAnswer CachedGrantService::accept_cached_grant(const plugin_protocol::Grant
         audit::revert(event, wrong);
         return refuse(std::move(wrong));
     }
-    audit::publish(event);
     cache_grant({request.job, request.uid, request.ask, grant.run, tag}, image);
     context_.granted_in_round.insert(request.job);
     context_.events->held_changed();
-    return Granted{std::move(delivery).value(), is_first ? std::move(note) : ""};
+    return Granted{std::move(delivery).value(), is_first ? std::move(note) : "", std::move(event)};
 }
 
 /// Caches a grant. A grant that cannot be cached is valid for its step all the same.
@@ -95,9 +94,8 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return deny(request, "", std::move(wrong));
     }
-    audit::publish(event);
     context_.granted_in_round.insert(request.job);
-    return Granted{std::move(delivery).value(), ""};
+    return Granted{std::move(delivery).value(), "", std::move(event)};
 }
 
 Status CachedGrantService::denied_by_hub(const plugin_protocol::GrantRequest& request,

@@ -28,6 +28,11 @@ std::string run_of(const vault::Hold& hold) {
     return same ? first : "";
 }
 
+std::vector<ItemAnswer> without_values(std::vector<ItemAnswer> answers) {
+    for (ItemAnswer& answer : answers) answer.value = {};
+    return answers;
+}
+
 bool has_grant_of(const vault::Hold& hold, const std::string& ask) {
     return std::any_of(hold.grants.begin(), hold.grants.end(),
                        [&](const vault::Grant& grant) { return grant.ask == ask; });
@@ -84,11 +89,22 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
         audit::revert(event, wrong);
         return wrong;
     }
-    audit::publish(event);
     context_.granted_in_round.insert(request.job);
-    secrets_.note_uses(prepared.answers, request.uid, request.job);
     context_.events->held_changed();
-    return Granted{std::move(delivery).value(), std::move(note)};
+    return Granted{std::move(delivery).value(), std::move(note), std::move(event),
+                   without_values(std::move(answer->answers))};
+}
+
+void GrantService::record_handed_over(const plugin_protocol::GrantRequest& request,
+                                      const Granted& granted) {
+    audit::publish(granted.event);
+    secrets_.note_uses(granted.answers, request.uid, request.job);
+}
+
+Status GrantService::record_lost(const plugin_protocol::GrantRequest& request,
+                                 const Granted& granted, Status why) {
+    audit::revert(granted.event, why);
+    return deny(request, "", std::move(why));
 }
 
 Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
@@ -171,10 +187,9 @@ StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std
         info.reason = resolved.status().message();
         return info;
     }
-    info.items = std::move(resolved).value();
-    for (ItemAnswer& answer : info.items) {
+    info.items = without_values(std::move(resolved).value());
+    for (const ItemAnswer& answer : info.items) {
         if (answer.failed()) info.ok = false;
-        answer.value = {};
     }
     return info;
 }

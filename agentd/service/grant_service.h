@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "agentd/audit/event.h"
 #include "agentd/service/expiry.h"
 #include "agentd/service/secret_service.h"
 #include "agentd/service/spec_resolver.h"
@@ -20,10 +21,13 @@ struct SpecCheck {
     std::vector<ItemAnswer> items;
 };
 
-/// A grant to a step of this host.
+/// A grant to a step of this host. The caller hands the delivery over, and then calls
+/// GrantService::record_handed_over() or record_lost().
 struct Granted {
     vault::Delivery delivery;
-    std::string note;  ///< for the job's stderr; may be empty
+    std::string note;                   ///< for the job's stderr; may be empty
+    audit::Event event;                 ///< in the audit file already; not in the log
+    std::vector<ItemAnswer> answers{};  ///< of this agent's own store, without values
 };
 struct Nothing {};
 struct WaitForRun {
@@ -45,6 +49,13 @@ class GrantService {
     /// Returns the denial for a step whose run was not pushed while the step waited.
     Status deny_unpushed(const plugin_protocol::GrantRequest& request, const std::string& node,
                          const RunId& run) const;
+
+    /// Records in the log that a step has its secrets, and when stored secrets were used.
+    void record_handed_over(const plugin_protocol::GrantRequest& request, const Granted& granted);
+    /// Records that a grant did not reach its step, and returns why. The job's hold stays: its next
+    /// step may need the hold, and its epilog ends the hold.
+    Status record_lost(const plugin_protocol::GrantRequest& request, const Granted& granted,
+                       Status why);
 
     /// Wipes the hold of a job that ended. Returns the receipt as a sentence.
     std::string wipe(JobId job);

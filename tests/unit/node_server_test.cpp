@@ -316,5 +316,25 @@ TEST_CASE("NodeServer: lets a hub's client see that the step has gone") {
     hub.answers.wake();
 }
 
+TEST_CASE("NodeServer: records a grant only if the step received it") {
+    Hub hub;
+    Fixture fixture(nullptr, hub.function());
+    const std::uint64_t granted = audit::count_of(audit::Kind::grant);
+    const std::uint64_t denied = audit::count_of(audit::Kind::deny_grant);
+    for (const bool has_gone : {true, false}) {
+        PluginClient client = fixture.connect();
+        client.send(fixture.step("run:r"));
+        REQUIRE(fixture.loop.turns_until([&] { return !hub.asked.empty(); }));
+        hub.asked.clear();
+        hub.answer = fixture.office.services.grants.grant_step(fixture.step("run:r"));
+        if (has_gone) client.close();
+        hub.answers.wake();
+        fixture.loop.turn(milliseconds(20));
+        CHECK(fixture.has_hold());
+        CHECK(audit::count_of(audit::Kind::deny_grant) == denied + 1);
+        CHECK(audit::count_of(audit::Kind::grant) == granted + (has_gone ? 0 : 1));
+    }
+}
+
 }  // namespace
 }  // namespace secrets::server

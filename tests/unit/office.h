@@ -75,8 +75,14 @@ struct Office {
         return services.runs.push_run(caller, run_id(run),
                                       {std::move(owner), std::move(ttl), std::move(secrets)});
     }
+    /// Requests a grant for a step, which receives it.
     GrantAnswer ask(Uid uid, std::string text, std::uint32_t wait = 0, JobId job = JobId{1}) {
-        return services.grants.grant_step({job, StepId{0}, uid, wait, std::move(text)});
+        const plugin_protocol::GrantRequest request{job, StepId{0}, uid, wait, std::move(text)};
+        GrantAnswer answer = services.grants.grant_step(request);
+        if (const auto* granted = std::get_if<Granted>(&answer)) {
+            services.grants.record_handed_over(request, *granted);
+        }
+        return answer;
     }
     RunInfo info(std::string_view run) {
         return services.runs.read_run(kRoot, run_id(run)).value();
