@@ -20,7 +20,8 @@ SECRETCTL = BUILD / "secretctl"
 # The commands that show an answer, with the operation that gives it and the fields that they leave out for users;
 # --json has them all.
 COMMANDS = [
-    (["status"], "GET /v1/status", {"store.bytes"}),
+    (["status"], "GET /v1/status",
+     {"store.bytes"} | {f"name_service.{what}" for what in ("answered", "failed", "slow", "waiting", "missing")}),
     (["ls"], "GET /v1/secrets", {"owner", "secrets.generation"}),
     (["ls", "--workspace", "lab"], "GET /v1/workspaces/{workspace}/secrets", {"workspace", "secrets.generation"}),
     (["set", "A"], "PUT /v1/secrets/{name}", {"generation", "set", "used.job", "used.at", "damaged"}),
