@@ -109,10 +109,12 @@ Status GrantService::record_lost(const plugin_protocol::GrantRequest& request,
 
 Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
                                    const std::string& node, const RunId& run) const {
-    return deny(
-        request, node,
-        {StatusCode::not_found, "run " + run.text() + " was not pushed within " +
-                                    std::to_string(request.wait_milliseconds / 1000) + " s"});
+    std::string why = "run " + run.text() + " was not pushed within " +
+                      std::to_string(request.wait_milliseconds / 1000) + " s";
+    if (const EndedRun* ended = resolver_.find_ended(run, request.uid)) {
+        why += "; an earlier " + EndedRuns::sentence(*ended);
+    }
+    return deny(request, node, {StatusCode::not_found, std::move(why)});
 }
 
 std::string GrantService::wipe(JobId job) {

@@ -9,6 +9,10 @@
 namespace secrets::service {
 namespace {
 
+/// The time after which a run's id may be in use again, as by a nightly pipeline whose jobs are
+/// submitted before the push: a step then waits for the push as for that of any run.
+constexpr auto kReuse = std::chrono::hours(12);
+
 Status check_sizes(const std::vector<DeliveryEntry>& entries) {
     if (const std::size_t bytes = variables_size(entries); bytes > kMaxVariablesBytes) {
         return Status(StatusCode::too_large,
@@ -108,7 +112,9 @@ const EndedRun* SpecResolver::find_ended(const RunId& run, Uid uid) const {
 }
 
 bool SpecResolver::may_be_pushed(const RunId& run, Uid uid) const {
-    return context_.vault.find_run(run) == nullptr && find_ended(run, uid) == nullptr;
+    if (context_.vault.find_run(run) != nullptr) return false;
+    const EndedRun* ended = find_ended(run, uid);
+    return ended == nullptr || ended->at + kReuse < context_.now();
 }
 
 StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_or_deny(Uid uid, const SecretSpec& ask,

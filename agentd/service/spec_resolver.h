@@ -45,14 +45,15 @@ class SpecResolver {
     StatusOr<PreparedGrant> prepare(const plugin_protocol::GrantRequest& request,
                                     const SecretSpec& ask, bool had_it);
 
-    /// Returns whether a run that a job of `uid` names may still be pushed: it is not here, and is
-    /// not known to have ended as a run that the user may use.
+    /// Returns whether a run that a job of `uid` names may still be pushed: it is not here, and no
+    /// run of the user with this id ended in the last 12 hours.
     bool may_be_pushed(const RunId& run, Uid uid) const;
 
-  private:
     /// Returns the end of a run that the user may use; null for a run that is not known to have
     /// ended, or is another user's.
     const EndedRun* find_ended(const RunId& run, Uid uid) const;
+
+  private:
     StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask,
                                                  auth::Certainty certainty) const;
 

@@ -196,11 +196,11 @@ def connections(socket):
 
 def test_wait_is_reported_once_per_node(cluster, canary):
     cluster.push("run-outer", user={"TOK": canary()})
-    job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late true; echo $?", "-N2", "-n8",
+    job = cluster.sbatch("srun -N2 -n8 --secrets-run=run-late-2 true; echo $?", "-N2", "-n8",
                          "--secrets-run=run-outer")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
     poll(lambda: connections(cluster.dir / "run" / "node.sock") == 2, 20, "the wait of both nodes")
-    cluster.push("run-late", user={"TOK": canary()})
+    cluster.push("run-late-2", user={"TOK": canary()})
     done = cluster.wait(job)
     assert done.out == "0\n" and done.err.count("secrets: waited ") == 2, done.err
 
@@ -222,14 +222,14 @@ def test_job_cancelled_while_waiting_ends_within_its_wait(cluster):
 
 def test_job_waiting_for_push_survives_agent_restart_and_kill(cluster, canary):
     value = canary()
-    job = cluster.sbatch("printenv TOK", "--secrets-run=run-late")
+    job = cluster.sbatch("printenv TOK", "--secrets-run=run-late-3")
     poll(lambda: cluster.job_state(job) == "RUNNING", 10, "the job's start")
     time.sleep(0.5)
     cluster.agent_restart()
     time.sleep(0.3)
     cluster.agent_kill()
     cluster.agent_start()
-    cluster.push("run-late", user={"TOK": value})
+    cluster.push("run-late-3", user={"TOK": value})
     done = cluster.wait(job)
     assert (done.code, done.out) == (0, f"{value}\n"), done.err
 

@@ -119,6 +119,13 @@ TEST_CASE("GrantService: denies a run that has ended at once, only to its owner 
           "run s expired at 1970-01-12T13:46:50Z");
     CHECK(office.services.runs.read_run(office.bob, run_id("s")).status().message() ==
           "run s is not known");
+    office.time += std::chrono::hours(12);
+    CHECK(kind_of(office.ask(office.alice, "run:r,A", 1000)) == "wait for r");
+    CHECK(office.services.grants
+              .deny_unpushed({JobId{1}, StepId{0}, office.alice, 1000, "run:r"}, "", run_id("r"))
+              .message() ==
+          "run r was not pushed within 1 s; an earlier run r was completed by alice at "
+          "1970-01-12T13:46:40Z");
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "b"))).ok());
     CHECK(given(office.ask(office.alice, "run:r,A", 1000)) == "A=b\n");
 }
