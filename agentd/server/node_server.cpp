@@ -88,8 +88,8 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
 Status NodeServer::hand_over(int fd, const plugin_protocol::GrantRequest& request,
                              const service::Granted& granted, const std::string& note) {
     const vault::Delivery& delivery = granted.delivery;
-    Status failure = server_.try_to_send(
-        fd, plugin_protocol::Granted{delivery.image_length, note}, delivery.fd.get());
+    Status failure = server_.try_to_send(fd, plugin_protocol::Granted{delivery.image_length, note},
+                                         delivery.fd.get());
     if (failure.ok()) {
         services_.grants.record_handed_over(request, granted);
         return failure;
