@@ -15,7 +15,7 @@ std::uint64_t little_endian(std::uint64_t word) {
 /// Reads at most eight bytes as a number, least significant byte first.
 std::uint64_t load(std::span<const std::byte> bytes) {
     std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());  // data() may be null
     return little_endian(word);
 }
 
