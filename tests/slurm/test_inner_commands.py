@@ -178,8 +178,13 @@ def test_script_value_wins_in_step_of_step(job, values):
 def test_request_that_script_unset_alone_is_not_restored(job, values):
     done = job("unset SLURM_SECRETS; srun -n1 sh -c 'echo ${TOK-missing}'")
     assert done.out.strip() == "missing" and "secrets: " not in done.err
-    done = job("unset SLURM_SECRETS; unset TOK; export HUB=$OTHER; srun -n1 sh -c '[ -n \"$HUB\" ]'")
-    assert done.code == 0 and "secrets: " not in done.err
+
+
+def test_copy_of_secret_that_step_does_not_request_is_kept(cluster):
+    cluster.push("run-step", user={"TOK": "not-a-canary", "OTHER": "no-canary-either"})  # the copy goes through slurmd
+    done = cluster.run_batch("unset SLURM_SECRETS; unset TOK; export HUB=$OTHER; srun -n1 printenv HUB",
+                             "--secrets-run=run-step")
+    assert done.out == "no-canary-either\n" and "secrets: " not in done.err, done.err
 
 
 def test_script_value_wins_in_inner_job_that_lost_slurm_variables(cluster, job, values, canaries):
