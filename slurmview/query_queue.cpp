@@ -153,18 +153,27 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     return reply;
 }
 
-slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& request) {
-    const bool goes_on =
-        !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
-    if (goes_on) return page_of(users_, request.after);
-    const auto question = std::make_shared<OfAccount>();
-    question->account = request.account;
+/// Asks a question in the thread. Returns the reply to give if the question was not answered.
+template <typename Question>
+std::optional<slurm_query::Reply> QueryQueue::refusal_of(
+    const std::shared_ptr<Question>& question) {
     const auto outcome =
         thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
     if (outcome == QueryThread::Outcome::busy) return still_waiting();
     if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
     const std::lock_guard lock(question->mutex);
     if (!question->told) return Refused{question->told.status().message()};
+    return std::nullopt;
+}
+
+slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& request) {
+    const bool goes_on =
+        !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
+    if (goes_on) return page_of(users_, request.after);
+    const auto question = std::make_shared<OfAccount>();
+    question->account = request.account;
+    if (auto why_not = refusal_of(question)) return std::move(*why_not);
+    const std::lock_guard lock(question->mutex);
     account_ = request.account;
     users_ = std::move(question->told).value();
     users_until_ = Clock::now() + bounds_.memory_of_users;
@@ -174,12 +183,8 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
 slurm_query::Reply QueryQueue::job_of(std::uint32_t pid) {
     const auto question = std::make_shared<OfProcess>();
     question->pid = pid;
-    const auto outcome =
-        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
-    if (outcome == QueryThread::Outcome::busy) return still_waiting();
-    if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
+    if (auto why_not = refusal_of(question)) return std::move(*why_not);
     const std::lock_guard lock(question->mutex);
-    if (!question->told) return Refused{question->told.status().message()};
     return slurm_query::JobOfProcess{*question->told};
 }
 

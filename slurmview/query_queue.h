@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -89,6 +90,8 @@ class QueryQueue {
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
     slurm_query::Reply job_of(std::uint32_t pid);
     slurm_query::Reply verdicts_on(std::span<const slurm_query::Placement> places);
+    template <typename Question>
+    std::optional<slurm_query::Reply> refusal_of(const std::shared_ptr<Question>& question);
     slurm_query::Refused still_waiting() const;
     std::string too_late() const;
 
