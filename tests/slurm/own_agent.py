@@ -19,6 +19,17 @@ from http_document import DOCUMENT, must_fit
 AGENT = BUILD / "slurm-secretsd"
 
 
+def terminate(process):
+    """Stops a process as an admin would; returns its exit code and the seconds that it took."""
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(10), time.monotonic() - begin
+    finally:
+        process.kill()
+        process.wait()
+
+
 @contextlib.contextmanager
 def acting_as(user):
     """Makes each connect() within the block this user's: the kernel records the effective user at that moment."""
@@ -193,12 +204,7 @@ class OwnAgent:
 
     def stop(self):
         """Stops the agent as an admin would; returns its exit code and the seconds that it took."""
-        begin = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(10), time.monotonic() - begin
-        finally:
-            self.process.kill()
+        return terminate(self.process)
 
     def remove(self):
         code = self.process.poll()

@@ -4,7 +4,6 @@ none: a running job has what it was granted, and a push is told to come again.""
 
 import json
 import os
-import signal
 import subprocess
 import time
 
@@ -13,7 +12,7 @@ import pytest
 from conftest import running_cluster
 from harness import BUILD, Done, poll
 from name_service import NameService
-from own_agent import OwnAgent
+from own_agent import OwnAgent, terminate
 from test_stored_secrets import hash_of, secretctl
 
 CONFIG = """workspaces:
@@ -47,13 +46,7 @@ class Agent:
 
     def stop(self):
         """Ends the agent; returns its exit code and the seconds that it took."""
-        begin = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(10), time.monotonic() - begin
-        finally:
-            self.process.kill()
-            self.process.wait()
+        return terminate(self.process)
 
     def lookups(self):
         return self.cluster.status()["name_service"]
