@@ -155,13 +155,14 @@ class OwnAgent:
         assert self.process.poll() is None, self.log.read_text()
 
     def _answers_or_ended(self):
-        return self.process.poll() is not None or (self.control_socket.exists() and self.answers())
+        return self.process.poll() is not None or self.answers()
 
     def answers(self):
-        """Whether the agent answers. False, too, if it turns the client away because it has too many."""
+        """Whether the agent answers. False, too, if it turns the client away because it has too many, and while it
+        replaces the socket that a killed agent left."""
         try:
             answer = self.http("GET", "/v1/status")
-        except ConnectionError:
+        except (ConnectionError, FileNotFoundError):
             return False
         return answer is not None and answer.status == 200
 
