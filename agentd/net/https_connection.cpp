@@ -53,6 +53,11 @@ std::string detail_of(std::span<const std::byte> body) {
     return printable_ascii(std::string(*detail).substr(0, kMaxSentenceBytes));
 }
 
+std::string_view text_of(const SecretBuffer& secret) {
+    const auto bytes = secret.view().bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 std::optional<std::chrono::seconds> seconds_in(std::string_view text) {
     unsigned seconds = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
@@ -95,6 +100,7 @@ StatusOr<std::unique_ptr<ssl::context>> make_client_context(const std::string& c
     auto context = std::make_unique<ssl::context>(ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_3_VERSION);
     SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(context->native_handle(), SSL_OP_CLEANSE_PLAINTEXT);
     context->set_verify_mode(ssl::verify_peer);
     ErrorCode error;
     if (ca.empty()) {
@@ -180,6 +186,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     message.set(http::field::user_agent, "slurm-secretsd/" SLURM_SECRETS_VERSION);
     if (!authorization.empty()) message.set(http::field::authorization, authorization);
     for (const auto& [name, value] : request.fields) message.set(name, value);
+    if (request.token.value) message.set(request.token.name, text_of(*request.token.value));
     if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
     if (!request.if_none_match.empty()) {
         message.set(http::field::if_none_match, request.if_none_match);
@@ -195,8 +202,8 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     transport().expires_at(deadline);
     ErrorCode error;
     co_await http::async_write(stream_, message, into(error));
-    if (request.secret.size() > 0) wipe_stack();
-    if (error) co_return Status::failed(in_words(error));
+    if (request.secret.size() > 0 || request.token.value) wipe_stack();
+    if (error) co_return Status::unavailable(in_words(error));
     http::response_parser<http::empty_body> head;
     head.header_limit(kMaxHead);
     head.body_limit(boost::none);

@@ -27,6 +27,12 @@ namespace secrets::net {
 
 using HttpsFields = std::vector<std::pair<std::string, std::string>>;
 
+/// A header field whose value is a credential.
+struct SecretField {
+    std::string name{};
+    std::shared_ptr<const SecretBuffer> value{};  ///< null: the field is not sent
+};
+
 struct HttpsRequest {
     std::string method;
     std::string target;
@@ -41,6 +47,7 @@ struct HttpsRequest {
     std::string if_match{};
     SecretBuffer secret{};  ///< the body if it may hold values; `body` is empty then
     HttpsFields fields{};   ///< further header fields
+    SecretField token{};
 };
 
 struct HttpsResponse {

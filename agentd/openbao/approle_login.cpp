@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logs in to OpenBao by an AppRole, and renews its token as long as that is possible.
 
+#include <algorithm>
 #include <array>
 
 #include "agentd/base/credential_file.h"
@@ -43,6 +44,12 @@ StatusOr<SecretBuffer> read(const Credential& credential) {
     return read_private_line(*path, credential.key() + ": " + path->path);
 }
 
+SecretBuffer buffer_of(std::string_view text) {
+    SecretBuffer buffer(text.size());
+    std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), buffer.bytes().begin());
+    return buffer;
+}
+
 /// Returns the body of a login. Reads the files each time: an admin may have changed the secret id.
 StatusOr<SecretBuffer> login_body(const OpenBao& config) {
     json::object body;
@@ -70,7 +77,7 @@ Status check_files(const OpenBao& config, bool with_credentials) {
 }
 
 asio::awaitable<Status> ServerPool::log_in(Clock::time_point deadline) {
-    while (token_.empty()) {
+    while (!token_) {
         if (stopped_) co_return Status::failed("the agent is shutting down");
         if (Clock::now() >= deadline) co_return Status::failed(failures_of_servers());
         if (is_logging_in_) {
@@ -95,13 +102,11 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     if (refused_ && refused_->shown == shown && Clock::now() < refused_->until) {
         co_return refused_->why;
     }
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/" + config_.approle + "/login";
+    HttpsRequest request = request_as_role("POST", "/v1/auth/" + config_.approle + "/login");
     request.secret = std::move(body).value();
-    request.fields = fields_of_role();
     auto response = co_await ask_any(request, deadline);
-    if (!response.ok()) co_return response.status();
+    // A login may have been made, but the request that needs it was not sent.
+    if (!response.ok()) co_return Status::failed(response.status().message());
     const auto& answer = *response;
     if (answer.status != 200 || !take_login(answer)) {
         refused_ = {
@@ -124,7 +129,7 @@ bool ServerPool::take_login(const HttpsResponse& answer) {
     const json::string* token = find_text(auth, "client_token");
     const std::int64_t* lease = find_number(auth, "lease_duration");
     if (token == nullptr || lease == nullptr) return false;
-    token_ = std::string(*token);
+    token_ = std::make_shared<const SecretBuffer>(buffer_of({token->data(), token->size()}));
     lease_ = std::chrono::seconds(*lease);
     const auto half = std::chrono::milliseconds(lease_) / 2;
     renew_at_ = lease_.count() > 0 ? Clock::now() + half : Clock::time_point::max();
@@ -136,7 +141,7 @@ bool ServerPool::take_login(const HttpsResponse& answer) {
 /// does not renew a token for ever. The next request then logs in again.
 asio::awaitable<void> ServerPool::renew_logins() {
     while (renews_) {
-        if (token_.empty()) {
+        if (!token_) {
             co_await renewals_.wait();
         } else if (Clock::now() < renew_at_) {
             co_await renewals_.wait(renew_at_);
@@ -147,11 +152,8 @@ asio::awaitable<void> ServerPool::renew_logins() {
 }
 
 HttpsRequest ServerPool::renewal_request() const {
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/token/renew-self";
+    HttpsRequest request = request_as_role("POST", "/v1/auth/token/renew-self");
     request.body = "{}";
-    request.fields = fields_of_role();
     return request;
 }
 
@@ -164,20 +166,17 @@ asio::awaitable<void> ServerPool::renew_login() {
     if (stopped_ || login != logins_) co_return;
     const bool renewed = response.ok() && response->status == 200 && take_login(*response) &&
                          lease_ * 4 >= first_lease_ * 3;
-    if (!renewed) token_.clear();
+    if (!renewed) token_.reset();
 }
 
 asio::awaitable<void> ServerPool::revoke() {
-    HttpsRequest request;
-    request.method = "POST";
-    request.target = "/v1/auth/token/revoke-self";
+    HttpsRequest request = request_as_role("POST", "/v1/auth/token/revoke-self");
     request.body = "{}";
-    request.fields = fields_of_role();
     HttpsResponse answer;
     const auto failure =
         co_await ask_one(servers_[preferred_], request, answer, Clock::now() + kRevoke);
     // A failure is not reported: the token ends by itself.
-    if (failure.ok()) token_.clear();
+    if (failure.ok()) token_.reset();
 }
 
 }  // namespace secrets::openbao

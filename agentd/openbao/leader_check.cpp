@@ -67,7 +67,7 @@ asio::awaitable<bool> ServerPool::is_contradicted(Server& server, bool is_known,
 
 /// Tells whether a server can commit a change itself, which takes most of its cluster.
 asio::awaitable<bool> ServerPool::can_commit(Server& server, Clock::time_point deadline) {
-    if (token_.empty()) co_return false;
+    if (!token_) co_return false;
     HttpsRequest request = renewal_request();
     request.fields.emplace_back("X-Vault-No-Request-Forwarding", "1");
     HttpsResponse answer;

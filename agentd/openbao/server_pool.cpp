@@ -106,7 +106,7 @@ void ServerPool::stop() {
     stopped_ = true;
     stop_renewing();
     for (Server& server : servers_) server.peer.stop();
-    if (!token_.empty()) {
+    if (token_) {
         spawn_request(loop_, revoke(), [](const std::string& why) {
             audit::report_problem(
                 "cannot revoke the agent's OpenBao token, which stays valid until its lease "
@@ -149,32 +149,38 @@ asio::awaitable<ServerPool::Result> ServerPool::ask_as_role(HttpsRequest& reques
         auto failure = co_await log_in(deadline);
         if (!failure.ok()) co_return failure;
         const std::uint64_t login = logins_;
-        request.fields = fields_of_role();
+        authorize(request);
         auto response = co_await ask_any(request, deadline);
         if (!response.ok() || response->status != 403 || !again) co_return response;
-        const bool is_known = co_await is_token_known(request.fields, deadline);
+        const bool is_known = co_await is_token_known(request.token, deadline);
         if (is_known) co_return response;
         again = false;
-        if (login == logins_) token_.clear();
+        if (login == logins_) token_.reset();
     }
 }
 
-/// Looks up the token in the fields of a denied request: there may be another token by now.
-asio::awaitable<bool> ServerPool::is_token_known(net::HttpsFields fields,
+/// Looks up the token of a denied request: there may be another token by now.
+asio::awaitable<bool> ServerPool::is_token_known(net::SecretField token,
                                                  Clock::time_point deadline) {
-    HttpsRequest request;
-    request.method = "GET";
-    request.target = "/v1/auth/token/lookup-self";
-    request.fields = std::move(fields);
+    HttpsRequest request = request_as_role("GET", "/v1/auth/token/lookup-self");
+    request.token = std::move(token);
     const auto response = co_await ask_any(request, deadline);
     co_return response.ok() && response->status == 200;
 }
 
-net::HttpsFields ServerPool::fields_of_role() const {
-    net::HttpsFields fields;
-    if (!token_.empty()) fields.emplace_back("X-Vault-Token", token_);
-    if (!config_.name_space.empty()) fields.emplace_back("X-Vault-Namespace", config_.name_space);
-    return fields;
+HttpsRequest ServerPool::request_as_role(const char* method, std::string target) const {
+    HttpsRequest request;
+    request.method = method;
+    request.target = std::move(target);
+    authorize(request);
+    return request;
+}
+
+void ServerPool::authorize(HttpsRequest& request) const {
+    request.token = {"X-Vault-Token", token_};
+    request.fields.clear();
+    if (config_.name_space.empty()) return;
+    request.fields.emplace_back("X-Vault-Namespace", config_.name_space);
 }
 
 asio::awaitable<ServerPool::Result> ServerPool::ask_any(const HttpsRequest& request,

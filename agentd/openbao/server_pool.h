@@ -86,9 +86,9 @@ class ServerPool {
     boost::asio::awaitable<void> renew_login();
     net::HttpsRequest renewal_request() const;
     boost::asio::awaitable<void> revoke();
-    boost::asio::awaitable<bool> is_token_known(net::HttpsFields fields,
-                                                Clock::time_point deadline);
-    net::HttpsFields fields_of_role() const;
+    boost::asio::awaitable<bool> is_token_known(net::SecretField token, Clock::time_point deadline);
+    net::HttpsRequest request_as_role(const char* method, std::string target) const;
+    void authorize(net::HttpsRequest& request) const;
     std::string failures_of_servers() const;
     void note(const std::string& trouble);
 
@@ -97,13 +97,13 @@ class ServerPool {
     std::unique_ptr<boost::asio::ssl::context> context_;
     std::deque<Server> servers_;  ///< never move in memory
     std::size_t preferred_ = 0;
-    bool is_active_ = false;              ///< the preferred server was active when last checked
-    bool is_finding_ = false;             ///< a search for the active server is in progress
-    Clock::time_point looked_at_{};       ///< the last search for the active server
-    std::string token_;                   ///< empty: not logged in
-    std::chrono::seconds lease_{};        ///< of the last login or renewal
-    std::chrono::seconds first_lease_{};  ///< of the login
-    Clock::time_point renew_at_{};        ///< never, if the login does not end
+    bool is_active_ = false;         ///< the preferred server was active when last checked
+    bool is_finding_ = false;        ///< a search for the active server is in progress
+    Clock::time_point looked_at_{};  ///< the last search for the active server
+    std::shared_ptr<const SecretBuffer> token_;  ///< null: not logged in
+    std::chrono::seconds lease_{};               ///< of the last login or renewal
+    std::chrono::seconds first_lease_{};         ///< of the login
+    Clock::time_point renew_at_{};               ///< never, if the login does not end
     bool is_renewable_ = false;
     std::uint64_t logins_ = 0;
     /// A denied login, so that its credentials are not sent again and again.

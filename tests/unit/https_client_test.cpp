@@ -212,6 +212,14 @@ TEST_CASE("HttpsClient: ends requests in progress at stop(), and reuses nothing 
     CHECK(fixture.server.connections() == 3);
 }
 
+TEST_CASE("HttpsClient: clears the memory of what it has decrypted", "[https]") {
+    const auto context = make_client_context("", "hub.ca");
+    REQUIRE(context.ok());
+    SSL_CTX* const raw = (*context)->native_handle();
+    CHECK((SSL_CTX_get_options(raw) & SSL_OP_CLEANSE_PLAINTEXT) != 0);
+    CHECK((SSL_CTX_get_mode(raw) & SSL_MODE_RELEASE_BUFFERS) != 0);
+}
+
 TEST_CASE("HttpsClient: reports whether the server can be reached, without a request", "[https]") {
     Fixture fixture;
     CHECK(fixture.result_of(fixture.client.reach(EventLoop::Clock::now() + hours(1))).ok());
