@@ -172,7 +172,7 @@ asio::awaitable<HttpResponse> change_shared(RouteCall call, const Route& route,
         };
         service::DocumentKeys about = route.about(call);
         auto failure = co_await shared.change(std::move(about), std::move(change), deadline);
-        if (!failure.ok()) co_return refused(service::not_known(failure));
+        if (!failure.ok()) co_return refused(service::not_changed(failure));
         if (!answer.is_pending) co_return answer;
         co_await attempts.wait();
     }

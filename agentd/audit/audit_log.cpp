@@ -67,6 +67,23 @@ void PendingAudit::abandon(const Status& why) {
     }
 }
 
+void PendingAudit::note_unknown(const Status& why) {
+    is_noted_ = true;
+    for (const Entry& entry : entries_) {
+        if (!entry.was_written_ahead) continue;
+        report_problem("cannot tell whether this happened: " + entry.event.sentence + ": " +
+                       why.message());
+    }
+}
+
+PendingAudit::~PendingAudit() {
+    if (is_noted_) return;
+    try {
+        note_unknown(Status::failed("an internal error interrupted the change"));
+    } catch (const std::exception&) {  // there is no memory to say it
+    }
+}
+
 void report_problem(std::string sentence) {
     recorder().record({.kind = Kind::trouble, .sentence = std::move(sentence)});
 }

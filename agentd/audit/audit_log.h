@@ -45,12 +45,24 @@ void publish(const Event& event);
 /// reverted.
 class PendingAudit {
   public:
+    PendingAudit() = default;
+    PendingAudit(PendingAudit&&) = default;
+    PendingAudit& operator=(PendingAudit&&) = default;
+    PendingAudit(const PendingAudit&) = delete;
+    PendingAudit& operator=(const PendingAudit&) = delete;
+    /// Says of events that are still held that they may have happened: an exception ended the
+    /// change.
+    ~PendingAudit();
+
     /// Calls `change`, and holds the events that it records or publishes meanwhile.
     void collect(const std::function<void()>& change);
     /// Records or publishes the held events: the change lasts. Call this or abandon(), and once.
     void keep();
     /// Reverts the held events that were written ahead: the change does not last.
     void abandon(const Status& why);
+    /// Records that it is unknown whether the held events that were written ahead have happened, or
+    /// yet will. They stay held: keep() or abandon() follows once that is known, if ever.
+    void note_unknown(const Status& why);
 
   private:
     friend void record(const Event& event);
@@ -60,6 +72,7 @@ class PendingAudit {
         bool was_written_ahead = false;
     };
     std::vector<Entry> entries_;
+    bool is_noted_ = false;
 };
 
 /// Records a problem that an admin should fix.

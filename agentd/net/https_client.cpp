@@ -9,14 +9,20 @@ namespace asio = boost::asio;
 
 asio::awaitable<Status> HttpsClient::ask(const HttpsRequest& request, HttpsResponse& answer,
                                          Until until) {
+    bool may_be_executed = false;
     while (true) {
         std::unique_ptr<HttpsConnection> connection = take_idle();
         const bool is_new = !connection;
         if (is_new) connection = std::make_unique<HttpsConnection>(loop_, context_);
         auto failure = co_await ask_on(*connection, is_new, request, answer, until);
-        if (failure.ok()) keep(std::move(connection));
-        if (failure.ok() || is_new || stopped_ || Clock::now() >= until.connected)
+        if (failure.ok()) {
+            keep(std::move(connection));
             co_return failure;
+        }
+        may_be_executed |= failure.code() == StatusCode::unavailable;
+        if (!is_new && !stopped_ && Clock::now() < until.connected) continue;
+        if (!may_be_executed) co_return failure;
+        co_return Status::unavailable(failure.message());
     }
 }
 

@@ -35,7 +35,8 @@ class HttpsClient {
           authorize_(std::move(authorize)) {}
 
     /// Sends a request on an idle connection. If that breaks, sends it on another one, so that the
-    /// server may execute the request twice.
+    /// server may execute the request twice. An error has the code `unavailable` if the server may
+    /// have executed the request.
     asio::awaitable<Status> ask(const HttpsRequest& request, HttpsResponse& answer, Until until);
 
     /// Sends a request at most once, on a connection of its own.

@@ -208,7 +208,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     head.header_limit(kMaxHead);
     head.body_limit(boost::none);
     co_await http::async_read_header(stream_, buffer_, head, into(error));
-    if (error) co_return Status::failed(in_words(error));
+    if (error) co_return Status::unavailable(in_words(error));
     keep_alive_ = head.keep_alive();
     answer.status = head.get().result_int();
     answer.etag = head.get()[http::field::etag];
@@ -227,7 +227,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
 asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::empty_body>& head,
                                                    SecretBuffer& body) {
     const auto length = head.content_length().value_or(0);
-    if (length > kMaxBody) co_return Status::failed("its response is too large");
+    if (length > kMaxBody) co_return Status::unavailable("its response is too large");
     ErrorCode error;
     if (head.chunked()) {
         http::response_parser<http::string_body> parser(std::move(head));
@@ -247,7 +247,7 @@ asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::e
     buffer_.clear();
     buffer_.shrink_to_fit();
     wipe_stack();
-    if (error) co_return Status::failed(in_words(error));
+    if (error) co_return Status::unavailable(in_words(error));
     co_return Status();
 }
 

@@ -88,7 +88,7 @@ class HttpsConnection {
                                  Clock::time_point deadline);
 
     /// Sends one request and reads its answer. `authorization` is for this request only; may be
-    /// empty.
+    /// empty. An error has the code `unavailable`: the server may have executed the request.
     asio::awaitable<Status> exchange(const HttpsUrl& url, const HttpsRequest& request,
                                      const std::string& authorization, HttpsResponse& answer,
                                      Clock::time_point deadline);

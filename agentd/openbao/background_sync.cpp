@@ -66,7 +66,8 @@ void Replica::sync_soon() {
 /// Syncs once. A step that fails is repeated the next time; the client of OpenBao reports it.
 asio::awaitable<void> Replica::sync() {
     co_await sync_mount();
-    auto failure = co_await refresh_runs(kReadOnce, kPatience);
+    auto failure = co_await look_up_writes();
+    if (failure.ok()) failure = co_await refresh_runs(kReadOnce, kPatience);
     if (failure.ok()) failure = co_await sync_secrets(kUsersFolder);
     if (failure.ok()) failure = co_await sync_secrets(kWorkspacesFolder);
     if (failure.ok()) failure = co_await write_ends();
@@ -106,6 +107,21 @@ asio::awaitable<Status> Replica::refresh_runs(Clock::time_point not_before,
     for (const auto& [run, least] : runs) {
         DocumentRef use(*this, run);
         auto failure = co_await refresh_one(use, least, Clock::now() + patience);
+        if (!failure.ok()) failure = complain(use, std::move(failure));
+        if (!failure.ok()) co_return failure;
+    }
+    co_return Status();
+}
+
+/// Reads the documents of writes whose outcome is unknown: a list of the folder may lack them.
+asio::awaitable<Status> Replica::look_up_writes() {
+    std::vector<Key> unknown;
+    for (const auto& [key, known] : known_) {
+        if (known.unknown_write) unknown.push_back(key);
+    }
+    for (const Key& key : unknown) {
+        DocumentRef use(*this, key);
+        auto failure = co_await refresh_one(use, Clock::now(), Clock::now() + kPatience);
         if (!failure.ok()) failure = complain(use, std::move(failure));
         if (!failure.ok()) co_return failure;
     }

@@ -16,7 +16,8 @@ class Replica::DocumentRef {
     DocumentRef(const DocumentRef&) = delete;
     DocumentRef& operator=(const DocumentRef&) = delete;
     ~DocumentRef() {
-        const bool is_nothing = known().version == 0 && !known().exists && !known().complained;
+        const bool is_nothing = known().version == 0 && !known().exists && !known().complained &&
+                                !known().unknown_write;
         if (--known().users == 0 && is_nothing) replica_.known_.erase(entry_);
     }
 
@@ -28,8 +29,9 @@ class Replica::DocumentRef {
     std::map<Key, DocumentState>::iterator entry_;
 };
 
-/// Locks a document: while the lock lives, no other code reads or changes the document. To be made
-/// when the document is not busy.
+/// Locks a document: while the lock lives, no other code reads or changes the document. A change of
+/// the local copy is forgotten at the end of the lock, also by an exception, unless it was
+/// committed. To be made when the document is not busy.
 class Replica::DocumentLock {
   public:
     DocumentLock(Replica& replica, const Key& key, bool to_change) : use_(replica, key) {
@@ -40,19 +42,24 @@ class Replica::DocumentLock {
     DocumentLock& operator=(const DocumentLock&) = delete;
     ~DocumentLock() {
         DocumentState& known = use_.known();
+        if (is_changed_) {
+            known.exists = false;
+            known.read_at = {};
+        }
         known.busy = known.changing = false;
         known.waiting.wake();
     }
 
     DocumentRef& use() { return use_; }
-    /// Marks the local copy as possibly wrong: it is to be read anew before any use.
-    void forget() {
-        use_.known().exists = false;
-        use_.known().read_at = {};
-    }
+    /// Notes that the local copy is about to be changed: it is read anew before any use, unless
+    /// commit() is called.
+    void begin_change() { is_changed_ = true; }
+    /// Notes that the document in OpenBao is as the local copy.
+    void commit() { is_changed_ = false; }
 
   private:
     DocumentRef use_;
+    bool is_changed_ = false;
 };
 
 }  // namespace secrets::openbao

@@ -23,8 +23,9 @@ struct Written {
 };
 
 /// A client of KV v2. Paths are relative to the folder ("runs/demo"), and of any characters, but
-/// `.` or `..` can't be a part. A Status has a sentence for people and nothing of a value. Must
-/// outlive the loop's run.
+/// `.` or `..` can't be a part. A Status has a sentence for people and nothing of a value; that of
+/// a change has the code `unavailable` if the change may have been made. Must outlive the loop's
+/// run.
 class KvClient {
   public:
     KvClient(boost::asio::io_context& loop, Supervisor& supervisor, const OpenBao& config,

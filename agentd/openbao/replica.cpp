@@ -18,6 +18,9 @@ namespace {
 
 namespace asio = boost::asio;
 
+/// Time for looking up a write whose outcome is unknown.
+constexpr auto kLookUp = std::chrono::seconds(2);
+
 std::string state_of(const vault::RunHead& head) {
     return std::to_string(head.generation) + " " +
            std::to_string(head.created.time_since_epoch().count());
@@ -101,6 +104,7 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
     if (!answer.ok()) co_return answer.status();
+    settle(use.known(), *answer);
     auto failure = take(use.key(), use.known(), *answer);
     wipe_stack();
     if (!failure.ok()) {
@@ -169,17 +173,31 @@ asio::awaitable<Status> Replica::change(service::DocumentKeys about, std::functi
         if (!failure.ok()) co_return failure;
         services_.expiry.expire();  // not part of the tentative change
         audit::PendingAudit trial;
-        trial.collect(change);
+        for (DocumentLock& lock : locks) lock.begin_change();
+        try {
+            trial.collect(change);
+        } catch (const std::exception& error) {
+            trial.abandon(Status::failed(error.what()));
+            throw;
+        }
         WriteResult wrote = Outcome::written;
+        DocumentState* last = nullptr;
         for (DocumentLock& lock : locks) {
+            last = &lock.use().known();
             wrote = co_await write(lock.use(), deadline);
             if (!is_written(wrote)) break;
+            lock.commit();
         }
         if (is_written(wrote)) {
             trial.keep();
             co_return Status();
         }
-        for (DocumentLock& lock : locks) lock.forget();
+        if (is_unknown(wrote)) {
+            trial.note_unknown(wrote.status());
+            last->unknown_write->events = std::move(trial);
+            sync_soon();
+            co_return wrote.status();
+        }
         trial.abandon(wrote.ok() ? Status::failed("another hub changed it at the same time")
                                  : wrote.status());
         if (!wrote.ok()) co_return wrote.status();
@@ -209,24 +227,48 @@ bool Replica::is_written(const WriteResult& wrote) {
     return wrote.ok() && *wrote == Outcome::written;
 }
 
-/// Writes the local copy if its state differs from what was read.
+bool Replica::is_unknown(const WriteResult& wrote) {
+    return wrote.status().code() == StatusCode::unavailable;
+}
+
+/// Writes the local copy if its state differs from what was read. Looks the document up if the
+/// outcome is unknown, for which it reserves a part of the time.
 asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::time_point deadline) {
     DocumentState& known = use.known();
-    std::string path = path_of_key(use.key());
     std::string state = state_here(use.key());
     if (state == known.state) co_return Outcome::written;
+    const auto now = Clock::now();
+    const auto reserve =
+        std::clamp<Clock::duration>((deadline - now) / 4, Clock::duration::zero(), kLookUp);
+    auto wrote = co_await send(use, state, deadline - reserve);
+    if (is_unknown(wrote)) {
+        const Status why = wrote.status();
+        wrote = co_await look_up_write(use, state, false, deadline);
+        if (is_unknown(wrote)) co_return why;
+        if (!is_written(wrote)) co_return Status::failed(why.message());
+    }
+    known.unknown_write.reset();
+    co_return wrote;
+}
+
+/// Sends the local copy, or destroys the document if there is no local copy. An exception leaves
+/// the write in `unknown_write`, since it may have been made.
+asio::awaitable<Replica::WriteResult> Replica::send(DocumentRef& use, const std::string& state,
+                                                    Clock::time_point deadline) {
+    DocumentState& known = use.known();
+    std::string path = path_of_key(use.key());
     if (state.empty()) {
+        known.unknown_write.emplace(known.version);
         auto failure = co_await kv_.destroy(std::move(path), known.version, deadline);
         if (!failure.ok()) co_return failure;
-        known.exists = false;
-        known.state.clear();
-        known.gone_since = Clock::now();
+        note_written(known, known.version, state);
         co_return Outcome::written;
     }
     auto data = data_here(use.key());
-    if (!data) co_return data.status();
+    if (!data) co_return Status::failed(data.status().message());
     std::string writer = new_writer();
     (*data)["writer"] = writer;
+    known.unknown_write.emplace(known.version, std::move(writer));
     const auto asked = Clock::now();
     auto answer =
         co_await kv_.write(std::move(path), std::move(data).value(), known.version, deadline);
@@ -234,32 +276,73 @@ asio::awaitable<Replica::WriteResult> Replica::write(DocumentRef& use, Clock::ti
     if (!answer.ok()) co_return answer.status();
     const Written& written = *answer;
     if (written.outcome == WriteOutcome::version_differs) {
-        co_return co_await was_it_ours(use, std::move(state), std::move(writer), deadline);
+        co_return co_await look_up_write(use, state, true, deadline);
     }
-    known.version = written.version;
-    known.exists = true;
-    known.state = std::move(state);
+    note_written(known, written.version, state);
     known.read_at = asked;
     co_return Outcome::written;
 }
 
-/// Tells whether this agent wrote the newest version. A write whose answer was lost is repeated,
-/// and then finds its own version.
-asio::awaitable<Replica::WriteResult> Replica::was_it_ours(DocumentRef& use, std::string state,
-                                                           std::string writer,
-                                                           Clock::time_point deadline) {
+void Replica::note_written(DocumentState& known, std::uint64_t version, const std::string& state) {
+    known.version = version;
+    known.exists = !state.empty();
+    known.state = state;
+    if (!known.exists) known.gone_since = Clock::now();
+}
+
+/// Reads whether the write in `unknown_write` was made: there was no answer, or the write was
+/// rejected, since it had been sent again and found its own version, or another one.
+asio::awaitable<Replica::WriteResult> Replica::look_up_write(DocumentRef& use,
+                                                             const std::string& state,
+                                                             bool is_rejected,
+                                                             Clock::time_point deadline) {
+    DocumentState& known = use.known();
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
-    if (!answer.ok()) co_return answer.status();
+    if (!answer.ok()) co_return Status::unavailable(answer.status().message());
     const Document& document = *answer;
-    const auto* there = document.data ? document.data->if_contains("writer") : nullptr;
-    if (there == nullptr || *there != boost::json::value(writer)) {
-        co_return Outcome::another_was_faster;
+    if (document.may_lag) co_return Status::unavailable("no server is active");
+    switch (fate_of(*known.unknown_write, document)) {
+        case Fate::made:
+            note_written(known, document.version, state);
+            co_return Outcome::written;
+        case Fate::not_made:
+            co_return Outcome::another_was_faster;
+        case Fate::unknown:
+            break;
     }
-    use.known().version = document.version;
-    use.known().exists = true;
-    use.known().state = std::move(state);
-    co_return Outcome::written;
+    if (is_rejected) co_return Outcome::another_was_faster;
+    co_return Status::unavailable("another hub has changed it since");
+}
+
+Replica::Fate Replica::fate_of(const UnknownWrite& write, const Document& document) {
+    if (write.writer.empty()) {
+        if (!document.data) return Fate::made;
+        return document.version <= write.based_on ? Fate::not_made : Fate::unknown;
+    }
+    const auto* writer = document.data ? document.data->if_contains("writer") : nullptr;
+    if (writer != nullptr && *writer == boost::json::value(write.writer)) return Fate::made;
+    if (document.version <= write.based_on) return Fate::not_made;
+    // Only one write gets the next version. A later one may be based on that of this agent.
+    const bool is_next = document.version == write.based_on + 1;
+    return is_next && document.data ? Fate::not_made : Fate::unknown;
+}
+
+/// Publishes or reverts the events of a write whose outcome was unknown until this read.
+void Replica::settle(DocumentState& known, const Document& document) {
+    if (!known.unknown_write || document.may_lag) return;
+    UnknownWrite write = std::move(*known.unknown_write);
+    known.unknown_write.reset();
+    switch (fate_of(write, document)) {
+        case Fate::made:
+            write.events.keep();
+            return;
+        case Fate::not_made:
+            write.events.abandon(Status::failed("OpenBao did not get it"));
+            return;
+        case Fate::unknown:
+            return;
+    }
 }
 
 /// Returns the state of the copy in the vault or the store.

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "agentd/audit/audit_log.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/net/asio.h"
 #include "agentd/openbao/kv_client.h"
@@ -47,6 +48,13 @@ class Replica final : public service::SharedStore {
   private:
     /// The subject of a document.
     using Key = std::variant<RunId, store::Owner>;
+    /// A write that OpenBao may have made, or may yet make, and the events that depend on that. The
+    /// next definite read of the document decides.
+    struct UnknownWrite {
+        std::uint64_t based_on = 0;  ///< the version that the write replaces
+        std::string writer{};        ///< the mark in the new document; empty if it was destroyed
+        audit::PendingAudit events{};
+    };
     /// The state of a document, as far as it is known.
     struct DocumentState {
         std::uint64_t version = 0;  ///< the newest
@@ -55,14 +63,18 @@ class Replica final : public service::SharedStore {
         Clock::time_point read_at{};  ///< when its read was sent; never: not read yet, or void
         Clock::time_point gone_since{};  ///< missing since then at least
         bool complained = false;         ///< its defect was reported
-        bool busy = false;               ///< being read or changed
-        bool changing = false;           ///< the local copy may not last
-        std::size_t users = 0;           ///< the number of references
-        net::AsyncCondition waiting{};   ///< for the document not to be busy
+        std::optional<UnknownWrite> unknown_write{};
+        bool busy = false;              ///< being read or changed
+        bool changing = false;          ///< the local copy may not last
+        std::size_t users = 0;          ///< the number of references
+        net::AsyncCondition waiting{};  ///< for the document not to be busy
     };
     class DocumentRef;
     class DocumentLock;
+    /// What a definite read of a document says about a write.
+    enum class Fate { made, not_made, unknown };
     enum class Outcome { written, another_was_faster };
+    /// An error with the code `unavailable` means that the outcome is unknown.
     using WriteResult = StatusOr<Outcome>;
 
     boost::asio::awaitable<Status> refresh_one(DocumentRef& use, Clock::time_point not_before,
@@ -76,9 +88,15 @@ class Replica final : public service::SharedStore {
                                                   const service::DocumentKeys& about,
                                                   Clock::time_point deadline);
     boost::asio::awaitable<WriteResult> write(DocumentRef& use, Clock::time_point deadline);
-    boost::asio::awaitable<WriteResult> was_it_ours(DocumentRef& use, std::string state,
-                                                    std::string writer, Clock::time_point deadline);
+    boost::asio::awaitable<WriteResult> send(DocumentRef& use, const std::string& state,
+                                             Clock::time_point deadline);
+    boost::asio::awaitable<WriteResult> look_up_write(DocumentRef& use, const std::string& state,
+                                                      bool is_rejected, Clock::time_point deadline);
+    static Fate fate_of(const UnknownWrite& write, const Document& document);
+    static void settle(DocumentState& known, const Document& document);
     static bool is_written(const WriteResult& wrote);
+    static bool is_unknown(const WriteResult& wrote);
+    static void note_written(DocumentState& known, std::uint64_t version, const std::string& state);
     Status no_time() const;
     std::string state_here(const Key& key) const;
     StatusOr<boost::json::object> data_here(const Key& key) const;
@@ -88,6 +106,7 @@ class Replica final : public service::SharedStore {
     boost::asio::awaitable<void> sync();
     boost::asio::awaitable<void> sync_mount();
     boost::asio::awaitable<Status> sync_secrets(std::string folder);
+    boost::asio::awaitable<Status> look_up_writes();
     boost::asio::awaitable<Status> write_ends();
     boost::asio::awaitable<Status> purge_ended();
     Status complain(DocumentRef& use, Status failure) const;

@@ -39,6 +39,13 @@ constexpr auto kLongestPause = std::chrono::milliseconds(1000);
 
 constexpr std::size_t kMostAtOnce = 16;  ///< concurrent requests to one server
 
+/// Tells whether a server may have made a change that it did not report as made: the answer was
+/// lost (exchange()), or the server lost its leader or its storage in the middle.
+bool may_be_done(const Status& failure, const HttpsResponse& answer) {
+    if (!failure.ok()) return failure.code() == StatusCode::unavailable;
+    return answer.status >= 500 && answer.status != 503;
+}
+
 /// Tells whether a change was made. Only the active server makes one: other servers forward it.
 bool is_done(const HttpsRequest& request, const HttpsResponse& answer) {
     return request.method != "GET" && answer.status < 300;
@@ -185,6 +192,7 @@ void ServerPool::authorize(HttpsRequest& request) const {
 
 asio::awaitable<ServerPool::Result> ServerPool::ask_any(const HttpsRequest& request,
                                                         Clock::time_point deadline) {
+    bool is_in_doubt = false;
     for (unsigned round = 0; !stopped_; ++round) {
         // A standby server may lag behind, and is used only as long as there is no active one.
         const bool is_old = looked_at_ + kLookAgain < Clock::now();
@@ -207,6 +215,7 @@ asio::awaitable<ServerPool::Result> ServerPool::ask_any(const HttpsRequest& requ
         } else {
             server.why = answer.status == 307 ? describe_health(429) : errors_in(answer);
         }
+        is_in_doubt |= request.method != "GET" && may_be_done(failure, answer);
         is_active_ = false;
         // A server that has lost its followers may go on to report itself as active: it is checked
         // last.
@@ -215,7 +224,8 @@ asio::awaitable<ServerPool::Result> ServerPool::ask_any(const HttpsRequest& requ
         if (Clock::now() + pause >= deadline) break;
         co_await pauses_.sleep(pause);
     }
-    co_return Status::failed(stopped_ ? "the agent is shutting down" : failures_of_servers());
+    std::string why = stopped_ ? "the agent is shutting down" : failures_of_servers();
+    co_return Status(is_in_doubt ? StatusCode::unavailable : StatusCode::failed, std::move(why));
 }
 
 asio::awaitable<Status> ServerPool::ask_one(Server& server, const HttpsRequest& request,

@@ -27,7 +27,8 @@ class ServerPool {
 
     /// Sends a request to the active server, or to a standby server while there is none, until one
     /// has answered. A request whose answer is lost may be executed twice. Only the active server's
-    /// denial of a change counts. The Status has the reason of each server.
+    /// denial of a change counts. The Status has the reason of each server, and the code
+    /// `unavailable` if a change may have been made.
     boost::asio::awaitable<StatusOr<Answer>> ask(net::HttpsRequest request,
                                                  Clock::time_point deadline);
 

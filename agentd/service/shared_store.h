@@ -33,8 +33,8 @@ class SharedStore {
 
     /// Re-reads the documents `about`, calls `change`, and writes the changed documents to the
     /// store by check-and-set. On a conflict with another agent the call starts again, so `change`
-    /// must be repeatable. On an error the store is unchanged, except that the outcome of a timeout
-    /// is unknown.
+    /// must be repeatable. On an error the store is unchanged, unless the code is `unavailable`:
+    /// then it is unknown whether the change was made, or yet will be.
     virtual boost::asio::awaitable<Status> change(service::DocumentKeys about,
                                                   std::function<void()> change,
                                                   Clock::time_point deadline) = 0;
@@ -43,6 +43,14 @@ class SharedStore {
 /// Returns the error for a request that needs data from the shared store.
 inline Status not_known(const Status& why) {
     return {StatusCode::unavailable, "cannot reach the store that hubs share: " + why.message()};
+}
+
+/// Returns the error for a change that was not made in the shared store, or may have been.
+inline Status not_changed(const Status& why) {
+    if (why.code() != StatusCode::unavailable) return not_known(why);
+    return {StatusCode::unavailable,
+            "cannot tell whether the change was made in the store that hubs share: " +
+                why.message() + "; look it up, or repeat the request"};
 }
 
 }  // namespace secrets::service

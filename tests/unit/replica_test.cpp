@@ -148,6 +148,115 @@ TEST_CASE("Replica: recognises its own write whose answer was lost", "[replica]"
     CHECK(hub.office.info("r").head.generation == 2);
 }
 
+/// The lines of an audit file, for as long as the object lives.
+class AuditLines {
+  public:
+    AuditLines() { open(folder_.file("audit")); }
+    ~AuditLines() { open(""); }
+    AuditLines(const AuditLines&) = delete;
+    AuditLines& operator=(const AuditLines&) = delete;
+    bool has(std::string_view text) const {
+        return store::content_of(folder_.file("audit")).find(text) != std::string::npos;
+    }
+
+  private:
+    static void open(const std::string& file) {
+        Config config;
+        config.audit_file = file;
+        config.log_level = "error";
+        REQUIRE(audit::open(config).ok());
+    }
+    TemporaryFolder folder_;
+};
+
+asio::awaitable<Status> caught(asio::awaitable<Status> task) {
+    try {
+        co_return co_await std::move(task);
+    } catch (const std::bad_alloc&) {
+        co_return Status::failed("out of memory");
+    }
+}
+
+constexpr const char* kUnknown = "cannot tell whether this happened: run r of ";
+constexpr const char* kReverted = "reverted: run r of ";
+
+TEST_CASE("Replica: looks up a write that got no answer, and answers what it finds", "[replica]") {
+    HubReplica hub;
+    REQUIRE(hub.push("r", "one").ok());
+    const AuditLines lines;
+    const bool is_made = GENERATE(true, false);
+    CAPTURE(is_made);
+    if (is_made) {
+        hub.bao.loses_next_answer = true;
+        hub.bao.before_write = [&] { hub.bao.hold_answers_to("POST /v1/secret/data"); };
+    } else {
+        hub.bao.hold_answers_to("POST /v1/secret/data");
+    }
+    const auto pushed = hub.start(hub.pushing("r", "two"));
+    REQUIRE(hub.turns_until([&] { return hub.bao.count_of("POST /v1/secret/data") >= 2; }));
+    hub.turn(milliseconds(10));
+    hub.pass(milliseconds(8500));
+    REQUIRE(hub.turns_until([&] { return pushed->has_value(); }));
+    CHECK((*pushed)->ok() == is_made);
+    CHECK_FALSE(lines.has(kUnknown));
+    CHECK(lines.has(kReverted) != is_made);
+    REQUIRE(hub.refresh(HubReplica::about("r")).ok());
+    CHECK(hub.granted("r") == (is_made ? "A=two\n" : "A=one\n"));
+}
+
+TEST_CASE("Replica: says that an outcome is unknown, and undoes nothing before it is",
+          "[replica]") {
+    HubReplica hub;
+    REQUIRE(hub.push("r", "one").ok());
+    const AuditLines lines;
+    const bool is_made = GENERATE(true, false);
+    CAPTURE(is_made);
+    if (is_made) {
+        hub.bao.loses_next_answer = true;
+        hub.bao.before_write = [&] { hub.bao.hold_answers_to("runs/r"); };
+    } else {
+        hub.bao.hold_answers_to("POST /v1/secret/data");
+    }
+    const auto pushed = hub.start(hub.pushing("r", "two"));
+    REQUIRE(hub.turns_until([&] { return hub.bao.count_of("POST /v1/secret/data") >= 2; }));
+    hub.bao.hold_answers_to("runs/r");
+    hub.turn(milliseconds(10));
+    const std::uint64_t events = audit::count_of(audit::Kind::push);
+    hub.pass(milliseconds(8500));
+    hub.turn(milliseconds(10));
+    hub.pass(milliseconds(2000));
+    REQUIRE(hub.turns_until([&] { return pushed->has_value(); }));
+    CHECK((*pushed)->code() == StatusCode::unavailable);
+    CHECK(lines.has(kUnknown));
+    CHECK_FALSE(lines.has(kReverted));
+    CHECK(audit::count_of(audit::Kind::push) == events);
+    if (!is_made) hub.bao.forget("runs/r");  // the held requests find another version
+    hub.bao.hold_answers_to("");
+    hub.pass(seconds(2));
+    if (!is_made) hub.push_elsewhere("r", "one");
+    REQUIRE(hub.refresh(HubReplica::about("r"), hours(1)).ok());
+    CHECK(hub.granted("r") == (is_made ? "A=two\n" : "A=one\n"));
+    CHECK(audit::count_of(audit::Kind::push) == events + (is_made ? 1 : 0));
+    CHECK(lines.has(kReverted) != is_made);
+}
+
+TEST_CASE("Replica: forgets a change that an exception ended, and writes none of it", "[replica]") {
+    HubReplica hub;
+    REQUIRE(hub.push("r", "one").ok());
+    const AuditLines lines;
+    const auto half_done = [&] {
+        (void)hub.office.push(hub.office.alice, "r", {}, list_of(user_secret("A", "half")));
+        throw std::bad_alloc();
+    };
+    const Status ended = hub.result_of(caught(hub.changing(HubReplica::about("r"), half_done)));
+    CHECK(ended.message() == "out of memory");
+    CHECK(lines.has(kReverted));
+    REQUIRE(hub.refresh(HubReplica::about("r"), hours(1)).ok());
+    CHECK(hub.granted("r") == "A=one\n");
+    REQUIRE(hub.result_of(hub.changing(HubReplica::about("r"), [] {})).ok());
+    CHECK(hub.bao.at("runs/r").version == 1);
+}
+
 TEST_CASE("Replica: serves the earlier state again after a write that failed", "[replica]") {
     for (const unsigned status : {400U, 403U, 413U}) {
         CAPTURE(status);
