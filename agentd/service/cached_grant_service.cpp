@@ -2,6 +2,7 @@
 #include "agentd/service/cached_grant_service.h"
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/base/without_memory.h"
 #include "agentd/service/grant_requests.h"
 #include "common/base/limits.h"
 
@@ -108,14 +109,16 @@ Status CachedGrantService::denied_by_hub(const plugin_protocol::GrantRequest& re
 void CachedGrantService::revoke_cached_grant(JobId job, const std::string& ask) {
     const vault::CachedGrant* grant = context_.vault.find_cached_grant(job, ask);
     if (grant == nullptr) return;
-    audit::Event event{.kind = audit::Kind::wipe, .job = job};
-    event.run = grant->run;
-    event.owner = audit::Account{grant->owner, ""};
-    event.sentence = "the cached grant of job " + std::to_string(job.value) +
-                     (grant->run.empty() ? "" : " of run " + grant->run) +
-                     " was wiped: the hub revoked it";
+    std::string run;
+    if_memory_allows([&] { run = grant->run; });
+    const Uid owner = grant->owner;
     const vault::WipeReceipt wiped = context_.vault.wipe_cached_grant(job, ask);
     context_.events->held_changed();
+    audit::Event event{.kind = audit::Kind::wipe, .job = job};
+    event.owner = audit::Account{owner, ""};
+    event.sentence = "the cached grant of job " + std::to_string(job.value) +
+                     (run.empty() ? "" : " of run " + run) + " was wiped: the hub revoked it";
+    event.run = std::move(run);
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);

@@ -6,6 +6,7 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/user_database.h"
+#include "agentd/base/without_memory.h"
 #include "agentd/service/receipt.h"
 
 namespace secrets::service {
@@ -17,29 +18,42 @@ constexpr auto kRetryExpiry = std::chrono::minutes(1);
 }  // namespace
 
 std::optional<vault::Time> Expiry::expire_runs() {
-    context_.ended_runs.remove_before(context_.now() - context_.max_ttl);
-    while (const auto next = context_.vault.next_to_expire()) {
+    if_memory_allows([&] { context_.ended_runs.remove_before(context_.now() - context_.max_ttl); });
+    while (const vault::RunHead* next = context_.vault.next_to_expire()) {
         if (next->expires > context_.now()) return next->expires;
-        const std::string owner = auth::user_name(next->owner);
-        audit::Event event{
-            .kind = audit::Kind::expire,
-            .sentence = "run " + next->id.text() + " of " + owner + " expired and was wiped",
-            .run = next->id.text(),
-            .names = names_in(next->id),
-            .owner = audit::Account{next->owner, owner}};
-        add_receipt(event, end_run(*next, "expired"));
-        audit::record(event);
+        std::vector<std::string> names = names_before_wipe(next->id);
+        const vault::WipedRun wiped = end_run(next->id, "expired");
+        // Without memory to report this run, the next one is wiped all the same.
+        if_memory_allows([&] { report_expiry(wiped, std::move(names)); });
     }
     return std::nullopt;
 }
 
-/// Accepts a copy of the head, or the vault's own object, which the call destroys.
-vault::WipeReceipt Expiry::end_run(const vault::RunHead& head, std::string how) {
-    context_.ended_runs.add(head, context_.now(), std::move(how));
-    const RunId run = head.id;
-    const vault::WipeReceipt wiped = context_.vault.wipe_run(run);
-    context_.events->held_changed();
+void Expiry::report_expiry(const vault::WipedRun& run, std::vector<std::string> names) {
+    const std::string owner = auth::user_name(run.head->owner);
+    audit::Event event{
+        .kind = audit::Kind::expire,
+        .sentence = "run " + run.head->id.text() + " of " + owner + " expired and was wiped",
+        .run = run.head->id.text(),
+        .names = std::move(names),
+        .owner = audit::Account{run.head->owner, owner}};
+    add_receipt(event, run.receipt);
+    audit::record(event);
+}
+
+vault::WipedRun Expiry::end_run(const RunId& run, std::string_view how) {
+    vault::WipedRun wiped = context_.vault.take_run(run);
+    if_memory_allows([&] {
+        context_.events->held_changed();
+        context_.ended_runs.add(*wiped.head, context_.now(), std::string(how));
+    });
     return wiped;
+}
+
+std::vector<std::string> Expiry::names_before_wipe(const RunId& run) const {
+    std::vector<std::string> names;
+    if_memory_allows([&] { names = names_in(run); });
+    return names;
 }
 
 std::vector<std::string> Expiry::names_in(const RunId& run) const {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agentd/service/service_context.h"
@@ -18,9 +19,12 @@ class Expiry {
     /// Events::expiry_changed() reports that this time may have become earlier.
     std::optional<vault::Time> expire();
 
-    /// Wipes a run, and remembers how it ended: see EndedRun::how. `head` may be the vault's own
-    /// object, which the call destroys.
-    vault::WipeReceipt end_run(const vault::RunHead& head, std::string how);
+    /// Wipes a run, which needs no memory; then remembers how it ended, if there is memory for
+    /// that: see EndedRun::how. `run` may be in the vault's own object, which the call destroys.
+    vault::WipedRun end_run(const RunId& run, std::string_view how);
+    /// Returns what names_in() does, or no names if there is no memory for them: to be called
+    /// before a wipe.
+    std::vector<std::string> names_before_wipe(const RunId& run) const;
 
     /// Makes expire() search for the next expiry again, because stored secrets have changed.
     void look_again() { no_expiry_before_ = {}; }
@@ -34,6 +38,7 @@ class Expiry {
   private:
     std::optional<vault::Time> expire_secrets();
     std::optional<vault::Time> expire_runs();
+    static void report_expiry(const vault::WipedRun& run, std::vector<std::string> names);
 
     ServiceContext& context_;
     vault::Time no_expiry_before_;  ///< of stored secrets; cached, as the search is slow

@@ -118,9 +118,7 @@ Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
 }
 
 std::string GrantService::wipe(JobId job) {
-    const vault::Hold* hold = context_.vault.find_hold(job);
-    if (hold == nullptr) return "job " + std::to_string(job.value) + " held nothing";
-    return wipe_hold(*hold, audit::Kind::wipe, "ended");
+    return wipe_hold(job, audit::Kind::wipe, "ended");
 }
 
 std::vector<JobId> GrantService::begin_reaping(std::chrono::seconds age) {
@@ -134,28 +132,27 @@ std::vector<JobId> GrantService::begin_reaping(std::chrono::seconds age) {
 
 bool GrantService::reap(JobId job) {
     if (context_.granted_in_round.contains(job)) return false;
-    const vault::Hold* hold = context_.vault.find_hold(job);
-    if (hold != nullptr) wipe_hold(*hold, audit::Kind::reap, "ended without an epilog");
+    wipe_hold(job, audit::Kind::reap, "ended without an epilog");
     return true;
 }
 
-/// Wipes a hold. `what` says in the event what happened to the job. Returns the receipt as a
-/// sentence.
-std::string GrantService::wipe_hold(const vault::Hold& hold, audit::Kind kind,
-                                    std::string_view what) {
-    std::string receipt = "job " + std::to_string(hold.job.value) + " " + std::string(what) +
+/// Wipes a hold; all that needs memory comes after the wipe. `what` says in the event what happened
+/// to the job. Returns the receipt as a sentence.
+std::string GrantService::wipe_hold(JobId job, audit::Kind kind, std::string_view what) {
+    const vault::WipedHold wiped = context_.vault.take_hold(job);
+    if (!wiped.hold) return "job " + std::to_string(job.value) + " held nothing";
+    context_.events->held_changed();
+    const vault::Hold& hold = *wiped.hold;
+    std::string receipt = "job " + std::to_string(job.value) + " " + std::string(what) +
                           ": its hold with " +
                           audit::counted(hold.grants.size(), "grant", "grants") + " was wiped";
-    audit::Event event{.kind = kind, .job = hold.job};
+    audit::Event event{.kind = kind, .job = job};
     event.run = run_of(hold);
-    const Uid owner = hold.owner;
-    event.owner = audit::Account{owner, ""};
-    const vault::WipeReceipt wiped = context_.vault.wipe_hold(hold.job);
-    context_.events->held_changed();
-    event.sentence = receipt + " (uid " + std::to_string(owner.value) + ", " +
-                     audit::counted(wiped.bytes, "byte", "bytes") + ")";
-    event.records = wiped.records;
-    event.bytes = wiped.bytes;
+    event.owner = audit::Account{hold.owner, ""};
+    event.sentence = receipt + " (uid " + std::to_string(hold.owner.value) + ", " +
+                     audit::counted(wiped.receipt.bytes, "byte", "bytes") + ")";
+    event.records = wiped.receipt.records;
+    event.bytes = wiped.receipt.bytes;
     audit::record(event);
     return receipt;
 }

@@ -77,7 +77,7 @@ class GrantService {
 
   private:
     GrantAnswer grant(const plugin_protocol::GrantRequest& request, const SecretSpec& ask);
-    std::string wipe_hold(const vault::Hold& hold, audit::Kind kind, std::string_view what);
+    std::string wipe_hold(JobId job, audit::Kind kind, std::string_view what);
 
     ServiceContext& context_;
     Expiry& expiry_;

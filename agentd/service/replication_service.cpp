@@ -67,18 +67,18 @@ Status ReplicationService::replicate_run(const vault::RunHead& head,
 }
 
 void ReplicationService::drop_replicated_run(const RunId& run) {
-    const vault::RunHead* head = context_.vault.find_run(run);
-    if (head == nullptr) return;
-    const std::string owner = auth::user_name(head->owner);
+    if (context_.vault.find_run(run) == nullptr) return;
+    std::vector<std::string> names = expiry_.names_before_wipe(run);
+    const vault::WipedRun wiped = expiry_.end_run(run, "ended at another hub");
+    const std::string owner = auth::user_name(wiped.head->owner);
     audit::Event event{.kind = audit::Kind::wipe,
                        .sentence = "run " + run.text() + " of " + owner +
                                    " was wiped: it was removed from the store that hubs share",
                        .run = run.text(),
-                       .names = expiry_.names_in(run),
-                       .owner = audit::Account{head->owner, owner}};
-    const vault::WipeReceipt wiped = expiry_.end_run(*head, "ended at another hub");
-    event.records = wiped.records;
-    event.bytes = wiped.bytes;
+                       .names = std::move(names),
+                       .owner = audit::Account{wiped.head->owner, owner}};
+    event.records = wiped.receipt.records;
+    event.bytes = wiped.receipt.bytes;
     audit::record(event);
 }
 

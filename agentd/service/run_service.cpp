@@ -292,16 +292,16 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     }
     if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
     const std::string owner = auth::user_name(head->owner);
-    audit::Event event =
-        event_of(audit::Kind::complete, run, caller,
-                 "run " + run.text() + " of " + owner + " was completed by " + caller.name());
+    const std::string how = "was completed by " + caller.name();
+    audit::Event event = event_of(audit::Kind::complete, run, caller,
+                                  "run " + run.text() + " of " + owner + " " + how);
     event.names = expiry_.names_in(run);
     event.owner = audit::Account{head->owner, owner};
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return refused_completion(run, caller, std::move(wrong));
     }
+    const vault::WipeReceipt wiped = expiry_.end_run(run, how).receipt;
     audit::publish(event);
-    const vault::WipeReceipt wiped = expiry_.end_run(*head, "was completed by " + caller.name());
     event.kind = audit::Kind::wipe;
     event.sentence = "run " + run.text() + " of " + owner + " was wiped";
     add_receipt(event, wiped);

@@ -181,9 +181,9 @@ Vault::Holds::node_type Vault::prepare_hold(Hold hold, RecordRef place) {
     return one.extract(one.begin());
 }
 
-/// Removes a run from the index and overwrites its record. Returns the bytes overwritten.
-std::size_t Vault::remove(Runs::iterator run) noexcept {
-    const StoredRun& stored = run->second;
+/// Overwrites a run's record and removes the run from the index.
+WipedRun Vault::remove(Runs::iterator run) noexcept {
+    StoredRun& stored = run->second;
     const std::size_t bytes = free(stored.place);
     secret_bytes_ -= bytes;
     expiries_.erase(stored.expiry);
@@ -191,14 +191,15 @@ std::size_t Vault::remove(Runs::iterator run) noexcept {
     if (--owner->second == 0) runs_of_owner_.erase(owner);
     const auto platform = runs_of_platform_.find(stored.head.platform);
     if (--platform->second == 0) runs_of_platform_.erase(platform);
+    WipedRun wiped{{1, bytes}, std::move(stored.head)};
     runs_.erase(run);
-    return bytes;
+    return wiped;
 }
 
-std::size_t Vault::remove(Holds::iterator hold) noexcept {
-    const std::size_t bytes = free(hold->second.place);
+WipedHold Vault::remove(Holds::iterator hold) noexcept {
+    WipedHold wiped{{1, free(hold->second.place)}, std::move(hold->second.hold)};
     holds_.erase(hold);
-    return bytes;
+    return wiped;
 }
 
 const RunHead* Vault::find_run(const RunId& run) const {
@@ -233,18 +234,17 @@ std::size_t Vault::runs_of_platform(const std::string& platform) const {
     return found == runs_of_platform_.end() ? 0 : found->second;
 }
 
-WipeReceipt Vault::wipe_run(const RunId& run) noexcept {
+WipedRun Vault::take_run(const RunId& run) noexcept {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
-    const WipeReceipt wiped{1, remove(found)};
+    WipedRun wiped = remove(found);
     drop_if_empty(slab);
     return wiped;
 }
 
-std::optional<RunHead> Vault::next_to_expire() const {
-    if (expiries_.empty()) return std::nullopt;
-    return runs_.at(expiries_.begin()->second).head;
+const RunHead* Vault::next_to_expire() const noexcept {
+    return expiries_.empty() ? nullptr : &runs_.find(expiries_.begin()->second)->second.head;
 }
 
 Status Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
@@ -265,7 +265,7 @@ Status Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     write_hold(hold, record->payload());
     auto entry = prepare_hold(std::move(hold), record->place());
     record->commit();
-    wipe_hold_record(job);
+    take_hold_record(job);
     holds_.insert(std::move(entry));
     return Status();
 }
@@ -299,18 +299,19 @@ std::vector<const Hold*> Vault::holds() const {
     return holds;
 }
 
-WipeReceipt Vault::wipe_hold_record(JobId job) noexcept {
+WipedHold Vault::take_hold_record(JobId job) noexcept {
     const auto found = holds_.find(job);
     if (found == holds_.end()) return {};
     NamedSlab* const slab = found->second.place.slab;
-    const WipeReceipt wiped{1, remove(found)};
+    WipedHold wiped = remove(found);
     drop_if_empty(slab);
     return wiped;
 }
 
-WipeReceipt Vault::wipe_hold(JobId job) noexcept {
-    WipeReceipt wiped = wipe_hold_record(job);
-    return wiped += wipe_hub_grants_of(job);
+WipedHold Vault::take_hold(JobId job) noexcept {
+    WipedHold wiped = take_hold_record(job);
+    wiped.receipt += wipe_hub_grants_of(job);
+    return wiped;
 }
 
 StatusOr<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const {
@@ -321,7 +322,7 @@ StatusOr<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const 
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(length)};
 }
 
-WipeReceipt Vault::wipe_all() {
+WipeReceipt Vault::wipe_all() noexcept {
     WipeReceipt wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
     runs_.clear();
     expiries_.clear();
@@ -336,18 +337,16 @@ WipeReceipt Vault::wipe_all() {
     return wiped;
 }
 
-WipeReceipt Vault::wipe_unkept() {
-    std::vector<RunId> runs;
-    for (const auto& [id, run] : runs_) {
-        if (!run.place.slab->kept) runs.push_back(id);
-    }
-    std::vector<JobId> jobs;
-    for (const auto& [job, hold] : holds_) {
-        if (!hold.place.slab->kept) jobs.push_back(job);
-    }
+WipeReceipt Vault::wipe_unkept() noexcept {
     WipeReceipt all;
-    for (const RunId& run : runs) all += wipe_run(run);
-    for (const JobId job : jobs) all += wipe_hold(job);
+    for (auto run = runs_.begin(); run != runs_.end();) {
+        const auto each = run++;
+        if (!each->second.place.slab->kept) all += wipe_run(each->first);
+    }
+    for (auto hold = holds_.begin(); hold != holds_.end();) {
+        const auto each = hold++;
+        if (!each->second.place.slab->kept) all += wipe_hold(each->first);
+    }
     for (auto grant = hub_grants_.begin(); grant != hub_grants_.end();) {
         const auto each = grant++;
         if (!each->second.place.slab->kept) all += wipe(each);

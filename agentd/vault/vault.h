@@ -38,6 +38,17 @@ struct WipeReceipt {
     }
 };
 
+/// A wipe, and what the vault's index had of the wiped object, for sentences made afterwards:
+/// nothing if there was no such object.
+struct WipedRun {
+    WipeReceipt receipt;
+    std::optional<RunHead> head;
+};
+struct WipedHold {
+    WipeReceipt receipt;
+    std::optional<Hold> hold;
+};
+
 /// The current content of the vault.
 struct Inventory {
     std::size_t runs = 0;
@@ -107,11 +118,13 @@ class Vault {
     std::size_t runs_of(Uid owner) const;
     std::size_t runs_of_platform(const std::string& platform) const;
 
-    /// Overwrites the record of a run; returns an empty receipt if the run does not exist.
-    WipeReceipt wipe_run(const RunId& run) noexcept;
+    /// Overwrites the record of a run; returns an empty receipt if the run does not exist. `run`
+    /// may be in the vault's own object, which the call destroys.
+    WipeReceipt wipe_run(const RunId& run) noexcept { return take_run(run).receipt; }
+    WipedRun take_run(const RunId& run) noexcept;
 
-    /// Returns the run with the earliest expiry.
-    std::optional<RunHead> next_to_expire() const;
+    /// Returns the run with the earliest expiry, or null. Valid until the vault changes.
+    const RunHead* next_to_expire() const noexcept;
 
     /// Records that a job was given `grant`: creates the job's hold, or adds to it. Updates an
     /// existing grant of the same secret spec and run.
@@ -119,7 +132,8 @@ class Vault {
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
     /// Wipes the hold and the hub grants of the job.
-    WipeReceipt wipe_hold(JobId job) noexcept;
+    WipeReceipt wipe_hold(JobId job) noexcept { return take_hold(job).receipt; }
+    WipedHold take_hold(JobId job) noexcept;
 
     /// Stores a hub's grant to a job that has a hold, and replaces one of the same job and secret
     /// spec. On an error nothing has changed.
@@ -136,10 +150,10 @@ class Vault {
     StatusOr<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
 
     /// Overwrites everything.
-    WipeReceipt wipe_all();
+    WipeReceipt wipe_all() noexcept;
 
     /// Overwrites records outside the FdStore, which the next process would not find.
-    WipeReceipt wipe_unkept();
+    WipeReceipt wipe_unkept() noexcept;
 
     Inventory inventory() const;
     MemoryKind memory() const { return memory_; }
@@ -199,9 +213,9 @@ class Vault {
     RunEntry prepare_run(RunHead head, RecordRef place);
     Holds::node_type prepare_hold(Hold hold, RecordRef place);
     void add_run(RunEntry entry) noexcept;
-    std::size_t remove(Runs::iterator run) noexcept;
-    std::size_t remove(Holds::iterator hold) noexcept;
-    WipeReceipt wipe_hold_record(JobId job) noexcept;
+    WipedRun remove(Runs::iterator run) noexcept;
+    WipedHold remove(Holds::iterator hold) noexcept;
+    WipedHold take_hold_record(JobId job) noexcept;
     std::size_t remove(HubGrants::iterator grant) noexcept;
     WipeReceipt wipe(HubGrants::iterator grant) noexcept;
     WipeReceipt wipe_hub_grants_of(JobId job) noexcept;

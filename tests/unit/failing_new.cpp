@@ -8,6 +8,7 @@ namespace secrets {
 namespace {
 
 thread_local std::size_t failing_from = 0;  ///< 0: none fails
+thread_local bool all_fail = false;
 
 }  // namespace
 
@@ -19,9 +20,18 @@ bool allocation_has_failed() {
     return failing_from == 0;
 }
 
+NoMemory::NoMemory() {
+    all_fail = true;
+}
+
+NoMemory::~NoMemory() {
+    all_fail = false;
+}
+
 }  // namespace secrets
 
 void* operator new(std::size_t size) {
+    if (secrets::all_fail) throw std::bad_alloc();
     if (secrets::failing_from != 0 && size >= secrets::failing_from) {
         secrets::failing_from = 0;
         throw std::bad_alloc();

@@ -12,4 +12,13 @@ void fail_next_allocation_of(std::size_t bytes);
 /// Returns whether that allocation has failed.
 bool allocation_has_failed();
 
+/// Makes every allocation in this thread fail for as long as the object lives.
+class NoMemory {
+  public:
+    NoMemory();
+    ~NoMemory();
+    NoMemory(const NoMemory&) = delete;
+    NoMemory& operator=(const NoMemory&) = delete;
+};
+
 }  // namespace secrets
