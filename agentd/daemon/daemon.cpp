@@ -9,7 +9,7 @@ namespace {
 
 /// Times that SIGTERM leaves for the requests of clients that have just connected (on a busy
 /// machine they may not have run since), then for the other accepted requests, and then for aborted
-/// ones. Together less than the unit's TimeoutStopSec=.
+/// ones. Together much less than the unit's TimeoutStopSec=: the wipe follows.
 constexpr auto kGraceOfSilent = std::chrono::milliseconds(500);
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
@@ -148,7 +148,12 @@ void Daemon::run() {
     if (replica_) share();
     service_.ready(status());
     run_loop();
-    end();
+    try {
+        finish_requests();
+    } catch (const std::exception& error) {
+        say_without_fail(error.what());
+    }
+    wipe_at_end();
 }
 
 /// Starts the sync with other agents, which may be pushed the runs that requests wait for.
@@ -257,7 +262,9 @@ void Daemon::prefetch_users() {
     }
 }
 
-void Daemon::end() {
+/// Ends all but what is held, within less than two seconds: requests that were accepted need what
+/// is held for their answers.
+void Daemon::finish_requests() {
     service_.stopping("finishing accepted requests");
     audit::record(
         {.kind = audit::Kind::stopping, .sentence = "shutting down: finishing accepted requests"});
@@ -292,12 +299,10 @@ void Daemon::end() {
     if (openbao_) openbao_->stop();
     loop_.restart();
     loop_.run_for(kGraceOfBroken);
-    services_.secrets.save_uses();
-    wipe_at_end();
-    audit::finish();
 }
 
-/// Wipes what no following process takes over, and logs what is left for one that follows.
+/// Wipes what no following process takes over, before all that may be slow or need memory: systemd
+/// kills an agent that takes too long to end. Then logs what is left for a process that follows.
 void Daemon::wipe_at_end() {
     const vault::WipeReceipt wiped = wipes_at_end_ ? vault_.wipe_all() : vault_.wipe_unkept();
     const vault::Inventory kept = vault_.inventory();
@@ -315,6 +320,8 @@ void Daemon::wipe_at_end() {
                    .sentence = std::move(sentence),
                    .records = wiped.records,
                    .bytes = wiped.bytes});
+    services_.secrets.save_uses();
+    audit::finish();
 }
 
 void Daemon::wipe_expired() {

@@ -59,7 +59,7 @@ class Daemon final : private service::Events {
     void reload();
     void take(const Config& config);
     void prefetch_users();
-    void end();
+    void finish_requests();
     void wipe_at_end();
     void wipe_expired();
     void keep_house();

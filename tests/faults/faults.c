@@ -10,7 +10,7 @@
  *    12  4  struck: how many have failed; counted here
  *
  * All rows zero: everything goes through. In the row of the disk (what SQLite changes a file by) the error
- * -1 kills the process in place of the call. */
+ * -1 kills the process in place of the call, and -2 stops it before the call goes through. */
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -155,7 +155,9 @@ int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
 static int strikes_disk(void) {
     if (!strikes(CALL_DISK)) return 0;
     if (errno == -1) kill(getpid(), SIGKILL);
-    return 1;
+    if (errno != -2) return 1;
+    kill(getpid(), SIGSTOP);
+    return 0;
 }
 
 ssize_t pwrite64(int fd, const void* bytes, size_t count, off64_t offset) {

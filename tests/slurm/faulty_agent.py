@@ -14,6 +14,7 @@ from own_agent import OwnAgent
 CALLS = ("mmap", "mlock", "memfd_secret", "memfd_create", "ftruncate", "madvise", "socket", "sendmsg",
          "recvmsg", "accept4", "epoll_ctl", "getsockopt", "malloc", "setrlimit", "disk")
 KILLED = -1  # stands for an errno in the row "disk" only
+STOPPED = -2  # likewise
 ROW = struct.Struct("=4i")
 ALWAYS = -1
 GUARDS = 64 * 1024  # more that nobody may touch is an allocator's: what it may still grow by

@@ -9,6 +9,7 @@ import http.client
 import mmap
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -17,8 +18,8 @@ from pathlib import Path
 import hunt
 import pytest
 
-from faulty_agent import ALWAYS, KILLED, FaultyAgent
-from harness import BUILD
+from faulty_agent import ALWAYS, KILLED, STOPPED, FaultyAgent, resources_of
+from harness import BUILD, poll
 from plugin_protocol import GRANTED, HEADER, NodeConnection, grant_request
 from own_agent import OwnAgent
 
@@ -307,6 +308,29 @@ def test_store_backup_of_running_agent_can_be_restored(folder):
         agent.start()
         assert agent.names() == {"TOKEN": 1}
         assert b"value\0" in agent.granted_image("TOKEN")
+
+
+def test_agent_wipes_what_it_holds_before_it_saves_the_store_at_its_end(folder):
+    with running(FaultyAgentWithStore(folder)) as agent:
+        assert agent.set("TOKEN", "value").status == 201
+        agent.push("r", owner="alice", user={"A": "x"})
+        assert b"value" in agent.granted_image("run:r,TOKEN")
+        slab = 1024 * 1024
+        assert any(size >= slab for _, size in resources_of(agent.pid)["regions"])
+        agent.faults.set("disk", STOPPED)  # the first call with which it saves that a job used TOKEN
+        agent.process.terminate()
+        poll(lambda: state_of(agent.pid) == "T", 10, "the stop in front of the disk")
+        assert not any(size >= slab for _, size in resources_of(agent.pid)["regions"])
+        os.kill(agent.pid, signal.SIGCONT)
+        assert agent.process.wait(10) == 0
+        assert "ended: 2 records wiped" in agent.log.read_text()
+        agent.start()
+        secret = agent.http("GET", "/v1/secrets/TOKEN", user="alice").json
+        assert secret["used"]["job"] == 7
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_agent_memory_holds_no_stored_value(folder, canary):
