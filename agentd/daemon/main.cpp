@@ -178,6 +178,8 @@ struct Options {
     std::string key;
     std::string new_key;
     std::string back_up_to;
+    std::optional<uid_t> keep_secrets_of;
+    std::optional<uid_t> remove_secrets_of;
 };
 
 int say(const secrets::StatusOr<std::string>& done) {
@@ -211,6 +213,14 @@ int run(const Options& options) {
     if (!options.back_up_to.empty()) {
         return say(secrets::store::back_up_store(*config, options.back_up_to));
     }
+    if (options.keep_secrets_of) {
+        return say(
+            secrets::store::settle_user(*config, secrets::Uid{*options.keep_secrets_of}, true));
+    }
+    if (options.remove_secrets_of) {
+        return say(
+            secrets::store::settle_user(*config, secrets::Uid{*options.remove_secrets_of}, false));
+    }
     return secrets::serve(*config, options.config);
 }
 
@@ -229,6 +239,10 @@ int main(int argc, char** argv) {
         ->needs(rekey);
     app.add_option("--backup", options.back_up_to,
                    "Copy the store to this file, which must not exist, and exit");
+    app.add_option("--keep-secrets-of", options.keep_secrets_of,
+                   "Keep the stored secrets of this uid, whose user was renamed, and exit");
+    app.add_option("--remove-secrets-of", options.remove_secrets_of,
+                   "Remove the stored secrets of this uid, which another user has now, and exit");
     app.set_version_flag("--version", "slurm-secretsd " SLURM_SECRETS_VERSION);
     try {
         app.parse(argc, argv);

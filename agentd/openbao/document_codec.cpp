@@ -134,7 +134,8 @@ json::object write_run(const vault::RunHead& head, std::span<const vault::RunSec
             {"secrets", std::move(list)}};
 }
 
-json::object write_secrets(std::span<const service::ReplicatedSecret> secrets) {
+json::object write_secrets(std::span<const service::ReplicatedSecret> secrets,
+                           const std::string& user) {
     json::array list;
     for (const service::ReplicatedSecret& secret : secrets) {
         const store::SecretHead& head = secret.head;
@@ -145,7 +146,14 @@ json::object write_secrets(std::span<const service::ReplicatedSecret> secrets) {
             {"expires", head.expires ? json::value(seconds(*head.expires)) : json::value()},
             {"value", encoded(secret.value.view())}});
     }
-    return {{"format", kFormat}, {"secrets", std::move(list)}};
+    json::object data{{"format", kFormat}, {"secrets", std::move(list)}};
+    if (!user.empty()) data["user"] = user;
+    return data;
+}
+
+std::string user_in(const json::object& data) {
+    const json::value* user = data.if_contains("user");
+    return user != nullptr && user->is_string() ? std::string(user->get_string()) : "";
 }
 
 StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {

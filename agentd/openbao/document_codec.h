@@ -6,7 +6,7 @@
 //     runs/RUN           {"format": 1, "owner": UID, "generation": N, "created": T, "expires": T,
 //                         "platform": "" or its name,
 //                         "secrets": [{"scope": "user" or "workspace", "name", "value"}, ...]}
-//     users/UID,         {"format": 1,
+//     users/UID,         {"format": 1, "user": the name that the user with this uid had,
 //     workspaces/NAME     "secrets": [{"name", "generation": N, "set": T, "expires": T or null,
 //                                      "value"}, ...]}
 //
@@ -40,7 +40,11 @@ struct RunDocument {
 
 boost::json::object write_run(const vault::RunHead& head,
                               std::span<const vault::RunSecret> secrets);
-boost::json::object write_secrets(std::span<const service::ReplicatedSecret> secrets);
+/// `user`: the name of the user whose secrets they are; empty for a workspace, or if not known.
+boost::json::object write_secrets(std::span<const service::ReplicatedSecret> secrets,
+                                  const std::string& user = "");
+/// Returns that name in a document of stored secrets; empty if there is none.
+std::string user_in(const boost::json::object& data);
 
 /// Reads a document. The Status says what is wrong with it, and nothing of a value.
 StatusOr<RunDocument> read_run(const RunId& run, const boost::json::object& data);

@@ -31,6 +31,10 @@ std::string state_of(const store::SecretHead& head) {
            std::to_string(head.set.time_since_epoch().count()) + "\n";
 }
 
+std::string state_of(const std::string& user) {
+    return user.empty() ? "" : "user " + user + "\n";
+}
+
 template <typename Key>
 std::string path_of_key(const Key& key) {
     return std::visit([](const auto& about) { return path_of(about); }, key);
@@ -153,10 +157,12 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
     } else {
         const auto taken = read_secrets(*document.data);
         if (!taken) return taken.status();
+        const std::string user = user_in(*document.data);
         if (Status wrong =
-                services_.replication.replicate_secrets(std::get<store::Owner>(key), *taken);
+                services_.replication.replicate_secrets(std::get<store::Owner>(key), *taken, user);
             !wrong.ok())
             return wrong;
+        if (!taken->empty()) state = state_of(user);
         for (const service::ReplicatedSecret& secret : *taken) state += state_of(secret.head);
     }
     known.version = document.version;
@@ -351,11 +357,10 @@ std::string Replica::state_here(const Key& key) const {
         const vault::RunHead* head = vault_.find_run(*run);
         return head != nullptr ? state_of(*head) : "";
     }
+    const store::Owner& owner = std::get<store::Owner>(key);
     std::string state;
-    for (const store::SecretHead* head : store_.list(std::get<store::Owner>(key))) {
-        state += state_of(*head);
-    }
-    return state;
+    for (const store::SecretHead* head : store_.list(owner)) state += state_of(*head);
+    return state.empty() ? state : state_of(store_.user_of(owner)) + state;
 }
 
 /// Returns the copy as a document.
@@ -370,7 +375,7 @@ StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
         if (!value) return value.status();
         stored.push_back({*head, std::move(value).value()});
     }
-    return write_secrets(stored);
+    return write_secrets(stored, store_.user_of(owner));
 }
 
 std::string Replica::new_writer() {

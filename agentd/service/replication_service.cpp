@@ -83,7 +83,8 @@ void ReplicationService::drop_replicated_run(const RunId& run) {
 }
 
 Status ReplicationService::replicate_secrets(const store::Owner& owner,
-                                             std::span<const ReplicatedSecret> kept) {
+                                             std::span<const ReplicatedSecret> kept,
+                                             const std::string& user) {
     std::set<std::string> gone;
     for (const store::SecretHead* head : context_.store->list(owner)) gone.insert(head->name);
     for (const ReplicatedSecret& secret : kept) {
@@ -99,6 +100,7 @@ Status ReplicationService::replicate_secrets(const store::Owner& owner,
     for (const std::string& name : gone) {
         if (Status wrong = context_.store->remove(owner, name); !wrong.ok()) return wrong;
     }
+    context_.store->set_user(owner, user);
     expiry_.look_again();
     context_.events->held_changed();
     context_.events->expiry_changed();

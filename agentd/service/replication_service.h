@@ -35,7 +35,9 @@ class ReplicationService {
     /// Wipes the local copy of a run that has ended in the shared store. No-op if there is no copy.
     void drop_replicated_run(const RunId& run);
     /// Replaces all local secrets of `owner` with the secrets read from the shared store.
-    Status replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept);
+    /// `user`: the name of the user who stored them; empty: it is not known.
+    Status replicate_secrets(const store::Owner& owner, std::span<const ReplicatedSecret> kept,
+                             const std::string& user = "");
 
   private:
     bool may_matter(Uid uid, const Workspace& workspace) const;

@@ -98,6 +98,10 @@ class Search {
         if (kept_.store == nullptr) return false;
         const auto* head = kept(store::Owner::user(kept_.uid), answer.item.name);
         if (head == nullptr) return false;
+        if (!kept_.other_owner.ok()) {
+            answer.reason = "secret " + answer.item.name + ": " + kept_.other_owner.message();
+            return !answer.item.optional;
+        }
         answer.source = Source::user;
         take(answer, *head, kept_.user);
         return true;

@@ -31,7 +31,8 @@ struct AvailableSecrets {
     std::vector<std::string> workspaces;  ///< those that the user may use, or the one that the
                                           ///< secret spec names
     std::vector<Undecided> undecided;
-    store::Time now;  ///< secrets that expired before count as missing
+    store::Time now;       ///< secrets that expired before count as missing
+    Status other_owner{};  ///< why the user's own stored secrets are another's; mostly ok
 };
 
 /// The answer to one item of a secret spec. `value` points into the run's secrets or the opened

@@ -7,6 +7,7 @@
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/duration.h"
 #include "agentd/service/denials.h"
+#include "agentd/service/owner_names.h"
 #include "agentd/service/receipt.h"
 #include "common/base/names.h"
 
@@ -68,7 +69,11 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
     if (!scope.workspace) {
         const bool allowed =
             caller.uid() && auth::may(auth::Role::owner, auth::Permission::manage_own);
-        if (allowed) return store::Owner::user(*caller.uid());
+        if (allowed) {
+            const auto owner = store::Owner::user(*caller.uid());
+            if (Status other = check_owner_name(*context_.store, owner); !other.ok()) return other;
+            return owner;
+        }
         return Status(StatusCode::permission_denied,
                       caller.name() + " may not store secrets on this agent");
     }
@@ -208,6 +213,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
         return refuse(std::move(wrong));
     }
     audit::publish(event);
+    note_owner_name(*context_.store, owner);
     context_.events->held_changed();
     expiry_.look_again();
     context_.events->expiry_changed();
@@ -328,6 +334,7 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
 void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job) {
     for (const ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
+        note_owner_name(*context_.store, answer.owner(uid));
         context_.store->note_use(answer.owner(uid), answer.item.name, {job, context_.now()});
     }
 }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/denials.h"
+#include "agentd/service/owner_names.h"
 #include "common/base/limits.h"
 
 namespace secrets::service {
@@ -42,6 +44,11 @@ bool is_denial(const Status& status) {
 StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask,
                                                            auth::Certainty certainty) const {
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
+    if (context_.store != nullptr) {
+        Status other = check_owner_name(*context_.store, store::Owner::user(uid));
+        if (auth::is_pending(other)) return other;
+        kept.other_owner = std::move(other);
+    }
     if (ask.workspace) {
         const Workspace* workspace = context_.principals.find_workspace(*ask.workspace);
         auth::WorkspaceRole workspace_role;

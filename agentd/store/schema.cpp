@@ -20,6 +20,11 @@ constexpr char kTables[] =
     "PRAGMA application_id=1397510995;"
     "PRAGMA user_version=1;";
 
+/// Made in a database of an earlier version, too, which ignores the table.
+constexpr char kUsersTable[] =
+    "CREATE TABLE IF NOT EXISTS users(owner TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, "
+    "WITHOUT ROWID;";
+
 constexpr std::int64_t kUserScope = 1;
 constexpr std::int64_t kWorkspaceScope = 2;
 
@@ -75,6 +80,7 @@ Status make_or_check_tables(const SqliteDatabase& database, const std::string& k
     if (!tables) return tables.status();
     if (*tables == 0) {
         if (Status wrong = database.run(kTables); !wrong.ok()) return wrong;
+        if (Status wrong = database.run(kUsersTable); !wrong.ok()) return wrong;
         if (Status wrong = put_key_id(database, key_id); !wrong.ok()) return wrong;
         return transaction->commit();
     }
@@ -96,7 +102,8 @@ Status make_or_check_tables(const SqliteDatabase& database, const std::string& k
         return Status::failed("cannot open the store " + database.path() + ": it is damaged (" +
                               check->bytes(0) + "); restore a backup");
     }
-    return Status();
+    if (Status wrong = database.run(kUsersTable); !wrong.ok()) return wrong;
+    return transaction->commit();
 }
 
 StatusOr<std::string> stored_key_id(const SqliteDatabase& database) {
@@ -188,6 +195,40 @@ Status delete_row(const SqliteDatabase& database, const Owner& owner, const std:
     if (!statement) return statement.status();
     const std::string text = text_of(owner);
     return statement->bind(1, scope_of(owner)).bind_text(2, text).bind_text(3, name).run();
+}
+
+Status delete_rows(const SqliteDatabase& database, const Owner& owner) {
+    auto statement = database.prepare("DELETE FROM secrets WHERE scope=?1 AND owner=?2");
+    if (!statement) return statement.status();
+    const std::string text = text_of(owner);
+    return statement->bind(1, scope_of(owner)).bind_text(2, text).run();
+}
+
+Status for_each_user(const SqliteDatabase& database,
+                     const std::function<void(const Owner&, std::string)>& take) {
+    auto statement = database.prepare("SELECT owner, name FROM users");
+    if (!statement) return statement.status();
+    while (true) {
+        const auto more = statement->step();
+        if (!more) return more.status();
+        if (!*more) return Status();
+        const auto owner = owner_of(kUserScope, statement->bytes(0));
+        if (owner) take(*owner, statement->bytes(1));
+    }
+}
+
+Status put_user(const SqliteDatabase& database, const Owner& owner, const std::string& name) {
+    auto statement = database.prepare("INSERT OR REPLACE INTO users VALUES(?1, ?2)");
+    if (!statement) return statement.status();
+    const std::string text = text_of(owner);
+    return statement->bind_text(1, text).bind_text(2, name).run();
+}
+
+Status delete_user(const SqliteDatabase& database, const Owner& owner) {
+    auto statement = database.prepare("DELETE FROM users WHERE owner=?1");
+    if (!statement) return statement.status();
+    const std::string text = text_of(owner);
+    return statement->bind_text(1, text).run();
 }
 
 }  // namespace secrets::store

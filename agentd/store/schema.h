@@ -34,5 +34,12 @@ Status put_row(const SqliteDatabase& database, const Owner& owner, const SecretH
 Status put_use(const SqliteDatabase& database, const Owner& owner, const std::string& name,
                const SecretHead::Use& use);
 Status delete_row(const SqliteDatabase& database, const Owner& owner, const std::string& name);
+/// Deletes all secrets of an owner.
+Status delete_rows(const SqliteDatabase& database, const Owner& owner);
+
+Status for_each_user(const SqliteDatabase& database,
+                     const std::function<void(const Owner&, std::string)>& take);
+Status put_user(const SqliteDatabase& database, const Owner& owner, const std::string& name);
+Status delete_user(const SqliteDatabase& database, const Owner& owner);
 
 }  // namespace secrets::store

@@ -72,6 +72,9 @@ StatusOr<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string&
 
 /// Reads every row into memory, and unseals each value once to check whether it can be trusted.
 Status SecretStore::read_all() {
+    const Status users = for_each_user(
+        database_, [&](const Owner& owner, std::string name) { users_[owner] = std::move(name); });
+    if (!users.ok()) return users;
     return for_each_row(database_, [&](Row row) {
         Entry entry{std::move(row.head), std::move(row.sealed)};
         const auto value = unseal(key_, entry.sealed, context_of(row.owner, entry.head));
@@ -183,10 +186,37 @@ Status SecretStore::remove(const Owner& owner, const std::string& name) {
     auto transaction = begin_change();
     if (!transaction) return transaction.status();
     if (Status wrong = delete_row(database_, owner, name); !wrong.ok()) return wrong;
+    const bool is_last = shelves_.find(owner)->second.size() == 1;
+    if (is_last && !owner.is_workspace()) {
+        if (Status wrong = delete_user(database_, owner); !wrong.ok()) return wrong;
+    }
     if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.erase({owner, name});
     take_away(owner, name);
+    if (is_last) drop_user(owner);
     return Status();
+}
+
+const std::string& SecretStore::user_of(const Owner& owner) const {
+    static const std::string unknown;
+    const auto found = users_.find(owner);
+    return found == users_.end() ? unknown : found->second;
+}
+
+void SecretStore::note_user(const Owner& owner, const std::string& name) {
+    if (owner.is_workspace() || users_.contains(owner) || !shelves_.contains(owner)) return;
+    users_[owner] = name;
+    unsaved_users_.insert(owner);
+}
+
+void SecretStore::set_user(const Owner& owner, const std::string& name) {
+    drop_user(owner);
+    if (!name.empty()) note_user(owner, name);
+}
+
+void SecretStore::drop_user(const Owner& owner) noexcept {
+    users_.erase(owner);
+    unsaved_users_.erase(owner);
 }
 
 Status SecretStore::rename(const Owner& owner, const std::string& from, const std::string& to) {
@@ -250,15 +280,19 @@ void SecretStore::note_use(const Owner& owner, const std::string& name, SecretHe
 }
 
 Status SecretStore::save_uses() {
-    if (unsaved_uses_.empty()) return Status();
+    if (!has_unsaved_uses()) return Status();
     auto transaction = begin_change();
     if (!transaction) return transaction.status();
     for (const auto& [which, use] : unsaved_uses_) {
         if (Status wrong = put_use(database_, which.first, which.second, use); !wrong.ok())
             return wrong;
     }
+    for (const Owner& owner : unsaved_users_) {
+        if (Status wrong = put_user(database_, owner, user_of(owner)); !wrong.ok()) return wrong;
+    }
     if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.clear();
+    unsaved_users_.clear();
     return Status();
 }
 
@@ -325,6 +359,28 @@ Status SecretStore::back_up(const std::string& path, const std::string& to) {
     auto statement = database->prepare("VACUUM INTO ?1");
     if (!statement) return statement.status();
     return statement->bind_text(1, to).run();
+}
+
+StatusOr<std::size_t> SecretStore::forget_user(const std::string& path, Uid uid,
+                                               bool with_secrets) {
+    const auto database = SqliteDatabase::open(path, false);
+    if (!database) return database.status();
+    if (Status wrong = make_or_check_tables(*database, ""); !wrong.ok()) return wrong;
+    auto transaction = Transaction::begin(*database);
+    if (!transaction) return transaction.status();
+    const Owner owner = Owner::user(uid);
+    std::size_t secrets = 0;
+    if (Status wrong =
+            for_each_row(*database, [&](const Row& row) { secrets += row.owner == owner; });
+        !wrong.ok()) {
+        return wrong;
+    }
+    if (with_secrets) {
+        if (Status wrong = delete_rows(*database, owner); !wrong.ok()) return wrong;
+    }
+    if (Status wrong = delete_user(*database, owner); !wrong.ok()) return wrong;
+    if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
+    return secrets;
 }
 
 }  // namespace secrets::store

@@ -10,6 +10,9 @@
 //     secrets(scope, owner, name, generation, set_at, expires_at, used_at, used_job, sealed)
 //         scope 1 user, 2 workspace; owner a uid in digits or a workspace's name; times in seconds
 //         since 1970; primary key (scope, owner, name)
+//     users(owner, name)   the name that the user with this uid had when the secrets were stored;
+//     an
+//         owner of before this table has no row until the next use
 //
 // A value's context (additional data) is scope, owner, name, generation, set_at and expires_at, so
 // that a row that was altered, or moved to another name or owner, does not open. `used_at` and
@@ -19,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +80,14 @@ class SecretStore {
     Usage usage() const { return usage_; }
     std::size_t owners() const { return shelves_.size(); }
 
+    /// Returns the name of the user who stored the owner's secrets; empty if it is not known.
+    const std::string& user_of(const Owner& owner) const;
+    /// Records that name, unless one is recorded or the owner has no secrets. The record is on the
+    /// disk after save_uses().
+    void note_user(const Owner& owner, const std::string& name);
+    /// Replaces that name; empty: it is not known. For a local copy of secrets stored elsewhere.
+    void set_user(const Owner& owner, const std::string& name);
+
     /// Returns a sentence for each row that cannot be trusted.
     std::vector<std::string> damage() const;
 
@@ -91,7 +103,7 @@ class SecretStore {
 
     /// Records which job used a secret last. The record is on the disk after save_uses().
     void note_use(const Owner& owner, const std::string& name, SecretHead::Use use);
-    bool has_unsaved_uses() const { return !unsaved_uses_.empty(); }
+    bool has_unsaved_uses() const { return !unsaved_uses_.empty() || !unsaved_users_.empty(); }
     Status save_uses();
 
     struct Expiry {
@@ -114,6 +126,9 @@ class SecretStore {
                                        const StoreKey& to);
     /// Writes a complete copy to a file that must not exist.
     static Status back_up(const std::string& path, const std::string& to);
+    /// Forgets the name of the user who stored the secrets of a uid, or removes these secrets.
+    /// Returns the number of secrets. A running agent must be restarted.
+    static StatusOr<std::size_t> forget_user(const std::string& path, Uid uid, bool with_secrets);
 
   private:
     struct Entry {
@@ -128,6 +143,7 @@ class SecretStore {
     StatusOr<Transaction> begin_change() const;
     void place(const Owner& owner, Shelf::node_type entry) noexcept;
     void take_away(const Owner& owner, const std::string& name) noexcept;
+    void drop_user(const Owner& owner) noexcept;
     void count(const Entry& entry, bool comes) noexcept;
 
     UniqueFd lock_;  ///< keeps a second agent out; closed after the database
@@ -136,6 +152,8 @@ class SecretStore {
     std::map<Owner, Shelf> shelves_;
     Usage usage_;
     std::map<std::pair<Owner, std::string>, SecretHead::Use> unsaved_uses_;
+    std::map<Owner, std::string> users_;
+    std::set<Owner> unsaved_users_;
 };
 
 }  // namespace secrets::store

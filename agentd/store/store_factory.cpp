@@ -81,4 +81,18 @@ StatusOr<std::string> back_up_store(const Config& config, const std::string& to)
     return "copied " + *file + " to " + to + "; the copy is useless without the store's key";
 }
 
+StatusOr<std::string> settle_user(const Config& config, Uid uid, bool keeps) {
+    if (!config.openbao.urls.empty()) {
+        return Status::failed("the store is OpenBao; see docs/admin.md for the commands of bao");
+    }
+    const auto file = existing_file(config);
+    if (!file) return file.status();
+    const auto secrets = store::SecretStore::forget_user(*file, uid, !keeps);
+    if (!secrets) return secrets.status();
+    return *file + ": " + std::to_string(*secrets) + (*secrets == 1 ? " secret" : " secrets") +
+           " of uid " + std::to_string(uid.value) +
+           (keeps ? " kept for the user who has this number now" : " removed") +
+           "; restart slurm-secretsd";
+}
+
 }  // namespace secrets::store

@@ -25,4 +25,8 @@ StatusOr<std::string> rekey_store(const Config& config, const std::string& key_f
                                   const std::string& new_key_file);
 StatusOr<std::string> back_up_store(const Config& config, const std::string& to);
 
+/// Settles whose the stored secrets of a uid are whose user has another name now: keeps them for
+/// the user who has the name now, or removes them.
+StatusOr<std::string> settle_user(const Config& config, Uid uid, bool keeps);
+
 }  // namespace secrets::store

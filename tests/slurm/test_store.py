@@ -310,6 +310,37 @@ def test_store_backup_of_running_agent_can_be_restored(folder):
         assert b"value\0" in agent.granted_image("TOKEN")
 
 
+def test_store_of_uid_that_another_user_has_now_is_refused_until_root_decides(folder):
+    with running(AgentWithStore(folder)) as agent:
+        assert agent.set("TOKEN", "value").status == 201
+
+        def restart(change):
+            agent.process.terminate()
+            assert agent.process.wait() == 0
+            change()
+            agent.start()
+
+        def give_away():
+            with contextlib.closing(sqlite3.connect(agent.store)) as database, database:
+                assert database.execute("SELECT * FROM users").fetchall() == [("1001", "alice")]
+                database.execute("UPDATE users SET name='mallory'")
+
+        restart(give_away)
+        answer = agent.set("TOKEN", "mine")
+        assert answer.status == 403
+        assert "belong to user mallory, but uid 1001 is alice now; root can remove them" in answer.json["detail"]
+        assert agent.granted_image("TOKEN") is None
+        done = command(agent, "--keep-secrets-of", "1001")
+        assert "1 secret of uid 1001 kept for the user who has this number now" in done.stdout, done
+        restart(lambda: None)
+        assert b"value\0" in agent.granted_image("TOKEN")
+        restart(give_away)
+        done = command(agent, "--remove-secrets-of", "1001")
+        assert "1 secret of uid 1001 removed; restart slurm-secretsd" in done.stdout, done
+        restart(lambda: None)
+        assert agent.names() == {}
+
+
 def test_agent_wipes_what_it_holds_before_it_saves_the_store_at_its_end(folder):
     with running(FaultyAgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
