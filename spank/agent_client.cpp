@@ -51,6 +51,12 @@ StatusOr<Answer> ask_once(const std::string& socket, const plugin_protocol::Gran
     return receive(fd->get(), Deadline::in(wait + timeout));
 }
 
+/// Tells whether the agent is older than this plugin, and knows no patience in a request.
+bool is_older(const plugin_protocol::Reply& reply) {
+    const auto* refused = std::get_if<plugin_protocol::Refused>(&reply);
+    return refused != nullptr && refused->sentence.starts_with(ipc::kOtherVersion);
+}
+
 GrantOutcome outcome_of(Answer answer) {
     GrantOutcome outcome;
     if (auto* granted = std::get_if<plugin_protocol::Granted>(&answer.reply)) {
@@ -78,10 +84,17 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
                            plugin_protocol::GrantRequest request) {
     auto wait = Deadline::in(std::chrono::milliseconds(request.wait_milliseconds));
     auto silence = Deadline::in(timeout);
+    bool says_patience = true;
     while (true) {
+        request.patience_milliseconds =
+            says_patience ? static_cast<std::uint32_t>(silence.poll_milliseconds()) : 0;
         request.wait_milliseconds = static_cast<std::uint32_t>(wait.poll_milliseconds());
         bool kept_waiting = false;
         auto answer = ask_once(socket, request, silence, timeout, kept_waiting);
+        if (answer && says_patience && is_older(answer->reply)) {
+            says_patience = false;
+            continue;
+        }
         if (answer) return outcome_of(std::move(answer).value());
         // The agent ran until now (a restart): it gets the full timeout again. `wait` bounds the
         // retries.

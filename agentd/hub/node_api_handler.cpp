@@ -139,13 +139,13 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
 }
 
 /// Returns ok only if Slurm says that the job runs where the request comes from.
-asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& request) {
+asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& request,
+                                                        Time deadline) {
     auto elsewhere = check_same_origin(request.origin);
     if (!elsewhere.ok()) co_return elsewhere;
     auto stranger =
         host_certificates_ ? check_host_certificate(request.origin, request.node) : Status();
     if (!stranger.ok()) co_return stranger;
-    const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     slurm_query::Placement placement{request.grant.job, request.grant.uid, request.node,
                                      request.origin.address};
@@ -156,11 +156,11 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
     co_return refusal_of(answer, request);
 }
 
-asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request) {
+asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request,
+                                                    Time deadline) {
     if (shared_ == nullptr) co_return Status();
     service::DocumentKeys about =
         services_.replication.documents_of_spec(request.grant.uid, request.grant.ask);
-    const auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
     if (failure.ok()) co_return Status();
     co_return service::not_known(failure);
@@ -182,11 +182,13 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
                                                      api::IsGone is_gone) {
     const auto until = slurm::JobPlacement::Clock::now() +
                        std::chrono::milliseconds(request.grant.wait_milliseconds);
-    co_await auth::await_name(request.grant.uid);
+    // All steps of an attempt share the time that the node waits.
     auth::LookupAttempts attempts(request.patience);
+    auto deadline = slurm::JobPlacement::Clock::now() + request.patience;
+    co_await auth::await_name(request.grant.uid);
     while (true) {
-        auto refusal = co_await check_placement(request);
-        if (refusal.ok()) refusal = co_await refresh_for(request);
+        auto refusal = co_await check_placement(request, deadline);
+        if (refusal.ok()) refusal = co_await refresh_for(request, deadline);
         if (!refusal.ok()) {
             co_return api::refused(
                 service::grant_requests::deny(request.grant, request.node, std::move(refusal)));
@@ -212,6 +214,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         }
         co_await waiters_.wait(wait->run, until);
         attempts = auth::LookupAttempts(request.patience);
+        deadline = slurm::JobPlacement::Clock::now() + request.patience;
     }
 }
 

@@ -42,13 +42,15 @@ class NodeApiHandler {
     }
 
   private:
+    using Time = slurm::JobPlacement::Clock::time_point;
     boost::asio::awaitable<api::HttpResponse> answer(api::NodeGrantRequest request,
                                                      api::IsGone is_gone);
     boost::asio::awaitable<api::HttpResponse> answer_report(api::HoldReport request);
     boost::asio::awaitable<bool> is_there(const api::HoldReport& request);
-    boost::asio::awaitable<Status> check_placement(const api::NodeGrantRequest& request);
+    boost::asio::awaitable<Status> check_placement(const api::NodeGrantRequest& request,
+                                                   Time deadline);
 
-    boost::asio::awaitable<Status> refresh_for(const api::NodeGrantRequest& request);
+    boost::asio::awaitable<Status> refresh_for(const api::NodeGrantRequest& request, Time deadline);
     boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
 
     bool host_certificates_ = false;  ///< whether certificates are demanded

@@ -36,11 +36,12 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
     auto at_once = services_.cached_grants.check_before_hub(request);
     if (at_once) co_return std::move(*at_once);
     const vault::CachedGrant* held = services_.cached_grants.find_cached_grant(request);
+    const auto patience = plugin_protocol::time_to_answer(request);
     net::HttpsRequest to_hub{
         "POST", "/v1/grants",
-        api::print_grant({request, node_, patience_of_hub(client_.share_of(patience_))}),
+        api::print_grant({request, node_, patience_of_hub(client_.share_of(patience))}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
-    auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + patience_);
+    auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + patience);
     if (answer.ok()) granted_ = granted_ || answer->status == 200;
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
     if (is_gone()) co_return service::Nothing{};

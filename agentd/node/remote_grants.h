@@ -11,17 +11,12 @@
 
 namespace secrets::node {
 
-/// Limit for the hubs' response, so that the plugin's time (5 s, its timeout=) does not end before
-/// the plugin has a message.
-inline constexpr std::chrono::milliseconds kHubPatience{4000};
-
 /// Must outlive the loop's run.
 class RemoteGrants {
   public:
     /// `client` and `services` must outlive it.
-    RemoteGrants(HubClient& client, service::Services& services, std::string node,
-                 std::chrono::milliseconds patience = kHubPatience)
-        : client_(client), services_(services), node_(std::move(node)), patience_(patience) {}
+    RemoteGrants(HubClient& client, service::Services& services, std::string node)
+        : client_(client), services_(services), node_(std::move(node)) {}
 
     /// `is_gone`: returns whether nobody waits for the answer any more.
     boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
@@ -39,7 +34,6 @@ class RemoteGrants {
     HubClient& client_;
     service::Services& services_;
     std::string node_;
-    std::chrono::milliseconds patience_;
     bool granted_ = false;
 };
 

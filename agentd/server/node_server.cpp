@@ -11,9 +11,6 @@
 namespace secrets::server {
 namespace {
 
-/// Limit for the shared store and for the name service: a step waits 5 s in all.
-constexpr auto kPatience = std::chrono::seconds(4);
-
 const char* only_root(const Peer& peer) {
     return peer.uid.value == 0 ? nullptr : "only root may use the agent's node socket";
 }
@@ -121,9 +118,10 @@ asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
 
 asio::awaitable<service::GrantAnswer> NodeServer::request_grant(
     int fd, plugin_protocol::GrantRequest request) {
+    const auto patience = plugin_protocol::time_to_answer(request);
+    const auth::LookupAttempts attempts(patience);
+    const auto deadline = service::SharedStore::Clock::now() + patience;
     co_await auth::await_name(request.uid);
-    const auth::LookupAttempts attempts(kPatience);
-    const auto deadline = service::SharedStore::Clock::now() + kPatience;
     while (true) {
         if (shared_ != nullptr) {
             service::DocumentKeys about =

@@ -21,9 +21,9 @@ static_assert(sizeof(Header) == 12);
 
 }  // namespace
 
-MessageWriter::MessageWriter(const Protocol& protocol, std::uint16_t type)
+MessageWriter::MessageWriter(const Protocol& protocol, std::uint16_t type, std::uint16_t version)
     : message_(sizeof(Header)) {
-    Header header{{}, protocol.version, type, 0};
+    Header header{{}, version, type, 0};
     memcpy(header.magic, protocol.magic.data(), sizeof(header.magic));
     memcpy(message_.data(), &header, sizeof(header));
 }
@@ -78,16 +78,23 @@ StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const s
     if (memcmp(header.magic, protocol.magic.data(), sizeof(header.magic)) != 0) {
         return Status::failed("an invalid message: it does not belong to a slurm-secrets protocol");
     }
-    if (header.version != protocol.version) {
-        return Status::failed("a message of protocol version " + std::to_string(header.version) +
-                              ", but this side has version " + std::to_string(protocol.version) +
-                              "; install " + std::string(protocol.speakers) + " of one release");
+    if (header.version < protocol.version || header.version > protocol.newest_version) {
+        return Status::failed(std::string(kOtherVersion) + std::to_string(header.version) +
+                              ", but this side has version " +
+                              std::to_string(protocol.newest_version) + "; install " +
+                              std::string(protocol.speakers) + " of one release");
     }
     if (header.length != message.size() || message.size() > protocol.max_message_bytes) {
         return Status::failed("an invalid message: it declares " + std::to_string(header.length) +
                               " bytes but has " + std::to_string(message.size()));
     }
     return header.type;
+}
+
+std::uint16_t message_version(std::span<const std::byte> message) {
+    Header header;
+    memcpy(&header, message.data(), sizeof(header));
+    return header.version;
 }
 
 Status malformed_message(std::string_view what) {

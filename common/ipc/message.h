@@ -30,12 +30,18 @@ struct Protocol {
     std::uint16_t version;
     std::size_t max_message_bytes;
     std::string_view speakers;  ///< the programs that must be of one release, as in "a and b"
+    std::uint16_t newest_version = version;  ///< of messages whose form has changed since `version`
 };
+
+/// The first words of the refusal of a message whose version the other side does not have.
+inline constexpr std::string_view kOtherVersion = "a message of protocol version ";
 
 /// Composes a message field by field.
 class MessageWriter {
   public:
-    MessageWriter(const Protocol& protocol, std::uint16_t type);
+    MessageWriter(const Protocol& protocol, std::uint16_t type)
+        : MessageWriter(protocol, type, protocol.version) {}
+    MessageWriter(const Protocol& protocol, std::uint16_t type, std::uint16_t version);
 
     MessageWriter& number(std::uint32_t value);
     MessageWriter& text(std::string_view text);
@@ -68,6 +74,9 @@ class MessageReader {
 
 /// Returns the type if magic, version and length are right. Reads no byte of the body.
 StatusOr<std::uint16_t> message_type(const Protocol& protocol, std::span<const std::byte> message);
+
+/// Returns the version of a message that message_type() accepted.
+std::uint16_t message_version(std::span<const std::byte> message);
 
 Status malformed_message(std::string_view what);
 Status unknown_message_type(std::uint16_t type);

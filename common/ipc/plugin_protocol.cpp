@@ -6,7 +6,11 @@
 namespace secrets::plugin_protocol {
 namespace {
 
-constexpr ipc::Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin"};
+constexpr ipc::Protocol kProtocol{"SLS1", 1, kMaxMessageBytes, "agent and plugin", 2};
+constexpr std::uint16_t kWithPatience = 2;
+
+/// What a plugin of version 1 waits, unless an admin sets its timeout=.
+constexpr std::uint32_t kUsualPatience = 5000;
 
 enum class Type : std::uint16_t {
     grant = 1,
@@ -25,19 +29,35 @@ enum class Type : std::uint16_t {
 
 class Writer : public ipc::MessageWriter {
   public:
-    explicit Writer(Type type) : ipc::MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
+    explicit Writer(Type type, std::uint16_t version = kProtocol.version)
+        : ipc::MessageWriter(kProtocol, static_cast<std::uint16_t>(type), version) {}
 };
 
-StatusOr<Request> decode_grant(ipc::MessageReader body) {
+StatusOr<Request> decode_grant(ipc::MessageReader body, std::uint16_t version) {
     GrantRequest grant;
     grant.job.value = body.number();
     grant.step.value = body.number();
     grant.uid.value = body.number();
     grant.wait_milliseconds = body.number();
+    if (version >= kWithPatience) grant.patience_milliseconds = body.number();
     grant.ask = body.text(kMaxSpecBytes);
-    if (!body.complete() || grant.wait_milliseconds > kMaxWaitMilliseconds)
+    if (!body.complete() || grant.wait_milliseconds > kMaxWaitMilliseconds ||
+        grant.patience_milliseconds > kMaxWaitMilliseconds) {
         return ipc::malformed_message("GRANT");
+    }
     return Request(std::move(grant));
+}
+
+/// Encodes a request that does not say its patience in version 1.
+ipc::Message encode_grant(const GrantRequest& grant) {
+    const bool has_patience = grant.patience_milliseconds > 0;
+    Writer writer(Type::grant, has_patience ? kWithPatience : kProtocol.version);
+    writer.number(grant.job.value)
+        .number(grant.step.value)
+        .number(grant.uid.value)
+        .number(grant.wait_milliseconds);
+    if (has_patience) writer.number(grant.patience_milliseconds);
+    return writer.text(grant.ask).finish();
 }
 
 StatusOr<Request> decode_wipe(ipc::MessageReader body) {
@@ -54,16 +74,14 @@ StatusOr<Request> decode_check(ipc::MessageReader body) {
 
 }  // namespace
 
+std::chrono::milliseconds time_to_answer(const GrantRequest& grant) {
+    const std::uint32_t patience =
+        grant.patience_milliseconds > 0 ? grant.patience_milliseconds : kUsualPatience;
+    return std::chrono::milliseconds(patience) * 4 / 5;
+}
+
 ipc::Message encode(const Request& request) {
-    if (const auto* grant = std::get_if<GrantRequest>(&request)) {
-        return Writer(Type::grant)
-            .number(grant->job.value)
-            .number(grant->step.value)
-            .number(grant->uid.value)
-            .number(grant->wait_milliseconds)
-            .text(grant->ask)
-            .finish();
-    }
+    if (const auto* grant = std::get_if<GrantRequest>(&request)) return encode_grant(*grant);
     if (const auto* wipe = std::get_if<WipeRequest>(&request)) {
         return Writer(Type::wipe).number(wipe->job.value).finish();
     }
@@ -102,7 +120,7 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
     const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::grant:
-            return decode_grant(body);
+            return decode_grant(body, ipc::message_version(message));
         case Type::wipe:
             return decode_wipe(body);
         case Type::ping:

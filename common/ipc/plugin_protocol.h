@@ -5,9 +5,10 @@
 // with at most one descriptor, ends the connection; before that reply the agent may send WAITING
 // once.
 //
-// Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1:
+// Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1,
+// but GRANT version 2:
 //
-//     requests  1 GRANT    job u32, step u32, uid u32, wait_ms u32, spec: text
+//     requests  1 GRANT    job u32, step u32, uid u32, wait_ms u32, patience_ms u32, spec: text
 //               2 WIPE     job u32
 //               3 PING     -
 //               4 CHECK    spec: text
@@ -20,6 +21,15 @@
 //             106 BUSY     sentence: text
 //             107 MARKED   marker length u32
 //
+// Plugin and agent are upgraded at different times. An agent accepts version 1 of GRANT, which has
+// no patience_ms; all other messages are the same in both versions. An agent that has only version
+// 1 refuses version 2 with a sentence that begins with ipc::kOtherVersion, and the plugin then
+// sends version 1.
+//
+// patience_ms: how long the plugin waits for the reply, besides wait_ms. The deadlines of all that
+// the agent does for the reply derive from this number: its questions to the name service, the
+// store, a hub, and the hub's to slurmctld.
+//
 // The delivery's descriptor comes with GRANTED. NOTHING: no requested secret exists, and the spec
 // allows that. WAITING: the run is not pushed yet, and a reply follows within wait_ms. The note of
 // DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
@@ -30,6 +40,7 @@
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -48,6 +59,7 @@ struct GrantRequest {
     Uid uid;
     std::uint32_t wait_milliseconds = 0;  ///< how long to wait for a run that is not pushed yet
     std::string ask;
+    std::uint32_t patience_milliseconds = 0;  ///< see above; 0: the plugin does not say it
 };
 /// Reports that the job has ended on this node.
 struct WipeRequest {
@@ -61,6 +73,10 @@ struct CheckRequest {
 };
 /// Requests the marker of the job around the client; sent by sbatch, srun and salloc.
 struct MarkerRequest {};
+/// Returns how long an agent may take for its reply to the request, or to the plugin's question
+/// after a wait: less than the plugin waits, so that the plugin has the reply in time.
+std::chrono::milliseconds time_to_answer(const GrantRequest& grant);
+
 using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest>;
 
 struct Granted {

@@ -72,6 +72,9 @@ void wire_seeds(Corpus& corpus) {
     corpus.write("plugin_protocol", "ask-that-waits-too-long",
                  plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::GrantRequest{
                      JobId{1}, StepId{1}, Uid{1}, kMaxWaitMilliseconds + 1, "A"})));
+    corpus.write("plugin_protocol", "ask-with-patience",
+                 plugin_protocol::encode(plugin_protocol::Request(
+                     plugin_protocol::GrantRequest{JobId{1}, StepId{1}, Uid{1}, 0, "A", 5000})));
     corpus.write(
         "plugin_protocol", "wipe",
         plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::WipeRequest{JobId{7}})));

@@ -22,9 +22,12 @@ def message(kind, body=b"", magic=b"SLS1", version=1, length=None):
     return HEADER.pack(magic, version, kind, whole if length is None else length) + body
 
 
-def grant_request(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None):
-    body = struct.pack("=5I", job, step, uid, wait, len(text) if length is None else length) + text
-    return message(GRANT, body)
+def grant_request(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=None, patience=None):
+    """Returns a GRANT of version 2 if it has a patience, in ms, and else of version 1."""
+    numbers = [job, step, uid, wait] + ([] if patience is None else [patience])
+    numbers.append(len(text) if length is None else length)
+    body = struct.pack(f"={len(numbers)}I", *numbers) + text
+    return message(GRANT, body, version=1 if patience is None else 2)
 
 
 def text_message(kind, text):

@@ -62,6 +62,12 @@ def test_node_socket_grants_one_descriptor_and_wipe_ends_hold(agent, changes):
     assert kind == DONE and "its hold with 1 grant was wiped" in receipt
 
 
+def test_node_socket_grants_plugin_that_says_how_long_it_waits_and_one_that_does_not(agent, changes):
+    for patience in (None, 1, 5000, 600_000):
+        assert reply_to(agent, grant_request(patience=patience)) == (GRANTED, "", 1)
+    is_refused(reply_to(agent, grant_request(patience=600_001)), "a malformed GRANT message")
+
+
 def test_node_socket_accepts_wipe_of_job_without_hold(agent):
     for job in (7, 0, 0xffffffff):
         assert reply_to(agent, message(WIPE, struct.pack("=I", job))) == (DONE, f"job {job} held nothing", 0)
@@ -87,8 +93,8 @@ def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     (message(PING, magic=b"SLS2"), "does not belong to a slurm-secrets protocol"),
     (message(PING, magic=b"GET "), "does not belong to a slurm-secrets protocol"),
     (message(PING, magic=b"\0" * 4), "does not belong to a slurm-secrets protocol"),
-    (message(PING, version=0), "a message of protocol version 0, but this side has version 1"),
-    (message(PING, version=2), "install agent and plugin of one release"),
+    (message(PING, version=0), "a message of protocol version 0, but this side has version 2"),
+    (message(PING, version=3), "install agent and plugin of one release"),
     (message(PING, version=0xffff), "a message of protocol version 65535"),
     (message(0), "unknown type 0"),
     (message(6), "unknown type 6"),

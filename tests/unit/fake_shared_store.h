@@ -10,9 +10,10 @@ namespace secrets::service {
 /// Answers at once. While `failure` is an error, every call fails with it and changes nothing.
 class FakeSharedStore final : public SharedStore {
   public:
-    boost::asio::awaitable<Status> refresh(DocumentKeys about, Clock::time_point,
+    boost::asio::awaitable<Status> refresh(DocumentKeys about, Clock::time_point deadline,
                                            Clock::duration) override {
         refreshed.push_back(std::move(about));
+        patience = deadline - Clock::now();
         on_refresh();
         co_return failure;
     }
@@ -30,6 +31,7 @@ class FakeSharedStore final : public SharedStore {
     /// What another agent has changed, as refresh() finds it.
     std::function<void()> on_refresh = [] {};
     std::vector<DocumentKeys> refreshed;
+    Clock::duration patience{};  ///< of the last refresh()
     std::vector<DocumentKeys> changed;
 };
 

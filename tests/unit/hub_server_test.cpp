@@ -179,13 +179,13 @@ struct Cluster : Fixture {
         reporter.stop();
     }
     service::GrantAnswer ask_step(std::uint32_t wait = 0, std::string spec = "run:r") {
-        plugin_protocol::GrantRequest step{JobId{7}, StepId{0}, at_node.alice, wait,
-                                           std::move(spec)};
+        plugin_protocol::GrantRequest step{JobId{7}, StepId{0},       at_node.alice,
+                                           wait,     std::move(spec), 625};
         return loop.result_of(grants.ask(std::move(step), [] { return false; }));
     }
 
     service::Office at_node;
-    node::RemoteGrants grants{*client, at_node.services, "n1", milliseconds(500)};
+    node::RemoteGrants grants{*client, at_node.services, "n1"};
     node::HoldReporter reporter{loop.io,
                                 supervisor,
                                 *client,

@@ -77,6 +77,21 @@ TEST_CASE("NodeServer: denies a peer that is not root, whatever it asks") {
     CHECK_FALSE(fixture.has_hold());
 }
 
+TEST_CASE("NodeServer: derives the time for an answer from what the plugin waits") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    GrantRequest step = fixture.step("run:r");
+    const auto has_about = [&](std::chrono::seconds time) {
+        return shared.patience > time - std::chrono::seconds(1) && shared.patience <= time;
+    };
+    step.patience_milliseconds = 20'000;
+    CHECK(as<Granted>(fixture.ask(step)));
+    CHECK(has_about(std::chrono::seconds(16)));
+    step.patience_milliseconds = 0;  // version 1 of the message
+    CHECK(as<Granted>(fixture.ask(step)));
+    CHECK(has_about(std::chrono::seconds(4)));
+}
+
 TEST_CASE("NodeServer: answers PING with the agent's version") {
     Fixture fixture;
     const auto done = as<Done>(fixture.ask(plugin_protocol::PingRequest{}));

@@ -20,10 +20,10 @@ constexpr std::size_t kTypeAt = 6;
 constexpr std::size_t kLengthAt = 8;
 
 /// A message written by hand, from `type` and the bytes of its body.
-Bytes message_of(std::uint16_t type, const Bytes& body) {
+Bytes message_of(std::uint16_t type, const Bytes& body, std::uint16_t version = 1) {
     Bytes message;
     append(message, "SLS1");
-    append_number<std::uint16_t>(message, 1);
+    append_number<std::uint16_t>(message, version);
     append_number<std::uint16_t>(message, type);
     append_number(message, static_cast<std::uint32_t>(kHeaderBytes + body.size()));
     message.insert(message.end(), body.begin(), body.end());
@@ -61,6 +61,10 @@ struct RequestCase {
     std::uint16_t type;
     Bytes body;
 };
+/// A GRANT with the plugin's patience, which is version 2.
+const Request kPatientAsk =
+    GrantRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000, "A,run:demo-1", 5000};
+
 std::vector<RequestCase> request_cases() {
     return {{kAsk, 1, with_text(numbers({7, 0xfffffffb, 1000, 10000}), "A,run:demo-1")},
             {kWipe, 2, numbers({4294967295U})},
@@ -117,6 +121,24 @@ TEST_CASE("Plugin protocol: encodes exactly the documented bytes", "[wire]") {
         CAPTURE(row.type);
         CHECK(encode(row.reply) == message_of(row.type, row.body));
     }
+}
+
+TEST_CASE("Plugin protocol: has GRANT in two versions, with the plugin's patience and without",
+          "[wire]") {
+    const Bytes encoded = encode(kPatientAsk);
+    const Bytes body = with_text(numbers({7, 0xfffffffb, 1000, 10000, 5000}), "A,run:demo-1");
+    CHECK(encoded == message_of(1, body, 2));
+    const auto patient = decode_request(encoded);
+    REQUIRE(patient.ok());
+    CHECK(std::get<GrantRequest>(*patient).patience_milliseconds == 5000);
+    CHECK(std::get<GrantRequest>(*patient).ask == "A,run:demo-1");
+    CHECK(time_to_answer(std::get<GrantRequest>(*patient)) == std::chrono::seconds(4));
+    const auto old = decode_request(encode(kAsk));
+    REQUIRE(old.ok());
+    CHECK(std::get<GrantRequest>(*old).patience_milliseconds == 0);
+    CHECK(time_to_answer(std::get<GrantRequest>(*old)) == std::chrono::seconds(4));
+    CHECK_FALSE(is_request(message_of(1, body, 1)));
+    CHECK_FALSE(is_request(message_of(1, body, 3)));
 }
 
 TEST_CASE("Plugin protocol: decodes every request with its fields", "[wire]") {
@@ -245,9 +267,9 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
             CHECK(refusal_of_reply(message) == refusal_of_request(message));
         }
         Bytes message = whole;
-        set_number<std::uint16_t>(message, kVersionAt, 2);
+        set_number<std::uint16_t>(message, kVersionAt, 3);
         CHECK(refusal_of_request(message) ==
-              "a message of protocol version 2, but this side has version 1; install agent and "
+              "a message of protocol version 3, but this side has version 2; install agent and "
               "plugin of one release");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
 

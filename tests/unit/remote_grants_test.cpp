@@ -27,7 +27,7 @@ struct Fixture {
         auto context = net::make_client_context(certificate.file(), "hub.ca");
         REQUIRE(context.ok());
         client.emplace(loop.io, config, std::move(context).value());
-        grants.emplace(*client, node.services, "n1", milliseconds(500));
+        grants.emplace(*client, node.services, "n1");
         hub.answer = [this](const auto&, auto& response) { grant(response); };
     }
     ~Fixture() {
@@ -50,7 +50,8 @@ struct Fixture {
     }
 
     service::GrantAnswer ask(std::string spec = "run:r", std::uint32_t job = 7) {
-        plugin_protocol::GrantRequest step{JobId{job}, StepId{0}, node.alice, 0, std::move(spec)};
+        plugin_protocol::GrantRequest step{JobId{job}, StepId{0},       node.alice,
+                                           0,          std::move(spec), patience};
         return loop.result_of(grants->ask(std::move(step), [this] { return is_gone; }));
     }
     bool has_hold() const { return node.vault.find_hold(JobId{7}) != nullptr; }
@@ -62,6 +63,7 @@ struct Fixture {
     std::optional<HubClient> client;
     std::optional<RemoteGrants> grants;
     bool is_gone = false;
+    std::uint32_t patience = 625;
 };
 
 TEST_CASE("RemoteGrants: delivers what the hub grants, and holds it for the job") {
@@ -78,6 +80,17 @@ TEST_CASE("RemoteGrants: delivers what the hub grants, and holds it for the job"
     CHECK(asked.body().find(R"("node":"n1")") != std::string::npos);
     CHECK(fixture.grants->take_granted());
     CHECK_FALSE(fixture.grants->take_granted());
+}
+
+TEST_CASE("RemoteGrants: tells the hub how long it may take, by what the plugin waits") {
+    Fixture fixture;
+    fixture.patience = 10'000;
+    CHECK(given(fixture.ask()) == "A=value\n");
+    fixture.patience = 0;  // a plugin that does not say it waits 5 s
+    CHECK(given(fixture.ask("run:r2")) == "A=value\n");
+    REQUIRE(fixture.hub.asked.size() == 2);
+    CHECK(fixture.hub.asked[0].body().find(R"("patience_ms":6000)") != std::string::npos);
+    CHECK(fixture.hub.asked[1].body().find(R"("patience_ms":3000)") != std::string::npos);
 }
 
 TEST_CASE("RemoteGrants: denies a spec that is malformed without asking the hub") {
