@@ -57,6 +57,7 @@ struct RequestHead {
     Origin origin{};
     std::string_view if_match{};       ///< empty if absent
     std::string_view if_none_match{};  ///< empty if absent
+    IsGone is_gone{};                  ///< null: it is not known
 };
 
 /// Returns a response of problem JSON.

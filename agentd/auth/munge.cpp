@@ -4,9 +4,7 @@
 #include <arpa/inet.h>
 #include <munge.h>
 
-#include <atomic>
 #include <boost/asio/post.hpp>
-#include <csignal>
 #include <cstdlib>
 #include <exception>
 
@@ -81,61 +79,92 @@ StatusOr<Credential> decode_now(const std::string& credential) {
                       length > 0 ? std::string(owned.get(), static_cast<std::size_t>(length)) : ""};
 }
 
-/// A call of munged in the thread, for as long as its caller waits for the answer.
+/// A question for munged, for as long as its caller waits for the answer.
 template <typename Answer>
-struct Query {
-    explicit Query(std::string asked) : text(std::move(asked)) {}
+struct Question {
+    explicit Question(std::string asked) : text(std::move(asked)) {}
     void cancel() { is_given_up = true; }
 
     std::string text;
     std::optional<Answer> answer{};
     std::exception_ptr thrown{};
-    std::atomic<bool> is_given_up{false};
+    bool is_given_up = false;
 };
-
-/// Calls munged in the thread. Returns nothing if munged did not answer in time.
-template <typename Answer>
-asio::awaitable<std::optional<Answer>> ask(asio::thread_pool& thread, std::string text,
-                                           Answer (*function)(const std::string&)) {
-    const auto query = std::make_shared<Query<Answer>>(std::move(text));
-    const auto loop = co_await asio::this_coro::executor;
-    const auto begin = [&thread, loop, function](Query<Answer>& begun, auto done) {
-        asio::post(thread, [&begun, loop, function, done = std::move(done)]() mutable {
-            try {
-                if (!begun.is_given_up) begun.answer = function(begun.text);
-            } catch (...) {
-                begun.thrown = std::current_exception();
-            }
-            asio::post(loop, [done = std::move(done)] { done(ErrorCode()); });
-        });
-    };
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    const ErrorCode error = co_await net::with_deadline(until, query, begin);
-    if (error) co_return std::nullopt;
-    if (query->thrown) std::rethrow_exception(query->thrown);
-    co_return std::move(query->answer);
-}
 
 }  // namespace
 
-Munge::Munge() {
-    std::signal(SIGPIPE, SIG_IGN);  // libmunge raises it if munged ends during a call
+Munge::~Munge() {
+    queue_->thread.join();
 }
 
-Munge::~Munge() {
-    thread_.join();
+/// Makes the next call that somebody waits for. A thread that hangs in a call makes no other; the
+/// callers' deadlines pass meanwhile.
+void Munge::call_next(const std::shared_ptr<Queue>& queue, const asio::any_io_executor& loop) {
+    while (!queue->is_calling && !queue->calls.empty()) {
+        Call call = std::move(queue->calls.front());
+        queue->calls.pop_front();
+        if (!call.is_wanted()) {
+            call.end();
+            continue;
+        }
+        queue->is_calling = true;
+        const std::weak_ptr<Queue> later = queue;
+        asio::post(queue->thread, [call = std::move(call), later, loop] {
+            call.make();
+            asio::post(loop, [call, later, loop] {
+                call.end();
+                const auto same = later.lock();
+                if (!same) return;
+                same->is_calling = false;
+                call_next(same, loop);
+            });
+        });
+    }
+}
+
+/// Calls munged in the thread. Returns nothing if munged did not answer in time.
+template <typename Answer>
+asio::awaitable<std::optional<Answer>> Munge::ask(std::string text,
+                                                  Answer (*function)(const std::string&),
+                                                  std::function<bool()> is_gone) {
+    const auto question = std::make_shared<Question<Answer>>(std::move(text));
+    const asio::any_io_executor loop = co_await asio::this_coro::executor;
+    const auto queue = queue_;
+    // `done` keeps the question alive.
+    const auto begin = [queue, loop, function, is_gone](Question<Answer>& begun, auto done) {
+        Call call;
+        call.is_wanted = [&begun, is_gone] {
+            return !begun.is_given_up && !(is_gone && is_gone());
+        };
+        call.make = [&begun, function] {
+            try {
+                begun.answer = function(begun.text);
+            } catch (...) {
+                begun.thrown = std::current_exception();
+            }
+        };
+        call.end = [done = std::move(done)] { done(ErrorCode()); };
+        queue->calls.push_back(std::move(call));
+        call_next(queue, loop);
+    };
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const ErrorCode error = co_await net::with_deadline(until, question, begin);
+    if (error) co_return std::nullopt;
+    if (question->thrown) std::rethrow_exception(question->thrown);
+    co_return std::move(question->answer);
 }
 
 asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
-    auto made = co_await ask(thread_, std::move(payload), &encode_now);
+    auto made = co_await ask(std::move(payload), &encode_now, nullptr);
     if (!made) {
         co_return Status::failed(std::string("cannot create a MUNGE credential: ") + kTooSlow);
     }
     co_return std::move(*made);
 }
 
-asio::awaitable<StatusOr<Credential>> Munge::decode(std::string credential) {
-    auto decoded = co_await ask(thread_, std::move(credential), &decode_now);
+asio::awaitable<StatusOr<Credential>> Munge::decode(std::string credential,
+                                                    std::function<bool()> is_gone) {
+    auto decoded = co_await ask(std::move(credential), &decode_now, std::move(is_gone));
     if (!decoded) decoded = Status::unavailable(kTooSlow);
     const Status& status = decoded->status();
     away_.note(status.code() == StatusCode::unavailable ? status.message() : "");

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Calls munged. As libmunge waits for munged, it runs in a thread of its own.
+// Calls munged. As libmunge waits for munged, it runs in a thread of its own. The process must
+// ignore SIGPIPE, which libmunge raises if munged ends during a call.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,11 +23,13 @@ struct Credential {
     std::string payload;
 };
 
-/// Encodes and decodes credentials for one event loop. Reports that munged can't decode credentials
-/// once for as long as that lasts. The destructor waits for calls of munged in progress.
+/// Encodes and decodes credentials for one event loop, in the order in which they come. Each call
+/// has a deadline; one that has passed it, or whose client has gone, is not made any more. Reports
+/// that munged can't decode credentials once for as long as that lasts. The destructor waits for a
+/// call of munged in progress.
 class Munge {
   public:
-    Munge();
+    Munge() = default;
     Munge(const Munge&) = delete;
     Munge& operator=(const Munge&) = delete;
     ~Munge();
@@ -33,11 +38,30 @@ class Munge {
     boost::asio::awaitable<StatusOr<std::string>> encode(std::string payload);
 
     /// Decodes a credential. Returns `unavailable` if munged can't be reached; any other error is
-    /// the credential's own.
-    boost::asio::awaitable<StatusOr<Credential>> decode(std::string credential);
+    /// the credential's own. `is_gone`: returns whether nobody waits for the answer any more; must
+    /// be callable until the answer is returned.
+    boost::asio::awaitable<StatusOr<Credential>> decode(std::string credential,
+                                                        std::function<bool()> is_gone = nullptr);
 
   private:
-    boost::asio::thread_pool thread_{1};
+    struct Call {
+        std::function<bool()> is_wanted;  ///< asked when the call's turn comes
+        std::function<void()> make;       ///< called in the thread
+        std::function<void()> end;        ///< called in the loop, also if the call was not made
+    };
+    struct Queue {
+        boost::asio::thread_pool thread{1};
+        std::deque<Call> calls{};
+        bool is_calling = false;
+    };
+    template <typename Answer>
+    boost::asio::awaitable<std::optional<Answer>> ask(std::string text,
+                                                      Answer (*function)(const std::string&),
+                                                      std::function<bool()> is_gone);
+    static void call_next(const std::shared_ptr<Queue>& queue,
+                          const boost::asio::any_io_executor& loop);
+
+    std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
     audit::OutageLog away_{"cannot query munged: ", "munged answers again"};
 };
 

@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
+#include <optional>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/audit/journal_sink.h"
@@ -108,6 +110,7 @@ Status harden_process() {
 }
 
 int serve(const Config& config, const std::string& config_path) {
+    std::signal(SIGPIPE, SIG_IGN);  // a client or munged that ends is an error of the call
     Inheritance inheritance = take_inheritance();
     if (const Status wrong = harden_process(); !wrong.ok()) return fail(wrong.message());
     const Status core_limit = lower_core_limit();

@@ -163,6 +163,9 @@ class HttpSessionOn final : public HttpSession {
         head_only_ = parser.get().method() == http::verb::head;
         api::RequestHead head = head_of(parser);
         label_->request = name_of(head);
+        head.is_gone = [this] {
+            return !transport().socket().is_open() || peer_is_gone(descriptor());
+        };
         auto checked = co_await check_.authenticate(head);
         if (auto* refused = std::get_if<api::HttpResponse>(&checked)) {
             co_return co_await refuse(parser, std::move(*refused));

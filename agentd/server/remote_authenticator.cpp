@@ -71,7 +71,7 @@ asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
 RemoteAuthenticator::by_munge(const api::RequestHead& head) {
     auto text = credential_in(head.authorization);
     if (!text) co_return refuse(401, "the Authorization field must be Munge and a credential");
-    auto decoded = co_await munge_.decode(std::move(*text));
+    auto decoded = co_await munge_.decode(std::move(*text), head.is_gone);
     if (!decoded.ok()) {
         const std::string& why = decoded.status().message();
         if (decoded.status().code() != StatusCode::unavailable) {

@@ -131,6 +131,24 @@ TEST_CASE("Munge: never asks munged for a caller that has given up", "[munge]") 
     CHECK(munged_calls.load() == 2);
 }
 
+TEST_CASE("Munge: asks munged in order, and never for a client that has gone", "[munge]") {
+    Fixture fixture;
+    munged_hangs = true;
+    bool is_gone = false;
+    const auto first = fixture.start(fixture.munge->decode("first"));
+    REQUIRE(fixture.turns_until([] { return munged_calls == 1; }));
+    const auto gone = fixture.start(fixture.munge->decode("gone", [&] { return is_gone; }));
+    const auto last = fixture.start(fixture.munge->decode("last"));
+    fixture.turn(milliseconds(5));
+    is_gone = true;
+    munged_hangs = false;
+    REQUIRE(fixture.turns_until([&] { return last->has_value(); }));
+    CHECK(first->value().ok());
+    CHECK(gone->value().status().code() == StatusCode::unavailable);
+    CHECK(last->value().ok());
+    CHECK(munged_calls.load() == 2);
+}
+
 TEST_CASE("Munge: waits for a call in progress before it ends", "[munge]") {
     Fixture fixture;
     munged_hangs = true;
