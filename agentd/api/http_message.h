@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agentd/auth/principal.h"
+#include "agentd/net/certificate_names.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets::api {
@@ -42,7 +43,7 @@ struct Origin {
     std::string address;        ///< of the connection's other end; empty on a local socket
     std::string munge_address;  ///< where the munge credential was created; empty without one
     /// The names in the certificate that the other end showed; nothing if it showed none.
-    std::optional<std::vector<std::string>> names{};
+    std::optional<net::CertificateNames> names{};
 };
 
 /// A request whose head was read and whose body was not.

@@ -10,7 +10,8 @@
 namespace secrets::hub {
 
 /// Denies a request whose credential was not created at the connection's other end. If munged knows
-/// no address of its host, it reports a loopback address, which proves nothing.
+/// no address of its host, it reports a loopback address, which proves nothing; an IPv6 address
+/// can't be compared, as munge knows none. What slurmctld says of the address is checked besides.
 inline Status check_same_origin(const api::Origin& origin) {
     const bool may_be = origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
                         origin.munge_address == "0.0.0.0" ||
@@ -25,13 +26,15 @@ inline Status check_same_origin(const api::Origin& origin) {
 /// Denies a host's request whose connection showed no certificate of the host: of its name in
 /// slurm.conf, with or without a domain, or of its address.
 inline Status check_host_certificate(const api::Origin& origin, const std::string& host) {
-    std::string named;
-    for (const std::string& name : origin.names.value_or(std::vector<std::string>())) {
-        if (name == host || name.starts_with(host + ".") || name == origin.address) {
-            return Status();
-        }
-        named += (named.empty() ? "" : ", ") + quoted(name);
+    const net::CertificateNames names = origin.names.value_or(net::CertificateNames());
+    for (const std::string& name : names.hosts) {
+        if (name == host || name.starts_with(host + ".")) return Status();
     }
+    for (const std::string& address : names.addresses) {
+        if (address == origin.address) return Status();
+    }
+    std::string named;
+    for (const std::string& name : names.all()) named += (named.empty() ? "" : ", ") + quoted(name);
     std::string why = "the hub requires host certificates (listen.host_certificates), but ";
     why += origin.names ? "the one presented names " + (named.empty() ? "no host" : named) +
                               "; expected " + quoted(host) + " or " + origin.address

@@ -106,18 +106,22 @@ std::string address_of(const ASN1_STRING* bytes) {
     return text;
 }
 
-std::string name_of(const GENERAL_NAME* name) {
+/// Adds a name to those of its type. A NUL would let a longer name look like a shorter one.
+void add_name(CertificateNames& names, const GENERAL_NAME* name) {
+    const auto add = [](std::vector<std::string>& to, std::string text) {
+        if (!text.empty() && text.find('\0') == text.npos) to.push_back(std::move(text));
+    };
     switch (name->type) {
         case GEN_DNS:
-            return text_of(name->d.dNSName);
+            return add(names.hosts, text_of(name->d.dNSName));
         case GEN_URI:
-            return text_of(name->d.uniformResourceIdentifier);
+            return add(names.others, text_of(name->d.uniformResourceIdentifier));
         case GEN_EMAIL:
-            return text_of(name->d.rfc822Name);
+            return add(names.others, text_of(name->d.rfc822Name));
         case GEN_IPADD:
-            return address_of(name->d.iPAddress);
+            return add(names.addresses, address_of(name->d.iPAddress));
         default:
-            return "";
+            return;
     }
 }
 
@@ -204,16 +208,14 @@ std::optional<std::string> rejected_certificate(SSL* connection) {
     return why;
 }
 
-std::optional<std::vector<std::string>> names_of_peer(SSL* connection) {
+std::optional<CertificateNames> names_of_peer(SSL* connection) {
     const Certificate certificate(SSL_get1_peer_certificate(connection), &X509_free);
     if (!certificate) return std::nullopt;
-    std::vector<std::string> found;
+    CertificateNames found;
     void* const names = X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr);
     const Names owned(static_cast<GENERAL_NAMES*>(names), &GENERAL_NAMES_free);
     for (int i = 0; owned && i < sk_GENERAL_NAME_num(owned.get()); ++i) {
-        std::string name = name_of(sk_GENERAL_NAME_value(owned.get(), i));
-        // A NUL would let a longer name look like a shorter one.
-        if (!name.empty() && name.find('\0') == name.npos) found.push_back(std::move(name));
+        add_name(found, sk_GENERAL_NAME_value(owned.get(), i));
     }
     return found;
 }

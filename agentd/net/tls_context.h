@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agentd/config/config.h"
+#include "agentd/net/certificate_names.h"
 
 namespace secrets::net {
 
@@ -38,8 +39,7 @@ bool is_certificate_of(boost::asio::ssl::context& context, const std::string& ho
 /// the handshake failed for another reason.
 std::optional<std::string> rejected_certificate(SSL* connection);
 
-/// Returns the names (SAN: DNS, URI, email, address) in the peer's certificate; nothing if the peer
-/// presented none.
-std::optional<std::vector<std::string>> names_of_peer(SSL* connection);
+/// Returns the names in the peer's certificate; nothing if the peer presented none.
+std::optional<CertificateNames> names_of_peer(SSL* connection);
 
 }  // namespace secrets::net

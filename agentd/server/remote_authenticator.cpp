@@ -24,8 +24,7 @@ std::optional<std::string> credential_in(std::string_view authorization) {
 RemoteAuthenticator::RemoteAuthenticator(const service::Services& services, auth::Munge& munge,
                                          std::shared_ptr<asio::ssl::context> context,
                                          std::string address,
-                                         std::optional<std::vector<std::string>> names,
-                                         bool of_hosts,
+                                         std::optional<net::CertificateNames> names, bool of_hosts,
                                          std::function<void(const std::string&)> note)
     : services_(services),
       munge_(munge),
@@ -54,16 +53,17 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_
             "the request is not authenticated: platforms present a client certificate, all "
             "other clients send a munge credential");
     }
-    if (names_->empty()) {
+    const std::vector<std::string> all = names_->all();
+    if (all.empty()) {
         return refuse(403, "the client certificate has no subjectAltName");
     }
-    for (const std::string& name : *names_) {
+    for (const std::string& name : all) {
         const auto caller = auth::Principal::of_certificate(name);
         const auto is_platform = services_.context.principals.is_platform(caller);
         if (!is_platform) return refuse(503, is_platform.status().message());
         if (*is_platform) return AuthenticatedPrincipal{caller, {address_, ""}};
     }
-    return refuse(403, "the certificate of " + quoted(names_->front()) +
+    return refuse(403, "the certificate of " + quoted(all.front()) +
                            " belongs to no platform in the hub's configuration");
 }
 

@@ -23,7 +23,7 @@ class RemoteAuthenticator : public Authenticator {
     /// away, and why. What is referred to must outlive this.
     RemoteAuthenticator(const service::Services& services, auth::Munge& munge,
                         std::shared_ptr<asio::ssl::context> context, std::string address,
-                        std::optional<std::vector<std::string>> names, bool of_hosts,
+                        std::optional<net::CertificateNames> names, bool of_hosts,
                         std::function<void(const std::string&)> note);
 
     asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>> authenticate(
@@ -43,7 +43,7 @@ class RemoteAuthenticator : public Authenticator {
     auth::Munge& munge_;
     std::shared_ptr<asio::ssl::context> context_;
     std::string address_;
-    std::optional<std::vector<std::string>> names_;
+    std::optional<net::CertificateNames> names_;
     bool of_hosts_;
     std::function<void(const std::string&)> note_;
 };

@@ -104,11 +104,16 @@ TEST_CASE("NodeApiHandler: denies a host without its certificate, if those are d
     fixture.handler.configure(listen);
     const std::string report = api::print_report({});
     const std::string check = api::print_check({fixture.office.alice, "run:r", "n1"});
-    using Names = std::optional<std::vector<std::string>>;
+    using Names = std::optional<net::CertificateNames>;
+    const auto hosts = [](std::vector<std::string> names) { return Names({std::move(names)}); };
     for (const auto& [names, status] : {std::pair{Names(), 403U},
-                                        {Names({"n2", "n11"}), 403U},
-                                        {Names({"n2", "n1.site"}), 200U},
-                                        {Names({kAddress}), 200U}}) {
+                                        {hosts({"n2", "n11"}), 403U},
+                                        {hosts({"n2", "n1.site"}), 200U},
+                                        {Names({{}, {kAddress}, {}}), 200U},
+                                        // A name of another type is not a host's.
+                                        {Names({{}, {}, {"n1", "n1.site", kAddress}}), 403U},
+                                        {hosts({kAddress}), 403U},
+                                        {Names({{}, {"n1"}, {}}), 403U}}) {
         fixture.origin.names = names;
         CHECK(fixture.grant(Fixture::grant_body("run:r")).status == status);
         CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", report).status == status);
