@@ -47,7 +47,7 @@ SecretStore::SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock)
 SecretStore::~SecretStore() = default;
 
 StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key) {
-    auto database = SqliteDatabase::open(path, true);
+    auto database = SqliteDatabase::open(path, true, SqliteDatabase::Patience::event_loop);
     if (!database) return database.status();
     if (Status wrong = make_or_check_tables(*database, key.id()); !wrong.ok()) return wrong;
     if (Status wrong = check_key(*database, key); !wrong.ok()) return wrong;
@@ -353,12 +353,12 @@ StatusOr<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey
 Status SecretStore::back_up(const std::string& path, const std::string& to) {
     const auto database = SqliteDatabase::open(path, false);
     if (!database) return database.status();
-    // VACUUM INTO would write into an existing empty file.
+    // SQLite would write into an existing file.
     const UniqueFd free_name(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!free_name) return errno_status("cannot make the backup " + to + ": open()");
-    auto statement = database->prepare("VACUUM INTO ?1");
-    if (!statement) return statement.status();
-    return statement->bind_text(1, to).run();
+    const auto copy = SqliteDatabase::open(to, false);
+    if (!copy) return copy.status();
+    return database->copy_to(*copy);
 }
 
 StatusOr<std::size_t> SecretStore::forget_user(const std::string& path, Uid uid,

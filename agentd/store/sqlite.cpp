@@ -6,8 +6,15 @@
 namespace secrets::store {
 namespace {
 
-/// Time for another process to end its writing: `--rekey` and backups are short.
-constexpr int kBusyMilliseconds = 1000;
+/// Time for another process to end its writing: `--rekey` and the steps of a backup are short.
+constexpr int kBusyOfLoop = 50;
+constexpr int kBusyOfCommand = 5000;
+
+/// Pages that one step of a copy reads while it has the database locked, and the pause after it.
+constexpr int kPagesOfStep = 64;
+constexpr int kPauseMilliseconds = 5;
+/// Steps in a row that may find the database locked, each after kBusyOfCommand.
+constexpr int kMostLocked = 12;
 
 }  // namespace
 
@@ -61,16 +68,18 @@ std::string Statement::bytes(int column) const {
     return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 
-StatusOr<SqliteDatabase> SqliteDatabase::open(const std::string& path, bool may_create) {
-    return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path);
+StatusOr<SqliteDatabase> SqliteDatabase::open(const std::string& path, bool may_create,
+                                              Patience patience) {
+    return open(path.c_str(), SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0), path,
+                patience);
 }
 
 StatusOr<SqliteDatabase> SqliteDatabase::in_memory(const std::string& name) {
-    return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name);
+    return open(":memory:", SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, name, Patience::event_loop);
 }
 
-StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags,
-                                              const std::string& name) {
+StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const std::string& name,
+                                              Patience patience) {
     sqlite3* opened = nullptr;
     flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const mode_t mask = umask(0077);
@@ -78,7 +87,7 @@ StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags,
     umask(mask);
     SqliteDatabase database(name, opened);
     if (result != SQLITE_OK) return database.failed();
-    sqlite3_busy_timeout(opened, kBusyMilliseconds);
+    sqlite3_busy_timeout(opened, patience == Patience::command ? kBusyOfCommand : kBusyOfLoop);
     // Deleted data is overwritten with zeros, in the file and not in a temporary one. A commit is
     // on the disk, with the directory's change, before it returns. The schema is not trusted.
     for (const char* pragma :
@@ -129,6 +138,22 @@ Status SqliteDatabase::run(const char* sql) const {
         return failed();
     }
     return Status();
+}
+
+Status SqliteDatabase::copy_to(const SqliteDatabase& empty) const {
+    sqlite3_backup* const copy =
+        sqlite3_backup_init(empty.database_.get(), "main", database_.get(), "main");
+    if (copy == nullptr) return empty.failed();
+    // A change by another process meanwhile makes SQLite begin anew.
+    int result = SQLITE_OK;
+    for (int locked = 0; result == SQLITE_OK || locked > 0;) {
+        result = sqlite3_backup_step(copy, kPagesOfStep);
+        const bool is_locked = result == SQLITE_BUSY || result == SQLITE_LOCKED;
+        locked = is_locked && locked < kMostLocked ? locked + 1 : 0;
+        if (result != SQLITE_DONE) sqlite3_sleep(kPauseMilliseconds);
+    }
+    const int finished = sqlite3_backup_finish(copy);
+    return result == SQLITE_DONE && finished == SQLITE_OK ? Status() : empty.failed();
 }
 
 StatusOr<std::int64_t> SqliteDatabase::number_of(const char* sql) const {

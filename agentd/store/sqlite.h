@@ -51,13 +51,22 @@ class Statement {
 /// An open database. Not thread-safe.
 class SqliteDatabase {
   public:
+    /// How long a change waits for another process that has locked the file.
+    enum class Patience {
+        event_loop,  ///< hardly: all requests wait meanwhile
+        command,     ///< some seconds
+    };
     /// Opens the file. Creates it (mode 0600) if there is none and `may_create` is set.
-    static StatusOr<SqliteDatabase> open(const std::string& path, bool may_create);
+    static StatusOr<SqliteDatabase> open(const std::string& path, bool may_create,
+                                         Patience patience = Patience::command);
     /// Opens an empty database in memory, which ends with the object. Messages call it `name`.
     static StatusOr<SqliteDatabase> in_memory(const std::string& name);
 
     StatusOr<Statement> prepare(std::string_view sql) const;
     Status run(const char* sql) const;
+    /// Copies the database into an empty file, in steps that lock the database for some
+    /// milliseconds each, so that a running agent can go on writing.
+    Status copy_to(const SqliteDatabase& empty) const;
     /// Returns the one number that a query yields.
     StatusOr<std::int64_t> number_of(const char* sql) const;
 
@@ -73,7 +82,8 @@ class SqliteDatabase {
     };
     SqliteDatabase(std::string path, sqlite3* database)
         : path_(std::move(path)), database_(database) {}
-    static StatusOr<SqliteDatabase> open(const char* file, int flags, const std::string& name);
+    static StatusOr<SqliteDatabase> open(const char* file, int flags, const std::string& name,
+                                         Patience patience);
 
     std::string path_;
     std::unique_ptr<sqlite3, Close> database_;
