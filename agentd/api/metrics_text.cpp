@@ -116,6 +116,24 @@ void add_grant_requests(Families& families) {
         grant_counts().took);
 }
 
+/// Adds the gauges of the audit file; without one nothing fails.
+void add_audit_file(Families& families, const std::optional<audit::AuditFileState>& file) {
+    families.gauge("slurm_secrets_audit_file_fails",
+                   "1 if the last entry could not be written to the audit file, else 0.",
+                   file && file->fails ? 1 : 0);
+    families.gauge("slurm_secrets_audit_file_low",
+                   "1 if the audit file's file system has only the space left that is kept for "
+                   "grants and wipes, else 0.",
+                   file && file->is_low ? 1 : 0);
+    families.gauge("slurm_secrets_audit_entries_missing",
+                   "Entries that the audit file lacks and does not mention yet.",
+                   file ? static_cast<double>(file->missing) : 0);
+    if (!file) return;
+    families.gauge("slurm_secrets_audit_file_free_bytes",
+                   "Free bytes of the audit file's file system.",
+                   static_cast<double>(file->free_bytes));
+}
+
 }  // namespace
 
 void count_grant(GrantOutcome outcome, std::optional<std::chrono::duration<double>> took) {
@@ -167,6 +185,7 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
         "slurm_secrets_log_entries_dropped_total",
         "Log entries that were dropped because the journal did not accept them in time.",
         status.log_entries_dropped);
+    add_audit_file(families, status.audit_file);
     constexpr const char* kLookups = "slurm_secrets_name_lookups_total";
     constexpr const char* kLookupsHelp = "Queries of the name service, by outcome.";
     families.counter(kLookups, kLookupsHelp, status.lookups.answered, {{"outcome", "answered"}});

@@ -70,6 +70,15 @@ json::object object_of(const auth::LookupStats& lookups) {
     return object;
 }
 
+json::object object_of(const audit::AuditFileState& file) {
+    json::object object{{"file", file.file},
+                        {"state", file.word()},
+                        {"free_bytes", file.free_bytes},
+                        {"missing", file.missing}};
+    if (!file.trouble.empty()) object["trouble"] = file.trouble;
+    return object;
+}
+
 std::string line(const json::value& value) {
     return json::serialize(value) + "\n";
 }
@@ -182,6 +191,7 @@ std::string status_json(const service::StatusInfo& status) {
                         {"log_entries_dropped", status.log_entries_dropped},
                         {"tasks", tasks_of(status.tasks)},
                         {"name_service", object_of(status.lookups)}};
+    if (status.audit_file) object["audit"] = object_of(*status.audit_file);
     if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
     if (const auto& accounts = status.slurm_accounts) {
         json::object known{{"named", accounts->named}, {"known", accounts->known}};

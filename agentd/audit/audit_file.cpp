@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,12 @@ Status AuditFile::cannot_write(int error) const {
 }
 
 Status AuditFile::append(std::string_view line) {
+    if (Status failure = append_unsynced(line); !failure.ok()) return failure;
+    if (fdatasync(file_.get()) != 0) return cannot_write(errno);
+    return Status();
+}
+
+Status AuditFile::append_unsynced(std::string_view line) {
     const std::string bytes = (torn_ ? "\n" : "") + std::string(line);
     ssize_t written = -1;
     do {
@@ -67,8 +74,14 @@ Status AuditFile::append(std::string_view line) {
     if (written > 0) torn_ = bytes[static_cast<std::size_t>(written) - 1] != '\n';
     // A write to a regular file is short only when the disk is full.
     if (static_cast<std::size_t>(written) < bytes.size()) return cannot_write(ENOSPC);
-    if (fdatasync(file_.get()) != 0) return cannot_write(errno);
     return Status();
+}
+
+std::optional<AuditFile::Space> AuditFile::space() const {
+    struct statvfs status {};
+    if (fstatvfs(file_.get(), &status) != 0) return std::nullopt;
+    return Space{std::uint64_t{status.f_bavail} * status.f_frsize,
+                 std::uint64_t{status.f_blocks} * status.f_frsize};
 }
 
 }  // namespace secrets::audit

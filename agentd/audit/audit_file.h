@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,8 +11,7 @@
 
 namespace secrets::audit {
 
-/// The audit file. A line is on the disk when append() returns, and is one write() at the file's
-/// end. Not thread-safe.
+/// The audit file. A line is one write() at the file's end. Not thread-safe.
 class AuditFile {
   public:
     /// Opens the file, or creates it with mode 0600. The file must be a regular one, and the last
@@ -21,6 +22,17 @@ class AuditFile {
     /// incomplete in the file, or may be after a power cut. The next line begins after a newline of
     /// its own.
     Status append(std::string_view line);
+
+    /// As append(), without waiting for the disk: a power cut may lose the line.
+    Status append_unsynced(std::string_view line);
+
+    /// The space of the file system that the file is in.
+    struct Space {
+        std::uint64_t free_bytes = 0;  ///< as far as this process may use them
+        std::uint64_t bytes = 0;
+    };
+    /// Returns nothing if the file system does not say.
+    std::optional<Space> space() const;
 
     const std::string& path() const { return path_; }
 

@@ -100,6 +100,10 @@ const RecentEvents& recent() {
     return recorder().recent();
 }
 
+std::optional<AuditFileState> audit_file_state() {
+    return recorder().audit_file_state();
+}
+
 std::uint64_t dropped() {
     return recorder().dropped();
 }

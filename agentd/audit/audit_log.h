@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agentd/audit/audit_file_state.h"
 #include "agentd/audit/event.h"
 #include "agentd/config/config.h"
 #include "common/base/status.h"
@@ -28,7 +29,8 @@ Status open(const Config& config);
 /// Opens the audit file anew, after it was moved away. If that fails, the old one stays in use.
 Status reopen();
 
-/// Writes an event that happened, or a denial, to the log and the audit file. Never fails.
+/// Writes an event that happened, or a denial, to the log and the audit file. Never fails. Denials
+/// beyond a rate are counted, and summed up in both.
 void record(const Event& event);
 
 /// Writes an event that is about to happen to the audit file. If that fails, the event must not
@@ -86,6 +88,9 @@ std::uint64_t count_of(Kind kind);
 
 /// Returns the last events that were written to the log.
 const RecentEvents& recent();
+
+/// Returns the state of the audit file; nothing if none is configured.
+std::optional<AuditFileState> audit_file_state();
 
 /// Returns the number of entries that the log had to drop since the start.
 std::uint64_t dropped();

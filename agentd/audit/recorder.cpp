@@ -57,26 +57,32 @@ std::string entry_of_dropped(std::uint64_t count) {
     return journal_entry(event, now());
 }
 
-/// Returns the denied user: the caller of the request, or the user of the job that requested a
-/// grant.
-std::optional<Uid> refused_user(const Event& event) {
+/// Returns the denied caller: of the request, or the user of the job that requested a grant.
+/// Nothing for an event that is no denial.
+std::optional<DeniedCaller> denied_caller(const Event& event) {
     if (info_of(event.kind).refused.empty()) return std::nullopt;
-    if (event.caller) return event.caller->uid;
-    return event.owner ? std::optional(event.owner->uid) : std::nullopt;
+    const std::optional<Account>& account = event.caller ? event.caller : event.owner;
+    if (!account) return DeniedCaller{};
+    return DeniedCaller{account->uid, account->uid ? "" : account->name};
+}
+
+std::string words_for(const DeniedCaller& caller) {
+    if (caller.uid) return "uid " + std::to_string(caller.uid->value);
+    return caller.name.empty() ? "other callers" : caller.name;
 }
 
 Event event_of(const DenialRateLimit::Summary& summary) {
-    const std::string whose =
-        summary.uid ? "uid " + std::to_string(summary.uid->value) : "other users";
     const std::string within =
         summary.within >= kDenialWindow
             ? "minute"
             : counted(static_cast<std::uint64_t>(summary.within.count()), "second", "seconds");
     Event event{.kind = summary.kind,
                 .sentence = "... and " + std::to_string(summary.count) + " more " +
-                            std::string(info_of(summary.kind).refused) + " of " + whose +
-                            " were refused in the last " + within};
-    if (summary.uid) event.caller = Account{*summary.uid, ""};
+                            std::string(info_of(summary.kind).refused) + " of " +
+                            words_for(summary.caller) + " were refused in the last " + within};
+    if (summary.caller != DeniedCaller{}) {
+        event.caller = Account{summary.caller.uid, summary.caller.name};
+    }
     event.count = summary.count;
     return event;
 }
@@ -93,47 +99,26 @@ Recorder::Recorder(std::string journal_socket)
 }
 
 Status Recorder::open(const Config& config) {
-    std::optional<AuditFile> trail;
+    std::optional<AuditFile> file;
     if (!config.audit_file.empty()) {
         auto opened = AuditFile::open(config.audit_file);
         if (!opened) return opened.status();
-        trail = std::move(opened).value();
+        file = std::move(opened).value();
     }
-    trail_ = std::move(trail);
-    if (!trail_) missing_on_trail_ = 0;
+    audit_file_.use(std::move(file));
     to_journal_ = is_journal(config.log_target);
     least_ = level_of(config.log_level);
     return Status();
 }
 
 Status Recorder::reopen() {
-    if (!trail_) return Status();
-    auto opened = AuditFile::open(trail_->path());
-    if (!opened) return opened.status();
-    trail_ = std::move(opened).value();
-    return Status();
-}
-
-/// Writes an event to the audit file. Before it, reports events that are missing at that position.
-Status Recorder::put_on_trail(const Event& event) {
-    if (!trail_) return Status();
-    if (missing_on_trail_ > 0) {
-        Event gap{.kind = Kind::trail_gap,
-                  .sentence = counted(missing_on_trail_, "entry is", "entries are") +
-                              " missing in the audit trail " + trail_->path() +
-                              " before this line, while it could not be written; they are in the "
-                              "log of that time"};
-        gap.count = missing_on_trail_;
-        if (Status failure = trail_->append(audit_file_line(gap, now())); !failure.ok())
-            return failure;
-        missing_on_trail_ = 0;
-        put_in_log(gap);
-    }
-    return trail_->append(audit_file_line(event, now()));
+    return audit_file_.reopen();
 }
 
 Status Recorder::write_ahead(const Event& event) {
-    return put_on_trail(event);
+    Status failure = audit_file_.write(event);
+    schedule(Clock::now());
+    return failure;
 }
 
 void Recorder::revert(const Event& event, const Status& why) {
@@ -141,40 +126,54 @@ void Recorder::revert(const Event& event, const Status& why) {
     undone.kind = Kind::undone;
     undone.sentence = "reverted: " + event.sentence + ": " + why.message();
     undone.reason = why.message();
-    const Status failure = put_on_trail(undone);
-    if (failure.ok()) return;
-    ++missing_on_trail_;
-    complain(undone, failure);
+    const Status failure = audit_file_.write(undone);
+    if (!failure.ok()) {
+        audit_file_.count_missing();
+        complain(undone, failure);
+    }
+    schedule(Clock::now());
 }
 
 void Recorder::publish(const Event& event) {
-    put_in_log(event);
+    const auto time = Clock::now();
+    if (admit(event, time)) write_to_log(event);
+    schedule(time);
 }
 
 void Recorder::record(const Event& event) {
-    const Status failure = put_on_trail(event);
-    if (!failure.ok()) ++missing_on_trail_;
-    const bool is_in_log = put_in_log(event);
+    const auto time = Clock::now();
+    // What was counted until the agent's end comes before its last entry.
+    if (event.kind == Kind::stop) sum_up(refusals_.take_all(time));
+    if (admit(event, time)) write_to_both(event);
+    schedule(time);
+}
+
+void Recorder::write_to_both(const Event& event) {
+    const Status failure = audit_file_.write(event);
+    if (!failure.ok()) audit_file_.count_missing();
+    write_to_log(event);
     // A denial for that very reason has reported it already.
-    if (!failure.ok() && is_in_log && event.reason != failure.message()) complain(event, failure);
+    if (!failure.ok() && event.reason != failure.message()) complain(event, failure);
 }
 
 /// Logs that an event is missing on the audit file.
 void Recorder::complain(const Event& event, const Status& why) {
-    put_in_log({.kind = Kind::trail_failed,
-                .sentence = why.message() + "; missing entry: " + event.sentence});
+    count_and_log({.kind = Kind::trail_failed,
+                   .sentence = why.message() + "; missing entry: " + event.sentence});
 }
 
-/// Logs an event. Returns whether the log may show it: false for a denial that is only counted.
-bool Recorder::put_in_log(const Event& event) {
+/// Counts an event, and sums up the denials of windows that have ended. Returns whether the event
+/// is to be written: false for a denial that is only counted.
+bool Recorder::admit(const Event& event, Clock::time_point time) {
     ++counts_[static_cast<std::size_t>(event.kind)];
-    const auto time = Clock::now();
     sum_up(refusals_.take_ended(time));
-    const auto user = refused_user(event);
-    const bool admitted = !user || refusals_.admit(event.kind, *user, time);
-    if (admitted) write_to_log(event);
-    schedule(time);
-    return admitted;
+    const auto caller = denied_caller(event);
+    return !caller || refusals_.admit(event.kind, *caller, time);
+}
+
+void Recorder::count_and_log(const Event& event) {
+    ++counts_[static_cast<std::size_t>(event.kind)];
+    write_to_log(event);
 }
 
 void Recorder::write_to_log(const Event& event) {
@@ -189,7 +188,7 @@ void Recorder::write_to_log(const Event& event) {
 }
 
 void Recorder::sum_up(const std::vector<DenialRateLimit::Summary>& summaries) {
-    for (const DenialRateLimit::Summary& summary : summaries) write_to_log(event_of(summary));
+    for (const DenialRateLimit::Summary& summary : summaries) write_to_both(event_of(summary));
 }
 
 void Recorder::schedule(Clock::time_point time) {
@@ -202,13 +201,16 @@ void Recorder::schedule(Clock::time_point time) {
 }
 
 std::optional<Recorder::Clock::time_point> Recorder::next_work() const {
-    const auto summary = refusals_.next_to_tell();
-    if (!next_attempt_ || !summary) return next_attempt_ ? next_attempt_ : summary;
-    return std::min(*next_attempt_, *summary);
+    std::optional<Clock::time_point> first;
+    for (const auto& due : {next_attempt_, refusals_.next_to_tell(), audit_file_.next_attempt()}) {
+        if (due && (!first || *due < *first)) first = due;
+    }
+    return first;
 }
 
 void Recorder::work(Clock::time_point time) {
     sum_up(refusals_.take_ended(time));
+    audit_file_.retry(time);
     if (next_attempt_ && *next_attempt_ <= time) {
         const bool took_some = journal_.drain();
         next_attempt_.reset();

@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "agentd/audit/audit_file.h"
+#include "agentd/audit/audit_file_writer.h"
 #include "agentd/audit/denial_rate_limit.h"
 #include "agentd/audit/event.h"
 #include "agentd/audit/journal_sink.h"
@@ -20,12 +20,16 @@ namespace secrets::audit {
 
 /// Writes events to the log, which is the journal or standard error, and to the audit file if one
 /// is configured. Before open(), every event goes to standard error. Writing to the journal never
-/// blocks; the audit file waits for the disk, and standard error for its reader. Not thread-safe.
+/// blocks; the audit file waits for the disk unless the event is a denial, and standard error waits
+/// for its reader. Denials beyond a rate are only counted, and then summed up in both. Not
+/// thread-safe.
 class Recorder {
   public:
     using Clock = std::chrono::steady_clock;
 
     explicit Recorder(std::string journal_socket = kJournalSocket);
+    Recorder(const Recorder&) = delete;
+    Recorder& operator=(const Recorder&) = delete;
 
     /// Applies the configuration, also at a reload. Opens the audit file anew, which is how it is
     /// rotated. If that fails, nothing has changed.
@@ -50,6 +54,9 @@ class Recorder {
     /// an entry with the number of missing ones.
     void record(const Event& event);
 
+    /// Returns the state of the audit file; nothing if none is configured.
+    std::optional<AuditFileState> audit_file_state() const { return audit_file_.state(); }
+
     /// Returns the number of entries that the log had to drop so far.
     std::uint64_t dropped() const { return journal_.dropped(); }
 
@@ -59,7 +66,7 @@ class Recorder {
     /// Returns the last events that were written to the log.
     const RecentEvents& recent() const { return recent_; }
 
-    /// Does the work that is due: sends queued entries, sums up denials.
+    /// Does the work that is due: sends queued entries, sums up denials, retries the audit file.
     void work(Clock::time_point now);
 
     /// Returns when work() is next due; nothing if there is no work. `notify` is called when that
@@ -72,8 +79,9 @@ class Recorder {
 
   private:
     void write_to_log(const Event& event);
-    bool put_in_log(const Event& event);
-    Status put_on_trail(const Event& event);
+    void count_and_log(const Event& event);
+    bool admit(const Event& event, Clock::time_point now);
+    void write_to_both(const Event& event);
     void complain(const Event& event, const Status& why);
     void sum_up(const std::vector<DenialRateLimit::Summary>& summaries);
     void schedule(Clock::time_point now);
@@ -84,8 +92,7 @@ class Recorder {
     JournalSink journal_;
     RecentEvents recent_;
     std::array<std::uint64_t, kKindCount> counts_{};
-    std::optional<AuditFile> trail_;
-    std::uint64_t missing_on_trail_ = 0;  ///< events that happened and could not be written to it
+    AuditFileWriter audit_file_{[this](const Event& event) { count_and_log(event); }};
     DenialRateLimit refusals_;
     std::optional<Clock::time_point> next_attempt_;  ///< to send queued entries to the journal
     std::function<void()> on_work_ = [] {};

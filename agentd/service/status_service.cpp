@@ -55,6 +55,7 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
     info.slurm_accounts = describe_slurm_accounts();
     info.tasks = tasks_();
     info.lookups = auth::users().stats();
+    info.audit_file = audit::audit_file_state();
     if (!caller.is_root()) {
         if (!info.lookups.trouble.empty()) {
             info.lookups.trouble = "the name service does not answer for some users or groups";

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agentd/audit/audit_file_state.h"
 #include "agentd/auth/user_database.h"
 #include "agentd/base/task_status.h"
 #include "agentd/service/service_context.h"
@@ -37,6 +38,7 @@ struct StatusInfo {
     std::vector<std::string> hubs{};         ///< URLs of this node's hubs
     std::vector<TaskStatus> tasks{};         ///< their errors only for root
     auth::LookupStats lookups{};             ///< the name in the trouble only for root
+    std::optional<audit::AuditFileState> audit_file{};  ///< nothing if there is no audit file
 };
 
 /// The events since a given one, as far as the caller may see them.

@@ -79,6 +79,17 @@ Cell name_service(const json::object& object) {
     return "answers";
 }
 
+Cell audit_file(const json::object& object) {
+    std::string words = text_of(object, "file") + ", " + text_of(object, "state");
+    const json::value* free = object.if_contains("free_bytes");
+    if (free != nullptr && free->is_int64())
+        words += ", " + bytes_words(free->get_int64()) + " free";
+    if (text_of(object, "missing") != "0")
+        words += how_many(object, "missing", ", lacks ", "event");
+    if (object.contains("trouble")) words += "; " + printable(text_of(object, "trouble"));
+    return {words, text_of(object, "state") == "writable" ? Tone::plain : Tone::bad};
+}
+
 /// Returns the member `name` in words for users, also for an unknown name.
 Cell cell_of(const json::object& status, std::string_view name) {
     const json::value& value = status.at(name);
@@ -92,6 +103,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
     if (name == "hubs" && value.is_array()) return list_words(value.get_array());
     if (name == "slurm_accounts" && value.is_object()) return slurm_accounts(value.get_object());
     if (name == "name_service" && value.is_object()) return name_service(value.get_object());
+    if (name == "audit" && value.is_object()) return audit_file(value.get_object());
     if (name == "log_entries_dropped" && text_of(status, name) != "0") {
         return {text_of(status, name), Tone::warning};
     }
@@ -101,6 +113,7 @@ Cell cell_of(const json::object& status, std::string_view name) {
 std::string heading_of(std::string_view name) {
     if (name == "uptime_seconds") return "uptime";
     if (name == "hubs") return "node of";
+    if (name == "audit") return "audit file";
     std::string words = printable(name);
     std::replace(words.begin(), words.end(), '_', ' ');
     if (words.ends_with(" bytes")) words = "bytes in " + words.substr(0, words.size() - 6) + "s";

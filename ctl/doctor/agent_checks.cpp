@@ -167,4 +167,17 @@ Finding check_name_service(const Site& site) {
     return ok("it answers the agent");
 }
 
+Finding check_audit_file(const Site& site) {
+    if (!site.status) return skipped("the agent does not respond");
+    const auto* value = site.status->if_contains("audit");
+    if (value == nullptr || !value->is_object()) return skipped("none is configured (audit.file)");
+    const auto& trail = value->get_object();
+    const std::string state = text_of(trail, "state");
+    if (state == "writable") return ok(text_of(trail, "file") + " can be written");
+    const std::string remedy =
+        "free space on the file system of " + text_of(trail, "file") + " (docs/audit.md)";
+    if (state == "low") return warn(text_of(trail, "trouble"), remedy);
+    return fail(text_of(trail, "trouble"), remedy);
+}
+
 }  // namespace secrets::ctl::doctor

@@ -22,6 +22,7 @@ Finding check_same_version(const Site& site);
 Finding check_memory(const Site& site);
 Finding check_memlock(const Site& site);
 Finding check_store(const Site& site);
+Finding check_audit_file(const Site& site);
 Finding check_accounts(const Site& site);
 Finding check_name_service(const Site& site);
 

@@ -45,6 +45,7 @@ constexpr auto kChecks = std::to_array<Check>({
      "start the agent by its unit, which gives it CAP_IPC_LOCK and LimitMEMLOCK=infinity"},
     {"store and its key", true,  check_store,
      "to store secrets on this node, set store: in /etc/slurm-secrets/agentd.yaml"},
+    {"audit file",        true,  check_audit_file, ""},
     {"Slurm accounts",    true,  check_accounts,
      "see: journalctl -u slurm-secretsd; systemctl status slurm-secrets-view"},
     {"name service",      true,  check_name_service, ""},

@@ -195,6 +195,7 @@ class OwnAgent:
         status = self.status()
         del status["uptime_seconds"], status["name_service"]
         status.pop("last_errors", None)
+        status.pop("audit", None)
         return self.http("GET", "/v1/runs").json, status
 
     def is_alive(self):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audit file and journal: entries are on disk before the answer, and requests are checked during a full disk and a
-stalled journal."""
+"""Audit file and journal: entries are on disk before the answer, requests are checked during a full disk and a stalled
+journal, and what a user is refused neither fills the disk nor delays others."""
 
 import contextlib
 import datetime
 import json
 import os
 import pwd
+import re
 import signal
 import socket
 import stat
@@ -16,10 +17,11 @@ import time
 
 import pytest
 
-from harness import poll
+from harness import BUILD, poll
 from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
 from own_agent import AGENT, own_agent, request
 
+SECRETCTL = BUILD / "secretctl"
 ALICE = pwd.getpwnam("alice").pw_uid
 
 
@@ -107,11 +109,13 @@ def test_audit_file_is_synced_before_each_answer(tmp_path):
         assert found, (fragment, calls)
         return found[0]
 
-    for action, answer in (("push", "HTTP/1.1 201"), ("ask", "SLS1"), ("refuse", "HTTP/1.1 403"),
-                           ("complete", "HTTP/1.1 204")):
+    for action, answer in (("push", "HTTP/1.1 201"), ("ask", "SLS1"), ("complete", "HTTP/1.1 204")):
         written = position_of(f'\\"action\\":\\"{action}\\"')
         assert "fdatasync" in calls[written + 1] and calls[written + 1].endswith("= 0"), calls[written + 1]
         assert position_of(answer) > written + 1
+    # A refusal is in the file before the answer, but nobody waits for the disk.
+    refused = position_of('\\"action\\":\\"refuse\\"')
+    assert "HTTP/1.1 403" in calls[refused + 1], calls[refused + 1]
 
 
 def test_full_audit_disk_rejects_changes_and_still_wipes(disk):
@@ -230,7 +234,7 @@ def test_agent_does_not_start_when_audit_file_cannot_be_opened(tmp_path, make, w
 # ---- a flood ---------------------------------------------------------------------------------------
 
 
-def test_denial_flood_is_summarised_in_log_and_complete_in_audit_file(tmp_path):
+def test_denial_flood_is_summarised_in_log_and_audit_file(tmp_path):
     file = tmp_path / "audit.jsonl"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
         agent.push("kept", user={"A": "x"})
@@ -245,7 +249,111 @@ def test_denial_flood_is_summarised_in_log_and_complete_in_audit_file(tmp_path):
     assert log.count("alice was refused the push of run kept") == 1
     bob = pwd.getpwnam("bob").pw_uid
     assert f"warning: ... and 50 more completions of uid {bob} were refused in the last " in log
-    assert actions_of(file).count("refuse") == 151
+    refusals = [line for line in lines_of(file) if line["action"] == "refuse"]
+    assert len(refusals) == 102
+    assert refusals[-1]["count"] == 50 and refusals[-1]["caller_uid"] == bob
+    assert [line["action"] for line in lines_of(file)][-3:] == ["stopping", "refuse", "stop"]
+
+
+def test_garbage_to_job_socket_is_summarised_and_costs_no_sync(tmp_path):
+    file = tmp_path / "audit.jsonl"
+    trace = tmp_path / "trace"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        before = file.read_text()
+        with subprocess.Popen(["strace", "-f", "-o", trace, "-e", "trace=fdatasync", "-p", str(agent.pid)],
+                              stderr=subprocess.PIPE) as strace:
+            strace.stderr.readline()  # it has attached
+            for _ in range(1000):
+                assert reply_to(agent, b"garbage!", user="alice", path=agent.job_socket)[0] == REFUSED
+            strace.terminate()
+        assert "fdatasync" not in trace.read_text()
+        assert agent.status()["audit"]["state"] == "writable"
+        agent.stop()
+    lines = [line for line in lines_of(file) if line["action"] == "refuse"]
+    assert before.count("refuse") == 0 and len(lines) == 101
+    assert (lines[-1]["caller_uid"], lines[-1]["count"]) == (ALICE, 900)
+
+
+@contextlib.contextmanager
+def acting_as_uid(uid):
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def send_garbage_as(agent, uid, times):
+    """Sends packets with an effective uid that has no name, as from a user namespace."""
+    for _ in range(times):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            with acting_as_uid(uid):
+                connection.connect(str(agent.job_socket))
+            connection.send(b"garbage!")
+            connection.recv(4096)
+
+
+def metric(agent, name):
+    return float(next(line for line in agent.http("GET", "/metrics").text.splitlines()
+                      if line.startswith(name + " ")).split()[1])
+
+
+def secretctl(agent, *arguments):
+    return subprocess.run([SECRETCTL, "--socket", agent.control_socket, *arguments], capture_output=True, text=True,
+                          timeout=60).stdout
+
+
+def test_refusals_of_many_uids_leave_a_reserve_of_the_disk_for_grants(disk):
+    subprocess.run(["mount", "-o", "remount,size=192k", disk], check=True, timeout=10)
+    file = disk / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        agent.push("kept", user={"A": "x"})
+        for uid in range(70000, 70012):
+            send_garbage_as(agent, uid, 110)
+        trail = agent.status()["audit"]
+        assert trail["state"] == "low" and trail["file"] == str(file) and trail["missing"] > 100
+        assert trail["free_bytes"] > 40 * 1024
+        for job in range(100, 200):
+            assert reply_to(agent, grant_request(b"run:kept,A", job=job, uid=ALICE))[0] == GRANTED
+            assert wipe(agent, job)[0] == DONE
+        answer = agent.http("PUT", "/v1/runs/new", {"owner": "alice"})
+        assert answer.status == 503 and "KiB of its file system are free, which are kept for grants" in answer.detail
+        assert agent.http("DELETE", "/v1/runs/kept").status == 204
+
+        assert metric(agent, "slurm_secrets_audit_file_low") == 1
+        assert metric(agent, "slurm_secrets_audit_file_fails") == 0
+        assert metric(agent, "slurm_secrets_audit_entries_missing") == trail["missing"]
+        assert re.search(rf"^audit file +{file}, low, ", secretctl(agent, "status"), re.MULTILINE)
+        check = next(line for line in secretctl(agent, "doctor").splitlines() if line.startswith("audit file"))
+        assert "denials are not written, and pushes and changes of secrets are refused" in check
+        assert agent.log.read_text().count("is low on space") == 1
+
+        subprocess.run(["mount", "-o", "remount,size=1m", disk], check=True, timeout=10)
+        agent.push("new", user={"A": "x"})
+        assert agent.status()["audit"]["state"] == "writable"
+        gap = next(line for line in lines_of(file) if line["action"] == "trail")
+        assert gap["count"] == trail["missing"]
+    assert actions_of(file).count("ask") == 100
+
+
+def test_status_and_doctor_show_that_audit_file_cannot_be_written(disk):
+    file = disk / "audit.jsonl"
+    with own_agent(f"audit: {{ file: {file} }}") as agent:
+        assert re.search(rf"^audit file +{file}, writable, ", secretctl(agent, "status"), re.MULTILINE)
+        agent.push("kept", user={"A": "x"})
+        fill(disk)
+        sentence = f"cannot write the audit trail {file}: No space left on device"
+        poll(lambda: agent.http("PUT", "/v1/runs/filler", {"owner": "alice"}).status == 503, 10, "a full page")
+        trail = agent.status()["audit"]
+        assert trail["state"] == "failing" and trail["missing"] >= 1 and trail["free_bytes"] == 0
+        assert trail["trouble"] == f"{sentence}; pushes, changes of secrets, grants and completions are refused"
+        assert metric(agent, "slurm_secrets_audit_file_fails") == 1
+        assert re.search(rf"^audit file +{file}, failing, ", secretctl(agent, "status"), re.MULTILINE)
+        assert re.search(rf"^audit file +FAIL +{re.escape(sentence)}; ", secretctl(agent, "doctor"), re.MULTILINE)
+        # The agent notices by itself that there is space again.
+        (disk / "filler").unlink()
+        poll(lambda: agent.status()["audit"]["state"] == "writable", 20, "the next attempt")
+    assert actions_of_whole(file)[-3:] == ["trail", "stopping", "stop"]
 
 
 # ---- the journal -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: refusals can't flood the log: of each kind and user so many a minute are written one by
-// one, the others are counted, and none goes uncounted.
+// Promise: refusals can't flood the log or the audit file: of each kind and caller, and of all
+// together, so many a minute are written one by one, the others are counted, and none goes
+// uncounted.
 
 #include "agentd/audit/denial_rate_limit.h"
 
@@ -11,13 +12,13 @@ namespace {
 
 using std::chrono::seconds;
 const DenialRateLimit::Time kStart{std::chrono::hours(1)};
-const Uid kAlice{1001};
-const Uid kBob{1002};
+const DeniedCaller kAlice{Uid{1001}};
+const DeniedCaller kBob{Uid{1002}};
 
-std::uint64_t admitted(DenialRateLimit& limit, Kind kind, Uid uid, int times,
+std::uint64_t admitted(DenialRateLimit& limit, Kind kind, const DeniedCaller& caller, int times,
                        DenialRateLimit::Time now) {
     std::uint64_t count = 0;
-    for (int i = 0; i < times; ++i) count += limit.admit(kind, uid, now) ? 1U : 0U;
+    for (int i = 0; i < times; ++i) count += limit.admit(kind, caller, now) ? 1U : 0U;
     return count;
 }
 
@@ -29,7 +30,7 @@ TEST_CASE("DenialRateLimit: admits a burst and reports the rest when the minute 
     const auto summaries = limit.take_ended(kStart + seconds(60));
     REQUIRE(summaries.size() == 1);
     CHECK(summaries[0].kind == Kind::refuse_push);
-    CHECK(summaries[0].uid == kAlice);
+    CHECK(summaries[0].caller == kAlice);
     CHECK(summaries[0].count == 4711);
     CHECK(summaries[0].within == seconds(60));
     CHECK(!limit.next_to_tell());
@@ -55,7 +56,7 @@ TEST_CASE("DenialRateLimit: counts each kind and user separately") {
     const auto rest = limit.take_ended(kStart + seconds(90));
     REQUIRE(rest.size() == 1);
     CHECK(rest[0].kind == Kind::deny_grant);
-    CHECK(rest[0].uid == kBob);
+    CHECK(rest[0].caller == kBob);
     CHECK(rest[0].count == 50);
 }
 
@@ -69,18 +70,32 @@ TEST_CASE("DenialRateLimit: reports all counts at shutdown even within the minut
     CHECK(limit.take_all(kStart + seconds(12)).empty());
 }
 
-TEST_CASE("DenialRateLimit: bounds its memory for any number of users") {
+TEST_CASE("DenialRateLimit: counts callers without a uid by name, and unknown ones together") {
+    DenialRateLimit limit;
+    CHECK(admitted(limit, Kind::refuse_push, {{}, "tower"}, 150, kStart) == kDenialBurst);
+    CHECK(admitted(limit, Kind::refuse_push, {{}, "other"}, 5, kStart) == 5);
+    CHECK(admitted(limit, Kind::refuse_connection, {}, 150, kStart) == kDenialBurst);
+    const auto summaries = limit.take_ended(kStart + seconds(60));
+    REQUIRE(summaries.size() == 2);
+    CHECK(summaries[0].caller == DeniedCaller{{}, "tower"});
+    CHECK(summaries[1].caller == DeniedCaller{});
+    CHECK(summaries[1].count == 50);
+}
+
+TEST_CASE("DenialRateLimit: bounds what all callers together cause, and its memory") {
     DenialRateLimit limit;
     std::uint64_t written = 0;
-    constexpr std::size_t kUsers = kMaxDenialCounts + 1000;
+    constexpr std::size_t kUsers = 65536;
     for (std::size_t i = 0; i < kUsers; ++i) {
-        written += admitted(limit, Kind::refuse_push, Uid{static_cast<uid_t>(i)}, 1, kStart);
+        written += admitted(limit, Kind::refuse_push, {Uid{static_cast<uid_t>(i)}}, 2, kStart);
     }
-    CHECK(written == kMaxDenialCounts + kDenialBurst);
+    CHECK(written == kDenialBurstOfAll);
     const auto summaries = limit.take_ended(kStart + seconds(60));
-    REQUIRE(summaries.size() == 1);
-    CHECK(!summaries[0].uid);
-    CHECK(summaries[0].count == kUsers - written);
+    CHECK(summaries.size() <= kMaxDenialCounts + 1);
+    std::uint64_t counted = 0;
+    for (const auto& summary : summaries) counted += summary.count;
+    CHECK(written + counted == 2 * kUsers);
+    CHECK(admitted(limit, Kind::refuse_push, kBob, 5, kStart + seconds(60)) == 5);
 }
 
 }  // namespace

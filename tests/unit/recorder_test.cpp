@@ -122,19 +122,32 @@ TEST_CASE("Recorder: fails write-ahead on a full disk and logs which entries the
     CHECK(logged.on_file(file) == std::vector<std::string>{gap, "job 2 ended"});
 }
 
-TEST_CASE("Recorder: limits the rate of denials in the journal but not in the audit file") {
+TEST_CASE("Recorder: limits the rate of denials in the journal and in the audit file") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
     REQUIRE(logged.recorder.open(to_journal(file)).ok());
-    for (int i = 0; i < 150; ++i) logged.recorder.record(refusal_of(1001, "no"));
+    for (int i = 0; i < 3400; ++i) logged.recorder.record(refusal_of(1001, "no"));
     logged.recorder.record(refusal_of(1002, "no"));
     CHECK(logged.messages().size() == kDenialBurst + 1);
-    CHECK(logged.on_file(file).size() == 151);
+    CHECK(logged.on_file(file).size() == kDenialBurst + 1);
     logged.recorder.work(Recorder::Clock::now() + kDenialWindow);
-    CHECK(logged.messages() ==
-          std::vector<std::string>{"... and 50 more pushes of uid 1001 were refused in the last "
-                                   "minute"});
-    CHECK(logged.on_file(file).size() == 151);
+    const std::string summary =
+        "... and 3300 more pushes of uid 1001 were refused in the last minute";
+    CHECK(logged.messages() == std::vector<std::string>{summary});
+    CHECK(logged.on_file(file).size() == kDenialBurst + 2);
+    CHECK(logged.on_file(file).back() == summary);
+}
+
+TEST_CASE("Recorder: sums up counted denials before the agent's last entry") {
+    Logged logged;
+    const std::string file = logged.folder.file("audit");
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
+    for (int i = 0; i < 101; ++i) logged.recorder.record(refusal_of(1001, "no"));
+    logged.recorder.record(event_of(Kind::stop, "ended"));
+    const auto lines = logged.on_file(file);
+    REQUIRE(lines.size() == kDenialBurst + 2);
+    CHECK(lines[kDenialBurst].starts_with("... and 1 more pushes of uid 1001 were refused"));
+    CHECK(lines.back() == "ended");
 }
 
 TEST_CASE("Recorder: reports counted denials when it finishes") {
