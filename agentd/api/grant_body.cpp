@@ -65,6 +65,11 @@ StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte
     if (object.size() != 1 || list == nullptr) {
         return Status::invalid("the body must have \"holds\", a list, as its only field");
     }
+    if (list->size() > vault::kMaxCachedGrants) {
+        return Status::invalid("\"holds\" has " + std::to_string(list->size()) +
+                               " elements; at most " + std::to_string(vault::kMaxCachedGrants) +
+                               " are accepted, which is what a node caches");
+    }
     std::vector<vault::CachedGrant> held;
     for (const json::value& each : *list) {
         if (!each.is_object()) return Status::invalid("\"holds\" must be a list of objects");

@@ -7,6 +7,7 @@
 #include "agentd/api/openapi.h"
 #include "agentd/api/push_body.h"
 #include "agentd/api/responses.h"
+#include "agentd/api/run_list.h"
 #include "agentd/api/secret_body.h"
 #include "agentd/auth/user_database.h"
 
@@ -110,9 +111,7 @@ HttpResponse read(const RouteCall& call, std::span<const std::byte>) {
 }
 
 HttpResponse list(const RouteCall& call, std::span<const std::byte>) {
-    const auto runs = call.services.runs.list_runs(call.caller);
-    if (!runs) return refused(runs.status());
-    return json(200, runs_json(*runs));
+    return list_runs(call);
 }
 
 HttpResponse complete(const RouteCall& call, std::span<const std::byte>) {
@@ -227,7 +226,7 @@ std::vector<Route> route_table() {
         {"PUT",    "/v1/runs/{run}",                             "",      longest_push,  a_run,      before_push,   push},
         {"GET",    "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       read},
         {"DELETE", "/v1/runs/{run}",                             "",      nullptr,       a_run,      nullptr,       complete},
-        {"GET",    "/v1/runs",                                   "",      nullptr,       all_runs,   nullptr,       list},
+        {"GET",    "/v1/runs",                                   "limit cursor", nullptr, all_runs,   nullptr,       list},
         {"GET",    "/v1/secrets",                                "",      nullptr,       a_scope,    nullptr,       list_secrets},
         {"GET",    "/v1/secrets/{name}",                         "",      nullptr,       a_scope,    nullptr,       read_secret},
         {"PUT",    "/v1/secrets/{name}",                         "",      longest_value, a_scope,    before_change, put_secret},

@@ -104,15 +104,17 @@ std::string run_json(const service::RunInfo& run) {
     return line(object);
 }
 
-std::string runs_json(const std::vector<service::RunInfo>& runs) {
-    json::array list;
-    for (const service::RunInfo& run : runs) {
-        json::object object = head_of(run);
-        object["secrets"] = run.secrets.size();
-        object["holds"] = run.holders.size();
-        list.push_back(std::move(object));
-    }
-    return line({{"runs", std::move(list)}});
+std::string run_head_json(const service::RunInfo& run) {
+    json::object object = head_of(run);
+    object["secrets"] = run.secrets.size();
+    object["holds"] = run.holders.size();
+    return json::serialize(object);
+}
+
+std::string runs_json(std::string_view items, std::string_view next) {
+    std::string text = "{\"runs\":[" + std::string(items) + "]";
+    if (!next.empty()) text += ",\"next\":" + json::serialize(json::string(next));
+    return text + "}\n";
 }
 
 std::string secret_json(const store::SecretHead& secret) {

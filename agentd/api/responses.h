@@ -3,6 +3,7 @@
 // Writes the control socket's responses as JSON: names, sizes and dates, never a value.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agentd/service/services.h"
@@ -10,7 +11,11 @@
 namespace secrets::api {
 
 std::string run_json(const service::RunInfo& run);
-std::string runs_json(const std::vector<service::RunInfo>& runs);
+/// Returns a run as an element of a list.
+std::string run_head_json(const service::RunInfo& run);
+/// `items`: such elements, with commas between them. `next`: the cursor of the next page; empty for
+/// none.
+std::string runs_json(std::string_view items, std::string_view next);
 std::string secret_json(const store::SecretHead& secret);
 /// `whose`: "owner" or "workspace".
 std::string secrets_json(std::string_view whose, const std::string& name,

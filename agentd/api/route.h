@@ -34,7 +34,7 @@ using Longest = std::uint64_t (*)(const Limits&);
 struct Route {
     std::string_view method;
     std::string_view path;   ///< `{run}`, `{workspace}` and `{name}` match one part each
-    std::string_view query;  ///< the one query parameter that the route accepts; empty for none
+    std::string_view query;  ///< the query parameters that the route accepts, with spaces between
     Longest longest_body;    ///< null: the route accepts no body
     About about;             ///< needed shared documents; null: none, or the handler refreshes them
     Before before_body;      ///< may deny before the body is read; or null

@@ -131,6 +131,16 @@ Status read_precondition(const RequestHead& head, service::Precondition& precond
     return Status();
 }
 
+/// Returns whether `names`, with spaces between them, has this one.
+bool has_name(std::string_view names, std::string_view name) {
+    while (!names.empty()) {
+        const std::string_view each = names.substr(0, names.find(' '));
+        if (each == name) return true;
+        names.remove_prefix(std::min(each.size() + 1, names.size()));
+    }
+    return false;
+}
+
 std::optional<HttpResponse> read_query(std::string_view query, const Route& route,
                                        RouteCall& call) {
     while (!query.empty()) {
@@ -139,7 +149,7 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const std::string_view name = part.substr(0, part.find('='));
         const auto value =
             percent_decoded(part.size() > name.size() ? part.substr(name.size() + 1) : "");
-        if (name != route.query || name.empty()) {
+        if (!has_name(route.query, name)) {
             return problem(400, "unknown query parameter " + quoted(name));
         }
         if (!value) return problem(400, "the query parameter " + quoted(name) + " is malformed");

@@ -7,6 +7,7 @@
 #include "agentd/api/handlers.h"
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/hub/origin_checks.h"
+#include "agentd/net/let_others_run.h"
 #include "agentd/service/grant_requests.h"
 #include "common/base/names.h"
 
@@ -112,9 +113,10 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
     }
     const bool there = co_await is_there(request);
     const bool is_known = co_await refresh_for(request);
-    const auto revoked =
-        services_.node_grants.report_from_node(request.node, request.held, there, is_known);
-    co_return HttpResponse{200, "application/json", api::revoked_json(revoked)};
+    const service::NodeReport report{request.node, request.held, there, is_known};
+    service::ReportProgress progress;
+    while (!services_.node_grants.process_report(report, progress)) co_await net::let_others_run();
+    co_return HttpResponse{200, "application/json", api::revoked_json(progress.revoked)};
 }
 
 /// Returns whether the node is at the address that it reports from: the address of an earlier
@@ -170,8 +172,10 @@ asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& requ
 asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request) {
     if (shared_ == nullptr) co_return true;
     service::DocumentKeys about;
+    std::size_t added = 0;
     for (const vault::CachedGrant& held : request.held) {
         about.add(services_.replication.documents_of_spec(held.owner, held.ask));
+        if (++added % service::kGrantsPerStep == 0) co_await net::let_others_run();
     }
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
     const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);

@@ -74,8 +74,10 @@ GrantAnswer CachedGrantService::accept_cached_grant(const plugin_protocol::Grant
 /// Caches a grant. A grant that cannot be cached is valid for its step all the same.
 void CachedGrantService::cache_grant(const vault::CachedGrant& grant, SecretView image) {
     context_.vault.wipe_cached_grant(grant.job, grant.ask);
-    if (context_.vault.cached_grant_bytes_of(grant.job) + image.size() > kMaxHubGrantBytesOfJob)
+    if (context_.vault.cached_grant_bytes_of(grant.job) + image.size() > kMaxHubGrantBytesOfJob ||
+        !context_.vault.may_cache_grant(grant.ask)) {
         return;
+    }
     if (const Status wrong = context_.vault.put_cached_grant(grant, image); !wrong.ok()) {
         audit::report_problem("cannot cache the hub's grant for job " +
                               std::to_string(grant.job.value) + ": " + wrong.message() +

@@ -41,7 +41,7 @@ class Expiry {
     static void report_expiry(const vault::WipedRun& run, std::vector<std::string> names);
 
     ServiceContext& context_;
-    vault::Time no_expiry_before_;  ///< of stored secrets; cached, as the search is slow
+    vault::Time no_expiry_before_;  ///< of stored secrets
 };
 
 }  // namespace secrets::service

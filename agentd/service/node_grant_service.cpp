@@ -115,21 +115,22 @@ bool NodeGrantService::revoke(const std::string& node, const vault::CachedGrant&
     return true;
 }
 
-std::vector<std::size_t> NodeGrantService::report_from_node(
-    const std::string& node, const std::vector<vault::CachedGrant>& held, bool is_there,
-    bool is_current) {
+bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& progress) {
     expiry_.expire();
-    std::vector<std::size_t> revoked;
-    std::vector<NodeHoldRegistry::Held> remembered;
-    for (std::size_t i = 0; i < held.size(); ++i) {
+    const auto& held = report.held;
+    const std::size_t end = std::min(held.size(), progress.processed + kGrantsPerStep);
+    for (std::size_t& i = progress.processed; i < end; ++i) {
         const auto parsed = parse_spec(held[i].ask);
         const auto* ask = parsed.spec();
         const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
-        remembered.push_back({run, held[i].job});
-        if (is_current && revoke(node, held[i])) revoked.push_back(i);
+        progress.remembered.push_back({run, held[i].job});
+        if (report.is_current && revoke(report.node, held[i])) progress.revoked.push_back(i);
     }
-    if (is_there) context_.node_holds.reported(node, remembered, context_.now());
-    return revoked;
+    if (progress.processed < held.size()) return false;
+    if (report.is_there) {
+        context_.node_holds.reported(report.node, progress.remembered, context_.now());
+    }
+    return true;
 }
 
 }  // namespace secrets::service

@@ -19,6 +19,24 @@ struct NodeGranted {
 struct Unchanged {};  ///< the node has the same grant already
 using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Status>;
 
+/// The grants of a report that are processed at a time: each may cost several lookups.
+inline constexpr std::size_t kGrantsPerStep = 32;
+
+/// A node's report of the grants that it holds. What it refers to must outlive it.
+struct NodeReport {
+    const std::string& node;
+    const std::vector<vault::CachedGrant>& held;
+    bool is_there;    ///< the sender is known to be that node; only then is the report remembered
+    bool is_current;  ///< the shared data is up to date; nothing is revoked otherwise
+};
+
+/// A report that is being processed.
+struct ReportProgress {
+    std::vector<std::size_t> revoked{};  ///< positions in `held`, of grants that must be wiped
+    std::size_t processed = 0;
+    std::vector<NodeHoldRegistry::Held> remembered{};
+};
+
 /// A hub's grants to the steps on its nodes, and the nodes' reports. Not thread-safe.
 class NodeGrantService {
   public:
@@ -31,13 +49,10 @@ class NodeGrantService {
     /// An empty `node` means this host, as in all services.
     NodeGrantAnswer grant_to_node(const plugin_protocol::GrantRequest& request,
                                   const std::string& node, std::string_view has_tag);
-    /// Processes a node's report of its grants. Returns the positions in `held` of the grants that
-    /// the node must wipe, because their run or secrets have ended or changed. `is_there` says
-    /// whether the sender is known to be that node; only then is the report remembered.
-    /// `is_current`: whether the shared data is up to date; nothing is revoked otherwise.
-    std::vector<std::size_t> report_from_node(const std::string& node,
-                                              const std::vector<vault::CachedGrant>& held,
-                                              bool is_there, bool is_current);
+    /// Processes the next kGrantsPerStep grants of a node's report. Returns whether all are
+    /// processed; `progress` then has those that the node must wipe, because their run or secrets
+    /// have ended or changed. Between the steps the event loop can serve others.
+    bool process_report(const NodeReport& report, ReportProgress& progress);
 
   private:
     std::string tag_of(Uid uid, const vault::RunHead* run,

@@ -227,7 +227,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     context_.events->expiry_changed();
     context_.ended_runs.remove(run);
     context_.events->run_pushed(run);
-    return PushResult{describe(head, holders()), created};
+    return PushResult{describe(head), created};
 }
 
 StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunId& run) {
@@ -241,7 +241,7 @@ StatusOr<RunInfo> RunService::read_run(const auth::Principal& caller, const RunI
         return allowed;
     }
     if (Status name = auth::users().await_name(head->owner); !name.ok()) return name;
-    return describe(*head, holders());
+    return describe(*head);
 }
 
 /// Returns the answer to a request for a run that is not held, with the run's end for a caller who
@@ -256,24 +256,35 @@ Status RunService::not_known(const auth::Principal& caller, const RunId& run) co
     return {StatusCode::not_found, "run " + run.text() + " is not known"};
 }
 
-StatusOr<std::vector<RunInfo>> RunService::list_runs(const auth::Principal& caller) {
-    expiry_.expire();
-    const Holders all_holders = holders();
-    std::vector<RunInfo> seen;
+/// Returns the owners of runs that the caller may read.
+StatusOr<std::vector<Uid>> RunService::readable_owners(const auth::Principal& caller) const {
+    std::vector<Uid> owners;
     Status unknown;
-    for (const vault::RunHead* head : context_.vault.runs()) {
-        const auto allowed =
-            context_.principals.allows(caller, head->owner, auth::Permission::read_run);
+    for (const Uid owner : context_.vault.run_owners()) {
+        const auto allowed = context_.principals.allows(caller, owner, auth::Permission::read_run);
         if (!allowed) {
-            unknown = allowed.status();  // the lookups for the other runs are started, too
+            unknown = allowed.status();  // the lookups for the other owners are started, too
         } else if (*allowed) {
-            Status name = auth::users().await_name(head->owner);
+            Status name = auth::users().await_name(owner);
             if (!name.ok()) unknown = std::move(name);
-            seen.push_back(describe(*head, all_holders));
+            owners.push_back(owner);
         }
     }
     if (!unknown.ok()) return unknown;
-    return seen;
+    return owners;
+}
+
+StatusOr<RunPage> RunService::list_runs(const auth::Principal& caller, std::string_view after,
+                                        std::size_t most) {
+    expiry_.expire();
+    const auto owners = readable_owners(caller);
+    if (!owners) return owners.status();
+    const auto heads = context_.vault.runs_of(*owners, after, most + 1);
+    RunPage page{{}, heads.size() > most};
+    for (std::size_t i = 0; i < std::min(heads.size(), most); ++i) {
+        page.runs.push_back(summarize(*heads[i]));
+    }
+    return page;
 }
 
 StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& caller,
@@ -309,17 +320,8 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
     return wiped;
 }
 
-RunService::Holders RunService::holders() const {
-    Holders holders;
-    for (const vault::Hold* hold : context_.vault.holds()) {
-        std::set<std::string> runs;
-        for (const vault::Grant& grant : hold->grants) runs.insert(grant.run);
-        for (const std::string& run : runs) holders[run].push_back({hold->job, hold->since});
-    }
-    return holders;
-}
-
-RunInfo RunService::describe(const vault::RunHead& head, const Holders& holders) const {
+/// Describes a run for a list.
+RunInfo RunService::summarize(const vault::RunHead& head) const {
     RunInfo info{head, auth::user_name(head.owner), {}, {}};
     for (const vault::RunSecret& secret : context_.vault.secrets_of(head.id)) {
         info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
@@ -327,9 +329,14 @@ RunInfo RunService::describe(const vault::RunHead& head, const Holders& holders)
     std::sort(info.secrets.begin(), info.secrets.end(), [](const auto& a, const auto& b) {
         return std::tie(a.name, a.scope) < std::tie(b.name, b.scope);
     });
-    if (const auto found = holders.find(head.id.text()); found != holders.end()) {
-        info.holders = found->second;
+    for (const vault::Hold* hold : context_.vault.holders_of(head.id.text())) {
+        info.holders.push_back({hold->job, hold->since});
     }
+    return info;
+}
+
+RunInfo RunService::describe(const vault::RunHead& head) const {
+    RunInfo info = summarize(head);
     info.nodes = context_.node_holds.of(head.id.text(), context_.now());
     info.ended = expiry_.ended_at(head.id);
     return info;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agentd/service/expiry.h"
@@ -34,8 +34,15 @@ struct RunInfo {
     std::string owner;
     std::vector<Secret> secrets;
     std::vector<Holder> holders;
-    std::vector<NodeHoldRegistry::Holding> nodes{};  ///< of a hub: the nodes that hold grants
+    std::vector<NodeHoldRegistry::Holding> nodes{};  ///< of a hub: the nodes that hold grants;
+                                                     ///   not in a list
     std::optional<vault::Time> ended{};              ///< if it ended, but nodes hold grants
+};
+
+/// A part of the list of runs, sorted by id.
+struct RunPage {
+    std::vector<RunInfo> runs;
+    bool has_more = false;  ///< whether there are runs after the last one of the page
 };
 
 struct PushResult {
@@ -57,22 +64,23 @@ class RunService {
     Status reject_unreadable_push(const auth::Principal& caller, const RunId& run,
                                   Status refusal) const;
     StatusOr<RunInfo> read_run(const auth::Principal& caller, const RunId& run);
-    StatusOr<std::vector<RunInfo>> list_runs(const auth::Principal& caller);
+    /// Returns the first `most` runs, at least one, that the caller may read and whose ids come
+    /// after `after`. Takes time for these, and for the owners of runs.
+    StatusOr<RunPage> list_runs(const auth::Principal& caller, std::string_view after,
+                                std::size_t most);
     /// Wipes the run. No-op if there is no such run.
     StatusOr<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
                                               const Precondition& precondition = {});
     bool has_run(const RunId& run) const { return context_.vault.find_run(run) != nullptr; }
 
   private:
-    /// The jobs that hold each run.
-    using Holders = std::map<std::string, std::vector<RunInfo::Holder>, std::less<>>;
-
     StatusOr<Uid> owner_of_push(const auth::Principal& caller, const PushRequest& request) const;
     StatusOr<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     Status check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Status not_known(const auth::Principal& caller, const RunId& run) const;
-    RunInfo describe(const vault::RunHead& head, const Holders& holders) const;
-    Holders holders() const;
+    StatusOr<std::vector<Uid>> readable_owners(const auth::Principal& caller) const;
+    RunInfo summarize(const vault::RunHead& head) const;
+    RunInfo describe(const vault::RunHead& head) const;
 
     ServiceContext& context_;
     Expiry& expiry_;

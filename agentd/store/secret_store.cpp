@@ -87,7 +87,8 @@ Status SecretStore::read_all() {
         std::string name = entry.head.name;
         const auto made = one.emplace(std::move(name), std::move(entry)).first;
         shelves_[row.owner];
-        place(row.owner, one.extract(made));
+        Expiries expiry = expiry_of(row.owner, made->second.head);
+        place(row.owner, one.extract(made), std::move(expiry));
     });
 }
 
@@ -165,6 +166,7 @@ Status SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
     std::string name = head.name;
     const auto made =
         one.emplace(std::move(name), Entry{std::move(head), std::move(sealed).value()}).first;
+    Expiries expiry = expiry_of(owner, made->second.head);
     auto transaction = begin_change();
     if (!transaction) return transaction.status();
     if (Status wrong = put_row(database_, owner, made->second.head, made->second.sealed);
@@ -177,7 +179,7 @@ Status SecretStore::put(const Owner& owner, SecretHead head, SecretView value) {
         return wrong;
     }
     unsaved_uses_.erase({owner, made->first});
-    place(owner, one.extract(made));
+    place(owner, one.extract(made), std::move(expiry));
     return Status();
 }
 
@@ -231,6 +233,7 @@ Status SecretStore::rename(const Owner& owner, const std::string& from, const st
     if (!sealed) return sealed.status();
     Shelf one;
     const auto made = one.emplace(to, Entry{std::move(head), std::move(sealed).value()}).first;
+    Expiries expiry = expiry_of(owner, made->second.head);
     auto transaction = begin_change();
     if (!transaction) return transaction.status();
     if (Status wrong = delete_row(database_, owner, from); !wrong.ok()) return wrong;
@@ -240,19 +243,30 @@ Status SecretStore::rename(const Owner& owner, const std::string& from, const st
     }
     if (Status wrong = transaction->commit(); !wrong.ok()) return wrong;
     unsaved_uses_.erase({owner, from});
-    place(owner, one.extract(made));
+    place(owner, one.extract(made), std::move(expiry));
     take_away(owner, from);
     return Status();
 }
 
+/// Returns the entry of the index of expiries, allocated before anything changes; empty if the
+/// secret does not expire.
+SecretStore::Expiries SecretStore::expiry_of(const Owner& owner, const SecretHead& head) {
+    if (!head.expires) return {};
+    return {Expiry{*head.expires, owner, head.name}};
+}
+
 /// Puts an entry on the owner's shelf, which exists, and replaces an entry of the same name.
-void SecretStore::place(const Owner& owner, Shelf::node_type entry) noexcept {
+void SecretStore::place(const Owner& owner, Shelf::node_type entry, Expiries expiry) noexcept {
     Shelf& shelf = shelves_.find(owner)->second;
     count(entry.mapped(), true);
     const auto old = shelf.find(entry.key());
     if (old != shelf.end()) {
         count(old->second, false);
+        if (old->second.expiry) expiries_.erase(*old->second.expiry);
         shelf.erase(old);
+    }
+    if (!expiry.empty()) {
+        entry.mapped().expiry = expiries_.insert(expiry.extract(expiry.begin())).position;
     }
     shelf.insert(std::move(entry));
 }
@@ -261,6 +275,7 @@ void SecretStore::take_away(const Owner& owner, const std::string& name) noexcep
     const auto shelf = shelves_.find(owner);
     const auto entry = shelf->second.find(name);
     count(entry->second, false);
+    if (entry->second.expiry) expiries_.erase(*entry->second.expiry);
     shelf->second.erase(entry);
     if (shelf->second.empty()) shelves_.erase(shelf);
 }
@@ -297,23 +312,15 @@ Status SecretStore::save_uses() {
 }
 
 std::optional<SecretStore::Expiry> SecretStore::next_to_expire() const {
-    std::optional<Expiry> next;
-    for (const auto& [owner, shelf] : shelves_) {
-        for (const auto& [name, entry] : shelf) {
-            const auto& expires = entry.head.expires;
-            if (!expires || (next && next->expires <= *expires)) continue;
-            next = Expiry{owner, name, *expires};
-        }
-    }
-    return next;
+    if (expiries_.empty()) return std::nullopt;
+    return *expiries_.begin();
 }
 
 std::size_t SecretStore::expiring_before(Time time) const {
     std::size_t count_before = 0;
-    for (const auto& [owner, shelf] : shelves_) {
-        for (const auto& [name, entry] : shelf) {
-            if (entry.head.expires && *entry.head.expires < time) ++count_before;
-        }
+    for (const Expiry& each : expiries_) {
+        if (each.expires >= time) break;
+        ++count_before;
     }
     return count_before;
 }

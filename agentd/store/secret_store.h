@@ -107,9 +107,10 @@ class SecretStore {
     Status save_uses();
 
     struct Expiry {
+        Time expires;
         Owner owner;
         std::string name;
-        Time expires;
+        auto operator<=>(const Expiry&) const = default;
     };
     /// Returns the secret that expires first.
     std::optional<Expiry> next_to_expire() const;
@@ -131,9 +132,11 @@ class SecretStore {
     static StatusOr<std::size_t> forget_user(const std::string& path, Uid uid, bool with_secrets);
 
   private:
+    using Expiries = std::set<Expiry>;
     struct Entry {
         SecretHead head;
         std::string sealed;
+        std::optional<Expiries::iterator> expiry{};  ///< if the secret expires
     };
     using Shelf = std::map<std::string, Entry, std::less<>>;
 
@@ -141,7 +144,8 @@ class SecretStore {
     const Entry* entry_of(const Owner& owner, const std::string& name) const;
     Status read_all();
     StatusOr<Transaction> begin_change() const;
-    void place(const Owner& owner, Shelf::node_type entry) noexcept;
+    static Expiries expiry_of(const Owner& owner, const SecretHead& head);
+    void place(const Owner& owner, Shelf::node_type entry, Expiries expiry) noexcept;
     void take_away(const Owner& owner, const std::string& name) noexcept;
     void drop_user(const Owner& owner) noexcept;
     void count(const Entry& entry, bool comes) noexcept;
@@ -150,6 +154,7 @@ class SecretStore {
     SqliteDatabase database_;
     StoreKey key_;
     std::map<Owner, Shelf> shelves_;
+    Expiries expiries_;
     Usage usage_;
     std::map<std::pair<Owner, std::string>, SecretHead::Use> unsaved_uses_;
     std::map<Owner, std::string> users_;

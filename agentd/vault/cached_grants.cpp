@@ -17,7 +17,13 @@ Vault::HubGrants::node_type Vault::prepare_hub_grant(CachedGrant grant, RecordRe
 void Vault::add_hub_grant(HubGrants::node_type grant) noexcept {
     const RecordRef place = grant.mapped().place;
     secret_bytes_ += place.slab->slab.payload(place.offset).size();
+    hub_grant_spec_bytes_ += grant.mapped().grant.ask.size();
     hub_grants_.insert(std::move(grant));
+}
+
+bool Vault::may_cache_grant(const std::string& ask) const {
+    return hub_grants_.size() < kMaxCachedGrants &&
+           hub_grant_spec_bytes_ + ask.size() <= kMaxCachedSpecBytes;
 }
 
 const CachedGrant* Vault::find_cached_grant(JobId job, const std::string& ask) const {
@@ -44,6 +50,7 @@ std::size_t Vault::cached_grant_bytes_of(JobId job) const {
 std::size_t Vault::remove(HubGrants::iterator grant) noexcept {
     const std::size_t bytes = free(grant->second.place);
     secret_bytes_ -= bytes;
+    hub_grant_spec_bytes_ -= grant->second.grant.ask.size();
     hub_grants_.erase(grant);
     return bytes;
 }

@@ -72,6 +72,13 @@ struct Hold {
     std::vector<Grant> grants;
 };
 
+/// The most grants of a hub that a node caches, and the most bytes of their secret specs together:
+/// eight for each of 512 jobs. Further grants are delivered without being cached, so that a
+/// repeated request needs the hub. A node reports all that it caches, so these bound its report,
+/// too.
+inline constexpr std::size_t kMaxCachedGrants = 4096;
+inline constexpr std::size_t kMaxCachedSpecBytes = 1024 * 1024;
+
 /// A hub grant without its values. A job has one for each secret spec.
 struct CachedGrant {
     JobId job;

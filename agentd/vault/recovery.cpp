@@ -106,7 +106,7 @@ Vault::Finding Vault::index_hold(RecordRef place, std::span<const std::byte> pay
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);
     }
-    holds_.insert(prepare_hold(std::move(hold).value(), place));
+    add_hold(prepare_hold(std::move(hold).value(), place));
     return Finding::taken;
 }
 

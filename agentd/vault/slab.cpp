@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <vector>
 
@@ -151,10 +152,17 @@ std::uint32_t Slab::checksum(std::uint32_t offset) const {
 std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_bytes,
                                        std::uint64_t sequence) {
     const std::size_t need = kOverhead + whole_granules(payload_bytes);
-    if (need > free_bytes_) return std::nullopt;
+    if (need > largest_free_) return std::nullopt;
     auto found = free_.begin();
-    while (found != free_.end() && found->second < need) ++found;
-    if (found == free_.end()) return std::nullopt;
+    std::uint32_t longest = 0;
+    while (found != free_.end() && found->second < need) {
+        longest = std::max(longest, found->second);
+        ++found;
+    }
+    if (found == free_.end()) {
+        largest_free_ = longest;
+        return std::nullopt;
+    }
 
     const std::uint32_t offset = found->first;
     const auto length = static_cast<std::uint32_t>(need);
@@ -210,6 +218,7 @@ void Slab::join_free(Extents::node_type extent) noexcept {
         free_.erase(before);
     }
     write_shape(offset, length, kFree, 0);
+    largest_free_ = std::max(largest_free_, length);
     extent.key() = offset;
     extent.mapped() = length;
     free_.insert(std::move(extent));

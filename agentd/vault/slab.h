@@ -84,6 +84,9 @@ class Slab {
     std::size_t records() const { return records_.size(); }  ///< drafts and live ones
     std::size_t size() const { return region_.bytes().size(); }
     std::size_t free_bytes() const { return free_bytes_; }
+    /// Returns a bound for the largest record, with its header, that can be allocated: begin()
+    /// rejects a larger one at once, and lowers the bound whenever a search was in vain.
+    std::size_t largest_free() const { return largest_free_; }
     int fd() const { return region_.fd(); }
 
     /// Unmaps the region without overwriting it, since another process stores it. No other call is
@@ -106,6 +109,7 @@ class Slab {
     Extents free_;
     Extents records_;  ///< drafts and live ones; their nodes go back to free_
     std::size_t free_bytes_ = 0;
+    std::uint32_t largest_free_ = 0;  ///< no free extent is longer
 };
 
 }  // namespace secrets::vault

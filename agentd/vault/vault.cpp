@@ -159,10 +159,12 @@ Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     RunId id = head.id;
     Runs run;
     run.emplace(std::move(id), StoredRun{std::move(head), place, {}});
+    RunsByOwner of_one{&run.begin()->second.head};
     make_room(runs_);
     ++of_owner;
     ++of_platform;
-    return {run.extract(run.begin()), expiry.extract(expiry.begin())};
+    return {run.extract(run.begin()), expiry.extract(expiry.begin()),
+            of_one.extract(of_one.begin())};
 }
 
 /// Adds a live record to the index.
@@ -171,14 +173,24 @@ void Vault::add_run(RunEntry entry) noexcept {
     secret_bytes_ += stored.place.slab->slab.payload(stored.place.offset).size();
     stored.expiry = expiries_.insert(std::move(entry.expiry)).position;
     runs_.insert(std::move(entry.run));
+    runs_by_owner_.insert(std::move(entry.of_owner));
 }
 
-Vault::Holds::node_type Vault::prepare_hold(Hold hold, RecordRef place) {
+/// Does the part of indexing a live record that needs memory; add_hold() must follow.
+Vault::HoldEntry Vault::prepare_hold(Hold hold, RecordRef place) {
     Holds one;
     const JobId job = hold.job;
+    Holders holders;
+    for (const Grant& grant : hold.grants) holders.emplace(grant.run, job);
     one.emplace(job, StoredHold{std::move(hold), place});
     make_room(holds_);
-    return one.extract(one.begin());
+    return {one.extract(one.begin()), std::move(holders)};
+}
+
+/// Adds a live record to the index, in which the job has none.
+void Vault::add_hold(HoldEntry entry) noexcept {
+    holds_.insert(std::move(entry.hold));
+    holders_.merge(entry.holders);
 }
 
 /// Overwrites a run's record and removes the run from the index.
@@ -187,6 +199,7 @@ WipedRun Vault::remove(Runs::iterator run) noexcept {
     const std::size_t bytes = free(stored.place);
     secret_bytes_ -= bytes;
     expiries_.erase(stored.expiry);
+    runs_by_owner_.erase(runs_by_owner_.find(&stored.head));
     const auto owner = runs_of_owner_.find(stored.head.owner.value);
     if (--owner->second == 0) runs_of_owner_.erase(owner);
     const auto platform = runs_of_platform_.find(stored.head.platform);
@@ -198,6 +211,10 @@ WipedRun Vault::remove(Runs::iterator run) noexcept {
 
 WipedHold Vault::remove(Holds::iterator hold) noexcept {
     WipedHold wiped{{1, free(hold->second.place)}, std::move(hold->second.hold)};
+    for (const Grant& grant : wiped.hold->grants) {
+        const auto holder = holders_.find(ByRun::View(grant.run, hold->first));
+        if (holder != holders_.end()) holders_.erase(holder);
+    }
     holds_.erase(hold);
     return wiped;
 }
@@ -266,7 +283,7 @@ Status Vault::hold(JobId job, Uid owner, const Grant& grant, Time now) {
     auto entry = prepare_hold(std::move(hold), record->place());
     record->commit();
     take_hold_record(job);
-    holds_.insert(std::move(entry));
+    add_hold(std::move(entry));
     return Status();
 }
 
@@ -324,12 +341,15 @@ StatusOr<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const 
 
 WipeReceipt Vault::wipe_all() noexcept {
     WipeReceipt wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
+    runs_by_owner_.clear();
     runs_.clear();
     expiries_.clear();
     runs_of_owner_.clear();
     runs_of_platform_.clear();
+    holders_.clear();
     holds_.clear();
     hub_grants_.clear();
+    hub_grant_spec_bytes_ = 0;
     for (const auto& slab : slabs_) forget(*slab);
     slabs_.clear();  // destroying a region overwrites it
     slab_bytes_ = 0;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -116,6 +117,12 @@ class Vault {
     std::vector<RunSecret> secrets_of(const RunId& run) const;
     std::vector<const RunHead*> runs() const;
     std::size_t runs_of(Uid owner) const;
+    /// Returns the users who own runs.
+    std::vector<Uid> run_owners() const;
+    /// Returns the first runs of these users whose ids are greater than `after`, sorted by id, and
+    /// at most `most` of them. Examines no other runs.
+    std::vector<const RunHead*> runs_of(std::span<const Uid> owners, std::string_view after,
+                                        std::size_t most) const;
     std::size_t runs_of_platform(const std::string& platform) const;
 
     /// Overwrites the record of a run; returns an empty receipt if the run does not exist. `run`
@@ -131,6 +138,8 @@ class Vault {
     Status hold(JobId job, Uid owner, const Grant& grant, Time now);
     const Hold* find_hold(JobId job) const;
     std::vector<const Hold*> holds() const;
+    /// Returns the holds with a grant of the run, sorted by job. Examines no other holds.
+    std::vector<const Hold*> holders_of(std::string_view run) const;
     /// Wipes the hold and the hub grants of the job.
     WipeReceipt wipe_hold(JobId job) noexcept { return take_hold(job).receipt; }
     WipedHold take_hold(JobId job) noexcept;
@@ -141,6 +150,9 @@ class Vault {
     const CachedGrant* find_cached_grant(JobId job, const std::string& ask) const;
     std::vector<const CachedGrant*> cached_grants() const;
     std::size_t cached_grant_bytes_of(JobId job) const;
+    /// Whether one more grant with this secret spec keeps within kMaxCachedGrants and
+    /// kMaxCachedSpecBytes.
+    bool may_cache_grant(const std::string& ask) const;
     WipeReceipt wipe_cached_grant(JobId job, const std::string& ask) noexcept;
 
     /// Copies a hub grant's values into a region of their own; the job must have the grant.
@@ -170,6 +182,17 @@ class Vault {
         RecordOffset offset;
     };
     using Expiries = std::set<std::pair<Time, RunId>>;
+    /// Orders runs by owner, then by id. The heads are in the index of runs, so that an entry is no
+    /// copy.
+    struct ByOwner {
+        using is_transparent = void;
+        using Key = std::pair<Uid, std::string_view>;
+        static Key key(const RunHead* run) { return {run->owner, run->id.text()}; }
+        bool operator()(const RunHead* a, const RunHead* b) const { return key(a) < key(b); }
+        bool operator()(const RunHead* a, const Key& b) const { return key(a) < b; }
+        bool operator()(const Key& a, const RunHead* b) const { return a < key(b); }
+    };
+    using RunsByOwner = std::set<const RunHead*, ByOwner>;
     struct StoredRun {
         RunHead head;
         RecordRef place;
@@ -183,6 +206,13 @@ class Vault {
         CachedGrant grant;
         RecordRef place;
     };
+    /// Orders pairs of a run and a job that holds it. A view of the run's id needs no memory.
+    struct ByRun {
+        using is_transparent = void;
+        using View = std::pair<std::string_view, JobId>;
+        bool operator()(const View& a, const View& b) const { return a < b; }
+    };
+    using Holders = std::set<std::pair<std::string, JobId>, ByRun>;
     using Runs = std::unordered_map<RunId, StoredRun>;
     using Holds = std::unordered_map<JobId, StoredHold>;
     /// Orders by job, then by spec. All grants of a job are found without a spec, which would need
@@ -202,7 +232,10 @@ class Vault {
     struct RunEntry {
         Runs::node_type run;
         Expiries::node_type expiry;
+        RunsByOwner::node_type of_owner;
     };
+    /// The index entries of a hold, allocated before anything changes.
+    struct HoldEntry;
 
     StatusOr<Draft> begin(RecordType type, std::size_t payload_bytes);
     std::size_t free(RecordRef place) noexcept;
@@ -211,7 +244,8 @@ class Vault {
     void keep(NamedSlab& slab);
     void forget(NamedSlab& slab) noexcept;
     RunEntry prepare_run(RunHead head, RecordRef place);
-    Holds::node_type prepare_hold(Hold hold, RecordRef place);
+    HoldEntry prepare_hold(Hold hold, RecordRef place);
+    void add_hold(HoldEntry entry) noexcept;
     void add_run(RunEntry entry) noexcept;
     WipedRun remove(Runs::iterator run) noexcept;
     WipedHold remove(Holds::iterator hold) noexcept;
@@ -243,11 +277,19 @@ class Vault {
     std::vector<std::unique_ptr<NamedSlab>> slabs_;
     Runs runs_;
     Expiries expiries_;
+    RunsByOwner runs_by_owner_;
     std::map<uid_t, std::size_t> runs_of_owner_;
     std::map<std::string, std::size_t> runs_of_platform_;  ///< runs without a platform are counted
                                                            ///   under the empty name
     Holds holds_;
+    Holders holders_;
     HubGrants hub_grants_;
+    std::size_t hub_grant_spec_bytes_ = 0;
+};
+
+struct Vault::HoldEntry {
+    Holds::node_type hold;
+    Holders holders;
 };
 
 }  // namespace secrets::vault

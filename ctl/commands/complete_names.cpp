@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "ctl/client/answer.h"
+#include "ctl/client/run_list.h"
 #include "ctl/client/secret_paths.h"
 
 namespace secrets::ctl {
@@ -60,12 +61,15 @@ void print_options(const CLI::App& app, const std::string& of) {
     if (of.empty()) print_options_of(app);
 }
 
-void print_names(const Session& agent, const std::string& path, const char* list,
-                 const char* name) {
-    const auto object = read_object(agent.ask_quietly({Method::get, path, {}}));
+void print_names(const boost::json::object& object, const char* list, const char* name) {
     for (const auto& element : array_of(object, list)) {
         std::cout << text_of(as_object(element), name) << '\n';
     }
+}
+
+void print_names(const Session& agent, const std::string& path, const char* list,
+                 const char* name) {
+    print_names(read_object(agent.ask_quietly({Method::get, path, {}})), list, name);
 }
 
 }  // namespace
@@ -76,7 +80,7 @@ ExitCode complete_names(const Session& agent, const CLI::App& app, const Complet
     } else if (options.kind == "options") {
         print_options(app, options.command);
     } else if (options.kind == "runs") {
-        print_names(agent, "/v1/runs", "runs", "run");
+        print_names(read_all_runs(agent), "runs", "run");
     } else if (options.kind == "workspaces") {
         print_names(agent, "/v1/workspaces", "workspaces", "workspace");
     } else if (options.kind == "secrets") {

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <boost/json/serialize.hpp>
 #include <iostream>
 #include <variant>
 
@@ -11,6 +12,7 @@
 #include "common/base/secret_spec.h"
 #include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
+#include "ctl/client/run_list.h"
 #include "ctl/io/table.h"
 #include "ctl/io/value_notes.h"
 
@@ -154,9 +156,11 @@ ExitCode RunCommands::complete(const std::string& run) const {
 }
 
 ExitCode RunCommands::list_runs() const {
-    const Answer answer = agent_.ask({Method::get, "/v1/runs", {}});
-    if (agent_.json()) return ExitCode::fine;
-    const json::object object = read_object(answer);
+    const json::object object = read_all_runs(agent_);
+    if (agent_.json()) {
+        std::cout << json::serialize(object) << '\n';
+        return ExitCode::fine;
+    }
     Table table({{"RUN"},
                  {"OWNER"},
                  {"SECRETS", Align::right},

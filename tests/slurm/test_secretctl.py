@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from harness import BUILD
-from own_agent import own_agent
+from own_agent import own_agent, request
 
 SECRETCTL = BUILD / "secretctl"
 FINE, REFUSED, BAD_INPUT, UNREACHABLE = 0, 1, 2, 3
@@ -235,6 +235,23 @@ def test_secretctl_runs_lists_own_runs(agent):
     assert heading.split() == ["RUN", "OWNER", "SECRETS", "HOLDS", "GENERATION", "EXPIRES"]
     assert line.split()[:5] == ["hers", "alice", "2", "0", "1"]
     assert [run["run"] for run in secretctl(agent, "runs", "--json", user="root").json["runs"]] == ["hers", "his"]
+
+
+def test_secretctl_runs_reads_all_pages(agent):
+    with agent.connect() as connection:
+        for owner in ("alice", "bob"):
+            for number in range(600):
+                connection.send(request("PUT", f"/v1/runs/{owner}-{number:03}", {"owner": owner}))
+                assert connection.answer().status == 201
+    listed = secretctl(agent, "runs", "--json", user="root").json
+    assert set(listed) == {"runs"}
+    expected = [f"{owner}-{number:03}" for owner in ("alice", "bob") for number in range(600)]
+    assert [run["run"] for run in listed["runs"]] == expected
+    assert len(secretctl(agent, "runs", user="root").out.splitlines()) == 1201
+    assert secretctl(agent, "complete-names", "runs", user="alice").out.split() == expected[:600]
+    page = agent.http("GET", "/v1/runs?limit=700").json
+    assert [run["run"] for run in page["runs"]] == expected[:700] and page["next"] == "bob-099"
+    assert [run["run"] for run in agent.http("GET", "/v1/runs").json["runs"]] == expected
 
 
 def test_secretctl_runs_shows_names_and_sizes_of_one_run(agent):

@@ -80,6 +80,28 @@ TEST_CASE("Cached grants: are rejected for a job without a hold", "[cached_grant
     CHECK(vault.inventory().slabs == 0);
 }
 
+TEST_CASE("Cached grants: are bounded in number and in the bytes of their specs",
+          "[cached_grants]") {
+    Vault vault(best_memory_kind(), kCapacity);
+    hold(vault, 7);
+    std::size_t count = 0;
+    SECTION("short specs") {
+        for (; vault.may_cache_grant("TOKEN"); ++count) {
+            put(vault, grant_of(7, "A" + std::to_string(count)), "x");
+        }
+        CHECK(count == kMaxCachedGrants);
+    }
+    SECTION("long specs") {
+        const std::string spec(8000, 'A');
+        for (; vault.may_cache_grant(spec + "1234"); ++count) {
+            put(vault, grant_of(7, spec + std::to_string(1000 + count)), "x");
+        }
+        CHECK(count == kMaxCachedSpecBytes / 8004);
+    }
+    vault.wipe_hold(JobId{7});
+    CHECK(vault.may_cache_grant(std::string(kMaxCachedSpecBytes, 'A')));
+}
+
 TEST_CASE("Cached grants: are wiped with their hold and survive a change of it",
           "[cached_grants]") {
     Shelf shelf;

@@ -129,5 +129,14 @@ TEST_CASE("Grant body: parses a report of holds and rejects wrong or duplicate f
     }
 }
 
+TEST_CASE("Report body: accepts as many grants as a node caches, and no more") {
+    std::vector<vault::CachedGrant> held(vault::kMaxCachedGrants,
+                                         {JobId{7}, Uid{1001}, "TOKEN", "", "\"1\""});
+    CHECK(parse_report(bytes_of(print_report(held)))->size() == held.size());
+    held.push_back(held.front());
+    CHECK(parse_report(bytes_of(print_report(held))).status().message() ==
+          "\"holds\" has 4097 elements; at most 4096 are accepted, which is what a node caches");
+}
+
 }  // namespace
 }  // namespace secrets::api

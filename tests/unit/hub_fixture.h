@@ -81,7 +81,8 @@ struct HubFixture {
     /// Begins a request of the nodes' account; `answer` is set when the response comes.
     void begin(std::string_view method, std::string_view target, std::string_view body,
                std::optional<api::HttpResponse>& answer) {
-        api::RequestHead head{caller, method, target, "application/json", body.size(), true};
+        api::RequestHead head{caller,      method,       target, "application/json",
+                              body.size(), !body.empty()};
         head.origin = origin;
         head.if_none_match = has_tag;
         auto decision = router.find(head);

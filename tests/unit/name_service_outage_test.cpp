@@ -43,8 +43,11 @@ struct Fixture {
             {JobId{7}, StepId{0}, office.alice, 0, "LICENSE"}, "n1", tag);
     }
     std::vector<std::size_t> report(const std::string& tag, bool is_current = true) {
-        return office.services.node_grants.report_from_node(
-            "n1", {{JobId{7}, office.alice, "LICENSE", "", tag}}, true, is_current);
+        const std::string node = "n1";
+        const std::vector<vault::CachedGrant> held{{JobId{7}, office.alice, "LICENSE", "", tag}};
+        ReportProgress progress;
+        CHECK(office.services.node_grants.process_report({node, held, true, is_current}, progress));
+        return progress.revoked;
     }
     static std::string tag_of(const NodeGrantAnswer& answer) {
         const auto* granted = std::get_if<NodeGranted>(&answer);

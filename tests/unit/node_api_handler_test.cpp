@@ -4,6 +4,10 @@
 
 #include "agentd/hub/node_api_handler.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/json.hpp>
+
+#include "agentd/api/run_list.h"
 #include "tests/unit/fake_shared_store.h"
 #include "tests/unit/hub_fixture.h"
 
@@ -62,6 +66,99 @@ TEST_CASE("NodeApiHandler: denies a body that is malformed before it asks Slurm"
     CHECK(fixture.ask("PUT", "/v1/nodes//holds", api::print_report({})).status == 400);
     CHECK(fixture.ask("POST", "/v1/checks", "{}").status == 400);
     CHECK(fixture.view.asked() == 0);
+}
+
+/// Counts how often the loop turns to others while a request is answered.
+struct Others {
+    explicit Others(asio::io_context& io) : io_(io) { post(); }
+    void post() {
+        asio::post(io_, [this] {
+            ++served;
+            if (!stopped) post();
+        });
+    }
+
+    asio::io_context& io_;
+    std::size_t served = 0;
+    bool stopped = false;
+};
+
+TEST_CASE("NodeApiHandler: serves others while it processes a long report") {
+    Fixture fixture;
+    const vault::CachedGrant held{JobId{7}, fixture.office.alice, "run:r", "", "\"other\""};
+    const std::vector<vault::CachedGrant> all(1000, held);
+    Others others(fixture.loop.io);
+    const HttpResponse answer = fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(all));
+    const std::size_t served = others.served;
+    others.stopped = true;
+    fixture.loop.turn();
+    REQUIRE(answer.status == 200);
+    CHECK(api::parse_revoked(std::as_bytes(std::span(answer.body)), 1000)->size() == 1000);
+    CHECK(fixture.holds("r"));
+    CHECK(served >= 1000 / service::kGrantsPerStep);
+}
+
+TEST_CASE("NodeApiHandler: rejects a report of more than a node can hold") {
+    Fixture fixture;
+    const vault::CachedGrant held{JobId{7}, fixture.office.alice, "run:r", "", "\"1\""};
+    const std::vector<vault::CachedGrant> all(vault::kMaxCachedGrants + 1, held);
+    CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(all)).status == 400);
+    const std::string large(3 * 1024 * 1024, ' ');
+    CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", large).status == 413);
+    CHECK(fixture.view.asked() == 0);
+}
+
+/// The ids in a list of runs, and its `next`.
+std::pair<std::vector<std::string>, std::string> list_in(const HttpResponse& answer) {
+    REQUIRE(answer.status == 200);
+    const auto object = boost::json::parse(answer.body).as_object();
+    std::vector<std::string> ids;
+    for (const auto& run : object.at("runs").as_array()) {
+        ids.emplace_back(run.at("run").as_string());
+    }
+    const auto* next = object.if_contains("next");
+    return {ids, next != nullptr ? std::string(next->as_string()) : ""};
+}
+
+TEST_CASE("GET /v1/runs: answers with a page, or with all and serves others in between") {
+    Fixture fixture;
+    fixture.caller = service::kRoot;
+    constexpr std::size_t kRuns = 1500;
+    const std::vector<vault::NewSecret> none;
+    for (std::size_t i = 1; i < kRuns; ++i) {  // besides r
+        const std::string id = "q" + std::to_string(10000 + i);
+        REQUIRE(fixture.office.vault
+                    .put_run({run_id(id), fixture.office.alice, 1, at(1), at(10'000'000)}, none)
+                    .ok());
+    }
+    const auto get = [&](const std::string& query) {
+        return fixture.ask("GET", "/v1/runs" + query, "");
+    };
+    const auto [first, next] = list_in(get("?limit=1000"));
+    CHECK(first.size() == 1000);
+    CHECK(next == first.back());
+    const auto [rest, end] = list_in(get("?limit=1000&cursor=" + next));
+    CHECK(rest.size() == kRuns - 1000);
+    CHECK(end.empty());
+    CHECK(list_in(get("?cursor=" + next)).first == rest);
+    CHECK(list_in(get("?limit=1")).first == std::vector<std::string>{"q10001"});
+
+    Others others(fixture.loop.io);
+    const auto [all, none_left] = list_in(get(""));
+    const std::size_t served = others.served;
+    others.stopped = true;
+    fixture.loop.turn();
+    CHECK(none_left.empty());
+    std::vector<std::string> pages = first;
+    pages.insert(pages.end(), rest.begin(), rest.end());
+    CHECK(all == pages);
+    CHECK(served >= kRuns / api::kRunsOfSlice - 1);
+
+    for (const char* query : {"?limit=0", "?limit=1001", "?limit=x", "?limit=", "?cursor=",
+                              "?cursor=%20", "?limit=1&limit=2", "?page=2"}) {
+        CAPTURE(query);
+        CHECK(get(query).status == 400);
+    }
 }
 
 TEST_CASE("NodeApiHandler: denies a job that Slurm does not place on the node") {

@@ -31,6 +31,21 @@ std::vector<vault::NewSecret> one(std::string_view name, std::string_view value)
     return list_of(user_secret(name, value));
 }
 
+/// What the node must wipe of a report, which is processed in as many steps as it needs.
+std::vector<std::size_t> report(Office& office, const std::string& node,
+                                const std::vector<vault::CachedGrant>& held, bool is_there,
+                                bool is_current) {
+    ReportProgress progress;
+    std::size_t steps = 1;
+    while (
+        !office.services.node_grants.process_report({node, held, is_there, is_current}, progress)) {
+        CHECK(progress.processed == steps * kGrantsPerStep);
+        ++steps;
+    }
+    CHECK(steps <= held.size() / kGrantsPerStep + 1);
+    return progress.revoked;
+}
+
 TEST_CASE("NodeGrantService: answers a node like a local step and creates no hold", "[hub]") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
@@ -94,14 +109,11 @@ TEST_CASE("NodeGrantService: returns the reported grants that are no longer vali
         held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
         held(office.alice, ",,", "\"\"")};
     using JobPlacement = std::vector<std::size_t>;
-    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
-          JobPlacement{2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{2, 3, 4});
     REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
-    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
-          JobPlacement{0, 2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 2, 3, 4});
     REQUIRE(office.push(office.alice, "s", {}, one("A", "new")).ok());
-    CHECK(office.services.node_grants.report_from_node("n1", all, true, true) ==
-          JobPlacement{0, 1, 2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]") {
@@ -126,9 +138,9 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(!status_of(read(office.bob)).ok());
 
     // Whoever is not known to be that node changes nothing.
-    office.services.node_grants.report_from_node("n1", {}, false, true);
+    report(office, "n1", {}, false, true);
     CHECK(read(office.alice).value().nodes.size() == 2);
-    office.services.node_grants.report_from_node("n1", {}, true, true);
+    report(office, "n1", {}, true, true);
     CHECK(read(office.alice).value().nodes.size() == 1);
     office.time += kLostAfter + std::chrono::seconds(1);
     shown = read(office.alice);
@@ -136,10 +148,9 @@ TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]
     CHECK(shown.value().nodes[0].node == "n2");
     CHECK(shown.value().nodes[0].lost);
     CHECK(shown.value().nodes[0].jobs == std::vector{JobId{8}});
-    office.services.node_grants.report_from_node("n2", {held(office.alice, "run:r", tag, 8)}, true,
-                                                 true);
+    report(office, "n2", {held(office.alice, "run:r", tag, 8)}, true, true);
     CHECK_FALSE(read(office.alice).value().nodes[0].lost);
-    office.services.node_grants.report_from_node("n2", {}, true, true);
+    report(office, "n2", {}, true, true);
     CHECK(!status_of(read(office.alice)).ok());
 }
 

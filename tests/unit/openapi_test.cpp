@@ -37,11 +37,13 @@ const json::object& followed(const json::value& document, const json::object& ob
 std::string query_of(const json::value& document, const json::object& operation) {
     const auto* parameters = operation.if_contains("parameters");
     if (parameters == nullptr) return "";
+    std::string names;
     for (const json::value& each : parameters->as_array()) {
         const json::object& parameter = followed(document, each.as_object());
-        if (parameter.at("in") == "query") return std::string(parameter.at("name").as_string());
+        if (parameter.at("in") != "query") continue;
+        names += (names.empty() ? "" : " ") + std::string(parameter.at("name").as_string());
     }
-    return "";
+    return names;
 }
 
 Names in_document() {

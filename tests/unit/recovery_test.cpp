@@ -65,6 +65,13 @@ TEST_CASE("Recovery: restores runs and holds and goes on with them") {
     CHECK(vault.find_run(run_id("b"))->expires == at(100));
     CHECK(vault.next_to_expire()->expires == at(100));
     CHECK(vault.runs_of(Uid{1001}) == 2);
+    CHECK(vault.runs_of(vault.run_owners(), "", 10) == vault.runs());
+    for (const Hold* hold : vault.holds()) {
+        for (const Grant& grant : hold->grants) {
+            const auto holders = vault.holders_of(grant.run);
+            CHECK(std::count(holders.begin(), holders.end(), hold) == 1);
+        }
+    }
     REQUIRE(vault.find_hold(JobId{7}) != nullptr);
     CHECK(vault.find_hold(JobId{7})->grants.size() == 2);
     CHECK(vault.find_hold(JobId{7})->since == at(5));

@@ -162,17 +162,72 @@ TEST_CASE("RunService: shows and completes a run only for root and owner and pla
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
     for (const Uid uid : {kRoot, office.alice, office.tower}) {
         CHECK(refusal_of(office.services.runs.read_run(uid, run_id("r"))) == "(granted)");
-        CHECK(office.services.runs.list_runs(uid)->size() == 1);
+        CHECK(office.services.runs.list_runs(uid, "", 10)->runs.size() == 1);
     }
     CHECK(refusal_of(office.services.runs.read_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
-    CHECK(office.services.runs.list_runs(office.bob)->empty());
+    CHECK(office.services.runs.list_runs(office.bob, "", 10)->runs.empty());
     CHECK(refusal_of(office.services.runs.complete_run(office.bob, run_id("r")))
               .starts_with("run r belongs to another"));
     CHECK(office.vault.inventory().runs == 1);
     CHECK(refusal_of(office.services.runs.complete_run(office.tower, run_id("r"))) == "(granted)");
     CHECK(office.vault.inventory().runs == 0);
     CHECK(refusal_of(office.services.runs.complete_run(office.bob, run_id("r"))) == "(granted)");
+}
+
+/// The ids of the runs on each page, and whether each page says rightly that there are more.
+std::vector<std::vector<std::string>> pages(Office& office, Uid caller, std::size_t most) {
+    std::vector<std::vector<std::string>> pages;
+    std::string after;
+    while (true) {
+        const auto page = office.services.runs.list_runs(caller, after, most);
+        REQUIRE(page.ok());
+        CHECK(page->runs.size() <= most);
+        pages.emplace_back();
+        for (const RunInfo& run : page->runs) pages.back().push_back(run.head.id.text());
+        if (!page->has_more) return pages;
+        REQUIRE(page->runs.size() == most);
+        after = pages.back().back();
+    }
+}
+
+TEST_CASE("RunService: lists the runs of all readable owners in pages sorted by id") {
+    Office office(Office::large());
+    for (const char* run : {"e", "a", "c"}) REQUIRE(office.push(office.alice, run, {}, {}).ok());
+    for (const char* run : {"d", "b"}) REQUIRE(office.push(office.bob, run, {}, {}).ok());
+    using Ids = std::vector<std::string>;
+    CHECK(pages(office, kRoot, 2) == std::vector<Ids>{{"a", "b"}, {"c", "d"}, {"e"}});
+    CHECK(pages(office, kRoot, 5) == std::vector<Ids>{{"a", "b", "c", "d", "e"}});
+    CHECK(pages(office, office.alice, 2) == std::vector<Ids>{{"a", "c"}, {"e"}});
+    CHECK(pages(office, office.bob, 1) == std::vector<Ids>{{"b"}, {"d"}});
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("c")).ok());
+    CHECK(pages(office, kRoot, 3) == std::vector<Ids>{{"a", "b", "d"}, {"e"}});
+}
+
+TEST_CASE("RunService: shows the jobs that hold a run, and no others") {
+    Office office;
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
+    REQUIRE(office.push(office.alice, "s", {}, list_of(user_secret("B", "b"))).ok());
+    const auto jobs_of = [&](const char* run) {
+        std::vector<std::uint32_t> jobs;
+        for (const RunInfo::Holder& holder : office.info(run).holders) {
+            jobs.push_back(holder.job.value);
+        }
+        return jobs;
+    };
+    using Jobs = std::vector<std::uint32_t>;
+    REQUIRE(given(office.ask(office.alice, "run:r", 0, JobId{9})) == "A=a\n");
+    REQUIRE(given(office.ask(office.alice, "run:r,A=X", 0, JobId{9})) == "X=a\n");
+    REQUIRE(given(office.ask(office.alice, "run:r", 0, JobId{2})) == "A=a\n");
+    REQUIRE(given(office.ask(office.alice, "run:s", 0, JobId{2})) == "B=b\n");
+    REQUIRE(given(office.ask(office.alice, "run:s", 0, JobId{5})) == "B=b\n");
+    CHECK(jobs_of("r") == Jobs{2, 9});
+    CHECK(jobs_of("s") == Jobs{2, 5});
+    office.services.grants.wipe(JobId{2});
+    CHECK(jobs_of("r") == Jobs{9});
+    CHECK(jobs_of("s") == Jobs{5});
+    office.services.grants.wipe(JobId{9});
+    CHECK(jobs_of("r") == Jobs{});
 }
 
 TEST_CASE("GrantService: checks a spec by name and size without creating a hold") {

@@ -96,6 +96,30 @@ TEST_CASE("Slab: restores committed records with their sequence when reopened") 
     CHECK(reopened->free_bytes() == slab.free_bytes());
 }
 
+TEST_CASE("Slab: knows without a search that a record is too large") {
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    std::vector<RecordOffset> records;
+    while (slab.largest_free() >= 96) {
+        if (slab.begin(RecordType::run, 64, 1)) continue;
+        CHECK(slab.largest_free() < 96);  // the search in vain has lowered the bound
+    }
+    slab.for_each([&](const RecordFound&) { FAIL("drafts are not live"); });
+    CHECK_FALSE(slab.begin(RecordType::run, 64, 1));
+
+    Ground other;
+    Slab mixed(std::move(other.region));
+    while (auto draft = mixed.begin(RecordType::run, 64, 1)) records.push_back(draft->offset);
+    for (std::size_t i = 0; i < records.size(); i += 2) mixed.free(records[i]);
+    CHECK(mixed.largest_free() >= 96);
+    CHECK_FALSE(mixed.begin(RecordType::run, 1000, 1));  // rejected at once
+    const std::size_t free_bytes = mixed.free_bytes();
+    CHECK(free_bytes > 1032);
+    mixed.free(records[1]);  // joins its neighbours
+    CHECK(mixed.largest_free() >= 3 * 96);
+    CHECK(mixed.begin(RecordType::run, 2 * 96, 1));
+}
+
 TEST_CASE("Slab: wipes and counts an uncommitted record when reopened") {
     Ground ground;
     Slab slab(std::move(ground.region));

@@ -174,6 +174,57 @@ TEST_CASE("Vault: lists runs as they were put in the order of their ids") {
     CHECK(vault.runs_of(Uid{1001}) == 0);
 }
 
+std::string ids_of(const std::vector<const RunHead*>& runs) {
+    std::string ids;
+    for (const RunHead* run : runs) ids += run->id.text();
+    return ids;
+}
+
+TEST_CASE("Vault: lists the runs of some owners in parts") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    for (const char* id : {"f", "a", "c"}) REQUIRE(vault.put_run(head(id, 30, 1001), {}).ok());
+    for (const char* id : {"b", "e"}) REQUIRE(vault.put_run(head(id, 30, 1002), {}).ok());
+    REQUIRE(vault.put_run(head("d", 30, 1003), {}).ok());
+    CHECK(vault.run_owners() == std::vector{Uid{1001}, Uid{1002}, Uid{1003}});
+    const std::vector two{Uid{1001}, Uid{1002}};
+    CHECK(ids_of(vault.runs_of(two, "", 10)) == "abcef");
+    CHECK(ids_of(vault.runs_of(two, "", 2)) == "ab");
+    CHECK(ids_of(vault.runs_of(two, "b", 2)) == "ce");
+    CHECK(ids_of(vault.runs_of(two, "bb", 2)) == "ce");
+    CHECK(ids_of(vault.runs_of(two, "f", 2)).empty());
+    CHECK(vault.runs_of({}, "", 10).empty());
+    vault.wipe_run(run_id("d"));
+    REQUIRE(vault.put_run(head("a", 30, 1002), {}).ok());
+    CHECK(vault.run_owners() == two);
+    CHECK(ids_of(vault.runs_of(std::vector{Uid{1001}}, "", 10)) == "cf");
+    CHECK(ids_of(vault.runs_of(std::vector{Uid{1002}}, "", 10)) == "abe");
+    vault.wipe_all();
+    CHECK(vault.runs_of(two, "", 10).empty());
+}
+
+TEST_CASE("Vault: finds the holders of a run as grants come and go") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    const auto holders = [&](std::string_view run) {
+        std::string jobs;
+        for (const Hold* hold : vault.holders_of(run)) jobs += std::to_string(hold->job.value);
+        return jobs;
+    };
+    REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
+    REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"B", "r", 1}, at(1)).ok());
+    REQUIRE(vault.hold(JobId{9}, Uid{1001}, {"A", "s", 1}, at(1)).ok());
+    REQUIRE(vault.hold(JobId{2}, Uid{1001}, {"A", "r", 1}, at(1)).ok());
+    REQUIRE(vault.hold(JobId{3}, Uid{1001}, {"A", "rr", 1}, at(1)).ok());
+    CHECK(holders("r") == "29");
+    CHECK(holders("s") == "9");
+    CHECK(holders("rr") == "3");
+    CHECK(holders("").empty());
+    vault.wipe_hold(JobId{9});
+    CHECK(holders("r") == "2");
+    CHECK(holders("s").empty());
+    vault.wipe_all();
+    CHECK(holders("r").empty());
+}
+
 TEST_CASE("Vault: returns the number of wiped bytes and updates the inventory") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const auto secrets = list_of(user_secret("A", std::string(500, 'x')));

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vault's lists of runs and of their holders, which cost what they return, however much else
+// the vault holds.
+
+#include <queue>
+
+#include "agentd/vault/vault.h"
+
+namespace secrets::vault {
+
+std::vector<Uid> Vault::run_owners() const {
+    std::vector<Uid> owners;
+    owners.reserve(runs_of_owner_.size());
+    for (const auto& [uid, count] : runs_of_owner_) {
+        if (count > 0) owners.push_back(Uid{uid});
+    }
+    return owners;
+}
+
+std::vector<const RunHead*> Vault::runs_of(std::span<const Uid> owners, std::string_view after,
+                                           std::size_t most) const {
+    using Next = RunsByOwner::const_iterator;
+    const auto is_later = [](Next a, Next b) { return (*b)->id < (*a)->id; };
+    std::priority_queue<Next, std::vector<Next>, decltype(is_later)> next_of_each(is_later);
+    const auto add = [&](Next next, Uid owner) {
+        if (next != runs_by_owner_.end() && (*next)->owner == owner) next_of_each.push(next);
+    };
+    for (const Uid owner : owners) {
+        add(runs_by_owner_.upper_bound(ByOwner::Key(owner, after)), owner);
+    }
+    std::vector<const RunHead*> heads;
+    while (heads.size() < most && !next_of_each.empty()) {
+        Next first = next_of_each.top();
+        next_of_each.pop();
+        heads.push_back(*first);
+        const Uid owner = (*first)->owner;
+        add(++first, owner);
+    }
+    return heads;
+}
+
+std::vector<const Hold*> Vault::holders_of(std::string_view run) const {
+    std::vector<const Hold*> holds;
+    auto holder = holders_.lower_bound(ByRun::View(run, JobId{0}));
+    for (; holder != holders_.end() && holder->first == run; ++holder) {
+        holds.push_back(&holds_.at(holder->second).hold);
+    }
+    return holds;
+}
+
+}  // namespace secrets::vault
