@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,6 +15,7 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <future>
 #include <optional>
 
 #include "ctl/client/munge_credential.h"
@@ -34,6 +36,12 @@ constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
 
 /// Maximum number of repetitions of a request because another hub answers by now.
 constexpr int kMaxHubs = 4;
+
+/// An agent that has not answered a request after the first time is asked whether it is there. If
+/// that is not answered before the second time either, nothing serves the socket: systemd listens
+/// for an agent that cannot start, or the agent hangs.
+constexpr auto kProbeAfter = std::chrono::milliseconds(1200);
+constexpr auto kSilentAfter = std::chrono::milliseconds(2300);
 
 http::verb verb_of(Method method) {
     switch (method) {
@@ -71,10 +79,10 @@ HttpRequest make_http_request(const Request& request, const std::string& hub) {
 /// Connects with the blocking system call: if the listener's queue is full, the kernel waits for a
 /// free slot, while a non-blocking connect() of Asio treats such a socket as connected.
 Protocol::socket connect(asio::io_context& loop, const std::string& path,
-                         std::chrono::seconds timeout) {
+                         std::chrono::milliseconds timeout) {
     const Protocol::endpoint endpoint(path);
     Protocol::socket socket(loop, Protocol());
-    const timeval limit{.tv_sec = timeout.count(), .tv_usec = 0};
+    const timeval limit{.tv_sec = timeout.count() / 1000, .tv_usec = timeout.count() % 1000 * 1000};
     ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (::connect(socket.native_handle(), endpoint.data(),
                   static_cast<socklen_t>(endpoint.size())) != 0) {
@@ -100,7 +108,7 @@ bool is_closed_by_peer(const beast::error_code& error) {
 }
 
 asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
-                                 std::chrono::seconds timeout) {
+                                 std::chrono::milliseconds timeout) {
     stream.expires_after(timeout);
 
     // An agent that rejects a request early may close the connection before it has read the whole
@@ -121,25 +129,52 @@ asio::awaitable<Answer> exchange(Stream& stream, const HttpRequest& request,
     co_return answer;
 }
 
+const char* const kSee = "; see: systemctl status slurm-secretsd";
+
 CommandError no_agent(const std::string& path, const boost::system::system_error& error) {
     return CommandError(ExitCode::unreachable, "cannot connect to the agent at " + path + ": " +
-                                                   error.code().message() +
-                                                   "; is slurm-secretsd running?");
+                                                   error.code().message() + kSee);
 }
 
-CommandError no_answer(const std::string& path, std::chrono::seconds timeout,
+CommandError silent_agent(const std::string& path) {
+    return CommandError(ExitCode::unreachable,
+                        "no agent answers at " + path +
+                            ": it is not running, or it hangs, though its socket exists" + kSee);
+}
+
+CommandError no_answer(const std::string& path, std::chrono::milliseconds timeout,
                        const beast::error_code& error) {
     const std::string agent = "the agent at " + path;
     std::string sentence = "cannot read the response of " + agent + ": " + error.message() +
                            "; is it slurm-secretsd's control socket?";
     if (error == beast::error::timeout) {
-        sentence = agent + " did not respond within " + std::to_string(timeout.count()) +
-                   " s; see its journal";
+        sentence = agent + " did not respond within " + std::to_string(timeout.count() / 1000) +
+                   " s" + kSee;
     } else if (is_closed_by_peer(error)) {
         sentence = agent + " closed the connection without a response; try again, and see its " +
                    "journal if it happens again";
     }
     return CommandError(ExitCode::unreachable, sentence);
+}
+
+bool is_ready(const std::future<Answer>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+/// Returns whether the agent at `path` answers at all. An agent that closes the connection is
+/// there.
+bool is_served(const std::string& path, std::chrono::milliseconds timeout) {
+    const HttpRequest message = make_http_request({Method::get, "/v1/status", {}}, "");
+    asio::io_context loop(1);
+    try {
+        Stream stream(connect(loop, path, timeout));
+        auto answer = asio::co_spawn(loop, exchange(stream, message, timeout), asio::use_future);
+        loop.run();
+        answer.get();
+    } catch (const boost::system::system_error& error) {
+        return error.code() != beast::error::timeout && error.code() != asio::error::timed_out;
+    }
+    return true;
 }
 
 }  // namespace
@@ -160,12 +195,18 @@ Answer Client::send_once(const Request& request, const std::string& hub) const {
     asio::io_context loop(1);
     std::optional<Stream> stream;
     try {
-        stream.emplace(connect(loop, socket_path_, timeout_));
+        stream.emplace(connect(loop, socket_path_, std::min(timeout_, kSilentAfter)));
     } catch (const boost::system::system_error& error) {
+        if (error.code() == asio::error::timed_out) throw silent_agent(socket_path_);
         throw no_agent(socket_path_, error);
     }
     try {
         auto answer = asio::co_spawn(loop, exchange(*stream, message, timeout_), asio::use_future);
+        loop.run_for(kProbeAfter);
+        if (!is_ready(answer) && !is_served(socket_path_, kSilentAfter - kProbeAfter)) {
+            loop.poll();  // the answer may have come in the meantime
+            if (!is_ready(answer)) throw silent_agent(socket_path_);
+        }
         loop.run();
         return answer.get();
     } catch (const boost::system::system_error& error) {

@@ -29,11 +29,12 @@ struct Answer {
 class Client {
   public:
     /// `timeout` bounds the wait for a slot in the agent's queue, and then the whole exchange.
-    Client(std::string socket_path, std::chrono::seconds timeout)
+    Client(std::string socket_path, std::chrono::milliseconds timeout)
         : socket_path_(std::move(socket_path)), timeout_(timeout) {}
 
     /// Returns the agent's answer, whatever its status. Throws CommandError (unreachable) if no
-    /// complete HTTP answer arrives, or if munged gives no credential.
+    /// complete HTTP answer arrives, or if munged gives no credential: within 3 s if nothing behind
+    /// the socket answers anything.
     Answer send(const Request& request) const;
 
     const std::string& socket_path() const { return socket_path_; }
@@ -42,7 +43,7 @@ class Client {
     Answer send_once(const Request& request, const std::string& hub) const;
 
     std::string socket_path_;
-    std::chrono::seconds timeout_;
+    std::chrono::milliseconds timeout_;
 };
 
 }  // namespace secrets::ctl

@@ -320,7 +320,7 @@ def test_secretctl_status_shows_socket_and_counts(agent):
 def test_secretctl_reports_unreachable_agent(agent):
     for command in (["status"], ["runs"], ["complete", "r1"], ["check", "A"], ["push", "r1"]):
         done = secretctl(agent, *command, stdin=f"A={VALUE}", socket="/no/such/socket")
-        done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "is slurm-secretsd running?")
+        done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "see: systemctl status slurm-secretsd")
 
 
 def test_secretctl_rejects_socket_that_is_not_control_socket(agent, tmp_path):

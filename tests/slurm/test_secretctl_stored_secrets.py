@@ -250,7 +250,7 @@ ALL = [["ls"], ["rm", "A"], ["rename", "A", "B"], ["set", "A"], ["workspaces"], 
 @pytest.mark.parametrize("command", ALL)
 def test_secretctl_secret_commands_report_unreachable_agent(agent, command):
     done = secretctl(agent, *command, stdin=b"A=1", socket="/no/such/socket")
-    done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "is slurm-secretsd running?")
+    done.is_error(UNREACHABLE, "cannot connect to the agent at /no/such/socket", "see: systemctl status slurm-secretsd")
 
 
 def test_secretctl_secret_commands_report_missing_store(agent):
