@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto kPatience = std::chrono::milliseconds(2000);
 
-void wipe(JobId job, const Arguments& arguments) {
+void wipe(JobId job, const PluginArguments& arguments) {
     const auto receipt = wipe_job(arguments.node_socket, kPatience, job);
     if (receipt) {
         slurm_verbose("secrets: %s", receipt->c_str());
@@ -36,7 +36,7 @@ Status remove_files(JobId job, const std::string& directory) {
 
 }  // namespace
 
-void on_epilog(spank_t spank, const Arguments& arguments) {
+void on_epilog(spank_t spank, const PluginArguments& arguments) {
     std::uint32_t job = 0;
     if (spank_get_item(spank, S_JOB_ID, &job) != ESPANK_SUCCESS) {
         slurm_error(

@@ -31,7 +31,7 @@ std::vector<std::string> names_in(const char* list) {
 
 }  // namespace
 
-OuterJob OuterJob::read(const Arguments& arguments) {
+OuterJob OuterJob::read(const PluginArguments& arguments) {
     const char* text = getenv(kMarkerVariable);
     auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
     const bool is_stripped = !marker;

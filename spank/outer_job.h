@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/plugin_arguments.h"
 #include "common/base/secret_spec.h"
 #include "common/ipc/marker.h"
-#include "spank/arguments.h"
 #include "spank/command_line.h"
 
 namespace secrets::spank {
@@ -37,7 +37,7 @@ struct Holder {
 class OuterJob {
   public:
     /// Reads this process's environment, and where the marker is missing asks the agent for it.
-    static OuterJob read(const Arguments& arguments);
+    static OuterJob read(const PluginArguments& arguments);
 
     /// Reads `environment`, which ends with a null pointer. `marker` is null if there is none, and
     /// was not in the environment if it `is_from_agent`; `set` are the names in SLURM_SECRETS_SET.

@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include "common/base/plugin_arguments.h"
 #include "common/base/secret_spec.h"
-#include "spank/arguments.h"
 
 namespace secrets::spank {
 
@@ -14,7 +14,7 @@ namespace secrets::spank {
 /// variable's value, or an empty text.
 template <typename Variable>
 std::string with_run_of_platform(std::string text, const SecretSpec& ask,
-                                 const Arguments& arguments, Variable variable) {
+                                 const PluginArguments& arguments, Variable variable) {
     if (ask.run || ask.none) return text;
     for (const std::string& name : arguments.run_id_variables) {
         const auto run = RunId::parse(variable(name.c_str()));

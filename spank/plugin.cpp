@@ -7,7 +7,7 @@
 
 #include "common/base/names.h"
 
-using secrets::spank::Arguments;
+using secrets::PluginArguments;
 
 extern "C" {
 
@@ -23,9 +23,9 @@ SPANK_PLUGIN(secrets, 1)
 namespace {
 
 /// Logs an invalid line of plugstack.conf in Slurm's log; such a line never costs a job or a node.
-Arguments arguments_of(int count, char** values) {
-    Arguments arguments;
-    if (const secrets::Status wrong = secrets::spank::read_arguments(count, values, arguments);
+PluginArguments arguments_of(int count, char** values) {
+    PluginArguments arguments;
+    if (const secrets::Status wrong = secrets::read_plugin_arguments(count, values, arguments);
         !wrong.ok()) {
         slurm_error("secrets: %s", wrong.message().c_str());
     }
@@ -49,8 +49,8 @@ int slurm_spank_init_post_opt(spank_t spank, int argument_count, char** argument
     if (on_submit_side()) {
         // Errors in the line concern the admin and are logged on the nodes, not shown to submitting
         // users.
-        Arguments known;
-        (void)secrets::spank::read_arguments(argument_count, arguments, known);
+        PluginArguments known;
+        (void)secrets::read_plugin_arguments(argument_count, arguments, known);
         return secrets::spank::on_submit(known);
     }
     if (spank_context() == S_CTX_REMOTE) {

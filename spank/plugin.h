@@ -5,23 +5,23 @@
 // from every remote hook but on_task() (measured, Slurm 22.05 to 26.05), so only on_task() makes a
 // job fail.
 
-#include "spank/arguments.h"
+#include "common/base/plugin_arguments.h"
 #include "spank/slurm.h"
 
 namespace secrets::spank {
 
 /// sbatch, srun, salloc: submit.cpp
 int register_options(spank_t spank);
-int on_submit(const Arguments& arguments);
+int on_submit(const PluginArguments& arguments);
 
 /// slurmstepd, as root, before it forks tasks: step.cpp
-void on_step(spank_t spank, const Arguments& arguments);
+void on_step(spank_t spank, const PluginArguments& arguments);
 void on_step_exit();
 
 /// The forked child of each task, still root: task.cpp
-int on_task(spank_t spank, const Arguments& arguments);
+int on_task(spank_t spank, const PluginArguments& arguments);
 
 /// The helper process at the job's end, as root: epilog.cpp
-void on_epilog(spank_t spank, const Arguments& arguments);
+void on_epilog(spank_t spank, const PluginArguments& arguments);
 
 }  // namespace secrets::spank

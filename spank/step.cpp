@@ -104,7 +104,7 @@ std::string why_lost(const char* const* environment) {
 
 /// Returns the secret spec of this step; empty if the step requests nothing, or if refused, which
 /// sets the refusal. A malformed spec is returned unchanged: the agent reports the error.
-std::string ask_of(spank_t spank, const Arguments& arguments) {
+std::string ask_of(spank_t spank, const PluginArguments& arguments) {
     const char* const* environment = environment_of(spank);
     StepState& state = step_state();
     const char* outer = find_variable(environment, kOuterVariable);
@@ -162,7 +162,7 @@ StepState& step_state() {
     return *state;
 }
 
-void on_step(spank_t spank, const Arguments& arguments) {
+void on_step(spank_t spank, const PluginArguments& arguments) {
     plugin_protocol::GrantRequest request;
     request.ask = ask_of(spank, arguments);
     if (request.ask.empty()) return;

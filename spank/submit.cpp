@@ -49,7 +49,7 @@ std::string or_none(const std::string& text) {
 /// job; all components share the command's environment, which sbatch captures after the first.
 class Submission {
   public:
-    explicit Submission(const Arguments& arguments)
+    explicit Submission(const PluginArguments& arguments)
         : arguments_(arguments),
           is_sbatch_(std::string_view(program_invocation_short_name) == "sbatch"),
           is_srun_(spank_context() == S_CTX_LOCAL),
@@ -76,7 +76,7 @@ class Submission {
     bool check_grantable(const SecretSpec& spec) const;
     std::string with_run(const std::string& text, const SecretSpec& spec) const;
 
-    Arguments arguments_;
+    PluginArguments arguments_;
     bool is_sbatch_;
     bool is_srun_;
     CommandLine line_{CommandLine::read()};
@@ -317,7 +317,7 @@ std::string Submission::with_run(const std::string& text, const SecretSpec& spec
 
 }  // namespace
 
-int on_submit(const Arguments& arguments) {
+int on_submit(const PluginArguments& arguments) {
     // Not destroyed at exit, since Slurm may unload the plugin before.
     static auto* submission = new Submission(arguments);
     return submission->add_component() ? ESPANK_SUCCESS : -1;

@@ -97,7 +97,7 @@ Status inject(spank_t spank, const StepState& state) {
 
 }  // namespace
 
-int on_task(spank_t spank, const Arguments& arguments) {
+int on_task(spank_t spank, const PluginArguments& arguments) {
     const StepState& state = step_state();
     forget_inherited(spank);
     if (!state.changed_variable.empty())

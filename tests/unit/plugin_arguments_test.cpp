@@ -2,36 +2,37 @@
 // Promise: the plugin's line in plugstack.conf is understood as documented; what is wrong in it is
 // said, and the plugin goes on with what was right.
 
-#include "spank/arguments.h"
+#include "common/base/plugin_arguments.h"
 
 #include "tests/unit/catch.h"
 
-namespace secrets::spank {
+namespace secrets {
 namespace {
 
 /// The sentence about what is wrong, or nothing.
-std::string read(std::vector<std::string> texts, Arguments& arguments) {
+std::string read(std::vector<std::string> texts, PluginArguments& arguments) {
     std::vector<char*> values;
     for (std::string& text : texts) values.push_back(text.data());
-    const auto wrong = read_arguments(static_cast<int>(values.size()), values.data(), arguments);
+    const auto wrong =
+        read_plugin_arguments(static_cast<int>(values.size()), values.data(), arguments);
     return !wrong.ok() ? wrong.message() : "";
 }
 
 std::string refusal_of(const std::string& text) {
-    Arguments arguments;
+    PluginArguments arguments;
     return read({text}, arguments);
 }
 
 using Names = std::vector<std::string>;
 
 Names variables_of(const std::string& text) {
-    Arguments arguments;
+    PluginArguments arguments;
     CHECK(read({"run_id_env=" + text}, arguments).empty());
     return arguments.run_id_variables;
 }
 
 TEST_CASE("Plugin arguments: use the documented defaults when the line has none") {
-    Arguments arguments;
+    PluginArguments arguments;
     CHECK(read({}, arguments).empty());
     CHECK(arguments.node_socket == "/run/slurm-secrets/node.sock");
     CHECK(arguments.job_socket == "/run/slurm-secrets/job.sock");
@@ -44,7 +45,7 @@ TEST_CASE("Plugin arguments: use the documented defaults when the line has none"
 }
 
 TEST_CASE("Plugin arguments: read every documented argument") {
-    Arguments arguments;
+    PluginArguments arguments;
     CHECK(read({"node_socket=/x/y=z.sock", "timeout=0", "wait=600", "on_error=continue",
                 "run_id_env=A,B_2", "job_socket=/j.sock", "files=/f", "check_at_submit=off"},
                arguments)
@@ -73,7 +74,7 @@ TEST_CASE("Plugin arguments: replace the default run id variables with the given
 }
 
 TEST_CASE("Plugin arguments: use the last value of a repeated argument") {
-    Arguments arguments;
+    PluginArguments arguments;
     CHECK(read({"wait=1", "wait=2", "run_id_env=A", "run_id_env=B"}, arguments).empty());
     CHECK(arguments.wait == std::chrono::seconds(2));
     CHECK(arguments.run_id_variables == Names{"B"});
@@ -123,7 +124,7 @@ TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
 TEST_CASE("Plugin arguments: keep what precedes an invalid argument and ignore what follows") {
     for (const char* wrong : {"timeout=x", "wait=601", "node_socket=x", "on_error=x", "x=y", "x"}) {
         CAPTURE(wrong);
-        Arguments arguments;
+        PluginArguments arguments;
         CHECK_FALSE(
             read({"timeout=3", "run_id_env=A", "on_error=continue", wrong, "wait=77"}, arguments)
                 .empty());
@@ -136,4 +137,4 @@ TEST_CASE("Plugin arguments: keep what precedes an invalid argument and ignore w
 }
 
 }  // namespace
-}  // namespace secrets::spank
+}  // namespace secrets

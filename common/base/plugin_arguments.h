@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The arguments of the plugin's line in plugstack.conf.
+// The arguments of the plugin's line in plugstack.conf: the plugin reads them, and secretctl doctor
+// checks them.
 
 #include <chrono>
 #include <string>
@@ -8,12 +9,12 @@
 
 #include "common/base/status.h"
 
-namespace secrets::spank {
+namespace secrets {
 
 /// What a command that submits does if the agent reports that the secret spec can't be granted.
 enum class SubmitCheck { refuse, warn, off };
 
-struct Arguments {
+struct PluginArguments {
     std::string node_socket = "/run/slurm-secrets/node.sock";
     std::string job_socket = "/run/slurm-secrets/job.sock";
     std::string files_directory = "/run/slurm-secrets/jobs";
@@ -28,6 +29,6 @@ struct Arguments {
 /// check_at_submit=refuse|warn|off run_id_env=NAME[,NAME]`. Stops at the first invalid argument and
 /// returns a Status. Slurm must not fail for it, so the caller logs the Status and continues with
 /// `arguments`, which then holds the defaults and the valid arguments before the invalid one.
-Status read_arguments(int count, char** values, Arguments& arguments);
+Status read_plugin_arguments(int count, const char* const* values, PluginArguments& arguments);
 
-}  // namespace secrets::spank
+}  // namespace secrets

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "spank/arguments.h"
+#include "common/base/plugin_arguments.h"
 
 #include <charconv>
 #include <string_view>
@@ -7,7 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
-namespace secrets::spank {
+namespace secrets {
 namespace {
 
 Status wrong(std::string_view argument, const char* what) {
@@ -61,7 +61,7 @@ Status read_check(std::string_view argument, std::string_view value, SubmitCheck
     return Status();
 }
 
-Status read_argument(std::string_view argument, Arguments& arguments) {
+Status read_argument(std::string_view argument, PluginArguments& arguments) {
     const auto equals = argument.find('=');
     if (equals == argument.npos) return wrong(argument, "is not of the form name=value");
     const std::string_view name = argument.substr(0, equals);
@@ -87,11 +87,11 @@ Status read_argument(std::string_view argument, Arguments& arguments) {
 
 }  // namespace
 
-Status read_arguments(int count, char** values, Arguments& arguments) {
+Status read_plugin_arguments(int count, const char* const* values, PluginArguments& arguments) {
     for (int i = 0; i < count; ++i) {
         if (Status failure = read_argument(values[i], arguments); !failure.ok()) return failure;
     }
     return Status();
 }
 
-}  // namespace secrets::spank
+}  // namespace secrets
