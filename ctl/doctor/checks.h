@@ -10,10 +10,13 @@ namespace secrets::ctl::doctor {
 // Checks of Slurm and the plugin: on every node, and on every host from which jobs are submitted.
 Finding check_plugstack(const Site& site);
 Finding check_line(const Site& site);
+Finding check_plugin_arguments(const Site& site);
 Finding check_plugin(const Site& site);
 Finding check_slurm_version(const Site& site);
 
 // Checks of the agent: on every node.
+Finding check_unit(const Site& site);
+Finding check_drop_ins(const Site& site);
 Finding check_node_socket(const Site& site);
 Finding check_job_socket(const Site& site);
 Finding check_control_socket(const Site& site);

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <sstream>
 #include <vector>
 
 #include "common/base/limits.h"
@@ -21,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kLongest(5);
+constexpr std::chrono::milliseconds kPing(2300);
 constexpr const char* kConfiglessFolder = "/run/slurm/conf";
 
 /// Returns the first slurm.conf in the search order of Slurm's commands.
@@ -61,6 +64,31 @@ std::optional<PluginLine> line_of(const Plugstack& plugstack) {
     }
     if (plugstack.lines.empty()) return std::nullopt;
     return plugstack.lines.front();
+}
+
+/// Returns the folders in which Slurm looks for a plugin that a line names without its path.
+std::vector<std::string> plugin_folders(const std::string& slurm_conf) {
+    const auto named =
+        slurm_conf.empty() ? std::nullopt : slurm_conf_value(slurm_conf, "PluginDir");
+    if (!named) {
+        return {"/usr/lib/x86_64-linux-gnu/slurm-wlm", "/usr/lib/aarch64-linux-gnu/slurm-wlm",
+                "/usr/lib64/slurm", "/usr/lib/slurm", "/usr/local/lib/slurm"};
+    }
+    std::vector<std::string> folders;
+    std::istringstream in(*named);
+    for (std::string folder; std::getline(in, folder, ':');) folders.push_back(folder);
+    return folders;
+}
+
+/// Returns the file that Slurm loads for a line; empty if the name has no path and no file is
+/// found.
+std::string find_plugin(const std::string& slurm_conf, const std::string& name) {
+    if (name.starts_with('/')) return name;
+    for (const std::string& folder : plugin_folders(slurm_conf)) {
+        const std::string path = fs::path(folder) / name;
+        if (::access(path.c_str(), F_OK) == 0) return path;
+    }
+    return {};
 }
 
 /// `slurmd -V` needs no configuration; the commands need one.
@@ -111,7 +139,7 @@ StatusOr<std::string> answer_to_ping(int connection, Deadline deadline) {
 }
 
 void ping_job_socket(Site& site) {
-    const Deadline deadline = Deadline::in(kLongest);
+    const Deadline deadline = Deadline::in(kPing);
     const auto connection = connect_seqpacket(site.job_socket, deadline);
     if (!connection) {
         site.why_no_ping = connection.status().message();
@@ -128,8 +156,7 @@ void ping_job_socket(Site& site) {
 
 void query_control_socket(Site& site, const Client& client) {
     try {
-        site.status = read_object(
-            Client(client.socket_path(), kLongest).send({Method::get, "/v1/status", {}}));
+        site.status = read_object(Client(client.socket_path(), kLongest).send({Method::get, "/v1/status", {}}));
     } catch (const CommandError& error) {
         site.why_no_status = error.what();
     }
@@ -145,7 +172,7 @@ Site look_around(const Session& agent) {
     site.plugstack_path = find_plugstack(site.slurm_conf);
     site.plugstack = read_plugstack(site.plugstack_path);
     if (site.plugstack) site.line = line_of(*site.plugstack);
-    site.slurm = running_slurm();
+    if (site.line) site.plugin_path = find_plugin(site.slurm_conf, site.line->plugin);
 
     site.control_socket = agent.client().socket_path();
     const fs::path folder = fs::path(site.control_socket).parent_path();
@@ -155,8 +182,14 @@ Site look_around(const Session& agent) {
     };
     site.node_socket = socket_of("node_socket", "node.sock");
     site.job_socket = socket_of("job_socket", "job.sock");
-    ping_job_socket(site);
-    query_control_socket(site, agent.client());
+    // An agent that hangs is waited for once.
+    auto ping = std::async(std::launch::async, [&site] { ping_job_socket(site); });
+    auto query =
+        std::async(std::launch::async, [&] { query_control_socket(site, agent.client()); });
+    site.slurm = running_slurm();
+    site.unit = read_service_unit();
+    ping.get();
+    query.get();
     return site;
 }
 

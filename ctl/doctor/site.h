@@ -11,6 +11,7 @@
 #include "ctl/client/session.h"
 #include "ctl/doctor/plugin_version.h"
 #include "ctl/doctor/plugstack.h"
+#include "ctl/doctor/service_unit.h"
 
 namespace secrets::ctl::doctor {
 
@@ -22,8 +23,11 @@ struct Site {
     std::string plugstack_path;  ///< the path from which Slurm reads the file
     std::optional<Plugstack> plugstack;
     std::optional<PluginLine>
-        line;  ///< the line that loads the plugin, else one that is commented out
+        line;                 ///< the line that loads the plugin, else one that is commented out
+    std::string plugin_path;  ///< that Slurm loads by the line; empty: no such file
     std::optional<SlurmVersion> slurm;
+
+    std::optional<ServiceUnit> unit;  ///< nothing: systemd does not know it
 
     std::string node_socket;
     std::string job_socket;
@@ -35,7 +39,7 @@ struct Site {
     pid_t agent_pid = 0;  ///< 0: unknown
 };
 
-/// Asks the agent and Slurm; takes a few seconds at most, even if one of them does not answer.
+/// Asks the agent and Slurm; takes less than 3 s if only the agent does not answer.
 Site look_around(const Session& agent);
 
 }  // namespace secrets::ctl::doctor

@@ -2,7 +2,9 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <vector>
 
+#include "common/base/plugin_arguments.h"
 #include "ctl/doctor/checks.h"
 #include "ctl/doctor/text_file.h"
 
@@ -52,9 +54,15 @@ Finding check_line(const Site& site) {
     }
     const PluginLine& line = *site.line;
     if (line.commented_out) return fail(line.place() + " is commented out", "remove its '#'");
+    const char* const full_path = "write the full path, so that it does not depend on PluginDir";
+    if (site.plugin_path.empty()) {
+        return fail(line.place() +
+                        " names the plugin without its path, and it is not in PluginDir: " +
+                        (line.required ? "every job and slurmd fail" : "it is not loaded"),
+                    full_path);
+    }
     if (!line.plugin.starts_with('/')) {
-        return warn(line.place() + " names the plugin without its path",
-                    "write the full path, so that it does not depend on PluginDir");
+        return warn(line.place() + " names the plugin without its path", full_path);
     }
     if (!line.required) {
         return warn(line.place() + " says 'optional'",
@@ -64,11 +72,21 @@ Finding check_line(const Site& site) {
     return ok(line.place());
 }
 
+Finding check_plugin_arguments(const Site& site) {
+    if (!site.line || site.line->commented_out) return skipped("no line loads the plugin");
+    std::vector<const char*> texts;
+    for (const std::string& argument : site.line->arguments) texts.push_back(argument.c_str());
+    PluginArguments arguments;
+    const Status wrong =
+        read_plugin_arguments(static_cast<int>(texts.size()), texts.data(), arguments);
+    if (wrong.ok()) return ok(texts.empty() ? "none: the defaults" : "all are known");
+    return fail(site.line->place() + ": " + wrong.message() +
+                "; this argument and those after it are not used, and every job prints this");
+}
+
 Finding check_plugin(const Site& site) {
-    if (!site.line || !site.line->plugin.starts_with('/')) {
-        return skipped("no line of plugstack.conf has its path");
-    }
-    const std::string& path = site.line->plugin;
+    if (site.plugin_path.empty()) return skipped("no line of plugstack.conf has its path");
+    const std::string& path = site.plugin_path;
     std::error_code error;
     if (!fs::exists(path, error)) {
         return fail(path + " does not exist",
@@ -86,13 +104,11 @@ Finding check_plugin(const Site& site) {
 }
 
 Finding check_slurm_version(const Site& site) {
-    if (!site.line || !site.line->plugin.starts_with('/')) {
-        return skipped("no line of plugstack.conf has the plugin's path");
-    }
-    const auto file = read_text_file(site.line->plugin);
-    if (!file) return skipped("cannot read " + site.line->plugin);
+    if (site.plugin_path.empty()) return skipped("no line of plugstack.conf has the plugin's path");
+    const auto file = read_text_file(site.plugin_path);
+    if (!file) return skipped("cannot read " + site.plugin_path);
     const auto built_for = version_of_plugin(*file);
-    if (!built_for) return fail(site.line->plugin + " is not a Slurm plugin", "install it again");
+    if (!built_for) return fail(site.plugin_path + " is not a Slurm plugin", "install it again");
     if (!site.slurm) {
         return skipped("it is built for Slurm " + built_for->text() +
                        ", but no slurmd, srun or scontrol reports this host's version");

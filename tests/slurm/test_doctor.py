@@ -61,7 +61,7 @@ def site(agent):
     shutil.rmtree(folder)
 
 
-PLUGIN_CHECKS = ["plugstack.conf", "plugin's line", "plugin", "plugin's Slurm"]
+PLUGIN_CHECKS = ["plugstack.conf", "plugin's line", "plugin's arguments", "plugin", "plugin's Slurm"]
 AGENT_CHECKS = ["node socket", "job socket", "control socket", "agent answers", "agent's version", "memory lock limit"]
 
 
@@ -93,7 +93,8 @@ def test_doctor_run_by_user_reports_no_failure(site):
     ("", "fail", "no line of"),
     ("#required {plugin}", "fail", "line 1 of {plugstack} is commented out"),
     ("optional {plugin}", "warn", "says 'optional'"),
-    ("required spank_secrets.so", "warn", "without its path"),
+    ("required spank_secrets.so", "fail", "without its path, and it is not in PluginDir: every job and slurmd fail"),
+    ("optional spank_secrets.so", "fail", "without its path, and it is not in PluginDir: it is not loaded"),
     ("# required /old/spank_secrets.so\nrequired {plugin}", "ok", "line 2 of {plugstack}"),
 ])
 def test_doctor_checks_plugstack_line_of_plugin(site, line, state, words):
@@ -101,6 +102,28 @@ def test_doctor_checks_plugstack_line_of_plugin(site, line, state, words):
     site.plugstack.write_text(line.format(**names) + f" node_socket={site.agent.node_socket}\n" if line else "\n")
     check = site.checks()["plugin's line"]
     assert check["state"] == state and words.format(**names) in check["sentence"], check
+
+
+def test_doctor_finds_plugin_without_path_in_plugindir(site):
+    site.plugstack.write_text(f"required spank_secrets.so node_socket={site.agent.node_socket}\n")
+    site.slurm_conf.write_text(f"ClusterName=c\nPluginDir=/no/such/folder:{site.plugin.parent}\n")
+    checks = site.checks()
+    assert checks["plugin's line"]["state"] == "warn" and "without its path" in checks["plugin's line"]["sentence"]
+    assert checks["plugin"]["state"] == checks["plugin's Slurm"]["state"] == "ok"
+
+
+@pytest.mark.parametrize("argument, why", [
+    ("wait=ten", "the argument 'wait=ten' must be a whole number of seconds"),
+    ("on_eror=fail", "the argument 'on_eror=fail' is unknown; expected one of: node_socket"),
+    ("job_socket=run/job.sock", "must be an absolute path"),
+])
+def test_doctor_fails_on_wrong_argument_of_plugin(site, argument, why):
+    good = site.plugstack.read_text()
+    site.plugstack.write_text(good.strip() + f" {argument}\n")
+    check = site.checks("--submit-host")["plugin's arguments"]
+    assert check["state"] == "fail" and why in check["sentence"] and "line 1 of " in check["sentence"], check
+    site.plugstack.write_text(good)
+    assert site.checks("--submit-host")["plugin's arguments"]["state"] == "ok"
 
 
 def test_doctor_finds_plugin_line_in_included_file(site):
