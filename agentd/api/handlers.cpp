@@ -142,8 +142,27 @@ HttpResponse events(const RouteCall& call, std::span<const std::byte>) {
     return json(200, events_json(call.services.status.events(call.caller, after)));
 }
 
+HttpResponse status_of(const service::Services& services, const auth::Principal& caller) {
+    return json(200, status_json(services.status.status(caller)));
+}
+
+boost::asio::awaitable<HttpResponse> checked_status(const service::Services& services,
+                                                    auth::Principal caller) {
+    co_await services.status.check();
+    co_return status_of(services, caller);
+}
+
 HttpResponse status(const RouteCall& call, std::span<const std::byte>) {
-    return json(200, status_json(call.services.status.status(call.caller)));
+    const auto check = call.query.find("check");
+    if (check == call.query.end()) return status_of(call.services, call.caller);
+    if (check->second != "hubs") {
+        return problem(400, "the query parameter 'check' is not valid; expected 'hubs'");
+    }
+    HttpResponse answer;
+    answer.later = [&services = call.services, caller = call.caller](const IsGone&) {
+        return checked_status(services, caller);
+    };
+    return answer;
 }
 
 Status before_change(const RouteCall& call) {
@@ -240,7 +259,7 @@ std::vector<Route> route_table() {
         {"DELETE", "/v1/workspaces/{workspace}/secrets/{name}",  "",      nullptr,       a_scope,    before_change, remove_secret},
         {"GET",    "/v1/check",                                  "ask",   nullptr,       a_spec,     nullptr,       check},
         {"GET",    "/v1/events",                                 "after", nullptr,       nullptr,    nullptr,       events, true},
-        {"GET",    "/v1/status",                                 "",      nullptr,       nullptr,    nullptr,       status, true},
+        {"GET",    "/v1/status",                                 "check", nullptr,       nullptr,    nullptr,       status, true},
         {"GET",    "/v1/openapi.json",                           "",      nullptr,       nullptr,    nullptr,       openapi, true},
         {"GET",    "/metrics",                                   "",      nullptr,       nullptr,    nullptr,       metrics_text, true},
     };

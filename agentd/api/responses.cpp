@@ -79,6 +79,50 @@ json::object object_of(const audit::AuditFileState& file) {
     return object;
 }
 
+void set_date(json::object& object, const char* name, std::optional<service::WallTime> time) {
+    if (time) object[name] = date(*time);
+}
+
+json::object object_of(const service::HubContact& hub) {
+    json::object object{{"url", hub.url}};
+    set_date(object, "last_contact", hub.last_contact);
+    if (!hub.trouble.empty()) object["trouble"] = hub.trouble;
+    if (hub.clock_ahead) object["clock_ahead_seconds"] = hub.clock_ahead->count();
+    set_date(object, "certificate_expires", hub.certificate_expires);
+    return object;
+}
+
+json::object object_of(const service::ListenerStatus& listener) {
+    json::object object{{"address", listener.address}, {"hosts_seen", listener.hosts_seen}};
+    set_date(object, "last_seen", listener.last_seen);
+    set_date(object, "certificate_expires", listener.certificate_expires);
+    return object;
+}
+
+json::object object_of(const service::ConfigFileStatus& config) {
+    json::object object{{"file", config.file}, {"state", config.state}};
+    if (!config.trouble.empty()) object["trouble"] = config.trouble;
+    if (!config.users.empty()) object["users"] = json::value_from(config.users);
+    if (!config.groups.empty()) object["groups"] = json::value_from(config.groups);
+    return object;
+}
+
+/// Adds the agent's role in a cluster, and the state of what that role needs.
+void add_cluster(json::object& object, const service::ClusterStatus& cluster) {
+    object["role"] = cluster.role;
+    if (!cluster.node.empty()) object["node"] = cluster.node;
+    set_date(object, "certificate_expires", cluster.certificate_expires);
+    json::array contacts;
+    for (const service::HubContact& hub : cluster.hubs) contacts.push_back(object_of(hub));
+    if (!contacts.empty()) object["hub_contacts"] = std::move(contacts);
+    if (cluster.listener) object["listener"] = object_of(*cluster.listener);
+    if (const auto& trouble = cluster.munge_trouble) {
+        json::object munge{{"state", trouble->empty() ? "answers" : "away"}};
+        if (!trouble->empty()) munge["trouble"] = *trouble;
+        object["munge"] = std::move(munge);
+    }
+}
+
 std::string line(const json::value& value) {
     return json::serialize(value) + "\n";
 }
@@ -195,6 +239,13 @@ std::string status_json(const service::StatusInfo& status) {
                         {"name_service", object_of(status.lookups)}};
     if (status.audit_file) object["audit"] = object_of(*status.audit_file);
     if (!status.hubs.empty()) object["hubs"] = json::value_from(status.hubs);
+    add_cluster(object, status.cluster);
+    if (!status.config.file.empty()) object["config"] = object_of(status.config);
+    if (const auto& openbao = status.openbao) {
+        json::object servers{{"servers", json::value_from(openbao->servers)}};
+        if (!openbao->trouble.empty()) servers["trouble"] = openbao->trouble;
+        object["openbao"] = std::move(servers);
+    }
     if (const auto& accounts = status.slurm_accounts) {
         json::object known{{"named", accounts->named}, {"known", accounts->known}};
         if (!accounts->missing.empty()) known["missing"] = json::value_from(accounts->missing);

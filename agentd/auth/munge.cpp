@@ -156,9 +156,8 @@ asio::awaitable<std::optional<Answer>> Munge::ask(std::string text,
 
 asio::awaitable<StatusOr<std::string>> Munge::encode(std::string payload) {
     auto made = co_await ask(std::move(payload), &encode_now, nullptr);
-    if (!made) {
-        co_return Status::failed(std::string("cannot create a MUNGE credential: ") + kTooSlow);
-    }
+    if (!made) made = Status::failed(std::string("cannot create a MUNGE credential: ") + kTooSlow);
+    trouble_ = made->status().message();
     co_return std::move(*made);
 }
 
@@ -167,7 +166,8 @@ asio::awaitable<StatusOr<Credential>> Munge::decode(std::string credential,
     auto decoded = co_await ask(std::move(credential), &decode_now, std::move(is_gone));
     if (!decoded) decoded = Status::unavailable(kTooSlow);
     const Status& status = decoded->status();
-    away_.note(status.code() == StatusCode::unavailable ? status.message() : "");
+    trouble_ = status.code() == StatusCode::unavailable ? status.message() : "";
+    away_.note(trouble_);
     co_return std::move(*decoded);
 }
 

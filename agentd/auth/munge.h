@@ -43,6 +43,9 @@ class Munge {
     boost::asio::awaitable<StatusOr<Credential>> decode(std::string credential,
                                                         std::function<bool()> is_gone = nullptr);
 
+    /// Returns why munged gave no answer to the last call; empty if it gave one.
+    const std::string& trouble() const { return trouble_; }
+
   private:
     struct Call {
         std::function<bool()> is_wanted;  ///< asked when the call's turn comes
@@ -62,6 +65,7 @@ class Munge {
                           const boost::asio::any_io_executor& loop);
 
     std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
+    std::string trouble_;
     audit::OutageLog away_{"cannot query munged: ", "munged answers again"};
 };
 

@@ -15,6 +15,12 @@ std::string short_host_name() {
     return std::string(name).substr(0, std::string_view(name).find('.'));
 }
 
+std::string text_of_address(const Listen& listen) {
+    const bool is_ipv6 = listen.host.find(':') != listen.host.npos;
+    const std::string host = is_ipv6 ? "[" + listen.host + "]" : listen.host;
+    return host + ":" + std::to_string(listen.port);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<boost::asio::ssl::context>> make_hub_client_context(const Hub& hub) {
@@ -56,15 +62,19 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
             std::make_unique<server::HubServer>(loop, std::move(listener), std::move(contexts.hub),
                                                 services, hub::hub_routes(*nodes_), shared);
         configure(config.listen);
+        address_ = text_of_address(config.listen);
     }
     if (contexts.client) {
         const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
+        node_ = node;
+        certificate_end_ = net::certificate_end(*contexts.client);
         client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
         asks_ = std::make_unique<node::RemoteGrants>(*client_, services, node);
         checks_ = std::make_unique<node::RemoteSubmitCheck>(*client_, node);
         relay_ = std::make_unique<node::HubProxy>(*client_);
         report_ = std::make_unique<node::HoldReporter>(loop, supervisor, *client_, *asks_, services,
                                                        node);
+        hub_check_ = std::make_unique<node::HubCheck>(*client_, node);
     }
 }
 
@@ -100,6 +110,29 @@ void ClusterRole::set_context(std::shared_ptr<boost::asio::ssl::context> context
 void ClusterRole::configure(const Listen& listen) {
     if (nodes_) nodes_->configure(listen);
     if (hub_server_) hub_server_->take_host_certificates(listen.host_certificates);
+}
+
+service::ClusterStatus ClusterRole::describe() const {
+    service::ClusterStatus status;
+    if (hub_server_) {
+        status.role = "hub";
+        status.munge_trouble = hub_server_->munge_trouble();
+        const hub::SeenHosts& seen = nodes_->seen_hosts();
+        status.listener = {address_, hub_server_->certificate_end(), seen.count(), seen.last()};
+    }
+    if (client_) {
+        status.role = "node";
+        status.node = node_;
+        status.munge_trouble = client_->munge_trouble();
+        status.hubs = client_->contacts();
+        status.certificate_expires = certificate_end_;
+    }
+    return status;
+}
+
+boost::asio::awaitable<void> ClusterRole::check() {
+    if (hub_server_) co_await hub_server_->check_munge();
+    if (hub_check_) co_await hub_check_->run();
 }
 
 void ClusterRole::stop() {

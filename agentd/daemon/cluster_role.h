@@ -6,6 +6,7 @@
 
 #include "agentd/hub/node_api_handler.h"
 #include "agentd/node/hold_reporter.h"
+#include "agentd/node/hub_check.h"
 #include "agentd/node/hub_proxy.h"
 #include "agentd/node/remote_grants.h"
 #include "agentd/node/remote_submit_check.h"
@@ -56,6 +57,10 @@ class ClusterRole {
     /// Applies the other settings of a hub's server that need no restart.
     void configure(const Listen& listen);
 
+    service::ClusterStatus describe() const;
+    /// Brings the facts that describe() returns up to date: asks the hubs and munged.
+    boost::asio::awaitable<void> check();
+
     void stop();
     void end_silent();
     void abort();
@@ -68,6 +73,11 @@ class ClusterRole {
     std::unique_ptr<node::RemoteSubmitCheck> checks_;
     std::unique_ptr<node::HubProxy> relay_;
     std::unique_ptr<node::HoldReporter> report_;
+    std::unique_ptr<node::HubCheck> hub_check_;
+    std::string node_{};     ///< this host's name in slurm.conf, if it uses hubs
+    std::string address_{};  ///< on which a hub listens
+    std::optional<service::WallTime>
+        certificate_end_{};  ///< of the certificate that hubs are shown
 };
 
 }  // namespace secrets

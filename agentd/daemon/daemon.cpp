@@ -3,6 +3,7 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/process_hardening.h"
+#include "agentd/config/named_accounts.h"
 
 namespace secrets {
 namespace {
@@ -57,7 +58,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
                std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
                systemd::ServiceManager& service)
     : config_(std::move(config)),
-      config_path_(std::move(config_path)),
+      config_file_(std::move(config_path)),
       service_(service),
       supervisor_(loop_, report_end_of_task),
       lookups_(loop_, auth::query_name_service,
@@ -99,7 +100,11 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     signals_.add(SIGUSR1);
     await_signal();
     services_.context.events = this;
-    services_.status.tasks_from([this] { return supervisor_.tasks(); });
+    services_.status.set_sources({.tasks = [this] { return supervisor_.tasks(); },
+                                  .cluster = [this] { return membership_.describe(); },
+                                  .config = [this] { return describe_config(); },
+                                  .openbao = [this] { return describe_openbao(); },
+                                  .check = [this] { return check_surroundings(); }});
     look_for_swap();
     auth::use_database(&users_);
     users_.start(supervisor_);
@@ -204,7 +209,7 @@ void Daemon::on_signal(int number) {
 void Daemon::reload() {
     service_.reloading();
     refused_reload_.clear();
-    const auto config = load_config(config_path_);
+    const auto config = load_config(config_file_.path());
     if (config) {
         take(*config);
     } else {
@@ -235,6 +240,8 @@ void Daemon::take(const Config& config) {
     membership_.configure(config.listen);
     const std::string later = needs_restart(config_, config);
     config_ = config;
+    config_file_.note_loaded();
+    if (!later.empty()) needs_restart_ = later;
     services_.context.configure(config_);
     account_watch_.configure(config_);
     prefetch_users();
@@ -242,24 +249,13 @@ void Daemon::take(const Config& config) {
     audit::record(
         {.kind = audit::Kind::reload,
          .sentence =
-             "reloaded " + config_path_ +
+             "reloaded " + config_file_.path() +
              (later.empty() ? "" : "; keys that take effect only at the next restart: " + later)});
 }
 
 /// Looks up the users whom the configuration names, so that requests find them in the cache.
 void Daemon::prefetch_users() {
-    const auto prefetch = [this](const std::vector<std::string>& names) {
-        for (const std::string& name : names) users_.prefetch(name);
-    };
-    prefetch({config_.listen.agents});
-    for (const Platform& platform : config_.platforms) {
-        prefetch({platform.user});
-        prefetch(platform.users);
-    }
-    for (const Workspace& workspace : config_.workspaces) {
-        prefetch(workspace.admins.users);
-        prefetch(workspace.members.users);
-    }
+    for (const std::string& user : named_accounts_in(config_).users) users_.prefetch(user);
 }
 
 /// Ends all but what is held, within less than two seconds: requests that were accepted need what

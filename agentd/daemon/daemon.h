@@ -13,6 +13,7 @@
 #include "agentd/auth/cached_user_database.h"
 #include "agentd/auth/lookup_workers.h"
 #include "agentd/base/supervisor.h"
+#include "agentd/config/config_file.h"
 #include "agentd/daemon/cluster_role.h"
 #include "agentd/openbao/replica.h"
 #include "agentd/server/control_server.h"
@@ -69,9 +70,12 @@ class Daemon final : private service::Events {
     void await_housekeeping(std::chrono::microseconds within);
     void keep_house_soon();
     std::string status() const;
+    service::ConfigFileStatus describe_config();
+    std::optional<service::OpenBaoStatus> describe_openbao() const;
+    asio::awaitable<void> check_surroundings();
 
     Config config_;
-    std::string config_path_;
+    ConfigFile config_file_;
     systemd::ServiceManager& service_;
     boost::asio::io_context loop_{1};
     audit::FlushTimer log_{loop_, audit::recorder()};
@@ -95,6 +99,9 @@ class Daemon final : private service::Events {
     boost::asio::steady_timer housekeeping_;
     boost::asio::steady_timer saving_;
     bool housekeeping_soon_ = false;
+    bool is_checking_ = false;  ///< check_surroundings() is in progress
+    std::chrono::steady_clock::time_point next_check_{};
+    std::string needs_restart_;   ///< keys that a reload changed and only a restart applies
     std::string refused_reload_;  ///< why the last reload was rejected; empty: it was accepted
     bool wipes_at_end_;
     bool loses_ = false;  ///< whether some of what is held is lost at a restart, because of swap

@@ -78,7 +78,7 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
     : agents_(config.listen.agents),
       services_(services),
       placements_(loop, supervisor, config.view_socket),
-      checks_(loop, supervisor, config.listen, services, placements_, shared),
+      checks_(loop, supervisor, config.listen, services, placements_, shared, seen_),
       waiters_(waiters),
       shared_(shared) {}
 
@@ -112,6 +112,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
         if (!stranger.ok()) co_return api::refused(stranger);
     }
     const bool there = co_await is_there(request);
+    if (there) seen_.note(request.origin.address, services_.context.now());
     const bool is_known = co_await refresh_for(request);
     const service::NodeReport report{request.node, request.held, there, is_known};
     service::ReportProgress progress;
@@ -154,6 +155,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
     const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
     if (answer.verdict == Verdict::runs_there) {
         addresses_[request.node] = request.origin.address;
+        seen_.note(request.origin.address, services_.context.now());
     }
     co_return refusal_of(answer, request);
 }

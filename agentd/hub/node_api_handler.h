@@ -5,6 +5,7 @@
 
 #include "agentd/api/node_requests.h"
 #include "agentd/config/config.h"
+#include "agentd/hub/seen_hosts.h"
 #include "agentd/hub/submit_check_handler.h"
 #include "agentd/service/run_waiters.h"
 #include "agentd/service/services.h"
@@ -35,6 +36,8 @@ class NodeApiHandler {
         checks_.configure(listen);
     }
 
+    const SeenHosts& seen_hosts() const { return seen_; }
+
     /// Answers requests that wait for Slurm, so that their nodes turn to another hub or try again.
     void stop() {
         placements_.stop();
@@ -57,6 +60,7 @@ class NodeApiHandler {
     std::string agents_;              ///< the nodes' account; empty: this process's own
     service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
+    SeenHosts seen_;
     slurm::JobPlacement placements_;
     SubmitCheckHandler checks_;
     service::RunWaiters& waiters_;

@@ -6,6 +6,7 @@
 #include "agentd/audit/denied_address_log.h"
 #include "agentd/config/config.h"
 #include "agentd/hub/login_hosts.h"
+#include "agentd/hub/seen_hosts.h"
 #include "agentd/service/services.h"
 #include "agentd/service/shared_store.h"
 #include "agentd/slurm/job_placement.h"
@@ -19,10 +20,11 @@ class SubmitCheckHandler {
     /// `shared`: the store behind the services; null: local data only. All must outlive this.
     SubmitCheckHandler(boost::asio::io_context& loop, Supervisor& supervisor, const Listen& listen,
                        service::Services& services, slurm::JobPlacement& placements,
-                       service::SharedStore* shared)
+                       service::SharedStore* shared, SeenHosts& seen)
         : services_(services),
           placements_(placements),
           shared_(shared),
+          seen_(seen),
           login_hosts_(loop, supervisor, listen.login_hosts) {}
 
     void configure(const Listen& listen) {
@@ -41,6 +43,7 @@ class SubmitCheckHandler {
     service::Services& services_;
     slurm::JobPlacement& placements_;
     service::SharedStore* shared_;
+    SeenHosts& seen_;
     bool host_certificates_ = false;  ///< whether certificates are demanded
     LoginHosts login_hosts_;
     audit::DeniedAddressLog refusals_{"an agent"};

@@ -67,7 +67,9 @@ asio::awaitable<Status> HttpsClient::ask_on(HttpsConnection& connection, bool is
 
 asio::awaitable<Status> HttpsClient::open(HttpsConnection& connection, Clock::time_point until) {
     TlsSession session = copy_of(session_.get());
-    co_return co_await connection.open(url_, std::move(session), until);
+    auto failure = co_await connection.open(url_, std::move(session), until);
+    if (failure.ok()) certificate_end_ = connection.certificate_end();
+    co_return failure;
 }
 
 std::unique_ptr<HttpsConnection> HttpsClient::take_idle() {

@@ -50,6 +50,8 @@ class HttpsClient {
     void stop();
 
     const HttpsUrl& url() const { return url_; }
+    /// Returns the end of the validity of the certificate that the server showed last.
+    std::optional<std::chrono::sys_seconds> certificate_end() const { return certificate_end_; }
 
   private:
     asio::awaitable<Status> ask_on(HttpsConnection& connection, bool is_new,
@@ -66,6 +68,7 @@ class HttpsClient {
     std::vector<std::unique_ptr<HttpsConnection>> idle_;
     std::set<HttpsConnection*> busy_;
     TlsSession session_{nullptr, &SSL_SESSION_free};
+    std::optional<std::chrono::sys_seconds> certificate_end_{};
     bool stopped_ = false;
 };
 

@@ -15,6 +15,7 @@
 #include "agentd/base/json_members.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/deadline_operation.h"
+#include "agentd/net/http_date.h"
 #include "agentd/net/http_fields.h"
 #include "agentd/net/tls_context.h"
 #include "common/base/limits.h"
@@ -216,6 +217,7 @@ asio::awaitable<Status> HttpsConnection::exchange(const HttpsUrl& url, const Htt
     answer.allow = head.get()[http::field::allow];
     answer.retry_after = seconds_in(head.get()[http::field::retry_after]);
     answer.note = printable_ascii(std::string(head.get()[kNoteField]));
+    answer.date = parse_http_date(std::string(head.get()[http::field::date]));
     if (answer.status == 204 || answer.status == 304) co_return Status();
     auto failure = co_await read_body(head, answer.body);
     if (!failure.ok()) co_return failure;
@@ -263,6 +265,10 @@ void HttpsConnection::cancel() {
 
 TlsSession HttpsConnection::session() {
     return copy_of(SSL_get0_session(stream_.native_handle()));
+}
+
+std::optional<std::chrono::sys_seconds> HttpsConnection::certificate_end() {
+    return certificate_end_of_peer(stream_.native_handle());
 }
 
 }  // namespace secrets::net

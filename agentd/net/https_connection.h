@@ -59,6 +59,7 @@ struct HttpsResponse {
     std::string content_type{};
     std::string allow{};
     std::optional<std::chrono::seconds> retry_after{};
+    std::optional<std::chrono::sys_seconds> date{};  ///< by the server's clock
 };
 
 /// A TLS session that a later connection resumes.
@@ -97,6 +98,8 @@ class HttpsConnection {
     /// closed it.
     bool is_alive();
     TlsSession session();
+    /// Returns the end of the validity of the server's certificate.
+    std::optional<std::chrono::sys_seconds> certificate_end();
     /// Ends the operation in progress with an error, and each later one. The connection is closed:
     /// an operation has steps, and what only cancels the present one is lost between two of them.
     void cancel();

@@ -93,6 +93,13 @@ std::string key_file_of(const Listen& listen) {
     return std::string(directory) + "/tls.key";
 }
 
+std::optional<std::chrono::sys_seconds> end_of(const X509* certificate) {
+    if (certificate == nullptr) return std::nullopt;
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) return std::nullopt;
+    return std::chrono::sys_seconds(std::chrono::seconds(timegm(&parts)));
+}
+
 std::string text_of(const ASN1_STRING* text) {
     return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
             static_cast<std::size_t>(ASN1_STRING_length(text))};
@@ -185,6 +192,14 @@ Status check_valid_now(ssl::context& context) {
     if (X509_cmp_current_time(begin) > 0)
         return Status::failed("it is not valid before " + date(begin));
     return Status();
+}
+
+std::optional<std::chrono::sys_seconds> certificate_end(ssl::context& context) {
+    return end_of(SSL_CTX_get0_certificate(context.native_handle()));
+}
+
+std::optional<std::chrono::sys_seconds> certificate_end_of_peer(SSL* connection) {
+    return end_of(SSL_get0_peer_certificate(connection));
 }
 
 bool is_certificate_of(ssl::context& context, const std::string& host) {

@@ -4,6 +4,7 @@
 // platforms it trusts.
 
 #include <boost/asio/ssl/context.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,12 @@ Status check_files(const Listen& listen);
 /// Returns an error if clients will reject a context's certificate, though it can be used: it has
 /// expired, or is not valid yet.
 Status check_valid_now(boost::asio::ssl::context& context);
+
+/// Returns the end of the validity of a context's own certificate; nothing if it has none.
+std::optional<std::chrono::sys_seconds> certificate_end(boost::asio::ssl::context& context);
+
+/// Returns the end of the validity of the peer's certificate; nothing if the peer showed none.
+std::optional<std::chrono::sys_seconds> certificate_end_of_peer(SSL* connection);
 
 /// Returns whether a context's certificate is that host's, by a name or an address in it.
 bool is_certificate_of(boost::asio::ssl::context& context, const std::string& host);

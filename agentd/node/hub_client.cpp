@@ -25,7 +25,7 @@ constexpr std::size_t kMaxIdle = 2;  ///< idle connections to one hub
 
 HubClient::HubClient(asio::io_context& loop, const Hub& hub,
                      std::unique_ptr<asio::ssl::context> context)
-    : context_(std::move(context)), pauses_(kFirstPause, kLongestPause) {
+    : context_(std::move(context)), pauses_(kFirstPause, kLongestPause), contacts_(hub.urls) {
     for (const HttpsUrl& url : hub.urls) {
         hubs_.emplace_back(loop, *context_, url, kMaxIdle,
                            [this](const HttpsUrl& asked, const net::HttpsRequest& request) {
@@ -56,6 +56,7 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
             const auto soon = Clock::now() + (deadline - Clock::now()) / left;
             net::HttpsResponse answer;
             const auto failure = co_await hubs_[which].ask(request, answer, until(request, soon));
+            note(which, failure, answer);
             if (failure.ok()) {
                 preferred_ = which;
                 if (answer.status != 503) co_return answer;
@@ -81,8 +82,23 @@ asio::awaitable<HubClient::Result> HubClient::ask_hub(std::size_t which, net::Ht
                                                       Clock::time_point deadline) {
     net::HttpsResponse answer;
     const auto failure = co_await hubs_[which].ask(request, answer, until(request, deadline));
+    note(which, failure, answer);
     if (!failure.ok()) co_return Status::failed(hubs_[which].url().text + ": " + failure.message());
     co_return answer;
+}
+
+/// Notes the outcome of a request of this agent itself. A hub's 401 is about this host; other
+/// refusals may be about one job.
+void HubClient::note(std::size_t hub, const Status& failure, const net::HttpsResponse& answer) {
+    if (stopped_) return;
+    if (!failure.ok()) return contacts_.note_silence(hub, failure);
+    contacts_.note_answer(hub, answer, hubs_[hub].certificate_end());
+    if (answer.status < 400) contacts_.note_refusal(hub, "");
+    if (answer.status == 401) contacts_.note_refusal(hub, answer.detail);
+}
+
+asio::awaitable<void> HubClient::check_munge() {
+    static_cast<void>(co_await munge_.encode("check"));
 }
 
 net::HttpsClient::Until HubClient::until(const net::HttpsRequest& request,
@@ -110,7 +126,11 @@ asio::awaitable<std::variant<net::HttpsResponse, HubClient::Moved, Status>> HubC
     net::HttpsResponse answer;
     // On a new connection: a reused one may break after the hub has seen the request.
     auto failure = co_await hubs_[first].ask_once(request, answer, until(request, soon));
-    if (failure.ok()) co_return answer;
+    if (failure.ok()) {
+        contacts_.note_answer(first, answer, hubs_[first].certificate_end());
+        co_return answer;
+    }
+    contacts_.note_silence(first, failure);
     if (preferred_ != first) co_return Moved{};
     std::string why = hubs_[first].url().text + ": " + failure.message();
     for (std::size_t i = 1; i < hubs_.size() && !stopped_; ++i) {

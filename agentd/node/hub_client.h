@@ -7,6 +7,7 @@
 #include "agentd/auth/munge.h"
 #include "agentd/net/backoff.h"
 #include "agentd/net/https_client.h"
+#include "agentd/node/hub_contacts.h"
 
 namespace secrets::node {
 
@@ -50,6 +51,15 @@ class HubClient {
     boost::asio::awaitable<std::variant<net::HttpsResponse, Moved, Status>> pass_on(
         net::HttpsRequest request, Clock::time_point deadline);
 
+    /// Calls munged, so that munge_trouble() is up to date.
+    boost::asio::awaitable<void> check_munge();
+    /// Returns why munged gave no credential the last time; empty if it gave one.
+    const std::string& munge_trouble() const { return munge_.trouble(); }
+
+    std::vector<service::HubContact> contacts() const { return contacts_.describe(); }
+    /// Notes why a hub does not serve this host at all; empty: it does.
+    void note_refusal(std::size_t hub, const std::string& why) { contacts_.note_refusal(hub, why); }
+
     /// Ends pending requests with a Status.
     void stop();
 
@@ -58,11 +68,13 @@ class HubClient {
                                                             const net::HttpsRequest& request);
     net::HttpsClient::Until until(const net::HttpsRequest& request,
                                   Clock::time_point deadline) const;
+    void note(std::size_t hub, const Status& failure, const net::HttpsResponse& answer);
 
     std::unique_ptr<boost::asio::ssl::context> context_;
     auth::Munge munge_;
     net::Backoff pauses_;
     std::deque<net::HttpsClient> hubs_;  ///< in the order of the configuration
+    HubContacts contacts_;
     std::size_t preferred_ = 0;
     bool stopped_ = false;
 };

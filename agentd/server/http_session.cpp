@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/server/http_session.h"
 
+#include <chrono>
+
+#include "agentd/net/http_date.h"
 #include "agentd/net/http_fields.h"
 #include "common/base/names.h"
 
@@ -24,6 +27,7 @@ http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_al
     response.version(11);
     response.result(answer.status);
     response.set(http::field::server, "slurm-secretsd/" SLURM_SECRETS_VERSION);
+    response.set(http::field::date, net::http_date(std::chrono::system_clock::now()));
     response.set(http::field::cache_control, "no-store");
     if (!answer.content_type.empty()) {
         response.set(http::field::content_type, answer.content_type);

@@ -73,6 +73,10 @@ void HubServer::look_at_certificate() const {
                           why.message() + "; replace the file and reload");
 }
 
+asio::awaitable<void> HubServer::check_munge() {
+    static_cast<void>(co_await munge_.encode("check"));
+}
+
 void HubServer::stop() {
     listener_.stop();
     registry_.stop();

@@ -32,6 +32,15 @@ class HubServer {
     /// Sets whether a certificate may be a host's, whose users munge identifies: from now on.
     void take_host_certificates(bool taken) { takes_host_certificates_ = taken; }
 
+    /// Calls munged, so that munge_trouble() is up to date.
+    asio::awaitable<void> check_munge();
+    /// Returns why munged did not answer the last time; empty if it did.
+    const std::string& munge_trouble() const { return munge_.trouble(); }
+
+    std::optional<std::chrono::sys_seconds> certificate_end() const {
+        return net::certificate_end(*context_);
+    }
+
     void stop();
     void end_silent();
     void abort();

@@ -53,7 +53,10 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
         info.oldest_hold = std::max(info.oldest_hold, context_.now() - hold->since);
     }
     info.slurm_accounts = describe_slurm_accounts();
-    info.tasks = tasks_();
+    info.tasks = sources_.tasks();
+    info.cluster = sources_.cluster();
+    info.config = sources_.config();
+    info.openbao = sources_.openbao();
     info.lookups = auth::users().stats();
     info.audit_file = audit::audit_file_state();
     if (!caller.is_root()) {
@@ -61,6 +64,7 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
             info.lookups.trouble = "the name service does not answer for some users or groups";
         }
         for (TaskStatus& task : info.tasks) task.last_error.clear();
+        info.config = {info.config.file, info.config.state};
         return info;
     }
     const auto& entries = audit::recent().entries();

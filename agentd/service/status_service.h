@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include "agentd/audit/audit_file_state.h"
 #include "agentd/auth/user_database.h"
 #include "agentd/base/task_status.h"
+#include "agentd/service/cluster_status.h"
 #include "agentd/service/service_context.h"
 
 namespace secrets::service {
@@ -39,6 +41,23 @@ struct StatusInfo {
     std::vector<TaskStatus> tasks{};         ///< their errors only for root
     auth::LookupStats lookups{};             ///< the name in the trouble only for root
     std::optional<audit::AuditFileState> audit_file{};  ///< nothing if there is no audit file
+    ClusterStatus cluster{};
+    ConfigFileStatus config{};               ///< the state only, except for root
+    std::optional<OpenBaoStatus> openbao{};  ///< nothing if the agent uses none
+};
+
+/// The components above the services that report facts for the status.
+struct StatusSources {
+    std::function<std::vector<TaskStatus>()> tasks = [] { return std::vector<TaskStatus>(); };
+    std::function<ClusterStatus()> cluster = [] { return ClusterStatus(); };
+    std::function<ConfigFileStatus()> config = [] { return ConfigFileStatus(); };
+    std::function<std::optional<OpenBaoStatus>()> openbao = [] {
+        return std::optional<OpenBaoStatus>();
+    };
+    /// Asks the hubs and munged, unless they answered a moment ago.
+    std::function<boost::asio::awaitable<void>()> check = []() -> boost::asio::awaitable<void> {
+        co_return;
+    };
 };
 
 /// The events since a given one, as far as the caller may see them.
@@ -57,14 +76,16 @@ class StatusService {
     /// runs, jobs and requests for others. Without `after`, returns only the number to begin with.
     EventsInfo events(const auth::Principal& caller, std::optional<std::uint64_t> after) const;
 
-    /// Sets the source of the status's background tasks.
-    void tasks_from(std::function<std::vector<TaskStatus>()> tasks) { tasks_ = std::move(tasks); }
+    /// Brings the facts about hubs and munged up to date.
+    boost::asio::awaitable<void> check() const { return sources_.check(); }
+
+    void set_sources(StatusSources sources) { sources_ = std::move(sources); }
 
   private:
     std::optional<SlurmAccountsInfo> describe_slurm_accounts() const;
 
     ServiceContext& context_;
-    std::function<std::vector<TaskStatus>()> tasks_ = [] { return std::vector<TaskStatus>(); };
+    StatusSources sources_;
 };
 
 }  // namespace secrets::service

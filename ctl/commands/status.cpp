@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "ctl/client/answer.h"
+#include "ctl/commands/cluster_cells.h"
 #include "ctl/io/table.h"
 
 namespace secrets::ctl {
@@ -93,6 +94,7 @@ Cell audit_file(const json::object& object) {
 /// Returns the member `name` in words for users, also for an unknown name.
 Cell cell_of(const json::object& status, std::string_view name) {
     const json::value& value = status.at(name);
+    if (auto cell = cluster_cell(name, value)) return *std::move(cell);
     const bool is_number = value.is_int64();
     if (name == "uptime_seconds" && is_number) return duration_words(value.get_int64());
     if (name.ends_with("_bytes") && is_number) return bytes_words(value.get_int64());
@@ -110,10 +112,18 @@ Cell cell_of(const json::object& status, std::string_view name) {
     return text_of(status, name);
 }
 
+/// Returns whether a member is not shown at its place in the answer.
+bool has_own_rows(std::string_view name) {
+    return name == "last_errors" || name == "tasks" || name == "hub_contacts" || name == "role" ||
+           name == "node" || name == "listener";
+}
+
 std::string heading_of(std::string_view name) {
     if (name == "uptime_seconds") return "uptime";
     if (name == "hubs") return "node of";
     if (name == "audit") return "audit file";
+    if (name == "listener") return "listens at";
+    if (name == "certificate_expires") return "certificate until";
     std::string words = printable(name);
     std::replace(words.begin(), words.end(), '_', ' ');
     if (words.ends_with(" bytes")) words = "bytes in " + words.substr(0, words.size() - 6) + "s";
@@ -154,8 +164,12 @@ ExitCode show_status(const Session& agent) {
     if (agent.json()) return ExitCode::fine;
     const json::object status = read_object(answer);
     Table table({{"AGENT AT"}, {agent.client().socket_path()}});
+    for (const char* name : {"role", "node", "listener"}) {
+        if (status.contains(name)) table.add({heading_of(name), cell_of(status, name)});
+    }
+    add_hub_rows(table, status);
     for (const auto& member : status) {
-        if (member.key() == "last_errors" || member.key() == "tasks") continue;
+        if (has_own_rows(member.key())) continue;
         table.add({heading_of(member.key()), cell_of(status, member.key())});
     }
     if (const auto* tasks = status.if_contains("tasks"); tasks && tasks->is_array()) {

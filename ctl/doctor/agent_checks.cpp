@@ -67,8 +67,9 @@ Finding check_control_socket(const Site& site) {
 }
 
 Finding check_answers(const Site& site) {
-    if (site.ping.empty()) return fail("job socket: " + site.why_no_ping);
-    if (!site.status) return fail("control socket: " + site.why_no_status);
+    std::string why = site.ping.empty() ? "job socket: " + site.why_no_ping : "";
+    if (!site.status) why += (why.empty() ? "" : "; ") + ("control socket: " + site.why_no_status);
+    if (!why.empty()) return fail(why);
     return ok("on the job socket and the control socket");
 }
 

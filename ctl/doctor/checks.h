@@ -28,6 +28,15 @@ Finding check_store(const Site& site);
 Finding check_audit_file(const Site& site);
 Finding check_accounts(const Site& site);
 Finding check_name_service(const Site& site);
+Finding check_config(const Site& site);
+Finding check_named_accounts(const Site& site);
+
+// Checks of what a node and a hub need.
+Finding check_hub(const Site& site);
+Finding check_hub_clock(const Site& site);
+Finding check_certificates(const Site& site);
+Finding check_munge(const Site& site);
+Finding check_openbao(const Site& site);
 
 // Checks of the host.
 Finding check_swap(const Site& site);

@@ -55,8 +55,8 @@ bool read_all(int fd, std::string& text, Clock::time_point deadline) {
 
 }  // namespace
 
-std::optional<std::string> output_of(const std::vector<std::string>& command,
-                                     std::chrono::seconds longest) {
+std::optional<CommandResult> run_command(const std::vector<std::string>& command,
+                                         std::chrono::seconds longest) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
     const UniqueFd read_end(ends[0]);
@@ -71,8 +71,15 @@ std::optional<std::string> output_of(const std::vector<std::string>& command,
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!whole || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-    return text;
+    if (!whole || !WIFEXITED(status)) return std::nullopt;
+    return CommandResult{WEXITSTATUS(status), std::move(text)};
+}
+
+std::optional<std::string> output_of(const std::vector<std::string>& command,
+                                     std::chrono::seconds longest) {
+    auto done = run_command(command, longest);
+    if (!done || done->code != 0) return std::nullopt;
+    return std::move(done->output);
 }
 
 }  // namespace secrets::ctl::doctor

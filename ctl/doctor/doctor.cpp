@@ -52,6 +52,13 @@ constexpr auto kChecks = std::to_array<Check>({
     {"Slurm accounts",    true,  check_accounts,
      "see: journalctl -u slurm-secretsd; systemctl status slurm-secrets-view"},
     {"name service",      true,  check_name_service, ""},
+    {"configuration",     true,  check_config, ""},
+    {"users and groups",  true,  check_named_accounts, ""},
+    {"hub",               true,  check_hub, ""},
+    {"hub's clock",       true,  check_hub_clock, ""},
+    {"certificates",      true,  check_certificates, ""},
+    {"munge",             true,  check_munge, ""},
+    {"OpenBao",           true,  check_openbao, ""},
     {"swap",              true,  check_swap, "turn it off (swapoff -a), or use a kernel with memfd_secret"},
     {"clock",             false, check_clock, "run a time service, such as chrony"},
 });

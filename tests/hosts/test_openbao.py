@@ -188,6 +188,21 @@ def test_outage_of_openbao_denies_new_job_and_spares_granted_one(cluster, hub, o
     assert hub.runs() == ["demo"]
 
 
+def test_doctor_and_status_show_that_openbao_is_away(cluster, hub, openbao):
+    def state():
+        checks = json.loads(hub.secretctl("doctor", "--json").out)["checks"]
+        return next(check for check in checks if check["name"] == "OpenBao")
+
+    poll(lambda: state()["state"] == "ok", 20, "an answer of OpenBao")
+    for number in NUMBERS:
+        openbao.kill(number)
+    poll(lambda: state()["state"] == "fail", 30, "a failed check")
+    assert "Connection refused" in state()["sentence"] and "store.openbao.urls" in state()["what_to_do"], state()
+    assert "Connection refused" in hub.secretctl("status").out
+    openbao.restart_all()
+    poll(lambda: state()["state"] == "ok", 30, "an answer of OpenBao")
+
+
 def test_completed_run_does_not_reappear_from_lagging_openbao_server(cluster, hub, openbao, canary):
     hub.push("over", workspace={"HF_TOKEN": canary()})
     leader = int(openbao.leader())

@@ -6,13 +6,14 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import BUILD
+from harness import BUILD, poll
 from own_agent import own_agent
 
 SECRETCTL = BUILD / "secretctl"
@@ -200,6 +201,63 @@ def test_doctor_on_submit_host_needs_no_agent(site):
     checks = site.checks("--submit-host", socket="/no/such/control.sock")
     assert list(checks) == [*PLUGIN_CHECKS, "clock"]
     assert site.doctor("--submit-host", socket="/no/such/control.sock").returncode == FINE
+
+
+def edited(agent, text):
+    """Replaces the text in the agent's configuration file by a rename, as editors do."""
+    new = agent.config.with_suffix(".new")
+    new.write_text(text)
+    new.rename(agent.config)
+
+
+def test_doctor_compares_configuration_on_disk_with_agents_own(site):
+    with own_agent() as agent:
+        site.agent = agent
+        good = agent.config.read_text()
+        assert site.checks()["configuration"]["state"] == "ok"
+
+        edited(agent, good + "limits: { nonsense: 1 }\n")
+        check = site.checks()["configuration"]
+        assert check["state"] == "fail" and f"{agent.config}:6:11: unknown key 'nonsense'" in check["sentence"], check
+        assert "systemctl reload" in check["what_to_do"]
+        told = site.checks(user="alice")["configuration"]
+        assert told["state"] == "fail" and "nonsense" not in told["sentence"]
+        assert site.agent.status()["config"]["state"] == "broken"
+
+        edited(agent, good + "limits: { value_bytes: 500 }\n")
+        assert site.checks()["configuration"]["state"] == "warn"
+        assert "has changed since the agent read it" in site.checks()["configuration"]["sentence"]
+        os.kill(agent.pid, signal.SIGHUP)
+        poll(lambda: site.checks()["configuration"]["state"] == "ok", 10, "the reload")
+
+        edited(agent, good + "memory: { force_memfd: true }\n")
+        os.kill(agent.pid, signal.SIGHUP)
+        poll(lambda: agent.status()["config"]["state"] == "restart", 10, "the reload")
+        check = site.checks()["configuration"]
+        assert check["state"] == "warn" and "next restart: memory" in check["sentence"], check
+        agent.config.unlink()
+        check = site.checks()["configuration"]
+        assert check["state"] == "fail" and "No such file" in check["sentence"], check
+
+
+def test_doctor_fails_on_users_and_groups_that_do_not_exist(site):
+    with own_agent("workspaces: [{ name: lab, admins: { users: [alice, nobdy] }, members: { groups: [alice, no-labs] } }]",
+                   "platforms: [{ name: tower, user: towr, users: [bob] }]") as agent:
+        site.agent = agent
+        check = site.checks()["users and groups"]
+        assert check["state"] == "fail", check
+        assert "this host has no user nobdy, towr; no group no-labs, which " in check["sentence"], check
+        assert site.checks(user="alice")["users and groups"]["state"] == "skipped"
+        assert "users" not in agent.http("GET", "/v1/status", user="alice").json["config"]
+    with own_agent("workspaces: [{ name: lab, admins: { users: [alice] }, members: { groups: [alice] } }]") as agent:
+        site.agent = agent
+        assert site.checks()["users and groups"]["state"] == "ok"
+
+
+def test_status_shows_role_and_configuration_file(agent):
+    done = subprocess.run([SECRETCTL, "--socket", agent.control_socket, "status"], capture_output=True, text=True, check=True)
+    rows = dict(re.split(r"  +", line, maxsplit=1) for line in done.stdout.splitlines() if "  " in line)
+    assert rows["role"] == "local" and rows["config"] == f"{agent.config}, current", done.stdout
 
 
 def test_doctor_warns_of_memfd_fallback(site):
