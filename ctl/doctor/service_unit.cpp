@@ -64,6 +64,8 @@ std::optional<ServiceUnit> read_service_unit() {
 }
 
 std::string last_error_of_service() {
+    // Best effort: only root may ask journald to write what it has received.
+    static_cast<void>(output_of({"journalctl", "--sync"}, kLongest));
     const auto journal =
         output_of({"journalctl", "--quiet", "--no-pager", "--output=cat", "--priority=err",
                    "--since=-15min", "--lines=50", std::string("--unit=") + kService},
