@@ -8,7 +8,7 @@ RUNS    ?= 500
 E2E_TESTS ?= ^(slurm|hosts|openbao)/
 unit_tests = unit_tests task_tests server_tests
 
-.PHONY: all help setup setup-demo build tests demo demo-cluster check asan asan-e2e tsan coverage fuzz lint bench soak install clean
+.PHONY: all help setup setup-demo build tests demo demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install clean
 
 all: build
 
@@ -27,6 +27,7 @@ help:
 	@echo "make fuzz       every fuzz target for SECONDS_EACH seconds (60), with clang"
 	@echo "make lint       clang-format and clang-tidy"
 	@echo "make bench      the benchmarks, as ratios (root)"
+	@echo "make hunt       every file, process and packet is searched for values, in jobs of all kinds (root)"
 	@echo "make soak       RUNS runs ($(RUNS)) on a real systemd, under restarts and kills: what is left? (root)"
 	@echo "make install    into prefix=$(prefix), below DESTDIR=$(DESTDIR)"
 	@echo "make clean      remove what was built"
@@ -98,6 +99,9 @@ bench: setup tests
 	BUILD_DIR=$(BUILD) tests/bench/restart
 	BUILD_DIR=$(BUILD) tests/bench/crowded
 	BUILD_DIR=$(BUILD) tests/bench/hub
+
+hunt: setup tests
+	BUILD_DIR=$(BUILD) HUNT=whole tests/hunt/alone /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/hunt
 
 soak: setup tests
 	BUILD_DIR=$(BUILD) RUNS=$(RUNS) tests/systemd/soak

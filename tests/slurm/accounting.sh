@@ -17,6 +17,7 @@ StorageLoc=slurm_acct_db
 LogFile=$dir/log/slurmdbd.log
 PidFile=$dir/run/slurmdbd.pid
 DebugLevel=info
+$slurmdbd_lines
 CONF
 }
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Searches every process: its memory, environment, command line, and the files without a name that it has open."""
+
+import array
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import smaps
+from canary import CHUNK
+from files import search_file
+from finds import COMMAND_LINE, ENVIRONMENT, MEMORY, NAMELESS_FILE, finds_of
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+HELD = 3 << 62  # the bits of a page in /proc/PID/pagemap: in memory, or swapped
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    uid: int
+    program: str
+    command_line: bytes
+
+    def __str__(self):
+        words = self.command_line.replace(b"\0", b" ").decode(errors="replace").strip()
+        return f"{self.pid} {self.program} [{words[:60]}] of uid {self.uid}"
+
+    @property
+    def step(self):
+        """Returns "JOB.STEP" of a slurmstepd, and "" of any other process."""
+        title = re.match(rb"slurmstepd: \[([^\]]+)\]", self.command_line)
+        return title[1].decode() if title else ""
+
+
+def _read(pid):
+    folder = Path("/proc") / str(pid)
+    status = (folder / "status").read_text()
+    return Process(pid, int(re.search(r"^PPid:\t(\d+)", status, re.MULTILINE)[1]),
+                   int(re.search(r"^Uid:\t\d+\t(\d+)", status, re.MULTILINE)[1]),
+                   re.search(r"^Name:\t(.*)", status)[1], (folder / "cmdline").read_bytes())
+
+
+class Processes:
+    """All processes at one moment, but for the hunt's own."""
+
+    def __init__(self):
+        self._by_pid = {}
+        for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+            try:
+                if pid != os.getpid():
+                    self._by_pid[pid] = _read(pid)
+            except OSError:  # it ended meanwhile
+                pass
+
+    def __iter__(self):
+        return iter(self._by_pid.values())
+
+    def __getitem__(self, pid):
+        return self._by_pid[pid]
+
+    def job_of(self, process):
+        """Returns the id of the job that a process was started by slurmstepd for, and "" of any other process."""
+        if process.step:
+            return ""
+        while process and not process.step:
+            process = self._by_pid.get(process.parent)
+        return process.step.partition(".")[0] if process else ""
+
+
+class Searched:
+    """Remembers what one sweep has searched already, since processes share files."""
+
+    def __init__(self):
+        self._seen = set()
+
+    def is_new(self, status):
+        key = (status.st_dev, status.st_ino)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
+
+
+def search_process(canaries, process, searched):
+    """Returns the finds in a process. One that ends meanwhile has none."""
+    folder = Path("/proc") / str(process.pid)
+    found = finds_of(COMMAND_LINE, f"the command line of {process}", canaries.search(process.command_line), process)
+    try:
+        environment = (folder / "environ").read_bytes()
+        found += finds_of(ENVIRONMENT, f"the environment of {process}", canaries.search(environment), process)
+        found += _search_memory(canaries, process)
+        found += _search_nameless_files(canaries, process, folder, searched)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+# ---- files that have no name, or none any more ------------------------------------------------------
+
+
+def _search_nameless_files(canaries, process, folder, searched):
+    found = []
+    for entry in os.listdir(folder / "fd"):
+        path = folder / "fd" / entry
+        try:
+            target, status = os.readlink(path), os.stat(path)
+        except OSError:
+            continue
+        if target.endswith(" (deleted)") and stat.S_ISREG(status.st_mode) and searched.is_new(status):
+            found += search_file(canaries, path, NAMELESS_FILE, f"{target} of {process}", process)
+    return found
+
+
+# ---- memory -----------------------------------------------------------------------------------------
+
+
+def mappings_to_search(pid):
+    """Yields line, begin and end of the mappings that can hold what no named file has, in their order."""
+    for line, fields in smaps.mappings(pid):
+        span, permissions, _, _, inode, *name = line.split(maxsplit=5)
+        is_private_file = inode != "0" and permissions[3] == "p" and name and not name[0].endswith(" (deleted)")
+        if is_private_file and fields["Anonymous"] == "0 kB" and fields["Swap"] == "0 kB":
+            continue  # as the file is
+        if name and name[0].startswith(("[vvar", "[vsyscall")):
+            continue
+        begin, end = (int(part, 16) for part in span.split("-"))
+        yield line, begin, end, permissions[3] == "s"
+
+
+def _held_pages(pagemap, begin, end):
+    """Yields the parts of a mapping that are in memory or swapped: stacks and arenas are mostly untouched."""
+    pages = array.array("Q", os.pread(pagemap, (end - begin) // PAGE * 8, begin // PAGE * 8))
+    first = None
+    for index, entry in enumerate(pages):
+        if entry & HELD:
+            first = index if first is None else first
+        elif first is not None:
+            yield begin + first * PAGE, begin + index * PAGE
+            first = None
+    if first is not None:
+        yield begin + first * PAGE, begin + len(pages) * PAGE
+
+
+def _parts(pid, pagemap):
+    """Yields the parts of memory to search, with the line of their mapping; those that touch follow each other."""
+    for line, begin, end, is_shared in mappings_to_search(pid):
+        for first, last in [(begin, end)] if is_shared else _held_pages(pagemap, begin, end):
+            for at in range(first, last, CHUNK):
+                yield line, at, min(at + CHUNK, last)
+
+
+def _search_memory(canaries, process):
+    found, pieces, lines = [], [], []
+
+    def search_pieces():
+        for at, *what in canaries.search_chunks(data for _, data in pieces):
+            index = 0
+            while at >= len(pieces[index][1]):
+                at -= len(pieces[index][1])
+                index += 1
+            found.extend(finds_of(MEMORY, f"the memory of {process}, {lines[index]},", [(pieces[index][0] + at, *what)], process))
+        pieces.clear()
+        lines.clear()
+
+    memory = os.open(f"/proc/{process.pid}/mem", os.O_RDONLY)
+    pagemap = os.open(f"/proc/{process.pid}/pagemap", os.O_RDONLY)
+    try:
+        for line, begin, end in _parts(process.pid, pagemap):
+            if pieces and pieces[-1][0] + len(pieces[-1][1]) != begin:
+                search_pieces()
+            try:
+                pieces.append((begin, os.pread(memory, end - begin, begin)))
+                lines.append(line)
+            except OSError:  # memory of memfd_secret, or of a device
+                continue
+        search_pieces()
+    finally:
+        os.close(memory)
+        os.close(pagemap)
+    return found
+
+
+def unreadable_secret_memory(pid):
+    """Returns the mappings of memfd_secret in a process, after a check that root can read none."""
+    mappings = [(line, begin) for line, begin, _, _ in mappings_to_search(pid) if "/secretmem" in line]
+    for line, begin in mappings:
+        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        try:
+            os.pread(memory, PAGE, begin)
+        except OSError:
+            continue
+        finally:
+            os.close(memory)
+        raise AssertionError(f"root can read {line} of {pid}")
+    return [line for line, _ in mappings]
