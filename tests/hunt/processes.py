@@ -14,6 +14,7 @@ from files import search_file
 from finds import COMMAND_LINE, ENVIRONMENT, MEMORY, NAMELESS_FILE, finds_of
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+STRETCH = 1 << 30  # of memory, about whose pages the kernel is asked at once
 HELD = 3 << 62  # the bits of a page in /proc/PID/pagemap: in memory, or swapped
 
 
@@ -62,13 +63,16 @@ class Processes:
     def __getitem__(self, pid):
         return self._by_pid[pid]
 
-    def job_of(self, process):
-        """Returns the id of the job that a process was started by slurmstepd for, and "" of any other process."""
+    def step_of(self, process):
+        """Returns the "JOB.STEP" that slurmstepd started a process for, and "" of any other process."""
         if process.step:
             return ""
         while process and not process.step:
             process = self._by_pid.get(process.parent)
-        return process.step.partition(".")[0] if process else ""
+        return process.step if process else ""
+
+    def job_of(self, process):
+        return self.step_of(process).partition(".")[0]
 
 
 class Searched:
@@ -124,14 +128,21 @@ def mappings_to_search(pid):
         is_private_file = inode != "0" and permissions[3] == "p" and name and not name[0].endswith(" (deleted)")
         if is_private_file and fields["Anonymous"] == "0 kB" and fields["Swap"] == "0 kB":
             continue  # as the file is
-        if name and name[0].startswith(("[vvar", "[vsyscall")):
+        is_shared = permissions[3] == "s"
+        is_empty = not is_shared and fields["Rss"] == fields["Swap"] == "0 kB"  # a reservation may have terabytes
+        if is_empty or name and name[0].startswith(("[vvar", "[vsyscall")):
             continue
         begin, end = (int(part, 16) for part in span.split("-"))
-        yield line, begin, end, permissions[3] == "s"
+        yield line, begin, end, is_shared
 
 
 def _held_pages(pagemap, begin, end):
     """Yields the parts of a mapping that are in memory or swapped: stacks and arenas are mostly untouched."""
+    for at in range(begin, end, STRETCH):
+        yield from _held_pages_of_stretch(pagemap, at, min(at + STRETCH, end))
+
+
+def _held_pages_of_stretch(pagemap, begin, end):
     pages = array.array("Q", os.pread(pagemap, (end - begin) // PAGE * 8, begin // PAGE * 8))
     first = None
     for index, entry in enumerate(pages):

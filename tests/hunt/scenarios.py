@@ -5,6 +5,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from harness import poll
 from own_agent import HttpConnection, request
 from stages import in_background
 from table import COMPLETED, EPILOG_ENDED, PUSHING, RUNNING, TASKS_ENDED
@@ -90,6 +91,54 @@ def agent_restarted(case):
     yield RUNNING, {case.canary: [job]}
     case.stages.release(stage)
     case.site.await_end(job)
+    yield COMPLETED, {case.canary: []}
+
+
+@scenario()
+def srun(case):
+    """The user's own srun has no value; its step has."""
+    case.push()
+    stage = case.stages.name()
+    with in_background(case.site, "alice", ["srun", "-N2", *IN_RUN, "bash", "-c", f"./hold {stage}$SLURM_PROCID"]):
+        jobs = [case.stages.reached(f"{stage}{task}", case.canary) for task in range(2)]
+        yield RUNNING, {case.canary: jobs}
+        case.stages.release(*(f"{stage}{task}" for task in range(2)))
+    yield from case.ended(jobs[0])
+
+
+@scenario()
+def step_without_secret(case):
+    """A step that asks for none has none, beside a script that has."""
+    case.push()
+    step, script = (case.stages.name() for _ in range(2))
+    job = case.site.sbatch(f"srun -n1 --secrets=none ./hold {step} &\n./hold {script}\nwait", "-wn1", *IN_RUN)
+    case.stages.reached(step, None)
+    case.stages.reached(script, case.canary)
+    yield RUNNING, {case.canary: [f"{job}.batch"]}
+    case.stages.release(step, script)
+    yield from case.ended(job)
+
+
+@scenario()
+def completed_while_job_runs(case):
+    """The agent has no value any more; the job keeps its own."""
+    case.push()
+    stage = case.stages.name()
+    job = case.site.sbatch(f"./hold {stage}", "-wn1", *IN_RUN)
+    case.stages.reached(stage, case.canary)
+    case.site.complete(RUN)
+    assert case.site.status()["secret_bytes"] == 0
+    yield RUNNING, {case.canary: [job]}
+    case.stages.release(stage)
+    case.site.await_end(job)
+    yield COMPLETED, {case.canary: []}
+
+
+@scenario()
+def expired(case):
+    case.site.push(RUN, user={"TOK": case.canary.value}, ttl="2s")
+    yield EPILOG_ENDED, {case.canary: []}  # held, and no job has it
+    poll(lambda: not case.site.runs(), 10, "the expiry")
     yield COMPLETED, {case.canary: []}
 
 
@@ -202,14 +251,15 @@ def inner_commands(case):
     for stage, way in zip(inner, INNER.values(), strict=True):
         (case.site.out / f"{stage}.sh").write_text(f"#!/bin/bash\n./hold {stage}\n")
         submits.append(way.replace("SBATCH", f"sbatch --parsable --hold --output=%A.out {stage}.sh"))
-    job = case.site.sbatch("\n".join([f"srun -n1 ./hold {step} &", *submits, f"./hold {outer}", "wait"]), "-wn1", *IN_RUN)
+    script = [f"srun -n1 ./hold {step} &", "{", *submits, f"}} >{outer}.ids", f"./hold {outer}", "wait"]
+    job = case.site.sbatch("\n".join(script), "-wn1", *IN_RUN)
     case.stages.reached(step, case.canary)
     case.stages.reached(outer, case.canary)
     yield RUNNING, {case.canary: [job]}
     case.stages.release(outer, step)
     case.site.await_end(job)
     yield EPILOG_ENDED, {case.canary: []}  # slurmctld has the inner jobs on its disk
-    jobs = (case.site.out / f"{job}.out").read_text().split()
+    jobs = (case.site.out / f"{outer}.ids").read_text().split()
     assert len(jobs) == len(INNER), (case.site.out / f"{job}.err").read_text()
     assert case.site.scontrol("release", ",".join(jobs)).code == 0
     given = [case.stages.reached(stage, case.canary) for stage in inner]

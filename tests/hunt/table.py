@@ -42,12 +42,12 @@ def read():
 def row_of(find, processes, holders, agents, jobs_folders):
     """Returns the row of a find.
 
-    `holders` has the ids of the jobs that were given the value: no other job's processes may have it."""
+    `holders` has the jobs, or steps as JOB.STEP, that were given the value: no process of another one may have it."""
     process = find.process
     if process is not None and process.pid in agents and find.kind == MEMORY:
         return BODY
     if process is not None and find.kind not in (COMMAND_LINE, NAMELESS_FILE) and process.uid != 0 and \
-            processes.job_of(process) in holders:
+            {processes.job_of(process), processes.step_of(process)} & set(holders):
         return JOB
     if find.kind == FILE and any(re.match(f"{re.escape(str(folder))}/({'|'.join(holders)})/", find.where)
                                  for folder in jobs_folders if holders):

@@ -2,10 +2,13 @@
 """Promise: at each moment of a job's life its secret is only where the table of docs/security.md says."""
 
 import contextlib
+import subprocess
 
 import pytest
+from clusters import LoggingCluster
 from conftest import IS_WHOLE
 from harness import poll
+from journal import FOLDER
 from scenarios import QUICK, SCENARIOS, Case
 
 
@@ -43,3 +46,15 @@ def test_value_was_seen_everywhere_table_allows(hunt, loopback):
     assert hunt.unseen() == set()
     assert loopback.packets > 1000
     print(f"{hunt.sweeps} sweeps in {hunt.seconds:.0f} s")
+
+
+def test_logging_cluster_stores_and_logs_all_that_it_can(cluster):
+    """Shows that the scenarios ran beside what is most likely to store a value."""
+    if not isinstance(cluster, LoggingCluster):
+        pytest.skip("only the whole hunt has such a cluster")
+    logs = {path.name: path.read_bytes() for path in (cluster.dir / "log").iterdir()}
+    assert b"NET_RAW" in logs["slurmctld.log"] and b"job_script_table" in logs["slurmdbd.log"]
+    assert b"hold" in logs["slurmdbd.log"] and b"SLURM_SECRETS=" in logs["slurmdbd.log"]
+    assert b"UserId=alice" in logs["jobcomp.log"] and b'"action":"grant"' in logs["audit.jsonl"].replace(b" ", b"")
+    assert "the prolog of task 0" in "".join(path.read_text() for path in cluster.out.glob("*.out"))
+    assert b"was granted TOK" in subprocess.run(["journalctl", "--directory", FOLDER, "--output=cat"], capture_output=True).stdout
