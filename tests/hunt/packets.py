@@ -2,7 +2,7 @@
 """Records every packet that a network namespace sends or receives, and searches what connections carried."""
 
 import ctypes
-import os
+import ipaddress
 import socket
 import struct
 import threading
@@ -31,6 +31,16 @@ def _payload(packet):
     if transport == TCP and len(segment) >= 20:
         return (TCP, addresses, segment[:4]), segment[(segment[12] >> 4) * 4:]
     return (transport, addresses, segment[:4] if transport == UDP else b""), segment
+
+
+def _ends_of(connection):
+    """Returns the addresses and ports of a connection as text."""
+    if len(connection) == 1 or len(connection[2]) != 4:
+        return f"protocol {connection[0]}"
+    addresses, ports = connection[1], struct.unpack("!HH", connection[2])
+    middle = len(addresses) // 2
+    ends = zip((addresses[:middle], addresses[middle:]), ports, strict=True)
+    return " to ".join(f"{ipaddress.ip_address(address)} port {port}" for address, port in ends)
 
 
 class Capture:
@@ -67,7 +77,7 @@ class Capture:
             connection, data = _payload(packet)
             data = self._ends.get(connection, b"") + data
             results = self._canaries.search(data)
-            found += finds_of(PACKET, f"a packet at {address[0]} of {self._name}", results)
+            found += finds_of(PACKET, f"packets at {address[0]} of {self._name}, {_ends_of(connection)}", results)
             known = max((at + 1 for at, canary, _ in results if canary), default=0)
             self._ends[connection] = data[known:][-self._canaries.overlap:]
         statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
@@ -77,7 +87,3 @@ class Capture:
 
     def close(self):
         self._socket.close()
-
-
-def own_namespace():
-    return f"/proc/{os.getpid()}/ns/net"

@@ -163,35 +163,42 @@ def _parts(pid, pagemap):
                 yield line, at, min(at + CHUNK, last)
 
 
+def _results_in(canaries, pieces):
+    """Searches pieces of memory that touch each other; yields each result with the line of its mapping."""
+    results = iter(sorted(canaries.search_chunks(data for _, _, data in pieces), key=lambda result: result[0]))
+    result, offset = next(results, None), 0
+    for line, begin, data in pieces:
+        while result is not None and result[0] < offset + len(data):
+            at, *what = result
+            yield line, (begin + at - offset, *what)
+            result = next(results, None)
+        offset += len(data)
+
+
 def _search_memory(canaries, process):
-    found, pieces, lines = [], [], []
+    by_mapping, pieces = {}, []
 
     def search_pieces():
-        for at, *what in canaries.search_chunks(data for _, data in pieces):
-            index = 0
-            while at >= len(pieces[index][1]):
-                at -= len(pieces[index][1])
-                index += 1
-            found.extend(finds_of(MEMORY, f"the memory of {process}, {lines[index]},", [(pieces[index][0] + at, *what)], process))
+        for line, result in _results_in(canaries, pieces):
+            by_mapping.setdefault(line, []).append(result)
         pieces.clear()
-        lines.clear()
 
     memory = os.open(f"/proc/{process.pid}/mem", os.O_RDONLY)
     pagemap = os.open(f"/proc/{process.pid}/pagemap", os.O_RDONLY)
     try:
         for line, begin, end in _parts(process.pid, pagemap):
-            if pieces and pieces[-1][0] + len(pieces[-1][1]) != begin:
+            if pieces and pieces[-1][1] + len(pieces[-1][2]) != begin:
                 search_pieces()
             try:
-                pieces.append((begin, os.pread(memory, end - begin, begin)))
-                lines.append(line)
+                pieces.append((line, begin, os.pread(memory, end - begin, begin)))
             except OSError:  # memory of memfd_secret, or of a device
                 continue
         search_pieces()
     finally:
         os.close(memory)
         os.close(pagemap)
-    return found
+    return [find for line, results in by_mapping.items()
+            for find in finds_of(MEMORY, f"the memory of {process}, {line},", results, process)]
 
 
 def unreadable_secret_memory(pid):

@@ -99,10 +99,10 @@ def srun(case):
     """The user's own srun has no value; its step has."""
     case.push()
     stage = case.stages.name()
-    with in_background(case.site, "alice", ["srun", "-N2", *IN_RUN, "bash", "-c", f"./hold {stage}$SLURM_PROCID"]):
-        jobs = [case.stages.reached(f"{stage}{task}", case.canary) for task in range(2)]
+    with in_background(case.site, "alice", ["srun", "-N2", *IN_RUN, "bash", "-c", f"./hold {stage}.$SLURM_PROCID"]):
+        jobs = [case.stages.reached(f"{stage}.{task}", case.canary) for task in range(2)]
         yield RUNNING, {case.canary: jobs}
-        case.stages.release(*(f"{stage}{task}" for task in range(2)))
+        case.stages.release(*(f"{stage}.{task}" for task in range(2)))
     yield from case.ended(jobs[0])
 
 
@@ -170,9 +170,11 @@ def requeue(case):
     job = case.site.sbatch(f"./hold {stage}", "-wn1", "--requeue", *IN_RUN)
     case.stages.reached(stage, case.canary)
     case.stages.repeat(stage)
-    assert case.site.scontrol("requeue", job, user="alice").code == 0
+    assert case.site.scontrol("requeuehold", job).code == 0
     case.stages.await_no_process(job)
-    yield EPILOG_ENDED, {case.canary: [job]}
+    poll(lambda: case.site.job_state(job) == "PENDING", 30, "the job in the queue")
+    yield EPILOG_ENDED, {case.canary: []}
+    assert case.site.scontrol("release", job).code == 0
     case.stages.reached(stage, case.canary, 60)
     yield RUNNING, {case.canary: [job]}
     case.stages.release(stage)
@@ -281,6 +283,20 @@ def salloc(case):
         yield TASKS_ENDED, {case.canary: []}
         case.stages.release(shell)
     yield from case.ended(job)
+
+
+@scenario()
+def inner_salloc(case):
+    """A script that makes an allocation of its own, on another node, and has a copy of its value."""
+    case.push()
+    stage = case.stages.name()
+    script = f'export COPY="$TOK"; salloc -n1 -wn2 srun -n1 ./hold {stage} & wait'
+    job = case.site.sbatch(script, "-wn1", *IN_RUN)
+    inner = case.stages.reached(stage, case.canary)
+    assert inner != job
+    yield RUNNING, {case.canary: [job, inner]}
+    case.stages.release(stage)
+    yield from case.ended(inner, job)
 
 
 @scenario()

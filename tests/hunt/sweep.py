@@ -58,7 +58,7 @@ class Hunt:
         while wrong := self._wrong(moment, holders):
             is_lasting = any(find.kind not in (MEMORY, ENVIRONMENT) for find in wrong)
             assert not is_lasting and time.monotonic() < end, \
-                f"{moment}, a value is where docs/security.md allows none:\n" + "\n".join(sorted(map(str, wrong)))
+                f"{moment}, a value is where docs/security.md allows none:\n" + "\n".join(sorted(set(map(str, wrong))))
         self._check_secret_memory(moment)
 
     def _wrong(self, moment, holders):

@@ -106,8 +106,8 @@ def held_on_nodes(hosts):
 def test_value_on_hosts_is_only_where_table_allows(hosts, hunt, stages, values, begin, end):
     login, canary, stage = hosts.on("login"), values.make(), stages.name()
     options = begin(login, canary)
-    names = [stage + node for node in NODES]
-    job = login.sbatch(f"srun -N2 bash -c './hold {stage}$SLURMD_NODENAME'", "-N2", "--secret=TOK,TOK=COPY:file", *options)
+    names = [f"{stage}.{node}" for node in NODES]
+    job = login.sbatch(f"srun -N2 bash -c './hold {stage}.$SLURMD_NODENAME'", "-N2", "--secret=TOK,TOK=COPY:file", *options)
     assert {stages.reached(name, canary) for name in names} == {job}
     hunt.check(RUNNING, {canary: [job]})
     assert {(row, RUNNING) for row in (JOB, REQUESTED_FILE, SECRET_MEMORY)} <= hunt.seen

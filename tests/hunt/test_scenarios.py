@@ -55,6 +55,6 @@ def test_logging_cluster_stores_and_logs_all_that_it_can(cluster):
     logs = {path.name: path.read_bytes() for path in (cluster.dir / "log").iterdir()}
     assert b"NET_RAW" in logs["slurmctld.log"] and b"job_script_table" in logs["slurmdbd.log"]
     assert b"hold" in logs["slurmdbd.log"] and b"SLURM_SECRETS=" in logs["slurmdbd.log"]
-    assert b"UserId=alice" in logs["jobcomp.log"] and b'"action":"grant"' in logs["audit.jsonl"].replace(b" ", b"")
+    assert b"UserId=alice" in logs["jobcomp.log"] and b'"action":"ask"' in logs["audit.jsonl"].replace(b" ", b"")
     assert "the prolog of task 0" in "".join(path.read_text() for path in cluster.out.glob("*.out"))
     assert b"was granted TOK" in subprocess.run(["journalctl", "--directory", FOLDER, "--output=cat"], capture_output=True).stdout
