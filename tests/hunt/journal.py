@@ -25,9 +25,9 @@ def start():
     return process
 
 
-def search(canaries):
+def search(canaries, folder=FOLDER):
     """Returns the finds in the fields of all entries; the files of the journal are searched as all files are."""
-    with subprocess.Popen(["journalctl", "--directory", FOLDER, "--output=export", "--all", "--no-pager"],
+    with subprocess.Popen(["journalctl", "--directory", folder, "--output=export", "--all", "--no-pager"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         chunks = iter(lambda: process.stdout.read(1 << 20), b"")
-        return finds_of(JOURNAL, "the journal", canaries.search_chunks(chunks))
+        return finds_of(JOURNAL, f"the journal in {folder}", canaries.search_chunks(chunks))

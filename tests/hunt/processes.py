@@ -60,9 +60,6 @@ class Processes:
     def __iter__(self):
         return iter(self._by_pid.values())
 
-    def __getitem__(self, pid):
-        return self._by_pid[pid]
-
     def step_of(self, process):
         """Returns the "JOB.STEP" that slurmstepd started a process for, and "" of any other process."""
         if process.step:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What jobs do with a value. Each scenario is a generator that stops at moments of the table, with the jobs that have it."""
 
+import fcntl
 import json
-import time
+import struct
+import termios
 from concurrent.futures import ThreadPoolExecutor
 
 from harness import poll
@@ -246,19 +248,23 @@ INNER = {
 
 @scenario(is_quick=True)
 def inner_commands(case):
-    """A script that submits further jobs in the ways that scripts do, and runs a step."""
+    """A script that submits further jobs in the ways that scripts do, and runs a step.
+
+    Its srun without SLURM_* is a job of its own."""
     case.push()
-    outer, step, *inner = (case.stages.name() for _ in range(2 + len(INNER)))
+    outer, step, stripped, *inner = (case.stages.name() for _ in range(3 + len(INNER)))
     submits = []
     for stage, way in zip(inner, INNER.values(), strict=True):
         (case.site.out / f"{stage}.sh").write_text(f"#!/bin/bash\n./hold {stage}\n")
         submits.append(way.replace("SBATCH", f"sbatch --parsable --hold --output=%A.out {stage}.sh"))
-    script = [f"srun -n1 ./hold {step} &", "{", *submits, f"}} >{outer}.ids", f"./hold {outer}", "wait"]
+    steps = [f"srun -n1 ./hold {step} &", f"({STRIP}; exec srun -n1 ./hold {stripped}) &"]
+    script = [*steps, "{", *submits, f"}} >{outer}.ids", f"./hold {outer}", "wait"]
     job = case.site.sbatch("\n".join(script), "-wn1", *IN_RUN)
     case.stages.reached(step, case.canary)
     case.stages.reached(outer, case.canary)
-    yield RUNNING, {case.canary: [job]}
-    case.stages.release(outer, step)
+    another = case.stages.reached(stripped, case.canary)
+    yield RUNNING, {case.canary: [job, another]}
+    case.stages.release(outer, step, stripped)
     case.site.await_end(job)
     yield EPILOG_ENDED, {case.canary: []}  # slurmctld has the inner jobs on its disk
     jobs = (case.site.out / f"{outer}.ids").read_text().split()
@@ -324,6 +330,11 @@ def push_request(run, value, owner="alice", **headers):
     return request("PUT", f"/v1/runs/{run}", {"owner": owner, "user": {"TOK": value}}, fields)
 
 
+def unread_bytes(connection):
+    """Returns how much of what was sent the other side has not read."""
+    return struct.unpack("i", fcntl.ioctl(connection.socket, termios.TIOCOUTQ, bytes(4)))[0]
+
+
 def answer_to(case, data):
     with HttpConnection(case.site.control_socket) as connection:
         connection.send(data)
@@ -336,7 +347,7 @@ def push_refused(case):
     whole = push_request(RUN, case.canary.value)
     with HttpConnection(case.site.control_socket) as connection:
         connection.send(whole[:-3])
-        time.sleep(0.3)  # the agent takes what has arrived
+        poll(lambda: unread_bytes(connection) == 0, 10, "the agent has read what was sent")
         yield PUSHING, {case.canary: []}
     yield COMPLETED, {case.canary: []}
     name = json.dumps({"owner": "alice", "user": {"TOK": case.canary.value, "PATH": case.canary.value}}).encode()

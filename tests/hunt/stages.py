@@ -11,10 +11,10 @@ import time
 from harness import poll
 from processes import Processes
 
-# Says which process it is and what TOK holds, by a hash, and waits. It starts no process meanwhile.
+# Says what TOK holds, by a hash, and waits. It starts no process meanwhile.
 HOLD = """#!/bin/bash
 hash=$(printf %s "${TOK-}" | sha256sum)
-echo "$$ ${hash%% *}" >"$1.tmp" && mv "$1.tmp" "$1.reached"
+echo "${hash%% *}" >"$1.tmp" && mv "$1.tmp" "$1.reached"
 until [ -e "$1.go" ]; do read -rt 0.1 _ <>idle; done
 exit 0
 """
@@ -39,11 +39,11 @@ class Stages:
         """Waits for a job at a stage, checks that it has the value in TOK (none if None), and returns its id."""
         file = self._site.out / f"{name}.reached"
         poll(file.exists, seconds, f"a job at {name}")
-        pid, found = file.read_text().split()
         expected = hashlib.sha256(canary.data if canary else b"").hexdigest()
-        assert found == expected, f"the job at {name} has another value, or none"
+        assert file.read_text().strip() == expected, f"the job at {name} has another value, or none"
         processes = Processes()
-        return processes.job_of(processes[int(pid)])
+        return next(processes.job_of(process) for process in processes
+                    if process.program == "hold" and process.command_line.endswith(f"\0{name}\0".encode()))
 
     def release(self, *names):
         for name in names:

@@ -21,12 +21,13 @@ def folders():
 class Hunt:
     """Hunts on one site."""
 
-    def __init__(self, canaries, captures, agents, jobs_folders, further_folders=()):
+    def __init__(self, canaries, captures, agents, jobs_folders, further_folders=(), journals=(journal.FOLDER,)):
         self._canaries = canaries
         self._captures = captures
         self._agents = agents  # a function that returns the pid and the site of each agent
         self._jobs_folders = jobs_folders
         self._folders = [*folders(), *further_folders]
+        self._journals = journals
         self._table = table.read()
         self._given_up = set()
         self.seen = set()  # the cells in which a value was found
@@ -36,7 +37,9 @@ class Hunt:
     def sweep(self):
         """Searches everything; returns the finds and the processes that there were."""
         begin = time.monotonic()
-        found = files.search_folders(self._canaries, self._folders) + journal.search(self._canaries)
+        found = files.search_folders(self._canaries, self._folders)
+        for folder in self._journals:
+            found += journal.search(self._canaries, folder)
         all_processes, searched = processes.Processes(), processes.Searched()
         for process in all_processes:
             found += processes.search_process(self._canaries, process, searched)

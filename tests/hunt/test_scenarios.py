@@ -44,7 +44,7 @@ def test_value_is_only_where_table_allows(name, cluster, stages, hunt, values):
 def test_value_was_seen_everywhere_table_allows(hunt, loopback):
     """Shows that the hunt is not blind, and the table says no more than is true."""
     assert hunt.unseen() == set()
-    assert loopback.packets > 1000
+    assert loopback.packets > 100
     print(f"{hunt.sweeps} sweeps in {hunt.seconds:.0f} s")
 
 
