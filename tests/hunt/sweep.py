@@ -82,11 +82,12 @@ class Hunt:
     def _check_secret_memory(self, moment):
         for pid, site in self._agents().items():
             status = site.status()
-            assert status["memory"] == "memfd_secret", "this kernel gives no memfd_secret, so that root can read what an agent holds"
-            if status["secret_bytes"] > 0 and processes.unreadable_secret_memory(pid):
-                assert self._table[table.SECRET_MEMORY, moment], f"{moment}, an agent has {status['secret_bytes']} secret bytes still"
+            assert status["memory"] == "memfd_secret", "this kernel gives no memfd_secret: root can read what an agent holds"
+            if held := status["secret_bytes"]:
+                assert self._table[table.SECRET_MEMORY, moment], f"{moment}, an agent still has {held} bytes of secrets"
+                assert processes.unreadable_secret_memory(pid), "an agent holds secrets elsewhere than in memfd_secret"
                 self.seen.add((table.SECRET_MEMORY, moment))
 
     def unseen(self):
-        """Returns the cells that allow a value and in which none was found: the table says too much, or the hunt is blind."""
+        """Returns the cells that allow a value where none was found: the table says too much, or the hunt is blind."""
         return {cell for cell, is_allowed in self._table.items() if is_allowed} - self.seen
