@@ -165,8 +165,13 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
     families.gauge("slurm_secrets_locked_bytes", "Size of all regions of locked memory.",
                    number(held.slab_bytes));
     families.gauge("slurm_secrets_locked_limit_bytes",
-                   "Limit of slurm_secrets_locked_bytes (limits.total_bytes).",
-                   number(limits.total_bytes));
+                   "Limit of slurm_secrets_locked_bytes (seven eighths of limits.total_bytes).",
+                   number(limits.slab_bytes()));
+    families.gauge("slurm_secrets_body_bytes", "Memory that the bodies of requests in flight use.",
+                   number(status.body_bytes));
+    families.gauge("slurm_secrets_body_limit_bytes",
+                   "Limit of slurm_secrets_body_bytes (an eighth of limits.total_bytes).",
+                   number(limits.body_bytes()));
     families.gauge("slurm_secrets_run_bytes",
                    "Locked memory that the records of runs and of cached grants use.",
                    number(held.secret_bytes));

@@ -23,6 +23,11 @@ namespace {
 /// Memory that the process locks besides slabs: its programs, heap, stack and current deliveries.
 constexpr std::size_t kOwnBytes = 64UL * 1024 * 1024;
 
+/// A block of this size or more is a mapping of its own.
+constexpr int kMappedBytes = 64 * 1024;
+/// The heap retains at most this much free memory at its end.
+constexpr int kSpareBytes = 256 * 1024;
+
 /// With CAP_IPC_LOCK no limit of locked memory applies.
 bool limit_applies() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -103,6 +108,17 @@ Status wipe_memory_of_openssl() {
         return Status();
     }
     return Status::failed("cannot wipe memory that OpenSSL frees: OpenSSL is in use already");
+}
+
+/// Sets glibc's thresholds to constants. Left alone, glibc raises the first one to the size of each
+/// mapped block that is freed, up to 32 MiB: later blocks of that size then lie in the heap, and
+/// one small block above them retains them all. The heap's inner pages are lost for as long, since
+/// madvise() does not take locked pages away. All threads share one heap, since each further one
+/// reserves 64 MiB, which count as locked.
+void return_freed_memory() {
+    mallopt(M_MMAP_THRESHOLD, kMappedBytes);
+    mallopt(M_TRIM_THRESHOLD, kSpareBytes);
+    mallopt(M_ARENA_MAX, 1);
 }
 
 bool swap_is_active() {

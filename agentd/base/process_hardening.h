@@ -24,6 +24,10 @@ Status lower_core_limit();
 /// Has OpenSSL overwrite the memory that it frees. Fails if OpenSSL is in use already.
 Status wipe_memory_of_openssl();
 
+/// Has the heap give large blocks back to the kernel as soon as they are freed. All of this
+/// process's memory is locked, so what the heap retains is missing from the host.
+void return_freed_memory();
+
 /// Whether pages of plain memory could be written to a disk while no process has them locked.
 bool swap_is_active();
 

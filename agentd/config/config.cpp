@@ -94,16 +94,19 @@ void read_limits(const YAML::Node& node, Limits& limits) {
             target = number_of(value, least, most);
         };
     };
+    limits.bytes_per_owner = 0;
     read_mapping(node, {
                            {"value_bytes", number(limits.value_bytes, 1, kMaxValueBytes)},
                            {"run_bytes", number(limits.run_bytes, 1, 64 * kMiB)},
                            {"runs_per_owner", number(limits.runs_per_owner, 1, 1000000)},
+                           {"bytes_per_owner", number(limits.bytes_per_owner, 1, kMiB * kMiB)},
                            {"runs_per_platform", number(limits.runs_per_platform, 1, 10000000)},
                            {"total_bytes", number(limits.total_bytes, kMiB, kMiB * kMiB)},
                            {"kept_secrets", number(limits.stored_secrets, 1, 100000)},
                            {"kept_bytes", number(limits.stored_bytes, 1, 1024 * kMiB)},
                            {"store_bytes", number(limits.store_bytes, 1, kMiB * kMiB)},
                        });
+    if (limits.bytes_per_owner == 0) limits.bytes_per_owner = limits.total_bytes / 4;
 }
 
 void read_log(const YAML::Node& node, Config& config) {

@@ -15,15 +15,21 @@
 namespace secrets {
 
 struct Limits {
-    std::size_t value_bytes = kMaxValueBytes;        ///< one value
-    std::size_t run_bytes = 1024 * 1024;             ///< all values of one run together
-    std::size_t runs_per_owner = 1000;               ///< runs that one user owns at a time
-    std::size_t runs_per_platform = 100000;          ///< runs that one platform has pushed
-    std::size_t total_bytes = 1024UL * 1024 * 1024;  ///< locked memory of all slabs together
-    std::size_t stored_secrets = 500;                ///< stored secrets of one user or workspace
-    std::size_t stored_bytes = 1024 * 1024;          ///< all values of one user or workspace
-                                                     ///   together
-    std::size_t store_bytes = 256UL * 1024 * 1024;   ///< all stored values together
+    std::size_t value_bytes = kMaxValueBytes;           ///< one value
+    std::size_t run_bytes = 1024 * 1024;                ///< all values of one run together
+    std::size_t runs_per_owner = 1000;                  ///< runs that one user owns at a time
+    std::size_t bytes_per_owner = 256UL * 1024 * 1024;  ///< records of these runs together;
+                                                        ///   default: a quarter of total_bytes
+    std::size_t runs_per_platform = 100000;             ///< runs that one platform has pushed
+    std::size_t total_bytes = 1024UL * 1024 * 1024;     ///< memory for secrets, all together
+    std::size_t stored_secrets = 500;                   ///< stored secrets of one user or workspace
+    std::size_t stored_bytes = 1024 * 1024;             ///< all values of one user or workspace
+                                                        ///   together
+    std::size_t store_bytes = 256UL * 1024 * 1024;      ///< all stored values together
+
+    /// The two parts of total_bytes: bodies of requests in flight, and slabs.
+    std::size_t body_bytes() const { return total_bytes / 8; }
+    std::size_t slab_bytes() const { return total_bytes - body_bytes(); }
 };
 
 /// A set of this machine's users: named users, the members of groups, and those of Slurm accounts.

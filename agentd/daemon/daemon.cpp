@@ -69,7 +69,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
                   return lookups_.start(lookup, urgent);
               },
               [this](const auth::Lookup& lookup) { lookups_.hurry(lookup); }}),
-      vault_(memory, config_.limits.total_bytes, service.is_managed() ? &service : nullptr),
+      vault_(memory, config_.limits.slab_bytes(), service.is_managed() ? &service : nullptr),
       store_(std::move(store)),
       services_(config_, vault_, now, store_.get()),
       openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(
@@ -245,7 +245,7 @@ void Daemon::take(const Config& config) {
     services_.context.configure(config_);
     account_watch_.configure(config_);
     prefetch_users();
-    vault_.set_capacity(config_.limits.total_bytes);
+    vault_.set_capacity(config_.limits.slab_bytes());
     audit::record(
         {.kind = audit::Kind::reload,
          .sentence =

@@ -105,6 +105,7 @@ MemoryKind memory_of(const Config& config) {
 /// Prevents secret bytes from leaving this process by a core file, a debugger or OpenSSL's freed
 /// memory. To be called before the first of them is read.
 Status harden_process() {
+    return_freed_memory();
     if (Status wrong = forbid_dumps(); !wrong.ok()) return wrong;
     return wipe_memory_of_openssl();
 }

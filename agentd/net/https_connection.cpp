@@ -14,6 +14,7 @@
 
 #include "agentd/base/json_members.h"
 #include "agentd/base/stack_wipe.h"
+#include "agentd/net/arriving_body.h"
 #include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_date.h"
 #include "agentd/net/http_fields.h"
@@ -240,11 +241,12 @@ asio::awaitable<Status> HttpsConnection::read_body(http::response_parser<http::e
         std::copy_n(std::as_bytes(std::span(text)).begin(), text.size(), body.bytes().begin());
         wipe(std::as_writable_bytes(std::span(text)));
     } else {
-        body = SecretBuffer(length);
-        http::response_parser<http::span_body<char>> parser(std::move(head));
-        parser.body_limit(length);
-        parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
-        co_await http::async_read(stream_, buffer_, parser, into(error));
+        ArrivingBody arriving(length);
+        while (!arriving.is_complete() && !error) {
+            if (arriving.is_full()) arriving.grow();
+            co_await arriving.read_some(stream_, buffer_, error);
+        }
+        body = arriving.take();
     }
     buffer_.clear();
     buffer_.shrink_to_fit();

@@ -6,6 +6,10 @@
 
 namespace secrets::server {
 
+std::string name_of(const auth::Principal& caller) {
+    return caller.uid() ? "uid " + std::to_string(caller.uid()->value) : caller.name();
+}
+
 std::optional<api::HttpResponse> Authenticator::check_body(const AuthenticatedPrincipal& known,
                                                            SecretView body) {
     if (!known.body_digest) return std::nullopt;

@@ -11,6 +11,9 @@
 
 namespace secrets::server {
 
+/// Names a caller without querying the user database.
+std::string name_of(const auth::Principal& caller);
+
 struct AuthenticatedPrincipal {
     auth::Principal caller;
     api::Origin origin{};

@@ -28,12 +28,16 @@ class ControlServer {
 
   private:
     void take(UniqueFd fd);
-    void refuse(Uid uid, std::size_t theirs) const;
+    using Sessions = std::set<HttpSession*>;
+    std::string why_no_room(Uid uid);
+    bool close_idle(Sessions& sessions);
+    void refuse(Uid uid, const std::string& reason) const;
     asio::awaitable<void> serve(UniqueFd fd, Uid caller, std::shared_ptr<RequestLabel> label);
 
     asio::io_context& loop_;
     HttpSessionRegistry registry_;
-    std::map<uid_t, std::size_t> connections_of_;
+    std::map<uid_t, Sessions> sessions_of_;  ///< without those that were closed for another
+    std::size_t open_ = 0;                   ///< of all users
     net::Listener listener_;
 };
 

@@ -48,6 +48,12 @@ http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_al
     return response;
 }
 
+api::HttpResponse no_room(const Status& full) {
+    api::HttpResponse answer = api::problem(503, full.message());
+    answer.retry_after = std::chrono::seconds(1);
+    return answer;
+}
+
 api::RequestHead head_of(const http::request_parser<http::empty_body>& parser) {
     const auto& request = parser.get();
     api::RequestHead head;
@@ -60,10 +66,6 @@ api::RequestHead head_of(const http::request_parser<http::empty_body>& parser) {
     if (const auto length = parser.content_length()) head.content_length = *length;
     head.has_body = parser.chunked() || head.content_length.value_or(0) > 0;
     return head;
-}
-
-std::string name_of(const auth::Principal& caller) {
-    return caller.uid() ? "uid " + std::to_string(caller.uid()->value) : caller.name();
 }
 
 std::string name_of(const api::RequestHead& head) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Serves one HTTP/1.1 client on any stream: reads a head, authenticates the caller, decides, reads
-// the body into one buffer of the announced size, responds.
+// the body into memory that grows with the bytes that arrive, responds.
 
 #include <openssl/ssl.h>
 
@@ -22,7 +22,9 @@
 #include "agentd/api/router.h"
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/stack_wipe.h"
+#include "agentd/net/arriving_body.h"
 #include "agentd/net/asio.h"
+#include "agentd/net/body_budget.h"
 #include "agentd/server/authenticator.h"
 #include "agentd/server/request_label.h"
 #include "common/ipc/unix_socket.h"
@@ -44,6 +46,7 @@ class HttpSession;
 /// Holds what the sessions of one server share.
 struct HttpSessionRegistry {
     api::Router routes;
+    net::BodyBudget& bodies;  ///< of all servers
     std::set<HttpSession*> connections{};
     bool stopped = false;
 
@@ -72,6 +75,12 @@ class HttpSession {
     void end_if_idle() {
         if (idle_ && !is_readable(descriptor())) end();
     }
+    /// Returns since when the server has waited for a request of this client; nothing while a
+    /// request is served.
+    std::optional<std::chrono::steady_clock::time_point> idle_since() {
+        if (!idle_ || is_readable(descriptor())) return std::nullopt;
+        return idle_since_;
+    }
     virtual void end() = 0;
     /// Ends whatever is in progress: the connection is closed, since a cancelled step of an
     /// operation may be over already, and the next one not begun.
@@ -82,6 +91,7 @@ class HttpSession {
 
     HttpSessionRegistry& registry_;
     bool idle_ = true;
+    std::chrono::steady_clock::time_point idle_since_ = std::chrono::steady_clock::now();
     bool served_ = false;
 };
 
@@ -99,9 +109,9 @@ asio::awaitable<void> read_away(Transport& transport) {
 }
 
 http::response<http::string_body> to_http(api::HttpResponse answer, bool keep_alive);
+/// Returns the response to a request for whose body there is no memory now.
+api::HttpResponse no_room(const Status& full);
 api::RequestHead head_of(const http::request_parser<http::empty_body>& parser);
-/// Names a caller without querying the user database.
-std::string name_of(const auth::Principal& caller);
 /// Names a request by its method and path.
 std::string name_of(const api::RequestHead& head);
 
@@ -153,6 +163,7 @@ class HttpSessionOn final : public HttpSession {
         transport().expires_after(kIdle);
         ErrorCode error;
         idle_ = true;
+        idle_since_ = std::chrono::steady_clock::now();
         co_await http::async_read_header(stream_, buffer_, parser, into(error));
         idle_ = false;
         if (error) {
@@ -181,10 +192,19 @@ class HttpSessionOn final : public HttpSession {
             co_return co_await refuse(parser, std::move(*refused));
         }
         const bool keep_alive = parser.keep_alive();
-        SecretBuffer body(parser.content_length().value_or(0));
-        if (body.size() > 0) {
-            const bool whole = co_await read_body(parser, body);
+        // Counted until the response is written: a deferred one has a copy of the body.
+        std::optional<net::BodyBudget::Charge> charge;
+        SecretBuffer body;
+        if (const auto length = parser.content_length().value_or(0); length > 0) {
+            if (length > net::BodyBudget::kFreeBytes) {
+                charge.emplace(registry_.bodies, name_of(known.caller));
+                Status full = charge->check(length);
+                if (!full.ok()) co_return co_await refuse(parser, no_room(full));
+            }
+            net::ArrivingBody arriving(length);
+            const bool whole = co_await read_body(parser, arriving, charge);
             if (!whole) co_return false;
+            body = arriving.take();
         }
         if (auto wrong = check_.check_body(known, body.view())) {
             forget_request(std::move(body));
@@ -195,7 +215,7 @@ class HttpSessionOn final : public HttpSession {
         while (answer.is_pending) {
             co_await attempts.wait();
             std::optional<api::HttpResponse> stale;
-            // The head is gone after the body was read, but no shared data is used then.
+            // A request with a body is a change, which reads the shared data itself.
             if (body.size() == 0) stale = co_await registry_.routes.refresh(head);
             answer =
                 stale ? std::move(*stale) : attempts.run([&] { return handler(body.bytes()); });
@@ -242,7 +262,9 @@ class HttpSessionOn final : public HttpSession {
         if (body_is_unread_ && !registry_.stopped) co_await read_away(transport());
     }
 
-    asio::awaitable<bool> read_body(Parser& head, SecretBuffer& body) {
+    /// Returns whether the whole body came and had room.
+    asio::awaitable<bool> read_body(const Parser& head, net::ArrivingBody& body,
+                                    std::optional<net::BodyBudget::Charge>& charge) {
         transport().expires_after(kTransfer);
         ErrorCode error;
         if (beast::iequals(head.get()[http::field::expect], "100-continue")) {
@@ -250,11 +272,19 @@ class HttpSessionOn final : public HttpSession {
             co_await http::async_write(stream_, go_on, into(error));
             if (error) co_return false;
         }
-        http::request_parser<http::span_body<char>> parser(std::move(head));
-        parser.body_limit(body.size());
-        parser.get().body() = {reinterpret_cast<char*>(body.bytes().data()), body.size()};
-        co_await http::async_read(stream_, buffer_, parser, into(error));
-        co_return !error;
+        while (!body.is_complete()) {
+            if (body.is_full()) {
+                Status full = charge ? charge->raise(body.grown_size()) : Status();
+                if (!full.ok()) {
+                    co_await refuse(head, no_room(full));
+                    co_return false;
+                }
+                body.grow();
+            }
+            co_await body.read_some(stream_, buffer_, error);
+            if (error) co_return false;
+        }
+        co_return true;
     }
 
     asio::awaitable<bool> write(api::HttpResponse answer, bool keep_alive) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 
 #include "agentd/audit/audit_log.h"
@@ -50,8 +51,8 @@ void IpcServer::stop() {
 }
 
 void IpcServer::end_silent() {
-    for (asio::posix::stream_descriptor* silent : silent_) {
-        if (!is_readable(silent->native_handle())) silent->cancel();
+    for (const Silent& silent : silent_) {
+        if (!is_readable(silent.descriptor->native_handle())) silent.descriptor->cancel();
     }
 }
 
@@ -67,10 +68,30 @@ void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
         audit::report_problem(name_ + ": cannot send the reply: " + failure.message());
 }
 
-bool IpcServer::is_crowded(Uid uid) const {
-    if (connections_.size() >= kMaxConnections) return true;
-    return uid.value != 0 &&
-           std::count(connections_.begin(), connections_.end(), uid.value) >= kMaxConnectionsOfOne;
+/// Makes room for a connection of a user: ends the one that has been silent for the longest, of
+/// this user if the user has too many, else of the user who has most. Returns whether there is
+/// room.
+bool IpcServer::has_room(Uid uid) {
+    const auto count = std::count(connections_.begin(), connections_.end(), uid.value);
+    if (uid.value != 0 && count >= kMaxConnectionsOfOne) return end_oldest_silent(uid.value);
+    if (connections_.size() < kMaxConnections) return true;
+    std::map<uid_t, std::ptrdiff_t> counts;
+    for (const uid_t each : connections_) ++counts[each];
+    const auto most =
+        std::max_element(counts.begin(), counts.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most->second > count + 1 && end_oldest_silent(most->first);
+}
+
+bool IpcServer::end_oldest_silent(uid_t uid) {
+    for (Silent& silent : silent_) {
+        if (silent.uid != uid || silent.has_ended) continue;
+        if (is_readable(silent.descriptor->native_handle())) continue;
+        silent.has_ended = true;
+        silent.descriptor->cancel();
+        return true;
+    }
+    return false;
 }
 
 /// Checks the peer before anything is read.
@@ -82,7 +103,7 @@ void IpcServer::take(UniqueFd connection) {
                                            peer.status().message()};
     } else if (const char* why = gate_(*peer)) {
         refusal = plugin_protocol::Refused{why};
-    } else if (is_crowded(peer->uid)) {
+    } else if (!has_room(peer->uid)) {
         refusal = plugin_protocol::Busy{"too many open connections to this socket"};
     }
     if (refusal) {
@@ -97,13 +118,13 @@ void IpcServer::take(UniqueFd connection) {
 }
 
 /// Waits for the request of a client that has not sent one yet; returns whether a request came.
-asio::awaitable<bool> IpcServer::wait_for_request(int fd) {
+asio::awaitable<bool> IpcServer::wait_for_request(int fd, Uid uid) {
     const auto descriptor = std::make_shared<asio::posix::stream_descriptor>(loop_, fd);
-    const ScopeExit let_go([this, &descriptor] {
-        silent_.erase(descriptor.get());
+    const auto entry = silent_.insert(silent_.end(), Silent{uid.value, descriptor.get()});
+    const ScopeExit let_go([this, entry, &descriptor] {
+        silent_.erase(entry);
         descriptor->release();  // the connection still owns the fd
     });
-    silent_.insert(descriptor.get());
     const auto until = std::chrono::steady_clock::now() + kPatience;
     co_return co_await net::wait_until_readable(descriptor, until);
 }
@@ -129,7 +150,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
     // Nearly always the request has arrived already: then the loop need not learn of the
     // connection.
     if (!is_readable(fd)) {
-        const bool came = co_await wait_for_request(fd);
+        const bool came = co_await wait_for_request(fd, peer.uid);
         if (!came) co_return;
     }
     std::array<std::byte, kMaxMessageBytes> buffer;

@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <list>
-#include <set>
 #include <string>
 
 #include "agentd/net/listener.h"
@@ -40,18 +39,26 @@ class IpcServer {
 
   private:
     void take(UniqueFd connection);
-    bool is_crowded(Uid uid) const;
+    bool has_room(Uid uid);
+    bool end_oldest_silent(uid_t uid);
     void refuse(int fd, const Peer& peer, const std::string& reason) const;
     asio::awaitable<void> serve(UniqueFd connection, Peer peer,
                                 std::shared_ptr<RequestLabel> label);
-    asio::awaitable<bool> wait_for_request(int fd);
+    asio::awaitable<bool> wait_for_request(int fd, Uid uid);
+
+    /// A connection that has not sent anything yet.
+    struct Silent {
+        uid_t uid;
+        asio::posix::stream_descriptor* descriptor;
+        bool has_ended = false;  ///< closed for another connection
+    };
 
     asio::io_context& loop_;
     std::string name_;
     Gate gate_;
     Answer answer_;
-    std::list<uid_t> connections_;                      ///< the user of each
-    std::set<asio::posix::stream_descriptor*> silent_;  ///< those that have not sent anything yet
+    std::list<uid_t> connections_;  ///< the user of each
+    std::list<Silent> silent_;      ///< in the order of their arrival
     net::Listener listener_;
 };
 

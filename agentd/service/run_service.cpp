@@ -154,6 +154,20 @@ Status RunService::check_secrets(const std::vector<vault::NewSecret>& secrets) c
     return Status();
 }
 
+/// Checks that the runs of one user leave memory to others.
+Status RunService::check_share(const vault::RunHead& head,
+                               std::span<const vault::NewSecret> secrets) const {
+    const std::size_t bytes = context_.vault.run_bytes_of(head.owner) -
+                              context_.vault.bytes_of(head.id) +
+                              vault::run_payload_size(head, secrets);
+    if (bytes <= context_.limits.bytes_per_owner) return Status();
+    return {StatusCode::resource_exhausted,
+            "the runs of " + auth::user_name(head.owner) + " would have " + std::to_string(bytes) +
+                " bytes in the agent's memory; the limit is " +
+                std::to_string(context_.limits.bytes_per_owner) +
+                " (limits.bytes_per_owner in its configuration); complete some first"};
+}
+
 StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const RunId& run,
                                           const PushRequest& request,
                                           const Precondition& precondition) {
@@ -196,6 +210,9 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
             {StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +
                                                  std::to_string(context_.limits.runs_per_owner) +
                                                  " runs already; complete some first"});
+    }
+    if (Status refusal = check_share(head, request.secrets); !refusal.ok()) {
+        return refuse(std::move(refusal));
     }
     const bool counts_anew = existing == nullptr || existing->platform != head.platform;
     if (!head.platform.empty() && counts_anew &&

@@ -78,6 +78,7 @@ class RunService {
     StatusOr<vault::Time> expiry_of_push(const PushRequest& request, vault::Time now) const;
     Status check_secrets(const std::vector<vault::NewSecret>& secrets) const;
     Status not_known(const auth::Principal& caller, const RunId& run) const;
+    Status check_share(const vault::RunHead& head, std::span<const vault::NewSecret> secrets) const;
     StatusOr<std::vector<Uid>> readable_owners(const auth::Principal& caller) const;
     RunInfo summarize(const vault::RunHead& head) const;
     RunInfo describe(const vault::RunHead& head) const;

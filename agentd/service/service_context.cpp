@@ -12,6 +12,7 @@ ServiceContext::ServiceContext(const Config& config, vault::Vault& all, Now cloc
 
 void ServiceContext::configure(const Config& config) {
     limits = config.limits;
+    bodies.configure({limits.body_bytes(), limits.body_bytes() / 8});
     default_ttl = config.default_ttl;
     max_ttl = config.max_ttl;
     auth::PrincipalResolver resolver(config.platforms, config.workspaces);

@@ -9,6 +9,7 @@
 
 #include "agentd/auth/policy.h"
 #include "agentd/config/config.h"
+#include "agentd/net/body_budget.h"
 #include "agentd/service/ended_runs.h"
 #include "agentd/service/node_hold_registry.h"
 #include "agentd/store/secret_store.h"
@@ -46,6 +47,7 @@ struct ServiceContext {
     void configure(const Config& config);
 
     Limits limits;
+    net::BodyBudget bodies{};  ///< of the requests of all servers
     std::chrono::seconds default_ttl{};
     std::chrono::seconds max_ttl{};
     auth::PrincipalResolver principals{{}};

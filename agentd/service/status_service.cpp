@@ -39,6 +39,7 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
                     context_.vault.memory(),
                     context_.now() - context_.started,
                     audit::dropped(),
+                    context_.bodies.used(),
                     std::nullopt,
                     {},
                     0};

@@ -30,6 +30,7 @@ struct StatusInfo {
     MemoryKind memory = MemoryKind::memfd;
     std::chrono::seconds uptime{};
     std::uint64_t log_entries_dropped = 0;
+    std::size_t body_bytes = 0;             ///< memory of the bodies of requests in flight
     std::optional<std::string> store_file;  ///< nothing if this agent stores no secrets
     store::SecretStore::Usage kept;
     std::size_t store_owners = 0;

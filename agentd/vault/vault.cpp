@@ -83,15 +83,17 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
 }
 
 /// Slabs grow with the total, so that there are never many of them: systemd compares each
-/// descriptor that it is to store with all stored ones (1,000 of them take it 0.8 s).
+/// descriptor that it is to store with all stored ones (1,000 of them take it 0.8 s). The last one
+/// has what is left, if that is enough.
 std::size_t Vault::new_slab_bytes(std::size_t payload_bytes) const {
     const auto whole_steps = [](std::size_t bytes) {
         return (bytes + kSlabStep - 1) / kSlabStep * kSlabStep;
     };
-    const std::size_t needed =
-        std::max(kSlabBytes, whole_steps(payload_bytes + 2 * Slab::kOverhead + 64));
-    const std::size_t grown = std::max(needed, whole_steps(slab_bytes_ / kSlabsBeforeGrowth));
-    return slab_bytes_ + grown <= capacity_ ? grown : needed;
+    const std::size_t needed = whole_steps(payload_bytes + 2 * Slab::kOverhead + 64);
+    const std::size_t grown =
+        std::max({kSlabBytes, needed, whole_steps(slab_bytes_ / kSlabsBeforeGrowth)});
+    const std::size_t left = slab_bytes_ < capacity_ ? capacity_ - slab_bytes_ : 0;
+    return std::max(needed, std::min(grown, left / kSlabStep * kSlabStep));
 }
 
 /// Overwrites a record. Returns the number of bytes.
@@ -154,7 +156,7 @@ Status Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
 /// Does the part of indexing a live record that needs memory; add_run() must follow.
 Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     Expiries expiry{{head.expires, head.id}};
-    std::size_t& of_owner = runs_of_owner_[head.owner.value];
+    std::size_t& of_owner = runs_of_owner_[head.owner.value].runs;
     std::size_t& of_platform = runs_of_platform_[head.platform];
     RunId id = head.id;
     Runs run;
@@ -170,7 +172,9 @@ Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
 /// Adds a live record to the index.
 void Vault::add_run(RunEntry entry) noexcept {
     StoredRun& stored = entry.run.mapped();
-    secret_bytes_ += stored.place.slab->slab.payload(stored.place.offset).size();
+    const std::size_t bytes = stored.place.slab->slab.payload(stored.place.offset).size();
+    secret_bytes_ += bytes;
+    runs_of_owner_.find(stored.head.owner.value)->second.bytes += bytes;
     stored.expiry = expiries_.insert(std::move(entry.expiry)).position;
     runs_.insert(std::move(entry.run));
     runs_by_owner_.insert(std::move(entry.of_owner));
@@ -201,7 +205,8 @@ WipedRun Vault::remove(Runs::iterator run) noexcept {
     expiries_.erase(stored.expiry);
     runs_by_owner_.erase(runs_by_owner_.find(&stored.head));
     const auto owner = runs_of_owner_.find(stored.head.owner.value);
-    if (--owner->second == 0) runs_of_owner_.erase(owner);
+    owner->second.bytes -= bytes;
+    if (--owner->second.runs == 0) runs_of_owner_.erase(owner);
     const auto platform = runs_of_platform_.find(stored.head.platform);
     if (--platform->second == 0) runs_of_platform_.erase(platform);
     WipedRun wiped{{1, bytes}, std::move(stored.head)};
@@ -243,7 +248,19 @@ std::vector<const RunHead*> Vault::runs() const {
 
 std::size_t Vault::runs_of(Uid owner) const {
     const auto found = runs_of_owner_.find(owner.value);
-    return found == runs_of_owner_.end() ? 0 : found->second;
+    return found == runs_of_owner_.end() ? 0 : found->second.runs;
+}
+
+std::size_t Vault::run_bytes_of(Uid owner) const {
+    const auto found = runs_of_owner_.find(owner.value);
+    return found == runs_of_owner_.end() ? 0 : found->second.bytes;
+}
+
+std::size_t Vault::bytes_of(const RunId& run) const {
+    const auto found = runs_.find(run);
+    if (found == runs_.end()) return 0;
+    const RecordRef& place = found->second.place;
+    return place.slab->slab.payload(place.offset).size();
 }
 
 std::size_t Vault::runs_of_platform(const std::string& platform) const {

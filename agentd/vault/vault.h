@@ -123,6 +123,10 @@ class Vault {
     /// at most `most` of them. Examines no other runs.
     std::vector<const RunHead*> runs_of(std::span<const Uid> owners, std::string_view after,
                                         std::size_t most) const;
+    /// Returns the size of the records of all runs of an owner.
+    std::size_t run_bytes_of(Uid owner) const;
+    /// Returns the size of a run's record; 0 if the run does not exist.
+    std::size_t bytes_of(const RunId& run) const;
     std::size_t runs_of_platform(const std::string& platform) const;
 
     /// Overwrites the record of a run; returns an empty receipt if the run does not exist. `run`
@@ -213,6 +217,10 @@ class Vault {
         bool operator()(const View& a, const View& b) const { return a < b; }
     };
     using Holders = std::set<std::pair<std::string, JobId>, ByRun>;
+    struct OwnedRuns {
+        std::size_t runs = 0;
+        std::size_t bytes = 0;  ///< of their records
+    };
     using Runs = std::unordered_map<RunId, StoredRun>;
     using Holds = std::unordered_map<JobId, StoredHold>;
     /// Orders by job, then by spec. All grants of a job are found without a spec, which would need
@@ -278,7 +286,7 @@ class Vault {
     Runs runs_;
     Expiries expiries_;
     RunsByOwner runs_by_owner_;
-    std::map<uid_t, std::size_t> runs_of_owner_;
+    std::map<uid_t, OwnedRuns> runs_of_owner_;
     std::map<std::string, std::size_t> runs_of_platform_;  ///< runs without a platform are counted
                                                            ///   under the empty name
     Holds holds_;

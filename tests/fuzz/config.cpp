@@ -20,6 +20,7 @@ void check(const Config& config) {
     must(limits.value_bytes >= 1 && limits.value_bytes <= kMaxValueBytes, "limits.value_bytes");
     must(limits.run_bytes >= 1 && limits.run_bytes <= 64 * kMiB, "limits.run_bytes");
     must(limits.runs_per_owner >= 1, "limits.runs_per_owner");
+    must(limits.bytes_per_owner >= 1, "limits.bytes_per_owner");
     must(limits.runs_per_platform >= 1, "limits.runs_per_platform");
     must(limits.total_bytes >= kMiB, "limits.total_bytes");
     must(config.default_ttl > config.default_ttl.zero(), "runs.default_ttl is a time");

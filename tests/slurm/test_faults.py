@@ -470,7 +470,7 @@ def test_agent_answers_100_clients_beyond_descriptor_limit():
 
 def test_full_secret_memory_rejects_pushes_and_grants_until_freed():
     full = "limits.total_bytes in its configuration"
-    with own_agent("limits: { total_bytes: 1048576 }") as agent:
+    with own_agent("limits: { total_bytes: 1048576, bytes_per_owner: 1048576 }") as agent:
         size, runs = 60000, 0
         while size > 8:  # pushes ever smaller values, until none fits
             answer = agent.http("PUT", f"/v1/runs/r{runs}", {"owner": "alice", "user": {"A": "x" * size}})

@@ -38,6 +38,7 @@ void check_is_default(const Config& config) {
     CHECK(config.limits.runs_per_owner == 1000);
     CHECK(config.limits.runs_per_platform == 100000);
     CHECK(config.limits.total_bytes == 1073741824);
+    CHECK(config.limits.bytes_per_owner == 268435456);
     CHECK(config.default_ttl == std::chrono::hours(24));
     CHECK(config.max_ttl == std::chrono::hours(30 * 24));
     CHECK(config.reaper_interval == std::chrono::minutes(1));
@@ -110,6 +111,7 @@ TEST_CASE("Config: installed agentd.yaml shows the defaults and changes none") {
                             "value_bytes",
                             "run_bytes",
                             "runs_per_owner",
+                            "bytes_per_owner",
                             "runs_per_platform",
                             "total_bytes",
                             "default_ttl",
@@ -140,7 +142,7 @@ control_socket: /a/control.sock
 files_directory: /a/jobs
 view_socket: /a/view.sock
 memory: { require_secretmem: true }
-limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, runs_per_platform: 4, total_bytes: 2097152 }
+limits: { value_bytes: 10, run_bytes: 20, runs_per_owner: 3, bytes_per_owner: 5, runs_per_platform: 4, total_bytes: 2097152 }
 runs: { default_ttl: 90s, max_ttl: 2d }
 reaper: { interval: 5s }
 platforms:
@@ -158,6 +160,7 @@ audit: { file: /a/audit.jsonl }
     CHECK(config->limits.value_bytes == 10);
     CHECK(config->limits.run_bytes == 20);
     CHECK(config->limits.runs_per_owner == 3);
+    CHECK(config->limits.bytes_per_owner == 5);
     CHECK(config->limits.runs_per_platform == 4);
     CHECK(config->limits.total_bytes == 2097152);
     CHECK(config->default_ttl == std::chrono::seconds(90));
@@ -169,6 +172,13 @@ audit: { file: /a/audit.jsonl }
     CHECK(config->log_level == "debug");
     CHECK(config->log_target == LogTarget::standard_error);
     CHECK(config->audit_file == "/a/audit.jsonl");
+}
+
+TEST_CASE("Config: gives one owner a quarter of the memory unless the file says otherwise") {
+    const auto config = parse_config("limits: { total_bytes: 8388608 }\n", "agentd.yaml");
+    REQUIRE(config.ok());
+    CHECK(config->limits.bytes_per_owner == 2097152);
+    CHECK(config->limits.body_bytes() + config->limits.slab_bytes() == 8388608);
 }
 
 TEST_CASE("Config: rejects invalid content with its line and column") {
@@ -273,8 +283,8 @@ TEST_CASE("Config: rejects an unknown key at every depth and lists the accepted 
           "2:3: unknown key 'require'; expected one of: require_secretmem, force_memfd");
     CHECK(refusal_of("limits: { bytes: 1 }\n") ==
           "1:11: unknown key 'bytes'; expected one of: value_bytes, run_bytes, "
-          "runs_per_owner, runs_per_platform, total_bytes, kept_secrets, kept_bytes, "
-          "store_bytes");
+          "runs_per_owner, bytes_per_owner, runs_per_platform, total_bytes, kept_secrets, "
+          "kept_bytes, store_bytes");
     CHECK(refusal_of("runs:\n  ttl: 1h\n") ==
           "2:3: unknown key 'ttl'; expected one of: default_ttl, max_ttl");
     CHECK(refusal_of("reaper: { every: 1m }\n") ==
@@ -333,6 +343,7 @@ TEST_CASE("Config: enforces the exact bounds of each limit") {
              Row{"value_bytes", "1", "65536", "0", "65537"},
              Row{"run_bytes", "1", "67108864", "0", "67108865"},
              Row{"runs_per_owner", "1", "1000000", "0", "1000001"},
+             Row{"bytes_per_owner", "1", "1099511627776", "0", "1099511627777"},
              Row{"runs_per_platform", "1", "10000000", "0", "10000001"},
              Row{"total_bytes", "1048576", "1099511627776", "1048575", "1099511627777"},
          }) {

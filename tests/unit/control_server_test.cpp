@@ -177,10 +177,110 @@ TEST_CASE("HttpSession: ends only connections that wait for a further request at
     CHECK(silent.is_closed_by_server());
 }
 
-TEST_CASE("ControlServer: limits the connections of one user, but not of others") {
+/// A push of which only the head is sent.
+std::string head_of_push(const std::string& run, std::size_t length) {
+    return "PUT /v1/runs/" + run +
+           " HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: " +
+           std::to_string(length) + "\r\n\r\n";
+}
+
+/// As many bytes as a push may have with the limits of Office.
+constexpr std::size_t kLongestPush = 2 * 100 + 256 * 1024;
+
+TEST_CASE("HttpSession: takes memory for a body as it arrives, whatever length was announced") {
+    Fixture fixture;
+    const net::BodyBudget& bodies = fixture.office.services.context.bodies;
+    HttpClient client = fixture.connect();
+    client.send(head_of_push("r", kLongestPush));
+    fixture.loop.turn(milliseconds(20));
+    CHECK(bodies.used() == 0);
+    client.send(std::string(40000, ' '));
+    fixture.loop.turn(milliseconds(20));
+    CHECK(bodies.used() >= 40000);
+    CHECK(bodies.used() <= 80000);
+    client.close();
+    fixture.loop.turn(milliseconds(20));
+    CHECK(bodies.used() == 0);
+}
+
+TEST_CASE("HttpSession: reads a body of any length whole, in pieces, and then the next request") {
+    Fixture fixture;
+    for (const std::size_t length : {22UL, 4096UL, 4097UL, 16385UL, 100000UL, kLongestPush}) {
+        CAPTURE(length);
+        HttpClient client = fixture.connect();
+        std::string body = kRun + std::string(length - kRun.size(), ' ');
+        body = head_of_push("r", length) + body + "GET /v1/runs/r HTTP/1.1\r\n\r\n";
+        for (std::size_t at = 0; at < body.size(); at += 10000) {
+            client.send(std::string_view(body).substr(at, 10000));
+            fixture.loop.turn();
+        }
+        CHECK(client.next()->status / 100 == 2);
+        CHECK(client.next()->status == 200);
+    }
+}
+
+TEST_CASE("HttpSession: denies a body for which there is no memory before the body comes") {
+    Fixture fixture;
+    fixture.office.services.context.bodies.configure({200000, 100000});
+    HttpClient begun = fixture.connect();
+    begun.send(head_of_push("r", kLongestPush) + std::string(50000, ' '));
+    fixture.loop.turn(milliseconds(20));
+    HttpClient denied = fixture.connect();
+    denied.send(head_of_push("s", 90000));
+    const auto reply = denied.next();
+    REQUIRE(reply);
+    CHECK(reply->status == 503);
+    CHECK(reply->has("Retry-After: 1"));
+    CHECK(reply->body.find("cannot take a body of 90000 bytes now") != std::string::npos);
+    CHECK(denied.is_closed_by_server());
+    CHECK(fixture.ask("PUT", "/v1/runs/small", kRun).status == 201);
+    set_peer(fixture.office.bob);
+    CHECK(fixture.ask("PUT", "/v1/runs/of-bob", kRun + std::string(90000, ' ')).status == 201);
+}
+
+TEST_CASE("HttpSession: denies a body whose memory other bodies took meanwhile") {
+    Fixture fixture;
+    fixture.office.services.context.bodies.configure({100000, 100000});
+    const std::string before = fixture.office.state();
+    HttpClient first = fixture.connect();
+    HttpClient second = fixture.connect();
+    first.send(head_of_push("r", 70000));
+    second.send(head_of_push("s", 70000));
+    fixture.loop.turn(milliseconds(20));
+    first.send(kRun + std::string(60000, ' '));
+    fixture.loop.turn(milliseconds(20));
+    second.send(kRun + std::string(60000, ' '));
+    const auto reply = second.next();
+    REQUIRE(reply);
+    CHECK(reply->status == 503);
+    CHECK(reply->has("Connection: close"));
+    CHECK(fixture.office.state() == before);
+    first.send(std::string(70000 - 60000 - kRun.size(), ' '));
+    CHECK(first.next()->status == 201);
+}
+
+TEST_CASE(
+    "ControlServer: closes the connection of a user that is idle for the longest for another") {
     Fixture fixture;
     std::vector<HttpClient> clients;
-    for (int i = 0; i < 128; ++i) clients.push_back(fixture.connect());
+    for (int i = 0; i < 128; ++i) {
+        clients.push_back(fixture.connect());
+        fixture.loop.pass(milliseconds(1));
+    }
+    REQUIRE(clients.front().ask("GET", "/v1/status")->status == 200);
+    CHECK(fixture.ask("GET", "/v1/status").status == 200);
+    CHECK(clients[1].is_closed_by_server());
+    CHECK(clients.front().ask("GET", "/v1/status")->status == 200);
+    CHECK(clients.back().ask("GET", "/v1/status")->status == 200);
+}
+
+TEST_CASE("ControlServer: limits the connections of one user that are in use, but not of others") {
+    Fixture fixture;
+    std::vector<HttpClient> clients;
+    for (int i = 0; i < 128; ++i) {
+        clients.push_back(fixture.connect());
+        clients.back().send(head_of_push("r", 100));
+    }
     fixture.loop.turn(milliseconds(50));
     HttpClient one_more = fixture.connect();
     CHECK(one_more.is_closed_by_server());

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "agentd/net/async_condition.h"
 #include "agentd/store/secret_store.h"
 #include "common/ipc/marker.h"
 #include "tests/unit/fake_peer.h"
@@ -29,8 +30,7 @@ struct Fixture {
     explicit Fixture(service::SharedStore* shared = nullptr, CheckAtHub at_hub = nullptr)
         : path(folder.file("job.sock")),
           server(loop.io, listen_at(path, SocketKind::seqpacket, 0600).value(), office.services,
-                 shared, std::move(at_hub),
-                 [this](pid_t) -> asio::awaitable<StatusOr<JobId>> { co_return job; }) {
+                 shared, std::move(at_hub), [this](pid_t) { return find_job(); }) {
         set_peer(office.alice);
         REQUIRE(
             office.services.secrets.put_secret(office.alice, {}, "A", {buffer_of("value"), {}}, {})
@@ -54,7 +54,14 @@ struct Fixture {
         return "";
     }
 
+    asio::awaitable<StatusOr<JobId>> find_job() {
+        if (!slurmd_answers) co_await slurmd.wait();
+        co_return job;
+    }
+
     StatusOr<JobId> job = JobId{0};  ///< of every process
+    bool slurmd_answers = true;
+    net::AsyncCondition slurmd;
     EventLoop loop;
     TemporaryFolder folder;
     std::string path;
@@ -168,17 +175,31 @@ TEST_CASE("JobServer: leaves grants out of the marker whose values are gone") {
     CHECK(marker->spec == "A");
 }
 
-TEST_CASE("JobServer: limits the connections of one user, but not of others and of root") {
+TEST_CASE("JobServer: ends the oldest silent connection of a user who has too many") {
     Fixture fixture;
     std::vector<PluginClient> clients;
     for (int i = 0; i < 64; ++i) clients.emplace_back(fixture.loop, fixture.path);
+    fixture.loop.turn(milliseconds(50));
+    CHECK(fixture.check("A").empty());
+    CHECK_FALSE(clients[0].next());
+    CHECK_FALSE(clients[1].is_answered());
+}
+
+TEST_CASE("JobServer: limits the requests of one user, but not of others and of root") {
+    Fixture fixture;
+    fixture.slurmd_answers = false;
+    std::vector<PluginClient> clients;
+    for (int i = 0; i < 64; ++i) {
+        clients.emplace_back(fixture.loop, fixture.path);
+        clients.back().send(plugin_protocol::MarkerRequest{});
+    }
     fixture.loop.turn(milliseconds(50));
     PluginClient one_more(fixture.loop, fixture.path);
     CHECK(one_more.next_if<Busy>());
     set_peer(fixture.office.bob);
     CHECK(ask_once(fixture.loop, fixture.path, plugin_protocol::PingRequest{}));
     set_peer(fixture.office.alice);
-    clients.pop_back();
+    fixture.slurmd.wake();
     fixture.loop.turn(milliseconds(20));
     CHECK(fixture.check("A").empty());
 }

@@ -79,6 +79,32 @@ TEST_CASE("RunService: limits the runs that a user owns") {
     CHECK(refusal_of(office.push(office.bob, "c", {}, {})) == "(granted)");
 }
 
+TEST_CASE("RunService: limits the memory of the runs that a user owns") {
+    Config config = Office::small();
+    config.limits.run_bytes = 4000;
+    config.limits.value_bytes = 4000;
+    config.limits.bytes_per_owner = 5000;
+    Office office(config);
+    const auto push = [&](Uid owner, std::string_view run, std::size_t bytes) {
+        return refusal_of(
+            office.push(owner, run, {}, list_of(user_secret("A", std::string(bytes, 'x')))));
+    };
+    CHECK(push(office.alice, "a", 3000) == "(granted)");
+    const std::size_t others = office.vault.run_bytes_of(office.alice);
+    const std::string before = office.state();
+    const std::string refusal = push(office.alice, "b", 3000);
+    CHECK(refusal == "the runs of alice would have " + std::to_string(2 * others) +
+                         " bytes in the agent's memory; the limit is 5000 (limits.bytes_per_owner "
+                         "in its configuration); complete some first");
+    CHECK(office.state() == before);
+    CHECK(push(office.bob, "c", 3000) == "(granted)");
+    CHECK(push(office.alice, "a", 4000) == "(granted)");  // replaces the other 3,000
+    CHECK(office.vault.run_bytes_of(office.alice) == others + 1000);
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("a")).ok());
+    CHECK(office.vault.run_bytes_of(office.alice) == 0);
+    CHECK(push(office.alice, "b", 3000) == "(granted)");
+}
+
 TEST_CASE("RunService: increments the generation on a second push and serves the new value") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "one"))).ok());

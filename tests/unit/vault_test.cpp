@@ -76,6 +76,14 @@ TEST_CASE("Vault: rejects a run when full and keeps what it has") {
     CHECK(vault.inventory().runs == 2);
 }
 
+TEST_CASE("Vault: uses what is left of its capacity for a last, smaller slab") {
+    Vault vault(best_memory_kind(), kMiB + 512 * 1024);
+    const std::string large(900 * 1024, 'x');
+    REQUIRE(vault.put_run(head("a"), list_of(user_secret("A", large))).ok());
+    REQUIRE(vault.put_run(head("b"), list_of(user_secret("A", large.substr(500 * 1024)))).ok());
+    CHECK(vault.inventory().slab_bytes == kMiB + 512 * 1024);
+}
+
 TEST_CASE("Vault: stores a record that is larger than a slab") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     const std::string large(3 * kMiB, 'y');
