@@ -1,22 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstddef>
+#include <functional>
+#include <list>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/base/status.h"
 
 namespace secrets::net {
 
-/// Counts a server's open connections, in total and per address, and limits both.
+/// Limits the open connections of a server: in total, those of each address on which no caller has
+/// proved its identity yet, and those of each caller at an address. So one user of a host, who can
+/// open connections and prove that they are this user's, takes no place of the host's agent.
+///
+/// If a new connection would exceed a limit of unproven ones, the unproven connection whose client
+/// has been silent for the longest is closed for it.
 class ConnectionLimits {
+    using Tcp = boost::asio::ip::tcp;
+    using Clock = std::chrono::steady_clock;
+
+    using Callers = std::map<std::string, std::size_t>;
+    struct Connection {
+        Clock::time_point came = Clock::now();
+        Tcp::socket* socket = nullptr;
+        bool is_unproven = true;
+        bool is_counted = true;  ///< false if closed for another
+        std::optional<Callers::iterator> caller{};
+    };
+    struct Address {
+        std::size_t open = 0;
+        std::list<Connection> unproven;  ///< in the order of their arrival
+        std::list<Connection> others;    ///< proven, or about to end
+        Callers callers;
+    };
+    using Addresses = std::map<std::string, Address>;
+
   public:
     struct Most {
         std::size_t together;
-        std::size_t of_one_address;
+        std::size_t unproven_of_one_address;
+        std::size_t of_one_caller;  ///< at one address
     };
-    explicit ConnectionLimits(Most most) : most_(most) {}
+    /// `note` is called with the address and the cause if a connection was closed for another.
+    using Note = std::function<void(const std::string& address, const std::string& why)>;
+    ConnectionLimits(Most most, Note note) : most_(most), note_(std::move(note)) {}
 
     /// One connection, counted for the object's lifetime. The limits must outlive the object.
     class Counted {
@@ -25,24 +57,36 @@ class ConnectionLimits {
         Counted& operator=(Counted&&) = delete;
         ~Counted();
 
-        const std::string& address() const { return of_->first; }
+        const std::string& address() const { return address_->first; }
+        /// Sets the socket that is shut down if the connection has to give way. To be called again
+        /// if the socket is moved to another object.
+        void follow(Tcp::socket& socket) { connection_->socket = &socket; }
+        /// Counts the connection as that of `caller`, from the first call on. The Status says that
+        /// the caller has too many; the connection is unproven then.
+        Status prove(const std::string& caller);
 
       private:
         friend ConnectionLimits;
-        using Entry = std::map<std::string, std::size_t>::iterator;
-        Counted(ConnectionLimits& limits, Entry of) : limits_(&limits), of_(of) {}
+        Counted(ConnectionLimits& limits, Addresses::iterator address,
+                std::list<Connection>::iterator connection)
+            : limits_(&limits), address_(address), connection_(connection) {}
 
         ConnectionLimits* limits_;
-        Entry of_;
+        Addresses::iterator address_;
+        std::list<Connection>::iterator connection_;
     };
 
     /// Counts a connection. The Status says which limit is reached.
     StatusOr<Counted> admit(const std::string& address);
 
   private:
+    bool close_silent(Addresses::iterator address);
+    Addresses::iterator most_unproven();
+
     Most most_;
-    std::size_t open_ = 0;
-    std::map<std::string, std::size_t> open_of_;
+    Note note_;
+    std::size_t open_ = 0;  ///< without those that were closed for another
+    Addresses addresses_;
 };
 
 }  // namespace secrets::net

@@ -31,6 +31,17 @@ class HandshakeLimiter {
     using Tcp = boost::asio::ip::tcp;
 
     struct Client {
+        Client(Tcp::socket accepted, ConnectionLimits::Counted count)
+            : socket(std::move(accepted)), counted(std::move(count)) {
+            counted.follow(socket);
+        }
+        Client(Client&& other) noexcept
+            : socket(std::move(other.socket)), counted(std::move(other.counted)) {
+            counted.follow(socket);
+        }
+        Client& operator=(Client&&) = delete;
+        ~Client() = default;
+
         Tcp::socket socket;
         ConnectionLimits::Counted counted;
     };

@@ -14,8 +14,9 @@ namespace {
 using Tcp = asio::ip::tcp;
 
 constexpr auto kHandshake = std::chrono::seconds(10);
-constexpr std::size_t kMaxConnections = 14000;     ///< below the unit's LimitNOFILE=
-constexpr std::size_t kMaxConnectionsOfOne = 256;  ///< of one address
+constexpr net::ConnectionLimits::Most kMost{.together = 14000,  // below the unit's LimitNOFILE=
+                                            .unproven_of_one_address = 256,
+                                            .of_one_caller = 256};
 
 /// Enough handshakes that the processor has work while clients answer, and few enough that the
 /// first clients of a crowd don't wait for the last. A client that takes longer than kStall to
@@ -47,9 +48,9 @@ HubServer::HubServer(asio::io_context& loop, UniqueFd listener,
     : loop_(loop),
       services_(services),
       context_(std::move(context)),
-      registry_{api::Router(services, std::move(routes), nullptr, shared),
-                services.context.bodies},
-      limits_({kMaxConnections, kMaxConnectionsOfOne}),
+      registry_{api::Router(services, std::move(routes), nullptr, shared), services.context.bodies},
+      limits_(kMost, [this](const std::string& address,
+                            const std::string& why) { refusals_.note(address, why); }),
       queue_(
           loop, {kHandshakesAtOnce, kHandshake, kStall},
           [this](net::HandshakeLimiter::Client client, net::HandshakeLimiter::Slot slot) {
@@ -106,7 +107,7 @@ void HubServer::take(UniqueFd fd) {
     Tcp::socket socket(loop_);
     socket.assign(peer.protocol(), fd.get());
     fd.release();  // only now: assign() throws if the loop can't accept the socket
-    queue_.add({std::move(socket), std::move(counted).value()});
+    queue_.add(net::HandshakeLimiter::Client(std::move(socket), std::move(counted).value()));
 }
 
 void HubServer::serve_in_turn(net::HandshakeLimiter::Client client,
@@ -127,13 +128,14 @@ asio::awaitable<void> HubServer::serve(net::HandshakeLimiter::Client client,
     socket.set_option(asio::socket_base::keep_alive(true), error);
     const auto context = context_;
     TlsStream stream(Transport(std::move(socket)), *context);
+    client.counted.follow(stream.next_layer().socket());  // which stays when the stream is moved
     const bool shaken = co_await shake_hands(stream, address, std::move(slot));
     if (!shaken) {
         stream.next_layer().close();  // its timers would keep the loop running
         co_return;
     }
     const auto note = [this, &address](const std::string& why) { refusals_.note(address, why); };
-    RemoteAuthenticator check(services_, munge_, context, address,
+    RemoteAuthenticator check(services_, munge_, context, client.counted,
                               net::names_of_peer(stream.native_handle()), takes_host_certificates_,
                               note);
     HttpSessionOn<TlsStream> connection(registry_, std::move(stream), check, std::move(label));

@@ -23,19 +23,33 @@ std::optional<std::string> credential_in(std::string_view authorization) {
 
 RemoteAuthenticator::RemoteAuthenticator(const service::Services& services, auth::Munge& munge,
                                          std::shared_ptr<asio::ssl::context> context,
-                                         std::string address,
+                                         net::ConnectionLimits::Counted& connection,
                                          std::optional<net::CertificateNames> names, bool of_hosts,
                                          std::function<void(const std::string&)> note)
     : services_(services),
       munge_(munge),
       context_(std::move(context)),
-      address_(std::move(address)),
+      connection_(connection),
+      address_(connection.address()),
       names_(std::move(names)),
       of_hosts_(of_hosts),
       note_(std::move(note)) {}
 
 asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
 RemoteAuthenticator::authenticate(const api::RequestHead& head) {
+    auto checked = co_await identify(head);
+    const auto* const known = std::get_if<AuthenticatedPrincipal>(&checked);
+    if (known == nullptr) co_return checked;
+    if (Status wrong = connection_.prove(name_of(known->caller)); !wrong.ok()) {
+        api::HttpResponse answer = refuse(503, wrong.message());
+        answer.retry_after = std::chrono::seconds(1);
+        co_return answer;
+    }
+    co_return checked;
+}
+
+asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
+RemoteAuthenticator::identify(const api::RequestHead& head) {
     if (head.authorization.empty()) co_return by_certificate();
     if (names_ && !of_hosts_) {
         co_return refuse(

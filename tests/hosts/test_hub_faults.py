@@ -235,6 +235,38 @@ def test_node_waits_while_listen_queue_of_hub_is_full(cluster, canary, pki):
     assert (done.code, done.out) == (0, "val\n"), done.err
 
 
+# Keeps silent connections to the hub open, more than one address may have, and replaces those that are closed.
+FLOOD = """
+import selectors, socket, sys
+every = selectors.DefaultSelector()
+every.register(sys.stdin, selectors.EVENT_READ)
+def connect():
+    connection = socket.socket()
+    connection.connect(("10.77.0.4", 8443))
+    every.register(connection, selectors.EVENT_READ)
+for _ in range(400):
+    connect()
+print("here", flush=True)
+while True:
+    for key, _ in every.select():
+        if key.fileobj is sys.stdin:
+            sys.exit()
+        every.unregister(key.fileobj)
+        key.fileobj.close()
+        connect()
+"""
+
+
+def test_node_connects_anew_despite_flood_from_its_host(cluster, canary, job):
+    cluster.on("login").push("demo", workspace={"HF_TOKEN": "val" + canary()})
+    with running(cluster.on("n1"), FLOOD):
+        for step in range(3):
+            cluster.on("n1").daemon_stop(AGENT)
+            cluster.on("n1").daemon_start(AGENT)
+            assert request_grant_on_n1(cluster, b"run:demo", job, step=step)[0] == GRANTED
+    assert "the one silent for the longest was closed" in cluster.agent_log("login")
+
+
 @pytest.fixture
 def lossy(cluster):
     """Drops one packet of twenty to and from n1."""

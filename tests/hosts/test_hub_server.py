@@ -12,7 +12,6 @@ import time
 import pytest
 from hub_fixtures import BODY, PLATFORMS, changing_nothing, hub, is_refused, other_pki, pki  # noqa: F401
 from four_hosts import ADDRESSES, AGENT
-from harness import poll
 from hub_server import Hub, connect
 from own_agent import request
 
@@ -264,23 +263,24 @@ def test_hub_serves_others_during_512_stalled_handshakes(hub, hosts):
         client.close()
 
 
-def test_hub_limits_one_address_to_256_connections(hub, hosts):
-    crowd = [connect(hosts, "n1") for _ in range(256)]
-    with connect(hosts, "n1") as one_too_many:
-        with contextlib.suppress(ConnectionResetError):
-            assert one_too_many.recv(1) == b""
-        assert hub.http("GET", "/v1/runs", where="login", certificate="tower").status == 200
-    assert hub.refusals() == [(ADDRESSES["n1"], "limit of 256 connections per address reached")]
-    for client in crowd:
-        client.close()
-    poll(lambda: comes_in(hub, "n1"), 5, "room for n1 again")
-
-
-def comes_in(hub, where):
+def test_silent_connections_of_one_address_give_way_to_a_client_there(hub, hosts):
+    kept = hub.connect(where="n1", certificate="tower")
+    kept.send(request("GET", "/v1/runs"))
+    assert kept.answer().status == 200
+    crowd = [connect(hosts, "n1") for _ in range(300)]
     try:
-        return hub.http("GET", "/v1/runs", where=where, certificate="tower").status == 200
-    except OSError:
-        return False
+        for _ in range(3):
+            assert hub.http("GET", "/v1/runs", where="n1", certificate="tower").status == 200
+        kept.send(request("GET", "/v1/runs"))  # a connection whose caller is known stays
+        assert kept.answer().status == 200
+        assert hub.http("GET", "/v1/runs", where="login", certificate="tower").status == 200
+        with contextlib.suppress(ConnectionResetError):
+            assert crowd[0].recv(1) == b""
+        [(address, reason)] = hub.refusals()
+        assert address == ADDRESSES["n1"] and "the one silent for the longest was closed" in reason
+    finally:
+        for client in [kept, *crowd]:
+            client.close()
 
 
 def test_hub_stops_and_starts_again_with_open_connections(hub, hosts, pki):

@@ -7,6 +7,8 @@
 #include <array>
 #include <boost/asio/write.hpp>
 #include <map>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/catch.h"
@@ -42,7 +44,7 @@ class Server {
         client.connect(acceptor_.local_endpoint());
         auto counted = limits_.admit(name);
         REQUIRE(counted.ok());
-        queue_.add({acceptor_.accept(), std::move(counted).value()});
+        queue_.add(HandshakeLimiter::Client(acceptor_.accept(), std::move(counted).value()));
         return clients_.emplace(name, std::move(client)).first->second;
     }
     void come_and_speak(const std::string& name) {
@@ -85,7 +87,7 @@ class Server {
 
     boost::asio::io_context loop_{1};
     Tcp::acceptor acceptor_{loop_, Tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)};
-    ConnectionLimits limits_{{20, 5}};
+    ConnectionLimits limits_{{20, 5, 5}, [](const auto&, const auto&) {}};
     HandshakeLimiter queue_;
     std::map<std::string, Tcp::socket> clients_;
     std::map<std::string, Shaking> shaking_;
@@ -206,21 +208,138 @@ TEST_CASE("HandshakeLimiter: leaves the event loop when no client waits", "[hand
     CHECK(server.runs_out());
 }
 
-TEST_CASE("ConnectionLimits: limits the connections of each address and in total",
-          "[handshake_queue]") {
-    ConnectionLimits limits({3, 2});
-    std::vector<ConnectionLimits::Counted> open;
-    const auto come = [&](const char* address) -> std::string {
-        auto counted = limits.admit(address);
-        if (!counted) return counted.status().message();
-        open.push_back(std::move(counted).value());
-        return "";
+namespace {
+
+/// A server of at most 7 connections: 3 unproven and 2 of one caller at each address.
+class LimitedServer {
+  public:
+    struct Connection {
+        Connection(Tcp::socket accepted, Tcp::socket of_client, ConnectionLimits::Counted count)
+            : socket(std::move(accepted)), client(std::move(of_client)), counted(std::move(count)) {
+            counted.follow(socket);
+        }
+        bool is_shut() const {
+            char byte = 0;
+            return recv(native(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+        }
+        void speak() { boost::asio::write(client, boost::asio::buffer("hello", 5)); }
+        void read() {
+            std::array<char, 64> bytes;
+            socket.read_some(boost::asio::buffer(bytes));
+        }
+
+        Tcp::socket socket;
+        Tcp::socket client;
+        ConnectionLimits::Counted counted;
+
+      private:
+        int native() const { return const_cast<Tcp::socket&>(client).native_handle(); }
     };
-    CHECK(come("a").empty());
-    CHECK(come("a").empty());
-    CHECK(come("a") == "limit of 2 connections per address reached");
-    CHECK(come("b").empty());
-    CHECK(come("c") == "limit of 3 connections to the hub reached");
+    using Pointer = std::unique_ptr<Connection>;
+
+    /// Returns null if the connection is refused.
+    Pointer come(const std::string& address) {
+        auto counted = limits_.admit(address);
+        if (!counted) {
+            refusal = counted.status().message();
+            return nullptr;
+        }
+        Tcp::socket client(loop_);
+        client.connect(acceptor_.local_endpoint());
+        auto made = std::make_unique<Connection>(acceptor_.accept(), std::move(client),
+                                                 std::move(counted).value());
+        std::this_thread::sleep_for(10ms);  // the kernel counts its time in ticks of 4 ms
+        return made;
+    }
+
+    std::string refusal;
+    std::vector<std::string> noted;  ///< addresses of which a connection was closed for another
+
+  private:
+    boost::asio::io_context loop_{1};
+    Tcp::acceptor acceptor_{loop_, Tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)};
+    ConnectionLimits limits_{{7, 3, 2}, [this](const std::string& address, const std::string&) {
+                                 noted.push_back(address);
+                             }};
+};
+
+}  // namespace
+
+TEST_CASE("ConnectionLimits: closes the unproven connection that is silent for the longest",
+          "[handshake_queue]") {
+    LimitedServer server;
+    const auto first = server.come("a");
+    const auto second = server.come("a");
+    const auto third = server.come("a");
+    first->speak();
+    first->read();
+    const auto fourth = server.come("a");
+    REQUIRE(fourth);
+    CHECK(second->is_shut());
+    CHECK_FALSE(first->is_shut());
+    CHECK_FALSE(third->is_shut());
+    CHECK(server.noted == Names{"a"});
+    const auto fifth = server.come("a");
+    REQUIRE(fifth);
+    CHECK(third->is_shut());
+    const auto sixth = server.come("a");
+    REQUIRE(sixth);
+    CHECK(first->is_shut());
+    CHECK_FALSE(fourth->is_shut());
+}
+
+TEST_CASE("ConnectionLimits: closes no connection whose data is unread, or whose caller is proven",
+          "[handshake_queue]") {
+    LimitedServer server;
+    const auto proven = server.come("a");
+    REQUIRE(proven->counted.prove("uid 1").ok());
+    std::vector<LimitedServer::Pointer> waiting;
+    for (int i = 0; i < 3; ++i) {
+        waiting.push_back(server.come("a"));
+        waiting.back()->speak();
+    }
+    CHECK_FALSE(server.come("a"));
+    CHECK(server.refusal ==
+          "limit of 3 connections per address without a proof of the caller's identity reached");
+    CHECK_FALSE(proven->is_shut());
+    CHECK(server.come("b"));
+    waiting.pop_back();
+    CHECK(server.come("a"));
+}
+
+TEST_CASE("ConnectionLimits: leaves other callers of an address their share", "[handshake_queue]") {
+    LimitedServer server;
+    auto one = server.come("a");
+    const auto two = server.come("a");
+    REQUIRE(one->counted.prove("uid 1").ok());
+    REQUIRE(one->counted.prove("uid 1").ok());
+    REQUIRE(two->counted.prove("uid 1").ok());
+    const auto three = server.come("a");
+    const secrets::Status wrong = three->counted.prove("uid 1");
+    CHECK(wrong.message() ==
+          "cannot serve uid 1 on a further connection from a: 2 are open, which is the limit; "
+          "close some");
+    const auto of_other = server.come("a");
+    CHECK(of_other->counted.prove("uid 2").ok());
+    const auto elsewhere = server.come("b");
+    CHECK(elsewhere->counted.prove("uid 1").ok());
+    one.reset();
+    CHECK(three->counted.prove("uid 1").ok());
+}
+
+TEST_CASE("ConnectionLimits: closes a silent connection of the address that has most if full",
+          "[handshake_queue]") {
+    LimitedServer server;
+    std::vector<LimitedServer::Pointer> open;
+    for (const char* address : {"a", "a", "a", "b", "c", "d", "e"}) {
+        open.push_back(server.come(address));
+    }
+    const auto eighth = server.come("f");
+    REQUIRE(eighth);
+    CHECK(open[0]->is_shut());
+    CHECK(server.noted == Names{"a"});
+    CHECK_FALSE(server.come("a"));
+    CHECK(server.refusal == "limit of 7 connections to the hub reached");
     open.pop_back();
-    CHECK(come("c").empty());
+    CHECK(server.come("a"));
 }

@@ -48,7 +48,8 @@ struct Fixture {
         REQUIRE(listener.ok());
         auto context = net::make_server_context(listen);
         REQUIRE(context.ok());
-        const HttpsUrl url = loopback_url(port_of(*listener));
+        port = port_of(*listener);
+        const HttpsUrl url = loopback_url(port);
         server.emplace(loop.io, std::move(listener).value(), std::move(context).value(),
                        at_hub.services, hub::hub_routes(handler), nullptr);
         Hub config;
@@ -95,6 +96,7 @@ struct Fixture {
     }
 
     EventLoop loop;
+    std::uint16_t port = 0;
     LoopbackCertificate certificate;
     ViewServer view{runs_there};
     Supervisor supervisor{loop.io, [](const auto&, const auto&, auto) {}};
@@ -170,6 +172,21 @@ TEST_CASE("HubServer: asks the client to try again if munged does not answer") {
     const net::HttpsResponse answer = fixture.ask(std::move(request));
     CHECK(answer.status == 503);
     CHECK(answer.retry_after);
+}
+
+TEST_CASE("HubServer: serves a client at an address from which silent connections come") {
+    Fixture fixture;
+    fake_munge().uid = fixture.at_hub.alice.value;
+    std::vector<asio::ip::tcp::socket> flood;
+    for (int i = 0; i < 300; ++i) {
+        flood.emplace_back(fixture.loop.io);
+        flood.back().connect({asio::ip::address_v4::loopback(), fixture.port});
+        if (i % 50 == 0) fixture.loop.turn();
+    }
+    fixture.loop.turn(milliseconds(50));
+    CHECK(fixture.ask({"GET", "/v1/runs/r"}).status == 200);
+    CHECK(is_readable(flood.front().native_handle()));  // its end
+    CHECK_FALSE(is_readable(flood.back().native_handle()));
 }
 
 /// A node of the hub.
