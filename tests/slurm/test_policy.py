@@ -195,7 +195,7 @@ def test_runs_per_owner_limit_is_enforced():
 
 def test_full_memory_rejects_push_and_leaves_held_runs():
     values = {f"N{number}": "x" * 60000 for number in range(10)}
-    with own_agent("limits: { total_bytes: 1048576, bytes_per_owner: 1048576 }") as agent:
+    with own_agent("limits: { total_bytes: 1048576, bytes_per_owner: 2097152 }") as agent:
         agent.push("first", workspace=values)
         before = agent.state()
         for run in ("first", "second"):
