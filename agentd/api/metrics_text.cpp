@@ -178,6 +178,9 @@ std::string text(const service::StatusInfo& status, const Limits& limits) {
     families.gauge("slurm_secrets_store_open",
                    "1 if the agent stores secrets of users and workspaces, else 0.",
                    status.store_file ? 1 : 0);
+    families.gauge("slurm_secrets_store_closed",
+                   "1 if a store is configured but cannot be opened, else 0.",
+                   status.why_store_closed.empty() ? 0 : 1);
     families.gauge("slurm_secrets_kept_secrets", "Stored secrets of users and workspaces.",
                    number(status.kept.secrets));
     families.gauge("slurm_secrets_kept_bytes", "Size of the values of stored secrets.",

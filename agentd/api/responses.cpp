@@ -224,6 +224,10 @@ std::string status_json(const service::StatusInfo& status) {
         store["bytes"] = status.kept.bytes;
         store["owners"] = status.store_owners;
     }
+    if (!status.why_store_closed.empty()) {
+        store["state"] = "closed";
+        store["trouble"] = status.why_store_closed;
+    }
     json::object object{{"version", SLURM_SECRETS_VERSION},
                         {"memory", memory_kind_word(status.memory)},
                         {"uptime_seconds", status.uptime.count()},

@@ -54,9 +54,8 @@ void say_without_fail(std::string_view trouble) noexcept {
 
 }  // namespace
 
-Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
-               std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
-               systemd::ServiceManager& service)
+Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store::OpenedStore store,
+               Listeners listeners, TlsContexts tls, systemd::ServiceManager& service)
     : config_(std::move(config)),
       config_file_(std::move(config_path)),
       service_(service),
@@ -70,7 +69,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
               },
               [this](const auth::Lookup& lookup) { lookups_.hurry(lookup); }}),
       vault_(memory, config_.limits.slab_bytes(), service.is_managed() ? &service : nullptr),
-      store_(std::move(store)),
+      store_(std::move(store.store)),
       services_(config_, vault_, now, store_.get()),
       openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(
                                  loop_, supervisor_, config_.openbao, std::move(tls.openbao))
@@ -100,6 +99,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory,
     signals_.add(SIGUSR1);
     await_signal();
     services_.context.events = this;
+    services_.context.why_store_closed = std::move(store.why_closed);
     services_.status.set_sources({.tasks = [this] { return supervisor_.tasks(); },
                                   .cluster = [this] { return membership_.describe(); },
                                   .config = [this] { return describe_config(); },
@@ -398,6 +398,7 @@ std::string Daemon::status() const {
         text += ", " + std::to_string(held.slabs - held.kept_slabs) +
                 " of them not yet handed to systemd";
     }
+    if (!services_.context.why_store_closed.empty()) text += "; the store is closed";
     if (!refused_reload_.empty()) text += "; the last reload failed: " + refused_reload_;
     return text;
 }

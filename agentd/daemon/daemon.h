@@ -22,6 +22,7 @@
 #include "agentd/slurm/account_watcher.h"
 #include "agentd/slurm/query_client.h"
 #include "agentd/slurm/stale_hold_reaper.h"
+#include "agentd/store/store_factory.h"
 #include "agentd/systemd/service_manager.h"
 
 namespace secrets {
@@ -36,10 +37,9 @@ struct Listeners {
 
 class Daemon final : private service::Events {
   public:
-    /// `store`: the stored secrets, or null. `service` must outlive the agent.
-    Daemon(Config config, std::string config_path, MemoryKind memory,
-           std::unique_ptr<store::SecretStore> store, Listeners listeners, TlsContexts tls,
-           systemd::ServiceManager& service);
+    /// `service` must outlive the agent.
+    Daemon(Config config, std::string config_path, MemoryKind memory, store::OpenedStore store,
+           Listeners listeners, TlsContexts tls, systemd::ServiceManager& service);
 
     /// Takes over the slabs that the previous process left.
     void restore(std::vector<vault::FoundSlab> found);

@@ -8,6 +8,10 @@ Status not_theirs(const RunId& run, const auth::Principal& caller) {
             "run " + run.text() + " belongs to another user, not to " + caller.name()};
 }
 
+std::string store_is_closed() {
+    return "the agent's store is closed; its admin finds the reason with: secretctl status";
+}
+
 Status check_run_permission(const auth::PrincipalResolver& principals,
                             const auth::Principal& caller, const RunId& run, Uid owner,
                             auth::Permission permission) {

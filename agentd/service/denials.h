@@ -19,4 +19,7 @@ Status check_run_permission(const auth::PrincipalResolver& principals,
                             const auth::Principal& caller, const RunId& run, Uid owner,
                             auth::Permission permission);
 
+/// Returns the clause about a store that can't be opened, for users; admins get the reason.
+std::string store_is_closed();
+
 }  // namespace secrets::service

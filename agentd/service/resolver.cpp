@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agentd/audit/event.h"
+#include "agentd/service/denials.h"
 #include "common/base/names.h"
 
 namespace secrets::service {
@@ -46,7 +47,13 @@ class Search {
     ItemAnswer answer(SpecItem item) const {
         ItemAnswer answer;
         answer.item = std::move(item);
-        if (!from_run(answer) && !from_user(answer) && !from_workspaces(answer)) {
+        if (from_run(answer)) return answer;
+        if (kept_.closed) {
+            answer.unknown = Status::unavailable("cannot look up secret " + answer.item.name +
+                                                 ": " + store_is_closed());
+            return answer;
+        }
+        if (!from_user(answer) && !from_workspaces(answer)) {
             answer.reason = "secret " + answer.item.name + " " + why_missing(answer.item.name);
         }
         return answer;

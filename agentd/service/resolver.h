@@ -33,6 +33,7 @@ struct AvailableSecrets {
     std::vector<Undecided> undecided;
     store::Time now;       ///< secrets that expired before count as missing
     Status other_owner{};  ///< why the user's own stored secrets are another's; mostly ok
+    bool closed = false;   ///< whether there is a store that can't be opened
 };
 
 /// The answer to one item of a secret spec. `value` points into the run's secrets or the opened

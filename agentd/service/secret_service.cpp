@@ -61,6 +61,9 @@ std::string same_variable(const std::string& name, const std::string& other,
 /// Returns the owner of the secrets that a request names, if the caller may manage them.
 StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                                const SecretScope& scope) const {
+    if (!context_.why_store_closed.empty()) {
+        return Status::unavailable("cannot look up secrets: " + store_is_closed());
+    }
     if (context_.store == nullptr) {
         return Status(StatusCode::not_configured,
                       "this agent stores no secrets of users and workspaces: its configuration "
@@ -315,6 +318,9 @@ StatusOr<std::vector<store::SecretHead>> SecretService::list_secrets(const auth:
 
 StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::Principal& caller) {
     expiry_.expire();
+    if (!context_.why_store_closed.empty()) {
+        return Status::unavailable("cannot count the secrets of workspaces: " + store_is_closed());
+    }
     std::vector<WorkspaceInfo> seen;
     for (const Workspace& workspace : context_.principals.workspaces()) {
         const auto workspace_role = context_.principals.workspace_role(caller, workspace);

@@ -53,6 +53,7 @@ struct ServiceContext {
     auth::PrincipalResolver principals{{}};
     vault::Vault& vault;
     store::SecretStore* store;
+    std::string why_store_closed{};  ///< why the configured store can't be opened, or empty
     Now now;
     vault::Time started;
     std::vector<std::string> hubs{};  ///< URLs, as the agent was started with them

@@ -44,6 +44,7 @@ bool is_denial(const Status& status) {
 StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const SecretSpec& ask,
                                                            auth::Certainty certainty) const {
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
+    kept.closed = !context_.why_store_closed.empty();
     if (context_.store != nullptr) {
         Status other = check_owner_name(*context_.store, store::Owner::user(uid));
         if (auth::is_pending(other)) return other;

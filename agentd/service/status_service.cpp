@@ -41,6 +41,7 @@ StatusInfo StatusService::status(const auth::Principal& caller) const {
                     audit::dropped(),
                     context_.bodies.used(),
                     std::nullopt,
+                    context_.why_store_closed,
                     {},
                     0};
     info.hubs = context_.hubs;

@@ -32,6 +32,7 @@ struct StatusInfo {
     std::uint64_t log_entries_dropped = 0;
     std::size_t body_bytes = 0;             ///< memory of the bodies of requests in flight
     std::optional<std::string> store_file;  ///< nothing if this agent stores no secrets
+    std::string why_store_closed{};         ///< why it can't be opened; empty if it is not closed
     store::SecretStore::Usage kept;
     std::size_t store_owners = 0;
     std::size_t expiring = 0;                           ///< stored secrets that jobs are warned of

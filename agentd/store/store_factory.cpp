@@ -40,11 +40,10 @@ std::string store_file_of(const Config& config) {
     return directories.substr(0, directories.find(':')) + "/store.db";
 }
 
-StatusOr<std::unique_ptr<store::SecretStore>> open_store(const Config& config, MemoryKind memory) {
-    if (!config.openbao.urls.empty())
-        return store::SecretStore::in_memory(name_of(config.openbao), memory);
-    const std::string file = store_file_of(config);
-    if (file.empty()) return std::unique_ptr<store::SecretStore>();
+namespace {
+
+StatusOr<std::unique_ptr<store::SecretStore>> open_file(const std::string& file,
+                                                        const Config& config, MemoryKind memory) {
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
     if (!path)
         return Status::failed("cannot open the store " + file + ": no key is configured; " +
@@ -52,6 +51,21 @@ StatusOr<std::unique_ptr<store::SecretStore>> open_store(const Config& config, M
     auto key = store::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.status();
     return store::SecretStore::open(file, std::move(key).value());
+}
+
+}  // namespace
+
+StatusOr<OpenedStore> open_store(const Config& config, MemoryKind memory) {
+    if (!config.openbao.urls.empty()) {
+        auto copy = store::SecretStore::in_memory(name_of(config.openbao), memory);
+        if (!copy) return copy.status();
+        return OpenedStore{std::move(copy).value(), ""};
+    }
+    const std::string file = store_file_of(config);
+    if (file.empty()) return OpenedStore{};
+    auto opened = open_file(file, config, memory);
+    if (!opened) return OpenedStore{nullptr, opened.status().message()};
+    return OpenedStore{std::move(opened).value(), ""};
 }
 
 StatusOr<std::string> rekey_store(const Config& config, const std::string& key_file,

@@ -14,10 +14,16 @@ namespace secrets::store {
 /// (StateDirectory=). An empty path: this agent stores no secrets of users and workspaces.
 std::string store_file_of(const Config& config);
 
+struct OpenedStore {
+    std::unique_ptr<SecretStore> store;  ///< null if none is configured, or if it is closed
+    std::string why_closed;  ///< why the store can't be opened; empty if it is not closed
+};
+
 /// Opens the store. If the store is OpenBao, creates an empty one in memory for the local copy of
 /// it. Otherwise opens the file with the key of store.key_file, or of the credential `store.key`
-/// that systemd passed. Returns null if no store is configured.
-StatusOr<std::unique_ptr<store::SecretStore>> open_store(const Config& config, MemoryKind memory);
+/// that systemd passed; a file that can't be opened is a closed store, and no error, because runs
+/// need no store.
+StatusOr<OpenedStore> open_store(const Config& config, MemoryKind memory);
 
 /// Commands on a store, for which no agent needs to be stopped. Each returns a sentence about its
 /// result.

@@ -18,6 +18,10 @@ namespace {
 constexpr std::string_view kIdText = "slurm-secrets store key";
 constexpr std::size_t kIdBytes = 8;
 
+/// What give-store-key writes in place of a key: this, and a sentence.
+constexpr std::string_view kUnavailable = "unavailable: ";
+constexpr std::size_t kLongestSentence = 1000;
+
 std::string id_of(SecretView key) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
@@ -26,6 +30,14 @@ std::string id_of(SecretView key) {
          &length);
     const auto bytes = std::as_bytes(std::span(digest));
     return to_hex(bytes.first(std::min<std::size_t>(kIdBytes, length)));
+}
+
+/// Returns the sentence in place of a key; empty if there is none. Bytes of a wrong key stay
+/// secret.
+std::string sentence_in(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (!text.starts_with(kUnavailable)) return "";
+    return std::string(text.substr(kUnavailable.size()));
 }
 
 }  // namespace
@@ -44,11 +56,19 @@ StatusOr<StoreKey> StoreKey::random(MemoryKind memory) {
 StatusOr<StoreKey> StoreKey::read(const std::string& path, bool is_credential, MemoryKind memory) {
     const std::string which = "the store's key " + path;
     // Has room for one byte more, to check that the file ends after the key.
-    auto region = LockedRegion::create(kBytes + 1, memory);
+    const std::size_t room = is_credential ? kUnavailable.size() + kLongestSentence : kBytes + 1;
+    auto region = LockedRegion::create(room, memory);
     if (!region) return region.status();
-    const auto size =
-        read_private_file({path, is_credential}, which, region->bytes().first(kBytes + 1));
+    const auto bytes = region->bytes().first(room);
+    const auto size = read_private_file({path, is_credential}, which, bytes);
     if (!size) return size.status();
+    if (is_credential && *size == 0) {
+        return Status::failed(which + " is empty; see: journalctl -u 'slurm-secrets-key@*'");
+    }
+    if (is_credential) {
+        const std::string sentence = sentence_in(bytes.first(*size));
+        if (!sentence.empty()) return Status::failed(sentence);
+    }
     if (*size != kBytes) {
         return Status::failed(which + " must be exactly " + std::to_string(kBytes) +
                               " bytes, has " + (*size > kBytes ? "more" : std::to_string(*size)) +

@@ -16,7 +16,8 @@ class StoreKey {
     static constexpr std::size_t kBytes = 32;
 
     /// Reads a file that holds exactly the key's bytes. A credential of systemd (`is_credential`)
-    /// is as private as systemd made it. Any other file must be readable by its owner only.
+    /// is as private as systemd made it, and may have a sentence that says why there is no key. Any
+    /// other file must be readable by its owner only.
     static StatusOr<StoreKey> read(const std::string& path, bool is_credential, MemoryKind memory);
 
     /// Returns a random key that nobody else has, and that ends with the object.

@@ -114,18 +114,6 @@ Finding check_memlock(const Site& site) {
     return warn("the agent may lock " + soft + " bytes only, and has no CAP_IPC_LOCK");
 }
 
-Finding check_store(const Site& site) {
-    if (!site.status) return skipped("the agent does not respond");
-    const auto* store = site.status->if_contains("store");
-    if (store == nullptr || !store->is_object()) return skipped("this agent does not report it");
-    const auto& object = store->get_object();
-    if (text_of(object, "state") == "open") {
-        return ok("open, with its key: " + text_of(object, "secrets") + " secrets");
-    }
-    if (site.status->contains("hubs")) return ok("none: users' secrets are stored on the hub");
-    return warn("none: users cannot store secrets on this node");
-}
-
 Finding check_accounts(const Site& site) {
     if (!site.status) return skipped("the agent does not respond");
     const auto* value = site.status->if_contains("slurm_accounts");

@@ -215,17 +215,19 @@ def test_store_on_full_disk_answers_503_and_changes_nothing(folder):
         assert agent.set("TOKEN", "second").status == 200
 
 
-def start_fails(folder, *config):
-    """Starts an agent that must fail with this store; returns its message."""
-    try:
-        agent = AgentWithStore(folder, *config)
-    except AssertionError as log:
-        return str(log)
-    with running(agent):
-        return ""
+def why_closed(folder):
+    """Starts an agent that cannot open this store; returns the reason that its status gives."""
+    with running(AgentWithStore(folder)) as agent:
+        assert agent.set("OTHER", "value").status == 503
+        agent.push("r", user={"TOKEN": "of the run"})
+        assert b"of the run" in agent.granted_image("run:r,TOKEN")
+        store = agent.http("GET", "/v1/status").json["store"]
+        assert store["state"] == "closed" and set(store) == {"state", "trouble"}
+        assert store["trouble"] in agent.log.read_text()
+        return store["trouble"]
 
 
-def test_agent_does_not_start_with_wrong_or_missing_store_key(folder):
+def test_agent_serves_runs_with_wrong_or_missing_store_key(folder):
     with running(AgentWithStore(folder)) as agent:
         assert agent.set("TOKEN", "value").status == 201
         store, key = agent.store, agent.key
@@ -233,17 +235,17 @@ def test_agent_does_not_start_with_wrong_or_missing_store_key(folder):
     key.unlink()
     key.write_bytes(os.urandom(32))
     key.chmod(0o400)
-    message = start_fails(folder)
+    message = why_closed(folder)
     assert f"cannot open the store {store}: it is sealed under the key " in message and "put the right key back" in message
     key.chmod(0o644)
-    assert f"run: chmod 0400 {key}" in start_fails(folder)
+    assert f"run: chmod 0400 {key}" in why_closed(folder)
     key.unlink()
     key.write_bytes(b"short")
     key.chmod(0o400)
-    assert "must be exactly 32 bytes, has 5" in start_fails(folder)
+    assert "must be exactly 32 bytes, has 5" in why_closed(folder)
     key.unlink()
     key.symlink_to(folder / "nothing")
-    assert "cannot open the store's key " in start_fails(folder)
+    assert "cannot open the store's key " in why_closed(folder)
     key.unlink()
     key.write_bytes(right)
     key.chmod(0o400)

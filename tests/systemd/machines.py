@@ -19,6 +19,7 @@ CONFIG = "etc/slurm-secrets/agentd.yaml"
 SOCKETS = [f"slurm-secretsd-{name}.socket" for name in ("node", "job", "control")]
 VIEW = "slurm-secrets-view.service"
 VIEW_SOCKET = "slurm-secrets-view.socket"
+KEY_UNITS = "slurm-secrets-key@*.service"  # one instance for each start of the agent
 
 
 class CannotBoot(Exception):

@@ -108,7 +108,7 @@ def test_systemd_security_exposure_is_at_most_0_5(machine):
     machine.enter("systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=5", unit)
 
 
-@pytest.mark.parametrize("unit", [AGENT, *SOCKETS, VIEW, VIEW_SOCKET])
+@pytest.mark.parametrize("unit", [AGENT, *SOCKETS, VIEW, VIEW_SOCKET, "slurm-secrets-key.socket", "slurm-secrets-pause.service"])
 def test_systemd_verify_reports_nothing_for_units(machine, unit):
     output = machine.enter("systemd-analyze", "verify", machine.show("FragmentPath", unit), check=False)
     about_us = [line for line in (output.out + output.err).splitlines() if "slurm-secret" in line]
