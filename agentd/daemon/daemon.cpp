@@ -25,12 +25,12 @@ constexpr auto kLook = std::chrono::seconds(1);
 /// Limit for finding the job of a process, whose submission waits for it.
 constexpr auto kProcessLookup = std::chrono::milliseconds(700);
 
+/// Longest time until the expiries are checked: the timer does not count suspended time, as the
+/// agent's clock does.
+constexpr AgentClock::Milliseconds kExpiryCheck = std::chrono::minutes(1);
+
 /// Interval of saving which jobs used which stored secrets.
 constexpr auto kSaving = std::chrono::seconds(30);
-
-vault::Time now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
 
 std::string count(std::size_t number, const std::string& thing) {
     return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
@@ -55,9 +55,11 @@ void say_without_fail(std::string_view trouble) noexcept {
 }  // namespace
 
 Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store::OpenedStore store,
-               Listeners listeners, TlsContexts tls, systemd::ServiceManager& service)
+               Listeners listeners, TlsContexts tls, systemd::ServiceManager& service,
+               AgentClock clock)
     : config_(std::move(config)),
       config_file_(std::move(config_path)),
+      clock_(std::move(clock)),
       service_(service),
       supervisor_(loop_, report_end_of_task),
       lookups_(loop_, auth::query_name_service,
@@ -70,7 +72,8 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
               [this](const auth::Lookup& lookup) { lookups_.hurry(lookup); }}),
       vault_(memory, config_.limits.slab_bytes(), service.is_managed() ? &service : nullptr),
       store_(std::move(store.store)),
-      services_(config_, vault_, now, store_.get()),
+      services_(
+          config_, vault_, [this] { return clock_.now(); }, store_.get()),
       openbao_(tls.openbao ? std::make_unique<openbao::KvClient>(
                                  loop_, supervisor_, config_.openbao, std::move(tls.openbao))
                            : nullptr),
@@ -99,6 +102,9 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
     signals_.add(SIGUSR1);
     await_signal();
     services_.context.events = this;
+    const auto wall_ahead = [this] { return clock_.wall_ahead(); };
+    services_.context.wall_ahead = wall_ahead;
+    if (service.is_managed()) vault_.set_slab_suffix(std::to_string(clock_.offset().count()));
     services_.context.why_store_closed = std::move(store.why_closed);
     services_.status.set_sources({.tasks = [this] { return supervisor_.tasks(); },
                                   .cluster = [this] { return membership_.describe(); },
@@ -110,6 +116,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
     users_.start(supervisor_);
     prefetch_users();
     if (store_ == nullptr) return;
+    store_->set_wall_ahead(wall_ahead);
     for (const std::string& sentence : store_->damage()) {
         audit::record({.kind = audit::Kind::damage, .sentence = sentence});
     }
@@ -324,11 +331,12 @@ void Daemon::wipe_expired() {
     const auto next = services_.expiry.expire();
     expiry_.cancel();
     if (!next) return;
-    expiry_.expires_at(*next);
-    expiry_.async_wait([this](const ErrorCode& error) {
+    expiry_.expires_after(std::min(clock_.until(*next), kExpiryCheck));
+    expiry_.async_wait([this, time = *next](const ErrorCode& error) {
         if (error) return;
+        const bool is_due = clock_.now() >= time;
         wipe_expired();
-        if (replica_) replica_->sync_soon();
+        if (is_due && replica_) replica_->sync_soon();
     });
 }
 

@@ -3,7 +3,7 @@
 // The daemon while it runs: its components, their shared event loop, and the actions on signals.
 
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/system_timer.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +12,7 @@
 #include "agentd/audit/flush_timer.h"
 #include "agentd/auth/cached_user_database.h"
 #include "agentd/auth/lookup_workers.h"
+#include "agentd/base/agent_clock.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/config/config_file.h"
 #include "agentd/daemon/cluster_role.h"
@@ -39,7 +40,8 @@ class Daemon final : private service::Events {
   public:
     /// `service` must outlive the agent.
     Daemon(Config config, std::string config_path, MemoryKind memory, store::OpenedStore store,
-           Listeners listeners, TlsContexts tls, systemd::ServiceManager& service);
+           Listeners listeners, TlsContexts tls, systemd::ServiceManager& service,
+           AgentClock clock);
 
     /// Takes over the slabs that the previous process left.
     void restore(std::vector<vault::FoundSlab> found);
@@ -76,6 +78,7 @@ class Daemon final : private service::Events {
 
     Config config_;
     ConfigFile config_file_;
+    AgentClock clock_;
     systemd::ServiceManager& service_;
     boost::asio::io_context loop_{1};
     audit::FlushTimer log_{loop_, audit::recorder()};
@@ -95,7 +98,7 @@ class Daemon final : private service::Events {
     slurm::StaleHoldReaper reaper_;
     slurm::AccountWatcher account_watch_;
     boost::asio::signal_set signals_;
-    boost::asio::system_timer expiry_;
+    boost::asio::steady_timer expiry_;
     boost::asio::steady_timer housekeeping_;
     boost::asio::steady_timer saving_;
     bool housekeeping_soon_ = false;

@@ -5,12 +5,14 @@
 #include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <optional>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/audit/journal_sink.h"
+#include "agentd/base/agent_clock.h"
 #include "agentd/base/process_hardening.h"
 #include "agentd/daemon/daemon.h"
 #include "agentd/net/tcp_listen.h"
@@ -33,12 +35,25 @@ int fail(const std::string& sentence) {
 struct Inheritance {
     std::map<std::string, UniqueFd> listeners;
     std::vector<vault::FoundSlab> slabs;
+    std::optional<AgentClock::Milliseconds> clock_offset;  ///< of the clock of the slabs' times
 };
+
+/// Returns the number after the second dash of a slab's name; nothing if there is none.
+std::optional<AgentClock::Milliseconds> clock_offset_in(const std::string& name) {
+    const std::size_t dash = name.find('-', std::string("slab-").size());
+    std::int64_t offset = 0;
+    if (dash == name.npos) return std::nullopt;
+    const char* const begin = name.data() + dash + 1;
+    const auto [end, error] = std::from_chars(begin, name.data() + name.size(), offset);
+    if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+    return AgentClock::Milliseconds(offset);
+}
 
 Inheritance take_inheritance() {
     Inheritance inheritance;
     for (systemd::Passed& passed : systemd::take_passed()) {
         if (passed.name.starts_with("slab-")) {
+            if (const auto offset = clock_offset_in(passed.name)) inheritance.clock_offset = offset;
             inheritance.slabs.push_back({std::move(passed.name), std::move(passed.fd)});
         } else {
             inheritance.listeners[passed.name] = std::move(passed.fd);
@@ -161,10 +176,11 @@ int serve(const Config& config, const std::string& config_path) {
     systemd::ServiceManager service;
     // Never destroyed: run() overwrites what must be overwritten, and the next process waits for
     // this one to exit (the destruction of an index of 100,000 runs takes 0.1 s).
-    Daemon& agent = *new Daemon(config, config_path, memory, std::move(store).value(),
-                                {std::move(node_listener).value(), std::move(job_listener).value(),
-                                 std::move(control_listener).value(), std::move(hub_listener)},
-                                std::move(tls).value(), service);
+    Daemon& agent =
+        *new Daemon(config, config_path, memory, std::move(store).value(),
+                    {std::move(node_listener).value(), std::move(job_listener).value(),
+                     std::move(control_listener).value(), std::move(hub_listener)},
+                    std::move(tls).value(), service, AgentClock(inheritance.clock_offset));
     agent.restore(std::move(inheritance.slabs));
     audit::record({.kind = audit::Kind::start,
                    .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +

@@ -148,8 +148,9 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
     if (known.exists && known.version == document.version) return Status();
     std::string state;
     if (run != nullptr) {
-        const auto taken = read_run(*run, *document.data);
+        auto taken = read_run(*run, *document.data);
         if (!taken) return taken.status();
+        taken->head.expires -= services_.context.wall_ahead();
         if (Status wrong = services_.replication.replicate_run(taken->head, taken->secrets);
             !wrong.ok())
             return wrong;
@@ -366,7 +367,9 @@ std::string Replica::state_here(const Key& key) const {
 /// Returns the copy as a document.
 StatusOr<boost::json::object> Replica::data_here(const Key& key) const {
     if (const RunId* run = std::get_if<RunId>(&key)) {
-        return write_run(*vault_.find_run(*run), vault_.secrets_of(*run));
+        vault::RunHead head = *vault_.find_run(*run);
+        head.expires = services_.context.wall_of(head.expires);
+        return write_run(head, vault_.secrets_of(*run));
     }
     const store::Owner& owner = std::get<store::Owner>(key);
     std::vector<service::ReplicatedSecret> stored;

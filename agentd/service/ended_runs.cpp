@@ -30,9 +30,9 @@ const EndedRun* EndedRuns::find(const RunId& run) const {
     return found == runs_.end() ? nullptr : &found->second;
 }
 
-std::string EndedRuns::sentence(const EndedRun& run) {
+std::string EndedRuns::sentence(const EndedRun& run, vault::Time at) {
     return "run " + run.head.id.text() + " " + run.how + " at " +
-           utc_text(run.at.time_since_epoch().count());
+           utc_text(at.time_since_epoch().count());
 }
 
 }  // namespace secrets::service

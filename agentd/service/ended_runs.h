@@ -33,8 +33,8 @@ class EndedRuns {
     /// Returns null if the run is not known to have ended. Valid until the next change.
     const EndedRun* find(const RunId& run) const;
 
-    /// Returns "run R was completed by alice at 2026-01-01T12:00:00Z".
-    static std::string sentence(const EndedRun& run);
+    /// Returns "run R was completed by alice at 2026-01-01T12:00:00Z", a time of the wall clock.
+    static std::string sentence(const EndedRun& run, vault::Time at);
 
   private:
     std::map<RunId, EndedRun> runs_;

@@ -73,7 +73,7 @@ std::optional<vault::Time> Expiry::expire_secrets() {
     if (context_.store == nullptr) return std::nullopt;
     while (no_expiry_before_ <= context_.now()) {
         const auto next = context_.store->next_to_expire();
-        no_expiry_before_ = next ? next->expires : vault::Time::max();
+        no_expiry_before_ = next ? next->due : vault::Time::max();
         if (no_expiry_before_ > context_.now()) break;
         const std::string what =
             "secret " + next->name + " of " + owner_words(next->owner) + " expired";

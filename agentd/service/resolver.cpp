@@ -85,7 +85,7 @@ class Search {
 
     const store::SecretHead* kept(const store::Owner& owner, const std::string& name) const {
         const store::SecretHead* head = kept_.store->find(owner, name);
-        return head == nullptr || (head->expires && *head->expires <= kept_.now) ? nullptr : head;
+        return head == nullptr || (head->due && *head->due <= kept_.now) ? nullptr : head;
     }
 
     /// Answers from a stored secret, unless the secret was tampered with.
@@ -98,6 +98,7 @@ class Search {
         }
         answer.bytes = head.bytes;
         answer.expires = head.expires;
+        answer.due = head.due;
         find(answer, head.has_nul);
     }
 

@@ -45,7 +45,8 @@ struct ItemAnswer {
     std::string workspace;                 ///< if the source is a workspace
     SecretView value;                      ///< if found, and of a run or opened
     std::size_t bytes = 0;                 ///< the value's length
-    std::optional<store::Time> expires{};  ///< of a stored secret
+    std::optional<store::Time> expires{};  ///< of a stored secret, on the wall clock
+    std::optional<store::Time> due{};      ///< the same on the agent's clock
     std::string reason;                    ///< if not found: why, as a sentence
     Status unknown{};                      ///< why it can't be told if it is found; mostly ok
 

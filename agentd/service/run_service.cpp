@@ -185,7 +185,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
         return refuse(std::move(refusal));
     names = names_of(request.secrets);
 
-    vault::RunHead head{run, owner.value(), 1, now, expires.value()};
+    vault::RunHead head{run, owner.value(), 1, context_.wall_of(now), expires.value()};
     const auto platform = context_.principals.find_platform(caller, head.owner);
     if (!platform) return refuse(platform.status());
     if (*platform != nullptr) head.platform = (*platform)->name;
@@ -268,7 +268,9 @@ Status RunService::not_known(const auth::Principal& caller, const RunId& run) co
         const auto allowed =
             context_.principals.allows(caller, ended->head.owner, auth::Permission::read_run);
         if (!allowed) return allowed.status();
-        if (*allowed) return {StatusCode::not_found, EndedRuns::sentence(*ended)};
+        if (*allowed)
+            return {StatusCode::not_found,
+                    EndedRuns::sentence(*ended, context_.wall_of(ended->at))};
     }
     return {StatusCode::not_found, "run " + run.text() + " is not known"};
 }
@@ -340,6 +342,7 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
 /// Describes a run for a list.
 RunInfo RunService::summarize(const vault::RunHead& head) const {
     RunInfo info{head, auth::user_name(head.owner), {}, {}};
+    info.head.expires = context_.wall_of(head.expires);
     for (const vault::RunSecret& secret : context_.vault.secrets_of(head.id)) {
         info.secrets.push_back({std::string(secret.name), secret.scope, secret.value.size()});
     }
@@ -347,7 +350,7 @@ RunInfo RunService::summarize(const vault::RunHead& head) const {
         return std::tie(a.name, a.scope) < std::tie(b.name, b.scope);
     });
     for (const vault::Hold* hold : context_.vault.holders_of(head.id.text())) {
-        info.holders.push_back({hold->job, hold->since});
+        info.holders.push_back({hold->job, context_.wall_of(hold->since)});
     }
     return info;
 }
@@ -355,7 +358,8 @@ RunInfo RunService::summarize(const vault::RunHead& head) const {
 RunInfo RunService::describe(const vault::RunHead& head) const {
     RunInfo info = summarize(head);
     info.nodes = context_.node_holds.of(head.id.text(), context_.now());
-    info.ended = expiry_.ended_at(head.id);
+    for (NodeHoldRegistry::Holding& node : info.nodes) node.seen = context_.wall_of(node.seen);
+    if (const auto ended = expiry_.ended_at(head.id)) info.ended = context_.wall_of(*ended);
     return info;
 }
 

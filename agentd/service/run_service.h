@@ -20,6 +20,7 @@ struct PushRequest {
 };
 
 /// A description of a run for principals that may read the run: names and sizes, without values.
+/// All its times are of the wall clock.
 struct RunInfo {
     struct Secret {
         std::string name;

@@ -193,7 +193,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
     store::SecretHead head;
     head.name = name;
     head.generation = old != nullptr ? old->generation + 1 : 1;
-    head.set = context_.now();
+    head.set = context_.wall_of(context_.now());
     if (request.ttl) {
         const auto ttl = parse_duration(*request.ttl);
         if (!ttl)
@@ -341,7 +341,8 @@ void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, J
     for (const ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
         note_owner_name(*context_.store, answer.owner(uid));
-        context_.store->note_use(answer.owner(uid), answer.item.name, {job, context_.now()});
+        context_.store->note_use(answer.owner(uid), answer.item.name,
+                                 {job, context_.wall_of(context_.now())});
     }
 }
 
@@ -356,9 +357,8 @@ void SecretService::save_uses() {
 std::string SecretService::expiry_note(const std::vector<ItemAnswer>& answers) const {
     std::string note;
     for (const ItemAnswer& answer : answers) {
-        if (!answer.found || !answer.expires || *answer.expires - context_.now() > kWarnBefore)
-            continue;
-        const std::string left = whole_days(*answer.expires - context_.now());
+        if (!answer.found || !answer.due || *answer.due - context_.now() > kWarnBefore) continue;
+        const std::string left = whole_days(*answer.due - context_.now());
         note += (note.empty() ? "" : "; ") + std::string("secret ") + answer.item.name;
         if (answer.source == Source::workspace) note += " of workspace " + answer.workspace;
         note += " expires in " + left;

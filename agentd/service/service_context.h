@@ -37,6 +37,7 @@ class Events {
 /// The state that all services share. Not thread-safe; the objects it refers to must outlive it.
 struct ServiceContext {
     using Now = std::function<vault::Time()>;
+    using WallAhead = std::function<std::chrono::seconds()>;
 
     /// `secret_store` holds the secrets of users and workspaces, or is null if none are stored.
     ServiceContext(const Config& config, vault::Vault& all, Now clock,
@@ -54,7 +55,12 @@ struct ServiceContext {
     vault::Vault& vault;
     store::SecretStore* store;
     std::string why_store_closed{};  ///< why the configured store can't be opened, or empty
+    /// The agent's clock, which does not jump: of expiries, holds and whatever ends in this boot.
     Now now;
+    /// How far the wall clock is ahead of it. Times for people, other hubs and the disk are of the
+    /// wall clock.
+    WallAhead wall_ahead = [] { return std::chrono::seconds(0); };
+    vault::Time wall_of(vault::Time time) const { return time + wall_ahead(); }
     vault::Time started;
     std::vector<std::string> hubs{};  ///< URLs, as the agent was started with them
     NodeHoldRegistry node_holds{};

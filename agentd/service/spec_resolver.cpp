@@ -98,7 +98,8 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
             if (const EndedRun* ended = find_ended(*ask.run, uid)) {
-                return Status(StatusCode::not_found, EndedRuns::sentence(*ended));
+                return Status(StatusCode::not_found,
+                              EndedRuns::sentence(*ended, context_.wall_of(ended->at)));
             }
             return Status(StatusCode::not_found,
                           "run " + ask.run->text() +

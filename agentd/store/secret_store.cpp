@@ -248,11 +248,12 @@ Status SecretStore::rename(const Owner& owner, const std::string& from, const st
     return Status();
 }
 
-/// Returns the entry of the index of expiries, allocated before anything changes; empty if the
-/// secret does not expire.
-SecretStore::Expiries SecretStore::expiry_of(const Owner& owner, const SecretHead& head) {
+/// Sets when a secret is due. Returns its entry of the index of expiries, allocated before anything
+/// changes; empty if the secret does not expire.
+SecretStore::Expiries SecretStore::expiry_of(const Owner& owner, SecretHead& head) const {
     if (!head.expires) return {};
-    return {Expiry{*head.expires, owner, head.name}};
+    head.due = *head.expires - wall_ahead_();
+    return {Expiry{*head.due, owner, head.name}};
 }
 
 /// Puts an entry on the owner's shelf, which exists, and replaces an entry of the same name.
@@ -269,6 +270,19 @@ void SecretStore::place(const Owner& owner, Shelf::node_type entry, Expiries exp
         entry.mapped().expiry = expiries_.insert(expiry.extract(expiry.begin())).position;
     }
     shelf.insert(std::move(entry));
+}
+
+void SecretStore::set_wall_ahead(std::function<std::chrono::seconds()> wall_ahead) {
+    wall_ahead_ = std::move(wall_ahead);
+    for (auto& [owner, shelf] : shelves_) {
+        for (auto& [name, entry] : shelf) {
+            if (!entry.expiry) continue;
+            entry.head.due = *entry.head.expires - wall_ahead_();
+            auto index = expiries_.extract(*entry.expiry);
+            index.value().due = *entry.head.due;
+            entry.expiry = expiries_.insert(std::move(index)).position;
+        }
+    }
 }
 
 void SecretStore::take_away(const Owner& owner, const std::string& name) noexcept {
@@ -319,7 +333,7 @@ std::optional<SecretStore::Expiry> SecretStore::next_to_expire() const {
 std::size_t SecretStore::expiring_before(Time time) const {
     std::size_t count_before = 0;
     for (const Expiry& each : expiries_) {
-        if (each.expires >= time) break;
+        if (each.due >= time) break;
         ++count_before;
     }
     return count_before;

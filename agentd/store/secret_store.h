@@ -19,6 +19,7 @@
 // `used_job` are not protected.
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,8 +43,9 @@ struct SecretHead {
     };
     std::string name;
     std::uint64_t generation = 1;
-    Time set;
+    Time set;  ///< on the wall clock, as `expires`
     std::optional<Time> expires{};
+    std::optional<Time> due{};  ///< `expires` on the agent's clock; the store determines it
     std::optional<Use> used{};
     std::size_t bytes = 0;
     bool has_nul = false;  ///< the value holds a NUL byte: usable as a file only
@@ -107,7 +109,7 @@ class SecretStore {
     Status save_uses();
 
     struct Expiry {
-        Time expires;
+        Time due;
         Owner owner;
         std::string name;
         auto operator<=>(const Expiry&) const = default;
@@ -115,7 +117,12 @@ class SecretStore {
     /// Returns the secret that expires first.
     std::optional<Expiry> next_to_expire() const;
 
+    /// Returns the number of secrets that expire before a time on the agent's clock.
     std::size_t expiring_before(Time time) const;
+
+    /// Sets how far the wall clock is ahead of the agent's clock. What was read from the disk
+    /// expires as the wall clock says at this moment; a jump after it changes nothing.
+    void set_wall_ahead(std::function<std::chrono::seconds()> wall_ahead);
 
     const std::string& path() const { return database_.path(); }
     const std::string& key_id() const { return key_.id(); }
@@ -144,7 +151,7 @@ class SecretStore {
     const Entry* entry_of(const Owner& owner, const std::string& name) const;
     Status read_all();
     StatusOr<Transaction> begin_change() const;
-    static Expiries expiry_of(const Owner& owner, const SecretHead& head);
+    Expiries expiry_of(const Owner& owner, SecretHead& head) const;
     void place(const Owner& owner, Shelf::node_type entry, Expiries expiry) noexcept;
     void take_away(const Owner& owner, const std::string& name) noexcept;
     void drop_user(const Owner& owner) noexcept;
@@ -156,6 +163,7 @@ class SecretStore {
     std::map<Owner, Shelf> shelves_;
     Expiries expiries_;
     Usage usage_;
+    std::function<std::chrono::seconds()> wall_ahead_ = [] { return std::chrono::seconds(0); };
     std::map<std::pair<Owner, std::string>, SecretHead::Use> unsaved_uses_;
     std::map<Owner, std::string> users_;
     std::set<Owner> unsaved_users_;

@@ -71,7 +71,8 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
     }
     auto region = LockedRegion::create(bytes, memory_);
     if (!region) return region.status();
-    const std::string name = "slab-" + std::to_string(next_name_++);
+    std::string name = "slab-" + std::to_string(next_name_++);
+    if (!slab_suffix_.empty()) name += "-" + slab_suffix_;
     auto fresh =
         std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())});
     const auto begun = fresh->slab.begin(type, payload_bytes, sequence);

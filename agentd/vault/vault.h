@@ -107,6 +107,9 @@ class Vault {
 
     /// Applies a new configuration. Slabs beyond the capacity remain until their records are wiped.
     void set_capacity(std::size_t capacity) { capacity_ = capacity; }
+    /// Sets what ends the names of new slabs: letters and digits for the process that takes them
+    /// over.
+    void set_slab_suffix(std::string suffix) { slab_suffix_ = std::move(suffix); }
 
     /// Writes the record of a run and replaces one of the same id: the old record is live until the
     /// new one is, and is then overwritten. On an error nothing has changed.
@@ -279,6 +282,7 @@ class Vault {
     FdStore* keeper_;
     bool swap_is_active_ = false;
     std::uint64_t next_name_ = 1;
+    std::string slab_suffix_;
     std::uint64_t next_sequence_ = 1;
     std::size_t slab_bytes_ = 0;
     std::size_t secret_bytes_ = 0;

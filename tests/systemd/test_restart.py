@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from clients import clients_of
 from harness import poll
 from machines import AGENT, PROGRAM, broken_program, replace_program
 from slabs import open_slabs
+from wall_clock import DAY, LIBRARY, WallClock
 
 
 def state(machine):
@@ -150,6 +152,26 @@ def test_thousand_runs_are_restored(machine):
     before = state(machine)
     machine.restart_agent()
     assert state(machine) == before
+
+
+def test_runs_survive_restart_after_jump_of_wall_clock(machine, canary):
+    clock = WallClock(machine.root / "etc/clock", seen_as=("/etc/clock", "/usr/lib/libwall_clock.so"))
+    shutil.copy(LIBRARY, machine.root / "usr/lib")
+    lines = "".join(f"Environment={name}={value}\n" for name, value in clock.environment.items())
+    with machine.drop_in(f"[Service]\n{lines}"):
+        machine.restart_agent()
+        machine.push("kept", workspace={"TOKEN": canary()}, ttl="24h")
+        clock.jump(2 * DAY)
+        for end in (machine.restart_agent, machine.kill_agent):
+            end()
+            assert machine.runs() == ["kept"]
+        machine.push("short", workspace={"TOKEN": canary()}, ttl="5s")
+        clock.jump(-2 * DAY)
+        machine.restart_agent()
+        poll(lambda: machine.runs() == ["kept"], 15, "the expiry")
+        machine.complete("kept")
+    machine.restart_agent()
+    (machine.root / "usr/lib/libwall_clock.so").unlink()
 
 
 # ---- systemctl stop ----------------------------------------------------------------------------------
