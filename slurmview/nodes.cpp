@@ -28,8 +28,14 @@ StatusOr<NodeAddresses> addresses_of_all_nodes() {
     NodeAddresses nodes;
     for (std::uint32_t i = 0; i < info->record_count; ++i) {
         const node_info_t& node = info->node_array[i];
-        // Powered-down nodes of a cloud have no address.
-        if (node.name != nullptr && node.node_addr != nullptr) nodes[node.name] = node.node_addr;
+        if (node.name == nullptr) continue;
+        // Powered-down nodes of a cloud have no address. NodeHostName is the host's own name, which
+        // may have further addresses.
+        for (const char* host : {node.node_addr, node.node_hostname}) {
+            if (host == nullptr || *host == '\0') continue;
+            std::vector<std::string>& hosts = nodes[node.name];
+            if (hosts.empty() || hosts.front() != host) hosts.emplace_back(host);
+        }
     }
     return nodes;
 }

@@ -6,7 +6,7 @@
 
 namespace secrets::slurmview {
 
-/// Returns the addresses of all nodes. Blocks for as long as libslurm waits.
+/// Returns NodeAddr and NodeHostName of all nodes. Blocks for as long as libslurm waits.
 StatusOr<NodeAddresses> addresses_of_all_nodes();
 
 std::vector<std::string> names_in_list(const std::string& list);

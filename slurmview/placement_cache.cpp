@@ -64,10 +64,13 @@ Status PlacementCache::load_nodes() {
 bool PlacementCache::known_to_be_at(const std::string& node, const std::string& address) {
     const auto found = nodes_.find(node);
     if (found == nodes_.end()) return false;
-    Host& host = hosts_[found->second];
-    // Resolved once for each list of nodes that contains the host.
-    if (host.since < nodes_since_) host = {calls_.nodes.addresses_of(found->second), Clock::now()};
-    return std::find(host.addresses.begin(), host.addresses.end(), address) != host.addresses.end();
+    return std::any_of(found->second.begin(), found->second.end(), [&](const std::string& name) {
+        Host& host = hosts_[name];
+        // Resolved once for each list of nodes that contains the host.
+        if (host.since < nodes_since_) host = {calls_.nodes.addresses_of(name), Clock::now()};
+        const auto& addresses = host.addresses;
+        return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+    });
 }
 
 }  // namespace secrets::slurmview

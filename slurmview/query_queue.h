@@ -32,7 +32,7 @@ struct AccountUsers {
 };
 
 /// A node's name, and its NodeAddr: an address or a host's name.
-using NodeAddresses = std::unordered_map<std::string, std::string>;
+using NodeAddresses = std::unordered_map<std::string, std::vector<std::string>>;
 
 /// The calls that query nodes.
 struct NodeCalls {

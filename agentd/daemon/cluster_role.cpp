@@ -65,7 +65,7 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
         address_ = text_of_address(config.listen);
     }
     if (contexts.client) {
-        const std::string node = config.hub.node.empty() ? short_host_name() : config.hub.node;
+        const node::NodeName node = config.hub.node.empty() ? short_host_name() : config.hub.node;
         node_ = node;
         certificate_end_ = net::certificate_end(*contexts.client);
         client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
@@ -122,7 +122,7 @@ service::ClusterStatus ClusterRole::describe() const {
     }
     if (client_) {
         status.role = "node";
-        status.node = node_;
+        status.node = node_->text();
         status.munge_trouble = client_->munge_trouble();
         status.hubs = client_->contacts();
         status.certificate_expires = certificate_end_;

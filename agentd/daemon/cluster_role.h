@@ -74,8 +74,8 @@ class ClusterRole {
     std::unique_ptr<node::HubProxy> relay_;
     std::unique_ptr<node::HoldReporter> report_;
     std::unique_ptr<node::HubCheck> hub_check_;
-    std::string node_{};     ///< this host's name in slurm.conf, if it uses hubs
-    std::string address_{};  ///< on which a hub listens
+    std::optional<node::NodeName> node_{};  ///< if this host uses hubs
+    std::string address_{};                 ///< on which a hub listens
     std::optional<service::WallTime>
         certificate_end_{};  ///< of the certificate that hubs are shown
 };

@@ -45,6 +45,14 @@ std::optional<bool> LoginHosts::has(const std::string& address) const {
     return false;
 }
 
+bool LoginHosts::has_both(const std::string& address, const std::string& other) const {
+    return std::any_of(hosts_.begin(), hosts_.end(), [&](const std::string& name) {
+        const auto host = known_.find(name);
+        return host != known_.end() && host->second.addresses.contains(address) &&
+               host->second.addresses.contains(other);
+    });
+}
+
 /// Returns whether each host was resolved at least once.
 bool LoginHosts::is_complete() const {
     return std::all_of(hosts_.begin(), hosts_.end(), [&](const std::string& name) {

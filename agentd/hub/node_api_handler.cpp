@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/node_api_handler.h"
 
-#include <unistd.h>
-
 #include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
 #include "agentd/auth/lookup_attempts.h"
@@ -47,7 +45,8 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
         case Verdict::other_address:
             return Status(StatusCode::permission_denied,
                           "node " + quoted(request.node) + " is not at " + request.origin.address +
-                              ", according to slurmctld");
+                              ", according to slurmctld; let its NodeAddr or NodeHostName resolve "
+                              "to that address on the hub");
         case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
@@ -81,14 +80,6 @@ NodeApiHandler::NodeApiHandler(asio::io_context& loop, Supervisor& supervisor, c
       checks_(loop, supervisor, config.listen, services, placements_, shared, seen_),
       waiters_(waiters),
       shared_(shared) {}
-
-StatusOr<bool> NodeApiHandler::is_agent(const auth::Principal& caller) const {
-    if (!caller.uid()) return false;
-    if (agents_.empty()) return *caller.uid() == Uid{geteuid()};
-    const auto account = auth::users().find_uid(agents_, auth::Certainty::current);
-    if (!account) return account.status();
-    return *account == caller.uid();
-}
 
 HttpResponse NodeApiHandler::grant(NodeGrantRequest request) {
     HttpResponse answer;
@@ -144,20 +135,25 @@ asio::awaitable<bool> NodeApiHandler::is_there(const api::HoldReport& request) {
 /// Returns ok only if Slurm says that the job runs where the request comes from.
 asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& request,
                                                         Time deadline) {
-    auto elsewhere = check_same_origin(request.origin);
-    if (!elsewhere.ok()) co_return elsewhere;
     auto stranger =
         host_certificates_ ? check_host_certificate(request.origin, request.node) : Status();
     if (!stranger.ok()) co_return stranger;
     // Made in a statement of its own: GCC 12 destroys such a temporary of a co_await twice.
     slurm_query::Placement placement{request.grant.job, request.grant.uid, request.node,
                                      request.origin.address};
-    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
-    if (answer.verdict == Verdict::runs_there) {
-        addresses_[request.node] = request.origin.address;
-        seen_.note(request.origin.address, services_.context.now());
+    const slurm::PlacementAnswer answer = co_await placements_.ask(placement, deadline);
+    if (answer.verdict != Verdict::runs_there) co_return refusal_of(answer, request);
+    if (!has_same_origin(request.origin)) {
+        placement.address = request.origin.munge_address;
+        const slurm::PlacementAnswer made_at = co_await placements_.ask(placement, deadline);
+        if (made_at.verdict == Verdict::other_address) {
+            co_return created_elsewhere(request.origin, "node " + quoted(request.node));
+        }
+        if (made_at.verdict != Verdict::runs_there) co_return refusal_of(made_at, request);
     }
-    co_return refusal_of(answer, request);
+    addresses_[request.node] = request.origin.address;
+    seen_.note(request.origin.address, services_.context.now());
+    co_return Status();
 }
 
 asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& request,

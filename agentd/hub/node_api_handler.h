@@ -5,6 +5,7 @@
 
 #include "agentd/api/node_requests.h"
 #include "agentd/config/config.h"
+#include "agentd/hub/agent_account.h"
 #include "agentd/hub/seen_hosts.h"
 #include "agentd/hub/submit_check_handler.h"
 #include "agentd/service/run_waiters.h"
@@ -22,9 +23,10 @@ class NodeApiHandler {
                    service::Services& services, service::RunWaiters& waiters,
                    service::SharedStore* shared);
 
-    /// Returns whether the caller is a node's agent, by its account; each request decides where on
-    /// the network such an agent may be.
-    StatusOr<bool> is_agent(const auth::Principal& caller) const;
+    /// Returns success if the caller is a node's agent, by its account.
+    Status check_agent(const auth::Principal& caller, const api::Origin& origin) {
+        return agents_.check(caller, origin.address);
+    }
     api::HttpResponse grant(api::NodeGrantRequest request);
     api::HttpResponse report(api::HoldReport request);
     api::HttpResponse check(api::SubmitCheckRequest request) {
@@ -57,7 +59,7 @@ class NodeApiHandler {
     boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
 
     bool host_certificates_ = false;  ///< whether certificates are demanded
-    std::string agents_;              ///< the nodes' account; empty: this process's own
+    AgentAccount agents_;
     service::Services& services_;
     std::map<std::string, std::string> addresses_;  ///< of nodes, as Slurm has confirmed them
     SeenHosts seen_;

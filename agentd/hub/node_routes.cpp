@@ -24,17 +24,11 @@ std::uint64_t longest_report(const Limits&) {
     return vault::kMaxCachedSpecBytes + vault::kMaxCachedGrants * 256;
 }
 
-Status of_agents(const NodeApiHandler& handler, const RouteCall& call) {
-    const auto is_agent = handler.is_agent(call.caller);
-    if (!is_agent) return is_agent.status();
-    if (*is_agent) return Status();
-    return Status(StatusCode::permission_denied,
-                  call.caller.name() +
-                      " is not the account that the nodes' agents run as "
-                      "(listen.agents); only that account may make this request");
+Status of_agents(NodeApiHandler& handler, const RouteCall& call) {
+    return handler.check_agent(call.caller, call.origin);
 }
 
-Status before_report(const NodeApiHandler& handler, const RouteCall& call) {
+Status before_report(NodeApiHandler& handler, const RouteCall& call) {
     if (call.name.empty() || call.name.size() > kMaxNodeNameBytes) {
         return Status(StatusCode::invalid_argument, "the path has no valid node name");
     }
@@ -65,7 +59,7 @@ HttpResponse check_submission(NodeApiHandler& handler, const RouteCall& call, Bo
 }  // namespace
 
 std::vector<api::Route> node_routes(NodeApiHandler& handler) {
-    const auto before = [&handler](Status (*check)(const NodeApiHandler&, const RouteCall&)) {
+    const auto before = [&handler](Status (*check)(NodeApiHandler&, const RouteCall&)) {
         return [&handler, check](const RouteCall& call) { return check(handler, call); };
     };
     const auto by = [&handler](HttpResponse (*handle)(NodeApiHandler&, const RouteCall&, Body)) {

@@ -9,18 +9,25 @@
 
 namespace secrets::hub {
 
-/// Denies a request whose credential was not created at the connection's other end. If munged knows
-/// no address of its host, it reports a loopback address, which proves nothing; an IPv6 address
-/// can't be compared, as munge knows none. What slurmctld says of the address is checked besides.
-inline Status check_same_origin(const api::Origin& origin) {
-    const bool may_be = origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
-                        origin.munge_address == "0.0.0.0" ||
-                        origin.munge_address == origin.address ||
-                        origin.address.find(':') != origin.address.npos;
-    if (may_be) return Status();
-    return Status(StatusCode::permission_denied, "the munge credential was created at " +
-                                                     origin.munge_address + " but sent from " +
-                                                     origin.address);
+/// Tells whether the credential may have been created at the connection's other end. If munged
+/// knows no address of its host, it reports a loopback address, which proves nothing; an IPv6
+/// address can't be compared, as munge knows none. What slurmctld says of the address is checked
+/// besides.
+inline bool has_same_origin(const api::Origin& origin) {
+    return origin.munge_address.empty() || origin.munge_address.starts_with("127.") ||
+           origin.munge_address == "0.0.0.0" || origin.munge_address == origin.address ||
+           origin.address.find(':') != origin.address.npos;
+}
+
+/// Returns the denial of a request whose credential was created at an address that is not known as
+/// one of the host's.
+inline Status created_elsewhere(const api::Origin& origin, const std::string& host) {
+    return Status(
+        StatusCode::permission_denied,
+        "the munge credential was created at " + origin.munge_address + " but sent from " +
+            origin.address + ", and these are not both addresses of " + host +
+            " according to slurmctld; start munged there with --origin=" + origin.address +
+            ", or let its NodeHostName resolve to both on the hub");
 }
 
 /// Denies a host's request whose connection showed no certificate of the host: of its name in

@@ -57,17 +57,25 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
 
 asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckRequest& request) {
     const api::Origin& origin = request.origin;
-    auto elsewhere = check_same_origin(origin);
-    if (!elsewhere.ok()) co_return elsewhere;
     auto stranger = host_certificates_ ? check_host_certificate(origin, request.node) : Status();
     if (!stranger.ok()) co_return stranger;
+    const bool same_origin = has_same_origin(origin);
     const auto listed = login_hosts_.has(origin.address);
-    if (listed == true) co_return Status();
+    if (listed == true && same_origin) co_return Status();
+    if (login_hosts_.has_both(origin.address, origin.munge_address)) co_return Status();
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
     slurm_query::Placement placement{slurm_query::kNoJob, request.uid, request.node,
                                      origin.address};
-    const slurm::PlacementAnswer answer = co_await placements_.ask(std::move(placement), deadline);
+    slurm::PlacementAnswer answer = co_await placements_.ask(placement, deadline);
+    if (answer.verdict == Verdict::is_node && !same_origin) {
+        placement.address = origin.munge_address;
+        answer = co_await placements_.ask(placement, deadline);
+        if (answer.verdict == Verdict::other_address) {
+            co_return created_elsewhere(origin, "node " + quoted(request.node));
+        }
+    }
     if (answer.verdict == Verdict::is_node) co_return Status();
+    if (listed == true) co_return created_elsewhere(origin, "the host");
     if (answer.verdict == Verdict::unknown || !listed) {
         co_return Status(StatusCode::unavailable,
                          "the hub cannot identify the host at " + origin.address + " in time");

@@ -15,7 +15,7 @@ constexpr auto kPatience = milliseconds(1900);
 }  // namespace
 
 HoldReporter::HoldReporter(asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                           RemoteGrants& grants, service::Services& services, std::string node,
+                           RemoteGrants& grants, service::Services& services, NodeName node,
                            ReportIntervals pauses)
     : client_(client),
       grants_(grants),
@@ -69,7 +69,7 @@ asio::awaitable<void> HoldReporter::report() {
 asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocations,
                                            const std::vector<vault::CachedGrant>& held) {
     net::HttpsRequest to_hub{
-        "PUT", "/v1/nodes/" + node_ + "/holds", api::print_report(held), "", {}};
+        "PUT", "/v1/nodes/" + node_.text() + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
     auto response = co_await client_.ask_hub(hub, std::move(to_hub), until);
     if (stopped_) co_return Status::failed("the agent is shutting down");

@@ -28,7 +28,7 @@ class HoldReporter {
   public:
     /// All objects passed by reference must outlive the reporter.
     HoldReporter(boost::asio::io_context& loop, Supervisor& supervisor, HubClient& client,
-                 RemoteGrants& grants, service::Services& services, std::string node,
+                 RemoteGrants& grants, service::Services& services, NodeName node,
                  ReportIntervals pauses = {});
 
     void stop();
@@ -43,7 +43,7 @@ class HoldReporter {
     HubClient& client_;
     RemoteGrants& grants_;
     service::Services& services_;
-    std::string node_;
+    NodeName node_;
     ReportIntervals pauses_;
     boost::asio::steady_timer timer_;
     std::minstd_rand random_;

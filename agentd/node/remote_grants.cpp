@@ -39,7 +39,7 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
     const auto patience = plugin_protocol::time_to_answer(request);
     net::HttpsRequest to_hub{
         "POST", "/v1/grants",
-        api::print_grant({request, node_, patience_of_hub(client_.share_of(patience))}),
+        api::print_grant({request, node_.text(), patience_of_hub(client_.share_of(patience))}),
         held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + patience);
     if (answer.ok()) granted_ = granted_ || answer->status == 200;

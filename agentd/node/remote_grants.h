@@ -6,6 +6,7 @@
 
 #include "agentd/api/http_message.h"
 #include "agentd/node/hub_client.h"
+#include "agentd/node/node_name.h"
 #include "agentd/service/services.h"
 #include "common/ipc/plugin_protocol.h"
 
@@ -15,7 +16,7 @@ namespace secrets::node {
 class RemoteGrants {
   public:
     /// `client` and `services` must outlive it.
-    RemoteGrants(HubClient& client, service::Services& services, std::string node)
+    RemoteGrants(HubClient& client, service::Services& services, NodeName node)
         : client_(client), services_(services), node_(std::move(node)) {}
 
     /// `is_gone`: returns whether nobody waits for the answer any more.
@@ -33,7 +34,7 @@ class RemoteGrants {
 
     HubClient& client_;
     service::Services& services_;
-    std::string node_;
+    NodeName node_;
     bool granted_ = false;
 };
 

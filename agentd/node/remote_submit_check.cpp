@@ -14,7 +14,7 @@ constexpr auto kPatience = std::chrono::milliseconds(900);
 }  // namespace
 
 asio::awaitable<std::string> RemoteSubmitCheck::why_not_submit(Uid uid, std::string spec) {
-    const api::SubmitCheckRequest check{uid, std::move(spec), node_};
+    const api::SubmitCheckRequest check{uid, std::move(spec), node_.text()};
     net::HttpsRequest request{"POST", "/v1/checks", api::print_check(check)};
     const auto response =
         co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);

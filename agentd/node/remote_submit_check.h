@@ -4,6 +4,7 @@
 
 #include "agentd/audit/outage_log.h"
 #include "agentd/node/hub_client.h"
+#include "agentd/node/node_name.h"
 #include "common/base/ids.h"
 
 namespace secrets::node {
@@ -12,8 +13,7 @@ namespace secrets::node {
 class RemoteSubmitCheck {
   public:
     /// `client` must outlive the check. `node`: this host's name, as in slurm.conf if it is a node.
-    RemoteSubmitCheck(HubClient& client, std::string node)
-        : client_(client), node_(std::move(node)) {}
+    RemoteSubmitCheck(HubClient& client, NodeName node) : client_(client), node_(std::move(node)) {}
 
     /// Returns why a job of `uid` with the secret spec `spec` would be denied; empty if it would
     /// not be denied, or if no hub can tell in time.
@@ -21,7 +21,7 @@ class RemoteSubmitCheck {
 
   private:
     HubClient& client_;
-    std::string node_;
+    NodeName node_;
     audit::OutageLog refused_{"cannot check submissions at the hub; jobs are submitted unchecked: ",
                               "submissions are checked at the hub again"};
 };

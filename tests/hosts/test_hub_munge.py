@@ -185,7 +185,7 @@ def test_hub_serves_certificate_clients_while_munged_hangs(hub, hosts):
 
 
 def test_hub_denies_node_routes_to_users_and_platforms(hub):
-    sentence = " is not the account that the nodes' agents run as "
+    sentence = " is not the account that the nodes' agents run as"
     for method, target in (("POST", "/v1/grants"), ("PUT", "/v1/nodes/n1/holds")):
         with changing_nothing(hub):
             is_refused(hub.http(method, target, {}, certificate="tower"), 403, "the certificate of tower.example.org" + sentence)

@@ -17,11 +17,15 @@ namespace secrets::hub {
 
 inline constexpr auto kAddress = "10.0.0.1";
 
-/// slurm-secrets-view, which has one verdict on everything.
+/// slurm-secrets-view, which has one verdict on everything, except for an address where no node is.
 class OneVerdictView {
   public:
     std::string path() const { return server_.path(); }
     void set(slurm_query::Verdict verdict) { verdict_ = verdict; }
+    void set_strange_address(std::string address) {
+        const std::lock_guard guard(lock_);
+        strange_address_ = std::move(address);
+    }
     std::size_t asked() const { return asked_; }
     slurm_query::Placement last() {
         const std::lock_guard guard(lock_);
@@ -34,13 +38,20 @@ class OneVerdictView {
         const std::lock_guard guard(lock_);
         asked_ += places.size();
         last_ = places.back();
-        return slurm_query::Verdicts{std::vector(places.size(), verdict_.load()), "no slurmctld"};
+        slurm_query::Verdicts verdicts{{}, "no slurmctld"};
+        for (const slurm_query::Placement& place : places) {
+            const bool strange = place.address == strange_address_;
+            verdicts.verdicts.push_back(strange ? slurm_query::Verdict::other_address
+                                                : verdict_.load());
+        }
+        return verdicts;
     }
 
     std::atomic<slurm_query::Verdict> verdict_{slurm_query::Verdict::runs_there};
     std::atomic<std::size_t> asked_{0};
     std::mutex lock_;
     slurm_query::Placement last_;
+    std::string strange_address_;
     ViewServer server_{[this](const auto& request) { return answer(request); }};
 };
 

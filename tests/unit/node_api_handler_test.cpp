@@ -4,6 +4,8 @@
 
 #include "agentd/hub/node_api_handler.h"
 
+#include <unistd.h>
+
 #include <boost/asio/post.hpp>
 #include <boost/json.hpp>
 
@@ -187,11 +189,50 @@ TEST_CASE("NodeApiHandler: asks the node to try again if Slurm does not answer i
 TEST_CASE("NodeApiHandler: denies a credential that was made on another host") {
     Fixture fixture;
     fixture.origin.munge_address = "10.0.0.2";
-    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 403);
-    CHECK(fixture.view.asked() == 0);
+    fixture.view.set_strange_address("10.0.0.2");
+    const HttpResponse denial = fixture.grant(Fixture::grant_body("run:r"));
+    CHECK(denial.status == 403);
+    CHECK(denial.body.find("start munged there with --origin=10.0.0.1") != std::string::npos);
+    fixture.view.set(Verdict::unknown);
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 503);
+    fixture.view.set(Verdict::runs_there);
+    // A host with two addresses, both of which slurmctld knows.
+    fixture.view.set_strange_address("10.0.0.3");
+    CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 200);
+    fixture.view.set_strange_address("127.0.0.1");
     // munged knows no address of its host.
     fixture.origin.munge_address = "127.0.0.1";
     CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 200);
+}
+
+TEST_CASE("NodeApiHandler: names both uids when the agents' account has another one on the node") {
+    Fixture fixture;
+    const std::string bob = std::to_string(fixture.office.bob.value);
+    const std::string alice = std::to_string(fixture.office.alice.value);
+    fixture.caller = fixture.office.alice;
+    const auto denials = audit::count_of(audit::Kind::refuse_connection);
+    for (int i = 0; i < 3; ++i) {
+        const HttpResponse denial = fixture.grant(Fixture::grant_body("run:r"));
+        CHECK(denial.status == 403);
+        CHECK(denial.body.find("it has uid " + alice + ", but agents run as uid " + bob +
+                               " (bob on the hub)") != std::string::npos);
+    }
+    CHECK(audit::count_of(audit::Kind::refuse_connection) == denials + 1);
+}
+
+TEST_CASE("AgentAccount: is a name, a number, or by default this process's own account") {
+    service::keep_the_log_quiet();
+    const Uid bob = auth::uid_of("bob");
+    CHECK(AgentAccount("bob").check(bob, kAddress).ok());
+    CHECK(AgentAccount(std::to_string(bob.value)).check(bob, kAddress).ok());
+    CHECK(AgentAccount("").check(Uid{geteuid()}, kAddress).ok());
+    CHECK_FALSE(AgentAccount("alice").check(bob, kAddress).ok());
+    CHECK_FALSE(AgentAccount("0").check(bob, kAddress).ok());
+    CHECK(AgentAccount("nobody-there")
+              .check(bob, kAddress)
+              .message()
+              .find("the hub has no user 'nobody-there'") != std::string::npos);
+    CHECK_FALSE(AgentAccount("bob").check(auth::Principal::of_certificate("bob"), kAddress).ok());
 }
 
 TEST_CASE("NodeApiHandler: denies a host without its certificate, if those are demanded") {

@@ -43,8 +43,10 @@ struct Slurm {
     std::map<JobId, Told> jobs{{JobId{7}, {JobState::active, "", true, Uid{1001}, "n[1-2]"}},
                                {JobId{8}, {JobState::active, "", false, Uid{1001}, "n1"}},
                                {JobId{9}, {JobState::unknown, "hidden"}}};
-    NodeAddresses nodes{{"n1", "10.0.0.1"}, {"n2", "host-of-n2"}, {"n3", "10.0.0.3"}};
+    NodeAddresses nodes{
+        {"n1", {"10.0.0.1", "host-of-n1"}}, {"n2", {"host-of-n2"}}, {"n3", {"10.0.0.3"}}};
     std::map<std::string, std::vector<std::string>> hosts{{"10.0.0.1", {"10.0.0.1"}},
+                                                          {"host-of-n1", {"10.1.0.1"}},
                                                           {"10.0.0.3", {"10.0.0.3"}},
                                                           {"host-of-n2", {"::2", "10.0.0.2"}}};
     bool down = false;
@@ -68,6 +70,8 @@ TEST_CASE("PlacementCache: confirms a placement only when every part of it match
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
     CHECK(on(book, place(7, "n2", "10.0.0.2")) == Verdict::runs_there);
     CHECK(on(book, place(7, "n2", "::2")) == Verdict::runs_there);
+    CHECK(on(book, place(7, "n1", "10.1.0.1")) == Verdict::runs_there);
+    CHECK(on(book, place(7, "n2", "10.1.0.1")) == Verdict::other_address);
     CHECK(on(book, place(7, "n1", "10.0.0.2")) == Verdict::other_address);
     CHECK(on(book, place(7, "n1", "")) == Verdict::other_address);
     CHECK(on(book, place(7, "n3", "10.0.0.3")) == Verdict::other_node);
@@ -117,7 +121,7 @@ TEST_CASE("PlacementCache: accepts the new address of a moved node after a short
     PlacementCache book(slurm.calls(),
                         {.memory = milliseconds(0), .doubt_of_nodes = milliseconds(50)});
     CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
-    slurm.nodes["n1"] = "10.0.0.3";
+    slurm.nodes["n1"] = {"10.0.0.3"};
     CHECK(on(book, place(7, "n1", "10.0.0.3")) == Verdict::other_address);  // asked just now
     CHECK(slurm.asked_about_nodes == 1);
     std::this_thread::sleep_for(milliseconds(70));

@@ -40,8 +40,25 @@ TEST_CASE("SubmitCheckHandler: denies a host that is neither a node nor a login 
     CHECK(fixture.ask("POST", "/v1/checks", body).status == 403);
     fixture.view.set(Verdict::unknown);
     CHECK(fixture.ask("POST", "/v1/checks", body).status == 503);
+    fixture.view.set(Verdict::is_node);
     fixture.origin.munge_address = "10.0.0.2";
+    CHECK(fixture.ask("POST", "/v1/checks", body).status == 200);
+    fixture.view.set_strange_address("10.0.0.2");
     CHECK(fixture.ask("POST", "/v1/checks", body).status == 403);
+}
+
+TEST_CASE("SubmitCheckHandler: denies a login host's request with a credential made elsewhere") {
+    Fixture fixture;
+    Listen listen;
+    listen.login_hosts = {kAddress, "10.0.0.2"};  // two hosts
+    fixture.handler.configure(listen);
+    fixture.view.set(Verdict::other_address);
+    fixture.loop.turn(milliseconds(50));
+    fixture.origin.munge_address = "10.0.0.2";
+    const std::string body = api::print_check({fixture.office.alice, "run:r", "login"});
+    const api::HttpResponse denial = fixture.ask("POST", "/v1/checks", body);
+    CHECK(denial.status == 403);
+    CHECK(denial.body.find("start munged there with --origin=10.0.0.1") != std::string::npos);
 }
 
 TEST_CASE("SubmitCheckHandler: gives no verdict while the shared store does not answer") {
