@@ -3,6 +3,7 @@
 // node, and writes its files. This file reports errors only through step_state(): a non-zero return
 // would drain the node.
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -178,6 +179,10 @@ void on_step(spank_t spank, const PluginArguments& arguments) {
     request.uid.value = uid;
     request.wait_milliseconds =
         static_cast<std::uint32_t>(std::chrono::milliseconds(arguments.wait).count());
+
+    // slurmd sets it for slurmstepd; the job's own variable of that name may be anything.
+    const char* const node = getenv("SLURMD_NODENAME");
+    if (node != nullptr) request.node = node;
 
     GrantOutcome outcome =
         request_grant(arguments.node_socket, arguments.timeout, std::move(request));

@@ -33,6 +33,7 @@ StatusCode reason_of(unsigned status) {
 
 asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRequest request,
                                                         api::IsGone is_gone) {
+    node_.learn(request.node);
     auto at_once = services_.cached_grants.check_before_hub(request);
     if (at_once) co_return std::move(*at_once);
     const vault::CachedGrant* held = services_.cached_grants.find_cached_grant(request);

@@ -41,6 +41,7 @@ StatusOr<Request> decode_grant(ipc::MessageReader body, std::uint16_t version) {
     grant.wait_milliseconds = body.number();
     if (version >= kWithPatience) grant.patience_milliseconds = body.number();
     grant.ask = body.text(kMaxSpecBytes);
+    if (version >= kWithPatience && !body.complete()) grant.node = body.text(kMaxNodeNameBytes);
     if (!body.complete() || grant.wait_milliseconds > kMaxWaitMilliseconds ||
         grant.patience_milliseconds > kMaxWaitMilliseconds) {
         return ipc::malformed_message("GRANT");
@@ -57,7 +58,9 @@ ipc::Message encode_grant(const GrantRequest& grant) {
         .number(grant.uid.value)
         .number(grant.wait_milliseconds);
     if (has_patience) writer.number(grant.patience_milliseconds);
-    return writer.text(grant.ask).finish();
+    writer.text(grant.ask);
+    if (has_patience && !grant.node.empty()) writer.text(grant.node);
+    return writer.finish();
 }
 
 StatusOr<Request> decode_wipe(ipc::MessageReader body) {

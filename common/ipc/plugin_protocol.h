@@ -8,7 +8,8 @@
 // Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1,
 // but GRANT version 2:
 //
-//     requests  1 GRANT    job u32, step u32, uid u32, wait_ms u32, patience_ms u32, spec: text
+//     requests  1 GRANT    job u32, step u32, uid u32, wait_ms u32, patience_ms u32, spec: text,
+//                        node: text, or nothing
 //               2 WIPE     job u32
 //               3 PING     -
 //               4 CHECK    spec: text
@@ -25,6 +26,8 @@
 // no patience_ms; all other messages are the same in both versions. An agent that has only version
 // 1 refuses version 2 with a sentence that begins with ipc::kOtherVersion, and the plugin then
 // sends version 1.
+//
+// node: Slurm's name of this node, for hubs; none where slurmstepd does not know it.
 //
 // patience_ms: how long the plugin waits for the reply, besides wait_ms. The deadlines of all that
 // the agent does for the reply derive from this number: its questions to the name service, the
@@ -60,6 +63,7 @@ struct GrantRequest {
     std::uint32_t wait_milliseconds = 0;  ///< how long to wait for a run that is not pushed yet
     std::string ask;
     std::uint32_t patience_milliseconds = 0;  ///< see above; 0: the plugin does not say it
+    std::string node{};                       ///< Slurm's name of this node; sent with a patience
 };
 /// Reports that the job has ended on this node.
 struct WipeRequest {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is a node for a hub: the agents' account by its number, Slurm's name of the node, and each address that slurmctld
+"""Who is a node for a hub: the agents' account by its number, by Slurm's name of the node, and at each address that slurmctld
 knows for it. Whoever is refused gets a sentence that says what to do, and the hub's journal has it."""
 
 import contextlib

@@ -141,6 +141,25 @@ TEST_CASE("Plugin protocol: has GRANT in two versions, with the plugin's patienc
     CHECK_FALSE(is_request(message_of(1, body, 3)));
 }
 
+TEST_CASE("Plugin protocol: has the node's name after the spec, in version 2 only", "[wire]") {
+    GrantRequest request = std::get<GrantRequest>(kPatientAsk);
+    request.node = "n1";
+    const Bytes numbers_of_ask = numbers({7, 0xfffffffb, 1000, 10000, 5000});
+    const Bytes body = with_text(with_text(numbers_of_ask, "A,run:demo-1"), "n1");
+    CHECK(Bytes(encode(Request(request))) == message_of(1, body, 2));
+    const auto decoded = decode_request(message_of(1, body, 2));
+    REQUIRE(decoded.ok());
+    CHECK(std::get<GrantRequest>(*decoded).node == "n1");
+    CHECK(std::get<GrantRequest>(*decoded).ask == "A,run:demo-1");
+    CHECK_FALSE(is_request(message_of(1, body, 1)));
+    CHECK_FALSE(is_request(message_of(1, with_text(body, "more"), 2)));
+    const std::string long_name(kMaxNodeNameBytes + 1, 'n');
+    CHECK_FALSE(is_request(message_of(1, with_text(with_text(numbers_of_ask, "A"), long_name), 2)));
+    request.patience_milliseconds = 0;
+    CHECK(Bytes(encode(Request(request))) ==
+          message_of(1, with_text(numbers({7, 0xfffffffb, 1000, 10000}), "A,run:demo-1"), 1));
+}
+
 TEST_CASE("Plugin protocol: decodes every request with its fields", "[wire]") {
     auto request = decode_request(encode(kAsk));
     REQUIRE(request.ok());

@@ -64,6 +64,7 @@ struct Fixture {
     std::optional<RemoteGrants> grants;
     bool is_gone = false;
     std::uint32_t patience = 625;
+    std::string slurm_name{};
 };
 
 TEST_CASE("RemoteGrants: delivers what the hub grants, and holds it for the job") {
@@ -91,6 +92,19 @@ TEST_CASE("RemoteGrants: tells the hub how long it may take, by what the plugin 
     REQUIRE(fixture.hub.asked.size() == 2);
     CHECK(fixture.hub.asked[0].body().find(R"("patience_ms":6000)") != std::string::npos);
     CHECK(fixture.hub.asked[1].body().find(R"("patience_ms":3000)") != std::string::npos);
+}
+
+TEST_CASE("RemoteGrants: calls the node what Slurm calls it, once Slurm has said it") {
+    Fixture fixture;
+    NodeName name("n1");
+    fixture.grants.emplace(*fixture.client, fixture.node.services, name);
+    fixture.slurm_name = "compute-1";
+    CHECK(given(fixture.ask()) == "A=value\n");
+    CHECK(fixture.hub.asked.back().body().find(R"("node":"compute-1")") != std::string::npos);
+    CHECK(name.text() == "compute-1");  // in reports, too
+    fixture.slurm_name.clear();         // a plugin that does not send it
+    CHECK(given(fixture.ask()) == "A=value\n");
+    CHECK(name.text() == "compute-1");
 }
 
 TEST_CASE("RemoteGrants: denies a spec that is malformed without asking the hub") {
