@@ -51,8 +51,8 @@ struct RunHead {
     RunId id;
     Uid owner;
     std::uint64_t generation = 1;
-    Time created;  ///< on the wall clock; all hubs have the same
-    Time expires;  ///< on the agent's clock
+    Time created;            ///< on the wall clock; all hubs have the same
+    Time expires;            ///< on the agent's clock
     std::string platform{};  ///< the platform that pushed the run last; empty: the owner or root
                              ///   did
 };
