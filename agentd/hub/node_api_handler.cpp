@@ -103,7 +103,7 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
         if (!stranger.ok()) co_return api::refused(stranger);
     }
     const bool there = co_await is_there(request);
-    if (there) seen_.note(request.origin.address, services_.context.now());
+    if (there) seen_.note(request.origin.address, services_.context.wall_now());
     const bool is_known = co_await refresh_for(request);
     const service::NodeReport report{request.node, request.held, there, is_known};
     service::ReportProgress progress;
@@ -152,7 +152,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
         if (made_at.verdict != Verdict::runs_there) co_return refusal_of(made_at, request);
     }
     addresses_[request.node] = request.origin.address;
-    seen_.note(request.origin.address, services_.context.now());
+    seen_.note(request.origin.address, services_.context.wall_now());
     co_return Status();
 }
 

@@ -35,7 +35,7 @@ asio::awaitable<HttpResponse> SubmitCheckHandler::answer(SubmitCheckRequest requ
             refusals_.note(request.origin.address, refusal.message());
         co_return api::refused(refusal);
     }
-    seen_.note(request.origin.address, services_.context.now());
+    seen_.note(request.origin.address, services_.context.wall_now());
     co_await auth::await_name(request.uid);
     const auto deadline = slurm::JobPlacement::Clock::now() + kPatience;
     const auth::LookupAttempts attempts(kPatience);

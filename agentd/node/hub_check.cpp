@@ -24,7 +24,7 @@ asio::awaitable<void> HubCheck::run() {
 }
 
 asio::awaitable<void> HubCheck::check(std::size_t hub) {
-    const api::SubmitCheckRequest question{Uid{geteuid()}, kNoSecrets, node_};
+    const api::SubmitCheckRequest question{Uid{geteuid()}, kNoSecrets, node_.text()};
     net::HttpsRequest request{"POST", "/v1/checks", api::print_check(question)};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
     const auto answer = co_await client_.ask_hub(hub, std::move(request), until);

@@ -3,6 +3,7 @@
 // Asks the hubs on demand whether they serve this host.
 
 #include "agentd/node/hub_client.h"
+#include "agentd/node/node_name.h"
 
 namespace secrets::node {
 
@@ -12,7 +13,7 @@ namespace secrets::node {
 class HubCheck {
   public:
     /// `client` must outlive the check. `node`: this host's name in slurm.conf.
-    HubCheck(HubClient& client, std::string node) : client_(client), node_(std::move(node)) {}
+    HubCheck(HubClient& client, NodeName node) : client_(client), node_(std::move(node)) {}
 
     boost::asio::awaitable<void> run();
 
@@ -20,7 +21,7 @@ class HubCheck {
     boost::asio::awaitable<void> check(std::size_t hub);
 
     HubClient& client_;
-    std::string node_;
+    NodeName node_;
 };
 
 }  // namespace secrets::node

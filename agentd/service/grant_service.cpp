@@ -112,7 +112,7 @@ Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
     std::string why = "run " + run.text() + " was not pushed within " +
                       std::to_string(request.wait_milliseconds / 1000) + " s";
     if (const EndedRun* ended = resolver_.find_ended(run, request.uid)) {
-        why += "; an earlier " + EndedRuns::sentence(*ended);
+        why += "; an earlier " + EndedRuns::sentence(*ended, context_.wall_of(ended->at));
     }
     return deny(request, node, {StatusCode::not_found, std::move(why)});
 }

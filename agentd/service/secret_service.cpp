@@ -193,7 +193,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
     store::SecretHead head;
     head.name = name;
     head.generation = old != nullptr ? old->generation + 1 : 1;
-    head.set = context_.wall_of(context_.now());
+    head.set = context_.wall_now();
     if (request.ttl) {
         const auto ttl = parse_duration(*request.ttl);
         if (!ttl)
@@ -341,8 +341,7 @@ void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, J
     for (const ItemAnswer& answer : answers) {
         if (!answer.found || answer.source == Source::run) continue;
         note_owner_name(*context_.store, answer.owner(uid));
-        context_.store->note_use(answer.owner(uid), answer.item.name,
-                                 {job, context_.wall_of(context_.now())});
+        context_.store->note_use(answer.owner(uid), answer.item.name, {job, context_.wall_now()});
     }
 }
 

@@ -61,6 +61,7 @@ struct ServiceContext {
     /// wall clock.
     WallAhead wall_ahead = [] { return std::chrono::seconds(0); };
     vault::Time wall_of(vault::Time time) const { return time + wall_ahead(); }
+    vault::Time wall_now() const { return wall_of(now()); }
     vault::Time started;
     std::vector<std::string> hubs{};  ///< URLs, as the agent was started with them
     NodeHoldRegistry node_holds{};

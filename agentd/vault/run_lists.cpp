@@ -12,7 +12,7 @@ std::vector<Uid> Vault::run_owners() const {
     std::vector<Uid> owners;
     owners.reserve(runs_of_owner_.size());
     for (const auto& [uid, count] : runs_of_owner_) {
-        if (count > 0) owners.push_back(Uid{uid});
+        if (count.runs > 0) owners.push_back(Uid{uid});
     }
     return owners;
 }

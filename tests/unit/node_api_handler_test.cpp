@@ -243,15 +243,18 @@ TEST_CASE("NodeApiHandler: denies a host without its certificate, if those are d
     const std::string report = api::print_report({});
     const std::string check = api::print_check({fixture.office.alice, "run:r", "n1"});
     using Names = std::optional<net::CertificateNames>;
-    const auto hosts = [](std::vector<std::string> names) { return Names({std::move(names)}); };
+    using Texts = std::vector<std::string>;
+    const auto with = [](Texts hosts, Texts addresses, Texts others) {
+        return Names(
+            net::CertificateNames{std::move(hosts), std::move(addresses), std::move(others)});
+    };
     for (const auto& [names, status] : {std::pair{Names(), 403U},
-                                        {hosts({"n2", "n11"}), 403U},
-                                        {hosts({"n2", "n1.site"}), 200U},
-                                        {Names({{}, {kAddress}, {}}), 200U},
+                                        {with({"n2", "n11"}, {}, {}), 403U},
+                                        {with({"n2", "n1.site"}, {}, {}), 200U},
+                                        {with({}, {kAddress}, {}), 200U},
                                         // A name of another type is not a host's.
-                                        {Names({{}, {}, {"n1", "n1.site", kAddress}}), 403U},
-                                        {hosts({kAddress}), 403U},
-                                        {Names({{}, {"n1"}, {}}), 403U}}) {
+                                        {with({}, {}, {"n1", "n1.site", kAddress}), 403U},
+                                        {with({kAddress}, {"n1"}, {}), 403U}}) {
         fixture.origin.names = names;
         CHECK(fixture.grant(Fixture::grant_body("run:r")).status == status);
         CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", report).status == status);

@@ -50,8 +50,8 @@ struct Fixture {
     }
 
     service::GrantAnswer ask(std::string spec = "run:r", std::uint32_t job = 7) {
-        plugin_protocol::GrantRequest step{JobId{job}, StepId{0},       node.alice,
-                                           0,          std::move(spec), patience};
+        plugin_protocol::GrantRequest step{JobId{job},      StepId{0}, node.alice, 0,
+                                           std::move(spec), patience,  slurm_name};
         return loop.result_of(grants->ask(std::move(step), [this] { return is_gone; }));
     }
     bool has_hold() const { return node.vault.find_hold(JobId{7}) != nullptr; }

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "agentd/audit/recorder.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/office.h"
 #include "tests/unit/skip.h"
@@ -17,6 +18,8 @@ class AuditFile {
   public:
     explicit AuditFile(std::string path) : path_(std::move(path)) {
         keep_the_log_quiet();
+        // Ends the limits that denials of tests before have reached.
+        audit::recorder().work(audit::Recorder::Clock::now() + std::chrono::minutes(2));
         Config config;
         config.log_level = "error";
         config.audit_file = path_;

@@ -17,7 +17,7 @@ using RealClock = std::chrono::system_clock;
 const Owner kAlice = Owner::user(Uid{1001});
 
 SecretHead head(std::string name) {
-    return {std::move(name), 1, Time(std::chrono::seconds(1000)), {}, {}, 0, false, false};
+    return {.name = std::move(name), .set = Time(std::chrono::seconds(1000))};
 }
 
 TEST_CASE("SecretStore: gives a change up soon that another process keeps from the file") {
