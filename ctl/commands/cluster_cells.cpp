@@ -63,10 +63,8 @@ Cell config(const json::object& object) {
     std::string words = printable(text_of(object, "file")) + ", " + text_of(object, "state");
     words += list_words(object, "users", "; users ");
     words += list_words(object, "groups", "; groups ");
-    if (text_of(object, "state") == "current") return words;
-    return {
-        object.contains("trouble") ? words + ": " + printable(text_of(object, "trouble")) : words,
-        Tone::warning};
+    if (object.contains("trouble")) words += "; " + printable(text_of(object, "trouble"));
+    return {words, text_of(object, "state") == "current" ? Tone::plain : Tone::warning};
 }
 
 }  // namespace

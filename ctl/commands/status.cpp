@@ -45,10 +45,10 @@ std::string list_words(const json::array& texts) {
 
 Cell store(const json::object& object, bool is_at_hub) {
     if (text_of(object, "state") != "open") {
-        if (is_at_hub) return "none: users' secrets are stored on the hub";
         if (object.contains("trouble")) {
             return {"closed: " + printable(text_of(object, "trouble")), Tone::bad};
         }
+        if (is_at_hub) return "none: users' secrets are stored on the hub";
         return {"none: users cannot store secrets on this node", Tone::warning};
     }
     std::string words = "open";

@@ -21,7 +21,8 @@ SECRETCTL = BUILD / "secretctl"
 # --json has them all.
 COMMANDS = [
     (["status"], "GET /v1/status",
-     {"store.bytes"} | {f"name_service.{what}" for what in ("answered", "failed", "slow", "waiting", "missing")}),
+     # The store's trouble is shown of a closed one; this one is open.
+     {"store.bytes", "store.trouble"} | {f"name_service.{what}" for what in ("answered", "failed", "slow", "waiting", "missing")}),
     (["ls"], "GET /v1/secrets", {"owner", "secrets.generation"}),
     (["ls", "--workspace", "lab"], "GET /v1/workspaces/{workspace}/secrets", {"workspace", "secrets.generation"}),
     (["set", "A"], "PUT /v1/secrets/{name}", {"generation", "set", "used.job", "used.at", "damaged"}),

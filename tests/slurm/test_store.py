@@ -224,6 +224,9 @@ def why_closed(folder):
         store = agent.http("GET", "/v1/status").json["store"]
         assert store["state"] == "closed" and set(store) == {"state", "trouble"}
         assert store["trouble"] in agent.log.read_text()
+        shown = subprocess.run([BUILD / "secretctl", "--socket", agent.control_socket, "status"], capture_output=True,
+                               text=True, check=True).stdout
+        assert f"closed: {store['trouble']}\n" in shown, shown
         return store["trouble"]
 
 
