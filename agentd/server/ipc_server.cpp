@@ -35,6 +35,19 @@ std::string name_of(const plugin_protocol::Request& request) {
     return std::holds_alternative<plugin_protocol::CheckRequest>(request) ? "CHECK" : "PING";
 }
 
+std::string name_of(const Peer& peer) {
+    return "pid " + std::to_string(peer.pid) + " of uid " + std::to_string(peer.uid.value);
+}
+
+/// Records what a client did wrong. The event names the client's user, so that the number of such
+/// events that one user can cause is limited.
+void record_fault(const Peer& peer, std::string sentence, std::string reason) {
+    audit::Event event{.kind = audit::Kind::refuse_message, .sentence = std::move(sentence)};
+    event.caller = audit::Account{peer.uid, ""};
+    event.reason = std::move(reason);
+    audit::record(event);
+}
+
 }  // namespace
 
 IpcServer::IpcServer(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
@@ -62,10 +75,13 @@ Status IpcServer::try_to_send(int fd, const plugin_protocol::Reply& reply, int p
 }
 
 void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
-    const auto failure = try_to_send(fd, reply);
-    // A client that has gone is not an error, and must not be able to fill the log.
-    if (!failure.ok() && !peer_is_gone(fd))
-        audit::report_problem(name_ + ": cannot send the reply: " + failure.message());
+    const Status failure = try_to_send(fd, reply);
+    if (failure.ok() || peer_is_gone(fd)) return;  // a client that has gone is not an error
+    const auto peer = peer_of(fd);
+    record_fault(peer ? *peer : Peer{},
+                 "the " + name_ + " cannot send its reply to " +
+                     (peer ? name_of(*peer) : "a client") + ": " + failure.message(),
+                 failure.message());
 }
 
 /// Makes room for a connection of a user: ends the one that has been silent for the longest, of
@@ -112,8 +128,7 @@ void IpcServer::take(UniqueFd connection) {
         return;
     }
     const auto label = std::make_shared<RequestLabel>();
-    label->caller =
-        "pid " + std::to_string(peer->pid) + " of uid " + std::to_string(peer->uid.value);
+    label->caller = name_of(*peer);
     spawn_request(loop_, serve(std::move(connection), *peer, label), report_failure(name_, label));
 }
 
@@ -129,15 +144,11 @@ asio::awaitable<bool> IpcServer::wait_for_request(int fd, Uid uid) {
     co_return co_await net::wait_until_readable(descriptor, until);
 }
 
-/// Answers and logs a message that can't be read.
+/// Answers and records a message that cannot be read.
 void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) const {
-    audit::Event event{.kind = audit::Kind::refuse_message,
-                       .sentence = "a message from pid " + std::to_string(peer.pid) + " of uid " +
-                                   std::to_string(peer.uid.value) + " to the " + name_ +
-                                   " was refused: " + reason};
-    event.caller = audit::Account{peer.uid, ""};
-    event.reason = reason;
-    audit::record(event);
+    record_fault(peer,
+                 "a message from " + name_of(peer) + " to the " + name_ + " was refused: " + reason,
+                 reason);
     send(fd, plugin_protocol::Refused{reason});
 }
 
@@ -156,9 +167,7 @@ asio::awaitable<void> IpcServer::serve(UniqueFd connection, Peer peer,
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(std::chrono::milliseconds(0)));
     if (!packet) {
-        const std::string sentence = "cannot read the request: " + packet.status().message();
-        audit::report_problem(name_ + ": " + sentence);
-        send(fd, plugin_protocol::Refused{sentence});
+        refuse(fd, peer, "cannot read the request: " + packet.status().message());
         discard_input(fd);
         co_return;
     }

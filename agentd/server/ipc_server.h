@@ -34,7 +34,7 @@ class IpcServer {
 
     /// Sends a reply at once: it is small and the socket empty, or else the other side is broken.
     static Status try_to_send(int fd, const plugin_protocol::Reply& reply, int passed_fd = -1);
-    /// Sends a reply likewise, and logs a failure.
+    /// Sends a reply likewise, and records a failure as the client's.
     void send(int fd, const plugin_protocol::Reply& reply) const;
 
   private:

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import re
+import select
 import signal
 import socket
 import stat
@@ -18,7 +19,7 @@ import time
 import pytest
 
 from harness import BUILD, poll
-from plugin_protocol import DONE, GRANTED, REFUSED, WIPE, grant_request, message, reply_to
+from plugin_protocol import DONE, GRANTED, PING, REFUSED, WIPE, NodeConnection, grant_request, message, reply_to
 from own_agent import AGENT, own_agent, request
 
 SECRETCTL = BUILD / "secretctl"
@@ -255,7 +256,22 @@ def test_denial_flood_is_summarised_in_log_and_audit_file(tmp_path):
     assert [line["action"] for line in lines_of(file)][-3:] == ["stopping", "refuse", "stop"]
 
 
-def test_garbage_to_job_socket_is_summarised_and_costs_no_sync(tmp_path):
+def send_garbage(agent):
+    assert reply_to(agent, b"garbage!", user="alice", path=agent.job_socket)[0] == REFUSED
+
+
+def refuse_reply(agent):
+    """Sends a request whose reply the agent cannot send, by a client that is still there."""
+    with NodeConnection(agent, "alice", path=agent.job_socket) as connection:
+        connection.socket.shutdown(socket.SHUT_RD)
+        connection.send(message(PING, b""))
+        ended = select.poll()
+        ended.register(connection.socket, select.POLLHUP)
+        assert ended.poll(10_000), "the agent has not closed the connection"
+
+
+@pytest.mark.parametrize("fault", [send_garbage, refuse_reply])
+def test_faults_of_client_of_job_socket_are_summarised_and_cost_no_sync(tmp_path, fault):
     file = tmp_path / "audit.jsonl"
     trace = tmp_path / "trace"
     with own_agent(f"audit: {{ file: {file} }}") as agent:
@@ -264,7 +280,7 @@ def test_garbage_to_job_socket_is_summarised_and_costs_no_sync(tmp_path):
                               stderr=subprocess.PIPE) as strace:
             strace.stderr.readline()  # it has attached
             for _ in range(1000):
-                assert reply_to(agent, b"garbage!", user="alice", path=agent.job_socket)[0] == REFUSED
+                fault(agent)
             strace.terminate()
         assert "fdatasync" not in trace.read_text()
         assert agent.status()["audit"]["state"] == "writable"
