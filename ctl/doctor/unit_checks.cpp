@@ -9,6 +9,9 @@ namespace {
 /// time, until the watchdog ends it.
 constexpr std::chrono::minutes kRecent(10);
 
+/// An agent that is being started again for the first times may only have been killed.
+constexpr unsigned long kFewRestarts = 2;
+
 std::string times(unsigned long number) {
     return std::to_string(number) + (number == 1 ? " time" : " times");
 }
@@ -24,8 +27,12 @@ Finding check_unit(const Site& site) {
         std::string why = last_error_of_service();
         if (why.empty()) why = "result " + unit->result;
         if (unit->active == "active") {
-            return warn("systemd restarted it " + times(unit->restarts) + ", the last time " +
-                        std::to_string(unit->active_for.count()) + " s ago: " + why);
+            return warn("systemd has restarted it " + times(unit->restarts) +
+                        ", and it has run for " + std::to_string(unit->active_for.count()) +
+                        " s: " + why);
+        }
+        if (starts_again && unit->restarts <= kFewRestarts) {
+            return warn("it ended, and systemd is starting it again: " + why);
         }
         return fail("it fails at each start, so far " + times(unit->restarts + 1) + ": " + why,
                     "mend that; systemd goes on trying. All of it: journalctl -u slurm-secretsd");

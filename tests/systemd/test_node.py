@@ -40,7 +40,7 @@ def hub(machine):
 
 
 def test_node_without_network_denies_job_and_names_node_conf(hub):
-    steps, = blocks("admin.md", "Nodes of a hub")
+    steps, *_ = blocks("admin.md", "Nodes of a hub")
     steps = steps.replace("/usr/local/", "/usr/")  # where it is installed on this machine
     linking, = [line for line in steps.splitlines() if line.startswith("ln -s ")]
     hub.enter("bash", "-e", input=steps.replace(linking, ""))
