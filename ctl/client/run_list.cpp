@@ -12,10 +12,17 @@ namespace json = boost::json;
 /// The most that an agent gives at a time.
 constexpr const char* kFirstPage = "/v1/runs?limit=1000";
 
+json::object read_first_page(const Session& agent) {
+    const Answer answer = agent.client().send({Method::get, kFirstPage, {}});
+    if (answer.status != 400) return read_object(answer);
+    // An agent or a hub of an earlier version knows no such parameter, and has one page.
+    return read_object(agent.ask_quietly({Method::get, "/v1/runs", {}}));
+}
+
 }  // namespace
 
 json::object read_all_runs(const Session& agent) {
-    json::object all = read_object(agent.ask_quietly({Method::get, kFirstPage, {}}));
+    json::object all = read_first_page(agent);
     json::array runs = array_of(all, "runs");
     std::string after;
     while (all.contains("next") && text_of(all, "next") > after) {  // an agent must go forward

@@ -82,8 +82,9 @@ def last_page(answer, line):
 
 
 @contextlib.contextmanager
-def answering(folder, operation, answer):
-    """Runs a stand-in for the agent that gives every request of `operation` this answer, and others a 404."""
+def answering(folder, operation, answer, knows_query=True):
+    """Runs a stand-in for the agent that gives every request of `operation` this answer, and others a 404; without
+    `knows_query`, a request with a query a 400."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "control.sock"))
     listener.listen()
@@ -101,8 +102,10 @@ def answering(folder, operation, answer):
                 length = sum(int(each.split(b":")[1]) for each in lines if each.lower().startswith(b"content-length"))
                 reader.read(length)
                 known = re.match(rf"{operation.method} {path}(\?\S*)? HTTP", line)
-                body = json.dumps(last_page(answer, line) if known else {"detail": "no such path"}).encode()
                 status = b"200 OK" if known else b"404 Not Found"
+                body = json.dumps(last_page(answer, line) if known else {"detail": "no such path"}).encode()
+                if "?" in line and not knows_query:
+                    status, body = b"400 Bad Request", b'{"detail": "unknown query parameter"}'
                 client.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Type: application/json\r\nContent-Length: " +
                                str(len(body)).encode() + b"\r\n\r\n" + body)
 
@@ -135,6 +138,14 @@ def test_secretctl_shows_every_documented_field_of_answer(tmp_path, command, nam
                 assert words_of(path, value) in done.stdout, (path, value, done.stdout)
         shown = json.loads(secretctl(agent, *command, "--json").stdout)
         assert shown == {name: value for name, value in answer.items() if name != "next"}  # all pages are one
+
+
+def test_secretctl_runs_lists_runs_of_agent_without_pages(tmp_path):
+    operation = operation_named("GET /v1/runs")
+    answer = FullAnswers().of(operation.responses[200]["content"]["application/json"]["schema"])
+    del answer["next"]
+    with answering(tmp_path, operation, answer, knows_query=False) as agent:
+        assert json.loads(secretctl(agent, "runs", "--json").stdout) == answer
 
 
 def test_secretctl_watch_shows_message_and_time_of_event(tmp_path):
