@@ -43,6 +43,9 @@ struct Route {
     bool of_agent = false;
     /// Whether If-None-Match is the tag of what the client has, and no precondition.
     bool reads_tag = false;
+    /// Whether callers speak for their hosts: each host, and not each account, has a share of the
+    /// memory for bodies.
+    bool is_for_hosts = false;
 };
 
 }  // namespace secrets::api

@@ -289,6 +289,12 @@ Router::Decision Router::find(const RequestHead& head) {
     });
 }
 
+bool Router::is_for_hosts(const RequestHead& head) {
+    const auto routed = route_of(head);
+    const Found* const found = std::get_if<Found>(&routed);
+    return found != nullptr && found->route.is_for_hosts;
+}
+
 /// Makes a change while nobody else changes the same data, and answers after the change is written.
 Router::Handler Router::shared_change(Found found) const {
     return [found = std::move(found), shared = shared_](std::span<const std::byte> body) {

@@ -38,6 +38,9 @@ class Router {
 
     Decision find(const RequestHead& head);
 
+    /// Returns whether the request's route is one for hosts.
+    bool is_for_hosts(const RequestHead& head);
+
   private:
     struct Found;
     std::variant<Found, HttpResponse> route_of(const RequestHead& head);

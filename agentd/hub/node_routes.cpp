@@ -69,10 +69,10 @@ std::vector<api::Route> node_routes(NodeApiHandler& handler) {
     };
     // clang-format off
     return {
-        // method, path, query, longest body, about, before, handle, of_agent, reads_tag
-        {"POST", "/v1/grants",             "", longest_spec,   nullptr, before(of_agents),     by(grant), false, true},
-        {"PUT",  "/v1/nodes/{name}/holds", "", longest_report, nullptr, before(before_report), by(report)},
-        {"POST", "/v1/checks",             "", longest_spec,   nullptr, before(of_agents),     by(check_submission)},
+        // method, path, query, longest body, about, before, handle, of_agent, reads_tag, is_for_hosts
+        {"POST", "/v1/grants",             "", longest_spec,   nullptr, before(of_agents),     by(grant),            false, true,  true},
+        {"PUT",  "/v1/nodes/{name}/holds", "", longest_report, nullptr, before(before_report), by(report),           false, false, true},
+        {"POST", "/v1/checks",             "", longest_spec,   nullptr, before(of_agents),     by(check_submission), false, false, true},
     };
     // clang-format on
 }

@@ -197,7 +197,7 @@ class HttpSessionOn final : public HttpSession {
         SecretBuffer body;
         if (const auto length = parser.content_length().value_or(0); length > 0) {
             if (length > net::BodyBudget::kFreeBytes) {
-                charge.emplace(registry_.bodies, name_of(known.caller));
+                charge.emplace(registry_.bodies, owner_of_body(head));
                 Status full = charge->check(length);
                 if (!full.ok()) co_return co_await refuse(parser, no_room(full));
             }
@@ -229,6 +229,12 @@ class HttpSessionOn final : public HttpSession {
         }
         served_ = true;
         co_return co_await write(std::move(answer), keep_alive);
+    }
+
+    /// Returns who has the share of the memory for bodies that this body is counted in: all agents
+    /// of a cluster have one account.
+    std::string owner_of_body(const api::RequestHead& head) {
+        return registry_.routes.is_for_hosts(head) ? label_->caller : name_of(head.caller);
     }
 
     /// Returns the route's handler or the error response. Waits for users and groups on which that

@@ -4,6 +4,7 @@
 
 #include "agentd/server/hub_server.h"
 
+#include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
 #include "agentd/hub/node_routes.h"
 #include "agentd/net/tcp_listen.h"
@@ -187,6 +188,22 @@ TEST_CASE("HubServer: serves a client at an address from which silent connection
     CHECK(fixture.ask({"GET", "/v1/runs/r"}).status == 200);
     CHECK(is_readable(flood.front().native_handle()));  // its end
     CHECK_FALSE(is_readable(flood.back().native_handle()));
+}
+
+TEST_CASE("HubServer: counts the body of an agent for its host, and not for all agents") {
+    Fixture fixture;
+    net::BodyBudget& bodies = fixture.at_hub.services.context.bodies;
+    bodies.configure({300'000, 100'000});
+    const std::string report = api::print_report({}) + std::string(50'000, ' ');
+    const auto status = [&] { return fixture.ask({"PUT", "/v1/nodes/n1/holds", report}).status; };
+    CHECK(status() == 200);
+    const std::string account = name_of(auth::Principal(fixture.at_hub.bob));
+    net::BodyBudget::Charge of_account(bodies, account);
+    REQUIRE(of_account.raise(100'000).ok());
+    CHECK(status() == 200);
+    net::BodyBudget::Charge of_host(bodies, account + " at 127.0.0.1");
+    REQUIRE(of_host.raise(100'000).ok());
+    CHECK(status() == 503);
 }
 
 /// A node of the hub.
