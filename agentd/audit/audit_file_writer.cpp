@@ -36,7 +36,11 @@ void AuditFileWriter::use(std::optional<AuditFile> file) {
     failure_ = Status();
     low_is_logged_ = false;
     next_attempt_.reset();
-    if (file_) return;
+    if (file_) {
+        // The new file may be as full as the old one; an attempt tells.
+        if (missing_ > 0) next_attempt_ = Clock::now();
+        return;
+    }
     missing_ = 0;
     withheld_ = 0;
 }

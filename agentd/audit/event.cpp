@@ -51,9 +51,6 @@ constexpr bool in_the_order_of_the_kinds() {
 }
 static_assert(in_the_order_of_the_kinds());
 
-/// The number of names that a sentence lists before it only counts, so that it is read at a glance.
-constexpr std::size_t kMostListed = 10;
-
 }  // namespace
 
 std::string_view level_word(Level level) {
@@ -72,11 +69,11 @@ std::span<const KindInfo> all_kinds() {
 std::string listed(const std::vector<std::string>& names) {
     if (names.empty()) return "no secrets";
     std::string text;
-    for (std::size_t i = 0; i < std::min(names.size(), kMostListed); ++i) {
+    for (std::size_t i = 0; i < std::min(names.size(), kMostNamesListed); ++i) {
         text += (i == 0 ? "" : ", ") + names[i];
     }
-    if (names.size() > kMostListed) {
-        text += " and " + std::to_string(names.size() - kMostListed) + " more";
+    if (names.size() > kMostNamesListed) {
+        text += " and " + std::to_string(names.size() - kMostNamesListed) + " more";
     }
     return text;
 }

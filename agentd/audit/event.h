@@ -89,6 +89,10 @@ struct Event {
     std::optional<std::uint64_t> count{};    ///< of a summary: the number of events in it
 };
 
+/// The number of names that a sentence lists before it only counts, so that it is read at a glance,
+/// and that the entry of a denial has, so that no request can make an entry long.
+inline constexpr std::size_t kMostNamesListed = 10;
+
 /// Returns "A, B, C", and for a long list the number of further names; "no secrets" for none.
 std::string listed(const std::vector<std::string>& names);
 

@@ -33,6 +33,15 @@ std::uint64_t priority_of(Level level) {
     return LOG_ERR;
 }
 
+/// Returns the names that an entry has: of a denial only the first ones.
+Names names_of(const Event& event) {
+    Names names = event.names;
+    if (!info_of(event.kind).refused.empty() && names.size() > kMostNamesListed) {
+        names.resize(kMostNamesListed);
+    }
+    return names;
+}
+
 /// Calls `add(name in the journal, name in the audit file, value)` for each known field of an
 /// event. The value is a text, a number or names. An empty name: the field is not in that format.
 template <typename Add>
@@ -64,7 +73,7 @@ void for_each_field(const Event& event, Time time, const Add& add) {
     if (event.step) add_text("SLURM_STEP_ID", "step", step_word(*event.step));
     add_text("SECRETS_RUN", "run", event.run);
     add_text("SECRETS_WORKSPACE", "workspace", event.workspace);
-    if (!event.names.empty()) add("SECRETS_NAMES", "names", event.names);
+    if (!event.names.empty()) add("SECRETS_NAMES", "names", names_of(event));
     add_account(event.owner, "SECRETS_OWNER", "owner", "SECRETS_OWNER_UID", "owner_uid");
     add_account(event.caller, "SECRETS_CALLER", "caller", "SECRETS_CALLER_UID", "caller_uid");
     add_text("SECRETS_REASON", "reason", event.reason);

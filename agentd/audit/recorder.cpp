@@ -108,11 +108,14 @@ Status Recorder::open(const Config& config) {
     audit_file_.use(std::move(file));
     to_journal_ = is_journal(config.log_target);
     least_ = level_of(config.log_level);
+    schedule(Clock::now());
     return Status();
 }
 
 Status Recorder::reopen() {
-    return audit_file_.reopen();
+    const Status failure = audit_file_.reopen();
+    schedule(Clock::now());
+    return failure;
 }
 
 Status Recorder::write_ahead(const Event& event) {

@@ -50,6 +50,15 @@ TEST_CASE("Event encoder: omits fields that do not apply") {
           "\"message\":\"ready\",\"message_id\":\"732b1c707d304763ac8f3e17737337f9\"}\n");
 }
 
+TEST_CASE("Event encoder: writes only the first names of a denial") {
+    Event event = full_event();
+    event.names.assign(1000, "A");
+    CHECK(fields_of(journal_entry(event, kTime)).at("SECRETS_NAMES") == "A,A,A,A,A,A,A,A,A,A");
+    CHECK(audit_file_line(event, kTime).size() < 500);
+    event.kind = Kind::push;
+    CHECK(fields_of(journal_entry(event, kTime)).at("SECRETS_NAMES").size() == 1999);
+}
+
 TEST_CASE("Event encoder: writes only the uid of an account without a name") {
     Event event{.kind = Kind::grant, .sentence = "x"};
     event.owner = Account{Uid{1001}, ""};
