@@ -54,6 +54,10 @@ void say_without_fail(std::string_view trouble) noexcept {
 
 }  // namespace
 
+void report_closed_store(const std::string& why) {
+    audit::report_problem("the store is closed, only runs are served: " + why);
+}
+
 Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store::OpenedStore store,
                Listeners listeners, TlsContexts tls, systemd::ServiceManager& service,
                AgentClock clock)
@@ -93,6 +97,9 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                      [this](auth::SlurmAccountMembers accounts) {
                          services_.context.principals.know(std::move(accounts));
                      }),
+      closed_store_(
+          loop_, [this] { return store::reopen_store(config_, vault_.memory()); },
+          [this](store::OpenedStore opened) { use_reopened(std::move(opened)); }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
       housekeeping_(loop_),
@@ -102,8 +109,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
     signals_.add(SIGUSR1);
     await_signal();
     services_.context.events = this;
-    const auto wall_ahead = [this] { return clock_.wall_ahead(); };
-    services_.context.wall_ahead = wall_ahead;
+    services_.context.wall_ahead = [this] { return clock_.wall_ahead(); };
     if (service.is_managed()) vault_.set_slab_suffix(std::to_string(clock_.offset().count()));
     services_.context.why_store_closed = std::move(store.why_closed);
     services_.status.set_sources({.tasks = [this] { return supervisor_.tasks(); },
@@ -115,13 +121,33 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
     auth::use_database(&users_);
     users_.start(supervisor_);
     prefetch_users();
-    if (store_ == nullptr) return;
-    store_->set_wall_ahead(wall_ahead);
+    if (store_ != nullptr) use_store();
+    if (const std::string& why = services_.context.why_store_closed; !why.empty()) {
+        closed_store_.start(supervisor_, why);
+    }
+}
+
+void Daemon::use_store() {
+    store_->set_wall_ahead(services_.context.wall_ahead);
     for (const std::string& sentence : store_->damage()) {
         audit::record({.kind = audit::Kind::damage, .sentence = sentence});
     }
     wipe_expired();
     await_saving();
+}
+
+/// Takes a store that was closed until now, or the new reason why it is closed.
+void Daemon::use_reopened(store::OpenedStore opened) {
+    services_.context.why_store_closed = std::move(opened.why_closed);
+    keep_house_soon();
+    if (opened.store == nullptr) {
+        report_closed_store(services_.context.why_store_closed);
+        return;
+    }
+    store_ = std::move(opened.store);
+    services_.context.store = store_.get();
+    audit::report_recovery("the store " + store_->path() + " is open");
+    use_store();
 }
 
 asio::awaitable<StatusOr<JobId>> Daemon::job_of_process(pid_t pid) {
@@ -282,6 +308,7 @@ void Daemon::finish_requests() {
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     account_watch_.stop();
+    closed_store_.stop();
     users_.stop();
     services_.context.events = &services_.context.no_events;  // a last push arms no timer
     expiry_.cancel();

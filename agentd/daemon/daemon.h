@@ -23,7 +23,7 @@
 #include "agentd/slurm/account_watcher.h"
 #include "agentd/slurm/query_client.h"
 #include "agentd/slurm/stale_hold_reaper.h"
-#include "agentd/store/store_factory.h"
+#include "agentd/store/closed_store.h"
 #include "agentd/systemd/service_manager.h"
 
 namespace secrets {
@@ -35,6 +35,9 @@ struct Listeners {
     UniqueFd control;
     UniqueFd hub{};  ///< none unless the agent is a hub
 };
+
+/// Logs why the store is closed.
+void report_closed_store(const std::string& why);
 
 class Daemon final : private service::Events {
   public:
@@ -68,6 +71,8 @@ class Daemon final : private service::Events {
     void keep_house();
     void look_for_swap();
     void share();
+    void use_store();
+    void use_reopened(store::OpenedStore opened);
     void await_saving();
     void await_housekeeping(std::chrono::microseconds within);
     void keep_house_soon();
@@ -97,6 +102,7 @@ class Daemon final : private service::Events {
     server::ControlServer control_server_;
     slurm::StaleHoldReaper reaper_;
     slurm::AccountWatcher account_watch_;
+    store::ClosedStore closed_store_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer expiry_;
     boost::asio::steady_timer housekeeping_;

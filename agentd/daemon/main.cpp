@@ -148,9 +148,7 @@ int serve(const Config& config, const std::string& config_path) {
     }
     auto store = store::open_store(config, memory);
     if (!store) return fail(store.status().message());
-    if (!store->why_closed.empty()) {
-        audit::report_problem("the store is closed, only runs are served: " + store->why_closed);
-    }
+    if (!store->why_closed.empty()) report_closed_store(store->why_closed);
     Socket node("node", config.node_socket, SocketKind::seqpacket, 0600);
     Socket job("job", config.job_socket, SocketKind::seqpacket, 0666);
     Socket control("control", config.control_socket, SocketKind::stream, 0666);

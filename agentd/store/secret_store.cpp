@@ -46,8 +46,9 @@ SecretStore::SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock)
 
 SecretStore::~SecretStore() = default;
 
-StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key) {
-    auto database = SqliteDatabase::open(path, true, SqliteDatabase::Patience::event_loop);
+StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key,
+                                                         SqliteDatabase::Patience patience) {
+    auto database = SqliteDatabase::open(path, true, patience);
     if (!database) return database.status();
     if (Status wrong = make_or_check_tables(*database, key.id()); !wrong.ok()) return wrong;
     if (Status wrong = check_key(*database, key); !wrong.ok()) return wrong;
@@ -56,6 +57,7 @@ StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path
     std::unique_ptr<SecretStore> store(
         new SecretStore(std::move(database).value(), std::move(key), std::move(lock).value()));
     if (Status wrong = store->read_all(); !wrong.ok()) return wrong;
+    store->database_.set_patience(SqliteDatabase::Patience::event_loop);
     return store;
 }
 

@@ -11,8 +11,7 @@
 //         scope 1 user, 2 workspace; owner a uid in digits or a workspace's name; times in seconds
 //         since 1970; primary key (scope, owner, name)
 //     users(owner, name)   the name that the user with this uid had when the secrets were stored;
-//     an
-//         owner of before this table has no row until the next use
+//         owners stored by earlier versions have no row until the next use
 //
 // A value's context (additional data) is scope, owner, name, generation, set_at and expires_at, so
 // that a row that was altered, or moved to another name or owner, does not open. `used_at` and
@@ -59,7 +58,10 @@ class SecretStore {
   public:
     /// Opens the database, or creates it if there is none. Fails if it was sealed under another
     /// key, the file is damaged or of a later format, or another process has it open.
-    static StatusOr<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key);
+    /// `patience`: how long the opening waits; changes are made with that of the event loop.
+    static StatusOr<std::unique_ptr<SecretStore>> open(
+        const std::string& path, StoreKey key,
+        SqliteDatabase::Patience patience = SqliteDatabase::Patience::event_loop);
     /// Creates an empty store in memory, sealed under a key of its own. It holds the local copy of
     /// secrets that are stored elsewhere, and ends with the object. `name` names their location in
     /// messages.

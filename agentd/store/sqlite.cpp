@@ -87,7 +87,7 @@ StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const
     umask(mask);
     SqliteDatabase database(name, opened);
     if (result != SQLITE_OK) return database.failed();
-    sqlite3_busy_timeout(opened, patience == Patience::command ? kBusyOfCommand : kBusyOfLoop);
+    database.set_patience(patience);
     // Deleted data is overwritten with zeros, in the file and not in a temporary one. A commit is
     // on the disk, with the directory's change, before it returns. The schema is not trusted.
     for (const char* pragma :
@@ -96,6 +96,11 @@ StatusOr<SqliteDatabase> SqliteDatabase::open(const char* file, int flags, const
         if (Status wrong = database.run(pragma); !wrong.ok()) return wrong;
     }
     return database;
+}
+
+void SqliteDatabase::set_patience(Patience patience) {
+    sqlite3_busy_timeout(database_.get(),
+                         patience == Patience::command ? kBusyOfCommand : kBusyOfLoop);
 }
 
 Status SqliteDatabase::failed() const {

@@ -62,6 +62,8 @@ class SqliteDatabase {
     /// Opens an empty database in memory, which ends with the object. Messages call it `name`.
     static StatusOr<SqliteDatabase> in_memory(const std::string& name);
 
+    void set_patience(Patience patience);
+
     StatusOr<Statement> prepare(std::string_view sql) const;
     Status run(const char* sql) const;
     /// Copies the database into an empty file, in steps that lock the database for some

@@ -43,14 +43,24 @@ std::string store_file_of(const Config& config) {
 namespace {
 
 StatusOr<std::unique_ptr<store::SecretStore>> open_file(const std::string& file,
-                                                        const Config& config, MemoryKind memory) {
+                                                        const Config& config, MemoryKind memory,
+                                                        SqliteDatabase::Patience patience) {
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
     if (!path)
         return Status::failed("cannot open the store " + file + ": no key is configured; " +
                               path.status().message());
     auto key = store::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.status();
-    return store::SecretStore::open(file, std::move(key).value());
+    return store::SecretStore::open(file, std::move(key).value(), patience);
+}
+
+OpenedStore open_configured(const Config& config, MemoryKind memory,
+                            SqliteDatabase::Patience patience) {
+    const std::string file = store_file_of(config);
+    if (file.empty() || !config.hub.urls.empty()) return OpenedStore{};
+    auto opened = open_file(file, config, memory, patience);
+    if (!opened) return OpenedStore{nullptr, opened.status().message()};
+    return OpenedStore{std::move(opened).value(), ""};
 }
 
 }  // namespace
@@ -61,11 +71,11 @@ StatusOr<OpenedStore> open_store(const Config& config, MemoryKind memory) {
         if (!copy) return copy.status();
         return OpenedStore{std::move(copy).value(), ""};
     }
-    const std::string file = store_file_of(config);
-    if (file.empty()) return OpenedStore{};
-    auto opened = open_file(file, config, memory);
-    if (!opened) return OpenedStore{nullptr, opened.status().message()};
-    return OpenedStore{std::move(opened).value(), ""};
+    return open_configured(config, memory, SqliteDatabase::Patience::command);
+}
+
+OpenedStore reopen_store(const Config& config, MemoryKind memory) {
+    return open_configured(config, memory, SqliteDatabase::Patience::event_loop);
 }
 
 StatusOr<std::string> rekey_store(const Config& config, const std::string& key_file,

@@ -23,7 +23,13 @@ struct OpenedStore {
 /// it. Otherwise opens the file with the key of store.key_file, or of the credential `store.key`
 /// that systemd passed; a file that can't be opened is a closed store, and no error, because runs
 /// need no store.
+///
+/// Waits some seconds for a process that has locked the file. A node of a hub has no store, because
+/// its hub has it.
 StatusOr<OpenedStore> open_store(const Config& config, MemoryKind memory);
+
+/// Opens a store that open_store() left closed; hardly waits, because all requests do meanwhile.
+OpenedStore reopen_store(const Config& config, MemoryKind memory);
 
 /// Commands on a store, for which no agent needs to be stopped. Each returns a sentence about its
 /// result.

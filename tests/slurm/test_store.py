@@ -13,6 +13,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 from pathlib import Path
 
 import hunt
@@ -254,6 +255,31 @@ def test_agent_serves_runs_with_wrong_or_missing_store_key(folder):
     key.chmod(0o400)
     with running(AgentWithStore(folder)) as agent:
         assert agent.names() == {"TOKEN": 1}
+
+
+def test_agent_waits_for_store_that_is_locked_at_its_start(folder):
+    with running(AgentWithStore(folder)) as agent:
+        assert agent.set("TOKEN", "value").status == 201
+        agent.stop()
+        with contextlib.closing(sqlite3.connect(agent.store, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            unlock = threading.Timer(2, other.rollback)
+            unlock.start()
+            agent.start()
+            unlock.join()
+        assert agent.names() == {"TOKEN": 1}
+
+
+def test_agent_opens_closed_store_when_its_trouble_ends(folder):
+    with running(AgentWithStore(folder)) as first:
+        assert first.set("TOKEN", "value").status == 201
+        with running(AgentWithStore(folder)) as second:
+            assert "in use by another slurm-secretsd" in second.http("GET", "/v1/status").json["store"]["trouble"]
+            first.stop()
+            poll(lambda: second.http("GET", "/v1/status").json["store"]["state"] == "open", 40, "the store")
+            assert second.names() == {"TOKEN": 1}
+            assert b"value\0" in second.granted_image("TOKEN")
+            assert f"the store {second.store} is open" in second.log.read_text()
 
 
 def test_store_detects_moved_row_and_does_not_grant_it(folder):

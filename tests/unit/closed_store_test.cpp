@@ -2,10 +2,13 @@
 // Promise: a store that can't be opened takes nothing else down: runs are served, and what depends
 // on the store is answered "unavailable", never "not set".
 
+#include "agentd/store/closed_store.h"
+
 #include <stdlib.h>
 
-#include "agentd/store/store_factory.h"
+#include "agentd/base/supervisor.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/event_loop.h"
 #include "tests/unit/kept.h"
 #include "tests/unit/office.h"
 
@@ -94,6 +97,25 @@ TEST_CASE("open_store: a file that can't be opened is a closed store", "[closed_
         CHECK(why.find("a key of") == std::string::npos);
         unsetenv("CREDENTIALS_DIRECTORY");
     }
+    SECTION("another process has locked the file") {
+        config.store_key_file = folder.file("store.key");
+        store::write_file(config.store_key_file, std::string(32, 'k'));
+        REQUIRE(store::open_store(config, best_memory_kind())->store != nullptr);
+        const auto other = store::SqliteDatabase::open(config.store_file, false);
+        REQUIRE(other.ok());
+        const auto writing = store::Transaction::begin(*other);
+        REQUIRE(writing.ok());
+        const store::OpenedStore opened = store::reopen_store(config, best_memory_kind());
+        CHECK(opened.store == nullptr);
+        CHECK(opened.why_closed.find("another process is writing") != std::string::npos);
+    }
+    SECTION("none is needed on a node of a hub") {
+        config.hub.urls = {{"https://hub:8443", "hub", 8443}};
+        const auto opened = store::open_store(config, best_memory_kind());
+        REQUIRE(opened.ok());
+        CHECK(opened->store == nullptr);
+        CHECK(opened->why_closed.empty());
+    }
     SECTION("none is configured") {
         config.store_file.clear();
         unsetenv("STATE_DIRECTORY");
@@ -101,6 +123,34 @@ TEST_CASE("open_store: a file that can't be opened is a closed store", "[closed_
         REQUIRE(opened.ok());
         CHECK(opened->why_closed.empty());
     }
+}
+
+TEST_CASE("ClosedStore: gives the store when it can be opened, and each reason once",
+          "[closed_store]") {
+    EventLoop loop;
+    Supervisor supervisor(loop.io, [](const auto&, const auto&, auto) {});
+    std::vector<std::string> reasons = {"locked", "locked", "full", "full"};  // at each attempt
+    std::vector<std::string> given;
+    store::ClosedStore closed(
+        loop.io,
+        [&]() -> store::OpenedStore {
+            if (reasons.empty()) {
+                return {store::SecretStore::in_memory("test", best_memory_kind()).value(), ""};
+            }
+            std::string why = reasons.front();
+            reasons.erase(reasons.begin());
+            return {nullptr, std::move(why)};
+        },
+        [&](store::OpenedStore opened) {
+            given.push_back(opened.store != nullptr ? "open" : opened.why_closed);
+        });
+    closed.start(supervisor, "locked", std::chrono::milliseconds(1));
+    CHECK(loop.turns_until([&] { return given.size() == 2; }));
+    loop.turn(std::chrono::milliseconds(20));
+    CHECK(given == std::vector<std::string>{"full", "open"});
+    supervisor.stop();
+    closed.stop();
+    loop.turn();
 }
 
 }  // namespace
