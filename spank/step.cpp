@@ -182,7 +182,7 @@ void on_step(spank_t spank, const PluginArguments& arguments) {
 
     // slurmd sets it for slurmstepd; the job's own variable of that name may be anything.
     const char* const node = getenv("SLURMD_NODENAME");
-    if (node != nullptr) request.node = node;
+    if (node != nullptr && strlen(node) <= kMaxNodeNameBytes) request.node = node;
 
     GrantOutcome outcome =
         request_grant(arguments.node_socket, arguments.timeout, std::move(request));

@@ -10,7 +10,9 @@ NamedAccounts named_accounts_in(const Config& config) {
         named.users.insert(users.begin(), users.end());
         named.groups.insert(groups.begin(), groups.end());
     };
-    add({config.listen.agents}, {});
+    // A number needs no account on this host.
+    const std::string& agents = config.listen.agents;
+    if (agents.find_first_not_of("0123456789") != agents.npos) add({agents}, {});
     for (const Platform& platform : config.platforms) {
         add({platform.user}, {});
         add(platform.users, platform.groups);

@@ -104,6 +104,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
       expiry_(loop_),
       housekeeping_(loop_),
       saving_(loop_),
+      check_ended_(loop_),
       wipes_at_end_(!service.is_managed()) {
     signals_.add(SIGHUP);
     signals_.add(SIGUSR1);
@@ -314,6 +315,7 @@ void Daemon::finish_requests() {
     expiry_.cancel();
     housekeeping_.cancel();
     saving_.cancel();
+    check_ended_.cancel();
     signals_.cancel();
     loop_.restart();
     loop_.run_for(kGraceOfSilent);

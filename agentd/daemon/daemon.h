@@ -108,7 +108,8 @@ class Daemon final : private service::Events {
     boost::asio::steady_timer housekeeping_;
     boost::asio::steady_timer saving_;
     bool housekeeping_soon_ = false;
-    bool is_checking_ = false;  ///< check_surroundings() is in progress
+    bool is_checking_ = false;               ///< check_surroundings() is in progress
+    boost::asio::steady_timer check_ended_;  ///< cancelled when it ends
     std::chrono::steady_clock::time_point next_check_{};
     std::string needs_restart_;   ///< keys that a reload changed and only a restart applies
     std::string refused_reload_;  ///< why the last reload was rejected; empty: it was accepted

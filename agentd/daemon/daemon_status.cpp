@@ -50,10 +50,17 @@ std::optional<service::OpenBaoStatus> Daemon::describe_openbao() const {
 
 /// Asks the hubs, munged and OpenBao, so that the status has their state of this moment.
 asio::awaitable<void> Daemon::check_surroundings() {
-    if (is_checking_ || std::chrono::steady_clock::now() < next_check_) co_return;
+    if (is_checking_) {
+        ErrorCode ended;
+        co_await check_ended_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        co_return;
+    }
+    if (std::chrono::steady_clock::now() < next_check_) co_return;
     is_checking_ = true;
+    check_ended_.expires_after(asio::steady_timer::duration::max());
     const ScopeExit over([this] {
         is_checking_ = false;
+        check_ended_.cancel();
         next_check_ = std::chrono::steady_clock::now() + kCheckPause;
     });
     co_await membership_.check();

@@ -14,7 +14,10 @@ namespace {
 using Local = asio::local::stream_protocol;
 
 constexpr std::size_t kMaxConnections = 1024;
-constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user: root and others keep room
+constexpr std::size_t kOfRoot = 16;                ///< in addition to these, for root only
+constexpr std::size_t kMaxConnectionsOfOne = 128;  ///< of one user, so that others keep room
+
+constexpr Uid kRoot{0};
 
 }  // namespace
 
@@ -45,11 +48,14 @@ std::string ControlServer::why_no_room(Uid uid) {
     if (count >= kMaxConnectionsOfOne && !close_idle(theirs->second)) {
         return "limit of " + std::to_string(kMaxConnectionsOfOne) + " connections per user reached";
     }
-    if (open_ < kMaxConnections) return "";
+    if (open_ < kMaxConnections || (uid == kRoot && open_ < kMaxConnections + kOfRoot)) return "";
     const auto most = std::max_element(
         sessions_of_.begin(), sessions_of_.end(),
         [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-    if (most->second.size() > count + 1 && close_idle(most->second)) return "";
+    // A user without a connection gets one even if all others have one each: a user namespace has
+    // many uids.
+    const std::size_t fair = count == 0 ? 0 : count + 1;
+    if (most->second.size() > fair && close_idle(most->second)) return "";
     return "limit of " + std::to_string(kMaxConnections) + " connections reached";
 }
 

@@ -96,7 +96,9 @@ bool IpcServer::has_room(Uid uid) {
     const auto most =
         std::max_element(counts.begin(), counts.end(),
                          [](const auto& a, const auto& b) { return a.second < b.second; });
-    return most->second > count + 1 && end_oldest_silent(most->first);
+    // A user without a connection gets one even if all others have one each: a user namespace has
+    // many uids.
+    return most->second > (count == 0 ? 0 : count + 1) && end_oldest_silent(most->first);
 }
 
 bool IpcServer::end_oldest_silent(uid_t uid) {

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <limits>
+
 namespace secrets::store {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr int kBusyOfCommand = 5000;
 /// Pages that one step of a copy reads while it has the database locked, and the pause after it.
 constexpr int kPagesOfStep = 64;
 constexpr int kPauseMilliseconds = 5;
+/// Times that a copy begins anew.
+constexpr int kMostRounds = 3;
 /// Steps in a row that may find the database locked, each after kBusyOfCommand.
 constexpr int kMostLocked = 12;
 
@@ -149,10 +153,15 @@ Status SqliteDatabase::copy_to(const SqliteDatabase& empty) const {
     sqlite3_backup* const copy =
         sqlite3_backup_init(empty.database_.get(), "main", database_.get(), "main");
     if (copy == nullptr) return empty.failed();
-    // A change by another process meanwhile makes SQLite begin anew.
+    // A change by another process meanwhile makes SQLite begin anew. After some rounds the rest is
+    // one step, which nobody can interrupt: else users who change their secrets could go on so.
     int result = SQLITE_OK;
+    int rounds = 0;
+    int left = std::numeric_limits<int>::max();
     for (int locked = 0; result == SQLITE_OK || locked > 0;) {
-        result = sqlite3_backup_step(copy, kPagesOfStep);
+        result = sqlite3_backup_step(copy, rounds < kMostRounds ? kPagesOfStep : -1);
+        if (sqlite3_backup_remaining(copy) > left) ++rounds;
+        left = sqlite3_backup_remaining(copy);
         const bool is_locked = result == SQLITE_BUSY || result == SQLITE_LOCKED;
         locked = is_locked && locked < kMostLocked ? locked + 1 : 0;
         if (result != SQLITE_DONE) sqlite3_sleep(kPauseMilliseconds);

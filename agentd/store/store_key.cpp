@@ -63,7 +63,9 @@ StatusOr<StoreKey> StoreKey::read(const std::string& path, bool is_credential, M
     const auto size = read_private_file({path, is_credential}, which, bytes);
     if (!size) return size.status();
     if (is_credential && *size == 0) {
-        return Status::failed(which + " is empty; see: journalctl -u 'slurm-secrets-key@*'");
+        return Status::failed(which +
+                              " is empty; see: journalctl -u 'slurm-secrets-key@*', then run: "
+                              "systemctl restart slurm-secretsd");
     }
     if (is_credential) {
         const std::string sentence = sentence_in(bytes.first(*size));

@@ -30,24 +30,47 @@ std::vector<std::string> texts_in(const json::object& object, std::string_view n
     return texts;
 }
 
-/// Returns those of the names that `getent DATABASE` does not find, by name or by number; nothing
-/// if the name service does not answer in time.
-std::optional<std::string> missing_in(const char* database, const std::vector<std::string>& names) {
+/// Returns what `getent DATABASE` prints for the names, and whether all were found; nothing if the
+/// name service does not answer in time.
+struct Entries {
+    std::string lines;
+    bool has_all = false;
+};
+std::optional<Entries> entries_of(const char* database, const std::vector<std::string>& names) {
     constexpr int kSomeNotFound = 2;
-    if (names.empty()) return "";
     std::vector<std::string> command{"getent", database};
     command.insert(command.end(), names.begin(), names.end());
     const auto done = run_command(command, kLongest);
     if (!done || (done->code != 0 && done->code != kSomeNotFound)) return std::nullopt;
+    return Entries{done->output, done->code == 0};
+}
+
+/// Returns those of the names that the database does not have, by name or by number; nothing if the
+/// name service does not answer in time.
+std::optional<std::string> missing_in(const char* database, const std::vector<std::string>& names) {
+    if (names.empty()) return "";
+    const auto entries = entries_of(database, names);
+    if (!entries) return std::nullopt;
+    if (entries->has_all) return "";
     std::set<std::string> found;
-    std::istringstream lines(done->output);
+    std::istringstream lines(entries->lines);
     for (std::string line; std::getline(lines, line);) {  // NAME:x:NUMBER:…
         std::istringstream fields(line);
-        for (std::string field; std::getline(fields, field, ':');) found.insert(field);
+        std::string name;
+        std::string password;
+        std::string number;
+        std::getline(fields, name, ':');
+        std::getline(fields, password, ':');
+        std::getline(fields, number, ':');
+        found.insert({name, number});
     }
     std::string missing;
     for (const std::string& name : names) {
-        if (!found.contains(name)) missing += (missing.empty() ? "" : ", ") + name;
+        if (found.contains(name)) continue;
+        // The name service may spell the name in another way, as alice@example.org.
+        const auto entry = entries_of(database, {name});
+        if (!entry) return std::nullopt;
+        if (!entry->has_all) missing += (missing.empty() ? "" : ", ") + name;
     }
     return missing;
 }

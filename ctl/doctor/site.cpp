@@ -155,12 +155,14 @@ void ping_job_socket(Site& site) {
 }
 
 /// Returns the status after the agent has asked its hubs. An agent whose munged or OpenBao hangs
-/// may take longer than a person waits, and then knows it.
-Answer ask_for_status(const Client& client) {
+/// may take longer than a person waits; the status is then what it knows.
+Answer ask_for_status(const Client& client, bool& is_checked) {
     const auto begin = std::chrono::steady_clock::now();
+    is_checked = false;
     try {
         const Answer answer = client.send({Method::get, "/v1/status?check=hubs", {}});
-        if (answer.status != 400) return answer;  // an older agent knows no such check
+        is_checked = answer.status != 400;  // an older agent knows no such check
+        if (is_checked) return answer;
     } catch (const CommandError&) {
         if (std::chrono::steady_clock::now() - begin < kLongest) throw;
     }
@@ -169,7 +171,8 @@ Answer ask_for_status(const Client& client) {
 
 void query_control_socket(Site& site, const Client& client) {
     try {
-        site.status = read_object(ask_for_status(Client(client.socket_path(), kLongest)));
+        site.status =
+            read_object(ask_for_status(Client(client.socket_path(), kLongest), site.is_checked));
     } catch (const CommandError& error) {
         site.why_no_status = error.what();
     }

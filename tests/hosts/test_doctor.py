@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """secretctl doctor and status on a hub and its nodes: they show what is wrong between them, and that it is mended."""
 
+import concurrent.futures
 import json
+import os
 import re
+import signal
 
 import pytest
 from harness import BUILD, poll
@@ -97,6 +100,19 @@ def test_doctor_fails_on_hub_that_cannot_be_reached(cluster, pki):
     shows(cluster, "hub", "ok")
 
 
+def test_second_doctor_waits_for_answer_to_first(cluster, pki):
+    hub = cluster.on("hub").daemon_pid("slurm-secretsd")
+    os.kill(hub, signal.SIGSTOP)
+    try:
+        restart_node(cluster, pki)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda _: check_of(cluster, "hub"), range(2)))
+    finally:
+        os.kill(hub, signal.SIGCONT)
+    assert [each["state"] for each in found] == ["fail", "fail"], found
+    shows(cluster, "hub", "ok")
+
+
 def test_doctor_fails_on_wrong_ca(cluster, pki, other_pki):
     restart_node(cluster, other_pki)
     shows(cluster, "hub", "fail", "certificate rejected: ", "set hub.ca to the certificate of the CA")
@@ -120,6 +136,9 @@ def test_doctor_fails_on_hub_that_takes_another_account(cluster, pki):
     cluster.stop_agent("hub")
     start_hub(cluster, pki, ", agents: bob")
     shows(cluster, "hub", "fail", "is not the account that the nodes' agents run as", "listen.agents")
+    cluster.stop_agent("hub")
+    start_hub(cluster, pki, ", agents: '424242'")  # a number for which the hub has no account
+    shows(cluster, "users and groups", "ok", host="hub")
     cluster.stop_agent("hub")
     start_hub(cluster, pki)
     shows(cluster, "hub", "ok")

@@ -292,6 +292,22 @@ TEST_CASE("ControlServer: limits the connections of one user that are in use, bu
     CHECK(fixture.ask("GET", "/v1/status").status == 200);
 }
 
+TEST_CASE("ControlServer: has room for a further user although many users have all connections") {
+    Fixture fixture;
+    const bool in_use = GENERATE(false, true);
+    std::vector<HttpClient> clients;
+    for (std::uint32_t i = 0; i < 1024; ++i) {
+        set_peer(Uid{100000 + i});
+        clients.push_back(fixture.connect());
+        if (in_use) clients.back().send(head_of_push("r", 100));
+        fixture.loop.pass(milliseconds(1));
+    }
+    fixture.loop.turn(milliseconds(50));
+    set_peer(in_use ? service::kRoot : fixture.office.alice);
+    CHECK(fixture.ask("GET", "/v1/status").status == 200);
+    if (!in_use) CHECK(clients.front().is_closed_by_server());
+}
+
 /// Another agent that answers as a test wants, when the test wants it.
 struct Hub {
     asio::awaitable<api::HttpResponse> answer(api::IsGone gone) {
