@@ -145,7 +145,8 @@ asio::awaitable<Status> Replica::sync_secrets(std::string folder) {
 
 /// Reports once a document that is malformed or has no room in this agent, and hides no other.
 Status Replica::complain(DocumentRef& use, Status failure) const {
-    if (stopped_ || !kv_.trouble().empty()) return failure;
+    const bool is_defect = failure.code() != StatusCode::pending;
+    if (stopped_ || !is_defect || !kv_.trouble().empty()) return failure;
     if (!use.known().complained) audit::report_problem(failure.message());
     use.known().complained = true;
     return Status();

@@ -32,18 +32,70 @@ HttpsRequest request_of(const char* method, std::string target) {
     return request;
 }
 
-/// Returns the object `data` of an answer; empty if there is none.
-json::object data_of(const HttpsResponse& answer) {
-    json::value value = parse_secret(answer.body);
-    json::object* object = value.if_object();
-    json::value* data = object != nullptr ? object->if_contains("data") : nullptr;
-    if (data == nullptr || !data->is_object()) return {};
-    return std::move(data->get_object());
+const json::object* data_in(const KvAnswer& answer) {
+    return find_object(&answer.content, "data");
 }
 
-std::uint64_t version_in(const json::object& metadata) {
-    const std::int64_t* version = find_number(&metadata, "version");
+std::uint64_t version_in(const json::object* metadata) {
+    const std::int64_t* version = find_number(metadata, "version");
     return version != nullptr && *version > 0 ? static_cast<std::uint64_t>(*version) : 0;
+}
+
+/// Tells whether KV v2 says that a path or a folder was never written, or was purged. All other
+/// parts of OpenBao, and proxies, give a reason with the status 404: a mount that was moved or
+/// disabled, or an unknown namespace.
+bool is_nothing(const KvAnswer& answer) {
+    const json::array* errors = find_array(&answer.content, "errors");
+    return answer.status == 404 && errors != nullptr && errors->empty();
+}
+
+// The answers of KV v2 to each kind of request, apart from an error.
+
+bool is_document(const KvAnswer& answer) {
+    if (is_nothing(answer)) return true;
+    const json::object* metadata = find_object(data_in(answer), "metadata");
+    if (version_in(metadata) == 0) return false;
+    if (answer.status == 200) return find_object(data_in(answer), "data") != nullptr;
+    const bool has_ended =
+        is_true(metadata, "destroyed") || !text_or_empty(metadata, "deletion_time").empty();
+    return answer.status == 404 && has_ended;
+}
+
+bool is_list(const KvAnswer& answer) {
+    if (is_nothing(answer)) return true;
+    return answer.status == 200 && find_array(data_in(answer), "keys") != nullptr;
+}
+
+bool is_written(const KvAnswer& answer) {
+    return answer.status == 200 && version_in(data_in(answer)) > 0;
+}
+
+bool is_removed(const KvAnswer& answer) {
+    return answer.status == 204;
+}
+
+bool is_config(const KvAnswer& answer) {
+    return answer.status == 200 && find_number(data_in(answer), "max_versions") != nullptr;
+}
+
+/// Tells whether an answer is an error that OpenBao gives to this request only. With the status 404
+/// OpenBao says that nothing at the path can answer.
+bool is_rejection(const KvAnswer& answer) {
+    const json::array* errors = find_array(&answer.content, "errors");
+    return answer.status >= 400 && answer.status != 404 && errors != nullptr;
+}
+
+/// Returns words for an answer that KV v2 does not give.
+std::string describe_strange(const KvAnswer& answer) {
+    const json::array* errors = find_array(&answer.content, "errors");
+    if (errors != nullptr) {
+        return "OpenBao has no KV v2 at the mount: " + errors_in(answer) +
+               "; check store.openbao.mount and store.openbao.namespace, and that the mount is "
+               "enabled";
+    }
+    return "an answer with status " + std::to_string(answer.status) +
+           " is not one of OpenBao's KV v2; check store.openbao.urls and store.openbao.mount, and "
+           "the proxies on the way";
 }
 
 Status refused(const std::string& path, const HttpsResponse& answer) {
@@ -78,8 +130,8 @@ json::object destroy_body(std::uint64_t version) {
     return body;
 }
 
-StatusOr<Written> written_of(const std::string& path, const HttpsResponse& answer) {
-    if (answer.status == 200) return Written{WriteOutcome::written, version_in(data_of(answer))};
+StatusOr<Written> written_of(const std::string& path, const KvAnswer& answer) {
+    if (is_written(answer)) return Written{WriteOutcome::written, version_in(data_in(answer))};
     const std::string errors = errors_in(answer);
     if (answer.status == 400 && errors.find("check-and-set") != std::string::npos) {
         return Written{WriteOutcome::version_differs, 0};
@@ -100,20 +152,39 @@ std::string KvClient::target_of(const char* what, const std::string& path) const
     return "/v1/" + escaped(config.mount) + "/" + what + "/" + escaped(config.path + "/" + path);
 }
 
-asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time_point deadline) {
-    HttpsRequest request = request_of("GET", target_of("data", path));
+/// Sends a request. Any answer but an error or one of the form that `is_expected` knows is a
+/// failure of the store: silence about a document is not its end.
+asio::awaitable<StatusOr<KvAnswer>> KvClient::ask(HttpsRequest request,
+                                                  bool (*is_expected)(const KvAnswer&),
+                                                  Clock::time_point deadline) {
     auto response = co_await servers_.ask(std::move(request), deadline);
     if (!response.ok()) co_return response.status();
-    const auto& answer = *response;
+    KvAnswer answer{std::move(*response), {}};
+    json::value value = parse_secret(answer.body);
+    if (json::object* object = value.if_object()) answer.content = std::move(*object);
+    if (!is_expected(answer) && !is_rejection(answer)) {
+        std::string why = describe_strange(answer);
+        servers_.note(why);
+        // Of a change that seems to have succeeded nobody knows whether OpenBao made it.
+        const bool may_be_done = answer.status < 400;
+        co_return Status(may_be_done ? StatusCode::unavailable : StatusCode::failed,
+                         std::move(why));
+    }
+    servers_.note("");
+    co_return answer;
+}
+
+asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time_point deadline) {
+    HttpsRequest request = request_of("GET", target_of("data", path));
+    auto answer = co_await ask(std::move(request), is_document, deadline);
+    if (!answer.ok()) co_return answer.status();
+    if (is_rejection(*answer)) co_return refused(path, *answer);
     Document document;
-    document.may_lag = answer.may_lag;
-    if (answer.status != 200 && answer.status != 404) co_return refused(path, answer);
-    json::object both = data_of(answer);
-    const json::object* metadata = find_object(&both, "metadata");
-    if (metadata != nullptr) document.version = version_in(*metadata);
-    json::value* data = both.if_contains("data");
-    if (data != nullptr && data->is_object()) {
-        document.data = document_in(std::move(data->get_object()));
+    document.may_lag = answer->may_lag;
+    document.version = version_in(find_object(data_in(*answer), "metadata"));
+    if (answer->status == 200) {
+        json::object& both = answer->content["data"].get_object();
+        document.data = document_in(std::move(both["data"].get_object()));
     }
     co_return document;
 }
@@ -123,44 +194,35 @@ asio::awaitable<StatusOr<Written>> KvClient::write(std::string path, json::objec
                                                    Clock::time_point deadline) {
     HttpsRequest request = request_of("POST", target_of("data", path));
     request.secret = serialize_secret(write_body(data, version));
-    auto response = co_await servers_.ask(std::move(request), deadline);
-    if (!response.ok()) co_return response.status();
-    co_return written_of(path, *response);
+    auto answer = co_await ask(std::move(request), is_written, deadline);
+    if (!answer.ok()) co_return answer.status();
+    co_return written_of(path, *answer);
 }
 
 asio::awaitable<Status> KvClient::destroy(std::string path, std::uint64_t version,
                                           Clock::time_point deadline) {
     HttpsRequest request = request_of("PUT", target_of("destroy", path));
     request.secret = serialize_secret(destroy_body(version));
-    auto response = co_await servers_.ask(std::move(request), deadline);
-    if (!response.ok()) co_return response.status();
-    const auto& answer = *response;
-    if (answer.status == 200 || answer.status == 204 || answer.status == 404) {
-        co_return Status();
-    }
-    co_return refused(path, answer);
+    auto answer = co_await ask(std::move(request), is_removed, deadline);
+    if (!answer.ok()) co_return answer.status();
+    co_return is_removed(*answer) ? Status() : refused(path, *answer);
 }
 
 asio::awaitable<Status> KvClient::purge(std::string path, Clock::time_point deadline) {
     HttpsRequest request = request_of("DELETE", target_of("metadata", path));
-    auto response = co_await servers_.ask(std::move(request), deadline);
-    if (!response.ok()) co_return response.status();
-    const auto& answer = *response;
-    if (answer.status == 204 || answer.status == 404) co_return Status();
-    co_return refused(path, answer);
+    auto answer = co_await ask(std::move(request), is_removed, deadline);
+    if (!answer.ok()) co_return answer.status();
+    co_return is_removed(*answer) ? Status() : refused(path, *answer);
 }
 
 asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string folder,
                                                                    Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", target_of("metadata", folder) + "?list=true");
-    auto response = co_await servers_.ask(std::move(request), deadline);
-    if (!response.ok()) co_return response.status();
-    const auto& answer = *response;
+    auto answer = co_await ask(std::move(request), is_list, deadline);
+    if (!answer.ok()) co_return answer.status();
+    if (is_rejection(*answer)) co_return refused(folder, *answer);
     std::vector<std::string> names;
-    if (answer.status == 404) co_return names;
-    if (answer.status != 200) co_return refused(folder, answer);
-    const json::object data = data_of(answer);
-    const json::array* keys = find_array(&data, "keys");
+    const json::array* keys = find_array(data_in(*answer), "keys");
     if (keys == nullptr) co_return names;
     for (const json::value& key : *keys) {
         if (key.is_string()) names.emplace_back(key.get_string());
@@ -170,12 +232,9 @@ asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string f
 
 asio::awaitable<std::optional<std::int64_t>> KvClient::max_versions(Clock::time_point deadline) {
     HttpsRequest request = request_of("GET", "/v1/" + escaped(servers_.config().mount) + "/config");
-    auto response = co_await servers_.ask(std::move(request), deadline);
-    if (!response.ok() || response->status != 200) co_return std::nullopt;
-    const json::object data = data_of(*response);
-    const std::int64_t* most = find_number(&data, "max_versions");
-    if (most == nullptr) co_return std::nullopt;
-    co_return *most;
+    auto answer = co_await ask(std::move(request), is_config, deadline);
+    if (!answer.ok() || !is_config(*answer)) co_return std::nullopt;
+    co_return *find_number(data_in(*answer), "max_versions");
 }
 
 }  // namespace secrets::openbao

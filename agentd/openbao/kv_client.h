@@ -22,6 +22,11 @@ struct Written {
     std::uint64_t version = 0;  ///< the new one
 };
 
+/// An answer of a server, with its JSON if that is an object.
+struct KvAnswer : Answer {
+    boost::json::object content;
+};
+
 /// A client of KV v2. Paths are relative to the folder ("runs/demo"), and of any characters, but
 /// `.` or `..` can't be a part. A Status has a sentence for people and nothing of a value; that of
 /// a change has the code `unavailable` if the change may have been made. Must outlive the loop's
@@ -63,6 +68,9 @@ class KvClient {
 
   private:
     std::string target_of(const char* what, const std::string& path) const;
+    boost::asio::awaitable<StatusOr<KvAnswer>> ask(net::HttpsRequest request,
+                                                   bool (*is_expected)(const KvAnswer&),
+                                                   Clock::time_point deadline);
 
     ServerPool servers_;
 };

@@ -111,6 +111,7 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
     settle(use.known(), *answer);
     auto failure = take(use.key(), use.known(), *answer);
     wipe_stack();
+    if (failure.code() == StatusCode::pending) co_return failure;
     if (!failure.ok()) {
         co_return Status::failed("cannot use " + path_of_key(use.key()) +
                                  " in OpenBao: " + failure.message());
@@ -120,13 +121,19 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
     co_return Status();
 }
 
+/// Makes the local copy as the document is. The code of an error is `pending` if the document
+/// says too little about that.
 Status Replica::take(const Key& key, DocumentState& known, const Document& document) {
     // While no server is active, the local copy may be newer: data that has ended would come back.
     const bool is_older = document.version < known.version ||
                           (document.version == known.version && document.data && !known.exists);
-    if (document.may_lag && is_older) {
-        if (known.read_at != Clock::time_point{}) return Status();
-        return Status::failed("no server is active, and the standby servers lag behind");
+    const bool is_read = known.read_at != Clock::time_point{};
+    if (document.may_lag && is_older && is_read) return Status();
+    // Of a copy that is from before a restart no version is known.
+    const bool would_drop = !document.data && !state_here(key).empty();
+    if (document.may_lag && (is_older || would_drop)) {
+        return {StatusCode::pending,
+                "no server of OpenBao is active, and the standby servers may lag behind"};
     }
     const RunId* const run = std::get_if<RunId>(&key);
     if (!document.data) {

@@ -141,8 +141,6 @@ asio::awaitable<ServerPool::Result> ServerPool::ask(HttpsRequest request,
                               "; grant its policy the rights in docs/admin.md";
         note(refused);
         response = Status::failed(std::move(refused));
-    } else {
-        note("");
     }
     co_return response;
 }

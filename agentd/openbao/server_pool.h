@@ -37,6 +37,10 @@ class ServerPool {
     /// Ends requests in progress with an error, and revokes the token, if that is quick.
     void stop();
 
+    /// Notes why the answer of a server is of no use, or by an empty text that it is. ask() notes
+    /// its own errors.
+    void note(const std::string& trouble);
+
     const OpenBao& config() const { return config_; }
     /// Returns why no server answered the last time; empty if one did.
     const std::string& trouble() const { return trouble_; }
@@ -91,7 +95,6 @@ class ServerPool {
     net::HttpsRequest request_as_role(const char* method, std::string target) const;
     void authorize(net::HttpsRequest& request) const;
     std::string failures_of_servers() const;
-    void note(const std::string& trouble);
 
     boost::asio::io_context& loop_;
     OpenBao config_;

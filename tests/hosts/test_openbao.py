@@ -188,6 +188,38 @@ def test_outage_of_openbao_denies_new_job_and_spares_granted_one(cluster, hub, o
     assert hub.runs() == ["demo"]
 
 
+def test_moved_mount_of_openbao_is_an_outage_and_ends_no_run(cluster, hub, login, openbao, canary):
+    value = canary()
+    hub.push("demo", workspace={"HF_TOKEN": value})
+    assert login.runs() == ["demo"]
+    script = ("next() { while [ ! -e $1 ]; do sleep 0.1; done; }; "
+              "srun bash -c 'echo ${#HF_TOKEN}'; touch first; next go; srun bash -c 'echo ${#HF_TOKEN}'; rm first go")
+    job = hub.sbatch(script, "-w", "n1", "--secrets-run=demo")
+    poll(lambda: (hub.out / "first").exists(), 20, "the first step")
+    def reports():
+        return cluster.agent_log("hub").count("OpenBao is unavailable")
+
+    reported = reports()
+    openbao.script("bao", "secrets", "move", "secret", "away")
+    try:
+        for host in (hub, login):
+            for path in ("/v1/runs/demo", "/v1/runs"):
+                answer = host.http("GET", path)
+                assert (answer.status, "no handler for route" in answer.json["detail"]) == (503, True), answer.text
+            answer = host.http("DELETE", "/v1/runs/demo")
+            assert answer.status == 503, answer.text
+        done = hub.srun("-w", "n2", "--secrets-run=demo", "true", timeout=60)
+        assert done.code != 0 and "no handler for route" in done.err, done.err
+        (hub.out / "go").touch()
+        assert hub.wait(job).out.split() == [str(len(value))] * 2
+        assert reports() == reported + 1
+    finally:
+        openbao.script("bao", "secrets", "move", "away", "secret")
+    assert hub.runs() == login.runs() == ["demo"]
+    done = hub.srun("-w", "n2", "--secrets-run=demo", *PRINT, input=value)
+    assert (done.code, done.out) == (0, "n2\n"), done.err
+
+
 def test_doctor_and_status_show_that_openbao_is_away(cluster, hub, openbao):
     def state():
         checks = json.loads(hub.secretctl("doctor", "--json").out)["checks"]

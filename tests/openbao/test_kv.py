@@ -117,3 +117,33 @@ def test_kv_uses_configured_mount_path_and_approle(start, servers):
     assert client.write("runs/x", {"is": "there"}, 0) == 1
     assert client.read("runs/x") == (1, {"is": "there"})
     assert client.list("runs") == ["x"]
+
+
+def test_kv_takes_no_answer_of_a_missing_mount_for_a_missing_document(start, servers):
+    """KV v2 alone knows what was never written or has ended: a mount that was moved, disabled or never there does not."""
+    servers.bao("secrets", "enable", "-path=apart", "-version=2", "kv")
+    servers.bao("policy", "write", "apart", "-",
+                input='path "apart/*" { capabilities = ["create", "read", "update", "list", "delete"] }')
+    servers.bao("write", "auth/approle/role/slurm-secrets", "token_policies=slurm-secrets,apart")
+    client = start(mount="apart")
+    assert client.write("runs/held", {"is": "held"}, 0) == 1
+    servers.bao("secrets", "move", "apart", "away")
+    calls = [lambda: client.read("runs/held"), lambda: client.read("runs/never"), lambda: client.list("runs"), lambda: client.list("never"),
+             lambda: client.destroy("runs/held", 1), lambda: client.purge("runs/held"), lambda: client.write("runs/held", {}, 1)]
+    for call in calls:
+        with pytest.raises(ClientError) as wrong:
+            call()
+        assert "no handler for route" in str(wrong.value) and "store.openbao.mount" in str(wrong.value)
+    assert "no handler for route" in client.outage()
+    servers.bao("secrets", "move", "away", "apart")
+    assert client.read("runs/held") == (1, {"is": "held"})
+    assert client.outage() == ""
+    assert [line for line in client.journal if "no handler for route" in line] == [
+        line for line in client.journal if "unavailable" in line and "no handler" in line]
+    assert sum("no handler for route" in line for line in client.journal) == 1
+    servers.bao("secrets", "disable", "apart")
+    with pytest.raises(ClientError):
+        client.read("runs/held")
+    servers.bao("secrets", "enable", "-path=apart", "-version=2", "kv")
+    assert client.read("runs/held") == (0, None)  # an admin removed all that the mount had
+    assert client.list("runs") == []

@@ -70,9 +70,10 @@ class FakeOpenBao {
     }
     void stop() { server_.stop(); }
 
-    unsigned health = 200;               ///< 429: it stands by
-    unsigned write_status = 200;         ///< with another one, nothing is written
-    bool loses_next_answer = false;      ///< of a write that is made
+    unsigned health = 200;           ///< 429: it stands by
+    unsigned write_status = 200;     ///< with another one, nothing is written
+    std::string strange_answer{};    ///< if set: the body of a 404 to each request about documents
+    bool loses_next_answer = false;  ///< of a write that is made
     std::function<void()> before_write;  ///< called once, before the next write
 
   private:
@@ -114,6 +115,9 @@ class FakeOpenBao {
         } else if (target.starts_with("/v1/auth/")) {
             response.body() = R"({"auth":{"client_token":"t","renewable":true,"lease_duration":)" +
                               std::to_string(lease_seconds_) + "}}";
+        } else if (!strange_answer.empty()) {
+            response.result(404U);
+            response.body() = strange_answer;
         } else if (target == "/v1/secret/config") {
             response.body() = R"({"data":{"max_versions":1}})";
         } else if (target.ends_with("?list=true")) {
@@ -123,7 +127,8 @@ class FakeOpenBao {
         } else if (method == "POST") {
             return write(path_in(target), request.body(), response);
         } else if (method == "PUT") {
-            stored_[path_in(target)].document.reset();
+            const auto found = stored_.find(path_in(target));
+            if (found != stored_.end()) found->second.document.reset();
             response.result(204U);
         } else {
             stored_.erase(path_in(target));
@@ -154,7 +159,8 @@ class FakeOpenBao {
         const auto found = stored_.find(path);
         if (found == stored_.end()) return not_found(response);
         boost::json::object data{
-            {"metadata", boost::json::object{{"version", found->second.version}}},
+            {"metadata", boost::json::object{{"version", found->second.version},
+                                             {"destroyed", !found->second.document}}},
             {"data", nullptr}};
         if (found->second.document) {
             data["data"] = boost::json::object{{"document", *found->second.document}};

@@ -313,6 +313,56 @@ TEST_CASE("Replica: takes from a standby server nothing older than it knows", "[
     CHECK(hub.granted("old") == "A=one\n");
 }
 
+TEST_CASE("Replica: drops nothing because a standby server has no document", "[replica]") {
+    HubReplica hub;
+    // The fd store gave this run to the restarted hub, which has read nothing of it yet.
+    REQUIRE(
+        hub.office.push(hub.office.alice, "restored", {}, list_of(user_secret("A", "one"))).ok());
+    REQUIRE(hub.push("known", "one").ok());
+    hub.bao.health = 429;
+    hub.pass(seconds(2));  // until the server's health is looked at again
+    CHECK_FALSE(hub.refresh(HubReplica::about("restored")).ok());
+    CHECK(hub.has_run("restored"));
+    hub.bao.put("runs/known", std::nullopt);
+    CHECK_FALSE(hub.refresh(HubReplica::about("known")).ok());
+    CHECK(hub.has_run("known"));
+    // A run that this agent does not have is as good as not pushed yet.
+    CHECK(hub.refresh(HubReplica::about("never")).ok());
+    hub.bao.health = 200;
+    hub.pass(seconds(2));
+    REQUIRE(hub.refresh(HubReplica::about("restored")).ok());
+    CHECK_FALSE(hub.has_run("restored"));
+    REQUIRE(hub.refresh(HubReplica::about("known")).ok());
+    CHECK_FALSE(hub.has_run("known"));
+}
+
+TEST_CASE("Replica: takes no 404 for the end of a run that KV v2 does not give for one",
+          "[replica]") {
+    HubReplica hub;
+    service::DocumentKeys all;
+    all.all_runs = true;
+    const store::Owner alice = store::Owner::user(hub.office.alice);
+    hub.store_elsewhere(alice, {"X"});
+    REQUIRE(hub.push("r", "one").ok());
+    REQUIRE(hub.refresh(HubReplica::about(alice)).ok());
+    const auto strange =
+        GENERATE(as<std::string>(), R"({"errors":["no handler for route \"secret/data\"."]})",
+                 R"({"errors":["namespace not found"]})", "<html>404</html>", "{}",
+                 R"({"data":{"data":null,"metadata":{"version":1}}})", "[]");
+    const std::uint64_t reports = audit::count_of(audit::Kind::trouble);
+    hub.bao.strange_answer = strange;
+    CHECK_FALSE(hub.refresh(HubReplica::about("r")).ok());
+    CHECK_FALSE(hub.refresh(HubReplica::about(alice)).ok());
+    CHECK_FALSE(hub.refresh(all).ok());
+    CHECK_FALSE(hub.complete("r").ok());
+    CHECK(audit::count_of(audit::Kind::trouble) == reports + 1);
+    CHECK(hub.store->list(alice).size() == 1);
+    CHECK(hub.has_run("r"));
+    hub.bao.strange_answer.clear();
+    REQUIRE(hub.refresh(HubReplica::about("r")).ok());
+    CHECK(hub.granted("r") == "A=one\n");
+}
+
 TEST_CASE("Replica: reports a document that is malformed, and keeps none of it", "[replica]") {
     HubReplica hub;
     hub.bao.put("runs/r", "{\"format\":1}");
