@@ -130,6 +130,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
 
 void Daemon::use_store() {
     store_->set_wall_ahead(services_.context.wall_ahead);
+    if (replica_) replica_->follow_clock();
     for (const std::string& sentence : store_->damage()) {
         audit::record({.kind = audit::Kind::damage, .sentence = sentence});
     }

@@ -152,12 +152,13 @@ Status Replica::complain(DocumentRef& use, Status failure) const {
     return Status();
 }
 
-/// Destroys in OpenBao the data that has expired in this agent.
+/// Destroys in OpenBao the data that has expired in this agent, if its host's clock agrees.
 asio::awaitable<Status> Replica::write_ends() {
     services_.expiry.expire();
     std::vector<Key> ended;
     for (const auto& [key, known] : known_) {
-        if (known.exists && !known.busy && state_here(key) != known.state) ended.push_back(key);
+        if (!known.exists || known.busy || !is_over_here(known)) continue;
+        if (state_here(key) != known.state) ended.push_back(key);
     }
     for (const Key& key : ended) {
         service::DocumentKeys about;

@@ -181,6 +181,7 @@ asio::awaitable<StatusOr<Document>> KvClient::read(std::string path, Clock::time
     if (is_rejection(*answer)) co_return refused(path, *answer);
     Document document;
     document.may_lag = answer->may_lag;
+    document.date = answer->date;
     document.version = version_in(find_object(data_in(*answer), "metadata"));
     if (answer->status == 200) {
         json::object& both = answer->content["data"].get_object();

@@ -14,6 +14,7 @@ struct Document {
     std::uint64_t version = 0;                ///< the newest; 0: there never was one
     std::optional<boost::json::object> data;  ///< empty: missing or destroyed
     bool may_lag = false;  ///< no active server answered: the last write may be missing
+    std::optional<std::chrono::sys_seconds> date{};  ///< by the server's clock
 };
 
 enum class WriteOutcome { written, version_differs };

@@ -108,6 +108,7 @@ asio::awaitable<Status> Replica::read(DocumentRef& use, Clock::time_point deadli
     std::string path = path_of_key(use.key());
     auto answer = co_await kv_.read(std::move(path), deadline);
     if (!answer.ok()) co_return answer.status();
+    note_date(*answer);
     settle(use.known(), *answer);
     auto failure = take(use.key(), use.known(), *answer);
     wipe_stack();
@@ -152,30 +153,45 @@ Status Replica::take(const Key& key, DocumentState& known, const Document& docum
         known.state.clear();
         return Status();
     }
-    if (known.exists && known.version == document.version) return Status();
+    const bool is_same = known.exists && known.version == document.version;
+    if (is_same && !known.is_stale) return Status();
+    if (Status wrong = take_content(key, known, *document.data); !wrong.ok()) return wrong;
+    known.version = document.version;
+    known.exists = true;
+    known.is_stale = false;
+    return Status();
+}
+
+/// Puts the content of a document into the vault or the store. On an error nothing has changed.
+Status Replica::take_content(const Key& key, DocumentState& known,
+                             const boost::json::object& content) {
     std::string state;
-    if (run != nullptr) {
-        auto taken = read_run(*run, *document.data);
+    vault::Time expires = vault::Time::max();
+    if (const RunId* const run = std::get_if<RunId>(&key)) {
+        auto taken = read_run(*run, content);
         if (!taken) return taken.status();
+        expires = taken->head.expires;
         taken->head.expires -= services_.context.wall_ahead();
         if (Status wrong = services_.replication.replicate_run(taken->head, taken->secrets);
             !wrong.ok())
             return wrong;
         state = state_of(taken->head);
     } else {
-        const auto taken = read_secrets(*document.data);
+        const auto taken = read_secrets(content);
         if (!taken) return taken.status();
-        const std::string user = user_in(*document.data);
+        const std::string user = user_in(content);
         if (Status wrong =
                 services_.replication.replicate_secrets(std::get<store::Owner>(key), *taken, user);
             !wrong.ok())
             return wrong;
         if (!taken->empty()) state = state_of(user);
-        for (const service::ReplicatedSecret& secret : *taken) state += state_of(secret.head);
+        for (const service::ReplicatedSecret& secret : *taken) {
+            state += state_of(secret.head);
+            expires = std::min(expires, secret.head.expires.value_or(expires));
+        }
     }
-    known.version = document.version;
-    known.exists = true;
     known.state = std::move(state);
+    known.expires = expires;
     return Status();
 }
 
@@ -282,6 +298,7 @@ asio::awaitable<Replica::WriteResult> Replica::send(DocumentRef& use, const std:
     if (!data) co_return Status::failed(data.status().message());
     std::string writer = new_writer();
     (*data)["writer"] = writer;
+    known.expires = expiry_here(use.key());
     known.unknown_write.emplace(known.version, std::move(writer));
     const auto asked = Clock::now();
     auto answer =

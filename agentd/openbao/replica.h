@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/audit/outage_log.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/net/asio.h"
 #include "agentd/openbao/kv_client.h"
@@ -31,6 +32,10 @@ class Replica final : public service::SharedStore {
     Replica(boost::asio::io_context& loop, KvClient& kv, vault::Vault& vault,
             store::SecretStore& store, service::Services& services);
 
+    /// Makes the times that the services show and share those of OpenBao's clock, as far as that
+    /// is known: on hubs whose own clocks differ, a document would expire at different times. To be
+    /// called when the services have their clocks.
+    void follow_clock();
     /// Starts the background sync of changes that no request reads: data that was pushed or ended
     /// at other hubs, and data that has expired.
     void start(Supervisor& supervisor);
@@ -62,7 +67,10 @@ class Replica final : public service::SharedStore {
         std::string state{};          ///< its content except values: generations and times, by name
         Clock::time_point read_at{};  ///< when its read was sent; never: not read yet, or void
         Clock::time_point gone_since{};  ///< missing since then at least
-        bool complained = false;         ///< its defect was reported
+        /// When the first of its content expires, on the wall clock; never: nothing does.
+        vault::Time expires = vault::Time::max();
+        bool is_stale = false;    ///< to be taken again, also if the version is the same
+        bool complained = false;  ///< its defect was reported
         std::optional<UnknownWrite> unknown_write{};
         bool busy = false;              ///< being read or changed
         bool changing = false;          ///< the local copy may not last
@@ -83,6 +91,9 @@ class Replica final : public service::SharedStore {
                                                 Clock::duration patience);
     boost::asio::awaitable<Status> read(DocumentRef& use, Clock::time_point deadline);
     Status take(const Key& key, DocumentState& known, const Document& document);
+    Status take_content(const Key& key, DocumentState& known, const boost::json::object& content);
+    void note_date(const Document& document);
+    bool is_over_here(const DocumentState& known) const;
 
     boost::asio::awaitable<Status> lock_documents(std::list<DocumentLock>& locks,
                                                   const service::DocumentKeys& about,
@@ -99,6 +110,7 @@ class Replica final : public service::SharedStore {
     static void note_written(DocumentState& known, std::uint64_t version, const std::string& state);
     Status no_time() const;
     std::string state_here(const Key& key) const;
+    vault::Time expiry_here(const Key& key) const;
     StatusOr<boost::json::object> data_here(const Key& key) const;
     std::string new_writer();
 
@@ -119,6 +131,13 @@ class Replica final : public service::SharedStore {
     boost::asio::steady_timer sync_timer_;
     Clock::time_point next_sync_{};
     bool mount_seen_ = false;
+    service::ServiceContext::WallAhead own_ahead_;  ///< by the clock of this host
+    /// How far OpenBao's clock is ahead of the agent's; nothing: not known.
+    std::optional<std::chrono::seconds> openbao_ahead_;
+    audit::OutageLog clocks_{
+        "the clocks of this host and of OpenBao differ; data that hubs share expires by OpenBao's "
+        "clock: ",
+        "the clocks of this host and of OpenBao agree again"};
     std::mt19937_64 random_;
     bool syncing_ = true;
     bool stopped_ = false;

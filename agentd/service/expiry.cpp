@@ -21,12 +21,16 @@ std::optional<vault::Time> Expiry::expire_runs() {
     if_memory_allows([&] { context_.ended_runs.remove_before(context_.now() - context_.max_ttl); });
     while (const vault::RunHead* next = context_.vault.next_to_expire()) {
         if (next->expires > context_.now()) return next->expires;
-        std::vector<std::string> names = names_before_wipe(next->id);
-        const vault::WipedRun wiped = end_run(next->id, "expired");
-        // Without memory to report this run, the next one is wiped all the same.
-        if_memory_allows([&] { report_expiry(wiped, std::move(names)); });
+        expire_run(next->id);
     }
     return std::nullopt;
+}
+
+void Expiry::expire_run(const RunId& run) {
+    std::vector<std::string> names = names_before_wipe(run);
+    const vault::WipedRun wiped = end_run(run, "expired");
+    // Without memory to report this run, the next one is wiped all the same.
+    if_memory_allows([&] { report_expiry(wiped, std::move(names)); });
 }
 
 void Expiry::report_expiry(const vault::WipedRun& run, std::vector<std::string> names) {

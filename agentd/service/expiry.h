@@ -19,6 +19,9 @@ class Expiry {
     /// Events::expiry_changed() reports that this time may have become earlier.
     std::optional<vault::Time> expire();
 
+    /// Wipes a run that has expired, and reports that.
+    void expire_run(const RunId& run);
+
     /// Wipes a run, which needs no memory; then remembers how it ended, if there is memory for
     /// that: see EndedRun::how. `run` may be in the vault's own object, which the call destroys.
     vault::WipedRun end_run(const RunId& run, std::string_view how);

@@ -55,7 +55,7 @@ DocumentKeys ReplicationService::documents_of_workspaces() const {
 Status ReplicationService::replicate_run(const vault::RunHead& head,
                                          std::span<const vault::NewSecret> secrets) {
     if (head.expires <= context_.now()) {
-        drop_replicated_run(head.id);
+        if (context_.vault.find_run(head.id) != nullptr) expiry_.expire_run(head.id);
         return Status();
     }
     if (Status wrong = context_.vault.put_run(head, secrets); !wrong.ok()) return wrong;

@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 #include <map>
 
+#include "agentd/net/http_date.h"
 #include "tests/unit/kept.h"
 #include "tests/unit/tls_server.h"
 
@@ -74,7 +75,8 @@ class FakeOpenBao {
     unsigned write_status = 200;     ///< with another one, nothing is written
     std::string strange_answer{};    ///< if set: the body of a 404 to each request about documents
     bool loses_next_answer = false;  ///< of a write that is made
-    std::function<void()> before_write;  ///< called once, before the next write
+    std::function<std::chrono::sys_seconds()> clock;  ///< its answers have no date without one
+    std::function<void()> before_write;               ///< called once, before the next write
 
   private:
     using Request = boost::beast::http::request<boost::beast::http::string_body>;
@@ -98,6 +100,7 @@ class FakeOpenBao {
                 co_await released_.async_wait(into(woken));
             }
             Response response(http::status::ok, 11);
+            if (clock) response.set(http::field::date, net::http_date(clock()));
             const bool is_lost = !answer(request, response);
             if (is_lost) co_return;
             response.prepare_payload();

@@ -15,6 +15,9 @@ struct HubReplica : EventLoop {
     explicit HubReplica(Clock::duration request_time = std::chrono::seconds(10))
         : patience(request_time) {
         REQUIRE(context.ok());
+        bao.clock = [this] { return office.time + openbao_ahead; };
+        office.services.context.wall_ahead = [this] { return own_ahead; };
+        replica.follow_clock();
     }
     ~HubReplica() {
         bao.hold_answers_to("");
@@ -77,10 +80,11 @@ struct HubReplica : EventLoop {
         bao.put("runs/" + run, serialize(write_run(head, {&secret, 1})));
     }
     /// Writes the stored secrets of an owner to OpenBao likewise, each with its name as value.
-    void store_elsewhere(const store::Owner& owner, const std::vector<std::string>& names) {
+    void store_elsewhere(const store::Owner& owner, const std::vector<std::string>& names,
+                         std::optional<vault::Time> expires = {}) {
         std::vector<service::ReplicatedSecret> secrets;
         for (const std::string& name : names) {
-            secrets.push_back({{name, 1, office.time, {}}, buffer_of(name)});
+            secrets.push_back({{name, 1, office.time, expires}, buffer_of(name)});
         }
         bao.put(path_of(owner), serialize(write_secrets(secrets)));
     }
@@ -96,8 +100,10 @@ struct HubReplica : EventLoop {
         return bao.count_of("GET /v1/secret/data/slurm-secrets/" + path);
     }
 
-    Clock::duration patience;  ///< of each request
-    int pushes = 0;            ///< how often a change of push() was made
+    Clock::duration patience;               ///< of each request
+    std::chrono::seconds own_ahead{0};      ///< of this host's clock against the agent's
+    std::chrono::seconds openbao_ahead{0};  ///< of OpenBao's clock likewise
+    int pushes = 0;                         ///< how often a change of push() was made
     FakeOpenBao bao{io};
     Supervisor supervisor{io, [](const auto&, const auto&, auto) {}};
     std::unique_ptr<store::SecretStore> store =

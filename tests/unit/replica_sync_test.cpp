@@ -58,6 +58,66 @@ TEST_CASE("Replica: destroys in OpenBao soon what has expired here", "[replica]"
     CHECK_FALSE(hub.has_run("r"));
 }
 
+TEST_CASE("Replica: ends nothing too early at a hub whose clock is ahead", "[replica]") {
+    SyncingHub hub;
+    const store::Owner alice = store::Owner::user(hub.office.alice);
+    hub.own_ahead = std::chrono::hours(24 * 365);
+    hub.push_elsewhere("r", "one");
+    hub.store_elsewhere(alice, {"X"}, hub.office.time + std::chrono::hours(1));
+    hub.pass_interval();
+    CHECK(hub.granted("r") == "A=one\n");
+    CHECK(hub.store->list(alice).size() == 1);
+    hub.pass_interval();
+    CHECK(hub.bao.at("runs/r").document);
+    CHECK(hub.bao.at("users/1001").version == 1);
+    // What this hub pushes does not last for a year longer either.
+    REQUIRE(hub.push("own", "one").ok());
+    const auto document =
+        read_run(run_id("own"), boost::json::parse(*hub.bao.at("runs/own").document).as_object());
+    REQUIRE(document.ok());
+    CHECK(document->head.expires < hub.office.time + std::chrono::hours(24 * 30));
+    CHECK(document->head.expires > hub.office.time);
+}
+
+TEST_CASE("Replica: destroys nothing in OpenBao that has expired by one clock only", "[replica]") {
+    SyncingHub hub;
+    const store::Owner alice = store::Owner::user(hub.office.alice);
+    hub.push_elsewhere("r", "one");
+    hub.store_elsewhere(alice, {"X"}, hub.office.time + std::chrono::hours(1));
+    hub.pass_interval();
+    REQUIRE(hub.has_run("r"));
+    hub.openbao_ahead = std::chrono::hours(48);
+    (void)hub.refresh(HubReplica::about("r"));
+    hub.pass_interval();
+    hub.pass_interval();
+    CHECK_FALSE(hub.has_run("r"));
+    CHECK(hub.bao.at("runs/r").document);
+    CHECK(hub.bao.at("users/1001").version == 1);
+    hub.openbao_ahead = std::chrono::seconds(0);
+    (void)hub.refresh(HubReplica::about("r"));
+    hub.pass_interval();
+    CHECK(hub.granted("r") == "A=one\n");
+    CHECK(hub.store->list(alice).size() == 1);
+}
+
+TEST_CASE("Replica: computes expiries again after a step of OpenBao's clock", "[replica]") {
+    SyncingHub hub;
+    const store::Owner alice = store::Owner::user(hub.office.alice);
+    hub.own_ahead = hub.openbao_ahead = -std::chrono::hours(24 * 365);
+    hub.push_elsewhere("r", "one");
+    hub.store_elsewhere(alice, {"X"}, hub.office.time + std::chrono::hours(1));
+    hub.pass_interval();
+    REQUIRE(hub.has_run("r"));
+    hub.own_ahead = hub.openbao_ahead = std::chrono::seconds(0);
+    (void)hub.refresh(HubReplica::about("never"));
+    hub.pass_interval();
+    hub.office.time += std::chrono::hours(2);
+    hub.pass_interval();
+    CHECK_FALSE(hub.has_run("r"));
+    CHECK(hub.store->list(alice).empty());
+    CHECK_FALSE(hub.bao.at("runs/r").document);
+}
+
 TEST_CASE("Replica: purges the traces of a run ten minutes after its end, and not sooner",
           "[replica]") {
     SyncingHub hub;
