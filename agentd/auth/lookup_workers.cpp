@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/auth/lookup_workers.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <utility>
+
+#include "agentd/base/detached_thread.h"
 
 namespace secrets::auth {
 namespace {
@@ -21,23 +20,6 @@ constexpr std::size_t kStackBytes = 1024UL * 1024;
 
 /// More than users can cause: the connections of each are limited.
 constexpr std::size_t kMostQueued = 4096;
-
-/// Starts a detached thread that gets no signal: those are the loop's.
-bool start_thread(void* (*run)(void*), void* argument) {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, kStackBytes);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread{};
-    const int error = pthread_create(&thread, &attributes, run, argument);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
 
 /// Returns an error if memory ran out, which the loop survives, too.
 LookupAnswer query_without_exception(const LookupWorkers::Query& query, const Lookup& lookup) {
@@ -88,7 +70,7 @@ bool LookupWorkers::start(const Lookup& lookup, bool urgent) {
     if (queued >= kMostQueued) return false;
     if (state.idle <= queued && state.threads < kMostThreads) {
         auto shared = std::make_unique<std::shared_ptr<State>>(state_);
-        if (start_thread(&LookupWorkers::run, shared.get())) {
+        if (start_detached_thread(kStackBytes, &LookupWorkers::run, shared.get())) {
             static_cast<void>(shared.release());  // the thread owns it
             ++state.threads;
         } else if (state.threads == 0) {

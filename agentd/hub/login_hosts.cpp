@@ -2,10 +2,8 @@
 #include "agentd/hub/login_hosts.h"
 
 #include <algorithm>
-#include <boost/asio/ip/tcp.hpp>
 
 #include "agentd/audit/audit_log.h"
-#include "agentd/net/asio.h"
 
 namespace secrets::hub {
 namespace {
@@ -15,12 +13,15 @@ namespace asio = boost::asio;
 constexpr auto kInterval = std::chrono::seconds(300);
 /// The pause after the first lookup if a host was never resolved; it doubles then.
 constexpr auto kFirstPause = std::chrono::seconds(2);
+/// How long one host's lookup is waited for, so that it does not hold up the list.
+constexpr auto kPatience = std::chrono::seconds(5);
+constexpr auto kUse = net::HostResolver::Use::background;
 
 }  // namespace
 
 LoginHosts::LoginHosts(asio::io_context& loop, Supervisor& supervisor,
                        std::vector<std::string> hosts)
-    : loop_(loop) {
+    : resolver_(net::HostResolver::of(loop)) {
     configure(std::move(hosts));
     supervisor.start("login_hosts", [this] { return run(); });
 }
@@ -74,6 +75,7 @@ asio::awaitable<void> LoginHosts::run() {
 asio::awaitable<void> LoginHosts::look_up() {
     const unsigned round = configured_;
     const std::vector<std::string> hosts = hosts_;
+    for (const std::string& host : hosts) resolver_.begin(host, kUse);
     for (const std::string& host : hosts) {
         co_await look_up(host);
         if (stopped_ || round != configured_) co_return;
@@ -85,19 +87,16 @@ asio::awaitable<void> LoginHosts::look_up() {
 }
 
 asio::awaitable<void> LoginHosts::look_up(std::string name) {
-    asio::ip::tcp::resolver resolver(loop_);
-    ErrorCode error;
-    const auto found = co_await resolver.async_resolve(name, "", into(error));
+    const auto deadline = net::HostResolver::Clock::now() + kPatience;
+    net::HostLookup found = co_await resolver_.look_up(name, kUse, deadline);
     if (stopped_) co_return;
     Host& host = known_[name];
-    if (found.empty()) {
-        note_trouble(name, host, error ? error.message() : "it has no address");
-        co_return;
+    if (!found.addresses.empty()) {
+        host.addresses.clear();
+        for (const auto& each : found.addresses) host.addresses.insert(each.to_string());
+        host.is_resolved = true;
     }
-    host.addresses.clear();
-    for (const auto& each : found) host.addresses.insert(each.endpoint().address().to_string());
-    host.is_resolved = true;
-    note_trouble(name, host, "");
+    note_trouble(name, host, std::move(found.trouble));
 }
 
 /// Logs the begin and the end of the time in which a host cannot be resolved.

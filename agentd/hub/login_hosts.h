@@ -11,6 +11,7 @@
 
 #include "agentd/base/supervisor.h"
 #include "agentd/net/async_condition.h"
+#include "agentd/net/host_resolver.h"
 
 namespace secrets::hub {
 
@@ -45,7 +46,7 @@ class LoginHosts {
     void note_trouble(const std::string& name, Host& host, std::string trouble) const;
     bool is_complete() const;
 
-    boost::asio::io_context& loop_;
+    net::HostResolver& resolver_;
     std::map<std::string, Host> known_;
     std::vector<std::string> hosts_;
     unsigned configured_ = 0;  ///< number of configurations so far

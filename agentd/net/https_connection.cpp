@@ -15,7 +15,6 @@
 #include "agentd/base/json_members.h"
 #include "agentd/base/stack_wipe.h"
 #include "agentd/net/arriving_body.h"
-#include "agentd/net/deadline_operation.h"
 #include "agentd/net/http_date.h"
 #include "agentd/net/http_fields.h"
 #include "agentd/net/tls_context.h"
@@ -86,15 +85,6 @@ void expect_acknowledgements(int fd) {
                sizeof(kSilenceMilliseconds));
 }
 
-/// The data of a name lookup, which may last longer than its caller waits.
-struct Lookup {
-    explicit Lookup(const asio::any_io_executor& executor) : resolver(executor) {}
-    void cancel() { resolver.cancel(); }
-
-    Tcp::resolver resolver;
-    Tcp::resolver::results_type addresses{};
-};
-
 }  // namespace
 
 StatusOr<std::unique_ptr<ssl::context>> make_client_context(const std::string& ca,
@@ -120,29 +110,23 @@ TlsSession copy_of(const SSL_SESSION* session) {
 }
 
 asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
-    const auto lookup = std::make_shared<Lookup>(stream_.get_executor());
-    const auto look_up = [&url](Lookup& begun, auto done) {
-        begun.resolver.async_resolve(
-            url.host, std::to_string(url.port),
-            [&begun, done = std::move(done)](const ErrorCode& error, const auto& addresses) {
-                begun.addresses = addresses;
-                done(error);
-            });
-    };
-    ErrorCode error = co_await with_deadline(deadline, lookup, look_up);
-    if (error == asio::error::timed_out)
-        co_return Status::failed("cannot resolve its host name in time");
-    if (error) co_return Status::failed("cannot resolve its host name: " + error.message());
-    const auto& addresses = lookup->addresses;
+    constexpr auto kUse = HostResolver::Use::connection;
+    std::string name = url.host;
+    const HostLookup host = co_await resolver_.look_up(std::move(name), kUse, deadline);
+    if (host.addresses.empty()) {
+        co_return Status::failed("cannot resolve its host name: " + host.trouble);
+    }
+    ErrorCode error;
     bool again = true;
     while (again) {
         // Tries each address by itself: for a list, Asio reports a cancelled attempt, whatever was
         // wrong.
         error = asio::error::host_not_found;
-        for (const auto& address : addresses) {
+        for (const asio::ip::address& address : host.addresses) {
             if (cancelled_) co_return Status::failed(kCancelled);
             transport().expires_at(std::min(deadline, Clock::now() + kFirstPacket));
-            co_await transport().async_connect(address.endpoint(), into(error));
+            const Tcp::endpoint endpoint(address, url.port);
+            co_await transport().async_connect(endpoint, into(error));
             if (!error) break;
             ErrorCode ignored;
             transport().socket().close(ignored);

@@ -21,6 +21,7 @@
 
 #include "agentd/config/config.h"
 #include "agentd/net/asio.h"
+#include "agentd/net/host_resolver.h"
 #include "common/secure_memory/wipe.h"
 
 namespace secrets::net {
@@ -81,7 +82,7 @@ class HttpsConnection {
     using Clock = std::chrono::steady_clock;
 
     HttpsConnection(boost::asio::io_context& loop, boost::asio::ssl::context& context)
-        : stream_(loop, context) {}
+        : resolver_(HostResolver::of(loop)), stream_(loop, context) {}
 
     /// Connects, resumes `session` if there is one, and verifies that the server is that of `url`.
     /// Each connection has its own session: others to the same hub may end while this one connects.
@@ -113,6 +114,7 @@ class HttpsConnection {
         SecretBuffer& body);
     asio::awaitable<Status> connect(const HttpsUrl& url, Clock::time_point deadline);
 
+    HostResolver& resolver_;
     boost::asio::ssl::stream<Transport> stream_;
     boost::beast::flat_buffer buffer_;
     bool keep_alive_ = true;
