@@ -72,6 +72,9 @@ void explain_exit() {
         stderr);
 }
 
+/// Milliseconds after which the end of the last query is noticed, at the end of the lifetime.
+constexpr int kDrainStep = 100;
+
 /// Serves for `lifetime` seconds, or forever if that is 0.
 int serve(const std::string& path, unsigned lifetime) {
     const auto listener =
@@ -81,17 +84,19 @@ int serve(const std::string& path, unsigned lifetime) {
     if (!owner) return fail(owner.status().message());
     std::atexit(explain_exit);
     open_controller();
-    QueryQueue questions({ask_controller,
-                          users_of_account,
-                          {addresses_of_all_nodes, names_in_list, addresses_of_host},
-                          job_of_process});
+    QueryQueue queue({ask_controller,
+                      users_of_account,
+                      {addresses_of_all_nodes, names_in_list, addresses_of_host},
+                      job_of_process});
+    QueryServer server(listener->get(), *owner, queue);
     sd_notify(0, "READY=1");
     const auto end = Deadline::in(std::chrono::seconds(lifetime));
-    while (lifetime == 0 || !end.passed()) {
+    while (true) {
+        const bool is_over = lifetime != 0 && end.passed();
+        if (is_over && server.is_idle()) break;
         pollfd entry{listener->get(), POLLIN, 0};
-        if (poll(&entry, 1, lifetime == 0 ? -1 : end.poll_milliseconds()) > 0) {
-            serve_one(listener->get(), *owner, questions);
-        }
+        const int wait = lifetime == 0 ? -1 : is_over ? kDrainStep : end.poll_milliseconds();
+        if (poll(&entry, 1, wait) > 0) server.serve_one();
     }
     _exit(0);  // not exit(): a thread may be within libslurm
 }

@@ -7,6 +7,7 @@
 #include <slurm/slurm_errno.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "common/base/limits.h"
@@ -40,24 +41,32 @@ StatusOr<NodeAddresses> addresses_of_all_nodes() {
     return nodes;
 }
 
-std::vector<std::string> names_in_list(const std::string& list) {
+StatusOr<std::vector<std::string>> names_in_list(const std::string& list) {
     std::vector<std::string> names;
     const auto nodes = slurm_hostlist_create(list.c_str());
-    if (nodes == nullptr) return names;
+    if (nodes == nullptr) {
+        return Status::failed("slurmctld sent a list of nodes that libslurm cannot read: " + list);
+    }
     while (char* name = slurm_hostlist_shift(nodes)) {
         const Text owned(name, &std::free);
         names.emplace_back(name);
     }
     slurm_hostlist_destroy(nodes);
+    if (names.empty()) return Status::failed("slurmctld sent an empty list of a job's nodes");
     return names;
 }
 
-std::vector<std::string> addresses_of_host(const std::string& host) {
+StatusOr<std::vector<std::string>> addresses_of_host(const std::string& host) {
     std::vector<std::string> addresses;
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* raw = nullptr;
-    if (getaddrinfo(host.c_str(), nullptr, &hints, &raw) != 0) return addresses;
+    const int error = getaddrinfo(host.c_str(), nullptr, &hints, &raw);
+    if (error != 0) {
+        const char* why = error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error);
+        return Status::failed("cannot resolve " + host + ": " + why +
+                              "; let each node's NodeAddr and NodeHostName resolve on this host");
+    }
     const HostAddresses found(raw, &freeaddrinfo);
     for (const addrinfo* each = raw; each != nullptr; each = each->ai_next) {
         char text[kMaxAddressBytes + 1] = "";

@@ -9,9 +9,9 @@ namespace secrets::slurmview {
 /// Returns NodeAddr and NodeHostName of all nodes. Blocks for as long as libslurm waits.
 StatusOr<NodeAddresses> addresses_of_all_nodes();
 
-std::vector<std::string> names_in_list(const std::string& list);
+StatusOr<std::vector<std::string>> names_in_list(const std::string& list);
 
-/// Returns the host's addresses; empty if it has none. Blocks for as long as the resolver waits.
-std::vector<std::string> addresses_of_host(const std::string& host);
+/// Returns the host's addresses, at least one. Blocks for as long as the resolver waits.
+StatusOr<std::vector<std::string>> addresses_of_host(const std::string& host);
 
 }  // namespace secrets::slurmview

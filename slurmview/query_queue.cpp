@@ -7,19 +7,16 @@
 #include <utility>
 
 #include "common/base/limits.h"
-#include "slurmview/placement_cache.h"
+#include "slurmview/placement_queries.h"
 
 namespace secrets::slurmview {
 
 using slurm_query::JobState;
 using slurm_query::Refused;
 using Clock = std::chrono::steady_clock;
+using Outcome = QueryThread::Outcome;
 
 namespace {
-
-std::string in_seconds(Clock::duration duration) {
-    return std::to_string(std::chrono::round<std::chrono::seconds>(duration).count()) + " s";
-}
 
 /// Returns the users after `after`, as many as one reply holds.
 slurm_query::Users page_of(const AccountUsers& account, const std::string& after) {
@@ -71,28 +68,6 @@ struct QueryQueue::OfAccount {
     }
 };
 
-/// The same for placements.
-struct QueryQueue::OfPlaces {
-    std::mutex mutex;
-    std::vector<slurm_query::Placement> places;
-    slurm_query::Verdicts told;
-    bool abandoned = false;
-
-    void ask(PlacementCache& book) {
-        std::unique_lock lock(mutex);
-        for (std::size_t i = 0; i < places.size() && !abandoned; ++i) {
-            lock.unlock();
-            const auto verdict = book.verdict_on(places[i]);
-            lock.lock();
-            if (verdict) {
-                told.verdicts[i] = *verdict;
-            } else {
-                told.sentence = verdict.status().message();
-            }
-        }
-    }
-};
-
 /// The same for the job of a process.
 struct QueryQueue::OfProcess {
     std::mutex mutex;
@@ -109,7 +84,10 @@ struct QueryQueue::OfProcess {
 QueryQueue::QueryQueue(ControllerCalls calls, Bounds bounds)
     : calls_(std::move(calls)),
       bounds_(bounds),
-      places_(std::make_shared<PlacementCache>(calls_, bounds_)) {}
+      controller_("slurmctld", bounds.patience),
+      slurmd_("slurmd", bounds.patience),
+      resolver_("the name service", bounds.patience),
+      places_(std::make_unique<PlacementQueries>(calls_, bounds_, controller_, resolver_)) {}
 
 QueryQueue::~QueryQueue() = default;
 
@@ -118,7 +96,7 @@ slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
         return users_of(*account);
     }
     if (const auto* asked = std::get_if<slurm_query::PlacementsRequest>(&request)) {
-        return verdicts_on(asked->places);
+        return places_->answer(*asked);
     }
     if (const auto* process = std::get_if<slurm_query::ProcessRequest>(&request)) {
         return job_of(process->pid);
@@ -127,25 +105,29 @@ slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
 }
 
 slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
-    const auto now = Clock::now();
-    std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
     slurm_query::States reply{std::vector(jobs.size(), JobState::active), ""};
     const auto question = std::make_shared<OfJobs>();
     std::vector<std::size_t> places;  // positions in the reply of the query's jobs
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-        if (active_until_.contains(jobs[i])) continue;
-        question->jobs.push_back(jobs[i]);
-        places.push_back(i);
+    {
+        const std::lock_guard lock(mutex_);
+        const auto now = Clock::now();
+        std::erase_if(active_until_, [&](const auto& entry) { return entry.second <= now; });
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+            if (active_until_.contains(jobs[i])) continue;
+            question->jobs.push_back(jobs[i]);
+            places.push_back(i);
+        }
     }
     if (places.empty()) return reply;
     question->states.assign(places.size(), JobState::unknown);
-    const auto outcome =
-        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
-    if (outcome == QueryThread::Outcome::busy) return still_waiting();
-    const std::lock_guard lock(question->mutex);
-    if (outcome == QueryThread::Outcome::late) {
+    const auto outcome = controller_.run([question, calls = calls_] { question->ask(calls); },
+                                         Clock::now() + bounds_.patience);
+    if (outcome == Outcome::busy && places.size() == jobs.size())
+        return Refused{controller_.why_not(outcome, bounds_.patience)};
+    const std::scoped_lock lock(question->mutex, mutex_);
+    if (outcome != Outcome::done) {
         question->abandoned = true;
-        question->why = too_late();
+        question->why = controller_.why_not(outcome, bounds_.patience);
     }
     for (const auto& [job, since] : question->active) active_until_[job] = since + bounds_.memory;
     for (std::size_t i = 0; i < places.size(); ++i) reply.states[places[i]] = question->states[i];
@@ -156,24 +138,26 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
 /// Asks a question in the thread. Returns the reply to give if the question was not answered.
 template <typename Question>
 std::optional<slurm_query::Reply> QueryQueue::refusal_of(
-    const std::shared_ptr<Question>& question) {
-    const auto outcome =
-        thread_.run([question, calls = calls_] { question->ask(calls); }, bounds_.patience);
-    if (outcome == QueryThread::Outcome::busy) return still_waiting();
-    if (outcome == QueryThread::Outcome::late) return Refused{too_late()};
+    QueryThread& thread, const std::shared_ptr<Question>& question) {
+    const auto outcome = thread.run([question, calls = calls_] { question->ask(calls); },
+                                    Clock::now() + bounds_.patience);
+    if (outcome != Outcome::done) return Refused{thread.why_not(outcome, bounds_.patience)};
     const std::lock_guard lock(question->mutex);
     if (!question->told) return Refused{question->told.status().message()};
     return std::nullopt;
 }
 
 slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& request) {
-    const bool goes_on =
-        !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
-    if (goes_on) return page_of(users_, request.after);
+    {
+        const std::lock_guard lock(mutex_);
+        const bool goes_on =
+            !request.after.empty() && request.account == account_ && Clock::now() < users_until_;
+        if (goes_on) return page_of(users_, request.after);
+    }
     const auto question = std::make_shared<OfAccount>();
     question->account = request.account;
-    if (auto why_not = refusal_of(question)) return std::move(*why_not);
-    const std::lock_guard lock(question->mutex);
+    if (auto why_not = refusal_of(controller_, question)) return std::move(*why_not);
+    const std::scoped_lock lock(question->mutex, mutex_);
     account_ = request.account;
     users_ = std::move(question->told).value();
     users_until_ = Clock::now() + bounds_.memory_of_users;
@@ -183,33 +167,9 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
 slurm_query::Reply QueryQueue::job_of(std::uint32_t pid) {
     const auto question = std::make_shared<OfProcess>();
     question->pid = pid;
-    if (auto why_not = refusal_of(question)) return std::move(*why_not);
+    if (auto why_not = refusal_of(slurmd_, question)) return std::move(*why_not);
     const std::lock_guard lock(question->mutex);
     return slurm_query::JobOfProcess{*question->told};
-}
-
-slurm_query::Reply QueryQueue::verdicts_on(std::span<const slurm_query::Placement> places) {
-    const auto question = std::make_shared<OfPlaces>();
-    question->places.assign(places.begin(), places.end());
-    question->told.verdicts.assign(places.size(), slurm_query::Verdict::unknown);
-    const auto outcome =
-        thread_.run([question, book = places_] { question->ask(*book); }, bounds_.patience);
-    if (outcome == QueryThread::Outcome::busy) return still_waiting();
-    const std::lock_guard lock(question->mutex);
-    if (outcome == QueryThread::Outcome::late) {
-        question->abandoned = true;
-        question->told.sentence = too_late();
-    }
-    return question->told;
-}
-
-Refused QueryQueue::still_waiting() const {
-    return {"still waiting for slurmctld, which was queried " + in_seconds(thread_.busy_for()) +
-            " ago"};
-}
-
-std::string QueryQueue::too_late() const {
-    return "slurmctld did not answer within " + in_seconds(bounds_.patience);
 }
 
 }  // namespace secrets::slurmview

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sends queries to slurmctld within bounds: whatever slurmctld does, a reply comes in time.
+// Sends queries to slurmctld, slurmd and the name service within bounds: whatever they do, a reply
+// comes in time.
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,10 +39,10 @@ using NodeAddresses = std::unordered_map<std::string, std::vector<std::string>>;
 /// The calls that query nodes.
 struct NodeCalls {
     std::function<StatusOr<NodeAddresses>()> all;
-    /// Returns the names in a list of nodes.
-    std::function<std::vector<std::string>(const std::string& list)> names_in;
+    /// Returns the names in a list of nodes. Does not block, and is called by any thread.
+    std::function<StatusOr<std::vector<std::string>>(const std::string& list)> names_in;
     /// Returns the addresses of a host, as text.
-    std::function<std::vector<std::string>(const std::string& host)> addresses_of;
+    std::function<StatusOr<std::vector<std::string>>(const std::string& host)> addresses_of;
 };
 
 /// The calls to slurmctld and to this host's slurmd, which have no time limit.
@@ -66,12 +68,18 @@ struct Bounds {
     /// again if a node seems to be elsewhere.
     std::chrono::milliseconds memory_of_nodes = std::chrono::minutes(10);
     std::chrono::milliseconds doubt_of_nodes = std::chrono::seconds(5);
+    /// The least age at which a failed lookup of nodes or of a host is repeated.
+    std::chrono::milliseconds memory_of_failures = std::chrono::seconds(5);
+    /// How long a query waits for further verdicts once there is one: the client asks for the
+    /// others again.
+    std::chrono::milliseconds patience_for_rest = std::chrono::milliseconds(200);
 };
 
-class PlacementCache;
+class PlacementQueries;
 
-/// Runs one query at a time on a thread of its own. While that thread waits for slurmctld beyond
-/// its query's time, further queries are rejected. For use by one thread.
+/// Runs one query to each of slurmctld, slurmd and the name service at a time, on a thread of its
+/// own. While one of them takes longer than a query's time, further queries to it are rejected.
+/// What is answered from memory waits for nobody. Thread-safe.
 class QueryQueue {
   public:
     explicit QueryQueue(ControllerCalls calls, Bounds bounds = {});
@@ -83,22 +91,22 @@ class QueryQueue {
     using Time = std::chrono::steady_clock::time_point;
     struct OfJobs;
     struct OfAccount;
-    struct OfPlaces;
     struct OfProcess;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
     slurm_query::Reply job_of(std::uint32_t pid);
-    slurm_query::Reply verdicts_on(std::span<const slurm_query::Placement> places);
     template <typename Question>
-    std::optional<slurm_query::Reply> refusal_of(const std::shared_ptr<Question>& question);
-    slurm_query::Refused still_waiting() const;
-    std::string too_late() const;
+    std::optional<slurm_query::Reply> refusal_of(QueryThread& thread,
+                                                 const std::shared_ptr<Question>& question);
 
     ControllerCalls calls_;
     Bounds bounds_;
-    QueryThread thread_;
-    std::shared_ptr<PlacementCache> places_;  ///< used only by the query thread
+    QueryThread controller_;
+    QueryThread slurmd_;
+    QueryThread resolver_;
+    std::unique_ptr<PlacementQueries> places_;
+    std::mutex mutex_;  ///< of what follows
     std::unordered_map<JobId, Time> active_until_;
     std::string account_;  ///< the account whose users were queried last
     AccountUsers users_;

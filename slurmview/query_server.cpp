@@ -2,7 +2,10 @@
 #include "slurmview/query_server.h"
 
 #include <array>
+#include <atomic>
 #include <cstdio>
+#include <system_error>
+#include <thread>
 
 #include "common/base/limits.h"
 
@@ -22,31 +25,69 @@ void reply(int fd, const slurm_query::Reply& reply) {
     }
 }
 
-}  // namespace
+void refuse(int fd, const char* sentence) {
+    reply(fd, slurm_query::Refused{sentence});
+    discard_input(fd);
+}
 
-void serve_one(int listener, Uid owner, QueryQueue& questions) {
-    const auto connection = accept_from(listener);
-    if (!connection) return complain(connection.status().message());
-    if (!*connection) return;
-    const int fd = connection->get();
-    // Checks the peer first, then content and length, before parsing a byte.
-    const auto peer = peer_of(fd);
-    if (!peer || (peer->uid.value != 0 && peer->uid != owner)) {
-        reply(fd, slurm_query::Refused{"only root and the agent may query slurm-secrets-view"});
-        return discard_input(fd);
-    }
+void answer(int fd, pid_t client, QueryQueue& queue) {
     std::array<std::byte, kMaxQueryMessageBytes> buffer;
     const auto packet = receive_packet(fd, buffer, Deadline::in(kPatience));
     if (!packet || packet->size == 0) return;
     if (packet->cut) return reply(fd, slurm_query::Refused{"the message is too long"});
     const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
     if (!request) {
-        complain("rejected a message from pid " + std::to_string(peer->pid) + ": " +
+        complain("rejected a message from pid " + std::to_string(client) + ": " +
                  request.status().message());
         return reply(fd, slurm_query::Refused{request.status().message()});
     }
     if (peer_is_gone(fd)) return;  // the request waited at the socket for too long
-    reply(fd, questions.answer(*request));
+    reply(fd, queue.answer(*request));
+}
+
+}  // namespace
+
+struct QueryServer::Shared {
+    QueryQueue& queue;
+    std::atomic<unsigned> connections{0};
+};
+
+QueryServer::QueryServer(int listener, Uid owner, QueryQueue& queue)
+    : listener_(listener), owner_(owner), shared_(new Shared{queue}) {}
+
+bool QueryServer::is_idle() const {
+    return shared_->connections == 0;
+}
+
+void QueryServer::serve_one() {
+    auto connection = accept_from(listener_);
+    if (!connection) return complain(connection.status().message());
+    UniqueFd client = std::move(connection).value();
+    if (!client) return;
+    // Checks the peer first, then content and length, before parsing a byte.
+    const auto peer = peer_of(client.get());
+    if (!peer || (peer->uid.value != 0 && peer->uid != owner_)) {
+        return refuse(client.get(), "only root and the agent may query slurm-secrets-view");
+    }
+    if (shared_->connections >= kMostConnections) {
+        return refuse(client.get(), "slurm-secrets-view answers too many queries already");
+    }
+    ++shared_->connections;
+    try {
+        std::thread([shared = shared_, fd = client.get(), pid = peer->pid] {
+            const UniqueFd owned(fd);
+            try {
+                answer(fd, pid, shared->queue);
+            } catch (const std::exception& error) {
+                complain(std::string("cannot answer a query: ") + error.what());
+            }
+            --shared->connections;
+        }).detach();
+        (void)client.release();
+    } catch (const std::system_error& error) {
+        --shared_->connections;
+        refuse(client.get(), "slurm-secrets-view cannot start a thread for the query");
+    }
 }
 
 }  // namespace secrets::slurmview

@@ -5,13 +5,18 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace secrets::slurmview {
 
-/// Runs one function at a time on a thread of its own. For use by one thread.
+/// Runs one function at a time on a thread of its own. Callers wait for their turn. Thread-safe.
 class QueryThread {
   public:
-    QueryThread();
+    using Clock = std::chrono::steady_clock;
+
+    /// `asked` is what the functions query, for sentences. A function that has run for longer than
+    /// `limit` is one that hangs: nobody waits for the next turn.
+    QueryThread(std::string asked, std::chrono::milliseconds limit);
     QueryThread(const QueryThread&) = delete;
     QueryThread& operator=(const QueryThread&) = delete;
     /// Does not wait: the thread ends when its current function returns.
@@ -21,19 +26,21 @@ class QueryThread {
         done,
         late,  ///< the function still runs, and must not use objects that its caller is about to
                ///   destroy
-        busy,  ///< an earlier late function still runs: the new one is not started
+        busy,  ///< an earlier function still runs: the new one is not started
     };
-    /// Runs `work`, and waits for it no longer than `patience`.
-    Outcome run(std::function<void()> work, std::chrono::milliseconds patience);
+    /// Runs `work`, and waits for its turn and its end no longer than until `until`.
+    Outcome run(std::function<void()> work, Clock::time_point until);
 
-    /// Returns how long the function that occupies the thread has been running.
-    std::chrono::steady_clock::duration busy_for() const;
+    /// Returns the sentence for a function that was not done, which was given `patience`.
+    std::string why_not(Outcome outcome, std::chrono::milliseconds patience) const;
 
   private:
     struct Shared;
 
     static void work(const std::shared_ptr<Shared>& shared);
 
+    const std::string asked_;
+    const std::chrono::milliseconds limit_;
     std::shared_ptr<Shared> shared_;
 };
 

@@ -54,11 +54,11 @@ bool LoginHosts::has_both(const std::string& address, const std::string& other) 
     });
 }
 
-/// Returns whether each host was resolved at least once.
+/// Returns whether each host was resolved, and its last lookup did not fail.
 bool LoginHosts::is_complete() const {
     return std::all_of(hosts_.begin(), hosts_.end(), [&](const std::string& name) {
         const auto host = known_.find(name);
-        return host != known_.end() && host->second.is_resolved;
+        return host != known_.end() && host->second.is_resolved && host->second.trouble.empty();
     });
 }
 

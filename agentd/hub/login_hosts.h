@@ -28,7 +28,7 @@ class LoginHosts {
     void stop();
 
     /// Returns whether a login host has this address; nothing if it is none of the known ones and
-    /// some host was never resolved.
+    /// some host was never resolved, or cannot be resolved now.
     std::optional<bool> has(const std::string& address) const;
     /// Returns whether one login host is known to have both addresses.
     bool has_both(const std::string& address, const std::string& other) const;

@@ -27,6 +27,7 @@ constexpr auto kAgeForReports = std::chrono::seconds(2);
 
 Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& request) {
     const std::string job = "job " + std::to_string(request.grant.job.value);
+    std::string why = answer.why;
     switch (answer.verdict) {
         case Verdict::runs_there:
             return Status();
@@ -47,13 +48,21 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
                           "node " + quoted(request.node) + " is not at " + request.origin.address +
                               ", according to slurmctld; let its NodeAddr or NodeHostName resolve "
                               "to that address on the hub");
+        case Verdict::no_node:
+            why = "slurmctld does not list the node now; has it just started?";
+            break;
+        case Verdict::unknown_job:
+            why =
+                "slurmctld does not know the job, which ended long ago, or slurmctld lost its "
+                "state";
+            break;
         case Verdict::is_node:  // no answer to a question about a job
         case Verdict::unknown:
             break;
     }
     return Status(StatusCode::unavailable, "the hub cannot check whether " + job +
                                                " runs on node " + quoted(request.node) + ": " +
-                                               answer.why);
+                                               why);
 }
 
 HttpResponse answer_of(service::NodeGrantAnswer answer) {

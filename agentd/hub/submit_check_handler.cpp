@@ -75,11 +75,12 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
         }
     }
     if (answer.verdict == Verdict::is_node) co_return Status();
-    if (listed == true) co_return created_elsewhere(origin, "the host");
     if (answer.verdict == Verdict::unknown || !listed) {
         co_return Status(StatusCode::unavailable,
-                         "the hub cannot identify the host at " + origin.address + " in time");
+                         "the hub cannot identify the host at " + origin.address + " in time" +
+                             (answer.why.empty() ? "" : ": " + answer.why));
     }
+    if (listed == true) co_return created_elsewhere(origin, "the host");
     co_return Status(StatusCode::permission_denied,
                      "the hub checks submissions only for nodes and for hosts in its "
                      "listen.login_hosts; " +

@@ -19,11 +19,15 @@ constexpr auto kPatience = std::chrono::seconds(15);
 /// Pause after a reply in which some verdict was unknown.
 constexpr auto kPause = std::chrono::milliseconds(250);
 
+/// The time without an unanswered request after which an outage has ended.
+constexpr auto kQuiet = std::chrono::seconds(30);
+
 }  // namespace
 
 JobPlacement::JobPlacement(asio::io_context& loop, Supervisor& supervisor, std::string view_socket)
-    : loop_(loop), view_(loop, std::move(view_socket)), pause_(loop) {
-    supervisor.start("job_placement", [this] { return run(); });
+    : loop_(loop), memory_(loop, view_socket), view_(loop, view_socket), pause_(loop) {
+    supervisor.start("job_placement", [this] { return run_lookups(); });
+    supervisor.start("known_placements", [this] { return run_recalls(); });
 }
 
 asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
@@ -37,16 +41,28 @@ asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
     ErrorCode answered;
     co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, answered));
     if (waiter.answer) co_return *waiter.answer;
+    if (!stopped_) note_outcome(false);
     co_return PlacementAnswer{slurm_query::Verdict::unknown, why_unknown_};
 }
 
-/// Returns as many waiters as fit into one query, those that were queried last at the end.
-std::map<JobPlacement::Number, JobPlacement::Waiter*> JobPlacement::next_ones() {
-    std::map<Number, Waiter*> some;
+/// Returns waiters that were not queried yet, as many as fit into one query.
+JobPlacement::Waiters JobPlacement::new_ones() const {
+    Waiters some;
+    for (const auto& each : waiters_) {
+        if (some.size() >= kMaxPlacementsPerQuery) break;
+        if (!each.second->answer && !each.second->is_recalled) some.insert(each);
+    }
+    return some;
+}
+
+/// Returns as many waiters for a lookup as fit into one query, those that were queried last at the
+/// end.
+JobPlacement::Waiters JobPlacement::next_ones() {
+    Waiters some;
     Number last = last_asked_;
     const auto take = [&](auto begin, auto end) {
         for (auto each = begin; each != end && some.size() < kMaxPlacementsPerQuery; ++each) {
-            if (each->second->answer) continue;
+            if (each->second->answer || !each->second->is_recalled) continue;
             some.insert(*each);
             last = each->first;
         }
@@ -58,44 +74,91 @@ std::map<JobPlacement::Number, JobPlacement::Waiter*> JobPlacement::next_ones() 
     return some;
 }
 
-asio::awaitable<void> JobPlacement::run() {
+std::vector<slurm_query::Placement> JobPlacement::places_of(const Waiters& waiters) {
+    std::vector<slurm_query::Placement> places;
+    places.reserve(waiters.size());
+    for (const auto& [number, waiter] : waiters) places.push_back(waiter->place);
+    return places;
+}
+
+/// Gives the verdicts to those that still wait. Returns the number of unknown verdicts.
+std::size_t JobPlacement::give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told) {
+    if (!told) return asked.size();
+    std::size_t unknown = 0;
+    auto verdict = told->verdicts.begin();
+    for (const auto& [number, gone] : asked) {
+        const auto given = *verdict++;
+        if (given == slurm_query::Verdict::unknown) {
+            ++unknown;
+            continue;
+        }
+        const auto waiter = waiters_.find(number);  // one whose time was up is gone
+        if (waiter == waiters_.end()) continue;
+        waiter->second->answer = PlacementAnswer{given};
+        waiter->second->timer.cancel();
+    }
+    return unknown;
+}
+
+asio::awaitable<void> JobPlacement::run_recalls() {
     while (!stopped_) {
-        const auto some = next_ones();
+        const Waiters some = new_ones();
         if (some.empty()) {
             co_await asked_.wait();
             continue;
         }
-        std::vector<slurm_query::Placement> places;
-        places.reserve(some.size());
-        for (const auto& [number, waiter] : some) places.push_back(waiter->place);
-        const auto told = co_await view_.ask_placements(std::move(places), kPatience);
+        slurm_query::PlacementsRequest request{places_of(some), false};
+        const auto told = co_await memory_.ask_placements(std::move(request), kPatience);
         if (stopped_) co_return;
-        std::string why = told ? told->sentence : told.status().message();
-        bool all_known = true;
-        std::size_t i = 0;
+        give(some, told);
         for (const auto& [number, asked] : some) {
-            const auto verdict = told ? told->verdicts[i] : slurm_query::Verdict::unknown;
-            ++i;
-            // A waiter whose time was up is gone.
             const auto waiter = waiters_.find(number);
-            if (verdict == slurm_query::Verdict::unknown) all_known = false;
-            if (waiter == waiters_.end() || verdict == slurm_query::Verdict::unknown) continue;
-            waiter->second->answer = PlacementAnswer{verdict};
-            waiter->second->timer.cancel();
+            if (waiter != waiters_.end()) waiter->second->is_recalled = true;
         }
-        if (all_known) continue;
-        why_unknown_ = std::move(why);
+        recalled_.wake();
+    }
+}
+
+asio::awaitable<void> JobPlacement::run_lookups() {
+    while (!stopped_) {
+        const Waiters some = next_ones();
+        if (some.empty()) {
+            co_await recalled_.wait();
+            continue;
+        }
+        slurm_query::PlacementsRequest request{places_of(some), true};
+        const auto told = co_await view_.ask_placements(std::move(request), kPatience);
+        if (stopped_) co_return;
+        const bool all_known = give(some, told) == 0;
+        if (all_known) {
+            note_outcome(true);
+            continue;
+        }
+        why_unknown_ = told ? told->sentence : told.status().message();
         pause_.expires_after(kPause);
         ErrorCode cancelled;
         co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
 }
 
+/// Logs the begin and the end of a time in which requests stay unanswered.
+void JobPlacement::note_outcome(bool all_known) {
+    const auto now = Clock::now();
+    if (!all_known) {
+        last_expiry_ = now;
+        outage_.note(why_unknown_);
+    } else if (now - last_expiry_ >= kQuiet) {
+        outage_.note("");
+    }
+}
+
 void JobPlacement::stop() {
     stopped_ = true;
+    memory_.cancel();
     view_.cancel();
     pause_.cancel();
     asked_.wake();
+    recalled_.wake();
     for (const auto& [number, waiter] : waiters_) waiter->timer.cancel();
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "agentd/audit/outage_log.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/net/async_condition.h"
 #include "agentd/slurm/query_client.h"
@@ -22,8 +23,9 @@ struct PlacementAnswer {
 };
 
 /// Queries placements in batches: requests that come during a query are merged into the next one,
-/// so that a thousand nodes that ask about one job cost few queries. A placement with an unknown
-/// verdict is queried again until its deadline. Must outlive the loop's run.
+/// so that a thousand nodes that ask about one job cost few queries. What slurm-secrets-view
+/// remembers is queried first, and so waits for no lookup of another placement. A placement with an
+/// unknown verdict is queried again until its deadline. Must outlive the loop's run.
 class JobPlacement {
   public:
     using Clock = std::chrono::steady_clock;
@@ -42,21 +44,34 @@ class JobPlacement {
         slurm_query::Placement place;
         boost::asio::steady_timer timer;
         std::optional<PlacementAnswer> answer{};
+        bool is_recalled = false;  ///< slurm-secrets-view remembered no verdict
     };
     using Number = std::uint64_t;  ///< in order of arrival
 
-    boost::asio::awaitable<void> run();
-    std::map<Number, Waiter*> next_ones();
+    using Waiters = std::map<Number, Waiter*>;
+
+    boost::asio::awaitable<void> run_recalls();
+    boost::asio::awaitable<void> run_lookups();
+    Waiters new_ones() const;
+    Waiters next_ones();
+    static std::vector<slurm_query::Placement> places_of(const Waiters& waiters);
+    std::size_t give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told);
+    void note_outcome(bool all_known);
 
     boost::asio::io_context& loop_;
+    QueryClient memory_;
     QueryClient view_;
     boost::asio::steady_timer pause_;
-    std::map<Number, Waiter*> waiters_;  ///< on the stacks of ask()
+    Waiters waiters_;  ///< on the stacks of ask()
     Number next_number_ = 0;
     Number last_asked_ = 0;
     net::AsyncCondition asked_;
+    net::AsyncCondition recalled_;
     bool stopped_ = false;
     std::string why_unknown_ = "slurm-secrets-view was not queried yet";
+    audit::OutageLog outage_{"cannot check on which nodes jobs run: ",
+                             "it can be checked on which nodes jobs run again"};
+    Clock::time_point last_expiry_{};  ///< when a request was last answered "unknown"
 };
 
 }  // namespace secrets::slurm

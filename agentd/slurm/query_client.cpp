@@ -120,9 +120,8 @@ asio::awaitable<StatusOr<slurm_query::Users>> QueryClient::ask_users(
 }
 
 asio::awaitable<StatusOr<slurm_query::Verdicts>> QueryClient::ask_placements(
-    std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience) {
-    const std::size_t count = places.size();
-    slurm_query::Request request = slurm_query::PlacementsRequest{std::move(places)};
+    slurm_query::PlacementsRequest request, std::chrono::milliseconds patience) {
+    const std::size_t count = request.places.size();
     auto reply = co_await exchange(std::move(request), patience);
     if (!reply) co_return reply.status();
     auto* verdicts = std::get_if<slurm_query::Verdicts>(&*reply);

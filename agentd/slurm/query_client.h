@@ -34,7 +34,7 @@ class QueryClient {
     /// Returns whether each of at most kMaxPlacementsPerQuery jobs runs where its placement says.
     /// If some verdicts are unknown, the result's sentence says why.
     boost::asio::awaitable<StatusOr<slurm_query::Verdicts>> ask_placements(
-        std::vector<slurm_query::Placement> places, std::chrono::milliseconds patience);
+        slurm_query::PlacementsRequest request, std::chrono::milliseconds patience);
 
     /// Returns the job to which a process of this host belongs, or slurm_query::kNoJob.
     boost::asio::awaitable<StatusOr<JobId>> ask_process(pid_t pid,

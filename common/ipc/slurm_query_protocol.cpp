@@ -14,6 +14,7 @@ enum class Type : std::uint16_t {
     account = 2,
     places = 3,
     process = 4,
+    recall = 5,
     states = 101,
     refused = 102,
     users = 103,
@@ -50,10 +51,11 @@ StatusOr<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*w
     return Reply(std::move(told));
 }
 
-StatusOr<Request> decode_places(ipc::MessageReader body) {
-    PlacementsRequest request;
+StatusOr<Request> decode_places(ipc::MessageReader body, bool may_look_up) {
+    const char* const type = may_look_up ? "PLACES" : "RECALL";
+    PlacementsRequest request{{}, may_look_up};
     const std::uint32_t count = body.number();
-    if (count < 1 || count > kMaxPlacementsPerQuery) return ipc::malformed_message("PLACES");
+    if (count < 1 || count > kMaxPlacementsPerQuery) return ipc::malformed_message(type);
     for (std::uint32_t i = 0; i < count; ++i) {
         Placement place;
         place.job.value = body.number();
@@ -62,7 +64,7 @@ StatusOr<Request> decode_places(ipc::MessageReader body) {
         place.address = body.text(kMaxAddressBytes);
         request.places.push_back(std::move(place));
     }
-    if (!body.complete()) return ipc::malformed_message("PLACES");
+    if (!body.complete()) return ipc::malformed_message(type);
     return Request(std::move(request));
 }
 
@@ -129,7 +131,7 @@ Message encode(const Request& request) {
         return Writer(Type::account).text(account->account).text(account->after).finish();
     }
     if (const auto* asked = std::get_if<PlacementsRequest>(&request)) {
-        Writer writer(Type::places);
+        Writer writer(asked->may_look_up ? Type::places : Type::recall);
         writer.number(static_cast<std::uint32_t>(asked->places.size()));
         for (const Placement& place : asked->places) {
             writer.number(place.job.value).number(static_cast<std::uint32_t>(place.owner.value));
@@ -186,7 +188,9 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
         case Type::account:
             return decode_account(body);
         case Type::places:
-            return decode_places(body);
+            return decode_places(body, true);
+        case Type::recall:
+            return decode_places(body, false);
         case Type::process:
             return decode_process(body);
         default:
@@ -200,13 +204,13 @@ StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
     ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::states:
-            return decode_words(body, &States::states, JobState::active, JobState::unknown,
+            return decode_words(body, &States::states, JobState::active, JobState::forgotten,
                                 kMaxJobsPerQuery, "STATES");
         case Type::users:
             return decode_users(body);
         case Type::verdicts:
-            return decode_words(body, &Verdicts::verdicts, Verdict::runs_there, Verdict::is_node,
-                                kMaxPlacementsPerQuery, "VERDICTS");
+            return decode_words(body, &Verdicts::verdicts, Verdict::runs_there,
+                                Verdict::unknown_job, kMaxPlacementsPerQuery, "VERDICTS");
         case Type::job:
             return decode_job(body);
         case Type::refused: {

@@ -11,6 +11,7 @@
 //               3 PLACES   count u32, then `count` times: job u32, owner u32, node: text,
 //                          address: text
 //               4 PROCESS  pid u32
+//               5 RECALL   as PLACES
 //     replies 101 STATES   count u32, then `count` times: state u32; sentence: text
 //             102 REFUSED  sentence: text
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
@@ -18,8 +19,8 @@
 //             105 JOB      job u32
 //
 // A count of jobs is 1 to kMaxJobsPerQuery. STATES answers for each job in the order of the
-// request: 1 active, 2 ended, 3 unknown. Its sentence states why states are unknown, and is empty
-// if none is.
+// request: 1 active, 2 ended, 3 unknown, 4 forgotten. Its sentence states why states are unknown,
+// and is empty if none is.
 //
 // USERS answers ACCOUNT with at most kMaxUsersPerReply users of the account, each once, in
 // ascending order of their bytes, beginning after the user `after` (empty: with the first). `more`
@@ -28,7 +29,8 @@
 //
 // VERDICTS answers for each of 1 to kMaxPlacementsPerQuery placements in the order of the request
 // with a number of Verdict. Its sentence is like that of STATES. For a placement with job 0, only
-// the address of the node is checked.
+// the address of the node is checked. RECALL is answered alike, at once and from memory only:
+// a verdict that needs a lookup is unknown, and the sentence empty.
 //
 // JOB answers PROCESS with the job to which the process belongs on this host, by the word of its
 // slurmd; 0 if it belongs to none.
@@ -48,20 +50,26 @@ namespace secrets::slurm_query {
 using ipc::Message;
 
 enum class JobState : std::uint32_t {
-    active = 1,   ///< the job has, or may have, something on a node
-    ended = 2,    ///< the job has nothing on any node: ended, waiting in the queue, or forgotten
-    unknown = 3,  ///< cannot be determined: to be treated as active
+    active = 1,     ///< the job has, or may have, something on a node
+    ended = 2,      ///< the job has nothing on any node: ended, or waiting in the queue
+    unknown = 3,    ///< cannot be determined: to be treated as active
+    forgotten = 4,  ///< slurmctld does not know the job, as if it lost its state, and this host's
+                    ///   slurmd has no step of the job
 };
 
 /// Whether a job runs on the node that claims it.
 enum class Verdict : std::uint32_t {
     runs_there = 1,
-    does_not_run = 2,   ///< the job has ended, waits in the queue, or was forgotten
+    does_not_run = 2,   ///< the job has ended or waits in the queue
     other_owner = 3,    ///< the job belongs to another user
     other_node = 4,     ///< the job runs, but not on that node
     other_address = 5,  ///< the node is not at that address
     unknown = 6,        ///< cannot be determined now
     is_node = 7,        ///< the node is at that address, and the query named no job
+    no_node = 8,        ///< slurmctld does not list that node now, perhaps because it has just
+                        ///   started
+    unknown_job = 9,    ///< slurmctld does not know the job: it ended long ago, or slurmctld lost
+                        ///   its state
 };
 
 struct JobsRequest {
@@ -81,6 +89,7 @@ struct Placement {
 };
 struct PlacementsRequest {
     std::vector<Placement> places;
+    bool may_look_up = true;  ///< PLACES, else RECALL
 };
 struct ProcessRequest {
     std::uint32_t pid = 0;

@@ -177,13 +177,25 @@ TEST_CASE("NodeApiHandler: denies a job that Slurm does not place on the node") 
 
 TEST_CASE("NodeApiHandler: asks the node to try again if Slurm does not answer in time") {
     Fixture fixture;
-    for (const Verdict verdict : {Verdict::unknown, Verdict::is_node}) {
+    for (const Verdict verdict :
+         {Verdict::unknown, Verdict::is_node, Verdict::no_node, Verdict::unknown_job}) {
         fixture.view.set(verdict);
         const HttpResponse answer = fixture.grant(Fixture::grant_body("run:r"));
         CHECK(answer.status == 503);
         CHECK(answer.retry_after);
     }
     CHECK_FALSE(fixture.holds("r"));
+}
+
+TEST_CASE("NodeApiHandler: says why Slurm cannot tell of a node or a job that it does not know") {
+    Fixture fixture;
+    fixture.view.set(Verdict::no_node);
+    CHECK(fixture.grant(Fixture::grant_body("run:r"))
+              .body.find("slurmctld does not list the node now") != std::string::npos);
+    fixture.view.set(Verdict::unknown_job);
+    CHECK(
+        fixture.grant(Fixture::grant_body("run:r")).body.find("slurmctld does not know the job") !=
+        std::string::npos);
 }
 
 TEST_CASE("NodeApiHandler: denies a credential that was made on another host") {

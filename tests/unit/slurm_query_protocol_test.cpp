@@ -67,6 +67,7 @@ const Reply kStates =
     States{{JobState::active, JobState::ended, JobState::unknown}, "slurmctld is down"};
 const Request kPlaces =
     PlacementsRequest{{{JobId{7}, Uid{1001}, "n1", "10.77.0.2"}, {JobId{8}, Uid{0}, "n2", "::1"}}};
+const Request kRecall = PlacementsRequest{std::get<PlacementsRequest>(kPlaces).places, false};
 const Reply kVerdicts = Verdicts{{Verdict::runs_there, Verdict::unknown}, "slurmctld is down"};
 const Request kProcess = ProcessRequest{4711};
 const Reply kJob = JobOfProcess{JobId{7}};
@@ -86,7 +87,7 @@ bool is_taken(const Bytes& message) {
 
 std::vector<Bytes> all_messages() {
     return {encode(kJobs),  encode(kAccount),  encode(kPlaces),  encode(kStates), encode(kRefused),
-            encode(kUsers), encode(kVerdicts), encode(kProcess), encode(kJob)};
+            encode(kUsers), encode(kVerdicts), encode(kProcess), encode(kJob),    encode(kRecall)};
 }
 
 TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_wire]") {
@@ -98,7 +99,9 @@ TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_w
     Bytes places = with_text(with_text(counted({7, 1001}), "n1"), "10.77.0.2");
     append_number<std::uint32_t>(places, 8);
     append_number<std::uint32_t>(places, 0);
-    CHECK(encode(kPlaces) == message_of(3, with_text(with_text(places, "n2"), "::1")));
+    places = with_text(with_text(places, "n2"), "::1");
+    CHECK(encode(kPlaces) == message_of(3, places));
+    CHECK(encode(kRecall) == message_of(5, places));
     CHECK(encode(kProcess) == message_of(4, numbers({4711})));
     CHECK(encode(kJob) == message_of(105, numbers({7})));
     CHECK(encode(kVerdicts) == message_of(104, with_text(counted({1, 6}), "slurmctld is down")));
@@ -145,6 +148,11 @@ TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_
     CHECK(places[0].owner == Uid{1001});
     CHECK(places[0].node == "n1");
     CHECK(places[1].address == "::1");
+    CHECK(std::get<PlacementsRequest>(*request).may_look_up);
+    request = decode_request(encode(kRecall));
+    REQUIRE(request.ok());
+    CHECK(std::get<PlacementsRequest>(*request).places.size() == 2);
+    CHECK_FALSE(std::get<PlacementsRequest>(*request).may_look_up);
     reply = decode_reply(encode(kVerdicts));
     REQUIRE(reply.ok());
     CHECK(std::get<Verdicts>(*reply).verdicts ==
@@ -177,8 +185,8 @@ TEST_CASE("Slurm query protocol: enforces the bounds of placements and verdicts"
     };
     CHECK(verdict(0) == "a malformed VERDICTS message");
     CHECK(verdict(1) == "(taken)");
-    CHECK(verdict(7) == "(taken)");
-    CHECK(verdict(8) == "a malformed VERDICTS message");
+    CHECK(verdict(9) == "(taken)");
+    CHECK(verdict(10) == "a malformed VERDICTS message");
     CHECK(refusal_of_reply(message_of(104, with_text(counted({}), ""))) ==
           "a malformed VERDICTS message");
 }
@@ -276,7 +284,7 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
         set_number(message, kLengthAt, 0xffffffffU);
         CHECK_FALSE(is_taken(message));
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 5, 100, 106, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 6, 100, 106, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);
@@ -315,7 +323,7 @@ TEST_CASE("Slurm query protocol: accepts one to the maximum number of jobs", "[v
 }
 
 TEST_CASE("Slurm query protocol: rejects an unknown job state", "[view_wire]") {
-    for (const std::uint32_t state : {0U, 4U, 0xffffffffU}) {
+    for (const std::uint32_t state : {0U, 5U, 0xffffffffU}) {
         CHECK(refusal_of_reply(message_of(101, with_text(counted({1, state}), ""))) ==
               "a malformed STATES message");
     }

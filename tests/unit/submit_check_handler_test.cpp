@@ -59,6 +59,8 @@ TEST_CASE("SubmitCheckHandler: denies a login host's request with a credential m
     const api::HttpResponse denial = fixture.ask("POST", "/v1/checks", body);
     CHECK(denial.status == 403);
     CHECK(denial.body.find("start munged there with --origin=10.0.0.1") != std::string::npos);
+    fixture.view.set(Verdict::unknown);  // slurmctld has said nothing
+    CHECK(fixture.ask("POST", "/v1/checks", body).status == 503);
 }
 
 TEST_CASE("SubmitCheckHandler: gives no verdict while the shared store does not answer") {

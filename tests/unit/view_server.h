@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/limits.h"
 #include "common/ipc/slurm_query_protocol.h"
@@ -16,8 +17,7 @@
 
 namespace secrets {
 
-/// Answers each request, one connection after another, until destroyed. `answer` is called in a
-/// thread of its own.
+/// Answers each request until destroyed. `answer` is called in a thread of each connection.
 class ViewServer {
   public:
     using Answer = std::function<slurm_query::Reply(const slurm_query::Request&)>;
@@ -27,8 +27,11 @@ class ViewServer {
         REQUIRE(listener.ok());
         thread_ = std::thread([this, listener = std::move(listener).value()] {
             while (!ended_) {
-                const auto connection = accept_from(listener.get());
-                if (connection && *connection) serve(connection->get());
+                auto connection = accept_from(listener.get());
+                if (connection && *connection) {
+                    served_.emplace_back(
+                        [this, client = std::move(connection).value()] { serve(client.get()); });
+                }
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             }
         });
@@ -38,6 +41,7 @@ class ViewServer {
     ~ViewServer() {
         ended_ = true;
         thread_.join();
+        for (std::thread& thread : served_) thread.join();
     }
 
     std::string path() const { return folder_.file("view.sock"); }
@@ -57,6 +61,7 @@ class ViewServer {
     Answer answer_;
     TemporaryFolder folder_;
     std::atomic<bool> ended_{false};
+    std::vector<std::thread> served_;  ///< used by `thread_` until it has ended
     std::thread thread_;
 };
 
