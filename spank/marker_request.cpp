@@ -65,21 +65,32 @@ std::optional<Marker> read_marker(int fd, std::size_t length) {
 
 }  // namespace
 
-std::optional<Marker> request_marker(const std::string& job_socket) {
-    if (!is_inside_job()) return std::nullopt;
+MarkerAnswer request_marker(const std::string& job_socket) {
+    if (!is_inside_job()) return {};
     const auto deadline = Deadline::in(kPatience);
     const auto fd = connect_seqpacket(job_socket, deadline);
-    if (!fd) return std::nullopt;
+    const auto unknown = [](std::string why) { return MarkerAnswer{std::nullopt, std::move(why)}; };
+    if (!fd) {
+        if (!deadline.passed()) return {};
+        return unknown("the agent on this node does not answer");
+    }
     const auto request =
         plugin_protocol::encode(plugin_protocol::Request(plugin_protocol::MarkerRequest{}));
-    if (!send_packet(fd->get(), request, deadline).ok()) return std::nullopt;
+    if (const Status lost = send_packet(fd->get(), request, deadline); !lost.ok())
+        return unknown(lost.message());
     std::array<std::byte, kMaxMessageBytes> buffer;
     const auto packet = receive_packet(fd->get(), buffer, deadline);
-    if (!packet) return std::nullopt;
+    if (!packet) return unknown("the agent on this node does not answer");
+    if (packet->size == 0) return unknown("the agent on this node closed the connection");
     const auto reply = plugin_protocol::decode_reply(std::span(buffer).first(packet->size));
-    const auto* marked = reply ? std::get_if<plugin_protocol::Marked>(&*reply) : nullptr;
-    if (marked == nullptr) return std::nullopt;
-    return read_marker(packet->fd.get(), marked->marker_length);
+    if (!reply) return unknown(reply.status().message());
+    if (const auto* busy = std::get_if<plugin_protocol::Busy>(&*reply))
+        return unknown(busy->sentence);
+    const auto* marked = std::get_if<plugin_protocol::Marked>(&*reply);
+    if (marked == nullptr) return {};
+    auto marker = read_marker(packet->fd.get(), marked->marker_length);
+    if (!marker) return unknown("the agent's marker cannot be read");
+    return {std::move(marker), ""};
 }
 
 }  // namespace secrets::spank

@@ -9,9 +9,15 @@
 
 namespace secrets::spank {
 
+struct MarkerAnswer {
+    std::optional<Marker> marker{};
+    /// Why the agent could not tell whether the job was given secrets; empty if it could.
+    std::string why_unknown{};
+};
+
 /// Returns the marker of the job around this process, from the agent. Returns nothing at once,
 /// without asking, if no slurmstepd is among the process's ancestors and no cgroup of a job is
-/// around it.
-std::optional<Marker> request_marker(const std::string& job_socket);
+/// around it, and if no agent is there.
+MarkerAnswer request_marker(const std::string& job_socket);
 
 }  // namespace secrets::spank

@@ -38,8 +38,12 @@ OuterJob OuterJob::read(const PluginArguments& arguments) {
     // A job without secrets has neither variable, but its id: it costs no question.
     const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
                             getenv(kSetVariable) != nullptr;
-    if (is_stripped && is_suspect) marker = request_marker(arguments.job_socket);
-    return OuterJob(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)));
+    MarkerAnswer answer;
+    if (is_stripped && is_suspect) answer = request_marker(arguments.job_socket);
+    if (answer.marker) marker = std::move(answer.marker);
+    OuterJob job(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)));
+    job.why_unknown_ = std::move(answer.why_unknown);
+    return job;
 }
 
 OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,

@@ -53,6 +53,9 @@ class OuterJob {
     /// Variables that hold a secret among other text.
     const std::vector<Holder>& holders() const { return holders_; }
 
+    /// Why a secret of the job may be in the environment unrecognized; empty if none may.
+    const std::string& why_unknown() const { return why_unknown_; }
+
     /// Whether the variable that the job was given holds the path of a file, not a secret.
     bool is_path(std::string_view variable) const;
 
@@ -68,6 +71,7 @@ class OuterJob {
 
     std::optional<Marker> marker_;
     std::string spec_;
+    std::string why_unknown_;
     std::vector<OuterVariable> variables_;  ///< first those of the marker, in its order
     std::vector<Holder> copies_;
     std::vector<Holder> holders_;

@@ -64,6 +64,7 @@ class Submission {
 
   private:
     bool check_command_line() const;
+    void warn_of_unknown_job() const;
     void set_outer(const Options& own) const;
     std::string inherited_by(unsigned group) const;
     std::optional<SecretSpec> request(const Options& own, const std::string& inherited,
@@ -94,6 +95,7 @@ bool Submission::add_component() {
     line_.set_parsed(optind);
     if (component_ == 0) {
         if (!check_command_line()) return false;
+        warn_of_unknown_job();
         outer_.remove_given();
         for (unsigned group = 0; !is_srun_ && group < kMaxHetGroups; ++group)
             unsetenv(group_variable(group).c_str());  // of the job around
@@ -125,6 +127,15 @@ bool Submission::check_command_line() const {
         "the variable %s in the step instead, as in: sh -c 'command \"$%s\"'",
         held.c_str(), held.c_str(), held.c_str());
     return true;
+}
+
+/// Tells the user if nobody can say which variables hold secrets.
+void Submission::warn_of_unknown_job() const {
+    if (outer_.why_unknown().empty()) return;
+    slurm_info(
+        "secrets: warning: cannot tell whether a variable holds a secret of this job, which Slurm "
+        "would store: %s; if one does, unset it before %s",
+        outer_.why_unknown().c_str(), program_invocation_short_name);
 }
 
 /// Tells the step what the job around it was given.

@@ -40,7 +40,12 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
                                      : plugin_protocol::Reply(plugin_protocol::Refused{why}));
     } else if (std::holds_alternative<plugin_protocol::MarkerRequest>(request)) {
         const Status failure = co_await send_marker(fd, peer);
-        if (!failure.ok()) server_.send(fd, plugin_protocol::Refused{failure.message()});
+        if (failure.ok()) co_return;
+        // Busy: the job may have been given secrets, which cannot be known now.
+        const bool is_certain = failure.code() == StatusCode::not_found;
+        server_.send(fd, is_certain
+                             ? plugin_protocol::Reply(plugin_protocol::Refused{failure.message()})
+                             : plugin_protocol::Reply(plugin_protocol::Busy{failure.message()}));
     } else {
         server_.send(fd, plugin_protocol::Refused{
                              "the agent's job socket accepts only CHECK, MARKER and PING"});
@@ -52,8 +57,10 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
 asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
     const auto job = co_await find_job_(peer.pid);
     if (!job) co_return job.status();
+    // The process asks because it sees itself inside a job. slurmd leaves out a step that it
+    // cannot ask, and processes that left their step unless cgroups track them.
     if (*job == slurm_query::kNoJob)
-        co_return Status(StatusCode::not_found, "this process belongs to no job");
+        co_return Status::unavailable("slurmd does not know this process as one of a job");
     const auth::LookupAttempts attempts(kPatience);
     auto marker = attempts.run([&] { return services_.markers.marker_of(*job, peer.uid); });
     while (!marker && auth::is_pending(marker.status())) {

@@ -36,7 +36,7 @@
 // The delivery's descriptor comes with GRANTED. NOTHING: no requested secret exists, and the spec
 // allows that. WAITING: the run is not pushed yet, and a reply follows within wait_ms. The note of
 // DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
-// request of this client now. MARKED answers MARKER with a descriptor from which the marker of the
+// request of this client now, or cannot answer MARKER now. MARKED answers MARKER with a descriptor from which the marker of the
 // job around the client can be read (common/ipc/marker.h); it holds no value. An agent that does
 // not know MARKER refuses it.
 //

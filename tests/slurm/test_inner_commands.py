@@ -3,9 +3,11 @@
 what its job requested, but for what the script changed or unset itself."""
 
 import base64
+import time
 
 import hunt
 import pytest
+import view
 
 STRIPPED = {
     "shell": "for v in ${!SLURM_@}; do [ $v = SLURM_CONF ] || unset $v; done; sbatch",
@@ -91,13 +93,38 @@ def test_text_with_secret_in_empty_environment_is_left_out(cluster, job, values,
     assert "KEPT=" not in release_inner(cluster, done, canaries).out
 
 
-def test_empty_environment_of_job_on_node_without_view_is_passed_on(cluster, job):
+CANNOT_TELL = "secrets: warning: cannot tell whether a variable holds a secret of this job, which Slurm would store: "
+
+
+def test_empty_environment_of_job_on_node_without_view_is_passed_on_with_warning(cluster, job):
     """slurm-secrets-view of the tests knows the processes of n1 alone."""
     cluster.push("run-inner", user={"TOK": "not-a-canary"})
     done = job(submitting(EMPTY, "printenv KEPT"), "-wn2", "--secret=TOK")
+    assert done.err.count(CANNOT_TELL) == 1
     inner = done.out.split("inner ")[1].split()[0]
     cluster.scontrol("release", inner)
     assert cluster.wait(inner).out.strip() == "not-a-canary"
+
+
+@pytest.mark.parametrize("silent", ["slurm-secrets-view", "slurmctld"])
+def test_empty_environment_is_warned_of_only_if_slurmd_cannot_be_asked(cluster, canary, canaries, silent):
+    """slurmd knows whose process this is: a slurmctld that does not answer takes nothing away."""
+    cluster.push("run-inner", user={"TOK": canary("TOK") if silent == "slurmctld" else "not-a-canary"})
+    script = submitting(EMPTY, "true", "echo >asks; while [ ! -e frozen ]; do sleep 0.05; done")
+    job = cluster.sbatch(script, "--secrets-run=run-inner", "--secret=TOK", "-wn1")
+    cluster.await_file("asks")
+    with cluster.daemon_frozen(silent):
+        if silent == "slurmctld":
+            assert view.query_jobs(cluster.view_socket, job)[0] == [view.UNKNOWN]
+        (cluster.out / "frozen").touch()
+        time.sleep(2)
+    done = cluster.wait(job)
+    for name in ("asks", "frozen"):
+        (cluster.out / name).unlink()
+    assert done.err.count(CANNOT_TELL) == (1 if silent == "slurm-secrets-view" else 0), done.err
+    if silent == "slurmctld":
+        assert hunt.in_files([cluster.dir / "state"], canaries) == []
+    cluster.as_user("root", ["scancel", done.out.split("inner ")[1].split()[0]])
 
 
 @pytest.mark.parametrize("prefix, message", [
