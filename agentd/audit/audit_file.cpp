@@ -60,11 +60,18 @@ Status AuditFile::cannot_write(int error) const {
 
 Status AuditFile::append(std::string_view line) {
     if (Status failure = append_unsynced(line); !failure.ok()) return failure;
+    return sync();
+}
+
+Status AuditFile::sync() {
+    if (is_synced_) return Status();
     if (fdatasync(file_.get()) != 0) return cannot_write(errno);
+    is_synced_ = true;
     return Status();
 }
 
 Status AuditFile::append_unsynced(std::string_view line) {
+    is_synced_ = false;
     const std::string bytes = (torn_ ? "\n" : "") + std::string(line);
     ssize_t written = -1;
     do {

@@ -23,8 +23,10 @@ class AuditFile {
     /// its own.
     Status append(std::string_view line);
 
-    /// As append(), without waiting for the disk: a power cut may lose the line.
+    /// As append(), without waiting for the disk: a power cut may lose the line until sync().
     Status append_unsynced(std::string_view line);
+    /// Waits for the disk if there are lines that it may lack.
+    Status sync();
 
     /// The space of the file system that the file is in.
     struct Space {
@@ -44,6 +46,7 @@ class AuditFile {
     std::string path_;
     UniqueFd file_;
     bool torn_ = false;  ///< the file does not end with a newline
+    bool is_synced_ = true;
 };
 
 }  // namespace secrets::audit

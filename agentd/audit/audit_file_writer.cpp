@@ -12,8 +12,10 @@ std::string line_of(const Event& event) {
     return audit_file_line(event, std::chrono::system_clock::now());
 }
 
+/// Returns whether a stranger may cause any number of such events. A revocation is one: a node may
+/// report grants that it never had.
 bool is_denial(Kind kind) {
-    return !info_of(kind).refused.empty();
+    return !info_of(kind).limited.empty();
 }
 
 /// Returns whether a user may cause any number of such events by requests that succeed.
@@ -129,6 +131,10 @@ Status AuditFileWriter::write(const Event& event) {
         }
     }
     return append(event);
+}
+
+Status AuditFileWriter::sync() {
+    return file_ ? noted(file_->sync()) : Status();
 }
 
 std::optional<AuditFileState> AuditFileWriter::state() const {

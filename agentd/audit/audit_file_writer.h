@@ -43,6 +43,9 @@ class AuditFileWriter {
     /// for the disk. A denial is written without waiting, and only counted if the space is low.
     Status write(const Event& event);
 
+    /// Waits until the denials that were written are on the disk.
+    Status sync();
+
     /// Counts an event that happened although write() failed.
     void count_missing() { ++missing_; }
 

@@ -32,6 +32,10 @@ void record(const Event& event) {
     recorder().record(event);
 }
 
+void sync() {
+    recorder().sync();
+}
+
 Status write_ahead(const Event& event) {
     return recorder().write_ahead(event);
 }

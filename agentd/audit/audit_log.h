@@ -33,6 +33,9 @@ Status reopen();
 /// beyond a rate are counted, and summed up in both.
 void record(const Event& event);
 
+/// Waits until all denials and revocations in the audit file are on the disk.
+void sync();
+
 /// Writes an event that is about to happen to the audit file. If that fails, the event must not
 /// happen, and the Status has the reason to report.
 Status write_ahead(const Event& event);

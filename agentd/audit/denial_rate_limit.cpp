@@ -9,14 +9,14 @@ namespace secrets::audit {
 /// Returns whether the limit of all callers together allows one more denial to be written.
 bool DenialRateLimit::has_room_for_all(Time now) {
     if (now >= all_.begin + kDenialWindow) all_ = Window{now};
-    return all_.written < kDenialBurstOfAll;
+    return all_.written < burst_of_all_;
 }
 
 bool DenialRateLimit::admit(Kind kind, const DeniedCaller& caller, Time now) {
     Key key{kind, caller};
     auto found = windows_.find(key);
     if (found == windows_.end()) {
-        if (windows_.size() >= kMaxDenialCounts) key.second = {};
+        if (windows_.size() >= callers_) key.second = {};
         bool is_new = false;
         std::tie(found, is_new) = windows_.try_emplace(key, Window{now});
         if (is_new) in_order_.push_back(key);

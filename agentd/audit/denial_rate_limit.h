@@ -42,6 +42,12 @@ class DenialRateLimit {
   public:
     using Time = std::chrono::steady_clock::time_point;
 
+    /// `of_all`: kDenialBurstOfAll, or another limit of all callers together. `callers`: how many
+    /// are counted at a time.
+    explicit DenialRateLimit(std::uint64_t of_all = kDenialBurstOfAll,
+                             std::size_t callers = kMaxDenialCounts)
+        : burst_of_all_(of_all), callers_(callers) {}
+
     /// Denials that were not written one by one.
     struct Summary {
         Kind kind;
@@ -74,6 +80,8 @@ class DenialRateLimit {
     void find_next_to_tell();
     bool has_room_for_all(Time now);
 
+    std::uint64_t burst_of_all_;
+    std::size_t callers_;
     std::map<Key, Window> windows_;
     std::deque<Key> in_order_;  ///< by their beginning, and so by their end
     std::optional<Time> next_to_tell_;

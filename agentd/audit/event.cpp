@@ -9,7 +9,7 @@ namespace {
 
 // clang-format off
 constexpr auto kKinds = std::to_array<KindInfo>({
-    // kind                   MESSAGE_ID                          action      level           refused
+    // kind                   MESSAGE_ID                          action      level           limited
     {Kind::start,             "732b1c707d304763ac8f3e17737337f9", "start",    Level::info,    ""},
     {Kind::stopping,          "1b260992459e42e59619e900526b75e3", "stopping", Level::info,    ""},
     {Kind::stop,              "a5a3b3b7c56643788143e8e9fc606ea3", "stop",     Level::info,    ""},
@@ -17,7 +17,7 @@ constexpr auto kKinds = std::to_array<KindInfo>({
     {Kind::grant,               "7dedb2a0aa1840a286fba8ee55beae00", "ask",      Level::info,    ""},
     {Kind::complete,          "4819dcf710574d66b7bd9ec24d1c88ce", "complete", Level::info,    ""},
     {Kind::wipe,              "8611f32307994b169a95debffbbbcfc6", "wipe",     Level::info,    ""},
-    {Kind::revoke,            "11c770b7432d4c568099af15833d54b8", "revoke",   Level::info,    ""},
+    {Kind::revoke,            "11c770b7432d4c568099af15833d54b8", "revoke",   Level::warning, "grants"},
     {Kind::expire,            "1ff2df8f7994445a823f3e1b51cb4c57", "expire",   Level::info,    ""},
     {Kind::reap,              "3fdd69d64e494cb58abb8065f1f92f22", "reap",     Level::warning, ""},
     {Kind::set_secret,        "df3b7ffdd3d54a929f124bb92f90711a", "set",      Level::info,    ""},

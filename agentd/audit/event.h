@@ -59,7 +59,7 @@ struct KindInfo {
     std::string_view message_id;  ///< MESSAGE_ID=, 128 bits; never changes
     std::string_view action;      ///< SECRETS_ACTION=; all denials share one
     Level level;
-    std::string_view refused;  ///< for denials: the denied operations, as "pushes"; else empty
+    std::string_view limited;  ///< what a summary counts, as "pushes"; empty: never summed up
 };
 
 const KindInfo& info_of(Kind kind);

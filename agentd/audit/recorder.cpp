@@ -60,7 +60,7 @@ std::string entry_of_dropped(std::uint64_t count) {
 /// Returns the denied caller: of the request, or the user of the job that requested a grant.
 /// Nothing for an event that is no denial.
 std::optional<DeniedCaller> denied_caller(const Event& event) {
-    if (info_of(event.kind).refused.empty()) return std::nullopt;
+    if (info_of(event.kind).limited.empty()) return std::nullopt;
     const std::optional<Account>& account = event.caller ? event.caller : event.owner;
     if (!account) return DeniedCaller{};
     return DeniedCaller{account->uid, account->uid ? "" : account->name};
@@ -76,10 +76,11 @@ Event event_of(const DenialRateLimit::Summary& summary) {
         summary.within >= kDenialWindow
             ? "minute"
             : counted(static_cast<std::uint64_t>(summary.within.count()), "second", "seconds");
+    const KindInfo& kind = info_of(summary.kind);
     Event event{.kind = summary.kind,
                 .sentence = "... and " + std::to_string(summary.count) + " more " +
-                            std::string(info_of(summary.kind).refused) + " of " +
-                            words_for(summary.caller) + " were refused in the last " + within};
+                            std::string(kind.limited) + " of " + words_for(summary.caller) +
+                            " were " + std::string(kind.action) + "d in the last " + within};
     if (summary.caller != DeniedCaller{}) {
         event.caller = Account{summary.caller.uid, summary.caller.name};
     }
@@ -146,7 +147,7 @@ void Recorder::publish(const Event& event) {
 void Recorder::record(const Event& event) {
     const auto time = Clock::now();
     // What was counted until the agent's end comes before its last entry.
-    if (event.kind == Kind::stop) sum_up(refusals_.take_all(time));
+    if (event.kind == Kind::stop) sum_up_all(time);
     if (admit(event, time)) write_to_both(event);
     schedule(time);
 }
@@ -169,9 +170,11 @@ void Recorder::complain(const Event& event, const Status& why) {
 /// is to be written: false for a denial that is only counted.
 bool Recorder::admit(const Event& event, Clock::time_point time) {
     ++counts_[static_cast<std::size_t>(event.kind)];
-    sum_up(refusals_.take_ended(time));
+    sum_up_ended(time);
     const auto caller = denied_caller(event);
-    return !caller || refusals_.admit(event.kind, *caller, time);
+    if (!caller) return true;
+    DenialRateLimit& limit = event.kind == Kind::revoke ? revocations_ : refusals_;
+    return limit.admit(event.kind, *caller, time);
 }
 
 void Recorder::count_and_log(const Event& event) {
@@ -194,6 +197,22 @@ void Recorder::sum_up(const std::vector<DenialRateLimit::Summary>& summaries) {
     for (const DenialRateLimit::Summary& summary : summaries) write_to_both(event_of(summary));
 }
 
+void Recorder::sum_up_ended(Clock::time_point time) {
+    sum_up(refusals_.take_ended(time));
+    sum_up(revocations_.take_ended(time));
+}
+
+void Recorder::sum_up_all(Clock::time_point time) {
+    sum_up(refusals_.take_all(time));
+    sum_up(revocations_.take_all(time));
+}
+
+void Recorder::sync() {
+    const Status failure = audit_file_.sync();
+    if (failure.ok()) return;
+    count_and_log({.kind = Kind::trail_failed, .sentence = failure.message()});
+}
+
 void Recorder::schedule(Clock::time_point time) {
     if (!journal_.waits()) {
         next_attempt_.reset();
@@ -205,14 +224,15 @@ void Recorder::schedule(Clock::time_point time) {
 
 std::optional<Recorder::Clock::time_point> Recorder::next_work() const {
     std::optional<Clock::time_point> first;
-    for (const auto& due : {next_attempt_, refusals_.next_to_tell(), audit_file_.next_attempt()}) {
+    for (const auto& due : {next_attempt_, refusals_.next_to_tell(), revocations_.next_to_tell(),
+                            audit_file_.next_attempt()}) {
         if (due && (!first || *due < *first)) first = due;
     }
     return first;
 }
 
 void Recorder::work(Clock::time_point time) {
-    sum_up(refusals_.take_ended(time));
+    sum_up_ended(time);
     audit_file_.retry(time);
     if (next_attempt_ && *next_attempt_ <= time) {
         const bool took_some = journal_.drain();
@@ -223,7 +243,7 @@ void Recorder::work(Clock::time_point time) {
 }
 
 void Recorder::finish() {
-    sum_up(refusals_.take_all(Clock::now()));
+    sum_up_all(Clock::now());
     journal_.drain_within(kLastPatience);
 }
 

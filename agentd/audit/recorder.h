@@ -18,6 +18,9 @@
 
 namespace secrets::audit {
 
+/// The most nodes whose revocations are counted apart: no fewer than a cluster may have.
+inline constexpr std::size_t kMaxNodes = 65536;
+
 /// Writes events to the log, which is the journal or standard error, and to the audit file if one
 /// is configured. Before open(), every event goes to standard error. Writing to the journal never
 /// blocks; the audit file waits for the disk unless the event is a denial, and standard error waits
@@ -54,6 +57,9 @@ class Recorder {
     /// an entry with the number of missing ones.
     void record(const Event& event);
 
+    /// Waits until all denials and revocations in the audit file are on the disk.
+    void sync();
+
     /// Returns the state of the audit file; nothing if none is configured.
     std::optional<AuditFileState> audit_file_state() const { return audit_file_.state(); }
 
@@ -83,6 +89,8 @@ class Recorder {
     bool admit(const Event& event, Clock::time_point now);
     void write_to_both(const Event& event);
     void complain(const Event& event, const Status& why);
+    void sum_up_ended(Clock::time_point now);
+    void sum_up_all(Clock::time_point now);
     void sum_up(const std::vector<DenialRateLimit::Summary>& summaries);
     void schedule(Clock::time_point now);
 
@@ -94,6 +102,8 @@ class Recorder {
     std::array<std::uint64_t, kKindCount> counts_{};
     AuditFileWriter audit_file_{[this](const Event& event) { count_and_log(event); }};
     DenialRateLimit refusals_;
+    /// Limited for each node: the end of one run may revoke a grant on each of thousands.
+    DenialRateLimit revocations_{UINT64_MAX, kMaxNodes};
     std::optional<Clock::time_point> next_attempt_;  ///< to send queued entries to the journal
     std::function<void()> on_work_ = [] {};
 };

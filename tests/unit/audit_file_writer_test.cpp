@@ -54,9 +54,11 @@ struct OnSmallDisk {
 TEST_CASE("AuditFileWriter: keeps a reserve of its disk for grants whatever is refused") {
     if (!SmallDisk::can_be_made()) SKIP_BECAUSE("needs root, to mount a small file system");
     OnSmallDisk on;
-    const std::size_t written = on.write_until_low(Kind::refuse_message);
+    const Kind kind = GENERATE(Kind::refuse_message, Kind::revoke);
+    const std::size_t written = on.write_until_low(kind);
     CHECK(written > 100);
-    for (int i = 0; i < 10000; ++i) CHECK(on.write(Kind::refuse_message, "more").ok());
+    CHECK(on.writer.sync().ok());
+    for (int i = 0; i < 10000; ++i) CHECK(on.write(kind, "more").ok());
     CHECK(on.lines().size() == written);
     REQUIRE(on.log.size() == 1);
     CHECK(on.log[0].starts_with("the audit trail " + on.path + " is low on space: only "));

@@ -138,6 +138,27 @@ TEST_CASE("Recorder: limits the rate of denials in the journal and in the audit 
     CHECK(logged.on_file(file).back() == summary);
 }
 
+TEST_CASE("Recorder: limits revocations for each node, and not for all together") {
+    Logged logged;
+    const std::string file = logged.folder.file("audit");
+    REQUIRE(logged.recorder.open(to_journal(file)).ok());
+    const auto revoke_on = [&](const std::string& node) {
+        Event event = event_of(Kind::revoke, "revoked");
+        event.caller = Account{std::nullopt, "node " + node};
+        logged.recorder.record(event);
+    };
+    for (std::size_t i = 0; i < 3 * kDenialBurstOfAll; ++i) revoke_on(std::to_string(i));
+    CHECK(logged.on_file(file).size() == 3 * kDenialBurstOfAll);
+    for (int i = 0; i < 4096; ++i) revoke_on("n1");
+    CHECK(logged.on_file(file).size() == 3 * kDenialBurstOfAll + kDenialBurst);
+    logged.recorder.record(refusal_of(1001, "no"));
+    CHECK(logged.on_file(file).back() == "refused: no");
+    logged.recorder.work(Recorder::Clock::now() + kDenialWindow);
+    CHECK(logged.on_file(file).back() ==
+          "... and 3996 more grants of node n1 were revoked in the last minute");
+    logged.recorder.sync();
+}
+
 TEST_CASE("Recorder: sums up counted denials before the agent's last entry") {
     Logged logged;
     const std::string file = logged.folder.file("audit");
