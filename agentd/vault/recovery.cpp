@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault after a restart: rebuilds the index from the slabs that were found.
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "agentd/vault/vault.h"
+#include "common/base/text_encoding.h"
 
 namespace secrets::vault {
 namespace {
@@ -62,11 +66,35 @@ RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
     // After all slabs are read: a newer record in another slab may have left a slab empty.
     for (NamedSlab* slab : slabs) drop_if_empty(slab);
     set_swap(swap_is_active_);
+    restored_all_ = restored.refused.empty() && restored.dropped == 0;
     restored.slabs = slabs_.size();
     restored.runs = runs_.size();
     restored.holds = holds_.size();
     restored.cached_grants = hub_grants_.size();
     return restored;
+}
+
+void Vault::begin_memory(const std::vector<std::string>& found) {
+    kept_id_.take_over(found);
+    memory_id_ = kept_id_.text();
+    if (restored_all_ && !memory_id_.empty()) return keep_memory_id();
+    std::array<std::byte, 8> random{};
+    const bool is_made = getrandom(random.data(), random.size(), 0) == ssize_t{random.size()};
+    memory_id_ = is_made ? to_hex(random) : "";
+    keep_memory_id();
+}
+
+/// Keeps the id as long as the next process would find all that it names. Without memory for that
+/// the next process has another id.
+void Vault::keep_memory_id() noexcept {
+    if (memory_id_.empty()) return;
+    const bool keeps_all =
+        std::all_of(slabs_.begin(), slabs_.end(), [](const auto& slab) { return slab->kept; });
+    if (!keeps_all) return kept_id_.forget();
+    try {
+        kept_id_.keep(memory_id_);
+    } catch (const std::bad_alloc&) {
+    }
 }
 
 Vault::Finding Vault::index(NamedSlab& slab, const RecordFound& record) {

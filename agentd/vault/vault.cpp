@@ -80,6 +80,7 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
     slab_bytes_ += slabs_.back()->slab.size();
     Draft draft(*this, {slabs_.back().get(), begun->offset}, begun->payload);
     keep(*slabs_.back());
+    keep_memory_id();
     return draft;
 }
 
@@ -135,6 +136,7 @@ void Vault::forget(NamedSlab& slab) noexcept {
 void Vault::set_swap(bool active) {
     swap_is_active_ = active;
     for (const auto& slab : slabs_) may_keep(*slab) ? keep(*slab) : forget(*slab);
+    keep_memory_id();
 }
 
 bool Vault::uses_swappable_memory() const {
@@ -368,6 +370,7 @@ WipeReceipt Vault::wipe_all() noexcept {
     holds_.clear();
     hub_grants_.clear();
     hub_grant_spec_bytes_ = 0;
+    kept_id_.forget();
     for (const auto& slab : slabs_) forget(*slab);
     slabs_.clear();  // destroying a region overwrites it
     slab_bytes_ = 0;

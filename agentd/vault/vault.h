@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agentd/vault/fd_store.h"
+#include "agentd/vault/kept_word.h"
 #include "agentd/vault/record_codec.h"
 #include "agentd/vault/slab.h"
 #include "common/secure_memory/delivery.h"
@@ -78,6 +79,9 @@ struct RecoveryReport {
                                        ///   sentence
 };
 
+/// What begins the name of a vault's id in the FdStore.
+inline constexpr const char* kMemoryId = "memory-";
+
 /// Not thread-safe. Receives time only as an argument. If memory of any kind runs out, reported as
 /// a Status or as std::bad_alloc, nothing has changed; wiping needs no memory.
 class Vault {
@@ -85,7 +89,7 @@ class Vault {
     /// `capacity`: the maximum of locked memory of all slabs together, in bytes. `keeper`: the
     /// store in which slabs outlive the process, or null; must outlive the vault.
     Vault(MemoryKind memory, std::size_t capacity, FdStore* keeper = nullptr)
-        : memory_(memory), capacity_(capacity), keeper_(keeper) {}
+        : memory_(memory), capacity_(capacity), keeper_(keeper), kept_id_(kMemoryId, keeper) {}
 
     /// Leaves slabs in the FdStore unchanged for the next process; overwrites others.
     ~Vault();
@@ -96,6 +100,13 @@ class Vault {
     /// can't be trusted are overwritten and forgotten, and incomplete records are overwritten. Of
     /// two records of one run or job the newer is used.
     RecoveryReport restore(std::vector<FoundSlab> found);
+
+    /// Gives the vault's content an id, which ends when any of it may be lost: a run that was in
+    /// the vault under this id, and is not now, was wiped. To be called after restore(); goes on
+    /// with `found`, an id that the FdStore had, if all was restored.
+    void begin_memory(const std::vector<std::string>& found);
+    /// Returns that id; empty: the vault has none.
+    const std::string& memory_id() const { return memory_id_; }
 
     /// Reports whether swap is active. While it is, slabs of memfd are not put into the FdStore,
     /// since between two processes they are not locked; slabs of memfd_secret always are. Applies
@@ -251,6 +262,7 @@ class Vault {
     StatusOr<Draft> begin(RecordType type, std::size_t payload_bytes);
     std::size_t free(RecordRef place) noexcept;
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
+    void keep_memory_id() noexcept;
     bool may_keep(const NamedSlab& slab) const;
     void keep(NamedSlab& slab);
     void forget(NamedSlab& slab) noexcept;
@@ -280,6 +292,9 @@ class Vault {
     MemoryKind memory_;
     std::size_t capacity_;
     FdStore* keeper_;
+    KeptWord kept_id_;  ///< memory_id_ while the FdStore has every slab, else nothing
+    std::string memory_id_;
+    bool restored_all_ = true;
     bool swap_is_active_ = false;
     std::uint64_t next_name_ = 1;
     std::string slab_suffix_;

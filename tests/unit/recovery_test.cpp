@@ -194,6 +194,90 @@ TEST_CASE("Recovery: rejects a descriptor that is not a region") {
     CHECK(shelf.size() == 0);
 }
 
+/// Puts a run into a vault, so that it has a slab.
+void put_one(Vault& vault) {
+    REQUIRE(vault.put_run({run_id("r"), Uid{1}, 1, at(1), at(2)}, {}).ok());
+}
+
+/// The ids that the next process finds.
+std::vector<std::string> found_ids(const Shelf& shelf) {
+    std::vector<std::string> ids;
+    for (const auto& [name, fd] : shelf.all()) {
+        if (name.starts_with(kMemoryId)) ids.push_back(name.substr(7));
+    }
+    return ids;
+}
+std::vector<FoundSlab> found_slabs(const Shelf& shelf) {
+    std::vector<FoundSlab> slabs = shelf.hand_out();
+    std::erase_if(slabs, [](const FoundSlab& each) { return each.name.starts_with(kMemoryId); });
+    return slabs;
+}
+
+TEST_CASE("Vault: has the same id after a restart, with slabs and without") {
+    Shelf shelf;
+    const bool has_slab = GENERATE(true, false);
+    std::string id;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        vault.begin_memory({});
+        id = vault.memory_id();
+        CHECK(id.size() == 16);
+        if (has_slab) put_one(vault);
+    }
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    vault.restore(found_slabs(shelf));
+    vault.begin_memory(found_ids(shelf));
+    CHECK(vault.memory_id() == id);
+    CHECK(found_ids(shelf) == std::vector{id});
+    vault.wipe_all();
+    CHECK(shelf.size() == 0);
+}
+
+TEST_CASE("Vault: has another id after a restart that may have lost something") {
+    Shelf shelf;
+    std::string id;
+    {
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+        vault.begin_memory({});
+        id = vault.memory_id();
+        SECTION("a slab that was not handed over") {
+            vault.set_swap(true);
+            CHECK(found_ids(shelf) == std::vector{id});  // there is nothing to lose yet
+            put_one(vault);
+            CHECK(found_ids(shelf).empty());
+        }
+        SECTION("a slab that systemd was not told of") {
+            shelf.deaf = true;
+            put_one(vault);
+            CHECK(found_ids(shelf).empty());
+            shelf.deaf = false;
+        }
+        SECTION("a slab that is damaged") {
+            put_one(vault);
+            flip(shelf.fd("slab-1"), GENERATE(0U, 32U + 32U + 4U));
+        }
+        SECTION("two ids, of which one was not forgotten") {
+            shelf.keep("memory-0123456789abcdef", STDERR_FILENO);
+        }
+    }
+    Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    vault.restore(found_slabs(shelf));
+    vault.begin_memory(found_ids(shelf));
+    CHECK(vault.memory_id() != id);
+    CHECK(found_ids(shelf) == std::vector{vault.memory_id()});
+}
+
+TEST_CASE("Vault: keeps its id again once all of it would be found") {
+    Shelf shelf;
+    Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    vault.begin_memory({});
+    vault.set_swap(true);
+    put_one(vault);
+    CHECK(found_ids(shelf).empty());
+    vault.set_swap(false);
+    CHECK(found_ids(shelf) == std::vector{vault.memory_id()});
+}
+
 TEST_CASE("Vault: overwrites a memfd slab at exit only while swap is active") {
     Shelf shelf;
     UniqueFd slab;
