@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "agentd/auth/lookup_attempts.h"
 #include "agentd/auth/user_database.h"
 #include "common/base/names.h"
 
@@ -20,16 +21,27 @@ std::optional<Uid> number_in(const std::string& text) {
 
 }  // namespace
 
-/// Returns nothing if there is no such account on this host.
+/// Returns nothing if there certainly is no such account on this host: a name service that is away
+/// often finds nobody.
 StatusOr<std::optional<Uid>> AgentAccount::uid() const {
     if (configured_.empty()) return std::optional(Uid{geteuid()});
     if (const auto number = number_in(configured_)) return std::optional(*number);
-    return auth::users().find_uid(configured_, auth::Certainty::current);
+    const auto found = auth::users().find_uid(configured_, auth::Certainty::current);
+    if (!found || *found) return found;
+    return auth::users().find_uid(configured_, auth::Certainty::established);
 }
 
 Status AgentAccount::check(const auth::Principal& caller, const std::string& address) {
     const auto account = uid();
-    if (!account) return account.status();
+    if (auth::is_pending(account)) return account.status();
+    if (!account) {
+        const std::string why =
+            "cannot tell whether " + caller.name() +
+            " is the account that the nodes' agents run as: " + account.status().message() +
+            "; if it stays so, set listen.agents on the hub to a user or a uid there";
+        denials_.note(address, why);
+        return Status::unavailable(why);
+    }
     if (*account && caller.uid() == *account) return Status();
     std::string sentence = caller.name() + " is not the account that the nodes' agents run as: ";
     if (caller.uid()) sentence += "it has uid " + std::to_string(caller.uid()->value) + ", but ";

@@ -17,12 +17,13 @@ namespace secrets::auth {
 /// plausible.
 class FakeUsers final : public UserDatabase {
   public:
-    StatusOr<std::optional<Uid>> find_uid(const std::string& text, Certainty) override {
+    StatusOr<std::optional<Uid>> find_uid(const std::string& text, Certainty certainty) override {
         if (!failure.ok()) return failure;
         if (unknown.contains(text)) return away();
         for (const auto& [uid, name] : names) {
             if (text == name || text == std::to_string(uid.value)) return std::optional(uid);
         }
+        if (is_in_doubt(text, certainty)) return away();
         return std::optional<Uid>();
     }
 
