@@ -12,11 +12,13 @@ namespace {
 
 namespace json = boost::json;
 
-/// The longest wait for a response that a node may announce.
-constexpr std::uint64_t kMaxPatience = 60 * 1000;
-
 /// The daemon's own entity tags are shorter.
 constexpr std::size_t kMaxTagBytes = 128;
+
+/// Returns an upper limit of what a grant takes in a report. JSON may write a byte as six.
+std::size_t reported_size(const vault::CachedGrant& grant) {
+    return 6 * grant.ask.size() + 128 + kMaxTagBytes;
+}
 
 }  // namespace
 
@@ -39,14 +41,39 @@ StatusOr<NodeGrantRequest> parse_grant(std::span<const std::byte> body) {
     request.grant.step.value = fields.number("step", UINT32_MAX);
     request.grant.uid.value = fields.number("uid", UINT32_MAX);
     request.grant.wait_milliseconds = fields.number("wait_ms", kMaxWaitMilliseconds);
-    request.patience = std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience));
+    request.patience =
+        std::chrono::milliseconds(fields.number("patience_ms", kMaxPatience.count()));
     request.grant.ask = fields.text("ask", kMaxSpecBytes);
     request.node = fields.text("node", kMaxNodeNameBytes);
     if (Status wrong = fields.wrong(); !wrong.ok()) return wrong;
     return request;
 }
 
-std::string print_report(const std::vector<vault::CachedGrant>& held) {
+bool is_grant_denied(unsigned status, std::span<const std::byte> body) {
+    if (status < 400 || status >= 500) return false;
+    const json::value value = parse_json(body);
+    return text_or_empty(value.if_object(), "type") == kGrantDenied;
+}
+
+std::vector<std::span<const vault::CachedGrant>> report_parts(
+    std::span<const vault::CachedGrant> held) {
+    std::vector<std::span<const vault::CachedGrant>> parts;
+    std::size_t begin = 0;
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        const std::size_t more = reported_size(held[i]);
+        if (bytes + more > kMaxReportBytes || i - begin == kMaxReportedGrants) {
+            parts.push_back(held.subspan(begin, i - begin));
+            begin = i;
+            bytes = 0;
+        }
+        bytes += more;
+    }
+    parts.push_back(held.subspan(begin));
+    return parts;
+}
+
+std::string print_report(std::span<const vault::CachedGrant> held) {
     json::array list;
     for (const vault::CachedGrant& grant : held) {
         list.push_back({{"job", grant.job.value},
@@ -65,10 +92,10 @@ StatusOr<std::vector<vault::CachedGrant>> parse_report(std::span<const std::byte
     if (object.size() != 1 || list == nullptr) {
         return Status::invalid("the body must have \"holds\", a list, as its only field");
     }
-    if (list->size() > vault::kMaxCachedGrants) {
+    if (list->size() > kMaxReportedGrants) {
         return Status::invalid("\"holds\" has " + std::to_string(list->size()) +
-                               " elements; at most " + std::to_string(vault::kMaxCachedGrants) +
-                               " are accepted, which is what a node caches");
+                               " elements; at most " + std::to_string(kMaxReportedGrants) +
+                               " are accepted");
     }
     std::vector<vault::CachedGrant> held;
     for (const json::value& each : *list) {

@@ -266,8 +266,8 @@ std::vector<Route> route_table() {
     // clang-format on
 }
 
-HttpResponse refused(const Status& refusal) {
-    HttpResponse answer = problem(http_status_of(refusal.code()), refusal.message());
+HttpResponse refused(const Status& refusal, std::string_view type) {
+    HttpResponse answer = problem(http_status_of(refusal.code()), refusal.message(), type);
     answer.is_pending = refusal.code() == StatusCode::pending;
     if (refusal.code() == StatusCode::unavailable || answer.is_pending) {
         answer.retry_after = kRetryAfter;

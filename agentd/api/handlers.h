@@ -10,6 +10,6 @@ namespace secrets::api {
 std::vector<Route> route_table();
 
 /// Returns the response for a denial.
-HttpResponse refused(const Status& refusal);
+HttpResponse refused(const Status& refusal, std::string_view type = kPlainProblem);
 
 }  // namespace secrets::api

@@ -61,7 +61,11 @@ struct RequestHead {
     IsGone is_gone{};                  ///< null: it is not known
 };
 
+/// The `type` of a problem that has only a status and a sentence (RFC 9457).
+inline constexpr std::string_view kPlainProblem = "about:blank";
+
 /// Returns a response of problem JSON.
-HttpResponse problem(unsigned status, std::string_view detail);
+HttpResponse problem(unsigned status, std::string_view detail,
+                     std::string_view type = kPlainProblem);
 
 }  // namespace secrets::api

@@ -260,8 +260,9 @@ std::string status_json(const service::StatusInfo& status) {
     return line(object);
 }
 
-std::string problem_json(unsigned status, std::string_view title, std::string_view detail) {
-    return line({{"type", "about:blank"},
+std::string problem_json(unsigned status, std::string_view title, std::string_view detail,
+                         std::string_view type) {
+    return line({{"type", std::string(type)},
                  {"title", std::string(title)},
                  {"status", status},
                  {"detail", std::string(detail)}});

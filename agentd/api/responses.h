@@ -25,7 +25,8 @@ std::string check_json(const service::SpecCheck& check);
 std::string events_json(const service::EventsInfo& events);
 std::string status_json(const service::StatusInfo& status);
 
-/// RFC 9457: {"type":"about:blank","title":…,"status":…,"detail":…}
-std::string problem_json(unsigned status, std::string_view title, std::string_view detail);
+/// RFC 9457: {"type":…,"title":…,"status":…,"detail":…}
+std::string problem_json(unsigned status, std::string_view title, std::string_view detail,
+                         std::string_view type);
 
 }  // namespace secrets::api

@@ -212,8 +212,9 @@ std::optional<HttpResponse> check_body(const RequestHead& head, const Route& rou
 
 }  // namespace
 
-HttpResponse problem(unsigned status, std::string_view detail) {
-    return {status, "application/problem+json", problem_json(status, title_of(status), detail)};
+HttpResponse problem(unsigned status, std::string_view detail, std::string_view type) {
+    return {status, "application/problem+json",
+            problem_json(status, title_of(status), detail, type)};
 }
 
 /// A route, and a request on its way through it.

@@ -54,7 +54,7 @@ StatusOr<TlsContexts> make_tls_contexts(const Config& config) {
 ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
                          const Config& config, TlsContexts contexts, UniqueFd listener,
                          service::Services& services, service::RunWaiters& waiters,
-                         service::SharedStore* shared) {
+                         service::SharedStore* shared, vault::FdStore* keeper) {
     if (contexts.hub) {
         nodes_ = std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, services, waiters,
                                                        shared);
@@ -65,7 +65,8 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
         address_ = text_of_address(config.listen);
     }
     if (contexts.client) {
-        const node::NodeName node = config.hub.node.empty() ? short_host_name() : config.hub.node;
+        const node::NodeName node(config.hub.node.empty() ? short_host_name() : config.hub.node,
+                                  keeper);
         node_ = node;
         certificate_end_ = net::certificate_end(*contexts.client);
         client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
@@ -76,6 +77,10 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
                                                        node);
         hub_check_ = std::make_unique<node::HubCheck>(*client_, node);
     }
+}
+
+void ClusterRole::take_node_names(const std::vector<std::string>& found) {
+    if (node_) node_->take_over(found);
 }
 
 server::GrantAtHub ClusterRole::grant_at_hub() {

@@ -33,11 +33,15 @@ StatusOr<TlsContexts> make_tls_contexts(const Config& config);
 /// Must outlive the loop's run.
 class ClusterRole {
   public:
-    /// `listener`: of a hub's server. `shared`: the store that hubs share; null: none. All objects
-    /// passed by reference must outlive the role.
+    /// `listener`: of a hub's server. `shared`: the store that hubs share; null: none. `keeper`:
+    /// keeps this node's name for the next process; null: none does. All objects passed by
+    /// reference must outlive the role.
     ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor, const Config& config,
                 TlsContexts contexts, UniqueFd listener, service::Services& services,
-                service::RunWaiters& waiters, service::SharedStore* shared);
+                service::RunWaiters& waiters, service::SharedStore* shared, vault::FdStore* keeper);
+
+    /// Goes on with the name that this node had in the previous process.
+    void take_node_names(const std::vector<std::string>& found);
 
     /// Returns what answers grant requests of steps; null if the local services do.
     server::GrantAtHub grant_at_hub();

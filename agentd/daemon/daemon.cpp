@@ -85,7 +85,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                                                              services_)
                         : nullptr),
       membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
-                  waiters_, replica_.get()),
+                  waiters_, replica_.get(), service.is_managed() ? &service : nullptr),
       node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
                    membership_.grant_at_hub()),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
@@ -111,6 +111,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
     await_signal();
     services_.context.events = this;
     services_.context.wall_ahead = [this] { return clock_.wall_ahead(); };
+    services_.context.shares_runs = replica_ != nullptr;
     if (service.is_managed()) vault_.set_slab_suffix(std::to_string(clock_.offset().count()));
     services_.context.why_store_closed = std::move(store.why_closed);
     services_.status.set_sources({.tasks = [this] { return supervisor_.tasks(); },
@@ -157,7 +158,18 @@ asio::awaitable<StatusOr<JobId>> Daemon::job_of_process(pid_t pid) {
     co_return co_await view.ask_process(pid, kProcessLookup);
 }
 
-void Daemon::restore(std::vector<vault::FoundSlab> found) {
+void Daemon::restore(std::vector<vault::FoundSlab> found, const KeptWords& words) {
+    restore_slabs(std::move(found));
+    // Only a hub is asked about what an earlier process granted.
+    if (!config_.listen.host.empty()) {
+        vault_.begin_memory(words.memory_ids);
+    } else {
+        for (const std::string& id : words.memory_ids) service_.forget(vault::kMemoryId + id);
+    }
+    membership_.take_node_names(words.node_names);
+}
+
+void Daemon::restore_slabs(std::vector<vault::FoundSlab> found) {
     if (found.empty()) return;
     const vault::RecoveryReport restored = vault_.restore(std::move(found));
     for (const vault::RunHead* run : vault_.runs()) {

@@ -36,6 +36,12 @@ struct Listeners {
     UniqueFd hub{};  ///< none unless the agent is a hub
 };
 
+/// The words that the previous process left in the FdStore.
+struct KeptWords {
+    std::vector<std::string> memory_ids;  ///< of the vault
+    std::vector<std::string> node_names;
+};
+
 /// Logs why the store is closed.
 void report_closed_store(const std::string& why);
 
@@ -46,8 +52,8 @@ class Daemon final : private service::Events {
            Listeners listeners, TlsContexts tls, systemd::ServiceManager& service,
            AgentClock clock);
 
-    /// Takes over the slabs that the previous process left.
-    void restore(std::vector<vault::FoundSlab> found);
+    /// Takes over the slabs and words that the previous process left.
+    void restore(std::vector<vault::FoundSlab> found, const KeptWords& words);
 
     /// Runs until SIGTERM or SIGINT, and finishes the requests accepted before the signal. Then
     /// wipes everything but what systemd stores for a process that follows at once.
@@ -66,6 +72,7 @@ class Daemon final : private service::Events {
     void take(const Config& config);
     void prefetch_users();
     void finish_requests();
+    void restore_slabs(std::vector<vault::FoundSlab> found);
     void wipe_at_end();
     void wipe_expired();
     void keep_house();

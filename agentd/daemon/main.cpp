@@ -35,6 +35,7 @@ int fail(const std::string& sentence) {
 struct Inheritance {
     std::map<std::string, UniqueFd> listeners;
     std::vector<vault::FoundSlab> slabs;
+    KeptWords words;
     std::optional<AgentClock::Milliseconds> clock_offset;  ///< of the clock of the slabs' times
 };
 
@@ -49,9 +50,21 @@ std::optional<AgentClock::Milliseconds> clock_offset_in(const std::string& name)
     return AgentClock::Milliseconds(offset);
 }
 
+/// Adds what follows `prefix` in a name. Returns whether the name begins with that.
+bool add_word(const std::string& name, std::string_view prefix, std::vector<std::string>& words) {
+    if (!name.starts_with(prefix)) return false;
+    words.push_back(name.substr(prefix.size()));
+    return true;
+}
+
 Inheritance take_inheritance() {
     Inheritance inheritance;
+    KeptWords& words = inheritance.words;
     for (systemd::Passed& passed : systemd::take_passed()) {
+        if (add_word(passed.name, vault::kMemoryId, words.memory_ids) ||
+            add_word(passed.name, node::kNodeName, words.node_names)) {
+            continue;
+        }
         if (passed.name.starts_with("slab-")) {
             if (const auto offset = clock_offset_in(passed.name)) inheritance.clock_offset = offset;
             inheritance.slabs.push_back({std::move(passed.name), std::move(passed.fd)});
@@ -179,7 +192,7 @@ int serve(const Config& config, const std::string& config_path) {
                     {std::move(node_listener).value(), std::move(job_listener).value(),
                      std::move(control_listener).value(), std::move(hub_listener)},
                     std::move(tls).value(), service, AgentClock(inheritance.clock_offset));
-    agent.restore(std::move(inheritance.slabs));
+    agent.restore(std::move(inheritance.slabs), inheritance.words);
     audit::record({.kind = audit::Kind::start,
                    .sentence = "version " SLURM_SECRETS_VERSION " is ready: secrets are held in " +
                                std::string(memory_kind_word(memory))});

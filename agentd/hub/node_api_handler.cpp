@@ -41,8 +41,8 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
         case Verdict::other_node:
             return Status(StatusCode::permission_denied,
                           job + " does not run on node " + quoted(request.node) +
-                              ", according to slurmctld; set hub.node in the node's configuration "
-                              "to its name in slurm.conf");
+                              ", according to slurmctld; if slurm.conf calls it otherwise, upgrade "
+                              "the plugin there, which sends that name, or set hub.node to it");
         case Verdict::other_address:
             return Status(StatusCode::permission_denied,
                           "node " + quoted(request.node) + " is not at " + request.origin.address +
@@ -74,6 +74,9 @@ HttpResponse answer_of(service::NodeGrantAnswer answer) {
         return http;
     }
     if (std::holds_alternative<service::Unchanged>(answer)) return {304, "", ""};
+    if (const auto* denied = std::get_if<service::GrantDenied>(&answer)) {
+        return api::refused(denied->why, api::kGrantDenied);
+    }
     if (const auto* denial = std::get_if<Status>(&answer)) return api::refused(*denial);
     return {204, "", ""};
 }
@@ -221,7 +224,8 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,
         }
         if (slurm::JobPlacement::Clock::now() >= until) {
             co_return api::refused(
-                services_.grants.deny_unpushed(request.grant, request.node, wait->run));
+                services_.grants.deny_unpushed(request.grant, request.node, wait->run),
+                api::kGrantDenied);
         }
         co_await waiters_.wait(wait->run, until);
         attempts = auth::LookupAttempts(request.patience);

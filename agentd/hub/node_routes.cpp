@@ -19,9 +19,8 @@ std::uint64_t longest_spec(const Limits&) {
     return 6 * kMaxSpecBytes + 4 * 1024;
 }
 
-// What a node caches at most, with 256 bytes for the other fields of a grant.
 std::uint64_t longest_report(const Limits&) {
-    return vault::kMaxCachedSpecBytes + vault::kMaxCachedGrants * 256;
+    return api::kMaxReportBytes;
 }
 
 Status of_agents(NodeApiHandler& handler, const RouteCall& call) {

@@ -56,7 +56,7 @@ asio::awaitable<void> HoldReporter::report() {
     for (std::size_t i = 0; i < client_.hubs() && !stopped_; ++i) {
         const std::size_t hub = (first + i) % client_.hubs();
         if (held.empty() && !informed_.contains(hub)) continue;
-        const auto failure = co_await tell(hub, !is_reported, held);
+        const auto failure = co_await tell_all(hub, !is_reported, held);
         if (failure.ok()) is_reported = true;
         if (!failure.ok()) why += (why.empty() ? "" : "; ") + failure.message();
     }
@@ -65,9 +65,19 @@ asio::awaitable<void> HoldReporter::report() {
     if (!is_reported && !why.empty()) trouble_.note(why);
 }
 
-/// Reports to one hub, whose revocations apply only if `applies_revocations`.
-asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocations,
-                                           const std::vector<vault::CachedGrant>& held) {
+/// Reports to one hub, whose revocations apply only if `applies_revocations`. An agent of an
+/// earlier version may have left more than a hub reads at once: then the hub counts this node as a
+/// holder of the last part, but is asked about each.
+asio::awaitable<Status> HoldReporter::tell_all(std::size_t hub, bool applies_revocations,
+                                               Grants held) {
+    for (const Grants part : api::report_parts(held)) {
+        auto failure = co_await tell(hub, applies_revocations, part);
+        if (!failure.ok()) co_return failure;
+    }
+    co_return Status();
+}
+
+asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocations, Grants held) {
     net::HttpsRequest to_hub{
         "PUT", "/v1/nodes/" + node_.text() + "/holds", api::print_report(held), "", {}};
     const auto until = HubClient::Clock::now() + client_.share_of(kPatience);
@@ -85,8 +95,7 @@ asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocat
 }
 
 /// Wipes the grants that the hub revoked.
-Status HoldReporter::take(const std::vector<vault::CachedGrant>& said,
-                          std::span<const std::byte> answer) {
+Status HoldReporter::take(Grants said, std::span<const std::byte> answer) {
     const auto revoked = api::parse_revoked(answer, said.size());
     if (!revoked) return revoked.status();
     for (const std::size_t which : *revoked) {

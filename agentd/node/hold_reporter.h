@@ -36,9 +36,10 @@ class HoldReporter {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<void> report();
-    boost::asio::awaitable<Status> tell(std::size_t hub, bool applies_revocations,
-                                        const std::vector<vault::CachedGrant>& held);
-    Status take(const std::vector<vault::CachedGrant>& said, std::span<const std::byte> answer);
+    using Grants = std::span<const vault::CachedGrant>;
+    boost::asio::awaitable<Status> tell_all(std::size_t hub, bool applies_revocations, Grants held);
+    boost::asio::awaitable<Status> tell(std::size_t hub, bool applies_revocations, Grants held);
+    Status take(Grants said, std::span<const std::byte> answer);
 
     HubClient& client_;
     RemoteGrants& grants_;

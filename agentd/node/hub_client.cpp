@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/node/hub_client.h"
 
+#include "agentd/api/grant_body.h"
 #include "common/auth/hub_request.h"
 #include "common/auth/sha256.h"
 #include "common/base/text_encoding.h"
@@ -20,6 +21,13 @@ constexpr auto kLongestPause = std::chrono::milliseconds(1600);
 constexpr auto kForOthers = std::chrono::milliseconds(2000);
 
 constexpr std::size_t kMaxIdle = 2;  ///< idle connections to one hub
+
+/// Returns whether another hub could not have a better answer. What a hub refuses for a reason of
+/// its own (it knows other accounts, or a proxy answers for it), another one may grant.
+bool is_final(const net::HttpsResponse& answer) {
+    if (answer.status < 400) return true;
+    return api::is_grant_denied(answer.status, answer.body.view().bytes());
+}
 
 }  // namespace
 
@@ -46,9 +54,11 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
     const auto may_wait_until = Clock::now() + request.wait;
     const auto last = deadline + request.wait;
     std::string why;
-    std::optional<net::HttpsResponse> busy;
+    std::optional<net::HttpsResponse> second_best;
     for (unsigned round = 0; !stopped_; ++round) {
         why.clear();
+        bool is_refused = false;
+        bool is_busy = false;
         const std::size_t first = preferred_;
         for (std::size_t i = 0; i < hubs_.size() && !stopped_; ++i) {
             const std::size_t which = (first + i) % hubs_.size();
@@ -59,8 +69,12 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
             note(which, failure, answer);
             if (failure.ok()) {
                 preferred_ = which;
-                if (answer.status != 503) co_return answer;
-                busy = std::move(answer);
+                if (is_final(answer)) co_return answer;
+                // A hub that has waited for a run says that none came: no time is left to wait.
+                if (request.wait.count() > 0 && Clock::now() >= may_wait_until) co_return answer;
+                const bool is_denial = answer.status < 500;
+                (is_denial ? is_refused : is_busy) = true;
+                if (!second_best || !is_denial) second_best = std::move(answer);
                 continue;
             }
             why += (why.empty() ? "" : "; ") + hubs_[which].url().text + ": " + failure.message();
@@ -70,11 +84,13 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
             const auto wait = std::max(may_wait_until - Clock::now(), Clock::duration::zero());
             request.wait = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
         }
+        // A hub that refuses will do so again; one that is busy may not be soon.
+        if (is_refused && !is_busy) break;
         const auto time = pauses_.after(round);
         if (Clock::now() + time >= deadline) break;
         co_await pauses_.sleep(time);
     }
-    if (busy) co_return std::move(*busy);
+    if (second_best) co_return std::move(*second_best);
     co_return Status::failed(stopped_ ? "the agent is shutting down" : std::move(why));
 }
 

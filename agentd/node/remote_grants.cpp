@@ -11,7 +11,8 @@ namespace asio = boost::asio;
 
 /// Returns the part of a hub's share of the time that the hub may use; the rest is for the network.
 std::chrono::milliseconds patience_of_hub(std::chrono::steady_clock::duration share) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(share * 3 / 4);
+    const auto part = std::chrono::duration_cast<std::chrono::milliseconds>(share * 3 / 4);
+    return std::min(part, api::kMaxPatience);
 }
 
 StatusCode reason_of(unsigned status) {
@@ -65,25 +66,23 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
                 return services_.cached_grants.deliver_cached_grant_again(request, "");
             }
             return without_hub(request, "the cached grant was wiped in the meantime");
-        case 400:
-        case 403:
-        case 404:
-        case 413:
-            return services_.cached_grants.denied_by_hub(request,
-                                                         {reason_of(answer.status), answer.detail});
         default:
-            return without_hub(request, answer.detail);
+            if (api::is_grant_denied(answer.status, answer.body.view().bytes())) {
+                return services_.cached_grants.denied_by_hub(
+                    request, {reason_of(answer.status), answer.detail});
+            }
+            return without_hub(request, answer.detail, reason_of(answer.status));
     }
 }
 
-/// Delivers the job's earlier grant again, if there is one.
+/// Delivers the job's earlier grant again, if there is one, and else denies the request.
 service::GrantAnswer RemoteGrants::without_hub(const plugin_protocol::GrantRequest& request,
-                                               const std::string& why) {
+                                               const std::string& why, StatusCode code) {
     if (services_.cached_grants.find_cached_grant(request) != nullptr) {
         return services_.cached_grants.deliver_cached_grant_again(request,
                                                                   " (cached grant; " + why + ")");
     }
-    return service::grant_requests::deny(request, "", {StatusCode::unavailable, why});
+    return service::grant_requests::deny(request, "", {code, why});
 }
 
 }  // namespace secrets::node

@@ -30,7 +30,8 @@ class RemoteGrants {
     service::GrantAnswer take(const plugin_protocol::GrantRequest& request,
                               net::HttpsResponse& answer);
     service::GrantAnswer without_hub(const plugin_protocol::GrantRequest& request,
-                                     const std::string& why);
+                                     const std::string& why,
+                                     StatusCode code = StatusCode::unavailable);
 
     HubClient& client_;
     service::Services& services_;

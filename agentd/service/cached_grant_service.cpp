@@ -103,24 +103,27 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
 
 Status CachedGrantService::denied_by_hub(const plugin_protocol::GrantRequest& request,
                                          Status refusal) {
-    context_.vault.wipe_cached_grant(request.job, request.ask);
-    context_.events->held_changed();
+    const vault::CachedGrant* grant = find_cached_grant(request);
+    if (grant != nullptr) wipe_and_record(*grant, refusal.message());
     return deny(request, "", std::move(refusal));
 }
 
 void CachedGrantService::revoke_cached_grant(JobId job, const std::string& ask) {
     const vault::CachedGrant* grant = context_.vault.find_cached_grant(job, ask);
-    if (grant == nullptr) return;
-    std::string run;
-    if_memory_allows([&] { run = grant->run; });
-    const Uid owner = grant->owner;
-    const vault::WipeReceipt wiped = context_.vault.wipe_cached_grant(job, ask);
+    if (grant != nullptr) wipe_and_record(*grant, "");
+}
+
+/// Wipes a grant that the hub revoked. `why`: the hub's reason, if it is known.
+void CachedGrantService::wipe_and_record(const vault::CachedGrant& grant, const std::string& why) {
+    audit::Event event{.kind = audit::Kind::wipe, .job = grant.job};
+    event.owner = audit::Account{grant.owner, ""};
+    if_memory_allows([&] { event.run = grant.run; });
+    const vault::WipeReceipt wiped = context_.vault.wipe_cached_grant(grant.job, grant.ask);
     context_.events->held_changed();
-    audit::Event event{.kind = audit::Kind::wipe, .job = job};
-    event.owner = audit::Account{owner, ""};
-    event.sentence = "the cached grant of job " + std::to_string(job.value) +
-                     (run.empty() ? "" : " of run " + run) + " was wiped: the hub revoked it";
-    event.run = std::move(run);
+    event.sentence = "the cached grant of job " + std::to_string(event.job->value) +
+                     (event.run.empty() ? "" : " of run " + event.run) +
+                     " was wiped: the hub revoked it" + (why.empty() ? "" : ": " + why);
+    event.reason = why;
     event.records = wiped.records;
     event.bytes = wiped.bytes;
     audit::record(event);

@@ -34,6 +34,7 @@ class CachedGrantService {
     void revoke_cached_grant(JobId job, const std::string& ask);
 
   private:
+    void wipe_and_record(const vault::CachedGrant& grant, const std::string& why);
     void cache_grant(const vault::CachedGrant& grant, SecretView image);
 
     ServiceContext& context_;

@@ -6,14 +6,40 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/service/grant_requests.h"
 #include "common/auth/sha256.h"
+#include "common/base/limits.h"
 #include "common/base/text_encoding.h"
 
 namespace secrets::service {
 
 using namespace grant_requests;
 
-/// Returns the entity tag of an answer. All hubs compute the same tag for the same answer, and the
-/// tag reveals nothing of a value.
+namespace {
+
+/// What a tag has instead of a memory's id if the answer was not made from a run.
+constexpr std::string_view kNoRun = "none";
+
+/// The parts of a tag: "DIGEST-MEMORY". Where hubs share runs, and in tags of an earlier version,
+/// there is no memory.
+struct TagParts {
+    explicit TagParts(std::string_view tag) {
+        if (tag.size() < 2) return;
+        tag = tag.substr(1, tag.size() - 2);
+        const std::size_t dash = tag.find('-');
+        digest = tag.substr(0, dash);
+        if (dash != tag.npos) memory = tag.substr(dash + 1);
+    }
+    std::string_view digest{};
+    std::string_view memory{};  ///< the id of the vault that had the run
+};
+
+vault::CachedGrant held_by(const plugin_protocol::GrantRequest& request, std::string_view tag) {
+    return {request.job, request.uid, request.ask, "", std::string(tag)};
+}
+
+}  // namespace
+
+/// Returns the entity tag of an answer, which reveals nothing of a value. All hubs that share runs
+/// compute the same tag for the same answer; another hub adds which memory its run was in.
 std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
                                      const std::vector<ItemAnswer>& answers) const {
     std::string text;
@@ -36,7 +62,56 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
         add(std::to_string(head->set.time_since_epoch().count()));
     }
     const Digest digest = sha256_of(std::as_bytes(std::span(text)));
-    return "\"" + to_hex(std::span(digest).first(16)) + "\"";
+    std::string tag = to_hex(std::span(digest).first(16));
+    if (!context_.shares_runs) {
+        tag += "-" + (run != nullptr ? context_.vault.memory_id() : std::string(kNoRun));
+    }
+    return "\"" + tag + "\"";
+}
+
+/// Returns why it is not known whether the run of an earlier grant has ended; empty if it is known.
+/// A run that is not in the vault may have been lost with a memory before.
+std::string NodeGrantService::why_undecided(Uid owner, const SecretSpec& ask,
+                                            std::string_view tag) const {
+    if (!ask.run || context_.shares_runs || context_.vault.find_run(*ask.run) != nullptr ||
+        resolver_.find_ended(*ask.run, owner) != nullptr) {
+        return "";
+    }
+    const std::string_view memory = TagParts(tag).memory;
+    if (memory == kNoRun) return "";
+    if (!memory.empty() && memory == context_.vault.memory_id()) return "";
+    return "this hub has lost what it held then, and cannot tell whether run " + ask.run->text() +
+           " has ended";
+}
+
+/// Records that a step was denied its secrets and, if that was decided about the grant itself, that
+/// the step's earlier grant was revoked.
+NodeGrantAnswer NodeGrantService::denied(const plugin_protocol::GrantRequest& request,
+                                         const std::string& node, const SecretSpec& ask,
+                                         std::string_view has_tag, Status denial) {
+    Status why = refused(request, node, &ask, std::move(denial));
+    if (!is_denial(why) && why.code() != StatusCode::too_large) return why;
+    if (!has_tag.empty()) {
+        revocations_.record(node, held_by(request, has_tag), ask.run ? ask.run->text() : "",
+                            why.message());
+        audit::sync();
+    }
+    return GrantDenied{std::move(why)};
+}
+
+/// Answers a step whose earlier grant is neither known to be valid nor to have ended: it stays.
+NodeGrantAnswer NodeGrantService::undecided(const plugin_protocol::GrantRequest& request,
+                                            const std::string& node, const SecretSpec& ask,
+                                            const std::string& why) {
+    audit::Event event =
+        event_of(audit::Kind::grant, request, node, "still has what it was granted before: " + why);
+    event.run = ask.run->text();
+    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
+        return refused(request, node, &ask, std::move(wrong));
+    }
+    audit::publish(event);
+    context_.node_holds.granted(node, {ask.run->text(), request.job}, context_.now());
+    return Unchanged{};
 }
 
 NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequest& request,
@@ -48,10 +123,15 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     }
     const SecretSpec& ask = *read;
     if (ask.none) return Nothing{};
-    if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid))
+    // A job with an earlier grant need not wait: its run was pushed before.
+    if (!has_tag.empty()) {
+        const std::string why = why_undecided(request.uid, ask, has_tag);
+        if (!why.empty()) return undecided(request, node, ask, why);
+    } else if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid)) {
         return WaitForRun{*ask.run};
+    }
     auto answer = resolver_.prepare(request, ask, !has_tag.empty());
-    if (!answer.ok()) return refused(request, node, &ask, answer.status());
+    if (!answer.ok()) return denied(request, node, ask, has_tag, answer.status());
     const PreparedGrant& prepared = answer.value();
     if (prepared.entries.empty()) return Nothing{};
     NodeGranted granted{SecretBuffer(), tag_of(request.uid, prepared.run, prepared.answers),
@@ -82,11 +162,9 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
 
 /// Returns why the hub's answer would differ by now; empty if it would not, or that cannot be known
 /// with this certainty at the moment.
-std::string NodeGrantService::why_revoked(const vault::CachedGrant& held,
+std::string NodeGrantService::why_revoked(const vault::CachedGrant& held, const SecretSpec& ask,
                                           auth::Certainty certainty) {
-    const auto parsed = parse_spec(held.ask);
-    if (!parsed.ok()) return "its secret spec is invalid";
-    const SecretSpec& ask = *parsed.spec();
+    if (!why_undecided(held.owner, ask, held.tag).empty()) return "";
     const auto resolved =
         resolver_.resolve_spec(held.owner, ask, auth::Permission::use_run, certainty);
     if (!resolved.ok()) {
@@ -95,23 +173,24 @@ std::string NodeGrantService::why_revoked(const vault::CachedGrant& held,
     const auto& answers = resolved.value();
     if (std::string missing = failures_of(answers); !missing.empty()) return missing;
     const vault::RunHead* const run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;
-    return tag_of(held.owner, run, answers) != held.tag ? "its secrets have changed" : "";
+    const std::string tag = tag_of(held.owner, run, answers);
+    return TagParts(tag).digest != TagParts(held.tag).digest ? "its secrets have changed" : "";
 }
 
-/// Returns whether the grant must be wiped, and records the reason in the audit log.
-bool NodeGrantService::revoke(const std::string& node, const vault::CachedGrant& held) {
-    std::string why = why_revoked(held, auth::Certainty::current);
-    if (!why.empty()) why = why_revoked(held, auth::Certainty::established);
+/// Processes a grant of a report. Returns whether it must be wiped.
+bool NodeGrantService::process(const NodeReport& report, const vault::CachedGrant& held,
+                               ReportProgress& progress) {
+    const auto parsed = parse_spec(held.ask);
+    const SecretSpec* const ask = parsed.spec();
+    const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
+    progress.remembered.push_back({run, held.job});
+    // A spec that this version can't read is one of another version's.
+    if (!report.is_current || ask == nullptr) return false;
+    std::string why = why_revoked(held, *ask, auth::Certainty::current);
+    if (!why.empty()) why = why_revoked(held, *ask, auth::Certainty::established);
     if (why.empty()) return false;
-    audit::Event event{
-        .kind = audit::Kind::revoke,
-        .sentence = "the grant of job " + std::to_string(held.job.value) + " on node " + node +
-                    (held.run.empty() ? "" : " of run " + held.run) + " was revoked: " + why,
-        .job = held.job,
-        .run = held.run,
-        .owner = audit::Account{held.owner, ""},
-        .reason = why};
-    audit::record(event);
+    // A host that is not that node may say anything about it.
+    if (report.is_there) revocations_.record(report.node, held, run, why);
     return true;
 }
 
@@ -119,15 +198,16 @@ bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& 
     expiry_.expire();
     const auto& held = report.held;
     const std::size_t end = std::min(held.size(), progress.processed + kGrantsPerStep);
-    for (std::size_t& i = progress.processed; i < end; ++i) {
-        const auto parsed = parse_spec(held[i].ask);
-        const auto* ask = parsed.spec();
-        const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
-        progress.remembered.push_back({run, held[i].job});
-        if (report.is_current && revoke(report.node, held[i])) progress.revoked.push_back(i);
+    std::size_t spec_bytes = 0;
+    for (std::size_t& i = progress.processed; i < end && spec_bytes < kMaxSpecBytes; ++i) {
+        spec_bytes += held[i].ask.size();
+        if (process(report, held[i], progress)) progress.revoked.push_back(i);
     }
+    // Once for all of them: root of a node may report any number of grants that it never had.
+    audit::sync();
     if (progress.processed < held.size()) return false;
     if (report.is_there) {
+        revocations_.end_report(report.node, held, progress.revoked);
         context_.node_holds.reported(report.node, progress.remembered, context_.now());
     }
     return true;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agentd/service/grant_service.h"
+#include "agentd/service/revocation_log.h"
 
 namespace secrets::service {
 
@@ -17,9 +18,16 @@ struct NodeGranted {
     std::string note;    ///< for the job's stderr; may be empty
 };
 struct Unchanged {};  ///< the node has the same grant already
-using NodeGrantAnswer = std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, Status>;
+/// A denial that was decided about the grant itself: an earlier one ends with it.
+struct GrantDenied {
+    Status why;
+};
+/// A Status is a denial for another reason.
+using NodeGrantAnswer =
+    std::variant<NodeGranted, Unchanged, Nothing, WaitForRun, GrantDenied, Status>;
 
-/// The grants of a report that are processed at a time: each may cost several lookups.
+/// The most grants of a report that are processed at a time: each may cost several lookups. They
+/// are fewer if their specs together are longer than one may be.
 inline constexpr std::size_t kGrantsPerStep = 32;
 
 /// A node's report of the grants that it holds. What it refers to must outlive it.
@@ -49,21 +57,29 @@ class NodeGrantService {
     /// An empty `node` means this host, as in all services.
     NodeGrantAnswer grant_to_node(const plugin_protocol::GrantRequest& request,
                                   const std::string& node, std::string_view has_tag);
-    /// Processes the next kGrantsPerStep grants of a node's report. Returns whether all are
-    /// processed; `progress` then has those that the node must wipe, because their run or secrets
-    /// have ended or changed. Between the steps the event loop can serve others.
+    /// Processes the next grants of a node's report, kGrantsPerStep at most. Returns whether all
+    /// are processed; `progress` then has those that the node must wipe, because their run or
+    /// secrets have ended or changed. Between the steps the event loop can serve others.
     bool process_report(const NodeReport& report, ReportProgress& progress);
 
   private:
+    NodeGrantAnswer denied(const plugin_protocol::GrantRequest& request, const std::string& node,
+                           const SecretSpec& ask, std::string_view has_tag, Status denial);
+    NodeGrantAnswer undecided(const plugin_protocol::GrantRequest& request, const std::string& node,
+                              const SecretSpec& ask, const std::string& why);
+    std::string why_undecided(Uid owner, const SecretSpec& ask, std::string_view tag) const;
     std::string tag_of(Uid uid, const vault::RunHead* run,
                        const std::vector<ItemAnswer>& answers) const;
-    std::string why_revoked(const vault::CachedGrant& held, auth::Certainty certainty);
-    bool revoke(const std::string& node, const vault::CachedGrant& held);
+    std::string why_revoked(const vault::CachedGrant& held, const SecretSpec& ask,
+                            auth::Certainty certainty);
+    bool process(const NodeReport& report, const vault::CachedGrant& held,
+                 ReportProgress& progress);
 
     ServiceContext& context_;
     Expiry& expiry_;
     SpecResolver& resolver_;
     SecretService& secrets_;
+    RevocationLog revocations_;
 };
 
 }  // namespace secrets::service

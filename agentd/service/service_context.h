@@ -54,6 +54,7 @@ struct ServiceContext {
     auth::PrincipalResolver principals{{}};
     vault::Vault& vault;
     store::SecretStore* store;
+    bool shares_runs = false;  ///< runs are also in a store that hubs share, whose word is final
     std::string why_store_closed{};  ///< why the configured store can't be opened, or empty
     /// The agent's clock, which does not jump: of expiries, holds and whatever ends in this boot.
     Now now;

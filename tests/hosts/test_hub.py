@@ -191,6 +191,34 @@ def test_completed_run_is_wiped_on_hub_at_once_and_on_nodes_within_30_s(cluster,
     poll(lambda: hub.http("GET", "/v1/runs/short").status == 404, 60, "the end of what is remembered")
 
 
+def test_hub_started_without_what_it_held_revokes_nothing(cluster, canary, pki):
+    hub, node, login = cluster.on("hub"), cluster.on("n1"), cluster.on("login")
+    value = canary()
+    hub.push("lost", workspace={"HF_TOKEN": "val" + value})
+    job = login.sbatch(STEPS + "try l1; next l-started; try l2; next l-ended; try l3", "-w", "n1", "--secrets-run=lost")
+    assert login.await_file("l1") == "val\n0\n"
+    held = node.status()["secret_bytes"]
+    assert held > len(value)
+    cluster.stop_agent("hub")
+    cluster.start_agent("hub", hub_config(pki))
+    assert hub.http("GET", "/v1/runs/lost").status == 404
+    poll(lambda: hub.status()["listener"]["hosts_seen"] > 0, 31, "a report of n1")
+    assert node.status()["secret_bytes"] == held
+    (login.out / "l-started").touch()
+    assert login.await_file("l2") == "val\n0\n"
+    assert node.status()["secret_bytes"] == held
+    assert "cannot tell whether run lost has ended" in cluster.agent_log("hub")
+    assert "of run lost was revoked" not in cluster.agent_log("hub")
+    # An end that this hub itself has seen takes the grant back, also one of before.
+    hub.push("lost", workspace={"HF_TOKEN": "new" + canary()})
+    hub.complete("lost")
+    poll(lambda: node.status()["secret_bytes"] == 0, 31, "the wipe on n1")
+    assert f"the grant of job {job} on node n1 of run lost was revoked: run lost was completed by " in cluster.agent_log("hub")
+    (login.out / "l-ended").touch()
+    assert login.await_file("l3").endswith("1\n")
+    login.await_end(job)
+
+
 def test_hub_grants_job_only_to_node_that_runs_it(cluster, job):
     granted = request_grant(cluster, "n1", job, "n1")
     assert granted.status == 200 and granted.text.startswith("SLSDELIV")

@@ -9,6 +9,7 @@ from harness import poll
 from test_hub import (  # noqa: F401
     HUB,
     PRINT,
+    STEPS,
     cluster,
     detail,
     grant_request,
@@ -55,8 +56,29 @@ def test_agent_with_another_uid_is_refused_with_both_numbers_and_remedy(cluster,
 def test_missing_agents_account_on_hub_is_named(cluster, pki, job):
     cluster.stop_agent("hub")
     cluster.start_agent("hub", agents_config(pki, "nobody-there"))
+    # For ten minutes a name service that finds nobody may be away.
     refused = request_grant(cluster, "n1", job, "n1")
-    assert refused.status == 403 and "but the hub has no user 'nobody-there'" in detail(refused)
+    assert refused.status == 503, refused.text
+    for words in ("cannot tell whether root is the account that the nodes' agents run as: ", "nobody-there",
+                  "set listen.agents on the hub"):
+        assert words in detail(refused) and words in cluster.agent_log("hub")
+
+
+def test_hub_that_refuses_agents_takes_back_nothing(cluster, pki, canary):
+    hub, node, login = cluster.on("hub"), cluster.on("n1"), cluster.on("login")
+    value = canary()
+    hub.push("demo-1", workspace={"HF_TOKEN": "val" + value})
+    job = login.sbatch(STEPS + "try r1; next r-refused; try r2; next r-served; try r3", "-w", "n1", "--secrets-run=demo-1")
+    assert login.await_file("r1") == "val\n0\n"
+    held = node.status()["secret_bytes"]
+    cluster.stop_agent("hub")
+    cluster.start_agent("hub", agents_config(pki, "bob"))
+    (login.out / "r-refused").touch()
+    assert login.await_file("r2") == "val\n0\n"
+    assert "root is not the account that the nodes' agents run as" in cluster.agent_log("n1")
+    assert node.status()["secret_bytes"] == held > len(value)
+    (login.out / "r-served").touch()
+    login.await_end(job)
 
 
 def test_node_whose_host_name_was_another_at_start_is_known_by_slurms_name(hosts, pki, canary):

@@ -59,10 +59,11 @@ class FakeHub {
         ErrorCode error;
         boost::beast::flat_buffer buffer;
         while (!error) {
-            Request request;
+            http::request_parser<http::string_body> request;
+            request.body_limit(boost::none);
             co_await http::async_read(stream, buffer, request, into(error));
             if (error) co_return;
-            asked.push_back(request);
+            asked.push_back(request.release());
             if (is_silent) continue;
             Response response(http::status::ok, 11);
             answer(asked.back(), response);
@@ -74,11 +75,12 @@ class FakeHub {
     TlsServer server_;
 };
 
-/// Sets a response to problem JSON with this detail.
-inline void deny(FakeHub::Response& response, unsigned status, const std::string& detail) {
+/// Sets a response to problem JSON with this detail and type.
+inline void deny(FakeHub::Response& response, unsigned status, const std::string& detail,
+                 const std::string& type = "about:blank") {
     response.result(status);
     response.set(boost::beast::http::field::content_type, "application/problem+json");
-    response.body() = R"({"detail":")" + detail + R"("})";
+    response.body() = R"({"type":")" + type + R"(","detail":")" + detail + R"("})";
 }
 
 }  // namespace secrets

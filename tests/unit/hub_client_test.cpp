@@ -4,6 +4,7 @@
 
 #include "agentd/node/hub_client.h"
 
+#include "agentd/api/grant_body.h"
 #include "agentd/node/hub_proxy.h"
 #include "agentd/node/remote_submit_check.h"
 #include "common/auth/hub_request.h"
@@ -97,14 +98,47 @@ TEST_CASE("HubClient: leaves the other hub its share of the time when one is sil
     CHECK(HubClient::Clock::now() - begin < milliseconds(600));
 }
 
-TEST_CASE("HubClient: returns a denial of one hub without asking the other") {
+TEST_CASE("HubClient: returns a hub's denial of the grant itself without asking the other") {
     Fixture fixture;
-    fixture.one.answer = [](const auto&, auto& response) { deny(response, 403, "not yours"); };
+    fixture.one.answer = [](const auto&, auto& response) {
+        deny(response, 403, "not yours", std::string(api::kGrantDenied));
+    };
     const auto told = fixture.ask();
     REQUIRE(told.ok());
     CHECK(told->status == 403);
     CHECK(told->detail == "not yours");
     CHECK(fixture.two.asked.empty());
+}
+
+TEST_CASE("HubClient: asks the other hub when one refuses for a reason of its own") {
+    Fixture fixture;
+    fixture.one.answer = [](const auto&, auto& response) { deny(response, 403, "no agent"); };
+    SECTION("which answers") {
+        REQUIRE(fixture.ask().ok());
+        CHECK(fixture.ask()->status == 200);
+        CHECK(fixture.client->preferred() == 1);
+    }
+    SECTION("which refuses, too: neither will grant it soon") {
+        fixture.two.answer = fixture.one.answer;
+        const auto told = fixture.ask(seconds(5));
+        REQUIRE(told.ok());
+        CHECK(told->detail == "no agent");
+        CHECK(fixture.one.asked.size() + fixture.two.asked.size() == 2);
+    }
+    SECTION("which is busy for a moment") {
+        fixture.two.answer = [&](const auto&, auto& response) {
+            if (fixture.two.asked.size() == 1) deny(response, 503, "busy");
+        };
+        const auto told = fixture.ask();
+        REQUIRE(told.ok());
+        CHECK(told->status == 200);
+    }
+    SECTION("which stays busy") {
+        fixture.two.answer = [](const auto&, auto& response) { deny(response, 503, "busy"); };
+        const auto told = fixture.ask(milliseconds(300));
+        REQUIRE(told.ok());
+        CHECK(told->detail == "busy");
+    }
 }
 
 TEST_CASE("HubClient: returns a 503 if no hub has a better response") {

@@ -67,6 +67,7 @@ struct HubFixture {
     explicit HubFixture(service::SharedStore* shared = nullptr)
         : handler(loop.io, supervisor, config_of(view), office.services, waiters, shared),
           router(office.services, hub_routes(handler)) {
+        office.services.context.shares_runs = shared != nullptr;
         office.events.on_push = [this](const RunId& run) { waiters.wake(run); };
         push("r");
         loop.turn();
@@ -120,7 +121,8 @@ struct HubFixture {
 
     /// Reports one grant of job 7; returns the positions that are revoked.
     std::vector<std::size_t> report(const std::string& spec, const std::string& tag) {
-        const std::string body = api::print_report({{JobId{7}, office.alice, spec, "", tag}});
+        const std::vector<vault::CachedGrant> held{{JobId{7}, office.alice, spec, "", tag}};
+        const std::string body = api::print_report(held);
         const api::HttpResponse answer = ask("PUT", "/v1/nodes/n1/holds", body);
         REQUIRE(answer.status == 200);
         return api::parse_revoked(std::as_bytes(std::span(answer.body)), 1).value();

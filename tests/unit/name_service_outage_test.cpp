@@ -54,9 +54,9 @@ struct Fixture {
         REQUIRE(granted != nullptr);
         return granted->tag;
     }
-    /// Writes events to a file while `work` runs; returns those of revocations, with their reasons.
+    /// Writes events to a file while `work` runs; returns the sentences of those with that action.
     template <typename Work>
-    std::string revocations_of(Work work) {
+    std::string events_of(Work work, std::string_view action = "revoke") {
         Config config;
         config.log_level = "error";
         config.audit_file = folder.file("audit");
@@ -66,7 +66,7 @@ struct Fixture {
         std::istringstream content(store::content_of(config.audit_file));
         for (std::string line; std::getline(content, line);) {
             const auto event = boost::json::parse(line).as_object();
-            if (event.at("action") != "revoke") continue;
+            if (event.at("action").as_string() != action) continue;
             lines += std::string(event.at("message").as_string()) + "\n";
         }
         std::filesystem::remove(config.audit_file);
@@ -146,7 +146,7 @@ TEST_CASE("NodeGrantService: revokes nothing while a name service fails or finds
 TEST_CASE("NodeGrantService: records each revocation with its reason", "[hub]") {
     Fixture fixture;
     const std::string tag = fixture.tag_of(fixture.grant());
-    const auto revocations = fixture.revocations_of([&] {
+    const auto revocations = fixture.events_of([&] {
         CHECK(fixture.report(tag).empty());
         REQUIRE(fixture.office.services.secrets
                     .put_secret(fixture.office.bob, kLab, "LICENSE", {buffer_of("new"), {}}, {})
@@ -162,6 +162,43 @@ TEST_CASE("NodeGrantService: records each revocation with its reason", "[hub]") 
           "the grant of job 7 on node n1 was revoked: its secrets have changed\n"
           "the grant of job 7 on node n1 was revoked: secret LICENSE is not set for alice; set it "
           "with: secretctl set LICENSE\n");
+}
+
+TEST_CASE("NodeGrantService: records the revocation by a denial of a step that had a grant",
+          "[hub]") {
+    Fixture fixture;
+    const std::string tag = fixture.tag_of(fixture.grant());
+    const auto revocations = fixture.events_of([&] {
+        REQUIRE(
+            fixture.office.services.secrets.remove_secret(fixture.office.bob, kLab, "LICENSE", {})
+                .ok());
+        CHECK(std::holds_alternative<GrantDenied>(fixture.grant()));
+        for (int i = 0; i < 3; ++i) {
+            CHECK(std::holds_alternative<GrantDenied>(fixture.grant(tag)));
+        }
+    });
+    CHECK(revocations ==
+          "the grant of job 7 on node n1 was revoked: secret LICENSE is not set for alice; set it "
+          "with: secretctl set LICENSE\n");
+}
+
+TEST_CASE("CachedGrantService: records a wipe by the hub's denial with the hub's reason", "[hub]") {
+    Fixture fixture;
+    auto& cached = fixture.office.services.cached_grants;
+    const plugin_protocol::GrantRequest step{JobId{7}, StepId{0}, fixture.office.alice, 0, "A"};
+    const auto wipes = fixture.events_of(
+        [&] {
+            static_cast<void>(cached.denied_by_hub(step, {StatusCode::not_found, "is over"}));
+            const SecretBuffer value = buffer_of("value");
+            const DeliveryEntry entry{"A", value.view()};
+            SecretBuffer image(delivery_size({&entry, 1}));
+            REQUIRE(write_delivery({&entry, 1}, image.bytes()).ok());
+            REQUIRE(given(cached.accept_cached_grant(step, "\"1\"", image.view(), "")) ==
+                    "A=value\n");
+            static_cast<void>(cached.denied_by_hub(step, {StatusCode::not_found, "is over"}));
+        },
+        "wipe");
+    CHECK(wipes == "the cached grant of job 7 was wiped: the hub revoked it: is over\n");
 }
 
 TEST_CASE("Services: record no denial while a request waits for a lookup") {

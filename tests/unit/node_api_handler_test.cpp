@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include "agentd/api/run_list.h"
+#include "agentd/base/scope_exit.h"
 #include "tests/unit/fake_shared_store.h"
 #include "tests/unit/hub_fixture.h"
 
@@ -100,14 +101,23 @@ TEST_CASE("NodeApiHandler: serves others while it processes a long report") {
     CHECK(served >= 1000 / service::kGrantsPerStep);
 }
 
-TEST_CASE("NodeApiHandler: rejects a report of more than a node can hold") {
+TEST_CASE("NodeApiHandler: reads what a node of an earlier version may hold, and no more") {
     Fixture fixture;
     const vault::CachedGrant held{JobId{7}, fixture.office.alice, "run:r", "", "\"1\""};
-    const std::vector<vault::CachedGrant> all(vault::kMaxCachedGrants + 1, held);
-    CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(all)).status == 400);
-    const std::string large(3 * 1024 * 1024, ' ');
+    std::vector<vault::CachedGrant> all(api::kMaxReportedGrants + 1, held);
+    const auto status_of_report = [&] {
+        return fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(all)).status;
+    };
+    CHECK(status_of_report() == 400);
+    const std::string large(api::kMaxReportBytes + 1, ' ');
     CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", large).status == 413);
     CHECK(fixture.view.asked() == 0);
+    all.resize(vault::kMaxCachedGrants + 1);
+    CHECK(status_of_report() == 200);
+    all.resize(1);
+    all.front().ask = "run:" + std::string(kMaxSpecBytes - 4, 'r');
+    all.resize(5 * 1024 * 1024 / all.front().ask.size(), all.front());
+    CHECK(status_of_report() == 200);
 }
 
 /// The ids in a list of runs, and its `next`.
@@ -173,6 +183,36 @@ TEST_CASE("NodeApiHandler: denies a job that Slurm does not place on the node") 
         CHECK(answer.secret.size() == 0);
     }
     CHECK_FALSE(fixture.holds("r"));
+}
+
+/// Whether a response takes back an earlier grant.
+bool takes_back(const HttpResponse& answer) {
+    return api::is_grant_denied(answer.status, std::as_bytes(std::span(answer.body)));
+}
+
+TEST_CASE("NodeApiHandler: marks a denial only if it was decided about the grant itself") {
+    Fixture fixture;
+    fixture.has_tag = fixture.grant(Fixture::grant_body("run:r")).etag;
+    const HttpResponse missing = fixture.grant(Fixture::grant_body("run:r,NOT"));
+    CHECK(missing.status == 404);
+    CHECK(takes_back(missing));
+    REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
+    const HttpResponse ended = fixture.grant(Fixture::grant_body("run:r", 5000));
+    CHECK(ended.status == 404);
+    CHECK(takes_back(ended));
+
+    fixture.push("r");
+    for (const Verdict verdict : {Verdict::does_not_run, Verdict::other_owner, Verdict::other_node,
+                                  Verdict::other_address}) {
+        fixture.view.set(verdict);
+        CHECK_FALSE(takes_back(fixture.grant(Fixture::grant_body("run:r"))));
+    }
+    fixture.view.set(Verdict::runs_there);
+    CHECK_FALSE(takes_back(fixture.grant(Fixture::grant_body("run:r,,"))));
+    CHECK_FALSE(takes_back(fixture.grant("{}")));
+    CHECK_FALSE(takes_back(fixture.ask("POST", "/v1/no-such-path", "{}")));
+    fixture.caller = fixture.office.alice;
+    CHECK_FALSE(takes_back(fixture.grant(Fixture::grant_body("run:r"))));
 }
 
 TEST_CASE("NodeApiHandler: asks the node to try again if Slurm does not answer in time") {
@@ -245,6 +285,20 @@ TEST_CASE("AgentAccount: is a name, a number, or by default this process's own a
               .message()
               .find("the hub has no user 'nobody-there'") != std::string::npos);
     CHECK_FALSE(AgentAccount("bob").check(auth::Principal::of_certificate("bob"), kAddress).ok());
+}
+
+TEST_CASE("AgentAccount: denies nobody because a name service finds no account for a moment") {
+    service::keep_the_log_quiet();
+    auth::fake_users().doubtful = {"agents"};
+    const ScopeExit restored([] { auth::fake_users().doubtful.clear(); });
+    const Status unknown = AgentAccount("agents").check(auth::uid_of("bob"), kAddress);
+    CHECK(unknown.code() == StatusCode::unavailable);
+    CHECK(unknown.message() ==
+          "cannot tell whether bob is the account that the nodes' agents run as: the name service "
+          "is away; if it stays so, set listen.agents on the hub to a user or a uid there");
+    auth::fake_users().doubtful.clear();
+    CHECK(AgentAccount("agents").check(auth::uid_of("bob"), kAddress).code() ==
+          StatusCode::permission_denied);
 }
 
 TEST_CASE("NodeApiHandler: denies a host without its certificate, if those are demanded") {
@@ -338,6 +392,22 @@ TEST_CASE("NodeApiHandler: tells a node which of its grants have ended") {
     CHECK(fixture.report("run:r", tag).empty());
     REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
     CHECK(fixture.report("run:r", tag) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("NodeApiHandler: records what it revokes of a node only if the report is that node's") {
+    Fixture fixture;
+    const auto recorded = [] { return audit::count_of(audit::Kind::revoke); };
+    const auto before = recorded();
+    fixture.view.set(Verdict::other_address);
+    CHECK(fixture.report("run:r", "\"invented\"") == std::vector<std::size_t>{0});
+    CHECK(recorded() == before);
+    fixture.view.set(Verdict::runs_there);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(fixture.report("run:r", "\"invented\"") == std::vector<std::size_t>{0});
+    }
+    CHECK(recorded() == before + 1);
+    CHECK(fixture.report("run:r", "\"another\"") == std::vector<std::size_t>{0});
+    CHECK(recorded() == before + 2);
 }
 
 TEST_CASE("NodeApiHandler: revokes nothing while the shared store does not answer") {

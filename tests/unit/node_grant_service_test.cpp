@@ -80,7 +80,7 @@ TEST_CASE("NodeGrantService: changes the tag of a grant when the spec or the run
     };
     REQUIRE(office.push(office.alice, "r", {}, one("A", "value")).ok());
     const std::string first = tag("run:r,A");
-    CHECK(first.size() == 34);
+    CHECK(first.size() == 51);
     CHECK(tag("run:r,A") == first);
     CHECK(tag("run:r,A=B") != first);
     CHECK(tag("run:r,A:file") != first);
@@ -109,11 +109,78 @@ TEST_CASE("NodeGrantService: returns the reported grants that are no longer vali
         held(office.alice, "run:r", "\"other\""), held(office.bob, "run:r", tag("run:r")),
         held(office.alice, ",,", "\"\"")};
     using JobPlacement = std::vector<std::size_t>;
-    CHECK(report(office, "n1", all, true, true) == JobPlacement{2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{2, 3});
     REQUIRE(office.services.runs.complete_run(office.alice, run_id("r")).ok());
-    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 2, 3});
     REQUIRE(office.push(office.alice, "s", {}, one("A", "new")).ok());
-    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 1, 2, 3, 4});
+    CHECK(report(office, "n1", all, true, true) == JobPlacement{0, 1, 2, 3});
+}
+
+TEST_CASE("NodeGrantService: takes back nothing that it can't know to have ended", "[hub]") {
+    Office before;
+    REQUIRE(before.push(before.alice, "r", {}, one("A", "value")).ok());
+    const auto tag = [&](const std::string& ask) {
+        return tag_of(before.services.node_grants.grant_to_node(step(before.alice, ask), "n1", ""));
+    };
+    const std::string ask = GENERATE("run:r", "run:r?,A");
+    const std::string granted = tag(ask);
+    const std::string of_old_version = granted.substr(0, 33) + "\"";
+    const auto ends = [&](Office& hub, const std::string& has_tag) {
+        const bool is_revoked =
+            !report(hub, "n1", {held(hub.alice, ask, has_tag)}, true, true).empty();
+        const auto answer =
+            hub.services.node_grants.grant_to_node(step(hub.alice, ask, 7, 1000), "n1", has_tag);
+        CHECK(std::holds_alternative<Unchanged>(answer) == !is_revoked);
+        return is_revoked;
+    };
+
+    Office after;  // a hub that was started without what the earlier one held
+    CHECK_FALSE(ends(after, granted));
+    CHECK_FALSE(ends(after, of_old_version));
+    CHECK(after.services.context.node_holds.is_held("r"));
+
+    SECTION("it remembers the end of that run") {
+        REQUIRE(after.push(after.alice, "r", {}, one("A", "value")).ok());
+        REQUIRE(after.services.runs.complete_run(after.alice, run_id("r")).ok());
+        CHECK(ends(after, granted));
+        CHECK(ends(after, of_old_version));
+    }
+    SECTION("the store that hubs share says that there is no such run") {
+        after.services.context.shares_runs = true;
+        CHECK(ends(after, granted));
+        CHECK(ends(after, of_old_version));
+    }
+    SECTION("it goes on with the memory that had the run") {
+        Office same;
+        same.vault.begin_memory({});
+        REQUIRE(same.push(same.alice, "r", {}, one("A", "value")).ok());
+        const std::string own =
+            tag_of(same.services.node_grants.grant_to_node(step(same.alice, ask), "n1", ""));
+        REQUIRE(same.services.runs.complete_run(same.alice, run_id("r")).ok());
+        same.services.context.ended_runs.remove(run_id("r"));
+        CHECK(ends(same, own));
+        CHECK_FALSE(ends(same, granted));
+    }
+}
+
+TEST_CASE("NodeGrantService: takes back a grant without a run whatever memory made it", "[hub]") {
+    const TemporaryFolder folder;
+    const auto store = std::move(
+        store::SecretStore::open(folder.file("store.db"), store::key_of(folder, 'k')).value());
+    Office before(Office::small(), 64UL * 1024 * 1024, store.get());
+    const auto set = [&](const std::string& value) {
+        return before.services.secrets.put_secret(before.alice, {}, "TOKEN", {buffer_of(value), {}},
+                                                  {});
+    };
+    REQUIRE(set("value").ok());
+    const std::string ask = "run:never-pushed?,TOKEN";
+    const std::string granted =
+        tag_of(before.services.node_grants.grant_to_node(step(before.alice, ask), "n1", ""));
+    Office after(Office::small(), 64UL * 1024 * 1024, store.get());
+    const std::vector all{held(after.alice, ask, granted)};
+    CHECK(report(after, "n1", all, true, true).empty());
+    REQUIRE(set("new").ok());
+    CHECK(report(after, "n1", all, true, true) == std::vector<std::size_t>{0});
 }
 
 TEST_CASE("RunService: shows an ended run while nodes hold grants of it", "[hub]") {

@@ -66,6 +66,7 @@ struct Office {
           services(
               config, vault, [this] { return time; }, store) {
         services.context.events = &events;
+        vault.begin_memory({});
         keep_the_log_quiet();
     }
 
@@ -126,6 +127,11 @@ struct Office {
     }
 };
 
+inline Status status_of(const NodeGrantAnswer& answer) {
+    if (const auto* denied = std::get_if<GrantDenied>(&answer)) return denied->why;
+    const auto* denial = std::get_if<Status>(&answer);
+    return denial != nullptr ? *denial : Status();
+}
 template <typename... Answers>
 Status status_of(const std::variant<Answers...>& answer) {
     const auto* denial = std::get_if<Status>(&answer);

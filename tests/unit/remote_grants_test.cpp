@@ -4,12 +4,14 @@
 
 #include "agentd/node/remote_grants.h"
 
+#include "agentd/api/grant_body.h"
 #include "agentd/base/supervisor.h"
 #include "agentd/node/hold_reporter.h"
 #include "common/secure_memory/delivery.h"
 #include "tests/unit/fake_hub.h"
 #include "tests/unit/fake_munge.h"
 #include "tests/unit/office.h"
+#include "tests/unit/shelf.h"
 
 namespace secrets::node {
 namespace {
@@ -89,9 +91,17 @@ TEST_CASE("RemoteGrants: tells the hub how long it may take, by what the plugin 
     CHECK(given(fixture.ask()) == "A=value\n");
     fixture.patience = 0;  // a plugin that does not say it waits 5 s
     CHECK(given(fixture.ask("run:r2")) == "A=value\n");
-    REQUIRE(fixture.hub.asked.size() == 2);
-    CHECK(fixture.hub.asked[0].body().find(R"("patience_ms":6000)") != std::string::npos);
-    CHECK(fixture.hub.asked[1].body().find(R"("patience_ms":3000)") != std::string::npos);
+    fixture.patience = 600'000;  // more than any hub accepts
+    CHECK(given(fixture.ask("run:r3")) == "A=value\n");
+    REQUIRE(fixture.hub.asked.size() == 3);
+    const std::string longest = std::to_string(api::kMaxPatience.count());
+    const auto announced = [&](std::size_t which) {
+        const std::string& body = fixture.hub.asked[which].body();
+        return body.substr(body.find("\"patience_ms\""));
+    };
+    CHECK(announced(0) == R"("patience_ms":6000})");
+    CHECK(announced(1) == R"("patience_ms":3000})");
+    CHECK(announced(2) == R"("patience_ms":)" + longest + "}");
 }
 
 TEST_CASE("RemoteGrants: calls the node what Slurm calls it, once Slurm has said it") {
@@ -105,6 +115,31 @@ TEST_CASE("RemoteGrants: calls the node what Slurm calls it, once Slurm has said
     fixture.slurm_name.clear();         // a plugin that does not send it
     CHECK(given(fixture.ask()) == "A=value\n");
     CHECK(name.text() == "compute-1");
+}
+
+TEST_CASE("NodeName: is Slurm's name also for the next process") {
+    vault::Shelf shelf;
+    {
+        NodeName name("short-host-name", &shelf);
+        name.learn("");
+        CHECK(shelf.size() == 0);
+        name.learn("compute-1.site");
+        name.learn("compute-1.site");
+        CHECK(shelf.all().contains("node-compute-1.site"));
+        NodeName("copy", &shelf).take_over({});
+    }
+    NodeName next("short-host-name", &shelf);
+    next.take_over({"compute-1.site"});
+    const NodeName copy = next;
+    CHECK(copy.text() == "compute-1.site");
+    next.learn("compute-2");
+    CHECK(copy.text() == "compute-2");
+    CHECK(shelf.size() == 1);
+    CHECK(shelf.all().contains("node-compute-2"));
+    // systemd would store it under another name.
+    next.learn("compute:3");
+    CHECK(copy.text() == "compute:3");
+    CHECK(shelf.size() == 0);
 }
 
 TEST_CASE("RemoteGrants: denies a spec that is malformed without asking the hub") {
@@ -147,21 +182,50 @@ TEST_CASE("RemoteGrants: delivers an earlier grant of the same job and spec if n
     CHECK(service::status_of(fixture.ask("run:r", 8)).code() == StatusCode::unavailable);
 }
 
-TEST_CASE("RemoteGrants: wipes an earlier grant when the hub denies it") {
+using Denial = std::pair<unsigned, StatusCode>;
+constexpr auto kDenials = std::to_array<Denial>({{400U, StatusCode::invalid_argument},
+                                                 {403U, StatusCode::permission_denied},
+                                                 {404U, StatusCode::not_found},
+                                                 {413U, StatusCode::too_large}});
+
+TEST_CASE("RemoteGrants: wipes an earlier grant when the hub denies that grant itself") {
     Fixture fixture;
-    REQUIRE(given(fixture.ask()) == "A=value\n");
-    for (const auto& [status, code] : {std::pair{400U, StatusCode::invalid_argument},
-                                       {403U, StatusCode::permission_denied},
-                                       {404U, StatusCode::not_found},
-                                       {413U, StatusCode::too_large}}) {
+    const auto grant = fixture.hub.answer;
+    for (const auto& [status, code] : kDenials) {
+        fixture.hub.answer = grant;
+        REQUIRE(given(fixture.ask()) == "A=value\n");
         fixture.hub.answer = [status = status](const auto&, auto& response) {
-            deny(response, status, "says the hub");
+            deny(response, status, "says the hub", std::string(api::kGrantDenied));
         };
         const Status denial = service::status_of(fixture.ask());
         CHECK(denial.code() == code);
         CHECK(denial.message() == "says the hub");
         CHECK(fixture.node.vault.inventory().cached_grants == 0);
     }
+}
+
+TEST_CASE("RemoteGrants: keeps an earlier grant when a hub or a proxy refuses for other reasons") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    for (const auto& [status, code] : kDenials) {
+        CAPTURE(status);
+        fixture.hub.answer = [status = status](const auto&, auto& response) {
+            deny(response, status, "not an agent");
+        };
+        CHECK(given(fixture.ask()) == "A=value\n");
+        const Status denial = service::status_of(fixture.ask("run:r", 8));
+        CHECK(denial.code() == code);
+        CHECK(denial.message() == "not an agent");
+    }
+    for (const unsigned status : {404U, 405U, 429U, 500U, 502U}) {
+        CAPTURE(status);
+        fixture.hub.answer = [status](const auto&, auto& response) {
+            response.result(status);
+            response.body() = "<html>a proxy</html>";
+        };
+        CHECK(given(fixture.ask()) == "A=value\n");
+    }
+    CHECK(fixture.node.vault.inventory().cached_grants == 1);
 }
 
 TEST_CASE("RemoteGrants: answers 204 of the hub with nothing") {
@@ -239,6 +303,31 @@ TEST_CASE("HoldReporter: reports grants until none is left, and that once") {
     const std::size_t reported = fixture.reports().size();
     fixture.loop.turn(milliseconds(50));
     CHECK(fixture.reports().size() == reported);
+}
+
+TEST_CASE("HoldReporter: reports in parts what is more than a hub reads, and hears of each") {
+    Reporting fixture;
+    fixture.answer_reports(R"({"revoked":[0]})");
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    // An agent of an earlier version may have cached more.
+    const SecretBuffer image = buffer_of("image");
+    std::size_t cached = 1;
+    for (; cached < 1500; ++cached) {
+        std::string spec = "run:" + std::to_string(cached);
+        while (spec.size() < 1000) spec += ",NAME";
+        REQUIRE(
+            fixture.node.vault
+                .put_cached_grant({JobId{7}, fixture.node.alice, spec, "r", "\"1\""}, image.view())
+                .ok());
+    }
+    const std::size_t before = fixture.reports().size();
+    REQUIRE(fixture.loop.turns_until([&] { return fixture.reports().size() > before + 2; }));
+    CHECK(fixture.node.vault.inventory().cached_grants <= cached - 2);
+    for (const FakeHub::Request& each : fixture.reports()) {
+        CHECK(each.body().size() <= api::kMaxReportBytes);
+        CHECK(api::parse_report(std::as_bytes(std::span(each.body()))).ok());
+    }
+    CHECK(fixture.reports()[before].body().size() > 1024 * 1024);
 }
 
 TEST_CASE("HoldReporter: wipes a grant that the hub revokes") {
