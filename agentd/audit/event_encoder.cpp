@@ -33,10 +33,10 @@ std::uint64_t priority_of(Level level) {
     return LOG_ERR;
 }
 
-/// Returns the names that an entry has: of a denial only the first ones.
+/// Returns the names that an entry has: of an event that others can cause at will only the first.
 Names names_of(const Event& event) {
     Names names = event.names;
-    if (!info_of(event.kind).refused.empty() && names.size() > kMostNamesListed) {
+    if (!info_of(event.kind).limited.empty() && names.size() > kMostNamesListed) {
         names.resize(kMostNamesListed);
     }
     return names;
