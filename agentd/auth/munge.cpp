@@ -7,8 +7,11 @@
 #include <boost/asio/post.hpp>
 #include <cstdlib>
 #include <exception>
+#include <new>
+#include <thread>
 
 #include "agentd/audit/audit_log.h"
+#include "agentd/base/without_memory.h"
 #include "agentd/net/deadline_operation.h"
 #include "common/auth/munge_credential.h"
 
@@ -91,6 +94,20 @@ struct Question {
     bool is_given_up = false;
 };
 
+/// Posts a handler from a thread that has nobody to report to: if memory ran out, tries again.
+template <typename Handler>
+void post_from_thread(const asio::any_io_executor& loop, const Handler& handler) {
+    constexpr auto kPause = std::chrono::milliseconds(20);
+    while (true) {
+        try {
+            asio::post(loop, handler);
+            return;
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(kPause);
+        }
+    }
+}
+
 }  // namespace
 
 Munge::~Munge() {
@@ -98,28 +115,36 @@ Munge::~Munge() {
 }
 
 /// Makes the next call that somebody waits for. A thread that hangs in a call makes no other; the
-/// callers' deadlines pass meanwhile.
+/// callers' deadlines pass meanwhile. If memory runs out, the calls stay in the queue.
 void Munge::call_next(const std::shared_ptr<Queue>& queue, const asio::any_io_executor& loop) {
     while (!queue->is_calling && !queue->calls.empty()) {
-        Call call = std::move(queue->calls.front());
-        queue->calls.pop_front();
-        if (!call.is_wanted()) {
-            call.end();
+        const std::shared_ptr<Call> call = queue->calls.front();
+        if (!call->is_wanted()) {
+            queue->calls.pop_front();
+            call->end();
             continue;
         }
-        queue->is_calling = true;
         const std::weak_ptr<Queue> later = queue;
-        asio::post(queue->thread, [call = std::move(call), later, loop] {
-            call.make();
-            asio::post(loop, [call, later, loop] {
-                call.end();
-                const auto same = later.lock();
-                if (!same) return;
-                same->is_calling = false;
-                call_next(same, loop);
-            });
+        const auto end = [call, later, loop] {
+            call->end();
+            const auto same = later.lock();
+            if (!same) return;
+            same->is_calling = false;
+            call_next_if_memory_allows(same, loop);
+        };
+        asio::post(queue->thread, [call, end, loop] {
+            call->make();
+            post_from_thread(loop, end);
         });
+        queue->calls.pop_front();
+        queue->is_calling = true;
     }
+}
+
+/// Makes the next call as call_next() does. Without memory it is made when the next one comes.
+void Munge::call_next_if_memory_allows(const std::shared_ptr<Queue>& queue,
+                                       const asio::any_io_executor& loop) {
+    if_memory_allows([&] { call_next(queue, loop); });
 }
 
 /// Calls munged in the thread. Returns nothing if munged did not answer in time.
@@ -132,19 +157,19 @@ asio::awaitable<std::optional<Answer>> Munge::ask(std::string text,
     const auto queue = queue_;
     // `done` keeps the question alive.
     const auto begin = [queue, loop, function, is_gone](Question<Answer>& begun, auto done) {
-        Call call;
-        call.is_wanted = [&begun, is_gone] {
+        const auto call = std::make_shared<Call>();
+        call->is_wanted = [&begun, is_gone] {
             return !begun.is_given_up && !(is_gone && is_gone());
         };
-        call.make = [&begun, function] {
+        call->make = [&begun, function] {
             try {
                 begun.answer = function(begun.text);
             } catch (...) {
                 begun.thrown = std::current_exception();
             }
         };
-        call.end = [done = std::move(done)] { done(ErrorCode()); };
-        queue->calls.push_back(std::move(call));
+        call->end = [done = std::move(done)] { done(ErrorCode()); };
+        queue->calls.push_back(call);
         call_next(queue, loop);
     };
     const auto until = std::chrono::steady_clock::now() + kPatience;

@@ -54,7 +54,7 @@ class Munge {
     };
     struct Queue {
         boost::asio::thread_pool thread{1};
-        std::deque<Call> calls{};
+        std::deque<std::shared_ptr<Call>> calls{};
         bool is_calling = false;
     };
     template <typename Answer>
@@ -63,6 +63,8 @@ class Munge {
                                                       std::function<bool()> is_gone);
     static void call_next(const std::shared_ptr<Queue>& queue,
                           const boost::asio::any_io_executor& loop);
+    static void call_next_if_memory_allows(const std::shared_ptr<Queue>& queue,
+                                           const boost::asio::any_io_executor& loop);
 
     std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
     std::string trouble_;

@@ -13,6 +13,7 @@
 
 #include "tests/unit/catch.h"
 #include "tests/unit/event_loop.h"
+#include "tests/unit/failing_new.h"
 #include "tests/unit/office.h"
 
 namespace {
@@ -147,6 +148,20 @@ TEST_CASE("Munge: asks munged in order, and never for a client that has gone", "
     CHECK(gone->value().status().code() == StatusCode::unavailable);
     CHECK(last->value().ok());
     CHECK(munged_calls.load() == 2);
+}
+
+TEST_CASE("Munge: goes on after memory ran out for a call", "[munge]") {
+    Fixture fixture;
+    bool fails = true;
+    // Called just before the call is handed to its thread.
+    const auto is_gone = [&fails] {
+        if (std::exchange(fails, false)) fail_next_allocation_of(1);
+        return false;
+    };
+    const auto lost = fixture.start(fixture.munge->decode("lost", is_gone));
+    CHECK_THROWS_AS(fixture.turn(milliseconds(20)), std::bad_alloc);
+    REQUIRE(allocation_has_failed());
+    CHECK(fixture.result_of(fixture.munge->decode("text")).ok());
 }
 
 TEST_CASE("Munge: waits for a call in progress before it ends", "[munge]") {
