@@ -92,7 +92,7 @@ bool ConnectionLimits::close_silent(Addresses::iterator address) {
     for (auto each = unproven.begin(); each != unproven.end(); ++each) {
         // None is silent for longer than it is there, and those that follow came later.
         if (silent != unproven.end() && longest >= now - each->came) break;
-        if (each->socket == nullptr || !each->socket->is_open()) continue;
+        if (each->is_busy || each->socket == nullptr || !each->socket->is_open()) continue;
         const auto silence = silence_of(each->socket->native_handle());
         if (!silence || (silent != unproven.end() && *silence <= longest)) continue;
         silent = each;

@@ -30,6 +30,7 @@ class ConnectionLimits {
         Tcp::socket* socket = nullptr;
         bool is_unproven = true;
         bool is_counted = true;  ///< false if closed for another
+        bool is_busy = false;    ///< a request is being served
         std::optional<Callers::iterator> caller{};
     };
     struct Address {
@@ -61,6 +62,9 @@ class ConnectionLimits {
         /// Sets the socket that is shut down if the connection has to give way. To be called again
         /// if the socket is moved to another object.
         void follow(Tcp::socket& socket) { connection_->socket = &socket; }
+        /// Marks whether a request is being served: it is the server's turn then, whatever that
+        /// waits for, and the connection gives way to no other.
+        void set_busy(bool is_busy) { connection_->is_busy = is_busy; }
         /// Counts the connection as that of `caller`, from the first call on. The Status says that
         /// the caller has too many; the connection is unproven then.
         Status prove(const std::string& caller);

@@ -3,6 +3,7 @@
 
 #include <boost/beast/core/string.hpp>
 
+#include "agentd/base/scope_exit.h"
 #include "agentd/net/tls_context.h"
 #include "common/auth/hub_request.h"
 #include "common/base/names.h"
@@ -37,6 +38,8 @@ RemoteAuthenticator::RemoteAuthenticator(const service::Services& services, auth
 
 asio::awaitable<std::variant<AuthenticatedPrincipal, api::HttpResponse>>
 RemoteAuthenticator::authenticate(const api::RequestHead& head) {
+    connection_.set_busy(true);  // while munged is waited for, the client is not silent
+    const ScopeExit over([this] { connection_.set_busy(false); });
     auto checked = co_await identify(head);
     const auto* const known = std::get_if<AuthenticatedPrincipal>(&checked);
     if (known == nullptr) co_return checked;

@@ -307,6 +307,24 @@ TEST_CASE("ConnectionLimits: closes no connection whose data is unread, or whose
     CHECK(server.come("a"));
 }
 
+TEST_CASE("ConnectionLimits: closes no connection whose request is being served",
+          "[handshake_queue]") {
+    LimitedServer server;
+    const auto first = server.come("a");
+    first->speak();
+    first->read();
+    first->counted.set_busy(true);  // as while munged is waited for
+    std::vector<LimitedServer::Pointer> newer;
+    for (int i = 0; i < 6; ++i) {
+        newer.push_back(server.come("a"));
+        REQUIRE(newer.back());
+    }
+    CHECK_FALSE(first->is_shut());
+    first->counted.set_busy(false);
+    newer.push_back(server.come("a"));
+    CHECK(first->is_shut());
+}
+
 TEST_CASE("ConnectionLimits: leaves other callers of an address their share", "[handshake_queue]") {
     LimitedServer server;
     auto one = server.come("a");
