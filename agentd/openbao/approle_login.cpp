@@ -38,6 +38,17 @@ std::array<Credential, 2> credentials_of(const OpenBao& config) {
              {"secret_id", config.secret_id_file, "openbao.secret-id"}}};
 }
 
+/// Tells whether OpenBao says that the credentials are wrong, or that the role is locked out for
+/// that. Any other answer may be another one the next time, such as a proxy's, or that of a server
+/// on which the AppRole is not mounted.
+bool is_wrong_credential(const HttpsResponse& answer) {
+    const std::string errors = errors_in(answer);
+    const auto says = [&](const char* words) { return errors.find(words) != std::string::npos; };
+    if (answer.status == 403) return says("permission denied");
+    return answer.status == 400 &&
+           (says("invalid role") || says("invalid secret") || says("missing secret_id"));
+}
+
 StatusOr<SecretBuffer> read(const Credential& credential) {
     const auto path = credential_path(credential.file, credential.credential, credential.key());
     if (!path) return path.status();
@@ -109,11 +120,11 @@ asio::awaitable<Status> ServerPool::log_in_now(Clock::time_point deadline) {
     if (!response.ok()) co_return Status::failed(response.status().message());
     const auto& answer = *response;
     if (answer.status != 200 || !take_login(answer)) {
-        refused_ = {
-            shown, Clock::now() + kAfterRefusal,
+        auto why =
             Status::failed("OpenBao rejected the login of the AppRole: " + errors_in(answer) +
-                           "; check its role id and secret id, and store.openbao.approle")};
-        co_return refused_->why;
+                           "; check its role id and secret id, and store.openbao.approle");
+        if (is_wrong_credential(answer)) refused_ = {shown, Clock::now() + kAfterRefusal, why};
+        co_return why;
     }
     refused_.reset();
     ++logins_;

@@ -71,10 +71,12 @@ class FakeOpenBao {
     }
     void stop() { server_.stop(); }
 
-    unsigned health = 200;           ///< 429: it stands by
-    unsigned write_status = 200;     ///< with another one, nothing is written
-    std::string strange_answer{};    ///< if set: the body of a 404 to each request about documents
-    bool loses_next_answer = false;  ///< of a write that is made
+    unsigned health = 200;         ///< 429: it stands by
+    unsigned write_status = 200;   ///< with another one, nothing is written
+    std::string strange_answer{};  ///< if set: the body of a 404 to each request about documents
+    /// The status and the body of the answer to a login that fails; 0: logins succeed.
+    std::pair<unsigned, std::string> login_failure{};
+    bool loses_next_answer = false;                   ///< of a write that is made
     std::function<std::chrono::sys_seconds()> clock;  ///< its answers have no date without one
     std::function<void()> before_write;               ///< called once, before the next write
 
@@ -115,6 +117,9 @@ class FakeOpenBao {
                                       request.method_string().size());
         if (target == "/v1/sys/health") {
             response.result(health);
+        } else if (target == "/v1/auth/approle/login" && login_failure.first != 0) {
+            response.result(login_failure.first);
+            response.body() = login_failure.second;
         } else if (target.starts_with("/v1/auth/")) {
             response.body() = R"({"auth":{"client_token":"t","renewable":true,"lease_duration":)" +
                               std::to_string(lease_seconds_) + "}}";

@@ -363,6 +363,34 @@ TEST_CASE("Replica: takes no 404 for the end of a run that KV v2 does not give f
     CHECK(hub.granted("r") == "A=one\n");
 }
 
+TEST_CASE("Replica: logs in again at once unless OpenBao said that the credentials are wrong",
+          "[replica]") {
+    HubReplica hub;
+    hub.push_elsewhere("r", "one");
+    const std::pair<unsigned, std::string> passing[] = {
+        {404, "<html>no such page</html>"},
+        {400, "<html>bad request</html>"},
+        {403, "<html>go away</html>"},
+        {404, R"({"errors":["no handler for route \"auth/approle/login\"."]})"}};
+    for (const auto& failure : passing) {
+        hub.bao.login_failure = failure;
+        CHECK_FALSE(hub.refresh(HubReplica::about("r")).ok());
+    }
+    const auto wrong = GENERATE(as<std::pair<unsigned, std::string>>(),
+                                std::pair{400U, R"({"errors":["invalid role or secret ID"]})"},
+                                std::pair{400U, R"({"errors":["invalid secret id"]})"},
+                                std::pair{403U, R"({"errors":["permission denied"]})"});
+    hub.bao.login_failure = wrong;
+    CHECK_FALSE(hub.refresh(HubReplica::about("r")).ok());
+    const std::size_t logins = hub.bao.count_of("auth/approle/login");
+    CHECK(logins == std::size(passing) + 1);
+    hub.bao.login_failure = {};
+    CHECK_FALSE(hub.refresh(HubReplica::about("r")).ok());  // five denied ones lock the role out
+    CHECK(hub.bao.count_of("auth/approle/login") == logins);
+    hub.pass(std::chrono::minutes(5));
+    CHECK(hub.refresh(HubReplica::about("r")).ok());
+}
+
 TEST_CASE("Replica: reports a document that is malformed, and keeps none of it", "[replica]") {
     HubReplica hub;
     hub.bao.put("runs/r", "{\"format\":1}");
