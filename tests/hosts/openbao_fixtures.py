@@ -49,9 +49,9 @@ def canary(canary, canaries):
     return make
 
 
-def start_hub(hosts, pki, openbao, host):
+def start_hub(hosts, pki, openbao, host, more=""):
     address = {"hub": "10.77.0.1", "login": "10.77.0.4"}[host]
-    hosts.start_agent(host, f"listen: {{ address: {address}, certificate: {pki}/{host}.crt, key: {pki}/{host}.key }}\n"
+    hosts.start_agent(host, f"listen: {{ address: {address}, certificate: {pki}/{host}.crt, key: {pki}/{host}.key{more} }}\n"
                       "workspaces: [{ name: lab, admins: { users: [bob] }, members: { users: [alice] } }]\n"
                       + openbao.config())
 

@@ -3,6 +3,7 @@
 server costs no job its secrets. test_several_hubs.py has the loss of a hub."""
 
 import json
+import subprocess
 import threading
 import time
 
@@ -88,6 +89,42 @@ def test_stored_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, c
     secretctl(hub, "rm", "--workspace", "lab", "LAB_KEY", user="bob")
     assert openbao.stored_versions("users/1001") == openbao.stored_versions("workspaces/lab") == []
     assert login.http("GET", "/v1/secrets", user="alice").json["secrets"] == []
+
+
+def test_stored_secrets_of_uid_that_another_user_has_now_are_refused_at_all_hubs(cluster, hub, login, openbao, canary):
+    """What docs/admin.md says of a uid that another user has now, for a store in OpenBao."""
+    path = "slurm-secrets/users/1001"
+    value, run_value = canary(), canary()
+    secretctl(hub, "set", "TOKEN", input=value)
+    hub.push("own", workspace={"RUN_TOKEN": run_value})
+    document = openbao.stored_versions("users/1001")[0]
+    assert document["user"] == "alice"
+
+    def give_to(name):
+        openbao.script("bao", "kv", "put", "-mount=secret", path, "document=" + json.dumps(document | {"user": name}))
+
+    give_to("mallory")
+    refusal = "the stored secrets of uid 1001 belong to user mallory, but uid 1001 is alice now"
+    for host, node in ((hub, "n1"), (login, "n2")):
+        for method, target, body in (("GET", "/v1/secrets", None), ("PUT", "/v1/secrets/TOKEN", json.dumps({"value": "mine"})),
+                                     ("DELETE", "/v1/secrets/TOKEN", None)):
+            answer = host.http(method, target, body, user="alice")
+            assert (answer.status, refusal in answer.json["detail"]) == (403, True), answer.text
+        done = host.srun("-w", node, "--secret=TOKEN", "true")
+        assert done.code != 0 and refusal in done.err, done.err
+        done = host.srun("-w", node, "--secrets-run=own", "--secret=RUN_TOKEN", "bash", "-c", "echo ${#RUN_TOKEN}")
+        assert (done.code, done.out) == (0, f"{len(run_value)}\n"), done.err
+    assert openbao.stored_versions("users/1001") == [document | {"user": "mallory"}]
+    give_to("alice")
+    done = login.srun("-w", "n2", "--secret=TOKEN", "bash", "-c", "echo ${#TOKEN}")
+    assert (done.code, done.out) == (0, f"{len(value)}\n"), done.err
+    give_to("mallory")
+    openbao.script("bao", "kv", "metadata", "delete", "-mount=secret", path)
+    for host in (hub, login):
+        assert host.http("GET", "/v1/secrets", user="alice").json["secrets"] == []
+    secretctl(login, "set", "TOKEN", input=canary())
+    assert openbao.stored_versions("users/1001")[0]["user"] == "alice"
+    secretctl(hub, "rm", "TOKEN")
 
 
 def test_concurrent_changes_at_two_hubs_lose_nothing(cluster, hub, login, canary):
@@ -218,6 +255,42 @@ def test_moved_mount_of_openbao_is_an_outage_and_ends_no_run(cluster, hub, login
     assert hub.runs() == login.runs() == ["demo"]
     done = hub.srun("-w", "n2", "--secrets-run=demo", *PRINT, input=value)
     assert (done.code, done.out) == (0, "n2\n"), done.err
+
+
+SILENT_SERVER = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.53', 53)); print(flush=True); s.recv(1); input()"
+
+
+@pytest.fixture
+def silent_dns(hosts, tmp_path):
+    """Has the hub query a DNS server that never answers, for names that are not in /etc/hosts. Returns whether it was queried."""
+    tmp_path.chmod(0o755)
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.0.0.53\noptions timeout:30 attempts:5\n")
+    hosts.run("hub", ["mount", "--bind", resolv_conf, "/etc/resolv.conf"])
+    server = subprocess.Popen(hosts.on("hub").command("root", ["timeout", "120", "python3", "-c", SILENT_SERVER]),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"\n"
+        yield lambda: "127.0.0.53:53" in hosts.run("hub", ["ss", "-Hun", "state", "established"]).out
+    finally:
+        server.communicate(b"end\n")
+        hosts.run("hub", ["umount", "/etc/resolv.conf"])
+
+
+def test_login_host_whose_lookup_hangs_delays_no_request(cluster, hub, pki, openbao, canary, silent_dns):
+    value = canary()
+    cluster.on("login").push("demo", workspace={"HF_TOKEN": value})
+    hub.daemon_stop("slurm-secretsd")
+    start_hub(cluster, pki, openbao, "hub", more=", login_hosts: [hangs.test, login]")
+    poll(silent_dns, 10, "the lookup of hangs.test")
+    begun = time.monotonic()
+    assert hub.http("GET", "/v1/runs/demo").status == 200
+    done = hub.srun("-w", "n1", "--secrets-run=demo", *PRINT, input=value)
+    assert (done.code, done.out) == (0, "n1\n"), done.err
+    assert time.monotonic() - begun < 5
+    assert silent_dns()
+    poll(lambda: "cannot resolve host hangs.test: the resolver does not answer in time" in cluster.agent_log("hub"), 10,
+         "the report that the lookup hangs")
 
 
 def test_doctor_and_status_show_that_openbao_is_away(cluster, hub, openbao):
