@@ -40,9 +40,15 @@ Status check_list() {
     return Status();
 }
 
+/// The account that every cluster has.
+constexpr char kRootAccount[] = "root";
+
+/// Returns the associations of an account and of the account root.
 StatusOr<Associations> associations_with(std::string account) {
+    std::string root = kRootAccount;
     const auto accounts = slurm_list_create(nullptr);
     slurm_list_append(accounts, account.data());
+    if (account != root) slurm_list_append(accounts, root.data());
     assoc_mgr_info_request_msg_t request{};
     request.acct_list = accounts;
     request.flags = ASSOC_MGR_INFO_FLAG_ASSOC;
@@ -60,19 +66,27 @@ StatusOr<AccountUsers> users_of_account(const std::string& account) {
     if (Status why = check_list(); !why.ok()) return why;
     const auto associations = associations_with(account);
     if (!associations) return associations.status();
+    const auto list = (*associations)->assoc_list;
     AccountUsers found;
-    if ((*associations)->assoc_list == nullptr) return found;
-    const auto each = slurm_list_iterator_create((*associations)->assoc_list);
-    while (const void* element = slurm_list_next(each)) {
+    bool has_root = false;
+    const auto each = list != nullptr ? slurm_list_iterator_create(list) : nullptr;
+    while (const void* element = each != nullptr ? slurm_list_next(each) : nullptr) {
         const auto& association = *static_cast<const slurmdb_assoc_rec_t*>(element);
-        if (association.acct == nullptr || association.acct != account) continue;
+        if (association.acct == nullptr) continue;
+        has_root = has_root || std::string_view(association.acct) == kRootAccount;
+        if (association.acct != account) continue;
         found.known = true;  // an association without a user is the account itself
         if (association.user == nullptr || *association.user == '\0') continue;
         std::string user = association.user;
         // This machine has no account with a longer name.
         if (user.size() <= kMaxUserBytes) found.users.push_back(std::move(user));
     }
-    slurm_list_iterator_destroy(each);
+    if (each != nullptr) slurm_list_iterator_destroy(each);
+    if (!has_root) {
+        return Status::failed(
+            "slurmctld has no accounts, not even root: it has started without slurmdbd and without "
+            "its own copy; start slurmdbd");
+    }
     // A user may have an association for each partition.
     std::sort(found.users.begin(), found.users.end());
     found.users.erase(std::unique(found.users.begin(), found.users.end()), found.users.end());

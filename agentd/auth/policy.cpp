@@ -73,8 +73,15 @@ StatusOr<bool> holds(const Accounts& accounts, Uid uid, Certainty certainty) {
     return any.answer();
 }
 
+/// Explains why it is not known that the caller is not in the account.
 Status not_listed_yet(const Principal& caller, const Workspace& workspace,
-                      const std::string& account) {
+                      const std::string& account, bool was_answered) {
+    if (was_answered) {
+        return Status::unavailable(
+            "cannot tell yet if " + caller.name() + " is in workspace " + workspace.name +
+            ": slurmctld does not list them in the Slurm account " + account +
+            ", which counts after 10 minutes only, as slurmctld may have lost its state");
+    }
     return Status::unavailable("cannot tell yet if " + caller.name() + " is in workspace " +
                                workspace.name +
                                ": slurmctld has not yet listed the users of the Slurm account " +
@@ -141,7 +148,7 @@ StatusOr<const Platform*> PrincipalResolver::find_platform(const Principal& call
     return nullptr;
 }
 
-/// Returns whether the caller is in one of the Slurm accounts.
+/// Returns whether the caller is in one of the Slurm accounts. A "no" is as certain as demanded.
 StatusOr<bool> PrincipalResolver::is_in_slurm_accounts(const std::vector<std::string>& accounts,
                                                        const Principal& caller,
                                                        const Workspace& workspace,
@@ -152,8 +159,12 @@ StatusOr<bool> PrincipalResolver::is_in_slurm_accounts(const std::vector<std::st
     if (!*user) return false;
     AnyOf any;
     for (const std::string& account : accounts) {
-        const auto has = slurm_accounts_.has(account, **user);
-        if (any.add(has ? StatusOr<bool>(*has) : not_listed_yet(caller, workspace, account))) break;
+        const auto has = slurm_accounts_.has(account, **user, certainty);
+        const bool was_answered = slurm_accounts_.knows(account);
+        if (any.add(has ? StatusOr<bool>(*has)
+                        : not_listed_yet(caller, workspace, account, was_answered))) {
+            break;
+        }
     }
     return any.answer();
 }

@@ -67,7 +67,8 @@ class PrincipalResolver {
     StatusOr<const Platform*> find_platform(const Principal& caller, Uid about) const;
 
     /// Returns the role that the configuration gives the caller, also to root. Without one, root
-    /// has the role `root`. `certainty`: of users and groups that the caller is not found in.
+    /// has the role `root`. `certainty`: of users, groups and Slurm accounts that the caller is not
+    /// found in.
     WorkspaceRole workspace_role(const Principal& caller, const Workspace& workspace,
                                  Certainty certainty = Certainty::current) const;
 

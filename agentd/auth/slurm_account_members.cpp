@@ -6,8 +6,8 @@
 namespace secrets::auth {
 
 bool SlurmAccountMembers::set(const std::string& account, bool exists,
-                              std::vector<std::string> users) {
-    Account told{exists, std::move(users)};
+                              std::vector<std::string> users, bool is_established) {
+    Account told{exists, std::move(users), is_established};
     auto& known = accounts_[account];
     if (known && *known == told) return false;
     known = std::make_shared<const Account>(std::move(told));
@@ -29,12 +29,19 @@ bool SlurmAccountMembers::is_missing(const std::string& account) const {
     return found != accounts_.end() && !found->second->exists;
 }
 
-std::optional<bool> SlurmAccountMembers::has(const std::string& account,
-                                             const std::string& user) const {
+std::optional<bool> SlurmAccountMembers::has(const std::string& account, const std::string& user,
+                                             Certainty certainty) const {
     const auto found = accounts_.find(account);
     if (found == accounts_.end()) return std::nullopt;
     const auto& users = found->second->users;
-    return std::binary_search(users.begin(), users.end(), user);
+    if (std::binary_search(users.begin(), users.end(), user)) return true;
+    if (certainty == Certainty::established && !found->second->is_established) return std::nullopt;
+    return false;
+}
+
+std::vector<std::string> SlurmAccountMembers::users_of(const std::string& account) const {
+    const auto found = accounts_.find(account);
+    return found == accounts_.end() ? std::vector<std::string>() : found->second->users;
 }
 
 }  // namespace secrets::auth

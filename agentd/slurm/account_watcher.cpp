@@ -22,8 +22,9 @@ constexpr auto kFirstTry = std::chrono::seconds(1);
 }  // namespace
 
 AccountWatcher::AccountWatcher(asio::io_context& loop, Supervisor& supervisor, const Config& config,
-                               std::function<void(auth::SlurmAccountMembers)> give)
-    : view_(loop, config.view_socket), give_(std::move(give)), timer_(loop) {
+                               std::function<void(auth::SlurmAccountMembers)> give,
+                               std::function<Clock::time_point()> now)
+    : view_(loop, config.view_socket), give_(std::move(give)), timer_(loop), now_(std::move(now)) {
     configure(config);
     supervisor.start("account_watcher", [this] { return run(); });
 }
@@ -32,6 +33,7 @@ void AccountWatcher::configure(const Config& config) {
     wanted_ = slurm_accounts_in(config.workspaces);
     interval_ = config.slurm_accounts_interval;
     known_.keep_only(wanted_);
+    absences_.keep_only(wanted_);
     if (wanted_.empty()) known_.set_trouble("");  // of accounts that are no longer watched
     give();
     next_try_ = kFirstTry;
@@ -83,7 +85,12 @@ void AccountWatcher::give() {
 void AccountWatcher::take(const std::string& account, slurm_query::Users told) {
     if (!wanted_.contains(account)) return;  // no longer wanted
     const bool was_missing = known_.is_missing(account);
-    if (!known_.set(account, told.known, std::move(told.users))) return;
+    const auto now = now_();
+    told = absences_.confirm(account, known_, std::move(told), now);
+    if (!known_.set(account, told.known, std::move(told.users),
+                    absences_.are_established(account, now))) {
+        return;
+    }
     is_given_ = false;
     note_missing(account, was_missing);
     give();

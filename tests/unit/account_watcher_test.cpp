@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: what slurmctld said last about the accounts that the configuration names is known, and
-// what it never said is not; whatever the view does, that is written down once.
+// Promise: what slurmctld said about the accounts that the configuration names is known, and what
+// it never said is not; nobody is out of an account before slurmctld has said so for ten minutes;
+// whatever the view does, that is written down once.
 
 #include "agentd/slurm/account_watcher.h"
 
@@ -52,11 +53,13 @@ struct Watched {
     explicit Watched(const View& view, std::vector<std::string> accounts)
         : view_socket(view.path()) {
         service::keep_the_log_quiet();
-        watch.emplace(loop, supervisor, config(std::move(accounts)),
-                      [this](auth::SlurmAccountMembers told) {
-                          known = std::move(told);
-                          ++given;
-                      });
+        watch.emplace(
+            loop, supervisor, config(std::move(accounts)),
+            [this](auth::SlurmAccountMembers told) {
+                known = std::move(told);
+                ++given;
+            },
+            [this] { return AccountWatcher::Clock::now() + passed; });
     }
     ~Watched() {
         supervisor.stop();
@@ -71,6 +74,14 @@ struct Watched {
         config.slurm_accounts_interval = std::chrono::seconds(1);
         config.workspaces = {{"lab", {{"bob"}, {}}, {{}, {}, std::move(accounts)}}};
         return config;
+    }
+    /// Lets so many queries be answered from now on.
+    void answers(View& view, std::size_t count) {
+        view.questions();
+        std::size_t asked = 0;
+        REQUIRE(turns_until([&] { return (asked += view.questions().size()) >= count; }));
+        loop.restart();
+        loop.run_for(milliseconds(50));
     }
     template <typename Condition>
     bool turns_until(Condition condition) {
@@ -87,6 +98,7 @@ struct Watched {
     Supervisor supervisor{loop, [](const auto&, const auto&, auto) {}};
     auth::SlurmAccountMembers known;
     int given = 0;
+    AccountWatcher::Clock::duration passed{};  ///< added to the watcher's clock
     std::optional<AccountWatcher> watch;
 };
 
@@ -112,7 +124,7 @@ TEST_CASE("AccountWatcher: knows the members of an account only after the first 
     CHECK_FALSE(here.known.has("bio", "alice").has_value());
 }
 
-TEST_CASE("AccountWatcher: picks up joined and departed members at the next interval",
+TEST_CASE("AccountWatcher: picks up joined members at the next interval, departed ones later",
           "[account_watch]") {
     View view;
     view.answer("chem", Users{true, false, {"alice"}});
@@ -124,7 +136,64 @@ TEST_CASE("AccountWatcher: picks up joined and departed members at the next inte
     CHECK(here.given == given);  // nothing has changed
     view.answer("chem", Users{true, false, {"bob"}});
     REQUIRE(here.turns_until([&] { return here.known.has("chem", "bob") == true; }));
+    CHECK(here.known.has("chem", "alice") == std::optional(true));
+    here.answers(view, 3);
+    CHECK(here.known.has("chem", "alice") == std::optional(true));  // for some seconds only
+    here.passed = std::chrono::minutes(10);
+    REQUIRE(here.turns_until([&] { return here.known.has("chem", "alice") == false; }));
+    CHECK(here.known.has("chem", "bob") == std::optional(true));
+}
+
+TEST_CASE("AccountWatcher: counts a departure anew when the member is listed again",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice", "bob"}});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    view.answer("chem", Users{true, false, {"bob"}});
+    here.answers(view, 2);
+    view.answer("chem", Users{true, false, {"alice", "bob"}});
+    here.answers(view, 1);
+    view.answer("chem", Users{true, false, {"bob"}});
+    here.passed = std::chrono::minutes(11);
+    here.answers(view, 3);
+    CHECK(here.known.has("chem", "alice") == std::optional(true));
+}
+
+TEST_CASE("AccountWatcher: believes in a lost account after several answers in ten minutes",
+          "[account_watch]") {
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    const std::uint64_t troubled = troubles();
+    view.answer("chem", Users{});
+    here.answers(view, 1);
+    here.passed = std::chrono::minutes(11);
+    here.answers(view, 1);  // long enough, but two answers
+    CHECK(here.known.has("chem", "alice") == std::optional(true));
+    CHECK_FALSE(here.known.is_missing("chem"));
+    CHECK(troubles() == troubled);
+    REQUIRE(here.turns_until([&] { return here.known.is_missing("chem"); }));
     CHECK(here.known.has("chem", "alice") == std::optional(false));
+    CHECK(troubles() == troubled + 1);
+}
+
+TEST_CASE("AccountWatcher: is certain of who is no member only after ten minutes of answers",
+          "[account_watch]") {
+    using auth::Certainty;
+    View view;
+    view.answer("chem", Users{true, false, {"alice"}});
+    Watched here(view, {"chem"});
+    REQUIRE(here.turns_until([&] { return here.known.knows("chem"); }));
+    CHECK(here.known.has("chem", "bob", Certainty::current) == std::optional(false));
+    CHECK_FALSE(here.known.has("chem", "bob", Certainty::established).has_value());
+    here.answers(view, 3);
+    CHECK_FALSE(here.known.has("chem", "bob", Certainty::established).has_value());
+    here.passed = std::chrono::minutes(10);
+    REQUIRE(here.turns_until(
+        [&] { return here.known.has("chem", "bob", Certainty::established).has_value(); }));
+    CHECK(here.known.has("chem", "bob", Certainty::established) == std::optional(false));
 }
 
 TEST_CASE("AccountWatcher: keeps the last known members while queries fail and logs that once",
@@ -144,8 +213,8 @@ TEST_CASE("AccountWatcher: keeps the last known members while queries fail and l
     CHECK(here.known.has("bio", "bob") == std::optional(true));
     CHECK(troubles() == troubled + 1);
     CHECK(mendings() == mended);
-    view.answer("bio", Users{true, false, {}});
-    REQUIRE(here.turns_until([&] { return here.known.has("bio", "bob") == false; }));
+    view.answer("bio", Users{true, false, {"carol"}});
+    REQUIRE(here.turns_until([&] { return here.known.has("bio", "carol") == true; }));
     REQUIRE(here.turns_until([&] { return mendings() == mended + 1; }));
     CHECK(troubles() == troubled + 1);
 }

@@ -65,10 +65,29 @@ TEST_CASE("PrincipalResolver: gives each user and root the configured role in a 
     CHECK(people.find_workspace("") == nullptr);
 }
 
-auth::SlurmAccountMembers saying(const std::map<std::string, std::vector<std::string>>& accounts) {
+auth::SlurmAccountMembers saying(const std::map<std::string, std::vector<std::string>>& accounts,
+                                 bool is_established = true) {
     auth::SlurmAccountMembers said;
-    for (const auto& [account, users] : accounts) said.set(account, true, users);
+    for (const auto& [account, users] : accounts) said.set(account, true, users, is_established);
     return said;
+}
+
+TEST_CASE("PrincipalResolver: takes nothing back for a Slurm account's answers of a short time") {
+    const Here here;
+    PrincipalResolver people({}, {{"lab", {{"root"}, {}}, {{}, {}, {"chem"}}}});
+    const auto bob = [&](Certainty certainty) {
+        return people.workspace_role(here.bob, *people.find_workspace("lab"), certainty);
+    };
+    people.know(saying({{"chem", {"alice"}}}, false));
+    CHECK(bob(Certainty::current).undecided.ok());
+    CHECK(bob(Certainty::established).undecided.message() ==
+          "cannot tell yet if bob is in workspace lab: slurmctld does not list them in the Slurm "
+          "account chem, which counts after 10 minutes only, as slurmctld may have lost its state");
+    people.know(saying({{"chem", {"alice", "bob"}}}, false));
+    CHECK(bob(Certainty::established).role == Role::member);
+    people.know(saying({{"chem", {"alice"}}}));
+    CHECK(bob(Certainty::established).undecided.ok());
+    CHECK(bob(Certainty::established).role == Role::stranger);
 }
 
 TEST_CASE("PrincipalResolver: admits users of a Slurm account to the workspaces that name it") {

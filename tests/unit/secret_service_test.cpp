@@ -346,7 +346,7 @@ struct AccountOffice : KeepingOffice {
         }
     }
     void say(const std::string& account, std::vector<std::string> users) {
-        said.set(account, true, std::move(users));
+        said.set(account, true, std::move(users), true);
         services.context.principals.know(said);
     }
 
