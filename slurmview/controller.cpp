@@ -17,8 +17,8 @@ using slurm_query::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
-/// Returns the result for a job that slurmctld says it does not know: long ended, or hidden from
-/// this user.
+/// Returns the result for a job that slurmctld says it does not know: long ended, lost with
+/// slurmctld's state, or hidden from this user.
 StatusOr<Told> not_known() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
@@ -29,7 +29,9 @@ StatusOr<Told> not_known() {
                     "slurmctld does not know a job or hides it: PrivateData in slurm.conf has "
                     "jobs, and slurm-secrets-view runs neither as SlurmUser nor as root"};
     }
-    return Told{JobState::ended, ""};
+    Told told{JobState::forgotten, ""};
+    told.is_doubtful = true;
+    return told;
 }
 
 }  // namespace
@@ -57,8 +59,12 @@ StatusOr<Told> ask_controller(JobId job) {
         if (record.job_id != job.value) continue;
         const JobState state = state_of(record.job_state);
         if (state != JobState::unknown) {
-            return Told{state, "", runs(record.job_state), Uid{record.user_id},
-                        record.nodes != nullptr ? record.nodes : ""};
+            return Told{state,
+                        "",
+                        runs(record.job_state),
+                        Uid{record.user_id},
+                        record.nodes != nullptr ? record.nodes : "",
+                        waits_in_queue(record.job_state)};
         }
         return Told{state, "slurmctld reported the unknown job state " +
                                std::to_string(record.job_state) +

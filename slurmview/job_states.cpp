@@ -17,6 +17,10 @@ JobState state_of(std::uint32_t job_state) {
     return base < JOB_END ? JobState::ended : JobState::unknown;
 }
 
+bool waits_in_queue(std::uint32_t job_state) {
+    return state_of(job_state) == JobState::ended && (job_state & JOB_STATE_BASE) == JOB_PENDING;
+}
+
 bool runs(std::uint32_t job_state) {
     if ((job_state & JOB_COMPLETING) != 0) return false;
     const std::uint32_t base = job_state & JOB_STATE_BASE;

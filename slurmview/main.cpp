@@ -87,7 +87,8 @@ int serve(const std::string& path, unsigned lifetime) {
     QueryQueue queue({ask_controller,
                       users_of_account,
                       {addresses_of_all_nodes, names_in_list, addresses_of_host},
-                      job_of_process});
+                      job_of_process,
+                      jobs_with_steps});
     QueryServer server(listener->get(), *owner, queue);
     sd_notify(0, "READY=1");
     const auto end = Deadline::in(std::chrono::seconds(lifetime));

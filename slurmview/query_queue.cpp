@@ -35,6 +35,7 @@ struct QueryQueue::OfJobs {
     std::vector<JobId> jobs;
     std::vector<JobState> states;
     std::vector<std::pair<JobId, Time>> active;  ///< with the time of the query
+    std::vector<JobId> doubtful;
     std::string why;
     bool abandoned = false;  ///< the caller no longer waits for the remaining results
 
@@ -50,6 +51,7 @@ struct QueryQueue::OfJobs {
             }
             states[i] = told->state;
             if (told->state == JobState::unknown) why = told->why;
+            if (told->is_doubtful) doubtful.push_back(jobs[i]);
             if (told->state == JobState::active) active.emplace_back(jobs[i], Clock::now());
         }
     }
@@ -78,6 +80,18 @@ struct QueryQueue::OfProcess {
         auto job = calls.job_of_process(pid);
         const std::lock_guard lock(mutex);
         told = std::move(job);
+    }
+};
+
+/// The same for the steps on this host.
+struct QueryQueue::OfSteps {
+    std::mutex mutex;
+    StatusOr<std::set<JobId>> told = Status::failed("");
+
+    void ask(const ControllerCalls& calls) {
+        auto jobs = calls.jobs_with_steps();
+        const std::lock_guard lock(mutex);
+        told = std::move(jobs);
     }
 };
 
@@ -124,15 +138,39 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
                                          Clock::now() + bounds_.patience);
     if (outcome == Outcome::busy && places.size() == jobs.size())
         return Refused{controller_.why_not(outcome, bounds_.patience)};
-    const std::scoped_lock lock(question->mutex, mutex_);
-    if (outcome != Outcome::done) {
-        question->abandoned = true;
-        question->why = controller_.why_not(outcome, bounds_.patience);
+    std::vector<JobId> doubtful;
+    {
+        const std::scoped_lock lock(question->mutex, mutex_);
+        if (outcome != Outcome::done) {
+            question->abandoned = true;
+            question->why = controller_.why_not(outcome, bounds_.patience);
+        }
+        for (const auto& [job, since] : question->active)
+            active_until_[job] = since + bounds_.memory;
+        for (std::size_t i = 0; i < places.size(); ++i)
+            reply.states[places[i]] = question->states[i];
+        reply.sentence = question->why;
+        doubtful = question->doubtful;
     }
-    for (const auto& [job, since] : question->active) active_until_[job] = since + bounds_.memory;
-    for (std::size_t i = 0; i < places.size(); ++i) reply.states[places[i]] = question->states[i];
-    reply.sentence = question->why;
+    if (!doubtful.empty()) check_steps(doubtful, jobs, reply);
     return reply;
+}
+
+/// Asks slurmd for the steps of jobs of which slurmctld may have lost that they run.
+void QueryQueue::check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs,
+                             slurm_query::States& reply) {
+    const auto question = std::make_shared<OfSteps>();
+    const auto refusal = refusal_of(slurmd_, question);
+    const std::lock_guard lock(question->mutex);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (std::find(doubtful.begin(), doubtful.end(), jobs[i]) == doubtful.end()) continue;
+        if (refusal) {
+            reply.states[i] = JobState::unknown;
+        } else if (question->told->contains(jobs[i])) {
+            reply.states[i] = JobState::active;
+        }
+    }
+    if (refusal) reply.sentence = std::get<Refused>(*refusal).sentence;
 }
 
 /// Asks a question in the thread. Returns the reply to give if the question was not answered.

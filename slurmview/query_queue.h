@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -25,6 +26,9 @@ struct Told {
     bool runs = false;    ///< the job's steps may run
     Uid owner{};          ///< if the job runs
     std::string nodes{};  ///< if the job runs, as Slurm writes a list of nodes
+    /// slurmctld may have lost or never saved that the job runs: it waits in the queue, or is
+    /// forgotten.
+    bool is_doubtful = false;
 };
 
 /// The users of a Slurm account.
@@ -53,6 +57,8 @@ struct ControllerCalls {
     std::function<StatusOr<AccountUsers>(const std::string& account)> users_of;
     NodeCalls nodes{};
     std::function<StatusOr<JobId>(std::uint32_t pid)> job_of_process{};
+    /// Returns the jobs that have a step on this host.
+    std::function<StatusOr<std::set<JobId>>()> jobs_with_steps{};
 };
 
 struct Bounds {
@@ -92,8 +98,11 @@ class QueryQueue {
     struct OfJobs;
     struct OfAccount;
     struct OfProcess;
+    struct OfSteps;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
+    void check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs,
+                     slurm_query::States& reply);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
     slurm_query::Reply job_of(std::uint32_t pid);
     template <typename Question>

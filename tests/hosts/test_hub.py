@@ -231,11 +231,12 @@ def test_hub_grants_job_only_to_node_that_runs_it(cluster, job):
         ("n1", (job, "n1", 1002), f"job {job} does not belong to uid 1002, according to slurmctld"),
         ("n1", (job, "no-such-node"), f"job {job} does not run on node 'no-such-node', according to slurmctld"),
         ("n2", (ended, "n2"), f"job {ended} is not running, according to slurmctld"),
-        ("n1", (4000000, "n1"), "job 4000000 is not running, according to slurmctld"),
     ]:
         refused = request_grant(cluster, host, *arguments)
         assert refused.status == 403 and sentence in detail(refused), (arguments, refused.text)
         assert sentence in cluster.agent_log("hub")
+    refused = request_grant(cluster, "n1", 4000000, "n1")
+    assert refused.status == 503 and "slurmctld does not know the job, which ended long ago, or" in detail(refused)
     refused = request_grant(cluster, "n1", job, "n1", user="alice")
     assert refused.status == 403 and "alice is not the account that the nodes' agents run as" in detail(refused)
 

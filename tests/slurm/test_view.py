@@ -9,7 +9,7 @@ import time
 import pytest
 import view
 from harness import BUILD, poll
-from view import ACTIVE, ENDED, UNKNOWN, query_jobs
+from view import ACTIVE, ENDED, FORGOTTEN, UNKNOWN, query_jobs
 
 VIEW = BUILD / "slurm-secrets-view"
 
@@ -33,7 +33,7 @@ def await_running(cluster, job):
 def another_view(cluster, *arguments, user="root"):
     """Starts a further slurm-secrets-view; yields its process and its socket."""
     path = cluster.out / "another-view.sock"
-    command = cluster.command(user, [VIEW, "--listen", path, *arguments])
+    command = cluster.command(user, [VIEW, "--listen", path, *arguments], {"SLURMD_NODENAME": "n1"})
     with subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             poll(path.exists, 10, "the socket of another view")
@@ -86,8 +86,17 @@ def test_view_never_reports_end_from_cache(cluster, sleeper):
     assert query_jobs(cluster.view_socket, job) == ([ACTIVE], "")
 
 
-def test_view_reports_forgotten_job_as_ended(cluster):
-    assert query_jobs(cluster.view_socket, 4000000000) == ([ENDED], "")
+def test_view_reports_job_without_step_that_slurmctld_does_not_know_as_forgotten(cluster):
+    assert query_jobs(cluster.view_socket, 4000000000) == ([FORGOTTEN], "")
+
+
+def test_view_reports_unknown_for_forgotten_and_queued_jobs_while_slurmd_is_silent(cluster, sleeper):
+    queued = sleeper("--hold")
+    with cluster.daemon_frozen("slurmd-n1"):
+        states, sentence = query_jobs(cluster.view_socket, 4000000000, queued)
+        assert states == [UNKNOWN, UNKNOWN]
+        assert sentence == "slurmd did not answer within 5 s"
+    poll(lambda: query_jobs(cluster.view_socket, 4000000000, queued) == ([FORGOTTEN, ENDED], ""), 20, "slurmd's answer")
 
 
 def test_view_reports_each_array_task_separately(cluster, sleeper):
@@ -103,7 +112,7 @@ def test_view_answers_many_jobs_in_order(cluster, sleeper):
     job = sleeper()
     await_running(cluster, job)
     jobs = [*range(4000000000, 4000000063), job]
-    assert query_jobs(cluster.view_socket, *jobs) == ([ENDED] * 63 + [ACTIVE], "")
+    assert query_jobs(cluster.view_socket, *jobs) == ([FORGOTTEN] * 63 + [ACTIVE], "")
 
 
 @pytest.mark.parametrize("packet, sentence", [
@@ -120,7 +129,7 @@ def test_view_answers_many_jobs_in_order(cluster, sleeper):
 ], ids=["short", "magic", "version", "type", "no job", "too many jobs", "too long", "account"])
 def test_view_rejects_malformed_query(cluster, packet, sentence):
     assert view.send(cluster.view_socket, packet) == ([], sentence)
-    assert query_jobs(cluster.view_socket, 4000000000) == ([ENDED], "")
+    assert query_jobs(cluster.view_socket, 4000000000) == ([FORGOTTEN], "")
 
 
 def test_view_socket_rejects_other_users(cluster):
@@ -135,8 +144,8 @@ def test_view_socket_rejects_other_users(cluster):
 
 def test_view_socket_accepts_owner_uid(cluster):
     with another_view(cluster, user="nobody") as (_, path):
-        assert query_jobs(path, 4000000000, user="nobody") == ([ENDED], "")
-        assert query_jobs(path, 4000000000) == ([ENDED], "")
+        assert query_jobs(path, 4000000000, user="nobody") == ([FORGOTTEN], "")
+        assert query_jobs(path, 4000000000) == ([FORGOTTEN], "")
         path.chmod(0o666)
         assert query_jobs(path, 4000000000, user="alice")[0] == []
 
@@ -145,7 +154,7 @@ def test_view_silent_client_does_not_delay_others(cluster):
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as silent:
         silent.connect(str(cluster.view_socket))
         begin = time.monotonic()
-        assert query_jobs(cluster.view_socket, 4000000000) == ([ENDED], "")
+        assert query_jobs(cluster.view_socket, 4000000000) == ([FORGOTTEN], "")
         assert time.monotonic() - begin < 5
 
 
@@ -161,14 +170,14 @@ def test_view_reports_unknown_while_slurmctld_is_silent(cluster, sleeper):
         begin = time.monotonic()
         assert query_jobs(cluster.view_socket, job) == ([], "still waiting for slurmctld, which was queried 5 s ago")
         assert time.monotonic() - begin < 1
-    poll(lambda: query_jobs(cluster.view_socket, job, 4000000000) == ([ACTIVE, ENDED], ""), 20, "slurmctld's answer")
+    poll(lambda: query_jobs(cluster.view_socket, job, 4000000000) == ([ACTIVE, FORGOTTEN], ""), 20, "slurmctld's answer")
 
 
 def test_view_reports_unknown_for_jobs_hidden_by_private_data(new_cluster):
     cluster = new_cluster("--slurm-conf", "PrivateData=jobs")
     job = cluster.sbatch("sleep 300")
     await_running(cluster, job)
-    assert query_jobs(cluster.view_socket, job, 4000000000) == ([ACTIVE, ENDED], "")  # as root
+    assert query_jobs(cluster.view_socket, job, 4000000000) == ([ACTIVE, FORGOTTEN], "")  # as root
     with another_view(cluster, user="nobody") as (_, path):
         states, sentence = query_jobs(path, job, 4000000000)
         assert states == [UNKNOWN, UNKNOWN]
@@ -201,12 +210,12 @@ def test_view_without_socket_exits_naming_socket_unit(cluster):
 def test_view_serves_systemd_socket_and_exits_after_lifetime(cluster):
     path = cluster.out / "activated.sock"
     command = cluster.command("root", ["systemd-socket-activate", "--seqpacket", "--listen", path,
-                                       "--setenv=SLURM_CONF", VIEW, "--lifetime", "2"])
+                                       "--setenv=SLURM_CONF", "--setenv=SLURMD_NODENAME=n1", VIEW, "--lifetime", "2"])
     with subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             poll(path.exists, 10, "the activated socket")
             for _ in range(3):
-                assert query_jobs(path, 4000000000) == ([ENDED], "")
+                assert query_jobs(path, 4000000000) == ([FORGOTTEN], "")
             assert process.wait(5) == 0
         finally:
             process.kill()

@@ -7,7 +7,7 @@ import struct
 
 from own_agent import acting_as
 
-ACTIVE, ENDED, UNKNOWN = 1, 2, 3
+ACTIVE, ENDED, UNKNOWN, FORGOTTEN = 1, 2, 3, 4
 
 
 def message(kind, body, magic=b"SLV1", version=1):

@@ -11,6 +11,7 @@
 
 #include "common/base/limits.h"
 #include "slurmview/job_states.h"
+#include "slurmview/step_list.h"
 #include "tests/unit/catch.h"
 
 extern "C" {
@@ -264,6 +265,57 @@ TEST_CASE("QueryQueue: a silent slurmctld delays no question to slurmd, nor what
     CHECK(mixed.states == std::vector{JobState::active, JobState::unknown});
     CHECK(mixed.sentence == "still waiting for slurmctld, which was queried 0 s ago");
     release->set_value();
+}
+
+TEST_CASE("QueryQueue: takes no job with a step on this host for forgotten or waiting",
+          "[questions]") {
+    Told forgotten{JobState::forgotten, ""};
+    Told waiting = kEnded;
+    forgotten.is_doubtful = waiting.is_doubtful = true;
+    Controller controller;
+    controller.answers = {{JobId{1}, forgotten}, {JobId{2}, waiting}, {JobId{3}, forgotten},
+                          {JobId{4}, waiting},   {JobId{5}, kEnded},  {JobId{6}, kActive}};
+    ControllerCalls calls = controller.calls();
+    StatusOr<std::set<JobId>> steps = std::set{JobId{1}, JobId{2}, JobId{5}};
+    int asked = 0;
+    calls.jobs_with_steps = [&] {
+        ++asked;
+        return steps;
+    };
+    QueryQueue questions(calls);
+    CHECK(states_of(questions.answer(asking_about({1, 2, 3, 4, 5, 6}))).states ==
+          std::vector{JobState::active, JobState::active, JobState::forgotten, JobState::ended,
+                      JobState::ended, JobState::active});
+    CHECK(asked == 1);
+    CHECK(states_of(questions.answer(asking_about({5, 6}))).states ==
+          std::vector{JobState::ended, JobState::active});
+    CHECK(asked == 1);
+    steps = Status::failed("no slurmd");
+    const States states = states_of(questions.answer(asking_about({3, 4, 5})));
+    CHECK(states.states == std::vector{JobState::unknown, JobState::unknown, JobState::ended});
+    CHECK(states.sentence == "no slurmd");
+}
+
+TEST_CASE("Step lists: name the jobs of slurmd's steps, or are rejected", "[questions]") {
+    const auto jobs = jobs_in_step_list("7.0, 8,9+1.4294967295 10.extern, 7");
+    REQUIRE(jobs.ok());
+    CHECK(*jobs == std::set{JobId{7}, JobId{8}, JobId{9}, JobId{10}});
+    CHECK(jobs_in_step_list("NONE")->empty());
+    CHECK(jobs_in_step_list("")->empty());
+    for (const char* list : {"x7", "7.0,none", "7x", "StepId=7.0", "99999999999.0", "NONE,7.0"}) {
+        CAPTURE(list);
+        CHECK_FALSE(jobs_in_step_list(list).ok());
+    }
+}
+
+TEST_CASE("Job states: know which jobs wait in the queue", "[questions]") {
+    CHECK(waits_in_queue(JOB_PENDING));
+    CHECK(waits_in_queue(JOB_PENDING | JOB_SPECIAL_EXIT));
+    for (const std::uint32_t state : std::initializer_list<std::uint32_t>{
+             JOB_PENDING | JOB_COMPLETING, JOB_RUNNING, JOB_COMPLETE, JOB_NODE_FAIL, JOB_END}) {
+        CAPTURE(state);
+        CHECK_FALSE(waits_in_queue(state));
+    }
 }
 
 TEST_CASE("Job states: map Slurm states to active or ended or unknown", "[questions]") {

@@ -145,6 +145,41 @@ TEST_CASE("StaleHoldReaper: never takes an unknown job for one that ended", "[re
     CHECK_FALSE(fs::exists(fixture.folder.file("7")));
 }
 
+TEST_CASE("StaleHoldReaper: believes in a forgotten job after ten minutes of such answers only",
+          "[reaper]") {
+    Fixture fixture;
+    fixture.hold(7);
+    fs::create_directory(fixture.folder.file("7"));
+    fixture.view.set(JobId{7}, JobState::forgotten);
+    for (int i = 0; i < 9; ++i) fixture.round(1);
+    fixture.view.set(JobId{7}, JobState::active);  // slurmctld has its state again
+    fixture.round(1);
+    fixture.view.set(JobId{7}, JobState::forgotten);
+    for (int i = 0; i < 5; ++i) fixture.round(1);
+    fixture.view.set(JobId{7}, JobState::unknown);
+    fixture.round(1);
+    fixture.view.set(JobId{7}, JobState::forgotten);
+    for (int i = 0; i < 4; ++i) fixture.round(1);
+    CHECK(fixture.is_held(7));
+    CHECK(fs::exists(fixture.folder.file("7")));
+    fixture.round(1);
+    CHECK_FALSE(fixture.is_held(7));
+    CHECK_FALSE(fs::exists(fixture.folder.file("7")));
+}
+
+TEST_CASE("StaleHoldReaper: believes in no forgotten job after two answers", "[reaper]") {
+    Fixture fixture;
+    fixture.hold(7);
+    fixture.view.set(JobId{7}, JobState::forgotten);
+    fixture.round(1);
+    fixture.pass(std::chrono::hours(1));
+    REQUIRE(fixture.turns_until([&] { return fixture.view.asked().size() == 2; }));
+    fixture.turn(milliseconds(50));
+    CHECK(fixture.is_held(7));
+    fixture.round(1);
+    CHECK_FALSE(fixture.is_held(7));
+}
+
 TEST_CASE("StaleHoldReaper: asks about a job only once it is an interval old", "[reaper]") {
     Fixture fixture;
     fixture.turn(milliseconds(1));
