@@ -314,7 +314,7 @@ TEST_CASE("HoldReporter: reports in parts what is more than a hub reads, and hea
     std::size_t cached = 1;
     for (; cached < 1500; ++cached) {
         std::string spec = "run:" + std::to_string(cached);
-        while (spec.size() < 1000) spec += ",NAME";
+        while (spec.size() < 7000) spec += ",NAME";
         REQUIRE(
             fixture.node.vault
                 .put_cached_grant({JobId{7}, fixture.node.alice, spec, "r", "\"1\""}, image.view())
