@@ -115,6 +115,14 @@ def test_hub_restart_preserves_port_and_runs_and_drops_no_request(hub, canary):
     hub.kill_agent()
     assert over_tls(hub, "GET", "/v1/runs/kept").status == 200
     assert over_tls(hub, "DELETE", "/v1/runs/kept").status == 204
+    # What tells a restart from a start that lost everything: also while nothing is held, and one for all processes.
+    poll(lambda: (hub.status()["slabs"], hub.stored()) == (0, 1), 5, "the id alone in the descriptor store")
+    hub.restart_agent()
+    assert hub.stored() == 1
+    hub.systemctl("stop", AGENT)
+    assert hub.stored() == 0
+    hub.systemctl("start", AGENT)
+    hub.await_agent()
 
 
 def serial(machine):

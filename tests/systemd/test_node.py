@@ -71,8 +71,13 @@ def test_node_restart_preserves_grants_without_hub(hub, canary):
                      "srun bash -c 'echo ${#TOKEN}' >second", "--secrets-run=s")
     assert hub.await_file("first") == f"{len(value)}\n"
     hub.systemctl("kill", "-s", "STOP", "hub")
+    # The restored grants are reported under Slurm's name of the node, whatever is configured.
+    name = hub.status()["node"]
+    hub.enter("sed", "-i", "s|^  ca: |  node: assumed\\n&|", "/etc/slurm-secrets/agentd.yaml")
     begin = time.time()
     hub.restart_agent()
+    hub.enter("sed", "-i", "/^  node: assumed/d", "/etc/slurm-secrets/agentd.yaml")
+    assert hub.status()["node"] == name != "assumed"
     hub.await_journal("restored 0 runs and 1 hold ", begin)
     (hub.out / "on").touch()
     assert hub.await_file("second", 20) == f"{len(value)}\n"
