@@ -36,9 +36,9 @@
 // The delivery's descriptor comes with GRANTED. NOTHING: no requested secret exists, and the spec
 // allows that. WAITING: the run is not pushed yet, and a reply follows within wait_ms. The note of
 // DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
-// request of this client now, or cannot answer MARKER now. MARKED answers MARKER with a descriptor from which the marker of the
-// job around the client can be read (common/ipc/marker.h); it holds no value. An agent that does
-// not know MARKER refuses it.
+// request of this client now, or cannot answer MARKER now. MARKED answers MARKER with a descriptor
+// from which the marker of the job around the client can be read (common/ipc/marker.h); it holds no
+// value. An agent that does not know MARKER refuses it.
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
