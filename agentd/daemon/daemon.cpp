@@ -15,10 +15,6 @@ constexpr auto kGraceOfSilent = std::chrono::milliseconds(500);
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 
-/// Longest time between messages to systemd, and delay of one after a change of what is held.
-constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
-constexpr std::chrono::microseconds kHousekeepingAfterChange = std::chrono::seconds(1);
-
 /// Limit for checking whether another agent was pushed a run that a request waits for.
 constexpr auto kLook = std::chrono::seconds(1);
 
@@ -28,9 +24,6 @@ constexpr auto kProcessLookup = std::chrono::milliseconds(700);
 /// Longest time until the expiries are checked: the timer does not count suspended time, as the
 /// agent's clock does.
 constexpr AgentClock::Milliseconds kExpiryCheck = std::chrono::minutes(1);
-
-/// Interval of saving which jobs used which stored secrets.
-constexpr auto kSaving = std::chrono::seconds(30);
 
 std::string count(std::size_t number, const std::string& thing) {
     return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
@@ -196,7 +189,7 @@ void Daemon::restore_slabs(std::vector<vault::FoundSlab> found) {
 }
 
 void Daemon::run() {
-    await_housekeeping(kHousekeeping);
+    await_housekeeping();
     if (replica_) share();
     service_.ready(status());
     run_loop();
@@ -380,77 +373,6 @@ void Daemon::wipe_expired() {
         wipe_expired();
         if (is_due && replica_) replica_->sync_soon();
     });
-}
-
-/// Tells systemd that the loop runs, and what is held.
-void Daemon::keep_house() {
-    look_for_swap();
-    service_.alive(status());
-}
-
-/// Checks for active swap. The process that has memfd memory locks it; between two processes that
-/// memory is not locked, and could be written to a swap device.
-void Daemon::look_for_swap() {
-    const bool active = secrets::swap_is_active();
-    vault_.set_swap(active);
-    const bool loses = active && vault_.uses_swappable_memory();
-    if (loses == loses_) return;
-    loses_ = loses;
-    if (!service_.is_managed()) return;
-    if (loses) {
-        audit::report_problem(
-            "swap is active: secrets in memfd memory will not survive a restart; use memfd_secret, "
-            "or disable swap");
-    } else {
-        audit::report_recovery(active
-                                   ? "secrets survive a restart again: none are in memfd memory"
-                                   : "secrets survive a restart again: swap is no longer active");
-    }
-}
-
-/// Saves at intervals which jobs used which secrets, so that no job waits for the disk.
-void Daemon::await_saving() {
-    saving_.expires_after(kSaving);
-    saving_.async_wait([this](const ErrorCode& error) {
-        if (error) return;
-        await_saving();
-        services_.secrets.save_uses();
-    });
-}
-
-void Daemon::await_housekeeping(std::chrono::microseconds within) {
-    if (!service_.is_managed()) return;
-    const auto watchdog = service_.watchdog();
-    housekeeping_.expires_after(std::min(watchdog ? *watchdog / 3 : within, within));
-    housekeeping_.async_wait([this](const ErrorCode& error) {
-        if (error) return;
-        await_housekeeping(kHousekeeping);
-        housekeeping_soon_ = false;
-        keep_house();
-    });
-}
-
-void Daemon::keep_house_soon() {
-    if (housekeeping_soon_) return;
-    housekeeping_soon_ = true;
-    await_housekeeping(kHousekeepingAfterChange);
-}
-
-std::string Daemon::status() const {
-    const vault::Inventory held = vault_.inventory();
-    std::string text = "holding " + count(held.runs, "run") + " and " + count(held.holds, "job") +
-                       " in " + count(held.slabs, "slab") + " of " +
-                       memory_kind_word(vault_.memory());
-    if (loses_) {
-        text += (held.kept_slabs == 0 ? ", lost" : ", some of it lost") +
-                std::string(" at a restart (swap is active)");
-    } else if (service_.is_managed() && held.kept_slabs < held.slabs) {
-        text += ", " + std::to_string(held.slabs - held.kept_slabs) +
-                " of them not yet handed to systemd";
-    }
-    if (!services_.context.why_store_closed.empty()) text += "; the store is closed";
-    if (!refused_reload_.empty()) text += "; the last reload failed: " + refused_reload_;
-    return text;
 }
 
 }  // namespace secrets

@@ -81,12 +81,15 @@ class Daemon final : private service::Events {
     void use_store();
     void use_reopened(store::OpenedStore opened);
     void await_saving();
-    void await_housekeeping(std::chrono::microseconds within);
+    void await_housekeeping(std::chrono::microseconds within = kHousekeeping);
     void keep_house_soon();
     std::string status() const;
     service::ConfigFileStatus describe_config();
     std::optional<service::OpenBaoStatus> describe_openbao() const;
     asio::awaitable<void> check_surroundings();
+
+    /// Longest time between messages to systemd.
+    static constexpr std::chrono::microseconds kHousekeeping = std::chrono::seconds(10);
 
     Config config_;
     ConfigFile config_file_;
