@@ -27,7 +27,7 @@ StatusOr<std::size_t> parse_limit(std::string_view text) {
     return limit;
 }
 
-HttpResponse answer_with(std::string items, std::string_view next) {
+HttpResponse answer_with(const std::string& items, std::string_view next) {
     return {200, "application/json", runs_json(items, next)};
 }
 

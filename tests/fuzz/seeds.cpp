@@ -153,7 +153,7 @@ void view_wire_seeds(Corpus& corpus) {
 void delivery_seeds(Corpus& corpus) {
     const auto image_of = [](std::vector<DeliveryEntry> entries) {
         Bytes image(delivery_size(entries));
-        if (write_delivery(entries, image)) abort();
+        if (!write_delivery(entries, image).ok()) abort();
         return image;
     };
     const Bytes two =
