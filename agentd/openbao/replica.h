@@ -103,6 +103,7 @@ class Replica final : public service::SharedStore {
                                              Clock::time_point deadline);
     boost::asio::awaitable<WriteResult> look_up_write(DocumentRef& use, const std::string& state,
                                                       bool is_rejected, Clock::time_point deadline);
+    static std::string path_of_key(const Key& key);
     static Fate fate_of(const UnknownWrite& write, const Document& document);
     static void settle(DocumentState& known, const Document& document);
     static bool is_written(const WriteResult& wrote);
