@@ -3,11 +3,13 @@
 
 import contextlib
 import time
+from datetime import datetime
 
 import pytest
 from harness import poll
 from plugin_protocol import GRANTED, WAITING, NodeConnection, grant_request
-from openbao_fixtures import canary, cluster, hub, login, openbao, pki, start_hub, stream  # noqa: F401
+from openbao_fixtures import PRINT, canary, cluster, hub, login, openbao, pki, secretctl, start_hub, stream  # noqa: F401
+from wall_clock import WallClock
 
 AGENT = "slurm-secretsd"
 
@@ -106,3 +108,28 @@ def test_run_completed_at_one_hub_is_wiped_on_nodes_of_another(cluster, hub, log
     poll(lambda: holders(hub, "demo") == holders(login, "demo") == [], 31, "what the hubs know of it")
     cluster.run("hub", ["scancel", job])
     hub.await_end(job)
+
+
+# ---- clocks ----------------------------------------------------------------------------------------
+
+
+def test_hub_whose_clock_is_ahead_ends_nothing_too_early(cluster, hub, login, openbao, canary, tmp_path):
+    """What hubs share expires by OpenBao's clock: a hub whose clock is wrong dropped it, and destroyed it for all others."""
+    tmp_path.chmod(0o755)
+    value = canary()
+    hub.push("demo", workspace={"HF_TOKEN": value}, ttl="1h")
+    secretctl(hub, "set", "SHORT", "--expires", "1h", input=canary())
+    login.daemon_stop(AGENT)
+    clock = WallClock(tmp_path / "clock")
+    clock.jump(2 * 3600)
+    login.daemon_start(AGENT, **clock.environment)
+    poll(lambda: "this host's clock is 7" in cluster.agent_log("login"), 10, "the report that the clocks differ")
+    assert login.runs() == ["demo"]
+    done = login.srun("-w", "n2", "--secrets-run=demo", *PRINT, input=value)
+    assert (done.code, done.out) == (0, "n2\n"), done.err
+    assert [secret["name"] for secret in login.http("GET", "/v1/secrets", user="alice").json["secrets"]] == ["SHORT"]
+    login.push("own", workspace={"HF_TOKEN": value}, ttl="1h")
+    expiries = [datetime.fromisoformat(hub.run(run)["expires"]).timestamp() - time.time() for run in ("demo", "own")]
+    assert all(3300 < left <= 3660 for left in expiries), expiries
+    assert len(openbao.stored_versions("runs/demo")) == len(openbao.stored_versions("users/1001")) == 1
+    secretctl(hub, "rm", "SHORT")
