@@ -114,7 +114,7 @@ Status Recorder::open(const Config& config) {
 }
 
 Status Recorder::reopen() {
-    const Status failure = audit_file_.reopen();
+    Status failure = audit_file_.reopen();
     schedule(Clock::now());
     return failure;
 }

@@ -316,14 +316,16 @@ def test_secret_files_of_running_job_outlive_hold_and_agent(cluster, key, jobs):
 
 
 def test_reaper_removes_directory_of_ended_job_without_hold(cluster, jobs):
+    job = cluster.sbatch("true", "--nodelist=n1")
+    assert cluster.wait(job).code == 0
     jobs.mkdir(mode=0o711, exist_ok=True)
     jobs.chmod(0o711)
-    left = jobs / "4000000001"
+    left = jobs / job
     left.mkdir()
     (left / "KEY.0").write_text("left")
     (jobs / "other").mkdir()
     poll(lambda: not left.exists(), 15, "the removal by the reaper")
-    sentence = "job 4000000001 ended without an epilog: its files were removed"
+    sentence = f"job {job} ended without an epilog: its files were removed"
     poll(lambda: sentence in cluster.agent_log(), 5, "the log entry of the removal")
     assert (jobs / "other").exists()
     (jobs / "other").rmdir()
