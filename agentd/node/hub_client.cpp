@@ -70,9 +70,10 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
             if (failure.ok()) {
                 preferred_ = which;
                 if (is_final(answer)) co_return answer;
-                // A hub that has waited for a run says that none came: no time is left to wait.
-                if (request.wait.count() > 0 && Clock::now() >= may_wait_until) co_return answer;
                 const bool is_denial = answer.status < 500;
+                const bool has_waited = request.wait.count() > 0 && Clock::now() >= may_wait_until;
+                // The hub says that no run came, and no time is left to wait at another one.
+                if (is_denial && has_waited) co_return answer;
                 (is_denial ? is_refused : is_busy) = true;
                 if (!second_best || !is_denial) second_best = std::move(answer);
                 continue;

@@ -38,11 +38,12 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
     auto at_once = services_.cached_grants.check_before_hub(request);
     if (at_once) co_return std::move(*at_once);
     const vault::CachedGrant* held = services_.cached_grants.find_cached_grant(request);
+    const std::string tag = held != nullptr ? held->tag : "";
     const auto patience = plugin_protocol::time_to_answer(request);
     net::HttpsRequest to_hub{
         "POST", "/v1/grants",
-        api::print_grant({request, node_.text(), patience_of_hub(client_.share_of(patience))}),
-        held != nullptr ? held->tag : "", std::chrono::milliseconds(request.wait_milliseconds)};
+        api::print_grant({request, node_.text(), patience_of_hub(client_.share_of(patience))}), tag,
+        std::chrono::milliseconds(request.wait_milliseconds)};
     auto answer = co_await client_.ask(std::move(to_hub), HubClient::Clock::now() + patience);
     if (answer.ok()) granted_ = granted_ || answer->status == 200;
     // A job that was cancelled meanwhile, and may have had its epilog, must not be given a hold.
@@ -50,11 +51,12 @@ asio::awaitable<service::GrantAnswer> RemoteGrants::ask(plugin_protocol::GrantRe
     if (!answer.ok()) {
         co_return without_hub(request, "no hub answered: " + answer.status().message());
     }
-    co_return take(request, *answer);
+    co_return take(request, tag, *answer);
 }
 
+/// `tag`: of the earlier grant that the hub was asked about.
 service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& request,
-                                        net::HttpsResponse& answer) {
+                                        const std::string& tag, net::HttpsResponse& answer) {
     switch (answer.status) {
         case 200:
             return services_.cached_grants.accept_cached_grant(
@@ -69,7 +71,7 @@ service::GrantAnswer RemoteGrants::take(const plugin_protocol::GrantRequest& req
         default:
             if (api::is_grant_denied(answer.status, answer.body.view().bytes())) {
                 return services_.cached_grants.denied_by_hub(
-                    request, {reason_of(answer.status), answer.detail});
+                    request, tag, {reason_of(answer.status), answer.detail});
             }
             return without_hub(request, answer.detail, reason_of(answer.status));
     }

@@ -27,7 +27,7 @@ class RemoteGrants {
     bool take_granted() { return std::exchange(granted_, false); }
 
   private:
-    service::GrantAnswer take(const plugin_protocol::GrantRequest& request,
+    service::GrantAnswer take(const plugin_protocol::GrantRequest& request, const std::string& tag,
                               net::HttpsResponse& answer);
     service::GrantAnswer without_hub(const plugin_protocol::GrantRequest& request,
                                      const std::string& why,

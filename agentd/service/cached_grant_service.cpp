@@ -102,9 +102,10 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
 }
 
 Status CachedGrantService::denied_by_hub(const plugin_protocol::GrantRequest& request,
-                                         Status refusal) {
+                                         const std::string& tag, Status refusal) {
     const vault::CachedGrant* grant = find_cached_grant(request);
-    if (grant != nullptr) wipe_and_record(*grant, refusal.message());
+    // Another step of the job may have been granted a newer one meanwhile.
+    if (grant != nullptr && grant->tag == tag) wipe_and_record(*grant, refusal.message());
     return deny(request, "", std::move(refusal));
 }
 

@@ -25,8 +25,9 @@ class CachedGrantService {
     /// Delivers the grant that find_cached_grant() finds once more. `why` ends a sentence.
     GrantAnswer deliver_cached_grant_again(const plugin_protocol::GrantRequest& request,
                                            const std::string& why);
-    /// Wipes the earlier grant, because the hub has denied the request.
-    Status denied_by_hub(const plugin_protocol::GrantRequest& request, Status refusal);
+    /// Wipes the earlier grant with that tag, because the hub has denied the request.
+    Status denied_by_hub(const plugin_protocol::GrantRequest& request, const std::string& tag,
+                         Status refusal);
     std::vector<const vault::CachedGrant*> cached_grants() const {
         return context_.vault.cached_grants();
     }

@@ -73,13 +73,15 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
 /// A run that is not in the vault may have been lost with a memory before.
 std::string NodeGrantService::why_undecided(Uid owner, const SecretSpec& ask,
                                             std::string_view tag) const {
-    if (!ask.run || context_.shares_runs || context_.vault.find_run(*ask.run) != nullptr ||
+    if (!ask.run || context_.vault.find_run(*ask.run) != nullptr ||
         resolver_.find_ended(*ask.run, owner) != nullptr) {
         return "";
     }
     const std::string_view memory = TagParts(tag).memory;
     if (memory == kNoRun) return "";
-    if (!memory.empty() && memory == context_.vault.memory_id()) return "";
+    const bool is_known =
+        memory.empty() ? context_.shares_runs : memory == context_.vault.memory_id();
+    if (is_known) return "";
     return "this hub has lost what it held then, and cannot tell whether run " + ask.run->text() +
            " has ended";
 }
@@ -92,9 +94,8 @@ NodeGrantAnswer NodeGrantService::denied(const plugin_protocol::GrantRequest& re
     Status why = refused(request, node, &ask, std::move(denial));
     if (!is_denial(why) && why.code() != StatusCode::too_large) return why;
     if (!has_tag.empty()) {
-        revocations_.record(node, held_by(request, has_tag), ask.run ? ask.run->text() : "",
-                            why.message());
-        audit::sync();
+        const std::string run = ask.run ? ask.run->text() : "";
+        if (revocations_.record(node, held_by(request, has_tag), run, why.message())) audit::sync();
     }
     return GrantDenied{std::move(why)};
 }
@@ -190,7 +191,9 @@ bool NodeGrantService::process(const NodeReport& report, const vault::CachedGran
     if (!why.empty()) why = why_revoked(held, *ask, auth::Certainty::established);
     if (why.empty()) return false;
     // A host that is not that node may say anything about it.
-    if (report.is_there) revocations_.record(report.node, held, run, why);
+    if (report.is_there) {
+        progress.records |= revocations_.record(report.node, held, run, why);
+    }
     return true;
 }
 
@@ -199,12 +202,13 @@ bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& 
     const auto& held = report.held;
     const std::size_t end = std::min(held.size(), progress.processed + kGrantsPerStep);
     std::size_t spec_bytes = 0;
+    progress.records = false;
     for (std::size_t& i = progress.processed; i < end && spec_bytes < kMaxSpecBytes; ++i) {
         spec_bytes += held[i].ask.size();
         if (process(report, held[i], progress)) progress.revoked.push_back(i);
     }
     // Once for all of them: root of a node may report any number of grants that it never had.
-    audit::sync();
+    if (progress.records) audit::sync();
     if (progress.processed < held.size()) return false;
     if (report.is_there) {
         revocations_.end_report(report.node, held, progress.revoked);

@@ -43,6 +43,7 @@ struct ReportProgress {
     std::vector<std::size_t> revoked{};  ///< positions in `held`, of grants that must be wiped
     std::size_t processed = 0;
     std::vector<NodeHoldRegistry::Held> remembered{};
+    bool records = false;  ///< whether revocations were recorded in this step
 };
 
 /// A hub's grants to the steps on its nodes, and the nodes' reports. Not thread-safe.

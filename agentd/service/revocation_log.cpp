@@ -18,13 +18,13 @@ std::size_t hash_of(const vault::CachedGrant& held) {
 
 }  // namespace
 
-void RevocationLog::record(const std::string& node, const vault::CachedGrant& held,
+bool RevocationLog::record(const std::string& node, const vault::CachedGrant& held,
                            const std::string& run, const std::string& why) {
     auto& recorded = recorded_[node];
     const Hash grant = hash_of(held);
     const Hash reason = std::hash<std::string>()(why);
     const auto known = recorded.find(grant);
-    if (known != recorded.end() && known->second == reason) return;
+    if (known != recorded.end() && known->second == reason) return false;
     if (known != recorded.end() || recorded.size() < kMostRemembered) recorded[grant] = reason;
     audit::record({.kind = audit::Kind::revoke,
                    .sentence = "the grant of job " + std::to_string(held.job.value) + " on node " +
@@ -35,6 +35,7 @@ void RevocationLog::record(const std::string& node, const vault::CachedGrant& he
                    .owner = audit::Account{held.owner, ""},
                    .caller = audit::Account{std::nullopt, "node " + node},
                    .reason = why});
+    return true;
 }
 
 void RevocationLog::end_report(const std::string& node, const std::vector<vault::CachedGrant>& held,

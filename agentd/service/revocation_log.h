@@ -16,8 +16,8 @@ namespace secrets::service {
 class RevocationLog {
   public:
     /// Records that a node must wipe a grant, of a run or of none. The node is known to be where
-    /// the request came from.
-    void record(const std::string& node, const vault::CachedGrant& held, const std::string& run,
+    /// the request came from. Returns false if that is recorded already.
+    bool record(const std::string& node, const vault::CachedGrant& held, const std::string& run,
                 const std::string& why);
 
     /// Forgets what the node no longer reports. `revoked`: positions in `held`.

@@ -188,14 +188,17 @@ TEST_CASE("CachedGrantService: records a wipe by the hub's denial with the hub's
     const plugin_protocol::GrantRequest step{JobId{7}, StepId{0}, fixture.office.alice, 0, "A"};
     const auto wipes = fixture.events_of(
         [&] {
-            static_cast<void>(cached.denied_by_hub(step, {StatusCode::not_found, "is over"}));
+            static_cast<void>(
+                cached.denied_by_hub(step, "\"1\"", {StatusCode::not_found, "is over"}));
             const SecretBuffer value = buffer_of("value");
             const DeliveryEntry entry{"A", value.view()};
             SecretBuffer image(delivery_size({&entry, 1}));
             REQUIRE(write_delivery({&entry, 1}, image.bytes()).ok());
             REQUIRE(given(cached.accept_cached_grant(step, "\"1\"", image.view(), "")) ==
                     "A=value\n");
-            static_cast<void>(cached.denied_by_hub(step, {StatusCode::not_found, "is over"}));
+            static_cast<void>(cached.denied_by_hub(step, "\"older\"", {StatusCode::not_found, ""}));
+            static_cast<void>(
+                cached.denied_by_hub(step, "\"1\"", {StatusCode::not_found, "is over"}));
         },
         "wipe");
     CHECK(wipes == "the cached grant of job 7 was wiped: the hub revoked it: is over\n");
