@@ -26,7 +26,7 @@ std::optional<Uid> number_in(const std::string& text) {
 StatusOr<std::optional<Uid>> AgentAccount::uid() const {
     if (configured_.empty()) return std::optional(Uid{geteuid()});
     if (const auto number = number_in(configured_)) return std::optional(*number);
-    const auto found = auth::users().find_uid(configured_, auth::Certainty::current);
+    auto found = auth::users().find_uid(configured_, auth::Certainty::current);
     if (!found || *found) return found;
     return auth::users().find_uid(configured_, auth::Certainty::established);
 }
