@@ -60,8 +60,10 @@ def test_job_files_of_running_job_survive_agent_stop(machine, running):
 
 
 def test_sandboxed_agent_removes_files_of_ended_job(machine):
+    job = machine.sbatch("true")
+    machine.wait(job)
     jobs = machine.local_path(JOBS)
-    left = jobs / "4000000002"
+    left = jobs / job
     left.mkdir()
     (left / "KEY.0").write_text("left")
     (left / "KEY.0").chmod(0o400)
@@ -72,4 +74,4 @@ def test_sandboxed_agent_removes_files_of_ended_job(machine):
     begin = time.time()
     with machine.configured("reaper: { interval: 1s }\n"):
         poll(lambda: not left.exists(), 20, "the removal by the reaper")
-    machine.await_journal("job 4000000002 ended without an epilog: its files were removed", begin)
+    machine.await_journal(f"job {job} ended without an epilog: its files were removed", begin)
