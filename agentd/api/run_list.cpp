@@ -53,7 +53,7 @@ asio::awaitable<HttpResponse> list_in_slices(service::RunService& runs, auth::Pr
         }
         if (!page) co_return refused(page.status());
         append(items, page->runs);
-        if (!page->has_more) co_return answer_with(std::move(items), "");
+        if (!page->has_more) co_return answer_with(items, "");
         after = page->runs.back().head.id.text();
     }
 }
@@ -83,9 +83,9 @@ HttpResponse list_runs(const RouteCall& call) {
     if (!page) return refused(page.status());
     std::string items;
     append(items, page->runs);
-    if (!page->has_more) return answer_with(std::move(items), "");
+    if (!page->has_more) return answer_with(items, "");
     std::string last = page->runs.back().head.id.text();
-    if (is_page) return answer_with(std::move(items), last);
+    if (is_page) return answer_with(items, last);
     HttpResponse answer;
     answer.later = [&runs, caller = call.caller, items = std::move(items),
                     last = std::move(last)](IsGone is_gone) {

@@ -74,7 +74,7 @@ StatusOr<std::unique_ptr<SecretStore>> SecretStore::in_memory(const std::string&
 
 /// Reads every row into memory, and unseals each value once to check whether it can be trusted.
 Status SecretStore::read_all() {
-    const Status users = for_each_user(
+    Status users = for_each_user(
         database_, [&](const Owner& owner, std::string name) { users_[owner] = std::move(name); });
     if (!users.ok()) return users;
     return for_each_row(database_, [&](Row row) {
