@@ -84,6 +84,12 @@ Verdict PlacementCache::mismatch(const slurm_query::Placement& place, Query& que
         query.why = nodes_failure_.message();
         return Verdict::unknown;
     }
+    // A list that was requested for this query has not come.
+    const bool is_old = Clock::now() - nodes_since_ >= bounds_.doubt_of_nodes;
+    if (is_old && nodes_tried_at_ < query.begin) {
+        query.why = "slurmctld has not listed its nodes yet";
+        return Verdict::unknown;
+    }
     const auto node = nodes_.find(place.node);
     // A slurmctld that has just started may list some of its nodes only.
     if (node == nodes_.end() || node->second.listed_at < nodes_since_) return Verdict::no_node;

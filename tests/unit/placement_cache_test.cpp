@@ -5,6 +5,7 @@
 
 #include "slurmview/placement_cache.h"
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <thread>
@@ -246,6 +247,33 @@ TEST_CASE("PlacementCache: keeps the last list of nodes while slurmctld gives no
     const auto other = book.verdict_on(place(7, "n1", "10.0.0.9"));
     REQUIRE_FALSE(other.ok());
     CHECK(other.status().message() == "down");
+}
+
+TEST_CASE("PlacementCache: denies no node by an old list while slurmctld sends no new one",
+          "[place_book]") {
+    Slurm slurm;
+    // Shared: the thread that asks may go on when the test has ended.
+    const auto release = std::make_shared<std::promise<void>>();
+    const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
+    const auto hangs = std::make_shared<std::atomic<bool>>(false);
+    ControllerCalls calls = slurm.calls();
+    calls.nodes.all = [=, nodes = slurm.nodes]() -> StatusOr<NodeAddresses> {
+        if (*hangs) released->wait();
+        return nodes;
+    };
+    Book book(calls, {.patience = milliseconds(300), .doubt_of_nodes = milliseconds(50)});
+    CHECK(on(book, place(7, "n1", "10.0.0.1")) == Verdict::runs_there);
+    CHECK(on(book, place(7, "n1", "10.0.0.3")) == Verdict::other_address);
+    std::this_thread::sleep_for(milliseconds(70));
+    *hangs = true;
+    const auto late = book.verdict_on(place(7, "n1", "10.0.0.3"));
+    REQUIRE_FALSE(late.ok());
+    CHECK(late.status().message() == "slurmctld has not answered yet");
+    CHECK(on(book, place(0, "n9", "10.0.0.9")) == Verdict::unknown);  // slurmctld is busy
+    const auto mixed =
+        book.queries.answer({{place(7, "n1", "10.0.0.1"), place(7, "n1", "10.0.0.3")}});
+    CHECK(mixed.verdicts == std::vector{Verdict::runs_there, Verdict::unknown});
+    release->set_value();
 }
 
 TEST_CASE("PlacementCache: denies neither a forgotten job nor one whose nodes cannot be read",
