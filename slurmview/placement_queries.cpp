@@ -42,14 +42,18 @@ void PlacementQueries::judge(Work& work) const {
     }
 }
 
-/// Waits for the lookups of each kind for so long. Returns why one was not done.
+/// Waits for the lookups of each kind for so long, and no longer than the query's time. Returns why
+/// one was not done.
 std::string PlacementQueries::look_up(const std::shared_ptr<Work>& work, const Lookups& missing,
                                       std::chrono::milliseconds patience) {
     const auto begin = work->query.begin;
+    const auto end = begin + bounds_.patience;
     std::string why;
     const auto run = [&](QueryThread& thread, std::function<void()> lookups) {
-        const auto outcome = thread.run(std::move(lookups), QueryThread::Clock::now() + patience);
-        if (outcome != QueryThread::Outcome::done) why = thread.why_not(outcome, patience);
+        const auto now = QueryThread::Clock::now();
+        const auto until = std::min(end, now + patience);
+        const auto outcome = thread.run(std::move(lookups), until);
+        if (outcome != QueryThread::Outcome::done) why = thread.why_not(outcome, until - now);
     };
     if (!missing.hosts.empty()) {
         run(resolver_, [work, begin, cache = cache_, hosts = missing.hosts,

@@ -26,6 +26,22 @@ slurm_query::Users page_of(const AccountUsers& account, const std::string& after
     return {account.known, first + count != all.end(), {first, first + count}};
 }
 
+/// Counts itself while it exists.
+class OneOf {
+  public:
+    explicit OneOf(std::atomic<unsigned>& count) : count_(count), number_(++count) {}
+    OneOf(const OneOf&) = delete;
+    OneOf& operator=(const OneOf&) = delete;
+    ~OneOf() { --count_; }
+
+    /// Returns how many there were at the time, with this one.
+    unsigned number() const { return number_; }
+
+  private:
+    std::atomic<unsigned>& count_;
+    const unsigned number_;
+};
+
 }  // namespace
 
 /// A query for jobs, and the results so far. Shared with the query thread, which may continue after
@@ -134,8 +150,9 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     }
     if (places.empty()) return reply;
     question->states.assign(places.size(), JobState::unknown);
-    const auto outcome = controller_.run([question, calls = calls_] { question->ask(calls); },
-                                         Clock::now() + bounds_.patience);
+    const auto until = Clock::now() + bounds_.patience;
+    const auto outcome =
+        controller_.run([question, calls = calls_] { question->ask(calls); }, until);
     if (outcome == Outcome::busy && places.size() == jobs.size())
         return Refused{controller_.why_not(outcome, bounds_.patience)};
     std::vector<JobId> doubtful;
@@ -152,15 +169,15 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
         reply.sentence = question->why;
         doubtful = question->doubtful;
     }
-    if (!doubtful.empty()) check_steps(doubtful, jobs, reply);
+    if (!doubtful.empty()) check_steps(doubtful, jobs, until, reply);
     return reply;
 }
 
 /// Asks slurmd for the steps of jobs of which slurmctld may have lost that they run.
 void QueryQueue::check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs,
-                             slurm_query::States& reply) {
+                             Time until, slurm_query::States& reply) {
     const auto question = std::make_shared<OfSteps>();
-    const auto refusal = refusal_of(slurmd_, question);
+    const auto refusal = refusal_of(slurmd_, question, until);
     const std::lock_guard lock(question->mutex);
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (std::find(doubtful.begin(), doubtful.end(), jobs[i]) == doubtful.end()) continue;
@@ -173,13 +190,15 @@ void QueryQueue::check_steps(std::span<const JobId> doubtful, std::span<const Jo
     if (refusal) reply.sentence = std::get<Refused>(*refusal).sentence;
 }
 
-/// Asks a question in the thread. Returns the reply to give if the question was not answered.
+/// Asks a question in the thread, and waits until that time. Returns the reply to give if the
+/// question was not answered.
 template <typename Question>
-std::optional<slurm_query::Reply> QueryQueue::refusal_of(
-    QueryThread& thread, const std::shared_ptr<Question>& question) {
-    const auto outcome = thread.run([question, calls = calls_] { question->ask(calls); },
-                                    Clock::now() + bounds_.patience);
-    if (outcome != Outcome::done) return Refused{thread.why_not(outcome, bounds_.patience)};
+std::optional<slurm_query::Reply> QueryQueue::refusal_of(QueryThread& thread,
+                                                         const std::shared_ptr<Question>& question,
+                                                         Time until) {
+    const auto begin = Clock::now();
+    const auto outcome = thread.run([question, calls = calls_] { question->ask(calls); }, until);
+    if (outcome != Outcome::done) return Refused{thread.why_not(outcome, until - begin)};
     const std::lock_guard lock(question->mutex);
     if (!question->told) return Refused{question->told.status().message()};
     return std::nullopt;
@@ -194,7 +213,8 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
     }
     const auto question = std::make_shared<OfAccount>();
     question->account = request.account;
-    if (auto why_not = refusal_of(controller_, question)) return std::move(*why_not);
+    const auto until = Clock::now() + bounds_.patience;
+    if (auto why_not = refusal_of(controller_, question, until)) return std::move(*why_not);
     const std::scoped_lock lock(question->mutex, mutex_);
     account_ = request.account;
     users_ = std::move(question->told).value();
@@ -203,9 +223,13 @@ slurm_query::Reply QueryQueue::users_of(const slurm_query::AccountRequest& reque
 }
 
 slurm_query::Reply QueryQueue::job_of(std::uint32_t pid) {
+    const OneOf one(processes_);
+    if (one.number() > bounds_.most_processes)
+        return Refused{"slurm-secrets-view looks for the jobs of too many processes already"};
     const auto question = std::make_shared<OfProcess>();
     question->pid = pid;
-    if (auto why_not = refusal_of(slurmd_, question)) return std::move(*why_not);
+    const auto until = Clock::now() + bounds_.patience_for_process;
+    if (auto why_not = refusal_of(slurmd_, question, until)) return std::move(*why_not);
     const std::lock_guard lock(question->mutex);
     return slurm_query::JobOfProcess{*question->told};
 }

@@ -3,6 +3,7 @@
 // Sends queries to slurmctld, slurmd and the name service within bounds: whatever they do, a reply
 // comes in time.
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -62,7 +63,7 @@ struct ControllerCalls {
 };
 
 struct Bounds {
-    /// The time after which a query is answered with the results so far.
+    /// The time after which a query is answered with the results so far, whatever it waited for.
     std::chrono::milliseconds patience = std::chrono::seconds(5);
     /// How long an active job is reported as active without a new query. That a job has ended is
     /// never answered from the cache: a hold is wiped because of it, and the job may have started
@@ -79,6 +80,10 @@ struct Bounds {
     /// How long a query waits for further verdicts once there is one: the client asks for the
     /// others again.
     std::chrono::milliseconds patience_for_rest = std::chrono::milliseconds(200);
+    /// The time after which a query for the job of a process is answered, less than the agent
+    /// waits, and how many such queries may wait: any user can make the agent send some.
+    std::chrono::milliseconds patience_for_process = std::chrono::milliseconds(600);
+    unsigned most_processes = 16;
 };
 
 class PlacementQueries;
@@ -101,13 +106,14 @@ class QueryQueue {
     struct OfSteps;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
-    void check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs,
+    void check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs, Time until,
                      slurm_query::States& reply);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);
     slurm_query::Reply job_of(std::uint32_t pid);
     template <typename Question>
     std::optional<slurm_query::Reply> refusal_of(QueryThread& thread,
-                                                 const std::shared_ptr<Question>& question);
+                                                 const std::shared_ptr<Question>& question,
+                                                 Time until);
 
     ControllerCalls calls_;
     Bounds bounds_;
@@ -120,6 +126,7 @@ class QueryQueue {
     std::string account_;  ///< the account whose users were queried last
     AccountUsers users_;
     Time users_until_{};
+    std::atomic<unsigned> processes_{0};  ///< the queries for the job of a process
 };
 
 }  // namespace secrets::slurmview

@@ -67,14 +67,17 @@ QueryThread::Outcome QueryThread::run(std::function<void()> work, Clock::time_po
     return done ? Outcome::done : Outcome::late;
 }
 
-std::string QueryThread::why_not(Outcome outcome, std::chrono::milliseconds patience) const {
+std::string QueryThread::why_not(Outcome outcome, Clock::duration patience) const {
     if (outcome == Outcome::late) {
         if (patience < std::chrono::seconds(1)) return asked_ + " has not answered yet";
         return asked_ + " did not answer within " + in_seconds(patience);
     }
     const std::lock_guard lock(shared_->mutex);
-    return "still waiting for " + asked_ + ", which was queried " +
-           in_seconds(Clock::now() - shared_->since) + " ago";
+    const auto age = Clock::now() - shared_->since;
+    // The earlier function may have ended by now.
+    if (!shared_->work || age < std::chrono::seconds(1))
+        return asked_ + " has not answered earlier queries yet";
+    return "still waiting for " + asked_ + ", which was queried " + in_seconds(age) + " ago";
 }
 
 }  // namespace secrets::slurmview

@@ -32,7 +32,7 @@ class QueryThread {
     Outcome run(std::function<void()> work, Clock::time_point until);
 
     /// Returns the sentence for a function that was not done, which was given `patience`.
-    std::string why_not(Outcome outcome, std::chrono::milliseconds patience) const;
+    std::string why_not(Outcome outcome, Clock::duration patience) const;
 
   private:
     struct Shared;

@@ -134,9 +134,9 @@ TEST_CASE("QueryQueue: times out one request to a silent slurmctld and rejects o
     CHECK(late.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
     CHECK(late.sentence == "slurmctld has not answered yet");
     CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
-          "refused: still waiting for slurmctld, which was queried 0 s ago");
+          "refused: slurmctld has not answered earlier queries yet");
     CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
-          "still waiting for slurmctld, which was queried 0 s ago");
+          "slurmctld has not answered earlier queries yet");
     CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
 
     release->set_value();
@@ -214,7 +214,7 @@ TEST_CASE("QueryQueue: times out an account request like a job request", "[quest
     CHECK(std::get<Refused>(questions.answer(AccountRequest{"chem"})).sentence ==
           "slurmctld has not answered yet");
     CHECK(states_of(questions.answer(asking_about({4}))).sentence ==
-          "refused: still waiting for slurmctld, which was queried 0 s ago");
+          "refused: slurmctld has not answered earlier queries yet");
     CHECK(std::chrono::steady_clock::now() - begin < milliseconds(5000));
     release->set_value();
     Users users;
@@ -241,6 +241,32 @@ TEST_CASE("QueryQueue: names the job of a process, or passes on why slurmd canno
     CHECK(std::get<Refused>(job_of(1)).sentence == "no slurmd");
 }
 
+TEST_CASE("QueryQueue: a silent slurmd keeps few questions for processes, and not for long",
+          "[questions]") {
+    const auto release = std::make_shared<std::promise<void>>();
+    const auto released = std::make_shared<std::shared_future<void>>(release->get_future());
+    ControllerCalls calls{[](JobId) { return kActive; },
+                          [](const std::string&) { return AccountUsers{}; }};
+    calls.job_of_process = [=](std::uint32_t) {
+        released->wait();
+        return JobId{7};
+    };
+    QueryQueue questions(calls, {.patience = milliseconds(60'000),
+                                 .patience_for_process = milliseconds(1000),
+                                 .most_processes = 2});
+    const auto ask = [&questions] {
+        const auto reply = questions.answer(slurm_query::ProcessRequest{1});
+        return std::get<Refused>(reply).sentence;
+    };
+    auto first = std::async(std::launch::async, ask);
+    auto second = std::async(std::launch::async, ask);
+    std::this_thread::sleep_for(milliseconds(300));
+    CHECK(ask() == "slurm-secrets-view looks for the jobs of too many processes already");
+    CHECK(first.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+    CHECK(second.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+    release->set_value();
+}
+
 TEST_CASE("QueryQueue: a silent slurmctld delays no question to slurmd, nor what it remembers",
           "[questions]") {
     const auto release = std::make_shared<std::promise<void>>();
@@ -263,7 +289,7 @@ TEST_CASE("QueryQueue: a silent slurmctld delays no question to slurmd, nor what
     hung.wait();
     const States mixed = states_of(questions.answer(asking_about({1, 3})));
     CHECK(mixed.states == std::vector{JobState::active, JobState::unknown});
-    CHECK(mixed.sentence == "still waiting for slurmctld, which was queried 0 s ago");
+    CHECK(mixed.sentence == "slurmctld has not answered earlier queries yet");
     release->set_value();
 }
 
@@ -294,6 +320,24 @@ TEST_CASE("QueryQueue: takes no job with a step on this host for forgotten or wa
     const States states = states_of(questions.answer(asking_about({3, 4, 5})));
     CHECK(states.states == std::vector{JobState::unknown, JobState::unknown, JobState::ended});
     CHECK(states.sentence == "no slurmd");
+}
+
+TEST_CASE("QueryQueue: answers within the time of a query, whomever it asks", "[questions]") {
+    Told forgotten{JobState::forgotten, ""};
+    forgotten.is_doubtful = true;
+    ControllerCalls calls{[forgotten](JobId) -> StatusOr<Told> {
+                              std::this_thread::sleep_for(milliseconds(300));
+                              return forgotten;
+                          },
+                          [](const std::string&) { return AccountUsers{}; }};
+    calls.jobs_with_steps = [] {
+        std::this_thread::sleep_for(milliseconds(300));
+        return std::set<JobId>{};
+    };
+    QueryQueue questions(calls, {.patience = milliseconds(400)});
+    const States states = states_of(questions.answer(asking_about({1})));
+    CHECK(states.states == std::vector{JobState::unknown});
+    CHECK(states.sentence == "slurmd has not answered yet");
 }
 
 TEST_CASE("Step lists: name the jobs of slurmd's steps, or are rejected", "[questions]") {
