@@ -18,9 +18,6 @@ constexpr auto kGraceOfBroken = std::chrono::milliseconds(200);
 /// Limit for checking whether another agent was pushed a run that a request waits for.
 constexpr auto kLook = std::chrono::seconds(1);
 
-/// Limit for finding the job of a process, whose submission waits for it.
-constexpr auto kProcessLookup = std::chrono::milliseconds(700);
-
 /// Longest time until the expiries are checked: the timer does not count suspended time, as the
 /// agent's clock does.
 constexpr AgentClock::Milliseconds kExpiryCheck = std::chrono::minutes(1);
@@ -81,8 +78,10 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                   waiters_, replica_.get(), service.is_managed() ? &service : nullptr),
       node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
                    membership_.grant_at_hub()),
+      processes_(loop_, config_.view_socket),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
-                  membership_.check_at_hub(), [this](pid_t pid) { return job_of_process(pid); }),
+                  membership_.check_at_hub(),
+                  [this](Peer process) { return processes_.job_of(process); }),
       control_server_(loop_, std::move(listeners.control), services_, membership_.forward(),
                       replica_.get()),
       reaper_(loop_, supervisor_, config_, services_),
@@ -144,11 +143,6 @@ void Daemon::use_reopened(store::OpenedStore opened) {
     services_.context.store = store_.get();
     audit::report_recovery("the store " + store_->path() + " is open");
     use_store();
-}
-
-asio::awaitable<StatusOr<JobId>> Daemon::job_of_process(pid_t pid) {
-    slurm::QueryClient view(loop_, config_.view_socket);
-    co_return co_await view.ask_process(pid, kProcessLookup);
 }
 
 void Daemon::restore(std::vector<vault::FoundSlab> found, const KeptWords& words) {

@@ -21,7 +21,7 @@
 #include "agentd/server/job_server.h"
 #include "agentd/server/node_server.h"
 #include "agentd/slurm/account_watcher.h"
-#include "agentd/slurm/query_client.h"
+#include "agentd/slurm/process_lookups.h"
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "agentd/store/closed_store.h"
 #include "agentd/systemd/service_manager.h"
@@ -64,7 +64,6 @@ class Daemon final : private service::Events {
     void held_changed() override { keep_house_soon(); }
     void expiry_changed() override { wipe_expired(); }
 
-    asio::awaitable<StatusOr<JobId>> job_of_process(pid_t pid);
     void run_loop();
     void await_signal();
     void on_signal(int number);
@@ -108,6 +107,7 @@ class Daemon final : private service::Events {
     std::unique_ptr<openbao::Replica> replica_;   ///< null if openbao_ is null
     ClusterRole membership_;
     server::NodeServer node_server_;
+    slurm::ProcessLookups processes_;
     server::JobServer job_server_;
     server::ControlServer control_server_;
     slurm::StaleHoldReaper reaper_;

@@ -55,7 +55,7 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
 /// Sends the marker of the job to which the peer belongs: slurmd knows it by the pid from the
 /// kernel, so that no process asks for another's.
 asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
-    const auto job = co_await find_job_(peer.pid);
+    const auto job = co_await find_job_(peer);
     if (!job) co_return job.status();
     // The process asks because it sees itself inside a job. slurmd leaves out a step that it
     // cannot ask, and processes that left their step unless cgroups track them.

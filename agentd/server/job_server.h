@@ -19,7 +19,7 @@ namespace secrets::server {
 using CheckAtHub = std::function<asio::awaitable<std::string>(Uid uid, std::string spec)>;
 
 /// Returns the job to which a process of this host belongs, or slurm_query::kNoJob.
-using FindJob = std::function<asio::awaitable<StatusOr<JobId>>(pid_t pid)>;
+using FindJob = std::function<asio::awaitable<StatusOr<JobId>>(Peer process)>;
 
 /// Must outlive the loop's run.
 class JobServer {
