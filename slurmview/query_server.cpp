@@ -18,8 +18,9 @@ void complain(const std::string& sentence) {
     std::fprintf(stderr, "slurm-secrets-view: %s\n", sentence.c_str());
 }
 
-void reply(int fd, const slurm_query::Reply& reply) {
-    if (Status lost = send_packet(fd, slurm_query::encode(reply), Deadline::in(kPatience));
+void reply(int fd, const slurm_query::Reply& reply,
+           std::uint16_t version = slurm_query::kOldestVersion) {
+    if (Status lost = send_packet(fd, slurm_query::encode(reply, version), Deadline::in(kPatience));
         !lost.ok()) {
         complain("cannot send a reply: " + lost.message());
     }
@@ -35,14 +36,15 @@ void answer(int fd, pid_t client, QueryQueue& queue) {
     const auto packet = receive_packet(fd, buffer, Deadline::in(kPatience));
     if (!packet || packet->size == 0) return;
     if (packet->cut) return reply(fd, slurm_query::Refused{"the message is too long"});
-    const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
+    const auto message = std::span(buffer).first(packet->size);
+    const auto request = slurm_query::decode_request(message);
     if (!request) {
         complain("rejected a message from pid " + std::to_string(client) + ": " +
                  request.status().message());
         return reply(fd, slurm_query::Refused{request.status().message()});
     }
     if (peer_is_gone(fd)) return;  // the request waited at the socket for too long
-    reply(fd, queue.answer(*request));
+    reply(fd, queue.answer(*request), ipc::message_version(message));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "common/base/limits.h"
+#include "common/ipc/refused_version.h"
 #include "common/ipc/unix_socket.h"
 
 namespace secrets::spank {
@@ -54,7 +55,7 @@ StatusOr<Answer> ask_once(const std::string& socket, const plugin_protocol::Gran
 /// Tells whether the agent is older than this plugin, and knows no patience in a request.
 bool is_older(const plugin_protocol::Reply& reply) {
     const auto* refused = std::get_if<plugin_protocol::Refused>(&reply);
-    return refused != nullptr && refused->sentence.starts_with(ipc::kOtherVersion);
+    return refused != nullptr && ipc::refuses_version(refused->sentence);
 }
 
 GrantOutcome outcome_of(Answer answer) {

@@ -9,6 +9,7 @@
 #include "agentd/base/scope_exit.h"
 #include "agentd/net/readable.h"
 #include "common/base/limits.h"
+#include "common/ipc/refused_version.h"
 #include "common/ipc/unix_socket.h"
 
 namespace secrets::slurm {
@@ -60,9 +61,19 @@ asio::awaitable<bool> QueryClient::wait_for_reply(int fd, std::chrono::milliseco
     co_return co_await net::wait_until_readable(descriptor, until);
 }
 
-/// Returns the reply to a request; a rejection becomes a Status.
+/// Returns the reply to a request; a rejection becomes a Status. Sends an older message if
+/// slurm-secrets-view is older than the agent, as it is for minutes after an upgrade.
 asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     slurm_query::Request request, std::chrono::milliseconds patience) {
+    auto message = slurm_query::encode(request);
+    auto reply = co_await send(std::move(message), patience);
+    if (reply.ok() || !ipc::refuses_version(reply.status().message())) co_return reply;
+    message = slurm_query::encode(request, slurm_query::kOldestVersion);
+    co_return co_await send(std::move(message), patience);
+}
+
+asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::send(
+    slurm_query::Message request, std::chrono::milliseconds patience) {
     const auto connection = connect_seqpacket(socket_, at_once());
     if (!connection) {
         co_return Status::failed(
@@ -70,7 +81,7 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
             "; is slurm-secrets-view.socket active?");
     }
     const int fd = connection->get();
-    if (Status wrong = send_packet(fd, slurm_query::encode(request), at_once()); !wrong.ok()) {
+    if (Status wrong = send_packet(fd, request, at_once()); !wrong.ok()) {
         co_return lost(wrong);
     }
     const bool came = co_await wait_for_reply(fd, patience);

@@ -46,6 +46,8 @@ class QueryClient {
   private:
     boost::asio::awaitable<StatusOr<slurm_query::Reply>> exchange(
         slurm_query::Request request, std::chrono::milliseconds patience);
+    boost::asio::awaitable<StatusOr<slurm_query::Reply>> send(slurm_query::Message request,
+                                                              std::chrono::milliseconds patience);
     boost::asio::awaitable<bool> wait_for_reply(int fd, std::chrono::milliseconds patience);
 
     boost::asio::io_context& loop_;

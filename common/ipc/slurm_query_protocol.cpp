@@ -7,7 +7,9 @@
 namespace secrets::slurm_query {
 namespace {
 
-constexpr ipc::Protocol kProtocol{"SLV1", 1, kMaxQueryMessageBytes, "agent and slurm-secrets-view"};
+constexpr ipc::Protocol kProtocol{"SLV1", kOldestVersion, kMaxQueryMessageBytes,
+                                  "agent and slurm-secrets-view", kNewestVersion};
+constexpr std::uint16_t kWithForgotten = 2;
 
 enum class Type : std::uint16_t {
     jobs = 1,
@@ -24,7 +26,8 @@ enum class Type : std::uint16_t {
 
 class Writer : public ipc::MessageWriter {
   public:
-    explicit Writer(Type type) : MessageWriter(kProtocol, static_cast<std::uint16_t>(type)) {}
+    Writer(Type type, std::uint16_t version)
+        : MessageWriter(kProtocol, static_cast<std::uint16_t>(type), version) {}
 };
 
 /// Returns as many numbers as the message declares; empty if it declares more than `most`.
@@ -49,6 +52,30 @@ StatusOr<Reply> decode_words(ipc::MessageReader body, std::vector<Word> Told::*w
     told.sentence = body.sentence();
     if ((told.*words).empty() || !body.complete()) return ipc::malformed_message(type);
     return Reply(std::move(told));
+}
+
+JobState last_state(std::uint16_t version) {
+    return version >= kWithForgotten ? JobState::forgotten : JobState::unknown;
+}
+
+Verdict last_verdict(std::uint16_t version) {
+    return version >= kWithForgotten ? Verdict::unknown_job : Verdict::is_node;
+}
+
+/// Encodes a reply that has a sentence. Words that the version lacks become `unknown`.
+template <typename Word>
+Message encode_words(Type type, std::uint16_t version, const std::vector<Word>& words, Word last,
+                     std::string sentence) {
+    Writer writer(type, version);
+    writer.number(static_cast<std::uint32_t>(words.size()));
+    for (Word word : words) {
+        if (word > last) {
+            word = Word::unknown;
+            if (sentence.empty()) sentence = "slurmctld does not know the job or the node";
+        }
+        writer.number(static_cast<std::uint32_t>(word));
+    }
+    return writer.sentence(sentence).finish();
 }
 
 StatusOr<Request> decode_places(ipc::MessageReader body, bool may_look_up) {
@@ -126,12 +153,12 @@ StatusOr<Request> decode_account(ipc::MessageReader body) {
 
 }  // namespace
 
-Message encode(const Request& request) {
+Message encode(const Request& request, std::uint16_t version) {
     if (const auto* account = std::get_if<AccountRequest>(&request)) {
-        return Writer(Type::account).text(account->account).text(account->after).finish();
+        return Writer(Type::account, version).text(account->account).text(account->after).finish();
     }
     if (const auto* asked = std::get_if<PlacementsRequest>(&request)) {
-        Writer writer(asked->may_look_up ? Type::places : Type::recall);
+        Writer writer(asked->may_look_up ? Type::places : Type::recall, version);
         writer.number(static_cast<std::uint32_t>(asked->places.size()));
         for (const Placement& place : asked->places) {
             writer.number(place.job.value).number(static_cast<std::uint32_t>(place.owner.value));
@@ -140,42 +167,35 @@ Message encode(const Request& request) {
         return writer.finish();
     }
     if (const auto* process = std::get_if<ProcessRequest>(&request)) {
-        return Writer(Type::process).number(process->pid).finish();
+        return Writer(Type::process, version).number(process->pid).finish();
     }
     const auto& jobs = std::get_if<JobsRequest>(&request)->jobs;
-    Writer writer(Type::jobs);
+    Writer writer(Type::jobs, version);
     writer.number(static_cast<std::uint32_t>(jobs.size()));
     for (const JobId job : jobs) writer.number(job.value);
     return writer.finish();
 }
 
-Message encode(const Reply& reply) {
+Message encode(const Reply& reply, std::uint16_t version) {
     if (const auto* refused = std::get_if<Refused>(&reply)) {
-        return Writer(Type::refused).sentence(refused->sentence).finish();
+        return Writer(Type::refused, version).sentence(refused->sentence).finish();
     }
     if (const auto* users = std::get_if<Users>(&reply)) {
-        Writer writer(Type::users);
+        Writer writer(Type::users, version);
         writer.number(users->known ? 1 : 0).number(users->more ? 1 : 0);
         writer.number(static_cast<std::uint32_t>(users->users.size()));
         for (const std::string& user : users->users) writer.text(user);
         return writer.finish();
     }
     if (const auto* told = std::get_if<Verdicts>(&reply)) {
-        Writer writer(Type::verdicts);
-        writer.number(static_cast<std::uint32_t>(told->verdicts.size()));
-        for (const Verdict verdict : told->verdicts) {
-            writer.number(static_cast<std::uint32_t>(verdict));
-        }
-        return writer.sentence(told->sentence).finish();
+        return encode_words(Type::verdicts, version, told->verdicts, last_verdict(version),
+                            told->sentence);
     }
     if (const auto* process = std::get_if<JobOfProcess>(&reply)) {
-        return Writer(Type::job).number(process->job.value).finish();
+        return Writer(Type::job, version).number(process->job.value).finish();
     }
     const auto& states = *std::get_if<States>(&reply);
-    Writer writer(Type::states);
-    writer.number(static_cast<std::uint32_t>(states.states.size()));
-    for (const JobState state : states.states) writer.number(static_cast<std::uint32_t>(state));
-    return writer.sentence(states.sentence).finish();
+    return encode_words(Type::states, version, states.states, last_state(version), states.sentence);
 }
 
 StatusOr<Request> decode_request(std::span<const std::byte> message) {
@@ -202,15 +222,16 @@ StatusOr<Reply> decode_reply(std::span<const std::byte> message) {
     const auto type = ipc::message_type(kProtocol, message);
     if (!type) return type.status();
     ipc::MessageReader body(message);
+    const std::uint16_t version = ipc::message_version(message);
     switch (static_cast<Type>(*type)) {
         case Type::states:
-            return decode_words(body, &States::states, JobState::active, JobState::forgotten,
+            return decode_words(body, &States::states, JobState::active, last_state(version),
                                 kMaxJobsPerQuery, "STATES");
         case Type::users:
             return decode_users(body);
         case Type::verdicts:
             return decode_words(body, &Verdicts::verdicts, Verdict::runs_there,
-                                Verdict::unknown_job, kMaxPlacementsPerQuery, "VERDICTS");
+                                last_verdict(version), kMaxPlacementsPerQuery, "VERDICTS");
         case Type::job:
             return decode_job(body);
         case Type::refused: {

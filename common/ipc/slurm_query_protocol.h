@@ -4,7 +4,8 @@
 // account, and whether jobs run on the nodes that claim them, on a SOCK_SEQPACKET socket. A
 // connection carries one request, and one reply ends the connection.
 //
-// Every message has the form that common/ipc/message.h describes, with magic "SLV1" and version 1:
+// Every message has the form that common/ipc/message.h describes, with magic "SLV1" and version 1
+// or 2:
 //
 //     requests  1 JOBS     count u32, then `count` times: job u32
 //               2 ACCOUNT  account: text; after: text
@@ -34,6 +35,12 @@
 //
 // JOB answers PROCESS with the job to which the process belongs on this host, by the word of its
 // slurmd; 0 if it belongs to none.
+//
+// Agent and slurm-secrets-view are upgraded at different times. A reply has the version of its
+// request, REFUSED version 1 if the request cannot be read. All messages have the same form in both
+// versions; version 1 lacks the state 4 and the verdicts 8 and 9, and has 3 and 6 in their place. A
+// slurm-secrets-view that has only version 1 refuses version 2 with a sentence that
+// ipc::refuses_version() recognizes, and the agent then sends version 1.
 
 #include <cstdint>
 #include <span>
@@ -48,6 +55,9 @@
 namespace secrets::slurm_query {
 
 using ipc::Message;
+
+inline constexpr std::uint16_t kOldestVersion = 1;
+inline constexpr std::uint16_t kNewestVersion = 2;
 
 enum class JobState : std::uint32_t {
     active = 1,     ///< the job has, or may have, something on a node
@@ -119,8 +129,8 @@ using Reply = std::variant<States, Refused, Users, Verdicts, JobOfProcess>;
 
 /// Encodes a message of at most kMaxQueryMessageBytes, provided that jobs, placements, users and
 /// their names are within their limits, which the caller checks. Sentences are cut.
-Message encode(const Request& request);
-Message encode(const Reply& reply);
+Message encode(const Request& request, std::uint16_t version = kNewestVersion);
+Message encode(const Reply& reply, std::uint16_t version = kNewestVersion);
 
 /// Decodes a message. Checks magic, version, type and length before reading a body, and each field
 /// before using it.

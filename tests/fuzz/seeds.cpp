@@ -142,11 +142,26 @@ void view_wire_seeds(Corpus& corpus) {
     corpus.write("slurm_query_protocol", "places", places);
     corpus.write("slurm_query_protocol", "places-cut-off", cut(places, places.size() - 1));
     corpus.write("slurm_query_protocol", "places-more-than-there-are", with_byte(places, 12, 3));
+    const Bytes recall = slurm_query::encode(slurm_query::PlacementsRequest{
+        {{JobId{7}, Uid{1001}, "n1", "10.0.0.1"}, {slurm_query::kNoJob, Uid{0}, "n2", "::1"}},
+        false});
+    corpus.write("slurm_query_protocol", "recall", recall);
+    corpus.write("slurm_query_protocol", "recall-cut-off", cut(recall, recall.size() - 1));
+    corpus.write("slurm_query_protocol", "process",
+                 slurm_query::encode(slurm_query::ProcessRequest{4711}));
+    corpus.write("slurm_query_protocol", "job",
+                 slurm_query::encode(slurm_query::Reply(slurm_query::JobOfProcess{JobId{7}})));
+    corpus.write("slurm_query_protocol", "jobs-of-version-1",
+                 slurm_query::encode(jobs, slurm_query::kOldestVersion));
+    corpus.write("slurm_query_protocol", "states-of-version-1-with-a-word-of-version-2",
+                 with_byte(slurm_query::encode(
+                               slurm_query::Reply(slurm_query::States{{JobState::forgotten}, ""})),
+                           4, 1));
     const Bytes verdicts = slurm_query::encode(slurm_query::Reply(slurm_query::Verdicts{
         {slurm_query::Verdict::runs_there, slurm_query::Verdict::unknown}, "slurmctld is down"}));
     corpus.write("slurm_query_protocol", "verdicts", verdicts);
     corpus.write("slurm_query_protocol", "verdicts-of-a-number-too-large",
-                 with_byte(verdicts, 16, 9));
+                 with_byte(verdicts, 16, 10));
     corpus.write("slurm_query_protocol", "another-magic", with_byte(whole, 2, 'S'));
 }
 

@@ -12,7 +12,7 @@ namespace {
 template <typename Decoded>
 void check(const Decoded& decoded, Bytes message) {
     if (decoded) {
-        must(same(slurm_query::encode(*decoded), message),
+        must(same(slurm_query::encode(*decoded, ipc::message_version(message)), message),
              "a message encodes to what it was decoded from");
     } else {
         must(is_sentence(decoded.status().message()), "a message is refused with a sentence");

@@ -118,8 +118,8 @@ def test_view_answers_many_jobs_in_order(cluster, sleeper):
 @pytest.mark.parametrize("packet, sentence", [
     (b"SLV1", "an invalid message: it is shorter than its header"),
     (view.message(1, b"\1\0\0\0\7\0\0\0", magic=b"SLS1"), "an invalid message: it does not belong to a slurm-secrets protocol"),
-    (view.message(1, b"", version=2),
-     "a message of protocol version 2, but this side has version 1; install agent and slurm-secrets-view of "
+    (view.message(1, b"", version=3),
+     "a message of protocol version 3, but this side has version 2; install agent and slurm-secrets-view of "
      "one release"),
     (view.message(7, b""), "a message of unknown type 7"),
     (view.jobs_message(), "a malformed JOBS message"),

@@ -10,7 +10,7 @@ from own_agent import acting_as
 ACTIVE, ENDED, UNKNOWN, FORGOTTEN = 1, 2, 3, 4
 
 
-def message(kind, body, magic=b"SLV1", version=1):
+def message(kind, body, magic=b"SLV1", version=2):
     return struct.pack("=4sHHI", magic, version, kind, 12 + len(body)) + body
 
 
@@ -32,7 +32,7 @@ def exchange(path, packet, user="root"):
             connection.send(packet)
         reply = connection.recv(65536)
     magic, version, kind, length = struct.unpack_from("=4sHHI", reply)
-    assert (magic, version, length) == (b"SLV1", 1, len(reply))
+    assert (magic, version, length) == (b"SLV1", 1 if kind == 102 and version == 1 else 2, len(reply))
     return kind, reply[12:]
 
 

@@ -48,9 +48,8 @@ class OldAgent {
         std::memcpy(&version, buffer.data() + 4, sizeof(version));
         versions.push_back(version);
         const plugin_protocol::Reply other = plugin_protocol::Refused{
-            "a message of protocol version 2, but this side has version 1; install agent and "
-            "plugin "
-            "of one release"};
+            "a message has protocol version 2 and this side speaks version 1; install agent and "
+            "plugin of one release"};
         const plugin_protocol::Reply reply =
             version == 1 ? plugin_protocol::Nothing{"answered"} : other;
         (void)send_packet(client.get(), plugin_protocol::encode(reply), soon);

@@ -112,6 +112,25 @@ TEST_CASE("QueryClient: sends the documented request and returns the states", "[
     CHECK((*states)->sentence == "hidden");
 }
 
+TEST_CASE("QueryClient: sends an older request to an older slurm-secrets-view", "[view_client]") {
+    std::vector<std::uint16_t> versions;
+    const ViewServer view(
+        [](const slurm_query::Request&) {
+            return States{{JobState::ended, JobState::active}, ""};
+        },
+        [&versions](std::span<const std::byte> message) -> std::optional<Bytes> {
+            versions.push_back(ipc::message_version(message));
+            if (versions.back() == 1) return std::nullopt;
+            return slurm_query::encode(
+                Reply(Refused{"a message has protocol version 2 and this side speaks version 1; "
+                              "install agent and slurm-secrets-view of one release"}),
+                1);
+        });
+    const auto states = ask(view.path());
+    CHECK(refusal_of(states) == "(taken)");
+    CHECK(versions == std::vector<std::uint16_t>{2, 1});
+}
+
 TEST_CASE("QueryClient: returns an error for an invalid or missing answer", "[view_client]") {
     struct Row {
         Bytes answer;

@@ -21,10 +21,10 @@ constexpr std::size_t kTypeAt = 6;
 constexpr std::size_t kLengthAt = 8;
 
 /// A message written by hand, from `type` and the bytes of its body.
-Bytes message_of(std::uint16_t type, const Bytes& body) {
+Bytes message_of(std::uint16_t type, const Bytes& body, std::uint16_t version = 2) {
     Bytes message;
     append(message, "SLV1");
-    append_number<std::uint16_t>(message, 1);
+    append_number<std::uint16_t>(message, version);
     append_number<std::uint16_t>(message, type);
     append_number(message, static_cast<std::uint32_t>(kHeaderBytes + body.size()));
     message.insert(message.end(), body.begin(), body.end());
@@ -164,6 +164,24 @@ TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_
     CHECK_FALSE(std::get<Users>(*reply).known);
 }
 
+TEST_CASE("Slurm query protocol: says unknown in place of words that version 1 lacks",
+          "[view_wire]") {
+    const Reply states = States{{JobState::ended, JobState::forgotten}, ""};
+    const std::string why = "slurmctld does not know the job or the node";
+    CHECK(encode(states, 1) == message_of(101, with_text(counted({2, 3}), why), 1));
+    CHECK(encode(states, 2) == message_of(101, with_text(counted({2, 4}), "")));
+    const std::vector words{Verdict::no_node, Verdict::is_node, Verdict::unknown_job};
+    CHECK(encode(Reply(Verdicts{words, "down"}), 1) ==
+          message_of(104, with_text(counted({6, 7, 6}), "down"), 1));
+    CHECK(encode(Reply(Verdicts{words, ""}), 1) ==
+          message_of(104, with_text(counted({6, 7, 6}), why), 1));
+    CHECK(refusal_of_reply(message_of(101, with_text(counted({4}), ""), 1)) ==
+          "a malformed STATES message");
+    CHECK(refusal_of_reply(message_of(104, with_text(counted({8}), ""), 1)) ==
+          "a malformed VERDICTS message");
+    CHECK(refusal_of_request(encode(kJobs, 1)) == "(taken)");
+}
+
 TEST_CASE("Slurm query protocol: enforces the bounds of placements and verdicts", "[view_wire]") {
     const slurm_query::Placement longest{JobId{1}, Uid{2}, std::string(kMaxNodeNameBytes, 'n'),
                                          std::string(kMaxAddressBytes, '1')};
@@ -275,9 +293,9 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
               "an invalid message: it does not belong to a slurm-secrets protocol");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
         message = whole;
-        set_number<std::uint16_t>(message, kVersionAt, 2);
+        set_number<std::uint16_t>(message, kVersionAt, 3);
         CHECK(refusal_of_request(message) ==
-              "a message of protocol version 2, but this side has version 1; install agent and "
+              "a message of protocol version 3, but this side has version 2; install agent and "
               "slurm-secrets-view of one release");
         CHECK(refusal_of_reply(message) == refusal_of_request(message));
         message = whole;

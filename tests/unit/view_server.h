@@ -5,6 +5,8 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,8 +23,11 @@ namespace secrets {
 class ViewServer {
   public:
     using Answer = std::function<slurm_query::Reply(const slurm_query::Request&)>;
+    /// Returns the reply to a message that is to be refused unread.
+    using Refuse = std::function<std::optional<slurm_query::Message>(std::span<const std::byte>)>;
 
-    explicit ViewServer(Answer answer) : answer_(std::move(answer)) {
+    explicit ViewServer(Answer answer, Refuse refuse = nullptr)
+        : answer_(std::move(answer)), refuse_(std::move(refuse)) {
         auto listener = listen_at(path(), SocketKind::seqpacket, 0600);
         REQUIRE(listener.ok());
         thread_ = std::thread([this, listener = std::move(listener).value()] {
@@ -52,13 +57,18 @@ class ViewServer {
         const auto deadline = Deadline::in(std::chrono::seconds(5));
         const auto packet = receive_packet(fd, buffer, deadline);
         if (!packet) return;
-        const auto request = slurm_query::decode_request(std::span(buffer).first(packet->size));
-        if (!request) return;
-        // The client may have gone.
-        (void)send_packet(fd, slurm_query::encode(answer_(*request)), deadline);
+        const auto message = std::span(buffer).first(packet->size);
+        auto reply = refuse_ ? refuse_(message) : std::nullopt;
+        if (!reply) {
+            const auto request = slurm_query::decode_request(message);
+            if (!request) return;
+            reply = slurm_query::encode(answer_(*request), ipc::message_version(message));
+        }
+        (void)send_packet(fd, *reply, deadline);  // the client may have gone
     }
 
     Answer answer_;
+    Refuse refuse_;
     TemporaryFolder folder_;
     std::atomic<bool> ended_{false};
     std::vector<std::thread> served_;  ///< used by `thread_` until it has ended
