@@ -5,7 +5,6 @@
 // slurm.conf.
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "slurmview/accounting.h"
 #include "slurmview/controller.h"
@@ -72,9 +72,6 @@ void explain_exit() {
         stderr);
 }
 
-/// Milliseconds after which the end of the last query is noticed, at the end of the lifetime.
-constexpr int kDrainStep = 100;
-
 /// Serves for `lifetime` seconds, or forever if that is 0.
 int serve(const std::string& path, unsigned lifetime) {
     const auto listener =
@@ -91,14 +88,8 @@ int serve(const std::string& path, unsigned lifetime) {
                       jobs_with_steps});
     QueryServer server(listener->get(), *owner, queue);
     sd_notify(0, "READY=1");
-    const auto end = Deadline::in(std::chrono::seconds(lifetime));
-    while (true) {
-        const bool is_over = lifetime != 0 && end.passed();
-        if (is_over && server.is_idle()) break;
-        pollfd entry{listener->get(), POLLIN, 0};
-        const int wait = lifetime == 0 ? -1 : is_over ? kDrainStep : end.poll_milliseconds();
-        if (poll(&entry, 1, wait) > 0) server.serve_one();
-    }
+    server.serve(lifetime == 0 ? std::nullopt
+                               : std::optional(Deadline::in(std::chrono::seconds(lifetime))));
     _exit(0);  // not exit(): a thread may be within libslurm
 }
 
@@ -114,8 +105,9 @@ int main(int argc, char** argv) {
     unsigned lifetime = 0;
     app.add_option("--listen", path, "Listen at this path instead of on the socket from systemd");
     app.add_option("--lifetime", lifetime,
-                   "Exit after this many seconds, between two requests: systemd starts it again "
-                   "at the next one, and slurm.conf is read again; 0: never")
+                   "Accept no request after this many seconds, and exit once the others were "
+                   "answered: systemd starts it again at the next one, and slurm.conf is read "
+                   "again; 0: never")
         ->capture_default_str();
     app.set_version_flag("--version", "slurm-secrets-view " SLURM_SECRETS_VERSION);
     try {

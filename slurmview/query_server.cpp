@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slurmview/query_server.h"
 
+#include <poll.h>
+
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -57,10 +59,15 @@ struct QueryServer::Shared {
 QueryServer::QueryServer(int listener, Uid owner, QueryQueue& queue)
     : listener_(listener), owner_(owner), shared_(new Shared{queue}) {}
 
-bool QueryServer::is_idle() const {
-    return shared_->connections == 0;
+void QueryServer::serve(std::optional<Deadline> end) {
+    while (!end || !end->passed()) {
+        pollfd entry{listener_, POLLIN, 0};
+        if (poll(&entry, 1, end ? end->poll_milliseconds() : -1) > 0) serve_one();
+    }
+    while (const unsigned open = shared_->connections) shared_->connections.wait(open);
 }
 
+/// Accepts the connection that waits at the listener.
 void QueryServer::serve_one() {
     auto connection = accept_from(listener_);
     if (!connection) return complain(connection.status().message());
@@ -84,6 +91,7 @@ void QueryServer::serve_one() {
                 complain(std::string("cannot answer a query: ") + error.what());
             }
             --shared->connections;
+            shared->connections.notify_all();
         }).detach();
         (void)client.release();
     } catch (const std::system_error& error) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "common/base/deadline.h"
 #include "common/base/ids.h"
 #include "common/ipc/unix_socket.h"
 #include "slurmview/query_queue.h"
@@ -18,15 +20,15 @@ class QueryServer {
     /// `queue` must outlive all connections.
     QueryServer(int listener, Uid owner, QueryQueue& queue);
 
-    /// Accepts the connection that waits at the listener. A connection beyond kMostConnections is
-    /// refused at once.
-    void serve_one();
-
-    /// Returns whether no connection is being answered.
-    bool is_idle() const;
+    /// Accepts connections until `end`, if there is one, and returns when they were answered.
+    /// A connection beyond kMostConnections is refused at once. One that comes after the end waits
+    /// at the listener, for the next process.
+    void serve(std::optional<Deadline> end);
 
   private:
     struct Shared;
+
+    void serve_one();
 
     int listener_;
     Uid owner_;
