@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/slurm/job_placement.h"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -22,6 +23,10 @@ constexpr auto kPause = std::chrono::milliseconds(250);
 /// The time without an unanswered request after which an outage has ended.
 constexpr auto kQuiet = std::chrono::seconds(30);
 
+bool is_unknown(slurm_query::Verdict verdict) {
+    return verdict == slurm_query::Verdict::unknown;
+}
+
 }  // namespace
 
 JobPlacement::JobPlacement(asio::io_context& loop, Supervisor& supervisor, std::string view_socket)
@@ -41,8 +46,12 @@ asio::awaitable<PlacementAnswer> JobPlacement::ask(slurm_query::Placement place,
     ErrorCode answered;
     co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, answered));
     if (waiter.answer) co_return *waiter.answer;
-    if (!stopped_) note_outcome(false);
-    co_return PlacementAnswer{slurm_query::Verdict::unknown, why_unknown_};
+    // A request whose time was too short for a lookup says nothing of Slurm.
+    if (waiter.why_unknown.empty())
+        waiter.why_unknown = "slurm-secrets-view has not answered yet";
+    else if (!stopped_)
+        note_expiry(waiter.why_unknown);
+    co_return PlacementAnswer{slurm_query::Verdict::unknown, std::move(waiter.why_unknown)};
 }
 
 /// Returns waiters that were not queried yet, as many as fit into one query.
@@ -81,23 +90,41 @@ std::vector<slurm_query::Placement> JobPlacement::places_of(const Waiters& waite
     return places;
 }
 
-/// Gives the verdicts to those that still wait. Returns the number of unknown verdicts.
-std::size_t JobPlacement::give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told) {
-    if (!told) return asked.size();
-    std::size_t unknown = 0;
+/// Gives the verdicts to those that still wait. Returns whether slurmctld has just said where some
+/// job runs: slurm-secrets-view remembers that for seconds, but addresses of nodes for minutes.
+bool JobPlacement::give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told) {
+    if (!told) return false;
+    bool is_about_job = false;
     auto verdict = told->verdicts.begin();
     for (const auto& [number, gone] : asked) {
         const auto given = *verdict++;
-        if (given == slurm_query::Verdict::unknown) {
-            ++unknown;
-            continue;
-        }
+        if (is_unknown(given)) continue;
         const auto waiter = waiters_.find(number);  // one whose time was up is gone
         if (waiter == waiters_.end()) continue;
+        is_about_job = is_about_job || waiter->second->place.job != slurm_query::kNoJob;
         waiter->second->answer = PlacementAnswer{given};
         waiter->second->timer.cancel();
     }
-    return unknown;
+    return is_about_job;
+}
+
+/// Notes why a lookup left some requests unanswered.
+void JobPlacement::note_unknown(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told) {
+    const std::string& why = told ? told->sentence : told.status().message();
+    // After its first verdicts, slurm-secrets-view waits only briefly for others.
+    const bool was_patient =
+        !told || std::all_of(told->verdicts.begin(), told->verdicts.end(), is_unknown);
+    std::size_t place = 0;
+    for (const auto& [number, gone] : asked) {
+        const std::size_t i = place++;
+        if (told && !is_unknown(told->verdicts[i])) continue;
+        const auto waiter = waiters_.find(number);
+        if (waiter != waiters_.end()) {
+            waiter->second->why_unknown = why;
+        } else if (was_patient) {
+            note_expiry(why);
+        }
+    }
 }
 
 asio::awaitable<void> JobPlacement::run_recalls() {
@@ -110,7 +137,7 @@ asio::awaitable<void> JobPlacement::run_recalls() {
         slurm_query::PlacementsRequest request{places_of(some), false};
         const auto told = co_await memory_.ask_placements(std::move(request), kPatience);
         if (stopped_) co_return;
-        give(some, told);
+        if (give(some, told)) note_answer();
         for (const auto& [number, asked] : some) {
             const auto waiter = waiters_.find(number);
             if (waiter != waiters_.end()) waiter->second->is_recalled = true;
@@ -129,27 +156,27 @@ asio::awaitable<void> JobPlacement::run_lookups() {
         slurm_query::PlacementsRequest request{places_of(some), true};
         const auto told = co_await view_.ask_placements(std::move(request), kPatience);
         if (stopped_) co_return;
-        const bool all_known = give(some, told) == 0;
-        if (all_known) {
-            note_outcome(true);
+        give(some, told);
+        if (told && std::none_of(told->verdicts.begin(), told->verdicts.end(), is_unknown)) {
+            note_answer();
             continue;
         }
-        why_unknown_ = told ? told->sentence : told.status().message();
+        note_unknown(some, told);
         pause_.expires_after(kPause);
         ErrorCode cancelled;
         co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
 }
 
-/// Logs the begin and the end of a time in which requests stay unanswered.
-void JobPlacement::note_outcome(bool all_known) {
-    const auto now = Clock::now();
-    if (!all_known) {
-        last_expiry_ = now;
-        outage_.note(why_unknown_);
-    } else if (now - last_expiry_ >= kQuiet) {
-        outage_.note("");
-    }
+/// Logs the begin of a time in which requests stay unanswered.
+void JobPlacement::note_expiry(const std::string& why) {
+    last_expiry_ = Clock::now();
+    outage_.note(why);
+}
+
+/// Logs the end of that time.
+void JobPlacement::note_answer() {
+    if (Clock::now() - last_expiry_ >= kQuiet) outage_.note("");
 }
 
 void JobPlacement::stop() {

@@ -44,7 +44,8 @@ class JobPlacement {
         slurm_query::Placement place;
         boost::asio::steady_timer timer;
         std::optional<PlacementAnswer> answer{};
-        bool is_recalled = false;  ///< slurm-secrets-view remembered no verdict
+        bool is_recalled = false;   ///< slurm-secrets-view remembered no verdict
+        std::string why_unknown{};  ///< of the last lookup; empty: none came back unknown
     };
     using Number = std::uint64_t;  ///< in order of arrival
 
@@ -55,8 +56,10 @@ class JobPlacement {
     Waiters new_ones() const;
     Waiters next_ones();
     static std::vector<slurm_query::Placement> places_of(const Waiters& waiters);
-    std::size_t give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told);
-    void note_outcome(bool all_known);
+    bool give(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told);
+    void note_unknown(const Waiters& asked, const StatusOr<slurm_query::Verdicts>& told);
+    void note_expiry(const std::string& why);
+    void note_answer();
 
     boost::asio::io_context& loop_;
     QueryClient memory_;
@@ -68,10 +71,9 @@ class JobPlacement {
     net::AsyncCondition asked_;
     net::AsyncCondition recalled_;
     bool stopped_ = false;
-    std::string why_unknown_ = "slurm-secrets-view was not queried yet";
     audit::OutageLog outage_{"cannot check on which nodes jobs run: ",
                              "it can be checked on which nodes jobs run again"};
-    Clock::time_point last_expiry_{};  ///< when a request was last answered "unknown"
+    Clock::time_point last_expiry_{};  ///< when a lookup last left a request unanswered
 };
 
 }  // namespace secrets::slurm
