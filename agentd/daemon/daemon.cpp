@@ -146,13 +146,10 @@ void Daemon::use_reopened(store::OpenedStore opened) {
 }
 
 void Daemon::restore(std::vector<vault::FoundSlab> found, const KeptWords& words) {
+    vault_.find_memory(words.memory_ids);
     restore_slabs(std::move(found));
     // Only a hub is asked about what an earlier process granted.
-    if (!config_.listen.host.empty()) {
-        vault_.begin_memory(words.memory_ids);
-    } else {
-        for (const std::string& id : words.memory_ids) service_.forget(vault::kMemoryId + id);
-    }
+    if (!config_.listen.host.empty()) vault_.begin_memory();
     membership_.take_node_names(words.node_names);
 }
 

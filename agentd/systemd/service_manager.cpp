@@ -58,8 +58,9 @@ bool ServiceManager::keep(const std::string& name, int fd) {
     return sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1) > 0;
 }
 
-void ServiceManager::forget(const std::string& name) {
-    sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+bool ServiceManager::forget(const std::string& name) {
+    // 0: there is no systemd, which then stores nothing.
+    return sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str()) >= 0;
 }
 
 }  // namespace secrets::systemd

@@ -48,7 +48,7 @@ class ServiceManager : public vault::FdStore {
     /// Writes to the descriptor store, which is emptied when the service stops, not when it
     /// restarts.
     bool keep(const std::string& name, int fd) override;
-    void forget(const std::string& name) override;
+    bool forget(const std::string& name) override;
 };
 
 }  // namespace secrets::systemd

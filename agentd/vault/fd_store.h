@@ -14,8 +14,9 @@ class FdStore {
 
     /// Returns whether the descriptor is stored: false if the store could not be reached.
     virtual bool keep(const std::string& name, int fd) = 0;
-    /// A no-op if nothing is stored under that name.
-    virtual void forget(const std::string& name) = 0;
+    /// Returns whether nothing is stored under that name now: false if the store could not be
+    /// reached.
+    virtual bool forget(const std::string& name) = 0;
 
   protected:
     FdStore() = default;

@@ -25,32 +25,33 @@ bool is_storable(const std::string& name) {
 
 void KeptWord::take_over(const std::vector<std::string>& words) {
     if (keeper_ == nullptr) return;
-    if (words.size() == 1) {
-        text_ = words.front();
-        return;
-    }
-    for (const std::string& word : words) keeper_->forget(prefix_ + word);
+    stored_ = words;
+    if (stored_.size() > 1) forget();
 }
 
 void KeptWord::keep(const std::string& word) {
-    if (keeper_ == nullptr || word == text_) return;
+    if (keeper_ == nullptr || word == text()) return;
     forget();
     const std::string name = prefix_ + word;
     if (word.empty() || !is_storable(name)) return;
+    std::vector<std::string> stored = stored_;
+    stored.push_back(word);
     // The FdStore tells descriptors apart by their files, so that each word has one of its own.
     const UniqueFd empty(memfd_create("slurm-secrets-word", MFD_CLOEXEC));
-    if (empty && keeper_->keep(name, empty.get())) text_ = word;
+    if (empty && keeper_->keep(name, empty.get())) stored_ = std::move(stored);
 }
 
-/// Without memory for the call, the next process finds the word all the same.
-void KeptWord::forget() noexcept {
-    if (text_.empty()) return;
+/// Without memory for the call, the word stays.
+bool KeptWord::forget() noexcept {
     try {
-        keeper_->forget(prefix_ + text_);
+        while (!stored_.empty()) {
+            if (!keeper_->forget(prefix_ + stored_.back())) return false;
+            stored_.pop_back();
+        }
     } catch (const std::bad_alloc&) {
-        return;
+        return false;
     }
-    text_.clear();
+    return true;
 }
 
 }  // namespace secrets::vault

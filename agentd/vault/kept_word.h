@@ -20,17 +20,21 @@ class KeptWord {
     /// with none. The FdStore forgets what is not gone on with.
     void take_over(const std::vector<std::string>& words);
 
-    /// Keeps `word` instead of the earlier one. A word that cannot be kept is not.
+    /// Keeps `word` instead of the earlier one. A word that cannot be kept is not. If the FdStore
+    /// cannot be told to forget the earlier one, it has both, and the next process goes on with
+    /// none.
     void keep(const std::string& word);
-    void forget() noexcept;
+    /// Returns whether the FdStore has no word now. What it could not be told to forget is
+    /// forgotten at a later call.
+    bool forget() noexcept;
 
     /// Returns what is kept; empty: nothing.
-    const std::string& text() const { return text_; }
+    std::string text() const { return stored_.size() == 1 ? stored_.front() : std::string(); }
 
   private:
     std::string prefix_;
     FdStore* keeper_;
-    std::string text_;
+    std::vector<std::string> stored_;  ///< several only after a failure
 };
 
 }  // namespace secrets::vault

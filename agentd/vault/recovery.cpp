@@ -30,6 +30,12 @@ StatusOr<Slab> open_slab(UniqueFd fd, std::size_t& dropped) {
 
 }  // namespace
 
+void Vault::find_memory(const std::vector<std::string>& found) {
+    kept_id_.take_over(found);
+    found_id_ = kept_id_.text();
+    kept_id_.forget();
+}
+
 RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
     RecoveryReport restored;
     for (FoundSlab& each : found) {
@@ -74,10 +80,11 @@ RecoveryReport Vault::restore(std::vector<FoundSlab> found) {
     return restored;
 }
 
-void Vault::begin_memory(const std::vector<std::string>& found) {
-    kept_id_.take_over(found);
-    memory_id_ = kept_id_.text();
-    if (restored_all_ && !memory_id_.empty()) return keep_memory_id();
+void Vault::begin_memory() {
+    if (restored_all_ && !found_id_.empty()) {
+        memory_id_ = found_id_;
+        return keep_memory_id();
+    }
     std::array<std::byte, 8> random{};
     const bool is_made = getrandom(random.data(), random.size(), 0) == ssize_t{random.size()};
     memory_id_ = is_made ? to_hex(random) : "";
@@ -90,7 +97,10 @@ void Vault::keep_memory_id() noexcept {
     if (memory_id_.empty()) return;
     const bool keeps_all =
         std::all_of(slabs_.begin(), slabs_.end(), [](const auto& slab) { return slab->kept; });
-    if (!keeps_all) return kept_id_.forget();
+    if (!keeps_all) {
+        kept_id_.forget();
+        return;
+    }
     try {
         kept_id_.keep(memory_id_);
     } catch (const std::bad_alloc&) {

@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vault's lists of runs and of their holders, which cost what they return, however much else
-// the vault holds.
+// The vault's lists of runs and holds. Those of some owners or of one run cost what they return,
+// however much else the vault holds.
 
+#include <algorithm>
 #include <queue>
 
 #include "agentd/vault/vault.h"
 
 namespace secrets::vault {
+
+std::vector<const RunHead*> Vault::runs() const {
+    std::vector<const RunHead*> heads;
+    heads.reserve(runs_.size());
+    for (const auto& [id, run] : runs_) heads.push_back(&run.head);
+    std::sort(heads.begin(), heads.end(),
+              [](const RunHead* a, const RunHead* b) { return a->id < b->id; });
+    return heads;
+}
+
+std::vector<const Hold*> Vault::holds() const {
+    std::vector<const Hold*> holds;
+    holds.reserve(holds_.size());
+    for (const auto& [job, stored] : holds_) holds.push_back(&stored.hold);
+    std::sort(holds.begin(), holds.end(),
+              [](const Hold* a, const Hold* b) { return a->job < b->job; });
+    return holds;
+}
 
 std::vector<Uid> Vault::run_owners() const {
     std::vector<Uid> owners;

@@ -135,6 +135,11 @@ void Vault::forget(NamedSlab& slab) noexcept {
 
 void Vault::set_swap(bool active) {
     swap_is_active_ = active;
+    const bool gives_up = std::any_of(slabs_.begin(), slabs_.end(), [&](const auto& slab) {
+        return slab->kept && !may_keep(*slab);
+    });
+    // A process that found the id without such a slab would take its runs for wiped ones.
+    if (gives_up && !kept_id_.forget()) return;
     for (const auto& slab : slabs_) may_keep(*slab) ? keep(*slab) : forget(*slab);
     keep_memory_id();
 }
@@ -240,15 +245,6 @@ std::vector<RunSecret> Vault::secrets_of(const RunId& run) const {
     return secrets ? std::move(secrets).value() : std::vector<RunSecret>();
 }
 
-std::vector<const RunHead*> Vault::runs() const {
-    std::vector<const RunHead*> heads;
-    heads.reserve(runs_.size());
-    for (const auto& [id, run] : runs_) heads.push_back(&run.head);
-    std::sort(heads.begin(), heads.end(),
-              [](const RunHead* a, const RunHead* b) { return a->id < b->id; });
-    return heads;
-}
-
 std::size_t Vault::runs_of(Uid owner) const {
     const auto found = runs_of_owner_.find(owner.value);
     return found == runs_of_owner_.end() ? 0 : found->second.runs;
@@ -325,15 +321,6 @@ Status Vault::put_cached_grant(const CachedGrant& grant, SecretView image) {
 const Hold* Vault::find_hold(JobId job) const {
     const auto found = holds_.find(job);
     return found == holds_.end() ? nullptr : &found->second.hold;
-}
-
-std::vector<const Hold*> Vault::holds() const {
-    std::vector<const Hold*> holds;
-    holds.reserve(holds_.size());
-    for (const auto& [job, stored] : holds_) holds.push_back(&stored.hold);
-    std::sort(holds.begin(), holds.end(),
-              [](const Hold* a, const Hold* b) { return a->job < b->job; });
-    return holds;
 }
 
 WipedHold Vault::take_hold_record(JobId job) noexcept {

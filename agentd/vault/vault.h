@@ -96,6 +96,11 @@ class Vault {
     Vault(const Vault&) = delete;
     Vault& operator=(const Vault&) = delete;
 
+    /// Takes over the ids that the FdStore had, and has it forget them until begin_memory():
+    /// whatever ends the process before, the next one finds no id for a part of the slabs. To be
+    /// called before restore().
+    void find_memory(const std::vector<std::string>& found);
+
     /// Takes over the slabs of an earlier process; must be called on an empty vault. Slabs that
     /// can't be trusted are overwritten and forgotten, and incomplete records are overwritten. Of
     /// two records of one run or job the newer is used.
@@ -103,14 +108,15 @@ class Vault {
 
     /// Gives the vault's content an id, which ends when any of it may be lost: a run that was in
     /// the vault under this id, and is not now, was wiped. To be called after restore(); goes on
-    /// with `found`, an id that the FdStore had, if all was restored.
-    void begin_memory(const std::vector<std::string>& found);
+    /// with the id that find_memory() took over, if all was restored.
+    void begin_memory();
     /// Returns that id; empty: the vault has none.
     const std::string& memory_id() const { return memory_id_; }
 
     /// Reports whether swap is active. While it is, slabs of memfd are not put into the FdStore,
     /// since between two processes they are not locked; slabs of memfd_secret always are. Applies
-    /// to existing slabs, too, and retries slabs that the FdStore could not be given before.
+    /// to existing slabs, too, and retries slabs that the FdStore could not be given before, or
+    /// told to forget.
     void set_swap(bool active);
 
     /// Whether the vault uses, or will use, memory that could be swapped out between two processes.
@@ -171,6 +177,7 @@ class Vault {
     /// Whether one more grant with this secret spec keeps within kMaxCachedGrants and
     /// kMaxCachedSpecBytes.
     bool may_cache_grant(const std::string& ask) const;
+    /// `ask` may be in the vault's own object, which the call destroys.
     WipeReceipt wipe_cached_grant(JobId job, const std::string& ask) noexcept;
 
     /// Copies a hub grant's values into a region of their own; the job must have the grant.
@@ -292,7 +299,8 @@ class Vault {
     MemoryKind memory_;
     std::size_t capacity_;
     FdStore* keeper_;
-    KeptWord kept_id_;  ///< memory_id_ while the FdStore has every slab, else nothing
+    KeptWord kept_id_;      ///< memory_id_ while the FdStore has every slab, else nothing
+    std::string found_id_;  ///< of an earlier process
     std::string memory_id_;
     bool restored_all_ = true;
     bool swap_is_active_ = false;

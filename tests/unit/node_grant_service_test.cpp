@@ -152,7 +152,7 @@ TEST_CASE("NodeGrantService: takes back nothing that it can't know to have ended
     }
     SECTION("it goes on with the memory that had the run") {
         Office same;
-        same.vault.begin_memory({});
+        same.vault.begin_memory();
         REQUIRE(same.push(same.alice, "r", {}, one("A", "value")).ok());
         const std::string own =
             tag_of(same.services.node_grants.grant_to_node(step(same.alice, ask), "n1", ""));

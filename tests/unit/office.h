@@ -66,7 +66,7 @@ struct Office {
           services(
               config, vault, [this] { return time; }, store) {
         services.context.events = &events;
-        vault.begin_memory({});
+        vault.begin_memory();
         keep_the_log_quiet();
     }
 

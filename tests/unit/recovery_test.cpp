@@ -219,14 +219,16 @@ TEST_CASE("Vault: has the same id after a restart, with slabs and without") {
     std::string id;
     {
         Vault vault(best_memory_kind(), kCapacity, &shelf);
-        vault.begin_memory({});
+        vault.begin_memory();
         id = vault.memory_id();
         CHECK(id.size() == 16);
         if (has_slab) put_one(vault);
     }
     Vault vault(best_memory_kind(), kCapacity, &shelf);
+    vault.find_memory(found_ids(shelf));
+    CHECK(found_ids(shelf).empty());
     vault.restore(found_slabs(shelf));
-    vault.begin_memory(found_ids(shelf));
+    vault.begin_memory();
     CHECK(vault.memory_id() == id);
     CHECK(found_ids(shelf) == std::vector{id});
     vault.wipe_all();
@@ -238,7 +240,7 @@ TEST_CASE("Vault: has another id after a restart that may have lost something") 
     std::string id;
     {
         Vault vault(MemoryKind::memfd, kCapacity, &shelf);
-        vault.begin_memory({});
+        vault.begin_memory();
         id = vault.memory_id();
         SECTION("a slab that was not handed over") {
             vault.set_swap(true);
@@ -261,16 +263,83 @@ TEST_CASE("Vault: has another id after a restart that may have lost something") 
         }
     }
     Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    vault.find_memory(found_ids(shelf));
+    CHECK(found_ids(shelf).empty());
     vault.restore(found_slabs(shelf));
-    vault.begin_memory(found_ids(shelf));
+    vault.begin_memory();
     CHECK(vault.memory_id() != id);
     CHECK(found_ids(shelf) == std::vector{vault.memory_id()});
+}
+
+TEST_CASE("Vault: has no id in the fd store whenever it gives up a slab") {
+    Shelf shelf;
+    std::size_t given_up = 0;
+    shelf.on_forget = [&](const std::string& name) {
+        if (name.starts_with(kMemoryId)) return;
+        ++given_up;
+        CHECK(found_ids(shelf).empty());
+    };
+    std::string id;
+    {
+        Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+        vault.begin_memory();
+        id = vault.memory_id();
+        put_one(vault);
+        SECTION("because of swap") {
+            vault.set_swap(true);
+            CHECK(given_up == 1);
+        }
+        SECTION("because of swap, when the fd store could not be reached before") {
+            shelf.stuck = true;
+            vault.set_swap(true);
+            CHECK(given_up == 0);
+            CHECK(vault.inventory().kept_slabs == 1);
+            CHECK(found_ids(shelf) == std::vector{id});
+            shelf.stuck = false;
+            vault.set_swap(true);
+            CHECK(given_up == 1);
+            CHECK(vault.inventory().kept_slabs == 0);
+        }
+        SECTION("because it is damaged") {
+            flip(shelf.fd("slab-1"), 0);
+        }
+    }
+    Vault vault(MemoryKind::memfd, kCapacity, &shelf);
+    vault.find_memory(found_ids(shelf));
+    vault.restore(found_slabs(shelf));
+    CHECK(given_up == 1);
+    CHECK(found_ids(shelf).empty());
+    vault.begin_memory();
+    CHECK(vault.memory_id() != id);
+}
+
+TEST_CASE("KeptWord: is kept until the fd store can be told to forget it") {
+    Shelf shelf;
+    KeptWord word("word-", &shelf);
+    word.keep("one");
+    shelf.stuck = true;
+    CHECK_FALSE(word.forget());
+    CHECK(word.text() == "one");
+    word.keep("two");
+    CHECK(word.text().empty());  // as the next process finds both
+    CHECK(shelf.size() == 2);
+    shelf.stuck = false;
+    SECTION("by another word") {
+        word.keep("two");
+        CHECK(word.text() == "two");
+        CHECK(shelf.all().contains("word-two"));
+        CHECK(shelf.size() == 1);
+    }
+    SECTION("by none") {
+        CHECK(word.forget());
+        CHECK(shelf.size() == 0);
+    }
 }
 
 TEST_CASE("Vault: keeps its id again once all of it would be found") {
     Shelf shelf;
     Vault vault(MemoryKind::memfd, kCapacity, &shelf);
-    vault.begin_memory({});
+    vault.begin_memory();
     vault.set_swap(true);
     put_one(vault);
     CHECK(found_ids(shelf).empty());
@@ -383,7 +452,10 @@ class Wire : public FdStore {
         say("+" + name, fd);
         return true;
     }
-    void forget(const std::string& name) override { say("-" + name, -1); }
+    bool forget(const std::string& name) override {
+        say("-" + name, -1);
+        return true;
+    }
     /// What the test may rely on from now on.
     void done(std::uint64_t change) { say("!" + std::to_string(change), -1); }
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,14 +16,22 @@ namespace secrets::vault {
 
 class Shelf : public FdStore {
   public:
-    bool deaf = false;  ///< every call of keep() fails
+    bool deaf = false;   ///< every call of keep() fails
+    bool stuck = false;  ///< every call of forget() fails
+    /// Called with each name before it is forgotten.
+    std::function<void(const std::string&)> on_forget = [](const std::string&) {};
 
     bool keep(const std::string& name, int fd) override {
         if (deaf) return false;
         kept_[name] = UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0));
         return true;
     }
-    void forget(const std::string& name) override { kept_.erase(name); }
+    bool forget(const std::string& name) override {
+        on_forget(name);
+        if (stuck) return false;
+        kept_.erase(name);
+        return true;
+    }
 
     std::vector<FoundSlab> hand_out() const {
         std::vector<FoundSlab> found;
