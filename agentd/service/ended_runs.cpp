@@ -30,9 +30,8 @@ const EndedRun* EndedRuns::find(const RunId& run) const {
     return found == runs_.end() ? nullptr : &found->second;
 }
 
-std::string EndedRuns::sentence(const EndedRun& run, vault::Time at) {
-    return "run " + run.head.id.text() + " " + run.how + " at " +
-           utc_text(at.time_since_epoch().count());
+std::string EndedRuns::sentence(const RunId& run, const std::string& how, vault::Time at) {
+    return "run " + run.text() + " " + how + " at " + utc_text(at.time_since_epoch().count());
 }
 
 }  // namespace secrets::service

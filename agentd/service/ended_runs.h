@@ -34,7 +34,10 @@ class EndedRuns {
     const EndedRun* find(const RunId& run) const;
 
     /// Returns "run R was completed by alice at 2026-01-01T12:00:00Z", a time of the wall clock.
-    static std::string sentence(const EndedRun& run, vault::Time at);
+    static std::string sentence(const RunId& run, const std::string& how, vault::Time at);
+    static std::string sentence(const EndedRun& run, vault::Time at) {
+        return sentence(run.head.id, run.how, at);
+    }
 
   private:
     std::map<RunId, EndedRun> runs_;

@@ -74,7 +74,7 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
 std::string NodeGrantService::why_undecided(Uid owner, const SecretSpec& ask,
                                             std::string_view tag) const {
     if (!ask.run || context_.vault.find_run(*ask.run) != nullptr ||
-        resolver_.find_ended(*ask.run, owner) != nullptr) {
+        !resolver_.how_ended(*ask.run, owner).empty()) {
         return "";
     }
     const std::string_view memory = TagParts(tag).memory;

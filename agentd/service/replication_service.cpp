@@ -60,6 +60,7 @@ Status ReplicationService::replicate_run(const vault::RunHead& head,
     }
     if (Status wrong = context_.vault.put_run(head, secrets); !wrong.ok()) return wrong;
     context_.ended_runs.remove(head.id);
+    context_.lost_run_ends.remove(head.id);
     context_.events->held_changed();
     context_.events->expiry_changed();
     context_.events->run_pushed(head.id);

@@ -243,6 +243,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     context_.events->held_changed();
     context_.events->expiry_changed();
     context_.ended_runs.remove(run);
+    context_.lost_run_ends.remove(run);
     context_.events->run_pushed(run);
     return PushResult{describe(head), created};
 }
@@ -311,7 +312,11 @@ StatusOr<vault::WipeReceipt> RunService::complete_run(const auth::Principal& cal
                                                       const Precondition& precondition) {
     expiry_.expire();
     const vault::RunHead* head = context_.vault.find_run(run);
-    if (head == nullptr) return vault::WipeReceipt{};  // whatever its generation was
+    if (head == nullptr) {  // whatever its generation was
+        // Where hubs share runs, their store has lost none.
+        if (!context_.shares_runs) context_.lost_run_ends.add(run, caller, context_.now());
+        return vault::WipeReceipt{};
+    }
     if (Status allowed = check_run_permission(context_.principals, caller, run, head->owner,
                                               auth::Permission::complete_run);
         !allowed.ok()) {

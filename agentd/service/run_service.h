@@ -69,7 +69,8 @@ class RunService {
     /// after `after`. Takes time for these, and for the owners of runs.
     StatusOr<RunPage> list_runs(const auth::Principal& caller, std::string_view after,
                                 std::size_t most);
-    /// Wipes the run. No-op if there is no such run.
+    /// Wipes the run. If there is no such run, only notes that, as an earlier process may have lost
+    /// it.
     StatusOr<vault::WipeReceipt> complete_run(const auth::Principal& caller, const RunId& run,
                                               const Precondition& precondition = {});
     bool has_run(const RunId& run) const { return context_.vault.find_run(run) != nullptr; }

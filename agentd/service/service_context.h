@@ -11,6 +11,7 @@
 #include "agentd/config/config.h"
 #include "agentd/net/body_budget.h"
 #include "agentd/service/ended_runs.h"
+#include "agentd/service/lost_run_ends.h"
 #include "agentd/service/node_hold_registry.h"
 #include "agentd/store/secret_store.h"
 #include "agentd/vault/vault.h"
@@ -67,6 +68,7 @@ struct ServiceContext {
     std::vector<std::string> hubs{};  ///< URLs, as the agent was started with them
     NodeHoldRegistry node_holds{};
     EndedRuns ended_runs{};
+    LostRunEnds lost_run_ends{};
     std::set<JobId> granted_in_round{};  ///< jobs that were granted something in this reaping round
     Events no_events{};
     Events* events = &no_events;  ///< never null

@@ -97,9 +97,8 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
             stored = context_.vault.secrets_of(*ask.run);
         } else if (!ask.run_optional) {
             if (head != nullptr) return not_theirs(*ask.run, uid);
-            if (const EndedRun* ended = find_ended(*ask.run, uid)) {
-                return Status(StatusCode::not_found,
-                              EndedRuns::sentence(*ended, context_.wall_of(ended->at)));
+            if (std::string how = how_ended(*ask.run, uid); !how.empty()) {
+                return Status(StatusCode::not_found, std::move(how));
             }
             return Status(StatusCode::not_found,
                           "run " + ask.run->text() +
@@ -118,6 +117,20 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
 const EndedRun* SpecResolver::find_ended(const RunId& run, Uid uid) const {
     const EndedRun* ended = context_.ended_runs.find(run);
     return ended != nullptr && ended->head.owner == uid ? ended : nullptr;
+}
+
+std::string SpecResolver::how_ended(const RunId& run, Uid uid) const {
+    if (const EndedRun* ended = find_ended(run, uid)) {
+        return EndedRuns::sentence(*ended, context_.wall_of(ended->at));
+    }
+    for (const LostRunEnd& end : context_.lost_run_ends.of(run)) {
+        const auto allowed =
+            context_.principals.allows(end.by, uid, auth::Permission::complete_run);
+        if (!allowed || !*allowed) continue;
+        return EndedRuns::sentence(run, "was completed by " + end.by.name(),
+                                   context_.wall_of(end.at));
+    }
+    return "";
 }
 
 bool SpecResolver::may_be_pushed(const RunId& run, Uid uid) const {

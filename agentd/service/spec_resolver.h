@@ -52,6 +52,9 @@ class SpecResolver {
     /// Returns the end of a run that the user may use; null for a run that is not known to have
     /// ended, or is another user's.
     const EndedRun* find_ended(const RunId& run, Uid uid) const;
+    /// Returns how such a run ended, also one that was completed when it was not here, as a
+    /// sentence; empty if it is not known to have ended.
+    std::string how_ended(const RunId& run, Uid uid) const;
 
   private:
     StatusOr<AvailableSecrets> available_secrets(Uid uid, const SecretSpec& ask,

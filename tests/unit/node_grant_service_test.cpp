@@ -37,8 +37,8 @@ std::vector<std::size_t> report(Office& office, const std::string& node,
                                 bool is_current) {
     ReportProgress progress;
     std::size_t steps = 1;
-    while (
-        !office.services.node_grants.process_report({node, held, is_there, is_current}, progress)) {
+    while (!office.services.node_grants.process_report(
+        {node, "10.0.0.9", held, is_there, is_current}, progress)) {
         CHECK(progress.processed == steps * kGrantsPerStep);
         ++steps;
     }
@@ -145,6 +145,25 @@ TEST_CASE("NodeGrantService: takes back nothing that it can't know to have ended
         CHECK(ends(after, granted));
         CHECK(ends(after, of_old_version));
     }
+    SECTION("it is told of the end by somebody who may complete the run") {
+        const auto complete = [&](const auth::Principal& caller) {
+            REQUIRE(after.services.runs.complete_run(caller, run_id("r")).ok());
+        };
+        complete(after.bob);
+        complete(auth::Principal::of_certificate("alice"));
+        CHECK_FALSE(ends(after, granted));
+        complete(GENERATE(auth::Principal(auth::uid_of("alice")), auth::Principal(kRoot),
+                          auth::Principal(auth::uid_of("www-data"))));
+        CHECK(ends(after, granted));
+        // The next push of that run is still waited for.
+        const auto first =
+            after.services.node_grants.grant_to_node(step(after.alice, "run:r", 8, 1000), "n1", "");
+        CHECK(std::holds_alternative<WaitForRun>(first));
+        REQUIRE(after.push(after.alice, "r", {}, one("A", "value")).ok());
+        const std::string again =
+            tag_of(after.services.node_grants.grant_to_node(step(after.alice, ask), "n1", ""));
+        CHECK_FALSE(ends(after, again));
+    }
     SECTION("the store that hubs share says that there is no such run") {
         after.services.context.shares_runs = true;
         CHECK(ends(after, of_old_version));  // as tags are where runs are shared
@@ -161,6 +180,35 @@ TEST_CASE("NodeGrantService: takes back nothing that it can't know to have ended
         CHECK(ends(same, own));
         CHECK_FALSE(ends(same, granted));
     }
+}
+
+TEST_CASE("NodeGrantService: lets nobody end what another user was granted of a lost run",
+          "[hub]") {
+    Office hub;
+    const auto of_bob = held(hub.bob, "run:r", "\"1-of-an-earlier-memory\"");
+    for (const Uid caller : {hub.alice, hub.tower}) {  // tower may act for alice only
+        REQUIRE(hub.services.runs.complete_run(caller, run_id("r")).ok());
+    }
+    CHECK(report(hub, "n1", {of_bob}, true, true).empty());
+    REQUIRE(hub.services.runs.complete_run(hub.bob, run_id("r")).ok());
+    CHECK(report(hub, "n1", {of_bob}, true, true) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("LostRunEnds: forgets the oldest of the caller with the most beyond its limit") {
+    LostRunEnds ends;
+    ends.add(run_id("of-bob"), Uid{2}, at(0));
+    const auto nth = [](std::size_t i) { return run_id("r" + std::to_string(i)); };
+    for (std::size_t i = 0; i < LostRunEnds::kMostLostRunEnds; ++i) {
+        ends.add(nth(i), Uid{1}, at(static_cast<int>(i)));
+    }
+    CHECK(ends.of(run_id("of-bob")).size() == 1);
+    CHECK(ends.of(nth(0)).empty());
+    CHECK(ends.of(nth(1)).size() == 1);
+    ends.add(nth(1), Uid{1}, at(5));  // again
+    ends.add(nth(1), Uid{2}, at(5));
+    CHECK(ends.of(nth(1)).size() == 2);
+    ends.remove(nth(1));
+    CHECK(ends.of(nth(1)).empty());
 }
 
 TEST_CASE("NodeGrantService: takes back a grant without a run whatever memory made it", "[hub]") {
