@@ -116,8 +116,8 @@ StatusOr<std::optional<FoundUser>> CachedUserDatabase::answer(const Lookup& look
     if (!is_certain) {
         return Status::unavailable(
             what +
-            "the name service does not find it, which counts after 10 minutes only, as the "
-            "service may be away");
+            "the name service does not find it; this is certain only after it has answered so for "
+            "10 minutes");
     }
     return std::optional<FoundUser>();
 }

@@ -80,7 +80,7 @@ Status not_listed_yet(const Principal& caller, const Workspace& workspace,
         return Status::unavailable(
             "cannot tell yet if " + caller.name() + " is in workspace " + workspace.name +
             ": slurmctld does not list them in the Slurm account " + account +
-            ", which counts after 10 minutes only, as slurmctld may have lost its state");
+            "; this is certain only after slurmctld has answered so for 10 minutes");
     }
     return Status::unavailable("cannot tell yet if " + caller.name() + " is in workspace " +
                                workspace.name +

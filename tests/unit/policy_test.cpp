@@ -82,7 +82,7 @@ TEST_CASE("PrincipalResolver: takes nothing back for a Slurm account's answers o
     CHECK(bob(Certainty::current).undecided.ok());
     CHECK(bob(Certainty::established).undecided.message() ==
           "cannot tell yet if bob is in workspace lab: slurmctld does not list them in the Slurm "
-          "account chem, which counts after 10 minutes only, as slurmctld may have lost its state");
+          "account chem; this is certain only after slurmctld has answered so for 10 minutes");
     people.know(saying({{"chem", {"alice", "bob"}}}, false));
     CHECK(bob(Certainty::established).role == Role::member);
     people.know(saying({{"chem", {"alice"}}}));
