@@ -14,7 +14,7 @@ std::string line_of(const Event& event) {
 
 /// Returns whether a stranger may cause any number of such events. A revocation is one: a node may
 /// report grants that it never had.
-bool is_denial(Kind kind) {
+bool is_limited(Kind kind) {
     return !info_of(kind).limited.empty();
 }
 
@@ -119,7 +119,7 @@ Status AuditFileWriter::write_denial(const Event& event) {
 
 Status AuditFileWriter::write(const Event& event) {
     if (!file_) return Status();
-    if (is_denial(event.kind)) return write_denial(event);
+    if (is_limited(event.kind)) return write_denial(event);
     if (is_change(event.kind)) {
         const auto space = file_->space();
         // A full disk is reported by the write itself.

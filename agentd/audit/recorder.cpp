@@ -57,9 +57,9 @@ std::string entry_of_dropped(std::uint64_t count) {
     return journal_entry(event, now());
 }
 
-/// Returns the denied caller: of the request, or the user of the job that requested a grant.
-/// Nothing for an event that is no denial.
-std::optional<DeniedCaller> denied_caller(const Event& event) {
+/// Returns for whom an event is limited: the caller of a denied request, the user of the job that
+/// was denied a grant, or the node of a revocation. Nothing for an event that is not limited.
+std::optional<DeniedCaller> limited_caller(const Event& event) {
     if (info_of(event.kind).limited.empty()) return std::nullopt;
     const std::optional<Account>& account = event.caller ? event.caller : event.owner;
     if (!account) return DeniedCaller{};
@@ -171,7 +171,7 @@ void Recorder::complain(const Event& event, const Status& why) {
 bool Recorder::admit(const Event& event, Clock::time_point time) {
     ++counts_[static_cast<std::size_t>(event.kind)];
     sum_up_ended(time);
-    const auto caller = denied_caller(event);
+    const auto caller = limited_caller(event);
     if (!caller) return true;
     DenialRateLimit& limit = event.kind == Kind::revoke ? revocations_ : refusals_;
     return limit.admit(event.kind, *caller, time);
