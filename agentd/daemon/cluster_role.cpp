@@ -54,7 +54,8 @@ StatusOr<TlsContexts> make_tls_contexts(const Config& config) {
 ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
                          const Config& config, TlsContexts contexts, UniqueFd listener,
                          service::Services& services, service::RunWaiters& waiters,
-                         service::SharedStore* shared, vault::FdStore* keeper) {
+                         service::SharedStore* shared, vault::FdStore* keeper)
+    : keeper_(keeper) {
     if (contexts.hub) {
         nodes_ = std::make_unique<hub::NodeApiHandler>(loop, supervisor, config, services, waiters,
                                                        shared);
@@ -80,7 +81,11 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
 }
 
 void ClusterRole::take_node_names(const std::vector<std::string>& found) {
-    if (node_) node_->take_over(found);
+    if (node_) return node_->take_over(found);
+    // A name of the time when this agent was a node's.
+    vault::KeptWord earlier(node::kNodeName, keeper_);
+    earlier.take_over(found);
+    earlier.forget();
 }
 
 server::GrantAtHub ClusterRole::grant_at_hub() {

@@ -40,7 +40,8 @@ class ClusterRole {
                 TlsContexts contexts, UniqueFd listener, service::Services& services,
                 service::RunWaiters& waiters, service::SharedStore* shared, vault::FdStore* keeper);
 
-    /// Goes on with the name that this node had in the previous process.
+    /// Goes on with the name that this node had in the previous process; if this host is no node,
+    /// has the FdStore forget it.
     void take_node_names(const std::vector<std::string>& found);
 
     /// Returns what answers grant requests of steps; null if the local services do.
@@ -70,6 +71,7 @@ class ClusterRole {
     void abort();
 
   private:
+    vault::FdStore* keeper_;
     std::unique_ptr<hub::NodeApiHandler> nodes_;
     std::unique_ptr<server::HubServer> hub_server_;
     std::unique_ptr<node::HubClient> client_;
