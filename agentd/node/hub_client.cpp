@@ -57,8 +57,7 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
     std::optional<net::HttpsResponse> second_best;
     for (unsigned round = 0; !stopped_; ++round) {
         why.clear();
-        bool is_refused = false;
-        bool is_busy = false;
+        std::size_t refused = 0;
         const std::size_t first = preferred_;
         for (std::size_t i = 0; i < hubs_.size() && !stopped_; ++i) {
             const std::size_t which = (first + i) % hubs_.size();
@@ -74,7 +73,7 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
                 const bool has_waited = request.wait.count() > 0 && Clock::now() >= may_wait_until;
                 // The hub says that no run came, and no time is left to wait at another one.
                 if (is_denial && has_waited) co_return answer;
-                (is_denial ? is_refused : is_busy) = true;
+                if (is_denial) ++refused;
                 if (!second_best || !is_denial) second_best = std::move(answer);
                 continue;
             }
@@ -85,8 +84,8 @@ asio::awaitable<HubClient::Result> HubClient::ask(net::HttpsRequest request,
             const auto wait = std::max(may_wait_until - Clock::now(), Clock::duration::zero());
             request.wait = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
         }
-        // A hub that refuses will do so again; one that is busy may not be soon.
-        if (is_refused && !is_busy) break;
+        // A hub that refuses will do so again; one that is busy or restarts may soon grant it.
+        if (refused == hubs_.size()) break;
         const auto time = pauses_.after(round);
         if (Clock::now() + time >= deadline) break;
         co_await pauses_.sleep(time);

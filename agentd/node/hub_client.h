@@ -25,7 +25,7 @@ class HubClient {
     /// pauses that grow and differ from node to node. Each hub has its share of the time, so that a
     /// silent hub does not use up the others' shares. The Status lists what each hub said. A
     /// refusal that is not about the grant itself, or a 503, is passed on if no other hub has a
-    /// better response; all hubs are asked again only if one of them was busy or none answered.
+    /// better response; all hubs are asked again unless each of them refused.
     boost::asio::awaitable<Result> ask(net::HttpsRequest request, Clock::time_point deadline);
 
     /// Returns each hub's share of the time in which all hubs are to be asked.

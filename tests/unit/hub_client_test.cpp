@@ -141,6 +141,22 @@ TEST_CASE("HubClient: asks the other hub when one refuses for a reason of its ow
     }
 }
 
+TEST_CASE("HubClient: asks again when one hub refuses and the other one restarts") {
+    Fixture fixture;
+    fixture.one.answer = [](const auto&, auto& response) { deny(response, 403, "no agent"); };
+    fixture.two.is_silent = true;
+    std::optional<HubClient::Result> told;
+    net::HttpsRequest request{"POST", "/v1/grants", "{}"};
+    fixture.loop.start(
+        fixture.client->ask(std::move(request), HubClient::Clock::now() + seconds(5)), told);
+    REQUIRE(fixture.loop.turns_until([&] { return !fixture.two.asked.empty(); }));
+    fixture.two.is_silent = false;
+    fixture.two.close_connections();
+    REQUIRE(fixture.loop.turns_until([&] { return told.has_value(); }));
+    REQUIRE(told->ok());
+    CHECK((*told)->status == 200);
+}
+
 TEST_CASE("HubClient: returns a 503 if no hub has a better response") {
     Fixture fixture;
     fixture.one.answer = [](const auto&, auto& response) { deny(response, 503, "busy"); };
