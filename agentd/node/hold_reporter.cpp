@@ -85,6 +85,8 @@ asio::awaitable<Status> HoldReporter::tell(std::size_t hub, bool applies_revocat
     if (stopped_) co_return Status::failed("the agent is shutting down");
     if (!response.ok()) co_return response.status();
     const auto& answer = *response;
+    // A hub that does not know what ended counts this node as a holder all the same.
+    if (answer.status == 503) informed_.insert(hub);
     if (answer.status != 200) co_return Status::failed(answer.detail);
     if (held.empty()) {
         informed_.erase(hub);

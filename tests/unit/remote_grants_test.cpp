@@ -345,6 +345,37 @@ TEST_CASE("HoldReporter: wipes a grant that the hub revokes") {
     CHECK(service::status_of(fixture.ask()).code() == StatusCode::unavailable);
 }
 
+TEST_CASE("HoldReporter: asks the next hub when one does not know what ended") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    FakeHub other(fixture.loop, fixture.certificate);
+    Hub config;
+    config.urls = {fixture.hub.url(), other.url()};
+    auto context = net::make_client_context(fixture.certificate.file(), "hub.ca");
+    REQUIRE(context.ok());
+    HubClient both(fixture.loop.io, config, std::move(context).value());
+    RemoteGrants grants(both, fixture.node.services, "n1");
+    fixture.hub.answer = [](const auto&, auto& response) { deny(response, 503, "cut off"); };
+    other.answer = [](const auto&, auto& response) { response.body() = R"({"revoked":[0]})"; };
+    Supervisor supervisor{fixture.loop.io, [](const auto&, const auto&, auto) {}};
+    HoldReporter reporter(fixture.loop.io, supervisor, both, grants, fixture.node.services, "n1",
+                          {milliseconds(1), milliseconds(2)});
+    CHECK(fixture.loop.turns_until(
+        [&] { return fixture.node.vault.inventory().cached_grants == 0; }));
+    // Both count this node as a holder, and are told of the end.
+    other.answer = [](const auto&, auto& response) { response.body() = R"({"revoked":[]})"; };
+    fixture.hub.answer = other.answer;
+    const auto is_told = [](const FakeHub& hub) {
+        return !hub.asked.empty() && hub.asked.back().body() == R"({"holds":[]})";
+    };
+    CHECK(fixture.loop.turns_until([&] { return is_told(fixture.hub) && is_told(other); }));
+    supervisor.stop();
+    reporter.stop();
+    both.stop();
+    other.stop();
+    fixture.loop.turn(milliseconds(50));
+}
+
 TEST_CASE("HoldReporter: wipes nothing for a response that is malformed or an error") {
     Reporting fixture;
     SECTION("malformed") {
