@@ -116,10 +116,20 @@ asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport requ
     }
     const bool there = co_await is_there(request);
     if (there) seen_.note(request.origin.address, services_.context.wall_now());
-    const bool is_known = co_await refresh_for(request);
-    const service::NodeReport report{request.node, request.held, there, is_known};
+    service::NodeReport report{request.node, request.origin.address, request.held, there, true};
     service::ReportProgress progress;
-    while (!services_.node_grants.process_report(report, progress)) co_await net::let_others_run();
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
+    Status unknown;
+    bool is_processed = false;
+    while (!is_processed) {
+        if (progress.processed > 0) co_await net::let_others_run();
+        const Status failure = co_await refresh_for(request, progress.processed, deadline);
+        report.is_current = failure.ok();
+        if (!failure.ok()) unknown = failure;
+        is_processed = services_.node_grants.process_report(report, progress);
+    }
+    // Another hub may know what ended.
+    if (!unknown.ok()) co_return api::refused(service::not_known(unknown));
     co_return HttpResponse{200, "application/json", api::revoked_json(progress.revoked)};
 }
 
@@ -178,18 +188,17 @@ asio::awaitable<Status> NodeApiHandler::refresh_for(const NodeGrantRequest& requ
     co_return service::not_known(failure);
 }
 
-/// Refreshes what a report's grants depend on; returns whether their state is known.
-asio::awaitable<bool> NodeApiHandler::refresh_for(const api::HoldReport& request) {
-    if (shared_ == nullptr) co_return true;
+/// Refreshes what the next grants of a report depend on. To be called before each step: while
+/// others run, a change may begin that does not last.
+asio::awaitable<Status> NodeApiHandler::refresh_for(const api::HoldReport& request,
+                                                    std::size_t from, Time deadline) {
+    if (shared_ == nullptr || from == request.held.size()) co_return Status();
     service::DocumentKeys about;
-    std::size_t added = 0;
-    for (const vault::CachedGrant& held : request.held) {
+    for (std::size_t i = from; i < service::end_of_step(request.held, from); ++i) {
+        const vault::CachedGrant& held = request.held[i];
         about.add(services_.replication.documents_of_spec(held.owner, held.ask));
-        if (++added % service::kGrantsPerStep == 0) co_await net::let_others_run();
     }
-    const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForReports;
-    const auto failure = co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
-    co_return failure.ok();
+    co_return co_await shared_->refresh(std::move(about), deadline, kAgeForReports);
 }
 
 asio::awaitable<HttpResponse> NodeApiHandler::answer(NodeGrantRequest request,

@@ -56,7 +56,8 @@ class NodeApiHandler {
                                                    Time deadline);
 
     boost::asio::awaitable<Status> refresh_for(const api::NodeGrantRequest& request, Time deadline);
-    boost::asio::awaitable<bool> refresh_for(const api::HoldReport& request);
+    boost::asio::awaitable<Status> refresh_for(const api::HoldReport& request, std::size_t from,
+                                               Time deadline);
 
     bool host_certificates_ = false;  ///< whether certificates are demanded
     AgentAccount agents_;

@@ -36,6 +36,11 @@ vault::CachedGrant held_by(const plugin_protocol::GrantRequest& request, std::st
     return {request.job, request.uid, request.ask, "", std::string(tag)};
 }
 
+/// A host that is not known to be the node may say anything about it, and is the one that is named.
+Reporter reporter_of(const NodeReport& report) {
+    return {report.node, report.is_there ? "" : report.address};
+}
+
 }  // namespace
 
 /// Returns the entity tag of an answer, which reveals nothing of a value. All hubs that share runs
@@ -95,7 +100,8 @@ NodeGrantAnswer NodeGrantService::denied(const plugin_protocol::GrantRequest& re
     if (!is_denial(why) && why.code() != StatusCode::too_large) return why;
     if (!has_tag.empty()) {
         const std::string run = ask.run ? ask.run->text() : "";
-        if (revocations_.record(node, held_by(request, has_tag), run, why.message())) audit::sync();
+        if (revocations_.record({node, ""}, held_by(request, has_tag), run, why.message()))
+            audit::sync();
     }
     return GrantDenied{std::move(why)};
 }
@@ -178,6 +184,14 @@ std::string NodeGrantService::why_revoked(const vault::CachedGrant& held, const 
     return TagParts(tag).digest != TagParts(held.tag).digest ? "its secrets have changed" : "";
 }
 
+std::size_t end_of_step(const std::vector<vault::CachedGrant>& held, std::size_t from) {
+    const std::size_t most = std::min(held.size(), from + kGrantsPerStep);
+    std::size_t spec_bytes = 0;
+    std::size_t end = from;
+    while (end < most && spec_bytes < kMaxSpecBytes) spec_bytes += held[end++].ask.size();
+    return end;
+}
+
 /// Processes a grant of a report. Returns whether it must be wiped.
 bool NodeGrantService::process(const NodeReport& report, const vault::CachedGrant& held,
                                ReportProgress& progress) {
@@ -190,28 +204,23 @@ bool NodeGrantService::process(const NodeReport& report, const vault::CachedGran
     std::string why = why_revoked(held, *ask, auth::Certainty::current);
     if (!why.empty()) why = why_revoked(held, *ask, auth::Certainty::established);
     if (why.empty()) return false;
-    // A host that is not that node may say anything about it.
-    if (report.is_there) {
-        progress.records |= revocations_.record(report.node, held, run, why);
-    }
+    progress.records |= revocations_.record(reporter_of(report), held, run, why);
     return true;
 }
 
 bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& progress) {
     expiry_.expire();
     const auto& held = report.held;
-    const std::size_t end = std::min(held.size(), progress.processed + kGrantsPerStep);
-    std::size_t spec_bytes = 0;
+    const std::size_t end = end_of_step(held, progress.processed);
     progress.records = false;
-    for (std::size_t& i = progress.processed; i < end && spec_bytes < kMaxSpecBytes; ++i) {
-        spec_bytes += held[i].ask.size();
+    for (std::size_t& i = progress.processed; i < end; ++i) {
         if (process(report, held[i], progress)) progress.revoked.push_back(i);
     }
     // Once for all of them: root of a node may report any number of grants that it never had.
     if (progress.records) audit::sync();
     if (progress.processed < held.size()) return false;
+    revocations_.end_report(reporter_of(report), held, progress.revoked);
     if (report.is_there) {
-        revocations_.end_report(report.node, held, progress.revoked);
         context_.node_holds.reported(report.node, progress.remembered, context_.now());
     }
     return true;

@@ -30,12 +30,17 @@ using NodeGrantAnswer =
 /// are fewer if their specs together are longer than one may be.
 inline constexpr std::size_t kGrantsPerStep = 32;
 
+/// Returns the position after the grants that are processed at a time, beginning with `from`.
+std::size_t end_of_step(const std::vector<vault::CachedGrant>& held, std::size_t from);
+
 /// A node's report of the grants that it holds. What it refers to must outlive it.
 struct NodeReport {
     const std::string& node;
+    const std::string& address;  ///< of the sender
     const std::vector<vault::CachedGrant>& held;
     bool is_there;    ///< the sender is known to be that node; only then is the report remembered
-    bool is_current;  ///< the shared data is up to date; nothing is revoked otherwise
+    bool is_current;  ///< the shared data about the next grants is up to date; none of them is
+                      ///   revoked otherwise
 };
 
 /// A report that is being processed.
@@ -58,8 +63,8 @@ class NodeGrantService {
     /// An empty `node` means this host, as in all services.
     NodeGrantAnswer grant_to_node(const plugin_protocol::GrantRequest& request,
                                   const std::string& node, std::string_view has_tag);
-    /// Processes the next grants of a node's report, kGrantsPerStep at most. Returns whether all
-    /// are processed; `progress` then has those that the node must wipe, because their run or
+    /// Processes the next grants of a node's report, up to end_of_step(). Returns whether all are
+    /// processed; `progress` then has those that the node must wipe, because their run or
     /// secrets have ended or changed. Between the steps the event loop can serve others.
     bool process_report(const NodeReport& report, ReportProgress& progress);
 

@@ -9,7 +9,8 @@
 namespace secrets::service {
 namespace {
 
-/// The most grants of a node that are remembered: no more are recorded one by one within a minute.
+/// The most grants of a reporter that are remembered: no more are recorded one by one within a
+/// minute.
 constexpr std::size_t kMostRemembered = audit::kDenialBurst;
 
 std::size_t hash_of(const vault::CachedGrant& held) {
@@ -18,9 +19,9 @@ std::size_t hash_of(const vault::CachedGrant& held) {
 
 }  // namespace
 
-bool RevocationLog::record(const std::string& node, const vault::CachedGrant& held,
+bool RevocationLog::record(const Reporter& from, const vault::CachedGrant& held,
                            const std::string& run, const std::string& why) {
-    auto& recorded = recorded_[node];
+    auto& recorded = recorded_[from.name()];
     const Hash grant = hash_of(held);
     const Hash reason = std::hash<std::string>()(why);
     const auto known = recorded.find(grant);
@@ -28,19 +29,20 @@ bool RevocationLog::record(const std::string& node, const vault::CachedGrant& he
     if (known != recorded.end() || recorded.size() < kMostRemembered) recorded[grant] = reason;
     audit::record({.kind = audit::Kind::revoke,
                    .sentence = "the grant of job " + std::to_string(held.job.value) + " on node " +
-                               node + (run.empty() ? "" : " of run " + run) +
-                               " was revoked: " + why,
+                               from.node +
+                               (from.address.empty() ? "" : ", as " + from.name() + " says,") +
+                               (run.empty() ? "" : " of run " + run) + " was revoked: " + why,
                    .job = held.job,
                    .run = run,
                    .owner = audit::Account{held.owner, ""},
-                   .caller = audit::Account{std::nullopt, "node " + node},
+                   .caller = audit::Account{std::nullopt, from.name()},
                    .reason = why});
     return true;
 }
 
-void RevocationLog::end_report(const std::string& node, const std::vector<vault::CachedGrant>& held,
+void RevocationLog::end_report(const Reporter& from, const std::vector<vault::CachedGrant>& held,
                                const std::vector<std::size_t>& revoked) {
-    const auto found = recorded_.find(node);
+    const auto found = recorded_.find(from.name());
     if (found == recorded_.end()) return;
     std::map<Hash, Hash> still;
     for (const std::size_t which : revoked) {

@@ -44,9 +44,11 @@ struct Fixture {
     }
     std::vector<std::size_t> report(const std::string& tag, bool is_current = true) {
         const std::string node = "n1";
+        const std::string address = "10.0.0.1";
         const std::vector<vault::CachedGrant> held{{JobId{7}, office.alice, "LICENSE", "", tag}};
         ReportProgress progress;
-        CHECK(office.services.node_grants.process_report({node, held, true, is_current}, progress));
+        CHECK(office.services.node_grants.process_report({node, address, held, true, is_current},
+                                                         progress));
         return progress.revoked;
     }
     static std::string tag_of(const NodeGrantAnswer& answer) {

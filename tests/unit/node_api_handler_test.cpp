@@ -394,20 +394,23 @@ TEST_CASE("NodeApiHandler: tells a node which of its grants have ended") {
     CHECK(fixture.report("run:r", tag) == std::vector<std::size_t>{0});
 }
 
-TEST_CASE("NodeApiHandler: records what it revokes of a node only if the report is that node's") {
+TEST_CASE(
+    "NodeApiHandler: records once what it revokes, by the node and by a host that is not it") {
     Fixture fixture;
     const auto recorded = [] { return audit::count_of(audit::Kind::revoke); };
     const auto before = recorded();
     fixture.view.set(Verdict::other_address);
-    CHECK(fixture.report("run:r", "\"invented\"") == std::vector<std::size_t>{0});
-    CHECK(recorded() == before);
-    fixture.view.set(Verdict::runs_there);
     for (int i = 0; i < 3; ++i) {
         CHECK(fixture.report("run:r", "\"invented\"") == std::vector<std::size_t>{0});
     }
     CHECK(recorded() == before + 1);
-    CHECK(fixture.report("run:r", "\"another\"") == std::vector<std::size_t>{0});
+    fixture.view.set(Verdict::runs_there);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(fixture.report("run:r", "\"invented\"") == std::vector<std::size_t>{0});
+    }
     CHECK(recorded() == before + 2);
+    CHECK(fixture.report("run:r", "\"another\"") == std::vector<std::size_t>{0});
+    CHECK(recorded() == before + 3);
 }
 
 TEST_CASE("NodeApiHandler: revokes nothing while the shared store does not answer") {
@@ -415,10 +418,45 @@ TEST_CASE("NodeApiHandler: revokes nothing while the shared store does not answe
     Fixture fixture(&shared);
     const std::string tag = fixture.grant(Fixture::grant_body("run:r")).etag;
     REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
+    const auto recorded = audit::count_of(audit::Kind::revoke);
     shared.failure = Status::failed("no leader");
-    CHECK(fixture.report("run:r", tag).empty());
+    const std::vector<vault::CachedGrant> held{{JobId{7}, fixture.office.alice, "run:r", "", tag}};
+    const HttpResponse answer = fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(held));
+    CHECK(answer.status == 503);  // so that the node's other hubs decide
+    CHECK(answer.body.find("cannot reach the store that hubs share: no leader") !=
+          std::string::npos);
+    CHECK(audit::count_of(audit::Kind::revoke) == recorded);
+    CHECK(fixture.holds("r"));
+    CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report({})).status == 200);
     shared.failure = Status();
     CHECK(fixture.report("run:r", tag) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("NodeApiHandler: revokes nothing by a change that began while it processed a report") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    const std::string tag = fixture.grant(Fixture::grant_body("run:r")).etag;
+    const vault::CachedGrant held{JobId{7}, fixture.office.alice, "run:r", "", tag};
+    const std::vector<vault::CachedGrant> all(3 * service::kGrantsPerStep, held);
+    const auto recorded = audit::count_of(audit::Kind::revoke);
+    const vault::RunHead run = *fixture.office.vault.find_run(run_id("r"));
+    const auto secrets = list_of(user_secret("A", "value"));
+    const bool is_decided = GENERATE(true, false);
+    std::size_t reads = 0;
+    shared.refreshed.clear();
+    shared.on_refresh = [&] {
+        CHECK(shared.refreshed.back().runs == std::set{run_id("r")});
+        // A read waits for the end of the change, which fails, or for no longer than it may.
+        if (++reads == 2 && is_decided) REQUIRE(fixture.office.vault.put_run(run, secrets).ok());
+        if (reads == 2 && !is_decided) shared.failure = Status::failed("it is being changed");
+        if (reads == 1) {
+            asio::post(fixture.loop.io, [&] { fixture.office.vault.wipe_run(run_id("r")); });
+        }
+    };
+    const HttpResponse answer = fixture.ask("PUT", "/v1/nodes/n1/holds", api::print_report(all));
+    CHECK(reads == 3);
+    CHECK(answer.status == (is_decided ? 200 : 503));
+    CHECK(audit::count_of(audit::Kind::revoke) == recorded);
 }
 
 TEST_CASE("NodeApiHandler: counts a node as a holder only at an address that Slurm confirmed") {

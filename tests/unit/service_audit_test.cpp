@@ -163,6 +163,33 @@ TEST_CASE("Services: record who and what and why in audit entries") {
     CHECK(file.text("message").starts_with("run r of alice was wiped: B ("));
 }
 
+TEST_CASE("NodeGrantService: names in the event of a revocation the host that is not that node") {
+    const TemporaryFolder folder;
+    AuditFile file(folder.file("audit"));
+    Office office;
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
+    const std::string node = "n1";
+    const std::string address = "10.0.0.9";
+    const std::vector<vault::CachedGrant> held{{JobId{7}, office.alice, "run:r", "", "\"other\""}};
+    const auto report = [&](bool is_there) {
+        ReportProgress progress;
+        REQUIRE(office.services.node_grants.process_report({node, address, held, is_there, true},
+                                                           progress));
+        CHECK(progress.revoked.size() == 1);
+    };
+    for (int i = 0; i < 3; ++i) report(false);
+    CHECK(file.actions() == "push revoke");
+    CHECK(file.text("caller") == "host 10.0.0.9");
+    CHECK(file.text("message") ==
+          "the grant of job 7 on node n1, as host 10.0.0.9 says, of run r was revoked: its secrets "
+          "have changed");
+    report(true);
+    CHECK(file.actions() == "push revoke revoke");
+    CHECK(file.text("caller") == "node n1");
+    CHECK(file.text("message") ==
+          "the grant of job 7 on node n1 of run r was revoked: its secrets have changed");
+}
+
 TEST_CASE("GrantService: names in the event of a wiped hold the one run of its grants") {
     const TemporaryFolder folder;
     AuditFile file(folder.file("audit"));
