@@ -274,6 +274,8 @@ asio::awaitable<void> ServerPool::find_active(Clock::time_point deadline) {
         if (answer.status == 200) {
             const bool is_known = was_active && which == first;
             const bool is_wrong = co_await is_contradicted(server, is_known, deadline);
+            // Others had no time to contradict the server.
+            if (Clock::now() >= deadline) break;
             if (!is_wrong) {
                 server.why.clear();
                 preferred_ = which;
