@@ -152,13 +152,15 @@ Status Replica::complain(DocumentRef& use, Status failure) const {
     return Status();
 }
 
-/// Destroys in OpenBao the data that has expired in this agent, if its host's clock agrees.
+/// Writes what has changed in this agent by itself: what has expired is destroyed in OpenBao, if
+/// this host's clock agrees, and an owner's name is added.
 asio::awaitable<Status> Replica::write_ends() {
     services_.expiry.expire();
     std::vector<Key> ended;
     for (const auto& [key, known] : known_) {
-        if (!known.exists || known.busy || !is_over_here(known)) continue;
-        if (state_here(key) != known.state) ended.push_back(key);
+        if (!known.exists || known.busy || state_here(key) == known.state) continue;
+        // A copy of what never expires differs for another reason: it has its owner's name now.
+        if (known.expires == vault::Time::max() || is_over_here(known)) ended.push_back(key);
     }
     for (const Key& key : ended) {
         service::DocumentKeys about;
