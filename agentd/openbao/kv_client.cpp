@@ -78,9 +78,11 @@ bool is_config(const KvAnswer& answer) {
     return answer.status == 200 && find_number(data_in(answer), "max_versions") != nullptr;
 }
 
-/// Tells whether an answer is an error that OpenBao gives to this request only. With the status 404
-/// OpenBao says that nothing at the path can answer.
+/// Tells whether an answer is an error about this request only: OpenBao's, or that of a proxy for
+/// which the body is too large. With the status 404 OpenBao says that nothing at the path can
+/// answer.
 bool is_rejection(const KvAnswer& answer) {
+    if (answer.status == 413) return true;
     const json::array* errors = find_array(&answer.content, "errors");
     return answer.status >= 400 && answer.status != 404 && errors != nullptr;
 }
