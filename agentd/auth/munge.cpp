@@ -170,7 +170,7 @@ asio::awaitable<std::optional<Answer>> Munge::ask(std::string text,
         };
         call->end = [done = std::move(done)] { done(ErrorCode()); };
         queue->calls.push_back(call);
-        call_next(queue, loop);
+        call_next_if_memory_allows(queue, loop);  // else the deadline ends the wait for the call
     };
     const auto until = std::chrono::steady_clock::now() + kPatience;
     const ErrorCode error = co_await net::with_deadline(until, question, begin);
