@@ -118,7 +118,11 @@ asio::awaitable<HostLookup> HostResolver::look_up(std::string name, Use use,
         is_answered = has_begun && !host.is_in_flight;
     }
     std::string trouble = host.trouble;
-    if (!is_answered) trouble = "the resolver does not answer in time";
+    if (!has_begun && !is_answered) {
+        trouble = "it was not looked up: other lookups take too long";
+    } else if (!is_answered) {
+        trouble = "the resolver does not answer in time";
+    }
     co_return HostLookup{host.addresses, std::move(trouble)};
 }
 
@@ -154,20 +158,25 @@ void HostResolver::take(const std::string& name, StatusOr<HostAddresses> answer)
 /// Runs in a thread of its own.
 void* HostResolver::run(void* argument) {
     const std::unique_ptr<Task> task(static_cast<Task*>(argument));
+    std::optional<StatusOr<HostAddresses>> answer;
     try {
-        pass_on(*task, task->query(task->name));
-    } catch (const std::exception&) {
-        // Memory ran out: the lookup counts as in flight until it is abandoned.
+        answer = task->query(task->name);
+    } catch (const std::exception&) {  // memory ran out
     }
     const std::lock_guard lock(task->shared->mutex);
+    // Before the loop has the answer: who waits for it may begin the next lookup.
     --task->shared->threads;
     if (task->use == Use::background) --task->shared->background;
+    if (!answer) return nullptr;  // the lookup counts as in flight until it is abandoned
+    try {
+        pass_on(*task, *std::move(answer));
+    } catch (const std::exception&) {  // likewise
+    }
     return nullptr;
 }
 
-/// Passes an answer from its thread to the loop.
+/// Passes an answer from its thread, which has the lock, to the loop.
 void HostResolver::pass_on(const Task& task, StatusOr<HostAddresses> answer) {
-    const std::lock_guard lock(task.shared->mutex);
     if (task.shared->loop == nullptr) return;
     auto taken = [shared = task.shared, name = task.name, answer = std::move(answer)]() mutable {
         // Only the loop's thread sets `loop` to null.

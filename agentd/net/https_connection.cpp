@@ -111,14 +111,15 @@ TlsSession copy_of(const SSL_SESSION* session) {
 
 asio::awaitable<Status> HttpsConnection::connect(const HttpsUrl& url, Clock::time_point deadline) {
     constexpr auto kUse = HostResolver::Use::connection;
-    std::string name = url.host;
-    const HostLookup host = co_await resolver_.look_up(std::move(name), kUse, deadline);
-    if (host.addresses.empty()) {
-        co_return Status::failed("cannot resolve its host name: " + host.trouble);
-    }
     ErrorCode error;
     bool again = true;
     while (again) {
+        // Each time: the addresses that were known at first may be old ones.
+        std::string name = url.host;
+        const HostLookup host = co_await resolver_.look_up(std::move(name), kUse, deadline);
+        if (host.addresses.empty()) {
+            co_return Status::failed("cannot resolve its host name: " + host.trouble);
+        }
         // Tries each address by itself: for a list, Asio reports a cancelled attempt, whatever was
         // wrong.
         error = asio::error::host_not_found;
