@@ -64,9 +64,14 @@ bool LoginHosts::is_complete() const {
 
 asio::awaitable<void> LoginHosts::run() {
     while (!stopped_) {
+        const bool was_complete = is_complete();
         co_await look_up();
         if (stopped_ || looked_up_ != configured_) continue;
-        pause_ = is_complete() ? kInterval : std::clamp(2 * pause_, kFirstPause, kInterval);
+        if (is_complete()) {
+            pause_ = kInterval;
+        } else {
+            pause_ = was_complete ? kFirstPause : std::clamp(2 * pause_, kFirstPause, kInterval);
+        }
         co_await changed_.wait(net::AsyncCondition::Clock::now() + pause_);
     }
 }
