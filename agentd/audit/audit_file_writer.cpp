@@ -133,8 +133,10 @@ Status AuditFileWriter::write(const Event& event) {
     return append(event);
 }
 
+/// A success says nothing about a write that failed before.
 Status AuditFileWriter::sync() {
-    return file_ ? noted(file_->sync()) : Status();
+    Status failure = file_ ? file_->sync() : Status();
+    return failure.ok() ? failure : noted(std::move(failure));
 }
 
 std::optional<AuditFileState> AuditFileWriter::state() const {

@@ -211,6 +211,7 @@ void Recorder::sync() {
     const Status failure = audit_file_.sync();
     if (failure.ok()) return;
     count_and_log({.kind = Kind::trail_failed, .sentence = failure.message()});
+    schedule(Clock::now());
 }
 
 void Recorder::schedule(Clock::time_point time) {

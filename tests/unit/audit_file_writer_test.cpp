@@ -125,6 +125,10 @@ TEST_CASE("AuditFileWriter: tells that it fails, and tries again by itself") {
     on.writer.retry(*on.writer.next_attempt());
     CHECK(on.writer.state()->word() == "failing");
 
+    REQUIRE(on.writer.sync().ok());  // of what was written before
+    CHECK(on.writer.state()->word() == "failing");
+    REQUIRE(on.writer.next_attempt());
+
     on.writer.count_missing();
     REQUIRE(on.writer.reopen().ok());
     REQUIRE(on.writer.next_attempt());  // a reload does not end the attempts
