@@ -22,10 +22,6 @@ constexpr auto kLook = std::chrono::seconds(1);
 /// agent's clock does.
 constexpr AgentClock::Milliseconds kExpiryCheck = std::chrono::minutes(1);
 
-std::string count(std::size_t number, const std::string& thing) {
-    return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
-}
-
 void report_end_of_task(const std::string& task, const std::string& why,
                         std::chrono::milliseconds pause) {
     const std::string next = pause.count() == 0
@@ -90,7 +86,8 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                          services_.context.principals.know(std::move(accounts));
                      }),
       closed_store_(
-          loop_, [this] { return store::reopen_store(config_, vault_.memory()); },
+          loop_,  // with the configuration of the start: a reload changes no store
+          [this, start = config_] { return store::reopen_store(start, vault_.memory()); },
           [this](store::OpenedStore opened) { use_reopened(std::move(opened)); }),
       signals_(loop_, SIGTERM, SIGINT),
       expiry_(loop_),
@@ -160,14 +157,16 @@ void Daemon::restore_slabs(std::vector<vault::FoundSlab> found) {
         static_cast<void>(users_.await_name(run->owner));  // starts the lookup
     }
     audit::record({.kind = audit::Kind::restore,
-                   .sentence = "restored " + count(restored.runs, "run") + " and " +
-                               count(restored.holds, "hold") + " (" +
-                               count(restored.slabs, "slab") + ") from the previous process",
+                   .sentence = "restored " + audit::counted(restored.runs, "run", "runs") +
+                               " and " + audit::counted(restored.holds, "hold", "holds") + " (" +
+                               audit::counted(restored.slabs, "slab", "slabs") +
+                               ") from the previous process",
                    .records = restored.runs + restored.holds});
     if (restored.dropped > 0) {
         audit::record({.kind = audit::Kind::damage,
                        .sentence = "wiped " +
-                                   count(restored.dropped, "incomplete or damaged record") +
+                                   audit::counted(restored.dropped, "incomplete or damaged record",
+                                                  "incomplete or damaged records") +
                                    " left by the previous process",
                        .records = restored.dropped});
     }
@@ -337,11 +336,13 @@ void Daemon::wipe_at_end() {
     const vault::Inventory kept = vault_.inventory();
     std::string sentence;
     if (kept.runs + kept.holds > 0) {
-        sentence = count(kept.runs, "run") + " and " + count(kept.holds, "hold") +
+        sentence = audit::counted(kept.runs, "run", "runs") + " and " +
+                   audit::counted(kept.holds, "hold", "holds") +
                    " handed to systemd for the next process";
     }
     if (wiped.records > 0) {
-        sentence += (sentence.empty() ? "" : ", ") + count(wiped.records, "record") + " wiped";
+        sentence += (sentence.empty() ? "" : ", ") +
+                    audit::counted(wiped.records, "record", "records") + " wiped";
     }
     sentence = "ended: " + (sentence.empty() ? "nothing was held" : sentence);
     service_.stopping(sentence);

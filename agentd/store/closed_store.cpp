@@ -20,15 +20,14 @@ void ClosedStore::stop() {
 
 /// Waits forever once the store is open: a task that ends is started again.
 asio::awaitable<void> ClosedStore::run(std::chrono::milliseconds pause) {
-    bool is_open = false;
     while (!stopped_) {
-        timer_.expires_after(is_open ? asio::steady_timer::duration::max() : pause);
+        timer_.expires_after(is_open_ ? asio::steady_timer::duration::max() : pause);
         boost::system::error_code cancelled;
         co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        if (stopped_ || is_open) co_return;
+        if (stopped_ || is_open_) co_return;
         OpenedStore opened = open_();
-        is_open = opened.store != nullptr;
-        if (!is_open && opened.why_closed == why_) continue;
+        is_open_ = opened.store != nullptr;
+        if (!is_open_ && opened.why_closed == why_) continue;
         why_ = opened.why_closed;
         give_(std::move(opened));
     }

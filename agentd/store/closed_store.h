@@ -36,6 +36,7 @@ class ClosedStore {
     Open open_;
     Give give_;
     std::string why_;
+    bool is_open_ = false;  ///< also if giving the store failed: opening it twice would close it
     bool stopped_ = false;
 };
 

@@ -47,8 +47,11 @@ SecretStore::SecretStore(SqliteDatabase database, StoreKey key, UniqueFd lock)
 SecretStore::~SecretStore() = default;
 
 StatusOr<std::unique_ptr<SecretStore>> SecretStore::open(const std::string& path, StoreKey key,
-                                                         SqliteDatabase::Patience patience) {
-    auto database = SqliteDatabase::open(path, true, patience);
+                                                         Opening when) {
+    const bool is_start = when == Opening::at_start;
+    auto database = SqliteDatabase::open(
+        path, is_start,
+        is_start ? SqliteDatabase::Patience::command : SqliteDatabase::Patience::event_loop);
     if (!database) return database.status();
     if (Status wrong = make_or_check_tables(*database, key.id()); !wrong.ok()) return wrong;
     if (Status wrong = check_key(*database, key); !wrong.ok()) return wrong;

@@ -56,12 +56,14 @@ struct SecretHead {
 /// nothing has changed. Not thread-safe.
 class SecretStore {
   public:
-    /// Opens the database, or creates it if there is none. Fails if it was sealed under another
+    enum class Opening {
+        at_start,  ///< creates the database if there is none, and waits some seconds for a lock
+        later,     ///< creates none: an admin may be replacing the key; hardly waits
+    };
+    /// Opens the database. Fails if it was sealed under another
     /// key, the file is damaged or of a later format, or another process has it open.
-    /// `patience`: how long the opening waits; changes are made with that of the event loop.
-    static StatusOr<std::unique_ptr<SecretStore>> open(
-        const std::string& path, StoreKey key,
-        SqliteDatabase::Patience patience = SqliteDatabase::Patience::event_loop);
+    static StatusOr<std::unique_ptr<SecretStore>> open(const std::string& path, StoreKey key,
+                                                       Opening when = Opening::at_start);
     /// Creates an empty store in memory, sealed under a key of its own. It holds the local copy of
     /// secrets that are stored elsewhere, and ends with the object. `name` names their location in
     /// messages.

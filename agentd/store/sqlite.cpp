@@ -153,15 +153,17 @@ Status SqliteDatabase::copy_to(const SqliteDatabase& empty) const {
     sqlite3_backup* const copy =
         sqlite3_backup_init(empty.database_.get(), "main", database_.get(), "main");
     if (copy == nullptr) return empty.failed();
-    // A change by another process meanwhile makes SQLite begin anew. After some rounds the rest is
-    // one step, which nobody can interrupt: else users who change their secrets could go on so.
+    // A change by another process meanwhile makes SQLite begin anew. After some rounds one step
+    // copies all: users who change their secrets again and again cannot interrupt that.
     int result = SQLITE_OK;
     int rounds = 0;
     int left = std::numeric_limits<int>::max();
     for (int locked = 0; result == SQLITE_OK || locked > 0;) {
         result = sqlite3_backup_step(copy, rounds < kMostRounds ? kPagesOfStep : -1);
-        if (sqlite3_backup_remaining(copy) > left) ++rounds;
-        left = sqlite3_backup_remaining(copy);
+        if (result == SQLITE_OK) {
+            if (sqlite3_backup_remaining(copy) >= left) ++rounds;
+            left = sqlite3_backup_remaining(copy);
+        }
         const bool is_locked = result == SQLITE_BUSY || result == SQLITE_LOCKED;
         locked = is_locked && locked < kMostLocked ? locked + 1 : 0;
         if (result != SQLITE_DONE) sqlite3_sleep(kPauseMilliseconds);

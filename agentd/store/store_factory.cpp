@@ -44,21 +44,20 @@ namespace {
 
 StatusOr<std::unique_ptr<store::SecretStore>> open_file(const std::string& file,
                                                         const Config& config, MemoryKind memory,
-                                                        SqliteDatabase::Patience patience) {
+                                                        SecretStore::Opening when) {
     const auto path = credential_path(config.store_key_file, "store.key", "store.key_file");
     if (!path)
         return Status::failed("cannot open the store " + file + ": no key is configured; " +
                               path.status().message());
     auto key = store::StoreKey::read(path->path, path->is_credential, memory);
     if (!key) return key.status();
-    return store::SecretStore::open(file, std::move(key).value(), patience);
+    return store::SecretStore::open(file, std::move(key).value(), when);
 }
 
-OpenedStore open_configured(const Config& config, MemoryKind memory,
-                            SqliteDatabase::Patience patience) {
+OpenedStore open_configured(const Config& config, MemoryKind memory, SecretStore::Opening when) {
     const std::string file = store_file_of(config);
     if (file.empty() || !config.hub.urls.empty()) return OpenedStore{};
-    auto opened = open_file(file, config, memory, patience);
+    auto opened = open_file(file, config, memory, when);
     if (!opened) return OpenedStore{nullptr, opened.status().message()};
     return OpenedStore{std::move(opened).value(), ""};
 }
@@ -71,11 +70,11 @@ StatusOr<OpenedStore> open_store(const Config& config, MemoryKind memory) {
         if (!copy) return copy.status();
         return OpenedStore{std::move(copy).value(), ""};
     }
-    return open_configured(config, memory, SqliteDatabase::Patience::command);
+    return open_configured(config, memory, SecretStore::Opening::at_start);
 }
 
 OpenedStore reopen_store(const Config& config, MemoryKind memory) {
-    return open_configured(config, memory, SqliteDatabase::Patience::event_loop);
+    return open_configured(config, memory, SecretStore::Opening::later);
 }
 
 StatusOr<std::string> rekey_store(const Config& config, const std::string& key_file,

@@ -109,6 +109,14 @@ TEST_CASE("open_store: a file that can't be opened is a closed store", "[closed_
         CHECK(opened.store == nullptr);
         CHECK(opened.why_closed.find("another process is writing") != std::string::npos);
     }
+    SECTION("an admin has moved the file away") {
+        config.store_key_file = folder.file("store.key");
+        store::write_file(config.store_key_file, std::string(32, 'k'));
+        const store::OpenedStore opened = store::reopen_store(config, best_memory_kind());
+        CHECK(opened.store == nullptr);
+        CHECK_FALSE(opened.why_closed.empty());
+        CHECK_FALSE(std::filesystem::exists(config.store_file));
+    }
     SECTION("none is needed on a node of a hub") {
         config.hub.urls = {{"https://hub:8443", "hub", 8443}};
         const auto opened = store::open_store(config, best_memory_kind());
@@ -148,6 +156,27 @@ TEST_CASE("ClosedStore: gives the store when it can be opened, and each reason o
     CHECK(loop.turns_until([&] { return given.size() == 2; }));
     loop.turn(std::chrono::milliseconds(20));
     CHECK(given == std::vector<std::string>{"full", "open"});
+    supervisor.stop();
+    closed.stop();
+    loop.turn();
+}
+
+TEST_CASE("ClosedStore: opens a store once, also if giving it fails", "[closed_store]") {
+    EventLoop loop;
+    const RestartDelays at_once{std::chrono::milliseconds(1), std::chrono::milliseconds(1)};
+    Supervisor supervisor(
+        loop.io, [](const auto&, const auto&, auto) {}, at_once);
+    int opened = 0;
+    store::ClosedStore closed(
+        loop.io,
+        [&]() -> store::OpenedStore {
+            ++opened;
+            return {store::SecretStore::in_memory("test", best_memory_kind()).value(), ""};
+        },
+        [](const store::OpenedStore&) { throw std::bad_alloc(); });
+    closed.start(supervisor, "locked", std::chrono::milliseconds(1));
+    loop.turn(std::chrono::milliseconds(50));
+    CHECK(opened == 1);
     supervisor.stop();
     closed.stop();
     loop.turn();
