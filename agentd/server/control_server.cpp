@@ -7,6 +7,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
+#include "agentd/server/fair_share.h"
 
 namespace secrets::server {
 namespace {
@@ -52,10 +53,7 @@ std::string ControlServer::why_no_room(Uid uid) {
     const auto most = std::max_element(
         sessions_of_.begin(), sessions_of_.end(),
         [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-    // A user without a connection gets one even if all others have one each: a user namespace has
-    // many uids.
-    const std::size_t fair = count == 0 ? 0 : count + 1;
-    if (most->second.size() > fair && close_idle(most->second)) return "";
+    if (may_displace(most->second.size(), count) && close_idle(most->second)) return "";
     return "limit of " + std::to_string(kMaxConnections) + " connections reached";
 }
 

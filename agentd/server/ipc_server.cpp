@@ -10,6 +10,7 @@
 #include "agentd/base/scope_exit.h"
 #include "agentd/base/spawn_request.h"
 #include "agentd/net/readable.h"
+#include "agentd/server/fair_share.h"
 #include "common/base/limits.h"
 
 namespace secrets::server {
@@ -41,9 +42,9 @@ std::string name_of(const Peer& peer) {
 
 /// Records what a client did wrong. The event names the client's user, so that the number of such
 /// events that one user can cause is limited.
-void record_fault(const Peer& peer, std::string sentence, std::string reason) {
+void record_fault(const std::optional<Uid>& user, std::string sentence, std::string reason) {
     audit::Event event{.kind = audit::Kind::refuse_message, .sentence = std::move(sentence)};
-    event.caller = audit::Account{peer.uid, ""};
+    if (user) event.caller = audit::Account{*user, ""};
     event.reason = std::move(reason);
     audit::record(event);
 }
@@ -78,7 +79,7 @@ void IpcServer::send(int fd, const plugin_protocol::Reply& reply) const {
     const Status failure = try_to_send(fd, reply);
     if (failure.ok() || peer_is_gone(fd)) return;  // a client that has gone is not an error
     const auto peer = peer_of(fd);
-    record_fault(peer ? *peer : Peer{},
+    record_fault(peer ? std::optional(peer->uid) : std::nullopt,
                  "the " + name_ + " cannot send its reply to " +
                      (peer ? name_of(*peer) : "a client") + ": " + failure.message(),
                  failure.message());
@@ -96,9 +97,8 @@ bool IpcServer::has_room(Uid uid) {
     const auto most =
         std::max_element(counts.begin(), counts.end(),
                          [](const auto& a, const auto& b) { return a.second < b.second; });
-    // A user without a connection gets one even if all others have one each: a user namespace has
-    // many uids.
-    return most->second > (count == 0 ? 0 : count + 1) && end_oldest_silent(most->first);
+    return may_displace(static_cast<std::size_t>(most->second), static_cast<std::size_t>(count)) &&
+           end_oldest_silent(most->first);
 }
 
 bool IpcServer::end_oldest_silent(uid_t uid) {
@@ -148,7 +148,7 @@ asio::awaitable<bool> IpcServer::wait_for_request(int fd, Uid uid) {
 
 /// Answers and records a message that cannot be read.
 void IpcServer::refuse(int fd, const Peer& peer, const std::string& reason) const {
-    record_fault(peer,
+    record_fault(peer.uid,
                  "a message from " + name_of(peer) + " to the " + name_ + " was refused: " + reason,
                  reason);
     send(fd, plugin_protocol::Refused{reason});
