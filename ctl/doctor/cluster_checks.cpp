@@ -14,7 +14,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr const char* kNoAgent = "the agent does not respond";
-constexpr const char* kNotAsked = "the agent has not found out within 5 s; try again";
 constexpr const char* kNoCluster = "the agent uses no hub, and is none";
 
 /// munged refuses credentials of hosts whose clocks differ by more than five minutes.
@@ -138,7 +137,7 @@ Finding check_hub(const Site& site) {
         troubles +=
             (troubles.empty() ? "" : "; ") + text_of(hub, "url") + ": " + text_of(hub, "trouble");
     }
-    if (failed == 0 && !site.is_checked) return skipped(kNotAsked);
+    if (failed == 0 && !site.why_not_checked.empty()) return skipped(site.why_not_checked);
     if (failed == 0) return ok(counted(hubs.size(), "hub") + ", and this host is known there");
     const std::string remedy = remedy_for(troubles);
     return failed == hubs.size() ? fail(troubles, remedy) : warn(troubles, remedy);
@@ -185,7 +184,8 @@ Finding check_munge(const Site& site) {
     if (munge->contains("trouble")) {
         return fail(text_of(*munge, "trouble"), "run: systemctl status munge; munge -n | unmunge");
     }
-    return site.is_checked ? ok("it answers the agent") : skipped(kNotAsked);
+    if (!site.why_not_checked.empty()) return skipped(site.why_not_checked);
+    return ok("it answers the agent");
 }
 
 Finding check_openbao(const Site& site) {
@@ -197,7 +197,8 @@ Finding check_openbao(const Site& site) {
                     "see that a server of store.openbao.urls runs and is unsealed, and that the "
                     "AppRole's credentials are valid");
     }
-    return site.is_checked ? ok("it answers the agent") : skipped(kNotAsked);
+    if (!site.why_not_checked.empty()) return skipped(site.why_not_checked);
+    return ok("it answers the agent");
 }
 
 }  // namespace secrets::ctl::doctor

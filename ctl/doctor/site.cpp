@@ -85,7 +85,7 @@ std::vector<std::string> plugin_folders(const std::string& slurm_conf) {
 std::string find_plugin(const std::string& slurm_conf, const std::string& name) {
     if (name.starts_with('/')) return name;
     for (const std::string& folder : plugin_folders(slurm_conf)) {
-        const std::string path = fs::path(folder) / name;
+        std::string path = fs::path(folder) / name;
         if (::access(path.c_str(), F_OK) == 0) return path;
     }
     return {};
@@ -156,23 +156,23 @@ void ping_job_socket(Site& site) {
 
 /// Returns the status after the agent has asked its hubs. An agent whose munged or OpenBao hangs
 /// may take longer than a person waits; the status is then what it knows.
-Answer ask_for_status(const Client& client, bool& is_checked) {
+Answer ask_for_status(const Client& client, std::string& why_not_checked) {
     const auto begin = std::chrono::steady_clock::now();
-    is_checked = false;
     try {
-        const Answer answer = client.send({Method::get, "/v1/status?check=hubs", {}});
-        is_checked = answer.status != 400;  // an older agent knows no such check
-        if (is_checked) return answer;
+        Answer answer = client.send({Method::get, "/v1/status?check=hubs", {}});
+        if (answer.status != 400) return answer;
+        why_not_checked = "this version of the agent cannot check it";
     } catch (const CommandError&) {
         if (std::chrono::steady_clock::now() - begin < kLongest) throw;
+        why_not_checked = "the agent has not found out within 5 s; try again";
     }
     return client.send({Method::get, "/v1/status", {}});
 }
 
 void query_control_socket(Site& site, const Client& client) {
     try {
-        site.status =
-            read_object(ask_for_status(Client(client.socket_path(), kLongest), site.is_checked));
+        site.status = read_object(
+            ask_for_status(Client(client.socket_path(), kLongest), site.why_not_checked));
     } catch (const CommandError& error) {
         site.why_no_status = error.what();
     }

@@ -35,7 +35,8 @@ struct Site {
     std::string ping;  ///< the agent's version, from the job socket; empty: no answer
     std::string why_no_ping;
     std::optional<boost::json::object> status;  ///< from the control socket
-    bool is_checked = false;  ///< the agent has asked hubs, munged and OpenBao for that status
+    /// Why the agent has not asked hubs, munged and OpenBao for that status; empty if it has.
+    std::string why_not_checked;
     std::string why_no_status;
     pid_t agent_pid = 0;  ///< 0: unknown
 };
