@@ -29,7 +29,8 @@ bool is_unknown(slurm_query::Verdict verdict) {
 
 }  // namespace
 
-JobPlacement::JobPlacement(asio::io_context& loop, Supervisor& supervisor, std::string view_socket)
+JobPlacement::JobPlacement(asio::io_context& loop, Supervisor& supervisor,
+                           const std::string& view_socket)
     : loop_(loop), memory_(loop, view_socket), view_(loop, view_socket), pause_(loop) {
     supervisor.start("job_placement", [this] { return run_lookups(); });
     supervisor.start("known_placements", [this] { return run_recalls(); });

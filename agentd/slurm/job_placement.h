@@ -30,7 +30,8 @@ class JobPlacement {
   public:
     using Clock = std::chrono::steady_clock;
 
-    JobPlacement(boost::asio::io_context& loop, Supervisor& supervisor, std::string view_socket);
+    JobPlacement(boost::asio::io_context& loop, Supervisor& supervisor,
+                 const std::string& view_socket);
 
     /// Returns the verdict by `deadline` at the latest.
     boost::asio::awaitable<PlacementAnswer> ask(slurm_query::Placement place,
