@@ -7,8 +7,8 @@
 
 namespace secrets {
 
-/// Starts a thread that gets no signal, since those are the loop's, and for which nothing waits, at
-/// the end of the process neither. Returns false if that fails.
+/// Starts a thread that gets no signals, which are the loop's. Nothing waits for its end, not even
+/// the end of the process. Returns false if the thread cannot be started.
 bool start_detached_thread(std::size_t stack_bytes, void* (*run)(void*), void* argument);
 
 }  // namespace secrets
