@@ -19,6 +19,11 @@ MarkKind kind_of(const GivenVariable& given, const std::vector<OuterMark>& outer
     return same != outer.end() && same->kind == MarkKind::named ? MarkKind::named : MarkKind::value;
 }
 
+std::optional<MarkedVariable> content_of(const SipKey& key, const GivenVariable& given) {
+    const SecretView& secret = given.is_path ? given.content : given.value;
+    return content_mark(key, given.variable, secret.bytes(), given.is_path);
+}
+
 bool is_known_outside(std::string_view variable, const std::vector<OuterMark>& outer) {
     return std::any_of(outer.begin(), outer.end(),
                        [&](const OuterMark& mark) { return mark.variable == variable; });
@@ -37,6 +42,11 @@ Marker marker_of(std::span<const GivenVariable> given, std::string spec,
                                     is_random ? kind_of(each, outer) : MarkKind::named,
                                     digest_of(marker.key, each.value.bytes())});
     }
+    for (std::size_t index = 0; index < given.size(); ++index) {
+        if (marker.variables[index].kind == MarkKind::named) continue;
+        if (auto content = content_of(marker.key, given[index]))
+            marker.variables.push_back(std::move(*content));
+    }
     const ValueFinder finder(marker);
     std::vector<std::size_t> coincidences;
     for (; environment != nullptr && *environment != nullptr; ++environment) {
@@ -52,6 +62,11 @@ Marker marker_of(std::span<const GivenVariable> given, std::string spec,
                            });
     }
     for (const std::size_t index : coincidences) marker.variables[index].kind = MarkKind::named;
+    const auto contents = marker.variables.begin() + static_cast<std::ptrdiff_t>(given.size());
+    marker.variables.erase(
+        std::remove_if(contents, marker.variables.end(),
+                       [](const MarkedVariable& mark) { return mark.kind == MarkKind::named; }),
+        marker.variables.end());
     return marker;
 }
 

@@ -18,6 +18,7 @@ struct GivenVariable {
     std::string_view variable;
     SecretView value;
     bool is_path = false;  ///< the path of a file
+    SecretView content{};  ///< of that file
 };
 
 /// Returns the marker under a new key. `environment` is the task's, before it is given anything: a

@@ -53,8 +53,11 @@ OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker,
         spec_ = marker_->spec;
         // A variable that is missing together with the marker was hardly unset on purpose.
         const State missing = is_from_agent ? State::unchanged : State::unset;
-        for (const MarkedVariable& marked : marker_->variables)
+        for (const MarkedVariable& marked : marker_->variables) {
+            if (marked.kind == MarkKind::content) break;
             variables_.push_back({marked.variable, marked.kind, missing});
+        }
+        marked_ = variables_.size();
     }
     for (const std::string& name : set) {
         if (find(name) == nullptr) variables_.push_back({name, MarkKind::named, State::unchanged});
@@ -81,7 +84,7 @@ void OuterJob::read_variable(std::string_view name, std::string_view value,
     if (name == kMarkerVariable) return;
     OuterVariable* const given = find(name);
     const auto index = static_cast<std::size_t>(given - variables_.data());
-    if (given != nullptr && index < marker_->variables.size()) {
+    if (given != nullptr && index < marked_) {
         if (digest_of(marker_->key, std::as_bytes(std::span(value))) ==
             marker_->variables[index].digest) {
             given->state = State::unchanged;
@@ -89,24 +92,22 @@ void OuterJob::read_variable(std::string_view name, std::string_view value,
         }
         given->state = State::changed;
     }
+    const auto holder_of = [&](std::size_t which) {
+        const MarkedVariable& marked = marker_->variables[which];
+        return Holder{std::string(name), marked.variable, marked.kind};
+    };
     if (const auto equal = finder.equal_to(value)) {
-        copies_.push_back({std::string(name), variables_[*equal].variable});
+        copies_.push_back(holder_of(*equal));
     } else if (const auto held = finder.within(value)) {
-        holders_.push_back({std::string(name), variables_[*held].variable});
+        holders_.push_back(holder_of(*held));
     }
-}
-
-bool OuterJob::is_path(std::string_view variable) const {
-    return std::any_of(variables_.begin(), variables_.end(), [&](const OuterVariable& given) {
-        return given.variable == variable && given.kind == MarkKind::path;
-    });
 }
 
 std::string OuterJob::held_by(const std::vector<std::string_view>& arguments) const {
     if (!marker_) return {};
     const ValueFinder finder(*marker_);
     for (const std::string_view argument : arguments) {
-        if (const auto held = finder.within(argument)) return variables_[*held].variable;
+        if (const auto held = finder.within(argument)) return marker_->variables[*held].variable;
     }
     return {};
 }

@@ -30,7 +30,8 @@ struct OuterVariable {
 /// A variable of the script's own that holds a secret.
 struct Holder {
     std::string variable;
-    std::string of;  ///< the variable that the job was given the secret in
+    std::string of;                   ///< the variable that the job was given the secret in
+    MarkKind kind = MarkKind::value;  ///< of what it holds
 };
 
 /// Tells where the environment of a process differs from what its job was given. Holds no value.
@@ -56,10 +57,8 @@ class OuterJob {
     /// Why a secret of the job may be in the environment unrecognized; empty if none may.
     const std::string& why_unknown() const { return why_unknown_; }
 
-    /// Whether the variable that the job was given holds the path of a file, not a secret.
-    bool is_path(std::string_view variable) const;
-
-    /// Returns the variable whose value, a secret, is in one of the arguments; empty without one.
+    /// Returns the variable whose value or content, a secret, is in one of the arguments; empty
+    /// without one.
     std::string held_by(const std::vector<std::string_view>& arguments) const;
 
     /// Removes from this process's environment what the job was given.
@@ -70,6 +69,7 @@ class OuterJob {
     OuterVariable* find(std::string_view name);
 
     std::optional<Marker> marker_;
+    std::size_t marked_ = 0;  ///< the number of the marker's variables, without contents
     std::string spec_;
     std::string why_unknown_;
     std::vector<OuterVariable> variables_;  ///< first those of the marker, in its order

@@ -238,7 +238,8 @@ void Submission::remove_holders(const SecretSpec& spec, const ScriptEdits& edits
     std::vector<std::string> removed;
     for (const auto* holders : {&outer_.copies(), &outer_.holders()}) {
         for (const Holder& holder : *holders) {
-            if (getenv(holder.variable.c_str()) == nullptr || outer_.is_path(holder.of)) continue;
+            if (getenv(holder.variable.c_str()) == nullptr || holder.kind == MarkKind::path)
+                continue;
             unsetenv(holder.variable.c_str());
             removed.push_back(holder.variable + " (holds " + holder.of + ")");
         }

@@ -76,7 +76,9 @@ Status inject(spank_t spank, const StepState& state) {
         std::string& path = paths[given.size()];
         if (entry.is_file() && state.files) path = state.files->path_of(entry.secret);
         given.push_back({entry.variable, entry.value, entry.is_file()});
-        if (entry.is_file()) given.back().value = SecretView(std::as_bytes(std::span(path)));
+        if (!entry.is_file()) continue;
+        given.back().value = SecretView(std::as_bytes(std::span(path)));
+        given.back().content = entry.value;
     }
     apply_edits(state.spec, given);
     std::string names;

@@ -8,9 +8,14 @@ namespace {
 
 constexpr std::size_t kStarts = 1 << 16;
 
-/// Tells whether the variable is recognized by its value in the middle of other text.
+/// Tells whether what is marked is recognized in the middle of other text.
 bool is_secret(const MarkedVariable& marked) {
-    return marked.kind == MarkKind::value && marked.digest.bytes >= kStartBytes;
+    const bool is_value = marked.kind == MarkKind::value || marked.kind == MarkKind::content;
+    return is_value && marked.digest.bytes >= kStartBytes;
+}
+
+bool is_value_of_variable(const MarkedVariable& marked) {
+    return marked.kind == MarkKind::value || marked.kind == MarkKind::path;
 }
 
 }  // namespace
@@ -26,7 +31,7 @@ std::optional<std::size_t> ValueFinder::equal_to(std::string_view text) const {
     std::optional<SipHash> hash;
     for (std::size_t index = 0; index < marker_.variables.size(); ++index) {
         const MarkedVariable& marked = marker_.variables[index];
-        if (marked.kind == MarkKind::named || marked.digest.bytes != text.size()) continue;
+        if (!is_value_of_variable(marked) || marked.digest.bytes != text.size()) continue;
         if (!hash) hash = siphash128(marker_.key, std::as_bytes(std::span(text)));
         if (*hash == marked.digest.hash) return index;
     }

@@ -23,11 +23,11 @@ class ValueFinder {
     /// known by their variables' names only are not found.
     std::optional<std::size_t> equal_to(std::string_view text) const;
 
-    /// Returns the index of a variable whose value, a secret, is somewhere in `text`.
+    /// Returns the index of a variable whose value or content, a secret, is somewhere in `text`.
     std::optional<std::size_t> within(std::string_view text) const;
 
-    /// Calls `found` with the index of each variable whose value, a secret, is somewhere in `text`,
-    /// until `found` returns false.
+    /// Calls `found` with the index of each variable whose value or content, a secret, is somewhere
+    /// in `text`, until `found` returns false.
     void each_within(std::string_view text, const std::function<bool(std::size_t)>& found) const;
 
   private:

@@ -46,7 +46,7 @@ std::string_view next_part(std::string_view& rest, char separator) {
 }
 
 std::optional<MarkedVariable> parse_variable(std::string_view part) {
-    const auto at = part.find_first_of("=:@");
+    const auto at = part.find_first_of("=:@+");
     if (at == part.npos) return std::nullopt;
     MarkedVariable marked;
     marked.variable = part.substr(0, at);
@@ -78,6 +78,15 @@ ValueDigest digest_of(const SipKey& key, std::span<const std::byte> value) {
     return digest;
 }
 
+std::optional<MarkedVariable> content_mark(const SipKey& key, std::string_view variable,
+                                           std::span<const std::byte> secret, bool is_file) {
+    std::span<const std::byte> text = secret;
+    while (!text.empty() && text.back() == std::byte{'\n'}) text = text.first(text.size() - 1);
+    if (text.size() < kStartBytes || (!is_file && text.size() == secret.size()))
+        return std::nullopt;
+    return MarkedVariable{std::string(variable), MarkKind::content, digest_of(key, text)};
+}
+
 std::string print_marker(const Marker& marker) {
     std::string text(kVersion);
     const std::string_view spec = marker.spec;
@@ -103,6 +112,11 @@ std::optional<Marker> parse_marker(std::string_view text) {
     while (!text.empty()) {
         auto marked = parse_variable(next_part(text, kSeparator));
         if (!marked) return std::nullopt;
+        const bool is_content = marked->kind == MarkKind::content;
+        if (!is_content && !marker.variables.empty() &&
+            marker.variables.back().kind == MarkKind::content) {
+            return std::nullopt;
+        }
         marker.variables.push_back(std::move(*marked));
     }
     return marker;

@@ -5,12 +5,13 @@
 // variable SECRETS_GIVEN; the agent sends it to a process of a job that has lost the variable.
 //
 //     MARKER = "1" "/" KEY "/" SPEC *( "/" VARIABLE KIND HASH "." LENGTH "." START )
-//     KIND   = "=" | ":" | "@"
+//     KIND   = "=" | ":" | "@" | "+"
 //
 // KEY and HASH are 32 hexadecimal digits, LENGTH and START hexadecimal numbers. SPEC is the text of
 // SLURM_SECRETS, and may be empty. HASH is the SipHash-128 of the variable's value under KEY,
 // LENGTH the value's length, and START a 16-bit hash of its first bytes, by which the value is
-// found in the middle of a longer text without a SipHash for each position.
+// found in the middle of a longer text without a SipHash for each position. The KINDs "+" come
+// last.
 
 #include <cstdint>
 #include <optional>
@@ -45,6 +46,9 @@ enum class MarkKind : char {
     value = '=',  ///< by its value, which is a secret
     named = ':',  ///< by its name only: the value is short, or the job had it from elsewhere, too
     path = '@',   ///< by its value, which is the path of a secret's file
+    /// By a secret that is not the variable's value, but what `$(cat FILE)` makes of the file's
+    /// content, or `$(…)` of a value: without the newlines at the end.
+    content = '+',
 };
 
 struct MarkedVariable {
@@ -54,6 +58,11 @@ struct MarkedVariable {
 
     bool operator==(const MarkedVariable&) const = default;
 };
+
+/// Returns the mark of kind `content` of a value, or of the content of the file in a variable;
+/// nothing if it is short, or a value that is recognized by itself.
+std::optional<MarkedVariable> content_mark(const SipKey& key, std::string_view variable,
+                                           std::span<const std::byte> secret, bool is_file);
 
 struct Marker {
     SipKey key{};

@@ -71,6 +71,16 @@ def test_copy_of_secret_is_given_to_inner_job_and_not_stored(cluster, job, value
     assert release_inner(cluster, done, canaries).out.split() == [values["TOK"], values["TOK"], values["OTHER"]]
 
 
+@pytest.mark.parametrize("way", ["sbatch", "env -i PATH=$PATH SLURM_CONF=$SLURM_CONF HUB=\"$HUB\" sbatch"])
+@pytest.mark.parametrize("item, reading", [("KEY:file", "$(cat $KEY_FILE)"), ("KEY", '$(printf %s "$KEY")')])
+def test_secret_read_by_command_substitution_is_left_out_of_inner_job(cluster, canary, canaries, item, reading, way):
+    cluster.push("run-inner-key", user={"KEY": canary("KEY") + "\n"})
+    script = submitting(way, "echo HUB=$HUB", f'export HUB="{reading}"')
+    done = cluster.run_batch(script, "--secrets-run=run-inner-key", "--secret=" + item)
+    assert f"HUB (holds {'KEY_FILE' if 'file' in item else 'KEY'}): not passed on" in done.err
+    assert release_inner(cluster, done, canaries).out.split() == ["HUB="]
+
+
 def test_copy_in_stripped_environment_is_not_stored(cluster, job, values, canaries):
     done = job(submitting(STRIPPED["shell"], "printenv HUB TOK", "export HUB=$TOK"))
     assert release_inner(cluster, done, canaries).out.split() == [values["TOK"]] * 2

@@ -58,6 +58,26 @@ TEST_CASE("Task's marker: marks the path of a file as a path") {
     CHECK(kinds_of({given("A_FILE", "/run/x/A.0", true)}, {}) == std::vector{MarkKind::path});
 }
 
+TEST_CASE("Task's marker: recognizes the content of a file, and a value without its last newline") {
+    GivenVariable file = given("A_FILE", "/run/x/A.0", true);
+    const std::string_view text = "the content of A\n";
+    file.content = SecretView(std::as_bytes(std::span(text)));
+    const std::vector<GivenVariable> all = {given("PEM", "the value of PEM\n"), file};
+    const char* nothing[] = {nullptr};
+    const Marker marker = marker_of(all, "PEM,A:file", nothing, {});
+    const auto found = ValueFinder(marker).within("Bearer the content of A, and more");
+    REQUIRE(found.has_value());
+    CHECK(marker.variables[*found].variable == "A_FILE");
+    const auto copy = ValueFinder(marker).within("the value of PEM");
+    REQUIRE(copy.has_value());
+    CHECK(marker.variables[*copy].variable == "PEM");
+    CHECK_FALSE(ValueFinder(marker).equal_to("the value of PEM").has_value());
+    using enum MarkKind;
+    CHECK(kinds_of(all, {}) == std::vector{value, path, content, content});
+    // What the environment holds anyway is not taken for a secret.
+    CHECK(kinds_of(all, {"X=the content of A"}) == std::vector{value, path, content});
+}
+
 TEST_CASE("Outer marks: read back what they printed, and skip malformed parts") {
     const std::vector<OuterMark> marks = {{"A", MarkKind::value, true},
                                           {"B", MarkKind::named, false},

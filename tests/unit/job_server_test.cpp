@@ -146,6 +146,7 @@ TEST_CASE("JobServer: sends a process the marker of its job, with hashes of all 
                                    {"A", MarkKind::named, digest("value")},
                                    {"OTHER", MarkKind::value, digest("long value")},
                                    {"B", MarkKind::value, digest("long value")},
+                                   {"B_FILE", MarkKind::content, digest("long value")},
                                });
     CHECK(fixture.office.state() == before);
     CHECK(ask_for_marker(fixture)->key != marker->key);

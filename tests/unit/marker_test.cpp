@@ -35,6 +35,28 @@ TEST_CASE("Marker: reads back what it printed") {
     CHECK(parse_marker(print_marker(Marker())) == Marker());
 }
 
+TEST_CASE("Marker: has contents after all variables") {
+    Marker marker = marker_with(3);
+    marker.variables[2].kind = MarkKind::content;
+    CHECK(parse_marker(print_marker(marker)) == marker);
+    std::swap(marker.variables[1], marker.variables[2]);
+    CHECK_FALSE(parse_marker(print_marker(marker)).has_value());
+}
+
+TEST_CASE("Content mark: is of a text without the newlines at its end") {
+    const SipKey key{};
+    const auto mark = [&key](std::string_view secret, bool is_file) {
+        return content_mark(key, "V", bytes_of(secret), is_file);
+    };
+    const auto digest = digest_of(key, bytes_of("a\nsecret"));
+    CHECK(mark("a\nsecret\n\n", false).value() == MarkedVariable{"V", MarkKind::content, digest});
+    CHECK(mark("a\nsecret\n", true).value().digest == digest);
+    CHECK(mark("a\nsecret", true).value().digest == digest);
+    CHECK_FALSE(mark("a\nsecret", false).has_value());
+    CHECK_FALSE(mark("short\n\n\n\n", false).has_value());
+    CHECK_FALSE(mark("", true).has_value());
+}
+
 TEST_CASE("Marker: fits a variable with as many secrets as a run may have") {
     const Marker marker = marker_with(kMaxSecretsPerRun);
     CHECK(print_marker(marker).size() <= kMaxMarkerBytes);

@@ -87,6 +87,22 @@ TEST_CASE("OuterJob: finds a value on a command line") {
     CHECK(outer.held_by({"sbatch", "--wrap", "cat /run/jobs/1/KEY.0"}).empty());
 }
 
+TEST_CASE("OuterJob: finds what was read from a secret's file") {
+    Marker marker = job_marker();
+    const std::string_view secret = "the content of key\n";
+    marker.variables.push_back(
+        content_mark(marker.key, "KEY_FILE", std::as_bytes(std::span(secret)), true).value());
+    auto environment = given_and({"HUB=the content of key"});
+    environment.push_back(nullptr);
+    const OuterJob outer(environment.data(), marker, false, {"TOK", "MORE"});
+    CHECK(states(outer).size() == 4);  // MORE is of SLURM_SECRETS_SET only
+    CHECK(outer.copies().empty());
+    REQUIRE(outer.holders().size() == 1);
+    CHECK(outer.holders()[0].variable == "HUB");
+    CHECK(outer.holders()[0].of == "KEY_FILE");
+    CHECK(outer.held_by({"sbatch", "--comment=the content of key"}) == "KEY_FILE");
+}
+
 TEST_CASE("OuterJob: knows the variables of SLURM_SECRETS_SET without a marker") {
     const char* environment[] = {"A=x", nullptr};
     const OuterJob outer(environment, std::nullopt, false, {"A", "B"});
