@@ -4,29 +4,26 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <iterator>
 
 namespace secrets::service {
 namespace {
 
-using Marks = std::vector<MarkedVariable>;
-
-void add(Marks& marks, MarkedVariable marked) {
-    if (std::find(marks.begin(), marks.end(), marked) == marks.end())
-        marks.push_back(std::move(marked));
+void add(Marker& marker, MarkedVariable marked) {
+    const auto& all = marker.variables;
+    if (std::find(all.begin(), all.end(), marked) == all.end())
+        marker.variables.push_back(std::move(marked));
 }
 
 /// Adds the variables of the entries, each value once. The paths of files are unknown to the agent.
-void add(Marker& marker, Marks& contents, std::span<const DeliveryEntry> entries) {
+void add(Marker& marker, std::span<const DeliveryEntry> entries) {
     for (const DeliveryEntry& entry : entries) {
         auto content =
             content_mark(marker.key, entry.variable, entry.value.bytes(), entry.is_file());
-        if (content) add(contents, std::move(*content));
+        if (content) add(marker, std::move(*content));
         if (entry.is_file()) continue;
         const bool is_long = entry.value.size() >= kStartBytes;
-        add(marker.variables,
-            {std::string(entry.variable), is_long ? MarkKind::value : MarkKind::named,
-             digest_of(marker.key, entry.value.bytes())});
+        add(marker, {std::string(entry.variable), is_long ? MarkKind::value : MarkKind::named,
+                     digest_of(marker.key, entry.value.bytes())});
     }
 }
 
@@ -44,17 +41,17 @@ StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
         return Status::unavailable("cannot make a marker: no random bytes");
     }
     marker.spec = hold->grants.front().ask;
-    Marks contents;
     for (const vault::Grant& grant : hold->grants) {
-        Status failure = add_grant(marker, contents, *hold, grant.ask);
+        Status failure = add_grant(marker, *hold, grant.ask);
         if (!failure.ok()) return failure;
     }
-    std::move(contents.begin(), contents.end(), std::back_inserter(marker.variables));
+    std::stable_partition(
+        marker.variables.begin(), marker.variables.end(),
+        [](const MarkedVariable& marked) { return marked.kind != MarkKind::content; });
     return marker;
 }
 
-Status MarkerService::add_grant(Marker& marker, std::vector<MarkedVariable>& contents,
-                                const vault::Hold& hold, const std::string& spec) {
+Status MarkerService::add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec) {
     if (context_.vault.find_cached_grant(hold.job, spec) != nullptr) {
         const auto delivery = context_.vault.deliver_cached_grant(hold.job, spec);
         if (!delivery) return delivery.status();
@@ -62,7 +59,7 @@ Status MarkerService::add_grant(Marker& marker, std::vector<MarkedVariable>& con
         if (!view) return view.status();
         const auto entries = read_delivery(view->bytes());
         if (!entries) return entries.status();
-        add(marker, contents, *entries);
+        add(marker, *entries);
         return Status();
     }
     const auto parsed = parse_spec(spec);
@@ -74,7 +71,7 @@ Status MarkerService::add_grant(Marker& marker, std::vector<MarkedVariable>& con
     const auto prepared = resolver_.prepare(request, *parsed.spec(), true);
     // What was revoked since then is not known any more.
     if (!prepared.ok()) return is_denial(prepared.status()) ? Status() : prepared.status();
-    add(marker, contents, prepared.value().entries);
+    add(marker, prepared.value().entries);
     return Status();
 }
 

@@ -19,8 +19,7 @@ class MarkerService {
     StatusOr<Marker> marker_of(JobId job, Uid uid);
 
   private:
-    Status add_grant(Marker& marker, std::vector<MarkedVariable>& contents, const vault::Hold& hold,
-                     const std::string& spec);
+    Status add_grant(Marker& marker, const vault::Hold& hold, const std::string& spec);
 
     ServiceContext& context_;
     SpecResolver& resolver_;
