@@ -194,7 +194,8 @@ asio::awaitable<Status> NodeApiHandler::refresh_for(const api::HoldReport& reque
                                                     std::size_t from, Time deadline) {
     if (shared_ == nullptr || from == request.held.size()) co_return Status();
     service::DocumentKeys about;
-    for (std::size_t i = from; i < service::end_of_step(request.held, from); ++i) {
+    const std::size_t end = service::end_of_step(request.held, from);
+    for (std::size_t i = from; i < end; ++i) {
         const vault::CachedGrant& held = request.held[i];
         about.add(services_.replication.documents_of_spec(held.owner, held.ask));
     }
