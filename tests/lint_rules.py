@@ -237,7 +237,7 @@ def check_names(source):
 
 
 def needs_licence(path):
-    return path.endswith((".h", ".cpp", ".c", ".py", ".sh")) or path.split("/")[-1] == "CMakeLists.txt"
+    return path.endswith((".h", ".cpp", ".c", ".java", ".py", ".sh")) or path.split("/")[-1] == "CMakeLists.txt"
 
 
 def check_licence(lines):
@@ -337,6 +337,7 @@ LICENCE_EXAMPLES = [
     ("agentd/api/a.h", f"#pragma once\n\n\n// {SPDX}\n", "no SPDX"),
     ("tests/a.sh", f"#!/bin/sh\n# {SPDX}\n", None),
     ("tests/a.py", "import sys\n", "no SPDX"),
+    ("nextflow/src/A.java", "class A {}\n", "no SPDX"),
     ("tests/CMakeLists.txt", "add_test(a)\n", "no SPDX"),
 ]
 

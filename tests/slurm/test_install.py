@@ -139,6 +139,8 @@ EXPECTED = {
     "usr/share/bash-completion/completions/secretctl": 0o644,
     "usr/share/zsh/site-functions/_secretctl": 0o644,
 }
+if shutil.which("javac"):
+    EXPECTED["usr/lib/slurm-secrets/slurm-secrets-nextflow.jar"] = 0o644
 
 
 def test_install_writes_every_file_with_its_mode(installed):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shares the cluster of the tests on real Nextflow, and checks after each test that no value is left in any file."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
+pytest.register_assert_rewrite("evidence", "nextflow_site")
+pytest_plugins = ["evidence"]
+
+import hunt  # noqa: E402
+from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from harness import Cluster  # noqa: E402
+from nextflow_site import PLUGIN, VERSIONS, Pipeline  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster(request):
+    cluster = Cluster("--store")
+    try:
+        with noting_failure(request.session):
+            cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+        if has_failed(request.session):
+            print(f"\nthe cluster's logs and the pipelines are kept in {cluster.dir}")
+        else:
+            shutil.rmtree(cluster.dir)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request, canaries):
+    yield
+    if "cluster" not in request.fixturenames:
+        return
+    cluster = request.getfixturevalue("cluster")
+    with noting_failure(request.session):
+        check_nothing_left(cluster, canaries)
+        found = hunt.in_files([cluster.out, "/home/alice"], canaries)
+        assert not found, "a value was found in " + ", ".join(location for location, _ in found)
+
+
+@pytest.fixture(params=VERSIONS or ["none"])
+def version(request):
+    """Gives a test each version of Nextflow."""
+    if not VERSIONS or not PLUGIN.exists():
+        pytest.skip(f"NOT TESTED on real Nextflow: {'no JDK' if VERSIONS else 'its jars are not there'}; see tests/setup")
+    return request.param
+
+
+@pytest.fixture
+def pipeline(cluster, version):
+    return lambda name: Pipeline(cluster, version, name)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes on real Nextflow: each task has the secrets that it declares, exactly, and no others."""
+
+import hashlib
+
+SPECIAL = '"quotes\' `id` $(id) $HOME \\n\\ {} é\n second line\t\n'
+
+DOCKER = """#!/usr/bin/python3
+import os, sys
+# A container: it has the variables that -e names, and of others those that any image has.
+arguments, names, at = sys.argv[1:], [], 0
+if arguments[0] != "run":
+    sys.exit(0)
+for i, word in enumerate(arguments):
+    if word == "-e":
+        names.append(arguments[i + 1])
+at = arguments.index("stub")
+env = {name: os.environ[name] for name in ("PATH", "SEEN")}
+for name in names:
+    variable, is_set, value = name.partition("=")
+    if is_set:
+        env[variable] = value
+    elif variable in os.environ:
+        env[variable] = os.environ[variable]
+os.execvpe(arguments[at + 1], arguments[at + 1:], env)
+"""
+
+
+def hashes(values, *names):
+    return {name: hashlib.sha256(values[name].encode()).hexdigest() for name in names}
+
+
+def test_tasks_have_their_own_secrets_only(cluster, pipeline, version, canary):
+    values = {f"TOKEN_{name}": canary(name) for name in "ABC"}
+    values["TOKEN_EXACT"] = canary("begin") + SPECIAL + canary("end") + "\n\n"
+    cases = pipeline("cases")
+    cases.add_program("docker", DOCKER)
+    if version >= "24.04":
+        cases.configure("process { withName: many { array = 3 } }\nparams.scriptSecrets = true")
+    else:
+        cases.configure("params.scriptSecrets = false")
+    cluster.push("run-1", user=values)
+
+    done = cases.run("--secrets-run=run-1")
+
+    assert done.code == 0, done.out + done.err
+    seen = cases.seen()
+    a, b, c = (hashes(values, f"TOKEN_{name}") for name in "ABC")
+    exact = hashes(values, "TOKEN_EXACT")
+    assert seen == {
+        "one": [a], "two": [a | b], "undeclared": [{}], "exact": [exact], "retried": [a, a],
+        "own_options": [a | {"TOKEN_OTHER": c["TOKEN_C"]}], "own_request": [b], "selected": [c],
+        "many": [b] * 3, "local_one": [a], "local_exact": [exact], "local_undeclared": [{}], "contained": [b],
+    }
+    assert (cases.seen_dir / "comment").read_text().strip() == "mine"
+    assert (cases.seen_dir / "config").read_text() == exact["TOKEN_EXACT"]
+    if version >= "24.04":
+        assert (cases.seen_dir / "script").read_text() == exact["TOKEN_EXACT"] + " null"
