@@ -48,8 +48,9 @@ class Pipeline:
         shutil.copytree(HERE / "pipelines" / name, self.dir, dirs_exist_ok=True)
         with open(self.dir / "nextflow.config", "a", encoding="utf-8") as file:
             file.write(CONFIG)
-        for folder in ("seen", "nxf_home", "programs"):
+        for folder in ("seen", "nxf_home", "programs", "bin"):
             (self.dir / folder).mkdir()
+        shutil.copy2(HERE / "seen", self.dir / "bin")  # Nextflow puts the folder into the PATH of tasks
         self.add_program("nextflow", LAUNCHER.format(jars=JARS / version))
         subprocess.run(["chown", "-R", user, self.dir], check=True)
 
@@ -99,6 +100,14 @@ class Pipeline:
                 entry = json.loads(path.read_text())
                 found.setdefault(entry["label"], []).append(entry["secrets"])
         return found
+
+    def head_pid(self):
+        """Returns the pid of the Nextflow that runs the pipeline now."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if (process / "cwd").resolve() == self.dir and (process / "comm").read_text() == "java\n":
+                    return int(process.name)
+        raise AssertionError("no Nextflow runs in " + str(self.dir))
 
     def await_seen(self, label, count=1, seconds=60):
         poll(lambda: len(self.seen().get(label, [])) >= count, seconds, f"{count} tasks of {label}")

@@ -41,7 +41,7 @@ def test_tasks_have_their_own_secrets_only(cluster, pipeline, version, canary):
         cases.configure("params.scriptSecrets = false")
     cluster.push("run-1", user=values)
 
-    done = cases.run("--secrets-run=run-1")
+    done = cases.run("--secrets-run=run-1", env={"LC_ALL": "C"})  # a locale in which Java cannot read all bytes
 
     assert done.code == 0, done.out + done.err
     seen = cases.seen()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The head job on real Nextflow: where its values come from, and what is left however it ends."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from harness import poll
+
+
+@pytest.fixture
+def own_secret(cluster, canary):
+    """Gives alice a stored secret TOKEN_A for the test, and returns its value."""
+    value = canary("own")
+    done = cluster.secretctl("set", "TOKEN_A", user="alice", input=value)
+    assert done.code == 0, done.err
+    yield value
+    assert cluster.secretctl("rm", "TOKEN_A", user="alice").code == 0
+
+
+def test_head_outside_of_a_job_submits_tasks_with_stored_secrets(cluster, pipeline, own_secret):
+    simple = pipeline("simple")
+    done = cluster.as_user("alice", ["bash", "-c", simple.command()], env=simple.env, timeout=90)
+    assert done.code == 0, done.out + done.err
+    assert list(simple.seen()["first"][0]) == ["TOKEN_A"]
+
+
+def test_missing_secret_fails_at_once_with_the_agents_sentence(cluster, pipeline):
+    simple = pipeline("simple")
+    cluster.push("run-1", user={"TOKEN_B": "x"})
+    done = simple.run("--secrets-run=run-1")
+    assert done.code == 1
+    assert "secret TOKEN_A is not among the secrets of run run-1" in done.out
+    assert not list(simple.dir.rglob(".command.log")), "the task was submitted"
+
+
+def test_local_task_without_its_secret_fails_with_a_sentence(cluster, pipeline):
+    simple = pipeline("simple")
+    simple.configure("process.executor = 'local'")
+    cluster.push("run-1", user={"TOKEN_B": "x"})
+    done = simple.run("--secrets-run=run-1")
+    assert done.code == 1
+    assert "cannot give the secret TOKEN_A to a task of the local executor: the job of Nextflow does not have it" in done.out
+    assert simple.seen() == {}
+
+
+def test_failed_task_leaves_nothing(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    done = simple.run("--secrets-run=run-1", arguments=["--script=false"])
+    assert done.code == 1 and "terminated with an error exit status (1)" in done.out
+    assert len(simple.seen()["first"]) == 1
+
+
+def test_resume_under_another_run_keeps_cached_tasks(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    for number in (1, 2):
+        cluster.push(f"run-{number}", user={"TOKEN_A": canary()})
+        done = simple.run(f"--secrets-run=run-{number}", arguments=["-resume"])
+        assert done.code == 0, done.out + done.err
+    assert len(simple.seen()["first"]) == 1
+    assert "Cached process > first" in done.out or "cached: 1" in done.out.lower(), done.out
+
+
+def test_cancelled_head_leaves_nothing(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    head = simple.submit("--secrets-run=run-1", arguments=["--script='sleep 300'"])
+    simple.await_seen("first")
+    cluster.as_user("alice", ["scancel", head])
+    poll(lambda: not cluster.jobs(), 15, "the end of the head job and its task")
+
+
+def test_interrupt_at_a_terminal_leaves_nothing(cluster, pipeline, own_secret):
+    simple = pipeline("simple")
+    command = cluster.command("alice", ["bash", "-c", simple.command("--script='sleep 300'")], simple.env)
+    with subprocess.Popen(command, cwd=cluster.out, start_new_session=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        simple.await_seen("first")
+        os.killpg(head.pid, signal.SIGINT)
+        head.wait(30)
+    poll(lambda: not cluster.jobs(), 15, "the end of the task")
+
+
+def test_killed_head_leaves_its_task_with_its_own_secret(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    head = simple.submit("--secrets-run=run-1", arguments=["--script='sleep 300'"])
+    simple.await_seen("first")
+    os.kill(simple.head_pid(), signal.SIGKILL)
+    poll(lambda: not cluster.job_state(head), 15, "the end of the head job")
+    assert cluster.status()["holds"] == 1
+    (task,) = cluster.jobs()
+    assert cluster.run("run-1")["holds"][0]["job"] == int(task)
+    cluster.as_user("alice", ["scancel", task])
