@@ -55,3 +55,8 @@ def version(request):
 @pytest.fixture
 def pipeline(cluster, version):
     return lambda name: Pipeline(cluster, version, name)
+
+
+@pytest.fixture
+def jar(version):
+    return PLUGIN

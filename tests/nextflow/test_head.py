@@ -23,7 +23,7 @@ def test_head_outside_of_a_job_submits_tasks_with_stored_secrets(cluster, pipeli
     simple = pipeline("simple")
     done = cluster.as_user("alice", ["bash", "-c", simple.command()], env=simple.env, timeout=90)
     assert done.code == 0, done.out + done.err
-    assert list(simple.seen()["first"][0]) == ["TOKEN_A"]
+    assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
 
 
 def test_missing_secret_fails_at_once_with_the_agents_sentence(cluster, pipeline):
@@ -50,7 +50,7 @@ def test_failed_task_leaves_nothing(cluster, pipeline, canary):
     cluster.push("run-1", user={"TOKEN_A": canary()})
     done = simple.run("--secrets-run=run-1", arguments=["--script=false"])
     assert done.code == 1 and "terminated with an error exit status (1)" in done.out
-    assert len(simple.seen()["first"]) == 1
+    assert len(simple.seen()["fetch"]) == 1
 
 
 def test_resume_under_another_run_keeps_cached_tasks(cluster, pipeline, canary):
@@ -59,15 +59,15 @@ def test_resume_under_another_run_keeps_cached_tasks(cluster, pipeline, canary):
         cluster.push(f"run-{number}", user={"TOKEN_A": canary()})
         done = simple.run(f"--secrets-run=run-{number}", arguments=["-resume"])
         assert done.code == 0, done.out + done.err
-    assert len(simple.seen()["first"]) == 1
-    assert "Cached process > first" in done.out or "cached: 1" in done.out.lower(), done.out
+    assert len(simple.seen()["fetch"]) == 1
+    assert "Cached process > fetch" in done.out or "cached: 1" in done.out.lower(), done.out
 
 
 def test_cancelled_head_leaves_nothing(cluster, pipeline, canary):
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_A": canary()})
     head = simple.submit("--secrets-run=run-1", arguments=["--script='sleep 300'"])
-    simple.await_seen("first")
+    simple.await_seen("fetch")
     cluster.as_user("alice", ["scancel", head])
     poll(lambda: not cluster.jobs(), 15, "the end of the head job and its task")
 
@@ -77,7 +77,7 @@ def test_interrupt_at_a_terminal_leaves_nothing(cluster, pipeline, own_secret):
     command = cluster.command("alice", ["bash", "-c", simple.command("--script='sleep 300'")], simple.env)
     with subprocess.Popen(command, cwd=cluster.out, start_new_session=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
-        simple.await_seen("first")
+        simple.await_seen("fetch")
         os.killpg(head.pid, signal.SIGINT)
         head.wait(30)
     poll(lambda: not cluster.jobs(), 15, "the end of the task")
@@ -87,7 +87,7 @@ def test_killed_head_leaves_its_task_with_its_own_secret(cluster, pipeline, cana
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_A": canary()})
     head = simple.submit("--secrets-run=run-1", arguments=["--script='sleep 300'"])
-    simple.await_seen("first")
+    simple.await_seen("fetch")
     os.kill(simple.head_pid(), signal.SIGKILL)
     poll(lambda: not cluster.job_state(head), 15, "the end of the head job")
     assert cluster.status()["holds"] == 1

@@ -5,4 +5,6 @@ import org.pf4j.PluginWrapper;
 
 public abstract class BasePlugin {
     public BasePlugin(PluginWrapper wrapper) {}
+
+    public void start() {}
 }

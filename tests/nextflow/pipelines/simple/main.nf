@@ -3,16 +3,16 @@
 nextflow.enable.dsl = 2
 params.script = 'true'
 
-process first {
+process fetch {
     secret 'TOKEN_A'
 
     output:
     val true
 
     script:
-    "seen first; ${params.script}"
+    "seen fetch; ${params.script}"
 }
 
 workflow {
-    first()
+    fetch()
 }
