@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shares the cluster of the tests on real Nextflow, and checks after each test that no value is left in any file."""
+"""Shares the cluster of the tests on real Nextflow, and checks after each test that no value is left in any file.
+NEXTFLOW=whole runs every test in all versions, and not only those that depend on the version."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +17,18 @@ import hunt  # noqa: E402
 from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
 from harness import Cluster  # noqa: E402
 from nextflow_site import PLUGIN, VERSIONS, Pipeline  # noqa: E402
+
+IS_WHOLE = os.environ.get("NEXTFLOW") == "whole"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "newest: runs in the newest version only, unless NEXTFLOW=whole")
+
+
+def pytest_generate_tests(metafunc):
+    if "version" in metafunc.fixturenames:
+        is_newest = metafunc.definition.get_closest_marker("newest") and not IS_WHOLE
+        metafunc.parametrize("version", (VERSIONS[-1:] if is_newest else VERSIONS) or [None], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -44,19 +58,14 @@ def nothing_left(request, canaries):
         assert not found, "a value was found in " + ", ".join(location for location, _ in found)
 
 
-@pytest.fixture(params=VERSIONS or ["none"])
+@pytest.fixture
 def version(request):
-    """Gives a test each version of Nextflow."""
-    if not VERSIONS or not PLUGIN.exists():
-        pytest.skip(f"NOT TESTED on real Nextflow: {'no JDK' if VERSIONS else 'its jars are not there'}; see tests/setup")
+    """Gives a test a version of Nextflow."""
+    if not request.param or not PLUGIN.exists():
+        pytest.skip(f"NOT TESTED on real Nextflow: {'no JDK' if request.param else 'its jars are missing'}; see tests/setup")
     return request.param
 
 
 @pytest.fixture
 def pipeline(cluster, version):
     return lambda name: Pipeline(cluster, version, name)
-
-
-@pytest.fixture
-def jar(version):
-    return PLUGIN

@@ -19,6 +19,7 @@ def own_secret(cluster, canary):
     assert cluster.secretctl("rm", "TOKEN_A", user="alice").code == 0
 
 
+@pytest.mark.newest
 def test_head_outside_of_a_job_submits_tasks_with_stored_secrets(cluster, pipeline, own_secret):
     simple = pipeline("simple")
     done = cluster.as_user("alice", ["bash", "-c", simple.command()], env=simple.env, timeout=90)
@@ -45,6 +46,7 @@ def test_local_task_without_its_secret_fails_with_a_sentence(cluster, pipeline):
     assert simple.seen() == {}
 
 
+@pytest.mark.newest
 def test_failed_task_leaves_nothing(cluster, pipeline, canary):
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_A": canary()})
@@ -53,6 +55,7 @@ def test_failed_task_leaves_nothing(cluster, pipeline, canary):
     assert len(simple.seen()["fetch"]) == 1
 
 
+@pytest.mark.newest
 def test_resume_under_another_run_keeps_cached_tasks(cluster, pipeline, canary):
     simple = pipeline("simple")
     for number in (1, 2):
@@ -72,6 +75,7 @@ def test_cancelled_head_leaves_nothing(cluster, pipeline, canary):
     poll(lambda: not cluster.jobs(), 15, "the end of the head job and its task")
 
 
+@pytest.mark.newest
 def test_interrupt_at_a_terminal_leaves_nothing(cluster, pipeline, own_secret):
     simple = pipeline("simple")
     command = cluster.command("alice", ["bash", "-c", simple.command("--script='sleep 300'")], simple.env)
@@ -83,6 +87,7 @@ def test_interrupt_at_a_terminal_leaves_nothing(cluster, pipeline, own_secret):
     poll(lambda: not cluster.jobs(), 15, "the end of the task")
 
 
+@pytest.mark.newest
 def test_killed_head_leaves_its_task_with_its_own_secret(cluster, pipeline, canary):
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_A": canary()})
