@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The run that a workflow platform names in its own variable.
+// The run that a workflow platform names in its own variable or in a job's name.
 
 #include <string>
 
@@ -10,14 +10,20 @@
 namespace secrets::spank {
 
 /// Returns the spec to send to the agent for `text`, which parses as `ask`. If `ask` names no run,
-/// adds the run that one of the admin's variables holds, as optional. `variable` returns a
-/// variable's value, or an empty text.
+/// adds the run that one of the admin's variables holds, or else the job's name, as optional.
+/// `variable` returns a variable's value, or an empty text.
 template <typename Variable>
 std::string with_run_of_platform(std::string text, const SecretSpec& ask,
                                  const PluginArguments& arguments, Variable variable) {
     if (ask.run || ask.none) return text;
     for (const std::string& name : arguments.run_id_variables) {
         const auto run = RunId::parse(variable(name.c_str()));
+        if (run) return "run:" + run->text() + "?" + (text.empty() ? "" : "," + text);
+    }
+    const std::string name = variable("SLURM_JOB_NAME");
+    const std::string& prefix = arguments.run_id_job_name;
+    if (!prefix.empty() && name.starts_with(prefix)) {
+        const auto run = RunId::parse(name.substr(prefix.size()));
         if (run) return "run:" + run->text() + "?" + (text.empty() ? "" : "," + text);
     }
     return text;

@@ -11,6 +11,7 @@
 #include "common/base/names.h"
 #include "common/secure_memory/delivery.h"
 #include "spank/given_marker.h"
+#include "spank/nextflow_agent.h"
 #include "spank/plugin.h"
 #include "spank/step_state.h"
 #include "spank/variables.h"
@@ -108,7 +109,10 @@ int on_task(spank_t spank, const PluginArguments& arguments) {
 
     Status failure;
     if (!state.refusal.empty()) failure = Status::failed(state.refusal);
-    if (failure.ok() && state.delivery) failure = inject(spank, state);
+    if (failure.ok() && state.delivery) {
+        add_nextflow_agent(spank, arguments.nextflow);
+        failure = inject(spank, state);
+    }
     if (failure.ok()) return ESPANK_SUCCESS;
 
     if (arguments.on_error_continue) {

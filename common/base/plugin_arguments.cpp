@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/base/ids.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
 
@@ -48,6 +49,13 @@ Status read_path(std::string_view argument, std::string_view value, std::string&
     return Status();
 }
 
+Status read_prefix(std::string_view argument, std::string_view value, std::string& target) {
+    if (!value.empty() && !RunId::parse(value).ok())
+        return wrong(argument, "must be the begin of a job's name, of the characters of a run id");
+    target = value;
+    return Status();
+}
+
 Status read_check(std::string_view argument, std::string_view value, SubmitCheck& target) {
     if (value == "refuse") {
         target = SubmitCheck::refuse;
@@ -69,6 +77,8 @@ Status read_argument(std::string_view argument, PluginArguments& arguments) {
     if (name == "timeout") return read_seconds(argument, value, arguments.timeout);
     if (name == "wait") return read_seconds(argument, value, arguments.wait);
     if (name == "run_id_env") return read_variables(argument, value, arguments.run_id_variables);
+    if (name == "run_id_job_name") return read_prefix(argument, value, arguments.run_id_job_name);
+    if (name == "nextflow") return read_path(argument, value, arguments.nextflow);
     if (name == "node_socket") return read_path(argument, value, arguments.node_socket);
     if (name == "job_socket") return read_path(argument, value, arguments.job_socket);
     if (name == "files") return read_path(argument, value, arguments.files_directory);
@@ -82,7 +92,7 @@ Status read_argument(std::string_view argument, PluginArguments& arguments) {
     return wrong(
         argument,
         "is unknown; expected one of: node_socket, job_socket, files, timeout, wait, on_error, "
-        "check_at_submit, run_id_env");
+        "check_at_submit, run_id_env, run_id_job_name, nextflow");
 }
 
 }  // namespace

@@ -42,12 +42,15 @@ TEST_CASE("Plugin arguments: use the documented defaults when the line has none"
     CHECK(arguments.wait == std::chrono::seconds(10));
     CHECK_FALSE(arguments.on_error_continue);
     CHECK(arguments.run_id_variables == Names{"TOWER_WORKFLOW_ID"});
+    CHECK(arguments.run_id_job_name.empty());
+    CHECK(arguments.nextflow.empty());
 }
 
 TEST_CASE("Plugin arguments: read every documented argument") {
     PluginArguments arguments;
     CHECK(read({"node_socket=/x/y=z.sock", "timeout=0", "wait=600", "on_error=continue",
-                "run_id_env=A,B_2", "job_socket=/j.sock", "files=/f", "check_at_submit=off"},
+                "run_id_env=A,B_2", "job_socket=/j.sock", "files=/f", "check_at_submit=off",
+                "run_id_job_name=nf-workflow-", "nextflow=/n.jar"},
                arguments)
               .empty());
     CHECK(arguments.node_socket == "/x/y=z.sock");
@@ -57,6 +60,8 @@ TEST_CASE("Plugin arguments: read every documented argument") {
     CHECK(arguments.run_id_variables == Names{"A", "B_2"});
     CHECK(arguments.job_socket == "/j.sock");
     CHECK(arguments.files_directory == "/f");
+    CHECK(arguments.run_id_job_name == "nf-workflow-");
+    CHECK(arguments.nextflow == "/n.jar");
     CHECK(arguments.check_at_submit == SubmitCheck::off);
     CHECK(read({"check_at_submit=warn"}, arguments).empty());
     CHECK(arguments.check_at_submit == SubmitCheck::warn);
@@ -99,10 +104,10 @@ TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
         CHECK(refusal_of(text) ==
               about(text,
                     "is unknown; expected one of: node_socket, job_socket, files, timeout, wait, "
-                    "on_error, check_at_submit, run_id_env"));
+                    "on_error, check_at_submit, run_id_env, run_id_job_name, nextflow"));
     }
-    for (const char* text :
-         {"node_socket=", "node_socket=run/node.sock", "job_socket=j", "files=", "files=run"}) {
+    for (const char* text : {"node_socket=", "node_socket=run/node.sock", "job_socket=j",
+                             "files=", "files=run", "nextflow=", "nextflow=a.jar"}) {
         CAPTURE(text);
         CHECK(refusal_of(text) == about(text, "must be an absolute path"));
     }
@@ -118,6 +123,11 @@ TEST_CASE("Plugin arguments: report what is wrong with an invalid argument") {
         CAPTURE(text);
         CHECK(refusal_of(text) ==
               about(text, "must be names of environment variables, separated by commas"));
+    }
+    for (const char* text : {"run_id_job_name=a b", "run_id_job_name=/"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) ==
+              about(text, "must be the begin of a job's name, of the characters of a run id"));
     }
 }
 

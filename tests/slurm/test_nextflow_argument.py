@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugin's arguments for Nextflow: the jar in NXF_JVM_ARGS, and the run that a job's name has."""
+
+import pytest
+
+from conftest import running_cluster
+
+PRINT_OPTIONS = 'echo "${NXF_JVM_ARGS-unset}"'
+
+
+@pytest.fixture(scope="module")
+def site(request):
+    with running_cluster(request.session, "--plugin-arguments", "run_id_job_name=nf-workflow-") as cluster:
+        plugstack = cluster.dir / "plugstack.conf"
+        jar = cluster.dir / "agent.jar"
+        jar.touch()
+        plugstack.write_text(f"{plugstack.read_text().strip()} nextflow={jar}\n")
+        cluster.jar = jar
+        yield cluster
+
+
+@pytest.fixture
+def run(site):
+    site.push("run-1", user={"TOK": "value"})
+    yield "run-1"
+    site.complete("run-1")
+
+
+def options_in(site, *arguments, **more):
+    done = site.srun(*arguments, "sh", "-c", PRINT_OPTIONS, **more)
+    assert done.code == 0, done.err
+    return done.out.strip()
+
+
+def test_step_that_gets_secrets_has_the_jar_behind_its_own_options(site, run):
+    agent = f"-javaagent:{site.jar}"
+    assert options_in(site, f"--secrets-run={run}") == agent
+    assert options_in(site, f"--secrets-run={run}", env={"NXF_JVM_ARGS": "-Xmx1g -Xms1g"}) == f"-Xmx1g -Xms1g {agent}"
+
+
+def test_step_inherits_the_jar_once(site, run):
+    done = site.srun(f"--secrets-run={run}", "srun", "--overlap", "sh", "-c", PRINT_OPTIONS)
+    assert done.out.strip() == f"-javaagent:{site.jar}"
+
+
+def test_step_without_secrets_has_its_own_options_only(site, run):
+    assert options_in(site) == "unset"
+    assert options_in(site, env={"NXF_JVM_ARGS": "-Xmx1g"}) == "-Xmx1g"
+    assert options_in(site, env={"TOWER_WORKFLOW_ID": "another"}) == "unset"
+
+
+def test_missing_jar_is_left_out(site, run):
+    moved = site.jar.rename(site.jar.with_suffix(".away"))
+    assert options_in(site, f"--secrets-run={run}") == "unset"
+    moved.rename(site.jar)
+
+
+def test_options_too_long_to_extend_stay(site, run):
+    options = "-Dx=" + "x" * 40000
+    assert options_in(site, f"--secrets-run={run}", env={"NXF_JVM_ARGS": options}) == options
+
+
+def test_job_whose_name_has_a_run_gets_it(site, run):
+    done = site.run_batch("env", "-J", f"nf-workflow-{run}")
+    assert "TOK=value" in done.out.splitlines()
+    for name in (run, f"workflow-{run}", "nf-workflow-", "nf-workflow-another", f"nf-workflow-{run} x"):
+        done = site.run_batch("env", "-J", name)
+        assert done.code == 0 and "SLURM_SECRETS_SET" not in done.out, name
+
+
+def test_another_users_run_in_a_jobs_name_is_no_error(site, run):
+    done = site.run_batch("env", "-J", f"nf-workflow-{run}", user="bob")
+    assert done.code == 0 and "SLURM_SECRETS_SET" not in done.out
+
+
+def test_run_in_a_jobs_name_is_not_inherited_by_the_jobs_that_it_submits(site, run):
+    done = site.run_batch("sbatch -W --parsable -o inner.out --wrap 'env; echo end'", "-J", f"nf-workflow-{run}")
+    assert done.code == 0, done.err
+    assert "SLURM_SECRETS_SET" not in site.await_file("inner.out")
