@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def cluster(request):
-    cluster = Cluster("--store")
+    cluster = Cluster("--store", "--plugin-arguments", f"nextflow={PLUGIN} run_id_job_name=nf-workflow-")
     try:
         with noting_failure(request.session):
             cluster.up()

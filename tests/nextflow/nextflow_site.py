@@ -69,7 +69,6 @@ class Pipeline:
             "PATH": f"{self.dir}/programs:{BUILD}:{os.environ['PATH']}",
             "HOME": str(self.dir),
             "SLURM_SECRETS_SOCKET": str(self.cluster.control_socket),
-            "NXF_JVM_ARGS": f"-javaagent:{PLUGIN}",
             "NXF_HOME": str(self.dir / "nxf_home"),
             "NXF_OFFLINE": "true",
             "NXF_ANSI_LOG": "false",
@@ -77,6 +76,14 @@ class Pipeline:
             "NXF_DISABLE_CHECK_LATEST": "true",
             "SEEN": str(self.seen_dir),
         }
+
+    def run_outside_of_a_job(self, plugin=True):
+        """Runs Nextflow as on a login host, where the user gives it the jar."""
+        return self.cluster.as_user(self.user, ["bash", "-c", self.command()], self.env_outside_of_a_job, plugin=plugin, timeout=90)
+
+    @property
+    def env_outside_of_a_job(self):
+        return {**self.env, "NXF_JVM_ARGS": f"-javaagent:{PLUGIN}"}
 
     def command(self, *arguments):
         return " ".join([f"cd {self.dir} && exec nextflow run main.nf --seen={self.seen_dir}", *arguments])

@@ -22,7 +22,7 @@ def own_secret(cluster, canary):
 @pytest.mark.newest
 def test_head_outside_of_a_job_submits_tasks_with_stored_secrets(cluster, pipeline, own_secret):
     simple = pipeline("simple")
-    done = cluster.as_user("alice", ["bash", "-c", simple.command()], env=simple.env, timeout=90)
+    done = simple.run_outside_of_a_job()
     assert done.code == 0, done.out + done.err
     assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
 
@@ -78,7 +78,7 @@ def test_cancelled_head_leaves_nothing(cluster, pipeline, canary):
 @pytest.mark.newest
 def test_interrupt_at_a_terminal_leaves_nothing(cluster, pipeline, own_secret):
     simple = pipeline("simple")
-    command = cluster.command("alice", ["bash", "-c", simple.command("--script='sleep 300'")], simple.env)
+    command = cluster.command("alice", ["bash", "-c", simple.command("--script='sleep 300'")], simple.env_outside_of_a_job)
     with subprocess.Popen(command, cwd=cluster.out, start_new_session=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
         simple.await_seen("fetch")

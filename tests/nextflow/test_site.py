@@ -9,12 +9,15 @@ from nextflow_site import PLUGIN
 
 
 @pytest.mark.newest
-def test_run_id_exported_in_a_tower_heads_script_reaches_tasks(cluster, pipeline, canary):
-    simple = pipeline("simple")
-    cluster.push("4tkGqVx3Zm8a1B", user={"TOKEN_A": canary(), "TOKEN_B": canary()})
-    done = simple.run("-J", "nf-workflow-4tkGqVx3Zm8a1B", before="export TOWER_WORKFLOW_ID=4tkGqVx3Zm8a1B\n")
-    assert done.code == 0, done.out + done.err
-    assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
+def test_run_of_a_tower_heads_name_reaches_tasks_on_slurm_and_in_the_head(cluster, pipeline, canary):
+    run = "4tkGqVx3Zm8a1B"
+    cluster.push(run, user={"TOKEN_A": canary(), "TOKEN_B": canary()})
+    for executor in ("slurm", "local"):
+        simple = pipeline("simple")
+        simple.configure(f"process.executor = '{executor}'")
+        done = simple.run("-J", f"nf-workflow-{run}", before=f"export TOWER_WORKFLOW_ID={run}\n")
+        assert done.code == 0, done.out + done.err
+        assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
 
 
 @pytest.mark.newest
@@ -45,11 +48,10 @@ def test_check_that_cannot_be_made_is_no_refusal(cluster, pipeline, secretctl, c
 def test_submit_host_without_plugin_refuses_only_what_declares_secrets(cluster, pipeline):
     simple = pipeline("simple")
     simple.configure("process { withName: fetch { secret = [] } }")
-    done = cluster.as_user("alice", ["bash", "-c", simple.command()], env=simple.env, plugin=False, timeout=90)
+    done = simple.run_outside_of_a_job(plugin=False)
     assert done.code == 0, done.out + done.err
     assert simple.seen()["fetch"] == [{}]
-    declaring = pipeline("simple")
-    done = cluster.as_user("alice", ["bash", "-c", declaring.command()], env=declaring.env, plugin=False, timeout=90)
+    done = pipeline("simple").run_outside_of_a_job(plugin=False)
     assert done.code == 1
     assert "sbatch on this host has no option --secret" in done.out
 
@@ -61,8 +63,7 @@ def test_jar_works_as_a_plugin_of_nextflow(cluster, pipeline, canary):
         version = manifest.split("Plugin-Version: ")[1].split()[0]
         archive.extractall(simple.dir / "plugins" / f"nf-slurm-secrets-{version}" / "classes")
     cluster.push("run-1", user={"TOKEN_A": canary(), "TOKEN_B": canary()})
-    done = simple.run("--secrets-run=run-1", env={
-        "NXF_JVM_ARGS": "", "NXF_PLUGINS_DIR": str(simple.dir / "plugins"),
-        "NXF_PLUGINS_DEFAULT": f"nf-slurm-secrets@{version}"})
+    done = simple.run("--secrets-run=run-1", before="unset NXF_JVM_ARGS\n", env={
+        "NXF_PLUGINS_DIR": str(simple.dir / "plugins"), "NXF_PLUGINS_DEFAULT": f"nf-slurm-secrets@{version}"})
     assert done.code == 0, done.out + done.err
     assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
