@@ -8,7 +8,7 @@ RUNS    ?= 500
 E2E_TESTS ?= ^(slurm|hosts|openbao)/
 unit_tests = unit_tests task_tests server_tests
 
-.PHONY: all help setup setup-demo build tests demo demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install clean
+.PHONY: all help setup setup-demo setup-nextflow build tests demo demo-nextflow demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install clean
 
 all: build
 
@@ -17,6 +17,7 @@ help:
 	@echo "make tests      build the tests, too, without building the product again"
 	@echo "make setup      install what a Debian machine lacks to build and test (root)"
 	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
+	@echo "make demo-nextflow  the same with a pipeline, for which it fetches a JDK and Nextflow (root)"
 	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
 	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
@@ -51,6 +52,13 @@ setup-demo:
 	tests/setup --demo
 
 demo: setup-demo build
+	BUILD_DIR=$(BUILD) tests/demo/run
+
+setup-nextflow:
+	tests/setup --nextflow
+
+# The demo shows a pipeline wherever it finds what that needs.
+demo-nextflow: setup-nextflow build
 	BUILD_DIR=$(BUILD) tests/demo/run
 
 demo-cluster: setup-demo build

@@ -16,15 +16,6 @@ JARS = Path("/var/cache/slurm-secrets-tests/nextflow")  # of tests/setup
 PLUGIN = BUILD / "slurm-secrets-nextflow.jar"
 VERSIONS = sorted(path.name for path in JARS.glob("*") if path.suffix != ".new")
 
-# As the program of the same name does: the options of the JVM come from NXF_JVM_ARGS.
-LAUNCHER = """#!/bin/bash
-exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx512m --add-opens=java.base/java.lang=ALL-UNNAMED \
-  --add-opens=java.base/java.io=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED \
-  --add-opens=java.base/java.net=ALL-UNNAMED --add-opens=java.base/java.util=ALL-UNNAMED \
-  --add-opens=java.base/sun.nio.ch=ALL-UNNAMED --add-opens=java.base/sun.nio.fs=ALL-UNNAMED \
-  $NXF_JVM_ARGS -cp '{jars}/*' nextflow.cli.Launcher "$@"
-"""
-
 # Nextflow asks and waits less often than for jobs of hours.
 CONFIG = """
 executor {
@@ -51,7 +42,7 @@ class Pipeline:
         for folder in ("seen", "nxf_home", "programs", "bin"):
             (self.dir / folder).mkdir()
         shutil.copy2(HERE / "seen", self.dir / "bin")  # Nextflow puts the folder into the PATH of tasks
-        self.add_program("nextflow", LAUNCHER.format(jars=JARS / version))
+        shutil.copy2(HERE / "launcher", self.dir / "programs" / "nextflow")
         subprocess.run(["chown", "-R", user, self.dir], check=True)
 
     def add_program(self, name, text):
@@ -69,6 +60,7 @@ class Pipeline:
             "PATH": f"{self.dir}/programs:{BUILD}:{os.environ['PATH']}",
             "HOME": str(self.dir),
             "SLURM_SECRETS_SOCKET": str(self.cluster.control_socket),
+            "NEXTFLOW_JARS": str(JARS / self.version),
             "NXF_HOME": str(self.dir / "nxf_home"),
             "NXF_OFFLINE": "true",
             "NXF_ANSI_LOG": "false",
