@@ -27,6 +27,16 @@ def test_head_outside_of_a_job_submits_tasks_with_stored_secrets(cluster, pipeli
     assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
 
 
+@pytest.mark.newest
+def test_head_outside_of_a_job_gives_a_local_task_a_sentence(cluster, pipeline, own_secret):
+    simple = pipeline("simple")
+    simple.configure("process.executor = 'local'\nparams.script = secrets.TOKEN_A == null ? 'true' : 'false'")
+    done = simple.run_outside_of_a_job()
+    assert done.code == 1
+    assert "seen fetch; true" in done.out
+    assert "cannot give the secret TOKEN_A to a task of the local executor: Nextflow runs outside of a job" in done.out
+
+
 def test_missing_secret_fails_at_once_with_the_agents_sentence(cluster, pipeline):
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_B": "x"})

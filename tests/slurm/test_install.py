@@ -111,6 +111,7 @@ EXPECTED = {
     "usr/share/doc/slurm-secrets/docs/admin.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/architecture.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/audit.md": 0o644,
+    "usr/share/doc/slurm-secrets/docs/nextflow.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/platform.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/security.md": 0o644,
     "etc/slurm-secrets/plugstack.conf.example": 0o644,
