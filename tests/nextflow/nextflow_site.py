@@ -61,6 +61,7 @@ class Pipeline:
             "HOME": str(self.dir),
             "SLURM_SECRETS_SOCKET": str(self.cluster.control_socket),
             "NEXTFLOW_JARS": str(JARS / self.version),
+            "SLURM_SECRETS_JOB_SOCKET": str(self.cluster.dir / "run" / "job.sock"),
             "NXF_HOME": str(self.dir / "nxf_home"),
             "NXF_OFFLINE": "true",
             "NXF_ANSI_LOG": "false",

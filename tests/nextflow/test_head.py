@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The head job on real Nextflow: where its values come from, and what is left however it ends."""
 
+import hashlib
 import os
 import signal
 import subprocess
 
 import pytest
 from harness import poll
+from nextflow_site import PLUGIN
 
 
 @pytest.fixture
@@ -109,3 +111,31 @@ def test_killed_head_leaves_its_task_with_its_own_secret(cluster, pipeline, cana
     (task,) = cluster.jobs()
     assert cluster.run("run-1")["holds"][0]["job"] == int(task)
     cluster.as_user("alice", ["scancel", task])
+
+
+@pytest.fixture
+def held_secrets(cluster):
+    if " get " not in cluster.secretctl("--help").out:
+        pytest.skip("NOT TESTED on real Nextflow: this secretctl has no command 'get'")
+
+
+@pytest.mark.newest
+def test_held_secrets_are_read_without_being_in_the_heads_environment(cluster, pipeline, held_secrets, canary):
+    simple = pipeline("simple")
+    simple.configure("process.executor = 'local'\nparams.script = secrets.TOKEN_B.endsWith('\\n\\n') ? 'true' : 'false'")
+    value = canary()
+    cluster.push("run-1", user={"TOKEN_A": value + "'\"\n", "TOKEN_B": canary() + "\n\n"})
+    done = simple.run("--secrets-run=run-1", "--secret=TOKEN_A:hold,TOKEN_B:hold", before=f"env >{simple.dir}/head\n")
+    assert done.code == 0, done.out + done.err
+    assert "TOKEN_A=" not in (simple.dir / "head").read_text()
+    assert simple.seen()["fetch"] == [{"TOKEN_A": hashlib.sha256((value + "'\"\n").encode()).hexdigest()}]
+
+
+@pytest.mark.newest
+def test_held_secret_that_cannot_be_read_is_an_error(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    simple.configure("params.script = secrets.TOKEN_A")
+    simple.add_program("secretctl", "#!/bin/sh\necho 'secretctl: no agent answers' >&2\nexit 3\n")
+    done = simple.run(before="export SLURM_SECRETS=TOKEN_A:hold NXF_JVM_ARGS=-javaagent:" + str(PLUGIN) + "\n")
+    assert done.code == 1
+    assert "cannot read secrets.TOKEN_A: no agent answers" in done.out

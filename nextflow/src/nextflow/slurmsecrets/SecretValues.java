@@ -34,10 +34,18 @@ final class SecretValues {
     private static Optional<String> read(String name) {
         if (!JobSpec.isName(name)) return Optional.empty();
         JobSpec.Item item = JobSpec.ofEnvironment().item(name);
-        byte[] value = item.form == JobSpec.Form.HOLD ? null : variable(item.variable);
+        boolean isHeld = item.form == JobSpec.Form.HOLD;
+        byte[] value = isHeld ? null : variable(item.variable);
         if (value != null && item.form == JobSpec.Form.FILE) value = content(value);
-        if (value == null) value = Secretctl.get(name);
-        return value == null ? Optional.empty() : Optional.of(decoded(name, value));
+        if (value != null) return Optional.of(decoded(name, value));
+        Secretctl.Result answer = Secretctl.get(name);
+        if (answer != null && answer.exitCode == 0) return Optional.of(decoded(name, answer.output));
+        // The job has this one: a failure to read it must not look as if there were none.
+        if (isHeld) {
+            throw new AbortOperationException("cannot read secrets." + name + ": "
+                    + (answer != null ? answer.sentence() : "secretctl get " + name + " does not run or does not end"));
+        }
+        return Optional.empty();
     }
 
     /** Returns a variable byte for byte: System.getenv() would change it in a locale other than UTF-8. */

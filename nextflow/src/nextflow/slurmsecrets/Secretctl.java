@@ -4,12 +4,16 @@ package nextflow.slurmsecrets;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -27,11 +31,29 @@ final class Secretctl {
 
     private Secretctl() {}
 
-    /** Returns a secret's value in this job, or null if the job server does not give it. */
-    static byte[] get(String name) {
-        if (System.getenv("SLURM_JOB_ID") == null) return null; // it answers only processes of jobs
-        Result result = run("secretctl", "get", name);
-        return result != null && result.exitCode == 0 ? result.output : null;
+    /** What a program printed, and its exit code. */
+    static final class Result {
+        final int exitCode;
+        final byte[] output;
+        private final byte[] errors;
+
+        Result(int exitCode, byte[] output, byte[] errors) {
+            this.exitCode = exitCode;
+            this.output = output;
+            this.errors = errors;
+        }
+
+        /** Returns the program's sentence about its failure, without its name in front. */
+        String sentence() {
+            String text = new String(errors, StandardCharsets.UTF_8).trim().replaceFirst("^secretctl: ", "");
+            return text.isEmpty() ? "secretctl ended with exit code " + exitCode : text;
+        }
+    }
+
+    /** Returns the job server's answer for a secret of this job: its value if the exit code is 0. Null without an answer. */
+    static Result get(String name) {
+        if (System.getenv("SLURM_JOB_ID") == null) return null; // only processes of jobs get one
+        return run("secretctl", "get", name);
     }
 
     /**
@@ -68,35 +90,22 @@ final class Secretctl {
         return reasons.isEmpty() ? "the agent refuses such a job" : String.join("; ", reasons);
     }
 
-    private static final class Result {
-        final int exitCode;
-        final byte[] output;
-
-        Result(int exitCode, byte[] output) {
-            this.exitCode = exitCode;
-            this.output = output;
-        }
-    }
-
-    /** Runs a program of PATH and returns its exit code and standard output; null if it does not run or end. */
+    /** Runs a program of PATH; returns null if it does not run or end. */
     private static Result run(String... command) {
         try {
             Process process = new ProcessBuilder(command)
                     .redirectInput(new File("/dev/null"))
-                    .redirectError(ProcessBuilder.Redirect.DISCARD)
                     .start();
-            byte[][] output = new byte[1][];
-            Thread reader = new Thread(() -> output[0] = readAll(process.getInputStream()), command[0]);
-            reader.setDaemon(true);
-            reader.start();
+            CompletableFuture<byte[]> output = reading(process.getInputStream());
+            CompletableFuture<byte[]> errors = reading(process.getErrorStream());
             if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
                 process.destroyForcibly();
                 log.debug(command[0] + " did not end within " + TIMEOUT_SECONDS + " s");
                 return null;
             }
-            reader.join(TimeUnit.SECONDS.toMillis(TIMEOUT_SECONDS));
-            return output[0] != null ? new Result(process.exitValue(), output[0]) : null;
-        } catch (IOException error) {
+            return new Result(process.exitValue(), output.get(TIMEOUT_SECONDS, TimeUnit.SECONDS),
+                    errors.get(TIMEOUT_SECONDS, TimeUnit.SECONDS));
+        } catch (IOException | ExecutionException | TimeoutException error) {
             log.debug("cannot run " + command[0] + ": " + error.getMessage());
             return null;
         } catch (InterruptedException error) {
@@ -105,11 +114,20 @@ final class Secretctl {
         }
     }
 
+    /** Reads in a thread of its own: those that Java shares may all be in use by Nextflow. */
+    private static CompletableFuture<byte[]> reading(InputStream stream) {
+        return CompletableFuture.supplyAsync(() -> readAll(stream), task -> {
+            Thread thread = new Thread(task);
+            thread.setDaemon(true);
+            thread.start();
+        });
+    }
+
     private static byte[] readAll(InputStream stream) {
         try (InputStream input = stream) {
             return input.readAllBytes();
         } catch (IOException error) {
-            return null;
+            throw new UncheckedIOException(error);
         }
     }
 }
