@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
+for folder in ("hunt", "slurm"):
+    sys.path.insert(1, str(Path(__file__).resolve().parents[1] / folder))
 pytest.register_assert_rewrite("evidence", "nextflow_site")
 pytest_plugins = ["evidence"]
 
-import hunt  # noqa: E402
+from canary import Canaries  # noqa: E402
 from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from files import search_folders  # noqa: E402
 from harness import Cluster  # noqa: E402
 from nextflow_site import PLUGIN, VERSIONS, Pipeline  # noqa: E402
 
@@ -46,16 +48,32 @@ def cluster(request):
             shutil.rmtree(cluster.dir)
 
 
+@pytest.fixture
+def marked():
+    """Makes the values of a test, which the hunt finds as a part and in other encodings, too: Nextflow serializes objects."""
+    return Canaries()
+
+
+@pytest.fixture
+def canary(canaries, marked):
+    def make():
+        value = marked.make().value
+        canaries.append(value.encode())
+        return value
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def nothing_left(request, canaries):
+def nothing_left(request, canaries, marked):
     yield
     if "cluster" not in request.fixturenames:
         return
     cluster = request.getfixturevalue("cluster")
     with noting_failure(request.session):
         check_nothing_left(cluster, canaries)
-        found = hunt.in_files([cluster.out, "/home/alice"], canaries)
-        assert not found, "a value was found in " + ", ".join(location for location, _ in found)
+        found = search_folders(marked, [*cluster.folders(), cluster.out, "/home/alice"])
+        assert not found, "a value was found in " + ", ".join(map(str, found))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from nextflow_site import PLUGIN
 @pytest.fixture
 def own_secret(cluster, canary):
     """Gives alice a stored secret TOKEN_A for the test, and returns its value."""
-    value = canary("own")
+    value = canary()
     done = cluster.secretctl("set", "TOKEN_A", user="alice", input=value)
     assert done.code == 0, done.err
     yield value
