@@ -24,6 +24,18 @@ std::string why_not_roots_alone(const std::string& path) {
     return {};
 }
 
+/// Checks a file that slurmstepd or users' programs load: only root may be able to replace it.
+Finding check_loaded_file(const std::string& path, const std::string& danger) {
+    for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
+        const std::string why = why_not_roots_alone(each);
+        if (!why.empty()) {
+            return fail(why + ", and " + danger,
+                        "run: chown root: " + each + " && chmod go-w " + each);
+        }
+    }
+    return ok(path + ", writable only by root");
+}
+
 }  // namespace
 
 Finding check_plugstack(const Site& site) {
@@ -79,9 +91,20 @@ Finding check_plugin_arguments(const Site& site) {
     PluginArguments arguments;
     const Status wrong =
         read_plugin_arguments(static_cast<int>(texts.size()), texts.data(), arguments);
-    if (wrong.ok()) return ok(texts.empty() ? "none: the defaults" : "all are known");
-    return fail(site.line->place() + ": " + wrong.message() +
-                "; this argument and those after it are not used, and every job prints this");
+    if (!wrong.ok()) {
+        return fail(site.line->place() + ": " + wrong.message() +
+                    "; this argument and those after it are not used, and every job prints this");
+    }
+    const std::string& jar = arguments.nextflow;
+    if (std::error_code error; !jar.empty() && !fs::exists(jar, error)) {
+        return warn(jar + " does not exist: Nextflow gets no plugin on this host",
+                    "install it there, or correct the argument nextflow in " + site.line->place());
+    }
+    if (!jar.empty()) {
+        Finding file = check_loaded_file(jar, "Nextflow loads the file in users' jobs");
+        if (file.state != State::ok) return file;
+    }
+    return ok(texts.empty() ? "none: the defaults" : "all are known");
 }
 
 Finding check_plugin(const Site& site) {
@@ -92,15 +115,7 @@ Finding check_plugin(const Site& site) {
         return fail(path + " does not exist",
                     "install it there, or correct the path in " + site.line->place());
     }
-    for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
-        const std::string why = why_not_roots_alone(each);
-        if (!why.empty()) {
-            std::string advice = "run: chown root: " + each;
-            advice += " && chmod go-w " + each;
-            return fail(why + ", and slurmstepd loads the plugin as root", advice);
-        }
-    }
-    return ok(path + ", writable only by root");
+    return check_loaded_file(path, "slurmstepd loads the plugin as root");
 }
 
 Finding check_slurm_version(const Site& site) {

@@ -127,6 +127,18 @@ def test_doctor_fails_on_wrong_argument_of_plugin(site, argument, why):
     assert site.checks("--submit-host")["plugin's arguments"]["state"] == "ok"
 
 
+def test_doctor_checks_jar_for_nextflow(site):
+    jar = site.plugin.with_name("nextflow.jar")
+    site.plugstack.write_text(site.plugstack.read_text().strip() + f" nextflow={jar}\n")
+    check = site.checks("--submit-host")["plugin's arguments"]
+    assert check["state"] == "warn" and f"{jar} does not exist" in check["sentence"], check
+    jar.touch()
+    assert site.checks("--submit-host")["plugin's arguments"]["state"] == "ok"
+    os.chown(jar, pwd.getpwnam("alice").pw_uid, -1)
+    check = site.checks("--submit-host")["plugin's arguments"]
+    assert check["state"] == "fail" and f"{jar} belongs to uid" in check["sentence"] and "loads" in check["sentence"], check
+
+
 def test_doctor_finds_plugin_line_in_included_file(site):
     folder = site.plugstack.parent / "plugstack.conf.d"
     folder.mkdir()
