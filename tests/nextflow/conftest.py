@@ -85,5 +85,12 @@ def version(request):
 
 
 @pytest.fixture
+def reads_secrets(version):
+    """Skips a test in versions that do not know secrets.NAME in a script, in `params` and in `env`."""
+    if version < "24.04":
+        pytest.skip(f"Nextflow {version} does not read secrets there")
+
+
+@pytest.fixture
 def pipeline(cluster, version):
     return lambda name: Pipeline(cluster, version, name)

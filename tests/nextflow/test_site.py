@@ -21,9 +21,7 @@ def test_run_of_a_tower_heads_name_reaches_tasks_on_slurm_and_in_the_head(cluste
 
 
 @pytest.mark.newest
-def test_value_in_environment_or_script_is_warned_of_by_name(cluster, pipeline, version):
-    if version < "24.04":
-        pytest.skip("this version reads no secret for a script or for env")
+def test_value_in_environment_or_script_is_warned_of_by_name(cluster, pipeline, reads_secrets):
     simple = pipeline("simple")
     # Nextflow's own files hold these values: they are no canaries.
     cluster.push("run-1", user={"TOKEN_A": secrets.token_hex(8), "TOKEN_B": secrets.token_hex(8)})
