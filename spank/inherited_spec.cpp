@@ -13,7 +13,10 @@ using State = OuterVariable::State;
 
 bool sets(const SecretSpec& spec, std::string_view variable) {
     const auto is_it = [&](const auto& part) { return part.variable == variable; };
-    return std::any_of(spec.items.begin(), spec.items.end(), is_it) ||
+    const auto is_set = [&](const SpecItem& item) {
+        return is_it(item) && item.form != ItemForm::hold;
+    };
+    return std::any_of(spec.items.begin(), spec.items.end(), is_set) ||
            std::any_of(spec.copies.begin(), spec.copies.end(), is_it);
 }
 

@@ -160,9 +160,9 @@ int register_options(spank_t spank) {
         }
     }
     auto all = std::to_array({
-        option("secret", "NAME[=VAR][:file][?][,...]",
-               "give the job these secrets as environment variables, or as files (see also "
-               "--secrets-run)",
+        option("secret", "NAME[=VAR][:file|:hold][?][,...]",
+               "give the job these secrets as environment variables, as files, or to be read by "
+               "secretctl get (see also --secrets-run)",
                on_secret_option),
         option("secrets-run", "RUN",
                "use the secrets of this pushed run; without --secret, all of them", on_run_option),

@@ -190,7 +190,7 @@ std::string check_json(const service::SpecCheck& check) {
     for (const service::ItemAnswer& answer : check.items) {
         json::object entry{{"name", answer.item.name},
                            {"variable", answer.item.variable},
-                           {"form", answer.item.form == ItemForm::file ? "file" : "env"},
+                           {"form", form_word(answer.item.form)},
                            {"optional", answer.item.optional},
                            {"found", answer.found}};
         if (answer.found) {

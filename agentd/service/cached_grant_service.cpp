@@ -51,7 +51,7 @@ GrantAnswer CachedGrantService::accept_cached_grant(const plugin_protocol::Grant
     const auto refuse = [&](Status refusal) {
         return refused(request, "", &ask, std::move(refusal));
     };
-    auto delivery = context_.vault.deliver(*entries);
+    auto delivery = context_.vault.deliver(without_held(*entries));
     if (!delivery) return refuse(delivery.status());
     audit::Event event =
         event_of(audit::Kind::grant, request, "",
@@ -85,9 +85,23 @@ void CachedGrantService::cache_grant(const vault::CachedGrant& grant, SecretView
     }
 }
 
+/// Delivers the values that a step is given of a cached grant.
+StatusOr<vault::Delivery> CachedGrantService::deliver_to_step(JobId job,
+                                                              const std::string& ask) const {
+    auto whole = context_.vault.deliver_cached_grant(job, ask);
+    if (!whole) return whole;
+    const auto view = RegionView::map(whole->fd.get());
+    if (!view) return view.status();
+    const auto entries = read_delivery(view->bytes());
+    if (!entries) return entries.status();
+    const auto given = without_held(*entries);
+    if (given.size() == entries->size()) return whole;
+    return context_.vault.deliver(given);
+}
+
 GrantAnswer CachedGrantService::deliver_cached_grant_again(
     const plugin_protocol::GrantRequest& request, const std::string& why) {
-    auto delivery = context_.vault.deliver_cached_grant(request.job, request.ask);
+    auto delivery = deliver_to_step(request.job, request.ask);
     if (!delivery) {
         return deny(request, "", delivery.status());
     }

@@ -36,6 +36,7 @@ class CachedGrantService {
 
   private:
     void wipe_and_record(const vault::CachedGrant& grant, const std::string& why);
+    StatusOr<vault::Delivery> deliver_to_step(JobId job, const std::string& ask) const;
     void cache_grant(const vault::CachedGrant& grant, SecretView image);
 
     ServiceContext& context_;

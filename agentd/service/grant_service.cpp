@@ -74,7 +74,7 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
                            ? secrets_.expiry_note(prepared.answers)
                            : "";
     // The delivery comes first: it reads the run's record, which the hold's record may move.
-    auto delivery = context_.vault.deliver(prepared.entries);
+    auto delivery = context_.vault.deliver(without_held(prepared.entries));
     if (!delivery) return delivery.status();
     audit::Event event = event_of(
         audit::Kind::grant, request, "",

@@ -14,13 +14,14 @@ void add(Marker& marker, MarkedVariable marked) {
         marker.variables.push_back(std::move(marked));
 }
 
-/// Adds the variables of the entries, each value once. The paths of files are unknown to the agent.
+/// Adds the variables of the entries, each value once. The paths of files are unknown to the agent,
+/// and what is held is in no variable of the job's own.
 void add(Marker& marker, std::span<const DeliveryEntry> entries) {
     for (const DeliveryEntry& entry : entries) {
-        auto content =
-            content_mark(marker.key, entry.variable, entry.value.bytes(), entry.is_file());
+        const bool is_read = entry.is_file() || entry.is_held;
+        auto content = content_mark(marker.key, entry.variable, entry.value.bytes(), is_read);
         if (content) add(marker, std::move(*content));
-        if (entry.is_file()) continue;
+        if (is_read) continue;
         const bool is_long = entry.value.size() >= kStartBytes;
         add(marker, {std::string(entry.variable), is_long ? MarkKind::value : MarkKind::named,
                      digest_of(marker.key, entry.value.bytes())});

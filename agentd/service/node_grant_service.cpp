@@ -58,7 +58,7 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
         if (!answer.found) continue;
         add(answer.item.name);
         add(answer.item.variable);
-        add(answer.item.form == ItemForm::file ? "file" : "variable");
+        add(answer.item.form == ItemForm::env ? "variable" : form_word(answer.item.form));
         add(source_word(answer.source));
         if (answer.source == Source::run) continue;
         const auto* head = context_.store->find(answer.owner(uid), answer.item.name);

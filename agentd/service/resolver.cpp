@@ -61,7 +61,7 @@ class Search {
 
   private:
     static void find(ItemAnswer& answer, bool has_nul) {
-        if (!has_nul || answer.item.form == ItemForm::file) {
+        if (!has_nul || answer.item.form != ItemForm::env) {
             answer.found = true;
             return;
         }
@@ -230,8 +230,13 @@ std::string listed(std::span<const ItemAnswer> answers) {
         const SpecItem& item = answer.item;
         const bool usual = item.variable == usual_variable(item.name, item.form);
         const std::string file = item.form == ItemForm::file ? "file " : "";
-        texts.push_back(usual && file.empty() ? item.name
-                                              : item.name + " (as " + file + item.variable + ")");
+        if (item.form == ItemForm::hold) {
+            texts.push_back(item.name + " (held)");
+        } else if (usual && file.empty()) {
+            texts.push_back(item.name);
+        } else {
+            texts.push_back(item.name + " (as " + file + item.variable + ")");
+        }
     }
     return audit::listed(texts);
 }
@@ -242,7 +247,8 @@ std::vector<DeliveryEntry> entries_of(std::span<const ItemAnswer> answers) {
         if (!answer.found) continue;
         const SpecItem& item = answer.item;
         entries.push_back({item.variable, answer.value,
-                           item.form == ItemForm::file ? std::string_view(item.name) : ""});
+                           item.form != ItemForm::env ? std::string_view(item.name) : "",
+                           item.form == ItemForm::hold});
     }
     return entries;
 }

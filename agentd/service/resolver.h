@@ -76,7 +76,7 @@ std::string failures_of(std::span<const ItemAnswer> answers);
 std::vector<std::string> names_of(std::span<const ItemAnswer> answers);
 
 /// Returns the same names as text for a person. A name is followed by its variable if the variable
-/// is not the usual one or is of a file.
+/// is not the usual one or is of a file, and by `held` if none is set.
 std::string listed(std::span<const ItemAnswer> answers);
 
 /// Returns the delivery's entries for the secrets that were found.

@@ -26,8 +26,9 @@ Status check_sizes(const std::vector<DeliveryEntry>& entries) {
     }
     if (const std::size_t bytes = files_size(entries); bytes > kMaxFilesBytes) {
         return Status(StatusCode::too_large,
-                      "the secrets requested as files have " + std::to_string(bytes) +
-                          " bytes in total; the limit is " + std::to_string(kMaxFilesBytes) +
+                      "the secrets requested as files or with ':hold' have " +
+                          std::to_string(bytes) + " bytes in total; the limit is " +
+                          std::to_string(kMaxFilesBytes) +
                           "; request only those that the step needs");
     }
     return Status();

@@ -133,17 +133,14 @@ class PartParser {
 
     std::optional<SpecError> parse_form(std::string_view word, std::size_t at,
                                         SpecItem& item) const {
-        if (word == "hold") {
-            return error(at - 1, word.size() + 1,
-                         "':hold' is not available in this version; leave it out to get a "
-                         "variable");
+        for (const ItemForm form : {ItemForm::env, ItemForm::file, ItemForm::hold}) {
+            if (word != form_word(form)) continue;
+            item.form = form;
+            return std::nullopt;
         }
-        if (word != "env" && word != "file") {
-            return error(at, word.size(),
-                         "invalid form " + quoted(word) + "; expected one of: ':env', ':file'");
-        }
-        item.form = word == "file" ? ItemForm::file : ItemForm::env;
-        return std::nullopt;
+        return error(
+            at, word.size(),
+            "invalid form " + quoted(word) + "; expected one of: ':env', ':file', ':hold'");
     }
 
     /// Returns why two different items that set one variable can't both be delivered.
@@ -152,6 +149,11 @@ class PartParser {
             return "the variable " + quoted(one.variable) + " would be set from both " +
                    quoted(one.name) + " and " + quoted(other.name) +
                    "; rename one with NAME=VARIABLE";
+        }
+        if (one.form == ItemForm::hold || other.form == ItemForm::hold) {
+            return "duplicate secret " + quoted(one.name) +
+                   ": requested with ':hold' and without; leave ':hold' out, since a job can read "
+                   "what it is given";
         }
         if (one.form != other.form) {
             return "the variable " + quoted(one.variable) + " would be set to both " +
@@ -192,6 +194,18 @@ std::string_view written_variable(const SpecItem& item) {
 }
 
 }  // namespace
+
+std::string_view form_word(ItemForm form) {
+    switch (form) {
+        case ItemForm::env:
+            return "env";
+        case ItemForm::file:
+            return "file";
+        case ItemForm::hold:
+            return "hold";
+    }
+    return "env";
+}
 
 std::string usual_variable(std::string_view secret_name, ItemForm form) {
     return variable_for(secret_name) +
@@ -255,7 +269,7 @@ std::string print_spec(const SecretSpec& ask) {
         if (item.variable != usual_variable(item.name, item.form)) {
             text += '=' + std::string(written_variable(item));
         }
-        if (item.form == ItemForm::file) text += ":file";
+        if (item.form != ItemForm::env) text += ':' + std::string(form_word(item.form));
         // A part that is only the word `none` would not parse as an item.
         if (item == SpecItem{"none", "none"}) text += ":env";
         if (item.optional) text += '?';

@@ -8,9 +8,9 @@
 //     ITEM = NAME [ "=" VARIABLE ] [ ":env" | ":file" | ":hold" ] [ "?" ]
 //
 // `run:RUN` without items requests all secrets of the run. `?` makes a missing secret or a missing
-// run no error. `:file` delivers a file and sets VARIABLE_FILE to its path. `workspace:` names
-// which of the user's workspaces to use. `:hold` is parsed but rejected: no version supports it
-// yet.
+// run no error. `:file` delivers a file and sets VARIABLE_FILE to its path. `:hold` delivers
+// nothing: processes of the job read the secret from the agent. `workspace:` names which of the
+// user's workspaces to use.
 //
 // The plugin writes the last two parts for a command inside a job, and applies them in its tasks;
 // the agent is sent the spec without them. `-VARIABLE` leaves alone a variable that the job's
@@ -28,14 +28,18 @@
 
 namespace secrets {
 
-/// How a secret is delivered: its value in a variable, or in a file whose path is in a variable.
-enum class ItemForm { env, file };
+/// How a secret is delivered: its value in a variable, or in a file whose path is in a variable, or
+/// not at all, since the job reads it from the agent.
+enum class ItemForm { env, file, hold };
+
+/// Returns the form as a spec's text names it, without the colon.
+std::string_view form_word(ItemForm form);
 
 /// One requested secret.
 struct SpecItem {
     std::string name;
     std::string variable;  ///< the variable to set; usual_variable(name, form) unless the text
-                           ///   names one
+                           ///   names one. With `:hold` only `secretctl exec` sets it
     bool optional = false;
     ItemForm form = ItemForm::env;
 

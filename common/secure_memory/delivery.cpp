@@ -16,6 +16,7 @@ constexpr char kMagic[8] = {'S', 'L', 'S', 'D', 'E', 'L', 'I', 'V'};
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint16_t kKindVariable = 1;
 constexpr std::uint16_t kKindFile = 2;
+constexpr std::uint16_t kKindHeld = 3;
 
 struct ImageHeader {
     char magic[8];
@@ -38,13 +39,22 @@ std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 
+bool has_secret_name(const DeliveryEntry& entry) {
+    return entry.is_file() || entry.is_held;
+}
+
+std::uint16_t kind_of(const DeliveryEntry& entry) {
+    if (entry.is_held) return kKindHeld;
+    return entry.is_file() ? kKindFile : kKindVariable;
+}
+
 Status check_entry(const DeliveryEntry& entry) {
     if (Status why = check_variable_name(entry.variable); !why.ok()) return why;
     if (entry.value.size() > kMaxValueBytes) {
         return Status::failed("the value for " + quoted(entry.variable) + " is too long for a " +
-                              (entry.is_file() ? "file" : "variable"));
+                              (has_secret_name(entry) ? "file" : "variable"));
     }
-    if (entry.is_file()) {
+    if (has_secret_name(entry)) {
         if (Status why = check_secret_name(entry.secret); !why.ok()) return why;
         return Status();
     }
@@ -83,20 +93,22 @@ StatusOr<DeliveryEntry> read_entry(ByteReader& in) {
     const auto bytes = in.bytes(sizeof(header));
     if (in.failed()) return damaged("an entry is cut off");
     memcpy(&header, bytes.data(), sizeof(header));
-    const bool is_file = header.kind == kKindFile;
-    if (!is_file && header.kind != kKindVariable) return damaged("an entry is of an unknown kind");
+    const bool is_variable = header.kind == kKindVariable;
+    if (!is_variable && header.kind != kKindFile && header.kind != kKindHeld)
+        return damaged("an entry is of an unknown kind");
     DeliveryEntry entry;
+    entry.is_held = header.kind == kKindHeld;
     entry.variable = read_text(in, header.variable_length);
-    if (is_file) entry.secret = read_text(in, header.secret_length);
+    if (!is_variable) entry.secret = read_text(in, header.secret_length);
     entry.value = SecretView(read_with_nul(in, header.value_length));
-    if (header.value_length > kMaxValueBytes || is_file != (header.secret_length > 0) ||
-        in.failed() || (!is_file && entry.value.has_nul())) {
+    if (header.value_length > kMaxValueBytes || is_variable != (header.secret_length == 0) ||
+        in.failed() || (is_variable && entry.value.has_nul())) {
         return damaged("an entry's length is wrong");
     }
     if (!check_variable_name(entry.variable).ok()) {
         return damaged("an entry names an invalid variable");
     }
-    if (is_file && !check_secret_name(entry.secret).ok()) {
+    if (!is_variable && !check_secret_name(entry.secret).ok()) {
         return damaged("an entry names an invalid secret");
     }
     return entry;
@@ -104,11 +116,19 @@ StatusOr<DeliveryEntry> read_entry(ByteReader& in) {
 
 }  // namespace
 
+std::vector<DeliveryEntry> without_held(std::span<const DeliveryEntry> entries) {
+    std::vector<DeliveryEntry> given;
+    for (const DeliveryEntry& entry : entries) {
+        if (!entry.is_held) given.push_back(entry);
+    }
+    return given;
+}
+
 std::size_t delivery_size(std::span<const DeliveryEntry> entries) {
     std::size_t size = sizeof(ImageHeader);
     for (const DeliveryEntry& entry : entries) {
         size += sizeof(EntryHeader) + entry.variable.size() + 1 + entry.value.size() + 1;
-        if (entry.is_file()) size += entry.secret.size() + 1;
+        if (has_secret_name(entry)) size += entry.secret.size() + 1;
     }
     return size;
 }
@@ -116,6 +136,7 @@ std::size_t delivery_size(std::span<const DeliveryEntry> entries) {
 std::size_t variables_size(std::span<const DeliveryEntry> entries) {
     std::size_t size = 0;
     for (const DeliveryEntry& entry : entries) {
+        if (entry.is_held) continue;
         size += entry.variable.size() + 1 + (entry.is_file() ? 0 : entry.value.size()) + 1;
     }
     return size;
@@ -124,7 +145,7 @@ std::size_t variables_size(std::span<const DeliveryEntry> entries) {
 std::size_t files_size(std::span<const DeliveryEntry> entries) {
     std::size_t size = 0;
     for (const DeliveryEntry& entry : entries) {
-        if (entry.is_file()) size += entry.value.size();
+        if (has_secret_name(entry)) size += entry.value.size();
     }
     return size;
 }
@@ -140,13 +161,13 @@ Status write_delivery(std::span<const DeliveryEntry> entries, std::span<std::byt
     ByteWriter writer(out);
     writer.bytes(std::as_bytes(std::span(&header, 1)));
     for (const DeliveryEntry& entry : entries) {
-        const EntryHeader entry_header{entry.is_file() ? kKindFile : kKindVariable,
+        const EntryHeader entry_header{kind_of(entry),
                                        static_cast<std::uint8_t>(entry.variable.size()),
                                        static_cast<std::uint8_t>(entry.secret.size()),
                                        static_cast<std::uint32_t>(entry.value.size())};
         writer.bytes(std::as_bytes(std::span(&entry_header, 1)));
         write_with_nul(writer, bytes_of(entry.variable));
-        if (entry.is_file()) write_with_nul(writer, bytes_of(entry.secret));
+        if (has_secret_name(entry)) write_with_nul(writer, bytes_of(entry.secret));
         write_with_nul(writer, entry.value.bytes());
     }
     return Status();

@@ -23,7 +23,8 @@ bool is_c_string(Bytes text, Bytes image) {
 void check(const std::vector<DeliveryEntry>& entries, Bytes image) {
     for (const DeliveryEntry& entry : entries) {
         must(is_c_string(bytes_of(entry.variable), image), "a variable is a C string in the image");
-        if (entry.is_file()) {
+        must(!entry.is_held || !entry.secret.empty(), "what is held has a name");
+        if (!entry.secret.empty()) {
             must(is_c_string(bytes_of(entry.secret), image), "a name is a C string in the image");
             must(check_secret_name(entry.secret).ok(), "a file is named for a secret");
             must(lies_in(entry.value.bytes(), image), "a file's value lies in the image");

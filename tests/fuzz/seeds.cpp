@@ -199,6 +199,7 @@ void delivery_seeds(Corpus& corpus) {
     corpus.write("delivery", "a-file-called-a-variable", with_byte(file, 24, 1));
     corpus.write("delivery", "a-file-without-a-name", with_byte(file, 27, 0));
     corpus.write("delivery", "a-file-of-another-folder", with_byte(file, 41, '/'));
+    corpus.write("delivery", "a-held-one", with_byte(file, 24, 3));
     corpus.write("delivery", "a-value-beyond-the-image", with_byte(two, 29, 255));
 }
 

@@ -187,7 +187,7 @@ def test_control_socket_rejects_invalid_run_id(agent, method, run):
     ("/v1/check?ask=", "the secret spec at character 1: no secret is named"),
     ("/v1/check?ask=A,,B", "the secret spec at character 3: an item is missing"),
     ("/v1/check?ask=A%0A", "the secret spec at character 1: the secret's name 'A?'"),
-    ("/v1/check?ask=A:hold", "the secret spec at character 2: ':hold' is not available"),
+    ("/v1/check?ask=A:held", "the secret spec at character 3: invalid form 'held'"),
     ("/v1/check?ask=workspace:w", "a workspace is named, but no secret"),
     ("/v1/check?ask=" + "A," * 4100, "characters; at most 8192"),
 ])

@@ -234,8 +234,8 @@ def test_job_fails_when_secret_files_exceed_size_limit(cluster):
     for options in ((), ("-N1",)):
         done = cluster.srun(RUN, *options, "--secret=" + ",".join(f"F{number}:file" for number in range(33)), "true")
         assert done.code == 1
-        assert ("error: secrets: the secrets requested as files have 2162688 bytes in total; the limit is 2097152; "
-                "request only those that the step needs") in done.err
+        assert ("error: secrets: the secrets requested as files or with ':hold' have 2162688 bytes in total; the limit is "
+                "2097152; request only those that the step needs") in done.err
     most = ",".join(f"F{number}:file" for number in range(32))
     assert cluster.srun(RUN, f"--secret={most}", "bash", "-c", "cat $F31_FILE | wc -c").out == "65536\n"
 

@@ -146,7 +146,7 @@ def test_node_socket_rejects_every_truncated_grant_request(agent):
     (b"A" * MAX_SPEC, "8192 characters"),
     (b"A=PATH", "controls which programs run"),
     (b"LD_PRELOAD", "controls the dynamic loader"),
-    (b"A:hold", "':hold' is not available"),
+    (b"A:held", "invalid form 'held'"),
     (b"A,B=A", "would be set from both"),
     (b"workspace:lab", "a workspace is named, but no secret"),
     (b"workspace:../lab,A", "must begin with a letter or a digit"),

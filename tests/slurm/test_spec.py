@@ -107,9 +107,9 @@ REFUSED = [
     ("--secret=A=LD_PRELOAD", "the variable 'LD_PRELOAD' controls the dynamic loader", "A=LD_PRELOAD"),
     ("--secret=PATH", "controls which programs run", "PATH"),
     ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B,A=B:file,B:file"),
-    ("--secret=A:hold", "':hold' is not available in this version", "A:hold"),
+    ("--secret=A,A:hold", "duplicate secret 'A': requested with ':hold' and without", "A,A:hold"),
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
-    ("--secret=A:fil", "invalid form 'fil'; expected one of: ':env', ':file'", "A:fil"),
+    ("--secret=A:fil", "invalid form 'fil'; expected one of: ':env', ':file', ':hold'", "A:fil"),
     ("--secrets-run=a/b", "letters, digits, '.', '_' and '-' are allowed", "a/b"),
     ("--secrets=all", "the only accepted value is 'none'", "all"),
 ]

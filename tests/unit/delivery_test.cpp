@@ -122,6 +122,29 @@ TEST_CASE("Delivery: returns files and variables byte for byte with NUL allowed 
     CHECK(variables_size(entries) == 8 + 4 + 3 + kMaxNameBytes + 2);
 }
 
+TEST_CASE("Delivery: keeps what is held apart from variables and files", "[delivery]") {
+    DeliveryEntry held{"K", SecretView(std::as_bytes(std::span(std::string_view("\0x", 2)))),
+                       "k-2"};
+    held.is_held = true;
+    const std::vector entries = {entry("A", "xyz"), held, file("F", "F", "1")};
+    const Bytes image = image_of(entries);
+    CHECK(image[kFirstEntryAt + kEntryHeaderBytes + 6] == std::byte{3});
+    const GuardedBytes guarded(image);
+    const auto read = read_delivery(guarded.bytes());
+    REQUIRE(read.ok());
+    REQUIRE(read->size() == 3);
+    CHECK((read.value()[1].is_held && !read.value()[1].is_file()));
+    CHECK(read.value()[1].secret == "k-2");
+    CHECK(read.value()[1].value.size() == 2);
+    CHECK_FALSE((read.value()[0].is_held || read.value()[2].is_held));
+    const auto given = without_held(*read);
+    REQUIRE(given.size() == 2);
+    CHECK((given[0].variable == "A" && given[1].is_file()));
+    CHECK(variables_size(entries) == 6 + 3);
+    CHECK(files_size(entries) == 3);
+    CHECK(delivery_size(entries) == image.size());
+}
+
 TEST_CASE("Delivery: rejects an invalid file entry and writes nothing", "[delivery]") {
     const std::string long_value(kMaxValueBytes + 1, 'v');
     const auto refusal = [](const DeliveryEntry& wrong) {
@@ -157,7 +180,7 @@ TEST_CASE("Delivery: rejects an image with a changed name or kind of a file entr
     CHECK(refusal(kFirstEntryAt + 3, 2) == damaged + "an entry's length is wrong");
     CHECK(refusal(kFirstEntryAt + 3, 255) == damaged + "an entry's length is wrong");
     CHECK(refusal(kFirstEntryAt, 1) == damaged + "an entry's length is wrong");
-    CHECK(refusal(kFirstEntryAt, 3) == damaged + "an entry is of an unknown kind");
+    CHECK(refusal(kFirstEntryAt, 4) == damaged + "an entry is of an unknown kind");
 }
 
 TEST_CASE("Delivery: returns values byte for byte and NUL-terminated in place", "[delivery]") {
@@ -325,7 +348,7 @@ TEST_CASE("Delivery: rejects each damaged field with its cause", "[delivery]") {
         {"length", kLengthAt, 8, size + 1, "its length is wrong"},
         {"length", kLengthAt, 8, kMax, "its length is wrong"},
         {"kind", kFirstEntryAt, 2, 0, "an entry is of an unknown kind"},
-        {"kind", kSecondEntryAt, 2, 3, "an entry is of an unknown kind"},
+        {"kind", kSecondEntryAt, 2, 4, "an entry is of an unknown kind"},
         {"kind", kSecondEntryAt, 2, 2, "an entry's length is wrong"},
         {"secret length", kFirstEntryAt + 3, 1, 1, "an entry's length is wrong"},
         {"variable length", kFirstEntryAt + 2, 2, 0, "an entry's length is wrong"},

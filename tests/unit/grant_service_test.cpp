@@ -71,7 +71,7 @@ TEST_CASE("GrantService: changes no state for any answer but a grant") {
              Row{kRoot, "run:r,A", 1000, "forbidden"},
              Row{office.tower, "run:r,A", 1000, "forbidden"},
              Row{office.alice, "", 1000, "malformed"},
-             Row{office.alice, "A:hold", 1000, "malformed"},
+             Row{office.alice, "A:held", 1000, "malformed"},
              Row{office.alice, "run:r,PATH", 1000, "malformed"},
          }) {
         CAPTURE(row.uid.value, row.ask, row.wait);
@@ -86,9 +86,9 @@ TEST_CASE("GrantService: states in a denial what to correct") {
     const auto sentence = [&](Uid uid, const char* ask) {
         return refusal_of(office.ask(uid, ask));
     };
-    CHECK(sentence(office.alice, "A:hold") ==
-          "SLURM_SECRETS at character 2: ':hold' is not available in this version; leave it out to "
-          "get a variable");
+    CHECK(sentence(office.alice, "A:held") ==
+          "SLURM_SECRETS at character 3: invalid form 'held'; expected one of: ':env', ':file', "
+          "':hold'");
     CHECK(sentence(office.alice, "run:later") ==
           "run later is not known: it was not pushed, was completed, or expired");
     CHECK(sentence(office.bob, "run:r,A") == "run r belongs to another user, not to bob");
@@ -209,6 +209,19 @@ TEST_CASE("GrantService: delivers a file under its secret name beside a variable
           "secret X is not among the secrets of run r");
 }
 
+TEST_CASE("GrantService: gives a step nothing of a held secret, and holds it for the job") {
+    Office office;
+    REQUIRE(
+        office.push(office.alice, "r", {}, list_of(user_secret("A", "a"), user_secret("B", "b")))
+            .ok());
+    CHECK(given(office.ask(office.alice, "run:r,A:hold")) == "");
+    REQUIRE(office.vault.find_hold(JobId{1}) != nullptr);
+    CHECK(office.vault.find_hold(JobId{1})->grants.front().ask == "run:r,A:hold");
+    CHECK(given(office.ask(office.alice, "run:r,A:hold,B")) == "B=b\n");
+    CHECK(refusal_of(office.ask(office.alice, "run:r,C:hold")).starts_with("secret C is not"));
+    CHECK(std::holds_alternative<Nothing>(office.ask(office.alice, "run:r,C:hold?")));
+}
+
 TEST_CASE("GrantService: enforces the exact limit of file bytes apart from variables") {
     constexpr int kFull = kMaxFilesBytes / kMaxValueBytes;
     Config config = Office::large();
@@ -224,10 +237,10 @@ TEST_CASE("GrantService: enforces the exact limit of file bytes apart from varia
     secrets.push_back(user_secret("ONE", "1"));
     REQUIRE(refusal_of(office.push(office.alice, "r", {}, std::move(secrets))) == "(granted)");
     CHECK(kind_of(office.ask(office.alice, ask + ",F0")) == "granted");
-    CHECK(
-        refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
-        "the secrets requested as files have 2097153 bytes in total; the limit is 2097152; request "
-        "only those that the step needs");
+    CHECK(refusal_of(office.ask(office.alice, ask + ",ONE:file")) ==
+          "the secrets requested as files or with ':hold' have 2097153 bytes in total; the limit "
+          "is 2097152; request "
+          "only those that the step needs");
     CHECK(kind_of(office.ask(office.alice, ask + ",ONE:file")) == "too large");
 }
 

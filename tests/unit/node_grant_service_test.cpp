@@ -72,6 +72,24 @@ TEST_CASE("NodeGrantService: answers a node like a local step and creates no hol
     CHECK(std::holds_alternative<WaitForRun>(waits));
 }
 
+TEST_CASE("NodeGrantService: sends a node held secrets, which the node keeps from the step") {
+    Office office;
+    REQUIRE(
+        office.push(office.alice, "r", {}, list_of(user_secret("A", "a"), user_secret("B", "b")))
+            .ok());
+    const auto answer =
+        office.services.node_grants.grant_to_node(step(office.alice, "run:r,A:hold,B"), "n1", "");
+    const auto* granted = std::get_if<NodeGranted>(&answer);
+    REQUIRE(granted != nullptr);
+    CHECK(text_of_delivery(granted->image.view().bytes()) == "A=held A a\nB=b\n");
+    Office node;
+    auto& cache = node.services.cached_grants;
+    const auto request = step(office.alice, "run:r,A:hold,B");
+    CHECK(given(cache.accept_cached_grant(request, granted->tag, granted->image.view(), "")) ==
+          "B=b\n");
+    CHECK(given(cache.deliver_cached_grant_again(request, "")) == "B=b\n");
+}
+
 TEST_CASE("NodeGrantService: changes the tag of a grant when the spec or the run changes",
           "[hub]") {
     Office office;

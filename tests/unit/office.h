@@ -158,7 +158,9 @@ inline std::string text_of_delivery(std::span<const std::byte> image) {
     REQUIRE(entries.ok());
     for (const DeliveryEntry& entry : *entries) {
         std::string file;
-        if (entry.is_file()) file = "file " + std::string(entry.secret) + " ";
+        if (!entry.secret.empty()) {
+            file = (entry.is_held ? "held " : "file ") + std::string(entry.secret) + " ";
+        }
         text += std::string(entry.variable) + "=" + file +
                 std::string(text_of(entry.value.bytes())) + "\n";
     }

@@ -62,6 +62,13 @@ TEST_CASE("SecretSpec: appends _FILE to the variable of a file item", "[ask]") {
     CHECK(usual_variable("my-key", ItemForm::env) == "my_key");
 }
 
+TEST_CASE("SecretSpec: accepts an item that is held, with a variable for secretctl exec", "[ask]") {
+    CHECK(parsed("KEY:hold").items == std::vector<SpecItem>{{"KEY", "KEY", false, ItemForm::hold}});
+    CHECK(parsed("my-key=X:hold?").items ==
+          std::vector<SpecItem>{{"my-key", "X", true, ItemForm::hold}});
+    CHECK(parsed("KEY:hold,KEY:file").items.size() == 2);
+}
+
 TEST_CASE("SecretSpec: accepts one secret as a variable and as a file", "[ask]") {
     CHECK(parsed("KEY,KEY:file,KEY:file").items ==
           std::vector<SpecItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
@@ -139,8 +146,9 @@ std::vector<ErrorCase> error_cases() {
         {"workspace:_a,A", 10, 2, "the workspace's name '_a' must begin with a letter or a digit"},
         {"workspace:" + std::string(65, 'w') + ",A", 10, 65, "a workspace's name has 65 charact"},
         {"workspace:a,A,workspace:b", 14, 11, "a second workspace is named"},
-        {"A:hold?", 1, 5, "':hold' is not available in this version"},
-        {"B,KEY=VAR:hold?", 9, 5, "':hold' is not available in this version"},
+        {"A,A:hold", 2, 6, "duplicate secret 'A': requested with ':hold' and without"},
+        {"A=B:hold,B", 9, 1, "the variable 'B' would be set from both 'A' and 'B'"},
+        {"A:holdd", 2, 5, "invalid form 'holdd'; expected one of: ':env', ':file', ':hold'"},
         {"A=:file", 2, 1, "the variable is missing"},
         {"B,A=1:file", 4, 1, "the variable '1_FILE' must begin with a letter or '_'"},
         {"A=SRUN_X:file", 2, 6, "the variable 'SRUN_X_FILE' controls Slurm"},
@@ -226,6 +234,8 @@ TEST_CASE("SecretSpec: prints its shortest form and parses that back unchanged",
         {"none?", "none?"},
         {"none=X", "none=X"},
         {"none:env", "none:env"},
+        {"none:hold", "none:hold"},
+        {"A=A:hold,B=X:hold?", "A:hold,B=X:hold?"},
         {"none=none", "none:env"},
         {"A,none:env", "A,none:env"},
         {"run:r,none:env", "run:r,none:env"},
@@ -307,9 +317,9 @@ TEST_CASE("SecretSpec: marks an error with carets below the text", "[ask]") {
     CHECK(mark_place("", refused("")) ==
           "    \n"
           "    ^");
-    CHECK(mark_place("KEY=VAR:hold?", refused("KEY=VAR:hold?")) ==
-          "    KEY=VAR:hold?\n"
-          "           ^^^^^");
+    CHECK(mark_place("KEY=VAR:held?", refused("KEY=VAR:held?")) ==
+          "    KEY=VAR:held?\n"
+          "            ^^^^");
 }
 
 TEST_CASE("SecretSpec: shows only the surroundings of an error in a long text", "[ask]") {
