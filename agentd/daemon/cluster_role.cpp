@@ -102,6 +102,13 @@ server::CheckAtHub ClusterRole::check_at_hub() {
     };
 }
 
+server::ReadAtHub ClusterRole::read_at_hub() {
+    if (!asks_) return nullptr;
+    return [asks = asks_.get()](plugin_protocol::GrantRequest request) {
+        return asks->read(std::move(request));
+    };
+}
+
 api::Router::Forward ClusterRole::forward() {
     if (!relay_) return nullptr;
     return [relay = relay_.get()](const api::RequestHead& head) { return relay->forward(head); };

@@ -50,6 +50,9 @@ class ClusterRole {
     /// Returns what answers the checks of submissions; null if the local services do.
     server::CheckAtHub check_at_hub();
 
+    /// Returns what reads values of jobs; null if the local services do.
+    server::ReadAtHub read_at_hub();
+
     /// Returns what forwards requests of people and platforms; null if the local services answer.
     api::Router::Forward forward();
 

@@ -76,7 +76,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                    membership_.grant_at_hub()),
       processes_(loop_, config_.view_socket),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
-                  membership_.check_at_hub(),
+                  membership_.check_at_hub(), membership_.read_at_hub(),
                   [this](Peer process) { return processes_.job_of(process); }),
       control_server_(loop_, std::move(listeners.control), services_, membership_.forward(),
                       replica_.get()),

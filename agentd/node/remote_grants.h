@@ -2,6 +2,8 @@
 #pragma once
 // Answers grant requests on a node: from its hub, or from earlier grants if no hub answers.
 
+#include <map>
+#include <string>
 #include <utility>
 
 #include "agentd/api/http_message.h"
@@ -23,10 +25,25 @@ class RemoteGrants {
     boost::asio::awaitable<service::GrantAnswer> ask(plugin_protocol::GrantRequest request,
                                                      api::IsGone is_gone);
 
+    /// Returns all values of a grant of the job, as they are at the hub now, or as they were in the
+    /// last half second; what is cached if no hub answers.
+    boost::asio::awaitable<StatusOr<vault::Delivery>> read(plugin_protocol::GrantRequest request);
+
     /// Returns whether the hub has granted something since the last call.
     bool take_granted() { return std::exchange(granted_, false); }
 
   private:
+    using Clock = std::chrono::steady_clock;
+    /// A hub's answer, and the tag of the earlier grant that the hub was asked about.
+    struct HubAnswer {
+        HubClient::Result response;
+        std::string tag;
+    };
+
+    boost::asio::awaitable<HubAnswer> ask_hub(plugin_protocol::GrantRequest request);
+    bool is_fresh(const plugin_protocol::GrantRequest& request);
+    StatusOr<vault::Delivery> take_values(const plugin_protocol::GrantRequest& request,
+                                          HubAnswer& answer);
     service::GrantAnswer take(const plugin_protocol::GrantRequest& request, const std::string& tag,
                               net::HttpsResponse& answer);
     service::GrantAnswer without_hub(const plugin_protocol::GrantRequest& request,
@@ -37,6 +54,7 @@ class RemoteGrants {
     service::Services& services_;
     NodeName node_;
     bool granted_ = false;
+    std::map<std::pair<JobId, std::string>, Clock::time_point> read_;  ///< lately, from the hub
 };
 
 }  // namespace secrets::node

@@ -33,6 +33,7 @@ std::string name_of(const plugin_protocol::Request& request) {
         return "WIPE of job " + std::to_string(wipe->job.value);
     }
     if (std::holds_alternative<plugin_protocol::MarkerRequest>(request)) return "MARKER";
+    if (std::holds_alternative<plugin_protocol::GetRequest>(request)) return "GET";
     return std::holds_alternative<plugin_protocol::CheckRequest>(request) ? "CHECK" : "PING";
 }
 

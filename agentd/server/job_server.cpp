@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "agentd/auth/lookup_attempts.h"
+#include "agentd/server/peer_process.h"
+#include "agentd/service/denials.h"
 #include "common/base/errno_status.h"
 #include "common/ipc/slurm_query_protocol.h"
 
@@ -14,6 +16,9 @@ namespace {
 /// The submitting command waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
+/// The longest that a process may let the agent read its values.
+constexpr auto kLongestRead = std::chrono::milliseconds(60'000);
+
 const char* anybody(const Peer&) {
     return nullptr;
 }
@@ -21,10 +26,12 @@ const char* anybody(const Peer&) {
 }  // namespace
 
 JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                     service::SharedStore* shared, CheckAtHub at_hub, FindJob find_job)
+                     service::SharedStore* shared, CheckAtHub at_hub, ReadAtHub read_at_hub,
+                     FindJob find_job)
     : services_(services),
       shared_(shared),
       at_hub_(std::move(at_hub)),
+      read_at_hub_(std::move(read_at_hub)),
       find_job_(std::move(find_job)),
       server_(loop, std::move(listener), "job socket", anybody,
               [this](int fd, Peer peer, plugin_protocol::Request request) {
@@ -46,9 +53,11 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
         server_.send(fd, is_certain
                              ? plugin_protocol::Reply(plugin_protocol::Refused{failure.message()})
                              : plugin_protocol::Reply(plugin_protocol::Busy{failure.message()}));
+    } else if (auto* get = std::get_if<plugin_protocol::GetRequest>(&request)) {
+        co_await answer_get(fd, peer, std::move(*get));
     } else {
         server_.send(fd, plugin_protocol::Refused{
-                             "the agent's job socket accepts only CHECK, MARKER and PING"});
+                             "the agent's job socket accepts only CHECK, MARKER, GET and PING"});
     }
 }
 
@@ -75,6 +84,87 @@ asio::awaitable<Status> JobServer::send_marker(int fd, Peer peer) {
     }
     const plugin_protocol::Marked marked{static_cast<std::uint32_t>(text.size())};
     co_return server_.try_to_send(fd, marked, file.get());
+}
+
+/// Returns the job of the process that connected. That it runs after slurmd has answered proves
+/// that the answer is about it.
+asio::awaitable<StatusOr<JobId>> JobServer::job_of(int fd, Peer peer) {
+    const auto process = PeerProcess::of(fd, peer);
+    if (!process) co_return process.status();
+    const auto job = co_await find_job_(peer);
+    if (!job) co_return Status::unavailable(job.status().message());
+    if (!process->runs()) co_return process_has_ended();
+    if (*job != slurm_query::kNoJob) co_return *job;
+    co_return Status(StatusCode::permission_denied,
+                     "this process is not in a job on this node, according to slurmd; run the "
+                     "command in a step of the job");
+}
+
+asio::awaitable<void> JobServer::answer_get(int fd, Peer peer, plugin_protocol::GetRequest get) {
+    const auto patience =
+        std::min(std::chrono::milliseconds(get.patience_milliseconds), kLongestRead);
+    Status failure;
+    std::optional<JobId> known;
+    const auto job = co_await job_of(fd, peer);
+    if (job) {
+        known = *job;
+        auto request = services_.job_secrets.find(*job, peer.uid, get.spec);
+        failure = request.status();
+        if (failure.ok()) {
+            failure = co_await send_values(fd, std::move(request).value(), patience);
+        }
+    } else {
+        failure = job.status();
+    }
+    if (failure.ok()) co_return;
+    if (failure.code() == StatusCode::unavailable) {
+        server_.send(fd, plugin_protocol::Busy{failure.message()});
+        co_return;
+    }
+    failure = services_.job_secrets.deny(known, peer.uid, get.spec, std::move(failure));
+    server_.send(fd, plugin_protocol::Refused{failure.message()});
+}
+
+asio::awaitable<Status> JobServer::send_values(int fd, service::JobRead request,
+                                               std::chrono::milliseconds patience) {
+    std::vector<vault::Delivery> grants;
+    for (const service::WantedPart& part : request.parts) {
+        auto grant = co_await read_part(request, part, patience);
+        if (!grant) co_return grant.status();
+        grants.push_back(std::move(grant).value());
+    }
+    auto values = services_.job_secrets.deliver(request, grants);
+    if (!values) co_return values.status();
+    const plugin_protocol::Granted granted{values->delivery.image_length, ""};
+    Status lost = server_.try_to_send(fd, granted, values->delivery.fd.get());
+    if (values->event && lost.ok()) audit::publish(*values->event);
+    if (values->event && !lost.ok()) audit::revert(*values->event, lost);
+    // A client that has gone is not denied anything.
+    if (!lost.ok()) co_return peer_is_gone(fd) ? Status() : Status::unavailable(lost.message());
+    co_return Status();
+}
+
+/// Returns all values of one grant of the job that the process needs.
+asio::awaitable<StatusOr<vault::Delivery>> JobServer::read_part(
+    const service::JobRead& request, const service::WantedPart& part,
+    std::chrono::milliseconds patience) {
+    auto grant = service::JobSecretService::request_for(request, part);
+    grant.patience_milliseconds = static_cast<std::uint32_t>(patience.count());
+    if (read_at_hub_) co_return co_await read_at_hub_(std::move(grant));
+    const auto time = plugin_protocol::time_to_answer(grant);
+    const auto deadline = service::SharedStore::Clock::now() + time;
+    const auth::LookupAttempts attempts(time);
+    while (true) {
+        if (shared_ != nullptr) {
+            service::DocumentKeys about =
+                services_.replication.documents_of_spec(request.owner, part.ask);
+            const auto failure = co_await shared_->refresh(std::move(about), deadline, {});
+            if (!failure.ok()) co_return service::not_known(failure);
+        }
+        auto values = attempts.run([&] { return services_.job_secrets.read(request, part); });
+        if (!auth::is_pending(values)) co_return values;
+        co_await attempts.wait();
+    }
 }
 
 asio::awaitable<std::string> JobServer::why_not_submit(Uid uid, std::string spec) {

@@ -115,6 +115,29 @@ GrantAnswer CachedGrantService::deliver_cached_grant_again(
     return Granted{std::move(delivery).value(), "", std::move(event)};
 }
 
+StatusOr<vault::Delivery> CachedGrantService::renew(const plugin_protocol::GrantRequest& request,
+                                                    const std::string& tag, SecretView image) {
+    const auto entries = read_delivery(image.bytes());
+    if (!entries) return entries.status();
+    auto read = read_spec(request);
+    if (!read.ok()) return read.status();
+    if (context_.vault.find_hold(request.job) != nullptr) {
+        const std::string run = read->run ? read->run->text() : "";
+        cache_grant({request.job, request.uid, request.ask, run, tag}, image);
+        context_.events->held_changed();
+    }
+    return context_.vault.deliver(*entries);
+}
+
+StatusOr<vault::Delivery> CachedGrantService::read(
+    const plugin_protocol::GrantRequest& request) const {
+    if (find_cached_grant(request) == nullptr) {
+        return Status(StatusCode::not_found, "job " + std::to_string(request.job.value) +
+                                                 " has nothing of this grant any more");
+    }
+    return context_.vault.deliver_cached_grant(request.job, request.ask);
+}
+
 Status CachedGrantService::denied_by_hub(const plugin_protocol::GrantRequest& request,
                                          const std::string& tag, Status refusal) {
     const vault::CachedGrant* grant = find_cached_grant(request);

@@ -25,6 +25,12 @@ class CachedGrantService {
     /// Delivers the grant that find_cached_grant() finds once more. `why` ends a sentence.
     GrantAnswer deliver_cached_grant_again(const plugin_protocol::GrantRequest& request,
                                            const std::string& why);
+    /// Caches a grant that the hub has just made to a job that has a hold, and returns all of it,
+    /// with what is held.
+    StatusOr<vault::Delivery> renew(const plugin_protocol::GrantRequest& request,
+                                    const std::string& tag, SecretView image);
+    /// Returns all of a cached grant, with what is held.
+    StatusOr<vault::Delivery> read(const plugin_protocol::GrantRequest& request) const;
     /// Wipes the earlier grant with that tag, because the hub has denied the request.
     Status denied_by_hub(const plugin_protocol::GrantRequest& request, const std::string& tag,
                          Status refusal);

@@ -17,13 +17,15 @@ constexpr std::size_t kMaxGrantsPerHold = 256;
 
 audit::Event event_of(audit::Kind kind, const plugin_protocol::GrantRequest& request,
                       const std::string& node, const std::string& what_happened) {
-    return {.kind = kind,
-            .sentence = "job " + std::to_string(request.job.value) + " step " +
-                        step_word(request.step) + " of uid " + std::to_string(request.uid.value) +
-                        (node.empty() ? "" : " on node " + node) + " " + what_happened,
-            .job = request.job,
-            .step = request.step,
-            .owner = audit::Account{request.uid, ""}};
+    const bool is_step = request.step != kNoStep;
+    const std::string job = "job " + std::to_string(request.job.value);
+    audit::Event event{.kind = kind, .job = request.job};
+    event.sentence = (is_step ? job + " step " + step_word(request.step) : "a process of " + job) +
+                     " of uid " + std::to_string(request.uid.value) +
+                     (node.empty() ? "" : " on node " + node) + " " + what_happened;
+    if (is_step) event.step = request.step;
+    event.owner = audit::Account{request.uid, ""};
+    return event;
 }
 
 Status refused(const plugin_protocol::GrantRequest& request, const std::string& node,

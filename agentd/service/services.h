@@ -4,6 +4,7 @@
 #include "agentd/service/cached_grant_service.h"
 #include "agentd/service/expiry.h"
 #include "agentd/service/grant_service.h"
+#include "agentd/service/job_secret_service.h"
 #include "agentd/service/marker_service.h"
 #include "agentd/service/node_grant_service.h"
 #include "agentd/service/replication_service.h"
@@ -33,6 +34,7 @@ struct Services {
     ReplicationService replication{context, expiry};
     StatusService status{context};
     MarkerService markers{context, resolver};
+    JobSecretService job_secrets{context, resolver};
 };
 
 }  // namespace secrets::service

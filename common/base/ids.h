@@ -26,6 +26,9 @@ struct StepId {
     auto operator<=>(const StepId&) const = default;
 };
 
+/// No step: of a request of a process of the job, whichever step that is in.
+inline constexpr StepId kNoStep{0xfffffffe};
+
 /// Returns the step as Slurm's own commands write it: a number, "batch", "interactive" or "extern".
 std::string step_word(StepId step);
 

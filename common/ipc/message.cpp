@@ -102,7 +102,7 @@ Status malformed_message(std::string_view what) {
 }
 
 Status unknown_message_type(std::uint16_t type) {
-    return Status::failed("a message of unknown type " + std::to_string(type));
+    return Status::failed(std::string(kUnknownType) + std::to_string(type));
 }
 
 }  // namespace secrets::ipc

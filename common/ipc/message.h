@@ -36,6 +36,9 @@ struct Protocol {
 /// The first words of the refusal of a message whose version the other side does not have.
 inline constexpr std::string_view kOtherVersion = "a message of protocol version ";
 
+/// The first words of the refusal of a message whose type the other side does not know.
+inline constexpr std::string_view kUnknownType = "a message of unknown type ";
+
 /// Composes a message field by field.
 class MessageWriter {
   public:

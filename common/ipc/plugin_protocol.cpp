@@ -18,6 +18,7 @@ enum class Type : std::uint16_t {
     ping = 3,
     check = 4,
     marker = 5,
+    get = 6,
     granted = 101,
     nothing = 102,
     waiting = 103,
@@ -75,6 +76,15 @@ StatusOr<Request> decode_check(ipc::MessageReader body) {
     return Request(std::move(check));
 }
 
+StatusOr<Request> decode_get(ipc::MessageReader body) {
+    GetRequest get;
+    get.patience_milliseconds = body.number();
+    get.spec = body.text(kMaxSpecBytes);
+    if (!body.complete() || get.patience_milliseconds > kMaxWaitMilliseconds)
+        return ipc::malformed_message("GET");
+    return Request(std::move(get));
+}
+
 }  // namespace
 
 std::chrono::milliseconds time_to_answer(const GrantRequest& grant) {
@@ -92,6 +102,9 @@ ipc::Message encode(const Request& request) {
         return Writer(Type::check).text(check->ask).finish();
     }
     if (std::holds_alternative<MarkerRequest>(request)) return Writer(Type::marker).finish();
+    if (const auto* get = std::get_if<GetRequest>(&request)) {
+        return Writer(Type::get).number(get->patience_milliseconds).text(get->spec).finish();
+    }
     return Writer(Type::ping).finish();
 }
 
@@ -131,6 +144,8 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
             return Request(PingRequest{});
         case Type::check:
             return decode_check(body);
+        case Type::get:
+            return decode_get(body);
         case Type::marker:
             if (!body.complete()) return ipc::malformed_message("MARKER");
             return Request(MarkerRequest{});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The protocol between plugin and agent on the node socket (GRANT, WIPE, PING) and the job
-// socket (CHECK, MARKER, PING), both SOCK_SEQPACKET. A connection carries one request. One reply,
-// with at most one descriptor, ends the connection; before that reply the agent may send WAITING
-// once.
+// socket (CHECK, MARKER, GET, PING), both SOCK_SEQPACKET. A connection carries one request. One
+// reply, with at most one descriptor, ends the connection; before that reply the agent may send
+// WAITING once.
 //
 // Every message has the form that common/ipc/message.h describes, with magic "SLS1" and version 1,
 // but GRANT version 2:
@@ -14,6 +14,7 @@
 //               3 PING     -
 //               4 CHECK    spec: text
 //               5 MARKER   -
+//               6 GET      patience_ms u32, spec: text
 //     replies 101 GRANTED  image length u32, note: text
 //             102 NOTHING  note: text
 //             103 WAITING  wait_ms u32
@@ -38,7 +39,13 @@
 // DONE is the receipt of a WIPE, or the agent's version for a PING. BUSY: the agent reads no
 // request of this client now, or cannot answer MARKER now. MARKED answers MARKER with a descriptor
 // from which the marker of the job around the client can be read (common/ipc/marker.h); it holds no
-// value. An agent that does not know MARKER refuses it.
+// value. An agent that does not know MARKER or GET refuses it with a sentence that
+// ipc::refuses_type() recognizes.
+//
+// GET requests values that the job around the client requested. Its spec has items only, of which
+// `:file` is for values that may hold NUL; an empty one requests all. GRANTED answers it with a
+// delivery, REFUSED means that the client may not have them, and BUSY that this cannot be known
+// now.
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
@@ -77,11 +84,17 @@ struct CheckRequest {
 };
 /// Requests the marker of the job around the client; sent by sbatch, srun and salloc.
 struct MarkerRequest {};
+/// Requests values of the job around the client; sent by secretctl.
+struct GetRequest {
+    std::string spec;
+    std::uint32_t patience_milliseconds = 0;  ///< how long the client waits for the reply
+};
 /// Returns how long an agent may take for its reply to the request, or to the plugin's question
 /// after a wait: less than the plugin waits, so that the plugin has the reply in time.
 std::chrono::milliseconds time_to_answer(const GrantRequest& grant);
 
-using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest>;
+using Request =
+    std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest, GetRequest>;
 
 struct Granted {
     std::uint32_t image_length = 0;

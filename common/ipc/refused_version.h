@@ -15,4 +15,9 @@ inline bool refuses_version(std::string_view sentence) {
     return sentence.starts_with(kOtherVersion) || sentence.starts_with(kIn020);
 }
 
+/// Tells whether a refusal says that the other side does not know the type of the message.
+inline bool refuses_type(std::string_view sentence) {
+    return sentence.starts_with(kUnknownType);
+}
+
 }  // namespace secrets::ipc

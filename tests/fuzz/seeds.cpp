@@ -83,6 +83,11 @@ void wire_seeds(Corpus& corpus) {
     corpus.write("plugin_protocol", "check",
                  plugin_protocol::encode(
                      plugin_protocol::Request(plugin_protocol::CheckRequest{"run:demo-1"})));
+    const Bytes get = plugin_protocol::encode(
+        plugin_protocol::Request(plugin_protocol::GetRequest{"HF_TOKEN:file,DB=PGPASSWORD", 5000}));
+    corpus.write("plugin_protocol", "get", get);
+    corpus.write("plugin_protocol", "get-cut-off", cut(get, get.size() - 2));
+    corpus.write("plugin_protocol", "get-that-waits-too-long", with_byte(get, 15, 255));
     corpus.write("plugin_protocol", "granted",
                  plugin_protocol::encode(
                      plugin_protocol::Reply(plugin_protocol::Granted{4096, "waited 0.3 s"})));

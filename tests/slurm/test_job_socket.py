@@ -52,7 +52,7 @@ def test_job_socket_answers_ping_and_rejects_grant_and_wipe(agent):
     for request in (grant_request(b"run:theirs"), message(WIPE, b"\1\0\0\0")):
         for user in ("alice", "root"):
             reply = reply_to(agent, request, user, path=agent.job_socket)
-            assert reply == (REFUSED, "the agent's job socket accepts only CHECK, MARKER and PING", 0)
+            assert reply == (REFUSED, "the agent's job socket accepts only CHECK, MARKER, GET and PING", 0)
     assert agent.status()["holds"] == 0
     assert GRANT != CHECK
 

@@ -30,7 +30,7 @@ struct Fixture {
     explicit Fixture(service::SharedStore* shared = nullptr, CheckAtHub at_hub = nullptr)
         : path(folder.file("job.sock")),
           server(loop.io, listen_at(path, SocketKind::seqpacket, 0600).value(), office.services,
-                 shared, std::move(at_hub), [this](Peer) { return find_job(); }) {
+                 shared, std::move(at_hub), nullptr, [this](Peer) { return find_job(); }) {
         set_peer(office.alice);
         REQUIRE(
             office.services.secrets.put_secret(office.alice, {}, "A", {buffer_of("value"), {}}, {})

@@ -61,6 +61,7 @@ struct RequestCase {
     std::uint16_t type;
     Bytes body;
 };
+const Request kGet = GetRequest{"A,B=X", 5000};
 /// A GRANT with the plugin's patience, which is version 2.
 const Request kPatientAsk =
     GrantRequest{JobId{7}, StepId{0xfffffffb}, Uid{1000}, 10000, "A,run:demo-1", 5000};
@@ -70,7 +71,8 @@ std::vector<RequestCase> request_cases() {
             {kWipe, 2, numbers({4294967295U})},
             {kPing, 3, {}},
             {kCheck, 4, with_text({}, "A,run:demo-1")},
-            {kMarker, 5, {}}};
+            {kMarker, 5, {}},
+            {kGet, 6, with_text(numbers({5000}), "A,B=X")}};
 }
 
 struct ReplyCase {
@@ -190,6 +192,13 @@ TEST_CASE("Plugin protocol: decodes every request with its fields", "[wire]") {
     request = decode_request(encode(kMarker));
     REQUIRE(request.ok());
     CHECK(std::holds_alternative<MarkerRequest>(*request));
+
+    request = decode_request(encode(kGet));
+    REQUIRE(request.ok());
+    const auto* get = std::get_if<GetRequest>(&request.value());
+    REQUIRE(get != nullptr);
+    CHECK((get->spec == "A,B=X" && get->patience_milliseconds == 5000));
+    CHECK_FALSE(is_request(message_of(6, with_text(numbers({kMaxWaitMilliseconds + 1}), "A"))));
 }
 
 TEST_CASE("Plugin protocol: decodes every reply with its fields", "[wire]") {
@@ -306,7 +315,7 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
 }
 
 TEST_CASE("Plugin protocol: rejects unknown types and messages of the other direction", "[wire]") {
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 6, 100, 108, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 7, 100, 108, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

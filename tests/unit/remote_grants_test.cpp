@@ -183,6 +183,50 @@ TEST_CASE("RemoteGrants: delivers an earlier grant of the same job and spec if n
     CHECK(service::status_of(fixture.ask("run:r", 8)).code() == StatusCode::unavailable);
 }
 
+/// What processes of the job read of its grant.
+std::string read(Fixture& fixture, const std::string& spec = "run:r") {
+    plugin_protocol::GrantRequest request{JobId{7}, kNoStep, fixture.node.alice, 0, spec, 625};
+    const auto delivery = fixture.loop.result_of(fixture.grants->read(std::move(request)));
+    return delivery ? service::text_of_delivery(delivery->fd) : delivery.status().message();
+}
+
+TEST_CASE("RemoteGrants: reads the hub's values for processes of the job, at most twice a second") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    fixture.hub.answer = [](const auto&, auto& response) { Fixture::grant(response, "new"); };
+    CHECK(read(fixture) == "A=new\n");
+    CHECK(fixture.hub.asked.back()[http::field::if_none_match] == "\"1\"");
+    REQUIRE(fixture.hub.asked.size() == 2);
+    CHECK(read(fixture) == "A=new\n");
+    CHECK(fixture.hub.asked.size() == 2);
+    fixture.loop.pass(milliseconds(501));
+    fixture.hub.answer = [](const auto&, auto& response) { response.result(304); };
+    CHECK(read(fixture) == "A=new\n");
+    CHECK(fixture.hub.asked.size() == 3);
+    CHECK(fixture.node.vault.inventory().cached_grants == 1);
+}
+
+TEST_CASE("RemoteGrants: reads cached values if no hub answers, and none that the hub denies") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    fixture.hub.answer = [](const auto&, auto& response) { deny(response, 503, "busy"); };
+    CHECK(read(fixture) == "A=value\n");
+    CHECK(read(fixture, "run:other") == "busy");
+    fixture.hub.answer = [](const auto&, auto& response) {
+        deny(response, 404, "says the hub", std::string(api::kGrantDenied));
+    };
+    CHECK(read(fixture) == "says the hub");
+    CHECK(fixture.node.vault.inventory().cached_grants == 0);
+    fixture.hub.answer = [](const auto&, auto& response) { response.result(204); };
+    CHECK(read(fixture).empty());
+}
+
+TEST_CASE("RemoteGrants: caches nothing for a job that ended while its values were read") {
+    Fixture fixture;
+    CHECK(read(fixture) == "A=value\n");
+    CHECK(fixture.node.vault.inventory().cached_grants == 0);
+}
+
 using Denial = std::pair<unsigned, StatusCode>;
 constexpr auto kDenials = std::to_array<Denial>({{400U, StatusCode::invalid_argument},
                                                  {403U, StatusCode::permission_denied},
