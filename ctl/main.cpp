@@ -20,11 +20,16 @@ constexpr std::chrono::seconds kTimeout(30);
 constexpr std::chrono::seconds kCompleteTimeout(1);  // a user waits at a prompt
 constexpr std::chrono::seconds kWatchTimeout(5);     // Ctrl-C takes effect between two requests
 
+/// The limit of core files with which the program started, for a command that it runs.
+rlimit first_core_limit{};
+
 /// Prevents core files, which would outlive the process with the values that it read.
 Status forbid_core_dumps() {
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return errno_status("cannot forbid core files: prctl(PR_SET_DUMPABLE)");
-    const rlimit none{0, 0};
+    if (::getrlimit(RLIMIT_CORE, &first_core_limit) != 0)
+        return errno_status("cannot forbid core files: getrlimit(RLIMIT_CORE)");
+    const rlimit none{0, first_core_limit.rlim_max};
     if (::setrlimit(RLIMIT_CORE, &none) != 0)
         return errno_status("cannot forbid core files: setrlimit(RLIMIT_CORE)");
     return Status();
@@ -34,7 +39,10 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     const Session agent(Client(line.socket, kTimeout), line.json, paint_for_output());
     const RunCommands runs(agent);
     const SecretCommands secrets(agent, line.workspace);
+    const JobCommands jobs(line.job_socket, first_core_limit);
     const std::string command = command_of(app);
+    if (command == "get") return jobs.get(line.get);
+    if (command == "exec") return jobs.exec(line.exec);
     if (command == "set") return secrets.set(line.set);
     if (command == "ls") return secrets.list();
     if (command == "rm") return secrets.remove(line.names);

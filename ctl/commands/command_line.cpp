@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kYours = "Your secrets, or a workspace's with --workspace NAME";
 constexpr const char* kRuns = "Runs of a workflow platform, or of your own";
+constexpr const char* kJobs = "Inside a job, which must have requested the secrets";
 constexpr const char* kAgent = "The agent, and certificates for it";
 
 constexpr const char* kSetFooter =
@@ -71,6 +72,21 @@ constexpr const char* kCompleteFooter = R"(Example:
 constexpr const char* kRunsFooter = R"(Examples:
   secretctl runs
   secretctl runs demo-1)";
+
+constexpr const char* kGetFooter =
+    R"(The value is what it is now, also if it was set again since the job started.
+
+Examples:
+  secretctl get DB_PASSWORD | psql-login
+  secretctl get HF_TOKEN --show)";
+
+constexpr const char* kExecFooter =
+    R"(Without --secret the command gets all that the job requested, :hold included.
+NAME:file sets NAME_FILE to a path that lasts as long as the command.
+
+Examples:
+  secretctl exec -- psql -h db
+  secretctl exec --secret DB=PGPASSWORD -- psql -h db)";
 
 constexpr const char* kCheckFooter =
     R"(If several secrets have the name, the run's is used, else yours, else a
@@ -208,6 +224,20 @@ void describe_runs(CLI::App& app, CommandLine& line) {
         ->option_text(" ");
 }
 
+void describe_jobs(CLI::App& app, CommandLine& line) {
+    CLI::App* get = add_command(app, kJobs, "get", "Write a secret to standard output", kGetFooter);
+    add_name(get, "NAME", line.get.name, "The secret's name");
+    get->add_flag("--show", line.get.show, "Write it to a terminal, too");
+
+    CLI::App* exec = add_command(app, kJobs, "exec", "Run a command with secrets", kExecFooter);
+    exec->add_option("--secret", line.exec.items, "NAME[=VAR][:file][?],...; may be repeated")
+        ->allow_extra_args(false)
+        ->option_text("ITEM");
+    exec->add_option("COMMAND", line.exec.command, "The command, after --")
+        ->required()
+        ->option_text("...");
+}
+
 void describe_agent(CLI::App& app, CommandLine& line) {
     CLI::App* check =
         add_command(app, kAgent, "check", "Show what a job with this spec would get", kCheckFooter);
@@ -264,7 +294,7 @@ bool takes_values(const CLI::App& app) {
 /// Returns the first word that is not an option: the position of the command.
 std::string command_word(const std::vector<std::string>& words) {
     for (std::size_t i = 0; i < words.size(); ++i) {
-        if (words[i] == "--socket") {
+        if (words[i] == "--socket" || words[i] == "--job-socket") {
             ++i;
         } else if (!words[i].starts_with('-')) {
             return words[i];
@@ -297,9 +327,13 @@ void describe(CLI::App& app, CommandLine& line) {
     app.add_option("--socket", line.socket, "The agent's control socket")
         ->envname("SLURM_SECRETS_SOCKET")
         ->option_text("PATH");
+    app.add_option("--job-socket", line.job_socket, "The agent's job socket, for get and exec")
+        ->envname("SLURM_SECRETS_JOB_SOCKET")
+        ->option_text("PATH");
     app.add_flag("--json", line.json, "Print the agent's response as one line of JSON");
     describe_secrets(app, line);
     describe_runs(app, line);
+    describe_jobs(app, line);
     describe_agent(app, line);
     describe_pki(app, line.pki);
     describe_completion(app, line);

@@ -10,6 +10,7 @@
 
 #include "ctl/commands/complete_names.h"
 #include "ctl/commands/import.h"
+#include "ctl/commands/job_commands.h"
 #include "ctl/commands/run_commands.h"
 #include "ctl/commands/secret_commands.h"
 #include "ctl/pki/pki.h"
@@ -17,10 +18,12 @@
 namespace secrets::ctl {
 
 inline constexpr const char* kDefaultSocket = "/run/slurm-secrets/control.sock";
+inline constexpr const char* kDefaultJobSocket = "/run/slurm-secrets/job.sock";
 
 /// The parsed options; CLI::App tells which command was given.
 struct CommandLine {
     std::string socket = kDefaultSocket;
+    std::string job_socket = kDefaultJobSocket;
     bool json = false;
     std::optional<std::string> workspace;
     PushOptions push;
@@ -31,6 +34,8 @@ struct CommandLine {
     std::string to;
     std::string run;
     std::string ask;
+    GetOptions get;
+    ExecOptions exec;
     bool submit_host = false;
     pki::Options pki;
     CompleteOptions complete;

@@ -6,15 +6,11 @@
 namespace secrets::ctl {
 namespace {
 
-constexpr const char* kHead =
-    "secretctl: secrets of Slurm jobs. It shows names and sizes, never a value.\n"
-    "Usage: secretctl [--socket PATH] [--json] COMMAND [ARGUMENT...]\n";
+constexpr const char* kHead = "Usage: secretctl [--socket PATH] [--json] COMMAND [ARGUMENT...]\n";
 
 constexpr const char* kFoot =
-    "Also --version, and COMMAND --help, which has examples. To begin with:\n"
-    "  secretctl set HF_TOKEN; sbatch --secret=HF_TOKEN job.sh\n"
-    "Exit codes: 0 success; 1 refused, missing or not found; 2 wrong usage, or input\n"
-    "or output that cannot be used; 3 no agent or hub responds\n";
+    "COMMAND --help; --version. Begin with: secretctl set A; sbatch --secret=A job.sh\n"
+    "Exit codes: 0 success; 1 refused, missing or not found; 2 unusable; 3 no answer\n";
 
 constexpr std::size_t kCommandWidth = 18;
 

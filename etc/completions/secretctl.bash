@@ -26,6 +26,7 @@ _secretctl() {
     word=${COMP_WORDS[i]}
     case $word in
       --socket) _secretctl_agent=(--socket "${COMP_WORDS[++i]}") ;;
+      --job-socket | --secret) ((++i)) ;;
       --workspace) workspace=(--workspace "${COMP_WORDS[++i]}") ;;
       --file | --from | --expires | --ttl | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days) ((++i)) ;;
       -*) ;;
@@ -51,7 +52,8 @@ _secretctl() {
 
   case $previous in
     --workspace) _secretctl_offer "$(_secretctl_names workspaces)" "$part"; return ;;
-    --file | --from | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
+    --secret) _secretctl_spec "$part"; return ;;
+    --file | --from | --socket | --job-socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
     --scope) _secretctl_offer "user workspace" "$part"; return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$part"); return ;;
     --expires | --ttl | --only | --skip | --dns | --ip | --uri | --days) return ;;
@@ -63,7 +65,7 @@ _secretctl() {
   fi
   case $command in
     '') _secretctl_offer "$(_secretctl_names commands)" "$part" ;;
-    set | rename) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names secrets "${workspace[@]}")" "$part" ;;
+    get | set | rename) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names secrets "${workspace[@]}")" "$part" ;;
     rm) _secretctl_offer "$(_secretctl_names secrets "${workspace[@]}")" "$part" ;;
     push | complete | runs) ((positionals > 0)) || _secretctl_offer "$(_secretctl_names runs)" "$part" ;;
     check) _secretctl_spec "$part" ;;

@@ -209,7 +209,7 @@ def test_secretctl_has_no_option_for_values(agent):
     for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
     help_text = secretctl(agent, "--help").out
-    assert set(re.findall(r"(?<![\w-])--[a-z-]+", help_text.split("To begin with")[0])) == {
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", help_text.split("Begin with")[0])) == {
         "--workspace", "--version", "--socket", "--json", "--help"}
 
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets inside a running job on a node of a hub: the values are the hub's within a second, and the cached ones while
+no hub answers."""
+
+import time
+
+import pytest
+from harness import BUILD, poll
+
+HUB = "https://10.77.0.1:8443"
+CTL = f"{BUILD}/secretctl"
+# Runs a command each time that the test creates a file, and answers in another one.
+LOOP = """
+n=0
+while [ ! -e end ]; do
+  [ -e ask.$n ] && { %s >answer.$n 2>&1; echo " code $?" >>answer.$n; n=$((n+1)); }
+  sleep 0.02
+done
+"""
+
+
+@pytest.fixture
+def pki(hosts):
+    folder = hosts.dir / "pki"
+    if not folder.exists():
+        hosts.run("hub", [BUILD / "secretctl", "pki", "init", folder])
+        hosts.run("hub", [BUILD / "secretctl", "pki", "issue", folder, "hub", "--ip", "10.77.0.1", "--dns", "hub", "--server"])
+    return folder
+
+
+@pytest.fixture
+def cluster(hosts, pki):
+    hosts.start_view("hub")
+    hosts.start_agent("hub", hub_config(pki))
+    for node in ("n1", "n2"):
+        hosts.start_view(node)
+        hosts.start_agent(node, f"hub: {{ urls: ['{HUB}'], ca: {pki}/ca.crt }}\n")
+    return hosts
+
+
+def hub_config(pki):
+    return f"listen: {{ address: 10.77.0.1, certificate: {pki}/hub.crt, key: {pki}/hub.key }}\n"
+
+
+class Asking:
+    """A job on n1 that runs a command whenever it is told to."""
+
+    def __init__(self, login, command, *options):
+        self.login = login
+        self.count = 0
+        self.job = login.sbatch(LOOP % command, "-wn1", *options)
+        poll(lambda: login.job_state(self.job) == "RUNNING", 15, "the job")
+
+    def answer(self):
+        (self.login.out / f"ask.{self.count}").touch()
+        text = self.login.await_file(f"answer.{self.count}")
+        self.count += 1
+        return text.strip()
+
+    def end(self):
+        (self.login.out / "end").touch()
+        self.login.await_end(self.job)
+        for path in [*self.login.out.glob("ask.*"), *self.login.out.glob("answer.*"), self.login.out / "end"]:
+            path.unlink()
+
+
+@pytest.fixture
+def asking(cluster):
+    made = []
+
+    def start(command, *options):
+        made.append(Asking(cluster.on("login"), command, *options))
+        return made[-1]
+
+    yield start
+    for job in made:
+        job.end()
+
+
+def test_get_on_node_reads_value_of_hub_within_a_second(cluster, asking, canary):
+    hub = cluster.on("hub")
+    first, second = canary(), canary()
+    hub.push("rotating", user={"TOK": first})
+    job = asking(f"{CTL} get TOK", "--secrets-run=rotating", "--secret=TOK:hold")
+    assert job.answer() == f"{first} code 0"
+    assert job.answer() == f"{first} code 0"
+    hub.push("rotating", user={"TOK": second})
+    began = time.monotonic()
+    while job.answer() != f"{second} code 0":
+        assert time.monotonic() - began < 1
+    assert f"a process of job {job.job} of uid 1001 on node n1 was granted TOK (held) of run rotating" in \
+        cluster.agent_log("hub")
+
+
+def test_held_secret_on_node_is_in_no_environment(cluster, asking, canary):
+    value = canary()
+    cluster.on("hub").push("held", user={"TOK": value})
+    job = asking("env", "--secrets-run=held", "--secret=TOK:hold")
+    assert value not in job.answer()
+
+
+def test_get_on_node_reads_cached_value_while_no_hub_answers(cluster, asking, canary, pki):
+    value = canary()
+    cluster.on("hub").push("away", user={"TOK": value})
+    job = asking(f"{CTL} get TOK", "--secrets-run=away", "--secret=TOK:hold")
+    assert job.answer() == f"{value} code 0"
+    cluster.on("hub").daemon_kill("slurm-secretsd")
+    time.sleep(0.6)
+    assert job.answer() == f"{value} code 0"
+    cluster.start_agent("hub", hub_config(pki))
+
+
+def test_get_on_node_is_refused_once_run_is_completed(cluster, asking, canary):
+    hub = cluster.on("hub")
+    hub.push("short", user={"TOK": canary()})
+    job = asking(f"{CTL} get TOK", "--secrets-run=short", "--secret=TOK:hold")
+    assert job.answer().endswith(" code 0")
+    hub.complete("short")
+    time.sleep(0.6)
+    answer = job.answer()
+    assert "cannot read secrets of this job: run short was completed" in answer and answer.endswith(" code 1")
+
+
+def test_get_on_node_is_refused_for_name_that_was_never_requested(cluster, asking, canary):
+    cluster.on("hub").push("names", user={"TOK": canary(), "OTHER": canary()})
+    job = asking(f"{CTL} get OTHER", "--secrets-run=names", "--secret=TOK:hold")
+    answer = job.answer()
+    assert "did not request the secret OTHER" in answer and answer.endswith(" code 1")

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promise: a process of a job reads what its job requested, as it is now, and nothing else; a secret that is requested
+with :hold is in no environment; nobody outside the job is given anything."""
+
+import contextlib
+import shutil
+import socket
+import threading
+
+import pytest
+from harness import BUILD, poll
+from plugin_protocol import BUSY, REFUSED, WIPE, message, reply_to, text_message
+
+JOB = ("-wn1",)  # slurm-secrets-view of the tests knows the processes of n1 alone
+
+
+@pytest.fixture
+def ctl(cluster):
+    return f"{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock"
+
+
+@pytest.fixture
+def values(cluster, canary):
+    values = {"TOK": canary("TOK"), "OTHER": canary("OTHER")}
+    cluster.push("run-inside", user=values)
+    return values
+
+
+@pytest.fixture
+def run(cluster, values):
+    def run(script, spec="TOK:hold", **options):
+        return cluster.run_batch(script, *JOB, "--secrets-run=run-inside", f"--secret={spec}", **options)
+
+    return run
+
+
+@pytest.fixture
+def waiting_job(cluster, values):
+    """Runs a job that executes a script once the test has created the file `go`."""
+    made = []
+
+    def start(script, *options):
+        wait = "echo >ready; while [ ! -e go ]; do sleep 0.05; done\n"
+        job = cluster.sbatch(wait + script, *JOB, "--secrets-run=run-inside", *options)
+        made.append(job)
+        cluster.await_file("ready")
+        return job
+
+    def finish(job):
+        (cluster.out / "go").touch()
+        return cluster.wait(job)
+
+    yield start, finish
+    for name in ("ready", "go"):
+        (cluster.out / name).unlink(missing_ok=True)
+
+
+def refused(done, sentence, code=1):
+    assert done.out == ""
+    assert f"secretctl: cannot read secrets of this job: {sentence}" in done.err, done.err
+    assert done.code == code
+
+
+# ---- held secrets -----------------------------------------------------------------------------------
+
+
+def test_held_secret_is_in_no_environment_and_is_read_by_get(run, values, ctl):
+    done = run(f"env; cat /proc/$PPID/environ | tr '\\0' '\\n'; srun -n1 env; echo got; {ctl} get TOK", "TOK:hold,OTHER")
+    before, _, after = done.out.partition("got\n")
+    assert values["TOK"] not in before and values["OTHER"] in before
+    assert "SLURM_SECRETS=run:run-inside,TOK:hold,OTHER" in before
+    assert "SLURM_SECRETS_SET=OTHER\n" in before
+    assert (done.code, after) == (0, values["TOK"])
+
+
+def test_held_secret_is_read_in_step_and_in_inner_command_of_stripped_environment(run, values, ctl):
+    done = run(f"srun -n1 {ctl} get TOK; echo; env -i {ctl} get TOK; echo; setsid {ctl} get TOK")
+    assert done.out.split() == [values["TOK"]] * 3, done.err
+
+
+def test_held_secret_is_requested_by_inner_job(cluster, run, values, ctl):
+    done = run(f"echo '#!/bin/bash\n{ctl} get TOK' >inner.sh; sbatch --parsable -wn1 --output=%A.out inner.sh")
+    cluster.await_end(done.out.strip())
+    assert (cluster.out / f"{done.out.strip()}.out").read_text() == values["TOK"]
+
+
+def test_job_with_held_secret_has_hold_until_its_end(cluster, waiting_job):
+    start, finish = waiting_job
+    job = start("true", "--secret=TOK:hold")
+    assert cluster.run("run-inside")["holds"][0]["job"] == int(job)
+    finish(job)
+    poll(lambda: cluster.run("run-inside")["holds"] == [], 10, "the end of the hold")
+
+
+@pytest.mark.parametrize("spec", ["NOPE:hold", "TOK:hold,NOPE:hold"])
+def test_job_fails_at_once_without_secret_that_is_to_be_held(run, spec):
+    done = run("echo ran", spec)
+    assert done.code != 0 and done.out == ""
+    assert "secret NOPE is not among the secrets of run run-inside" in done.err
+
+
+# ---- get and exec -----------------------------------------------------------------------------------
+
+
+def test_get_writes_exact_bytes(cluster, ctl):
+    every_byte = bytes(range(256))
+    cluster.push("run-bytes", user={"BLOB": every_byte, "LINE": "two\nlines\n", "NONE": ""})
+    done = cluster.run_batch(f"for name in BLOB LINE NONE; do {ctl} get $name | od -An -v -tx1 | tr -d ' \\n'; echo; done",
+                             *JOB, "--secrets-run=run-bytes", "--secret=BLOB:hold,LINE:hold,NONE:hold")
+    assert done.out.split("\n")[:3] == [every_byte.hex(), b"two\nlines\n".hex(), ""]
+
+
+@pytest.mark.parametrize("spec", ["TOK", "TOK=RENAMED", "TOK:file", "TOK:hold", "OTHER,TOK=X:hold"])
+def test_get_reads_each_form_of_request_by_name(run, values, ctl, spec):
+    done = run(f"{ctl} get TOK", spec)
+    assert (done.code, done.out) == (0, values["TOK"]), done.err
+
+
+def test_get_reads_run_that_is_requested_whole(cluster, values, ctl):
+    done = cluster.run_batch(f"{ctl} get OTHER; {ctl} get ABSENT", *JOB, "--secrets-run=run-inside")
+    assert done.out == values["OTHER"]
+    assert "secret ABSENT is not among the secrets of this job" in done.err
+
+
+def test_exec_runs_command_with_all_that_the_job_requested(run, values, ctl):
+    done = run(f"unset OTHER; {ctl} exec -- sh -c 'echo $TOK $OTHER $0' zero; echo ${{TOK-missing}}", "TOK:hold,OTHER")
+    assert done.out.split() == [values["TOK"], values["OTHER"], "zero", "missing"], done.err
+
+
+def test_exec_renames_and_makes_files(run, values, ctl):
+    done = run(f"{ctl} exec --secret TOK=PGPASSWORD --secret OTHER:file,NOPE? -- "
+               "sh -c 'echo $PGPASSWORD $(cat $OTHER_FILE) ${NOPE-none}; sh -c \"cat $OTHER_FILE\"'", "TOK:hold,OTHER:hold")
+    assert done.out.split() == [values["TOK"], values["OTHER"], "none", values["OTHER"]], done.err
+
+
+def test_exec_passes_on_arguments_exit_code_and_core_limit(run, ctl):
+    done = run(f"ulimit -Sc 77; {ctl} exec -- bash -c 'ulimit -Sc; echo \"$1\"; exit 7' bash --json; echo $?; "
+               f"{ctl} exec -- /nowhere/command; echo $?")
+    assert done.out.split() == ["77", "--json", "7", "2"]
+    assert "secretctl: cannot run /nowhere/command: No such file or directory" in done.err
+
+
+def test_get_writes_to_terminal_only_with_show(run, values, ctl):
+    done = run(f"script -qec '{ctl} get TOK' /dev/null; echo code $?; script -qec '{ctl} get TOK --show' /dev/null")
+    before, _, after = done.out.partition("code 2\n")
+    assert "cannot write a value to a terminal without --show" in before and values["TOK"] not in before
+    assert after.split() == [values["TOK"]]
+
+
+# ---- rotated and ended values -----------------------------------------------------------------------
+
+
+def test_get_reads_value_that_was_pushed_again(cluster, waiting_job, values, ctl, canary):
+    start, finish = waiting_job
+    job = start(f"{ctl} get TOK; echo; {ctl} exec -- printenv OTHER; printenv OTHER", "--secret=TOK:hold,OTHER")
+    rotated = {"TOK": canary("TOK"), "OTHER": canary("OTHER")}
+    cluster.push("run-inside", user=rotated)
+    assert finish(job).out.split() == [rotated["TOK"], rotated["OTHER"], values["OTHER"]]
+
+
+def test_get_is_refused_when_run_was_completed(cluster, waiting_job, ctl):
+    start, finish = waiting_job
+    job = start(f"{ctl} get TOK", "--secret=TOK:hold")
+    cluster.complete("run-inside")
+    refused(finish(job), "run run-inside was completed")
+
+
+def test_get_survives_restart_of_agent_only_with_what_is_still_known(cluster, waiting_job, values, ctl):
+    start, finish = waiting_job
+    job = start(f"{ctl} get TOK", "--secret=TOK:hold")
+    cluster.agent_restart()  # without systemd nothing outlives the agent
+    refused(finish(job), f"job {job} holds no secrets on this node: it requested none, or has ended")
+
+
+# ---- denials ----------------------------------------------------------------------------------------
+
+
+def test_get_is_refused_outside_of_jobs(cluster, values, ctl):
+    for user in ("alice", "root"):
+        done = cluster.as_user(user, [*ctl.split(), "get", "TOK"])
+        refused(done, "this process is not in a job on this node, according to slurmd")
+
+
+def test_get_is_refused_for_name_that_was_never_requested(run, values, ctl):
+    done = run(f"{ctl} get OTHER")
+    refused(done, "job ")
+    assert "did not request the secret OTHER; request it when you submit: sbatch --secret=OTHER:hold" in done.err
+
+
+def test_get_is_refused_in_job_without_secrets(cluster, values, ctl):
+    done = cluster.run_batch(f"{ctl} get TOK", *JOB)
+    refused(done, "job ")
+    assert "holds no secrets on this node: it requested none, or has ended" in done.err
+
+
+def test_get_is_refused_to_another_user_in_the_job(cluster, run, ctl):
+    """A program that runs as bob inside alice's job."""
+    program = cluster.out / "as-bob"
+    shutil.copy(BUILD / "secretctl", program)
+    shutil.chown(program, "bob")
+    program.chmod(0o4755)
+    try:
+        done = run(f"./as-bob {ctl.partition(' ')[2]} get TOK")
+    finally:
+        program.unlink()
+    refused(done, "job ")
+    assert "belongs to another user" in done.err
+
+
+def test_get_is_refused_after_epilog(cluster, waiting_job, ctl):
+    start, finish = waiting_job
+    job = start(f"{ctl} get TOK", "--secret=TOK:hold")
+    kind, receipt, _ = reply_to(type("Agent", (), {"node_socket": cluster.dir / "run" / "node.sock"}),
+                                message(WIPE, int(job).to_bytes(4, "little")))
+    assert "was wiped" in receipt
+    refused(finish(job), f"job {job} holds no secrets on this node")
+
+
+@pytest.mark.parametrize("item", ["run:run-inside", "none", "workspace:lab,TOK", "-TOK,TOK"])
+def test_exec_accepts_only_names(run, ctl, item):
+    done = run(f"{ctl} exec --secret {item} -- echo ran")
+    refused(done, "only names of secrets are accepted in a job")
+
+
+def test_get_tells_apart_that_nobody_can_tell(cluster, waiting_job, ctl):
+    start, finish = waiting_job
+    job = start(f"{ctl} get TOK", "--secret=TOK:hold")
+    with cluster.daemon_frozen("slurm-secrets-view"):
+        done = finish(job)
+    refused(done, "slurm-secrets-view did not answer", code=3)
+
+
+@contextlib.contextmanager
+def agent_that_answers(path, reply):
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(str(path))
+    path.chmod(0o666)
+    server.listen()
+
+    def serve():
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.send(reply)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(10)
+        server.close()
+        path.unlink()
+
+
+@pytest.mark.parametrize("kind, text, code, sentence", [
+    (REFUSED, "a message of unknown type 6", 3, "slurm-secretsd on this node is older than secretctl"),
+    (BUSY, "too many open connections to this socket", 3, "too many open connections to this socket"),
+    (REFUSED, "no", 1, "no"),
+])
+def test_get_prints_one_sentence_for_each_kind_of_refusal(cluster, kind, text, code, sentence):
+    path = cluster.dir / "other-job.sock"
+    with agent_that_answers(path, text_message(kind, text)):
+        done = cluster.as_user("alice", [BUILD / "secretctl", "--job-socket", path, "get", "TOK"])
+    refused(done, sentence, code)
+    assert len(done.err.splitlines()) == 1
+
+
+def test_get_without_agent_says_so(cluster):
+    done = cluster.as_user("alice", [BUILD / "secretctl", "--job-socket", "/nowhere/job.sock", "get", "TOK"])
+    refused(done, "the agent on this node does not answer", 3)
+
+
+# ---- records ----------------------------------------------------------------------------------------
+
+
+def test_reads_are_recorded_once_for_each_name_of_a_job_and_denials_with_their_reason(cluster, run, ctl):
+    done = run(f"for i in 1 2 3; do {ctl} get TOK >/dev/null; done; {ctl} get OTHER >/dev/null; "
+               f"{ctl} get NEVER >/dev/null; echo $SLURM_JOB_ID", "TOK:hold,OTHER")
+    job = done.out.strip()
+    log = cluster.agent_log()
+    assert log.count(f"a process of job {job} of uid 1001 was granted TOK") == 1
+    assert log.count(f"a process of job {job} of uid 1001 was granted OTHER") == 1
+    assert f"a process of job {job} of uid 1001 was refused secrets: job {job} did not request the secret NEVER" in log
