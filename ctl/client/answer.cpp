@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::string_view kNothing = "-";
 
-/// The status with which a node's agent reports that no hub answers (504, Gateway Timeout).
+/// The statuses with which an agent reports that it cannot tell now (503, Service Unavailable), and
+/// a node's that no hub answers (504, Gateway Timeout).
+constexpr unsigned kUnavailable = 503;
 constexpr unsigned kNoHubAnswers = 504;
 
 CommandError not_understood(const std::string& why) {
@@ -30,7 +32,7 @@ std::string printable(std::string_view text) {
     return shown;
 }
 
-void check_success(const Answer& answer) {
+void check_success(const Answer& answer, ExitCode unavailable) {
     if (answer.status >= 200 && answer.status < 300) return;
     std::string sentence =
         "the agent responded with HTTP status " + std::to_string(answer.status) + " and no reason";
@@ -39,8 +41,10 @@ void check_success(const Answer& answer) {
     if (!error && problem.is_object() && problem.get_object().contains("detail")) {
         sentence = text_of(problem.get_object(), "detail");
     }
-    const bool no_hub = answer.status == kNoHubAnswers;
-    throw CommandError(no_hub ? ExitCode::unreachable : ExitCode::refused, sentence);
+    ExitCode code = ExitCode::refused;
+    if (answer.status == kNoHubAnswers) code = ExitCode::unreachable;
+    if (answer.status == kUnavailable) code = unavailable;
+    throw CommandError(code, sentence);
 }
 
 boost::json::object read_object(const Answer& answer) {

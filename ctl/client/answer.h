@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ctl/client/client.h"
+#include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
 
@@ -14,8 +15,9 @@ namespace secrets::ctl {
 std::string printable(std::string_view text);
 
 /// Throws CommandError with the agent's own sentence unless the answer is a success. The code is
-/// `unreachable` if no hub answers the agent, else `refused`.
-void check_success(const Answer& answer);
+/// `unreachable` if no hub answers the agent, `unavailable` if the agent cannot tell now, else
+/// `refused`.
+void check_success(const Answer& answer, ExitCode unavailable = ExitCode::refused);
 
 /// Returns the JSON object of a successful answer. Throws CommandError if the answer is not a
 /// success or not an object.

@@ -6,6 +6,7 @@
 
 #include "ctl/client/client.h"
 #include "ctl/io/colour.h"
+#include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
 
@@ -15,11 +16,11 @@ class Session {
         : client_(std::move(client)), json_(json), paint_(paint) {}
 
     /// Sends the request, and prints the answer unchanged if JSON output is wanted. Throws
-    /// CommandError unless the answer is a success.
-    Answer ask(const Request& request) const;
+    /// CommandError unless the answer is a success, like check_success().
+    Answer ask(const Request& request, ExitCode unavailable = ExitCode::refused) const;
 
     /// Sends the request like ask(), but prints nothing.
-    Answer ask_quietly(const Request& request) const;
+    Answer ask_quietly(const Request& request, ExitCode unavailable = ExitCode::refused) const;
 
     const Client& client() const { return client_; }
     /// Returns whether a program reads the output: then only answers are printed, as lines of JSON.

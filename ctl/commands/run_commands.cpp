@@ -121,13 +121,16 @@ void print_items(const json::array& items, Paint paint) {
 /// Returns why a job with this secret spec would be denied, from an answer that denies it.
 std::string why_not_granted(const json::object& answer) {
     if (answer.contains("reason")) return text_of(answer, "reason");
+    constexpr std::size_t kMostNamed = 5;
     std::string missing;
+    std::size_t count = 0;
     for (const json::value& element : array_of(answer, "items")) {
         const json::object& item = as_object(element);
-        if (is_true(item, "found") || is_true(item, "optional")) continue;
-        missing += (missing.empty() ? "" : ", ") + text_of(item, "name");
+        if (is_true(item, "found") || is_true(item, "optional") || ++count > kMostNamed) continue;
+        missing += (missing.empty() ? "" : "; ") + text_of(item, "reason");
     }
-    return "a job with this spec is refused; missing: " + missing;
+    if (count > kMostNamed) missing += "; and " + std::to_string(count - kMostNamed) + " more";
+    return "a job with this spec is refused: " + missing;
 }
 
 }  // namespace
@@ -193,7 +196,9 @@ ExitCode RunCommands::show_run(const std::string& run) const {
 
 ExitCode RunCommands::check(const std::string& ask) const {
     check_ask(ask);
-    const Answer answer = agent_.ask({Method::get, "/v1/check?ask=" + percent_encoded(ask), {}});
+    const Request request{Method::get, "/v1/check?ask=" + percent_encoded(ask), {}};
+    // That it cannot be told now says nothing of the job.
+    const Answer answer = agent_.ask(request, ExitCode::unreachable);
     const json::object object = read_object(answer);
     const bool granted = is_true(object, "ok");
     const json::array& items = array_of(object, "items");

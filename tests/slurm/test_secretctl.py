@@ -6,7 +6,9 @@ import json
 import os
 import pwd
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -292,11 +294,34 @@ def test_secretctl_check_shows_what_spec_resolves_to(agent):
 def test_secretctl_check_reports_failure_with_exit_code_and_reason(agent):
     agent.push("hers", user={"A": "123"})
     done = secretctl(agent, "check", "run:hers,A,B")
-    assert done.code == REFUSED and "missing: B" in done.err and "no: secret B is not among" in done.out
+    assert done.code == REFUSED and "a job with this spec is refused: secret B is not among" in done.err and "no: secret B is not among" in done.out
     done = secretctl(agent, "check", "run:hers,B", "--json")
     assert done.code == REFUSED and done.json["ok"] is False
     secretctl(agent, "check", "run:nowhere").is_error(REFUSED, "run nowhere is not known")
     secretctl(agent, "check", "run:hers", user="bob").is_error(REFUSED, "belongs to another user")
+
+
+@pytest.mark.parametrize("status, code", [(503, UNREACHABLE), (504, UNREACHABLE), (404, REFUSED)])
+def test_secretctl_check_tells_apart_that_agent_cannot_tell_now(tmp_path, status, code):
+    body = json.dumps({"detail": "cannot look up secret A: the agent's store is closed"}).encode()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+
+    def answer():
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 %d X\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%s"
+                           % (status, len(body), body))
+        connection.close()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    done = Done(subprocess.run([SECRETCTL, "--socket", tmp_path / "s", "check", "A"], capture_output=True, text=True,
+                               check=False, timeout=20))
+    thread.join()
+    listener.close()
+    done.is_error(code, "cannot look up secret A: the agent's store is closed")
 
 
 def test_secretctl_check_rejects_malformed_spec_and_marks_position(agent):
