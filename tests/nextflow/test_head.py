@@ -112,6 +112,18 @@ def test_killed_head_leaves_its_task_with_its_own_secret(cluster, pipeline, cana
     cluster.as_user("alice", ["scancel", task])
 
 
+@pytest.mark.newest
+@pytest.mark.parametrize("item", ["TOKEN_A=TOKEN_OTHER", "TOKEN_A:file"])
+def test_secret_in_another_variable_or_a_file_of_the_head_is_found(cluster, pipeline, reads_secrets, canary, item):
+    value = canary() + "\n\n"
+    simple = pipeline("simple")
+    simple.configure(f"process.executor = 'local'\nparams.script = \"[ ${{secrets.TOKEN_A.length()}} -eq {len(value)} ]\"")
+    cluster.push("run-1", user={"TOKEN_A": value})
+    done = simple.run("--secrets-run=run-1", f"--secret={item}")
+    assert done.code == 0, done.out + done.err
+    assert simple.seen()["fetch"] == [{"TOKEN_A": hashlib.sha256(value.encode()).hexdigest()}]
+
+
 @pytest.fixture
 def held_secrets(cluster):
     if " get " not in cluster.secretctl("--help").out:
