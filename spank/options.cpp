@@ -160,9 +160,9 @@ int register_options(spank_t spank) {
         }
     }
     auto all = std::to_array({
-        option("secret", "NAME[=VAR][:file|:hold][?][,...]",
+        option("secret", "NAME[=VAR][:file|:hold|:random][?][,...]",
                "give the job these secrets as environment variables, as files, or to be read by "
-               "secretctl get (see also --secrets-run)",
+               "secretctl get (see also --secrets-run); random ones are made for it",
                on_secret_option),
         option("secrets-run", "RUN",
                "use the secrets of this pushed run; without --secret, all of them", on_run_option),

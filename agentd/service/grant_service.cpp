@@ -89,6 +89,10 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
         audit::revert(event, wrong);
         return wrong;
     }
+    if (Status wrong = randoms_.keep(request.job, request.uid, prepared.made); !wrong.ok()) {
+        audit::revert(event, wrong);
+        return wrong;
+    }
     context_.granted_in_round.insert(request.job);
     context_.events->held_changed();
     return Granted{std::move(delivery).value(), std::move(note), std::move(event),
@@ -132,7 +136,11 @@ std::vector<JobId> GrantService::begin_reaping(std::chrono::seconds age) {
 
 bool GrantService::reap(JobId job) {
     if (context_.granted_in_round.contains(job)) return false;
-    wipe_hold(job, audit::Kind::reap, "ended without an epilog");
+    const vault::Hold* hold = context_.vault.find_hold(job);
+    // The epilog of a hub's node does not reach the hub.
+    const bool is_of_node = hold != nullptr && JobRandoms::is_of_hub(*hold);
+    wipe_hold(job, is_of_node ? audit::Kind::wipe : audit::Kind::reap,
+              is_of_node ? "ended" : "ended without an epilog");
     return true;
 }
 

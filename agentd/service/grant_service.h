@@ -83,6 +83,7 @@ class GrantService {
     Expiry& expiry_;
     SpecResolver& resolver_;
     SecretService& secrets_;
+    JobRandoms randoms_{context_.vault};
 };
 
 }  // namespace secrets::service

@@ -128,7 +128,7 @@ Status add_entries(const WantedPart& part, std::span<const DeliveryEntry> values
 
 Status JobSecretService::check_hold(JobId job, Uid uid) const {
     const vault::Hold* hold = context_.vault.find_hold(job);
-    if (hold == nullptr || hold->grants.empty()) {
+    if (hold == nullptr || hold->grants.empty() || JobRandoms::is_of_hub(*hold)) {
         return {StatusCode::not_found,
                 word_of(job) + " holds no secrets on this node: it requested none, or has ended"};
     }

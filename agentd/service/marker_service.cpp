@@ -41,8 +41,9 @@ StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
         static_cast<ssize_t>(marker.key.size())) {
         return Status::unavailable("cannot make a marker: no random bytes");
     }
-    marker.spec = hold->grants.front().ask;
     for (const vault::Grant& grant : hold->grants) {
+        if (!parse_spec(grant.ask).ok()) continue;  // a hub's own
+        if (marker.spec.empty()) marker.spec = grant.ask;
         Status failure = add_grant(marker, *hold, grant.ask);
         if (!failure.ok()) return failure;
     }

@@ -60,7 +60,8 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
         add(answer.item.variable);
         add(answer.item.form == ItemForm::env ? "variable" : form_word(answer.item.form));
         add(source_word(answer.source));
-        if (answer.source == Source::run) continue;
+        if (answer.source == Source::random) add(std::to_string(answer.bytes));
+        if (!answer.is_stored()) continue;
         const auto* head = context_.store->find(answer.owner(uid), answer.item.name);
         add(answer.workspace);
         add(std::to_string(head->generation));
@@ -112,12 +113,12 @@ NodeGrantAnswer NodeGrantService::undecided(const plugin_protocol::GrantRequest&
                                             const std::string& why) {
     audit::Event event =
         event_of(audit::Kind::grant, request, node, "still has what it was granted before: " + why);
-    event.run = ask.run->text();
+    event.run = ask.run ? ask.run->text() : "";
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return refused(request, node, &ask, std::move(wrong));
     }
     audit::publish(event);
-    context_.node_holds.granted(node, {ask.run->text(), request.job}, context_.now());
+    context_.node_holds.granted(node, {event.run, request.job}, context_.now());
     return Unchanged{};
 }
 
@@ -132,7 +133,9 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     if (ask.none) return Nothing{};
     // A job with an earlier grant need not wait: its run was pushed before.
     if (!has_tag.empty()) {
-        const std::string why = why_undecided(request.uid, ask, has_tag);
+        std::string why = why_undecided(request.uid, ask, has_tag);
+        if (why.empty() && requests_random(ask) && !randoms_.has_any(request.job))
+            why = "this hub has lost the values that it made for the job";
         if (!why.empty()) return undecided(request, node, ask, why);
     } else if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid)) {
         return WaitForRun{*ask.run};
@@ -157,6 +160,9 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
             return refused(request, node, &ask, std::move(wrong));
         }
     }
+    if (Status wrong = keep_made(request, prepared); !wrong.ok()) {
+        return refused(request, node, &ask, std::move(wrong));
+    }
     if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
         return refused(request, node, &ask, std::move(wrong));
     }
@@ -165,6 +171,19 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     context_.node_holds.granted(node, {run, request.job}, context_.now());
     if (unchanged) return Unchanged{};
     return granted;
+}
+
+/// Keeps the values that were made for the job, for its other nodes and steps, until slurmctld says
+/// that it has ended.
+Status NodeGrantService::keep_made(const plugin_protocol::GrantRequest& request,
+                                   const PreparedGrant& prepared) {
+    if (!prepared.made.has_new) return Status();
+    Status failure =
+        context_.vault.hold(request.job, request.uid, JobRandoms::hold_of_hub(), context_.now());
+    if (failure.ok()) failure = randoms_.keep(request.job, request.uid, prepared.made);
+    context_.granted_in_round.insert(request.job);
+    context_.events->held_changed();
+    return failure;
 }
 
 /// Returns why the hub's answer would differ by now; empty if it would not, or that cannot be known

@@ -78,6 +78,7 @@ class NodeGrantService {
                        const std::vector<ItemAnswer>& answers) const;
     std::string why_revoked(const vault::CachedGrant& held, const SecretSpec& ask,
                             auth::Certainty certainty);
+    Status keep_made(const plugin_protocol::GrantRequest& request, const PreparedGrant& prepared);
     bool process(const NodeReport& report, const vault::CachedGrant& held,
                  ReportProgress& progress);
 
@@ -86,6 +87,7 @@ class NodeGrantService {
     SpecResolver& resolver_;
     SecretService& secrets_;
     RevocationLog revocations_;
+    JobRandoms randoms_{context_.vault};
 };
 
 }  // namespace secrets::service

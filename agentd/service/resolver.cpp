@@ -47,6 +47,10 @@ class Search {
     ItemAnswer answer(SpecItem item) const {
         ItemAnswer answer;
         answer.item = std::move(item);
+        if (answer.item.is_random()) {
+            make(answer);
+            return answer;
+        }
         if (from_run(answer)) return answer;
         if (kept_.closed) {
             answer.unknown = Status::unavailable("cannot look up secret " + answer.item.name +
@@ -60,6 +64,18 @@ class Search {
     }
 
   private:
+    /// Answers with a value that is made when the job is granted it, as hexadecimal digits.
+    void make(ItemAnswer& answer) const {
+        answer.source = Source::random;
+        answer.bytes = 2 * answer.item.random_bytes;
+        answer.found = kept_.can_make;
+        if (answer.found) return;
+        answer.reason = "cannot make the random secret " + answer.item.name +
+                        ": hubs that share OpenBao do not agree on such values; set it instead: "
+                        "secretctl set " +
+                        answer.item.name;
+    }
+
     static void find(ItemAnswer& answer, bool has_nul) {
         if (!has_nul || answer.item.form != ItemForm::env) {
             answer.found = true;
@@ -173,6 +189,8 @@ const char* source_word(Source source) {
             return "user";
         case Source::workspace:
             return "workspace";
+        case Source::random:
+            return "random";
     }
     return "run";
 }
@@ -192,7 +210,7 @@ StatusOr<std::vector<SecretBuffer>> open_stored(std::span<ItemAnswer> answers,
                                                 const AvailableSecrets& kept) {
     std::vector<SecretBuffer> opened;
     for (ItemAnswer& answer : answers) {
-        if (!answer.found || answer.source == Source::run) continue;
+        if (!answer.found || !answer.is_stored()) continue;
         auto value = kept.store->value_of(answer.owner(kept.uid), answer.item.name);
         if (!value)
             return Status::unavailable("secret " + answer.item.name + ": " +

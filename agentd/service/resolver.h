@@ -13,8 +13,9 @@
 
 namespace secrets::service {
 
-/// The source of a secret. If several sources have the name, the first in this order wins.
-enum class Source { run, user, workspace };
+/// The source of a secret. If several sources have the name, the first in this order wins. A random
+/// value is made for the job, whatever the others have.
+enum class Source { run, user, workspace, random };
 const char* source_word(Source source);
 
 /// A workspace for which the user's membership is not known, and why.
@@ -34,6 +35,7 @@ struct AvailableSecrets {
     store::Time now;       ///< secrets that expired before count as missing
     Status other_owner{};  ///< why the user's own stored secrets are another's; mostly ok
     bool closed = false;   ///< whether there is a store that can't be opened
+    bool can_make = true;  ///< whether this agent makes random values
 };
 
 /// The answer to one item of a secret spec. `value` points into the run's secrets or the opened
@@ -50,6 +52,7 @@ struct ItemAnswer {
     std::string reason;                    ///< if not found: why, as a sentence
     Status unknown{};                      ///< why it can't be told if it is found; mostly ok
 
+    bool is_stored() const { return source == Source::user || source == Source::workspace; }
     bool failed() const { return !found && !item.optional; }
     store::Owner owner(Uid uid) const {
         return source == Source::workspace ? store::Owner::workspace_named(workspace)

@@ -339,7 +339,7 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
 /// Remembers that a job was granted stored secrets.
 void SecretService::note_uses(const std::vector<ItemAnswer>& answers, Uid uid, JobId job) {
     for (const ItemAnswer& answer : answers) {
-        if (!answer.found || answer.source == Source::run) continue;
+        if (!answer.found || !answer.is_stored()) continue;
         note_owner_name(*context_.store, answer.owner(uid));
         context_.store->note_use(answer.owner(uid), answer.item.name, {job, context_.wall_now()});
     }

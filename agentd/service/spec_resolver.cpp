@@ -46,6 +46,7 @@ StatusOr<AvailableSecrets> SpecResolver::available_secrets(Uid uid, const Secret
                                                            auth::Certainty certainty) const {
     AvailableSecrets kept{context_.store, uid, auth::user_name(uid), {}, {}, context_.now()};
     kept.closed = !context_.why_store_closed.empty();
+    kept.can_make = !context_.shares_runs;
     if (context_.store != nullptr) {
         Status other = check_owner_name(*context_.store, store::Owner::user(uid));
         if (auth::is_pending(other)) return other;
@@ -158,7 +159,7 @@ StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantReques
         resolve_or_deny(request.uid, ask, auth::Permission::use_run,
                         had_it ? auth::Certainty::established : auth::Certainty::plausible);
     if (!resolved.ok()) return resolved.status();
-    PreparedGrant prepared{std::move(resolved).value(), {}, {}, nullptr};
+    PreparedGrant prepared{std::move(resolved).value(), {}, {}, {}, nullptr};
     if (std::string missing = failures_of(prepared.answers); !missing.empty()) {
         return Status(StatusCode::not_found, std::move(missing));
     }
@@ -166,6 +167,9 @@ StatusOr<PreparedGrant> SpecResolver::prepare(const plugin_protocol::GrantReques
         open_stored(prepared.answers, {context_.store, request.uid, "", {}, {}, context_.now()});
     if (!opened) return opened.status();
     prepared.opened = std::move(opened).value();
+    auto made = randoms_.values_for(request.job, prepared.answers);
+    if (!made) return made.status();
+    prepared.made = std::move(made).value();
     prepared.entries = entries_of(prepared.answers);
     if (Status refusal = check_sizes(prepared.entries); !refusal.ok()) return refusal;
     prepared.run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "agentd/service/job_randoms.h"
 #include "agentd/service/resolver.h"
 #include "agentd/service/service_context.h"
 #include "common/ipc/plugin_protocol.h"
@@ -13,7 +14,8 @@ namespace secrets::service {
 struct PreparedGrant {
     std::vector<ItemAnswer> answers;
     std::vector<SecretBuffer> opened;    ///< values of stored secrets
-    std::vector<DeliveryEntry> entries;  ///< views into `opened` and the run's record
+    MadeValues made;                     ///< random values of the job
+    std::vector<DeliveryEntry> entries;  ///< views into `opened`, `made` and the run's record
     const vault::RunHead* run = nullptr;
 };
 
@@ -61,6 +63,7 @@ class SpecResolver {
                                                  auth::Certainty certainty) const;
 
     ServiceContext& context_;
+    JobRandoms randoms_{context_.vault};
 };
 
 }  // namespace secrets::service

@@ -28,6 +28,12 @@ inline constexpr std::size_t kMaxSpecBytes = 8 * 1024;
 /// Items of one secret spec.
 inline constexpr std::size_t kMaxSpecItems = 256;
 
+/// The random bytes of a value that is made for a job, and their number unless the item says it: as
+/// many as a key of 256 bits has.
+inline constexpr std::size_t kMinRandomBytes = 16;
+inline constexpr std::size_t kUsualRandomBytes = 32;
+inline constexpr std::size_t kMaxRandomBytes = 1024;
+
 /// A value. spank_setenv() reports success and sets nothing when name and value together reach 128
 /// KiB (Slurm 22.05 to 26.05), and the kernel rejects a longer string in execve() (MAX_ARG_STRLEN).
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;

@@ -2,6 +2,7 @@
 #include "common/base/secret_spec.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
@@ -13,6 +14,8 @@ constexpr std::string_view kRunPrefix = "run:";
 constexpr std::string_view kWorkspacePrefix = "workspace:";
 constexpr char kWithoutPrefix = '-';
 constexpr char kCopyPrefix = '+';
+
+constexpr std::string_view kRandom = "random";
 
 constexpr std::string_view kFileSuffix = "_FILE";
 
@@ -112,7 +115,7 @@ class PartParser {
             rest.remove_suffix(1);
         }
         if (const auto colon = rest.find(':'); colon != rest.npos) {
-            if (auto wrong = parse_form(rest.substr(colon + 1), colon + 1, item)) return wrong;
+            if (auto wrong = parse_forms(rest.substr(colon + 1), colon + 1, item)) return wrong;
             rest = rest.substr(0, colon);
         }
         const auto equals = rest.find('=');
@@ -131,6 +134,34 @@ class PartParser {
         return add(std::move(item));
     }
 
+    /// Parses what follows the first colon.
+    std::optional<SpecError> parse_forms(std::string_view text, std::size_t at,
+                                         SpecItem& item) const {
+        const std::string_view first = text.substr(0, text.find(':'));
+        if (first.substr(0, first.find('=')) != kRandom) return parse_form(text, at, item);
+        if (auto wrong = parse_random(first, at, item)) return wrong;
+        if (first.size() == text.size()) return std::nullopt;
+        return parse_form(text.substr(first.size() + 1), at + first.size() + 1, item);
+    }
+
+    std::optional<SpecError> parse_random(std::string_view word, std::size_t at,
+                                          SpecItem& item) const {
+        item.random_bytes = kUsualRandomBytes;
+        if (word == kRandom) return std::nullopt;
+        const std::string_view number = word.substr(kRandom.size() + 1);
+        const auto [end, error] =
+            std::from_chars(number.data(), number.data() + number.size(), item.random_bytes);
+        const bool is_number = error == std::errc() && end == number.data() + number.size();
+        if (is_number && item.random_bytes >= kMinRandomBytes &&
+            item.random_bytes <= kMaxRandomBytes) {
+            return std::nullopt;
+        }
+        return this->error(at + kRandom.size() + 1, number.size(),
+                           "invalid number of random bytes " + quoted(number) + "; expected " +
+                               std::to_string(kMinRandomBytes) + " to " +
+                               std::to_string(kMaxRandomBytes));
+    }
+
     std::optional<SpecError> parse_form(std::string_view word, std::size_t at,
                                         SpecItem& item) const {
         for (const ItemForm form : {ItemForm::env, ItemForm::file, ItemForm::hold}) {
@@ -138,9 +169,9 @@ class PartParser {
             item.form = form;
             return std::nullopt;
         }
-        return error(
-            at, word.size(),
-            "invalid form " + quoted(word) + "; expected one of: ':env', ':file', ':hold'");
+        return error(at, word.size(),
+                     "invalid form " + quoted(word) +
+                         "; expected one of: ':env', ':file', ':hold', ':random'");
     }
 
     /// Returns why two different items that set one variable can't both be delivered.
@@ -149,6 +180,10 @@ class PartParser {
             return "the variable " + quoted(one.variable) + " would be set from both " +
                    quoted(one.name) + " and " + quoted(other.name) +
                    "; rename one with NAME=VARIABLE";
+        }
+        if (one.random_bytes != other.random_bytes) {
+            return "duplicate secret " + quoted(one.name) +
+                   ": requested as two different values; rename one with NAME=VARIABLE";
         }
         if (one.form == ItemForm::hold || other.form == ItemForm::hold) {
             return "duplicate secret " + quoted(one.name) +
@@ -269,6 +304,9 @@ std::string print_spec(const SecretSpec& ask) {
         if (item.variable != usual_variable(item.name, item.form)) {
             text += '=' + std::string(written_variable(item));
         }
+        if (item.is_random()) text += ':' + std::string(kRandom);
+        if (item.is_random() && item.random_bytes != kUsualRandomBytes)
+            text += '=' + std::to_string(item.random_bytes);
         if (item.form != ItemForm::env) text += ':' + std::string(form_word(item.form));
         // A part that is only the word `none` would not parse as an item.
         if (item == SpecItem{"none", "none"}) text += ":env";

@@ -5,12 +5,14 @@
 //     SPEC = "none" | PART *( "," PART )
 //     PART = ITEM | "run:" RUN [ "?" ] | "workspace:" WORKSPACE | "-" VARIABLE
 //          | "+" COPY "=" VARIABLE
-//     ITEM = NAME [ "=" VARIABLE ] [ ":env" | ":file" | ":hold" ] [ "?" ]
+//     ITEM = NAME [ "=" VARIABLE ] [ ":random" [ "=" BYTES ] ] [ ":env" | ":file" | ":hold" ] [ "?"
+//     ]
 //
 // `run:RUN` without items requests all secrets of the run. `?` makes a missing secret or a missing
 // run no error. `:file` delivers a file and sets VARIABLE_FILE to its path. `:hold` delivers
-// nothing: processes of the job read the secret from the agent. `workspace:` names which of the
-// user's workspaces to use.
+// nothing: processes of the job read the secret from the agent. `:random` names no stored secret,
+// but a value that is made for the job: so many random bytes as hexadecimal digits. `workspace:`
+// names which of the user's workspaces to use.
 //
 // The plugin writes the last two parts for a command inside a job, and applies them in its tasks;
 // the agent is sent the spec without them. `-VARIABLE` leaves alone a variable that the job's
@@ -42,7 +44,9 @@ struct SpecItem {
                            ///   names one. With `:hold` only `secretctl exec` sets it
     bool optional = false;
     ItemForm form = ItemForm::env;
+    std::size_t random_bytes = 0;  ///< of a value that is made for the job; 0: a stored one
 
+    bool is_random() const { return random_bytes > 0; }
     bool operator==(const SpecItem&) const = default;
 };
 

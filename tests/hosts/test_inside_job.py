@@ -39,7 +39,7 @@ def cluster(hosts, pki):
 
 
 def hub_config(pki):
-    return f"listen: {{ address: 10.77.0.1, certificate: {pki}/hub.crt, key: {pki}/hub.key }}\n"
+    return f"listen: {{ address: 10.77.0.1, certificate: {pki}/hub.crt, key: {pki}/hub.key }}\nreaper: {{ interval: 1s }}\n"
 
 
 class Asking:
@@ -126,3 +126,17 @@ def test_get_on_node_is_refused_for_name_that_was_never_requested(cluster, askin
     job = asking(f"{CTL} get OTHER", "--secrets-run=names", "--secret=TOK:hold")
     answer = job.answer()
     assert "did not request the secret OTHER" in answer and answer.endswith(" code 1")
+
+
+def test_random_secret_is_same_on_all_nodes_of_a_hub_and_wiped_when_the_job_has_ended(cluster):
+    login = cluster.on("login")
+    job = login.sbatch("srun sh -c 'echo $KEY'; srun -wn2 -N1 -n1 sh -c 'echo $KEY'; " + f"{CTL} get KEY; echo; "
+                       "echo >made; while [ ! -e end ]; do sleep 0.05; done", "-N2", "-n2", "--secret=KEY:random")
+    login.await_file("made")
+    assert cluster.on("hub").status()["secret_bytes"] > 0
+    (login.out / "end").touch()
+    done = login.wait(job)
+    values = done.out.split()
+    assert len(values) == 4 and len(set(values)) == 1 and len(values[0]) == 64, (values, done.err)
+    poll(lambda: cluster.on("hub").status()["secret_bytes"] == 0, 30, "the wipe at the hub")
+    assert f"job {job} ended: its hold with 1 grant was wiped" in cluster.agent_log("hub")

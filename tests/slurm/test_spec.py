@@ -108,8 +108,9 @@ REFUSED = [
     ("--secret=PATH", "controls which programs run", "PATH"),
     ("--secret=B,A=B:file,B:file", "the variable 'B_FILE' would be set from both 'A' and 'B'", "B,A=B:file,B:file"),
     ("--secret=A,A:hold", "duplicate secret 'A': requested with ':hold' and without", "A,A:hold"),
+    ("--secret=A:random=8", "invalid number of random bytes '8'; expected 16 to 1024", "A:random=8"),
     ("--secret=A=X,B=X", "the variable 'X' would be set from both 'A' and 'B'", "A=X,B=X"),
-    ("--secret=A:fil", "invalid form 'fil'; expected one of: ':env', ':file', ':hold'", "A:fil"),
+    ("--secret=A:fil", "invalid form 'fil'; expected one of: ':env', ':file', ':hold', ':random'", "A:fil"),
     ("--secrets-run=a/b", "letters, digits, '.', '_' and '-' are allowed", "a/b"),
     ("--secrets=all", "the only accepted value is 'none'", "all"),
 ]

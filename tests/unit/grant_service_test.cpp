@@ -88,7 +88,7 @@ TEST_CASE("GrantService: states in a denial what to correct") {
     };
     CHECK(sentence(office.alice, "A:held") ==
           "SLURM_SECRETS at character 3: invalid form 'held'; expected one of: ':env', ':file', "
-          "':hold'");
+          "':hold', ':random'");
     CHECK(sentence(office.alice, "run:later") ==
           "run later is not known: it was not pushed, was completed, or expired");
     CHECK(sentence(office.bob, "run:r,A") == "run r belongs to another user, not to bob");

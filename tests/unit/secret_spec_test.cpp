@@ -69,6 +69,17 @@ TEST_CASE("SecretSpec: accepts an item that is held, with a variable for secretc
     CHECK(parsed("KEY:hold,KEY:file").items.size() == 2);
 }
 
+TEST_CASE("SecretSpec: accepts values that are made for the job, in each form", "[ask]") {
+    const auto item = [](std::string_view text) { return parsed(text).items.front(); };
+    CHECK(item("RAY:random") == SpecItem{"RAY", "RAY", false, ItemForm::env, 32});
+    CHECK(item("RAY=X:random=16?") == SpecItem{"RAY", "X", true, ItemForm::env, 16});
+    CHECK(item("RAY:random:file") == SpecItem{"RAY", "RAY_FILE", false, ItemForm::file, 32});
+    CHECK(item("RAY:random=1024:hold") == SpecItem{"RAY", "RAY", false, ItemForm::hold, 1024});
+    CHECK(item("random:env") == SpecItem{"random", "random"});
+    CHECK(item("RAY").is_random() == false);
+    CHECK(parsed("A:random,A:random=32:env").items.size() == 1);
+}
+
 TEST_CASE("SecretSpec: accepts one secret as a variable and as a file", "[ask]") {
     CHECK(parsed("KEY,KEY:file,KEY:file").items ==
           std::vector<SpecItem>{{"KEY", "KEY", false}, {"KEY", "KEY_FILE", false, ItemForm::file}});
@@ -148,7 +159,20 @@ std::vector<ErrorCase> error_cases() {
         {"workspace:a,A,workspace:b", 14, 11, "a second workspace is named"},
         {"A,A:hold", 2, 6, "duplicate secret 'A': requested with ':hold' and without"},
         {"A=B:hold,B", 9, 1, "the variable 'B' would be set from both 'A' and 'B'"},
-        {"A:holdd", 2, 5, "invalid form 'holdd'; expected one of: ':env', ':file', ':hold'"},
+        {"A:random=15", 9, 2, "invalid number of random bytes '15'; expected 16 to 1024"},
+        {"A:random=1025?", 9, 4, "invalid number of random bytes '1025'"},
+        {"A:random=", 9, 1, "invalid number of random bytes ''"},
+        {"A:random=0x20", 9, 4, "invalid number of random bytes '0x20'"},
+        {"A:random=-32", 9, 3, "invalid number of random bytes '-32'"},
+        {"A:random=99999999999999999999:file", 9, 20, "invalid number of random bytes"},
+        {"A:random:", 9, 1, "invalid form ''"},
+        {"A:random:random", 9, 6, "invalid form 'random'"},
+        {"A:file:random", 2, 11, "invalid form 'file:random'"},
+        {"A:randomly", 2, 8, "invalid form 'randomly'"},
+        {"A,A:random", 2, 8, "duplicate secret 'A': requested as two different values"},
+        {"A:random,A:random=16", 9, 11, "duplicate secret 'A': requested as two different"},
+        {"A:holdd", 2, 5,
+         "invalid form 'holdd'; expected one of: ':env', ':file', ':hold', ':random'"},
         {"A=:file", 2, 1, "the variable is missing"},
         {"B,A=1:file", 4, 1, "the variable '1_FILE' must begin with a letter or '_'"},
         {"A=SRUN_X:file", 2, 6, "the variable 'SRUN_X_FILE' controls Slurm"},
@@ -235,6 +259,7 @@ TEST_CASE("SecretSpec: prints its shortest form and parses that back unchanged",
         {"none=X", "none=X"},
         {"none:env", "none:env"},
         {"none:hold", "none:hold"},
+        {"A:random=32:env,B=X:random=16:file?", "A:random,B=X:random=16:file?"},
         {"A=A:hold,B=X:hold?", "A:hold,B=X:hold?"},
         {"none=none", "none:env"},
         {"A,none:env", "A,none:env"},
