@@ -102,7 +102,6 @@ lint:
 	tests/lint $(BUILD)
 
 bench: setup tests
-	tests/setup --bench
 	BUILD_DIR=$(BUILD) tests/bench/run
 	BUILD_DIR=$(BUILD) tests/bench/restart
 	BUILD_DIR=$(BUILD) tests/bench/crowded
