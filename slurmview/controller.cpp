@@ -17,6 +17,23 @@ using slurm_query::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
 using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
+/// Asks slurmctld for a job, and for all jobs of an array or a heterogeneous job by its first id.
+/// Sets `error` to 0, or to Slurm's error.
+JobInfo load_job(JobId job, int& error) {
+    job_info_msg_t* raw = nullptr;
+    // SHOW_ALL: includes jobs of hidden partitions. SHOW_LOCAL: of this cluster, not of a
+    // federation.
+    const int outcome = slurm_load_job(&raw, job.value, SHOW_ALL | SHOW_LOCAL);
+    error = outcome == SLURM_SUCCESS ? 0 : errno;
+    return {outcome == SLURM_SUCCESS ? raw : nullptr, &slurm_free_job_info_msg};
+}
+
+Told unknown_state(std::uint32_t job_state) {
+    return {JobState::unknown,
+            "slurmctld reported the unknown job state " + std::to_string(job_state) +
+                "; install a slurm-secrets-view that is built for this version of Slurm"};
+}
+
 /// Returns the result for a job that slurmctld says it does not know: long ended, lost with
 /// slurmctld's state, or hidden from this user.
 StatusOr<Told> not_known() {
@@ -45,15 +62,10 @@ void open_controller() {
 }
 
 StatusOr<Told> ask_controller(JobId job) {
-    job_info_msg_t* raw = nullptr;
-    // SHOW_ALL: includes jobs of hidden partitions. SHOW_LOCAL: of this cluster, not of a
-    // federation.
-    if (slurm_load_job(&raw, job.value, SHOW_ALL | SHOW_LOCAL) != SLURM_SUCCESS) {
-        if (errno != ESLURM_INVALID_JOB_ID) return cannot_be_asked(errno);
-        return not_known();
-    }
-    const JobInfo info(raw, &slurm_free_job_info_msg);
-    // For the first id of an array or a heterogeneous job, slurmctld returns all of its jobs.
+    int error = 0;
+    const JobInfo info = load_job(job, error);
+    if (error == ESLURM_INVALID_JOB_ID) return not_known();
+    if (error != 0) return cannot_be_asked(error);
     for (std::uint32_t i = 0; i < info->record_count; ++i) {
         const slurm_job_info_t& record = info->job_array[i];
         if (record.job_id != job.value) continue;
@@ -66,12 +78,25 @@ StatusOr<Told> ask_controller(JobId job) {
                         record.nodes != nullptr ? record.nodes : "",
                         waits_in_queue(record.job_state)};
         }
-        return Told{state, "slurmctld reported the unknown job state " +
-                               std::to_string(record.job_state) +
-                               "; install a slurm-secrets-view that is built "
-                               "for this version of Slurm"};
+        return unknown_state(record.job_state);
     }
     return not_known();
+}
+
+StatusOr<Told> ask_for_end(JobId job) {
+    int error = 0;
+    const JobInfo info = load_job(job, error);
+    if (error == ESLURM_INVALID_JOB_ID) return not_known();
+    if (error != 0) return cannot_be_asked(error);
+    if (info->record_count == 0) return not_known();
+    Told told{JobState::ended, ""};
+    for (std::uint32_t i = 0; i < info->record_count; ++i) {
+        const std::uint32_t job_state = info->job_array[i].job_state;
+        if (has_ended_for_good(job_state)) continue;
+        if (state_of(job_state) == JobState::unknown) return unknown_state(job_state);
+        told.state = JobState::active;
+    }
+    return told;
 }
 
 }  // namespace secrets::slurmview

@@ -21,4 +21,8 @@ Status cannot_be_asked(int code);
 /// slurmctld while holding slurmctld's lock, although a node has holds only of its own few jobs.
 StatusOr<Told> ask_controller(JobId job);
 
+/// Queries slurmctld whether that job, with all tasks of an array or all parts of a heterogeneous
+/// job of which it is the first id, has ended for good. Blocks as long.
+StatusOr<Told> ask_for_end(JobId job);
+
 }  // namespace secrets::slurmview

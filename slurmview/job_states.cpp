@@ -17,6 +17,14 @@ JobState state_of(std::uint32_t job_state) {
     return base < JOB_END ? JobState::ended : JobState::unknown;
 }
 
+bool has_ended_for_good(std::uint32_t job_state) {
+    // Flags of a job that its exit code, a node or the federation sends back to the queue.
+    constexpr std::uint32_t kGoesOn =
+        JOB_COMPLETING | JOB_REQUEUE | JOB_REQUEUE_HOLD | JOB_SPECIAL_EXIT | JOB_REQUEUE_FED;
+    const std::uint32_t base = job_state & JOB_STATE_BASE;
+    return base > JOB_SUSPENDED && base < JOB_END && (job_state & kGoesOn) == 0;
+}
+
 bool waits_in_queue(std::uint32_t job_state) {
     return state_of(job_state) == JobState::ended && (job_state & JOB_STATE_BASE) == JOB_PENDING;
 }

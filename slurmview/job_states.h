@@ -10,6 +10,10 @@ namespace secrets::slurmview {
 /// Maps Slurm's job_state with its flags to whether the job occupies a node.
 slurm_query::JobState state_of(std::uint32_t job_state);
 
+/// Whether the job has ended for good: it neither waits in the queue, to start or to start again,
+/// nor is it being ended.
+bool has_ended_for_good(std::uint32_t job_state);
+
 /// Whether the job has no nodes yet, or not any more: a slurmctld that has read an old state may
 /// say so of a job that runs.
 bool waits_in_queue(std::uint32_t job_state);

@@ -85,7 +85,8 @@ int serve(const std::string& path, unsigned lifetime) {
                       users_of_account,
                       {addresses_of_all_nodes, names_in_list, addresses_of_host},
                       job_of_process,
-                      jobs_with_steps});
+                      jobs_with_steps,
+                      ask_for_end});
     QueryServer server(listener->get(), *owner, queue);
     sd_notify(0, "READY=1");
     server.serve(lifetime == 0 ? std::nullopt

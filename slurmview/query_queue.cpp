@@ -55,11 +55,11 @@ struct QueryQueue::OfJobs {
     std::string why;
     bool abandoned = false;  ///< the caller no longer waits for the remaining results
 
-    void ask(const ControllerCalls& calls) {
+    void ask(const std::function<StatusOr<Told>(JobId)>& ask_about_job) {
         std::unique_lock lock(mutex);
         for (std::size_t i = 0; i < jobs.size() && !abandoned; ++i) {
             lock.unlock();
-            const auto told = calls.ask_about_job(jobs[i]);
+            const auto told = ask_about_job(jobs[i]);
             lock.lock();
             if (!told) {
                 why = told.status().message();
@@ -131,7 +131,8 @@ slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
     if (const auto* process = std::get_if<slurm_query::ProcessRequest>(&request)) {
         return job_of(process->pid);
     }
-    return states_of(std::get<slurm_query::JobsRequest>(request).jobs);
+    const auto& asked = std::get<slurm_query::JobsRequest>(request);
+    return asked.for_good ? ends_of(asked.jobs) : states_of(asked.jobs);
 }
 
 slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
@@ -152,7 +153,7 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     question->states.assign(places.size(), JobState::unknown);
     const auto until = Clock::now() + bounds_.patience;
     const auto outcome =
-        controller_.run([question, calls = calls_] { question->ask(calls); }, until);
+        controller_.run([question, ask = calls_.ask_about_job] { question->ask(ask); }, until);
     if (outcome == Outcome::busy && places.size() == jobs.size())
         return Refused{controller_.why_not(outcome, bounds_.patience)};
     std::vector<JobId> doubtful;
@@ -171,6 +172,22 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     }
     if (!doubtful.empty()) check_steps(doubtful, jobs, until, reply);
     return reply;
+}
+
+slurm_query::Reply QueryQueue::ends_of(std::span<const JobId> jobs) {
+    const auto question = std::make_shared<OfJobs>();
+    question->jobs.assign(jobs.begin(), jobs.end());
+    question->states.assign(jobs.size(), JobState::unknown);
+    const auto until = Clock::now() + bounds_.patience;
+    const auto outcome =
+        controller_.run([question, ask = calls_.ask_for_end] { question->ask(ask); }, until);
+    if (outcome == Outcome::busy) return Refused{controller_.why_not(outcome, bounds_.patience)};
+    const std::lock_guard lock(question->mutex);
+    if (outcome != Outcome::done) {
+        question->abandoned = true;
+        question->why = controller_.why_not(outcome, bounds_.patience);
+    }
+    return slurm_query::States{question->states, question->why};
 }
 
 /// Asks slurmd for the steps of jobs of which slurmctld may have lost that they run.

@@ -60,6 +60,9 @@ struct ControllerCalls {
     std::function<StatusOr<JobId>(std::uint32_t pid)> job_of_process{};
     /// Returns the jobs that have a step on this host.
     std::function<StatusOr<std::set<JobId>>()> jobs_with_steps{};
+    /// Queries whether a job, with all that belongs to its id, has ended for good. The Status is as
+    /// of ask_about_job.
+    std::function<StatusOr<Told>(JobId)> ask_for_end{};
 };
 
 struct Bounds {
@@ -106,6 +109,7 @@ class QueryQueue {
     struct OfSteps;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
+    slurm_query::Reply ends_of(std::span<const JobId> jobs);
     void check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs, Time until,
                      slurm_query::States& reply);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);

@@ -111,6 +111,18 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
     }
 }
 
+Status bind_run(const std::string& socket, std::chrono::milliseconds timeout,
+                plugin_protocol::BindRequest request) {
+    const auto deadline = Deadline::in(timeout);
+    auto fd = connect_seqpacket(socket, deadline);
+    if (!fd) return fd.status();
+    auto answer = exchange(fd->get(), std::move(request), deadline);
+    if (!answer) return answer.status();
+    if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer->reply))
+        return Status::failed(refused->sentence);
+    return Status();
+}
+
 StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,
                                JobId job) {
     for (int tries_left = kWipeTries - 1;; --tries_left) {

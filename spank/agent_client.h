@@ -23,6 +23,10 @@ struct GrantOutcome {
 GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeout,
                            plugin_protocol::GrantRequest request);
 
+/// Asks the agent to end a run with its head job. Returns why it will not.
+Status bind_run(const std::string& socket, std::chrono::milliseconds timeout,
+                plugin_protocol::BindRequest request);
+
 /// Reports the job's end to the agent, and retries a few times if the connection is lost (a
 /// restart). Each try has `timeout`; an agent that stays silent for so long is not tried again, and
 /// without a listener there is no wait. Returns the receipt, or why there is none.

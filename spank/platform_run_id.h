@@ -29,4 +29,19 @@ std::string with_run_of_platform(std::string text, const SecretSpec& ask,
     return text;
 }
 
+/// Returns the run of which the job is the head, if the job requests that run: the one that its
+/// name holds. Empty: the job is no head. `ask`: the text of its request.
+template <typename Variable>
+std::string run_of_head(const std::string& ask, const PluginArguments& arguments,
+                        Variable variable) {
+    const std::string name = variable("SLURM_JOB_NAME");
+    const std::string& prefix = arguments.run_id_job_name;
+    if (prefix.empty() || !name.starts_with(prefix)) return "";
+    const auto run = RunId::parse(name.substr(prefix.size()));
+    const auto parsed = parse_spec(ask);
+    const SecretSpec* spec = parsed.spec();
+    if (!run || spec == nullptr || !spec->run || *spec->run != *run) return "";
+    return run->text();
+}
+
 }  // namespace secrets::spank

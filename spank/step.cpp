@@ -23,6 +23,9 @@
 namespace secrets::spank {
 namespace {
 
+/// Time for ending the run with its head job; without an answer, the run ends with its expiry.
+constexpr auto kPatienceToBind = std::chrono::milliseconds(2000);
+
 template <typename Number>
 Number item_of(spank_t spank, spank_item_t item) {
     Number value = 0;
@@ -139,6 +142,27 @@ std::string ask_of(spank_t spank, const PluginArguments& arguments) {
     return with_run(print_spec(spec.request()));
 }
 
+/// Ends the run of a platform with the job, if the job is the run's head. No task of an array is,
+/// and of a heterogeneous job only the first part.
+void bind_head(spank_t spank, const PluginArguments& arguments,
+               const plugin_protocol::GrantRequest& request) {
+    const char* const* environment = environment_of(spank);
+    const auto variable = [&](const char* name) -> std::string {
+        const char* value = find_variable(environment, name);
+        return value != nullptr ? value : "";
+    };
+    const std::string run = run_of_head(request.ask, arguments, variable);
+    if (run.empty() || item_of<std::uint32_t>(spank, S_JOB_ARRAY_ID) != 0) return;
+    const std::string first = variable("SLURM_JOB_ID_HET_GROUP_0");
+    if (!variable("SLURM_HET_SIZE").empty() && first != std::to_string(request.job.value)) return;
+    const Status failure =
+        bind_run(arguments.node_socket, kPatienceToBind, {request.job, request.uid, run});
+    if (!failure.ok()) {
+        slurm_verbose("secrets: run %s does not end with job %u: %s", run.c_str(),
+                      request.job.value, failure.message().c_str());
+    }
+}
+
 /// Writes the files that the delivery holds.
 Status write_files(const LockedRegion& delivery, StepFiles files) {
     const auto entries = read_delivery(delivery.bytes());
@@ -184,12 +208,12 @@ void on_step(spank_t spank, const PluginArguments& arguments) {
     const char* const node = getenv("SLURMD_NODENAME");
     if (node != nullptr && strlen(node) <= kMaxNodeNameBytes) request.node = node;
 
-    GrantOutcome outcome =
-        request_grant(arguments.node_socket, arguments.timeout, std::move(request));
+    GrantOutcome outcome = request_grant(arguments.node_socket, arguments.timeout, request);
     step_state().refusal = std::move(outcome.refusal);
     std::string& note = step_state().note;
     note += (note.empty() || outcome.note.empty() ? "" : "; ") + outcome.note;
     if (!outcome.delivery) return;
+    bind_head(spank, arguments, request);
     StepFiles files(arguments.files_directory, job, step, {uid, item_of<gid_t>(spank, S_JOB_GID)});
     if (const Status failure = take_delivery(std::move(outcome.delivery), std::move(files));
         !failure.ok()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agentd/api/http_message.h"
+#include "agentd/service/run_end_service.h"
 #include "agentd/vault/vault.h"
 #include "common/ipc/plugin_protocol.h"
 
@@ -26,6 +27,13 @@ struct NodeGrantRequest {
 struct HoldReport {
     std::string node;
     std::vector<vault::CachedGrant> held;
+    Origin origin{};
+};
+
+/// A node's request to end a run with its head job, which runs on the node.
+struct NodeBindingRequest {
+    service::RunBinding head;
+    std::string node;  ///< its name in slurm.conf, as the node says
     Origin origin{};
 };
 

@@ -83,6 +83,15 @@ class PushHandler : public BodyHandler<PushHandler> {
         }
     }
 
+    bool on_int64(std::int64_t number, string_view, json::error_code& error) {
+        if (path_ != JsonPath::top_value || key_ != "until_job")
+            return unexpected("a number", error);
+        if (number < 1 || number > UINT32_MAX) return unexpected("a number", error);
+        request.until_job = JobId{static_cast<std::uint32_t>(number)};
+        path_ = JsonPath::top;
+        return true;
+    }
+
     bool on_string_part(string_view part, std::size_t, json::error_code&) {
         value_.add(part);
         return true;
@@ -102,13 +111,18 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
     std::string path_of_secret() const { return path_of_scope() + ", " + quoted(name_); }
 
+    static const char* expected_in(std::string_view field) {
+        if (field == "until_job") return "the id of a job, a number from 1 to 4294967295";
+        return field == "owner" || field == "ttl" ? "a string" : "an object";
+    }
+
     bool unexpected(const std::string& found, json::error_code& error) {
         switch (path_) {
             case JsonPath::top_value:
-                return fail("\"" + key_ + "\": expected " +
-                                (key_ == "owner" || key_ == "ttl" ? "a string" : "an object") +
-                                ", not " + found,
-                            error);
+                return fail(
+                    "\"" + key_ + "\": expected " + expected_in(key_) + ", not " +
+                        (key_ == "until_job" && found == "a number" ? "another number" : found),
+                    error);
             case JsonPath::secret_value:
                 return fail(path_of_scope() + ", " + quoted(key_) +
                                 ": expected a string or {\"base64\": \"...\"}, not " + found,
@@ -122,14 +136,14 @@ class PushHandler : public BodyHandler<PushHandler> {
     }
 
     bool known_field(json::error_code& error) {
-        for (const char* field : {"owner", "ttl", "workspace", "user"}) {
+        for (const char* field : {"owner", "ttl", "until_job", "workspace", "user"}) {
             if (key_ != field) continue;
             if (fields_.insert(key_).second) return true;
             return fail("duplicate field \"" + key_ + "\"", error);
         }
-        return fail(
-            "unknown field " + quoted(key_) + "; expected one of: owner, ttl, workspace, user",
-            error);
+        return fail("unknown field " + quoted(key_) +
+                        "; expected one of: owner, ttl, until_job, workspace, user",
+                    error);
     }
 
     bool take_string(json::error_code& error) {

@@ -21,6 +21,7 @@ json::object head_of(const service::RunInfo& run) {
                       {"created", date(run.head.created)},
                       {"expires", date(run.head.expires)}};
     if (!run.head.platform.empty()) head["platform"] = run.head.platform;
+    if (run.head.until_job != JobId()) head["until_job"] = run.head.until_job.value;
     return head;
 }
 

@@ -72,6 +72,7 @@ ClusterRole::ClusterRole(boost::asio::io_context& loop, Supervisor& supervisor,
         certificate_end_ = net::certificate_end(*contexts.client);
         client_ = std::make_unique<node::HubClient>(loop, config.hub, std::move(contexts.client));
         asks_ = std::make_unique<node::RemoteGrants>(*client_, services, node);
+        bindings_ = std::make_unique<node::RemoteBindings>(*client_, node);
         checks_ = std::make_unique<node::RemoteSubmitCheck>(*client_, node);
         relay_ = std::make_unique<node::HubProxy>(*client_);
         report_ = std::make_unique<node::HoldReporter>(loop, supervisor, *client_, *asks_, services,
@@ -88,11 +89,14 @@ void ClusterRole::take_node_names(const std::vector<std::string>& found) {
     earlier.forget();
 }
 
-server::GrantAtHub ClusterRole::grant_at_hub() {
-    if (!asks_) return nullptr;
-    return [asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
-        return asks->ask(std::move(request), std::move(is_gone));
-    };
+server::HubCalls ClusterRole::hub_calls() {
+    if (!asks_) return {};
+    return {[asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
+                return asks->ask(std::move(request), std::move(is_gone));
+            },
+            [bindings = bindings_.get()](service::RunBinding binding) {
+                return bindings->bind(std::move(binding));
+            }};
 }
 
 server::CheckAtHub ClusterRole::check_at_hub() {

@@ -8,6 +8,7 @@
 #include "agentd/node/hold_reporter.h"
 #include "agentd/node/hub_check.h"
 #include "agentd/node/hub_proxy.h"
+#include "agentd/node/remote_bindings.h"
 #include "agentd/node/remote_grants.h"
 #include "agentd/node/remote_submit_check.h"
 #include "agentd/server/hub_server.h"
@@ -44,8 +45,8 @@ class ClusterRole {
     /// has the FdStore forget it.
     void take_node_names(const std::vector<std::string>& found);
 
-    /// Returns what answers grant requests of steps; null if the local services do.
-    server::GrantAtHub grant_at_hub();
+    /// Returns what answers the requests of steps; null if the local services do.
+    server::HubCalls hub_calls();
 
     /// Returns what answers the checks of submissions; null if the local services do.
     server::CheckAtHub check_at_hub();
@@ -79,6 +80,7 @@ class ClusterRole {
     std::unique_ptr<server::HubServer> hub_server_;
     std::unique_ptr<node::HubClient> client_;
     std::unique_ptr<node::RemoteGrants> asks_;
+    std::unique_ptr<node::RemoteBindings> bindings_;
     std::unique_ptr<node::RemoteSubmitCheck> checks_;
     std::unique_ptr<node::HubProxy> relay_;
     std::unique_ptr<node::HoldReporter> report_;

@@ -73,7 +73,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
       membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
                   waiters_, replica_.get(), service.is_managed() ? &service : nullptr),
       node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
-                   membership_.grant_at_hub()),
+                   membership_.hub_calls()),
       processes_(loop_, config_.view_socket),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
                   membership_.check_at_hub(), membership_.read_at_hub(),
@@ -81,6 +81,7 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
       control_server_(loop_, std::move(listeners.control), services_, membership_.forward(),
                       replica_.get()),
       reaper_(loop_, supervisor_, config_, services_),
+      run_ends_(loop_, supervisor_, config_, services_, replica_.get()),
       account_watch_(loop_, supervisor_, config_,
                      [this](auth::SlurmAccountMembers accounts) {
                          services_.context.principals.know(std::move(accounts));
@@ -304,6 +305,7 @@ void Daemon::finish_requests() {
     if (replica_) replica_->stop_syncing();
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
+    run_ends_.stop();
     account_watch_.stop();
     closed_store_.stop();
     users_.stop();

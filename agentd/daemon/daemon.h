@@ -22,6 +22,7 @@
 #include "agentd/server/node_server.h"
 #include "agentd/slurm/account_watcher.h"
 #include "agentd/slurm/process_lookups.h"
+#include "agentd/slurm/run_end_watcher.h"
 #include "agentd/slurm/stale_hold_reaper.h"
 #include "agentd/store/closed_store.h"
 #include "agentd/systemd/service_manager.h"
@@ -61,6 +62,7 @@ class Daemon final : private service::Events {
 
   private:
     void run_pushed(const RunId& run) override { waiters_.wake(run); }
+    void job_may_have_ended(JobId job) override { run_ends_.look_soon(job); }
     void held_changed() override { keep_house_soon(); }
     void expiry_changed() override { wipe_expired(); }
 
@@ -111,6 +113,7 @@ class Daemon final : private service::Events {
     server::JobServer job_server_;
     server::ControlServer control_server_;
     slurm::StaleHoldReaper reaper_;
+    slurm::RunEndWatcher run_ends_;
     slurm::AccountWatcher account_watch_;
     store::ClosedStore closed_store_;
     boost::asio::signal_set signals_;

@@ -7,6 +7,7 @@
 #include "agentd/hub/origin_checks.h"
 #include "agentd/net/let_others_run.h"
 #include "agentd/service/grant_requests.h"
+#include "agentd/service/shared_run_changes.h"
 #include "common/base/names.h"
 
 namespace secrets::hub {
@@ -21,6 +22,9 @@ using slurm_query::Verdict;
 /// its jobs are queried: Slurm says nothing of a job that has just ended.
 constexpr auto kPatienceForReports = std::chrono::milliseconds(600);
 constexpr std::size_t kMostPlacementsOfReport = 4;
+
+/// Time for ending a run with its head job, less than the job's step waits.
+constexpr auto kPatienceForHeads = std::chrono::milliseconds(1200);
 
 /// Maximum age of the data for reports: thousands of nodes report about the same runs.
 constexpr auto kAgeForReports = std::chrono::seconds(2);
@@ -107,6 +111,29 @@ HttpResponse NodeApiHandler::report(api::HoldReport request) {
         return answer_report(request);
     };
     return answer;
+}
+
+HttpResponse NodeApiHandler::bind(api::NodeBindingRequest request) {
+    HttpResponse answer;
+    answer.later = [this, request = std::move(request)](const api::IsGone&) {
+        return answer_binding(request);
+    };
+    return answer;
+}
+
+asio::awaitable<HttpResponse> NodeApiHandler::answer_binding(api::NodeBindingRequest request) {
+    const auto deadline = slurm::JobPlacement::Clock::now() + kPatienceForHeads;
+    NodeGrantRequest step{};
+    step.grant.job = request.head.job;
+    step.grant.uid = request.head.uid;
+    step.node = request.node;
+    step.origin = request.origin;
+    auto refusal = co_await check_placement(step, deadline);
+    if (refusal.ok()) {
+        refusal = co_await service::bind_run(services_, shared_, request.head, deadline);
+    }
+    if (!refusal.ok()) co_return api::refused(refusal);
+    co_return HttpResponse{204, "", ""};
 }
 
 asio::awaitable<HttpResponse> NodeApiHandler::answer_report(api::HoldReport request) {

@@ -29,6 +29,7 @@ class NodeApiHandler {
     }
     api::HttpResponse grant(api::NodeGrantRequest request);
     api::HttpResponse report(api::HoldReport request);
+    api::HttpResponse bind(api::NodeBindingRequest request);
     api::HttpResponse check(api::SubmitCheckRequest request) {
         return checks_.check(std::move(request));
     }
@@ -51,6 +52,7 @@ class NodeApiHandler {
     boost::asio::awaitable<api::HttpResponse> answer(api::NodeGrantRequest request,
                                                      api::IsGone is_gone);
     boost::asio::awaitable<api::HttpResponse> answer_report(api::HoldReport request);
+    boost::asio::awaitable<api::HttpResponse> answer_binding(api::NodeBindingRequest request);
     boost::asio::awaitable<bool> is_there(const api::HoldReport& request);
     boost::asio::awaitable<Status> check_placement(const api::NodeGrantRequest& request,
                                                    Time deadline);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/node_routes.h"
 
+#include "agentd/api/binding_body.h"
 #include "agentd/api/check_body.h"
 #include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
@@ -21,6 +22,10 @@ std::uint64_t longest_spec(const Limits&) {
 
 std::uint64_t longest_report(const Limits&) {
     return api::kMaxReportBytes;
+}
+
+std::uint64_t longest_binding(const Limits&) {
+    return 4 * 1024;
 }
 
 Status of_agents(NodeApiHandler& handler, const RouteCall& call) {
@@ -48,6 +53,13 @@ HttpResponse report(NodeApiHandler& handler, const RouteCall& call, Body body) {
     return handler.report({call.name, std::move(held).value(), call.origin});
 }
 
+HttpResponse bind(NodeApiHandler& handler, const RouteCall& call, Body body) {
+    auto request = api::parse_binding(body);
+    if (!request) return problem(400, request.status().message());
+    request->origin = call.origin;
+    return handler.bind(std::move(request).value());
+}
+
 HttpResponse check_submission(NodeApiHandler& handler, const RouteCall& call, Body body) {
     auto request = api::parse_check(body);
     if (!request) return problem(400, request.status().message());
@@ -71,6 +83,7 @@ std::vector<api::Route> node_routes(NodeApiHandler& handler) {
         // method, path, query, longest body, about, before, handle, of_agent, reads_tag, is_for_hosts
         {"POST", "/v1/grants",             "", longest_spec,   nullptr, before(of_agents),     by(grant),            false, true,  true},
         {"PUT",  "/v1/nodes/{name}/holds", "", longest_report, nullptr, before(before_report), by(report),           false, false, true},
+        {"POST", "/v1/heads",              "", longest_binding, nullptr, before(of_agents),    by(bind),             false, false, true},
         {"POST", "/v1/checks",             "", longest_spec,   nullptr, before(of_agents),     by(check_submission), false, false, true},
     };
     // clang-format on

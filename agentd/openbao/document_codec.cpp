@@ -125,13 +125,15 @@ json::object write_run(const vault::RunHead& head, std::span<const vault::RunSec
                                     {"name", std::string(secret.name)},
                                     {"value", encoded(secret.value)}});
     }
-    return {{"format", kFormat},
-            {"owner", head.owner.value},
-            {"generation", head.generation},
-            {"created", seconds(head.created)},
-            {"expires", seconds(head.expires)},
-            {"platform", head.platform},
-            {"secrets", std::move(list)}};
+    json::object data{{"format", kFormat},
+                      {"owner", head.owner.value},
+                      {"generation", head.generation},
+                      {"created", seconds(head.created)},
+                      {"expires", seconds(head.expires)},
+                      {"platform", head.platform},
+                      {"secrets", std::move(list)}};
+    if (head.until_job != JobId()) data["until_job"] = head.until_job.value;
+    return data;
 }
 
 json::object write_secrets(std::span<const service::ReplicatedSecret> secrets,
@@ -167,6 +169,9 @@ StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
     head.created = time(data, "created");
     head.expires = time(data, "expires");
     head.platform = std::string(text(data, "platform"));
+    if (data.contains("until_job")) {
+        head.until_job.value = static_cast<std::uint32_t>(number(data, "until_job", 1, UINT32_MAX));
+    }
     return document;
 } catch (const Malformed& wrong) {
     return Status::failed(wrong.sentence);

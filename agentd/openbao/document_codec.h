@@ -4,7 +4,7 @@
 // also for readers that use other tools. Times are seconds since 1970, values are base64.
 //
 //     runs/RUN           {"format": 1, "owner": UID, "generation": N, "created": T, "expires": T,
-//                         "platform": "" or its name,
+//                         "platform": "" or its name, "until_job": N, if the run ends with a job,
 //                         "secrets": [{"scope": "user" or "workspace", "name", "value"}, ...]}
 //     users/UID,         {"format": 1, "user": the name that the user with this uid had,
 //     workspaces/NAME     "secrets": [{"name", "generation": N, "set": T, "expires": T or null,

@@ -22,8 +22,10 @@ namespace asio = boost::asio;
 constexpr auto kLookUp = std::chrono::seconds(2);
 
 std::string state_of(const vault::RunHead& head) {
-    return std::to_string(head.generation) + " " +
-           std::to_string(head.created.time_since_epoch().count());
+    std::string state = std::to_string(head.generation) + " " +
+                        std::to_string(head.created.time_since_epoch().count());
+    if (head.until_job != JobId()) state += " until " + std::to_string(head.until_job.value);
+    return state;
 }
 
 std::string state_of(const store::SecretHead& head) {

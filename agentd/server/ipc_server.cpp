@@ -32,6 +32,9 @@ std::string name_of(const plugin_protocol::Request& request) {
     if (const auto* wipe = std::get_if<plugin_protocol::WipeRequest>(&request)) {
         return "WIPE of job " + std::to_string(wipe->job.value);
     }
+    if (const auto* bind = std::get_if<plugin_protocol::BindRequest>(&request)) {
+        return "BIND of job " + std::to_string(bind->job.value);
+    }
     if (std::holds_alternative<plugin_protocol::MarkerRequest>(request)) return "MARKER";
     if (std::holds_alternative<plugin_protocol::GetRequest>(request)) return "GET";
     return std::holds_alternative<plugin_protocol::CheckRequest>(request) ? "CHECK" : "PING";

@@ -7,9 +7,13 @@
 #include "agentd/api/metrics_text.h"
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/grant_requests.h"
+#include "agentd/service/shared_run_changes.h"
 
 namespace secrets::server {
 namespace {
+
+/// Less than the plugin waits.
+constexpr auto kPatienceToBind = std::chrono::milliseconds(1600);
 
 const char* only_root(const Peer& peer) {
     return peer.uid.value == 0 ? nullptr : "only root may use the agent's node socket";
@@ -33,8 +37,7 @@ std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answ
 }  // namespace
 
 NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                       service::RunWaiters& waiters, service::SharedStore* shared,
-                       GrantAtHub at_hub)
+                       service::RunWaiters& waiters, service::SharedStore* shared, HubCalls at_hub)
     : services_(services),
       shared_(shared),
       at_hub_(std::move(at_hub)),
@@ -53,9 +56,16 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
         server_.send(fd, plugin_protocol::Done{"slurm-secretsd " SLURM_SECRETS_VERSION});
         co_return;
     }
+    if (const auto* head = std::get_if<plugin_protocol::BindRequest>(&request)) {
+        const Status failure = co_await bind(*head);
+        server_.send(fd, failure.ok()
+                             ? plugin_protocol::Reply(plugin_protocol::Done{})
+                             : plugin_protocol::Reply(plugin_protocol::Refused{failure.message()}));
+        co_return;
+    }
     if (!std::holds_alternative<plugin_protocol::GrantRequest>(request)) {
         server_.send(fd, plugin_protocol::Refused{
-                             "the agent's node socket accepts only GRANT, WIPE and PING"});
+                             "the agent's node socket accepts only GRANT, WIPE, BIND and PING"});
         co_return;
     }
     const auto since = std::chrono::steady_clock::now();
@@ -81,6 +91,15 @@ asio::awaitable<void> NodeServer::answer(int fd, plugin_protocol::Request reques
     // again.
 }
 
+asio::awaitable<Status> NodeServer::bind(plugin_protocol::BindRequest request) {
+    auto run = RunId::parse(request.run);
+    if (!run) co_return run.status();
+    service::RunBinding binding{std::move(run).value(), request.job, request.uid};
+    if (at_hub_.bind) co_return co_await at_hub_.bind(std::move(binding));
+    const auto deadline = service::SharedStore::Clock::now() + kPatienceToBind;
+    co_return co_await service::bind_run(services_, shared_, std::move(binding), deadline);
+}
+
 /// Sends a delivery, and records the outcome: a step whose slurmstepd has gone was granted nothing.
 Status NodeServer::hand_over(int fd, const plugin_protocol::GrantRequest& request,
                              const service::Granted& granted, const std::string& note) {
@@ -100,12 +119,12 @@ Status NodeServer::hand_over(int fd, const plugin_protocol::GrantRequest& reques
 /// Answers a grant request; returns the run that the request waited for, if it waited.
 asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
     int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
-    if (at_hub_) {
+    if (at_hub_.grant) {
         // Only the hub knows whether the run exists.
         const std::uint32_t wait = request.wait_milliseconds;
         if (wait > 0) server_.send(fd, plugin_protocol::Waiting{wait});
         api::IsGone is_gone = [fd] { return peer_is_gone(fd); };
-        answer = co_await at_hub_(request, std::move(is_gone));
+        answer = co_await at_hub_.grant(request, std::move(is_gone));
         co_return std::nullopt;
     }
     answer = co_await request_grant(fd, request);

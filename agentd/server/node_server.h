@@ -20,13 +20,21 @@ namespace secrets::server {
 using GrantAtHub = std::function<asio::awaitable<service::GrantAnswer>(
     plugin_protocol::GrantRequest request, api::IsGone is_gone)>;
 
+/// Ends a run with its head job on a node of a hub.
+using BindAtHub = std::function<asio::awaitable<Status>(service::RunBinding binding)>;
+
+/// Answers on a node of a hub; null where this agent's services do.
+struct HubCalls {
+    GrantAtHub grant{};
+    BindAtHub bind{};
+};
+
 /// Must outlive the loop's run.
 class NodeServer {
   public:
     /// `shared`: the store behind the services; null: local data only, and must outlive the server.
-    /// `at_hub`: null if this agent's services answer grant requests.
     NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-               service::RunWaiters& waiters, service::SharedStore* shared, GrantAtHub at_hub);
+               service::RunWaiters& waiters, service::SharedStore* shared, HubCalls at_hub);
 
     /// Accepts no further connection, and finishes the requests that came. The waiters must release
     /// the requests that wait for a push: their plugins try again.
@@ -36,6 +44,7 @@ class NodeServer {
 
   private:
     asio::awaitable<void> answer(int fd, plugin_protocol::Request request);
+    asio::awaitable<Status> bind(plugin_protocol::BindRequest request);
     Status hand_over(int fd, const plugin_protocol::GrantRequest& request,
                      const service::Granted& granted, const std::string& note);
     asio::awaitable<std::optional<RunId>> answer_grant(int fd,
@@ -48,7 +57,7 @@ class NodeServer {
 
     service::Services& services_;
     service::SharedStore* shared_;
-    GrantAtHub at_hub_;
+    HubCalls at_hub_;
     service::RunWaiters& waiters_;
     IpcServer server_;
 };

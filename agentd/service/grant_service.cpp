@@ -122,7 +122,9 @@ Status GrantService::deny_unpushed(const plugin_protocol::GrantRequest& request,
 }
 
 std::string GrantService::wipe(JobId job) {
-    return wipe_hold(job, audit::Kind::wipe, "ended");
+    std::string receipt = wipe_hold(job, audit::Kind::wipe, "ended");
+    context_.events->job_may_have_ended(job);
+    return receipt;
 }
 
 std::vector<JobId> GrantService::begin_reaping(std::chrono::seconds age) {
@@ -141,6 +143,7 @@ bool GrantService::reap(JobId job) {
     const bool is_of_node = hold != nullptr && JobRandoms::is_of_hub(*hold);
     wipe_hold(job, is_of_node ? audit::Kind::wipe : audit::Kind::reap,
               is_of_node ? "ended" : "ended without an epilog");
+    context_.events->job_may_have_ended(job);
     return true;
 }
 

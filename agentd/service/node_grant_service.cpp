@@ -240,7 +240,9 @@ bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& 
     if (progress.processed < held.size()) return false;
     revocations_.end_report(reporter_of(report), held, progress.revoked);
     if (report.is_there) {
-        context_.node_holds.reported(report.node, progress.remembered, context_.now());
+        const auto gone =
+            context_.node_holds.reported(report.node, progress.remembered, context_.now());
+        for (const JobId job : gone) context_.events->job_may_have_ended(job);
     }
     return true;
 }

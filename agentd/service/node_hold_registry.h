@@ -36,11 +36,13 @@ class NodeHoldRegistry {
     /// Adds a grant of the run to the node.
     void granted(const std::string& node, const Held& held, Time now);
     /// Replaces all grants of the node with the grants that it reports.
-    void reported(const std::string& node, const std::vector<Held>& held, Time now);
+    /// Returns the jobs that no node holds grants of any more.
+    std::vector<JobId> reported(const std::string& node, const std::vector<Held>& held, Time now);
 
     /// Returns the nodes that hold grants of the run, by name.
     std::vector<Holding> of(const std::string& run, Time now) const;
     bool is_held(const std::string& run) const { return nodes_of_.contains(run); }
+    bool has_job(JobId job) const { return nodes_of_job_.contains(job); }
 
   private:
     struct Node {
@@ -48,10 +50,11 @@ class NodeHoldRegistry {
         Time seen;
     };
 
-    void forget(const std::string& node, Node& known);
+    std::set<JobId> forget(const std::string& node, Node& known);
 
     std::map<std::string, Node> nodes_;                      ///< nodes that hold a grant
     std::map<std::string, std::set<std::string>> nodes_of_;  ///< by run
+    std::map<JobId, std::set<std::string>> nodes_of_job_;
 };
 
 }  // namespace secrets::service

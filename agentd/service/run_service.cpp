@@ -189,6 +189,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
     const auto platform = context_.principals.find_platform(caller, head.owner);
     if (!platform) return refuse(platform.status());
     if (*platform != nullptr) head.platform = (*platform)->name;
+    head.until_job = request.until_job.value_or(JobId());
     const vault::RunHead* existing = context_.vault.find_run(run);
     if (Status wrong = precondition.check(
             "run " + run.text(),
@@ -205,6 +206,7 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
+        if (!request.until_job) head.until_job = existing->until_job;
     } else if (context_.vault.runs_of(head.owner) >= context_.limits.runs_per_owner) {
         return refuse(
             {StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +

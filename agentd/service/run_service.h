@@ -17,6 +17,7 @@ struct PushRequest {
     std::optional<std::string> owner;
     std::optional<std::string> ttl;
     std::vector<vault::NewSecret> secrets;
+    std::optional<JobId> until_job{};  ///< absent: as before the push
 };
 
 /// A description of a run for principals that may read the run: names and sizes, without values.

@@ -19,7 +19,8 @@
 namespace secrets::service {
 
 /// Interface through which the services report to the daemon that runs them. Called in the event
-/// loop, during a request; an implementation may call no service except Expiry::expire().
+/// loop, during a request; an implementation may change nothing through a service except by
+/// Expiry::expire().
 class Events {
   public:
     Events() = default;
@@ -29,6 +30,8 @@ class Events {
 
     /// Reports that a run was pushed, in whatever way.
     virtual void run_pushed(const RunId&) {}
+    /// Reports that a job with which a run ends may have ended.
+    virtual void job_may_have_ended(JobId) {}
     /// Reports that the contents of the vault or the store have changed.
     virtual void held_changed() {}
     /// Reports that the next expiry may be earlier than before.

@@ -8,6 +8,7 @@
 #include "agentd/service/marker_service.h"
 #include "agentd/service/node_grant_service.h"
 #include "agentd/service/replication_service.h"
+#include "agentd/service/run_end_service.h"
 #include "agentd/service/run_service.h"
 #include "agentd/service/secret_service.h"
 #include "agentd/service/status_service.h"
@@ -27,6 +28,7 @@ struct Services {
     Expiry expiry{context};
     SpecResolver resolver{context};
     RunService runs{context, expiry};
+    RunEndService run_ends{context, expiry};
     SecretService secrets{context, expiry};
     GrantService grants{context, expiry, resolver, secrets};
     NodeGrantService node_grants{context, expiry, resolver, secrets};

@@ -2,6 +2,7 @@
 #include "agentd/service/spec_resolver.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/denials.h"
@@ -87,6 +88,7 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
                                                              auth::Permission operation,
                                                              auth::Certainty certainty) {
     std::vector<vault::RunSecret> stored;
+    std::string ended;
     if (ask.run) {
         const vault::RunHead* head = context_.vault.find_run(*ask.run);
         bool theirs = false;
@@ -105,13 +107,18 @@ StatusOr<std::vector<ItemAnswer>> SpecResolver::resolve_spec(Uid uid, const Secr
             return Status(StatusCode::not_found,
                           "run " + ask.run->text() +
                               " is not known: it was not pushed, was completed, or expired");
+        } else if (head == nullptr) {
+            ended = how_ended(*ask.run, uid);
         }
     }
     const auto kept = available_secrets(uid, ask, certainty);
     if (!kept.ok()) return kept.status();
     auto answers = resolve(ask, stored, kept.value());
-    for (const ItemAnswer& answer : answers) {
+    for (ItemAnswer& answer : answers) {
         if (!answer.unknown.ok()) return answer.unknown;
+        // Says once why a secret is missing that the run had.
+        if (!ended.empty() && answer.failed())
+            answer.reason = std::exchange(ended, "") + "; " + answer.reason;
     }
     return answers;
 }

@@ -94,12 +94,25 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::send(
 
 asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask(
     std::span<const JobId> jobs, std::chrono::milliseconds patience) {
-    slurm_query::Request request = slurm_query::JobsRequest{{jobs.begin(), jobs.end()}};
+    slurm_query::JobsRequest request{{jobs.begin(), jobs.end()}, false};
+    co_return co_await ask_states(std::move(request), patience);
+}
+
+asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask_ends(
+    std::span<const JobId> jobs, std::chrono::milliseconds patience) {
+    slurm_query::JobsRequest request{{jobs.begin(), jobs.end()}, true};
+    co_return co_await ask_states(std::move(request), patience);
+}
+
+asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask_states(
+    slurm_query::JobsRequest asked, std::chrono::milliseconds patience) {
+    const std::size_t count = asked.jobs.size();
+    slurm_query::Request request = std::move(asked);
     auto reply = co_await exchange(std::move(request), patience);
     if (!reply) co_return reply.status();
     auto* states = std::get_if<slurm_query::States>(&*reply);
     if (states == nullptr) co_return answered_another_question();
-    if (states->states.size() != jobs.size()) {
+    if (states->states.size() != count) {
         co_return Status::failed(
             "protocol error: slurm-secrets-view sent the states of another number of jobs");
     }

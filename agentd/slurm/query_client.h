@@ -25,6 +25,10 @@ class QueryClient {
     /// answer in time. One query at a time.
     boost::asio::awaitable<StatusOr<slurm_query::States>> ask(std::span<const JobId> jobs,
                                                               std::chrono::milliseconds patience);
+    /// Does the same, but a job has ended only if it has for good, with all that belongs to its id:
+    /// one that waits in the queue is active.
+    boost::asio::awaitable<StatusOr<slurm_query::States>> ask_ends(
+        std::span<const JobId> jobs, std::chrono::milliseconds patience);
 
     /// Returns all users of a Slurm account whose name check_account_name() accepts; `more` is
     /// false. The patience applies to each reply.
@@ -44,6 +48,8 @@ class QueryClient {
     void cancel();
 
   private:
+    boost::asio::awaitable<StatusOr<slurm_query::States>> ask_states(
+        slurm_query::JobsRequest asked, std::chrono::milliseconds patience);
     boost::asio::awaitable<StatusOr<slurm_query::Reply>> exchange(
         slurm_query::Request request, std::chrono::milliseconds patience);
     boost::asio::awaitable<StatusOr<slurm_query::Reply>> send(slurm_query::Message request,

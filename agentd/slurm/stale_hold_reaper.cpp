@@ -60,8 +60,7 @@ std::vector<JobId> StaleHoldReaper::jobs_to_ask_about() {
 
 /// Sends as many queries as needed; after a failed query the rest waits for the next round.
 asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
-    const std::set<JobId> all(jobs.begin(), jobs.end());
-    std::erase_if(forgotten_, [&](const auto& entry) { return !all.contains(entry.first); });
+    forgotten_.keep_only({jobs.begin(), jobs.end()});
     std::string trouble;
     for (std::span<const JobId> rest(jobs); !rest.empty();) {
         const auto some = rest.first(std::min(rest.size(), kMaxJobsPerQuery));
@@ -73,24 +72,12 @@ asio::awaitable<void> StaleHoldReaper::ask_about(std::vector<JobId> jobs) {
             break;
         }
         for (std::size_t i = 0; i < some.size(); ++i) {
-            if (!has_ended(some[i], told->states[i])) continue;
+            if (!forgotten_.has_ended(some[i], told->states[i])) continue;
             if (services_.grants.reap(some[i])) files_.remove(some[i]);
         }
         if (!told->sentence.empty()) trouble = told->sentence;
     }
     trouble_.note(trouble);
-}
-
-/// Returns whether that answer, after those before it, says that the job has ended.
-bool StaleHoldReaper::has_ended(JobId job, slurm_query::JobState state) {
-    using slurm_query::JobState;
-    if (state == JobState::ended) return true;
-    if (state == JobState::active) forgotten_.erase(job);
-    if (state != JobState::forgotten) return false;
-    Forgotten& row = forgotten_[job];
-    if (row.answers == 0) row.since = Clock::now();
-    ++row.answers;
-    return row.answers >= kLeastForgotten && Clock::now() - row.since >= kForgotten;
 }
 
 }  // namespace secrets::slurm

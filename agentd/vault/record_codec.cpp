@@ -44,6 +44,7 @@ void describe_run(RecordWriter& pen, const RunHead& head, std::span<const NewSec
         pen.number(static_cast<std::uint32_t>(secret.value.size()));
         pen.bytes(secret.value.view().bytes());
     }
+    if (head.until_job != JobId()) pen.number(head.until_job.value);
 }
 
 void describe_hold(RecordWriter& pen, const Hold& hold) {
@@ -98,6 +99,26 @@ StatusOr<RunHead> take_run_head(RecordReader& eye) {
                    std::string(platform)};
 }
 
+/// Reads what follows a run's head, and sets the job with which the run ends.
+StatusOr<std::vector<RunSecret>> take_run_secrets(RecordReader& eye, JobId& until_job) {
+    std::vector<RunSecret> secrets;
+    const auto count = eye.number<std::uint32_t>();
+    secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
+    for (std::uint32_t i = 0; i < count && !eye.failed(); ++i) {
+        RunSecret secret;
+        secret.scope = static_cast<Scope>(eye.number<std::uint8_t>());
+        secret.name = eye.text();
+        secret.value = SecretView(eye.bytes(eye.number<std::uint32_t>()));
+        if (secret.scope != Scope::user && secret.scope != Scope::workspace) break;
+        secrets.push_back(secret);
+    }
+    if (secrets.size() != count) return malformed("run");
+    if (eye.complete()) return secrets;
+    until_job.value = eye.number<std::uint32_t>();
+    if (!eye.complete() || until_job == JobId()) return malformed("run");
+    return secrets;
+}
+
 }  // namespace
 
 const char* scope_word(Scope scope) {
@@ -117,25 +138,18 @@ void write_run(const RunHead& head, std::span<const NewSecret> secrets, std::spa
 
 StatusOr<RunHead> read_run_head(std::span<const std::byte> payload) {
     RecordReader eye(payload);
-    return take_run_head(eye);
+    auto head = take_run_head(eye);
+    if (!head) return head;
+    const auto secrets = take_run_secrets(eye, head->until_job);
+    if (!secrets) return secrets.status();
+    return head;
 }
 
 StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     if (auto head = take_run_head(eye); !head) return head.status();
-    std::vector<RunSecret> secrets;
-    const auto count = eye.number<std::uint32_t>();
-    secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
-    for (std::uint32_t i = 0; i < count && !eye.failed(); ++i) {
-        RunSecret secret;
-        secret.scope = static_cast<Scope>(eye.number<std::uint8_t>());
-        secret.name = eye.text();
-        secret.value = SecretView(eye.bytes(eye.number<std::uint32_t>()));
-        if (secret.scope != Scope::user && secret.scope != Scope::workspace) break;
-        secrets.push_back(secret);
-    }
-    if (!eye.complete() || secrets.size() != count) return malformed("run");
-    return secrets;
+    JobId until_job;
+    return take_run_secrets(eye, until_job);
 }
 
 std::size_t hold_payload_size(const Hold& hold) {

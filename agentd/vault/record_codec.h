@@ -5,7 +5,8 @@
 //
 //     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
 //           run id text, platform text (empty: none), count u32,
-//           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
+//           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value,
+//           then, only if the run ends with a job: job u32
 //     hold  job u32, owner u32, since i64, count u32,
 //           then `count` times: spec text, run id text (empty: none), generation u64
 //     hub   job u32, owner u32, spec text, run id text (empty: none), tag text,
@@ -55,6 +56,7 @@ struct RunHead {
     Time expires;            ///< on the agent's clock
     std::string platform{};  ///< the platform that pushed the run last; empty: the owner or root
                              ///   did
+    JobId until_job{};       ///< the job with which the run ends; 0: with none
 };
 
 /// A grant of a job: its secret spec, and the run and generation that answered it.

@@ -27,6 +27,23 @@ std::vector<const Hold*> Vault::holds() const {
     return holds;
 }
 
+std::vector<JobId> Vault::jobs_that_end_runs(JobId after, std::size_t most) const {
+    std::vector<JobId> jobs;
+    auto entry = runs_by_job_.upper_bound(after);
+    while (entry != runs_by_job_.end() && jobs.size() < most) {
+        jobs.push_back(entry->first);
+        entry = runs_by_job_.upper_bound(entry->first);
+    }
+    return jobs;
+}
+
+std::vector<RunId> Vault::runs_until(JobId job) const {
+    std::vector<RunId> runs;
+    const auto [begin, end] = runs_by_job_.equal_range(job);
+    for (auto entry = begin; entry != end; ++entry) runs.push_back(entry->second);
+    return runs;
+}
+
 std::vector<Uid> Vault::run_owners() const {
     std::vector<Uid> owners;
     owners.reserve(runs_of_owner_.size());

@@ -166,6 +166,8 @@ Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     Expiries expiry{{head.expires, head.id}};
     std::size_t& of_owner = runs_of_owner_[head.owner.value].runs;
     std::size_t& of_platform = runs_of_platform_[head.platform];
+    RunsByJob until;
+    if (head.until_job != JobId()) until.emplace(head.until_job, head.id);
     RunId id = head.id;
     Runs run;
     run.emplace(std::move(id), StoredRun{std::move(head), place, {}});
@@ -174,7 +176,8 @@ Vault::RunEntry Vault::prepare_run(RunHead head, RecordRef place) {
     ++of_owner;
     ++of_platform;
     return {run.extract(run.begin()), expiry.extract(expiry.begin()),
-            of_one.extract(of_one.begin())};
+            of_one.extract(of_one.begin()),
+            until.empty() ? RunsByJob::node_type() : until.extract(until.begin())};
 }
 
 /// Adds a live record to the index.
@@ -184,6 +187,7 @@ void Vault::add_run(RunEntry entry) noexcept {
     secret_bytes_ += bytes;
     runs_of_owner_.find(stored.head.owner.value)->second.bytes += bytes;
     stored.expiry = expiries_.insert(std::move(entry.expiry)).position;
+    if (entry.until) stored.until = runs_by_job_.insert(std::move(entry.until)).position;
     runs_.insert(std::move(entry.run));
     runs_by_owner_.insert(std::move(entry.of_owner));
 }
@@ -211,6 +215,7 @@ WipedRun Vault::remove(Runs::iterator run) noexcept {
     const std::size_t bytes = free(stored.place);
     secret_bytes_ -= bytes;
     expiries_.erase(stored.expiry);
+    if (stored.head.until_job != JobId()) runs_by_job_.erase(stored.until);
     runs_by_owner_.erase(runs_by_owner_.find(&stored.head));
     const auto owner = runs_of_owner_.find(stored.head.owner.value);
     owner->second.bytes -= bytes;
@@ -349,6 +354,7 @@ StatusOr<Delivery> Vault::deliver(std::span<const DeliveryEntry> entries) const 
 WipeReceipt Vault::wipe_all() noexcept {
     WipeReceipt wiped{runs_.size() + holds_.size() + hub_grants_.size(), slab_bytes_};
     runs_by_owner_.clear();
+    runs_by_job_.clear();
     runs_.clear();
     expiries_.clear();
     runs_of_owner_.clear();

@@ -154,6 +154,11 @@ class Vault {
     WipeReceipt wipe_run(const RunId& run) noexcept { return take_run(run).receipt; }
     WipedRun take_run(const RunId& run) noexcept;
 
+    /// Returns the jobs with which runs end, in order, beginning after `after`, and at most `most`
+    /// of them. Examines no other jobs.
+    std::vector<JobId> jobs_that_end_runs(JobId after, std::size_t most) const;
+    std::vector<RunId> runs_until(JobId job) const;
+
     /// Returns the run with the earliest expiry, or null. Valid until the vault changes.
     const RunHead* next_to_expire() const noexcept;
 
@@ -207,6 +212,15 @@ class Vault {
         RecordOffset offset;
     };
     using Expiries = std::set<std::pair<Time, RunId>>;
+    /// Orders pairs of a job and a run that ends with it, which are found by the job alone.
+    struct ByJobOfEnd {
+        using is_transparent = void;
+        using Pair = std::pair<JobId, RunId>;
+        bool operator()(const Pair& a, const Pair& b) const { return a < b; }
+        bool operator()(const Pair& a, JobId b) const { return a.first < b; }
+        bool operator()(JobId a, const Pair& b) const { return a < b.first; }
+    };
+    using RunsByJob = std::set<ByJobOfEnd::Pair, ByJobOfEnd>;
     /// Orders runs by owner, then by id. The heads are in the index of runs, so that an entry is no
     /// copy.
     struct ByOwner {
@@ -222,6 +236,7 @@ class Vault {
         RunHead head;
         RecordRef place;
         Expiries::iterator expiry;
+        RunsByJob::iterator until{};  ///< if the run ends with a job
     };
     struct StoredHold {
         Hold hold;
@@ -262,6 +277,7 @@ class Vault {
         Runs::node_type run;
         Expiries::node_type expiry;
         RunsByOwner::node_type of_owner;
+        RunsByJob::node_type until;  ///< empty if the run ends with no job
     };
     /// The index entries of a hold, allocated before anything changes.
     struct HoldEntry;
@@ -313,6 +329,7 @@ class Vault {
     Runs runs_;
     Expiries expiries_;
     RunsByOwner runs_by_owner_;
+    RunsByJob runs_by_job_;
     std::map<uid_t, OwnedRuns> runs_of_owner_;
     std::map<std::string, std::size_t> runs_of_platform_;  ///< runs without a platform are counted
                                                            ///   under the empty name

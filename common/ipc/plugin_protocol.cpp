@@ -19,6 +19,7 @@ enum class Type : std::uint16_t {
     check = 4,
     marker = 5,
     get = 6,
+    bind = 7,
     granted = 101,
     nothing = 102,
     waiting = 103,
@@ -85,6 +86,15 @@ StatusOr<Request> decode_get(ipc::MessageReader body) {
     return Request(std::move(get));
 }
 
+StatusOr<Request> decode_bind(ipc::MessageReader body) {
+    BindRequest bind;
+    bind.job.value = body.number();
+    bind.uid.value = body.number();
+    bind.run = body.text(kMaxRunIdBytes);
+    if (!body.complete()) return ipc::malformed_message("BIND");
+    return Request(std::move(bind));
+}
+
 }  // namespace
 
 std::chrono::milliseconds time_to_answer(const GrantRequest& grant) {
@@ -104,6 +114,13 @@ ipc::Message encode(const Request& request) {
     if (std::holds_alternative<MarkerRequest>(request)) return Writer(Type::marker).finish();
     if (const auto* get = std::get_if<GetRequest>(&request)) {
         return Writer(Type::get).number(get->patience_milliseconds).text(get->spec).finish();
+    }
+    if (const auto* bind = std::get_if<BindRequest>(&request)) {
+        return Writer(Type::bind)
+            .number(bind->job.value)
+            .number(bind->uid.value)
+            .text(bind->run)
+            .finish();
     }
     return Writer(Type::ping).finish();
 }
@@ -149,6 +166,8 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
         case Type::marker:
             if (!body.complete()) return ipc::malformed_message("MARKER");
             return Request(MarkerRequest{});
+        case Type::bind:
+            return decode_bind(body);
         default:
             return ipc::unknown_message_type(*type);
     }

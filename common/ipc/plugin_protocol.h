@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The protocol between plugin and agent on the node socket (GRANT, WIPE, PING) and the job
+// The protocol between plugin and agent on the node socket (GRANT, WIPE, BIND, PING) and the job
 // socket (CHECK, MARKER, GET, PING), both SOCK_SEQPACKET. A connection carries one request. One
 // reply, with at most one descriptor, ends the connection; before that reply the agent may send
 // WAITING once.
@@ -15,6 +15,7 @@
 //               4 CHECK    spec: text
 //               5 MARKER   -
 //               6 GET      patience_ms u32, spec: text
+//               7 BIND     job u32, uid u32, run id: text
 //     replies 101 GRANTED  image length u32, note: text
 //             102 NOTHING  note: text
 //             103 WAITING  wait_ms u32
@@ -46,6 +47,9 @@
 // `:file` is for values that may hold NUL; an empty one requests all. GRANTED answers it with a
 // delivery, REFUSED means that the client may not have them, and BUSY that this cannot be known
 // now.
+//
+// BIND says that the job is the head of the run, which is to end with it; DONE answers it. An agent
+// that does not know BIND refuses it.
 //
 // A text is its length (u32) and as many bytes, and it ends the message. Notes and sentences are
 // printable ASCII. A spec is sent as the user wrote it, and the agent reports errors in it.
@@ -82,6 +86,12 @@ struct PingRequest {};
 struct CheckRequest {
     std::string ask;
 };
+/// Ends a run with its head job; sent by slurmstepd.
+struct BindRequest {
+    JobId job;
+    Uid uid;
+    std::string run;
+};
 /// Requests the marker of the job around the client; sent by sbatch, srun and salloc.
 struct MarkerRequest {};
 /// Requests values of the job around the client; sent by secretctl.
@@ -93,8 +103,8 @@ struct GetRequest {
 /// after a wait: less than the plugin waits, so that the plugin has the reply in time.
 std::chrono::milliseconds time_to_answer(const GrantRequest& grant);
 
-using Request =
-    std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest, GetRequest>;
+using Request = std::variant<GrantRequest, WipeRequest, PingRequest, CheckRequest, MarkerRequest,
+                             GetRequest, BindRequest>;
 
 struct Granted {
     std::uint32_t image_length = 0;

@@ -17,6 +17,7 @@ enum class Type : std::uint16_t {
     places = 3,
     process = 4,
     recall = 5,
+    ends = 6,
     states = 101,
     refused = 102,
     users = 103,
@@ -132,12 +133,14 @@ StatusOr<Reply> decode_job(ipc::MessageReader body) {
     return Reply(reply);
 }
 
-StatusOr<Request> decode_jobs(ipc::MessageReader body) {
-    JobsRequest request;
+StatusOr<Request> decode_jobs(ipc::MessageReader body, bool for_good) {
+    JobsRequest request{{}, for_good};
     for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuery)) {
         request.jobs.push_back(JobId{number});
     }
-    if (request.jobs.empty() || !body.complete()) return ipc::malformed_message("JOBS");
+    if (request.jobs.empty() || !body.complete()) {
+        return ipc::malformed_message(for_good ? "ENDS" : "JOBS");
+    }
     return Request(std::move(request));
 }
 
@@ -169,10 +172,10 @@ Message encode(const Request& request, std::uint16_t version) {
     if (const auto* process = std::get_if<ProcessRequest>(&request)) {
         return Writer(Type::process, version).number(process->pid).finish();
     }
-    const auto& jobs = std::get_if<JobsRequest>(&request)->jobs;
-    Writer writer(Type::jobs, version);
-    writer.number(static_cast<std::uint32_t>(jobs.size()));
-    for (const JobId job : jobs) writer.number(job.value);
+    const auto& asked = *std::get_if<JobsRequest>(&request);
+    Writer writer(asked.for_good ? Type::ends : Type::jobs, version);
+    writer.number(static_cast<std::uint32_t>(asked.jobs.size()));
+    for (const JobId job : asked.jobs) writer.number(job.value);
     return writer.finish();
 }
 
@@ -204,7 +207,9 @@ StatusOr<Request> decode_request(std::span<const std::byte> message) {
     const ipc::MessageReader body(message);
     switch (static_cast<Type>(*type)) {
         case Type::jobs:
-            return decode_jobs(body);
+            return decode_jobs(body, false);
+        case Type::ends:
+            return decode_jobs(body, true);
         case Type::account:
             return decode_account(body);
         case Type::places:

@@ -13,6 +13,7 @@
 //                          address: text
 //               4 PROCESS  pid u32
 //               5 RECALL   as PLACES
+//               6 ENDS     as JOBS
 //     replies 101 STATES   count u32, then `count` times: state u32; sentence: text
 //             102 REFUSED  sentence: text
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
@@ -22,6 +23,10 @@
 // A count of jobs is 1 to kMaxJobsPerQuery. STATES answers for each job in the order of the
 // request: 1 active, 2 ended, 3 unknown, 4 forgotten. Its sentence states why states are unknown,
 // and is empty if none is.
+//
+// STATES answers ENDS alike, but about the job as its user sees it: a job that waits in the queue,
+// to start or to start again, and one of whose array or heterogeneous job something has not ended,
+// is active, and nothing comes from memory. Which steps slurmd has does not matter.
 //
 // USERS answers ACCOUNT with at most kMaxUsersPerReply users of the account, each once, in
 // ascending order of their bytes, beginning after the user `after` (empty: with the first). `more`
@@ -84,6 +89,7 @@ enum class Verdict : std::uint32_t {
 
 struct JobsRequest {
     std::vector<JobId> jobs;
+    bool for_good = false;  ///< ENDS, else JOBS
 };
 struct AccountRequest {
     std::string account;  ///< one that check_account_name() accepts

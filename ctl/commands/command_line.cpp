@@ -64,7 +64,8 @@ given on the command line.
 
 Examples:
   printf 'HF_TOKEN=%s\n' "$TOKEN" | secretctl push demo-1 --ttl 12h
-  secretctl push demo-1 --owner alice --from secrets.json)";
+  secretctl push demo-1 --owner alice --from secrets.json
+  secretctl push demo-1 --until-job "$SLURM_JOB_ID" --from secrets.json)";
 
 constexpr const char* kCompleteFooter = R"(Example:
   secretctl complete demo-1)";
@@ -208,6 +209,8 @@ void describe_runs(CLI::App& app, CommandLine& line) {
         ->option_text("USER");
     push->add_option("--ttl", line.push.fields.ttl, "How long the agent keeps it, such as 12h")
         ->option_text("TIME");
+    push->add_option("--until-job", line.push.fields.until_job, "The run ends with this job")
+        ->option_text("JOB");
     push->add_option("--scope", line.push.fields.scope,
                      "For flat input: user (the default) or workspace")
         ->check(CLI::IsMember({"user", "workspace"}))

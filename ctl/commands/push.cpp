@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <map>
 #include <vector>
 
@@ -36,11 +37,23 @@ std::string json_string(std::string_view text) {
     return boost::json::serialize(boost::json::string(text));
 }
 
+/// Checks the id of a job, which is a number: Slurm's own commands also accept others.
+const std::string& check_job(const std::string& job) {
+    std::uint32_t id = 0;
+    const char* const end = job.data() + job.size();
+    const auto [stopped, error] = std::from_chars(job.data(), end, id);
+    if (error == std::errc() && stopped == end && id != 0) return job;
+    throw bad_input("--until-job " + quoted(job) +
+                    ": expected the id of a job, which is a number; for a task of an array it is "
+                    "in its $SLURM_JOB_ID");
+}
+
 /// Returns `{` and the fields, each followed by a comma.
 std::string body_begin(const PushFields& fields) {
     std::string begin = "{";
     if (fields.owner) begin += "\"owner\":" + json_string(*fields.owner) + ",";
     if (fields.ttl) begin += "\"ttl\":" + json_string(*fields.ttl) + ",";
+    if (fields.until_job) begin += "\"until_job\":" + check_job(*fields.until_job) + ",";
     return begin;
 }
 

@@ -15,7 +15,8 @@ namespace secrets::ctl {
 struct PushFields {
     std::optional<std::string> owner;
     std::optional<std::string> ttl;
-    std::optional<std::string> scope;  ///< `user` or `workspace`; absent: user
+    std::optional<std::string> scope;      ///< `user` or `workspace`; absent: user
+    std::optional<std::string> until_job;  ///< the id of the job with which the run ends
 };
 
 struct PushBody {
@@ -31,7 +32,8 @@ struct PushBody {
 ///     an empty value would hide one of a user or a workspace.
 /// A byte order mark before it is skipped.
 /// Throws CommandError if `input` is none of these or UTF-16, repeats a name, or contains no
-/// secret. `source` names the input in errors. No error shows a line or a value.
+/// secret, or if a field is malformed. `source` names the input in errors. No error shows a line or
+/// a value.
 PushBody make_push_body(std::string_view input, const std::string& source,
                         const PushFields& fields);
 

@@ -50,7 +50,7 @@ std::string run_line(const json::object& run) {
            text_of(run, "generation") + ", " +
            (run.contains("ended") ? "ended " + local_time(text_of(run, "ended"))
                                   : "expires " + local_time(text_of(run, "expires"))) +
-           "\n";
+           (run.contains("until_job") ? ", ends with job " + text_of(run, "until_job") : "") + "\n";
 }
 
 void print_secrets(const json::object& run, Paint paint) {
@@ -169,11 +169,13 @@ ExitCode RunCommands::list_runs() const {
                  {"SECRETS", Align::right},
                  {"HOLDS", Align::right},
                  {"GENERATION", Align::right},
+                 {"UNTIL JOB", Align::right},
                  {"EXPIRES"}});
     for (const json::value& element : array_of(object, "runs")) {
         const json::object& run = as_object(element);
         table.add({text_of(run, "run"), text_of(run, "owner"), text_of(run, "secrets"),
                    text_of(run, "holds"), text_of(run, "generation"),
+                   run.contains("until_job") ? text_of(run, "until_job") : "-",
                    local_time(text_of(run, "expires"))});
     }
     if (table.empty()) {

@@ -28,7 +28,7 @@ _secretctl() {
       --socket) _secretctl_agent=(--socket "${COMP_WORDS[++i]}") ;;
       --job-socket | --secret) ((++i)) ;;
       --workspace) workspace=(--workspace "${COMP_WORDS[++i]}") ;;
-      --file | --from | --expires | --ttl | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days) ((++i)) ;;
+      --file | --from | --expires | --ttl | --until-job | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days) ((++i)) ;;
       -*) ;;
       *)
         case $command in
@@ -56,7 +56,7 @@ _secretctl() {
     --file | --from | --socket | --job-socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
     --scope) _secretctl_offer "user workspace" "$part"; return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$part"); return ;;
-    --expires | --ttl | --only | --skip | --dns | --ip | --uri | --days) return ;;
+    --expires | --ttl | --until-job | --only | --skip | --dns | --ip | --uri | --days) return ;;
   esac
 
   if [[ $part == -* ]]; then

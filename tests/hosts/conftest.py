@@ -17,7 +17,7 @@ from four_hosts import Hosts  # noqa: E402
 
 @pytest.fixture(scope="session")
 def hosts(request):
-    hosts = Hosts("--plugin-arguments", "wait=1")
+    hosts = Hosts("--plugin-arguments", "wait=1 run_id_job_name=nf-workflow-")
     try:
         with noting_failure(request.session):
             hosts.up()

@@ -116,6 +116,19 @@ def test_node_holds_only_secrets_of_its_own_jobs(cluster, canary):
     assert cluster.on("n1").status()["secret_bytes"] == 0
 
 
+def test_run_ends_at_the_hub_with_its_head_job_on_a_node(cluster, canary):
+    hub, login = cluster.on("hub"), cluster.on("login")
+    hub.push("demo-1", workspace={"HF_TOKEN": canary()})
+    head = login.sbatch("sleep 1000", "-w", "n1", "-J", "nf-workflow-demo-1")
+    poll(lambda: holds(cluster, "n1") == 1, 15, "the hold")
+    poll(lambda: hub.run("demo-1").get("until_job") == int(head), 5, "the binding")
+    assert login.srun("-w", "n2", "--secrets-run=demo-1", "true").code == 0  # another job that ends
+    cluster.run("hub", ["scancel", head])
+    poll(lambda: hub.http("GET", "/v1/runs/demo-1").status == 404, 40, "the end of the run")
+    orphan = login.srun("-w", "n2", "--secret=HF_TOKEN", "true", env={"TOWER_WORKFLOW_ID": "demo-1"})
+    assert orphan.code != 0 and f"run demo-1 ended with job {head} at " in orphan.err
+
+
 def test_job_on_node_waits_for_push_at_hub(cluster, canary):
     value = canary()
     login = cluster.on("login")

@@ -113,6 +113,16 @@ def test_run_completed_at_one_hub_is_wiped_on_nodes_of_another(cluster, hub, log
 # ---- clocks ----------------------------------------------------------------------------------------
 
 
+def test_run_that_one_hub_binds_to_its_head_job_ends_at_all_hubs(cluster, hub, login, canary):
+    login.push("demo-1", workspace={"HF_TOKEN": canary()})
+    head = hub.sbatch("sleep 1000", "-w", "n1", "-J", "nf-workflow-demo-1")
+    for host in (hub, login):
+        poll(lambda: host.run("demo-1").get("until_job") == int(head), 20, "the binding")  # noqa: B023
+    cluster.run("hub", ["scancel", head])
+    for host in (hub, login):
+        poll(lambda: host.http("GET", "/v1/runs/demo-1").status == 404, 60, "the end of the run")  # noqa: B023
+
+
 def test_hub_whose_clock_is_ahead_ends_nothing_too_early(cluster, hub, login, openbao, canary, tmp_path):
     """What hubs share expires by OpenBao's clock: a hub whose clock is wrong dropped it, and destroyed it for all others."""
     tmp_path.chmod(0o755)

@@ -5,19 +5,21 @@ import secrets
 import zipfile
 
 import pytest
+from harness import poll
 from nextflow_site import PLUGIN
 
 
 @pytest.mark.newest
 def test_run_of_a_tower_heads_name_reaches_tasks_on_slurm_and_in_the_head(cluster, pipeline, canary):
     run = "4tkGqVx3Zm8a1B"
-    cluster.push(run, user={"TOKEN_A": canary(), "TOKEN_B": canary()})
     for executor in ("slurm", "local"):
+        cluster.push(run, user={"TOKEN_A": canary(), "TOKEN_B": canary()})
         simple = pipeline("simple")
         simple.configure(f"process.executor = '{executor}'")
         done = simple.run("-J", f"nf-workflow-{run}", before=f"export TOWER_WORKFLOW_ID={run}\n")
         assert done.code == 0, done.out + done.err
         assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
+        poll(lambda: run not in cluster.runs(), 15, "the end of the run with its head")
 
 
 @pytest.mark.newest

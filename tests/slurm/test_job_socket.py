@@ -59,7 +59,7 @@ def test_job_socket_answers_ping_and_rejects_grant_and_wipe(agent):
 
 def test_node_socket_rejects_check(agent):
     reply = reply_to(agent, text_message(CHECK, "none"))
-    assert reply == (REFUSED, "the agent's node socket accepts only GRANT, WIPE and PING", 0)
+    assert reply == (REFUSED, "the agent's node socket accepts only GRANT, WIPE, BIND and PING", 0)
 
 
 def test_job_socket_silent_connections_give_way_to_new_ones(agent):

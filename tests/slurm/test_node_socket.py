@@ -97,7 +97,7 @@ def test_node_socket_limits_job_to_256_different_specs(agent, changes):
     (message(PING, version=3), "install agent and plugin of one release"),
     (message(PING, version=0xffff), "a message of protocol version 65535"),
     (message(0), "unknown type 0"),
-    (message(7), "unknown type 7"),
+    (message(8), "unknown type 8"),
     (message(GRANTED, struct.pack("=II", 4096, 0)), "unknown type 101"),
     (message(0xffff), "unknown type 65535"),
     (message(PING, length=0), "declares 0 bytes but has 12"),

@@ -202,7 +202,7 @@ def test_secretctl_has_no_option_for_values(agent):
     def options_of(*command):
         return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", secretctl(agent, *command, "--help").out, re.MULTILINE))
 
-    assert options_of("push") == {"--help", "--owner", "--ttl", "--scope", "--from"}
+    assert options_of("push") == {"--help", "--owner", "--ttl", "--until-job", "--scope", "--from", "--store", "--remove"}
     assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
@@ -234,8 +234,8 @@ def test_secretctl_runs_lists_own_runs(agent):
     agent.push("hers", user={"A": "x", "B": "x"})
     agent.push("his", owner="bob")
     heading, line = secretctl(agent, "runs").out.splitlines()
-    assert heading.split() == ["RUN", "OWNER", "SECRETS", "HOLDS", "GENERATION", "EXPIRES"]
-    assert line.split()[:5] == ["hers", "alice", "2", "0", "1"]
+    assert heading.split() == ["RUN", "OWNER", "SECRETS", "HOLDS", "GENERATION", "UNTIL", "JOB", "EXPIRES"]
+    assert line.split()[:6] == ["hers", "alice", "2", "0", "1", "-"]
     assert [run["run"] for run in secretctl(agent, "runs", "--json", user="root").json["runs"]] == ["hers", "his"]
 
 

@@ -58,6 +58,16 @@ TEST_CASE("Document codec: reads a run as it was written") {
     CHECK(read->secrets[1].value.size() == 0);
 }
 
+TEST_CASE("Document codec: reads the job with which a run ends") {
+    CHECK_FALSE(run_document().contains("until_job"));
+    CHECK(read_run(run_of("r"), run_document())->head.until_job == JobId());
+    const vault::RunHead head{run_of("r"), Uid{1001}, 3, at(10), at(20), "tower", JobId{12}};
+    json::object data = write_run(head, {});
+    CHECK(read_run(run_of("r"), data)->head.until_job == JobId{12});
+    data["until_job"] = 0;
+    CHECK(why_not(data) == "its \"until_job\" is not a valid number");
+}
+
 TEST_CASE("Document codec: reads the stored secrets of an owner as they were written") {
     std::vector<service::ReplicatedSecret> kept;
     store::SecretHead head;

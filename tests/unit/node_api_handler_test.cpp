@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/json.hpp>
 
+#include "agentd/api/binding_body.h"
 #include "agentd/api/run_list.h"
 #include "agentd/base/scope_exit.h"
 #include "tests/unit/fake_shared_store.h"
@@ -47,6 +48,33 @@ TEST_CASE("NodeApiHandler: answers 304 to a node that has the same grant") {
     CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 200);
 }
 
+/// A request of node n1 to end run r with its job 7.
+std::string head_body(Uid uid) {
+    return api::print_binding({{run_id("r"), JobId{7}, uid}, "n1"});
+}
+
+TEST_CASE("NodeApiHandler: binds a run to its owner's head job on the node, and to no other") {
+    Fixture fixture;
+    const auto until = [&] { return fixture.office.info("r").head.until_job; };
+    fixture.view.set(Verdict::other_node);
+    CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.alice)).status == 403);
+    fixture.view.set(Verdict::runs_there);
+    CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.bob)).status == 403);
+    CHECK(until() == JobId());
+    CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.alice)).status == 204);
+    CHECK(until() == JobId{7});
+}
+
+TEST_CASE("NodeApiHandler: binds a run in the store that hubs share") {
+    service::FakeSharedStore shared;
+    Fixture fixture(&shared);
+    CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.alice)).status == 204);
+    CHECK(shared.changed.size() == 1);
+    shared.failure = Status::unavailable("OpenBao is away");
+    fixture.office.services.expiry.end_run(run_id("r"), "ended");
+    CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.alice)).status == 503);
+}
+
 TEST_CASE("NodeApiHandler: denies everybody but the account of the nodes' agents") {
     Fixture fixture;
     const std::string report = api::print_report({});
@@ -58,6 +86,7 @@ TEST_CASE("NodeApiHandler: denies everybody but the account of the nodes' agents
         CHECK(fixture.grant(Fixture::grant_body("run:r")).status == 403);
         CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", report).status == 403);
         CHECK(fixture.ask("POST", "/v1/checks", check).status == 403);
+        CHECK(fixture.ask("POST", "/v1/heads", head_body(fixture.office.alice)).status == 403);
     }
     CHECK(fixture.view.asked() == 0);
 }
@@ -68,6 +97,7 @@ TEST_CASE("NodeApiHandler: denies a body that is malformed before it asks Slurm"
     CHECK(fixture.ask("PUT", "/v1/nodes/n1/holds", "{}").status == 400);
     CHECK(fixture.ask("PUT", "/v1/nodes//holds", api::print_report({})).status == 400);
     CHECK(fixture.ask("POST", "/v1/checks", "{}").status == 400);
+    CHECK(fixture.ask("POST", "/v1/heads", "{}").status == 400);
     CHECK(fixture.view.asked() == 0);
 }
 

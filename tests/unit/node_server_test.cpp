@@ -28,7 +28,7 @@ struct Fixture {
     explicit Fixture(service::SharedStore* shared = nullptr, GrantAtHub at_hub = nullptr)
         : path(folder.file("node.sock")),
           server(loop.io, listen_at(path, SocketKind::seqpacket, 0600).value(), office.services,
-                 waiters, shared, std::move(at_hub)) {
+                 waiters, shared, HubCalls{std::move(at_hub)}) {
         set_peer(service::kRoot);
         office.events.on_push = [this](const RunId& run) { waiters.wake(run); };
         push("r");
@@ -90,6 +90,22 @@ TEST_CASE("NodeServer: derives the time for an answer from what the plugin waits
     step.patience_milliseconds = 0;  // version 1 of the message
     CHECK(as<Granted>(fixture.ask(step)));
     CHECK(has_about(std::chrono::seconds(4)));
+}
+
+TEST_CASE("NodeServer: binds a run to its head job, or says why not") {
+    Fixture fixture;
+    fixture.push("s");
+    const auto refusal = [&](std::string run, Uid uid) {
+        const auto refused =
+            as<Refused>(fixture.ask(plugin_protocol::BindRequest{kJob, uid, std::move(run)}));
+        return refused ? refused->sentence : "";
+    };
+    CHECK(refusal("s", fixture.office.bob).find("belongs to another user") != std::string::npos);
+    CHECK(refusal("t", fixture.office.alice) == "run t is not known");
+    CHECK_FALSE(refusal("no run", fixture.office.alice).empty());
+    CHECK(fixture.office.info("s").head.until_job == JobId());
+    CHECK(refusal("s", fixture.office.alice).empty());
+    CHECK(fixture.office.info("s").head.until_job == kJob);
 }
 
 TEST_CASE("NodeServer: answers PING with the agent's version") {

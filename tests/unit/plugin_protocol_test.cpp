@@ -48,6 +48,7 @@ const Request kWipe = WipeRequest{JobId{4294967295U}};
 const Request kPing = PingRequest{};
 const Request kCheck = CheckRequest{"A,run:demo-1"};
 const Request kMarker = MarkerRequest{};
+const Request kBind = BindRequest{JobId{7}, Uid{1000}, "demo-1"};
 const Reply kGranted = Granted{4096, "waited 2.3 s for run demo-1"};
 const Reply kNothing = Nothing{"no such run"};
 const Reply kWaiting = Waiting{10000};
@@ -72,7 +73,8 @@ std::vector<RequestCase> request_cases() {
             {kPing, 3, {}},
             {kCheck, 4, with_text({}, "A,run:demo-1")},
             {kMarker, 5, {}},
-            {kGet, 6, with_text(numbers({5000}), "A,B=X")}};
+            {kGet, 6, with_text(numbers({5000}), "A,B=X")},
+            {kBind, 7, with_text(numbers({7, 1000}), "demo-1")}};
 }
 
 struct ReplyCase {
@@ -315,7 +317,7 @@ TEST_CASE("Plugin protocol: rejects each wrong header field with its cause", "[w
 }
 
 TEST_CASE("Plugin protocol: rejects unknown types and messages of the other direction", "[wire]") {
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 7, 100, 108, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 8, 100, 108, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

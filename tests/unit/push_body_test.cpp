@@ -42,6 +42,24 @@ TEST_CASE("Push body: parses an owner and a lifetime and secrets of two scopes")
     CHECK(text_of(request->secrets[2].value.view().bytes()) == std::string_view("\0\1", 2));
 }
 
+TEST_CASE("Push body: parses the job with which the run ends") {
+    CHECK(parse(R"({"until_job":4294967295})")->until_job == JobId{4294967295U});
+    CHECK_FALSE(parse("{}")->until_job);
+    const std::string expected =
+        "\"until_job\": expected the id of a job, a number from 1 to 4294967295, not ";
+    for (const auto& [number, found] : std::to_array<std::pair<std::string, std::string>>(
+             {{"0", "another number"},
+              {"-1", "another number"},
+              {"4294967296", "another number"},
+              {"1.5", "another number"},
+              {"18446744073709551615", "another number"},
+              {"\"12\"", "a string"},
+              {"null", "null"}})) {
+        const std::string refusal = parse("{\"until_job\":" + number + "}").status().message();
+        CHECK(refusal.starts_with(expected + found));
+    }
+}
+
 TEST_CASE("Push body: returns values byte for byte") {
     struct Case {
         std::string_view json;
@@ -104,9 +122,10 @@ constexpr auto kRefused = std::to_array<Refused>({
     {"true", "expected an object, not true or false", "line 1, column 1"},
     {"null", "expected an object, not null", "line 1, column 1"},
 
-    {R"({"users":{}})", "unknown field 'users'; expected one of: owner, ttl, workspace, user",
+    {R"({"users":{}})",
+     "unknown field 'users'; expected one of: owner, ttl, until_job, workspace, user",
      "line 1, column 8"},
-    {R"({"":{}})", "unknown field ''; expected one of: owner, ttl, workspace, user",
+    {R"({"":{}})", "unknown field ''; expected one of: owner, ttl, until_job, workspace, user",
      "line 1, column 3"},
     {R"({"owner":"a","owner":"MARKER"})", "duplicate field \"owner\"", "line 1, column 20"},
     {R"({"user":{},"user":{}})", "duplicate field \"user\"", "line 1, column 17"},

@@ -61,6 +61,7 @@ Bytes users_body(std::uint32_t known, std::uint32_t more, const std::vector<std:
 }
 
 const Request kJobs = JobsRequest{{JobId{7}, JobId{4294967295U}}};
+const Request kEnds = JobsRequest{{JobId{7}}, true};
 const Request kAccount = AccountRequest{"chem", "alice"};
 const Reply kUsers = Users{true, true, {"bob", "carol"}};
 const Reply kStates =
@@ -86,12 +87,14 @@ bool is_taken(const Bytes& message) {
 }
 
 std::vector<Bytes> all_messages() {
-    return {encode(kJobs),  encode(kAccount),  encode(kPlaces),  encode(kStates), encode(kRefused),
-            encode(kUsers), encode(kVerdicts), encode(kProcess), encode(kJob),    encode(kRecall)};
+    return {encode(kJobs),    encode(kAccount), encode(kPlaces),   encode(kStates),
+            encode(kRefused), encode(kUsers),   encode(kVerdicts), encode(kProcess),
+            encode(kJob),     encode(kRecall),  encode(kEnds)};
 }
 
 TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_wire]") {
     CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
+    CHECK(encode(kEnds) == message_of(6, counted({7})));
     CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
     CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
     CHECK(encode(kAccount) == message_of(2, with_text(with_text({}, "chem"), "alice")));
@@ -111,6 +114,11 @@ TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_
     auto request = decode_request(encode(kJobs));
     REQUIRE(request.ok());
     CHECK(std::get<JobsRequest>(*request).jobs == std::get<JobsRequest>(kJobs).jobs);
+    CHECK_FALSE(std::get<JobsRequest>(*request).for_good);
+    request = decode_request(encode(kEnds));
+    REQUIRE(request.ok());
+    CHECK(std::get<JobsRequest>(*request).jobs == std::vector{JobId{7}});
+    CHECK(std::get<JobsRequest>(*request).for_good);
     request = decode_request(encode(kAccount));
     REQUIRE(request.ok());
     CHECK(std::get<AccountRequest>(*request).account == "chem");
@@ -302,7 +310,7 @@ TEST_CASE("Slurm query protocol: rejects each wrong header field with its cause"
         set_number(message, kLengthAt, 0xffffffffU);
         CHECK_FALSE(is_taken(message));
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 6, 100, 106, 65535}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 7, 100, 106, 65535}) {
         const std::string sentence = "a message of unknown type " + std::to_string(type);
         CHECK(refusal_of_request(message_of(type, {})) == sentence);
         CHECK(refusal_of_reply(message_of(type, {})) == sentence);

@@ -37,6 +37,29 @@ TEST_CASE("Vault: returns a run byte for byte until it is wiped") {
     CHECK(vault.wipe_run(run_id("r")).records == 0);
 }
 
+TEST_CASE("Vault: lists the jobs with which runs end, and the runs of each") {
+    Vault vault(best_memory_kind(), 64 * kMiB);
+    const auto put = [&](std::string_view run, JobId job) {
+        RunHead bound = head(run);
+        bound.until_job = job;
+        REQUIRE(vault.put_run(bound, {}).ok());
+    };
+    put("r", JobId{9});
+    put("s", JobId{5});
+    put("t", JobId{9});
+    put("u", JobId());
+    CHECK(vault.jobs_that_end_runs(JobId(), 10) == std::vector{JobId{5}, JobId{9}});
+    CHECK(vault.jobs_that_end_runs(JobId{5}, 10) == std::vector{JobId{9}});
+    CHECK(vault.runs_until(JobId{9}) == std::vector{run_id("r"), run_id("t")});
+    put("r", JobId{5});
+    put("t", JobId());
+    CHECK(vault.runs_until(JobId{9}).empty());
+    CHECK(vault.runs_until(JobId{5}) == std::vector{run_id("r"), run_id("s")});
+    vault.wipe_run(run_id("r"));
+    vault.wipe_run(run_id("s"));
+    CHECK(vault.jobs_that_end_runs(JobId(), 10).empty());
+}
+
 TEST_CASE("Vault: releases a slab without records") {
     Vault vault(best_memory_kind(), 64 * kMiB);
     REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());

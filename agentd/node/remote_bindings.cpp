@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/node/remote_bindings.h"
+
+#include "agentd/api/binding_body.h"
+
+namespace secrets::node {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Less than the plugin waits.
+constexpr auto kPatience = std::chrono::milliseconds(1600);
+
+}  // namespace
+
+asio::awaitable<Status> RemoteBindings::bind(service::RunBinding binding) {
+    const api::NodeBindingRequest head{std::move(binding), node_.text()};
+    net::HttpsRequest request{"POST", "/v1/heads", api::print_binding(head)};
+    const auto response =
+        co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
+    if (!response.ok()) co_return response.status();
+    if (response->status != 204) co_return Status::failed(response->detail);
+    co_return Status();
+}
+
+}  // namespace secrets::node
