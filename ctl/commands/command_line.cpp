@@ -65,7 +65,8 @@ given on the command line.
 Examples:
   printf 'HF_TOKEN=%s\n' "$TOKEN" | secretctl push demo-1 --ttl 12h
   secretctl push demo-1 --owner alice --from secrets.json
-  secretctl push demo-1 --until-job "$SLURM_JOB_ID" --from secrets.json)";
+  secretctl push demo-1 --until-job "$SLURM_JOB_ID" --from secrets.json
+  secretctl push demo-1 --store ~/.nextflow/secrets/store.json --remove)";
 
 constexpr const char* kCompleteFooter = R"(Example:
   secretctl complete demo-1)";
@@ -215,8 +216,15 @@ void describe_runs(CLI::App& app, CommandLine& line) {
                      "For flat input: user (the default) or workspace")
         ->check(CLI::IsMember({"user", "workspace"}))
         ->option_text("SCOPE");
-    push->add_option("--from", line.push.from, "The file to read; - (the default): standard input")
-        ->option_text("FILE");
+    CLI::Option* from = push->add_option("--from", line.push.from,
+                                         "The file to read; - (the default): standard input")
+                            ->option_text("FILE");
+    CLI::Option* store =
+        push->add_option("--store", line.push.store, "Read Nextflow's store.json instead")
+            ->option_text("FILE")
+            ->excludes(from);
+    push->add_flag("--remove", line.push.remove, "Overwrite and remove the store after the push")
+        ->needs(store);
 
     CLI::App* complete = add_command(
         app, kRuns, "complete", "Mark a run as complete: its secrets are wiped", kCompleteFooter);

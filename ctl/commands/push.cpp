@@ -9,6 +9,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
+#include "ctl/import/import_store.h"
 #include "ctl/import/json_shape.h"
 #include "ctl/import/utf8_text.h"
 #include "ctl/io/exit_codes.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr std::string_view kUserScope = "user";
 constexpr std::string_view kWorkspaceScope = "workspace";
 
-/// One NAME=VALUE line; its members point into the input.
+/// One secret, as of a NAME=VALUE line; its members point into the input.
 struct Line {
     std::string_view name;
     std::string_view value;
@@ -150,18 +151,14 @@ std::vector<std::string> notes_on(const std::vector<Line>& lines, const std::str
     return notes;
 }
 
-PushBody body_of_lines(std::string_view input, const std::string& source,
-                       const PushFields& fields) {
+/// Returns a body with these secrets, of one scope.
+PushBody body_of(const std::vector<Line>& lines, std::vector<std::string> notes,
+                 const PushFields& fields) {
     constexpr std::string_view kBeforeName = "\"";
     constexpr std::string_view kBeforeValue = "\":{\"base64\":\"";
     constexpr std::string_view kAfterValue = "\"}";
     constexpr std::string_view kBetween = ",";
     constexpr std::string_view kEnd = "}}";
-
-    std::vector<Line> lines = read_lines(input, source);
-    std::vector<std::string> notes = notes_on(lines, source);
-    std::erase_if(lines, is_without_value);
-    if (lines.empty()) throw nothing_in(source);
 
     const std::string begin = body_begin(fields) + scope_begin(fields) + "{";
     std::size_t capacity = begin.size() + kEnd.size();
@@ -181,6 +178,15 @@ PushBody body_of_lines(std::string_view input, const std::string& source,
     }
     body.text.append(kEnd);
     return body;
+}
+
+PushBody body_of_lines(std::string_view input, const std::string& source,
+                       const PushFields& fields) {
+    std::vector<Line> lines = read_lines(input, source);
+    std::vector<std::string> notes = notes_on(lines, source);
+    std::erase_if(lines, is_without_value);
+    if (lines.empty()) throw nothing_in(source);
+    return body_of(lines, std::move(notes), fields);
 }
 
 /// Returns whether the members are scopes. {"user":{"base64":"..."}} is ambiguous and counts as
@@ -240,6 +246,22 @@ PushBody make_push_body(std::string_view input, const std::string& source,
     const std::size_t first = input.find_first_not_of(" \t\r\n");
     const bool is_json = first != input.npos && input[first] == '{';
     return is_json ? body_of_json(input, source, fields) : body_of_lines(input, source, fields);
+}
+
+PushBody make_push_body_of_store(std::string_view input, const std::string& source,
+                                 const PushFields& fields) {
+    const std::string_view text = utf8_text(input, source);
+    const ImportedSecrets found = read_import_store(text, source, {}, Choosing::not_offered);
+    std::vector<Line> lines;
+    for (const ImportedSecrets::Entry& entry : found.entries()) {
+        lines.push_back({entry.name, found.values.characters().substr(entry.begin, entry.size)});
+    }
+    if (lines.empty()) throw nothing_in(source);
+    std::vector<std::string> notes;
+    for (const ImportedSecrets::Entry& entry : found.without_value()) {
+        notes.push_back(source + " has no value for " + entry.name + ", left out");
+    }
+    return body_of(lines, std::move(notes), fields);
 }
 
 }  // namespace secrets::ctl

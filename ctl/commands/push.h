@@ -37,4 +37,8 @@ struct PushBody {
 PushBody make_push_body(std::string_view input, const std::string& source,
                         const PushFields& fields);
 
+/// Returns the same of Nextflow's store of secrets, in the form [{"name":"...","value":"..."},...].
+PushBody make_push_body_of_store(std::string_view input, const std::string& source,
+                                 const PushFields& fields);
+
 }  // namespace secrets::ctl

@@ -13,6 +13,7 @@
 #include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
 #include "ctl/client/run_list.h"
+#include "ctl/commands/store_file.h"
 #include "ctl/io/table.h"
 #include "ctl/io/value_notes.h"
 
@@ -137,6 +138,7 @@ std::string why_not_granted(const json::object& answer) {
 
 ExitCode RunCommands::push(const PushOptions& options) const {
     const std::string target = target_of_run(options.run);
+    if (!options.store.empty()) return push_store(target, options);
     if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
         std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";
     }
@@ -144,11 +146,25 @@ ExitCode RunCommands::push(const PushOptions& options) const {
         const SecretText input = read_secret_text(options.from);
         return make_push_body(input.characters(), source_name(options.from), options.fields);
     }();
-    print_notes(body.notes);
+    return push_body(target, body);
+}
 
+ExitCode RunCommands::push_body(const std::string& target, const PushBody& body) const {
+    print_notes(body.notes);
     const Answer answer = agent_.ask({Method::put, target, body.text.view()});
     if (!agent_.json()) std::cout << run_line(read_object(answer));
     return ExitCode::fine;
+}
+
+ExitCode RunCommands::push_store(const std::string& target, const PushOptions& options) const {
+    const StoreFile store(options.store, options.remove);
+    const PushBody body = [&] {
+        const SecretText input = store.read();
+        return make_push_body_of_store(input.characters(), options.store, options.fields);
+    }();
+    const ExitCode pushed = push_body(target, body);
+    if (options.remove) store.remove();
+    return pushed;
 }
 
 ExitCode RunCommands::complete(const std::string& run) const {

@@ -15,6 +15,8 @@ namespace secrets::ctl {
 struct PushOptions {
     std::string run;
     std::string from = "-";  ///< a file, or `-` for standard input
+    std::string store;       ///< a store of Nextflow's, instead; empty: none
+    bool remove = false;     ///< overwrite and remove the store
     PushFields fields;
 };
 
@@ -31,6 +33,9 @@ class RunCommands {
     ExitCode check(const std::string& ask) const;
 
   private:
+    ExitCode push_body(const std::string& target, const PushBody& body) const;
+    ExitCode push_store(const std::string& target, const PushOptions& options) const;
+
     const Session& agent_;
 };
 

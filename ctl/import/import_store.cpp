@@ -95,8 +95,8 @@ class StoreHandler : public JsonHandler<StoreHandler> {
 }  // namespace
 
 ImportedSecrets read_import_store(std::string_view text, const std::string& source,
-                                  const ImportChoice& choice) {
-    ImportedSecrets found(text.size());
+                                  const ImportChoice& choice, Choosing choosing) {
+    ImportedSecrets found(text.size(), choosing);
     boost::json::basic_parser<StoreHandler> parser{boost::json::parse_options(), found, source,
                                                    choice};
     const auto [error, read] = parse_whole(parser, text);

@@ -8,6 +8,7 @@ namespace secrets::ctl {
 
 /// Reads like read_import(), but does not report missing names.
 ImportedSecrets read_import_store(std::string_view text, const std::string& source,
-                                  const ImportChoice& choice);
+                                  const ImportChoice& choice,
+                                  Choosing choosing = Choosing::offered);
 
 }  // namespace secrets::ctl

@@ -68,10 +68,14 @@ void ImportedSecrets::add(std::string name, std::string place, std::size_t begin
     if (!is_made_as_a_name(name)) {
         throw bad_input(place +
                         " has an invalid secret name: only letters, digits, '_' and '-' are " +
-                        "allowed, at most " + std::to_string(kMaxNameBytes) + kChoose);
+                        "allowed, at most " + std::to_string(kMaxNameBytes) +
+                        (choosing_ == Choosing::offered ? kChoose : ""));
     }
-    if (const Status why = check_secret_name(name); !why.ok())
-        throw bad_input(place + ": " + why.message() + "; --skip " + name + " leaves it out");
+    if (const Status why = check_secret_name(name); !why.ok()) {
+        const bool is_offered = choosing_ == Choosing::offered;
+        throw bad_input(place + ": " + why.message() +
+                        (is_offered ? "; --skip " + name + " leaves it out" : ""));
+    }
     for (const auto* earlier : {&entries_, &without_value_}) {
         for (const Entry& entry : *earlier) {
             if (entry.name != name) continue;

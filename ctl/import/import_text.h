@@ -12,6 +12,9 @@
 
 namespace secrets::ctl {
 
+/// Whether the command lets the user leave names out, which errors then suggest.
+enum class Choosing { offered, not_offered };
+
 /// Secrets that were read, in the order of the text.
 class ImportedSecrets {
   public:
@@ -23,7 +26,8 @@ class ImportedSecrets {
     };
 
     /// `capacity`: the maximum size in bytes of all values together.
-    explicit ImportedSecrets(std::size_t capacity) : values(capacity) {}
+    explicit ImportedSecrets(std::size_t capacity, Choosing choosing = Choosing::offered)
+        : values(capacity), choosing_(choosing) {}
 
     SecretView value_of(const Entry& entry) const {
         return SecretView(values.view().bytes().subspan(entry.begin, entry.size));
@@ -49,6 +53,7 @@ class ImportedSecrets {
     std::vector<Entry> entries_;
     std::vector<Entry> without_value_;
     std::vector<std::string> skipped_;
+    Choosing choosing_;
 };
 
 /// Reads `text`, which is one of

@@ -73,8 +73,10 @@ SecretText read_secret_text(const std::string& from) {
         file.reset(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
         if (!file) throw cannot_read(from, errno);
     }
-    const int fd = file ? file.get() : STDIN_FILENO;
+    return read_secret_text(file ? file.get() : STDIN_FILENO, from);
+}
 
+SecretText read_secret_text(int fd, const std::string& from) {
     SecretText text(kFirstCapacity);
     while (true) {
         if (text.free_space().empty()) {

@@ -53,5 +53,7 @@ std::string source_name(const std::string& from);
 /// Reads the whole source; throws CommandError if it can't be read or is larger than any run may
 /// be.
 SecretText read_secret_text(const std::string& from);
+/// Reads an open file likewise, from where it stands; `from` names it in errors.
+SecretText read_secret_text(int fd, const std::string& from);
 
 }  // namespace secrets::ctl
