@@ -174,7 +174,7 @@ Status GrantService::check_submission(const auth::Principal& caller, const std::
         return answer.status().code() == StatusCode::unavailable ? Status() : answer.status();
     }
     const SpecCheck& info = answer.value();
-    if (info.ok || info.names_run) return Status();
+    if (info.ok || info.awaits_push) return Status();
     std::string reasons = info.reason;
     if (reasons.empty()) reasons = failures_of(info.items);
     return Status(StatusCode::not_found, std::move(reasons));
@@ -186,7 +186,9 @@ StatusOr<SpecCheck> GrantService::check(const auth::Principal& caller, const std
     const auto parsed = parse_spec(text);
     if (!parsed.ok()) return parsed.status("the secret spec");
     const SecretSpec& ask = *parsed.spec();
-    SpecCheck info{print_spec(ask), true, ask.run.has_value(), "", {}};
+    const vault::RunHead* const run = ask.run ? context_.vault.find_run(*ask.run) : nullptr;
+    const bool has_run = run != nullptr && run->owner == *caller.uid();
+    SpecCheck info{print_spec(ask), true, ask.run && !has_run, "", {}};
     if (ask.none) return info;
     auto resolved = resolver_.resolve_or_deny(*caller.uid(), ask, auth::Permission::read_run,
                                               auth::Certainty::plausible);

@@ -16,8 +16,8 @@ namespace secrets::service {
 struct SpecCheck {
     std::string ask;
     bool ok = false;
-    bool names_run = false;
-    std::string reason;  ///< why the spec as a whole has no answer; empty otherwise
+    bool awaits_push = false;  ///< it names a run that is not here, or is another user's
+    std::string reason;        ///< why the spec as a whole has no answer; empty otherwise
     std::vector<ItemAnswer> items;
 };
 
@@ -72,7 +72,8 @@ class GrantService {
     StatusOr<SpecCheck> check(const auth::Principal& caller, const std::string& text);
     /// Checks the secret spec of a job that `caller` is about to submit. Returns success if the
     /// spec has an answer, may get one because its run may be pushed after the submission, or can't
-    /// be checked now and waiting does not help.
+    /// be checked now and waiting does not help. A run of the caller's that is here is as good as
+    /// it will be.
     Status check_submission(const auth::Principal& caller, const std::string& ask);
 
   private:

@@ -58,7 +58,8 @@ def test_job_uses_spec_exported_by_hand(cluster, values, plugin):
 
 
 def test_job_fails_with_reason_when_secret_is_missing(cluster, values):
-    done = cluster.run_batch("echo ran", RUN, "--secret=A,NOPE")
+    # A submit host without the plugin, which would refuse it.
+    done = cluster.run_batch("echo ran", env={"SLURM_SECRETS": "run:run-ask,A,NOPE"}, plugin=False)
     assert done.out == ""
     assert "error: secrets: secret NOPE is not among the secrets of run run-ask" in done.err
 
@@ -152,5 +153,5 @@ def test_task_fails_with_reason_when_spec_is_too_long(cluster):
 
 
 def test_denial_is_printed_once_per_node(cluster, values):
-    done = cluster.srun("-N2", "-n6", RUN, "--secret=NOPE", "true")
+    done = cluster.srun("-N2", "-n6", "true", env={"SLURM_SECRETS": "run:run-ask,NOPE"}, plugin=False)
     assert done.code == 1 and done.err.count("secrets: secret NOPE") == 2

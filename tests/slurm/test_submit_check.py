@@ -54,6 +54,19 @@ def test_submit_check_passes_run_that_may_still_be_pushed(cluster, launcher, can
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_submit_check_rejects_what_own_run_that_is_there_lacks(cluster, launcher, canary):
+    cluster.push("run-there", user={"TOK": canary("TOK")})
+    for options, env in ((["--secrets-run=run-there", "--secret=TOK,NOPE"], {}), (["--secret=NOPE"], {"TOWER_WORKFLOW_ID": "run-there"})):
+        done = launch(cluster, launcher, *options, env=env)
+        is_refused(cluster, done, launcher)
+        assert f"{MISSING}among the secrets of run run-there" in done.err
+    # Of another user's run nobody says what it has, and one that has ended may be pushed again.
+    assert launch(cluster, launcher, "--secrets-run=run-there", "--secret=NOPE", user="bob").code == 0
+    cluster.complete("run-there")
+    assert launch(cluster, launcher, "--secrets-run=run-there", "--secret=NOPE").code == 0
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_submit_check_passes_optional_and_switched_off_secrets(cluster, launcher):
     for options, env in ((["--secret=NOPE?"], {}), (["--secrets=none"], {"SLURM_SECRETS": "NOPE"}), ([], {})):
         done = launch(cluster, launcher, *options, env=env)
@@ -65,8 +78,7 @@ def test_submit_check_rejects_unset_secret_within_job(cluster, canary):
     done = cluster.run_batch("srun -n1 --secret=NOPE true; echo $?\nunset SLURM_SECRETS\n"
                              "srun -n1 --secret=NOPE true; echo $?\nsbatch --secret=NOPE --wrap=true; echo $?",
                              "--secrets-run=run-inner")
-    # The first step narrows its job's run, to which secrets may still be pushed, and so passes the submit check.
-    assert "error: secrets: secret NOPE is not among the secrets of run run-inner" in done.err
+    assert "srun: error: secret NOPE is not among the secrets of run run-inner" in done.err
     assert f"srun: {MISSING}" in done.err and f"sbatch: {MISSING}" in done.err
     assert len(done.out.split()) == 3 and "0" not in done.out.split()
 

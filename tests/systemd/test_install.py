@@ -23,11 +23,13 @@ def test_installation_works_after_enable_now(machine, canary):
 
     begin = time.time()
     value = canary()
+    refused = machine.sbatch("true", "--hold", "--secrets-run=first", "--secret=NOPE")  # the run may still be pushed
     machine.push("first", workspace={"TOKEN": value})
     job = machine.sbatch("printenv TOKEN; echo asked", "--secrets-run=first")
     done = machine.wait(job)
     assert (done.code, done.out) == (0, f"{value}\nasked\n"), done.err
-    refused = machine.srun("--secrets-run=first", "--secret=NOPE", "true")
+    machine.scontrol("release", refused)
+    refused = machine.wait(refused)
     assert refused.code != 0 and "secret NOPE is not among the secrets of run first" in refused.err
     machine.complete("first")
 

@@ -39,12 +39,13 @@ class Story:
     """Takes a run from push to wipe, with one job that uses it and one that is denied."""
 
     def __init__(self, machine, value):
+        refused = machine.sbatch("true", "--hold", "--secrets-run=story", "--secret=NOPE")  # the run may still be pushed
         machine.push("story", workspace={"TOKEN": value, "OTHER": "x"})
         self.job = machine.sbatch("printenv TOKEN >/dev/null", "--secrets-run=story", "--secret=TOKEN")
         machine.await_end(self.job)
         poll(lambda: machine.status()["holds"] == 0, 10, "the wipe of the hold")
-        refused = machine.srun("--secrets-run=story", "--secret=NOPE", "true")
-        assert "secret NOPE is not among the secrets of run story" in refused.err
+        machine.scontrol("release", refused)
+        assert "secret NOPE is not among the secrets of run story" in machine.wait(refused).err
         machine.complete("story")
 
 
@@ -62,7 +63,7 @@ def test_journal_shows_run_from_push_to_wipe(machine, logged_story):
     assert push["SECRETS_NAMES"] == wiped["SECRETS_NAMES"] == "OTHER,TOKEN"
     assert (push["SECRETS_OWNER"], push["SECRETS_CALLER"], push["SECRETS_CALLER_UID"]) == ("alice", "root", "0")
     assert granted["SECRETS_NAMES"] == "TOKEN" and granted["SLURM_STEP_ID"] == "batch"
-    assert (refused["SECRETS_NAMES"], refused["SLURM_STEP_ID"]) == ("NOPE", "0")
+    assert (refused["SECRETS_NAMES"], refused["SLURM_STEP_ID"]) == ("NOPE", "batch")
     assert refused["SECRETS_REASON"] == ("secret NOPE is not among the secrets of run story, and not set for alice; "
                                          "set it with: secretctl set NOPE")
     assert completed["SECRETS_CALLER"] == "root"
