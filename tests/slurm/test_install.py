@@ -144,6 +144,7 @@ EXPECTED = {
 }
 if HAS_JDK:
     EXPECTED[f"usr/lib/slurm-secrets/{JAR}"] = 0o644
+    EXPECTED["usr/lib/slurm-secrets/shims/nextflow"] = 0o755
 
 
 def test_install_writes_every_file_with_its_mode(installed):
