@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "common/base/names.h"
+#include "common/base/secret_spec.h"
 #include "spank/marker_request.h"
 #include "spank/value_finder.h"
 #include "spank/variables.h"
@@ -29,6 +30,15 @@ std::vector<std::string> names_in(const char* list) {
     return names;
 }
 
+/// Tells whether a job with this spec reads values of which the marker of its tasks has nothing.
+bool requests_held(const std::string& text) {
+    const auto parsed = parse_spec(text);
+    if (!parsed.ok()) return false;
+    const auto& items = parsed.spec()->items;
+    return std::any_of(items.begin(), items.end(),
+                       [](const SpecItem& item) { return item.form == ItemForm::hold; });
+}
+
 }  // namespace
 
 OuterJob OuterJob::read(const PluginArguments& arguments) {
@@ -39,22 +49,25 @@ OuterJob OuterJob::read(const PluginArguments& arguments) {
     const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
                             getenv(kSetVariable) != nullptr;
     MarkerAnswer answer;
-    if (is_stripped && is_suspect) answer = request_marker(arguments.job_socket);
-    if (answer.marker) marker = std::move(answer.marker);
-    OuterJob job(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)));
+    if (is_stripped ? is_suspect : requests_held(marker->spec))
+        answer = request_marker(arguments.job_socket);
+    Marker held = answer.marker ? held_of(*answer.marker) : Marker();
+    if (is_stripped && answer.marker) marker = std::move(answer.marker);
+    OuterJob job(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)),
+                 std::move(held));
     job.why_unknown_ = std::move(answer.why_unknown);
     return job;
 }
 
 OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
-                   const std::vector<std::string>& set)
-    : marker_(std::move(marker)) {
+                   const std::vector<std::string>& set, Marker held)
+    : marker_(std::move(marker)), held_(std::move(held)) {
     if (marker_) {
         spec_ = marker_->spec;
         // A variable that is missing together with the marker was hardly unset on purpose.
         const State missing = is_from_agent ? State::unchanged : State::unset;
         for (const MarkedVariable& marked : marker_->variables) {
-            if (marked.kind == MarkKind::content) break;
+            if (is_read(marked.kind)) break;
             variables_.push_back({marked.variable, marked.kind, missing});
         }
         marked_ = variables_.size();
@@ -64,11 +77,12 @@ OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker,
     }
     if (!marker_) return;
     const ValueFinder finder(*marker_);
+    const ValueFinder held_finder(held_);
     for (; *environment != nullptr; ++environment) {
         const std::string_view entry(*environment);
         const auto equals = entry.find('=');
         if (equals == entry.npos || equals == 0) continue;
-        read_variable(entry.substr(0, equals), entry.substr(equals + 1), finder);
+        read_variable(entry.substr(0, equals), entry.substr(equals + 1), finder, held_finder);
     }
 }
 
@@ -80,7 +94,7 @@ OuterVariable* OuterJob::find(std::string_view name) {
 }
 
 void OuterJob::read_variable(std::string_view name, std::string_view value,
-                             const ValueFinder& finder) {
+                             const ValueFinder& finder, const ValueFinder& held_finder) {
     if (name == kMarkerVariable) return;
     OuterVariable* const given = find(name);
     const auto index = static_cast<std::size_t>(given - variables_.data());
@@ -92,24 +106,30 @@ void OuterJob::read_variable(std::string_view name, std::string_view value,
         }
         given->state = State::changed;
     }
-    const auto holder_of = [&](std::size_t which) {
-        const MarkedVariable& marked = marker_->variables[which];
+    const auto holder_of = [&](const MarkedVariable& marked) {
         return Holder{std::string(name), marked.variable, marked.kind};
     };
     if (const auto equal = finder.equal_to(value)) {
-        copies_.push_back(holder_of(*equal));
-    } else if (const auto held = finder.within(value)) {
-        holders_.push_back(holder_of(*held));
+        copies_.push_back(holder_of(marker_->variables[*equal]));
+    } else if (const auto within = finder.within(value)) {
+        holders_.push_back(holder_of(marker_->variables[*within]));
+    } else if (const auto held = held_finder.within(value)) {
+        holders_.push_back(holder_of(held_.variables[*held]));
     }
 }
 
-std::string OuterJob::held_by(const std::vector<std::string_view>& arguments) const {
-    if (!marker_) return {};
-    const ValueFinder finder(*marker_);
-    for (const std::string_view argument : arguments) {
-        if (const auto held = finder.within(argument)) return marker_->variables[*held].variable;
+std::optional<Contained> OuterJob::contained_in(std::span<const std::string_view> texts) const {
+    if (!marker_) return std::nullopt;
+    for (const Marker* marker : std::initializer_list<const Marker*>{&*marker_, &held_}) {
+        const ValueFinder finder(*marker);
+        for (const std::string_view text : texts) {
+            const auto found = finder.within(text);
+            if (!found) continue;
+            const MarkedVariable& marked = marker->variables[*found];
+            return Contained{marked.variable, marked.kind == MarkKind::held};
+        }
     }
-    return {};
+    return std::nullopt;
 }
 
 void OuterJob::remove_given() const {

@@ -5,6 +5,7 @@
 // slurmctld would write them to its disk.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,12 @@ struct Holder {
     MarkKind kind = MarkKind::value;  ///< of what it holds
 };
 
+/// A secret of the job that is in a text.
+struct Contained {
+    std::string name;      ///< the variable that the job was given it in; a held secret's own name
+    bool is_held = false;  ///< no variable has it: the job reads it from its agent
+};
+
 /// Tells where the environment of a process differs from what its job was given. Holds no value.
 class OuterJob {
   public:
@@ -41,9 +48,10 @@ class OuterJob {
     static OuterJob read(const PluginArguments& arguments);
 
     /// Reads `environment`, which ends with a null pointer. `marker` is null if there is none, and
-    /// was not in the environment if it `is_from_agent`; `set` are the names in SLURM_SECRETS_SET.
+    /// was not in the environment if it `is_from_agent`; `set` are the names in SLURM_SECRETS_SET,
+    /// and `held` has what the job reads from its agent.
     OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
-             const std::vector<std::string>& set);
+             const std::vector<std::string>& set, Marker held = {});
 
     /// Empty outside of jobs that were given secrets.
     const std::vector<OuterVariable>& variables() const { return variables_; }
@@ -57,19 +65,20 @@ class OuterJob {
     /// Why a secret of the job may be in the environment unrecognized; empty if none may.
     const std::string& why_unknown() const { return why_unknown_; }
 
-    /// Returns the variable whose value or content, a secret, is in one of the arguments; empty
-    /// without one.
-    std::string held_by(const std::vector<std::string_view>& arguments) const;
+    /// Returns a secret of the job that is in one of the texts, as a value or a content.
+    std::optional<Contained> contained_in(std::span<const std::string_view> texts) const;
 
     /// Removes from this process's environment what the job was given.
     void remove_given() const;
 
   private:
-    void read_variable(std::string_view name, std::string_view value, const ValueFinder& finder);
+    void read_variable(std::string_view name, std::string_view value, const ValueFinder& finder,
+                       const ValueFinder& held_finder);
     OuterVariable* find(std::string_view name);
 
     std::optional<Marker> marker_;
-    std::size_t marked_ = 0;  ///< the number of the marker's variables, without contents
+    Marker held_;
+    std::size_t marked_ = 0;  ///< the number of the marker's variables, without what it reads
     std::string spec_;
     std::string why_unknown_;
     std::vector<OuterVariable> variables_;  ///< first those of the marker, in its order

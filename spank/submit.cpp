@@ -29,6 +29,9 @@
 namespace secrets::spank {
 namespace {
 
+/// Begins the variables that sbatch takes for options, such as SBATCH_EXPORT.
+constexpr std::string_view kSbatchPrefix = "SBATCH_";
+
 std::string environment_variable(const char* name) {
     const char* value = getenv(name);
     return value != nullptr ? value : "";
@@ -64,6 +67,7 @@ class Submission {
 
   private:
     bool check_command_line() const;
+    bool check_contained(const std::string& where, const Contained& secret) const;
     void warn_of_unknown_job() const;
     void set_outer(const Options& own) const;
     std::string inherited_by(unsigned group) const;
@@ -110,22 +114,39 @@ bool Submission::add_component() {
     return true;
 }
 
-/// Looks for values on the command line, which Slurm stores: a batch job's options and its wrapped
-/// command, and the line itself for sacct.
+/// Looks for values where Slurm stores them: on the command line, which has a batch job's options
+/// and its wrapped command, and which sacct shows; and in the variables that sbatch takes for
+/// options.
 bool Submission::check_command_line() const {
-    const std::string held = outer_.held_by(line_.arguments());
-    if (held.empty()) return true;
+    const auto on_line = outer_.contained_in(line_.arguments());
+    if (on_line) return check_contained("the command line", *on_line);
+    for (char** entry = environ; is_sbatch_ && *entry != nullptr; ++entry) {
+        const std::string_view text(*entry);
+        if (!text.starts_with(kSbatchPrefix)) continue;
+        const auto in_variable = outer_.contained_in({&text, 1});
+        if (!in_variable) continue;
+        const std::string where = "the variable " + std::string(text.substr(0, text.find('=')));
+        if (!check_contained(where, *in_variable)) return false;
+    }
+    return true;
+}
+
+/// Says that `where` contains a secret. Returns false if the command must end.
+bool Submission::check_contained(const std::string& where, const Contained& secret) const {
+    const std::string& name = secret.name;
+    const std::string found = where + " contains the value of " + name + ", and Slurm stores it; ";
     if (is_sbatch_ && arguments_.check_at_submit == SubmitCheck::refuse) {
-        slurm_error(
-            "secrets: cannot submit the job: the command line contains the value of %s, and Slurm "
-            "stores it; the job gets the secret itself, as the variable %s",
-            held.c_str(), held.c_str());
+        const std::string remedy = secret.is_held
+                                       ? "the job reads it itself: secretctl get " + name
+                                       : "the job gets the secret itself, as the variable " + name;
+        slurm_error("secrets: cannot submit the job: %s%s", found.c_str(), remedy.c_str());
         return false;
     }
-    slurm_info(
-        "secrets: warning: the command line contains the value of %s, and Slurm stores it; read "
-        "the variable %s in the step instead, as in: sh -c 'command \"$%s\"'",
-        held.c_str(), held.c_str(), held.c_str());
+    const std::string remedy =
+        secret.is_held ? "let the step read it: secretctl exec --secret=" + name + " -- command"
+                       : "read the variable " + name +
+                             " in the step instead, as in: sh -c 'command \"$" + name + "\"'";
+    slurm_info("secrets: warning: %s%s", found.c_str(), remedy.c_str());
     return true;
 }
 

@@ -10,8 +10,8 @@ constexpr std::size_t kStarts = 1 << 16;
 
 /// Tells whether what is marked is recognized in the middle of other text.
 bool is_secret(const MarkedVariable& marked) {
-    const bool is_value = marked.kind == MarkKind::value || marked.kind == MarkKind::content;
-    return is_value && marked.digest.bytes >= kStartBytes;
+    return (marked.kind == MarkKind::value || is_read(marked.kind)) &&
+           marked.digest.bytes >= kStartBytes;
 }
 
 bool is_value_of_variable(const MarkedVariable& marked) {

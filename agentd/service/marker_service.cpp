@@ -18,10 +18,11 @@ void add(Marker& marker, MarkedVariable marked) {
 /// and what is held is in no variable of the job's own.
 void add(Marker& marker, std::span<const DeliveryEntry> entries) {
     for (const DeliveryEntry& entry : entries) {
-        const bool is_read = entry.is_file() || entry.is_held;
-        auto content = content_mark(marker.key, entry.variable, entry.value.bytes(), is_read);
+        const bool is_variable = entry.secret.empty();
+        auto content = content_mark(marker.key, entry.variable, entry.value.bytes(), !is_variable);
+        if (content && entry.is_held) content->kind = MarkKind::held;
         if (content) add(marker, std::move(*content));
-        if (is_read) continue;
+        if (!is_variable) continue;
         const bool is_long = entry.value.size() >= kStartBytes;
         add(marker, {std::string(entry.variable), is_long ? MarkKind::value : MarkKind::named,
                      digest_of(marker.key, entry.value.bytes())});
@@ -47,9 +48,8 @@ StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
         Status failure = add_grant(marker, *hold, grant.ask);
         if (!failure.ok()) return failure;
     }
-    std::stable_partition(
-        marker.variables.begin(), marker.variables.end(),
-        [](const MarkedVariable& marked) { return marked.kind != MarkKind::content; });
+    std::stable_partition(marker.variables.begin(), marker.variables.end(),
+                          [](const MarkedVariable& marked) { return !is_read(marked.kind); });
     return marker;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/ipc/marker.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
@@ -46,7 +48,7 @@ std::string_view next_part(std::string_view& rest, char separator) {
 }
 
 std::optional<MarkedVariable> parse_variable(std::string_view part) {
-    const auto at = part.find_first_of("=:@+");
+    const auto at = part.find_first_of("=:@+%");
     if (at == part.npos) return std::nullopt;
     MarkedVariable marked;
     marked.variable = part.substr(0, at);
@@ -87,6 +89,14 @@ std::optional<MarkedVariable> content_mark(const SipKey& key, std::string_view v
     return MarkedVariable{std::string(variable), MarkKind::content, digest_of(key, text)};
 }
 
+Marker held_of(const Marker& marker) {
+    Marker held{marker.key, marker.spec, {}};
+    std::copy_if(marker.variables.begin(), marker.variables.end(),
+                 std::back_inserter(held.variables),
+                 [](const MarkedVariable& marked) { return marked.kind == MarkKind::held; });
+    return held;
+}
+
 std::string print_marker(const Marker& marker) {
     std::string text(kVersion);
     const std::string_view spec = marker.spec;
@@ -112,11 +122,8 @@ std::optional<Marker> parse_marker(std::string_view text) {
     while (!text.empty()) {
         auto marked = parse_variable(next_part(text, kSeparator));
         if (!marked) return std::nullopt;
-        const bool is_content = marked->kind == MarkKind::content;
-        if (!is_content && !marker.variables.empty() &&
-            marker.variables.back().kind == MarkKind::content) {
-            return std::nullopt;
-        }
+        const bool is_late = !marker.variables.empty() && is_read(marker.variables.back().kind);
+        if (is_late && !is_read(marked->kind)) return std::nullopt;
         marker.variables.push_back(std::move(*marked));
     }
     return marker;

@@ -5,13 +5,13 @@
 // variable SECRETS_GIVEN; the agent sends it to a process of a job that has lost the variable.
 //
 //     MARKER = "1" "/" KEY "/" SPEC *( "/" VARIABLE KIND HASH "." LENGTH "." START )
-//     KIND   = "=" | ":" | "@" | "+"
+//     KIND   = "=" | ":" | "@" | "+" | "%"
 //
 // KEY and HASH are 32 hexadecimal digits, LENGTH and START hexadecimal numbers. SPEC is the text of
 // SLURM_SECRETS, and may be empty. HASH is the SipHash-128 of the variable's value under KEY,
 // LENGTH the value's length, and START a 16-bit hash of its first bytes, by which the value is
-// found in the middle of a longer text without a SipHash for each position. The KINDs "+" come
-// last.
+// found in the middle of a longer text without a SipHash for each position. The KINDs "+" and "%"
+// come last.
 
 #include <cstdint>
 #include <optional>
@@ -49,7 +49,15 @@ enum class MarkKind : char {
     /// By a secret that is not the variable's value, but what `$(cat FILE)` makes of the file's
     /// content, or `$(…)` of a value: without the newlines at the end.
     content = '+',
+    /// By a secret that the job reads from its agent, again without the newlines at the end. Only
+    /// the agent's marker has it, with the secret's name as a variable's.
+    held = '%',
 };
+
+/// Tells whether what is marked is not the value of a variable that the job was given.
+constexpr bool is_read(MarkKind kind) {
+    return kind == MarkKind::content || kind == MarkKind::held;
+}
 
 struct MarkedVariable {
     std::string variable;
@@ -71,6 +79,9 @@ struct Marker {
 
     bool operator==(const Marker&) const = default;
 };
+
+/// Returns a marker with the same key that has only what the job reads from its agent.
+Marker held_of(const Marker& marker);
 
 /// Returns the marker as text of at most kMaxMarkerBytes. Leaves out variables that do not fit.
 std::string print_marker(const Marker& marker);

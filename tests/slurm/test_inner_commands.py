@@ -8,6 +8,7 @@ import time
 import hunt
 import pytest
 import view
+from harness import BUILD
 
 STRIPPED = {
     "shell": "for v in ${!SLURM_@}; do [ $v = SLURM_CONF ] || unset $v; done; sbatch",
@@ -164,6 +165,49 @@ def test_sbatch_with_secret_on_command_line_is_rejected(cluster, values, canarie
     assert done.code == 1
     assert "cannot submit the job: the command line contains the value of TOK" in done.err
     assert hunt.in_files([cluster.dir / "state"], canaries) == []
+
+
+def is_refused(cluster, done, sentence, canaries):
+    assert done.code == 1, done.out
+    assert f"cannot submit the job: {sentence}" in done.err, done.err
+    assert hunt.in_files([cluster.dir / "state"], canaries) == []
+
+
+def test_sbatch_with_secret_in_variable_that_is_an_option_is_rejected(cluster, values, canaries):
+    done = cluster.run_batch("SBATCH_EXPORT=ALL,HUB=$TOK sbatch --wrap true", "--secrets-run=run-inner")
+    is_refused(cluster, done, "the variable SBATCH_EXPORT contains the value of TOK, and Slurm stores it; "
+               "the job gets the secret itself, as the variable TOK", canaries)
+
+
+@pytest.mark.parametrize("command", ['sbatch --export=ALL,KEY="$(cat $TOK_FILE)" --wrap true',
+                                     'sbatch --wrap "echo $(cat $TOK_FILE)"'])
+def test_sbatch_with_content_of_secret_file_on_command_line_is_rejected(cluster, canary, canaries, command):
+    cluster.push("run-line", user={"TOK": canary("TOK") + "\n"})
+    done = cluster.run_batch(command, "--secrets-run=run-line", "--secret=TOK:file", "-wn2")
+    is_refused(cluster, done, "the command line contains the value of TOK_FILE, and Slurm stores it; "
+               "the job gets the secret itself, as the variable TOK_FILE", canaries)
+
+
+@pytest.mark.parametrize("prefix, command, where", [
+    ("", 'sbatch --export=ALL,HUB=$($ctl get TOK) --wrap true', "the command line"),
+    ("", 'sbatch --comment="x $($ctl get TOK)" --wrap true', "the command line"),
+    ("export SBATCH_EXPORT=ALL,HUB=$($ctl get TOK)\n", "sbatch --wrap true", "the variable SBATCH_EXPORT"),
+])
+def test_sbatch_with_held_secret_on_command_line_is_rejected(cluster, values, canaries, prefix, command, where):
+    ctl = f"ctl='{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock'\n"
+    done = cluster.run_batch(ctl + prefix + command, "--secrets-run=run-inner", "--secret=TOK:hold", "-wn1")
+    is_refused(cluster, done, f"{where} contains the value of TOK, and Slurm stores it; "
+               "the job reads it itself: secretctl get TOK", canaries)
+
+
+def test_variable_with_held_secret_is_left_out_of_inner_job_with_message(cluster, values, canaries):
+    ctl = f"{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock"
+    done = cluster.run_batch(submitting("sbatch", "env", f"export MINE=$({ctl} get TOK) URL=https://$({ctl} get TOK)@x"),
+                             "--secrets-run=run-inner", "--secret=TOK:hold", "-wn1")
+    assert "MINE (holds TOK), URL (holds TOK): not passed on" in done.err
+    inner = release_inner(cluster, done, canaries).out.splitlines()
+    assert "SLURM_SECRETS=run:run-inner,TOK:hold" in inner
+    assert not [line for line in inner if line.startswith(("MINE=", "URL="))]
 
 
 def test_inner_step_keeps_copy_and_text_with_secret(cluster):

@@ -134,6 +134,7 @@ TEST_CASE("JobServer: sends a process the marker of its job, with hashes of all 
     given(fixture.office.ask(alice, "A,B=OTHER,B:file", 0, JobId{7}));
     given(fixture.office.ask(alice, "B", 0, JobId{7}));
     given(fixture.office.ask(alice, "B", 0, JobId{7}));
+    given(fixture.office.ask(alice, "B:hold,A:hold", 0, JobId{7}));
     fixture.job = JobId{7};
     const std::string before = fixture.office.state();
     const auto marker = ask_for_marker(fixture);
@@ -147,6 +148,7 @@ TEST_CASE("JobServer: sends a process the marker of its job, with hashes of all 
                                    {"OTHER", MarkKind::value, digest("long value")},
                                    {"B", MarkKind::value, digest("long value")},
                                    {"B_FILE", MarkKind::content, digest("long value")},
+                                   {"B", MarkKind::held, digest("long value")},
                                });
     CHECK(fixture.office.state() == before);
     CHECK(ask_for_marker(fixture)->key != marker->key);

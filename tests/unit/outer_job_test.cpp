@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spank/outer_job.h"
 
+#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -68,6 +69,12 @@ TEST_CASE("OuterJob: takes nothing for unset where the marker was lost, too") {
           std::vector{unchanged, changed, unchanged});
 }
 
+std::string found_in(const OuterJob& outer, std::string_view argument) {
+    const std::array texts{std::string_view("sbatch"), argument};
+    const auto found = outer.contained_in(texts).value_or(Contained{});
+    return found.name + (found.is_held ? " (held)" : "");
+}
+
 TEST_CASE("OuterJob: finds copies, and variables that hold a value among other text") {
     const OuterJob outer = outer_job(given_and(
         {"HUB=the value of tok", "URL=http://the value of other@host", "GOOGLE=/run/jobs/1/KEY.0",
@@ -83,8 +90,8 @@ TEST_CASE("OuterJob: finds copies, and variables that hold a value among other t
 
 TEST_CASE("OuterJob: finds a value on a command line") {
     const OuterJob outer = outer_job(kGiven);
-    CHECK(outer.held_by({"sbatch", "--wrap", "curl -H 'the value of other' host"}) == "OTHER");
-    CHECK(outer.held_by({"sbatch", "--wrap", "cat /run/jobs/1/KEY.0"}).empty());
+    CHECK(found_in(outer, "curl -H 'the value of other' host") == "OTHER");
+    CHECK(found_in(outer, "cat /run/jobs/1/KEY.0").empty());
 }
 
 TEST_CASE("OuterJob: finds what was read from a secret's file") {
@@ -100,7 +107,26 @@ TEST_CASE("OuterJob: finds what was read from a secret's file") {
     REQUIRE(outer.holders().size() == 1);
     CHECK(outer.holders()[0].variable == "HUB");
     CHECK(outer.holders()[0].of == "KEY_FILE");
-    CHECK(outer.held_by({"sbatch", "--comment=the content of key"}) == "KEY_FILE");
+    CHECK(found_in(outer, "--comment=the content of key") == "KEY_FILE");
+}
+
+TEST_CASE("OuterJob: finds what the job reads from its agent, which no variable has of itself") {
+    const std::string_view value = "a value that is read";
+    Marker held{SipKey{std::byte{9}}, "TOK:hold", {}};
+    held.variables.push_back(
+        {"TOK", MarkKind::held, digest_of(held.key, std::as_bytes(std::span(value)))});
+    const char* environment[] = {"TOK=a value that is read", "URL=x a value that is read x",
+                                 "OTHER=the value of other", nullptr};
+    const Marker none{job_marker().key, "TOK:hold", {}};
+    for (const OuterJob& outer :
+         {OuterJob(environment, none, false, {}, held), OuterJob(environment, held, true, {})}) {
+        CHECK(outer.variables().empty());
+        CHECK(outer.copies().empty());
+        REQUIRE(outer.holders().size() == 2);
+        CHECK((outer.holders()[0].variable == "TOK" && outer.holders()[0].of == "TOK"));
+        CHECK(outer.holders()[1].variable == "URL");
+        CHECK(found_in(outer, "--export=A=a value that is read") == "TOK (held)");
+    }
 }
 
 TEST_CASE("OuterJob: knows the variables of SLURM_SECRETS_SET without a marker") {
