@@ -68,6 +68,7 @@ HttpRequest make_http_request(const Request& request, const std::string& hub) {
         message.set(http::field::authorization,
                     "Munge " + munge_credential(hub, message.method_string(), request));
     }
+    if (request.if_new) message.set(http::field::if_none_match, "*");
     if (request.body.size() > 0) {
         message.set(http::field::content_type, "application/json");
         message.body() = {request.body.bytes().data(), request.body.size()};

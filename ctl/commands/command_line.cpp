@@ -223,6 +223,7 @@ void describe_runs(CLI::App& app, CommandLine& line) {
         push->add_option("--store", line.push.store, "Read Nextflow's store.json instead")
             ->option_text("FILE")
             ->excludes(from);
+    push->add_flag("--new", line.push.is_new, "Push only if there is no such run");
     push->add_flag("--remove", line.push.remove, "Overwrite and remove the store after the push")
         ->needs(store);
 

@@ -10,7 +10,7 @@ constexpr const char* kHead = "Usage: secretctl [--socket PATH] [--json] COMMAND
 
 constexpr const char* kFoot =
     "COMMAND --help; --version. Begin with: secretctl set A; sbatch --secret=A job.sh\n"
-    "Exit codes: 0 success; 1 refused, missing or not found; 2 unusable; 3 no answer\n";
+    "Exit codes: 0 success; 1 refused, missing; 2 unusable; 3 no answer; 4 file left\n";
 
 constexpr std::size_t kCommandWidth = 18;
 

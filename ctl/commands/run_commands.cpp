@@ -137,8 +137,8 @@ std::string why_not_granted(const json::object& answer) {
 }  // namespace
 
 ExitCode RunCommands::push(const PushOptions& options) const {
-    const std::string target = target_of_run(options.run);
-    if (!options.store.empty()) return push_store(target, options);
+    target_of_run(options.run);  // a wrong id is said before anything is read
+    if (!options.store.empty()) return push_store(options);
     if (is_standard_input(options.from) && ::isatty(STDIN_FILENO) != 0) {
         std::cerr << "reading NAME=VALUE lines; end with Ctrl-D\n";
     }
@@ -146,23 +146,24 @@ ExitCode RunCommands::push(const PushOptions& options) const {
         const SecretText input = read_secret_text(options.from);
         return make_push_body(input.characters(), source_name(options.from), options.fields);
     }();
-    return push_body(target, body);
+    return push_body(options, body);
 }
 
-ExitCode RunCommands::push_body(const std::string& target, const PushBody& body) const {
+ExitCode RunCommands::push_body(const PushOptions& options, const PushBody& body) const {
     print_notes(body.notes);
-    const Answer answer = agent_.ask({Method::put, target, body.text.view()});
+    const Answer answer =
+        agent_.ask({Method::put, target_of_run(options.run), body.text.view(), options.is_new});
     if (!agent_.json()) std::cout << run_line(read_object(answer));
     return ExitCode::fine;
 }
 
-ExitCode RunCommands::push_store(const std::string& target, const PushOptions& options) const {
+ExitCode RunCommands::push_store(const PushOptions& options) const {
     const StoreFile store(options.store, options.remove);
     const PushBody body = [&] {
         const SecretText input = store.read();
         return make_push_body_of_store(input.characters(), options.store, options.fields);
     }();
-    const ExitCode pushed = push_body(target, body);
+    const ExitCode pushed = push_body(options, body);
     if (options.remove) store.remove();
     return pushed;
 }

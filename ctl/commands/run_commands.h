@@ -17,6 +17,7 @@ struct PushOptions {
     std::string from = "-";  ///< a file, or `-` for standard input
     std::string store;       ///< a store of Nextflow's, instead; empty: none
     bool remove = false;     ///< overwrite and remove the store
+    bool is_new = false;     ///< only if the run is not there
     PushFields fields;
 };
 
@@ -33,8 +34,8 @@ class RunCommands {
     ExitCode check(const std::string& ask) const;
 
   private:
-    ExitCode push_body(const std::string& target, const PushBody& body) const;
-    ExitCode push_store(const std::string& target, const PushOptions& options) const;
+    ExitCode push_body(const PushOptions& options, const PushBody& body) const;
+    ExitCode push_store(const PushOptions& options) const;
 
     const Session& agent_;
 };

@@ -95,20 +95,27 @@ SecretText StoreFile::read() const {
 }
 
 void StoreFile::remove() const {
-    const auto left = [this](const std::string& cause) {
-        return CommandError(ExitCode::bad_input, "the run is pushed, but " + path_ +
+    const auto left = [](const std::string& file, const std::string& cause) {
+        return CommandError(ExitCode::file_left, "the run is pushed, but " + file +
                                                      " is still there: " + cause + "; remove it");
     };
-    if (const int error = overwrite(file_.get())) throw left(text_of(error));
     struct stat named {};
     const struct stat opened = status_of(file_.get());
-    if (::stat(path_.c_str(), &named) != 0) throw left(text_of(errno));
+    if (::lstat(target_.c_str(), &named) != 0) throw left(path_, text_of(errno));
     if (named.st_dev != opened.st_dev || named.st_ino != opened.st_ino) {
-        throw left("it was replaced during the push");
+        throw left(path_, "it was replaced during the push");
     }
-    if (::unlink(target_.c_str()) != 0) throw left(text_of(errno));
-    if (target_ != path_ && ::unlink(path_.c_str()) != 0 && errno != ENOENT)
-        throw left(text_of(errno));
+    // Overwritten only when it has no name any more: what cannot be removed stays as it is.
+    if (::unlink(target_.c_str()) != 0) throw left(path_, text_of(errno));
+    if (const int error = overwrite(file_.get())) {
+        throw CommandError(ExitCode::file_left,
+                           "the run is pushed and " + path_ +
+                               " is removed, but its bytes may still be on the "
+                               "disk: cannot overwrite them: " +
+                               text_of(error));
+    }
+    const bool is_link = ::lstat(path_.c_str(), &named) == 0 && S_ISLNK(named.st_mode);
+    if (is_link && ::unlink(path_.c_str()) != 0) throw left("the link " + path_, text_of(errno));
 }
 
 }  // namespace secrets::ctl

@@ -18,8 +18,8 @@ class StoreFile {
 
     SecretText read() const;
 
-    /// Overwrites the file, and removes it. Throws CommandError, with what is left, if that fails
-    /// or the path names another file by now.
+    /// Removes the file, and overwrites it. Throws CommandError, with what is left, if that fails,
+    /// or if another file has its name by now, which stays as it is.
     void remove() const;
 
   private:

@@ -13,6 +13,7 @@ enum class ExitCode : int {
     refused = 1,      ///< the agent answered with an error
     bad_input = 2,    ///< wrong usage, or unusable input or output; the agent's data is unchanged
     unreachable = 3,  ///< no agent answered
+    file_left = 4,    ///< the run is pushed, but its file is still there
 };
 
 /// Ends the command. The sentence names the problem, its position and the remedy, without a byte of

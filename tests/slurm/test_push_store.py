@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """secretctl push --store FILE --remove: a store of Nextflow's becomes a run and is gone, or nothing changes at all."""
 
+import contextlib
 import json
 import os
 import pwd
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from harness import poll
 from own_agent import own_agent
 from test_secretctl import BAD_INPUT, FINE, REFUSED, UNREACHABLE, secretctl
 
+FILE_LEFT = 4
 VALUES = {"TOKEN": "canary-1 \"quoted\" \\ $HOME\n\n", "OTHER-1": "canary-2 \u00e4"}
 
 
@@ -76,6 +82,79 @@ def test_link_to_the_store_is_removed_with_it(agent, store):
     assert not link.is_symlink() and not store.exists()
 
 
+def test_new_store_leaves_a_run_that_is_there(agent, store):
+    agent.http("PUT", "/v1/runs/demo", {"owner": "alice", "user": {"OTHER": "x"}})
+    before = store.read_bytes()
+    secretctl(agent, "push", "demo", "--new", "--store", str(store), "--remove").is_error(REFUSED, "run demo already exists")
+    assert store.read_bytes() == before
+    assert [secret["name"] for secret in agent.http("GET", "/v1/runs/demo").json["secrets"]] == ["OTHER"]
+    agent.http("DELETE", "/v1/runs/demo")
+    assert secretctl(agent, "push", "demo", "--new", "--store", str(store), "--remove").code == FINE
+
+
+def while_pushing(agent, store, path, change):
+    """Makes a change after the file was opened and checked, and before the agent has the run."""
+    os.kill(agent.pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as thread:
+            pushing = thread.submit(secretctl, agent, "push", "demo", "--store", str(path), "--remove")
+            poll(lambda: is_open(store), 1, "the open of the store")
+            change()
+            os.kill(agent.pid, signal.SIGCONT)
+            return pushing.result()
+    finally:
+        os.kill(agent.pid, signal.SIGCONT)
+
+
+def is_open(path):
+    """Whether a secretctl has the file open, and has connected."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "comm").read_text() == "secretctl\n":
+                files = [os.readlink(fd) for fd in (process / "fd").iterdir()]
+                if str(path) in files and any(file.startswith("socket:") for file in files):
+                    return True
+    return False
+
+
+def test_store_that_cannot_be_removed_after_the_push_stays_as_it_is(agent, store):
+    before = store.read_bytes()
+    done = while_pushing(agent, store, store, lambda: shutil.chown(store.parent, "root"))
+    assert done.code == FILE_LEFT and "run demo of alice: 2 secrets" in done.out
+    assert done.err == f"secretctl: the run is pushed, but {store} is still there: Permission denied; remove it\n"
+    assert store.read_bytes() == before and pushed(agent) == ["demo"]
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_file_that_replaced_the_store_during_the_push_stays(agent, store, by_link):
+    path = store
+    if by_link:
+        path = store.with_name("link")
+        path.symlink_to("store.json")
+    old = store.with_name("old")
+
+    def replace():
+        store.rename(old)
+        store.write_text("another")
+
+    before = store.read_bytes()
+    done = while_pushing(agent, store, path, replace)
+    assert done.code == FILE_LEFT and f"{path} is still there: it was replaced during the push" in done.err
+    assert store.read_text() == "another" and path.exists() and old.read_bytes() == before
+
+
+def test_link_that_names_another_file_during_the_push_stays(agent, store):
+    link = store.with_name("link")
+    link.symlink_to("store.json")
+
+    def replace():
+        link.unlink()
+        link.write_text("another")
+
+    assert while_pushing(agent, store, link, replace).code == FINE
+    assert link.read_text() == "another" and not store.exists()
+
+
 @pytest.mark.parametrize("text, fragment", [
     ("", "is not valid JSON"), ("[]", "contains no secret"), ('{"A":"canary"}', "does not have the form"),
     ('[{"name":"A","value":"canary"}', "is not valid JSON"), ('[{"name":"A","value":1}]', "does not have the form"),
@@ -113,7 +192,7 @@ def test_no_regular_file_is_read(agent, store):
 
 
 def test_refused_or_failed_push_leaves_the_store(agent, store):
-    changes_nothing(agent, store, REFUSED, "is longer than", arguments=("--remove", "--ttl", "9999d"))
+    changes_nothing(agent, store, REFUSED, "is longer than", arguments=("--remove", "--ttl", "400d"))
     before = store.read_bytes()
     secretctl(agent, "push", "demo", "--store", str(store), "--remove", socket="/nonexistent").is_error(UNREACHABLE)
     assert store.read_bytes() == before
