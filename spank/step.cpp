@@ -142,6 +142,15 @@ std::string ask_of(spank_t spank, const PluginArguments& arguments) {
     return with_run(print_spec(spec.request()));
 }
 
+/// Whether the job is a task of an array. slurmd says it of a batch step by the task's number,
+/// which is NO_VAL otherwise; a step of srun has the task's variable.
+bool is_of_array(spank_t spank, const char* const* environment) {
+    constexpr std::uint32_t kNoTask = 0xfffffffe;
+    std::uint32_t task = kNoTask;
+    if (spank_get_item(spank, S_JOB_ARRAY_TASK_ID, &task) != ESPANK_SUCCESS) task = kNoTask;
+    return task != kNoTask || find_variable(environment, "SLURM_ARRAY_TASK_ID") != nullptr;
+}
+
 /// Ends the run of a platform with the job, if the job is the run's head. No task of an array is,
 /// and of a heterogeneous job only the first part.
 void bind_head(spank_t spank, const PluginArguments& arguments,
@@ -152,14 +161,14 @@ void bind_head(spank_t spank, const PluginArguments& arguments,
         return value != nullptr ? value : "";
     };
     const std::string run = run_of_head(request.ask, arguments, variable);
-    if (run.empty() || item_of<std::uint32_t>(spank, S_JOB_ARRAY_ID) != 0) return;
+    if (run.empty() || is_of_array(spank, environment)) return;
     const std::string first = variable("SLURM_JOB_ID_HET_GROUP_0");
     if (!variable("SLURM_HET_SIZE").empty() && first != std::to_string(request.job.value)) return;
     const Status failure =
         bind_run(arguments.node_socket, kPatienceToBind, {request.job, request.uid, run});
     if (!failure.ok()) {
-        slurm_verbose("secrets: run %s does not end with job %u: %s", run.c_str(),
-                      request.job.value, failure.message().c_str());
+        slurm_info("secrets: run %s does not end with job %u: %s", run.c_str(), request.job.value,
+                   failure.message().c_str());
     }
 }
 
@@ -212,8 +221,10 @@ void on_step(spank_t spank, const PluginArguments& arguments) {
     step_state().refusal = std::move(outcome.refusal);
     std::string& note = step_state().note;
     note += (note.empty() || outcome.note.empty() ? "" : "; ") + outcome.note;
-    if (!outcome.delivery) return;
+    if (!step_state().refusal.empty()) return;
+    // Also a head that is given nothing: its run may have what only the tasks request.
     bind_head(spank, arguments, request);
+    if (!outcome.delivery) return;
     StepFiles files(arguments.files_directory, job, step, {uid, item_of<gid_t>(spank, S_JOB_GID)});
     if (const Status failure = take_delivery(std::move(outcome.delivery), std::move(files));
         !failure.ok()) {
