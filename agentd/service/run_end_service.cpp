@@ -48,10 +48,6 @@ Status RunEndService::bind(const RunBinding& binding) {
     return wrong;
 }
 
-bool RunEndService::has_hold(JobId job) const {
-    return context_.vault.find_hold(job) != nullptr || context_.node_holds.has_job(job);
-}
-
 void RunEndService::end(const RunId& run, JobId job) {
     const vault::RunHead* head = context_.vault.find_run(run);
     if (head == nullptr || head->until_job != job) return;

@@ -31,7 +31,7 @@ class RunEndService {
     }
     std::vector<RunId> runs_until(JobId job) const { return context_.vault.runs_until(job); }
     /// Whether the job has a hold, on this host or on a node, that has not been wiped.
-    bool has_hold(JobId job) const;
+    bool has_hold(JobId job) const { return context_.has_hold(job); }
 
     /// Completes a run that ends with this job, which has ended. Does nothing if the run has ended
     /// or ends with another job.

@@ -206,7 +206,10 @@ StatusOr<PushResult> RunService::push_run(const auth::Principal& caller, const R
         }
         head.generation = existing->generation + 1;
         head.created = existing->created;
-        if (!request.until_job) head.until_job = existing->until_job;
+        // A job that holds something still runs. Any other may have ended, and would end the run
+        // with these new secrets before its steps start.
+        if (!request.until_job && context_.has_hold(existing->until_job))
+            head.until_job = existing->until_job;
     } else if (context_.vault.runs_of(head.owner) >= context_.limits.runs_per_owner) {
         return refuse(
             {StatusCode::resource_exhausted, auth::user_name(head.owner) + " owns " +

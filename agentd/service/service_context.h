@@ -47,6 +47,11 @@ struct ServiceContext {
     ServiceContext(const Config& config, vault::Vault& all, Now clock,
                    store::SecretStore* secret_store);
 
+    /// Whether the job has a hold, on this host or on a node, that has not been wiped.
+    bool has_hold(JobId job) const {
+        return vault.find_hold(job) != nullptr || node_holds.has_job(job);
+    }
+
     /// Applies the limits, times and platforms of a new configuration. The vault and the store stay
     /// unchanged.
     void configure(const Config& config);

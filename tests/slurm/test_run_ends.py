@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import running_cluster
@@ -87,13 +88,33 @@ def test_run_ends_with_the_head_job_of_its_name_and_orphans_are_refused(cluster,
     assert cluster.status()["holds"] == 0
 
 
+@pytest.mark.parametrize("kind", ["srun", "salloc"])
+def test_run_ends_with_a_head_of_srun_or_salloc(cluster, token, kind):
+    script = cluster.out / f"head-{kind}"
+    script.write_text(f'{UNTIL_TOLD}printf "%s" "$TOK" | sha256sum\n')
+    command = ["srun", *HEAD] if kind == "srun" else ["salloc", *HEAD, "srun"]
+    with ThreadPoolExecutor() as thread:
+        done = thread.submit(cluster.as_user, "alice", [*command, "bash", str(script)])
+        head = poll(lambda: cluster.jobs() and cluster.jobs()[0], 15, "the job")
+        cluster.await_file(f"up-{head}")
+        assert cluster.run(RUN)["until_job"] == int(head)
+        let_go(cluster, head)
+        assert done.result().code == 0, done.result().err
+    await_run_end(cluster, head)
+
+
+def test_run_ends_with_a_head_that_is_given_nothing(cluster, token):
+    head = start(cluster, *HEAD, "--secret=OTHER?")
+    assert cluster.run(RUN)["until_job"] == int(head)
+    let_go(cluster, head)
+    await_run_end(cluster, head)
+
+
 def end_by_cancel(cluster, head):
     cluster.as_user("alice", ["scancel", head])
 
 
 def end_by_kill(cluster, head):
-    for pid in cluster.slurmstepd_pids(f"{head}."):
-        os.kill(pid, signal.SIGKILL)
     os.kill(int((cluster.out / f"up-{head}").read_text()), signal.SIGKILL)
 
 
@@ -168,6 +189,22 @@ def test_run_ends_with_a_job_that_was_cancelled_in_the_queue(cluster, token):
     push_until(cluster, job, token)
     end_by_cancel(cluster, job)
     await_run_end(cluster, job)
+
+
+def test_run_that_is_pushed_again_outlives_the_job_that_ended_before(cluster, token):
+    job = cluster.sbatch("true", "--hold")
+    push_until(cluster, job, token)
+    end_by_cancel(cluster, job)
+    cluster.push(RUN, user={"TOK": token})
+    assert stays(cluster) and "until_job" not in cluster.run(RUN)
+
+
+def test_push_of_new_values_leaves_the_run_to_its_head(cluster, token):
+    head = start(cluster, *HEAD)
+    cluster.push(RUN, user={"TOK": token, "MORE": "x"})
+    assert cluster.run(RUN)["until_job"] == int(head)
+    let_go(cluster, head)
+    await_run_end(cluster, head)
 
 
 @pytest.mark.parametrize("kind", ["array", "het"])

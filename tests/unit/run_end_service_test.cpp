@@ -74,12 +74,33 @@ TEST_CASE("RunEndService: keeps the first job that a run was bound to") {
     REQUIRE(office.bind(office.alice).ok());
     CHECK(office.bind(office.alice, JobId{13}).ok());
     CHECK(office.until() == kHead);
-    office.push_until(std::nullopt);  // new values
-    CHECK(office.until() == kHead);
     office.push_until(JobId{14});
     CHECK(office.until() == JobId{14});
     CHECK(office.bind(office.alice).ok());
     CHECK(office.until() == JobId{14});
+}
+
+TEST_CASE(
+    "RunEndService: keeps the job at a push that names none only if the job holds something") {
+    Fixture office;
+    REQUIRE(office.bind(office.alice).ok());
+    office.ask(office.alice, "run:r", 0, kHead);
+    office.push_until(std::nullopt);
+    CHECK(office.until() == kHead);
+    office.services.grants.wipe(kHead);  // it may have ended
+    office.push_until(std::nullopt);
+    CHECK(office.until() == JobId());
+    CHECK(office.services.run_ends.jobs(JobId(), 10).empty());
+    office.services.run_ends.end(run_id("r"), kHead);
+    CHECK(office.is_there());
+}
+
+TEST_CASE("RunEndService: keeps the job at a push while a node holds something for the job") {
+    Fixture office;
+    REQUIRE(office.bind(office.alice).ok());
+    office.services.context.node_holds.granted("n1", {"r", kHead}, at(1));
+    office.push_until(std::nullopt);
+    CHECK(office.until() == kHead);
 }
 
 TEST_CASE("RunEndService: binds no run that is not there") {
