@@ -89,14 +89,18 @@ void ClusterRole::take_node_names(const std::vector<std::string>& found) {
     earlier.forget();
 }
 
-server::HubCalls ClusterRole::hub_calls() {
-    if (!asks_) return {};
-    return {[asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
-                return asks->ask(std::move(request), std::move(is_gone));
-            },
-            [bindings = bindings_.get()](service::RunBinding binding) {
-                return bindings->bind(std::move(binding));
-            }};
+server::GrantAtHub ClusterRole::grant_at_hub() {
+    if (!asks_) return nullptr;
+    return [asks = asks_.get()](plugin_protocol::GrantRequest request, api::IsGone is_gone) {
+        return asks->ask(std::move(request), std::move(is_gone));
+    };
+}
+
+server::BindRun ClusterRole::bind_at_hub() {
+    if (!bindings_) return nullptr;
+    return [bindings = bindings_.get()](service::RunBinding binding) {
+        return bindings->bind(std::move(binding));
+    };
 }
 
 server::CheckAtHub ClusterRole::check_at_hub() {

@@ -45,8 +45,11 @@ class ClusterRole {
     /// has the FdStore forget it.
     void take_node_names(const std::vector<std::string>& found);
 
-    /// Returns what answers the requests of steps; null if the local services do.
-    server::HubCalls hub_calls();
+    /// Returns what answers grant requests of steps; null if the local services do.
+    server::GrantAtHub grant_at_hub();
+
+    /// Returns what ends runs with their head jobs; null if the local services do.
+    server::BindRun bind_at_hub();
 
     /// Returns what answers the checks of submissions; null if the local services do.
     server::CheckAtHub check_at_hub();

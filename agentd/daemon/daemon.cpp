@@ -4,6 +4,7 @@
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/process_hardening.h"
 #include "agentd/config/named_accounts.h"
+#include "agentd/service/shared_run_changes.h"
 
 namespace secrets {
 namespace {
@@ -37,6 +38,9 @@ void say_without_fail(std::string_view trouble) noexcept {
     } catch (const std::exception&) {
     }
 }
+
+/// Time for binding a run to its head job, less than the plugin waits.
+constexpr auto kPatienceToBind = std::chrono::milliseconds(1600);
 
 }  // namespace
 
@@ -72,8 +76,11 @@ Daemon::Daemon(Config config, std::string config_path, MemoryKind memory, store:
                         : nullptr),
       membership_(loop_, supervisor_, config_, std::move(tls), std::move(listeners.hub), services_,
                   waiters_, replica_.get(), service.is_managed() ? &service : nullptr),
-      node_server_(loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
-                   membership_.hub_calls()),
+      head_bindings_(loop_, supervisor_, services_.context, bind_once()),
+      node_server_(
+          loop_, std::move(listeners.node), services_, waiters_, replica_.get(),
+          membership_.grant_at_hub(),
+          [this](service::RunBinding binding) { return head_bindings_.bind(std::move(binding)); }),
       processes_(loop_, config_.view_socket),
       job_server_(loop_, std::move(listeners.job), services_, replica_.get(),
                   membership_.check_at_hub(), membership_.read_at_hub(),
@@ -306,6 +313,7 @@ void Daemon::finish_requests() {
     if (openbao_) openbao_->stop_renewing();
     reaper_.stop();
     run_ends_.stop();
+    head_bindings_.stop();
     account_watch_.stop();
     closed_store_.stop();
     users_.stop();
@@ -354,6 +362,15 @@ void Daemon::wipe_at_end() {
                    .bytes = wiped.bytes});
     services_.secrets.save_uses();
     audit::finish();
+}
+
+/// Returns what binds a run to its head job, at the hub or in this agent.
+service::HeadBindings::Bind Daemon::bind_once() {
+    if (auto at_hub = membership_.bind_at_hub()) return at_hub;
+    return [this](service::RunBinding binding) {
+        const auto deadline = service::SharedStore::Clock::now() + kPatienceToBind;
+        return service::bind_run(services_, replica_.get(), std::move(binding), deadline);
+    };
 }
 
 void Daemon::wipe_expired() {

@@ -20,6 +20,7 @@
 #include "agentd/server/control_server.h"
 #include "agentd/server/job_server.h"
 #include "agentd/server/node_server.h"
+#include "agentd/service/head_bindings.h"
 #include "agentd/slurm/account_watcher.h"
 #include "agentd/slurm/process_lookups.h"
 #include "agentd/slurm/run_end_watcher.h"
@@ -86,6 +87,7 @@ class Daemon final : private service::Events {
     void keep_house_soon();
     std::string status() const;
     service::ConfigFileStatus describe_config();
+    service::HeadBindings::Bind bind_once();
     std::optional<service::OpenBaoStatus> describe_openbao() const;
     asio::awaitable<void> check_surroundings();
 
@@ -108,6 +110,7 @@ class Daemon final : private service::Events {
     std::unique_ptr<openbao::KvClient> openbao_;  ///< null: local data only
     std::unique_ptr<openbao::Replica> replica_;   ///< null if openbao_ is null
     ClusterRole membership_;
+    service::HeadBindings head_bindings_;
     server::NodeServer node_server_;
     slurm::ProcessLookups processes_;
     server::JobServer job_server_;

@@ -18,9 +18,11 @@ asio::awaitable<Status> RemoteBindings::bind(service::RunBinding binding) {
     net::HttpsRequest request{"POST", "/v1/heads", api::print_binding(head)};
     const auto response =
         co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
-    if (!response.ok()) co_return response.status();
-    if (response->status != 204) co_return Status::failed(response->detail);
-    co_return Status();
+    if (!response.ok()) co_return Status::unavailable(response.status().message());
+    if (response->status == 204) co_return Status();
+    const bool may_succeed_later = response->status >= 500;
+    co_return Status(may_succeed_later ? StatusCode::unavailable : StatusCode::permission_denied,
+                     response->detail);
 }
 
 }  // namespace secrets::node

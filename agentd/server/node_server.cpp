@@ -7,13 +7,9 @@
 #include "agentd/api/metrics_text.h"
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/service/grant_requests.h"
-#include "agentd/service/shared_run_changes.h"
 
 namespace secrets::server {
 namespace {
-
-/// Less than the plugin waits.
-constexpr auto kPatienceToBind = std::chrono::milliseconds(1600);
 
 const char* only_root(const Peer& peer) {
     return peer.uid.value == 0 ? nullptr : "only root may use the agent's node socket";
@@ -37,10 +33,12 @@ std::optional<metrics::GrantOutcome> outcome_of(const service::GrantAnswer& answ
 }  // namespace
 
 NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-                       service::RunWaiters& waiters, service::SharedStore* shared, HubCalls at_hub)
+                       service::RunWaiters& waiters, service::SharedStore* shared,
+                       GrantAtHub grant_at_hub, BindRun bind)
     : services_(services),
       shared_(shared),
-      at_hub_(std::move(at_hub)),
+      grant_at_hub_(std::move(grant_at_hub)),
+      bind_(std::move(bind)),
       waiters_(waiters),
       server_(loop, std::move(listener), "node socket", only_root,
               [this](int fd, Peer, plugin_protocol::Request request) {
@@ -95,9 +93,7 @@ asio::awaitable<Status> NodeServer::bind(plugin_protocol::BindRequest request) {
     auto run = RunId::parse(request.run);
     if (!run) co_return run.status();
     service::RunBinding binding{std::move(run).value(), request.job, request.uid};
-    if (at_hub_.bind) co_return co_await at_hub_.bind(std::move(binding));
-    const auto deadline = service::SharedStore::Clock::now() + kPatienceToBind;
-    co_return co_await service::bind_run(services_, shared_, std::move(binding), deadline);
+    co_return co_await bind_(std::move(binding));
 }
 
 /// Sends a delivery, and records the outcome: a step whose slurmstepd has gone was granted nothing.
@@ -119,12 +115,12 @@ Status NodeServer::hand_over(int fd, const plugin_protocol::GrantRequest& reques
 /// Answers a grant request; returns the run that the request waited for, if it waited.
 asio::awaitable<std::optional<RunId>> NodeServer::answer_grant(
     int fd, const plugin_protocol::GrantRequest& request, service::GrantAnswer& answer) {
-    if (at_hub_.grant) {
+    if (grant_at_hub_) {
         // Only the hub knows whether the run exists.
         const std::uint32_t wait = request.wait_milliseconds;
         if (wait > 0) server_.send(fd, plugin_protocol::Waiting{wait});
         api::IsGone is_gone = [fd] { return peer_is_gone(fd); };
-        answer = co_await at_hub_.grant(request, std::move(is_gone));
+        answer = co_await grant_at_hub_(request, std::move(is_gone));
         co_return std::nullopt;
     }
     answer = co_await request_grant(fd, request);

@@ -20,21 +20,17 @@ namespace secrets::server {
 using GrantAtHub = std::function<asio::awaitable<service::GrantAnswer>(
     plugin_protocol::GrantRequest request, api::IsGone is_gone)>;
 
-/// Ends a run with its head job on a node of a hub.
-using BindAtHub = std::function<asio::awaitable<Status>(service::RunBinding binding)>;
-
-/// Answers on a node of a hub; null where this agent's services do.
-struct HubCalls {
-    GrantAtHub grant{};
-    BindAtHub bind{};
-};
+/// Ends a run with its head job.
+using BindRun = std::function<asio::awaitable<Status>(service::RunBinding binding)>;
 
 /// Must outlive the loop's run.
 class NodeServer {
   public:
     /// `shared`: the store behind the services; null: local data only, and must outlive the server.
+    /// `grant_at_hub`: null if this agent's services grant.
     NodeServer(asio::io_context& loop, UniqueFd listener, service::Services& services,
-               service::RunWaiters& waiters, service::SharedStore* shared, HubCalls at_hub);
+               service::RunWaiters& waiters, service::SharedStore* shared, GrantAtHub grant_at_hub,
+               BindRun bind);
 
     /// Accepts no further connection, and finishes the requests that came. The waiters must release
     /// the requests that wait for a push: their plugins try again.
@@ -57,7 +53,8 @@ class NodeServer {
 
     service::Services& services_;
     service::SharedStore* shared_;
-    HubCalls at_hub_;
+    GrantAtHub grant_at_hub_;
+    BindRun bind_;
     service::RunWaiters& waiters_;
     IpcServer server_;
 };

@@ -11,7 +11,7 @@ import time
 import pytest
 from four_hosts import AGENT, VIEW
 from harness import BUILD, poll
-from plugin_protocol import GRANTED, REFUSED, WAITING, NodeConnection, grant_request, reply_to
+from plugin_protocol import GRANTED, REFUSED, WAITING, NodeConnection, bind_request, grant_request, reply_to
 
 # The hub is on the host login, so that it can fail without slurmctld.
 HUB = "https://10.77.0.4:8443"
@@ -143,6 +143,20 @@ def test_node_retries_hub_killed_before_its_answer(cluster, canary, pki):
         hub.push("demo", workspace={"HF_TOKEN": value})
     done = control.wait(job)
     assert (done.code, done.out) == (0, "val\n"), done.err
+
+
+def test_run_is_bound_to_its_head_once_the_hub_answers_again(cluster, canary, job):
+    hub = cluster.on("login")
+    hub.push("demo", workspace={"HF_TOKEN": canary()})
+    assert request_grant_on_n1(cluster, b"run:demo", job)[0] == GRANTED
+    bind = bind_request("demo", job=job)
+    with hub.daemon_frozen(AGENT):
+        kind, sentence, _ = reply_to(None, bind, path=cluster.on("n1").local_path(NODE_SOCKET))
+        assert kind == REFUSED and HUB in sentence
+    assert "until_job" not in hub.run("demo")
+    poll(lambda: hub.run("demo").get("until_job") == job, 25, "the binding")
+    log = cluster.agent_log("n1")
+    assert "cannot end runs with their head jobs: " in log and "runs end with their head jobs again" in log
 
 
 def test_job_fails_with_reason_when_hub_is_killed_and_stays_down(cluster, canary):

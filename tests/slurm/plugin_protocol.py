@@ -10,6 +10,7 @@ import struct
 from own_agent import acting_as
 
 GRANT, WIPE, PING, CHECK = 1, 2, 3, 4
+BIND = 7
 GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
 MAX_SPEC = 8 * 1024
@@ -28,6 +29,10 @@ def grant_request(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=N
     numbers.append(len(text) if length is None else length)
     body = struct.pack(f"={len(numbers)}I", *numbers) + text
     return message(GRANT, body, version=1 if patience is None else 2)
+
+
+def bind_request(run, job=7, uid=ALICE):
+    return message(BIND, struct.pack("=3I", job, uid, len(run)) + run.encode())
 
 
 def text_message(kind, text):

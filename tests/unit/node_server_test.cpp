@@ -4,6 +4,7 @@
 
 #include "agentd/server/node_server.h"
 
+#include "agentd/service/shared_run_changes.h"
 #include "tests/unit/fake_peer.h"
 #include "tests/unit/fake_shared_store.h"
 #include "tests/unit/office.h"
@@ -28,7 +29,10 @@ struct Fixture {
     explicit Fixture(service::SharedStore* shared = nullptr, GrantAtHub at_hub = nullptr)
         : path(folder.file("node.sock")),
           server(loop.io, listen_at(path, SocketKind::seqpacket, 0600).value(), office.services,
-                 waiters, shared, HubCalls{std::move(at_hub)}) {
+                 waiters, shared, std::move(at_hub), [this](service::RunBinding binding) {
+                     return service::bind_run(office.services, nullptr, std::move(binding),
+                                              service::SharedStore::Clock::time_point::max());
+                 }) {
         set_peer(service::kRoot);
         office.events.on_push = [this](const RunId& run) { waiters.wake(run); };
         push("r");
