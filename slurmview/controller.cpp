@@ -6,7 +6,10 @@
 #include <slurm/slurm_errno.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "slurmview/job_states.h"
 
@@ -28,9 +31,14 @@ JobInfo load_job(JobId job, int& error) {
     return {outcome == SLURM_SUCCESS ? raw : nullptr, &slurm_free_job_info_msg};
 }
 
-Told unknown_state(std::uint32_t job_state) {
+/// Returns the result for a job with a state that this program does not know. `parts`: the
+/// job_state of each of its parts.
+Told unknown_state(std::span<const std::uint32_t> parts) {
+    const auto unknown = std::find_if(parts.begin(), parts.end(), [](std::uint32_t job_state) {
+        return state_of(job_state) == JobState::unknown;
+    });
     return {JobState::unknown,
-            "slurmctld reported the unknown job state " + std::to_string(job_state) +
+            "slurmctld reported the unknown job state " + std::to_string(*unknown) +
                 "; install a slurm-secrets-view that is built for this version of Slurm"};
 }
 
@@ -78,7 +86,7 @@ StatusOr<Told> ask_controller(JobId job) {
                         record.nodes != nullptr ? record.nodes : "",
                         waits_in_queue(record.job_state)};
         }
-        return unknown_state(record.job_state);
+        return unknown_state({&record.job_state, 1});
     }
     return not_known();
 }
@@ -89,13 +97,13 @@ StatusOr<Told> ask_for_end(JobId job) {
     if (error == ESLURM_INVALID_JOB_ID) return not_known();
     if (error != 0) return cannot_be_asked(error);
     if (info->record_count == 0) return not_known();
-    Told told{JobState::ended, ""};
-    for (std::uint32_t i = 0; i < info->record_count; ++i) {
-        const std::uint32_t job_state = info->job_array[i].job_state;
-        if (has_ended_for_good(job_state)) continue;
-        if (state_of(job_state) == JobState::unknown) return unknown_state(job_state);
-        told.state = JobState::active;
-    }
+    std::vector<std::uint32_t> parts;
+    for (std::uint32_t i = 0; i < info->record_count; ++i)
+        parts.push_back(info->job_array[i].job_state);
+    const JobState state = end_of(parts);
+    if (state == JobState::unknown) return unknown_state(parts);
+    Told told{state, ""};
+    told.owner.value = info->job_array[0].user_id;  // of all parts
     return told;
 }
 

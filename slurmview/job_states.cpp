@@ -18,11 +18,22 @@ JobState state_of(std::uint32_t job_state) {
 }
 
 bool has_ended_for_good(std::uint32_t job_state) {
-    // Flags of a job that its exit code, a node or the federation sends back to the queue.
-    constexpr std::uint32_t kGoesOn =
-        JOB_COMPLETING | JOB_REQUEUE | JOB_REQUEUE_HOLD | JOB_SPECIAL_EXIT | JOB_REQUEUE_FED;
+    // Flags of a job that its exit code, a node or the federation sends back to the queue, or that
+    // runs on another cluster of the federation.
+    constexpr std::uint32_t kGoesOn = JOB_COMPLETING | JOB_REQUEUE | JOB_REQUEUE_HOLD |
+                                      JOB_SPECIAL_EXIT | JOB_REQUEUE_FED | JOB_REVOKED;
     const std::uint32_t base = job_state & JOB_STATE_BASE;
     return base > JOB_SUSPENDED && base < JOB_END && (job_state & kGoesOn) == 0;
+}
+
+JobState end_of(std::span<const std::uint32_t> parts) {
+    JobState all = JobState::ended;
+    for (const std::uint32_t job_state : parts) {
+        if (has_ended_for_good(job_state)) continue;
+        if (state_of(job_state) == JobState::unknown) return JobState::unknown;
+        all = JobState::active;
+    }
+    return all;
 }
 
 bool waits_in_queue(std::uint32_t job_state) {

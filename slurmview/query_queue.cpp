@@ -132,7 +132,7 @@ slurm_query::Reply QueryQueue::answer(const slurm_query::Request& request) {
         return job_of(process->pid);
     }
     const auto& asked = std::get<slurm_query::JobsRequest>(request);
-    return asked.for_good ? ends_of(asked.jobs) : states_of(asked.jobs);
+    return asked.for_good ? ends_of(asked) : states_of(asked.jobs);
 }
 
 slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
@@ -174,13 +174,21 @@ slurm_query::Reply QueryQueue::states_of(std::span<const JobId> jobs) {
     return reply;
 }
 
-slurm_query::Reply QueryQueue::ends_of(std::span<const JobId> jobs) {
+slurm_query::Reply QueryQueue::ends_of(const slurm_query::JobsRequest& asked) {
     const auto question = std::make_shared<OfJobs>();
-    question->jobs.assign(jobs.begin(), jobs.end());
-    question->states.assign(jobs.size(), JobState::unknown);
+    question->jobs = asked.jobs;
+    question->states.assign(asked.jobs.size(), JobState::unknown);
+    std::map<JobId, Uid> owners;
+    for (std::size_t i = 0; i < asked.jobs.size(); ++i) owners[asked.jobs[i]] = asked.owners[i];
+    const auto ask = [owners = std::move(owners), ask = calls_.ask_for_end](JobId job) {
+        auto told = ask(job);
+        const Uid owner = owners.at(job);
+        const bool is_another_job = owner != slurm_query::kAnyUser && told && told->owner != owner;
+        if (is_another_job && told->state == JobState::ended) told->state = JobState::forgotten;
+        return told;
+    };
     const auto until = Clock::now() + bounds_.patience;
-    const auto outcome =
-        controller_.run([question, ask = calls_.ask_for_end] { question->ask(ask); }, until);
+    const auto outcome = controller_.run([question, ask] { question->ask(ask); }, until);
     if (outcome == Outcome::busy) return Refused{controller_.why_not(outcome, bounds_.patience)};
     const std::lock_guard lock(question->mutex);
     if (outcome != Outcome::done) {

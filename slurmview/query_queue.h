@@ -25,7 +25,7 @@ struct Told {
     slurm_query::JobState state = slurm_query::JobState::unknown;
     std::string why;      ///< why the state is unknown
     bool runs = false;    ///< the job's steps may run
-    Uid owner{};          ///< if the job runs
+    Uid owner{};          ///< if the job runs, or was asked about for its end
     std::string nodes{};  ///< if the job runs, as Slurm writes a list of nodes
     /// slurmctld may have lost or never saved that the job runs: it waits in the queue, or is
     /// forgotten.
@@ -109,7 +109,7 @@ class QueryQueue {
     struct OfSteps;
 
     slurm_query::Reply states_of(std::span<const JobId> jobs);
-    slurm_query::Reply ends_of(std::span<const JobId> jobs);
+    slurm_query::Reply ends_of(const slurm_query::JobsRequest& asked);
     void check_steps(std::span<const JobId> doubtful, std::span<const JobId> jobs, Time until,
                      slurm_query::States& reply);
     slurm_query::Reply users_of(const slurm_query::AccountRequest& request);

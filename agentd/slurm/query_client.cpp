@@ -94,13 +94,14 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::send(
 
 asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask(
     std::span<const JobId> jobs, std::chrono::milliseconds patience) {
-    slurm_query::JobsRequest request{{jobs.begin(), jobs.end()}, false};
+    slurm_query::JobsRequest request{{jobs.begin(), jobs.end()}, false, {}};
     co_return co_await ask_states(std::move(request), patience);
 }
 
 asio::awaitable<StatusOr<slurm_query::States>> QueryClient::ask_ends(
-    std::span<const JobId> jobs, std::chrono::milliseconds patience) {
-    slurm_query::JobsRequest request{{jobs.begin(), jobs.end()}, true};
+    std::span<const JobId> jobs, std::span<const Uid> owners, std::chrono::milliseconds patience) {
+    slurm_query::JobsRequest request{
+        {jobs.begin(), jobs.end()}, true, {owners.begin(), owners.end()}};
     co_return co_await ask_states(std::move(request), patience);
 }
 

@@ -28,7 +28,8 @@ class QueryClient {
     /// Does the same, but a job has ended only if it has for good, with all that belongs to its id:
     /// one that waits in the queue is active.
     boost::asio::awaitable<StatusOr<slurm_query::States>> ask_ends(
-        std::span<const JobId> jobs, std::chrono::milliseconds patience);
+        std::span<const JobId> jobs, std::span<const Uid> owners,
+        std::chrono::milliseconds patience);
 
     /// Returns all users of a Slurm account whose name check_account_name() accepts; `more` is
     /// false. The patience applies to each reply.

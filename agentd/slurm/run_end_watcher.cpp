@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <limits>
+#include <optional>
 
 #include "agentd/service/shared_run_changes.h"
 #include "common/base/limits.h"
@@ -89,6 +91,7 @@ std::vector<JobId> RunEndWatcher::jobs_to_ask_about() {
     const auto others = services_.run_ends.jobs(last_asked_, room);
     const bool is_last = others.size() < room;
     last_asked_ = is_last || others.empty() ? JobId() : others.back();
+    if (is_last) forget_answers();
     next_round_ =
         now + (is_last ? interval_ : std::min<Clock::duration>(interval_, std::chrono::seconds(1)));
     for (const JobId job : others) {
@@ -97,8 +100,28 @@ std::vector<JobId> RunEndWatcher::jobs_to_ask_about() {
     return jobs;
 }
 
+/// Drops the answers about jobs with which no run ends any more.
+void RunEndWatcher::forget_answers() {
+    const auto all = services_.run_ends.jobs(JobId(), std::numeric_limits<std::size_t>::max());
+    forgotten_.keep_only({all.begin(), all.end()});
+}
+
+/// Returns the user whose runs end with the job, to whom it belongs if it is the runs' head; of
+/// several users' runs, nobody can tell.
+Uid RunEndWatcher::owner_of_runs(JobId job) const {
+    std::optional<Uid> owner;
+    for (const RunId& run : services_.run_ends.runs_until(job)) {
+        const Uid of_run = services_.context.vault.find_run(run)->owner;
+        if (owner && *owner != of_run) return slurm_query::kAnyUser;
+        owner = of_run;
+    }
+    return owner.value_or(slurm_query::kAnyUser);
+}
+
 asio::awaitable<void> RunEndWatcher::ask_about(std::vector<JobId> jobs) {
-    const auto told = co_await view_.ask_ends(jobs, kPatience);
+    std::vector<Uid> owners;
+    for (const JobId job : jobs) owners.push_back(owner_of_runs(job));
+    const auto told = co_await view_.ask_ends(jobs, owners, kPatience);
     if (stopped_) co_return;
     trouble_.note(told ? told->sentence : told.status().message());
     if (!told) co_return;

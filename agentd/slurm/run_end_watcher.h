@@ -43,6 +43,8 @@ class RunEndWatcher {
     boost::asio::awaitable<void> run();
     Clock::time_point next_time() const;
     std::vector<JobId> jobs_to_ask_about();
+    void forget_answers();
+    Uid owner_of_runs(JobId job) const;
     boost::asio::awaitable<void> ask_about(std::vector<JobId> jobs);
     boost::asio::awaitable<void> end_runs(JobId job);
 

@@ -134,13 +134,15 @@ StatusOr<Reply> decode_job(ipc::MessageReader body) {
 }
 
 StatusOr<Request> decode_jobs(ipc::MessageReader body, bool for_good) {
-    JobsRequest request{{}, for_good};
-    for (const std::uint32_t number : read_numbers(body, kMaxJobsPerQuery)) {
-        request.jobs.push_back(JobId{number});
+    const char* const type = for_good ? "ENDS" : "JOBS";
+    JobsRequest request{{}, for_good, {}};
+    const std::uint32_t count = body.number();
+    if (count < 1 || count > kMaxJobsPerQuery) return ipc::malformed_message(type);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        request.jobs.push_back(JobId{body.number()});
+        if (for_good) request.owners.push_back(Uid{body.number()});
     }
-    if (request.jobs.empty() || !body.complete()) {
-        return ipc::malformed_message(for_good ? "ENDS" : "JOBS");
-    }
+    if (!body.complete()) return ipc::malformed_message(type);
     return Request(std::move(request));
 }
 
@@ -175,7 +177,10 @@ Message encode(const Request& request, std::uint16_t version) {
     const auto& asked = *std::get_if<JobsRequest>(&request);
     Writer writer(asked.for_good ? Type::ends : Type::jobs, version);
     writer.number(static_cast<std::uint32_t>(asked.jobs.size()));
-    for (const JobId job : asked.jobs) writer.number(job.value);
+    for (std::size_t i = 0; i < asked.jobs.size(); ++i) {
+        writer.number(asked.jobs[i].value);
+        if (asked.for_good) writer.number(static_cast<std::uint32_t>(asked.owners[i].value));
+    }
     return writer.finish();
 }
 

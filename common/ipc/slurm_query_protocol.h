@@ -13,7 +13,7 @@
 //                          address: text
 //               4 PROCESS  pid u32
 //               5 RECALL   as PLACES
-//               6 ENDS     as JOBS
+//               6 ENDS     count u32, then `count` times: job u32, owner u32
 //     replies 101 STATES   count u32, then `count` times: state u32; sentence: text
 //             102 REFUSED  sentence: text
 //             103 USERS    known u32; more u32; count u32, then `count` times: user: text
@@ -26,7 +26,9 @@
 //
 // STATES answers ENDS alike, but about the job as its user sees it: a job that waits in the queue,
 // to start or to start again, and one of whose array or heterogeneous job something has not ended,
-// is active, and nothing comes from memory. Which steps slurmd has does not matter.
+// is active, and nothing comes from memory. Which steps slurmd has does not matter. A job that has
+// ended and belongs to another user than `owner` is forgotten: slurmctld has lost its state, and
+// given the number again. 4294967295 stands for any user.
 //
 // USERS answers ACCOUNT with at most kMaxUsersPerReply users of the account, each once, in
 // ascending order of their bytes, beginning after the user `after` (empty: with the first). `more`
@@ -87,9 +89,12 @@ enum class Verdict : std::uint32_t {
                         ///   its state
 };
 
+/// The number that no user has.
+inline constexpr Uid kAnyUser{UINT32_MAX};
 struct JobsRequest {
     std::vector<JobId> jobs;
-    bool for_good = false;  ///< ENDS, else JOBS
+    bool for_good = false;      ///< ENDS, else JOBS
+    std::vector<Uid> owners{};  ///< of ENDS: one for each job, or kAnyUser
 };
 struct AccountRequest {
     std::string account;  ///< one that check_account_name() accepts

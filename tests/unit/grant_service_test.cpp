@@ -414,6 +414,22 @@ TEST_CASE("GrantService: reports each item of a check to callers who may read th
     CHECK(office.vault.inventory().holds == 0);
 }
 
+TEST_CASE("GrantService: refuses at submission what the user's own run lacks, and nothing else") {
+    Office office;
+    REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());
+    const auto refusal = [&](Uid user, const std::string& spec) {
+        return office.services.grants.check_submission(user, spec).message();
+    };
+    CHECK(refusal(office.alice, "run:r,A").empty());
+    CHECK(refusal(office.alice, "run:r,A,NOPE") == "secret NOPE is not among the secrets of run r");
+    CHECK(refusal(office.alice, "run:r?,NOPE") == "secret NOPE is not among the secrets of run r");
+    CHECK(refusal(office.alice, "run:r,NOPE?").empty());
+    CHECK(refusal(office.bob, "run:r,NOPE").empty());
+    CHECK(refusal(office.alice, "run:later,NOPE").empty());
+    REQUIRE(office.services.runs.complete_run(office.alice, run_id("r"), {}).ok());
+    CHECK(refusal(office.alice, "run:r,NOPE").empty());
+}
+
 TEST_CASE("Status report: counts runs and holds and slabs") {
     Office office;
     REQUIRE(office.push(office.alice, "r", {}, list_of(user_secret("A", "a"))).ok());

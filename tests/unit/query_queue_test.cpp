@@ -399,5 +399,98 @@ TEST_CASE("Job states: report running steps only for a job with nodes before its
     }
 }
 
+slurm_query::JobsRequest asking_for_ends(std::initializer_list<std::uint32_t> numbers, Uid owner) {
+    slurm_query::JobsRequest request = asking_about(numbers);
+    request.for_good = true;
+    request.owners.assign(request.jobs.size(), owner);
+    return request;
+}
+
+/// The calls of a controller that answers for the ends of jobs only.
+ControllerCalls ends_by(std::function<StatusOr<Told>(JobId)> ask) {
+    ControllerCalls calls;
+    calls.ask_for_end = std::move(ask);
+    return calls;
+}
+
+Told ended_of(Uid owner) {
+    Told told = kEnded;
+    told.owner = owner;
+    return told;
+}
+
+TEST_CASE("QueryQueue: takes an end of another user's job for one that was forgotten",
+          "[questions]") {
+    QueryQueue questions(ends_by([](JobId job) -> StatusOr<Told> {
+        Told told = ended_of(Uid{job.value == 1 ? 1001U : 1002U});
+        if (job.value == 3) told.state = JobState::active;
+        return told;
+    }));
+    CHECK(states_of(questions.answer(asking_for_ends({1, 2, 3}, Uid{1001}))).states ==
+          std::vector{JobState::ended, JobState::forgotten, JobState::active});
+    CHECK(states_of(questions.answer(asking_for_ends({1, 2}, slurm_query::kAnyUser))).states ==
+          std::vector{JobState::ended, JobState::ended});
+}
+
+TEST_CASE("QueryQueue: asks for each end anew, and for no other after slurmctld fails",
+          "[questions]") {
+    bool has_ended = false;
+    int asked = 0;
+    QueryQueue questions(ends_by([&](JobId job) -> StatusOr<Told> {
+        ++asked;
+        if (job.value == 2) return Status::failed("down");
+        return has_ended ? ended_of(Uid{1001}) : kActive;
+    }));
+    CHECK(states_of(questions.answer(asking_for_ends({1}, Uid{1001}))).states ==
+          std::vector{JobState::active});
+    has_ended = true;
+    const States half = states_of(questions.answer(asking_for_ends({1, 2, 3}, Uid{1001})));
+    CHECK(half.states == std::vector{JobState::ended, JobState::unknown, JobState::unknown});
+    CHECK(half.sentence == "down");
+    CHECK(asked == 3);
+}
+
+TEST_CASE("QueryQueue: tells no end while slurmctld is silent", "[questions]") {
+    // Shared: the thread that asks may go on when the test has ended.
+    const auto release = std::make_shared<std::promise<void>>();
+    const auto released = release->get_future().share();
+    QueryQueue questions(ends_by([released](JobId job) -> StatusOr<Told> {
+                             if (job.value == 2) released.wait();
+                             return ended_of(Uid{1001});
+                         }),
+                         {milliseconds(100), milliseconds(1000)});
+    const States late = states_of(questions.answer(asking_for_ends({1, 2}, Uid{1001})));
+    CHECK(late.states == std::vector{JobState::ended, JobState::unknown});
+    CHECK(late.sentence == "slurmctld has not answered yet");
+    CHECK(states_of(questions.answer(asking_for_ends({3}, Uid{1001}))).sentence ==
+          "refused: slurmctld has not answered earlier queries yet");
+    release->set_value();
+}
+
+TEST_CASE("job states: only what neither runs nor waits has ended for good", "[questions]") {
+    for (const std::uint32_t base : {JOB_COMPLETE, JOB_CANCELLED, JOB_FAILED, JOB_TIMEOUT,
+                                     JOB_NODE_FAIL, JOB_PREEMPTED, JOB_OOM, JOB_DEADLINE}) {
+        CAPTURE(base);
+        CHECK(has_ended_for_good(base));
+        for (const auto flag : {JOB_COMPLETING, JOB_REQUEUE, JOB_REQUEUE_HOLD, JOB_SPECIAL_EXIT,
+                                JOB_REQUEUE_FED, JOB_REVOKED}) {
+            CHECK_FALSE(has_ended_for_good(base | static_cast<std::uint32_t>(flag)));
+        }
+    }
+    for (const std::uint32_t base : {JOB_PENDING, JOB_RUNNING, JOB_SUSPENDED, JOB_END})
+        CHECK_FALSE(has_ended_for_good(base));
+}
+
+TEST_CASE("job states: a job of several parts ends with the last", "[questions]") {
+    const auto end = [](std::initializer_list<std::uint32_t> parts) {
+        return end_of(std::vector<std::uint32_t>(parts));
+    };
+    CHECK(end({JOB_COMPLETE, JOB_CANCELLED}) == JobState::ended);
+    CHECK(end({JOB_COMPLETE, JOB_PENDING}) == JobState::active);
+    CHECK(end({JOB_RUNNING, JOB_FAILED}) == JobState::active);
+    CHECK(end({JOB_COMPLETE | JOB_COMPLETING, JOB_FAILED}) == JobState::active);
+    CHECK(end({JOB_RUNNING, JOB_END}) == JobState::unknown);
+}
+
 }  // namespace
 }  // namespace secrets::slurmview

@@ -36,6 +36,11 @@ class View {
         const std::lock_guard lock(mutex_);
         return asked_;
     }
+    /// Returns the owners in the last query.
+    std::vector<Uid> owners() const {
+        const std::lock_guard lock(mutex_);
+        return owners_;
+    }
     std::string path() const { return server_.path(); }
 
   private:
@@ -44,6 +49,7 @@ class View {
         const auto& question = std::get<slurm_query::JobsRequest>(request);
         if (!question.for_good) return slurm_query::Refused{"not this question"};
         asked_.push_back(question.jobs);
+        owners_ = question.owners;
         if (fails_) return slurm_query::Refused{"slurmctld is away"};
         slurm_query::States states;
         for (const JobId job : question.jobs) {
@@ -56,6 +62,7 @@ class View {
     mutable std::mutex mutex_;
     std::map<JobId, JobState> states_;
     std::vector<std::vector<JobId>> asked_;
+    std::vector<Uid> owners_;
     std::atomic<bool> fails_{false};
     ViewServer server_{[this](const slurm_query::Request& request) { return answer(request); }};
 };
@@ -176,6 +183,29 @@ TEST_CASE("RunEndWatcher: believes in a forgotten job after ten minutes, and onl
     fixture.office.services.grants.wipe(kHead);
     fixture.round(milliseconds(1));
     CHECK_FALSE(fixture.is_there());
+}
+
+TEST_CASE("RunEndWatcher: counts answers anew for a job with which no run ended meanwhile",
+          "[run_ends]") {
+    Fixture fixture;
+    fixture.view.set(kHead, JobState::forgotten);
+    for (int i = 0; i < 38; ++i) fixture.round();
+    fixture.office.services.run_ends.end(run_id("r"), kHead);
+    fixture.pass(kInterval);
+    fixture.turn(milliseconds(30));
+    fixture.push("r", kHead);
+    for (int i = 0; i < 5; ++i) fixture.round();
+    CHECK(fixture.is_there());
+}
+
+TEST_CASE("RunEndWatcher: says whose runs end with a job", "[run_ends]") {
+    Fixture fixture;
+    fixture.round();
+    CHECK(fixture.view.owners() == std::vector{fixture.office.alice});
+    service::PushRequest request{"bob", {}, {}, kHead};
+    REQUIRE(fixture.office.services.runs.push_run(service::kRoot, run_id("s"), request).ok());
+    fixture.round();
+    CHECK(fixture.view.owners() == std::vector{slurm_query::kAnyUser});
 }
 
 TEST_CASE("RunEndWatcher: asks about many jobs in several queries, each in its turn",

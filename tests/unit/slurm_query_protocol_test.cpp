@@ -61,7 +61,7 @@ Bytes users_body(std::uint32_t known, std::uint32_t more, const std::vector<std:
 }
 
 const Request kJobs = JobsRequest{{JobId{7}, JobId{4294967295U}}};
-const Request kEnds = JobsRequest{{JobId{7}}, true};
+const Request kEnds = JobsRequest{{JobId{7}, JobId{8}}, true, {Uid{1001}, kAnyUser}};
 const Request kAccount = AccountRequest{"chem", "alice"};
 const Reply kUsers = Users{true, true, {"bob", "carol"}};
 const Reply kStates =
@@ -94,7 +94,7 @@ std::vector<Bytes> all_messages() {
 
 TEST_CASE("Slurm query protocol: encodes exactly the documented bytes", "[view_wire]") {
     CHECK(encode(kJobs) == message_of(1, counted({7, 4294967295U})));
-    CHECK(encode(kEnds) == message_of(6, counted({7})));
+    CHECK(encode(kEnds) == message_of(6, numbers({2, 7, 1001, 8, 4294967295U})));
     CHECK(encode(kStates) == message_of(101, with_text(counted({1, 2, 3}), "slurmctld is down")));
     CHECK(encode(kRefused) == message_of(102, with_text({}, "only root and the agent may ask")));
     CHECK(encode(kAccount) == message_of(2, with_text(with_text({}, "chem"), "alice")));
@@ -117,8 +117,9 @@ TEST_CASE("Slurm query protocol: decodes every message with its fields", "[view_
     CHECK_FALSE(std::get<JobsRequest>(*request).for_good);
     request = decode_request(encode(kEnds));
     REQUIRE(request.ok());
-    CHECK(std::get<JobsRequest>(*request).jobs == std::vector{JobId{7}});
+    CHECK(std::get<JobsRequest>(*request).jobs == std::vector{JobId{7}, JobId{8}});
     CHECK(std::get<JobsRequest>(*request).for_good);
+    CHECK(std::get<JobsRequest>(*request).owners == std::vector{Uid{1001}, kAnyUser});
     request = decode_request(encode(kAccount));
     REQUIRE(request.ok());
     CHECK(std::get<AccountRequest>(*request).account == "chem");
