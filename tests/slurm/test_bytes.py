@@ -193,10 +193,12 @@ def test_task_receives_1000_secrets_with_longest_names(cluster, canary):
 def test_job_with_nul_byte_in_variable_fails_with_reason(cluster, canary):
     secret = canary("NUL")
     cluster.push("nul", user={"A": f"{secret}\0x".encode(), "B": secret})
-    for options in (["--secrets-run=nul"], ["--secrets-run=nul", "--secret=A"], ["--secrets-run=nul", "--secret=A?"]):
-        done = cluster.srun(*options, "true", user="alice")
-        assert done.code == 1
-        assert "error: secrets: secret A contains a NUL byte, which a variable cannot hold" in done.err
+    for options, spec in (([], "run:nul"), (["--secret=A"], "run:nul,A"), (["--secret=A?"], "run:nul,A?")):
+        sentence = "secret A contains a NUL byte, which a variable cannot hold"
+        done = cluster.srun("true", user="alice", env={"SLURM_SECRETS": spec}, plugin=False)
+        assert done.code == 1 and f"error: secrets: {sentence}" in done.err
+        done = cluster.srun("--secrets-run=nul", *options, "true", user="alice")
+        assert done.code == 1 and f"srun: error: {sentence}" in done.err
     assert cluster.srun("--secrets-run=nul", "--secret=B", "printenv", "B", user="alice").out == f"{secret}\n"
 
 
