@@ -118,11 +118,15 @@ def end_by_kill(cluster, head):
     os.kill(int((cluster.out / f"up-{head}").read_text()), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("end", [end_by_cancel, end_by_kill])
+def end_by_time_limit(cluster, head):
+    assert cluster.scontrol("update", f"JobId={head}", "EndTime=now").code == 0
+
+
+@pytest.mark.parametrize("end", [end_by_cancel, end_by_kill, end_by_time_limit])
 def test_run_ends_however_its_head_ends(cluster, token, end):
     head = start(cluster, *HEAD, "--no-requeue")
     end(cluster, head)
-    await_run_end(cluster, head, 40)
+    await_run_end(cluster, head, 70)
 
 
 def test_run_ends_with_a_head_whose_node_is_lost(cluster, token):

@@ -87,6 +87,24 @@ TEST_CASE("Recovery: restores runs and holds and goes on with them") {
     CHECK(value_of(vault, "c") == "c");
 }
 
+TEST_CASE("Recovery: restores with which job a run ends") {
+    Shelf shelf;
+    {
+        Vault vault(best_memory_kind(), kCapacity, &shelf);
+        REQUIRE(vault.put_run(head("r"), list_of(user_secret("A", "a"))).ok());
+        RunHead bound = head("r");
+        bound.until_job = JobId{12};
+        REQUIRE(vault.put_run(bound, list_of(user_secret("A", "a"))).ok());
+        REQUIRE(vault.put_run(head("s"), list_of(user_secret("A", "a"))).ok());
+    }
+    Vault vault(best_memory_kind(), kCapacity, &shelf);
+    vault.restore(shelf.hand_out());
+    CHECK(vault.find_run(run_id("r"))->until_job == JobId{12});
+    CHECK(value_of(vault, "r") == "a");
+    CHECK(vault.jobs_that_end_runs(JobId(), 10) == std::vector{JobId{12}});
+    CHECK(vault.runs_until(JobId{12}) == std::vector{run_id("r")});
+}
+
 TEST_CASE("Recovery: restores the newer version of a run pushed again across a restart") {
     Shelf shelf;
     {
