@@ -92,5 +92,12 @@ def reads_secrets(version):
 
 
 @pytest.fixture
+def knows_arrays(version):
+    """Skips a test in versions that do not know job arrays."""
+    if version < "24.04":
+        pytest.skip(f"Nextflow {version} knows no job arrays")
+
+
+@pytest.fixture
 def pipeline(cluster, version):
     return lambda name: Pipeline(cluster, version, name)

@@ -20,18 +20,30 @@ final class DeclaredSecrets {
         return names;
     }
 
+    /** Returns a task's valid names, each once. What an invalid one breaks is said when the task or its array is submitted. */
+    static Set<String> validOf(TaskRun task) {
+        Set<String> names = new LinkedHashSet<>(listed(task.getConfig().get("secret")));
+        names.removeIf(name -> !JobSpec.isName(name));
+        return names;
+    }
+
+    static String whyInvalid(String name) {
+        return "invalid name of a secret: '" + name + "'; expected letters, digits, _ and -, at most 64, beginning with a letter or _";
+    }
+
     /** Returns the names in a directive's value; ends the task if one is invalid, as it gets into a command line. */
-    static List<String> checked(Object directive) {
+    private static List<String> checked(Object directive) {
+        List<String> names = listed(directive);
+        for (String name : names) {
+            if (!JobSpec.isName(name)) throw Failure.of(whyInvalid(name));
+        }
+        return names;
+    }
+
+    private static List<String> listed(Object directive) {
         List<String> names = new ArrayList<>();
         if (directive == null) return names;
-        for (Object each : directive instanceof Collection ? (Collection<?>) directive : List.of(directive)) {
-            String name = String.valueOf(each);
-            if (!JobSpec.isName(name)) {
-                throw Failure.of("invalid name of a secret: '" + name
-                        + "'; expected letters, digits, _ and -, at most 64, beginning with a letter or _");
-            }
-            names.add(name);
-        }
+        for (Object each : directive instanceof Collection ? (Collection<?>) directive : List.of(directive)) names.add(String.valueOf(each));
         return names;
     }
 

@@ -17,6 +17,10 @@ final class LocalTask {
 
     /** Returns the lines for a task that declares these secrets; null if there is nothing to do. */
     String linesFor(List<String> declared) {
+        for (String name : declared) {
+            // Of an array's task nothing else says it.
+            if (!JobSpec.isName(name)) return "echo " + quoted("secrets: " + DeclaredSecrets.whyInvalid(name)) + " >&2; exit 1";
+        }
         Set<String> undeclared = variablesOfJob();
         List<String> lines = new ArrayList<>();
         for (String name : declared) {
@@ -56,6 +60,10 @@ final class LocalTask {
     /** Returns commands that set a variable to a command's output with its last newlines, which $() removes. */
     private static String set(String variable, String command) {
         return variable + "=$(" + command + " && printf .) && export " + variable + "=\"${" + variable + "%.}\"";
+    }
+
+    private static String quoted(String text) {
+        return "'" + text.replace("'", "'\\''") + "'";
     }
 
     private String sentence(String name) {

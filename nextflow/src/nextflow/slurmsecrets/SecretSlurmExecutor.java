@@ -23,8 +23,7 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
     @Override
     protected List<String> getDirectives(TaskRun task, List<String> initial) {
         List<String> directives = super.getDirectives(task, initial);
-        Set<String> names = DeclaredSecrets.of(task);
-        String option = optionFor(task, names);
+        String option = optionFor(task);
         if (option != null) {
             directives.add(option);
             directives.add(""); // directives come in pairs
@@ -33,21 +32,35 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
         return directives;
     }
 
-    /** Returns the option of a job; null if it needs none. */
-    private String optionFor(TaskRun task, Set<String> names) {
+    /** Returns the option of a job; null if it needs none. Ends a task whose job would not get its secrets. */
+    private String optionFor(TaskRun task) {
+        boolean isOfArray = isOfArray(task);
+        Set<String> names = isOfArray ? DeclaredSecrets.validOf(task) : DeclaredSecrets.of(task);
         String own = clusterOptions(task);
         if (names.isEmpty()) {
             // Without the plugin no job gets a secret, and sbatch refuses the option.
             return OWN_REQUEST.matcher(own).find() || !Secretctl.sbatchHasOption() ? null : "--secrets=none";
         }
+        if (!isOfArray) check(names, own);
+        return "--secret=" + String.join(",", names);
+    }
+
+    /**
+     * Tells whether a task may be one of a job array. Nextflow makes the script of such a task before that of the array,
+     * in a thread in which an exception leaves it waiting for tasks that are never submitted. The array is checked when
+     * it is submitted, and of a task that is submitted singly sbatch checks the request.
+     */
+    private static boolean isOfArray(TaskRun task) {
+        return task.getConfig().get("array") != null;
+    }
+
+    private static void check(Set<String> names, String own) {
         if (!Secretctl.sbatchHasOption()) {
             throw Failure.of("cannot request secrets for a task: sbatch on this host has no option --secret; "
                     + "ask the admin to add the plugin of slurm-secrets to plugstack.conf");
         }
-        String spec = JobSpec.ofEnvironment().specFor(names, group(OWN_RUN, own), group(OWN_WORKSPACE, own));
-        String why = Secretctl.whyRefused(spec);
+        String why = Secretctl.whyRefused(JobSpec.ofEnvironment().specFor(names, group(OWN_RUN, own), group(OWN_WORKSPACE, own)));
         if (why != null) throw Failure.of(why);
-        return "--secret=" + String.join(",", names);
     }
 
     private static String clusterOptions(TaskRun task) {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One process, which runs a script of the test with secret TOKEN_A.
+// One process with secret TOKEN_A, each of whose tasks runs a script of the test.
 nextflow.enable.dsl = 2
 params.script = 'true'
+params.tasks = 1
 
 process fetch {
     secret 'TOKEN_A'
+
+    input:
+    val number
 
     output:
     val true
@@ -14,5 +18,5 @@ process fetch {
 }
 
 workflow {
-    fetch()
+    fetch(Channel.of(1..params.tasks))
 }
