@@ -42,6 +42,7 @@ bool on_submit_side() {
 int slurm_spank_init(spank_t spank, int, char**) {
     // slurmstepd must register the options too: Slurm passes it those that were used.
     if (!on_submit_side() && spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;
+    if (on_submit_side()) secrets::spank::before_options();
     return secrets::spank::register_options(spank);
 }
 

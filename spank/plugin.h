@@ -12,6 +12,8 @@ namespace secrets::spank {
 
 /// sbatch, srun, salloc: submit.cpp
 int register_options(spank_t spank);
+/// Must be called before Slurm reads the command's options.
+void before_options();
 int on_submit(const PluginArguments& arguments);
 
 /// slurmstepd, as root, before it forks tasks: step.cpp

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,15 @@ constexpr std::string_view kSbatchPrefix = "SBATCH_";
 std::string environment_variable(const char* name) {
     const char* value = getenv(name);
     return value != nullptr ? value : "";
+}
+
+constexpr char kJobNameVariable[] = "SLURM_JOB_NAME";
+
+/// Returns the name of the job around the command, as it was before Slurm set the variable to the
+/// name of the new one.
+std::string& outer_job_name() {
+    static auto* name = new std::string();
+    return *name;
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -80,6 +90,7 @@ class Submission {
     void pass_on_following() const;
     bool check_grantable(const SecretSpec& spec) const;
     std::string with_run(const std::string& text, const SecretSpec& spec) const;
+    std::string job_name() const;
 
     PluginArguments arguments_;
     bool is_sbatch_;
@@ -342,13 +353,32 @@ bool Submission::check_grantable(const SecretSpec& spec) const {
     return false;
 }
 
-/// Returns the text of the spec, with the run that a platform's variable may name.
+/// Returns the text of the spec, with the run that a platform's variable or the job's name may
+/// have.
 std::string Submission::with_run(const std::string& text, const SecretSpec& spec) const {
-    return with_run_of_platform(text, spec, arguments_,
-                                [](const char* name) { return environment_variable(name); });
+    return with_run_of_platform(text, spec, arguments_, [this](const char* name) {
+        return std::string_view(name) == kJobNameVariable ? job_name() : environment_variable(name);
+    });
+}
+
+/// Returns the name of the job that gets the secrets; empty if it is not known yet. A new job does
+/// not have the name of the job around it, which it inherits as a variable, unless an option says
+/// so.
+std::string Submission::job_name() const {
+    const std::string name = environment_variable(kJobNameVariable);
+    if (is_srun_ || getenv("SLURM_JOB_ID") == nullptr || name != outer_job_name()) return name;
+    const auto options = line_.options();
+    const bool is_named = has_option(options, "--job-name", sizeof("--job-") - 1) ||
+                          std::any_of(options.begin(), options.end(),
+                                      [](std::string_view word) { return word.starts_with("-J"); });
+    return is_named ? name : "";
 }
 
 }  // namespace
+
+void before_options() {
+    outer_job_name() = environment_variable(kJobNameVariable);
+}
 
 int on_submit(const PluginArguments& arguments) {
     // Not destroyed at exit, since Slurm may unload the plugin before.

@@ -77,3 +77,18 @@ def test_run_in_a_jobs_name_is_not_inherited_by_the_jobs_that_it_submits(site, r
     done = site.run_batch("sbatch -W --parsable -o inner.out --wrap 'env; echo end'", "-J", f"nf-workflow-{run}")
     assert done.code == 0, done.err
     assert "SLURM_SECRETS_SET" not in site.await_file("inner.out")
+
+
+@pytest.mark.parametrize("command", ["printf '#!/bin/sh\\ntrue' | sbatch --secret=TOK", "salloc --secret=TOK true"], ids=["sbatch", "salloc"])
+def test_heads_name_is_not_taken_for_that_of_a_job_that_it_submits(site, run, command):
+    done = site.run_batch(command, "-J", f"nf-workflow-{run}")
+    assert done.code != 0 and "secret TOK is not known: the job names no run" in done.err
+
+
+@pytest.mark.parametrize("option", ["-J", "--job-name"])
+def test_job_that_the_head_gives_its_own_name_gets_the_run(site, run, option):
+    name = f"nf-workflow-{run}"
+    submit = f"sbatch -W --parsable {option} {name} --secret=TOK -o inner.out"
+    done = site.run_batch(f"printf '#!/bin/sh\nenv; echo end' | {submit}", "-J", name)
+    assert done.code == 0, done.err
+    assert "TOK=value" in site.await_file("inner.out").splitlines()
