@@ -109,10 +109,10 @@ int on_task(spank_t spank, const PluginArguments& arguments) {
 
     Status failure;
     if (!state.refusal.empty()) failure = Status::failed(state.refusal);
-    if (failure.ok() && state.delivery) {
-        add_nextflow_agent(spank, arguments.nextflow);
-        failure = inject(spank, state);
-    }
+    // Without its jar Nextflow refuses what the agent may still give to its tasks.
+    const bool is_request = state.delivery || !state.spec.requests_nothing();
+    update_nextflow_agent(spank, arguments, failure.ok() && is_request);
+    if (failure.ok() && state.delivery) failure = inject(spank, state);
     if (failure.ok()) return ESPANK_SUCCESS;
 
     if (arguments.on_error_continue) {

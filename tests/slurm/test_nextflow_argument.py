@@ -49,6 +49,32 @@ def test_step_without_secrets_has_its_own_options_only(site, run):
     assert options_in(site, env={"TOWER_WORKFLOW_ID": "another"}) == "unset"
 
 
+@pytest.mark.parametrize("path", ["own", "another"])
+def test_inherited_jar_that_is_not_on_the_node_is_removed(site, path):
+    agent = f"-javaagent:{site.jar}" if path == "own" else "-javaagent:/nonexistent/slurm-secrets-nextflow.jar"
+    moved = site.jar.rename(site.jar.with_suffix(".away"))
+    for inherited, left in ((agent, "unset"), (f"-Xmx1g {agent} -Xms1g", "-Xmx1g -Xms1g"), (f"-Xmx1g {agent}=A,B", "-Xmx1g"),
+                            (f"{agent} -Xmx1g", "-Xmx1g"), (f"-Xmx1g {agent}s", f"-Xmx1g {agent}s"),
+                            ("-javaagent:/nonexistent.jar", "-javaagent:/nonexistent.jar")):
+        assert options_in(site, env={"NXF_JVM_ARGS": inherited}) == left
+    moved.rename(site.jar)
+
+
+def test_step_that_requests_only_what_is_not_set_has_the_jar(site):
+    assert options_in(site, "--secret=TOK?") == f"-javaagent:{site.jar}"
+    assert options_in(site, "--secrets=none") == "unset"
+
+
+def test_jar_is_told_the_sites_variables_of_a_run(site, run):
+    plugstack = site.dir / "plugstack.conf"
+    before = plugstack.read_text()
+    plugstack.write_text(f"{before.strip()} run_id_env=PORTAL_RUN,OTHER\n")
+    agent = f"-javaagent:{site.jar}=PORTAL_RUN,OTHER"
+    assert options_in(site, f"--secrets-run={run}") == agent
+    assert options_in(site, f"--secrets-run={run}", env={"NXF_JVM_ARGS": agent}) == agent
+    plugstack.write_text(before)
+
+
 def test_missing_jar_is_left_out(site, run):
     moved = site.jar.rename(site.jar.with_suffix(".away"))
     assert options_in(site, f"--secrets-run={run}") == "unset"
