@@ -39,7 +39,11 @@ def test_tasks_have_their_own_secrets_only(cluster, pipeline, version, canary):
         cases.configure("process { withName: many { array = 3 } }\nparams.scriptSecrets = true")
     else:
         cases.configure("params.scriptSecrets = false")
+    listed = "['--comment=x', '--secret=TOKEN_B']" if version >= "24.04" else "'--secret=TOKEN_B'"  # earlier ones take no list
+    cases.configure(f"process {{ withName: own_list {{ clusterOptions = {listed} }} }}")
     cluster.push("run-1", user=values)
+    other = canary()
+    cluster.push("run-2", user={"TOKEN_A": other})
 
     done = cases.run("--secrets-run=run-1", env={"LC_ALL": "C"})  # a locale in which Java cannot read all bytes
 
@@ -50,6 +54,8 @@ def test_tasks_have_their_own_secrets_only(cluster, pipeline, version, canary):
     assert seen == {
         "one": [a], "two": [a | b], "undeclared": [{}], "exact": [exact], "retried": [a, a],
         "own_options": [a | {"TOKEN_OTHER": c["TOKEN_C"]}], "own_request": [b], "selected": [c],
+        "own_comment": [{}], "own_quoted": [b], "own_closure": [b], "own_none": [{}], "own_list": [b],
+        "own_run": [hashes({"TOKEN_A": other}, "TOKEN_A")],
         "many": [b] * 3, "local_one": [a], "local_exact": [exact], "local_undeclared": [{}], "contained": [b],
     }
     assert (cases.seen_dir / "comment").read_text().strip() == "mine"

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package nextflow.slurmsecrets;
 
-import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import nextflow.executor.SlurmExecutor;
 import nextflow.processor.TaskRun;
 import nextflow.util.ServiceName;
@@ -14,10 +10,6 @@ import nextflow.util.ServiceName;
 /** Nextflow's executor for Slurm, which requests for each job the secrets that its tasks declare, and no others. */
 @ServiceName("slurm")
 public final class SecretSlurmExecutor extends SlurmExecutor {
-    private static final Pattern OWN_REQUEST = Pattern.compile("(?:^|\\s)--secret(?:s|s-run)?(?:[=\\s]|$)");
-    private static final Pattern OWN_RUN = Pattern.compile("(?:^|\\s)--secrets-run[=\\s]+(\\S+)");
-    private static final Pattern OWN_WORKSPACE = Pattern.compile("(?:^|\\s)--workspace[=\\s]+(\\S+)");
-
     private final WrittenValues written = new WrittenValues();
 
     @Override
@@ -36,10 +28,10 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
     private String optionFor(TaskRun task) {
         boolean isOfArray = isOfArray(task);
         Set<String> names = isOfArray ? DeclaredSecrets.validOf(task) : DeclaredSecrets.of(task);
-        String own = clusterOptions(task);
+        ClusterOptions own = new ClusterOptions(task);
         if (names.isEmpty()) {
             // Without the plugin no job gets a secret, and sbatch refuses the option.
-            return OWN_REQUEST.matcher(own).find() || !Secretctl.sbatchHasOption() ? null : "--secrets=none";
+            return own.requestSecrets() || !Secretctl.sbatchHasOption() ? null : "--secrets=none";
         }
         if (!isOfArray) check(names, own);
         return "--secret=" + String.join(",", names);
@@ -54,25 +46,12 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
         return task.getConfig().get("array") != null;
     }
 
-    private static void check(Set<String> names, String own) {
+    private static void check(Set<String> names, ClusterOptions own) {
         if (!Secretctl.sbatchHasOption()) {
             throw Failure.of("cannot request secrets for a task: sbatch on this host has no option --secret; "
                     + "ask the admin to add the plugin of slurm-secrets to plugstack.conf");
         }
-        String why = Secretctl.whyRefused(JobSpec.ofEnvironment().specFor(names, group(OWN_RUN, own), group(OWN_WORKSPACE, own)));
+        String why = Secretctl.whyRefused(JobSpec.ofEnvironment().specFor(names, own.run(), own.workspace()));
         if (why != null) throw Failure.of(why);
-    }
-
-    private static String clusterOptions(TaskRun task) {
-        Object options = task.getConfig().get("clusterOptions");
-        if (options == null) return "";
-        List<String> texts = new ArrayList<>();
-        for (Object each : options instanceof Collection ? (Collection<?>) options : List.of(options)) texts.add(String.valueOf(each));
-        return String.join(" ", texts);
-    }
-
-    private static String group(Pattern pattern, String text) {
-        Matcher matcher = pattern.matcher(text);
-        return matcher.find() ? matcher.group(1) : null;
     }
 }

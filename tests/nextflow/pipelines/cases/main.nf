@@ -53,6 +53,47 @@ process own_request {
     'seen own_request'
 }
 
+process own_comment {
+    clusterOptions '--comment="use --secret=TOKEN_B"'
+
+    script:
+    'seen own_comment'
+}
+
+process own_quoted {
+    clusterOptions '"--secret=TOKEN_B"'
+
+    script:
+    'seen own_quoted'
+}
+
+process own_closure {
+    clusterOptions { "--secret TOKEN_${'B'}" }
+
+    script:
+    'seen own_closure'
+}
+
+process own_run {
+    secret 'TOKEN_A'
+    clusterOptions '--secrets-run=run-2'
+
+    script:
+    'seen own_run'
+}
+
+process own_none {
+    clusterOptions '--secrets=none'
+
+    script:
+    'seen own_none'
+}
+
+process own_list {
+    script:
+    'seen own_list'
+}
+
 process selected {
     script:
     'seen selected'
@@ -112,6 +153,12 @@ workflow {
     retried()
     own_options()
     own_request()
+    own_comment()
+    own_quoted()
+    own_closure()
+    own_run()
+    own_none()
+    own_list()
     selected()
     many(Channel.of(1, 2, 3))
     local_one()
