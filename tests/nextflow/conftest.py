@@ -17,7 +17,7 @@ pytest_plugins = ["evidence"]
 from canary import Canaries  # noqa: E402
 from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
 from files import search_folders  # noqa: E402
-from harness import Cluster  # noqa: E402
+from harness import Cluster, poll  # noqa: E402
 from nextflow_site import PLUGIN, VERSIONS, Pipeline  # noqa: E402
 
 IS_WHOLE = os.environ.get("NEXTFLOW") == "whole"
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def cluster(request):
-    cluster = Cluster("--store", "--plugin-arguments", f"nextflow={PLUGIN} run_id_job_name=nf-workflow-")
+    cluster = Cluster("--store", "--plugin-arguments", f"nextflow={PLUGIN} run_id_job_name=nf-workflow- run_id_env=TOWER_WORKFLOW_ID,PORTAL_RUN")
     try:
         with noting_failure(request.session):
             cluster.up()
@@ -71,6 +71,8 @@ def nothing_left(request, canaries, marked):
         return
     cluster = request.getfixturevalue("cluster")
     with noting_failure(request.session):
+        # Those that tests call run-1 and so on end with the test; all others end with their head job.
+        poll(lambda: all(run.startswith("run-") for run in cluster.runs()), 15, "the end of the runs with their heads")
         check_nothing_left(cluster, canaries)
         found = search_folders(marked, [*cluster.folders(), cluster.out, "/home/alice"])
         assert not found, "a value was found in " + ", ".join(map(str, found))

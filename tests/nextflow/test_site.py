@@ -5,7 +5,7 @@ import secrets
 import zipfile
 
 import pytest
-from harness import poll
+from harness import BUILD, poll
 from nextflow_site import PLUGIN
 
 
@@ -23,15 +23,82 @@ def test_run_of_a_tower_heads_name_reaches_tasks_on_slurm_and_in_the_head(cluste
 
 
 @pytest.mark.newest
-def test_value_in_environment_or_script_is_warned_of_by_name(cluster, pipeline, reads_secrets):
+@pytest.mark.parametrize("executor", ["slurm", "local"])
+def test_value_that_nextflow_writes_to_a_file_is_warned_of_by_name(cluster, pipeline, reads_secrets, executor):
     simple = pipeline("simple")
     # Nextflow's own files hold these values: they are no canaries.
-    cluster.push("run-1", user={"TOKEN_A": secrets.token_hex(8), "TOKEN_B": secrets.token_hex(8)})
-    simple.configure('env.COPIED = secrets.TOKEN_A\nparams.script = "true ${secrets.TOKEN_B}"')
-    done = simple.run("--secrets-run=run-1")
+    cluster.push("run-1", user={f"TOKEN_{name}": secrets.token_hex(8) for name in "ABCD"})
+    simple.configure(f"""
+env.COPIED = secrets.TOKEN_A
+params.script = "true ${{secrets.TOKEN_B}}"
+process.executor = '{executor}'
+process.beforeScript = ": ${{secrets.TOKEN_C}}"
+process.afterScript = {{ ": ${{secrets.TOKEN_D}}" }}
+process.clusterOptions = "--comment=${{secrets.TOKEN_B}}"
+process.containerOptions = "-v ${{secrets.TOKEN_A}}"
+""")
+    done = simple.run("--secrets-run=run-1", arguments=["--tasks=2"])
     assert done.code == 0, done.out + done.err
-    assert "WARN: the value of the secret TOKEN_A is in the environment of a task" in done.out
-    assert "WARN: the value of the secret TOKEN_B is in the script of a task" in done.out
+    for name, part in (("TOKEN_A", "environment"), ("TOKEN_B", "script"), ("TOKEN_C", "beforeScript"), ("TOKEN_D", "afterScript"),
+                       ("TOKEN_B", "clusterOptions"), ("TOKEN_A", "containerOptions")):
+        assert done.out.count(f"WARN: the value of the secret {name} is in the {part} of a task") == 1, (name, part)
+
+
+@pytest.mark.newest
+def test_run_in_a_variable_of_the_sites_platform_is_checked(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    done = simple.run(env={"PORTAL_RUN": "run-1"})
+    assert done.code == 0, done.out + done.err
+    assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
+
+
+def count_checks(simple):
+    """Has the pipeline's secretctl note its calls, and returns what counts them."""
+    calls = simple.dir / "calls"
+    simple.add_program("secretctl", f'#!/bin/sh\necho "$*" >>{calls}\nexec {BUILD}/secretctl "$@"\n')
+    return lambda: len([line for line in calls.read_text().splitlines() if " check " in line])
+
+
+@pytest.mark.newest
+def test_agent_is_asked_once_for_each_set_of_names(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    checks = count_checks(simple)
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    done = simple.run("--secrets-run=run-1", arguments=["--tasks=3"])
+    assert done.code == 0, done.out + done.err
+    assert len(simple.seen()["fetch"]) == 3 and checks() == 1
+
+
+@pytest.mark.newest
+def test_refusal_is_asked_for_once(cluster, pipeline):
+    simple = pipeline("simple")
+    checks = count_checks(simple)
+    simple.configure("process.errorStrategy = 'finish'")
+    cluster.push("run-1", user={"TOKEN_B": "x"})
+    done = simple.run("--secrets-run=run-1", arguments=["--tasks=3"])
+    assert done.code == 1 and checks() == 1
+
+
+@pytest.mark.newest
+def test_agents_sentence_is_shown_as_it_is(cluster, pipeline):
+    simple = pipeline("simple")
+    answer = r'{"ok":false,"items":[{"reason":"\u0041 \"quoted\"\tword"}]}'
+    simple.add_program("secretctl", f"#!/bin/sh\nprintf '%s\\n' '{answer}'\nexit 1\n")
+    done = simple.run_outside_of_a_job()
+    assert done.code == 1 and 'A "quoted"\tword' in done.out, done.out
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("strategy", ["retry", "ignore"])
+def test_missing_secret_ends_the_pipeline_whatever_its_error_strategy(cluster, pipeline, strategy):
+    simple = pipeline("simple")
+    simple.configure(f"process.errorStrategy = '{strategy}'\nprocess.maxRetries = 3")
+    cluster.push("run-1", user={"TOKEN_B": "x"})
+    done = simple.run("--secrets-run=run-1")
+    assert done.code == 1
+    assert done.out.count("secret TOKEN_A is not among the secrets of run run-1") == 1
+    assert simple.seen() == {}
 
 
 @pytest.mark.newest

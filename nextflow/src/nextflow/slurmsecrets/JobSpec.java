@@ -4,8 +4,10 @@ package nextflow.slurmsecrets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -14,6 +16,7 @@ import java.util.regex.Pattern;
  */
 final class JobSpec {
     private static final Pattern NAME = Pattern.compile("[A-Za-z_][A-Za-z0-9_-]{0,63}");
+    private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
     private static final Pattern RUN = Pattern.compile("[A-Za-z0-9._-]{1,128}");
 
     enum Form {
@@ -35,6 +38,8 @@ final class JobSpec {
         }
     }
 
+    private static volatile List<String> runVariables = List.of("TOWER_WORKFLOW_ID");
+
     private final Map<String, Item> items = new LinkedHashMap<>();
     private String run;
     private String workspace;
@@ -55,15 +60,20 @@ final class JobSpec {
         return spec;
     }
 
-    /** Returns the spec of this process, with the run that a platform names in its own variable. */
+    /** Returns the spec of this process, with the run that a platform names in a variable of its own. */
     static JobSpec ofEnvironment() {
         String text = System.getenv("SLURM_SECRETS");
         JobSpec spec = parse(text != null ? text : "");
-        String run = System.getenv("TOWER_WORKFLOW_ID");
-        if (spec.run == null && run != null && RUN.matcher(run).matches()) {
-            spec.run = "run:" + run + "?";
+        for (String variable : runVariables) {
+            String run = System.getenv(variable);
+            if (spec.run == null && run != null && RUN.matcher(run).matches()) spec.run = "run:" + run + "?";
         }
         return spec;
+    }
+
+    /** Sets the variables in which platforms name their runs: those of run_id_env in plugstack.conf. */
+    static void setRunVariables(List<String> variables) {
+        runVariables = variables;
     }
 
     static boolean isName(String name) {
@@ -85,6 +95,20 @@ final class JobSpec {
         return items.values();
     }
 
+    /** Returns the variables that secrets of this process's job are in, or that `secretctl exec` puts them in. */
+    Set<String> variables() {
+        Set<String> variables = new LinkedHashSet<>();
+        for (Item item : items()) variables.add(item.variable);
+        String given = System.getenv("SLURM_SECRETS_SET");
+        if (given != null) variables.addAll(List.of(given.split(",")));
+        return variables;
+    }
+
+    /** Tells whether the job has a secret of another name in a variable. */
+    boolean isOfAnother(String variable, String name) {
+        return items().stream().anyMatch(item -> item.variable.equals(variable) && !item.name.equals(name));
+    }
+
     /** Returns a spec for `secretctl check`: these secrets, from this job's run and workspace unless others are given. */
     String specFor(Collection<String> names, String otherRun, String otherWorkspace) {
         List<String> parts = new ArrayList<>();
@@ -97,15 +121,14 @@ final class JobSpec {
     }
 
     private void addItem(String part) {
-        String text = part.endsWith("?") ? part.substring(0, part.length() - 1) : part;
-        int colon = text.indexOf(':');
-        String suffix = colon >= 0 ? text.substring(colon + 1) : "";
-        String assigned = colon >= 0 ? text.substring(0, colon) : text;
-        int equals = assigned.indexOf('=');
-        String name = equals >= 0 ? assigned.substring(0, equals) : assigned;
+        String[] words = (part.endsWith("?") ? part.substring(0, part.length() - 1) : part).split(":");
+        int equals = words[0].indexOf('=');
+        String name = equals >= 0 ? words[0].substring(0, equals) : words[0];
         if (!isName(name) || name.equals("none")) return;
-        Form form = suffix.equals("file") ? Form.FILE : suffix.equals("hold") ? Form.HOLD : Form.VARIABLE;
-        String usual = usualVariable(name) + (form == Form.FILE ? "_FILE" : "");
-        items.put(name, new Item(name, equals >= 0 ? assigned.substring(equals + 1) : usual, form));
+        String last = words[words.length - 1]; // behind :random, if both are there
+        Form form = last.equals("file") ? Form.FILE : last.equals("hold") ? Form.HOLD : Form.VARIABLE;
+        String variable = equals >= 0 ? words[0].substring(equals + 1) : usualVariable(name) + (form == Form.FILE ? "_FILE" : "");
+        // It gets into scripts.
+        if (VARIABLE.matcher(variable).matches()) items.put(name, new Item(name, variable, form));
     }
 }

@@ -10,8 +10,6 @@ import nextflow.util.ServiceName;
 /** Nextflow's executor for Slurm, which requests for each job the secrets that its tasks declare, and no others. */
 @ServiceName("slurm")
 public final class SecretSlurmExecutor extends SlurmExecutor {
-    private final WrittenValues written = new WrittenValues();
-
     @Override
     protected List<String> getDirectives(TaskRun task, List<String> initial) {
         List<String> directives = super.getDirectives(task, initial);
@@ -20,7 +18,7 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
             directives.add(option);
             directives.add(""); // directives come in pairs
         }
-        written.warn(task);
+        WrittenValues.warn(task);
         return directives;
     }
 

@@ -13,9 +13,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import nextflow.exception.AbortOperationException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The values that pipeline code reads as secrets.NAME. They come from this process's job and from nowhere else. */
 final class SecretValues {
+    private static final Logger log = LoggerFactory.getLogger(SecretValues.class);
     private static final Path ENVIRONMENT = Paths.get("/proc/self/environ");
     private static final Map<String, Optional<String>> known = new ConcurrentHashMap<>();
 
@@ -23,7 +26,8 @@ final class SecretValues {
 
     /** Returns a value, or null if the job was not given the secret. Throws if the value is not text. */
     static String find(String name) {
-        return known.computeIfAbsent(name, SecretValues::read).orElse(null);
+        Optional<String> value = known.computeIfAbsent(name, SecretValues::read);
+        return value == null ? null : value.orElse(null);
     }
 
     /** Returns the names that were found, and their values. */
@@ -31,6 +35,7 @@ final class SecretValues {
         return known;
     }
 
+    /** Returns a value; an empty one if the job does not have the secret; null if that can't be told now. */
     private static Optional<String> read(String name) {
         if (!JobSpec.isName(name)) return Optional.empty();
         JobSpec.Item item = JobSpec.ofEnvironment().item(name);
@@ -38,14 +43,15 @@ final class SecretValues {
         byte[] value = isHeld ? null : variable(item.variable);
         if (value != null && item.form == JobSpec.Form.FILE) value = content(value);
         if (value != null) return Optional.of(decoded(name, value));
+        if (System.getenv("SLURM_JOB_ID") == null) return Optional.empty(); // only processes of jobs get one
         Secretctl.Result answer = Secretctl.get(name);
         if (answer != null && answer.exitCode == 0) return Optional.of(decoded(name, answer.output));
+        String why = answer != null ? answer.sentence() : "secretctl get " + name + " does not run or does not end";
         // The job has this one: a failure to read it must not look as if there were none.
-        if (isHeld) {
-            throw new AbortOperationException("cannot read secrets." + name + ": "
-                    + (answer != null ? answer.sentence() : "secretctl get " + name + " does not run or does not end"));
-        }
-        return Optional.empty();
+        if (isHeld) throw new AbortOperationException("cannot read secrets." + name + ": " + why);
+        if (answer != null && answer.exitCode == Secretctl.REFUSED) return Optional.empty();
+        log.debug("cannot tell whether the job has the secret " + name + ": " + why);
+        return null;
     }
 
     /** Returns a variable byte for byte: System.getenv() would change it in a locale other than UTF-8. */

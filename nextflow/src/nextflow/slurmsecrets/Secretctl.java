@@ -23,13 +23,30 @@ import org.slf4j.LoggerFactory;
 final class Secretctl {
     private static final Logger log = LoggerFactory.getLogger(Secretctl.class);
     private static final int TIMEOUT_SECONDS = 10;
-    private static final int REFUSED = 1; // secretctl(1), exit status
+    static final int REFUSED = 1; // secretctl(1), exit status
     private static final Pattern REASON = Pattern.compile("\"reason\":\"((?:[^\"\\\\]|\\\\.)*)\"");
 
-    private static final Map<String, Boolean> checked = new ConcurrentHashMap<>();
+    private static final long REMEMBERED_NANOSECONDS = TimeUnit.SECONDS.toNanos(15);
+    private static final Map<String, Check> checked = new ConcurrentHashMap<>();
     private static Boolean sbatchHasOption;
 
     private Secretctl() {}
+
+    /** An answer about a spec: null if a job would get it, or if that could not be told. */
+    private static final class Check {
+        final String whyRefused;
+        private final boolean isFinal;
+        private final long made = System.nanoTime();
+
+        Check(String whyRefused, boolean isFinal) {
+            this.whyRefused = whyRefused;
+            this.isFinal = isFinal;
+        }
+
+        boolean isValid() {
+            return isFinal || System.nanoTime() - made < REMEMBERED_NANOSECONDS;
+        }
+    }
 
     /** What a program printed, and its exit code. */
     static final class Result {
@@ -52,33 +69,38 @@ final class Secretctl {
 
     /** Returns the job server's answer for a secret of this job: its value if the exit code is 0. Null without an answer. */
     static Result get(String name) {
-        if (System.getenv("SLURM_JOB_ID") == null) return null; // only processes of jobs get one
         return run("secretctl", "get", name);
     }
 
     /**
      * Returns why a job with this secret spec would be refused; null if it would not, or if that can't be told now: then
-     * sbatch or the job itself says it. Asks once for each spec that is not refused.
+     * sbatch or the job itself says it. Asks once for each spec; again only if a while ago the answer was not a yes.
      */
     static String whyRefused(String spec) {
-        if (checked.containsKey(spec)) return null;
-        Result result = run("secretctl", "--json", "check", spec);
-        String output = result != null ? new String(result.output, StandardCharsets.UTF_8) : "";
-        // The exit code alone is that of an error of the agent, too.
-        if (result != null && result.exitCode == REFUSED && output.contains("\"ok\":false")) return reasonsIn(output);
-        if (result != null && result.exitCode != 0) {
-            log.debug("cannot check the secrets " + spec + ": secretctl ended with exit code " + result.exitCode);
+        Check known = checked.get(spec);
+        if (known == null || !known.isValid()) {
+            known = check(spec);
+            if (!Thread.currentThread().isInterrupted()) checked.put(spec, known);
         }
-        checked.put(spec, true);
-        return null;
+        return known.whyRefused;
+    }
+
+    private static Check check(String spec) {
+        Result result = run("secretctl", "--json", "check", spec);
+        if (result == null) return new Check(null, false);
+        String output = new String(result.output, StandardCharsets.UTF_8);
+        // The exit code alone is that of an error of the agent, too.
+        if (result.exitCode == REFUSED && output.contains("\"ok\":false")) return new Check(reasonsIn(output), false);
+        if (result.exitCode != 0) log.debug("cannot check the secrets " + spec + ": secretctl ended with exit code " + result.exitCode);
+        return new Check(null, result.exitCode == 0);
     }
 
     /** Returns whether sbatch has the plugin's options; true if that can't be told. */
     static synchronized boolean sbatchHasOption() {
         if (sbatchHasOption == null) {
             Result help = run("sbatch", "--help");
-            sbatchHasOption = help == null || help.exitCode != 0
-                    || new String(help.output, StandardCharsets.UTF_8).contains("--secrets=");
+            if (help == null || help.exitCode != 0) return true;
+            sbatchHasOption = new String(help.output, StandardCharsets.UTF_8).contains("--secrets=");
         }
         return sbatchHasOption;
     }
@@ -86,20 +108,39 @@ final class Secretctl {
     private static String reasonsIn(String json) {
         List<String> reasons = new ArrayList<>();
         Matcher matcher = REASON.matcher(json);
-        while (matcher.find()) reasons.add(matcher.group(1).replaceAll("\\\\(.)", "$1"));
+        while (matcher.find()) reasons.add(unescaped(matcher.group(1)));
         return reasons.isEmpty() ? "the agent refuses such a job" : String.join("; ", reasons);
+    }
+
+    /** Returns the text of a JSON string. */
+    private static String unescaped(String json) {
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < json.length(); ++i) {
+            char c = json.charAt(i);
+            if (c != '\\') {
+                text.append(c);
+                continue;
+            }
+            char escape = json.charAt(++i);
+            int control = "bfnrt".indexOf(escape);
+            if (escape == 'u' && i + 4 < json.length()) {
+                text.append((char) Integer.parseInt(json.substring(i + 1, i + 5), 16));
+                i += 4;
+            } else {
+                text.append(control >= 0 ? "\b\f\n\r\t".charAt(control) : escape);
+            }
+        }
+        return text.toString();
     }
 
     /** Runs a program of PATH; returns null if it does not run or end. */
     private static Result run(String... command) {
+        Process process = null;
         try {
-            Process process = new ProcessBuilder(command)
-                    .redirectInput(new File("/dev/null"))
-                    .start();
+            process = new ProcessBuilder(command).redirectInput(new File("/dev/null")).start();
             CompletableFuture<byte[]> output = reading(process.getInputStream());
             CompletableFuture<byte[]> errors = reading(process.getErrorStream());
             if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
-                process.destroyForcibly();
                 log.debug(command[0] + " did not end within " + TIMEOUT_SECONDS + " s");
                 return null;
             }
@@ -111,6 +152,8 @@ final class Secretctl {
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
             return null;
+        } finally {
+            if (process != null) process.destroyForcibly();
         }
     }
 
