@@ -3,6 +3,7 @@
 
 import secrets
 import zipfile
+from pathlib import Path
 
 import pytest
 from harness import BUILD, poll
@@ -48,7 +49,8 @@ process.containerOptions = "-v ${{secrets.TOKEN_A}}"
 def test_run_in_a_variable_of_the_sites_platform_is_checked(cluster, pipeline, canary):
     simple = pipeline("simple")
     cluster.push("run-1", user={"TOKEN_A": canary()})
-    done = simple.run(env={"PORTAL_RUN": "run-1"})
+    # The jar may be named twice, as by the site's module of Nextflow.
+    done = simple.run(env={"PORTAL_RUN": "run-1"}, before=f"export NXF_JVM_ARGS=\"$NXF_JVM_ARGS -javaagent:{PLUGIN}\"\n")
     assert done.code == 0, done.out + done.err
     assert list(simple.seen()["fetch"][0]) == ["TOKEN_A"]
 
@@ -78,6 +80,39 @@ def test_refusal_is_asked_for_once(cluster, pipeline):
     cluster.push("run-1", user={"TOKEN_B": "x"})
     done = simple.run("--secrets-run=run-1", arguments=["--tasks=3"])
     assert done.code == 1 and checks() == 1
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("own, spec", [("--workspace=lab", "workspace:lab,TOKEN_A"), ("--secrets-run run-2", "run:run-2,TOKEN_A")])
+def test_run_and_workspace_of_clusteroptions_are_checked(cluster, pipeline, own, spec):
+    simple = pipeline("simple")
+    simple.configure(f"process.clusterOptions = '{own}'")
+    simple.add_program("secretctl", f"""#!/bin/sh\necho "$*" >{simple.dir}/calls\necho '{{"ok":false}}'\nexit 1\n""")
+    done = simple.run_outside_of_a_job()
+    assert done.code == 1 and "the agent refuses such a job" in done.out
+    assert (simple.dir / "calls").read_text() == f"--json check {spec}\n"
+
+
+@pytest.mark.newest
+def test_request_that_clusteroptions_exclude_is_refused_with_a_sentence(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    simple.configure("process.clusterOptions = '--secrets=none'")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    done = simple.run("--secrets-run=run-1")
+    assert done.code == 1
+    assert "cannot request secrets for a task: its clusterOptions have --secrets=none" in done.out
+    assert simple.seen() == {}
+
+
+@pytest.mark.newest
+def test_secretctl_that_does_not_end_is_ended_and_waited_for_once(cluster, pipeline, canary):
+    simple = pipeline("simple")
+    simple.add_program("secretctl", f"#!/bin/sh\necho $$ >>{simple.dir}/calls\nexec sleep 600\n")
+    cluster.push("run-1", user={"TOKEN_A": canary()})
+    done = simple.run("--secrets-run=run-1", arguments=["--tasks=2"])
+    assert done.code == 0, done.out + done.err
+    (pid,) = (simple.dir / "calls").read_text().split()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.newest

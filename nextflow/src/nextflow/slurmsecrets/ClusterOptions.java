@@ -21,6 +21,10 @@ final class ClusterOptions {
         return find("--secret") != null || find("--secrets") != null || find("--secrets-run") != null;
     }
 
+    boolean excludeSecrets() {
+        return "none".equals(find("--secrets"));
+    }
+
     /** Returns the run that the options name; null if none. */
     String run() {
         return find("--secrets-run");

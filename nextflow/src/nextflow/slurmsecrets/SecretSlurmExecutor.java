@@ -49,6 +49,10 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
             throw Failure.of("cannot request secrets for a task: sbatch on this host has no option --secret; "
                     + "ask the admin to add the plugin of slurm-secrets to plugstack.conf");
         }
+        if (own.excludeSecrets()) {
+            throw Failure.of("cannot request secrets for a task: its clusterOptions have --secrets=none; "
+                    + "remove that option, or the directive secret");
+        }
         String why = Secretctl.whyRefused(JobSpec.ofEnvironment().specFor(names, own.run(), own.workspace()));
         if (why != null) throw Failure.of(why);
     }
