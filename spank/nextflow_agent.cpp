@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spank/nextflow_agent.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,11 +34,17 @@ std::string jar_in(std::string_view option, const std::string& own) {
     if (!option.starts_with(kOption)) return {};
     option.remove_prefix(kOption.size());
     const std::string_view path = option.substr(0, option.find('='));
-    return path == own || path.ends_with(kJarName) ? std::string(path) : std::string();
+    const bool is_jar = path == own || (path.starts_with('/') && path.ends_with(kJarName));
+    return is_jar ? std::string(path) : std::string();
 }
 
 bool is_readable(const std::string& path) {
     return ::access(path.c_str(), R_OK) == 0;
+}
+
+/// Tells whether a file is surely not there: one that root may not see, the user may.
+bool is_missing(const std::string& path) {
+    return ::access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 /// Removes the options that name a jar of the plugin which this node does not have. Returns whether
@@ -47,7 +54,7 @@ bool remove_missing(std::string& options, const std::string& own) {
     for (std::size_t begin = 0; begin < options.size();) {
         const std::size_t end = std::min(options.find(' ', begin), options.size());
         const std::string jar = jar_in(std::string_view(options).substr(begin, end - begin), own);
-        if (jar.empty() || is_readable(jar)) {
+        if (jar.empty() || !is_missing(jar)) {
             has_jar = has_jar || !jar.empty();
             begin = end + 1;
         } else if (begin > 0) {

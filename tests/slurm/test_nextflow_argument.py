@@ -60,6 +60,12 @@ def test_inherited_jar_that_is_not_on_the_node_is_removed(site, path):
     moved.rename(site.jar)
 
 
+def test_inherited_jar_that_may_be_there_stays(site):
+    (site.dir / "loop").symlink_to("loop")  # as root sees a directory of another host that shuts root out
+    for path in (f"{site.dir}/loop/slurm-secrets-nextflow.jar", "lib/slurm-secrets-nextflow.jar"):
+        assert options_in(site, env={"NXF_JVM_ARGS": f"-javaagent:{path}"}) == f"-javaagent:{path}"
+
+
 def test_step_that_requests_only_what_is_not_set_has_the_jar(site):
     assert options_in(site, "--secret=TOK?") == f"-javaagent:{site.jar}"
     assert options_in(site, "--secrets=none") == "unset"

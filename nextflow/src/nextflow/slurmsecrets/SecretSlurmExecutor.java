@@ -41,7 +41,8 @@ public final class SecretSlurmExecutor extends SlurmExecutor {
      * it is submitted, and of a task that is submitted singly sbatch checks the request.
      */
     private static boolean isOfArray(TaskRun task) {
-        return task.getConfig().get("array") != null;
+        Object size = task.getConfig().get("array");
+        return size != null && !size.equals(0);
     }
 
     private static void check(Set<String> names, ClusterOptions own) {
