@@ -30,7 +30,7 @@ struct Fixture {
         server.stop();
         server.end_silent();
         server.abort();
-        loop.turn(milliseconds(20));
+        loop.turn(std::chrono::seconds(10));  // until no session is left
         set_peer(std::nullopt);
     }
     Fixture(const Fixture&) = delete;
