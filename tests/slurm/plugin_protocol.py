@@ -10,7 +10,6 @@ import struct
 from own_agent import acting_as
 
 GRANT, WIPE, PING, CHECK = 1, 2, 3, 4
-BIND = 7
 GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
 MAX_SPEC = 8 * 1024
@@ -32,7 +31,7 @@ def grant_request(text=b"run:kept,A", job=7, step=0, uid=ALICE, wait=0, length=N
 
 
 def bind_request(run, job=7, uid=ALICE):
-    return message(BIND, struct.pack("=3I", job, uid, len(run)) + run.encode())
+    return message(7, struct.pack("=3I", job, uid, len(run)) + run.encode())
 
 
 def text_message(kind, text):

@@ -93,9 +93,8 @@ def test_job_with_held_secret_has_hold_until_its_end(cluster, waiting_job):
 
 
 @pytest.mark.parametrize("spec", ["NOPE:hold", "TOK:hold,NOPE:hold"])
-def test_job_fails_at_once_without_secret_that_is_to_be_held(cluster, values, spec):
-    # A submit host without the plugin, which would refuse it.
-    done = cluster.run_batch("echo ran", *JOB, env={"SLURM_SECRETS": f"run:run-inside,{spec}"}, plugin=False)
+def test_job_fails_at_once_without_secret_that_is_to_be_held(run, spec):
+    done = run("echo ran", spec)
     assert done.code != 0 and done.out == ""
     assert "secret NOPE is not among the secrets of run run-inside" in done.err
 
