@@ -143,6 +143,15 @@ def test_jar_is_added_once_by_whatever_name(cluster, simple):
 
 
 @pytest.mark.newest
+def test_jar_is_added_if_the_file_could_not_be_removed_after_the_push(cluster, simple):
+    imitate_nextflow(simple)
+    simple.add_program("secretctl", "#!/bin/sh\necho 'secretctl: the run is pushed, but it is still there' >&2\nexit 4\n")
+    done = launch(simple, EXPORT + leave_store(simple, {"TOKEN_A": "x"}))
+    assert done.code == 0 and done.err == "nextflow: secrets: the run is pushed, but it is still there\n"
+    assert f"; -javaagent:{simple.dir}/lib/{PLUGIN.name}" in done.out
+
+
+@pytest.mark.newest
 @pytest.mark.parametrize("case", ["no agent", "no jar", "not a store"])
 def test_failure_is_one_line_and_changes_nothing(cluster, simple, case):
     imitate_nextflow(simple)

@@ -165,7 +165,7 @@ def test_run_stays_while_slurmctld_does_not_answer(cluster, token):
 def test_run_stays_when_jobs_end_that_name_it_but_are_not_its_head(cluster, token):
     """Neither tasks nor jobs of --secrets-run end a run by themselves."""
     for arguments, env in ((["--secret=TOK"], TASK), ([f"--secrets-run={RUN}"], {}), (["--array=1", *HEAD], {})):
-        assert cluster.run_batch("true", *arguments, env=env).code == 0
+        assert cluster.run_batch("srun -n1 true", *arguments, env=env).code == 0
     done = cluster.run_batch("sbatch -W --secret=TOK --wrap true && sbatch -W --wrap true", f"--secrets-run={RUN}")
     assert done.code == 0, done.err
     assert cluster.salloc(f"--secrets-run={RUN}", "true").code == 0
