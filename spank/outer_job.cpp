@@ -48,20 +48,21 @@ OuterJob OuterJob::read(const PluginArguments& arguments) {
     // A job without secrets has neither variable, but its id: it costs no question.
     const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
                             getenv(kSetVariable) != nullptr;
+    const bool is_certain_to_read = marker && requests_held(marker->spec);
     MarkerAnswer answer;
-    if (is_stripped ? is_suspect : requests_held(marker->spec))
-        answer = request_marker(arguments.job_socket);
-    Marker held = answer.marker ? held_of(*answer.marker) : Marker();
+    // A process may have read what another step of its job requested, or a value as it is now.
+    if (!is_stripped || is_suspect) answer = request_marker(arguments.job_socket);
+    Marker from_agent = answer.marker ? *answer.marker : Marker();
     if (is_stripped && answer.marker) marker = std::move(answer.marker);
     OuterJob job(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)),
-                 std::move(held));
-    job.why_unknown_ = std::move(answer.why_unknown);
+                 std::move(from_agent));
+    if (is_stripped || is_certain_to_read) job.why_unknown_ = std::move(answer.why_unknown);
     return job;
 }
 
 OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
-                   const std::vector<std::string>& set, Marker held)
-    : marker_(std::move(marker)), held_(std::move(held)) {
+                   const std::vector<std::string>& set, Marker from_agent)
+    : marker_(std::move(marker)), from_agent_(std::move(from_agent)) {
     if (marker_) {
         spec_ = marker_->spec;
         // A variable that is missing together with the marker was hardly unset on purpose.
@@ -77,13 +78,32 @@ OuterJob::OuterJob(const char* const* environment, std::optional<Marker> marker,
     }
     if (!marker_) return;
     const ValueFinder finder(*marker_);
-    const ValueFinder held_finder(held_);
+    const ValueFinder agent_finder(from_agent_);
     for (; *environment != nullptr; ++environment) {
         const std::string_view entry(*environment);
         const auto equals = entry.find('=');
         if (equals == entry.npos || equals == 0) continue;
-        read_variable(entry.substr(0, equals), entry.substr(equals + 1), finder, held_finder);
+        read_variable(entry.substr(0, equals), entry.substr(equals + 1), finder, agent_finder);
     }
+}
+
+/// Tells whether the marker of the tasks knows a value by its variable's name only, since other
+/// variables held the same text before. The agent knows no environment.
+bool OuterJob::is_coincidence(const MarkedVariable& from_agent) const {
+    const auto is_named = [&](const MarkedVariable& own) {
+        return own.kind == MarkKind::named && own.variable == from_agent.variable;
+    };
+    return from_agent.kind != MarkKind::held &&
+           std::any_of(marker_->variables.begin(), marker_->variables.end(), is_named);
+}
+
+/// Tells whether the variable has its secret's value of now, as `secretctl exec` sets it.
+bool OuterJob::is_value_of_now(std::string_view name, std::string_view value) const {
+    const auto is_it = [&](const MarkedVariable& marked) {
+        return !is_read(marked.kind) && marked.variable == name &&
+               marked.digest == digest_of(from_agent_.key, std::as_bytes(std::span(value)));
+    };
+    return std::any_of(from_agent_.variables.begin(), from_agent_.variables.end(), is_it);
 }
 
 OuterVariable* OuterJob::find(std::string_view name) {
@@ -94,13 +114,14 @@ OuterVariable* OuterJob::find(std::string_view name) {
 }
 
 void OuterJob::read_variable(std::string_view name, std::string_view value,
-                             const ValueFinder& finder, const ValueFinder& held_finder) {
+                             const ValueFinder& finder, const ValueFinder& agent_finder) {
     if (name == kMarkerVariable) return;
     OuterVariable* const given = find(name);
     const auto index = static_cast<std::size_t>(given - variables_.data());
     if (given != nullptr && index < marked_) {
         if (digest_of(marker_->key, std::as_bytes(std::span(value))) ==
-            marker_->variables[index].digest) {
+                marker_->variables[index].digest ||
+            is_value_of_now(name, value)) {
             given->state = State::unchanged;
             return;
         }
@@ -113,20 +134,29 @@ void OuterJob::read_variable(std::string_view name, std::string_view value,
         copies_.push_back(holder_of(marker_->variables[*equal]));
     } else if (const auto within = finder.within(value)) {
         holders_.push_back(holder_of(marker_->variables[*within]));
-    } else if (const auto held = held_finder.within(value)) {
-        holders_.push_back(holder_of(held_.variables[*held]));
+    } else {
+        agent_finder.each_within(value, [&](std::size_t mark) {
+            const MarkedVariable& marked = from_agent_.variables[mark];
+            if (is_coincidence(marked)) return true;
+            holders_.push_back(holder_of(marked));
+            return false;
+        });
     }
 }
 
 std::optional<Contained> OuterJob::contained_in(std::span<const std::string_view> texts) const {
     if (!marker_) return std::nullopt;
-    for (const Marker* marker : std::initializer_list<const Marker*>{&*marker_, &held_}) {
+    std::optional<Contained> contained;
+    for (const Marker* marker : std::initializer_list<const Marker*>{&*marker_, &from_agent_}) {
         const ValueFinder finder(*marker);
         for (const std::string_view text : texts) {
-            const auto found = finder.within(text);
-            if (!found) continue;
-            const MarkedVariable& marked = marker->variables[*found];
-            return Contained{marked.variable, marked.kind == MarkKind::held};
+            finder.each_within(text, [&](std::size_t mark) {
+                const MarkedVariable& marked = marker->variables[mark];
+                if (marker == &from_agent_ && is_coincidence(marked)) return true;
+                contained = Contained{marked.variable, marked.kind == MarkKind::held};
+                return false;
+            });
+            if (contained) return contained;
         }
     }
     return std::nullopt;

@@ -44,14 +44,15 @@ struct Contained {
 /// Tells where the environment of a process differs from what its job was given. Holds no value.
 class OuterJob {
   public:
-    /// Reads this process's environment, and where the marker is missing asks the agent for it.
+    /// Reads this process's environment, and inside a job that was given secrets asks the agent
+    /// what the job holds now.
     static OuterJob read(const PluginArguments& arguments);
 
     /// Reads `environment`, which ends with a null pointer. `marker` is null if there is none, and
     /// was not in the environment if it `is_from_agent`; `set` are the names in SLURM_SECRETS_SET,
-    /// and `held` has what the job reads from its agent.
+    /// and `from_agent` has what the job holds now, under a key of its own.
     OuterJob(const char* const* environment, std::optional<Marker> marker, bool is_from_agent,
-             const std::vector<std::string>& set, Marker held = {});
+             const std::vector<std::string>& set, Marker from_agent = {});
 
     /// Empty outside of jobs that were given secrets.
     const std::vector<OuterVariable>& variables() const { return variables_; }
@@ -73,11 +74,13 @@ class OuterJob {
 
   private:
     void read_variable(std::string_view name, std::string_view value, const ValueFinder& finder,
-                       const ValueFinder& held_finder);
+                       const ValueFinder& agent_finder);
+    bool is_coincidence(const MarkedVariable& from_agent) const;
+    bool is_value_of_now(std::string_view name, std::string_view value) const;
     OuterVariable* find(std::string_view name);
 
     std::optional<Marker> marker_;
-    Marker held_;
+    Marker from_agent_;
     std::size_t marked_ = 0;  ///< the number of the marker's variables, without what it reads
     std::string spec_;
     std::string why_unknown_;

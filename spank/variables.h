@@ -14,10 +14,6 @@ inline constexpr char kGroupPrefix[] = "SLURM_SECRETS_HET_GROUP_";
 /// In a task: the variables that were set from secrets, separated by commas, for people.
 inline constexpr char kSetVariable[] = "SLURM_SECRETS_SET";
 
-/// In a task: the marker (common/ipc/marker.h). Not a SLURM_* variable: scripts and tools unset all
-/// of those before they submit.
-inline constexpr char kMarkerVariable[] = "SECRETS_GIVEN";
-
 /// From an inner command to its step: what the job around it was given (spank/outer_marks.h).
 inline constexpr char kOuterVariable[] = "SLURM_SECRETS_OUTER";
 

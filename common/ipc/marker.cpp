@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <iterator>
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
@@ -87,14 +86,6 @@ std::optional<MarkedVariable> content_mark(const SipKey& key, std::string_view v
     if (text.size() < kStartBytes || (!is_file && text.size() == secret.size()))
         return std::nullopt;
     return MarkedVariable{std::string(variable), MarkKind::content, digest_of(key, text)};
-}
-
-Marker held_of(const Marker& marker) {
-    Marker held{marker.key, marker.spec, {}};
-    std::copy_if(marker.variables.begin(), marker.variables.end(),
-                 std::back_inserter(held.variables),
-                 [](const MarkedVariable& marked) { return marked.kind == MarkKind::held; });
-    return held;
 }
 
 std::string print_marker(const Marker& marker) {

@@ -24,6 +24,9 @@
 
 namespace secrets {
 
+/// The variable. Not a SLURM_* variable: scripts and tools unset all of those before they submit.
+inline constexpr char kMarkerVariable[] = "SECRETS_GIVEN";
+
 struct ValueDigest {
     SipHash hash{};
     std::uint32_t bytes = 0;
@@ -49,8 +52,9 @@ enum class MarkKind : char {
     /// By a secret that is not the variable's value, but what `$(cat FILE)` makes of the file's
     /// content, or `$(…)` of a value: without the newlines at the end.
     content = '+',
-    /// By a secret that the job reads from its agent, again without the newlines at the end. Only
-    /// the agent's marker has it, with the secret's name as a variable's.
+    /// By a secret that the job reads from its agent, again without the newlines at the end. Not in
+    /// a task's first marker: the agent's has it, with the secret's name as a variable's, and that
+    /// of a command of `secretctl exec`, with the variable that the command was given.
     held = '%',
 };
 
@@ -79,9 +83,6 @@ struct Marker {
 
     bool operator==(const Marker&) const = default;
 };
-
-/// Returns a marker with the same key that has only what the job reads from its agent.
-Marker held_of(const Marker& marker);
 
 /// Returns the marker as text of at most kMaxMarkerBytes. Leaves out variables that do not fit.
 std::string print_marker(const Marker& marker);

@@ -11,6 +11,7 @@
 #include "common/base/errno_status.h"
 #include "common/base/secret_spec.h"
 #include "common/base/unique_fd.h"
+#include "ctl/client/exec_marker.h"
 #include "ctl/client/job_values.h"
 #include "ctl/client/secret_paths.h"
 
@@ -65,6 +66,29 @@ std::string make_file(const DeliveryEntry& entry) {
     return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(kept);
 }
 
+/// Puts the values into the environment, and keyed hashes of them into the marker that is there.
+void give(std::span<const DeliveryEntry> entries) {
+    std::vector<std::string> paths(entries.size());
+    std::vector<ExecVariable> given;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const DeliveryEntry& entry = entries[i];
+        if (entry.is_file()) {
+            paths[i] = make_file(entry);
+            given.push_back({entry.variable, paths[i], entry.value.bytes(), true});
+        } else {
+            const auto bytes = entry.value.bytes();
+            given.push_back(
+                {entry.variable, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
+        }
+        set_variable(entry.variable, given.back().value.data());
+    }
+    const char* const text = ::getenv(kMarkerVariable);
+    auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
+    if (!marker) return;
+    add_given(*marker, given);
+    set_variable(kMarkerVariable, print_marker(*marker).c_str());
+}
+
 }  // namespace
 
 ExitCode JobCommands::get(const GetOptions& options) const {
@@ -93,13 +117,7 @@ ExitCode JobCommands::exec(const ExecOptions& options) const {
     if (options.command.empty())
         throw unusable("name a command after --; see secretctl exec --help");
     const JobValues values = JobValues::read(job_socket_, spec_of(options.items));
-    for (const DeliveryEntry& entry : values.entries()) {
-        if (entry.is_file()) {
-            set_variable(entry.variable, make_file(entry).c_str());
-        } else {
-            set_variable(entry.variable, reinterpret_cast<const char*>(entry.value.bytes().data()));
-        }
-    }
+    give(values.entries());
     std::vector<char*> arguments;
     for (const std::string& word : options.command)
         arguments.push_back(const_cast<char*>(word.c_str()));

@@ -210,6 +210,44 @@ def test_variable_with_held_secret_is_left_out_of_inner_job_with_message(cluster
     assert not [line for line in inner if line.startswith(("MINE=", "URL="))]
 
 
+@pytest.mark.parametrize("step", ["--secret=OTHER", "--secrets=none"])
+@pytest.mark.parametrize("reading", ["exec --secret=TOK=MINE -- ./submit.sh", "get TOK"])
+def test_value_that_only_the_batch_script_requested_is_left_out_of_what_a_step_submits(
+        cluster, values, canaries, step, reading):
+    ctl = f"{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock"
+    read = f"{ctl} {reading}" if "exec" in reading else f"env MINE=$({ctl} get TOK) ./submit.sh"
+    done = cluster.run_batch(submitting("srun -n1 " + step + " ./read.sh", "env", f"""
+cat >submit.sh <<END
+#!/bin/bash
+exec sbatch --hold --parsable --output=%A.out --error=%A.err $script
+END
+cat >read.sh <<'END'
+#!/bin/bash
+{read}
+END
+chmod +x submit.sh read.sh""").replace("--parsable --hold --output=%A.out --error=%A.err $script)", ")"),
+                             "--secrets-run=run-inner", "--secret=TOK:hold", "-wn1")
+    assert "MINE (holds " in done.err and "not passed on" in done.err
+    inner = release_inner(cluster, done, canaries).out.splitlines()
+    assert not [line for line in inner if line.startswith("MINE=")]
+
+
+def test_value_that_exec_set_anew_is_not_stored_and_inner_job_gets_it(cluster, values, canary, canaries):
+    ctl = f"{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock"
+    rotated = canary("TOK")
+    job = cluster.sbatch("echo >ready; while [ ! -e go ]; do sleep 0.05; done\n" +
+                         submitting(f"{ctl} exec -- sbatch", "env"),
+                         "--secrets-run=run-inner", "--secret=TOK", "-wn1")
+    cluster.await_file("ready")
+    cluster.push("run-inner", user={"TOK": rotated, "OTHER": values["OTHER"]})
+    (cluster.out / "go").touch()
+    done = cluster.wait(job)
+    for name in ("ready", "go"):
+        (cluster.out / name).unlink()
+    assert "secrets:" not in done.err, done.err
+    assert f"TOK={rotated}" in release_inner(cluster, done, canaries).out.splitlines()
+
+
 def test_inner_step_keeps_copy_and_text_with_secret(cluster):
     cluster.push("run-step", user={"TOK": "not-a-canary"})  # srun sends the text through slurmd
     done = cluster.run_batch("export HUB=$TOK URL=https://$TOK@example.org/; srun -n1 printenv HUB URL TOK",

@@ -39,7 +39,6 @@ TEST_CASE("Marker: has contents after all variables") {
     Marker marker = marker_with(3);
     marker.variables[1].kind = MarkKind::held;
     marker.variables[2].kind = MarkKind::content;
-    CHECK(held_of(marker).variables == std::vector{marker.variables[1]});
     CHECK(parse_marker(print_marker(marker)) == marker);
     std::swap(marker.variables[0], marker.variables[2]);
     CHECK_FALSE(parse_marker(print_marker(marker)).has_value());

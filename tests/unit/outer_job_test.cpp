@@ -129,6 +129,41 @@ TEST_CASE("OuterJob: finds what the job reads from its agent, which no variable 
     }
 }
 
+/// What the agent says of the job of job_marker(): TOK has another value now, and another step
+/// requested MORE.
+Marker agent_marker() {
+    Marker marker{SipKey{std::byte{5}}, "TOK,OTHER", {}};
+    const auto add = [&marker](const char* variable, MarkKind kind, std::string_view value) {
+        marker.variables.push_back(
+            {variable, kind, digest_of(marker.key, std::as_bytes(std::span(value)))});
+    };
+    add("TOK", MarkKind::value, "tok is rotated");
+    add("OTHER", MarkKind::value, "the value of other");
+    add("MORE", MarkKind::value, "of another step");
+    return marker;
+}
+
+TEST_CASE("OuterJob: takes a secret's value of now for what the job was given") {
+    using enum State;
+    const char* environment[] = {"TOK=tok is rotated", "OTHER=x tok is rotated", "MORE=x", "A=1",
+                                 "B=of another step",  "KEY_FILE=/mine",         nullptr};
+    const OuterJob outer(environment, job_marker(), false, {}, agent_marker());
+    CHECK(states(outer) == std::vector{unchanged, changed, changed});
+    REQUIRE(outer.holders().size() == 2);
+    CHECK((outer.holders()[0].variable == "OTHER" && outer.holders()[0].of == "TOK"));
+    CHECK((outer.holders()[1].variable == "B" && outer.holders()[1].of == "MORE"));
+    CHECK(found_in(outer, "--comment=of another step") == "MORE");
+}
+
+TEST_CASE("OuterJob: leaves alone what other variables held before the job was given it") {
+    Marker marker = job_marker();
+    marker.variables[1].kind = MarkKind::named;
+    const char* environment[] = {"OTHER=the value of other", "MINE=the value of other", nullptr};
+    const OuterJob outer(environment, marker, false, {}, agent_marker());
+    CHECK(outer.holders().empty());
+    CHECK(found_in(outer, "--comment=the value of other").empty());
+}
+
 TEST_CASE("OuterJob: knows the variables of SLURM_SECRETS_SET without a marker") {
     const char* environment[] = {"A=x", nullptr};
     const OuterJob outer(environment, std::nullopt, false, {"A", "B"});
