@@ -86,6 +86,7 @@ std::optional<vault::Time> Expiry::expire_secrets() {
             no_expiry_before_ = context_.now() + kRetryExpiry;
             break;
         }
+        context_.vault.close_reads();
         context_.events->held_changed();
         audit::record(secret_event(audit::Kind::expire_secret, next->owner, {next->name},
                                    what + " and was removed"));

@@ -103,6 +103,7 @@ Status ReplicationService::replicate_secrets(const store::Owner& owner,
     }
     context_.store->set_user(owner, user);
     expiry_.look_again();
+    context_.vault.close_reads();
     context_.events->held_changed();
     context_.events->expiry_changed();
     return Status();

@@ -217,6 +217,7 @@ StatusOr<PutSecretResult> SecretService::put_secret(const auth::Principal& calle
     }
     audit::publish(event);
     note_owner_name(*context_.store, owner);
+    context_.vault.close_reads();
     context_.events->held_changed();
     expiry_.look_again();
     context_.events->expiry_changed();
@@ -288,6 +289,7 @@ Status SecretService::remove_secret(const auth::Principal& caller, const SecretS
         return refused(caller, scope, name, std::move(wrong));
     }
     audit::publish(event);
+    context_.vault.close_reads();
     context_.events->held_changed();
     return Status();
 }

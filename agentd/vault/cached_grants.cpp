@@ -63,6 +63,7 @@ WipeReceipt Vault::wipe(HubGrants::iterator grant) noexcept {
 }
 
 WipeReceipt Vault::wipe_cached_grant(JobId job, const std::string& ask) noexcept {
+    reads_.close(job);
     const auto [begin, end] = hub_grants_.equal_range(job);
     for (auto grant = begin; grant != end; ++grant) {
         if (grant->first.second == ask) return wipe(grant);
@@ -84,6 +85,16 @@ StatusOr<Delivery> Vault::deliver_cached_grant(JobId job, const std::string& ask
     if (!region) return region.status();
     memcpy(region->bytes().data(), image.data(), image.size());
     return Delivery{region->unmap_and_release(), static_cast<std::uint32_t>(image.size())};
+}
+
+StatusOr<Delivery> Vault::deliver_read(JobId job, const std::string& request,
+                                       std::span<const DeliveryEntry> entries) {
+    const Hold* hold = find_hold(job);
+    if (hold == nullptr)
+        return Status::failed("job " + std::to_string(job.value) + " has no hold on this node");
+    SecretBuffer image(delivery_size(entries));
+    if (Status wrong = write_delivery(entries, image.bytes()); !wrong.ok()) return wrong;
+    return reads_.deliver(job, hold->owner, request, image.view(), memory_);
 }
 
 /// Removes remains of a process that was killed between two records, or before the wipe of the

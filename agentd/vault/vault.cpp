@@ -212,6 +212,7 @@ void Vault::add_hold(HoldEntry entry) noexcept {
 /// Overwrites a run's record and removes the run from the index.
 WipedRun Vault::remove(Runs::iterator run) noexcept {
     StoredRun& stored = run->second;
+    reads_.close_of(stored.head.owner);
     const std::size_t bytes = free(stored.place);
     secret_bytes_ -= bytes;
     expiries_.erase(stored.expiry);
@@ -339,6 +340,7 @@ WipedHold Vault::take_hold_record(JobId job) noexcept {
 
 WipedHold Vault::take_hold(JobId job) noexcept {
     WipedHold wiped = take_hold_record(job);
+    reads_.end(job);
     wiped.receipt += wipe_hub_grants_of(job);
     return wiped;
 }
@@ -362,6 +364,7 @@ WipeReceipt Vault::wipe_all() noexcept {
     holders_.clear();
     holds_.clear();
     hub_grants_.clear();
+    reads_.end_all();
     hub_grant_spec_bytes_ = 0;
     kept_id_.forget();
     for (const auto& slab : slabs_) forget(*slab);

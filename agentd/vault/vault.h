@@ -15,18 +15,12 @@
 
 #include "agentd/vault/fd_store.h"
 #include "agentd/vault/kept_word.h"
+#include "agentd/vault/read_regions.h"
 #include "agentd/vault/record_codec.h"
 #include "agentd/vault/slab.h"
 #include "common/secure_memory/delivery.h"
 
 namespace secrets::vault {
-
-/// A delivery for one step: the descriptor of a fresh region that holds the image. The values are
-/// readable through the descriptor, and are freed when its last duplicate is closed.
-struct Delivery {
-    UniqueFd fd;
-    std::uint32_t image_length = 0;
-};
 
 /// The result of a wipe, for the receipt.
 struct WipeReceipt {
@@ -191,6 +185,13 @@ class Vault {
     /// Writes the values of `entries` into a region of their own.
     StatusOr<Delivery> deliver(std::span<const DeliveryEntry> entries) const;
 
+    /// Returns `entries` for a process of a job that has a hold. The region of an earlier, equal
+    /// `request` is given again while it has these values.
+    StatusOr<Delivery> deliver_read(JobId job, const std::string& request,
+                                    std::span<const DeliveryEntry> entries);
+    /// Closes the regions of deliver_read(): stored values may have changed.
+    void close_reads() noexcept { reads_.close_all(); }
+
     /// Overwrites everything.
     WipeReceipt wipe_all() noexcept;
 
@@ -337,6 +338,7 @@ class Vault {
     Holders holders_;
     HubGrants hub_grants_;
     std::size_t hub_grant_spec_bytes_ = 0;
+    ReadRegions reads_;
 };
 
 struct Vault::HoldEntry {
