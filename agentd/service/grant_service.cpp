@@ -60,7 +60,8 @@ GrantAnswer GrantService::grant_step(const plugin_protocol::GrantRequest& reques
 GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
                                 const SecretSpec& ask) {
     const vault::Hold* const held = context_.vault.find_hold(request.job);
-    const bool had_it = held != nullptr && has_grant_of(*held, request.ask);
+    const bool is_first = held == nullptr;
+    const bool had_it = !is_first && has_grant_of(*held, request.ask);
     auto answer = resolver_.prepare(request, ask, had_it);
     if (!answer.ok()) return answer.status();
     const PreparedGrant& prepared = answer.value();
@@ -90,6 +91,7 @@ GrantAnswer GrantService::grant(const plugin_protocol::GrantRequest& request,
         return wrong;
     }
     if (Status wrong = randoms_.keep(request.job, request.uid, prepared.made); !wrong.ok()) {
+        if (is_first) context_.vault.wipe_hold(request.job);
         audit::revert(event, wrong);
         return wrong;
     }

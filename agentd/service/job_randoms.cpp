@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/base/limits.h"
 #include "common/base/names.h"
 #include "common/secure_memory/locked_region.h"
 
@@ -29,6 +30,13 @@ StatusOr<SecretBuffer> make_digits(std::size_t count) {
     return digits;
 }
 
+Status too_many(JobId job) {
+    return {StatusCode::too_large,
+            "cannot make another random secret: job " + std::to_string(job.value) + " has " +
+                std::to_string(kMaxSpecItems) +
+                " of them, which is the limit; request the same names in all its steps"};
+}
+
 SecretBuffer copy_of(SecretView value) {
     SecretBuffer copy(value.size());
     if (value.size() > 0) memcpy(copy.bytes().data(), value.bytes().data(), value.size());
@@ -37,13 +45,17 @@ SecretBuffer copy_of(SecretView value) {
 
 }  // namespace
 
+Status MadeValues::why_lost(JobId job) const {
+    if (!has_new) return Status();
+    return {StatusCode::not_found, "the value of " + values.back().name +
+                                       " that was made for the job is lost; requeue it: scontrol "
+                                       "requeue " +
+                                       std::to_string(job.value)};
+}
+
 bool requests_random(const SecretSpec& spec) {
     return std::any_of(spec.items.begin(), spec.items.end(),
                        [](const SpecItem& item) { return item.is_random(); });
-}
-
-bool JobRandoms::has_any(JobId job) const {
-    return vault_.find_cached_grant(job, kMadeSpec) != nullptr;
 }
 
 vault::Grant JobRandoms::hold_of_hub() {
@@ -58,7 +70,7 @@ bool JobRandoms::is_of_hub(const vault::Hold& hold) {
 
 StatusOr<MadeValues> JobRandoms::read(JobId job) const {
     MadeValues made;
-    if (!has_any(job)) return made;
+    if (vault_.find_cached_grant(job, kMadeSpec) == nullptr) return made;
     const auto record = vault_.deliver_cached_grant(job, kMadeSpec);
     if (!record) return record.status();
     const auto view = RegionView::map(record->fd.get());
@@ -84,6 +96,7 @@ StatusOr<MadeValues> JobRandoms::values_for(JobId job, std::span<ItemAnswer> ans
         };
         auto found = std::find_if(made->values.begin(), made->values.end(), is_it);
         if (found == made->values.end()) {
+            if (made->values.size() >= kMaxSpecItems) return too_many(job);
             auto digits = make_digits(answer.item.random_bytes);
             if (!digits) return digits.status();
             made->values.push_back({answer.item.name, std::move(digits).value()});

@@ -18,6 +18,10 @@ struct MadeValues {
     };
     std::vector<Value> values{};
     bool has_new = false;
+
+    /// Returns why a process that reads what its job was given is not given the values: some were
+    /// made now, so that the job's own are lost.
+    Status why_lost(JobId job) const;
 };
 
 /// Returns whether the spec has an item `:random`.
@@ -31,13 +35,12 @@ class JobRandoms {
     explicit JobRandoms(vault::Vault& vault) : vault_(vault) {}
 
     /// Points the answers that are random at the job's values, which live in the result. Makes
-    /// those that the job does not have yet; keep() must follow before they are given to anybody.
+    /// those that the job does not have yet, up to kMaxSpecItems; keep() must follow before they
+    /// are given to anybody.
     StatusOr<MadeValues> values_for(JobId job, std::span<ItemAnswer> answers) const;
 
     /// Keeps new values. The job must have a hold.
     Status keep(JobId job, Uid owner, const MadeValues& made);
-
-    bool has_any(JobId job) const;
 
     /// Returns what a hub's hold for a job on its nodes consists of, and whether a hold is one.
     static vault::Grant hold_of_hub();

@@ -33,7 +33,8 @@ void add(Marker& marker, std::span<const DeliveryEntry> entries) {
 
 StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
     const vault::Hold* hold = context_.vault.find_hold(job);
-    if (hold == nullptr || hold->owner != uid || hold->grants.empty()) {
+    if (hold == nullptr || hold->owner != uid || hold->grants.empty() ||
+        JobRandoms::is_of_hub(*hold)) {
         return Status(StatusCode::not_found,
                       "job " + std::to_string(job.value) + " was granted no secrets here");
     }
@@ -73,6 +74,9 @@ Status MarkerService::add_grant(Marker& marker, const vault::Hold& hold, const s
     const auto prepared = resolver_.prepare(request, *parsed.spec(), true);
     // What was revoked since then is not known any more.
     if (!prepared.ok()) return is_denial(prepared.status()) ? Status() : prepared.status();
+    // Without its value the marker would recognize less than the job has.
+    if (const Status lost = prepared->made.why_lost(hold.job); !lost.ok())
+        return Status::unavailable(lost.message());
     add(marker, prepared.value().entries);
     return Status();
 }

@@ -69,8 +69,12 @@ std::string NodeGrantService::tag_of(Uid uid, const vault::RunHead* run,
     }
     const Digest digest = sha256_of(std::as_bytes(std::span(text)));
     std::string tag = to_hex(std::span(digest).first(16));
+    const bool has_made = std::any_of(answers.begin(), answers.end(), [](const auto& answer) {
+        return answer.found && answer.source == Source::random;
+    });
     if (!context_.shares_runs) {
-        tag += "-" + (run != nullptr ? context_.vault.memory_id() : std::string(kNoRun));
+        const bool is_of_memory = run != nullptr || has_made;
+        tag += "-" + (is_of_memory ? context_.vault.memory_id() : std::string(kNoRun));
     }
     return "\"" + tag + "\"";
 }
@@ -90,6 +94,29 @@ std::string NodeGrantService::why_undecided(Uid owner, const SecretSpec& ask,
     if (is_known) return "";
     return "this hub has lost what it held then, and cannot tell whether run " + ask.run->text() +
            " has ended";
+}
+
+/// Tells whether an earlier answer has random values of a memory that this hub has lost.
+bool NodeGrantService::is_of_lost_memory(const SecretSpec& ask, std::string_view tag) const {
+    const std::string_view memory = TagParts(tag).memory;
+    return requests_random(ask) && !context_.shares_runs && !memory.empty() &&
+           memory != context_.vault.memory_id();
+}
+
+/// Returns why no values are made for a job: another node has values that this hub made and lost,
+/// or a process asks for those that its job was given.
+Status NodeGrantService::why_not_make(const plugin_protocol::GrantRequest& request,
+                                      const PreparedGrant& prepared) const {
+    if (!prepared.made.has_new) return Status();
+    const bool is_lost =
+        request.step == kNoStep ||
+        std::any_of(lost_values_.begin(), lost_values_.end(),
+                    [&](const auto& of_node) { return of_node.second.contains(request.job); });
+    if (!is_lost) return Status();
+    return Status::unavailable(
+        "this hub has lost the values that it made for the job, which other nodes of the job may "
+        "have; requeue it: scontrol requeue " +
+        std::to_string(request.job.value));
 }
 
 /// Records that a step was denied its secrets and, if that was decided about the grant itself, that
@@ -114,10 +141,11 @@ NodeGrantAnswer NodeGrantService::undecided(const plugin_protocol::GrantRequest&
     audit::Event event =
         event_of(audit::Kind::grant, request, node, "still has what it was granted before: " + why);
     event.run = ask.run ? ask.run->text() : "";
-    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refused(request, node, &ask, std::move(wrong));
+    if (request.step != kNoStep) {
+        if (Status wrong = audit::write_ahead(event); !wrong.ok())
+            return refused(request, node, &ask, std::move(wrong));
+        audit::publish(event);
     }
-    audit::publish(event);
     context_.node_holds.granted(node, {event.run, request.job}, context_.now());
     return Unchanged{};
 }
@@ -133,9 +161,7 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     if (ask.none) return Nothing{};
     // A job with an earlier grant need not wait: its run was pushed before.
     if (!has_tag.empty()) {
-        std::string why = why_undecided(request.uid, ask, has_tag);
-        if (why.empty() && requests_random(ask) && !randoms_.has_any(request.job))
-            why = "this hub has lost the values that it made for the job";
+        const std::string why = why_undecided(request.uid, ask, has_tag);
         if (!why.empty()) return undecided(request, node, ask, why);
     } else if (may_wait(request, ask) && resolver_.may_be_pushed(*ask.run, request.uid)) {
         return WaitForRun{*ask.run};
@@ -143,6 +169,14 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     auto answer = resolver_.prepare(request, ask, !has_tag.empty());
     if (!answer.ok()) return denied(request, node, ask, has_tag, answer.status());
     const PreparedGrant& prepared = answer.value();
+    const bool lacks_value = !has_tag.empty() && prepared.made.has_new;
+    if (lacks_value || is_of_lost_memory(ask, has_tag)) {
+        lost_values_[node].insert(request.job);
+        return undecided(request, node, ask,
+                         "this hub has lost the values that it made for the job");
+    }
+    if (Status lost = why_not_make(request, prepared); !lost.ok())
+        return refused(request, node, &ask, std::move(lost));
     if (prepared.entries.empty()) return Nothing{};
     NodeGranted granted{SecretBuffer(), tag_of(request.uid, prepared.run, prepared.answers),
                         secrets_.expiry_note(prepared.answers)};
@@ -163,10 +197,13 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
     if (Status wrong = keep_made(request, prepared); !wrong.ok()) {
         return refused(request, node, &ask, std::move(wrong));
     }
-    if (Status wrong = audit::write_ahead(event); !wrong.ok()) {
-        return refused(request, node, &ask, std::move(wrong));
+    // A process may ask at any rate whether its values are still right.
+    const bool is_recorded = !unchanged || request.step != kNoStep;
+    if (is_recorded) {
+        if (Status wrong = audit::write_ahead(event); !wrong.ok())
+            return refused(request, node, &ask, std::move(wrong));
+        audit::publish(event);
     }
-    audit::publish(event);
     secrets_.note_uses(prepared.answers, request.uid, request.job);
     context_.node_holds.granted(node, {run, request.job}, context_.now());
     if (unchanged) return Unchanged{};
@@ -177,11 +214,12 @@ NodeGrantAnswer NodeGrantService::grant_to_node(const plugin_protocol::GrantRequ
 /// that it has ended.
 Status NodeGrantService::keep_made(const plugin_protocol::GrantRequest& request,
                                    const PreparedGrant& prepared) {
+    // Slurm may have said of a requeued job, before this grant, that it does not run.
+    if (!prepared.made.values.empty()) context_.granted_in_round.insert(request.job);
     if (!prepared.made.has_new) return Status();
     Status failure =
         context_.vault.hold(request.job, request.uid, JobRandoms::hold_of_hub(), context_.now());
     if (failure.ok()) failure = randoms_.keep(request.job, request.uid, prepared.made);
-    context_.granted_in_round.insert(request.job);
     context_.events->held_changed();
     return failure;
 }
@@ -219,6 +257,7 @@ bool NodeGrantService::process(const NodeReport& report, const vault::CachedGran
     const std::string run = ask != nullptr && ask->run ? ask->run->text() : "";
     progress.remembered.push_back({run, held.job});
     // A spec that this version can't read is one of another version's.
+    if (ask != nullptr && is_of_lost_memory(*ask, held.tag)) progress.lost.insert(held.job);
     if (!report.is_current || ask == nullptr) return false;
     std::string why = why_revoked(held, *ask, auth::Certainty::current);
     if (!why.empty()) why = why_revoked(held, *ask, auth::Certainty::established);
@@ -240,6 +279,8 @@ bool NodeGrantService::process_report(const NodeReport& report, ReportProgress& 
     if (progress.processed < held.size()) return false;
     revocations_.end_report(reporter_of(report), held, progress.revoked);
     if (report.is_there) {
+        lost_values_.erase(report.node);
+        if (!progress.lost.empty()) lost_values_[report.node] = std::move(progress.lost);
         const auto gone =
             context_.node_holds.reported(report.node, progress.remembered, context_.now());
         for (const JobId job : gone) context_.events->job_may_have_ended(job);

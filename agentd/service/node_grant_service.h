@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -48,7 +50,8 @@ struct ReportProgress {
     std::vector<std::size_t> revoked{};  ///< positions in `held`, of grants that must be wiped
     std::size_t processed = 0;
     std::vector<NodeHoldRegistry::Held> remembered{};
-    bool records = false;  ///< whether revocations were recorded in this step
+    bool records = false;    ///< whether revocations were recorded in this step
+    std::set<JobId> lost{};  ///< jobs with random values of a memory that the hub has lost
 };
 
 /// A hub's grants to the steps on its nodes, and the nodes' reports. Not thread-safe.
@@ -73,6 +76,9 @@ class NodeGrantService {
                            const SecretSpec& ask, std::string_view has_tag, Status denial);
     NodeGrantAnswer undecided(const plugin_protocol::GrantRequest& request, const std::string& node,
                               const SecretSpec& ask, const std::string& why);
+    bool is_of_lost_memory(const SecretSpec& ask, std::string_view tag) const;
+    Status why_not_make(const plugin_protocol::GrantRequest& request,
+                        const PreparedGrant& prepared) const;
     std::string why_undecided(Uid owner, const SecretSpec& ask, std::string_view tag) const;
     std::string tag_of(Uid uid, const vault::RunHead* run,
                        const std::vector<ItemAnswer>& answers) const;
@@ -88,6 +94,8 @@ class NodeGrantService {
     SecretService& secrets_;
     RevocationLog revocations_;
     JobRandoms randoms_{context_.vault};
+    /// Jobs that have random values of a memory that this hub has lost, by node.
+    std::map<std::string, std::set<JobId>> lost_values_;
 };
 
 }  // namespace secrets::service

@@ -133,6 +133,75 @@ TEST_CASE("Random secret: a hub that lost it takes it back from no node") {
     CHECK(progress.revoked.empty());
 }
 
+TEST_CASE("Random secret: a hub that lost it makes no other for the job's other nodes") {
+    Office hub;
+    std::string tag;
+    at_hub(hub, "n1", "R:random", tag);
+    Office restarted;
+    const std::string node = "n1";
+    const std::string address = "10.0.0.9";
+    const std::vector<vault::CachedGrant> held{{JobId{7}, hub.alice, "R:random", "", tag}};
+    const auto report = [&](const std::vector<vault::CachedGrant>& grants) {
+        ReportProgress progress;
+        restarted.services.node_grants.process_report({node, address, grants, true, true},
+                                                      progress);
+        return progress.revoked.size();
+    };
+    CHECK(report(held) == 0);
+    std::string none;
+    CHECK(at_hub(restarted, "n2", "R:random", none).starts_with("this hub has lost the values"));
+    CHECK(at_hub(restarted, "n2", "S:random", none).starts_with("this hub has lost the values"));
+    CHECK(at_hub(restarted, "n2", "R:random", none, 8).starts_with("R="));
+    CHECK(report({}) == 0);  // the job has ended on n1: it was requeued
+    none.clear();
+    CHECK(at_hub(restarted, "n2", "R:random", none).starts_with("R="));
+}
+
+TEST_CASE(
+    "Random secret: a node's values of a lost memory stay beside those that were made since") {
+    Office hub;
+    std::string tag;
+    at_hub(hub, "n1", "R:random", tag);
+    Office restarted;
+    std::string none;
+    CHECK(at_hub(restarted, "n2", "R:random", none).starts_with("R="));
+    CHECK(at_hub(restarted, "n1", "R:random", tag) == "(unchanged)");
+    CHECK(at_hub(restarted, "n3", "S:random", tag = "").starts_with("this hub has lost"));
+}
+
+TEST_CASE("Random secret: what else the spec requests is denied although the value is lost") {
+    Office hub;
+    REQUIRE(hub.push(hub.alice, "r", {}, list_of(user_secret("TOK", "t"))).ok());
+    std::string tag;
+    CHECK(at_hub(hub, "n1", "run:r,R:random,TOK", tag).find("TOK=t") != std::string::npos);
+    hub.vault.wipe_cached_grant(JobId{7}, ":random");
+    REQUIRE(hub.services.runs.complete_run(hub.alice, run_id("r")).ok());
+    CHECK(at_hub(hub, "n1", "run:r,R:random,TOK", tag).starts_with("run r was completed"));
+}
+
+TEST_CASE("Random secret: a process gets no new value from a hub that lost it") {
+    Office hub;
+    const plugin_protocol::GrantRequest process{JobId{7}, kNoStep, hub.alice, 0, "R:random"};
+    const auto answer = hub.services.node_grants.grant_to_node(process, "n1", "");
+    CHECK(refusal_of(answer).starts_with("this hub has lost the values"));
+    CHECK(hub.vault.inventory().secret_bytes == 0);
+}
+
+TEST_CASE("Random secret: a job has at most 256, and a hub keeps those of a running job") {
+    Office hub;
+    std::string tag;
+    std::string names;
+    for (int i = 0; i < 256; ++i) names += (i == 0 ? "N" : ",N") + std::to_string(i) + ":random=16";
+    CHECK(at_hub(hub, "n1", names, tag).size() > 256UL * 32);
+    std::string other;
+    CHECK(at_hub(hub, "n1", "MORE:random", other)
+              .starts_with("cannot make another random secret: job 7 has 256 of them"));
+    CHECK(at_hub(hub, "n1", "N3:random=16", other).starts_with("N3="));
+    hub.services.grants.begin_reaping(std::chrono::seconds(0));
+    CHECK(at_hub(hub, "n2", "N3:random=16", other) == "(unchanged)");
+    CHECK_FALSE(hub.services.grants.reap(JobId{7}));
+}
+
 TEST_CASE("Random secret: hubs that share OpenBao refuse to make it") {
     Office hub;
     hub.services.context.shares_runs = true;
