@@ -2,6 +2,7 @@
 #include "agentd/node/remote_grants.h"
 
 #include "agentd/api/grant_body.h"
+#include "agentd/base/scope_exit.h"
 #include "agentd/service/grant_requests.h"
 
 namespace secrets::node {
@@ -74,13 +75,35 @@ bool RemoteGrants::is_fresh(const plugin_protocol::GrantRequest& request) {
            services_.cached_grants.find_cached_grant(request) != nullptr;
 }
 
+/// Waits for the end of a question about the grant that another process asks at the moment. Returns
+/// whether the grant is cached then: what that process was given.
+asio::awaitable<bool> RemoteGrants::joined(const plugin_protocol::GrantRequest& request) {
+    const Grant grant{request.job, request.ask};
+    const auto until = Clock::now() + plugin_protocol::time_to_answer(request);
+    bool has_waited = false;
+    while (open_.contains(grant) && !is_fresh(request) && Clock::now() < until) {
+        has_waited = true;
+        co_await answered_.wait(until);
+        if (!open_.contains(grant)) break;
+    }
+    if (!has_waited) co_return false;
+    co_return services_.cached_grants.find_cached_grant(request) != nullptr;
+}
+
 asio::awaitable<StatusOr<vault::Delivery>> RemoteGrants::read(
     plugin_protocol::GrantRequest request) {
-    if (is_fresh(request)) co_return services_.cached_grants.read(request);
+    const bool is_joined = co_await joined(request);
+    if (is_joined || is_fresh(request)) co_return services_.cached_grants.read(request);
+    const Grant grant{request.job, request.ask};
+    if (!open_.insert(grant).second) co_return Status::unavailable("no hub answered in time");
+    const ScopeExit end([this, &grant] {
+        open_.erase(grant);
+        answered_.wake();
+    });
     auto answer = co_await ask_hub(request);
     const bool is_known =
         answer.response.ok() && (answer.response->status == 200 || answer.response->status == 304);
-    if (is_known) read_[{request.job, request.ask}] = Clock::now();
+    if (is_known) read_[grant] = Clock::now();
     co_return take_values(request, answer);
 }
 

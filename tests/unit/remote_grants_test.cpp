@@ -206,6 +206,30 @@ TEST_CASE("RemoteGrants: reads the hub's values for processes of the job, at mos
     CHECK(fixture.node.vault.inventory().cached_grants == 1);
 }
 
+TEST_CASE("RemoteGrants: asks the hub once for all processes that read at the same time") {
+    Fixture fixture;
+    REQUIRE(given(fixture.ask()) == "A=value\n");
+    fixture.hub.answer = [](const auto&, auto& response) { Fixture::grant(response, "new"); };
+    SECTION("the hub answers") {}
+    SECTION("the hub can't tell") {
+        fixture.hub.answer = [](const auto&, auto& response) { deny(response, 503, "busy"); };
+    }
+    using Read = StatusOr<vault::Delivery>;
+    std::vector<std::shared_ptr<std::optional<Read>>> reads;
+    for (int i = 0; i < 20; ++i) {
+        plugin_protocol::GrantRequest request{JobId{7}, kNoStep, fixture.node.alice,
+                                              0,        "run:r", 625};
+        reads.push_back(fixture.loop.start(fixture.grants->read(std::move(request))));
+    }
+    for (const auto& each : reads) {
+        REQUIRE(fixture.loop.turns_until([&] { return each->has_value(); }));
+        REQUIRE((*each)->ok());
+        CHECK(service::text_of_delivery((**each)->fd) ==
+              service::text_of_delivery((**reads.front())->fd));
+    }
+    CHECK(fixture.hub.asked.size() == 2);
+}
+
 TEST_CASE("RemoteGrants: reads cached values if no hub answers, and none that the hub denies") {
     Fixture fixture;
     REQUIRE(given(fixture.ask()) == "A=value\n");
