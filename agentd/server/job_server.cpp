@@ -8,6 +8,7 @@
 #include "agentd/server/peer_process.h"
 #include "agentd/service/denials.h"
 #include "common/base/errno_status.h"
+#include "common/ipc/not_in_job.h"
 #include "common/ipc/slurm_query_protocol.h"
 
 namespace secrets::server {
@@ -16,8 +17,16 @@ namespace {
 /// The submitting command waits a second in all.
 constexpr auto kPatience = std::chrono::milliseconds(600);
 
+using Clock = std::chrono::steady_clock;
+
 /// The longest that a process may let the agent read its values.
 constexpr auto kLongestRead = std::chrono::milliseconds(60'000);
+
+/// Tells whether a failure is an answer, and not the lack of one.
+bool is_certain(StatusCode code) {
+    return code == StatusCode::not_found || code == StatusCode::permission_denied ||
+           code == StatusCode::invalid_argument || code == StatusCode::too_large;
+}
 
 const char* anybody(const Peer&) {
     return nullptr;
@@ -49,8 +58,8 @@ asio::awaitable<void> JobServer::answer(int fd, Peer peer, plugin_protocol::Requ
         const Status failure = co_await send_marker(fd, peer);
         if (failure.ok()) co_return;
         // Busy: the job may have been given secrets, which cannot be known now.
-        const bool is_certain = failure.code() == StatusCode::not_found;
-        server_.send(fd, is_certain
+        const bool has_none = failure.code() == StatusCode::not_found;
+        server_.send(fd, has_none
                              ? plugin_protocol::Reply(plugin_protocol::Refused{failure.message()})
                              : plugin_protocol::Reply(plugin_protocol::Busy{failure.message()}));
     } else if (auto* get = std::get_if<plugin_protocol::GetRequest>(&request)) {
@@ -96,8 +105,8 @@ asio::awaitable<StatusOr<JobId>> JobServer::job_of(int fd, Peer peer) {
     if (!process->runs()) co_return process_has_ended();
     if (*job != slurm_query::kNoJob) co_return *job;
     co_return Status(StatusCode::permission_denied,
-                     "this process is not in a job on this node, according to slurmd; run the "
-                     "command in a step of the job");
+                     std::string(ipc::kNotInJob) +
+                         ", according to slurmd; run the command in a step of the job");
 }
 
 asio::awaitable<void> JobServer::answer_get(int fd, Peer peer, plugin_protocol::GetRequest get) {
@@ -117,7 +126,7 @@ asio::awaitable<void> JobServer::answer_get(int fd, Peer peer, plugin_protocol::
         failure = job.status();
     }
     if (failure.ok()) co_return;
-    if (failure.code() == StatusCode::unavailable) {
+    if (!is_certain(failure.code())) {
         server_.send(fd, plugin_protocol::Busy{failure.message()});
         co_return;
     }
@@ -127,15 +136,19 @@ asio::awaitable<void> JobServer::answer_get(int fd, Peer peer, plugin_protocol::
 
 asio::awaitable<Status> JobServer::send_values(int fd, service::JobRead request,
                                                std::chrono::milliseconds patience) {
+    using std::chrono::milliseconds;
+    const auto deadline = Clock::now() + patience;
     std::vector<vault::Delivery> grants;
     for (const service::WantedPart& part : request.parts) {
-        auto grant = co_await read_part(request, part, patience);
+        // The client waits for all of them together. No time at all would mean the usual time.
+        const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+        auto grant = co_await read_part(request, part, std::max(left, milliseconds(1)));
         if (!grant) co_return grant.status();
         grants.push_back(std::move(grant).value());
     }
     auto values = services_.job_secrets.deliver(request, grants);
     if (!values) co_return values.status();
-    const plugin_protocol::Granted granted{values->delivery.image_length, ""};
+    const plugin_protocol::Granted granted{values->delivery.image_length, values->note};
     Status lost = server_.try_to_send(fd, granted, values->delivery.fd.get());
     if (values->event && lost.ok()) audit::publish(*values->event);
     if (values->event && !lost.ok()) audit::revert(*values->event, lost);

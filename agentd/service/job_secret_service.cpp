@@ -92,15 +92,44 @@ void add_all(std::vector<WantedPart>& parts, const std::vector<Candidate>& candi
     }
 }
 
+/// Removes values of a run that is requested whole whose secret is not the one that is wanted, but
+/// has the same variable: A_B for A-B.
+void remove_namesakes(const WantedPart& part, std::span<const ItemAnswer> answers,
+                      std::vector<DeliveryEntry>& entries) {
+    if (!part.narrowed.wants_all_of_run()) return;
+    for (const WantedValue& wanted : part.values) {
+        for (const ItemAnswer& answer : answers) {
+            if (answer.item.variable != wanted.variable || answer.item.name == wanted.item.name)
+                continue;
+            std::erase_if(entries, [&](const DeliveryEntry& entry) {
+                return entry.variable == wanted.variable;
+            });
+        }
+    }
+}
+
 /// Returns the entry for the process: as it is in the grant, but for its form and variable.
 DeliveryEntry entry_for(const SpecItem& item, SecretView value) {
     const bool is_file = item.form == ItemForm::file;
     return {item.variable, value, is_file ? std::string_view(item.name) : ""};
 }
 
-/// Adds the entries of one part. `values` is what the grant has now.
+bool has_nul(SecretView value) {
+    const auto bytes = value.bytes();
+    return std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end();
+}
+
+Status no_variable(const std::string& name) {
+    return Status::invalid("secret " + name +
+                           " has a NUL byte, which no variable can hold; request it as " + name +
+                           ":file");
+}
+
+/// Adds the entries of one part. A value that no variable can hold is refused, or added to
+/// `left_out`. `values` is what the grant has now.
 Status add_entries(const WantedPart& part, std::span<const DeliveryEntry> values,
-                   std::vector<DeliveryEntry>& entries, std::set<std::string>& names) {
+                   std::vector<DeliveryEntry>& entries, std::set<std::string>& names,
+                   std::vector<std::string>* left_out) {
     for (const DeliveryEntry& value : values) {
         if (!part.wants_all) break;
         const auto same = [&](const DeliveryEntry& other) {
@@ -114,7 +143,13 @@ Status add_entries(const WantedPart& part, std::span<const DeliveryEntry> values
             return value.variable == wanted.variable;
         });
         if (found != values.end()) {
-            entries.push_back(entry_for(wanted.item, found->value));
+            const DeliveryEntry entry = entry_for(wanted.item, found->value);
+            if (!entry.is_file() && has_nul(entry.value)) {
+                if (left_out == nullptr) return no_variable(wanted.item.name);
+                left_out->push_back(wanted.item.name);
+                continue;
+            }
+            entries.push_back(entry);
             names.insert(wanted.item.name);
         } else if (!wanted.item.optional) {
             return {StatusCode::not_found,
@@ -140,7 +175,7 @@ StatusOr<JobRead> JobSecretService::find(JobId job, Uid uid, const std::string& 
     if (Status denial = check_hold(job, uid); !denial.ok()) return denial;
     const vault::Hold& hold = *context_.vault.find_hold(job);
     const auto candidates = candidates_of(hold);
-    JobRead request{job, uid, {}};
+    JobRead request{job, uid, {}, spec};
     if (spec.empty()) {
         add_all(request.parts, candidates);
         return request;
@@ -167,9 +202,10 @@ plugin_protocol::GrantRequest JobSecretService::request_for(const JobRead& reque
 }
 
 StatusOr<vault::Delivery> JobSecretService::read(const JobRead& request, const WantedPart& part) {
-    const auto prepared =
-        resolver_.prepare(request_for(request, part), part.narrowed, /*had_it=*/true);
+    auto prepared = resolver_.prepare(request_for(request, part), part.narrowed, /*had_it=*/true);
     if (!prepared.ok()) return prepared.status();
+    if (Status lost = prepared->made.why_lost(request.job); !lost.ok()) return lost;
+    remove_namesakes(part, prepared->answers, prepared->entries);
     return context_.vault.deliver(prepared->entries);
 }
 
@@ -180,18 +216,26 @@ StatusOr<ReadValues> JobSecretService::deliver(const JobRead& request,
     std::vector<RegionView> views;
     std::vector<DeliveryEntry> entries;
     std::set<std::string> names;
+    std::vector<std::string> left_out;
     for (std::size_t i = 0; i < grants.size(); ++i) {
         auto view = RegionView::map(grants[i].fd.get());
         if (!view) return view.status();
         views.push_back(std::move(view).value());
         const auto values = read_delivery(views.back().bytes());
         if (!values) return values.status();
-        Status missing = add_entries(request.parts[i], *values, entries, names);
+        Status missing = add_entries(request.parts[i], *values, entries, names,
+                                     request.spec.empty() ? &left_out : nullptr);
         if (!missing.ok()) return missing;
     }
-    auto delivery = context_.vault.deliver(entries);
+    auto delivery = context_.vault.deliver_read(request.job, request.spec, entries);
     if (!delivery) return delivery.status();
     ReadValues read{std::move(delivery).value()};
+    if (!left_out.empty()) {
+        read.note = "left out " + audit::listed(left_out) +
+                    ": a NUL byte is in the value, which no variable can hold; request it as a "
+                    "file: --secret=" +
+                    left_out.front() + ":file";
+    }
     if (Status wrong = record(request, names, read); !wrong.ok()) return wrong;
     return read;
 }
@@ -199,10 +243,12 @@ StatusOr<ReadValues> JobSecretService::deliver(const JobRead& request,
 /// Writes the event ahead, unless the log has it for these names: a process may ask at any rate.
 Status JobSecretService::record(const JobRead& request, const std::set<std::string>& names,
                                 ReadValues& read) {
+    // A job that was requeued has another hold.
     std::erase_if(recorded_, [this](const auto& entry) {
-        return context_.vault.find_hold(entry.first) == nullptr;
+        const vault::Hold* hold = context_.vault.find_hold(entry.first.first);
+        return hold == nullptr || hold->since != entry.first.second;
     });
-    auto& recorded = recorded_[request.job];
+    auto& recorded = recorded_[{request.job, context_.vault.find_hold(request.job)->since}];
     const bool is_known =
         std::includes(recorded.begin(), recorded.end(), names.begin(), names.end());
     if (is_known) return Status();

@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agentd/audit/event.h"
@@ -32,6 +33,7 @@ struct JobRead {
     JobId job;
     Uid owner;
     std::vector<WantedPart> parts;
+    std::string spec;  ///< what was requested; empty: all
 };
 
 /// Values for a process of a job.
@@ -39,6 +41,7 @@ struct ReadValues {
     vault::Delivery delivery;
     std::optional<audit::Event> event{};  ///< in the audit file already; nothing if an earlier
                                           ///  one says the same
+    std::string note{};                   ///< for the process's stderr; may be empty
 };
 
 /// Gives processes of jobs on this host values that their jobs requested. Not thread-safe.
@@ -71,7 +74,8 @@ class JobSecretService {
 
     ServiceContext& context_;
     SpecResolver& resolver_;
-    std::map<JobId, std::set<std::string>> recorded_;  ///< names that the log has, of each job
+    /// The names that the log has, of each job's hold.
+    std::map<std::pair<JobId, vault::Time>, std::set<std::string>> recorded_;
 };
 
 }  // namespace secrets::service

@@ -22,12 +22,16 @@ class JobValues {
     /// The names and values are NUL-terminated, and live as long as this object.
     const std::vector<DeliveryEntry>& entries() const { return entries_; }
 
+    /// A sentence of the agent's for stderr; may be empty.
+    const std::string& note() const { return note_; }
+
   private:
-    JobValues(RegionView view, std::vector<DeliveryEntry> entries)
-        : view_(std::move(view)), entries_(std::move(entries)) {}
+    JobValues(RegionView view, std::vector<DeliveryEntry> entries, std::string note)
+        : view_(std::move(view)), entries_(std::move(entries)), note_(std::move(note)) {}
 
     RegionView view_;
     std::vector<DeliveryEntry> entries_;
+    std::string note_;
 };
 
 }  // namespace secrets::ctl

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <iostream>
+
 #include "common/base/errno_status.h"
 #include "common/base/secret_spec.h"
 #include "common/base/unique_fd.h"
@@ -35,6 +37,11 @@ void write_whole(int fd, std::span<const std::byte> bytes, const std::string& wh
 std::string spec_of(const std::vector<std::string>& items) {
     std::string spec;
     for (const std::string& item : items) {
+        if (item.empty()) {
+            throw unusable(
+                "--secret names no secret: its text is empty; leave the option out for all that "
+                "the job requested");
+        }
         if (item.find('=') == item.npos && item.find_first_of(" \t\n") != item.npos)
             throw unusable(value_as_argument_sentence());
         spec += (spec.empty() ? "" : ",") + item;
@@ -101,7 +108,7 @@ ExitCode JobCommands::get(const GetOptions& options) const {
             options.name + " | COMMAND, or secretctl exec --secret " + options.name +
             " -- COMMAND");
     }
-    const JobValues values = JobValues::read(job_socket_, options.name + ":file");
+    const JobValues values = JobValues::read(job_socket_, options.name + "=VALUE:file");
     if (values.entries().size() != 1)
         throw CommandError(ExitCode::refused,
                            "cannot read secrets of this job: the agent sent no value");
@@ -117,6 +124,7 @@ ExitCode JobCommands::exec(const ExecOptions& options) const {
     if (options.command.empty())
         throw unusable("name a command after --; see secretctl exec --help");
     const JobValues values = JobValues::read(job_socket_, spec_of(options.items));
+    if (!values.note().empty()) std::cerr << "secretctl: " << values.note() << "\n";
     give(values.entries());
     std::vector<char*> arguments;
     for (const std::string& word : options.command)

@@ -128,6 +128,40 @@ def test_get_on_node_is_refused_for_name_that_was_never_requested(cluster, askin
     assert "did not request the secret OTHER" in answer and answer.endswith(" code 1")
 
 
+def test_hub_that_lost_its_memory_makes_no_other_random_secret_for_a_second_node(cluster, pki):
+    login = cluster.on("login")
+    job = login.sbatch("echo $KEY; echo >made; while [ ! -e go ]; do sleep 0.05; done; srun -wn2 -N1 -n1 printenv KEY; "
+                       f"echo code $?; {CTL} get KEY", "-N2", "-n2", "--secret=KEY:random")
+    login.await_file("made")
+    hub = cluster.on("hub")
+    hub.daemon_kill("slurm-secretsd")
+    cluster.start_agent("hub", hub_config(pki))
+    time.sleep(31)  # each node reports what it holds within that time
+    (login.out / "go").touch()
+    done = login.wait(job)
+    for name in ("made", "go"):
+        (login.out / name).unlink()
+    first, *rest = done.out.split()
+    assert "this hub has lost the values that it made for the job" in done.err
+    assert f"requeue it: scontrol requeue {job}" in done.err
+    assert rest == ["code", "1", first], (done.out, done.err)
+
+
+def test_requeued_job_gets_another_random_secret_of_a_hub_and_reads_it(cluster):
+    login = cluster.on("login")
+    job = login.sbatch(f"echo $KEY $({CTL} get KEY) >key.${{SLURM_RESTART_COUNT:-0}}; sleep 1000", "-wn1", "--requeue",
+                       "--secret=KEY:random")
+    first = login.await_file("key.0").split()
+    assert login.scontrol("requeue", job).code == 0
+    poll(lambda: login.job_state(job) == "PENDING", 30, "the requeued job")
+    poll(lambda: cluster.on("hub").status()["secret_bytes"] == 0, 30, "the wipe at the hub")
+    login.scontrol("update", f"JobId={job}", "StartTime=now")
+    second = login.await_file("key.1", 60).split()
+    login.as_user("root", ["scancel", job])
+    login.await_end(job)
+    assert len(set(first)) == len(set(second)) == 1 and first != second
+
+
 def test_random_secret_is_same_on_all_nodes_of_a_hub_and_wiped_when_the_job_has_ended(cluster):
     login = cluster.on("login")
     job = login.sbatch("srun sh -c 'echo $KEY'; srun -wn2 -N1 -n1 sh -c 'echo $KEY'; " + f"{CTL} get KEY; echo; "

@@ -7,7 +7,7 @@ import struct
 import termios
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import poll
+from harness import BUILD, poll
 from own_agent import HttpConnection, request
 from stages import in_background
 from table import COMPLETED, EPILOG_ENDED, PUSHING, RUNNING, TASKS_ENDED
@@ -119,6 +119,27 @@ def step_without_secret(case):
     yield RUNNING, {case.canary: [f"{job}.batch"]}
     case.stages.release(step, script)
     yield from case.ended(job)
+
+
+@scenario()
+def held_and_read(case):
+    """A held value is in no process before one of the job reads it, and only in that one's command then."""
+    case.push()
+    before, reading = (case.stages.name() for _ in range(2))
+    ctl = f"{BUILD}/secretctl --job-socket {case.site.dir}/run/job.sock"
+    job = case.site.sbatch(f"./hold {before}\n{ctl} get TOK >/dev/null\n{ctl} exec -- ./hold {reading}",
+                           "-wn1", f"--secrets-run={RUN}", "--secret=TOK:hold")
+    case.stages.reached(before, None)
+    yield RUNNING, {case.canary: []}
+    case.stages.release(before)
+    case.stages.reached(reading, case.canary)
+    yield RUNNING, {case.canary: [job]}
+    case.site.complete(RUN)
+    assert case.site.status()["secret_bytes"] == 0
+    yield RUNNING, {case.canary: [job]}
+    case.stages.release(reading)
+    case.site.await_end(job)
+    yield COMPLETED, {case.canary: []}
 
 
 @scenario()

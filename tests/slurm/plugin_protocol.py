@@ -9,7 +9,7 @@ import struct
 
 from own_agent import acting_as
 
-GRANT, WIPE, PING, CHECK = 1, 2, 3, 4
+GRANT, WIPE, PING, CHECK, GET = 1, 2, 3, 4, 6
 GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
 MAX_SPEC = 8 * 1024

@@ -6,10 +6,11 @@ import contextlib
 import shutil
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 from harness import BUILD, poll
-from plugin_protocol import BUSY, REFUSED, WIPE, message, reply_to, text_message
+from plugin_protocol import BUSY, GET, REFUSED, WIPE, message, reply_to, text_message
 
 JOB = ("-wn1",)  # slurm-secrets-view of the tests knows the processes of n1 alone
 
@@ -55,6 +56,11 @@ def waiting_job(cluster, values):
         (cluster.out / name).unlink(missing_ok=True)
 
 
+def get_message(spec):
+    text = spec.encode()
+    return message(GET, (5000).to_bytes(4, "little") + len(text).to_bytes(4, "little") + text)
+
+
 def refused(done, sentence, code=1):
     assert done.out == ""
     assert f"secretctl: cannot read secrets of this job: {sentence}" in done.err, done.err
@@ -93,8 +99,12 @@ def test_job_with_held_secret_has_hold_until_its_end(cluster, waiting_job):
 
 
 @pytest.mark.parametrize("spec", ["NOPE:hold", "TOK:hold,NOPE:hold"])
-def test_job_fails_at_once_without_secret_that_is_to_be_held(run, spec):
-    done = run("echo ran", spec)
+def test_job_fails_at_once_without_secret_that_is_to_be_held(cluster, values, spec):
+    cluster.push("run-inside", user={**values, "NOPE": "taken back before the job starts"})
+    job = cluster.sbatch("echo ran", "--hold", *JOB, "--secrets-run=run-inside", f"--secret={spec}")
+    cluster.push("run-inside", user=values)
+    cluster.scontrol("release", job)
+    done = cluster.wait(job)
     assert done.code != 0 and done.out == ""
     assert "secret NOPE is not among the secrets of run run-inside" in done.err
 
@@ -145,6 +155,51 @@ def test_get_writes_to_terminal_only_with_show(run, values, ctl):
     before, _, after = done.out.partition("code 2\n")
     assert "cannot write a value to a terminal without --show" in before and values["TOK"] not in before
     assert after.split() == [values["TOK"]]
+
+
+@pytest.mark.parametrize("items", ["--secret ''", "--secret OTHER --secret ''", "--secret ${UNSET-} --secret OTHER"])
+def test_exec_refuses_empty_item_and_gives_nothing(run, ctl, items):
+    done = run(f'{ctl} exec {items.replace("${UNSET-}", chr(34) + "$UNSET" + chr(34))} -- printenv; echo $?', "TOK:hold,OTHER:hold")
+    assert done.out == "2\n"
+    assert "secretctl: --secret names no secret: its text is empty" in done.err
+
+
+def test_get_reads_name_of_64_characters(cluster, ctl, canary):
+    name, value = "N" * 64, canary()
+    cluster.push("run-long", user={name: value})
+    done = cluster.run_batch(f"{ctl} get {name}", *JOB, "--secrets-run=run-long", f"--secret={name}:hold")
+    assert done.out == value, done.err
+
+
+def test_exec_leaves_out_binary_value_unless_it_is_named(cluster, ctl):
+    cluster.push("run-binary", user={"BLOB": bytes(range(256)), "TEXT": "text"})
+    done = cluster.run_batch(f"{ctl} exec -- sh -c 'echo $TEXT ${{BLOB-none}}'; {ctl} exec --secret BLOB -- true; echo $?; "
+                             f"{ctl} exec --secret BLOB:file -- sh -c 'wc -c <$BLOB_FILE'",
+                             *JOB, "--secrets-run=run-binary", "--secret=BLOB:hold,TEXT:hold")
+    assert done.out.split() == ["text", "none", "1", "256"], done.err
+    assert "secretctl: left out BLOB: a NUL byte is in the value" in done.err
+    assert "secret BLOB has a NUL byte, which no variable can hold; request it as BLOB:file" in done.err
+
+
+def test_many_processes_read_at_once(run, values, ctl):
+    done = run(f"for i in $(seq 128); do {ctl} get TOK & done; wait")
+    assert done.out == values["TOK"] * 128, done.err
+
+
+def test_processes_that_keep_what_they_were_given_lock_no_more_memory(cluster, run, ctl):
+    keep = f"""python3 - <<'END'
+import array, socket, struct
+kept = []
+for _ in range(300):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect("{cluster.dir}/run/job.sock")
+    s.send({get_message("TOK")!r})
+    _, ancillary, _, _ = s.recvmsg(65536, socket.CMSG_SPACE(4))
+    kept.append(array.array("i", ancillary[0][2])[0])
+import os
+print(len(kept), len({{os.fstat(fd).st_ino for fd in kept}}))
+END"""
+    assert run(keep).out.split() == ["300", "1"]
 
 
 # ---- rotated and ended values -----------------------------------------------------------------------
@@ -228,6 +283,29 @@ def test_get_tells_apart_that_nobody_can_tell(cluster, waiting_job, ctl):
     with cluster.daemon_frozen("slurm-secrets-view"):
         done = finish(job)
     refused(done, "slurm-secrets-view did not answer", code=3)
+
+
+@contextlib.contextmanager
+def cgroup_of_job():
+    """Yields a command that starts another one in a cgroup like that of a job's step."""
+    bases = [Path("/sys/fs/cgroup", name) for name in ("", "unified", "pids")]
+    base = next((base for base in bases if (base / "cgroup.procs").exists()), None)
+    if base is None:
+        pytest.skip("no cgroups")
+    group = base / "slurm" / "job_4000000000"
+    group.mkdir(parents=True)
+    try:
+        yield ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
+    finally:
+        poll(lambda: not (group / "cgroup.procs").read_text(), 10, "the end of the command")
+        group.rmdir()
+        group.parent.rmdir()
+
+
+def test_get_tells_apart_that_slurmd_left_out_the_step(cluster, values, ctl):
+    with cgroup_of_job() as prefix:
+        done = cluster.as_user("root", [*prefix, *ctl.split(), "get", "TOK"])
+    refused(done, "slurmd does not know this process as one of a job now, although it is in the cgroup of one", code=3)
 
 
 @contextlib.contextmanager

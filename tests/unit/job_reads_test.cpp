@@ -3,7 +3,10 @@
 // process of no job, of another user, or that is not the one that asked, is denied.
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+
+#include <filesystem>
 
 #include "agentd/net/async_condition.h"
 #include "agentd/server/job_server.h"
@@ -212,6 +215,152 @@ class Connected {
     UniqueFd fd_;
     Child child_;
 };
+
+/// Returns the number of the file behind a descriptor.
+ino_t inode_of(const UniqueFd& fd) {
+    struct stat status {};
+    REQUIRE(fstat(fd.get(), &status) == 0);
+    return status.st_ino;
+}
+
+TEST_CASE("JobServer: gives the same region again while the values are the same") {
+    Fixture fixture;
+    fixture.grant("run:r,A:hold");
+    std::vector<UniqueFd> kept;
+    const auto read = [&](const std::string& spec) {
+        PluginClient client(fixture.loop, fixture.path);
+        client.send(GetRequest{spec, 1000});
+        const std::string text = Fixture::text_of(client.next(), client.fd);
+        kept.push_back(std::move(client.fd));
+        return text;
+    };
+    for (int i = 0; i < 3; ++i) CHECK(read("A") == "A=a\n");
+    CHECK(inode_of(kept[0]) == inode_of(kept[1]));
+    CHECK(inode_of(kept[0]) == inode_of(kept[2]));
+    CHECK(read("A=X") == "X=a\n");
+    fixture.push("new", "b");
+    CHECK(read("A") == "A=new\n");
+    CHECK(inode_of(kept[4]) != inode_of(kept[0]));
+    CHECK(service::text_of_delivery(kept[0]) == "A=a\n");
+    auto region = LockedRegion::adopt(std::move(kept[4]));
+    REQUIRE(region.ok());
+    region->bytes()[0] = std::byte{0};  // a process may write to what it was given
+    CHECK(read("A") == "A=new\n");
+}
+
+TEST_CASE("JobServer: limits the memory of what the processes of a job were given") {
+    Fixture fixture;
+    fixture.grant("run:r,A:hold");
+    CHECK(fixture.get("A") == "A=a\n");
+    const std::size_t most = vault::kMaxReadBytesOfJob / 4096;
+    std::size_t given = 1;
+    while (given < 2 * most && fixture.get("A=X" + std::to_string(given)).starts_with("X")) ++given;
+    CHECK(given == most);
+    CHECK(begins(fixture.get("A=MORE"), "unknown: the values that processes of job 7 were given"));
+    CHECK(fixture.get("A") == "A=a\n");
+    fixture.office.services.grants.wipe(kJob);
+    fixture.grant("run:r,A:hold");
+    CHECK(fixture.get("A=MORE") == "MORE=a\n");
+}
+
+TEST_CASE("JobServer: keeps no region of a run that has ended, of a job, or of a changed secret") {
+    Fixture fixture;
+    fixture.grant("run:r,A:hold");
+    const auto regions = [] {
+        std::size_t count = 0;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+            count += is_secretmem(std::stoi(entry.path().filename())) ? 1 : 0;
+        return count;
+    };
+    if (fixture.office.vault.memory() != MemoryKind::secretmem) return;
+    const std::size_t before = regions();
+    fixture.get("A");
+    CHECK(regions() == before + 1);
+    fixture.office.vault.close_reads();
+    CHECK(regions() == before);
+    fixture.get("A");
+    REQUIRE(fixture.office.services.runs.complete_run(fixture.office.alice, run_id("r")).ok());
+    CHECK(regions() <= before);
+}
+
+TEST_CASE("JobServer: says that a value that was made for the job is lost") {
+    Fixture fixture;
+    fixture.grant("R:random:hold");
+    CHECK(begins(fixture.get("R"), "R="));
+    fixture.office.vault.wipe_cached_grant(kJob, ":random");
+    CHECK(begins(fixture.get("R"), "no: the value of R that was made for the job is lost"));
+    CHECK_FALSE(fixture.office.services.markers.marker_of(kJob, fixture.office.alice).ok());
+}
+
+TEST_CASE("JobServer: gives no value of another name that has the same variable") {
+    Fixture fixture;
+    auto secrets = list_of(user_secret("A-B", "with dash"), user_secret("A_B", "without"));
+    REQUIRE(fixture.office.push(fixture.office.alice, "r2", {}, std::move(secrets)).ok());
+    fixture.grant("run:r2");
+    const std::string dash = fixture.get("A-B=V");
+    const std::string bar = fixture.get("A_B=V");
+    CHECK((begins(dash, "V=with dash") || begins(dash, "no: secret A-B is not among")));
+    CHECK((begins(bar, "V=without") || begins(bar, "no: secret A_B is not among")));
+}
+
+TEST_CASE("JobServer: leaves out a value that no variable can hold, unless it is named") {
+    Fixture fixture;
+    fixture.push(std::string_view("a\0b", 3), "b");
+    fixture.grant("run:r,A:hold,B");
+    PluginClient client(fixture.loop, fixture.path);
+    client.send(GetRequest{"", 1000});
+    const auto reply = client.next();
+    CHECK(Fixture::text_of(reply, client.fd) == "B=b\n");
+    CHECK(begins(std::get<Granted>(*reply).note, "left out A: a NUL byte is in the value"));
+    CHECK(begins(fixture.get("A"), "no: secret A has a NUL byte"));
+}
+
+TEST_CASE("JobServer: records again what a job reads after it was requeued") {
+    Fixture fixture;
+    const auto events = [&] {
+        const auto request =
+            fixture.office.services.job_secrets.find(kJob, fixture.office.alice, "A");
+        REQUIRE(request.ok());
+        std::vector<vault::Delivery> grants;
+        for (const auto& part : request->parts) {
+            auto values = fixture.office.services.job_secrets.read(*request, part);
+            REQUIRE(values.ok());
+            grants.push_back(std::move(values).value());
+        }
+        auto read = fixture.office.services.job_secrets.deliver(*request, grants);
+        REQUIRE(read.ok());
+        return read->event.has_value();
+    };
+    fixture.grant("run:r,A:hold");
+    CHECK(events());
+    CHECK_FALSE(events());
+    fixture.office.services.grants.wipe(kJob);
+    fixture.office.time += std::chrono::seconds(5);
+    fixture.grant("run:r,A:hold");
+    CHECK(events());
+}
+
+TEST_CASE("JobServer: has one deadline for all grants of a job") {
+    std::vector<std::uint32_t> patience;
+    Fixture* made = nullptr;
+    Fixture fixture(
+        [&](plugin_protocol::GrantRequest request) -> asio::awaitable<StatusOr<vault::Delivery>> {
+            patience.push_back(request.patience_milliseconds);
+            asio::steady_timer timer(made->loop.io, milliseconds(300));
+            co_await timer.async_wait(asio::use_awaitable);
+            const SecretBuffer hubs = buffer_of("hub's");
+            const std::vector<DeliveryEntry> entries{
+                {request.ask.ends_with("A:hold") ? "A" : "B", hubs.view()}};
+            co_return made->office.vault.deliver(entries);
+        });
+    made = &fixture;
+    fixture.grant("run:r,A:hold");
+    fixture.grant("run:r,B:hold");
+    CHECK(fixture.get("") == "A=hub's\nB=hub's\n");
+    REQUIRE(patience.size() == 2);
+    CHECK(patience[0] == 1000);
+    CHECK(patience[1] <= 700);
+}
 
 TEST_CASE("PeerProcess: is the process that connected, until that ends") {
     TemporaryFolder folder;
