@@ -13,7 +13,7 @@ CTL = f"{BUILD}/secretctl"
 LOOP = """
 n=0
 while [ ! -e end ]; do
-  [ -e ask.$n ] && { %s >answer.$n 2>&1; echo " code $?" >>answer.$n; n=$((n+1)); }
+  [ -e ask.$n ] && { %s >part.$n 2>&1; echo " code $?" >>part.$n; mv part.$n answer.$n; n=$((n+1)); }
   sleep 0.02
 done
 """
@@ -149,13 +149,13 @@ def test_hub_that_lost_its_memory_makes_no_other_random_secret_for_a_second_node
 
 def test_requeued_job_gets_another_random_secret_of_a_hub_and_reads_it(cluster):
     login = cluster.on("login")
-    job = login.sbatch(f"echo $KEY $({CTL} get KEY) >key.${{SLURM_RESTART_COUNT:-0}}; sleep 1000", "-wn1", "--requeue",
+    job = login.sbatch(f"echo $KEY $({CTL} get KEY) >key.${{SLURM_RESTART_COUNT:-0}}; "
+                       "while :; do sleep 0.1; done", "-wn1", "--requeue",
                        "--secret=KEY:random")
     first = login.await_file("key.0").split()
-    assert login.scontrol("requeue", job).code == 0
-    poll(lambda: login.job_state(job) == "PENDING", 30, "the requeued job")
-    poll(lambda: cluster.on("hub").status()["secret_bytes"] == 0, 30, "the wipe at the hub")
-    login.scontrol("update", f"JobId={job}", "StartTime=now")
+    assert login.scontrol("requeuehold", job).code == 0
+    poll(lambda: cluster.on("hub").status()["secret_bytes"] == 0, 90, "the wipe at the hub")
+    login.scontrol("release", job)
     second = login.await_file("key.1", 60).split()
     login.as_user("root", ["scancel", job])
     login.await_end(job)
