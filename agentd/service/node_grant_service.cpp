@@ -115,8 +115,8 @@ Status NodeGrantService::why_not_make(const plugin_protocol::GrantRequest& reque
     if (!is_lost) return Status();
     return Status::unavailable(
         "this hub has lost the values that it made for the job, which other nodes of the job may "
-        "have; requeue it: scontrol requeue " +
-        std::to_string(request.job.value));
+        "have; requeue it: scontrol requeuehold " +
+        std::to_string(request.job.value) + ", and release it half a minute later");
 }
 
 /// Records that a step was denied its secrets and, if that was decided about the grant itself, that
