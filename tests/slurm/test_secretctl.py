@@ -202,7 +202,7 @@ def test_secretctl_has_no_option_for_values(agent):
     def options_of(*command):
         return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", secretctl(agent, *command, "--help").out, re.MULTILINE))
 
-    assert options_of("push") == {"--help", "--owner", "--ttl", "--until-job", "--scope", "--from", "--store", "--remove"}
+    assert options_of("push") == {"--help", "--owner", "--ttl", "--until-job", "--scope", "--from", "--store", "--remove", "--new"}
     assert options_of("set") == {"--help", "--file", "--keep-newline", "--expires", "--workspace"}
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
