@@ -84,4 +84,9 @@ std::vector<const Hold*> Vault::holders_of(std::string_view run) const {
     return holds;
 }
 
+std::size_t Vault::runs_of_platform(const std::string& platform) const {
+    const auto found = runs_of_platform_.find(platform);
+    return found == runs_of_platform_.end() ? 0 : found->second;
+}
+
 }  // namespace secrets::vault

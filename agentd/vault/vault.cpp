@@ -268,11 +268,6 @@ std::size_t Vault::bytes_of(const RunId& run) const {
     return place.slab->slab.payload(place.offset).size();
 }
 
-std::size_t Vault::runs_of_platform(const std::string& platform) const {
-    const auto found = runs_of_platform_.find(platform);
-    return found == runs_of_platform_.end() ? 0 : found->second;
-}
-
 WipedRun Vault::take_run(const RunId& run) noexcept {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return {};
