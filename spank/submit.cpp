@@ -365,7 +365,7 @@ std::string Submission::with_run(const std::string& text, const SecretSpec& spec
 /// not have the name of the job around it, which it inherits as a variable, unless an option says
 /// so.
 std::string Submission::job_name() const {
-    const std::string name = environment_variable(kJobNameVariable);
+    std::string name = environment_variable(kJobNameVariable);
     if (is_srun_ || getenv("SLURM_JOB_ID") == nullptr || name != outer_job_name()) return name;
     const auto options = line_.options();
     const bool is_named = has_option(options, "--job-name", sizeof("--job-") - 1) ||

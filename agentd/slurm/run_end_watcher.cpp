@@ -120,6 +120,7 @@ Uid RunEndWatcher::owner_of_runs(JobId job) const {
 
 asio::awaitable<void> RunEndWatcher::ask_about(std::vector<JobId> jobs) {
     std::vector<Uid> owners;
+    owners.reserve(jobs.size());
     for (const JobId job : jobs) owners.push_back(owner_of_runs(job));
     const auto told = co_await view_.ask_ends(jobs, owners, kPatience);
     if (stopped_) co_return;

@@ -127,6 +127,7 @@ ExitCode JobCommands::exec(const ExecOptions& options) const {
     if (!values.note().empty()) std::cerr << "secretctl: " << values.note() << "\n";
     give(values.entries());
     std::vector<char*> arguments;
+    arguments.reserve(options.command.size() + 1);
     for (const std::string& word : options.command)
         arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);

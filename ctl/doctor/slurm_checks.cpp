@@ -27,11 +27,11 @@ std::string why_not_roots_alone(const std::string& path) {
 /// Checks a file that slurmstepd or users' programs load: only root may be able to replace it.
 Finding check_loaded_file(const std::string& path, const std::string& danger) {
     for (const std::string& each : {path, fs::path(path).parent_path().string()}) {
-        const std::string why = why_not_roots_alone(each);
-        if (!why.empty()) {
-            return fail(why + ", and " + danger,
-                        "run: chown root: " + each + " && chmod go-w " + each);
-        }
+        std::string why = why_not_roots_alone(each);
+        if (why.empty()) continue;
+        std::string remedy = "run: chown root: ";
+        remedy.append(each).append(" && chmod go-w ").append(each);
+        return fail(why.append(", and ").append(danger), remedy);
     }
     return ok(path + ", writable only by root");
 }
