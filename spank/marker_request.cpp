@@ -17,9 +17,6 @@ namespace secrets::spank {
 
 namespace {
 
-/// The timeout of the whole question: a person may wait.
-constexpr auto kPatience = std::chrono::milliseconds(1000);
-
 /// A process tree deeper than this was not made by a job's script.
 constexpr int kMaxAncestors = 256;
 
@@ -65,9 +62,9 @@ std::optional<Marker> read_marker(int fd, std::size_t length) {
 
 }  // namespace
 
-MarkerAnswer request_marker(const std::string& job_socket) {
+MarkerAnswer request_marker(const std::string& job_socket, std::chrono::milliseconds patience) {
     if (!is_inside_job()) return {};
-    const auto deadline = Deadline::in(kPatience);
+    const auto deadline = Deadline::in(patience);
     const auto fd = connect_seqpacket(job_socket, deadline);
     const auto unknown = [](std::string why) { return MarkerAnswer{std::nullopt, std::move(why)}; };
     if (!fd) {

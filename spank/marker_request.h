@@ -2,6 +2,7 @@
 #pragma once
 // The question of a command that may be inside a job, but has lost the job's marker.
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -15,9 +16,9 @@ struct MarkerAnswer {
     std::string why_unknown{};
 };
 
-/// Returns the marker of the job around this process, from the agent. Returns nothing at once,
-/// without asking, if no slurmstepd is among the process's ancestors and no cgroup of a job is
-/// around it, and if no agent is there.
-MarkerAnswer request_marker(const std::string& job_socket);
+/// Returns the marker of the job around this process, from the agent, within `patience`. Returns
+/// nothing at once, without asking, if no slurmstepd is among the process's ancestors and no cgroup
+/// of a job is around it, and if no agent is there.
+MarkerAnswer request_marker(const std::string& job_socket, std::chrono::milliseconds patience);
 
 }  // namespace secrets::spank

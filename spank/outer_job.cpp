@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/base/names.h"
 #include "common/base/secret_spec.h"
@@ -30,6 +31,10 @@ std::vector<std::string> names_in(const char* list) {
     return names;
 }
 
+/// How long the command waits for the agent: a person may wait.
+constexpr auto kPatience = std::chrono::milliseconds(1000);
+constexpr auto kShortPatience = std::chrono::milliseconds(200);
+
 /// Tells whether a job with this spec reads values of which the marker of its tasks has nothing.
 bool requests_held(const std::string& text) {
     const auto parsed = parse_spec(text);
@@ -45,18 +50,26 @@ OuterJob OuterJob::read(const PluginArguments& arguments) {
     const char* text = getenv(kMarkerVariable);
     auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
     const bool is_stripped = !marker;
-    // A job without secrets has neither variable, but its id: it costs no question.
+    // A job without secrets has neither variable, but its id. So has a shell that was attached to a
+    // job, and read what that requested.
     const bool is_suspect = getenv("SLURM_JOB_ID") == nullptr || getenv(kSpecVariable) != nullptr ||
                             getenv(kSetVariable) != nullptr;
     const bool is_certain_to_read = marker && requests_held(marker->spec);
     MarkerAnswer answer;
-    // A process may have read what another step of its job requested, or a value as it is now.
-    if (!is_stripped || is_suspect) answer = request_marker(arguments.job_socket);
+    // A process may have read what another step of its job requested, or a value as it is now. A
+    // job that requested nothing must not notice that its agent does not answer.
+    answer = request_marker(arguments.job_socket,
+                            is_stripped && !is_suspect ? kShortPatience : kPatience);
     Marker from_agent = answer.marker ? *answer.marker : Marker();
-    if (is_stripped && answer.marker) marker = std::move(answer.marker);
-    OuterJob job(environ, std::move(marker), is_stripped, names_in(getenv(kSetVariable)),
-                 std::move(from_agent));
-    if (is_stripped || is_certain_to_read) job.why_unknown_ = std::move(answer.why_unknown);
+    if (is_stripped && answer.marker) {
+        marker = std::move(answer.marker);
+        // A step that requested nothing passes nothing on of what its job was given.
+        if (!is_suspect) *marker = Marker{marker->key, "", {}};
+    }
+    OuterJob job(environ, std::move(marker), is_stripped && is_suspect,
+                 names_in(getenv(kSetVariable)), std::move(from_agent));
+    if (is_stripped ? is_suspect : is_certain_to_read)
+        job.why_unknown_ = std::move(answer.why_unknown);
     return job;
 }
 

@@ -53,6 +53,18 @@ std::string listed(const std::vector<std::string>& names) {
     return text;
 }
 
+/// Returns the value of --job-name or -J; empty without one.
+std::string_view job_name_option(std::span<const std::string_view> options) {
+    std::string_view name = option_value(options, "--job-name");
+    for (std::size_t at = 0; at < options.size(); ++at) {
+        if (!options[at].starts_with("-J")) continue;
+        name = options[at].size() > 2    ? options[at].substr(2)
+               : at + 1 < options.size() ? options[at + 1]
+                                         : "";
+    }
+    return name;
+}
+
 /// Returns the text of a spec, which must not be empty in a variable of a component.
 std::string or_none(const std::string& text) {
     return text.empty() ? "none" : text;
@@ -365,6 +377,9 @@ std::string Submission::with_run(const std::string& text, const SecretSpec& spec
 /// not have the name of the job around it, which it inherits as a variable, unless an option says
 /// so.
 std::string Submission::job_name() const {
+    // srun and salloc set the variable only later.
+    if (const auto option = job_name_option(line_.options()); !is_sbatch_ && !option.empty())
+        return std::string(option);
     std::string name = environment_variable(kJobNameVariable);
     if (is_srun_ || getenv("SLURM_JOB_ID") == nullptr || name != outer_job_name()) return name;
     const auto options = line_.options();

@@ -118,7 +118,11 @@ JobValues JobValues::read(const std::string& job_socket, const std::string& spec
     const auto* granted = std::get_if<plugin_protocol::Granted>(&answer.reply);
     if (granted == nullptr) throw no_answer("its reply does not match the request");
     auto view = RegionView::map(answer.fd.get());
-    if (!view) throw no_answer(view.status().message());
+    if (!view) {
+        throw cannot_read(ExitCode::unreachable,
+                          "the values cannot be mapped: " + view.status().message() +
+                              "; the limit of locked memory (ulimit -l) must allow for them");
+    }
     auto entries = read_delivery(view->bytes());
     if (!entries) throw no_answer(entries.status().message());
     return {std::move(view).value(), std::move(entries).value(), granted->note};

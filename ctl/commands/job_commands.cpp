@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 
 #include "common/base/errno_status.h"
 #include "common/base/secret_spec.h"
@@ -58,6 +61,8 @@ void set_variable(std::string_view variable, const char* value) {
         throw unusable(errno_status("cannot set a variable of the command").message());
 }
 
+constexpr int kFirstFile = 100;
+
 /// Puts a value into memory that the command inherits as a file, and returns the file's path. It
 /// ends with the last process that has it open.
 std::string make_file(const DeliveryEntry& entry) {
@@ -65,15 +70,25 @@ std::string make_file(const DeliveryEntry& entry) {
     if (!file) throw unusable(errno_status("cannot make a file of a secret").message());
     write_whole(file.get(), entry.value.bytes(), "a file of a secret");
     constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0)
+    // Programs refuse a key that others than the user may read.
+    if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0 || ::fchmod(file.get(), 0400) != 0 ||
+        ::lseek(file.get(), 0, SEEK_SET) != 0)
         throw unusable(errno_status("cannot make a file of a secret").message());
     // By the process's own number, so that the path is right for what the command starts, too.
-    const int kept = ::dup(file.get());
+    // Shell scripts use the low descriptors.
+    const int kept = ::fcntl(file.get(), F_DUPFD, kFirstFile);
     if (kept < 0) throw unusable(errno_status("cannot make a file of a secret").message());
     return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(kept);
 }
 
-/// Puts the values into the environment, and keyed hashes of them into the marker that is there.
+std::optional<Marker> new_marker() {
+    Marker marker;
+    const ssize_t count = ::getrandom(marker.key.data(), marker.key.size(), 0);
+    if (count != static_cast<ssize_t>(marker.key.size())) return std::nullopt;
+    return marker;
+}
+
+/// Puts the values into the environment, and keyed hashes of them into the marker.
 void give(std::span<const DeliveryEntry> entries) {
     std::vector<std::string> paths(entries.size());
     std::vector<ExecVariable> given;
@@ -91,7 +106,9 @@ void give(std::span<const DeliveryEntry> entries) {
     }
     const char* const text = ::getenv(kMarkerVariable);
     auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
-    if (!marker) return;
+    // A shell that was attached to the job has none.
+    if (!marker) marker = new_marker();
+    if (!marker) throw unusable(errno_status("cannot make a marker: no random bytes").message());
     add_given(*marker, given);
     set_variable(kMarkerVariable, print_marker(*marker).c_str());
 }
@@ -133,7 +150,8 @@ ExitCode JobCommands::exec(const ExecOptions& options) const {
     arguments.push_back(nullptr);
     ::setrlimit(RLIMIT_CORE, &core_limit_);
     ::execvp(arguments.front(), arguments.data());
-    throw unusable("cannot run " + options.command.front() + ": " + ::strerror(errno));
+    const ExitCode code = errno == ENOENT ? ExitCode::no_command : ExitCode::not_executable;
+    throw CommandError(code, "cannot run " + options.command.front() + ": " + ::strerror(errno));
 }
 
 }  // namespace secrets::ctl

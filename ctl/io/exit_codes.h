@@ -14,6 +14,8 @@ enum class ExitCode : int {
     bad_input = 2,    ///< wrong usage, or unusable input or output; the agent's data is unchanged
     unreachable = 3,  ///< no agent answered
     file_left = 4,    ///< the run is pushed, but its file is still there
+    not_executable = 126,  ///< `exec` cannot run the command, as shells report it
+    no_command = 127,      ///< `exec` does not find the command
 };
 
 /// Ends the command. The sentence names the problem, its position and the remedy, without a byte of

@@ -8,7 +8,7 @@ import time
 import hunt
 import pytest
 import view
-from harness import BUILD
+from harness import BUILD, poll
 
 STRIPPED = {
     "shell": "for v in ${!SLURM_@}; do [ $v = SLURM_CONF ] || unset $v; done; sbatch",
@@ -230,6 +230,24 @@ chmod +x submit.sh read.sh""").replace("--parsable --hold --output=%A.out --erro
     assert "MINE (holds " in done.err and "not passed on" in done.err
     inner = release_inner(cluster, done, canaries).out.splitlines()
     assert not [line for line in inner if line.startswith("MINE=")]
+
+
+@pytest.mark.parametrize("command, code, message", [
+    ("$ctl exec -- sbatch --hold --wrap true", 0, "TOK (holds TOK): not passed on"),
+    ("MINE=$($ctl get TOK) sbatch --hold --wrap true", 0, "MINE (holds TOK): not passed on"),
+    ('sbatch --hold --wrap "echo $($ctl get TOK)"', 1, "the command line contains the value of TOK"),
+])
+def test_shell_that_is_attached_to_job_submits_no_value(cluster, values, canaries, command, code, message):
+    job = cluster.sbatch("while [ ! -e go ]; do sleep 0.05; done", "--secrets-run=run-inner", "--secret=TOK:hold", "-wn1")
+    poll(lambda: cluster.job_state(job) == "RUNNING", 15, "the job")
+    ctl = f"ctl='{BUILD}/secretctl --job-socket {cluster.dir}/run/job.sock'\n"
+    done = cluster.srun("--jobid", job, "--overlap", "-n1", "bash", "-c", ctl + command)
+    assert (done.code, message in done.err) == (code, True), done.err
+    assert hunt.in_files([cluster.dir / "state"], canaries) == []
+    (cluster.out / "go").touch()
+    cluster.wait(job)
+    (cluster.out / "go").unlink()
+    cluster.as_user("alice", ["scancel", "--state=PENDING", "--user=alice"])
 
 
 def test_value_that_exec_set_anew_is_not_stored_and_inner_job_gets_it(cluster, values, canary, canaries):

@@ -139,14 +139,15 @@ def test_exec_runs_command_with_all_that_the_job_requested(run, values, ctl):
 
 def test_exec_renames_and_makes_files(run, values, ctl):
     done = run(f"{ctl} exec --secret TOK=PGPASSWORD --secret OTHER:file,NOPE? -- "
-               "sh -c 'echo $PGPASSWORD $(cat $OTHER_FILE) ${NOPE-none}; sh -c \"cat $OTHER_FILE\"'", "TOK:hold,OTHER:hold")
-    assert done.out.split() == [values["TOK"], values["OTHER"], "none", values["OTHER"]], done.err
+               "bash -c 'exec 3>log 4>log; echo $PGPASSWORD $(cat $OTHER_FILE) ${NOPE-none}; sh -c \"cat $OTHER_FILE\"; echo; "
+               "stat -Lc %a:%U $OTHER_FILE; rm log'", "TOK:hold,OTHER:hold")
+    assert done.out.split() == [values["TOK"], values["OTHER"], "none", values["OTHER"], "400:alice"], done.err
 
 
 def test_exec_passes_on_arguments_exit_code_and_core_limit(run, ctl):
     done = run(f"ulimit -Sc 77; {ctl} exec -- bash -c 'ulimit -Sc; echo \"$1\"; exit 7' bash --json; echo $?; "
-               f"{ctl} exec -- /nowhere/command; echo $?")
-    assert done.out.split() == ["77", "--json", "7", "2"]
+               f"{ctl} exec -- /nowhere/command; echo $?; {ctl} exec -- /etc/passwd; echo $?")
+    assert done.out.split() == ["77", "--json", "7", "127", "126"]
     assert "secretctl: cannot run /nowhere/command: No such file or directory" in done.err
 
 

@@ -124,3 +124,11 @@ def test_job_that_the_head_gives_its_own_name_gets_the_run(site, run, option):
     done = site.run_batch(f"printf '#!/bin/sh\nenv; echo end' | {submit}", "-J", name)
     assert done.code == 0, done.err
     assert "TOK=value" in site.await_file("inner.out").splitlines()
+
+
+@pytest.mark.parametrize("option", ["-J {}", "-J{}", "--job-name={}", "--job-name {}"])
+@pytest.mark.parametrize("command", ["srun", "salloc"])
+def test_name_that_an_option_gives_to_srun_or_salloc_names_the_run(site, run, command, option):
+    words = option.format(f"nf-workflow-{run}").split()
+    done = site.as_user("alice", [command, "-n1", *words, "--secret=TOK", *(["srun"] if command == "salloc" else []), "printenv", "TOK"])
+    assert (done.code, done.out) == (0, "value\n"), done.err
