@@ -21,7 +21,7 @@ class IpcServer {
     using Gate = const char* (*)(const Peer& peer);
     /// Answers one request with send(); the connection is closed afterwards.
     using Answer =
-        std::function<asio::awaitable<void>(int fd, Peer peer, plugin_protocol::Request request)>;
+        std::function<asio::awaitable<void>(int fd, Peer peer, plugin_protocol::Request&& request)>;
 
     IpcServer(asio::io_context& loop, UniqueFd listener, std::string name, Gate gate,
               Answer answer);

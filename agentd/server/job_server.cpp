@@ -43,7 +43,7 @@ JobServer::JobServer(asio::io_context& loop, UniqueFd listener, service::Service
       read_at_hub_(std::move(read_at_hub)),
       find_job_(std::move(find_job)),
       server_(loop, std::move(listener), "job socket", anybody,
-              [this](int fd, Peer peer, plugin_protocol::Request request) {
+              [this](int fd, Peer peer, plugin_protocol::Request&& request) {
                   return answer(fd, peer, std::move(request));
               }) {}
 

@@ -41,7 +41,7 @@ NodeServer::NodeServer(asio::io_context& loop, UniqueFd listener, service::Servi
       bind_(std::move(bind)),
       waiters_(waiters),
       server_(loop, std::move(listener), "node socket", only_root,
-              [this](int fd, Peer, plugin_protocol::Request request) {
+              [this](int fd, Peer, plugin_protocol::Request&& request) {
                   return answer(fd, std::move(request));
               }) {}
 
