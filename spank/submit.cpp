@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -377,15 +376,14 @@ std::string Submission::with_run(const std::string& text, const SecretSpec& spec
 /// not have the name of the job around it, which it inherits as a variable, unless an option says
 /// so.
 std::string Submission::job_name() const {
+    const auto options = line_.options();
+    const std::string_view option = job_name_option(options);
     // srun and salloc set the variable only later.
-    if (const auto option = job_name_option(line_.options()); !is_sbatch_ && !option.empty())
-        return std::string(option);
+    if (!is_sbatch_ && !option.empty()) return std::string(option);
     std::string name = environment_variable(kJobNameVariable);
     if (is_srun_ || getenv("SLURM_JOB_ID") == nullptr || name != outer_job_name()) return name;
-    const auto options = line_.options();
-    const bool is_named = has_option(options, "--job-name", sizeof("--job-") - 1) ||
-                          std::any_of(options.begin(), options.end(),
-                                      [](std::string_view word) { return word.starts_with("-J"); });
+    const bool is_named =
+        !option.empty() || has_option(options, "--job-name", sizeof("--job-") - 1);
     return is_named ? name : "";
 }
 
