@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spank/given_marker.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 
 #include "spank/value_finder.h"
@@ -35,8 +33,7 @@ Marker marker_of(std::span<const GivenVariable> given, std::string spec,
                  const char* const* environment, const std::vector<OuterMark>& outer) {
     Marker marker;
     marker.spec = std::move(spec);
-    const bool is_random = getrandom(marker.key.data(), marker.key.size(), 0) ==
-                           static_cast<ssize_t>(marker.key.size());
+    const bool is_random = make_random(marker.key);
     for (const GivenVariable& each : given) {
         marker.variables.push_back({std::string(each.variable),
                                     is_random ? kind_of(each, outer) : MarkKind::named,

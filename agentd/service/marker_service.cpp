@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/service/marker_service.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 
 namespace secrets::service {
@@ -39,8 +37,7 @@ StatusOr<Marker> MarkerService::marker_of(JobId job, Uid uid) {
                       "job " + std::to_string(job.value) + " was granted no secrets here");
     }
     Marker marker;
-    if (getrandom(marker.key.data(), marker.key.size(), 0) !=
-        static_cast<ssize_t>(marker.key.size())) {
+    if (!make_random(marker.key)) {
         return Status::unavailable("cannot make a marker: no random bytes");
     }
     for (const vault::Grant& grant : hold->grants) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/siphash.h"
 
+#include <sys/random.h>
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -79,6 +81,10 @@ SipHash siphash128(const SipKey& key, std::span<const std::byte> bytes) {
     for (; bytes.size() >= 8; bytes = bytes.subspan(8)) state.absorb(load(bytes.first(8)));
     state.absorb(load(bytes) | (length << 56));
     return state.finish();
+}
+
+bool make_random(SipKey& key) {
+    return getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size());
 }
 
 }  // namespace secrets

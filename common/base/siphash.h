@@ -12,6 +12,9 @@ namespace secrets {
 using SipKey = std::array<std::byte, 16>;
 using SipHash = std::array<std::byte, 16>;
 
+/// Fills the key with random bytes. Returns false if the kernel has none to give.
+bool make_random(SipKey& key);
+
 SipHash siphash128(const SipKey& key, std::span<const std::byte> bytes);
 
 }  // namespace secrets

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,13 +80,6 @@ std::string make_file(const DeliveryEntry& entry) {
     return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(kept);
 }
 
-std::optional<Marker> new_marker() {
-    Marker marker;
-    const ssize_t count = ::getrandom(marker.key.data(), marker.key.size(), 0);
-    if (count != static_cast<ssize_t>(marker.key.size())) return std::nullopt;
-    return marker;
-}
-
 /// Puts the values into the environment, and keyed hashes of them into the marker.
 void give(std::span<const DeliveryEntry> entries) {
     std::vector<std::string> paths(entries.size());
@@ -107,8 +99,8 @@ void give(std::span<const DeliveryEntry> entries) {
     const char* const text = ::getenv(kMarkerVariable);
     auto marker = text != nullptr ? parse_marker(text) : std::nullopt;
     // A shell that was attached to the job has none.
-    if (!marker) marker = new_marker();
-    if (!marker) throw unusable(errno_status("cannot make a marker: no random bytes").message());
+    if (!marker && !make_random(marker.emplace().key))
+        throw unusable(errno_status("cannot make a marker: no random bytes").message());
     add_given(*marker, given);
     set_variable(kMarkerVariable, print_marker(*marker).c_str());
 }
