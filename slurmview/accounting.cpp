@@ -12,11 +12,11 @@
 
 #include "common/base/limits.h"
 #include "slurmview/controller.h"
+#include "slurmview/slurm_versions.h"
 
 namespace secrets::slurmview {
 namespace {
 
-using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 using Associations =
     std::unique_ptr<assoc_mgr_info_msg_t, decltype(&slurm_free_assoc_mgr_info_msg)>;
 
@@ -24,7 +24,7 @@ using Associations =
 Status check_list() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
-    const ControllerConfig config(raw, &slurm_free_ctl_conf);
+    const ControllerConfig config(raw, &free_controller_config);
     const char* type = config->accounting_storage_type;
     if (type == nullptr || !std::string_view(type).ends_with("slurmdbd")) {
         return Status::failed(

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "slurmview/job_states.h"
+#include "slurmview/slurm_versions.h"
 
 namespace secrets::slurmview {
 namespace {
 
 using slurm_query::JobState;
 using JobInfo = std::unique_ptr<job_info_msg_t, decltype(&slurm_free_job_info_msg)>;
-using ControllerConfig = std::unique_ptr<slurm_conf_t, decltype(&slurm_free_ctl_conf)>;
 
 /// Asks slurmctld for a job, and for all jobs of an array or a heterogeneous job by its first id.
 /// Sets `error` to 0, or to Slurm's error.
@@ -26,7 +26,7 @@ JobInfo load_job(JobId job, int& error) {
     job_info_msg_t* raw = nullptr;
     // SHOW_ALL: includes jobs of hidden partitions. SHOW_LOCAL: of this cluster, not of a
     // federation.
-    const int outcome = slurm_load_job(&raw, job.value, SHOW_ALL | SHOW_LOCAL);
+    const int outcome = load_job_info(&raw, job.value, SHOW_ALL | SHOW_LOCAL);
     error = outcome == SLURM_SUCCESS ? 0 : errno;
     return {outcome == SLURM_SUCCESS ? raw : nullptr, &slurm_free_job_info_msg};
 }
@@ -47,7 +47,7 @@ Told unknown_state(std::span<const std::uint32_t> parts) {
 StatusOr<Told> not_known() {
     slurm_conf_t* raw = nullptr;
     if (slurm_load_ctl_conf(0, &raw) != SLURM_SUCCESS) return cannot_be_asked(errno);
-    const ControllerConfig config(raw, &slurm_free_ctl_conf);
+    const ControllerConfig config(raw, &free_controller_config);
     const bool hides_jobs = (config->private_data & PRIVATE_DATA_JOBS) != 0;
     if (hides_jobs && getuid() != 0 && getuid() != config->slurm_user_id) {
         return Told{JobState::unknown,
