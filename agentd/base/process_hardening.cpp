@@ -16,6 +16,7 @@
 #include <string>
 
 #include "common/base/errno_status.h"
+#include "common/secure_memory/wipe.h"
 
 namespace secrets {
 namespace {
@@ -46,7 +47,7 @@ void* openssl_allocate(std::size_t size, const char*, int) {
 
 void openssl_free(void* block, const char*, int) {
     if (block == nullptr) return;
-    explicit_bzero(block, malloc_usable_size(block));
+    wipe({static_cast<std::byte*>(block), malloc_usable_size(block)});
     free(block);
 }
 

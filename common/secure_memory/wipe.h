@@ -10,11 +10,16 @@
 #include <string_view>
 #include <utility>
 
+#include "common/secure_memory/wipe_registers.h"
+
 namespace secrets {
 
-/// Overwrites `bytes` with zeros; the compiler may not omit the call.
+/// Overwrites `bytes` with zeros, and what copying them left in registers; the compiler may not
+/// omit the call.
 inline void wipe(std::span<std::byte> bytes) {
-    if (bytes.data() != nullptr) explicit_bzero(bytes.data(), bytes.size());
+    if (bytes.data() == nullptr) return;
+    explicit_bzero(bytes.data(), bytes.size());
+    wipe_registers();
 }
 
 /// A view of secret bytes that another object owns. The class has no operator<<, no formatter and

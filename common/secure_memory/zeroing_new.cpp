@@ -13,6 +13,8 @@
 #include <exception>
 #include <new>
 
+#include "common/secure_memory/wipe_registers.h"
+
 namespace {
 
 /// A few small blocks for allocations during stack unwinding. Destructors run then, and a
@@ -76,6 +78,7 @@ void* allocate_aligned(std::size_t size, std::align_val_t alignment) {
 void wipe_and_free(void* block) noexcept {
     if (block == nullptr || last_reserve.give_back(block)) return;
     explicit_bzero(block, malloc_usable_size(block));
+    secrets::wipe_registers();
     std::free(block);
 }
 

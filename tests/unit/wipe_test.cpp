@@ -3,6 +3,7 @@
 
 #include "common/secure_memory/wipe.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -48,6 +49,52 @@ TEST_CASE("Wipe: overwrites all given bytes and no others", "[wipe]") {
     CHECK(bytes == expected);
     wipe({});
 }
+
+#if defined(__x86_64__)
+/// The registers 16 to 31 of AVX-512: code that is compiled for older processors leaves them alone.
+using WideRegisters = std::array<std::byte, 16UL * 64>;
+
+void load(const WideRegisters& bytes) {
+    asm volatile(
+        ".irp number, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+        "vmovdqu64 (\\number - 16) * 64(%0), %%zmm\\number\n\t"
+        ".endr"
+        :
+        : "r"(bytes.data())
+        : "memory");
+}
+
+WideRegisters stored() {
+    WideRegisters bytes;
+    asm volatile(
+        ".irp number, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+        "vmovdqu64 %%zmm\\number, (\\number - 16) * 64(%0)\n\t"
+        ".endr"
+        :
+        : "r"(bytes.data())
+        : "memory");
+    return bytes;
+}
+
+TEST_CASE("Wipe: leaves nothing in wide registers, nor does the end of a buffer", "[wipe]") {
+    if (!__builtin_cpu_supports("avx512vl")) {
+        WARN("this processor has no such registers");
+        return;
+    }
+    WideRegisters canaries;
+    fill(canaries);
+    load(canaries);
+    REQUIRE(stored() == canaries);
+    std::byte byte{1};
+    wipe({&byte, 1});
+    CHECK(stored() == WideRegisters{});
+    {
+        const SecretBuffer buffer(1);
+        load(canaries);
+    }
+    CHECK(stored() == WideRegisters{});
+}
+#endif
 
 TEST_CASE("SecretBuffer: starts as zeros and shows what is written into it", "[wipe]") {
     SecretBuffer buffer(1000);
