@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/ipc/slurm_query_protocol.h"
+#include "slurmview/slurm_versions.h"
 #include "slurmview/step_list.h"
 
 namespace secrets::slurmview {
@@ -24,7 +25,7 @@ Status slurmd_cannot_be_asked(int code) {
 
 StatusOr<JobId> job_of_process(std::uint32_t pid) {
     std::uint32_t job = 0;
-    if (slurm_pid2jobid(static_cast<pid_t>(pid), &job) == SLURM_SUCCESS) return JobId{job};
+    if (job_of_pid(static_cast<pid_t>(pid), job) == SLURM_SUCCESS) return JobId{job};
     if (errno == ESLURM_INVALID_JOB_ID) return slurm_query::kNoJob;
     return slurmd_cannot_be_asked(errno);
 }

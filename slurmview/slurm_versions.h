@@ -5,6 +5,7 @@
 // SLURM_BACKWARD_COMPAT, are for C: they need _Generic.)
 
 #include <slurm/slurm.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,12 @@ inline int load_job_info(job_info_msg_t** info, std::uint32_t job, std::uint16_t
     id.job_id = job;
     return slurm_load_job(info, id, flags);
 }
+inline int job_of_pid(pid_t pid, std::uint32_t& job) {
+    slurm_step_id_t id = SLURM_STEP_ID_INITIALIZER;
+    const int outcome = slurm_pid2jobid(pid, &id);
+    job = id.job_id;
+    return outcome;
+}
 inline void free_controller_config(slurm_conf_t* config) {
     slurm_free_conf(config);
 }
@@ -26,6 +33,9 @@ inline void free_controller_config(slurm_conf_t* config) {
 
 inline int load_job_info(job_info_msg_t** info, std::uint32_t job, std::uint16_t flags) {
     return slurm_load_job(info, job, flags);
+}
+inline int job_of_pid(pid_t pid, std::uint32_t& job) {
+    return slurm_pid2jobid(pid, &job);
 }
 inline void free_controller_config(slurm_conf_t* config) {
     slurm_free_ctl_conf(config);
