@@ -17,6 +17,7 @@ from harness import BUILD, poll
 from own_agent import HttpConnection, request
 
 PORT = 8443
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,13 +50,15 @@ class Pki:
         return name
 
     def issue_with_openssl(self, name, days, *lines):
-        """Issues a certificate that `secretctl pki` does not make."""
+        """Issues a certificate that `secretctl pki` does not make. With negative `days` it has expired as long ago."""
         key, wanted, extensions = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
         run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
             "-out", wanted, "-subj", f"/CN={name}")
         extensions.write_text("\n".join(["basicConstraints=CA:FALSE", *lines]) + "\n")
-        run("openssl", "x509", "-req", "-in", wanted, "-CA", self.ca, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
-            "-days", str(days), "-extfile", extensions, "-out", self.folder / f"{name}.crt")
+        # OpenSSL 3.4 and later refuses to issue a certificate for the past.
+        clock = [] if days > 0 else ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME={days - 1}d"]
+        run(*clock, "openssl", "x509", "-req", "-in", wanted, "-CA", self.ca, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
+            "-days", str(max(days, 1)), "-extfile", extensions, "-out", self.folder / f"{name}.crt")
         return name
 
     def put(self, name, source, kind):

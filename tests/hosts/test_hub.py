@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import BUILD, Answer, poll
+from harness import ALICE, BOB, BUILD, Answer, poll
 
 HUB = "https://10.77.0.1:8443"
 PRINT = ["bash", "-c", '[ "$HF_TOKEN" = "$(cat)" ] && hostname']
@@ -57,7 +57,7 @@ def send_to_hub(hosts, host, method, path, body, headers=(), user="root"):
     return Answer(int(status), {}, text)
 
 
-def grant_request(job, node, uid=1001, spec="run:demo", wait=0, patience=3000):
+def grant_request(job, node, uid=ALICE, spec="run:demo", wait=0, patience=3000):
     return json.dumps({"job": int(job), "step": 0, "uid": uid, "node": node, "ask": spec, "wait_ms": wait,
                        "patience_ms": patience})
 
@@ -241,7 +241,7 @@ def test_hub_grants_job_only_to_node_that_runs_it(cluster, job):
         ("n2", (job, "n2"), f"job {job} does not run on node 'n2', according to slurmctld"),
         ("n2", (job, "n1"), "node 'n1' is not at 10.77.0.3, according to slurmctld"),
         ("login", (job, "n1"), "node 'n1' is not at 10.77.0.4, according to slurmctld"),
-        ("n1", (job, "n1", 1002), f"job {job} does not belong to uid 1002, according to slurmctld"),
+        ("n1", (job, "n1", BOB), f"job {job} does not belong to uid {BOB}, according to slurmctld"),
         ("n1", (job, "no-such-node"), f"job {job} does not run on node 'no-such-node', according to slurmctld"),
         ("n2", (ended, "n2"), f"job {ended} is not running, according to slurmctld"),
     ]:

@@ -11,12 +11,12 @@ import time
 import pytest
 from four_hosts import AGENT, VIEW
 from harness import BUILD, poll
+from hub_server import FAKETIME
 from plugin_protocol import GRANTED, REFUSED, WAITING, NodeConnection, bind_request, grant_request, reply_to
 
 # The hub is on the host login, so that it can fail without slurmctld.
 HUB = "https://10.77.0.4:8443"
 NODE_SOCKET = "/run/slurm-secrets/node.sock"
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 STEPS = """
 next() { while [ ! -e $1 ]; do sleep 0.05; done; }
 try() { srun bash -c 'echo "${HF_TOKEN:0:3}"' >$1.part 2>$1.err; echo $? >>$1.part; mv $1.part $1; }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from four_hosts import AGENT
-from harness import poll
+from harness import ALICE, poll
 from login_fixtures import hub_config, node_config, pki, secretctl  # noqa: F401
 from name_service import NameService
 
@@ -76,7 +76,7 @@ def test_outage_of_name_service_wipes_nothing_on_nodes(hub, canary):
     poll(lambda: hub.lookups()["answered"] >= 3, 60, "the lookups for a report of the node")
     assert step(3) == "val\n0\n"
     done = login.srun("-w", "n1", "--overlap", "--secret=LICENSE", "true")
-    assert done.code != 0 and "cannot look up group 'ldapgroup' of user 1001: " in done.err  # a new job
+    assert done.code != 0 and f"cannot look up group 'ldapgroup' of user {ALICE}: " in done.err  # a new job
     assert node.status()["secret_bytes"] == held
     assert "revoked" not in hub.hosts.agent_log("hub") + hub.hosts.agent_log("n1")
     hub.names.set("answer")

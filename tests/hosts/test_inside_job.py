@@ -5,7 +5,7 @@ no hub answers."""
 import time
 
 import pytest
-from harness import BUILD, poll
+from harness import ALICE, BUILD, poll
 
 HUB = "https://10.77.0.1:8443"
 CTL = f"{BUILD}/secretctl"
@@ -88,7 +88,7 @@ def test_get_on_node_reads_value_of_hub_within_a_second(cluster, asking, canary)
     began = time.monotonic()
     while job.answer() != f"{second} code 0":
         assert time.monotonic() - began < 1
-    assert f"a process of job {job.job} of uid 1001 on node n1 was granted TOK (held) of run rotating" in \
+    assert f"a process of job {job.job} of uid {ALICE} on node n1 was granted TOK (held) of run rotating" in \
         cluster.agent_log("hub")
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from harness import BUILD, poll
+from harness import ALICE, BUILD, poll
 from openbao_fixtures import PRINT, canary, cluster, hub, login, openbao, pki, secretctl, start_hub, stream  # noqa: F401
 from openbao_servers import NUMBERS
 
@@ -87,24 +87,24 @@ def test_stored_secrets_are_the_same_at_all_hubs(cluster, hub, login, openbao, c
     assert names == ["NEW_TOKEN"]
     secretctl(hub, "rm", "NEW_TOKEN")
     secretctl(hub, "rm", "--workspace", "lab", "LAB_KEY", user="bob")
-    assert openbao.stored_versions("users/1001") == openbao.stored_versions("workspaces/lab") == []
+    assert openbao.stored_versions(f"users/{ALICE}") == openbao.stored_versions("workspaces/lab") == []
     assert login.http("GET", "/v1/secrets", user="alice").json["secrets"] == []
 
 
 def test_stored_secrets_of_uid_that_another_user_has_now_are_refused_at_all_hubs(cluster, hub, login, openbao, canary):
     """What docs/admin.md says of a uid that another user has now, for a store in OpenBao."""
-    path = "slurm-secrets/users/1001"
+    path = f"slurm-secrets/users/{ALICE}"
     value, run_value = canary(), canary()
     secretctl(hub, "set", "TOKEN", input=value)
     hub.push("own", workspace={"RUN_TOKEN": run_value})
-    document = openbao.stored_versions("users/1001")[0]
+    document = openbao.stored_versions(f"users/{ALICE}")[0]
     assert document["user"] == "alice"
 
     def give_to(name):
         openbao.script("bao", "kv", "put", "-mount=secret", path, "document=" + json.dumps(document | {"user": name}))
 
     give_to("mallory")
-    refusal = "the stored secrets of uid 1001 belong to user mallory, but uid 1001 is alice now"
+    refusal = f"the stored secrets of uid {ALICE} belong to user mallory, but uid {ALICE} is alice now"
     for host, node in ((hub, "n1"), (login, "n2")):
         for method, target, body in (("GET", "/v1/secrets", None), ("PUT", "/v1/secrets/TOKEN", json.dumps({"value": "mine"})),
                                      ("DELETE", "/v1/secrets/TOKEN", None)):
@@ -114,7 +114,7 @@ def test_stored_secrets_of_uid_that_another_user_has_now_are_refused_at_all_hubs
         assert done.code != 0 and refusal in done.err, done.err
         done = host.srun("-w", node, "--secrets-run=own", "--secret=RUN_TOKEN", "bash", "-c", "echo ${#RUN_TOKEN}")
         assert (done.code, done.out) == (0, f"{len(run_value)}\n"), done.err
-    assert openbao.stored_versions("users/1001") == [document | {"user": "mallory"}]
+    assert openbao.stored_versions(f"users/{ALICE}") == [document | {"user": "mallory"}]
     give_to("alice")
     done = login.srun("-w", "n2", "--secret=TOKEN", "bash", "-c", "echo ${#TOKEN}")
     assert (done.code, done.out) == (0, f"{len(value)}\n"), done.err
@@ -123,7 +123,7 @@ def test_stored_secrets_of_uid_that_another_user_has_now_are_refused_at_all_hubs
     for host in (hub, login):
         assert host.http("GET", "/v1/secrets", user="alice").json["secrets"] == []
     secretctl(login, "set", "TOKEN", input=canary())
-    assert openbao.stored_versions("users/1001")[0]["user"] == "alice"
+    assert openbao.stored_versions(f"users/{ALICE}")[0]["user"] == "alice"
     secretctl(hub, "rm", "TOKEN")
 
 
@@ -162,9 +162,9 @@ def test_if_match_sees_generation_written_by_another_hub(cluster, hub, login, ca
 def test_expired_run_and_secret_are_destroyed_in_openbao(cluster, hub, login, openbao, canary):
     hub.push("short", workspace={"HF_TOKEN": canary()}, ttl="2s")
     secretctl(login, "set", "SHORT", "--expires", "2s", input=canary())
-    assert openbao.stored_versions("runs/short") and openbao.stored_versions("users/1001")
+    assert openbao.stored_versions("runs/short") and openbao.stored_versions(f"users/{ALICE}")
     poll(lambda: openbao.stored_versions("runs/short") == [], 20, "the end of the run in OpenBao")
-    poll(lambda: openbao.stored_versions("users/1001") == [], 20, "the end of the secret in OpenBao")
+    poll(lambda: openbao.stored_versions(f"users/{ALICE}") == [], 20, "the end of the secret in OpenBao")
     assert login.runs() == hub.runs() == []
 
 

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 import pytest
-from harness import poll
+from harness import ALICE, poll
 from plugin_protocol import GRANTED, WAITING, NodeConnection, grant_request
 from openbao_fixtures import PRINT, canary, cluster, hub, login, openbao, pki, secretctl, start_hub, stream  # noqa: F401
 from wall_clock import WallClock
@@ -141,5 +141,5 @@ def test_hub_whose_clock_is_ahead_ends_nothing_too_early(cluster, hub, login, op
     login.push("own", workspace={"HF_TOKEN": value}, ttl="1h")
     expiries = [datetime.fromisoformat(hub.run(run)["expires"]).timestamp() - time.time() for run in ("demo", "own")]
     assert all(3300 < left <= 3660 for left in expiries), expiries
-    assert len(openbao.stored_versions("runs/demo")) == len(openbao.stored_versions("users/1001")) == 1
+    assert len(openbao.stored_versions("runs/demo")) == len(openbao.stored_versions(f"users/{ALICE}")) == 1
     secretctl(hub, "rm", "SHORT")

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -18,6 +19,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD_DIR", PROJECT / "build")).resolve()
 CLUSTER = PROJECT / "tests" / "slurm" / "cluster"
+# The uids of the users whom tests/setup adds: of whatever number, as on every site.
+ALICE, BOB = (pwd.getpwnam(name).pw_uid for name in ("alice", "bob"))
 
 
 def poll(condition, seconds, what):
@@ -177,8 +180,11 @@ class Site:
         return self.as_user(user, ["scontrol", *arguments])
 
     def sinfo(self):
-        """Returns a line for each node: name, state, and the reason that an admin or Slurm gave."""
-        return self.as_user("root", ["sinfo", "-h", "-N", "-o", "%N %t %E"]).out.splitlines()
+        """Returns a line for each node: name, state, and the reason that an admin or Slurm gave for a state that needs one.
+        Slurm 24.11 remembers the reason of a node that was resumed."""
+        lines = [line.split(" ", 2) for line in self.as_user("root", ["sinfo", "-h", "-N", "-o", "%N %t %E"]).out.splitlines()]
+        return [f"{node} {state} {reason if state[:4] in ('down', 'drai', 'drng', 'fail') else 'none'}"
+                for node, state, reason in lines]
 
     def await_file(self, name, seconds=15):
         """Waits until a job has written a whole line to out/NAME, and returns the content."""

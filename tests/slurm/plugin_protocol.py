@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 
+from harness import ALICE
 from own_agent import acting_as
 
 GRANT, WIPE, PING, CHECK, GET = 1, 2, 3, 4, 6
@@ -14,7 +15,6 @@ GRANTED, NOTHING, WAITING, REFUSED, DONE, BUSY = 101, 102, 103, 104, 105, 106
 HEADER = struct.Struct("=4sHHI")
 MAX_SPEC = 8 * 1024
 MAX_MESSAGE = MAX_SPEC + 256
-ALICE = 1001
 
 
 def message(kind, body=b"", magic=b"SLS1", version=1, length=None):

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from faulty_agent import ALWAYS, FaultyAgent, connections_of, resources_of
-from harness import poll
+from harness import ALICE, poll
 from own_agent import OwnAgent, own_agent, request
 from test_node_socket import (DONE, GRANTED, PING, REFUSED, WIPE, NodeConnection, grant_request, is_refused, message,
                             reply_to)
@@ -501,8 +501,8 @@ def test_agent_without_cap_ipc_lock_names_memlock_limit():
                   "--bounding-set=-all", "prlimit", f"--memlock={limit}:{limit}", "--")
 
         def start(self):
-            os.chown(self.folder, 1001, 1001)
-            os.chown(self.config, 1001, 1001)
+            os.chown(self.folder, ALICE, ALICE)
+            os.chown(self.config, ALICE, ALICE)
             super().start()
 
     try:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from harness import BUILD, poll
+from harness import ALICE, BUILD, poll
 from plugin_protocol import BUSY, GET, REFUSED, WIPE, message, reply_to, text_message
 
 JOB = ("-wn1",)  # slurm-secrets-view of the tests knows the processes of n1 alone
@@ -358,6 +358,6 @@ def test_reads_are_recorded_once_for_each_name_of_a_job_and_denials_with_their_r
                f"{ctl} get NEVER >/dev/null; echo $SLURM_JOB_ID", "TOK:hold,OTHER")
     job = done.out.strip()
     log = cluster.agent_log()
-    assert log.count(f"a process of job {job} of uid 1001 was granted TOK") == 1
-    assert log.count(f"a process of job {job} of uid 1001 was granted OTHER") == 1
-    assert f"a process of job {job} of uid 1001 was refused secrets: job {job} did not request the secret NEVER" in log
+    assert log.count(f"a process of job {job} of uid {ALICE} was granted TOK") == 1
+    assert log.count(f"a process of job {job} of uid {ALICE} was granted OTHER") == 1
+    assert f"a process of job {job} of uid {ALICE} was refused secrets: job {job} did not request the secret NEVER" in log

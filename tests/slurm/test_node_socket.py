@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import poll
+from harness import BOB, poll
 from plugin_protocol import (DONE, GRANT, GRANTED, HEADER, MAX_MESSAGE, MAX_SPEC, NOTHING, PING, REFUSED, WAITING, WIPE,
                        NodeConnection, grant_request, message, reply_to)
 from own_agent import own_agent
@@ -163,7 +163,7 @@ def test_node_socket_denies_invalid_spec_with_printable_reason(agent, text, frag
     assert len(new_lines) == 1 and new_lines[0].isprintable()
 
 
-@pytest.mark.parametrize("uid", [0, 1002, 65534, 0xffffffff])
+@pytest.mark.parametrize("uid", [0, BOB, 65534, 0xffffffff])
 def test_node_socket_denies_run_of_another_user_even_to_root(agent, uid):
     is_refused(reply_to(agent, grant_request(uid=uid)), "run kept belongs to another user")
     assert reply_to(agent, grant_request(b"run:kept?,A?", uid=uid)) == (NOTHING, "", 0)

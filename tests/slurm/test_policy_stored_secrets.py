@@ -3,6 +3,7 @@
 
 import pytest
 
+from harness import ALICE, BOB
 from plugin_protocol import GRANTED, REFUSED, grant_request, reply_to
 from test_store import AgentWithStore, running
 
@@ -91,7 +92,7 @@ def test_user_lists_only_own_secrets_and_workspaces(agent):
         [("lab", "admin", 1)], [("lab", "admin", 1)], [("lab", "member", None)], [], []]
 
 
-@pytest.mark.parametrize("uid, own, shared", [(0, False, False), (1001, True, True), (1002, False, True),
+@pytest.mark.parametrize("uid, own, shared", [(0, False, False), (ALICE, True, True), (BOB, False, True),
                                               (5, False, False), (65534, False, False)])
 def test_grant_of_stored_secret_depends_on_job_owner(agent, uid, own, shared):
     assert reply_to(agent, grant_request(b"OWN", job=21, uid=uid))[0] == (GRANTED if own else REFUSED)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import poll
+from harness import ALICE, poll
 from own_agent import HttpConnection, own_agent, request
 from plugin_protocol import DONE, PING, message, reply_to
 from smaps import locked_kilobytes
@@ -77,7 +77,7 @@ def test_bodies_of_one_user_leave_memory_for_others_and_give_it_back(agent):
         for connection in refused:
             answer = connection.answer()
             assert answer.status == 503 and answer.headers["retry-after"] == "1"
-            assert "the requests of uid 1001 that are being served would exceed 16777216 bytes" in answer.detail
+            assert f"the requests of uid {ALICE} that are being served would exceed 16777216 bytes" in answer.detail
         assert grown(agent, before) < 40 * MIB
         late = agent.http("PUT", "/v1/runs/large", b"", "alice", {"Content-Length": str(LONGEST)})
         assert late.status == 503

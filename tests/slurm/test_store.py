@@ -20,7 +20,7 @@ import hunt
 import pytest
 
 from faulty_agent import ALWAYS, KILLED, STOPPED, FaultyAgent, resources_of
-from harness import BUILD, poll
+from harness import ALICE, BOB, BUILD, poll
 from plugin_protocol import GRANTED, HEADER, NodeConnection, grant_request
 from own_agent import OwnAgent
 
@@ -47,7 +47,7 @@ class StoreMixin:
         assert answer.status == 200, answer.text
         return {secret["name"]: secret["generation"] for secret in answer.json["secrets"]}
 
-    def granted_image(self, text, uid=1001, job=7):
+    def granted_image(self, text, uid=ALICE, job=7):
         """Returns the content of a step's delivery, or None if the grant is denied."""
         with NodeConnection(self) as connection:
             connection.send(grant_request(text.encode(), job=job, uid=uid))
@@ -102,7 +102,7 @@ def test_stored_secrets_survive_agent_kill_and_restart(folder, canary):
         assert agent.names() == {"TOKEN": 1}
         image = agent.granted_image("TOKEN,SHARED")
         assert value.encode() in image and shared.encode() in image
-        assert agent.granted_image("TOKEN", uid=1002) is None
+        assert agent.granted_image("TOKEN", uid=BOB) is None
         # A change after the restart continues the generations.
         answer = agent.set("TOKEN", "new")
         assert answer.status == 200 and answer.headers["etag"] == '"2"'
@@ -287,16 +287,16 @@ def test_store_detects_moved_row_and_does_not_grant_it(folder):
         assert agent.set("TOKEN", "of alice").status == 201
         assert agent.set("OTHER", "of alice too").status == 201
     with contextlib.closing(sqlite3.connect(agent.store)) as database:
-        database.execute("UPDATE secrets SET owner='1002' WHERE name='TOKEN'")
+        database.execute("UPDATE secrets SET owner=? WHERE name='TOKEN'", (str(BOB),))
         database.commit()
     with running(AgentWithStore(folder)) as agent:
-        assert "the stored secret 'TOKEN' of uid 1002 was altered or moved" in agent.log.read_text()
-        assert agent.granted_image("TOKEN", uid=1002) is None
+        assert f"the stored secret 'TOKEN' of uid {BOB} was altered or moved" in agent.log.read_text()
+        assert agent.granted_image("TOKEN", uid=BOB) is None
         assert agent.granted_image("OTHER") is not None
         listed = agent.http("GET", "/v1/secrets", user="bob").json["secrets"]
         assert [secret["name"] for secret in listed if secret.get("damaged")] == ["TOKEN"]
         assert agent.set("TOKEN", "bob's own", user="bob").status == 200
-        assert b"bob's own\0" in agent.granted_image("TOKEN", uid=1002)
+        assert b"bob's own\0" in agent.granted_image("TOKEN", uid=BOB)
 
 
 def command(agent, *arguments):
@@ -353,21 +353,21 @@ def test_store_of_uid_that_another_user_has_now_is_refused_until_root_decides(fo
 
         def give_away():
             with contextlib.closing(sqlite3.connect(agent.store)) as database, database:
-                assert database.execute("SELECT * FROM users").fetchall() == [("1001", "alice")]
+                assert database.execute("SELECT * FROM users").fetchall() == [(str(ALICE), "alice")]
                 database.execute("UPDATE users SET name='mallory'")
 
         restart(give_away)
         answer = agent.set("TOKEN", "mine")
         assert answer.status == 403
-        assert "belong to user mallory, but uid 1001 is alice now; root can remove them" in answer.json["detail"]
+        assert f"belong to user mallory, but uid {ALICE} is alice now; root can remove them" in answer.json["detail"]
         assert agent.granted_image("TOKEN") is None
-        done = command(agent, "--keep-secrets-of", "1001")
-        assert "1 secret of uid 1001 kept for the user who has this number now" in done.stdout, done
+        done = command(agent, "--keep-secrets-of", str(ALICE))
+        assert f"1 secret of uid {ALICE} kept for the user who has this number now" in done.stdout, done
         restart(lambda: None)
         assert b"value\0" in agent.granted_image("TOKEN")
         restart(give_away)
-        done = command(agent, "--remove-secrets-of", "1001")
-        assert "1 secret of uid 1001 removed; restart slurm-secretsd" in done.stdout, done
+        done = command(agent, "--remove-secrets-of", str(ALICE))
+        assert f"1 secret of uid {ALICE} removed; restart slurm-secretsd" in done.stdout, done
         restart(lambda: None)
         assert agent.names() == {}
 
