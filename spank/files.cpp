@@ -134,7 +134,7 @@ Status StepFiles::write_file(std::string_view secret, SecretView value) {
     const std::string name = file_name(secret);
     const std::string being_written = "." + name + "." + std::to_string(getpid());
     const int directory = job_directory_.get();
-    const std::string what = "cannot write the file of secret " + quoted(secret) + ": ";
+    const std::string what = "cannot write the file of secret " + in_quotes(secret) + ": ";
     const UniqueFd fd(openat(directory, being_written.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return Status::failed(what + errno_status("creating it").message());

@@ -39,7 +39,7 @@ void forget_inherited(spank_t spank) {
 Status set(spank_t spank, const char* variable, const char* value) {
     const spank_err_t error = spank_setenv(spank, variable, value, 1);
     if (error == ESPANK_SUCCESS) return Status();
-    return Status::failed("cannot set the variable " + quoted(variable) + ": " +
+    return Status::failed("cannot set the variable " + in_quotes(variable) + ": " +
                           spank_strerror(error));
 }
 

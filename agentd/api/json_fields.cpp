@@ -19,29 +19,31 @@ class RepeatedField : public BodyHandler<RepeatedField> {
     friend BodyHandler<RepeatedField>;
 
   public:
-    bool on_object_begin(json::error_code&) {
+    bool on_object_begin(boost::system::error_code&) {
         open_.emplace_back();
         return true;
     }
-    bool on_object_end(std::size_t, json::error_code&) {
+    bool on_object_end(std::size_t, boost::system::error_code&) {
         open_.pop_back();
         return true;
     }
-    bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+    bool on_key_part(json::string_view part, std::size_t, boost::system::error_code&) {
         key_.append(part.data(), part.size());
         return true;
     }
-    bool on_key(json::string_view part, std::size_t, json::error_code& error) {
+    bool on_key(json::string_view part, std::size_t, boost::system::error_code& error) {
         key_.append(part.data(), part.size());
         const std::string key = std::exchange(key_, {});
         if (open_.back().insert(key).second) return true;
-        return fail("duplicate field " + quoted(key), error);
+        return fail("duplicate field " + in_quotes(key), error);
     }
-    bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
-    bool on_string(json::string_view, std::size_t, json::error_code&) { return true; }
+    bool on_string_part(json::string_view, std::size_t, boost::system::error_code&) { return true; }
+    bool on_string(json::string_view, std::size_t, boost::system::error_code&) { return true; }
 
   private:
-    bool unexpected(const char*, json::error_code&) { return true; }  // reported by the reader
+    bool unexpected(const char*, boost::system::error_code&) {
+        return true;
+    }  // reported by the reader
 
     std::vector<std::set<std::string>> open_;
     std::string key_;
@@ -50,7 +52,7 @@ class RepeatedField : public BodyHandler<RepeatedField> {
 }  // namespace
 
 StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t depth) {
-    json::error_code error;
+    boost::system::error_code error;
     json::parse_options options;
     options.max_depth = depth;
     json::basic_parser<RepeatedField> fields(options);

@@ -27,7 +27,7 @@ class PushHandler : public BodyHandler<PushHandler> {
 
     service::PushRequest request;
 
-    bool on_object_begin(json::error_code& error) {
+    bool on_object_begin(boost::system::error_code& error) {
         switch (path_) {
             case JsonPath::outside:
                 path_ = JsonPath::top;
@@ -47,7 +47,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         }
     }
 
-    bool on_object_end(std::size_t, json::error_code& error) {
+    bool on_object_end(std::size_t, boost::system::error_code& error) {
         if (path_ == JsonPath::encoded) {
             if (!has_base64_) return fail(path_of_secret() + ": \"base64\" is missing", error);
             path_ = JsonPath::scope;
@@ -57,13 +57,13 @@ class PushHandler : public BodyHandler<PushHandler> {
         return true;
     }
 
-    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
+    bool on_key_part(string_view part, std::size_t, boost::system::error_code& error) {
         // Stops collecting a name that is longer than any field's.
         if (key_part_.size() + part.size() > 1024) return fail("a name is too long", error);
         key_part_.append(part.data(), part.size());
         return true;
     }
-    bool on_key(string_view part, std::size_t size, json::error_code& error) {
+    bool on_key(string_view part, std::size_t size, boost::system::error_code& error) {
         if (!on_key_part(part, size, error)) return false;
         key_ = std::exchange(key_part_, {});
         switch (path_) {
@@ -73,17 +73,17 @@ class PushHandler : public BodyHandler<PushHandler> {
             case JsonPath::scope:
                 path_ = JsonPath::secret_value;
                 if (names_.emplace(scope_, key_).second) return true;
-                return fail(path_of_scope() + ": duplicate name " + quoted(key_), error);
+                return fail(path_of_scope() + ": duplicate name " + in_quotes(key_), error);
             default:
                 path_ = JsonPath::encoded_value;
                 if (key_ == "base64" && !has_base64_) return true;
-                return fail(path_of_secret() + ": unknown or duplicate field " + quoted(key_) +
+                return fail(path_of_secret() + ": unknown or duplicate field " + in_quotes(key_) +
                                 "; expected only \"base64\"",
                             error);
         }
     }
 
-    bool on_int64(std::int64_t number, string_view, json::error_code& error) {
+    bool on_int64(std::int64_t number, string_view, boost::system::error_code& error) {
         if (path_ != JsonPath::top_value || key_ != "until_job")
             return unexpected("a number", error);
         if (number < 1 || number > UINT32_MAX) return unexpected("a number", error);
@@ -92,11 +92,11 @@ class PushHandler : public BodyHandler<PushHandler> {
         return true;
     }
 
-    bool on_string_part(string_view part, std::size_t, json::error_code&) {
+    bool on_string_part(string_view part, std::size_t, boost::system::error_code&) {
         value_.add(part);
         return true;
     }
-    bool on_string(string_view part, std::size_t, json::error_code& error) {
+    bool on_string(string_view part, std::size_t, boost::system::error_code& error) {
         value_.add(part);
         const bool taken = take_string(error);
         value_.clear();
@@ -109,14 +109,14 @@ class PushHandler : public BodyHandler<PushHandler> {
     std::string path_of_scope() const {
         return std::string("\"") + vault::scope_word(scope_) + "\"";
     }
-    std::string path_of_secret() const { return path_of_scope() + ", " + quoted(name_); }
+    std::string path_of_secret() const { return path_of_scope() + ", " + in_quotes(name_); }
 
     static const char* expected_in(std::string_view field) {
         if (field == "until_job") return "the id of a job, a number from 1 to 4294967295";
         return field == "owner" || field == "ttl" ? "a string" : "an object";
     }
 
-    bool unexpected(const std::string& found, json::error_code& error) {
+    bool unexpected(const std::string& found, boost::system::error_code& error) {
         switch (path_) {
             case JsonPath::top_value:
                 return fail(
@@ -124,7 +124,7 @@ class PushHandler : public BodyHandler<PushHandler> {
                         (key_ == "until_job" && found == "a number" ? "another number" : found),
                     error);
             case JsonPath::secret_value:
-                return fail(path_of_scope() + ", " + quoted(key_) +
+                return fail(path_of_scope() + ", " + in_quotes(key_) +
                                 ": expected a string or {\"base64\": \"...\"}, not " + found,
                             error);
             case JsonPath::encoded_value:
@@ -135,18 +135,18 @@ class PushHandler : public BodyHandler<PushHandler> {
         }
     }
 
-    bool known_field(json::error_code& error) {
+    bool known_field(boost::system::error_code& error) {
         for (const char* field : {"owner", "ttl", "until_job", "workspace", "user"}) {
             if (key_ != field) continue;
             if (fields_.insert(key_).second) return true;
             return fail("duplicate field \"" + key_ + "\"", error);
         }
-        return fail("unknown field " + quoted(key_) +
+        return fail("unknown field " + in_quotes(key_) +
                         "; expected one of: owner, ttl, until_job, workspace, user",
                     error);
     }
 
-    bool take_string(json::error_code& error) {
+    bool take_string(boost::system::error_code& error) {
         switch (path_) {
             case JsonPath::top_value:
                 if (key_ != "owner" && key_ != "ttl") return unexpected("a string", error);
@@ -161,7 +161,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         }
     }
 
-    bool take_field(json::error_code& error) {
+    bool take_field(boost::system::error_code& error) {
         if (value_.overflowed() || value_.length() > kLongestField) {
             return fail("\"" + key_ + "\" is too long", error);
         }
@@ -172,7 +172,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         return true;
     }
 
-    bool take_value(json::error_code& error) {
+    bool take_value(boost::system::error_code& error) {
         if (value_.length() > value_bytes_) return too_long(error);
         SecretBuffer value(value_.length());
         if (value.size() > 0)
@@ -182,7 +182,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         return true;
     }
 
-    bool take_encoded(json::error_code& error) {
+    bool take_encoded(boost::system::error_code& error) {
         if (value_.overflowed()) return too_long(error);
         auto value = decode_base64(value_.bytes());
         if (!value) {
@@ -197,7 +197,7 @@ class PushHandler : public BodyHandler<PushHandler> {
         return true;
     }
 
-    bool too_long(json::error_code& error) {
+    bool too_long(boost::system::error_code& error) {
         code = StatusCode::too_large;
         return fail(path_of_secret() + ": the value is too long; at most " +
                         std::to_string(value_bytes_) + " bytes are accepted",

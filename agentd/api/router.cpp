@@ -121,7 +121,7 @@ Status read_precondition(const RequestHead& head, service::Precondition& precond
         precondition.generation = generation_of(head.if_match);
         if (!precondition.generation) {
             return Status::invalid(
-                "If-Match: " + quoted(head.if_match) +
+                "If-Match: " + in_quotes(head.if_match) +
                 " is not a valid entity tag; expected * or one ETag that a GET returned");
         }
     }
@@ -150,11 +150,11 @@ std::optional<HttpResponse> read_query(std::string_view query, const Route& rout
         const auto value =
             percent_decoded(part.size() > name.size() ? part.substr(name.size() + 1) : "");
         if (!has_name(route.query, name)) {
-            return problem(400, "unknown query parameter " + quoted(name));
+            return problem(400, "unknown query parameter " + in_quotes(name));
         }
-        if (!value) return problem(400, "the query parameter " + quoted(name) + " is malformed");
+        if (!value) return problem(400, "the query parameter " + in_quotes(name) + " is malformed");
         if (!call.query.emplace(name, *value).second) {
-            return problem(400, "duplicate query parameter " + quoted(name));
+            return problem(400, "duplicate query parameter " + in_quotes(name));
         }
     }
     return std::nullopt;
@@ -254,12 +254,12 @@ std::variant<Router::Found, HttpResponse> Router::route_of(const RequestHead& he
         return Found{route, std::move(call), is_forwarded};
     }
     if (!allow.empty()) {
-        HttpResponse answer = problem(
-            405, "this path does not allow " + quoted(head.method) + "; expected one of: " + allow);
+        HttpResponse answer = problem(405, "this path does not allow " + in_quotes(head.method) +
+                                               "; expected one of: " + allow);
         answer.allow = allow;
         return answer;
     }
-    return problem(404, "there is no path " + quoted(path));
+    return problem(404, "there is no path " + in_quotes(path));
 }
 
 asio::awaitable<std::optional<HttpResponse>> Router::refresh(const RequestHead& head) {

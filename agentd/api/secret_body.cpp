@@ -30,29 +30,29 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
     std::optional<SecretBuffer> value;
     std::optional<std::string> second;
 
-    bool on_object_begin(json::error_code& error) {
+    bool on_object_begin(boost::system::error_code& error) {
         if (depth_ == 0 || (depth_ == 1 && key_ == "value" && value_bytes_ > 0)) {
             ++depth_;
             return true;
         }
         return unexpected("an object", error);
     }
-    bool on_object_end(std::size_t, json::error_code& error) {
+    bool on_object_end(std::size_t, boost::system::error_code& error) {
         if (--depth_ == 1 && !value) return fail("\"value\": \"base64\" is missing", error);
         return true;
     }
-    bool on_key_part(string_view part, std::size_t, json::error_code& error) {
+    bool on_key_part(string_view part, std::size_t, boost::system::error_code& error) {
         if (key_part_.size() + part.size() > kLongestField)
             return fail("a name is too long", error);
         key_part_.append(part.data(), part.size());
         return true;
     }
-    bool on_key(string_view part, std::size_t size, json::error_code& error) {
+    bool on_key(string_view part, std::size_t size, boost::system::error_code& error) {
         if (!on_key_part(part, size, error)) return false;
         std::string key = std::exchange(key_part_, {});
         if (depth_ == 2) {
             if (key == "base64" && !value) return true;
-            return fail("\"value\": unknown or duplicate field " + quoted(key) +
+            return fail("\"value\": unknown or duplicate field " + in_quotes(key) +
                             "; expected only \"base64\"",
                         error);
         }
@@ -63,16 +63,16 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         if (key_ == second_) {
             return second ? fail("duplicate field \"" + second_ + "\"", error) : true;
         }
-        return fail("unknown field " + quoted(key_) + "; expected " +
+        return fail("unknown field " + in_quotes(key_) + "; expected " +
                         (value_bytes_ > 0 ? "one of: value, " : "only ") + second_,
                     error);
     }
 
-    bool on_string_part(string_view part, std::size_t, json::error_code&) {
+    bool on_string_part(string_view part, std::size_t, boost::system::error_code&) {
         text_.add(part);
         return true;
     }
-    bool on_string(string_view part, std::size_t, json::error_code& error) {
+    bool on_string(string_view part, std::size_t, boost::system::error_code& error) {
         text_.add(part);
         const bool taken = take(error);
         text_.clear();
@@ -80,7 +80,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
     }
 
   private:
-    bool unexpected(const std::string& found, json::error_code& error) {
+    bool unexpected(const std::string& found, boost::system::error_code& error) {
         if (depth_ == 0) return fail("expected an object, not " + found, error);
         if (depth_ == 1 && key_ == "value" && value_bytes_ > 0) {
             return fail("\"value\": expected a string or {\"base64\": \"...\"}, not " + found,
@@ -91,7 +91,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
                     error);
     }
 
-    bool take(json::error_code& error) {
+    bool take(boost::system::error_code& error) {
         if (depth_ == 0) return unexpected("a string", error);
         if (depth_ == 2) return take_encoded(error);
         if (key_ == "value" && value_bytes_ > 0) return take_plain(error);
@@ -102,7 +102,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         second.emplace(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         return true;
     }
-    bool take_plain(json::error_code& error) {
+    bool take_plain(boost::system::error_code& error) {
         if (text_.length() > value_bytes_) return too_long(error);
         value.emplace(text_.length());
         if (value->size() > 0) {
@@ -110,7 +110,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         }
         return true;
     }
-    bool take_encoded(json::error_code& error) {
+    bool take_encoded(boost::system::error_code& error) {
         if (text_.overflowed()) return too_long(error);
         value = decode_base64(text_.bytes());
         if (!value) {
@@ -121,7 +121,7 @@ class FieldsHandler : public BodyHandler<FieldsHandler> {
         if (value->size() > value_bytes_) return too_long(error);
         return true;
     }
-    bool too_long(json::error_code& error) {
+    bool too_long(boost::system::error_code& error) {
         code = StatusCode::too_large;
         return fail("the value is too long; at most " + std::to_string(value_bytes_) +
                         " bytes are accepted",

@@ -27,7 +27,7 @@ inline constexpr std::size_t kLongestField = 256;
 /// expected at its position.
 template <typename Handler>
 class BodyHandler {
-    using ErrorCode = boost::json::error_code;
+    using ErrorCode = boost::system::error_code;
     using Text = boost::json::string_view;
 
   public:
@@ -101,7 +101,7 @@ inline boost::json::parse_options strict_json() {
 /// handler stored, or else the parser's message, and the position.
 template <typename Parser>
 Status parse_whole(Parser& parser, std::span<const std::byte> body) {
-    boost::json::error_code error;
+    boost::system::error_code error;
     const std::string_view text =
         without_byte_order_mark({reinterpret_cast<const char*>(body.data()), body.size()});
     if (const std::string_view encoding = utf16_name(text); !encoding.empty()) {

@@ -131,13 +131,13 @@ LookupAnswer query_membership(Uid uid, const std::string& name) {
 std::string Lookup::words() const {
     switch (kind) {
         case Kind::user_by_name:
-            return "user " + quoted(name);
+            return "user " + in_quotes(name);
         case Kind::user_by_uid:
             return "user " + std::to_string(uid.value);
         case Kind::membership:
             break;
     }
-    return "group " + quoted(name) + " of user " + std::to_string(uid.value);
+    return "group " + in_quotes(name) + " of user " + std::to_string(uid.value);
 }
 
 LookupAnswer query_name_service(const Lookup& lookup) {

@@ -19,7 +19,7 @@ constexpr long long kLongest = 10LL * 365 * 86400;
 }  // namespace
 
 StatusOr<std::chrono::seconds> parse_duration(std::string_view text) {
-    const Status wrong = Status::invalid("invalid duration " + quoted(text) +
+    const Status wrong = Status::invalid("invalid duration " + in_quotes(text) +
                                          "; expected a number and s, m, h or d, as in 12h");
     if (text.size() < 2) return wrong;
     long long count = 0;
@@ -29,9 +29,10 @@ StatusOr<std::chrono::seconds> parse_duration(std::string_view text) {
     for (const Unit& unit : kUnits) {
         if (text.back() != unit.letter) continue;
         if (count == 0)
-            return Status::failed("duration " + quoted(text) + " is too short; the minimum is 1s");
+            return Status::failed("duration " + in_quotes(text) +
+                                  " is too short; the minimum is 1s");
         if (count > kLongest / unit.seconds)
-            return Status::failed("duration " + quoted(text) +
+            return Status::failed("duration " + in_quotes(text) +
                                   " is too long; the maximum is 3650d");
         return std::chrono::seconds(count * unit.seconds);
     }

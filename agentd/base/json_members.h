@@ -15,7 +15,7 @@ namespace secrets {
 
 /// Returns null if the text is not valid JSON.
 inline boost::json::value parse_json(std::span<const std::byte> body) {
-    boost::json::error_code error;
+    boost::system::error_code error;
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     auto value = boost::json::parse(text, error);
     return error ? boost::json::value() : std::move(value);

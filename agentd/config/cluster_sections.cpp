@@ -21,7 +21,8 @@ std::uint16_t port_of(const YAML::Node& node, const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 5 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
     const unsigned long port = digits ? std::stoul(text) : 0;
-    if (port < 1 || port > 65535) throw Wrong{node.Mark(), quoted(text) + " is not a valid port"};
+    if (port < 1 || port > 65535)
+        throw Wrong{node.Mark(), in_quotes(text) + " is not a valid port"};
     return static_cast<std::uint16_t>(port);
 }
 
@@ -50,7 +51,7 @@ std::pair<std::string, std::uint16_t> host_and_port_of(const YAML::Node& node,
                       (bracketed ? is_address(host, AF_INET6) : is_host(host));
     if (!fine)
         throw Wrong{node.Mark(),
-                    "invalid address " + quoted(text) + "; expected HOST or HOST:PORT"};
+                    "invalid address " + in_quotes(text) + "; expected HOST or HOST:PORT"};
     return {host, rest.empty() ? usual_port : port_of(node, rest.substr(1))};
 }
 
@@ -58,7 +59,7 @@ HttpsUrl https_url_of(const YAML::Node& node, std::uint16_t usual_port, const ch
     constexpr std::string_view kScheme = "https://";
     HttpsUrl url{text_of(node), "", 0};
     if (!url.text.starts_with(kScheme)) {
-        throw Wrong{node.Mark(), quoted(url.text) + " is not a valid " + what +
+        throw Wrong{node.Mark(), in_quotes(url.text) + " is not a valid " + what +
                                      " address, as in https://" + what +
                                      ".example.org:" + std::to_string(usual_port)};
     }
@@ -92,7 +93,7 @@ std::string api_path_of(const YAML::Node& node) {
         path.find("//") == path.npos) {
         return path;
     }
-    throw Wrong{node.Mark(), quoted(path) +
+    throw Wrong{node.Mark(), in_quotes(path) +
                                  " is not a valid OpenBao path; expected names of letters, digits, "
                                  "'.', '_' and '-', separated by slashes"};
 }
@@ -101,7 +102,7 @@ std::vector<std::string> login_hosts_of(const YAML::Node& node) {
     std::vector<std::string> hosts = texts_of(node);
     for (std::size_t i = 0; i < hosts.size(); ++i) {
         if (!hosts[i].empty() && hosts[i].find_first_of("/?#@ []*,") == std::string::npos) continue;
-        throw Wrong{node[i].Mark(), quoted(hosts[i]) + " is not a valid host name or address"};
+        throw Wrong{node[i].Mark(), in_quotes(hosts[i]) + " is not a valid host name or address"};
     }
     return hosts;
 }
@@ -116,7 +117,7 @@ void read_listen(const YAML::Node& node, Listen& listen) {
         std::tie(listen.host, listen.port) = host_and_port_of(value, text_of(value));
         if (is_address(listen.host, AF_INET) || is_address(listen.host, AF_INET6)) return;
         throw Wrong{value.Mark(),
-                    quoted(listen.host) +
+                    in_quotes(listen.host) +
                         " is not a valid listen address, as in 0.0.0.0 (all of IPv4), "
                         "10.77.0.1:8443 or [::]:8443 (all)"};
     };

@@ -69,7 +69,7 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
         }
         for (const Workspace& other : others) {
             if (other.name != workspace.name) continue;
-            throw Wrong{value.Mark(), "duplicate workspace " + quoted(other.name)};
+            throw Wrong{value.Mark(), "duplicate workspace " + in_quotes(other.name)};
         }
     };
     read_mapping(
@@ -81,7 +81,7 @@ Workspace workspace_of(const YAML::Node& node, const std::vector<Workspace>& oth
     if (workspace.name.empty()) throw Wrong{node.Mark(), "a workspace needs a name"};
     if (workspace.admins.empty()) {
         throw Wrong{node.Mark(),
-                    "workspace " + quoted(workspace.name) +
+                    "workspace " + in_quotes(workspace.name) +
                         " needs admins: the users, groups or accounts that may set its secrets"};
     }
     return workspace;
@@ -115,7 +115,7 @@ void read_log(const YAML::Node& node, Config& config) {
         for (const char* known : {"debug", "info", "warn", "error"}) {
             if (config.log_level == known) return;
         }
-        throw Wrong{value.Mark(), "invalid log level " + quoted(config.log_level) +
+        throw Wrong{value.Mark(), "invalid log level " + in_quotes(config.log_level) +
                                       "; expected one of: debug, info, warn, error"};
     };
     const auto target = [&](const YAML::Node& value) {
@@ -127,7 +127,7 @@ void read_log(const YAML::Node& node, Config& config) {
         else if (text == "stderr")
             config.log_target = LogTarget::standard_error;
         else
-            throw Wrong{value.Mark(), "invalid log target " + quoted(text) +
+            throw Wrong{value.Mark(), "invalid log target " + in_quotes(text) +
                                           "; expected one of: auto, journal, stderr"};
     };
     read_mapping(node, {{"level", level}, {"to", target}});
@@ -139,7 +139,7 @@ void read_audit(const YAML::Node& node, Config& config) {
         config.audit_file = path_of(value);
         if (config.audit_file.ends_with('/')) {
             throw Wrong{value.Mark(),
-                        quoted(config.audit_file) + " is a directory; name a file in it"};
+                        in_quotes(config.audit_file) + " is a directory; name a file in it"};
         }
     };
     read_mapping(node, {{"file", file}});
@@ -229,7 +229,7 @@ void read_config(const YAML::Node& root, Config& config) {
     for (const Platform& platform : config.platforms) {
         if (config.listen.host.empty() || !config.listen.client_ca.empty()) break;
         if (platform.certificate.empty()) continue;
-        throw Wrong{root.Mark(), "platform " + quoted(platform.name) +
+        throw Wrong{root.Mark(), "platform " + in_quotes(platform.name) +
                                      " sets certificate, but listen.client_ca (its CA) is not set"};
     }
     if (!config.listen.host.empty() && !config.hub.urls.empty()) {

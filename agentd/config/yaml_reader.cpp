@@ -17,7 +17,7 @@ bool flag_of(const YAML::Node& node) {
     const std::string text = text_of(node);
     if (text == "true") return true;
     if (text == "false") return false;
-    throw Wrong{node.Mark(), "invalid value " + quoted(text) + "; expected true or false"};
+    throw Wrong{node.Mark(), "invalid value " + in_quotes(text) + "; expected true or false"};
 }
 
 std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t most) {
@@ -26,7 +26,7 @@ std::size_t number_of(const YAML::Node& node, std::size_t least, std::size_t mos
                         text.find_first_not_of("0123456789") == std::string::npos;
     const std::size_t number = digits ? std::stoull(text) : 0;
     if (!digits || number < least || number > most) {
-        throw Wrong{node.Mark(), "invalid value " + quoted(text) +
+        throw Wrong{node.Mark(), "invalid value " + in_quotes(text) +
                                      "; expected a whole number from " + std::to_string(least) +
                                      " to " + std::to_string(most)};
     }
@@ -41,7 +41,8 @@ std::chrono::seconds duration_of(const YAML::Node& node) {
 
 std::string path_of(const YAML::Node& node) {
     std::string path = text_of(node);
-    if (!path.starts_with('/')) throw Wrong{node.Mark(), quoted(path) + " is not an absolute path"};
+    if (!path.starts_with('/'))
+        throw Wrong{node.Mark(), in_quotes(path) + " is not an absolute path"};
     return path;
 }
 
@@ -71,16 +72,16 @@ void read_mapping(const YAML::Node& node, const std::vector<Key>& keys) {
             for (const Key& each : keys)
                 known += (known.empty() ? "" : ", ") + std::string(each.name);
             throw Wrong{entry.first.Mark(),
-                        "unknown key " + quoted(name) + "; expected one of: " + known};
+                        "unknown key " + in_quotes(name) + "; expected one of: " + known};
         }
         if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
-            throw Wrong{entry.first.Mark(), "duplicate key " + quoted(name)};
+            throw Wrong{entry.first.Mark(), "duplicate key " + in_quotes(name)};
         }
         seen.push_back(name);
         // Reported for the key: the parser reports a missing value at the position where it reads
         // on.
         if (entry.second.IsNull()) {
-            throw Wrong{entry.first.Mark(), "key " + quoted(name) + " has no value"};
+            throw Wrong{entry.first.Mark(), "key " + in_quotes(name) + " has no value"};
         }
         key->read(entry.second);
     }

@@ -48,7 +48,7 @@ Status AgentAccount::check(const auth::Principal& caller, const std::string& add
     const std::string name = configured_.empty() ? auth::user_name(**account) : configured_;
     sentence += *account ? "agents run as uid " + std::to_string((*account)->value) + " (" + name +
                                " on the hub)"
-                         : "the hub has no user " + quoted(name);
+                         : "the hub has no user " + in_quotes(name);
     sentence +=
         "; give the agents' account the same uid on all hosts, or set listen.agents on the hub";
     denials_.note(address, sentence);

@@ -44,12 +44,13 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
                               std::to_string(request.grant.uid.value) + ", according to slurmctld");
         case Verdict::other_node:
             return Status(StatusCode::permission_denied,
-                          job + " does not run on node " + quoted(request.node) +
+                          job + " does not run on node " + in_quotes(request.node) +
                               ", according to slurmctld; if slurm.conf calls it otherwise, upgrade "
                               "the plugin there, which sends that name, or set hub.node to it");
         case Verdict::other_address:
             return Status(StatusCode::permission_denied,
-                          "node " + quoted(request.node) + " is not at " + request.origin.address +
+                          "node " + in_quotes(request.node) + " is not at " +
+                              request.origin.address +
                               ", according to slurmctld; let its NodeAddr or NodeHostName resolve "
                               "to that address on the hub");
         case Verdict::no_node:
@@ -65,7 +66,7 @@ Status refusal_of(const slurm::PlacementAnswer& answer, const NodeGrantRequest& 
             break;
     }
     return Status(StatusCode::unavailable, "the hub cannot check whether " + job +
-                                               " runs on node " + quoted(request.node) + ": " +
+                                               " runs on node " + in_quotes(request.node) + ": " +
                                                why);
 }
 
@@ -196,7 +197,7 @@ asio::awaitable<Status> NodeApiHandler::check_placement(const NodeGrantRequest& 
         placement.address = request.origin.munge_address;
         const slurm::PlacementAnswer made_at = co_await placements_.ask(placement, deadline);
         if (made_at.verdict == Verdict::other_address) {
-            co_return created_elsewhere(request.origin, "node " + quoted(request.node));
+            co_return created_elsewhere(request.origin, "node " + in_quotes(request.node));
         }
         if (made_at.verdict != Verdict::runs_there) co_return refusal_of(made_at, request);
     }

@@ -41,10 +41,11 @@ inline Status check_host_certificate(const api::Origin& origin, const std::strin
         if (address == origin.address) return Status();
     }
     std::string named;
-    for (const std::string& name : names.all()) named += (named.empty() ? "" : ", ") + quoted(name);
+    for (const std::string& name : names.all())
+        named += (named.empty() ? "" : ", ") + in_quotes(name);
     std::string why = "the hub requires host certificates (listen.host_certificates), but ";
     why += origin.names ? "the one presented names " + (named.empty() ? "no host" : named) +
-                              "; expected " + quoted(host) + " or " + origin.address
+                              "; expected " + in_quotes(host) + " or " + origin.address
                         : std::string("none was presented; set hub.certificate");
     return Status(StatusCode::permission_denied, std::move(why));
 }

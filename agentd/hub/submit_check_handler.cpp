@@ -71,7 +71,7 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
         placement.address = origin.munge_address;
         answer = co_await placements_.ask(placement, deadline);
         if (answer.verdict == Verdict::other_address) {
-            co_return created_elsewhere(origin, "node " + quoted(request.node));
+            co_return created_elsewhere(origin, "node " + in_quotes(request.node));
         }
     }
     if (answer.verdict == Verdict::is_node) co_return Status();
@@ -85,7 +85,7 @@ asio::awaitable<Status> SubmitCheckHandler::check_requester(const SubmitCheckReq
                      "the hub checks submissions only for nodes and for hosts in its "
                      "listen.login_hosts; " +
                          origin.address + " is neither the address of node " +
-                         quoted(request.node) + " nor of one of these hosts");
+                         in_quotes(request.node) + " nor of one of these hosts");
 }
 
 }  // namespace secrets::hub

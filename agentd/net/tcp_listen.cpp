@@ -44,7 +44,7 @@ StatusOr<UniqueFd> listen_at_address(const std::string& address, std::uint16_t p
     boost::system::error_code error;
     const auto parsed = boost::asio::ip::make_address(address, error);
     if (error)
-        return Status::failed("invalid address " + quoted(address) +
+        return Status::failed("invalid address " + in_quotes(address) +
                               "; expected an IP address of this host, such as 0.0.0.0");
     const Tcp::endpoint endpoint(parsed, port);
     UniqueFd fd(

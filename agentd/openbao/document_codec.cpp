@@ -39,7 +39,7 @@ const json::value& field(const json::object& object, const char* name) {
 
 std::int64_t number(const json::object& object, const char* name, std::int64_t least,
                     std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
-    json::error_code error;
+    boost::system::error_code error;
     const auto number = field(object, name).to_number<std::int64_t>(error);
     if (error || number < least || number > most) {
         throw Malformed{std::string("its \"") + name + "\" is not a valid number"};

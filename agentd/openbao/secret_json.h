@@ -15,7 +15,7 @@ namespace secrets::openbao {
 
 /// Returns null if the text is not valid JSON.
 inline boost::json::value parse_secret(boost::json::string_view text) {
-    boost::json::error_code error;
+    boost::system::error_code error;
     auto value = boost::json::parse(text, error);
     wipe_stack();
     return error ? boost::json::value() : std::move(value);

@@ -80,7 +80,7 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::by_
         if (!is_platform) return refuse(503, is_platform.status().message());
         if (*is_platform) return AuthenticatedPrincipal{caller, {address_, ""}};
     }
-    return refuse(403, "the certificate of " + quoted(all.front()) +
+    return refuse(403, "the certificate of " + in_quotes(all.front()) +
                            " belongs to no platform in the hub's configuration");
 }
 
@@ -107,7 +107,7 @@ std::variant<AuthenticatedPrincipal, api::HttpResponse> RemoteAuthenticator::bou
     const auto made_for = parse_hub_request(credential.payload);
     if (!made_for) return refuse(401, "invalid munge credential: " + made_for.status().message());
     if (!net::is_certificate_of(*context_, made_for->host)) {
-        return refuse(401, "the munge credential was created for hub " + quoted(made_for->host) +
+        return refuse(401, "the munge credential was created for hub " + in_quotes(made_for->host) +
                                ", which this hub's certificate does not name");
     }
     if (made_for->method != head.method || made_for->target != head.target) {

@@ -16,7 +16,7 @@ namespace secrets::service {
 namespace {
 
 std::string label(const vault::NewSecret& secret) {
-    return std::string(vault::scope_word(secret.scope)) + " secret " + quoted(secret.name);
+    return std::string(vault::scope_word(secret.scope)) + " secret " + in_quotes(secret.name);
 }
 
 std::vector<std::string> names_of(const std::vector<vault::NewSecret>& secrets) {
@@ -87,8 +87,9 @@ StatusOr<Uid> RunService::owner_of_push(const auth::Principal& caller,
     if (!found) return found.status();
     const std::optional<Uid>& owner = *found;
     if (!owner) {
-        return Status(StatusCode::invalid_argument,
-                      "\"owner\": there is no user " + quoted(*request.owner) + " on this machine");
+        return Status(
+            StatusCode::invalid_argument,
+            "\"owner\": there is no user " + in_quotes(*request.owner) + " on this machine");
     }
     // For the sentences about the push.
     if (Status name = auth::users().await_name(*owner); !name.ok()) return name;

@@ -96,7 +96,7 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
                                                          " may list and change its secrets; " +
                                                          caller.name() + " may use them in jobs");
     }
-    return Status(StatusCode::not_found, "there is no workspace " + quoted(*scope.workspace) +
+    return Status(StatusCode::not_found, "there is no workspace " + in_quotes(*scope.workspace) +
                                              " that " + caller.name() + " is in");
 }
 

@@ -102,7 +102,7 @@ std::vector<std::string> SecretStore::damage() const {
     for (const auto& [owner, shelf] : shelves_) {
         for (const auto& [name, entry] : shelf) {
             if (!entry.head.damaged) continue;
-            sentences.push_back("the stored secret " + quoted(name) + " of " + words_for(owner) +
+            sentences.push_back("the stored secret " + in_quotes(name) + " of " + words_for(owner) +
                                 " was altered or moved in " + database_.path() +
                                 " and is not used; set it again, or remove it");
         }
@@ -362,7 +362,7 @@ StatusOr<std::size_t> SecretStore::rekey(const std::string& path, const StoreKey
         const auto value = unseal(from, row.sealed, context);
         if (!value) {
             return Status::failed("cannot rekey the store " + path + ": the secret " +
-                                  quoted(row.head.name) + " of " + words_for(row.owner) +
+                                  in_quotes(row.head.name) + " of " + words_for(row.owner) +
                                   " was altered or moved; set it again or remove it, then rekey; "
                                   "nothing has changed");
         }

@@ -14,18 +14,18 @@ Status check_word(std::string_view what, std::string_view text, std::string_view
     const std::string subject = std::string(what) + " ";
     if (text.empty()) return Status::invalid(subject + "is missing");
     if (text.size() > kMaxNameBytes) {
-        return Status::invalid(subject + quoted(text) + " has " + std::to_string(text.size()) +
+        return Status::invalid(subject + in_quotes(text) + " has " + std::to_string(text.size()) +
                                " characters; at most " + std::to_string(kMaxNameBytes) +
                                " are allowed");
     }
     for (const char c : text) {
         if (is_letter(c) || is_digit(c) || c == '_' || extra.find(c) != extra.npos) continue;
-        return Status::invalid(subject + quoted(text) + " contains " + quoted({&c, 1}) +
+        return Status::invalid(subject + in_quotes(text) + " contains " + in_quotes({&c, 1}) +
                                (extra.empty() ? "; only letters, digits and '_' are allowed"
                                               : "; only letters, digits, '_' and '-' are allowed"));
     }
     if (!is_letter(text.front()) && text.front() != '_') {
-        return Status::invalid(subject + quoted(text) + " must begin with a letter or '_'");
+        return Status::invalid(subject + in_quotes(text) + " must begin with a letter or '_'");
     }
     return Status();
 }
@@ -39,7 +39,7 @@ std::string printable_ascii(std::string_view text) {
     return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     return "'" + printable_ascii(text.substr(0, kMaxNameBytes)) +
            (text.size() > kMaxNameBytes ? "...'" : "'");
 }
@@ -54,7 +54,7 @@ Status check_variable_name(std::string_view variable) {
     if (Status why = check_word("the variable", variable, ""); !why.ok()) return why;
     const auto controlled = controlled_by(variable);
     if (!controlled) return Status();
-    return Status::invalid("the variable " + quoted(variable) + " controls " +
+    return Status::invalid("the variable " + in_quotes(variable) + " controls " +
                            std::string(*controlled) +
                            " and may not hold a secret; use another name, and in the job's script: "
                            "export " +
@@ -69,13 +69,13 @@ Status check_identifier(std::string_view what, std::string_view text, std::size_
                                " characters; at most " + std::to_string(most) + " are allowed");
     }
     if (!is_letter(text.front()) && !is_digit(text.front())) {
-        return Status::invalid("the " + kind + " " + quoted(text) +
+        return Status::invalid("the " + kind + " " + in_quotes(text) +
                                " must begin with a letter or a digit");
     }
     for (const char c : text) {
         if (!is_letter(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
-            return Status::invalid("the " + kind + " " + quoted(text) + " contains " +
-                                   quoted({&c, 1}) +
+            return Status::invalid("the " + kind + " " + in_quotes(text) + " contains " +
+                                   in_quotes({&c, 1}) +
                                    "; only letters, digits, '.', '_' and '-' are allowed");
         }
     }
@@ -94,7 +94,7 @@ Status check_account_name(std::string_view name) {
     }
     if (std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
         return Status::invalid(
-            quoted(name) +
+            in_quotes(name) +
             " is not a valid Slurm account name: it contains a space or a character "
             "that is not printable ASCII");
     }
@@ -108,7 +108,7 @@ Status check_stored_name(std::string_view name) {
 Status check_secret_name(std::string_view name) {
     if (Status why = check_stored_name(name); !why.ok()) return why;
     if (Status why = check_variable_name(variable_for(name)); !why.ok()) {
-        return Status::invalid("invalid secret name " + quoted(name) + ": " + why.message());
+        return Status::invalid("invalid secret name " + in_quotes(name) + ": " + why.message());
     }
     return Status();
 }

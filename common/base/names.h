@@ -27,7 +27,7 @@ std::string printable_ascii(std::string_view text);
 
 /// Returns `text` between single quotes for use in a message. Bytes that are not printable ASCII
 /// become `?`, and text longer than a name may be is cut, so that bad input cannot disfigure a log.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// Returns why `name` is not a valid secret name, or success. Valid are letters, digits, `_` and
 /// `-`, not beginning with a digit or `-`, at most kMaxNameBytes, if the resulting variable is

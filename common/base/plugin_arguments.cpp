@@ -12,7 +12,7 @@ namespace secrets {
 namespace {
 
 Status wrong(std::string_view argument, const char* what) {
-    return Status::failed("plugstack.conf: the argument " + quoted(argument) + " " + what);
+    return Status::failed("plugstack.conf: the argument " + in_quotes(argument) + " " + what);
 }
 
 Status read_seconds(std::string_view argument, std::string_view value,

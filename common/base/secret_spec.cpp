@@ -104,7 +104,7 @@ class PartParser {
     }
 
     static std::string set_twice(std::string_view variable) {
-        return "the variable " + quoted(variable) + " would be set twice";
+        return "the variable " + in_quotes(variable) + " would be set twice";
     }
 
     std::optional<SpecError> parse_item() {
@@ -157,7 +157,7 @@ class PartParser {
             return std::nullopt;
         }
         return this->error(at + kRandom.size() + 1, number.size(),
-                           "invalid number of random bytes " + quoted(number) + "; expected " +
+                           "invalid number of random bytes " + in_quotes(number) + "; expected " +
                                std::to_string(kMinRandomBytes) + " to " +
                                std::to_string(kMaxRandomBytes));
     }
@@ -170,33 +170,33 @@ class PartParser {
             return std::nullopt;
         }
         return error(at, word.size(),
-                     "invalid form " + quoted(word) +
+                     "invalid form " + in_quotes(word) +
                          "; expected one of: ':env', ':file', ':hold', ':random'");
     }
 
     /// Returns why two different items that set one variable can't both be delivered.
     static std::string collision(const SpecItem& one, const SpecItem& other) {
         if (one.name != other.name) {
-            return "the variable " + quoted(one.variable) + " would be set from both " +
-                   quoted(one.name) + " and " + quoted(other.name) +
+            return "the variable " + in_quotes(one.variable) + " would be set from both " +
+                   in_quotes(one.name) + " and " + in_quotes(other.name) +
                    "; rename one with NAME=VARIABLE";
         }
         if (one.random_bytes != other.random_bytes) {
-            return "duplicate secret " + quoted(one.name) +
+            return "duplicate secret " + in_quotes(one.name) +
                    ": requested as two different values; rename one with NAME=VARIABLE";
         }
         if (one.form == ItemForm::hold || other.form == ItemForm::hold) {
-            return "duplicate secret " + quoted(one.name) +
+            return "duplicate secret " + in_quotes(one.name) +
                    ": requested with ':hold' and without; leave ':hold' out, since a job can read "
                    "what it is given";
         }
         if (one.form != other.form) {
-            return "the variable " + quoted(one.variable) + " would be set to both " +
-                   quoted(one.name) +
+            return "the variable " + in_quotes(one.variable) + " would be set to both " +
+                   in_quotes(one.name) +
                    " itself and the path of its file; rename one with "
                    "NAME=VARIABLE";
         }
-        return "duplicate secret " + quoted(one.name) +
+        return "duplicate secret " + in_quotes(one.name) +
                ": requested once as optional and once as required";
     }
 

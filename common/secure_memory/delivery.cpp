@@ -51,7 +51,7 @@ std::uint16_t kind_of(const DeliveryEntry& entry) {
 Status check_entry(const DeliveryEntry& entry) {
     if (Status why = check_variable_name(entry.variable); !why.ok()) return why;
     if (entry.value.size() > kMaxValueBytes) {
-        return Status::failed("the value for " + quoted(entry.variable) + " is too long for a " +
+        return Status::failed("the value for " + in_quotes(entry.variable) + " is too long for a " +
                               (has_secret_name(entry) ? "file" : "variable"));
     }
     if (has_secret_name(entry)) {
@@ -59,7 +59,7 @@ Status check_entry(const DeliveryEntry& entry) {
         return Status();
     }
     if (entry.value.has_nul()) {
-        return Status::failed("the value for " + quoted(entry.variable) +
+        return Status::failed("the value for " + in_quotes(entry.variable) +
                               " contains a NUL byte, which a variable cannot hold");
     }
     return Status();

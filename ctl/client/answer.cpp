@@ -36,7 +36,7 @@ void check_success(const Answer& answer, ExitCode unavailable) {
     if (answer.status >= 200 && answer.status < 300) return;
     std::string sentence =
         "the agent responded with HTTP status " + std::to_string(answer.status) + " and no reason";
-    boost::json::error_code error;
+    boost::system::error_code error;
     const boost::json::value problem = boost::json::parse(answer.body, error);
     if (!error && problem.is_object() && problem.get_object().contains("detail")) {
         sentence = text_of(problem.get_object(), "detail");
@@ -49,7 +49,7 @@ void check_success(const Answer& answer, ExitCode unavailable) {
 
 boost::json::object read_object(const Answer& answer) {
     check_success(answer);
-    boost::json::error_code error;
+    boost::system::error_code error;
     boost::json::value value = boost::json::parse(answer.body, error);
     if (error) throw not_understood("it is not JSON");
     if (!value.is_object()) throw not_understood("it is not a JSON object");

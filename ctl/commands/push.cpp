@@ -44,7 +44,7 @@ const std::string& check_job(const std::string& job) {
     const char* const end = job.data() + job.size();
     const auto [stopped, error] = std::from_chars(job.data(), end, id);
     if (error == std::errc() && stopped == end && id != 0) return job;
-    throw bad_input("--until-job " + quoted(job) +
+    throw bad_input("--until-job " + in_quotes(job) +
                     ": expected the id of a job, which is a number; for a task of an array it is "
                     "in its $SLURM_JOB_ID");
 }
@@ -99,7 +99,7 @@ std::vector<Line> read_lines(std::string_view input, const std::string& source) 
         const Line line = split_line(text, place);
         const auto [first, is_new] = number_of.emplace(line.name, number);
         if (!is_new) {
-            throw bad_input(place + ": duplicate name " + quoted(line.name) + "; see line " +
+            throw bad_input(place + ": duplicate name " + in_quotes(line.name) + "; see line " +
                             std::to_string(first->second));
         }
         lines.push_back(line);
@@ -209,7 +209,7 @@ void check_values(const JsonShape& root, const std::string& source) {
     for (const JsonShape& member : root.members) {
         if (is_a_value(member)) continue;
         throw bad_input(
-            quoted(member.name) + " in " + source + " is " + json_kind_words(member.kind) +
+            in_quotes(member.name) + " in " + source + " is " + json_kind_words(member.kind) +
             "; a value must be a string or {\"base64\":\"...\"}" +
             (member.kind == JsonKind::object ? "; scopes are named 'workspace' and 'user'" : ""));
     }
@@ -219,7 +219,7 @@ PushBody body_of_json(std::string_view input, const std::string& source, const P
     const JsonShape root = read_json_shape(input, source);
     if (root.members.empty()) throw nothing_in(source);
     if (const auto name = repeated_name(root)) {
-        throw bad_input("duplicate name " + quoted(*name) + " in " + source);
+        throw bad_input("duplicate name " + in_quotes(*name) + " in " + source);
     }
 
     const bool by_scope = is_by_scope(root);

@@ -43,7 +43,7 @@ class EndSignals {
 
 std::uint64_t next_of(const json::object& answer) {
     const json::value* next = answer.if_contains("next");
-    boost::json::error_code error;
+    boost::system::error_code error;
     return next == nullptr ? 0 : next->to_number<std::uint64_t>(error);
 }
 

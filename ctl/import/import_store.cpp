@@ -9,8 +9,8 @@
 namespace secrets::ctl {
 namespace {
 
-using boost::json::error_code;
 using boost::json::string_view;
+using boost::system::error_code;
 
 constexpr const char* kForm = R"([{"name":"...","value":"..."},...])";
 

@@ -38,14 +38,14 @@ void check_choice(const ImportedSecrets& found, const std::string& source,
     for (const std::string& name : choice.only) {
         if (has_name(found.entries(), name)) continue;
         throw bad_input(has_name(found.without_value(), name)
-                            ? source + " has " + quoted(name) +
+                            ? source + " has " + in_quotes(name) +
                                   " without a value; nothing is imported"
-                            : source + " has no " + quoted(name) + "; nothing is imported");
+                            : source + " has no " + in_quotes(name) + "; nothing is imported");
     }
     for (const std::string& name : choice.skip) {
         const auto& skipped = found.skipped();
         if (std::find(skipped.begin(), skipped.end(), name) != skipped.end()) continue;
-        throw bad_input(source + " has no " + quoted(name) + " to skip; nothing is imported");
+        throw bad_input(source + " has no " + in_quotes(name) + " to skip; nothing is imported");
     }
     if (found.entries().empty()) {
         throw bad_input(source + " contains no secret to import; nothing is imported");
@@ -79,7 +79,7 @@ void ImportedSecrets::add(std::string name, std::string place, std::size_t begin
     for (const auto* earlier : {&entries_, &without_value_}) {
         for (const Entry& entry : *earlier) {
             if (entry.name != name) continue;
-            throw bad_input(place + ": duplicate name " + quoted(name) + "; see " + entry.place);
+            throw bad_input(place + ": duplicate name " + in_quotes(name) + "; see " + entry.place);
         }
     }
     const std::size_t size = values.size() - begin;

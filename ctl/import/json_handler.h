@@ -16,7 +16,7 @@ namespace secrets::ctl {
 /// name, and scalar(kind) for any other value.
 template <typename Handler>
 class JsonHandler {
-    using ErrorCode = boost::json::error_code;
+    using ErrorCode = boost::system::error_code;
     using Text = boost::json::string_view;
 
   public:
@@ -52,8 +52,9 @@ class JsonHandler {
 
 /// Parses all of `text`. Returns the error, if any, and the position that the parser reached.
 template <typename Parser>
-std::pair<boost::json::error_code, std::size_t> parse_whole(Parser& parser, std::string_view text) {
-    boost::json::error_code error;
+std::pair<boost::system::error_code, std::size_t> parse_whole(Parser& parser,
+                                                              std::string_view text) {
+    boost::system::error_code error;
     const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
     if (!error && read < text.size()) error = boost::json::error::extra_data;
     return {error, read};

@@ -10,8 +10,8 @@
 namespace secrets::ctl {
 namespace {
 
-using boost::json::error_code;
 using boost::json::string_view;
+using boost::system::error_code;
 
 class ShapeHandler : public JsonHandler<ShapeHandler> {
     friend JsonHandler<ShapeHandler>;

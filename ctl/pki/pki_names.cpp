@@ -80,7 +80,7 @@ Status check_name(const std::string& name) {
 StatusOr<AltName> parse_dns(const std::string& text) {
     if (!is_dns_name(text) || !bytes_of_ip(text).empty()) {
         return Status::failed(
-            quoted(text) +
+            in_quotes(text) +
             " is not a valid DNS name, which has labels of letters, digits and '-' between dots; "
             "use --ip for an address, and --uri for a URI");
     }
@@ -90,7 +90,7 @@ StatusOr<AltName> parse_dns(const std::string& text) {
 StatusOr<AltName> parse_ip(const std::string& text) {
     std::string bytes = bytes_of_ip(text);
     if (bytes.empty()) {
-        return Status::failed(quoted(text) +
+        return Status::failed(in_quotes(text) +
                               " is not a valid IP address, such as 10.0.0.1 or fd00::1");
     }
     return AltName{AltName::Kind::ip, text, std::move(bytes)};
@@ -98,7 +98,7 @@ StatusOr<AltName> parse_ip(const std::string& text) {
 
 StatusOr<AltName> parse_uri(const std::string& text) {
     if (!is_uri(text)) {
-        return Status::failed(quoted(text) +
+        return Status::failed(in_quotes(text) +
                               " is not a valid URI: it must begin with a scheme and ':', as in "
                               "spiffe://example.org/platform, and have no spaces");
     }

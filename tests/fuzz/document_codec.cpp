@@ -51,7 +51,7 @@ void kept(const json::object& data) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    boost::json::error_code error;
+    boost::system::error_code error;
     const boost::json::value value = boost::json::parse(text, error);
     if (error || !value.is_object()) return 0;
     secrets::fuzz::run(value.get_object());

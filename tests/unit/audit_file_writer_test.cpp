@@ -38,7 +38,7 @@ struct OnSmallDisk {
         std::vector<std::string> lines;
         std::istringstream text(content_of(path));
         for (std::string line; std::getline(text, line);) {
-            json::error_code error;
+            boost::system::error_code error;
             const json::value value = json::parse(line, error);
             lines.push_back(error ? "(torn)" : value.at("message").as_string().c_str());
         }

@@ -272,15 +272,16 @@ TEST_CASE("Names: turn a dash of a secret name into an underscore of its variabl
 }
 
 TEST_CASE("Names: replace unprintable bytes in quoted text and shorten it", "[names]") {
-    CHECK(quoted("plain") == "'plain'");
-    CHECK(quoted("") == "''");
-    CHECK(quoted("a\nb\x1b[31m\x7f") == "'a?b?[31m?'");
-    CHECK(quoted(std::string_view("a\0b", 3)) == "'a?b'");
-    CHECK(quoted("\xc3\xa9") ==
+    CHECK(in_quotes("plain") == "'plain'");
+    CHECK(in_quotes("") == "''");
+    CHECK(in_quotes("a\nb\x1b[31m\x7f") == "'a?b?[31m?'");
+    CHECK(in_quotes(std::string_view("a\0b", 3)) == "'a?b'");
+    CHECK(in_quotes("\xc3\xa9") ==
           "'?"
           "?'");
-    CHECK(quoted(std::string(kMaxNameBytes, 'x')) == "'" + std::string(kMaxNameBytes, 'x') + "'");
-    CHECK(quoted(std::string(kMaxNameBytes + 1, 'x')) ==
+    CHECK(in_quotes(std::string(kMaxNameBytes, 'x')) ==
+          "'" + std::string(kMaxNameBytes, 'x') + "'");
+    CHECK(in_quotes(std::string(kMaxNameBytes + 1, 'x')) ==
           "'" + std::string(kMaxNameBytes, 'x') + "...'");
 }
 

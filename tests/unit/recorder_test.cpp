@@ -55,7 +55,7 @@ struct Logged {
         std::vector<std::string> messages;
         std::istringstream lines(content_of(path));
         for (std::string line; std::getline(lines, line);) {
-            json::error_code error;
+            boost::system::error_code error;
             const json::value value = json::parse(line, error);
             messages.push_back(error ? "(torn)" : value.at("message").as_string().c_str());
         }
