@@ -9,7 +9,6 @@ namespace secrets::ctl {
 
 class Help : public CLI::Formatter {
   public:
-    Help() { column_width(26); }
     std::string make_help(const CLI::App* app, std::string name,
                           CLI::AppFormatMode mode) const override;
 };
