@@ -86,6 +86,7 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
     auto wait = Deadline::in(std::chrono::milliseconds(request.wait_milliseconds));
     auto silence = Deadline::in(timeout);
     bool says_patience = true;
+    std::string cause;
     while (true) {
         request.patience_milliseconds =
             says_patience ? static_cast<std::uint32_t>(silence.poll_milliseconds()) : 0;
@@ -100,10 +101,12 @@ GrantOutcome request_grant(const std::string& socket, std::chrono::seconds timeo
         // The agent ran until now (a restart): it gets the full timeout again. `wait` bounds the
         // retries.
         if (kept_waiting) silence = Deadline::in(timeout);
+        // A last try that the deadline cut off does not show what is wrong; the one before it does.
+        if (cause.empty() || !silence.passed()) cause = answer.status().message();
         if (silence.passed()) {
             return {UniqueFd(),
                     "the agent on this node did not reply within " +
-                        std::to_string(timeout.count()) + " s (" + answer.status().message() +
+                        std::to_string(timeout.count()) + " s (" + cause +
                         "); is slurm-secretsd running?",
                     ""};
         }
