@@ -19,7 +19,7 @@ help:
 	@echo "make demo       show the main job on a throwaway Slurm cluster (root)"
 	@echo "make demo-nextflow  the same with a pipeline, for which it fetches a JDK and Nextflow (root)"
 	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
-	@echo "make check      the whole test suite, on a real Slurm cluster (root)"
+	@echo "make check      the whole test suite, on a real Slurm cluster (root); MEMORY=memfd: as on a kernel without memfd_secret"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
 	@echo "make asan-e2e   the tests on real Slurm, hosts and OpenBao against an agent with ASan and UBSan (root);"
 	@echo "                E2E_TESTS='^slurm/(spec|push)$$' for some of them"
@@ -64,8 +64,9 @@ demo-nextflow: setup-nextflow build
 demo-cluster: setup-demo build
 	BUILD_DIR=$(BUILD) tests/demo/run-cluster
 
+# MEMORY=memfd: as on a kernel without memfd_secret, which has the second kind of memory.
 check: setup tests
-	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
+	$(if $(filter memfd,$(MEMORY)),$(BUILD)/without_memfd_secret) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
 asan:
