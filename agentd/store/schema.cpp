@@ -10,19 +10,20 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x534c5353;
 constexpr std::int64_t kFormat = 1;
 
+/// Not STRICT, which SQLite knows from 3.37 on: RHEL 9 has 3.34, and statements bind each type.
 constexpr char kTables[] =
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE secrets("
     "  scope INTEGER NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,"
     "  generation INTEGER NOT NULL, set_at INTEGER NOT NULL, expires_at INTEGER,"
     "  used_at INTEGER, used_job INTEGER, sealed BLOB NOT NULL,"
-    "  PRIMARY KEY(scope, owner, name)) STRICT, WITHOUT ROWID;"
+    "  PRIMARY KEY(scope, owner, name)) WITHOUT ROWID;"
     "PRAGMA application_id=1397510995;"
     "PRAGMA user_version=1;";
 
 /// Made in a database of an earlier version, too, which ignores the table.
 constexpr char kUsersTable[] =
-    "CREATE TABLE IF NOT EXISTS users(owner TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, "
+    "CREATE TABLE IF NOT EXISTS users(owner TEXT PRIMARY KEY, name TEXT NOT NULL) "
     "WITHOUT ROWID;";
 
 constexpr std::int64_t kUserScope = 1;
