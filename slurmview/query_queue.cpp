@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <variant>
 
 #include "common/base/limits.h"
 #include "slurmview/placement_queries.h"

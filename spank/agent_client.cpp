@@ -3,6 +3,7 @@
 
 #include <array>
 #include <thread>
+#include <variant>
 
 #include "common/base/limits.h"
 #include "common/ipc/refused_version.h"

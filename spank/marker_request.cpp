@@ -6,6 +6,7 @@
 
 #include <array>
 #include <charconv>
+#include <variant>
 
 #include "common/base/deadline.h"
 #include "common/base/limits.h"

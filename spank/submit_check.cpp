@@ -2,6 +2,7 @@
 #include "spank/submit_check.h"
 
 #include <array>
+#include <variant>
 
 #include "common/base/deadline.h"
 #include "common/base/limits.h"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "agentd/api/sensitive_json.h"
 #include "agentd/base/base64.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/base/scope_exit.h"

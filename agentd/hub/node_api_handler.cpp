@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/hub/node_api_handler.h"
 
+#include <variant>
+
 #include "agentd/api/grant_body.h"
 #include "agentd/api/handlers.h"
 #include "agentd/auth/lookup_attempts.h"

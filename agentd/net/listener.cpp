@@ -2,6 +2,7 @@
 #include "agentd/net/listener.h"
 
 #include <new>
+#include <utility>
 
 #include "agentd/audit/audit_log.h"
 #include "common/ipc/unix_socket.h"

@@ -3,6 +3,7 @@
 // Sends a node's requests to its hubs, in order and over reused connections, until one answers.
 
 #include <deque>
+#include <variant>
 
 #include "agentd/auth/munge.h"
 #include "agentd/net/backoff.h"

@@ -2,6 +2,7 @@
 #include "agentd/node/hub_proxy.h"
 
 #include <algorithm>
+#include <variant>
 
 namespace secrets::node {
 namespace {

@@ -3,6 +3,7 @@
 // expired, and the traces in OpenBao of ended runs.
 
 #include <algorithm>
+#include <variant>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/openbao/document_codec.h"

@@ -3,6 +3,7 @@
 // OpenBao's answers have. A hub whose own clock is wrong ends nothing too early or too late.
 
 #include <cstdlib>
+#include <variant>
 
 #include "agentd/openbao/replica.h"
 

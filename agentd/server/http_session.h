@@ -18,6 +18,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <set>
+#include <variant>
 
 #include "agentd/api/router.h"
 #include "agentd/auth/lookup_attempts.h"

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <variant>
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/base/scope_exit.h"

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <variant>
+
 #include "agentd/auth/lookup_attempts.h"
 #include "agentd/server/peer_process.h"
 #include "agentd/service/denials.h"

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdio>
+#include <variant>
 
 #include "agentd/api/metrics_text.h"
 #include "agentd/auth/lookup_attempts.h"

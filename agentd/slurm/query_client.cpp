@@ -5,6 +5,7 @@
 #include <array>
 #include <iterator>
 #include <memory>
+#include <variant>
 
 #include "agentd/base/scope_exit.h"
 #include "agentd/net/readable.h"

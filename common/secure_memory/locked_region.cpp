@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "common/base/errno_status.h"
 #include "common/secure_memory/wipe.h"

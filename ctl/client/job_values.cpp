@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "common/base/deadline.h"
 #include "common/base/limits.h"

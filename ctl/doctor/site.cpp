@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <future>
 #include <sstream>
+#include <variant>
 #include <vector>
 
 #include "common/base/limits.h"

@@ -2,6 +2,7 @@
 #include "ctl/import/json_shape.h"
 
 #include <set>
+#include <utility>
 
 #include "common/base/text_position.h"
 #include "ctl/import/json_handler.h"
