@@ -7,6 +7,7 @@
 #include "agentd/base/json_members.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 
 namespace secrets::api {
 
@@ -39,7 +40,7 @@ std::string sentence_in_verdict(std::span<const std::byte> body) {
     const json::value value = parse_json(body);
     const json::string* sentence = find_text(value.if_object(), "sentence");
     if (sentence == nullptr || sentence->size() > kMaxSentenceBytes) return "";
-    return printable_ascii(*sentence);
+    return printable_ascii(text_as<std::string_view>(*sentence));
 }
 
 }  // namespace secrets::api

@@ -3,11 +3,13 @@
 
 #include <boost/json.hpp>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "agentd/api/sensitive_json.h"
 #include "agentd/base/json_members.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 
 namespace secrets::api {
 namespace {
@@ -59,7 +61,7 @@ StatusOr<json::value> parse_object(std::span<const std::byte> body, std::size_t 
     if (const Status wrong = parse_whole(fields, body); !wrong.ok()) return wrong;
     const std::string_view text =
         without_byte_order_mark({reinterpret_cast<const char*>(body.data()), body.size()});
-    json::value value = json::parse(text, error, {}, options);
+    json::value value = json::parse(text_as<json::string_view>(text), error, {}, options);
     if (error) return Status::invalid("the JSON is malformed: " + error.message());
     if (!value.is_object()) return Status::invalid("the body must be a JSON object");
     return value;
@@ -77,7 +79,7 @@ std::uint32_t JsonFields::number(std::string_view name, std::uint64_t most) {
 std::string JsonFields::text(std::string_view name, std::size_t most) {
     ++taken_;
     const json::string* found = find_text(&object_, name);
-    if (found != nullptr && found->size() <= most) return std::string(*found);
+    if (found != nullptr && found->size() <= most) return text_as<std::string>(*found);
     fail(name, "a string of at most " + std::to_string(most) + " bytes");
     return "";
 }

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "common/base/text_as.h"
 #include "common/base/text_encoding.h"
 
 namespace secrets::api {
@@ -158,7 +159,7 @@ std::string run_head_json(const service::RunInfo& run) {
 
 std::string runs_json(std::string_view items, std::string_view next) {
     std::string text = "{\"runs\":[" + std::string(items) + "]";
-    if (!next.empty()) text += ",\"next\":" + json::serialize(json::string(next));
+    if (!next.empty()) text += ",\"next\":" + json::serialize(text_as<json::string>(next));
     return text + "}\n";
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/text_as.h"
 #include "common/base/text_encoding.h"
 
 namespace secrets::audit {
@@ -136,7 +137,7 @@ std::string journal_entry(const Event& event, Time time) {
 std::string audit_file_line(const Event& event, Time time) {
     json::object object;
     for_each_field(event, time, [&](std::string_view, std::string_view name, const auto& value) {
-        if (!name.empty()) object[name] = json::value_from(value);
+        if (!name.empty()) object[text_as<json::string_view>(name)] = json::value_from(value);
     });
     return json::serialize(object) + "\n";
 }

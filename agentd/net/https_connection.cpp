@@ -20,6 +20,7 @@
 #include "agentd/net/tls_context.h"
 #include "common/base/limits.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 #include "common/ipc/unix_socket.h"
 
 namespace secrets::net {
@@ -51,7 +52,7 @@ std::string detail_of(std::span<const std::byte> body) {
     const auto value = parse_json(body);
     const auto* detail = find_text(value.if_object(), "detail");
     if (detail == nullptr) return "no reason given";
-    return printable_ascii(std::string(*detail).substr(0, kMaxSentenceBytes));
+    return printable_ascii(text_as<std::string_view>(*detail).substr(0, kMaxSentenceBytes));
 }
 
 std::string_view text_of(const SecretBuffer& secret) {

@@ -8,6 +8,7 @@
 
 #include "agentd/base/base64.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 
 namespace secrets::openbao {
 namespace {
@@ -60,7 +61,7 @@ const json::string& text(const json::object& object, const char* name) {
 }
 
 std::string secret_name(const json::object& secret) {
-    std::string name(text(secret, "name"));
+    auto name = text_as<std::string>(text(secret, "name"));
     if (const Status why = check_stored_name(name); !why.ok()) throw Malformed{why.message()};
     return name;
 }
@@ -155,7 +156,7 @@ json::object write_secrets(std::span<const service::ReplicatedSecret> secrets,
 
 std::string user_in(const json::object& data) {
     const json::value* user = data.if_contains("user");
-    return user != nullptr && user->is_string() ? std::string(user->get_string()) : "";
+    return user != nullptr && user->is_string() ? text_as<std::string>(user->get_string()) : "";
 }
 
 StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
@@ -168,7 +169,7 @@ StatusOr<RunDocument> read_run(const RunId& run, const json::object& data) try {
     head.generation = static_cast<std::uint64_t>(number(data, "generation", 1));
     head.created = time(data, "created");
     head.expires = time(data, "expires");
-    head.platform = std::string(text(data, "platform"));
+    head.platform = text_as<std::string>(text(data, "platform"));
     if (data.contains("until_job")) {
         head.until_job.value = static_cast<std::uint32_t>(number(data, "until_job", 1, UINT32_MAX));
     }

@@ -3,6 +3,7 @@
 
 #include "agentd/base/json_members.h"
 #include "agentd/openbao/secret_json.h"
+#include "common/base/text_as.h"
 #include "common/base/text_encoding.h"
 
 namespace secrets::openbao {
@@ -228,7 +229,7 @@ asio::awaitable<StatusOr<std::vector<std::string>>> KvClient::list(std::string f
     const json::array* keys = find_array(data_in(*answer), "keys");
     if (keys == nullptr) co_return names;
     for (const json::value& key : *keys) {
-        if (key.is_string()) names.emplace_back(key.get_string());
+        if (key.is_string()) names.push_back(text_as<std::string>(key.get_string()));
     }
     co_return names;
 }

@@ -13,6 +13,7 @@
 #include "agentd/openbao/secret_json.h"
 #include "agentd/openbao/server_status.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 
 namespace secrets::openbao {
 namespace {
@@ -71,7 +72,7 @@ std::string errors_in(const HttpsResponse& answer) {
     if (errors != nullptr) {
         for (const json::value& error : *errors) {
             if (!error.is_string()) continue;
-            text += (text.empty() ? "" : "; ") + std::string(error.get_string());
+            text += (text.empty() ? "" : "; ") + text_as<std::string>(error.get_string());
         }
     }
     if (text.empty()) text = "status " + std::to_string(answer.status);

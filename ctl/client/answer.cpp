@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "common/base/text_as.h"
 #include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl {
@@ -32,6 +33,10 @@ std::string printable(std::string_view text) {
     return shown;
 }
 
+std::string printable(const boost::json::string& text) {
+    return printable(text_as<std::string_view>(text));
+}
+
 void check_success(const Answer& answer, ExitCode unavailable) {
     if (answer.status >= 200 && answer.status < 300) return;
     std::string sentence =
@@ -56,20 +61,24 @@ boost::json::object read_object(const Answer& answer) {
     return std::move(value.get_object());
 }
 
+const boost::json::value* find_member(const boost::json::object& object, std::string_view name) {
+    return object.if_contains(text_as<boost::json::string_view>(name));
+}
+
 std::string text_of(const boost::json::object& object, std::string_view name) {
-    const boost::json::value* value = object.if_contains(name);
+    const boost::json::value* value = find_member(object, name);
     if (value == nullptr || value->is_null()) return std::string(kNothing);
     if (const auto* text = value->if_string()) return printable(*text);
     return boost::json::serialize(*value);
 }
 
 bool is_true(const boost::json::object& object, std::string_view name) {
-    const boost::json::value* value = object.if_contains(name);
+    const boost::json::value* value = find_member(object, name);
     return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 const boost::json::array& array_of(const boost::json::object& object, std::string_view name) {
-    const boost::json::value* value = object.if_contains(name);
+    const boost::json::value* value = find_member(object, name);
     if (value == nullptr || !value->is_array()) {
         throw not_understood("it has no list '" + std::string(name) + "'");
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/commands/cluster_cells.h"
 
+#include "common/base/text_as.h"
 #include "ctl/client/answer.h"
 
 namespace secrets::ctl {
@@ -49,7 +50,7 @@ Cell trouble_or(const json::object& object, std::string words) {
 }
 
 std::string list_words(const json::object& object, std::string_view name, const char* before) {
-    const json::value* const list = object.if_contains(name);
+    const json::value* const list = find_member(object, name);
     if (list == nullptr || !list->is_array()) return {};
     std::string words;
     for (const json::value& text : list->get_array()) {
@@ -71,7 +72,7 @@ Cell config(const json::object& object) {
 
 std::optional<Cell> cluster_cell(std::string_view name, const json::value& value) {
     if (name == "certificate_expires" && value.is_string()) {
-        return local_time(std::string(value.get_string()));
+        return local_time(text_as<std::string>(value.get_string()));
     }
     const json::object* const object = value.if_object();
     if (object == nullptr) return std::nullopt;

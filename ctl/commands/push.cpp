@@ -9,6 +9,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/names.h"
+#include "common/base/text_as.h"
 #include "ctl/import/import_store.h"
 #include "ctl/import/json_shape.h"
 #include "ctl/import/utf8_text.h"
@@ -35,7 +36,7 @@ CommandError nothing_in(const std::string& source) {
 }
 
 std::string json_string(std::string_view text) {
-    return boost::json::serialize(boost::json::string(text));
+    return boost::json::serialize(text_as<boost::json::string>(text));
 }
 
 /// Checks the id of a job, which is a number: Slurm's own commands also accept others.

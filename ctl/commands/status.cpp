@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "common/base/text_as.h"
 #include "ctl/client/answer.h"
 #include "ctl/commands/cluster_cells.h"
 #include "ctl/io/table.h"
@@ -29,7 +30,7 @@ Cell memory(const std::string& kind) {
 /// Returns `before` and the number with its noun; empty if the object has no such number.
 std::string how_many(const json::object& object, std::string_view name, const char* before,
                      const char* noun) {
-    const json::value* number = object.if_contains(name);
+    const json::value* number = find_member(object, name);
     if (number == nullptr || !number->is_int64()) return {};
     return before + counted(static_cast<std::size_t>(number->get_int64()), noun);
 }
@@ -96,7 +97,7 @@ Cell audit_file(const json::object& object) {
 
 /// Returns the member `name` in words for users, also for an unknown name.
 Cell cell_of(const json::object& status, std::string_view name) {
-    const json::value& value = status.at(name);
+    const json::value& value = *find_member(status, name);
     if (auto cell = cluster_cell(name, value)) return *std::move(cell);
     const bool is_number = value.is_int64();
     if (name == "uptime_seconds" && is_number) return duration_words(value.get_int64());
@@ -172,8 +173,9 @@ ExitCode show_status(const Session& agent) {
     }
     add_hub_rows(table, status);
     for (const auto& member : status) {
-        if (has_own_rows(member.key())) continue;
-        table.add({heading_of(member.key()), cell_of(status, member.key())});
+        const auto name = text_as<std::string_view>(member.key());
+        if (has_own_rows(name)) continue;
+        table.add({heading_of(name), cell_of(status, name)});
     }
     if (const auto* tasks = status.if_contains("tasks"); tasks && tasks->is_array()) {
         add_failed_tasks(table, tasks->get_array());

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "common/base/text_as.h"
 #include "ctl/client/answer.h"
 #include "ctl/doctor/checks.h"
 #include "ctl/doctor/text_file.h"
@@ -131,7 +132,7 @@ Finding check_accounts(const Site& site) {
         std::string names;
         for (const auto& name : missing->get_array()) {
             if (name.is_string())
-                names += (names.empty() ? "" : ", ") + std::string(name.get_string());
+                names += (names.empty() ? "" : ", ") + text_as<std::string>(name.get_string());
         }
         return warn("slurmctld does not know " + names,
                     "compare with 'sacctmgr show account', or remove it from the configuration");

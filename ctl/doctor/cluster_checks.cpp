@@ -25,7 +25,7 @@ constexpr std::int64_t kSoon = 21LL * 24 * 3600;
 
 /// Returns a member of the status that is an object; null if there is none.
 const json::object* object_in(const Site& site, std::string_view name) {
-    const json::value* const value = site.status ? site.status->if_contains(name) : nullptr;
+    const json::value* const value = site.status ? find_member(*site.status, name) : nullptr;
     return value != nullptr ? value->if_object() : nullptr;
 }
 

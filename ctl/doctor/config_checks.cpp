@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/base/text_as.h"
 #include "ctl/client/answer.h"
 #include "ctl/doctor/checks.h"
 #include "ctl/doctor/command_output.h"
@@ -22,10 +23,10 @@ const json::object* config_of(const Site& site) {
 
 std::vector<std::string> texts_in(const json::object& object, std::string_view name) {
     std::vector<std::string> texts;
-    const json::value* const list = object.if_contains(name);
+    const json::value* const list = find_member(object, name);
     if (list == nullptr || !list->is_array()) return texts;
     for (const json::value& text : list->get_array()) {
-        if (text.is_string()) texts.emplace_back(text.get_string());
+        if (text.is_string()) texts.push_back(text_as<std::string>(text.get_string()));
     }
     return texts;
 }
