@@ -328,6 +328,17 @@ std::string unknown_command_sentence(const CLI::App& app, const std::vector<std:
     return "unknown command; did you mean 'secretctl " + guess + "'? see secretctl --help";
 }
 
+/// Returns what is wrong with the number of values that an option of the command was given. CLI11's
+/// words differ between its versions; they begin with the option's name.
+std::string wrong_count_sentence(const CLI::App& app, const std::string& words_of_cli11) {
+    const std::string name = words_of_cli11.substr(0, words_of_cli11.find(':'));
+    for (const CLI::App* said = &app;; said = said->get_subcommands().front()) {
+        const CLI::Option* option = said->get_option_no_throw(name);
+        if (option != nullptr && option->count() > 1) return name + " may be given only once";
+        if (said->get_subcommands().empty()) return name + " requires a value";
+    }
+}
+
 }  // namespace
 
 void describe(CLI::App& app, CommandLine& line) {
@@ -371,6 +382,13 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error,
     }
     if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
         return "--scope must be user or workspace; " + see;
+    }
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+        return wrong_count_sentence(app, error.what()) + "; " + see;
+    }
+    // Only a flag's value is converted. CLI11's own sentence repeats it.
+    if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+        return "an option that takes no value was given one; " + see;
     }
     return std::string(error.what()) + "; " + see;
 }

@@ -59,13 +59,15 @@ std::string names_of(const std::set<CLI::Option*>& options) {
 }
 
 std::string row(const CLI::Option& option) {
-    std::string left =
-        option.get_positional() ? option.get_name(true) : option.get_name(false, true);
-    if (!option.get_option_text().empty()) {
-        if (!option.get_positional()) left += " " + option.get_option_text();
-        return row(left, option.get_description());
+    const bool takes_several = option.get_items_expected_max() > 1;
+    if (option.get_positional()) {
+        return row(option.get_name(true) + (takes_several ? " ..." : ""), option.get_description());
     }
-    if (option.get_items_expected_max() > 1) left += " ...";
+    std::string left = option.get_name(false, true);
+    if (!option.get_option_text().empty()) {
+        return row(left + " " + option.get_option_text(), option.get_description());
+    }
+    if (takes_several) left += " ...";
     if (!option.get_needs().empty()) left += " Needs:" + names_of(option.get_needs());
     if (!option.get_excludes().empty()) left += " Excludes:" + names_of(option.get_excludes());
     return row(left, option.get_description());
@@ -103,7 +105,8 @@ std::string Help::make_help(const CLI::App* app, std::string name, CLI::AppForma
     if (app->get_parent() == nullptr) return kHead + commands_of(*app) + kFoot;
     return app->get_description() + "\n" + usage_of(*app, name) +
            options_of(*app, true, "Positionals") + options_of(*app, false, "Options") +
-           subcommands_of(*app) + "\n" + app->get_footer() + "\n";
+           subcommands_of(*app) + "\n" +
+           (app->get_footer().empty() ? "" : app->get_footer() + "\n");
 }
 
 }  // namespace secrets::ctl

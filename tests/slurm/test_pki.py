@@ -378,7 +378,7 @@ def test_pki_issue_rejects_ca_key_readable_by_others(ca, tmp_path):
     (["x", "--client", "--server"], "--client excludes --server; see secretctl pki issue --help"),
     (["x", "--sign"], "unexpected argument"),
     (["x", "y"], "unexpected argument"),
-    (["x", "--dns"], "--dns: 1 required TEXT missing; see secretctl pki issue --help"),
+    (["x", "--dns"], "--dns requires a value; see secretctl pki issue --help"),
     ([], "NAME is required; see secretctl pki issue --help"),
 ])
 def test_pki_issue_with_invalid_usage_changes_nothing(ca, arguments, sentence):
