@@ -250,6 +250,29 @@ def check_size(lines):
         yield len(lines), f"more than {MOST_LINES} lines: has it one reason to change?"
 
 
+# ---- the lowest versions of what a build needs ------------------------------------------------------
+
+
+def check_lowest_versions(cmake, table):
+    """`cmake` and `table` map names to versions; each version that CMake demands must be in the table, and the other way round."""
+    for name in sorted(cmake.keys() | table.keys()):
+        if cmake.get(name) != table.get(name):
+            yield f"{name}: CMake demands {cmake.get(name, 'no version')}, docs/building.md shows {table.get(name, 'none')}"
+
+
+def lowest_versions_of_cmake(texts):
+    found = {}
+    for text in texts:
+        found |= {name: version for name, version in re.findall(r'^ *require_version\("?([\w+-]+).* ([\d.]+)\)$', text, re.MULTILINE)}
+        found |= {"CMake": version for version in re.findall(r"cmake_minimum_required\(VERSION ([\d.]+?)(?:\.{3}|\))", text)}
+    return found
+
+
+def lowest_versions_of_table(text):
+    section = text.partition("## Lowest versions")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| ([\w+-]+)[^|]*\| ([\d.]+) \|", section, re.MULTILINE))
+
+
 # ---- all of it --------------------------------------------------------------------------------------
 
 
@@ -279,6 +302,9 @@ def check_project(project):
         found += check_licence(source.lines)
         wrong += [f"{path}:{line}: {what}" for line, what in found]
         warnings += [f"{path}:{line}: {what}" for line, what in check_size(source.lines)]
+    files = [project / path for path in ("CMakeLists.txt", "lowest_versions.cmake", "agentd/CMakeLists.txt", "docs/building.md")]
+    *cmake, table = [file.read_text(encoding="utf-8") if file.exists() else "" for file in files]
+    wrong += check_lowest_versions(lowest_versions_of_cmake(cmake), lowest_versions_of_table(table))
     return wrong, warnings
 
 
@@ -360,6 +386,9 @@ def self_test():
     passed = [check_example(*example) for example in EXAMPLES]
     passed += [check_example(*example, licence="") for example in LICENCE_EXAMPLES]
     passed.append(len(list(check_size(["x"] * (MOST_LINES + 1)))) == 1)
+    demanded = lowest_versions_of_cmake(['cmake_minimum_required(VERSION 3.20...4.0)\nrequire_version("Slurm (${a})" "${b}" 22.05)\n'])
+    shown = lowest_versions_of_table("## Lowest versions\n| CMake | 3.20 | 3.25 |\n| Slurm | 23.11 | |\n| g++ (GNU) | 11 | |\n## B\n| x | 1 |")
+    passed.append([sentence.partition(":")[0] for sentence in check_lowest_versions(demanded, shown)] == ["Slurm", "g++"])
     print(f"lint: {len(passed)} examples of rules, {passed.count(False)} failed")
     return 0 if all(passed) else 1
 
