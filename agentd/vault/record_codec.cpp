@@ -44,7 +44,6 @@ void describe_run(RecordWriter& pen, const RunHead& head, std::span<const NewSec
         pen.number(static_cast<std::uint32_t>(secret.value.size()));
         pen.bytes(secret.value.view().bytes());
     }
-    if (head.until_job != JobId()) pen.number(head.until_job.value);
 }
 
 void describe_hold(RecordWriter& pen, const Hold& hold) {
@@ -99,8 +98,8 @@ StatusOr<RunHead> take_run_head(RecordReader& eye) {
                    std::string(platform)};
 }
 
-/// Reads what follows a run's head, and sets the job with which the run ends.
-StatusOr<std::vector<RunSecret>> take_run_secrets(RecordReader& eye, JobId& until_job) {
+/// Reads what follows a run's head.
+StatusOr<std::vector<RunSecret>> take_run_secrets(RecordReader& eye) {
     std::vector<RunSecret> secrets;
     const auto count = eye.number<std::uint32_t>();
     secrets.reserve(std::min<std::size_t>(count, kMaxSecretsPerRun));
@@ -112,10 +111,7 @@ StatusOr<std::vector<RunSecret>> take_run_secrets(RecordReader& eye, JobId& unti
         if (secret.scope != Scope::user && secret.scope != Scope::workspace) break;
         secrets.push_back(secret);
     }
-    if (secrets.size() != count) return malformed("run");
-    if (eye.complete()) return secrets;
-    until_job.value = eye.number<std::uint32_t>();
-    if (!eye.complete() || until_job == JobId()) return malformed("run");
+    if (!eye.complete() || secrets.size() != count) return malformed("run");
     return secrets;
 }
 
@@ -140,7 +136,7 @@ StatusOr<RunHead> read_run_head(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     auto head = take_run_head(eye);
     if (!head) return head;
-    const auto secrets = take_run_secrets(eye, head->until_job);
+    const auto secrets = take_run_secrets(eye);
     if (!secrets) return secrets.status();
     return head;
 }
@@ -148,8 +144,7 @@ StatusOr<RunHead> read_run_head(std::span<const std::byte> payload) {
 StatusOr<std::vector<RunSecret>> read_run_secrets(std::span<const std::byte> payload) {
     RecordReader eye(payload);
     if (auto head = take_run_head(eye); !head) return head.status();
-    JobId until_job;
-    return take_run_secrets(eye, until_job);
+    return take_run_secrets(eye);
 }
 
 std::size_t hold_payload_size(const Hold& hold) {

@@ -5,8 +5,8 @@
 //
 //     run   owner u32, generation u64, created i64, expires i64 (seconds since 1970),
 //           run id text, platform text (empty: none), count u32,
-//           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value,
-//           then, only if the run ends with a job: job u32
+//           then `count` times: scope u8 (1 user, 2 workspace), name text, value length u32, value
+//           (the job with which a run ends is in the record's header: agentd/vault/slab.h)
 //     hold  job u32, owner u32, since i64, count u32,
 //           then `count` times: spec text, run id text (empty: none), generation u64
 //     hub   job u32, owner u32, spec text, run id text (empty: none), tag text,

@@ -112,7 +112,7 @@ Vault::Finding Vault::index(NamedSlab& slab, const RecordFound& record) {
     const RecordRef place{&slab, record.offset};
     switch (record.type) {
         case RecordType::run:
-            return index_run(place, record.payload);
+            return index_run(place, record.payload, JobId{record.job});
         case RecordType::hold:
             return index_hold(place, record.payload);
         case RecordType::cached_grant:
@@ -126,9 +126,11 @@ bool Vault::is_newer(RecordRef a, RecordRef b) {
     return a.slab->slab.sequence(a.offset) > b.slab->slab.sequence(b.offset);
 }
 
-Vault::Finding Vault::index_run(RecordRef place, std::span<const std::byte> payload) {
+Vault::Finding Vault::index_run(RecordRef place, std::span<const std::byte> payload,
+                                JobId until_job) {
     auto head = read_run_head(payload);
     if (!head) return Finding::malformed;
+    head->until_job = until_job;
     if (const auto other = runs_.find(head->id); other != runs_.end()) {
         if (!is_newer(place, other->second.place)) return Finding::superseded;
         remove(other);

@@ -32,7 +32,8 @@ struct RecordHeader {
     std::uint32_t payload_length;
     std::uint32_t checksum;
     std::uint64_t sequence;
-    std::uint64_t reserved;
+    std::uint32_t job;
+    std::uint32_t job_complement;
 };
 constexpr std::size_t kShapeBytes = sizeof(std::uint64_t);
 static_assert(kShapeBytes + sizeof(RecordHeader) == Slab::kOverhead);
@@ -45,6 +46,10 @@ bool known(std::uint16_t type) {
     return type == static_cast<std::uint16_t>(RecordType::run) ||
            type == static_cast<std::uint16_t>(RecordType::hold) ||
            type == static_cast<std::uint16_t>(RecordType::cached_grant);
+}
+
+std::uint32_t complement_of(std::uint32_t job) {
+    return job == 0 ? 0 : ~job;
 }
 
 std::map<std::uint32_t, std::uint32_t>::node_type node_of(std::uint32_t offset,
@@ -103,7 +108,8 @@ StatusOr<Slab> Slab::reopen(LockedRegion region, std::size_t& dropped) {
         const bool cut_to_size =
             extent.length == kOverhead + whole_granules(extent.record.payload_length);
         const bool trusted = extent.state == kLive && known(extent.type) && cut_to_size &&
-                             extent.record.checksum == slab.checksum(offset);
+                             extent.record.checksum == slab.checksum(offset) &&
+                             extent.record.job_complement == complement_of(extent.record.job);
         if (trusted) {
             slab.records_.emplace_hint(slab.records_.end(), offset, extent.length);
             continue;
@@ -150,7 +156,7 @@ std::uint32_t Slab::checksum(std::uint32_t offset) const {
 }
 
 std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_bytes,
-                                       std::uint64_t sequence) {
+                                       std::uint64_t sequence, std::uint32_t job) {
     const std::size_t need = kOverhead + whole_granules(payload_bytes);
     if (need > largest_free_) return std::nullopt;
     auto found = free_.begin();
@@ -176,7 +182,8 @@ std::optional<Slab::Draft> Slab::begin(RecordType type, std::size_t payload_byte
     // that separates it.
     if (rest > 0) write_shape(offset + length, rest, kFree, 0);
     write_shape(offset, length, kBeingWritten, static_cast<std::uint16_t>(type));
-    const RecordHeader header{static_cast<std::uint32_t>(payload_bytes), 0, sequence, 0};
+    const RecordHeader header{static_cast<std::uint32_t>(payload_bytes), 0, sequence, job,
+                              complement_of(job)};
     memcpy(region_.bytes().data() + offset + kShapeBytes, &header, sizeof(header));
     return Draft{{offset}, region_.bytes().subspan(offset + kOverhead, payload_bytes)};
 }
@@ -243,7 +250,8 @@ void Slab::for_each(const std::function<void(const RecordFound&)>& visit) const 
             visit({static_cast<RecordType>(extent.type),
                    {at},
                    extent.record.sequence,
-                   payload(RecordOffset{at})});
+                   payload(RecordOffset{at}),
+                   extent.record.job});
         }
         at += extent.length;
     }

@@ -16,12 +16,16 @@
 //                   8  4  length of the payload
 //                  12  4  CRC-32 of type, payload length, sequence and payload
 //                  16  8  sequence: of two records of one object, the higher is the newer
-//                  24  8  zero
+//                  24  4  job with which a run ends, 0: none
+//                  28  4  the complement of that number, 0: none
 //                  32     payload, then zeros to the next granule
 //
 // The shape is one aligned 8-byte store, so that the extents can be walked whenever the process
 // ends. A record is live only after all of it is written; freed bytes are overwritten before the
 // extent is marked free, and neighbouring free extents are joined.
+//
+// 0.2.0 writes zeros for the job and does not read it: what follows the fields of a payload, or
+// a checksum over more, would make that version wipe the record.
 
 #include <cstdint>
 #include <functional>
@@ -46,6 +50,7 @@ struct RecordFound {
     RecordOffset offset;
     std::uint64_t sequence;
     std::span<const std::byte> payload;
+    std::uint32_t job;  ///< with which a run ends; 0: with none
 };
 
 /// Not thread-safe. Payload spans point into the region and live as long as their record.
@@ -69,7 +74,8 @@ class Slab {
         RecordOffset offset;
         std::span<std::byte> payload;
     };
-    std::optional<Draft> begin(RecordType type, std::size_t payload_bytes, std::uint64_t sequence);
+    std::optional<Draft> begin(RecordType type, std::size_t payload_bytes, std::uint64_t sequence,
+                               std::uint32_t job = 0);
     void commit(RecordOffset offset);
 
     /// Overwrites the record and frees its extent. For drafts and live records. Needs no memory, so

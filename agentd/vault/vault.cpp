@@ -56,10 +56,10 @@ Vault::~Vault() {
     }
 }
 
-StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) {
+StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes, JobId until_job) {
     const std::uint64_t sequence = next_sequence_++;
     for (const auto& slab : slabs_) {
-        if (auto draft = slab->slab.begin(type, payload_bytes, sequence)) {
+        if (auto draft = slab->slab.begin(type, payload_bytes, sequence, until_job.value)) {
             return Draft(*this, {slab.get(), draft->offset}, draft->payload);
         }
     }
@@ -75,7 +75,7 @@ StatusOr<Vault::Draft> Vault::begin(RecordType type, std::size_t payload_bytes) 
     if (!slab_suffix_.empty()) name += "-" + slab_suffix_;
     auto fresh =
         std::make_unique<NamedSlab>(NamedSlab{name, false, Slab(std::move(region).value())});
-    const auto begun = fresh->slab.begin(type, payload_bytes, sequence);
+    const auto begun = fresh->slab.begin(type, payload_bytes, sequence, until_job.value);
     slabs_.push_back(std::move(fresh));
     slab_bytes_ += slabs_.back()->slab.size();
     Draft draft(*this, {slabs_.back().get(), begun->offset}, begun->payload);
@@ -151,7 +151,7 @@ bool Vault::uses_swappable_memory() const {
 }
 
 Status Vault::put_run(const RunHead& head, std::span<const NewSecret> secrets) {
-    auto record = begin(RecordType::run, run_payload_size(head, secrets));
+    auto record = begin(RecordType::run, run_payload_size(head, secrets), head.until_job);
     if (!record) return record.status();
     write_run(head, secrets, record->payload());
     RunEntry entry = prepare_run(head, record->place());

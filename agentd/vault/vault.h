@@ -283,7 +283,7 @@ class Vault {
     /// The index entries of a hold, allocated before anything changes.
     struct HoldEntry;
 
-    StatusOr<Draft> begin(RecordType type, std::size_t payload_bytes);
+    StatusOr<Draft> begin(RecordType type, std::size_t payload_bytes, JobId until_job = {});
     std::size_t free(RecordRef place) noexcept;
     std::size_t new_slab_bytes(std::size_t payload_bytes) const;
     void keep_memory_id() noexcept;
@@ -306,7 +306,7 @@ class Vault {
     /// The result of indexing a record that was found.
     enum class Finding { taken, superseded, malformed };
     Finding index(NamedSlab& slab, const RecordFound& record);
-    Finding index_run(RecordRef place, std::span<const std::byte> payload);
+    Finding index_run(RecordRef place, std::span<const std::byte> payload, JobId until_job);
     Finding index_hold(RecordRef place, std::span<const std::byte> payload);
     Finding index_hub_grant(RecordRef place, std::span<const std::byte> payload);
     void remove_hub_grants_without_hold() noexcept;

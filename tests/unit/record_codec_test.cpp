@@ -57,20 +57,12 @@ std::string refusal_of_hold(const Bytes& payload) {
     return read ? "(read)" : read.status().message();
 }
 
-TEST_CASE("Record codec: writes the job with which a run ends behind its secrets, and reads it") {
+TEST_CASE(
+    "Record codec: adds nothing to a run that ends with a job, which 0.2.0 must be able to read") {
     RunHead head = kHead;
     head.until_job = JobId{12};
     const auto secrets = list_of(user_secret("A", "a"));
-    Bytes expected = record_of(kHead, secrets);
-    append_number<std::uint32_t>(expected, 12);
-    CHECK(record_of(head, secrets) == expected);
-    CHECK(read_run_head(expected)->until_job == JobId{12});
-    CHECK(read_run_secrets(expected)->size() == 1);
-    // Of a version that knew no such job.
-    CHECK(read_run_head(record_of(kHead, secrets))->until_job == JobId());
-    expected.pop_back();
-    CHECK(refusal_of_run(expected) == "malformed run record");
-    CHECK_FALSE(read_run_head(expected).ok());
+    CHECK(record_of(head, secrets) == record_of(kHead, secrets));
 }
 
 TEST_CASE("Record codec: writes exactly the documented bytes of a run") {

@@ -23,6 +23,7 @@ constexpr std::size_t kSlabBytes = 16 * 1024;
 constexpr std::size_t kVersionAt = 8;
 constexpr std::size_t kFirstExtentAt = 32;
 constexpr std::size_t kSequenceAt = kFirstExtentAt + 16;
+constexpr std::size_t kJobAt = kFirstExtentAt + 24;
 constexpr std::size_t kFirstPayloadAt = kFirstExtentAt + 32;
 
 /// A region that can be looked at and found again: plain locked memory and a second descriptor of
@@ -94,6 +95,35 @@ TEST_CASE("Slab: restores committed records with their sequence when reopened") 
     reopened->for_each([&](const RecordFound& record) { sequences.push_back(record.sequence); });
     CHECK(sequences == std::vector<std::uint64_t>{7, 9});
     CHECK(reopened->free_bytes() == slab.free_bytes());
+}
+
+TEST_CASE(
+    "Slab: restores the job with which a run ends, which is neither payload nor in the checksum") {
+    Ground ground;
+    Slab slab(std::move(ground.region));
+    const auto draft = slab.begin(RecordType::run, 1, 7, 12);
+    REQUIRE(draft);
+    draft->payload[0] = std::byte{'x'};
+    slab.commit(draft->offset);
+    std::size_t dropped = 0;
+    const auto jobs = [&] {
+        std::vector<std::uint32_t> found;
+        auto reopened = Slab::reopen(ground.again(), dropped);
+        REQUIRE(reopened.ok());
+        reopened->for_each([&](const RecordFound& record) { found.push_back(record.job); });
+        reopened->leave();
+        return found;
+    };
+    CHECK(jobs() == std::vector<std::uint32_t>{12});
+    // As 0.2.0 writes it: the checksum is that of a run that ends with no job.
+    auto region = LockedRegion::adopt(UniqueFd(dup(ground.copy.get())));
+    REQUIRE(region.ok());
+    memset(region->bytes().data() + kJobAt, 0, 8);
+    CHECK(jobs() == std::vector<std::uint32_t>{0});
+    CHECK(dropped == 0);
+    region->bytes()[kJobAt] = std::byte{12};  // without its complement
+    CHECK(jobs().empty());
+    CHECK(dropped == 1);
 }
 
 TEST_CASE("Slab: knows without a search that a record is too large") {
