@@ -71,7 +71,7 @@ GrantOutcome outcome_of(Answer answer) {
     } else if (auto* nothing = std::get_if<plugin_protocol::Nothing>(&answer.reply)) {
         outcome.note = std::move(nothing->note);
     } else if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer.reply)) {
-        outcome.refusal = std::move(refused->sentence);
+        outcome.refusal = ipc::with_remedy(std::move(refused->sentence));
     } else if (auto* busy = std::get_if<plugin_protocol::Busy>(&answer.reply)) {
         outcome.refusal = std::move(busy->sentence);
     } else {
@@ -122,9 +122,14 @@ Status bind_run(const std::string& socket, std::chrono::milliseconds timeout,
     if (!fd) return fd.status();
     auto answer = exchange(fd->get(), std::move(request), deadline);
     if (!answer) return answer.status();
-    if (auto* refused = std::get_if<plugin_protocol::Refused>(&answer->reply))
-        return Status::failed(refused->sentence);
-    return Status();
+    auto* refused = std::get_if<plugin_protocol::Refused>(&answer->reply);
+    if (refused == nullptr) return Status();
+    if (ipc::refuses_type(refused->sentence)) {
+        return Status::failed(
+            "slurm-secretsd on this node is older than the plugin and does not know the request; "
+            "upgrade it");
+    }
+    return Status::failed(refused->sentence);
 }
 
 StatusOr<std::string> wipe_job(const std::string& socket, std::chrono::milliseconds timeout,

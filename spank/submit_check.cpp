@@ -7,6 +7,7 @@
 #include "common/base/deadline.h"
 #include "common/base/limits.h"
 #include "common/ipc/plugin_protocol.h"
+#include "common/ipc/refused_version.h"
 #include "common/ipc/unix_socket.h"
 
 namespace secrets::spank {
@@ -31,7 +32,7 @@ std::optional<std::string> why_not_submit(const std::string& job_socket, std::st
     if (!reply) return std::nullopt;
     const auto* refused = std::get_if<plugin_protocol::Refused>(&*reply);
     if (refused == nullptr || refused->sentence.empty()) return std::nullopt;
-    return refused->sentence;
+    return ipc::with_remedy(refused->sentence);
 }
 
 }  // namespace secrets::spank

@@ -20,6 +20,11 @@ asio::awaitable<Status> RemoteBindings::bind(service::RunBinding binding) {
         co_await client_.ask(std::move(request), HubClient::Clock::now() + kPatience);
     if (!response.ok()) co_return Status::unavailable(response.status().message());
     if (response->status == 204) co_return Status();
+    if (response->status == 404 && response->detail.starts_with("there is no path ")) {
+        co_return Status(StatusCode::permission_denied,
+                         "the hub is older than this node and cannot end a run with its head job; "
+                         "upgrade the hub");
+    }
     const bool may_succeed_later = response->status >= 500;
     co_return Status(may_succeed_later ? StatusCode::unavailable : StatusCode::permission_denied,
                      response->detail);

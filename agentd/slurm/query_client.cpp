@@ -70,7 +70,13 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     auto reply = co_await send(std::move(message), patience);
     if (reply.ok() || !ipc::refuses_version(reply.status().message())) co_return reply;
     message = slurm_query::encode(request, slurm_query::kOldestVersion);
-    co_return co_await send(std::move(message), patience);
+    reply = co_await send(std::move(message), patience);
+    if (!reply.ok() && ipc::refuses_type(reply.status().message())) {
+        co_return Status::failed(
+            "slurm-secrets-view is older than slurm-secretsd and does not know the request; "
+            "restart it: systemctl restart slurm-secrets-view");
+    }
+    co_return reply;
 }
 
 asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::send(
