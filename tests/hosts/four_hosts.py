@@ -34,6 +34,7 @@ class Host(Site):
         self.name = name
         self.dir = hosts.dir / name
         self.out = hosts.dir / "out"
+        self.build = BUILD  # the folder with the programs of this host
 
     def local_path(self, path):
         return Path(f"/proc/{self.daemon_pid('host')}/root") / str(path).lstrip("/")
@@ -51,7 +52,7 @@ class Host(Site):
         return self.hosts.run(self.name, ["munge", "-s", payload(method, target, body, hub)], user=user).out.strip()
 
     def secretctl(self, *arguments, user="root", input=None):
-        return self.as_user(user, [BUILD / "secretctl", *arguments], input=input)
+        return self.as_user(user, [self.build / "secretctl", *arguments], input=input)
 
     def runs(self):
         """Returns the agent's own runs. A node has none and relays the request; the hub's runs are read at the hub."""
@@ -177,7 +178,8 @@ class Hosts:
         return missing + [("hub", f"job {job}") for job in jobs]
 
     def script(self, verb, *arguments):
+        build = self.on(arguments[0]).build if verb == "start" else BUILD
         done = subprocess.run([SCRIPT, verb, *arguments], capture_output=True, check=False, text=True, timeout=120,
                               stdin=subprocess.DEVNULL,
-                              env={**os.environ, "BUILD_DIR": str(BUILD), "HOSTS_DIR": str(self.dir)})
+                              env={**os.environ, "BUILD_DIR": str(build), "HOSTS_DIR": str(self.dir)})
         assert done.returncode == 0, f"hosts {verb}: {done.stdout}{done.stderr}"

@@ -236,11 +236,12 @@ class Cluster(Site):
 
     nodes = ["n1 idle none", "n2 idle none"]
 
-    def __init__(self, *options):
+    def __init__(self, *options, build=BUILD):
         self.dir = Path(tempfile.mkdtemp(prefix="slurm-secrets.", dir="/tmp"))
         self.out = self.dir / "out"
         self.control_socket = self.dir / "run" / "control.sock"
         self.options = options
+        self.build = build  # the folder with agent, slurm-secrets-view, plugin and secretctl
 
     def up(self):
         self._script("up", *self.options)
@@ -317,7 +318,7 @@ class Cluster(Site):
         return (self.dir / "log" / "slurm-secretsd.out").read_text()
 
     def secretctl(self, *arguments, user="root", input=None):
-        command = [BUILD / "secretctl", "--socket", self.control_socket, *arguments]
+        command = [self.build / "secretctl", "--socket", self.control_socket, *arguments]
         return self.as_user(user, command, input=input)
 
     # ---- below ----
@@ -333,5 +334,5 @@ class Cluster(Site):
     def _script(self, verb, *arguments):
         done = subprocess.run([CLUSTER, verb, self.dir, *arguments], capture_output=True, check=False,
                               text=True, timeout=120, stdin=subprocess.DEVNULL,
-                              env={**os.environ, "BUILD_DIR": str(BUILD)})
+                              env={**os.environ, "BUILD_DIR": str(self.build)})
         assert done.returncode == 0, f"cluster {verb}: {done.stdout}{done.stderr}"

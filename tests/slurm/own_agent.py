@@ -122,6 +122,7 @@ class OwnAgent:
     """Runs an agent with a configuration of its own: its three sockets, the value of the key `log`, and the lines of
     YAML in `config`."""
 
+    program = AGENT
     prefix = ()
     environment = {}  # added to the test's own
 
@@ -148,7 +149,7 @@ class OwnAgent:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.prefix, AGENT, "--config", self.config],
+            self.process = subprocess.Popen([*self.prefix, self.program, "--config", self.config],
                                             cwd=self.works_in, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment})
         poll(self._answers_or_ended, 10, "the agent's start")
