@@ -132,6 +132,7 @@ EXPECTED = {
     "usr/lib/slurm-secrets/give-store-key": 0o755,
     "usr/lib/slurm-secrets/pause-if-failing": 0o755,
     "usr/lib/slurm-secrets/node.conf": 0o644,
+    "usr/lib/slurm-secrets/shims/nextflow": 0o755,
     "usr/share/doc/slurm-secrets/prometheus/slurm-secrets.rules.yml": 0o644,
     "usr/share/doc/slurm-secrets/prometheus/slurm-secrets.dashboard.json": 0o644,
     "usr/lib/sysusers.d/slurm-secrets.conf": 0o644,
@@ -139,12 +140,12 @@ EXPECTED = {
     "usr/share/man/man5/slurm-secrets.yaml.5": 0o644,
     "usr/share/man/man7/spank_secrets.7": 0o644,
     "usr/share/man/man8/slurm-secretsd.8": 0o644,
+    "usr/share/man/man8/slurm-secrets-view.8": 0o644,
     "usr/share/bash-completion/completions/secretctl": 0o644,
     "usr/share/zsh/site-functions/_secretctl": 0o644,
 }
 if HAS_JDK:
     EXPECTED[f"usr/lib/slurm-secrets/{JAR}"] = 0o644
-    EXPECTED["usr/lib/slurm-secrets/shims/nextflow"] = 0o755
 
 
 def test_install_writes_every_file_with_its_mode(installed):

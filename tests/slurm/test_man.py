@@ -9,7 +9,7 @@ import pytest
 
 from harness import BUILD, PROJECT
 
-PAGES = ["secretctl.1", "slurm-secrets.yaml.5", "spank_secrets.7", "slurm-secretsd.8"]
+PAGES = ["secretctl.1", "slurm-secrets.yaml.5", "spank_secrets.7", "slurm-secretsd.8", "slurm-secrets-view.8"]
 
 
 def output_of(*command):
@@ -57,9 +57,10 @@ def test_man_page_names_every_secretctl_command_and_option():
         assert re.search(rf"^ +{code}( |$)", text, re.MULTILINE), code
 
 
-def test_man_page_names_every_agent_option():
-    text = text_of("slurm-secretsd.8")
-    for option in re.findall(r"--[a-z-]+", output_of(BUILD / "slurm-secretsd", "--help").stdout):
+@pytest.mark.parametrize("program", ["slurm-secretsd", "slurm-secrets-view"])
+def test_man_page_names_every_option_of_service(program):
+    text = text_of(f"{program}.8")
+    for option in re.findall(r"--[a-z-]+", output_of(BUILD / program, "--help").stdout):
         assert option in text, option
 
 
