@@ -8,7 +8,7 @@ RUNS    ?= 500
 E2E_TESTS ?= ^(slurm|hosts|openbao)/
 unit_tests = unit_tests task_tests server_tests
 
-.PHONY: all help setup setup-demo setup-nextflow build tests demo demo-nextflow demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install clean
+.PHONY: all help setup setup-demo setup-nextflow build tests demo demo-nextflow demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install uninstall dist deb rpm clean
 
 all: build
 
@@ -31,6 +31,10 @@ help:
 	@echo "make hunt       every file, process and packet is searched for values, in jobs of all kinds (root)"
 	@echo "make soak       RUNS runs ($(RUNS)) on a real systemd, under restarts and kills: what is left? (root)"
 	@echo "make install    into prefix=$(prefix), below DESTDIR=$(DESTDIR)"
+	@echo "make uninstall  remove what make install put there; configuration and stored secrets stay"
+	@echo "make deb        Debian packages of this tree, for the Slurm whose headers are installed, into dist/"
+	@echo "make rpm        RPM packages of the same, into dist/"
+	@echo "make dist       a release of the last commit, into dist/: tarball, list of libraries (SPDX), checksums"
 	@echo "make clean      remove what was built"
 
 setup:
@@ -116,6 +120,20 @@ soak: setup tests
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+	@packaging/next-steps $(prefix)
+
+uninstall:
+	@packaging/uninstall $(BUILD) $(DESTDIR)
+
+# Both build in a folder of their own, what the tree has now.
+deb:
+	packaging/deb dist
+
+rpm:
+	packaging/rpm/build dist
+
+dist: build
+	packaging/dist $(BUILD) dist
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-fuzz
+	rm -rf dist build-deb build-rpm $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-fuzz

@@ -75,8 +75,8 @@ def test_only_view_links_slurm(file):
 
 def make_install(build, destination):
     """Runs `make install` as an admin would, but with the files of BUILD and without building them again."""
-    output_of("make", "-C", PROJECT, "--old-file=build", "install", f"BUILD={build}", f"DESTDIR={destination}",
-              "prefix=/usr")
+    return output_of("make", "-C", PROJECT, "--old-file=build", "install", f"BUILD={build}", f"DESTDIR={destination}",
+                     "prefix=/usr")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,7 @@ EXPECTED = {
     "usr/share/doc/slurm-secrets/docs/architecture.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/audit.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/nextflow.md": 0o644,
+    "usr/share/doc/slurm-secrets/docs/packages.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/platform.md": 0o644,
     "usr/share/doc/slurm-secrets/docs/security.md": 0o644,
     "etc/slurm-secrets/plugstack.conf.example": 0o644,
@@ -207,3 +208,63 @@ def test_install_does_not_overwrite_modified_configuration(build_for_usr, instal
     make_install(build_for_usr, installed)
     assert config.read_text() == "# mine\n"
     assert (installed / "etc/slurm-secrets/agentd.yaml.new").read_text() == shipped
+
+
+def test_install_prints_next_steps(build_for_usr, tmp_path):
+    shown = make_install(build_for_usr, tmp_path)
+    for step in ("systemd-sysusers", "systemctl enable --now slurm-secretsd", "required /usr/lib/slurm-secrets/spank_secrets.so",
+                 "secretctl doctor"):
+        assert step in shown
+
+
+# ---- make uninstall ---------------------------------------------------------------------------------
+
+
+def make_uninstall(build, destination):
+    return subprocess.run(["make", "-C", PROJECT, "uninstall", f"BUILD={build}", f"DESTDIR={destination}", "prefix=/usr"],
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def files_below(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_uninstall_removes_what_install_wrote(build_for_usr, tmp_path):
+    for _ in range(2):
+        make_install(build_for_usr, tmp_path)
+    (tmp_path / "usr/bin/other").touch()
+    done = make_uninstall(build_for_usr, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path) == {"usr/bin/other"}
+    assert [path for path in tmp_path.rglob("*slurm-secrets*")] == []
+
+
+def test_uninstall_keeps_what_admin_and_agent_wrote(build_for_usr, tmp_path):
+    make_install(build_for_usr, tmp_path)
+    own = {"etc/slurm-secrets/store.key.cred", "etc/slurm-secrets/agentd.yaml", "var/lib/slurm-secrets/store.db",
+           "usr/lib/slurm-secrets/site.conf"}
+    for path in own:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("# mine\n")
+    done = make_uninstall(build_for_usr, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path) == own
+    assert "agentd.yaml was changed, and stays" in done.stdout and "var/lib/slurm-secrets" in done.stdout
+
+
+def test_uninstall_refuses_while_slurm_needs_the_plugin(build_for_usr, tmp_path):
+    make_install(build_for_usr, tmp_path)
+    before = files_below(tmp_path)
+    plugstack = tmp_path / "etc/slurm/plugstack.conf"
+    plugstack.parent.mkdir(parents=True)
+    plugstack.write_text("required /usr/lib/slurm-secrets/spank_secrets.so timeout=5\n")
+    done = make_uninstall(build_for_usr, tmp_path)
+    assert done.returncode != 0 and "plugstack.conf still names /usr/lib/slurm-secrets/spank_secrets.so" in done.stderr
+    assert before <= files_below(tmp_path)
+    plugstack.write_text("# required /usr/lib/slurm-secrets/spank_secrets.so\n")
+    assert make_uninstall(build_for_usr, tmp_path).returncode == 0
+
+
+def test_uninstall_without_list_of_installed_files_removes_nothing(tmp_path):
+    done = make_uninstall(tmp_path / "build", tmp_path)
+    assert done.returncode != 0 and "install_manifest.txt is missing; run: make install" in done.stderr
