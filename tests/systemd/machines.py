@@ -54,8 +54,8 @@ class Machine(Site):
         self.root = self.dir / "root"
         self.out = self.root / "out"
 
-    def up(self):
-        done = self._script("up")
+    def up(self, *, bare=False):
+        done = self._script("up", *(["bare"] if bare else []))
         if done.code == 77:
             raise CannotBoot(done.err.strip().removeprefix("machine: "))
         assert done.code == 0, done.err
