@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Queries the slurmd of this host for processes and steps.
+// Queries the slurmd of this host for processes and steps. A host with several has a list of their
+// nodes in SLURMD_NODENAME, and each is queried in turn.
 
 #include <cstdint>
 #include <set>

@@ -23,6 +23,12 @@ CLUSTER = PROJECT / "tests" / "slurm" / "cluster"
 ALICE, BOB = (pwd.getpwnam(name).pw_uid for name in ("alice", "bob"))
 
 
+def slurm_version():
+    """Returns the year and month of the Slurm that is here, such as (24, 11)."""
+    text = subprocess.run(["slurmd", "-V"], check=True, capture_output=True, text=True).stdout
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)", text).groups()))
+
+
 def poll(condition, seconds, what):
     """Waits until `condition()` is true, and returns its value."""
     end = time.monotonic() + seconds
@@ -302,8 +308,9 @@ class Cluster(Site):
     def view_socket(self):
         return self.dir / "run" / "view.sock"
 
-    def view_start(self):
-        self._script("view-start")
+    def view_start(self, *nodes):
+        """Starts slurm-secrets-view, which queries the slurmds of these nodes, or that of n1."""
+        self._script("view-start", *nodes)
 
     def view_stop(self):
         self._script("view-stop")
