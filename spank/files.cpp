@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,19 @@ Status StepFiles::write_file(std::string_view secret, SecretView value) {
         return Status::failed(what + failure.message());
     }
     written_.push_back(name);
+    return Status();
+}
+
+Status StepFiles::check_readable() const {
+    for (const std::string& name : written_) {
+        const std::string path = directory_ + "/" + job_directory_name(job_) + "/" + name;
+        if (access(path.c_str(), R_OK) == 0) continue;
+        const std::string why = strerror(errno);
+        return Status::failed("cannot give secret " + in_quotes(name.substr(0, name.rfind('.'))) +
+                              " as a file: the task cannot read " + path + ": " + why + "; mount " +
+                              directory_ +
+                              " into the task's container, or request the secret without :file");
+    }
     return Status();
 }
 

@@ -36,6 +36,9 @@ class StepFiles {
     /// Returns the path of a secret's file.
     std::string path_of(std::string_view secret) const;
 
+    /// Checks whether this process, a task of the step, can read each file.
+    Status check_readable() const;
+
     /// Removes the files that write() wrote.
     void remove();
 

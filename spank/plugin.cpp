@@ -64,6 +64,12 @@ int slurm_spank_task_init_privileged(spank_t spank, int argument_count, char** a
     return secrets::spank::on_task(spank, arguments_of(argument_count, arguments));
 }
 
+int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
+    PluginArguments known;  // the hook before has logged what is wrong with the line
+    (void)secrets::read_plugin_arguments(argument_count, arguments, known);
+    return secrets::spank::on_task_as_user(spank, known);
+}
+
 int slurm_spank_exit(spank_t, int, char**) {
     if (spank_context() == S_CTX_REMOTE) secrets::spank::on_step_exit();
     return ESPANK_SUCCESS;

@@ -2,7 +2,7 @@
 #pragma once
 // The plugin's contexts, one file each, called by the dispatcher in plugin.cpp. None of these
 // functions throws; their return values go to Slurm unchanged. A non-zero return drains the node
-// from every remote hook but on_task() (measured, Slurm 22.05 to 26.05), so only on_task() makes a
+// from every remote hook but those of a task (measured, Slurm 22.05 to 26.05), so only these make a
 // job fail.
 
 #include "common/base/plugin_arguments.h"
@@ -22,6 +22,8 @@ void on_step_exit();
 
 /// The forked child of each task, still root: task.cpp
 int on_task(spank_t spank, const PluginArguments& arguments);
+/// The same child as the job's user, after the plugins that gave it namespaces of its own: task.cpp
+int on_task_as_user(spank_t spank, const PluginArguments& arguments);
 
 /// The helper process at the job's end, as root: epilog.cpp
 void on_epilog(spank_t spank, const PluginArguments& arguments);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forked child of each task, still root: sets the variables directly from the delivery, only in
-// the memory of this child; for files, which the step has written, sets the path. This is the only
-// hook whose error costs no more than its task.
+// the memory of this child; for files, which the step has written, sets the path. The hooks of a
+// task are the only ones whose error costs no more than the task.
 
 #include <algorithm>
 #include <span>
@@ -98,6 +98,21 @@ Status inject(spank_t spank, const StepState& state) {
     return set(spank, kSetVariable, names.c_str());
 }
 
+/// Prints the failure of the task, if it has one, and returns what the hook returns.
+int report(spank_t spank, const PluginArguments& arguments, const Status& failure) {
+    if (failure.ok()) return ESPANK_SUCCESS;
+
+    if (arguments.on_error_continue) {
+        if (speaks(spank)) {
+            slurm_spank_log("secrets: warning: the job continues without secrets: %s",
+                            failure.message().c_str());
+        }
+        return ESPANK_SUCCESS;
+    }
+    if (speaks(spank)) slurm_error("secrets: %s", failure.message().c_str());
+    return -1;
+}
+
 }  // namespace
 
 int on_task(spank_t spank, const PluginArguments& arguments) {
@@ -113,17 +128,14 @@ int on_task(spank_t spank, const PluginArguments& arguments) {
     const bool is_request = state.delivery || !state.spec.requests_nothing();
     update_nextflow_agent(spank, arguments, failure.ok() && is_request);
     if (failure.ok() && state.delivery) failure = inject(spank, state);
-    if (failure.ok()) return ESPANK_SUCCESS;
+    return report(spank, arguments, failure);
+}
 
-    if (arguments.on_error_continue) {
-        if (speaks(spank)) {
-            slurm_spank_log("secrets: warning: the job continues without secrets: %s",
-                            failure.message().c_str());
-        }
-        return ESPANK_SUCCESS;
-    }
-    if (speaks(spank)) slurm_error("secrets: %s", failure.message().c_str());
-    return -1;
+/// Fails the task if a namespace of its own hides its files: whichever plugin switched to that, in
+/// this hook or before, if its line is above the one of this plugin.
+int on_task_as_user(spank_t spank, const PluginArguments& arguments) {
+    const StepState& state = step_state();
+    return report(spank, arguments, state.files ? state.files->check_readable() : Status());
 }
 
 }  // namespace secrets::spank

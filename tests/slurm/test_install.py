@@ -18,7 +18,7 @@ BUILT = [PLUGIN.name, *PROGRAMS, VIEW]
 JAR = "slurm-secrets-nextflow.jar"
 HAS_JDK = shutil.which("javac") is not None
 
-HOOKS = {"init", "init_post_opt", "task_init_privileged", "exit", "job_epilog"}
+HOOKS = {"init", "init_post_opt", "task_init_privileged", "task_init", "exit", "job_epilog"}
 
 
 def output_of(*command):
