@@ -52,6 +52,14 @@ bool is_inside_job() {
            descends_from_slurmstepd();
 }
 
+/// Tells whether this process does not see all its ancestors, as in a container.
+bool is_in_pid_namespace() {
+    constexpr std::string_view kOfHost = "pid:[4026531836]";  // PROC_PID_INIT_INO of Linux
+    std::array<char, 64> text;
+    const ssize_t length = readlink("/proc/self/ns/pid", text.data(), text.size());
+    return length > 0 && std::string_view(text.data(), static_cast<std::size_t>(length)) != kOfHost;
+}
+
 /// Reads the marker from the descriptor that came with the agent's reply.
 std::optional<Marker> read_marker(int fd, std::size_t length) {
     if (fd < 0 || length > kMaxMarkerBytes) return std::nullopt;
@@ -64,10 +72,14 @@ std::optional<Marker> read_marker(int fd, std::size_t length) {
 }  // namespace
 
 MarkerAnswer request_marker(const std::string& job_socket, std::chrono::milliseconds patience) {
-    if (!is_inside_job()) return {};
+    const bool is_inside = is_inside_job();
+    if (!is_inside && !is_in_pid_namespace()) return {};
     const auto deadline = Deadline::in(patience);
     const auto fd = connect_seqpacket(job_socket, deadline);
-    const auto unknown = [](std::string why) { return MarkerAnswer{std::nullopt, std::move(why)}; };
+    // A container on a login host is in no job: nobody needs to be told that its job is unknown.
+    const auto unknown = [is_inside](std::string why) {
+        return MarkerAnswer{std::nullopt, is_inside ? std::move(why) : ""};
+    };
     if (!fd) {
         if (!deadline.passed()) return {};
         return unknown("the agent on this node does not answer");

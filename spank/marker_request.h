@@ -18,7 +18,8 @@ struct MarkerAnswer {
 
 /// Returns the marker of the job around this process, from the agent, within `patience`. Returns
 /// nothing at once, without asking, if no slurmstepd is among the process's ancestors and no cgroup
-/// of a job is around it, and if no agent is there.
+/// of a job is around it, and if no agent is there. In a pid namespace, where the ancestors may be
+/// hidden, it asks, too.
 MarkerAnswer request_marker(const std::string& job_socket, std::chrono::milliseconds patience);
 
 }  // namespace secrets::spank

@@ -12,6 +12,11 @@ namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 
 asio::awaitable<StatusOr<JobId>> ProcessLookups::job_of(Peer process) {
+    if (process.pid == 0) {
+        co_return Status::unavailable(
+            "the process is outside the pid namespace of the agent, which cannot find its job; "
+            "start the agent, slurm-secrets-view and slurmd in one pid namespace");
+    }
     const auto until = Clock::now() + patience_;
     if (queries_ < kMostQueries) {
         take_turn(process.uid);

@@ -46,6 +46,15 @@ struct Fixture : EventLoop {
     ProcessLookups processes{io, view.path(), seconds(60)};
 };
 
+TEST_CASE("ProcessLookups: asks nobody about a process that it does not see", "[process_lookups]") {
+    Fixture fixture;
+    fixture.view.hangs = false;
+    const auto job = fixture.start(fixture.processes.job_of({Uid{1001}, 0}));
+    REQUIRE(fixture.turns_until([&] { return job->has_value(); }));
+    CHECK((*job)->status().code() == StatusCode::unavailable);
+    CHECK(fixture.view.most == 0);
+}
+
 TEST_CASE("ProcessLookups: keeps few queries open and answers all", "[process_lookups]") {
     Fixture fixture;
     fixture.view.hangs = false;
