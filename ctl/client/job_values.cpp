@@ -33,12 +33,13 @@ CommandError no_answer(const std::string& why) {
                                                   "; is slurm-secretsd running?");
 }
 
-/// Tells whether this process is in the cgroup of a job's step.
+/// Tells whether this process is in the cgroup of a job's step. The cgroup of the job is named by
+/// its number or, in Slurm 26.05, by an id of another kind.
 bool is_in_cgroup_of_job() {
     std::ifstream file("/proc/self/cgroup");
     for (std::string line; std::getline(file, line);) {
         const auto slurm = line.find("slurm");
-        if (slurm != line.npos && line.find("/job_", slurm) != line.npos) return true;
+        if (slurm != line.npos && line.find("/step_", slurm) != line.npos) return true;
     }
     return false;
 }

@@ -3,6 +3,7 @@
 with :hold is in no environment; nobody outside the job is given anything."""
 
 import contextlib
+import os
 import shutil
 import socket
 import threading
@@ -287,24 +288,26 @@ def test_get_tells_apart_that_nobody_can_tell(cluster, waiting_job, ctl):
 
 
 @contextlib.contextmanager
-def cgroup_of_job():
+def cgroup_of_job(name):
     """Yields a command that starts another one in a cgroup like that of a job's step."""
     bases = [Path("/sys/fs/cgroup", name) for name in ("", "unified", "pids")]
     base = next((base for base in bases if (base / "cgroup.procs").exists()), None)
     if base is None:
         pytest.skip("no cgroups")
-    group = base / "slurm" / "job_4000000000"
+    group = base / f"slurm-{os.getpid()}" / name
     group.mkdir(parents=True)
     try:
         yield ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
     finally:
         poll(lambda: not (group / "cgroup.procs").read_text(), 10, "the end of the command")
-        group.rmdir()
-        group.parent.rmdir()
+        while group != base:
+            group.rmdir()
+            group = group.parent
 
 
-def test_get_tells_apart_that_slurmd_left_out_the_step(cluster, values, ctl):
-    with cgroup_of_job() as prefix:
+@pytest.mark.parametrize("name", ["uid_1001/job_4000000000/step_0", "s0123456789ABC/step_batch"])
+def test_get_tells_apart_that_slurmd_left_out_the_step(cluster, values, ctl, name):
+    with cgroup_of_job(name) as prefix:
         done = cluster.as_user("root", [*prefix, *ctl.split(), "get", "TOK"])
     refused(done, "slurmd does not know this process as one of a job now, although it is in the cgroup of one", code=3)
 
