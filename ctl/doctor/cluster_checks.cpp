@@ -177,12 +177,22 @@ Finding check_certificates(const Site& site) {
     return ends.finding();
 }
 
+/// Names the munge that a hub and its clients need even where Slurm does without.
+std::string remedy_for_munge(const Site& site) {
+    const auto type =
+        site.slurm_conf.empty() ? std::nullopt : slurm_conf_value(site.slurm_conf, "AuthType");
+    if (!type || *type == "auth/munge") return "run: systemctl status munge; munge -n | unmunge";
+    return "install munge, with one key on the hub and its clients: a hub knows users and agents by "
+           "it, although Slurm does without (AuthType=" +
+           *type + ")";
+}
+
 Finding check_munge(const Site& site) {
     if (!site.status) return skipped(kNoAgent);
     const json::object* const munge = object_in(site, "munge");
     if (munge == nullptr) return skipped(kNoCluster);
     if (munge->contains("trouble")) {
-        return fail(text_of(*munge, "trouble"), "run: systemctl status munge; munge -n | unmunge");
+        return fail(text_of(*munge, "trouble"), remedy_for_munge(site));
     }
     if (!site.why_not_checked.empty()) return skipped(site.why_not_checked);
     return ok("it answers the agent");
