@@ -100,8 +100,10 @@ std::string why_not_here(const SecretSpec& spec, const char* const* environment)
 std::string why_lost(const char* const* environment) {
     for (const char* option : kOptionNames) {
         if (find_variable(environment, kInheritedInJob + std::string(option)) == nullptr) continue;
-        return "the request for secrets was lost, as --export-file replaced the variable that "
-               "holds it; add SLURM_SECRETS=NAME to the file instead";
+        return std::string(
+                   "the request for secrets was lost, as --export-file replaced the "
+                   "variable that holds it; add SLURM_SECRETS=NAME to the file instead") +
+               kWithExportFile;
     }
     return {};
 }

@@ -243,8 +243,8 @@ bool Submission::check_command(const Options& own, SecretSpec& spec) const {
         if (!is_inherited) {
             slurm_error(
                 "secrets: cannot request secrets with --export-file: it replaces the variable "
-                "that holds the request; add SLURM_SECRETS=%s to the file instead",
-                print_spec(spec).c_str());
+                "that holds the request; add SLURM_SECRETS=%s to the file instead%s",
+                print_spec(spec).c_str(), kWithExportFile);
             return false;
         }
         slurm_info(
