@@ -4,11 +4,12 @@ BUILD   ?= build
 prefix  ?= /usr/local
 DESTDIR ?=
 RUNS    ?= 500
+VERSIONS ?= 24.11 26.05
 # Which tests `make asan-e2e` runs against an agent with sanitizers, for ctest -R.
 E2E_TESTS ?= ^(slurm|hosts|openbao)/
 unit_tests = unit_tests task_tests server_tests
 
-.PHONY: all help setup setup-demo setup-nextflow build tests demo demo-nextflow demo-cluster check asan asan-e2e tsan coverage fuzz lint bench hunt soak install uninstall dist deb rpm clean
+.PHONY: all help setup setup-demo setup-nextflow build tests demo demo-nextflow demo-cluster check check-versions asan asan-e2e tsan coverage fuzz lint bench hunt soak install uninstall dist deb rpm clean
 
 all: build
 
@@ -20,6 +21,7 @@ help:
 	@echo "make demo-nextflow  the same with a pipeline, for which it fetches a JDK and Nextflow (root)"
 	@echo "make demo-cluster  the same with a hub and two nodes, each a host of its own (root)"
 	@echo "make check      the whole test suite, on a real Slurm cluster (root); MEMORY=memfd: as on a kernel without memfd_secret"
+	@echo "make check-versions  the core of the tests on Slurm $(VERSIONS), each in a tree of Debian that has it (root)"
 	@echo "make asan       the unit tests and fuzz inputs under AddressSanitizer and UBSan"
 	@echo "make asan-e2e   the tests on real Slurm, hosts and OpenBao against an agent with ASan and UBSan (root);"
 	@echo "                E2E_TESTS='^slurm/(spec|push)$$' for some of them"
@@ -72,6 +74,9 @@ demo-cluster: setup-demo build
 check: setup tests
 	$(if $(filter memfd,$(MEMORY)),$(BUILD)/without_memfd_secret) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
+
+check-versions: setup tests
+	BUILD_DIR=$(BUILD) CMAKE_FLAGS="$(CMAKE_FLAGS)" tests/versions/run $(VERSIONS)
 
 asan:
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=address -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
