@@ -85,7 +85,7 @@ asan:
 
 asan-e2e: setup
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DSANITIZE=address -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD)-asan --target product kv_driver faults
+	@cmake --build $(BUILD)-asan --target product kv_driver faults namespace_plugin
 	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 3 -R '$(E2E_TESTS)'
 
 # Threads: slurm-secrets-view asks Slurm on some, the agent encodes and decodes munge's credentials on one.
@@ -98,7 +98,7 @@ tsan:
 
 coverage:
 	@cmake -S . -B $(BUILD)-coverage -G Ninja -DCOVERAGE=ON -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD)-coverage --target product $(unit_tests) zeroing_new_tests openssl_memory_tests faults
+	@cmake --build $(BUILD)-coverage --target product $(unit_tests) zeroing_new_tests openssl_memory_tests faults namespace_plugin
 	tests/coverage $(BUILD)-coverage
 
 fuzz:
