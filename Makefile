@@ -72,7 +72,8 @@ demo-cluster: setup-demo build
 
 # MEMORY=memfd: as on a kernel without memfd_secret, which has the second kind of memory.
 check: setup tests
-	$(if $(filter memfd,$(MEMORY)),$(BUILD)/without_memfd_secret) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 3
+	$(if $(filter-out memfd,$(MEMORY)),$(error invalid MEMORY=$(MEMORY); expected memfd, or nothing))
+	$(if $(filter memfd,$(MEMORY)),$(BUILD)/without_memfd_secret) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel 4
 	@grep -oh "NOT TESTED on .*: .*" $(BUILD)/Testing/Temporary/LastTest.log | sort -u
 
 check-versions: setup tests
