@@ -102,10 +102,11 @@ coverage:
 	@cmake --build $(BUILD)-coverage --target product $(unit_tests) zeroing_new_tests openssl_memory_tests faults namespace_plugin
 	tests/coverage $(BUILD)-coverage
 
+fuzz: clang = $(if $(shell command -v clang-16),clang-16,clang)
 fuzz:
 	tests/setup --fuzz
 	@cmake -S . -B $(BUILD)-fuzz -G Ninja -DFUZZ=ON \
-	  -DCMAKE_C_COMPILER=clang-16 -DCMAKE_CXX_COMPILER=clang++-16 >/dev/null
+	  -DCMAKE_C_COMPILER=$(clang) -DCMAKE_CXX_COMPILER=$(subst clang,clang++,$(clang)) >/dev/null
 	@cmake --build $(BUILD)-fuzz --target fuzz_targets
 	tests/fuzz/run $(BUILD)-fuzz
 
