@@ -9,6 +9,7 @@
 #include "ctl/client/answer.h"
 #include "ctl/client/run_list.h"
 #include "ctl/client/secret_paths.h"
+#include "ctl/commands/help.h"
 
 namespace secrets::ctl {
 namespace {
@@ -42,7 +43,7 @@ void print_commands(const CLI::App& app, const std::string& of) {
 }
 
 void print_options_of(const CLI::App& app) {
-    for (const CLI::Option* option : app.get_options()) {
+    for (const CLI::Option* option : own_options(app)) {
         if (option->get_positional()) continue;
         for (const std::string& name : option->get_lnames()) {
             std::cout << "--" << name << '\t' << option->get_description() << '\n';

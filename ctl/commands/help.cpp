@@ -19,7 +19,7 @@ constexpr std::size_t kRowWidth = 26;  ///< of what is left of a description, in
 /// Returns the command and its arguments: "rename OLD NEW".
 std::string synopsis(const CLI::App& command) {
     std::string text = command.get_name();
-    for (const CLI::Option* option : command.get_options()) {
+    for (const CLI::Option* option : own_options(command)) {
         if (!option->get_positional()) continue;
         std::string word = option->get_name(true);
         if (option->get_items_expected_max() > 1) word += "...";
@@ -75,7 +75,7 @@ std::string row(const CLI::Option& option) {
 
 std::string options_of(const CLI::App& command, bool positional, const char* heading) {
     std::string text;
-    for (const CLI::Option* option : command.get_options()) {
+    for (const CLI::Option* option : own_options(command)) {
         if (option->get_positional() == positional && !option->get_group().empty())
             text += row(*option);
     }
@@ -98,6 +98,17 @@ std::string usage_of(const CLI::App& command, const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<const CLI::Option*> own_options(const CLI::App& command) {
+    std::vector<const CLI::Option*> own;
+    const CLI::App* parent = command.get_parent();
+    for (const CLI::Option* option : command.get_options()) {
+        const bool is_of_parent =
+            parent != nullptr && parent->get_option_no_throw(option->get_name()) == option;
+        if (!is_of_parent) own.push_back(option);
+    }
+    return own;
+}
 
 /// Writes the whole text itself: what CLI11 makes of an option, a heading or a footer differs
 /// between its versions.
