@@ -163,12 +163,16 @@ def test_doctor_says_that_hub_needs_munge_where_slurm_does_without(cluster):
     conf = cluster.on("n1").out / "auth.conf"
     conf.write_text("AuthType=auth/slurm\n")
     cluster.on("n1").daemon_stop("munged")
-    done = cluster.on("n1").as_user("root", [BUILD / "secretctl", "doctor", "--json"], {"SLURM_CONF": conf})
-    cluster.on("n1").daemon_start("munged")
+    try:
+        shows(cluster, "munge", "fail")
+        done = cluster.on("n1").as_user("root", [BUILD / "secretctl", "doctor", "--json"], {"SLURM_CONF": conf})
+    finally:
+        cluster.on("n1").daemon_start("munged")
+        conf.unlink()
     found = next(check for check in json.loads(done.out)["checks"] if check["name"] == "munge")
-    assert found["state"] == "fail" and "install munge, with one key on the hub and its clients" in found["remedy"], found
-    assert "AuthType=auth/slurm" in found["remedy"]
-    conf.unlink()
+    assert "install munge, with one key on the hub and its clients" in found["what_to_do"], found
+    assert "AuthType=auth/slurm" in found["what_to_do"]
+    shows(cluster, "munge", "ok")
 
 
 def test_doctor_compares_clock_with_hubs(cluster):

@@ -72,7 +72,7 @@ def started(cluster):
 @asynchronous
 @pytest.mark.parametrize("options, out", [("--secret=TOK", 1), ("", 1), ("--secrets=none", 0), ("--secret=TOK:file", 1)])
 def test_asynchronous_step_gets_what_it_requests(cluster, value, started, options, out):
-    started(f"srun --async -n1 {options} --output=async.out sh -c 'printenv TOK; cat $TOK_FILE </dev/null; echo; echo end'",
+    started(f"srun --async -n1 {options} --output=async.out sh -c 'echo $TOK $(cat $TOK_FILE </dev/null) end'",
             *RUN, "--secret=TOK")
     assert cluster.await_file("async.out").split() == [value] * out + ["end"]
 
