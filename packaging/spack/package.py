@@ -13,13 +13,13 @@ from spack.package import *
 class SlurmSecrets(CMakePackage):
     """Secrets manager for Slurm clusters: jobs get the tokens, keys and passwords that they name."""
 
-    url = f"file://{os.getcwd()}/slurm-secrets-0.2.0.tar.gz"
+    url = f"file://{os.getcwd()}/slurm-secrets-0.3.0.tar.gz"
     manual_download = True
 
     license("Apache-2.0")
 
     # SHA256SUMS of the release has the checksum; without it: spack install --no-checksum slurm-secrets
-    version("0.2.0")
+    version("0.3.0")
 
     variant("nextflow", default=False, description="Build the plugin for Nextflow")
 
