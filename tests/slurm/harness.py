@@ -3,6 +3,7 @@
 
 import base64
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -27,6 +28,15 @@ def slurm_version():
     """Returns the year and month of the Slurm that is here, such as (24, 11)."""
     text = subprocess.run(["slurmd", "-V"], check=True, capture_output=True, text=True).stdout
     return tuple(map(int, re.search(r"(\d+)\.(\d+)", text).groups()))
+
+
+def memory_kind():
+    """Returns what kind of memory an agent has on this kernel, as its status names it (make check MEMORY=memfd)."""
+    descriptor = ctypes.CDLL(None).syscall(447, 0)  # memfd_secret on every processor
+    if descriptor < 0:
+        return "memfd"
+    os.close(descriptor)
+    return "memfd_secret"
 
 
 def poll(condition, seconds, what):

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from faulty_agent import ALWAYS, FaultyAgent, connections_of, resources_of
-from harness import ALICE, poll
+from harness import ALICE, memory_kind, poll
 from own_agent import OwnAgent, own_agent, request
 from test_node_socket import (DONE, GRANTED, PING, REFUSED, WIPE, NodeConnection, grant_request, is_refused, message,
                             reply_to)
@@ -38,6 +38,8 @@ def faulty_agent(*config, at_start=()):
 
 @pytest.fixture(scope="module")
 def secretmem_agent():
+    if memory_kind() != "memfd_secret":
+        pytest.skip("this kernel has no memfd_secret")
     with faulty_agent() as agent:
         assert agent.status()["memory"] == "memfd_secret"
         yield agent
