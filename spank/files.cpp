@@ -161,10 +161,11 @@ Status StepFiles::check_readable() const {
         const std::string path = directory_ + "/" + job_directory_name(job_) + "/" + name;
         if (access(path.c_str(), R_OK) == 0) continue;
         const std::string why = strerror(errno);
-        return Status::failed("cannot give secret " + in_quotes(name.substr(0, name.rfind('.'))) +
-                              " as a file: the task cannot read " + path + ": " + why + "; mount " +
-                              directory_ +
-                              " into the task's container, or request the secret without :file");
+        std::string sentence = "cannot give secret " + in_quotes(name.substr(0, name.rfind('.')));
+        sentence.append(" as a file: the task cannot read ").append(path);
+        sentence.append(": ").append(why).append("; mount ").append(directory_);
+        sentence.append(" into the task's container, or request the secret without :file");
+        return Status::failed(std::move(sentence));
     }
     return Status();
 }
