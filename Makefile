@@ -143,4 +143,4 @@ dist: build
 	packaging/dist $(BUILD) dist
 
 clean:
-	rm -rf dist build-deb build-rpm $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-fuzz
+	rm -rf dist build-deb build-rpm build-versions $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-fuzz

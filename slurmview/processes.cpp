@@ -24,7 +24,10 @@ constexpr char kNodeVariable[] = "SLURMD_NODENAME";
 using SlurmdStatus = std::unique_ptr<slurmd_status_t, decltype(&slurm_free_slurmd_status)>;
 
 Status slurmd_cannot_be_asked(int code) {
-    return Status::failed(std::string("cannot query slurmd: ") + slurm_strerror(code));
+    const char* const node = getenv(kNodeVariable);
+    return Status::failed("cannot query slurmd" +
+                          (node != nullptr ? std::string(" of ") + node : "") + ": " +
+                          slurm_strerror(code));
 }
 
 /// Returns the nodes of this host, of which each has a slurmd; one without a name if the
@@ -34,7 +37,10 @@ const std::vector<std::string>& nodes_of_host() {
         std::vector<std::string> names;
         const char* const listed = getenv(kNodeVariable);
         std::istringstream in(listed != nullptr ? listed : "");
-        for (std::string name; std::getline(in, name, ',');) names.push_back(name);
+        for (std::string name; std::getline(in, name, ',');) {
+            std::erase(name, ' ');
+            if (!name.empty()) names.push_back(name);
+        }
         if (names.empty()) names.emplace_back();
         return names;
     }();

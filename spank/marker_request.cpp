@@ -52,6 +52,8 @@ bool is_inside_job() {
            descends_from_slurmstepd();
 }
 
+constexpr std::chrono::milliseconds kPatienceOutsideJobs(200);
+
 /// Tells whether this process does not see all its ancestors, as in a container.
 bool is_in_pid_namespace() {
     constexpr std::string_view kOfHost = "pid:[4026531836]";  // PROC_PID_INIT_INO of Linux
@@ -74,7 +76,9 @@ std::optional<Marker> read_marker(int fd, std::size_t length) {
 MarkerAnswer request_marker(const std::string& job_socket, std::chrono::milliseconds patience) {
     const bool is_inside = is_inside_job();
     if (!is_inside && !is_in_pid_namespace()) return {};
-    const auto deadline = Deadline::in(patience);
+    // A command in no job asked for nothing, and must not notice that the agent does not answer.
+    const auto deadline =
+        Deadline::in(is_inside ? patience : std::min(patience, kPatienceOutsideJobs));
     const auto fd = connect_seqpacket(job_socket, deadline);
     // A container on a login host is in no job: nobody needs to be told that its job is unknown.
     const auto unknown = [is_inside](std::string why) {

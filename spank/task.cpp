@@ -98,13 +98,15 @@ Status inject(spank_t spank, const StepState& state) {
     return set(spank, kSetVariable, names.c_str());
 }
 
-/// Prints the failure of the task, if it has one, and returns what the hook returns.
-int report(spank_t spank, const PluginArguments& arguments, const Status& failure) {
+/// Prints the failure of the task, if it has one, and returns what the hook returns. `lack` is what
+/// the task goes on without if on_error=continue.
+int report(spank_t spank, const PluginArguments& arguments, const Status& failure,
+           const char* lack) {
     if (failure.ok()) return ESPANK_SUCCESS;
 
     if (arguments.on_error_continue) {
         if (speaks(spank)) {
-            slurm_spank_log("secrets: warning: the job continues without secrets: %s",
+            slurm_spank_log("secrets: warning: the job continues without %s: %s", lack,
                             failure.message().c_str());
         }
         return ESPANK_SUCCESS;
@@ -128,14 +130,15 @@ int on_task(spank_t spank, const PluginArguments& arguments) {
     const bool is_request = state.delivery || !state.spec.requests_nothing();
     update_nextflow_agent(spank, arguments, failure.ok() && is_request);
     if (failure.ok() && state.delivery) failure = inject(spank, state);
-    return report(spank, arguments, failure);
+    return report(spank, arguments, failure, "secrets");
 }
 
 /// Fails the task if a namespace of its own hides its files: whichever plugin switched to that, in
 /// this hook or before, if its line is above the one of this plugin.
 int on_task_as_user(spank_t spank, const PluginArguments& arguments) {
     const StepState& state = step_state();
-    return report(spank, arguments, state.files ? state.files->check_readable() : Status());
+    return report(spank, arguments, state.files ? state.files->check_readable() : Status(),
+                  "that file");
 }
 
 }  // namespace secrets::spank

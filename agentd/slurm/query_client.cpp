@@ -74,7 +74,7 @@ asio::awaitable<StatusOr<slurm_query::Reply>> QueryClient::exchange(
     if (!reply.ok() && ipc::refuses_type(reply.status().message())) {
         co_return Status::failed(
             "slurm-secrets-view is older than slurm-secretsd and does not know the request; "
-            "restart it: systemctl restart slurm-secrets-view");
+            "upgrade it, then run: systemctl restart slurm-secrets-view");
     }
     co_return reply;
 }

@@ -334,7 +334,8 @@ std::string wrong_count_sentence(const CLI::App& app, const std::string& words_o
     const std::string name = words_of_cli11.substr(0, words_of_cli11.find(':'));
     for (const CLI::App* said = &app;; said = said->get_subcommands().front()) {
         const CLI::Option* option = said->get_option_no_throw(name);
-        if (option != nullptr && option->count() > 1) return name + " may be given only once";
+        const bool is_single = option != nullptr && option->get_items_expected_max() == 1;
+        if (is_single && option->count() > 1) return name + " may be given only once";
         if (said->get_subcommands().empty()) return name + " requires a value";
     }
 }

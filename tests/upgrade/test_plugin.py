@@ -193,6 +193,6 @@ def test_read_in_job_with_older_view_is_refused_with_remedy(request, new_agent, 
     new_agent.push("run-mixed", user={"TOK": canary("TOK")})
     done = new_agent.run_batch(f"{BUILD}/secretctl --job-socket {new_agent.dir}/run/job.sock get TOK", RUN, "-wn1")
     assert done.code == 3, done
-    assert "slurm-secrets-view is older than slurm-secretsd and does not know the request; restart it" in done.err, done
+    assert "slurm-secrets-view is older than slurm-secretsd and does not know the request; upgrade it" in done.err, done
     with noting_failure(request.session):
         check_nothing_left(new_agent, canaries)
