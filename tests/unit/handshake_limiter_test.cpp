@@ -210,6 +210,11 @@ TEST_CASE("HandshakeLimiter: leaves the event loop when no client waits", "[hand
 
 namespace {
 
+/// Waits until what follows has a later time for the kernel, which counts ticks of 4 ms.
+void let_the_kernel_count() {
+    std::this_thread::sleep_for(10ms);
+}
+
 /// A server of at most 7 connections: 3 unproven and 2 of one caller at each address.
 class LimitedServer {
   public:
@@ -226,6 +231,7 @@ class LimitedServer {
         void read() {
             std::array<char, 64> bytes;
             socket.read_some(boost::asio::buffer(bytes));
+            let_the_kernel_count();
         }
 
         Tcp::socket socket;
@@ -248,7 +254,7 @@ class LimitedServer {
         client.connect(acceptor_.local_endpoint());
         auto made = std::make_unique<Connection>(acceptor_.accept(), std::move(client),
                                                  std::move(counted).value());
-        std::this_thread::sleep_for(10ms);  // the kernel counts its time in ticks of 4 ms
+        let_the_kernel_count();
         return made;
     }
 
