@@ -40,4 +40,5 @@ def test_playbook_is_accepted_by_ansible(tmp_path):
 def test_playbook_never_restarts_agent_for_an_upgrade():
     tasks = re.split(r"^    - name: ", PLAYBOOK.read_text(), flags=re.MULTILINE)
     restarting = [task.splitlines()[0] for task in tasks if "notify: Restart the agent" in task]
-    assert restarting == ["Give the agent of a node the network that it needs to reach the hub"]
+    assert restarting == ["Write the agent's configuration, if it is valid",
+                          "Give the agent of a node the network that it needs to reach the hub"]
