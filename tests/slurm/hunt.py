@@ -27,18 +27,18 @@ def in_files(roots, values):
     return found
 
 
-def in_memory(name, pid, values):
-    """Searches a process as root through /proc/PID/mem; returns finds as in_files() does. Passes over the regions of
-    values themselves, which root can read on a kernel without memfd_secret."""
+def in_memory(name, pid, values, regions=False):
+    """Searches a process as root through /proc/PID/mem; returns finds as in_files() does. Without `regions` it passes
+    over those of values themselves, which root can read on a kernel without memfd_secret."""
     found = []
-    regions = "/memfd:slurm-secrets" if memory_kind() == "memfd" else "\0"
+    passed_over = "/memfd:slurm-secrets" if memory_kind() == "memfd" and not regions else "\0"
     longest = max((len(value) for value in values), default=0)
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
         mappings = file.read().splitlines()
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for mapping in mappings:
             span, permissions, *_, last = mapping.split(maxsplit=5)
-            if "r" not in permissions or last.startswith(("[vvar", "[vsyscall", regions)):
+            if "r" not in permissions or last.startswith(("[vvar", "[vsyscall", passed_over)):
                 continue
             begin, end = (int(part, 16) for part in span.split("-"))
             if end - begin > SHADOW:

@@ -40,7 +40,7 @@ def agent(kind):
 def found_in_memory(agent, value):
     """Returns the locations in the agent at which root can read `value`, most of it, or its base64."""
     needles = [value.encode(), value.encode()[4:-4], base64.b64encode(value.encode())[:24]]
-    return [location for location, _ in hunt.in_memory("the agent", agent.pid, needles)]
+    return [location for location, _ in hunt.in_memory("the agent", agent.pid, needles, regions=True)]
 
 
 @pytest.fixture

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 import hunt
-from harness import poll
+from harness import memory_kind, poll
 from machines import AGENT
 from slabs import open_slabs
 from smaps import locked_kilobytes, within_reach_of_swap
 
+needs_memfd_secret = pytest.mark.skipif(memory_kind() != "memfd_secret", reason="this kernel has no memfd_secret")
 
-def found_in(machine, value):
+
+def found_in(machine, value, regions=False):
     """Returns the locations at which root finds a value, or most of it, in the memory of the machine's daemons."""
     needles = [value.encode(), value.encode()[4:-4]]
-    return [location for name, pid in machine.daemons().items() for location, _ in hunt.in_memory(name, pid, needles)]
+    return [location for name, pid in machine.daemons().items() for location, _ in hunt.in_memory(name, pid, needles, regions)]
 
 
 @pytest.fixture
@@ -157,10 +159,10 @@ def test_fallback_memory_is_locked_and_only_slabs_hold_value(machine, memfd, can
     value = canary()
     machine.push("held", workspace={"TOKEN": value})
     assert within_reach_of_swap(machine.agent_pid) == []
-    locations = found_in(machine, value)
+    locations = found_in(machine, value, regions=True)
     assert locations and all("/memfd:slurm-secrets" in location for location in locations), locations
     machine.complete("held")
-    assert found_in(machine, value) == []
+    assert found_in(machine, value, regions=True) == []
 
 
 NO_RIGHT = "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\nLimitMEMLOCK=1M\n"
@@ -261,6 +263,7 @@ def test_fallback_memory_is_lost_at_restart_while_swap_is_active(machine, no_swa
     assert machine.runs() == ["last"]
 
 
+@needs_memfd_secret
 def test_memfd_secret_survives_restart_while_swap_is_active(machine, quick, canary):
     value = canary()
     machine.restart_agent()
@@ -273,6 +276,7 @@ def test_memfd_secret_survives_restart_while_swap_is_active(machine, quick, cana
         job_gets(machine, "kept", value)
 
 
+@needs_memfd_secret
 def test_agent_restores_runs_held_in_other_kind_of_memory(machine, no_swap, canary):
     value = canary()
     machine.push("first", workspace={"TOKEN": value})
@@ -288,6 +292,7 @@ def test_agent_restores_runs_held_in_other_kind_of_memory(machine, no_swap, cana
         job_gets(machine, run, value)
 
 
+@needs_memfd_secret
 def test_active_swap_loses_only_fallback_memory_at_restart(machine, no_swap, quick, canary):
     """Slabs of the fallback stay what they are after the fallback is switched off."""
     value = canary()
