@@ -40,9 +40,9 @@ def namespace_plugin(cluster):
         (cluster.dir / "plugstack.new").write_text(text)
         (cluster.dir / "plugstack.new").rename(plugstack)
 
-    def add(place, hook, directory):
+    def add(place, hook, directory, arguments=""):
         line = f"required {PLUGIN} {hook} {directory}\n"
-        moved = own.replace(f"{cluster.dir}/run/node.sock", f"{agent}/node.sock")
+        moved = own.replace(f"{cluster.dir}/run/node.sock", f"{agent}/node.sock").rstrip("\n") + f" {arguments}\n"
         write(line + moved if place == "above" else moved + line)
 
     yield add
@@ -76,6 +76,13 @@ def test_namespace_that_hides_files_fails_task_with_reason(cluster, value, names
     assert done.code != 0 and done.out == ""
     assert f"{HIDDEN}{cluster.dir}/run/jobs/" in done.err, done.err
     assert f"mount {cluster.dir}/run/jobs into the task's container" in done.err
+
+
+def test_task_continues_without_hidden_file_and_with_its_variables(cluster, value, namespace_plugin):
+    namespace_plugin("above", "task_init", cluster.dir / "run" / "jobs", "on_error=continue")
+    done = cluster.srun(*RUN, "--secret=TOK,TOK=COPY:file", "printenv", "TOK")
+    assert (done.code, done.out) == (0, f"{value}\n"), done.err
+    assert f"the job continues without that file: {HIDDEN}" in done.err, done.err
 
 
 def test_namespace_below_that_hides_files_last_shows_nothing_of_them(cluster, value, namespace_plugin):

@@ -86,6 +86,8 @@ TEST_CASE("Command line of secretctl: says what is wrong in words of its own") {
     CHECK(answer_to({"push", "r", "--ttl"}) == "--ttl requires a value" + push);
     CHECK(answer_to({"push", "r", "--ttl", "1h", "--ttl", "2h"}) ==
           "--ttl may be given only once" + push);
+    CHECK(answer_to({"exec", "--secret", "A", "--secret", "B", "--secret"}) ==
+          "--secret requires a value; see secretctl exec --help");
     CHECK(answer_to({"push", "r", "--socket", "a", "--socket", "b"}) ==
           "--socket may be given only once" + push);
     CHECK(answer_to({"push", "r", "--scope", "x"}) == "--scope must be user or workspace" + push);
