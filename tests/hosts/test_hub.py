@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hub and nodes: a job on any node gets what was pushed to the hub, and a node holds only what its own jobs need."""
 
+import contextlib
 import json
 import os
 import re
@@ -329,20 +330,26 @@ def test_hub_rejects_munge_credential_made_on_another_host(cluster, job):
     assert "the munge credential was created at 10.77.0.3 but sent from 10.77.0.2" in done.out
 
 
+def steps_on(cluster, host):
+    """Returns the pids of batch steps on a host. Other clusters' steps beside them end at any time."""
+    pids = []
+    for pid in cluster.run("n1", ["pgrep", "-f", "slurmstepd: \\[.*batch|slurmstepd$"], check=False).out.split():
+        with contextlib.suppress(FileNotFoundError):
+            if Path(f"/proc/{pid}/ns/net").samefile(host.dir / "network"):
+                pids.append(int(pid))
+    return pids
+
+
 def test_node_leaves_no_hold_for_step_killed_before_hub_answers(cluster, canary):
     hub, n1 = cluster.on("hub"), cluster.on("n1")
     hub.push("gone", workspace={"HF_TOKEN": canary()})
     os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGSTOP)
     try:
         job = cluster.on("login").sbatch("true", "-w", "n1", "--secrets-run=gone")
-        steps = ["pgrep", "-f", "slurmstepd: \\[.*batch|slurmstepd$"]
-        candidates = lambda: cluster.run("n1", steps, check=False).out.split()  # noqa: E731
-        network = n1.dir / "network"
-        ours = lambda: [pid for pid in candidates() if Path(f"/proc/{pid}/ns/net").samefile(network)]  # noqa: E731
-        poll(ours, 15, "the step")
+        poll(lambda: steps_on(cluster, n1), 15, "the step")
         time.sleep(0.5)
-        for pid in ours():
-            os.kill(int(pid), signal.SIGKILL)
+        for pid in steps_on(cluster, n1):
+            os.kill(pid, signal.SIGKILL)
     finally:
         os.kill(hub.daemon_pid("slurm-secretsd"), signal.SIGCONT)
     poll(lambda: "run gone" in cluster.agent_log("hub"), 10, "the hub's answer")
