@@ -182,7 +182,8 @@ std::string remedy_for_munge(const Site& site) {
     const auto type =
         site.slurm_conf.empty() ? std::nullopt : slurm_conf_value(site.slurm_conf, "AuthType");
     if (!type || *type == "auth/munge") return "run: systemctl status munge; munge -n | unmunge";
-    return "install munge, with one key on the hub and its clients: a hub knows users and agents by "
+    return "install munge, with one key on the hub and its clients: a hub knows users and agents "
+           "by "
            "it, although Slurm does without (AuthType=" +
            *type + ")";
 }
