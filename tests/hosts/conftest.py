@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shares the hosts of the tests on several hosts, and checks nodes and leaks after every test."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,23 +10,14 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
 pytest.register_assert_rewrite("evidence", "four_hosts", "hub_fixtures", "login_fixtures", "openbao_fixtures")
 pytest_plugins = ["evidence"]
 
-from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from evidence import check_nothing_left, noting_failure, running  # noqa: E402
 from four_hosts import Hosts  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def hosts(request):
-    hosts = Hosts("--plugin-arguments", "wait=1 run_id_job_name=nf-workflow-")
-    try:
-        with noting_failure(request.session):
-            hosts.up()
+    with running(Hosts("--plugin-arguments", "wait=1 run_id_job_name=nf-workflow-"), request.session) as hosts:
         yield hosts
-    finally:
-        hosts.down()
-        if has_failed(request.session):
-            print(f"\nthe logs are kept in {hosts.dir}")
-        else:
-            shutil.rmtree(hosts.dir)
 
 
 @pytest.fixture(autouse=True)

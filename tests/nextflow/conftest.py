@@ -3,7 +3,6 @@
 NEXTFLOW=whole runs every test in all versions, and not only those that depend on the version."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ pytest.register_assert_rewrite("evidence", "nextflow_site")
 pytest_plugins = ["evidence"]
 
 from canary import Canaries  # noqa: E402
-from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from evidence import check_nothing_left, noting_failure, running  # noqa: E402
 from files import search_folders  # noqa: E402
 from harness import Cluster, poll  # noqa: E402
 from nextflow_site import PLUGIN, VERSIONS, Pipeline  # noqa: E402
@@ -35,17 +34,9 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def cluster(request):
-    cluster = Cluster("--store", "--plugin-arguments", f"nextflow={PLUGIN} run_id_job_name=nf-workflow- run_id_env=TOWER_WORKFLOW_ID,PORTAL_RUN")
-    try:
-        with noting_failure(request.session):
-            cluster.up()
+    arguments = f"nextflow={PLUGIN} run_id_job_name=nf-workflow- run_id_env=TOWER_WORKFLOW_ID,PORTAL_RUN"
+    with running(Cluster("--store", "--plugin-arguments", arguments), request.session) as cluster:
         yield cluster
-    finally:
-        cluster.down()
-        if has_failed(request.session):
-            print(f"\nthe cluster's logs and the pipelines are kept in {cluster.dir}")
-        else:
-            shutil.rmtree(cluster.dir)
 
 
 @pytest.fixture

@@ -10,31 +10,23 @@ import time
 
 import pytest
 
+from booting import booted_machine
 from commands import run
 from harness import poll
-from machines import AGENT, CONFIG, SOCKETS, VIEW_SOCKET, CannotBoot, Machine
+from machines import AGENT, CONFIG, SOCKETS, VIEW_SOCKET
 
 APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--option", "Dpkg::Options::=--force-confold"]
 LINE = "required /usr/lib/slurm-secrets/spank_secrets.so"
 
 
 @pytest.fixture(scope="module")
-def machine(debs):
+def machine(request, debs):
     """Boots a machine that has Slurm, and not the project."""
-    machine = Machine()
-    try:
-        machine.up(bare=True)
+    with booted_machine(request.session, "packages", bare=True) as machine:
         (machine.root / "root/debs").mkdir()
         for deb in debs.glob("*.deb"):
             shutil.copy2(deb, machine.root / "root/debs")
         yield machine
-    except CannotBoot as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI=true, and yet {reason}")
-        pytest.skip(f"NOT TESTED on packages: {reason}")
-    finally:
-        machine.down()
-        shutil.rmtree(machine.dir)
 
 
 def apt(machine, *arguments, check=True):

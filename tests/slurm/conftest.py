@@ -1,36 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shares the cluster fixtures of the tests on a real Slurm, and checks nodes and leaks after every test."""
 
-import contextlib
-import shutil
-
 import pytest
 
 pytest.register_assert_rewrite("evidence")
 pytest_plugins = ["evidence"]
 
-from evidence import check_nothing_left, has_failed, noting_failure  # noqa: E402
+from evidence import check_nothing_left, ending, noting_failure, running  # noqa: E402
 from harness import Cluster  # noqa: E402
 
 
-def _end(cluster, session):
-    cluster.down()
-    if has_failed(session):
-        print(f"\nthe cluster's logs are kept in {cluster.dir}/log")
-    else:
-        shutil.rmtree(cluster.dir)
-
-
-@contextlib.contextmanager
 def running_cluster(session, *options):
     """Starts a cluster that many tests share."""
-    cluster = Cluster(*options)
-    try:
-        with noting_failure(session):
-            cluster.up()
-        yield cluster
-    finally:
-        _end(cluster, session)
+    return running(Cluster(*options), session)
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +33,8 @@ def new_cluster(request, canaries):
 
     yield make
     for cluster in made:
-        try:
-            with noting_failure(request.session):
-                check_nothing_left(cluster, canaries)
-        finally:
-            _end(cluster, request.session)
+        with ending(cluster, request.session), noting_failure(request.session):
+            check_nothing_left(cluster, canaries)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 
 import contextlib
 import secrets
+import shutil
 
 import hunt
 import pytest
@@ -35,6 +36,28 @@ def noting_failure(session):
 
 def has_failed(session):
     return session.stash.get(_failed, False)
+
+
+@contextlib.contextmanager
+def ending(site, session):
+    """Ends a cluster, hosts or a machine after its tests, and removes its directory if none has failed."""
+    try:
+        yield site
+    finally:
+        site.down()
+        if has_failed(session):
+            print(f"\nthe logs are kept in {site.dir}")
+        else:
+            shutil.rmtree(site.dir)
+
+
+@contextlib.contextmanager
+def running(site, session):
+    """Starts a cluster or hosts that many tests share, and ends it after them."""
+    with ending(site, session):
+        with noting_failure(session):
+            site.up()
+        yield site
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 import contextlib
 import shutil
 
-from evidence import has_failed, noting_failure
+from evidence import noting_failure, running
 from four_hosts import Hosts
 from harness import BUILD
 
@@ -23,10 +23,8 @@ def mixture(folder, release, *old):
 @contextlib.contextmanager
 def mixed_hosts(request, release, older):
     """Starts hosts, of which those in `older` have the programs of the last release; each has its plugin by one path."""
-    hosts = Hosts()
-    try:
+    with running(Hosts(), request.session) as hosts:
         with noting_failure(request.session):
-            hosts.up()
             old, new = mixture(hosts.dir / "old", release, *PROGRAMS), mixture(hosts.dir / "new", release)
             (hosts.dir / "etc-slurm" / "plugstack.conf").write_text("include /run/plugin/plugstack.conf\n")
             for host in hosts.all():
@@ -37,9 +35,3 @@ def mixed_hosts(request, release, older):
                 newer = "" if host.name in older else " run_id_job_name=nf-workflow-"
                 plugin.with_name("plugstack.conf").write_text(f"required /run/plugin/{plugin.name} wait=1{newer}\n")
         yield hosts
-    finally:
-        hosts.down()
-        if has_failed(request.session):
-            print(f"\nthe logs are kept in {hosts.dir}")
-        else:
-            shutil.rmtree(hosts.dir)

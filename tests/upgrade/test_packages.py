@@ -3,14 +3,14 @@
 the slabs of the one version are read by the other, as is the store with its key."""
 
 import json
-import os
 import shutil
 import threading
 
 import pytest
-from evidence import check_nothing_left, has_failed, noting_failure
+from booting import booted_machine
+from evidence import check_nothing_left, noting_failure
 from harness import poll
-from machines import AGENT, CannotBoot, Machine
+from machines import AGENT
 
 RUN = "--secrets-run=run-kept"
 
@@ -54,14 +54,7 @@ def packages(release, tmp_path_factory):
 def machine(request, packages):
     """Boots a machine on which the last release is enabled."""
     old, new = packages
-    machine = Machine()
-    try:
-        try:
-            machine.up()
-        except CannotBoot as reason:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"CI=true, and yet {reason}")
-            pytest.skip(f"NOT TESTED on a real systemd: {reason}")
+    with booted_machine(request.session) as machine:
         with noting_failure(request.session):
             for file in map(str, machine.installed()):
                 place = new / file.lstrip("/")
@@ -73,12 +66,6 @@ def machine(request, packages):
             machine.enable_agent()
             assert version_of(machine) == version_of_package(old)
         yield machine
-    finally:
-        machine.down()
-        if has_failed(request.session):
-            print(f"\nthe machine's logs are kept in {machine.dir}/log")
-        else:
-            shutil.rmtree(machine.dir)
 
 
 def version_of(machine):

@@ -4,12 +4,11 @@ version with the agent of the last release. What only this version knows is refu
 upgrade; it drains no node."""
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
-from evidence import check_nothing_left, has_failed, noting_failure
+from evidence import check_nothing_left, noting_failure, running
 from harness import BUILD, Cluster, poll
 from mixture import PROGRAMS, mixture
 
@@ -19,20 +18,11 @@ RUN = "--secrets-run=run-mixed"
 
 def start(request, release, *old, options=()):
     """Starts a cluster of which the programs `old` are those of the last release."""
-    folder = Path(tempfile.mkdtemp(prefix="mixed.", dir="/tmp"))
-    folder.chmod(0o755)
-    cluster = Cluster("--store", "--platform", "www-data", *options, build=mixture(folder / "programs", release, *old))
-    try:
-        with noting_failure(request.session):
-            cluster.up()
-        yield cluster
-    finally:
-        cluster.down()
-        shutil.rmtree(folder)
-        if has_failed(request.session):
-            print(f"\nthe cluster's logs are kept in {cluster.dir}/log")
-        else:
-            shutil.rmtree(cluster.dir)
+    with tempfile.TemporaryDirectory(prefix="mixed.", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        build = mixture(Path(folder) / "programs", release, *old)
+        with running(Cluster("--store", "--platform", "www-data", *options, build=build), request.session) as cluster:
+            yield cluster
 
 
 @pytest.fixture(scope="module")
