@@ -13,7 +13,7 @@
 #include <exception>
 #include <new>
 
-#include "common/secure_memory/wipe_registers.h"
+#include "common/secure_memory/wipe.h"
 
 namespace {
 
@@ -77,8 +77,7 @@ void* allocate_aligned(std::size_t size, std::align_val_t alignment) {
 
 void wipe_and_free(void* block) noexcept {
     if (block == nullptr || last_reserve.give_back(block)) return;
-    explicit_bzero(block, malloc_usable_size(block));
-    secrets::wipe_registers();
+    secrets::wipe({static_cast<std::byte*>(block), malloc_usable_size(block)});
     std::free(block);
 }
 
