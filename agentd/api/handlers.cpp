@@ -214,11 +214,10 @@ HttpResponse remove_secret(const RouteCall& call, std::span<const std::byte>) {
 HttpResponse list_secrets(const RouteCall& call, std::span<const std::byte>) {
     const auto answer = call.services.secrets.list_secrets(call.caller, call.scope);
     if (!answer.ok()) return refused(answer.status());
-    const auto& heads = answer.value();
     if (call.scope.workspace) {
-        return json(200, secrets_json("workspace", *call.scope.workspace, heads));
+        return json(200, secrets_json("workspace", *call.scope.workspace, answer.value()));
     }
-    return json(200, secrets_json("owner", call.caller.name(), heads));
+    return json(200, secrets_json("owner", call.caller.name(), answer.value()));
 }
 
 HttpResponse list_workspaces(const RouteCall& call, std::span<const std::byte>) {

@@ -168,19 +168,21 @@ std::string secret_json(const store::SecretHead& secret) {
 }
 
 std::string secrets_json(std::string_view whose, const std::string& name,
-                         const std::vector<store::SecretHead>& secrets) {
+                         const service::SecretList& secrets) {
     json::array list;
-    for (const store::SecretHead& secret : secrets) list.push_back(object_of(secret));
+    for (const store::SecretHead& secret : secrets.secrets) {
+        list.push_back(secrets.names_only ? json::object{{"name", secret.name}}
+                                          : object_of(secret));
+    }
     return line({{std::string(whose), name}, {"secrets", std::move(list)}});
 }
 
 std::string workspaces_json(const std::vector<service::WorkspaceInfo>& workspaces) {
     json::array list;
     for (const service::WorkspaceInfo& workspace : workspaces) {
-        json::object object{{"workspace", workspace.name},
-                            {"role", workspace.is_admin ? "admin" : "member"}};
-        if (workspace.is_admin) object["secrets"] = workspace.secrets;
-        list.push_back(std::move(object));
+        list.push_back({{"workspace", workspace.name},
+                        {"role", workspace.is_admin ? "admin" : "member"},
+                        {"secrets", workspace.secrets}});
     }
     return line({{"workspaces", std::move(list)}});
 }

@@ -19,7 +19,7 @@ std::string runs_json(std::string_view items, std::string_view next);
 std::string secret_json(const store::SecretHead& secret);
 /// `whose`: "owner" or "workspace".
 std::string secrets_json(std::string_view whose, const std::string& name,
-                         const std::vector<store::SecretHead>& secrets);
+                         const service::SecretList& secrets);
 std::string workspaces_json(const std::vector<service::WorkspaceInfo>& workspaces);
 std::string check_json(const service::SpecCheck& check);
 std::string events_json(const service::EventsInfo& events);

@@ -25,6 +25,7 @@ constexpr auto kRights = std::to_array<Right>({
     {Permission::use_run,         {{no,  YES,  no,      no,   no,    no}}},  // a job acts as its user, root's jobs too
     {Permission::manage_own,        {{no,  YES,  no,      no,   no,    no}}},
     {Permission::use_own,         {{no,  YES,  no,      no,   no,    no}}},
+    {Permission::list_workspace,    {{YES, no,   no,      YES,  YES,   no}}},
     {Permission::manage_workspace,  {{YES, no,   no,      YES,  no,    no}}},
     {Permission::use_workspace,   {{no,  no,   no,      YES,  YES,   no}}},
 });

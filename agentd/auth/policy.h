@@ -35,7 +35,8 @@ enum class Permission {
     use_run,           ///< resolve a job's secret spec from it
     manage_own,        ///< list, set, rename and remove the secrets of that user
     use_own,           ///< resolve a job's secret spec from them
-    manage_workspace,  ///< list, set, rename and remove its secrets
+    list_workspace,    ///< list the names of its secrets
+    manage_workspace,  ///< see more of its secrets; set, rename and remove them
     use_workspace,     ///< resolve a job's secret spec from it
 };
 

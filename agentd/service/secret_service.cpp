@@ -58,9 +58,14 @@ std::string same_variable(const std::string& name, const std::string& other,
 
 }  // namespace
 
-/// Returns the owner of the secrets that a request names, if the caller may manage them.
-StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
-                                               const SecretScope& scope) const {
+/// The owner of the secrets that a request names, for a caller that may at least list their names.
+struct SecretService::Access {
+    store::Owner owner;
+    bool manages = false;
+};
+
+StatusOr<SecretService::Access> SecretService::access_of(const auth::Principal& caller,
+                                                         const SecretScope& scope) const {
     if (!context_.why_store_closed.empty()) {
         return Status::unavailable("cannot look up secrets: " + store_is_closed());
     }
@@ -75,29 +80,32 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
         if (allowed) {
             const auto owner = store::Owner::user(*caller.uid());
             if (Status other = check_owner_name(*context_.store, owner); !other.ok()) return other;
-            return owner;
+            return Access{owner, true};
         }
         return Status(StatusCode::permission_denied,
                       caller.name() + " may not store secrets on this agent");
     }
-    const Workspace* workspace = context_.principals.find_workspace(*scope.workspace);
-    auth::WorkspaceRole workspace_role;
-    if (workspace != nullptr) {
-        workspace_role = context_.principals.workspace_role(caller, *workspace);
-    }
-    if (workspace != nullptr &&
-        auth::may(workspace_role.role, auth::Permission::manage_workspace)) {
-        return store::Owner::workspace_named(workspace->name);
-    }
-    if (!workspace_role.undecided.ok()) return workspace_role.undecided;
-    if (workspace_role.role == auth::Role::member) {
-        return Status(StatusCode::permission_denied, "only the admins of workspace " +
-                                                         *scope.workspace +
-                                                         " may list and change its secrets; " +
-                                                         caller.name() + " may use them in jobs");
+    if (const Workspace* workspace = context_.principals.find_workspace(*scope.workspace)) {
+        const auto found = context_.principals.workspace_role(caller, *workspace);
+        const bool manages = auth::may(found.role, auth::Permission::manage_workspace);
+        if (!manages && !found.undecided.ok()) return found.undecided;
+        if (auth::may(found.role, auth::Permission::list_workspace)) {
+            return Access{store::Owner::workspace_named(workspace->name), manages};
+        }
     }
     return Status(StatusCode::not_found, "there is no workspace " + in_quotes(*scope.workspace) +
                                              " that " + caller.name() + " is in");
+}
+
+/// Returns the owner of the secrets that a request names, if the caller may manage them.
+StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
+                                               const SecretScope& scope) const {
+    const auto access = access_of(caller, scope);
+    if (!access.ok()) return access.status();
+    if (access->manages) return access->owner;
+    return Status(StatusCode::permission_denied,
+                  "only the admins of workspace " + *scope.workspace + " may change its secrets; " +
+                      caller.name() + " may list their names and use them in jobs");
 }
 
 /// Returns the owner of the secret that a change names, unless `wrong_name` says what is wrong with
@@ -306,16 +314,16 @@ StatusOr<store::SecretHead> SecretService::read_secret(const auth::Principal& ca
     return *head;
 }
 
-StatusOr<std::vector<store::SecretHead>> SecretService::list_secrets(const auth::Principal& caller,
-                                                                     const SecretScope& scope) {
+StatusOr<SecretList> SecretService::list_secrets(const auth::Principal& caller,
+                                                 const SecretScope& scope) {
     expiry_.expire();
-    const auto owner = owner_at(caller, scope);
-    if (!owner.ok()) return owner.status();
-    std::vector<store::SecretHead> heads;
-    for (const store::SecretHead* head : context_.store->list(owner.value())) {
-        heads.push_back(*head);
+    const auto access = access_of(caller, scope);
+    if (!access.ok()) return access.status();
+    SecretList list{.secrets = {}, .names_only = !access->manages};
+    for (const store::SecretHead* head : context_.store->list(access->owner)) {
+        list.secrets.push_back(*head);
     }
-    return heads;
+    return list;
 }
 
 StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::Principal& caller) {
@@ -329,11 +337,10 @@ StatusOr<std::vector<WorkspaceInfo>> SecretService::list_workspaces(const auth::
         const bool keeps = auth::may(workspace_role.role, auth::Permission::manage_workspace);
         // To leave the workspace out, or to call an admin a member, would be a wrong answer.
         if (!keeps && !workspace_role.undecided.ok()) return workspace_role.undecided;
-        if (workspace_role.role == auth::Role::stranger) continue;
+        if (!auth::may(workspace_role.role, auth::Permission::list_workspace)) continue;
         const auto owner = store::Owner::workspace_named(workspace.name);
-        seen.push_back(
-            {workspace.name, keeps,
-             keeps && context_.store != nullptr ? context_.store->usage_of(owner).secrets : 0});
+        seen.push_back({workspace.name, keeps,
+                        context_.store != nullptr ? context_.store->usage_of(owner).secrets : 0});
     }
     return seen;
 }

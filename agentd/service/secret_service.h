@@ -30,6 +30,12 @@ struct PutSecretResult {
     bool created = false;
 };
 
+struct SecretList {
+    std::vector<store::SecretHead> secrets;  ///< sorted by name
+    /// Whether the caller, a member of a workspace, may see nothing of them but their names.
+    bool names_only = false;
+};
+
 struct WorkspaceInfo {
     std::string name;
     bool is_admin = false;
@@ -59,8 +65,7 @@ class SecretService {
                          const std::string& name, const Precondition& precondition);
     StatusOr<store::SecretHead> read_secret(const auth::Principal& caller, const SecretScope& scope,
                                             const std::string& name);
-    StatusOr<std::vector<store::SecretHead>> list_secrets(const auth::Principal& caller,
-                                                          const SecretScope& scope);
+    StatusOr<SecretList> list_secrets(const auth::Principal& caller, const SecretScope& scope);
     /// Returns the workspaces that the caller is in; for root, all workspaces.
     StatusOr<std::vector<WorkspaceInfo>> list_workspaces(const auth::Principal& caller);
 
@@ -73,6 +78,8 @@ class SecretService {
     std::string expiry_note(const std::vector<ItemAnswer>& answers) const;
 
   private:
+    struct Access;
+    StatusOr<Access> access_of(const auth::Principal& caller, const SecretScope& scope) const;
     StatusOr<store::Owner> owner_at(const auth::Principal& caller, const SecretScope& scope) const;
     StatusOr<store::Owner> owner_of_change(const auth::Principal& caller, const SecretScope& scope,
                                            const std::string& name, const Status& wrong_name);

@@ -48,6 +48,27 @@ Cell expiry(const json::object& secret) {
     return {date + " (in " + duration_words(left) + ")", Tone::warning};
 }
 
+/// Returns whether the agent shows no more of a secret than its name, as to a workspace's members.
+bool is_name_only(const json::object& secret) {
+    return !secret.contains("set");
+}
+
+Table table_of_names(const json::array& secrets) {
+    Table table({{"NAME"}});
+    for (const json::value& element : secrets) table.add({text_of(as_object(element), "name")});
+    return table;
+}
+
+Table table_of(const json::array& secrets) {
+    Table table({{"NAME"}, {"BYTES", Align::right}, {"SET"}, {"LAST USED"}, {"EXPIRES"}});
+    for (const json::value& element : secrets) {
+        const json::object& secret = as_object(element);
+        table.add({text_of(secret, "name"), text_of(secret, "bytes"), when_set(secret),
+                   last_used(secret), expiry(secret)});
+    }
+    return table;
+}
+
 }  // namespace
 
 ExitCode SecretCommands::set(const SetOptions& options) const {
@@ -74,14 +95,10 @@ ExitCode SecretCommands::list() const {
     const Answer answer = agent_.ask({Method::get, path_of_secrets(workspace_), {}});
     if (agent_.json()) return ExitCode::fine;
     const json::object object = read_object(answer);
-    Table table({{"NAME"}, {"BYTES", Align::right}, {"SET"}, {"LAST USED"}, {"EXPIRES"}});
-    for (const json::value& element : array_of(object, "secrets")) {
-        const json::object& secret = as_object(element);
-        table.add({text_of(secret, "name"), text_of(secret, "bytes"), when_set(secret),
-                   last_used(secret), expiry(secret)});
-    }
-    if (!table.empty()) {
-        table.print(std::cout, agent_.paint());
+    const json::array& secrets = array_of(object, "secrets");
+    if (!secrets.empty()) {
+        (is_name_only(as_object(secrets.front())) ? table_of_names(secrets) : table_of(secrets))
+            .print(std::cout, agent_.paint());
     } else if (workspace_) {
         std::cout << "workspace " << *workspace_
                   << " has no secrets; set one with: secretctl set NAME --workspace " << *workspace_

@@ -37,7 +37,7 @@ def test_hub_munge_workspace_admin_sets_secret_and_member_is_denied(hub, canary)
     with changing_nothing(hub):
         is_refused(hub.by_munge("bob", "PUT", target, {"value": "x"}), 403)
         is_refused(hub.by_munge("bob", "DELETE", target), 403)
-    assert hub.by_munge("bob", "GET", "/v1/workspaces").json["workspaces"] == [{"workspace": "lab", "role": "member"}]
+    assert hub.by_munge("bob", "GET", "/v1/workspaces").json["workspaces"] == [{"workspace": "lab", "role": "member", "secrets": 1}]
     assert hub.by_munge("alice", "DELETE", target).status == 204
 
 

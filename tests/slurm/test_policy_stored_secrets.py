@@ -89,7 +89,7 @@ def test_user_lists_only_own_secrets_and_workspaces(agent):
 
     assert [secrets(caller) for caller in CALLERS] == [[], [], ["OWN"], [], []]
     assert [workspaces(caller) for caller in CALLERS] == [
-        [("lab", "admin", 1)], [("lab", "admin", 1)], [("lab", "member", None)], [], []]
+        [("lab", "admin", 1)], [("lab", "admin", 1)], [("lab", "member", 1)], [], []]
 
 
 @pytest.mark.parametrize("uid, own, shared", [(0, False, False), (ALICE, True, True), (BOB, False, True),

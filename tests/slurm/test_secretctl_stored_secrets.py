@@ -184,7 +184,7 @@ def test_secretctl_workspace_is_changed_by_admin_and_used_by_member(agent):
     assert "LICENSE" not in secretctl(agent, "ls").out
     rows = [line.split() for line in secretctl(agent, "workspaces").out.splitlines()]
     assert rows == [["WORKSPACE", "ROLE", "SECRETS"], ["lab", "admin", "1"]]
-    assert secretctl(agent, "workspaces", user="bob").out.splitlines()[1].split() == ["lab", "member", "-"]
+    assert secretctl(agent, "workspaces", user="bob").out.splitlines()[1].split() == ["lab", "member", "1"]
 
     row = secretctl(agent, "check", "LICENSE", user="bob").out.splitlines()[1].split()
     assert row == ["LICENSE", "LICENSE", str(len(VALUE)), "workspace", "lab"]

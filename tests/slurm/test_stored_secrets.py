@@ -2,6 +2,7 @@
 """Promise: jobs get what their user and the admin of the user's workspace have set, and jobs of others do not."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -78,7 +79,12 @@ def test_workspace_members_get_secrets_set_by_admin(cluster, set_secret, canary)
         done = cluster.srun("-N1", "--secret=DB_PASSWORD", *options, "sh", "-c", SHOW.format("DB_PASSWORD"))
         assert done.out.strip() == hash_of(value), done.err
     refused = secretctl(cluster, "alice", "set", "DB_PASSWORD", "--workspace=lab", input="mine")
-    assert refused.code != 0 and "only the admins of workspace lab may list and change its secrets" in refused.err
+    assert refused.code != 0 and "only the admins of workspace lab may change its secrets" in refused.err
+    listed = secretctl(cluster, "alice", "ls", "--workspace=lab")
+    assert listed.out.split() == ["NAME", "DB_PASSWORD"], "a member sees names"
+    listed = secretctl(cluster, "alice", "ls", "--workspace=lab", "--json")
+    assert json.loads(listed.out)["secrets"] == [{"name": "DB_PASSWORD"}]
+    assert "only the admins" in secretctl(cluster, "alice", "rm", "DB_PASSWORD", "--workspace=lab").err
     wrong = cluster.srun("--secret=DB_PASSWORD", "--workspace=other", "true")
     assert wrong.code != 0 and "there is no workspace other that alice is in" in wrong.err
     own = canary()

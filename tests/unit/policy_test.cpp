@@ -33,6 +33,7 @@ TEST_CASE("Policy: allows exactly the operations of the table of rights") {
              Row{Permission::use_run, "nYnnnn"},
              Row{Permission::manage_own, "nYnnnn"},
              Row{Permission::use_own, "nYnnnn"},
+             Row{Permission::list_workspace, "YnnYYn"},
              Row{Permission::manage_workspace, "YnnYnn"},
              Row{Permission::use_workspace, "nnnYYn"},
          }) {
