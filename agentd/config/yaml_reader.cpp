@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "agentd/base/duration.h"
+#include "common/base/duration.h"
 #include "common/base/names.h"
 
 namespace secrets::yaml_reader {

@@ -5,10 +5,10 @@
 
 #include "agentd/audit/audit_log.h"
 #include "agentd/auth/lookup_attempts.h"
-#include "agentd/base/duration.h"
 #include "agentd/service/denials.h"
 #include "agentd/service/owner_names.h"
 #include "agentd/service/receipt.h"
+#include "common/base/duration.h"
 #include "common/base/names.h"
 
 namespace secrets::service {

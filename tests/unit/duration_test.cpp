@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: a duration is read as people write it, and what is no duration is said.
 
-#include "agentd/base/duration.h"
+#include "common/base/duration.h"
 
 #include "tests/unit/catch.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agentd/base/duration.h"
+#include "common/base/duration.h"
 
 #include <array>
 #include <charconv>
