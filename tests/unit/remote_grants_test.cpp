@@ -31,7 +31,7 @@ struct Fixture {
         REQUIRE(context.ok());
         client.emplace(loop.io, config, std::move(context).value());
         grants.emplace(*client, node.services, "n1");
-        hub.answer = [this](const auto&, auto& response) { grant(response); };
+        hub.answer = [](const auto&, auto& response) { grant(response); };
     }
     ~Fixture() {
         client->stop();
