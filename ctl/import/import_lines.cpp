@@ -300,15 +300,15 @@ SecretText with_lf(std::string_view text) {
 }  // namespace
 
 ImportedSecrets read_import_lines(std::string_view text, const std::string& source,
-                                  const ImportChoice& choice) {
+                                  const ImportChoice& choice, Choosing choosing) {
     if (has_only_cr_lf(text)) {
         const SecretText lines = with_lf(text);
-        return read_import_lines(lines.characters(), source, choice);
+        return read_import_lines(lines.characters(), source, choice, choosing);
     }
     const auto place = [&](std::size_t line) {
         return "line " + std::to_string(line) + " of " + source;
     };
-    ImportedSecrets found(text.size());
+    ImportedSecrets found(text.size(), choosing);
     Lines lines(text, found.values);
     while (lines.find_statement()) {
         const Lines::SourcePosition begin = lines.place();

@@ -8,6 +8,6 @@ namespace secrets::ctl {
 
 /// Reads like read_import(), but does not report missing names.
 ImportedSecrets read_import_lines(std::string_view text, const std::string& source,
-                                  const ImportChoice& choice);
+                                  const ImportChoice& choice, Choosing choosing);
 
 }  // namespace secrets::ctl

@@ -92,7 +92,7 @@ void ImportedSecrets::add(std::string name, std::string place, std::size_t begin
 }
 
 ImportedSecrets read_import(std::string_view text, const std::string& source,
-                            const ImportChoice& choice) {
+                            const ImportChoice& choice, Choosing choosing) {
     text = utf8_text(text, source);
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     const char begin = first == text.npos ? '\0' : text[first];
@@ -101,8 +101,8 @@ ImportedSecrets read_import(std::string_view text, const std::string& source,
                         " is a JSON object; import accepts Nextflow's store.json, which is a " +
                         "list, and NAME=value lines; secretctl push accepts such an object");
     }
-    ImportedSecrets found = begin == '[' ? read_import_store(text, source, choice)
-                                         : read_import_lines(text, source, choice);
+    ImportedSecrets found = begin == '[' ? read_import_store(text, source, choice, choosing)
+                                         : read_import_lines(text, source, choice, choosing);
     check_choice(found, source, choice);
     note_left_out(found, source);
     return found;

@@ -69,6 +69,6 @@ class ImportedSecrets {
 /// Throws CommandError if `text` is malformed or UTF-16, repeats a name, or contains no secret.
 /// No error shows a line or a value. `source` names the text in errors.
 ImportedSecrets read_import(std::string_view text, const std::string& source,
-                            const ImportChoice& choice);
+                            const ImportChoice& choice, Choosing choosing = Choosing::offered);
 
 }  // namespace secrets::ctl
