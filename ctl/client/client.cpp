@@ -69,6 +69,7 @@ HttpRequest make_http_request(const Request& request, const std::string& hub) {
                     "Munge " + munge_credential(hub, message.method_string(), request));
     }
     if (request.if_new) message.set(http::field::if_none_match, "*");
+    if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
     if (request.body.size() > 0) {
         message.set(http::field::content_type, "application/json");
         message.body() = {request.body.bytes().data(), request.body.size()};

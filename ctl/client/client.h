@@ -14,9 +14,10 @@ enum class Method { get, put, remove, patch };
 
 struct Request {
     Method method = Method::get;
-    std::string target;   ///< path and query, percent-encoded
-    SecretView body;      ///< JSON, sent from its own memory; empty: no body
-    bool if_new = false;  ///< only if there is nothing of that name yet
+    std::string target;      ///< path and query, percent-encoded
+    SecretView body;         ///< JSON, sent from its own memory; empty: no body
+    bool if_new = false;     ///< only if there is nothing of that name yet
+    std::string if_match{};  ///< only if it still has this tag; empty: whatever it has
 };
 
 struct Answer {
