@@ -58,6 +58,7 @@ ExitCode run(const CLI::App& app, const CommandLine& line) {
     if (command == "runs") {
         return line.run.empty() ? runs.list_runs() : runs.show_run(line.run);
     }
+    if (command == "web") return web::serve_page(agent, line.web);
     if (command == "watch") {
         return watch(Session(Client(line.socket, kWatchTimeout), line.json, agent.paint()));
     }

@@ -55,6 +55,19 @@ constexpr const char* kWorkspacesFooter =
 Example:
   secretctl workspaces)";
 
+constexpr const char* kWebFooter =
+    R"(The page is your own: served by this command, at 127.0.0.1, to your processes
+only, after the link that is printed was opened. Values are set there, and never
+shown. On a cluster, from your computer:
+
+  ssh -L 8123:127.0.0.1:8123 login.example.org secretctl web --port 8123
+
+and open the link there.
+
+Examples:
+  secretctl web
+  secretctl web --port 8123 --no-browser --idle 8h)";
+
 constexpr const char* kPushFooter =
     R"(Input is NAME=VALUE lines (the value is exact to the end of its line, quotes
 included; empty lines, lines that begin with '#' and names without a value are
@@ -201,6 +214,18 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
 
     add_command(app, kYours, "workspaces", "List the workspaces that you are in",
                 kWorkspacesFooter);
+
+    CLI::App* web = add_command(app, kYours, "web", "Show all of this in your browser", kWebFooter);
+    CLI::Option* port =
+        web->add_option("--port", line.web.port, "Serve it at this port; a free one if omitted")
+            ->option_text("PORT");
+    web->add_option("--unix-socket", line.web.unix_socket,
+                    "Serve it at a Unix socket instead, for a proxy that runs as you")
+        ->option_text("PATH")
+        ->excludes(port);
+    web->add_flag("--no-browser", line.web.no_browser, "Print the link only");
+    web->add_option("--idle", line.web.idle, "End after this time without use; 1h if omitted")
+        ->option_text("TIME");
 }
 
 void describe_runs(CLI::App& app, CommandLine& line) {

@@ -14,6 +14,7 @@
 #include "ctl/commands/run_commands.h"
 #include "ctl/commands/secret_commands.h"
 #include "ctl/pki/pki.h"
+#include "ctl/web/web.h"
 
 namespace secrets::ctl {
 
@@ -39,6 +40,7 @@ struct CommandLine {
     bool submit_host = false;
     pki::Options pki;
     CompleteOptions complete;
+    web::Options web;
 };
 
 /// Declares all commands and options on `app`; parsing fills `line`, which must outlive `app`.

@@ -28,7 +28,7 @@ _secretctl() {
       --socket) _secretctl_agent=(--socket "${COMP_WORDS[++i]}") ;;
       --job-socket | --secret) ((++i)) ;;
       --workspace) workspace=(--workspace "${COMP_WORDS[++i]}") ;;
-      --file | --from | --store | --expires | --ttl | --until-job | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days) ((++i)) ;;
+      --file | --from | --store | --expires | --ttl | --until-job | --scope | --owner | --only | --skip | --dns | --ip | --uri | --days | --port | --idle | --unix-socket) ((++i)) ;;
       -*) ;;
       *)
         case $command in
@@ -53,10 +53,10 @@ _secretctl() {
   case $previous in
     --workspace) _secretctl_offer "$(_secretctl_names workspaces)" "$part"; return ;;
     --secret) _secretctl_spec "$part"; return ;;
-    --file | --from | --store | --socket | --job-socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
+    --file | --from | --store | --socket | --job-socket | --unix-socket) mapfile -t COMPREPLY < <(compgen -f -- "$part"); compopt -o filenames; return ;;
     --scope) _secretctl_offer "user workspace" "$part"; return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$part"); return ;;
-    --expires | --ttl | --until-job | --only | --skip | --dns | --ip | --uri | --days) return ;;
+    --expires | --ttl | --until-job | --only | --skip | --dns | --ip | --uri | --days | --port | --idle) return ;;
   esac
 
   if [[ $part == -* ]]; then

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/web/browser.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace secrets::ctl::web {
+namespace {
+
+bool is_set(const char* variable) {
+    const char* value = std::getenv(variable);
+    return value != nullptr && *value != '\0';
+}
+
+}  // namespace
+
+bool open_browser(const std::string& url) {
+    if (is_set("SSH_CONNECTION") || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))) return false;
+    std::string program = "xdg-open";
+    std::string argument = url;
+    const std::array<char*, 3> words{program.data(), argument.data(), nullptr};
+    posix_spawn_file_actions_t files{};
+    ::posix_spawn_file_actions_init(&files);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        ::posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+    }
+    ::signal(SIGCHLD, SIG_IGN);  // nobody waits for it
+    pid_t child = 0;
+    const int error =
+        ::posix_spawnp(&child, program.c_str(), &files, nullptr, words.data(), environ);
+    ::posix_spawn_file_actions_destroy(&files);
+    return error == 0;
+}
+
+}  // namespace secrets::ctl::web

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/web/listener.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <optional>
+
+#include "common/base/ids.h"
+#include "ctl/io/exit_codes.h"
+#include "ctl/web/peer_user.h"
+
+namespace secrets::ctl::web {
+namespace {
+
+namespace asio = boost::asio;
+using asio::generic::stream_protocol;
+using asio::ip::tcp;
+using Local = asio::local::stream_protocol;
+
+CommandError cannot_listen(const std::string& at, const std::string& why) {
+    return CommandError(ExitCode::bad_input, "cannot listen at " + at + ": " + why);
+}
+
+/// Whether a program listens at a Unix socket.
+bool has_listener(const std::string& path) {
+    asio::io_context loop(1);
+    Local::socket probe(loop);
+    boost::system::error_code error;
+    probe.connect(Local::endpoint(path), error);
+    return error != asio::error::connection_refused;
+}
+
+/// Removes a socket that an ended process left. Throws CommandError if the path is anything else.
+void remove_left_socket(const std::string& path) {
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0) return;
+    if (!S_ISSOCK(found.st_mode)) throw cannot_listen(path, "it exists and is no socket");
+    if (has_listener(path)) throw cannot_listen(path, "another program listens there");
+    if (::unlink(path.c_str()) != 0) throw cannot_listen(path, std::strerror(errno));
+}
+
+/// Returns an endpoint of a connection over IPv4; nothing if it is of another family.
+std::optional<tcp::endpoint> as_tcp(const stream_protocol::endpoint& end) {
+    if (end.data()->sa_family != AF_INET) return std::nullopt;
+    tcp::endpoint found;
+    std::memcpy(found.data(), end.data(), found.size());
+    return found;
+}
+
+std::optional<Uid> user_of(const Socket& socket) {
+    boost::system::error_code error;
+    const auto own = as_tcp(socket.local_endpoint(error));
+    if (error) return std::nullopt;
+    if (own) {
+        const auto peer = as_tcp(socket.remote_endpoint(error));
+        return peer ? user_of_peer({*peer, *own}) : std::nullopt;
+    }
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    const int fd = const_cast<Socket&>(socket).native_handle();
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    return Uid{peer.uid};
+}
+
+}  // namespace
+
+Listener Listener::on_loopback(asio::io_context& loop, std::uint16_t port) {
+    const stream_protocol::endpoint at = tcp::endpoint(asio::ip::address_v4::loopback(), port);
+    try {
+        return {Acceptor(loop, at), std::string()};
+    } catch (const boost::system::system_error& error) {
+        const std::string words = "127.0.0.1:" + std::to_string(port);
+        const bool is_used = error.code() == asio::error::address_in_use;
+        throw cannot_listen(words, error.code().message() +
+                                       (is_used ? "; choose another --port, or leave it out" : ""));
+    }
+}
+
+Listener Listener::on_unix_socket(asio::io_context& loop, const std::string& path) {
+    if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+        throw cannot_listen(path, "the path is longer than a socket's may be (107 bytes)");
+    }
+    remove_left_socket(path);
+    const mode_t mask = ::umask(0177);
+    boost::system::error_code error;
+    Acceptor acceptor(loop, stream_protocol(AF_UNIX, 0));
+    acceptor.bind(Local::endpoint(path), error);
+    ::umask(mask);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error) throw cannot_listen(path, error.message());
+    return {std::move(acceptor), path};
+}
+
+Listener::~Listener() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+asio::awaitable<Socket> Listener::accept() {
+    return acceptor_.async_accept(asio::use_awaitable);
+}
+
+std::uint16_t Listener::port() const {
+    const auto at = as_tcp(acceptor_.local_endpoint());
+    return at ? at->port() : std::uint16_t{0};
+}
+
+Status check_peer(const Socket& socket) {
+    const auto user = user_of(socket);
+    if (user && (user->value == ::geteuid() || user->value == 0)) return Status();
+    return Status(StatusCode::permission_denied,
+                  user ? "this page is another user's: start your own with 'secretctl web'"
+                       : "cannot tell which user connects: the connection is closed already, or "
+                         "/proc/net/tcp cannot be read");
+}
+
+}  // namespace secrets::ctl::web

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The port or the Unix socket at which the page is served.
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <string>
+
+#include "common/base/status.h"
+
+namespace secrets::ctl::web {
+
+using Socket = boost::asio::generic::stream_protocol::socket;
+
+class Listener {
+  public:
+    /// Listens at 127.0.0.1; `port` 0: at a free port. Throws CommandError if it cannot.
+    static Listener on_loopback(boost::asio::io_context& loop, std::uint16_t port);
+
+    /// Listens at a Unix socket that only this user can connect to. Replaces a socket at which
+    /// nothing listens. Throws CommandError if it cannot.
+    static Listener on_unix_socket(boost::asio::io_context& loop, const std::string& path);
+
+    Listener(Listener&&) = default;
+    Listener& operator=(Listener&&) = delete;
+    /// Removes the Unix socket.
+    ~Listener();
+
+    /// Accepts the next connection. Throws boost::system::system_error.
+    boost::asio::awaitable<Socket> accept();
+
+    /// Returns the port; 0 for a Unix socket.
+    std::uint16_t port() const;
+
+  private:
+    using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+
+    Listener(Acceptor acceptor, std::string path)
+        : acceptor_(std::move(acceptor)), path_(std::move(path)) {}
+
+    Acceptor acceptor_;
+    std::string path_;
+};
+
+/// Returns success if the process at the other end of a connection is this user's, or root's, as a
+/// proxy of ssh may be; else what is wrong.
+Status check_peer(const Socket& socket);
+
+}  // namespace secrets::ctl::web

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forms and questions, each a dialog over the page.
+
+import { button, element, newId } from "./elements.js";
+
+/** A control with its label, a hint, and a place for what is wrong with it. */
+export class Field {
+  constructor(label, control, hint) {
+    this.control = control;
+    control.id ||= newId("field");
+    this.hint = element("p", { class: "hint", id: newId("hint") }, hint ?? "");
+    this.error = element("p", { class: "error", id: newId("error") });
+    control.setAttribute("aria-describedby", `${this.hint.id} ${this.error.id}`);
+    this.element = element("div", { class: "field" },
+      element("label", { for: control.id }, label), control, this.hint, this.error);
+    control.addEventListener("input", () => this.setError(""));
+  }
+
+  setError(sentence) {
+    this.error.textContent = sentence;
+    if (sentence) this.control.setAttribute("aria-invalid", "true");
+    else this.control.removeAttribute("aria-invalid");
+  }
+}
+
+/** What is wrong with one field of a form. */
+export class FieldProblem extends Error {
+  constructor(field, sentence) {
+    super(sentence);
+    this.field = field;
+  }
+}
+
+/**
+ * Shows a form and returns when it was closed: the result of `submit`, or undefined if it was cancelled. `submit`
+ * throws a FieldProblem, or any other error for the form as a whole; the form then stays as it is.
+ */
+export function openForm({ title, content, action, submit, kind = "primary" }) {
+  const heading = element("h2", { id: newId("title") }, title);
+  const problem = element("p", { class: "error", role: "alert" });
+  const send = element("button", { type: "submit", class: kind }, action);
+  const form = element("form", { novalidate: true, autocomplete: "off" }, heading, ...content, problem);
+  const dialog = element("dialog", { "aria-labelledby": heading.id }, form);
+  form.append(element("p", { class: "actions" }, button("Cancel", () => dialog.close()), send));
+  document.body.append(dialog);
+  let result;
+
+  async function run() {
+    problem.textContent = "";
+    send.disabled = true;
+    try {
+      result = await submit();
+      dialog.close();
+    } catch (error) {
+      if (error instanceof FieldProblem) {
+        error.field.setError(error.message);
+        error.field.control.focus();
+      } else {
+        problem.textContent = error.message;
+      }
+    } finally {
+      send.disabled = false;
+    }
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!send.disabled) run();
+  });
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();  // and with it every value that was typed
+      resolve(result);
+    });
+  });
+}
+
+/** Asks before something is lost. Returns true after `act` has succeeded, and undefined if it was cancelled. */
+export function openQuestion({ title, sentences, action, act }) {
+  return openForm({
+    title,
+    content: sentences.map((sentence) => element("p", {}, sentence)),
+    action,
+    kind: "danger",
+    async submit() {
+      await act();
+      return true;
+    },
+  });
+}

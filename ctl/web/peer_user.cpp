@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/web/peer_user.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+namespace secrets::ctl::web {
+namespace {
+
+constexpr std::string_view kEstablished = "01";
+
+/// Returns an address and port in the table's form: the kernel prints the address as numbers of the
+/// host, though its bytes are in the network's order.
+std::string words_of(const boost::asio::ip::tcp::endpoint& end, bool is_ipv6) {
+    std::array<char, 64> text{};
+    const std::uint32_t address = htonl(end.address().to_v4().to_uint());
+    if (is_ipv6) {
+        std::snprintf(text.data(), text.size(), "%08X%08X%08X%08X:%04X", 0U, 0U, htonl(0xffff),
+                      address, unsigned{end.port()});
+    } else {
+        std::snprintf(text.data(), text.size(), "%08X:%04X", address, unsigned{end.port()});
+    }
+    return text.data();
+}
+
+}  // namespace
+
+std::optional<Uid> find_user_of_peer(std::istream& table, const Connection& connection,
+                                     bool is_ipv6) {
+    const std::string peer = words_of(connection.peer, is_ipv6);
+    const std::string own = words_of(connection.own, is_ipv6);
+    for (std::string line; std::getline(table, line);) {
+        std::istringstream words(line);
+        std::string number;
+        std::string local;
+        std::string remote;
+        std::string state;
+        std::string queues;
+        std::string timer;
+        std::string retransmits;
+        Uid user;
+        words >> number >> local >> remote >> state >> queues >> timer >> retransmits >> user.value;
+        if (words && local == peer && remote == own && state == kEstablished) return user;
+    }
+    return std::nullopt;
+}
+
+std::optional<Uid> user_of_peer(const Connection& connection) {
+    std::ifstream table("/proc/net/tcp");
+    if (const auto user = find_user_of_peer(table, connection, false)) return user;
+    std::ifstream table_of_ipv6("/proc/net/tcp6");
+    return find_user_of_peer(table_of_ipv6, connection, true);
+}
+
+}  // namespace secrets::ctl::web
