@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promise: the page answers its user only: no other local user, no page of another site or port, no used link, no
+other name of the host; and it ends by itself."""
+
+import http.server
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from harness import BUILD, poll
+from web_page import Browser, WebProcess, await_text, names_of, request_as, set_secret
+
+
+def cookie_of(page):
+    """Returns the cookie of this page: the browser has those of all ports."""
+    port = urllib.parse.urlsplit(page.url).port
+    cookie, = [each for each in page.context.cookies([page.url]) if each["name"] == f"slurm-secrets-{port}"]
+    return cookie
+
+
+def test_link_opens_once_and_leaves_the_history(web, browser, page):
+    stolen = web.url
+    cookie = cookie_of(page)
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and cookie["name"] == f"slurm-secrets-{web.port}"
+    assert "token" not in page.url and page.evaluate("document.cookie") == ""
+    with Browser("alice") as other:
+        tab = other.new_tab()
+        answer = tab.goto(stolen)
+        assert answer.status == 403
+        await_text(tab, "Open the newest link")
+        assert tab.goto(web.next_url()).status == 200
+        await_text(tab, "No secrets yet.")
+    again = browser.new_tab()
+    again.goto(stolen)  # this browser has opened it
+    await_text(again, "No secrets yet.")
+    assert again.url == f"{web.origin}/"
+    again.close()
+
+
+def test_other_local_user_is_refused_even_with_link_and_cookie(cluster, web, page):
+    cookie = f"{cookie_of(page)['name']}={cookie_of(page)['value']}"
+    fresh = web.next_url()
+    for user, expected in (("alice", 200), ("bob", 403)):
+        status, body = request_as(cluster, user, f"{web.origin}/api/v1/secrets", "--header", f"Cookie: {cookie}")
+        assert status == expected, body
+    assert "this page is another user's" in json.loads(body)["detail"]
+    for url in (fresh, f"{web.origin}/", f"{web.origin}/main.js"):
+        assert request_as(cluster, "bob", url)[0] == 403
+    status, body = request_as(cluster, "bob", f"{web.origin}/api/v1/secrets/TOKEN", "--header", f"Cookie: {cookie}",
+                              "--request", "PUT", "--data", '{"value":"x"}')
+    assert status == 403 and names_of(cluster, "alice") == []
+    assert request_as(cluster, "alice", fresh)[0] == 200, "bob has not used it up"
+
+
+def test_connection_that_is_closed_already_is_not_taken_for_roots(cluster, web, page):
+    """The kernel shows the connections of ended processes as those of uid 0."""
+    cookie = f"{cookie_of(page)['name']}={cookie_of(page)['value']}"
+    request = (f"PUT /api/v1/secrets/TOKEN HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n"
+               'Content-Length: 13\r\n\r\n{"value":"x"}')
+    code = (f"import socket; s = socket.create_connection(('127.0.0.1', {web.port})); "
+            f"s.sendall({request.encode()!r}); s.close()")
+    for _ in range(20):
+        assert cluster.as_user("bob", ["/usr/bin/python3", "-c", code]).code == 0
+    time.sleep(0.5)
+    assert names_of(cluster, "alice") == []
+
+
+@pytest.mark.parametrize("headers, expected", [
+    ({}, 200),
+    ({"Origin": "{origin}"}, 200),
+    ({"Host": "localhost:{port}", "Origin": "http://localhost:{port}"}, 200),
+    ({"Host": "evil.example"}, 403),
+    ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+    ({"Origin": "http://evil.example"}, 403),
+    ({"Origin": "http://127.0.0.1:1"}, 403),
+    ({"Origin": "https://127.0.0.1:{port}"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 403),
+])
+def test_request_needs_own_host_and_origin(cluster, web, page, headers, expected):
+    own = {"Cookie": f"{cookie_of(page)['name']}={cookie_of(page)['value']}", **headers}
+    arguments = [word for name, value in own.items()
+                 for word in ("--header", f"{name}: {value.format(origin=web.origin, port=web.port)}")]
+    for method in ("GET", "DELETE"):
+        status, body = request_as(cluster, "alice", f"{web.origin}/api/v1/secrets/NONE", "--request", method, *arguments)
+        assert (status == 403) == (expected == 403), body
+
+
+@pytest.mark.parametrize("path", ["/api/v1/secrets", "/api/v1/events", "/api/import", "/"])
+def test_request_without_cookie_is_refused(cluster, web, path):
+    assert request_as(cluster, "alice", web.origin + path)[0] in (401, 403)
+
+
+def test_page_of_another_port_can_neither_read_nor_change(cluster, web, browser, page, canary):
+    set_secret(cluster, "alice", "TOKEN", canary())
+    done = []
+
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            done.append(self.headers.get("Cookie"))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!DOCTYPE html><title>foreign</title>")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tab = browser.new_tab()
+    tab.goto(f"http://127.0.0.1:{server.server_port}/")
+    for options in ("{}", "{mode: 'no-cors', credentials: 'include'}", "{credentials: 'include'}",
+                    "{method: 'DELETE', credentials: 'include'}"):
+        text = tab.evaluate(f"fetch('{web.origin}/api/v1/secrets/TOKEN', {options})"
+                            ".then(answer => answer.text()).catch(() => '')")
+        assert "TOKEN" not in text
+    tab.set_content(f'<form method="POST" action="{web.origin}/api/import"><textarea name="A">B=1</textarea>'
+                    '<button>send</button></form>')
+    tab.get_by_role("button").click()
+    await_text(tab, "the request comes from another site")
+    tab.goto(f"http://127.0.0.1:{server.server_port}/")
+    tab.set_content(f'<iframe src="{web.origin}/"></iframe>')
+    tab.wait_for_timeout(500)
+    assert all("Your Secrets" not in frame.content() for frame in tab.frames)
+    tab.close()
+    server.shutdown()
+    assert names_of(cluster, "alice") == ["TOKEN"]
+
+
+def test_link_on_another_page_opens_the_page(web, browser):
+    tab = browser.new_tab()
+    tab.set_content(f'<a href="{web.url}">link</a>')
+    tab.get_by_role("link").click()
+    await_text(tab, "No secrets yet.")
+    assert tab.url == f"{web.origin}/"
+    tab.close()
+
+
+def test_every_answer_has_the_strict_policy(cluster, web, page):
+    for path in ("/", "/main.js", "/api/v1/secrets", "/none"):
+        answer = page.request.get(web.origin + path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.reload()
+    page.get_by_role("link", name="Activity").click()
+    page.wait_for_timeout(500)
+    assert requests and all(url.startswith(web.origin + "/") for url in requests), "nothing is loaded from elsewhere"
+
+
+def test_too_long_head_and_body_end_the_connection(cluster, web, page):
+    cookie = f"Cookie: {cookie_of(page)['name']}={cookie_of(page)['value']}"
+    assert request_as(cluster, "alice", f"{web.origin}/", "--header", "X-A: " + "a" * 20000)[0] == 431
+    status, _ = request_as(cluster, "alice", f"{web.origin}/api/import", "--header", cookie, "--header",
+                           "Content-Length: 1048577", "--request", "POST", "--data", "x")
+    assert status == 413
+    assert page.request.get(f"{web.origin}/").status == 200, "others are served"
+
+
+def test_silent_connections_keep_nobody_out(cluster, web, page):
+    code = (f"import socket, time; s = [socket.create_connection(('127.0.0.1', {web.port})) for _ in range(80)]; "
+            "print('here', flush=True); time.sleep(60)")
+    holder = subprocess.Popen(cluster.command("bob", ["/usr/bin/python3", "-c", code]), stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "here\n"
+    page.reload()
+    await_text(page, "No secrets yet.")
+    holder.terminate()
+    holder.wait()
+
+
+# ---- how it begins and ends ----------------------------------------------------------------------------
+
+
+def test_output_shows_link_tunnel_and_end(cluster):
+    with WebProcess(cluster, "alice", "--port", str(free_port()), is_json=False) as web:
+        lines = [web.first, web.process.stdout.readline(), web.process.stdout.readline()]
+        assert re.fullmatch(r"Your secrets are at http://127\.0\.0\.1:\d+/\?token=[0-9a-f]{64}\n", lines[0])
+        assert lines[1] == f"On another computer, first: ssh -L {web.port}:127.0.0.1:{web.port} {socket.gethostname()}\n"
+        assert lines[2] == "Ends with Ctrl-C, or after 1h without use.\n"
+        web.interrupt()
+        assert web.wait()[0] == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_page_ends_without_use_though_it_asks_for_events(cluster, browser):
+    with WebProcess(cluster, "alice", "--idle", "4s") as web:
+        tab = browser.new_tab()
+        tab.goto(web.url)
+        await_text(tab, "No secrets yet.")
+        tab.get_by_role("link", name="Activity").click()
+        code, _, err = web.wait(20)
+        assert code == 0 and err == "secretctl: ended: the page was not used for 4s\n"
+        tab.close()
+
+
+@pytest.mark.parametrize("options, sentence", [
+    (["--port", "0"], "invalid --port '0'; expected a number from 1 to 65535"),
+    (["--port", "65536"], "invalid --port '65536'; expected a number from 1 to 65535"),
+    (["--idle", "soon"], "--idle: invalid duration 'soon'"),
+    (["--port", "8000", "--unix-socket", "/tmp/x"], "--unix-socket"),
+    (["--unix-socket", "/etc/passwd"], "cannot listen at /etc/passwd: it exists and is no socket"),
+    (["--unix-socket", "/tmp/" + "x" * 120], "the path is longer than a socket's may be"),
+])
+def test_wrong_option_is_named(cluster, options, sentence):
+    done = cluster.secretctl("web", "--no-browser", *options, user="alice")
+    assert done.code == 2 and sentence in done.err, done.err
+
+
+def test_port_that_is_used_is_named(cluster, web):
+    done = cluster.secretctl("web", "--no-browser", "--port", str(web.port), user="alice")
+    assert done.code == 2
+    assert f"cannot listen at 127.0.0.1:{web.port}: Address already in use; choose another --port" in done.err
+
+
+def test_absent_agent_is_named_at_begin(cluster):
+    command = [BUILD / "secretctl", "--socket", "/run/none.sock", "web", "--no-browser"]
+    done = cluster.as_user("alice", command)
+    assert done.code == 3 and "cannot connect to the agent at /run/none.sock" in done.err
+
+
+def test_unix_socket_serves_its_user_only(cluster, folder, canary):
+    set_secret(cluster, "alice", "TOKEN", canary())
+    folder.chmod(0o777)
+    path = folder / "web.sock"
+    for _ in range(2):  # the second replaces what the first, which is killed, leaves
+        with WebProcess(cluster, "alice", "--unix-socket", str(path)) as web:
+            assert web.first == {"unix_socket": str(path)}
+            assert path.stat().st_mode & 0o777 == 0o600
+            status, body = request_as(cluster, "alice", "http://portal/api/v1/secrets", "--unix-socket", path)
+            assert status == 200 and "TOKEN" in body
+            assert request_as(cluster, "alice", "http://portal/", "--unix-socket", path)[0] == 200
+            assert request_as(cluster, "bob", "http://portal/", "--unix-socket", path)[0] == 0
+            path.chmod(0o666)
+            assert request_as(cluster, "bob", "http://portal/", "--unix-socket", path)[0] == 403
+            foreign = ["--header", "Origin: https://evil.example"]
+            assert request_as(cluster, "alice", "http://portal/api/v1/secrets", "--unix-socket", path, *foreign)[0] == 403
+            behind = ["--header", "Origin: https://portal.example", "--header", "X-Forwarded-Host: portal.example"]
+            assert request_as(cluster, "alice", "http://portal/api/v1/secrets", "--unix-socket", path, *behind)[0] == 200
+            refused = cluster.secretctl("web", "--unix-socket", path, user="alice")
+            assert refused.code == 2 and "another program listens there" in refused.err
+            os.kill(web.pid, signal.SIGKILL)
+            poll(lambda: not web.is_running(), 5, "its end")
+    with WebProcess(cluster, "alice", "--unix-socket", str(path)) as web:
+        web.interrupt()
+        web.wait()
+    assert not path.exists()
