@@ -172,7 +172,8 @@ void add_workspace(CLI::App* command, CommandLine& line) {
 }
 
 void describe_secrets(CLI::App& app, CommandLine& line) {
-    CLI::App* set = add_command(app, kYours, "set", "Set a secret, or replace it", kSetFooter);
+    CLI::App* set = add_command(app, kYours, "set",
+                                "Set a secret for sbatch --secret=NAME, or replace it", kSetFooter);
     add_name(set, "NAME", line.set.name, "The secret's name");
     set->add_option("--file", line.set.source.file, "Read the value from a file, byte for byte")
         ->option_text("PATH");
@@ -220,7 +221,7 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
         web->add_option("--port", line.web.port, "Serve it at this port; a free one if omitted")
             ->option_text("PORT");
     web->add_option("--unix-socket", line.web.unix_socket,
-                    "Serve it at a Unix socket instead, for a proxy that runs as you")
+                    "Serve it at a Unix socket, for a proxy of yours")
         ->option_text("PATH")
         ->excludes(port);
     web->add_flag("--no-browser", line.web.no_browser, "Print the link only");

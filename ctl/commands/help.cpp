@@ -7,10 +7,10 @@
 namespace secrets::ctl {
 namespace {
 
-constexpr const char* kHead = "Usage: secretctl [--socket PATH] [--json] COMMAND [ARGUMENT...]\n";
+constexpr const char* kHead =
+    "Usage: secretctl [--help|--version] [--socket PATH] [--json] COMMAND [ARG...]\n";
 
 constexpr const char* kFoot =
-    "COMMAND --help; --version. Begin with: secretctl set A; sbatch --secret=A job.sh\n"
     "Exit codes: 0 success; 1 refused, missing; 2 unusable; 3 no answer; 4 file left\n";
 
 constexpr std::size_t kCommandWidth = 18;

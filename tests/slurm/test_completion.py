@@ -78,7 +78,7 @@ def test_complete_names_offers_every_command_and_option(agent):
 
     commands = [line.split("\t")[0] for line in secretctl("complete-names", "commands").splitlines()]
     assert {"set", "ls", "rm", "rename", "import", "workspaces", "push", "complete", "runs", "check", "status", "watch",
-            "doctor", "pki", "get", "exec"} == set(commands)
+            "doctor", "pki", "get", "exec", "web"} == set(commands)
     nested = [line.split("\t")[0] for line in secretctl("complete-names", "commands", "pki").splitlines()]
     assert nested == ["init", "issue"]
     for command in commands + [f"pki {name}" for name in nested]:

@@ -44,7 +44,7 @@ VALUE = {"value": "new"}
 # The status of the answer to each caller, in the order of CALLERS.
 TABLE = [
     # method   path                    body              root bob  alice games nobody
-    ("GET",    LAB,                    None,             [200, 200, 403, 404, 404]),
+    ("GET",    LAB,                    None,             [200, 200, 200, 404, 404]),
     ("GET",    f"{LAB}/SHARED",        None,             [200, 200, 403, 404, 404]),
     ("PUT",    f"{LAB}/SHARED",        VALUE,            [200, 200, 403, 404, 404]),
     ("PUT",    f"{LAB}/ANOTHER",       VALUE,            [201, 201, 403, 404, 404]),

@@ -207,12 +207,13 @@ def test_secretctl_has_no_option_for_values(agent):
     for command in ("ls", "rm", "rename"):
         assert options_of(command) == {"--help", "--workspace"}
     assert options_of("import") == {"--help", "--only", "--skip", "--dry-run", "--expires", "--workspace"}
+    assert options_of("web") == {"--help", "--port", "--unix-socket", "--no-browser", "--idle"}
     assert options_of("doctor") == {"--help", "--submit-host"}
     for command in ("complete", "runs", "check", "status", "watch", "workspaces"):
         assert options_of(command) == {"--help"}
     help_text = secretctl(agent, "--help").out
-    assert set(re.findall(r"(?<![\w-])--[a-z-]+", help_text.split("Begin with")[0])) == {
-        "--workspace", "--version", "--socket", "--json", "--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", help_text)) == {
+        "--workspace", "--version", "--socket", "--json", "--help", "--secret"}
 
 
 @pytest.mark.parametrize("arguments", [

@@ -191,7 +191,8 @@ def test_secretctl_workspace_is_changed_by_admin_and_used_by_member(agent):
     secretctl(agent, "set", "LICENSE", user="bob", stdin=b"own")
     assert secretctl(agent, "check", "LICENSE", user="bob").out.splitlines()[1].split()[2:] == ["3", "user"]
 
-    for command in (["ls"], ["set", "LICENSE"], ["rm", "LICENSE"], ["rename", "LICENSE", "OTHER"]):
+    assert secretctl(agent, "ls", "--workspace", "lab", user="bob").out == "NAME\nLICENSE\n"
+    for command in (["set", "LICENSE"], ["rm", "LICENSE"], ["rename", "LICENSE", "OTHER"]):
         secretctl(agent, *command, "--workspace", "lab", user="bob", stdin=b"x").is_error(REFUSED, "lab")
     secretctl(agent, "rename", "LICENSE", "OTHER", "--workspace", "lab")
     assert secretctl(agent, "rm", "OTHER", "--workspace", "lab").out == "OTHER is removed\n"
