@@ -144,6 +144,10 @@ EXPECTED = {
     "usr/share/man/man8/slurm-secrets-view.8": 0o644,
     "usr/share/bash-completion/completions/secretctl": 0o644,
     "usr/share/zsh/site-functions/_secretctl": 0o644,
+    "usr/share/slurm-secrets/ondemand/README.md": 0o644,
+    "usr/share/slurm-secrets/ondemand/manifest.yml": 0o644,
+    "usr/share/slurm-secrets/ondemand/passenger_wsgi.py": 0o644,
+    "usr/share/slurm-secrets/ondemand/bin/python": 0o755,
 }
 if HAS_JDK:
     EXPECTED[f"usr/lib/slurm-secrets/{JAR}"] = 0o644
