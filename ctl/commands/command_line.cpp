@@ -173,7 +173,7 @@ void add_workspace(CLI::App* command, CommandLine& line) {
 
 void describe_secrets(CLI::App& app, CommandLine& line) {
     CLI::App* set = add_command(app, kYours, "set",
-                                "Set a secret for sbatch --secret=NAME, or replace it", kSetFooter);
+                                "Set a secret for your jobs, or replace it", kSetFooter);
     add_name(set, "NAME", line.set.name, "The secret's name");
     set->add_option("--file", line.set.source.file, "Read the value from a file, byte for byte")
         ->option_text("PATH");

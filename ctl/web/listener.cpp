@@ -2,6 +2,8 @@
 #include "ctl/web/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,8 +13,10 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <optional>
+#include <system_error>
 
 #include "common/base/ids.h"
+#include "common/base/unique_fd.h"
 #include "ctl/io/exit_codes.h"
 #include "ctl/web/peer_user.h"
 
@@ -28,7 +32,11 @@ CommandError cannot_listen(const std::string& at, const std::string& why) {
     return CommandError(ExitCode::bad_input, "cannot listen at " + at + ": " + why);
 }
 
-/// Whether a program listens at a Unix socket.
+std::string error_words() {
+    return std::generic_category().message(errno);
+}
+
+/// Returns whether a program listens at a Unix socket.
 bool has_listener(const std::string& path) {
     asio::io_context loop(1);
     Local::socket probe(loop);
@@ -43,7 +51,7 @@ void remove_left_socket(const std::string& path) {
     if (::lstat(path.c_str(), &found) != 0) return;
     if (!S_ISSOCK(found.st_mode)) throw cannot_listen(path, "it exists and is no socket");
     if (has_listener(path)) throw cannot_listen(path, "another program listens there");
-    if (::unlink(path.c_str()) != 0) throw cannot_listen(path, std::strerror(errno));
+    if (::unlink(path.c_str()) != 0) throw cannot_listen(path, error_words());
 }
 
 /// Returns an endpoint of a connection over IPv4; nothing if it is of another family.
@@ -52,6 +60,25 @@ std::optional<tcp::endpoint> as_tcp(const stream_protocol::endpoint& end) {
     tcp::endpoint found;
     std::memcpy(found.data(), end.data(), found.size());
     return found;
+}
+
+/// Keeps other processes from replacing a socket in the same folder until the descriptor is closed:
+/// two that start at once would each take the socket of the other for one that was left.
+UniqueFd lock_folder_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+    UniqueFd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock) throw cannot_listen(path, "cannot open its folder: " + error_words());
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        throw cannot_listen(path, "another program has locked its folder; try again");
+    }
+    return lock;
+}
+
+/// Returns 0 if there is no such file.
+ino_t inode_of(const std::string& path) {
+    struct stat found {};
+    return ::lstat(path.c_str(), &found) == 0 ? found.st_ino : 0;
 }
 
 std::optional<Uid> user_of(const Socket& socket) {
@@ -74,7 +101,7 @@ std::optional<Uid> user_of(const Socket& socket) {
 Listener Listener::on_loopback(asio::io_context& loop, std::uint16_t port) {
     const stream_protocol::endpoint at = tcp::endpoint(asio::ip::address_v4::loopback(), port);
     try {
-        return {Acceptor(loop, at), std::string()};
+        return Listener(Acceptor(loop, at));
     } catch (const boost::system::system_error& error) {
         const std::string words = "127.0.0.1:" + std::to_string(port);
         const bool is_used = error.code() == asio::error::address_in_use;
@@ -87,6 +114,7 @@ Listener Listener::on_unix_socket(asio::io_context& loop, const std::string& pat
     if (path.size() >= sizeof(sockaddr_un::sun_path)) {
         throw cannot_listen(path, "the path is longer than a socket's may be (107 bytes)");
     }
+    const UniqueFd lock = lock_folder_of(path);
     remove_left_socket(path);
     const mode_t mask = ::umask(0177);
     boost::system::error_code error;
@@ -95,11 +123,19 @@ Listener Listener::on_unix_socket(asio::io_context& loop, const std::string& pat
     ::umask(mask);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) throw cannot_listen(path, error.message());
-    return {std::move(acceptor), path};
+    Listener listener(std::move(acceptor));
+    listener.path_ = path;
+    listener.inode_ = inode_of(path);
+    return listener;
 }
 
+Listener::Listener(Listener&& other) noexcept
+    : acceptor_(std::move(other.acceptor_)),
+      path_(std::exchange(other.path_, {})),
+      inode_(other.inode_) {}
+
 Listener::~Listener() {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!path_.empty() && inode_of(path_) == inode_) ::unlink(path_.c_str());
 }
 
 asio::awaitable<Socket> Listener::accept() {

@@ -2,6 +2,8 @@
 #pragma once
 // The port or the Unix socket at which the page is served.
 
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -24,9 +26,9 @@ class Listener {
     /// nothing listens. Throws CommandError if it cannot.
     static Listener on_unix_socket(boost::asio::io_context& loop, const std::string& path);
 
-    Listener(Listener&&) = default;
+    Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&&) = delete;
-    /// Removes the Unix socket.
+    /// Removes the Unix socket, if it is still this one.
     ~Listener();
 
     /// Accepts the next connection. Throws boost::system::system_error.
@@ -38,11 +40,11 @@ class Listener {
   private:
     using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
 
-    Listener(Acceptor acceptor, std::string path)
-        : acceptor_(std::move(acceptor)), path_(std::move(path)) {}
+    explicit Listener(Acceptor acceptor) : acceptor_(std::move(acceptor)) {}
 
     Acceptor acceptor_;
-    std::string path_;
+    std::string path_{};  ///< of the Unix socket
+    ino_t inode_ = 0;     ///< of the Unix socket: another process may have replaced it
 };
 
 /// Returns success if the process at the other end of a connection is this user's, or root's, as a

@@ -19,7 +19,7 @@ def output_of(*command):
 
 def text_of(page):
     text = output_of("man", "-l", "--no-hyphenation", BUILD / "docs/man" / page).stdout
-    return re.sub(".\b", "", text)
+    return re.sub("-\n +", "-", re.sub(".\b", "", text))  # a line may end within an option's name
 
 
 @pytest.mark.parametrize("page", PAGES)

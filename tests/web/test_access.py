@@ -262,3 +262,14 @@ def test_unix_socket_serves_its_user_only(cluster, folder, canary):
         web.interrupt()
         web.wait()
     assert not path.exists()
+
+
+def test_unix_socket_of_another_process_is_not_removed_at_end(cluster, folder):
+    folder.chmod(0o777)
+    path = folder / "web.sock"
+    with WebProcess(cluster, "alice", "--unix-socket", str(path)) as first:
+        path.unlink()
+        with WebProcess(cluster, "alice", "--unix-socket", str(path)):
+            first.interrupt()
+            first.wait()
+            assert request_as(cluster, "alice", "http://portal/", "--unix-socket", path)[0] == 200
