@@ -27,15 +27,12 @@ bool are_equal(std::string_view a, std::string_view b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-/// Returns a field Host or the like without its port.
-std::string_view host_name(std::string_view host) {
-    if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
-    return host.substr(0, host.find(':'));
-}
-
+/// Returns whether a field Host, with or without a port, is a name of this host for itself.
 bool is_loopback(std::string_view host) {
-    const std::string_view name = host_name(host);
-    return name == "127.0.0.1" || name == "localhost" || name == "[::1]";
+    constexpr std::array<std::string_view, 3> kNames{"127.0.0.1", "localhost", "[::1]"};
+    return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) {
+        return host.starts_with(name) && (host.size() == name.size() || host[name.size()] == ':');
+    });
 }
 
 std::string_view without_spaces(std::string_view text) {

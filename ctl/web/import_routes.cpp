@@ -3,6 +3,7 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "common/base/names.h"
 #include "common/base/text_encoding.h"
 #include "ctl/client/answer.h"
 #include "ctl/client/secret_paths.h"
@@ -28,9 +29,14 @@ ImportedSecrets read(const ApiCall& call, const ImportChoice& choice) {
     return read_import(text, source_of(call), choice, Choosing::not_offered);
 }
 
-std::string decoded(std::string_view part) {
+/// Returns a part of the path, decoded. Throws unless `check` accepts it: the sentences of
+/// secretctl's other commands are about their arguments.
+std::string decoded(std::string_view part, Status (*check)(std::string_view)) {
     const auto text = percent_decoded(part);
     if (!text) throw CommandError(ExitCode::bad_input, "the request's path is malformed");
+    if (const Status why = check(*text); !why.ok()) {
+        throw CommandError(ExitCode::bad_input, why.message());
+    }
     return *text;
 }
 
@@ -49,10 +55,9 @@ SiteAnswer preview_import(const ApiCall& call) {
 }
 
 SiteAnswer import_secret(const ApiCall& call) {
-    const std::string name = decoded(call.parts.back());
+    const std::string name = decoded(call.parts.back(), &check_secret_name);
     std::optional<std::string> workspace;
-    if (call.parts.size() > 1) workspace = decoded(call.parts.front());
-    require_secret_name(name);
+    if (call.parts.size() > 1) workspace = decoded(call.parts.front(), &check_workspace_name);
     const ImportedSecrets found = read(call, {.only = {name}, .skip = {}});
     const SecretText body = body_of_secret(found.value_of(found.entries().front()),
                                            parameter(call.request.target, "expires"));

@@ -43,7 +43,9 @@ std::optional<Uid> find_user_of_peer(std::istream& table, const Connection& conn
         std::string timer;
         std::string retransmits;
         Uid user;
-        words >> number >> local >> remote >> state >> queues >> timer >> retransmits >> user.value;
+        std::string timeout;  // without which the line may end within the uid
+        words >> number >> local >> remote >> state >> queues >> timer >> retransmits >>
+            user.value >> timeout;
         if (words && local == peer && remote == own && state == kEstablished) return user;
     }
     return std::nullopt;

@@ -98,13 +98,13 @@ void each_parameter(std::string_view target, const See& see) {
 
 bool has_word(std::string_view words, std::string_view word) {
     const std::string spaced = " " + std::string(words) + " ";
-    return spaced.find(" " + std::string(word) + " ") != spaced.npos;
+    return !word.empty() && spaced.find(" " + std::string(word) + " ") != spaced.npos;
 }
 
 bool accepts_query(const ApiRoute& route, std::string_view target) {
     bool all = true;
-    each_parameter(target, [&](std::string_view name, std::string_view) {
-        all = all && has_word(route.query, name);
+    each_parameter(target, [&](std::string_view name, std::string_view value) {
+        all = all && has_word(route.query, name) && percent_decoded(value).has_value();
     });
     return all;
 }

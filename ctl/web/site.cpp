@@ -60,7 +60,14 @@ Site::Decision Site::decide_api(const RequestHead& head, std::string_view target
                        std::string(head.if_match)};
     const ApiRoute* route = find_route(request);
     if (route == nullptr) return problem(404, "secretctl web does not offer this request");
-    if (head.is_chunked || head.content_length > route->longest_body) {
+    if (!head.if_none_match.empty() && head.if_none_match != "*") {
+        return problem(400, "the field If-None-Match is not *");
+    }
+    if (head.is_chunked) return problem(411, "the request has no Content-Length");
+    if (head.content_length > 0 && route->longest_body == 0) {
+        return problem(400, "this request has no body");
+    }
+    if (head.content_length > route->longest_body) {
         return problem(413, "the text is too long; at most " + std::to_string(route->longest_body) +
                                 " bytes are accepted");
     }

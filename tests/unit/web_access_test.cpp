@@ -81,6 +81,7 @@ TEST_CASE("Web access: serves only names of this host at the loopback entrance")
         {"rebound", from_host("evil.example"), kNever},
         {"suffix", from_host("127.0.0.1.evil.example:8080"), kNever},
         {"suffix", from_host("localhost.evil.example:8080"), kNever},
+        {"suffix", from_host("[::1]evil.example"), kNever},
         {"prefix", from_host("evil-localhost:8080"), kNever},
         {"prefix", from_host("app.localhost:8080"), kNever},
         {"other address", from_host("127.0.0.2:8080"), kNever},

@@ -60,7 +60,7 @@ async function openSource(place) {
 
 /** Sets the chosen ones. Throws at the first that the agent rejects, and says which are set. */
 async function setAll(place, found, chosen, generations, ttl) {
-  const query = new URLSearchParams({ source: found.source, ...ttl && { expires: ttl } });
+  const query = `source=${encodeURIComponent(found.source)}${ttl ? `&expires=${ttl}` : ""}`;
   const folder = place.workspace === undefined ? "" : `${encodeURIComponent(place.workspace)}/`;
   let done = 0;
   for (const { name } of chosen) {
