@@ -72,8 +72,8 @@ Status check_source(const RequestSource& source, Entrance entrance, bool opens_p
                       "this page is served as 127.0.0.1 or localhost only; open the link that "
                       "secretctl web shows");
     }
-    const Status foreign(StatusCode::permission_denied,
-                         "the request comes from another site's page, which may not use this one");
+    Status foreign(StatusCode::permission_denied,
+                   "the request comes from another site's page, which may not use this one");
     if (!source.origin.empty() && !is_same_origin(source, entrance)) return foreign;
     if (source.fetch_site.empty() || source.fetch_site == "same-origin" ||
         source.fetch_site == "none") {
