@@ -2,26 +2,14 @@
 #include "ctl/web/access.h"
 
 #include <openssl/crypto.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 
-#include "common/base/text_encoding.h"
-#include "ctl/io/exit_codes.h"
+#include "ctl/web/proof.h"
 
 namespace secrets::ctl::web {
 namespace {
-
-std::string random_word() {
-    std::array<std::byte, 32> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-        throw CommandError(ExitCode::bad_input,
-                           "cannot make a link: the kernel gives no random "
-                           "bytes (getrandom)");
-    }
-    return to_hex(bytes);
-}
 
 bool are_equal(std::string_view a, std::string_view b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;

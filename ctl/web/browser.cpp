@@ -29,10 +29,22 @@ bool open_browser(const std::string& url) {
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         ::posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     }
+    // Not the port, at which nobody would answer after this process has ended.
+    ::posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+    posix_spawnattr_t attributes{};
+    ::posix_spawnattr_init(&attributes);
+    sigset_t defaults{};
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGCHLD);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+    // A session of its own: Ctrl-C at the terminal ends the page, and not the browser.
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
     ::signal(SIGCHLD, SIG_IGN);  // nobody waits for it
     pid_t child = 0;
     const int error =
-        ::posix_spawnp(&child, program.c_str(), &files, nullptr, words.data(), environ);
+        ::posix_spawnp(&child, program.c_str(), &files, &attributes, words.data(), environ);
+    ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&files);
     return error == 0;
 }

@@ -10,6 +10,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <optional>
@@ -36,13 +37,17 @@ std::string error_words() {
     return std::generic_category().message(errno);
 }
 
-/// Returns whether a program listens at a Unix socket.
-bool has_listener(const std::string& path) {
+/// Throws CommandError unless nothing listens at a Unix socket.
+void check_is_left(const std::string& path) {
     asio::io_context loop(1);
-    Local::socket probe(loop);
+    Local::socket probe(loop, Local());
+    probe.non_blocking(true);  // a program that does not accept would block it
     boost::system::error_code error;
     probe.connect(Local::endpoint(path), error);
-    return error != asio::error::connection_refused;
+    if (error == asio::error::connection_refused) return;
+    const bool is_used = !error || error == asio::error::would_block;
+    throw cannot_listen(path, (is_used ? "another program listens there" : error.message()) +
+                                  "; choose another path");
 }
 
 /// Removes a socket that an ended process left. Throws CommandError if the path is anything else.
@@ -50,7 +55,7 @@ void remove_left_socket(const std::string& path) {
     struct stat found {};
     if (::lstat(path.c_str(), &found) != 0) return;
     if (!S_ISSOCK(found.st_mode)) throw cannot_listen(path, "it exists and is no socket");
-    if (has_listener(path)) throw cannot_listen(path, "another program listens there");
+    check_is_left(path);
     if (::unlink(path.c_str()) != 0) throw cannot_listen(path, error_words());
 }
 
@@ -99,6 +104,11 @@ std::optional<Uid> user_of(const Socket& socket) {
 }  // namespace
 
 Listener Listener::on_loopback(asio::io_context& loop, std::uint16_t port) {
+    if (!can_look_up_peers()) {
+        throw cannot_listen("127.0.0.1",
+                            "other users could not be told from this one, since "
+                            "/proc/net/tcp cannot be read; use --unix-socket PATH");
+    }
     const stream_protocol::endpoint at = tcp::endpoint(asio::ip::address_v4::loopback(), port);
     try {
         return Listener(Acceptor(loop, at));
@@ -111,6 +121,7 @@ Listener Listener::on_loopback(asio::io_context& loop, std::uint16_t port) {
 }
 
 Listener Listener::on_unix_socket(asio::io_context& loop, const std::string& path) {
+    if (path.empty()) throw CommandError(ExitCode::bad_input, "--unix-socket requires a path");
     if (path.size() >= sizeof(sockaddr_un::sun_path)) {
         throw cannot_listen(path, "the path is longer than a socket's may be (107 bytes)");
     }
@@ -138,8 +149,8 @@ Listener::~Listener() {
     if (!path_.empty() && inode_of(path_) == inode_) ::unlink(path_.c_str());
 }
 
-asio::awaitable<Socket> Listener::accept() {
-    return acceptor_.async_accept(asio::use_awaitable);
+asio::awaitable<Socket> Listener::accept(boost::system::error_code& error) {
+    return acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
 }
 
 std::uint16_t Listener::port() const {
@@ -149,11 +160,11 @@ std::uint16_t Listener::port() const {
 
 Status check_peer(const Socket& socket) {
     const auto user = user_of(socket);
+    // root could do it anyway.
     if (user && (user->value == ::geteuid() || user->value == 0)) return Status();
     return Status(StatusCode::permission_denied,
                   user ? "this page is another user's: start your own with 'secretctl web'"
-                       : "cannot tell which user connects: the connection is closed already, or "
-                         "/proc/net/tcp cannot be read");
+                       : "cannot tell which user connects; reload the page");
 }
 
 }  // namespace secrets::ctl::web

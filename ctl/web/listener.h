@@ -31,8 +31,8 @@ class Listener {
     /// Removes the Unix socket, if it is still this one.
     ~Listener();
 
-    /// Accepts the next connection. Throws boost::system::system_error.
-    boost::asio::awaitable<Socket> accept();
+    /// Accepts the next connection, or sets the error. `error` must outlive the wait.
+    boost::asio::awaitable<Socket> accept(boost::system::error_code& error);
 
     /// Returns the port; 0 for a Unix socket.
     std::uint16_t port() const;
@@ -47,8 +47,8 @@ class Listener {
     ino_t inode_ = 0;     ///< of the Unix socket: another process may have replaced it
 };
 
-/// Returns success if the process at the other end of a connection is this user's, or root's, as a
-/// proxy of ssh may be; else what is wrong.
+/// Returns success if the process at the other end of a connection is this user's or root's; else
+/// what is wrong.
 Status check_peer(const Socket& socket);
 
 }  // namespace secrets::ctl::web

@@ -18,12 +18,16 @@ struct Connection {
 };
 
 /// Returns the user whose process made the connection, as the kernel's table of connections has it
-/// (/proc/net/tcp, Linux 2.6 to 6.17). Nothing if the table cannot be read, or if the peer has
-/// closed its end: of such a connection the kernel forgets the user.
+/// (/proc/net/tcp, since Linux 2.6). Nothing if the table cannot be read, or if no process has the
+/// peer's end any longer: of such a connection the kernel shows the uid 0.
 std::optional<Uid> user_of_peer(const Connection& connection);
 
+/// Returns whether the kernel's table can be read.
+bool can_look_up_peers();
+
 /// Looks the connection up in a table of this form: lines of words, of which the second to fourth
-/// are the two ends and the state, and the eighth is the uid. `is_ipv6`: the table of IPv6, which
+/// are the two ends and the state, the eighth is the uid, and the tenth the inode of the process's
+/// descriptor: 0 if no process has one. `is_ipv6`: the table of IPv6, which
 /// has the connections of programs that use an IPv4 address with a socket for IPv6.
 std::optional<Uid> find_user_of_peer(std::istream& table, const Connection& connection,
                                      bool is_ipv6);

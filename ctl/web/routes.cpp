@@ -12,6 +12,7 @@
 namespace secrets::ctl::web {
 namespace {
 
+constexpr unsigned kInternalError = 500;
 constexpr unsigned kBadGateway = 502;
 
 // A value as base64, or as JSON may write a byte of it, and names beside it.
@@ -127,6 +128,8 @@ SiteAnswer answer(const ApiRoute& route, const Client& agent, const ApiRequest& 
             {agent, request, parts.value_or(std::vector<std::string_view>()), body});
     } catch (const CommandError& error) {
         return problem(error.code() == ExitCode::unreachable ? kBadGateway : 400, error.what());
+    } catch (const std::exception& error) {  // such as too many open files
+        return problem(kInternalError, std::string("cannot ask the agent: ") + error.what());
     }
 }
 

@@ -30,6 +30,7 @@ struct Limits {
     long most;
     std::chrono::seconds timeout;
 };
+constexpr std::chrono::milliseconds kPause(100);
 constexpr Limits kOwn{64, std::chrono::seconds(60)};
 constexpr Limits kOfOthers{8, std::chrono::seconds(5)};
 
@@ -114,6 +115,7 @@ class Session {
         if (error == http::error::header_limit) co_return co_await write(too_long_head(), false);
         if (error) throw boost::system::system_error(error);
         const RequestHead head = head_of(parser);
+        is_head_ = head.method == "HEAD";
         auto decision = context_.site.decide(head, peer_);
         if (auto* answer = std::get_if<SiteAnswer>(&decision)) {
             const bool has_body = head.content_length > 0 || head.is_chunked;
@@ -128,6 +130,7 @@ class Session {
     asio::awaitable<SiteAnswer> ask(AgentRequest wanted, HeadParser& head) {
         BodyParser body(std::move(head));
         body.body_limit(wanted.route->longest_body);
+        stream_.expires_after(timeout());
         co_await http::async_read(stream_, buffer_, body, asio::use_awaitable);
         buffer_.shrink_to_fit();  // a part of the body may have passed through its memory
         stream_.expires_never();  // the client of the agent has a limit
@@ -140,10 +143,11 @@ class Session {
     }
 
     asio::awaitable<bool> write(SiteAnswer answer, bool keep_alive) {
-        const Response response = to_http(std::move(answer), keep_alive);
+        Response response = to_http(std::move(answer), keep_alive && !is_head_);
+        if (is_head_) response.body().clear();  // its length stays
         stream_.expires_after(timeout());
         co_await http::async_write(stream_, response, asio::use_awaitable);
-        co_return keep_alive;
+        co_return response.keep_alive();
     }
 
     std::chrono::seconds timeout() const { return (peer_.ok() ? kOwn : kOfOthers).timeout; }
@@ -151,6 +155,7 @@ class Session {
     Status peer_;
     Stream stream_;
     ServerContext context_;
+    bool is_head_ = false;  ///< whether the answer to the request has no body
     beast::flat_buffer buffer_{2 * kLongestHead};
 };
 
@@ -177,8 +182,15 @@ asio::awaitable<void> serve(Listener& listener, ServerContext context) {
     const auto executor = co_await asio::this_coro::executor;
     const SessionCount own = std::make_shared<int>();
     const SessionCount of_others = std::make_shared<int>();
+    asio::steady_timer pause(executor);
     for (;;) {
-        Socket socket = co_await listener.accept();
+        boost::system::error_code error;
+        Socket socket = co_await listener.accept(error);
+        if (error) {  // such as too many open files, which end
+            pause.expires_after(kPause);
+            co_await pause.async_wait(asio::use_awaitable);
+            continue;
+        }
         Status peer = check_peer(socket);
         const SessionCount& open = peer.ok() ? own : of_others;
         // A further connection than a browser needs is closed.

@@ -7,6 +7,8 @@ namespace secrets::ctl::web {
 namespace {
 
 constexpr std::string_view kToken = "token";
+constexpr std::string_view kProofPath = "/api/proof";
+constexpr std::size_t kLongestWord = 64;
 
 std::string_view path_of(std::string_view target) {
     return target.substr(0, target.find('?'));
@@ -44,10 +46,20 @@ Site::Decision Site::decide(const RequestHead& head, const Status& peer) {
     const bool is_read = head.method == "GET";
     const Status foreign = check_source(head.source, entrance_, is_read && path == "/");
     if (!foreign.ok()) return refused(path, 403, foreign.message());
+    if (is_read && path == kProofPath) return prove(head);
     if (is_api(path)) return decide_api(head, head.target.substr(kApiPath.size()));
-    if (!is_read) return plain(405, "the page is only read");
+    if (!is_read) return plain(405, "only GET is accepted at this path");
     if (path == "/") return page(head);
     return path.starts_with('/') ? file(path) : plain(400, "the request's path is malformed");
+}
+
+/// Proves to the page that this process has served it.
+SiteAnswer Site::prove(const RequestHead& head) const {
+    const auto word = parameter(head.target, "word");
+    if (!is_open_to(head) || !word || word->size() > kLongestWord) {
+        return problem(400, "there is nothing to prove");
+    }
+    return {200, "application/json", "{\"proof\":\"" + proof_.of(*word) + "\"}"};
 }
 
 Site::Decision Site::decide_api(const RequestHead& head, std::string_view target) {
@@ -87,7 +99,9 @@ SiteAnswer Site::page(const RequestHead& head) {
     if (!is_open_to(head)) return page_file("closed.html", 403);
     last_use_ = Clock::now();
     // A used link, by reload or from the history, leads to the page without it.
-    return page_file(token ? "opened.html" : "index.html");
+    SiteAnswer answer = page_file(token ? "opened.html" : "index.html");
+    answer.body = proof_.with_key(std::move(answer.body));
+    return answer;
 }
 
 bool Site::is_open_to(const RequestHead& head) const {

@@ -10,6 +10,7 @@
 
 #include "ctl/web/access.h"
 #include "ctl/web/answers.h"
+#include "ctl/web/proof.h"
 #include "ctl/web/routes.h"
 
 namespace secrets::ctl::web {
@@ -49,12 +50,14 @@ class Site {
     Clock::time_point last_use() const { return last_use_; }
 
   private:
+    SiteAnswer prove(const RequestHead& head) const;
     Decision decide_api(const RequestHead& head, std::string_view target);
     SiteAnswer page(const RequestHead& head);
     bool is_open_to(const RequestHead& head) const;
 
     Entrance entrance_;
     Access access_;
+    Proof proof_;
     std::function<void()> opened_;
     Clock::time_point last_use_ = Clock::now();
 };

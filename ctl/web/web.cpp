@@ -13,6 +13,7 @@
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <iostream>
+#include <thread>
 
 #include "common/base/duration.h"
 #include "common/base/names.h"
@@ -64,7 +65,10 @@ class Announcer {
     }
 
     void say_begin(const std::string& link) const {
-        if (is_json_) return say_json(link);
+        if (is_json_) {
+            std::cout << json_of(link) << std::endl;
+            return check_output();
+        }
         if (options_.unix_socket) {
             std::cout << "Your secrets are served at the Unix socket " << *options_.unix_socket
                       << '\n';
@@ -75,20 +79,31 @@ class Announcer {
                       << ' ' << host_name() << '\n';
         }
         std::cout << "Ends with Ctrl-C, or after " << options_.idle << " without use." << std::endl;
+        check_output();
     }
 
-    /// A link opens once; after that there is another one.
+    /// A link opens once; after that there is another one. A terminal that is stopped, or a pipe
+    /// that nobody reads, holds up nothing but the thread that writes.
     void say_next(const std::string& link) const {
-        if (is_json_) return say_json(link);
-        std::cout << "Opened in a browser. For another browser: " << url(link) << std::endl;
+        const std::string line =
+            is_json_ ? json_of(link) : "Opened in a browser. For another browser: " + url(link);
+        std::thread([text = line + "\n"] {
+            [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
+        }).detach();
     }
 
   private:
-    void say_json(const std::string& link) const {
-        const json::object object = options_.unix_socket
-                                        ? json::object{{"unix_socket", *options_.unix_socket}}
-                                        : json::object{{"url", url(link)}, {"port", port_}};
-        std::cout << json::serialize(object) << std::endl;
+    static void check_output() {
+        if (!std::cout) {
+            throw CommandError(ExitCode::bad_input, "cannot write the link to standard output");
+        }
+    }
+
+    std::string json_of(const std::string& link) const {
+        if (options_.unix_socket) {
+            return json::serialize(json::object{{"unix_socket", *options_.unix_socket}});
+        }
+        return json::serialize(json::object{{"url", url(link)}, {"port", port_}});
     }
 
     bool is_json_;
@@ -113,6 +128,15 @@ void pass_on(const std::exception_ptr& end) {
     if (end != nullptr) std::rethrow_exception(end);
 }
 
+/// Adds the signals that end the page; not those that were ignored when it began, as by nohup.
+void add_end_signals(asio::signal_set& signals) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction before {};
+        if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+        signals.add(number);
+    }
+}
+
 Listener listen(asio::io_context& loop, const Options& options) {
     if (options.unix_socket) return Listener::on_unix_socket(loop, *options.unix_socket);
     return Listener::on_loopback(loop, port_of(options));
@@ -122,6 +146,7 @@ Listener listen(asio::io_context& loop, const Options& options) {
 
 ExitCode serve_page(const Session& agent, const Options& options) {
     const std::chrono::seconds idle = idle_of(options);
+    ::signal(SIGPIPE, SIG_IGN);                          // the reader of the links may have gone
     agent.ask_quietly({Method::get, "/v1/status", {}});  // shows early if there is no agent
     asio::io_context loop(1);
     Listener listener = listen(loop, options);
@@ -130,7 +155,8 @@ ExitCode serve_page(const Session& agent, const Options& options) {
     Site site(entrance, listener.port(), [&] { announcer.say_next(site.link()); });
     // Ends before the loop is destroyed: a thread that has an answer gives it to the loop.
     asio::thread_pool threads(kThreads);
-    asio::signal_set signals(loop, SIGINT, SIGTERM, SIGHUP);
+    asio::signal_set signals(loop);
+    add_end_signals(signals);
     signals.async_wait([&](const boost::system::error_code&, int) { loop.stop(); });
     asio::co_spawn(loop, serve(listener, {site, agent.client(), threads}), pass_on);
     asio::co_spawn(loop, end_when_idle(loop, site, idle), pass_on);

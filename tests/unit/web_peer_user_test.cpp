@@ -41,9 +41,10 @@ Connection connection() {
 }
 
 /// Returns a line as the kernel prints it. `ends`: the local and the remote end.
-std::string line(const std::string& ends, unsigned user, const std::string& state = "01") {
+std::string line(const std::string& ends, unsigned user, const std::string& state = "01",
+                 const std::string& inode = "31337") {
     return "   7: " + ends + " " + state + " 00000000:00000000 00:00000000 00000000  " +
-           std::to_string(user) + "        0 31337 1 0000000000000000 20 4 30 10 -1\n";
+           std::to_string(user) + "        0 " + inode + " 1 0000000000000000 20 4 30 10 -1\n";
 }
 
 std::optional<Uid> found_in(const std::string& table, bool is_ipv6 = false) {
@@ -86,6 +87,11 @@ TEST_CASE("Web peer: takes no user from an end that is not connected") {
         CHECK_FALSE(found_in(kHead + line(kPeer, 1000, state)));
         CHECK(found_in(kHead + line(kPeer, 0, state) + line(kPeer, 1000)) == Uid{1000});
     }
+}
+
+TEST_CASE("Web peer: finds no user in a line of an end that no process has any longer") {
+    // As of an MPTCP socket that is closed while data is unsent.
+    CHECK_FALSE(found_in(kHead + line(kPeer, 0, "01", "0")));
 }
 
 TEST_CASE("Web peer: finds no user in an empty or truncated table") {

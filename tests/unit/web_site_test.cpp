@@ -329,6 +329,24 @@ TEST_CASE("Web site: rejects a body that is longer than its route accepts, or of
     }
 }
 
+TEST_CASE("Web site: proves that it has served the page, and only to its browser") {
+    Page page;
+    const std::string html = page.answer(page.head("/")).body;
+    const std::size_t begin = html.find("name=\"key\" content=\"");
+    REQUIRE(begin != std::string::npos);
+    const std::string key = html.substr(begin + 20, 64);
+    CHECK(key.find_first_not_of("0123456789abcdef") == std::string::npos);
+    const auto proof = [&](const char* target) { return page.answer(page.head(target)); };
+    CHECK(proof("/api/proof?word=a").status == 200);
+    CHECK(proof("/api/proof?word=a").body == proof("/api/proof?word=a").body);
+    CHECK(proof("/api/proof?word=a").body != proof("/api/proof?word=b").body);
+    CHECK(Page().answer(Page().head("/api/proof?word=a")).body != proof("/api/proof?word=a").body);
+    CHECK(proof("/api/proof").status == 400);
+    RequestHead foreign = page.head("/api/proof?word=a");
+    foreign.source.cookie = "";
+    CHECK(page.answer(foreign).status == 400);
+}
+
 TEST_CASE("Web site: counts what a user does as use, and not what the page asks by itself") {
     Page page;
     CHECK_FALSE(page.counts_as_use(page.head("/")));

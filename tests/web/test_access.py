@@ -181,6 +181,46 @@ def test_silent_connections_keep_nobody_out(cluster, web, page):
     holder.wait()
 
 
+def test_other_user_who_takes_the_port_gets_no_value(cluster, web, page, canary):
+    got = []
+
+    class Thief(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            got.append((self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length", 0)))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"secrets": [], "owner": "alice", "proof": "00"}')
+
+        do_GET = do_PUT = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    value = canary()
+    page.get_by_role("button", name="New secret").click()
+    page.get_by_label("Name", exact=True).fill("TOKEN")
+    page.get_by_label("Value", exact=True).fill(value)
+    web.interrupt()
+    web.wait()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", web.port), Thief)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page.get_by_role("button", name="Set", exact=True).click()
+    await_text(page, "so that nothing was sent")
+    assert [command for command, *_ in got] == ["GET"], got
+    page.get_by_role("button", name="Cancel").click()
+    server.shutdown()
+    server.server_close()
+
+
+def test_head_is_answered_without_body(cluster, web, page):
+    cookie = f"{cookie_of(page)['name']}={cookie_of(page)['value']}"
+    for path in ("/", "/main.js", "/none", "/api/v1/secrets"):
+        with socket.create_connection(("127.0.0.1", web.port)) as connection:
+            connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n".encode())
+            answer = b"".join(iter(lambda connection=connection: connection.recv(4096), b""))
+        assert answer.endswith(b"\r\n\r\n") and answer.startswith(b"HTTP/1.1 "), answer
+
+
 # ---- how it begins and ends ----------------------------------------------------------------------------
 
 
@@ -216,12 +256,53 @@ def test_page_ends_without_use_though_it_asks_for_events(cluster, browser):
     (["--port", "65536"], "invalid --port '65536'; expected a number from 1 to 65535"),
     (["--idle", "soon"], "--idle: invalid duration 'soon'"),
     (["--port", "8000", "--unix-socket", "/tmp/x"], "--unix-socket"),
+    (["--unix-socket", ""], "--unix-socket requires a path"),
     (["--unix-socket", "/etc/passwd"], "cannot listen at /etc/passwd: it exists and is no socket"),
     (["--unix-socket", "/tmp/" + "x" * 120], "the path is longer than a socket's may be"),
 ])
 def test_wrong_option_is_named(cluster, options, sentence):
     done = cluster.secretctl("web", "--no-browser", *options, user="alice")
     assert done.code == 2 and sentence in done.err, done.err
+
+
+def test_output_that_nobody_reads_ends_nothing(cluster, browser):
+    with WebProcess(cluster, "alice") as web:
+        web.process.stdout.close()
+        tab = browser.new_tab()
+        tab.goto(web.url)  # after which the next link is written
+        await_text(tab, "No secrets yet.")
+        tab.close()
+        assert web.is_running()
+
+
+def test_nohup_keeps_page_and_hangup_ends_it_otherwise(cluster):
+    for before, is_kept in ((["nohup"], True), ([], False)):
+        with WebProcess(cluster, "alice", before=before) as web:
+            os.kill(web.pid, signal.SIGHUP)
+            if not is_kept:
+                assert web.wait()[0] == 0
+            else:
+                time.sleep(0.5)
+                assert web.is_running()
+
+
+def test_browser_is_opened_on_own_desktop_with_neither_port_nor_terminal(cluster, folder):
+    program = folder / "xdg-open"
+    folder.chmod(0o777)
+    program.write_text(f"#!/bin/sh\n(echo $1; ls /proc/$$/fd; ps -o sid= -p $$; echo $$) >{folder}/seen.new\n"
+                       f"mv {folder}/seen.new {folder}/seen\nsleep 20\n")
+    program.chmod(0o755)
+    desktop = {"DISPLAY": ":9", "PATH": f"{folder}:{os.environ['PATH']}"}
+    with WebProcess(cluster, "alice", env={**desktop, "SSH_CONNECTION": "a b"}):
+        time.sleep(0.5)
+        assert not (folder / "seen").exists()
+    with WebProcess(cluster, "alice", env=desktop) as web:
+        poll(lambda: (folder / "seen").exists(), 10, "the browser")
+        url, *descriptors, session, pid = (folder / "seen").read_text().split()
+        assert url == web.url
+        assert set(descriptors) <= {"0", "1", "2", "10"}, "10 is the shell's own, of its script"
+        assert session == pid
+        os.kill(int(pid), signal.SIGKILL)
 
 
 def test_port_that_is_used_is_named(cluster, web):

@@ -4,6 +4,7 @@ beside the field; and no value comes back to the page."""
 
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -90,6 +91,17 @@ def test_newline_at_end_of_paste_is_named_and_can_be_removed(cluster, page, cana
     assert hash_in_job(cluster, "TOKEN") == hash_of(value)
 
 
+def test_newline_is_removed_from_paste_with_cr_lf_and_nothing_else(cluster, page, canary):
+    value = canary()
+    open_new(page, "TOKEN")
+    paste(page, "Value", f"{value}\r\nb\r\n")
+    page.get_by_role("button", name="Remove the newline at its end").click()
+    await_text(page, f"{len(value) + 3} bytes, 2 lines, lines end with CR LF, which stays.")
+    submit(page, "Set")
+    await_text(page, "TOKEN is set.")
+    assert hash_in_job(cluster, "TOKEN") == hash_of(f"{value}\r\nb")
+
+
 def test_file_reaches_job_byte_for_byte(cluster, page, folder, canary, canaries):
     content = canary().encode() + bytes(range(1, 256)) + b"\r\n\n"
     (folder / "key<img src=x>.bin").write_bytes(content)
@@ -110,6 +122,7 @@ def test_file_reaches_job_byte_for_byte(cluster, page, folder, canary, canaries)
     ("NEW", "Value", "A value is needed."),
     ("NEW_", "Value", "The value has 65537 bytes; at most 65536 are accepted."),
     ("NEW", "Last day", "Choose a day."),
+    ("NEW_FAR", "Last day", "Choose a day within 3650 days."),
 ])
 def test_wrong_input_is_named_beside_its_field_and_changes_nothing(cluster, page, canary, name, label, sentence):
     for taken in ("TAKEN", "TA_KEN"):
@@ -118,6 +131,7 @@ def test_wrong_input_is_named_beside_its_field_and_changes_nothing(cluster, page
     open_new(page, name)
     if label == "Last day":
         page.get_by_label("Expires").select_option("date")
+        page.get_by_label("Last day").fill("9999-12-31" if name == "NEW_FAR" else "")
     value = {"NEW": "" if label == "Value" else "x", "NEW_": "x" * 65537}.get(name, "x")
     page.get_by_label("Value", exact=True).fill(value)
     submit(page, "Set")
@@ -221,8 +235,51 @@ def test_import_that_is_refused_midway_says_what_is_set(cluster, page, canary):
     submit(page, "Import")
     await_text(page, "2 of 3 are set.")
     assert names_of(cluster, "alice") == ["A", "B-1"]
-    page.get_by_label("Import A", exact=True).uncheck()
     page.get_by_label("Import B_1", exact=True).uncheck()
+    submit(page, "Import")  # what is set is set again
+    await_text(page, "2 secrets are set.")
+
+
+def test_import_that_is_cancelled_stops_and_says_what_is_set(cluster, page, canary):
+    names = [f"N{number}" for number in range(60)]
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_label("Text", exact=True).fill("".join(f"{name}={canary()}\n" for name in names))
+    submit(page, "Preview")
+    await_text(page, "Import from the text")
+    submit(page, "Import")
+    poll(lambda: names_of(cluster, "alice"), 10, "the first")
+    page.keyboard.press("Escape")
+    await_text(page, "The import was cancelled: ")
+    sentence = page.get_by_text("The import was cancelled: ").inner_text()
+    count = len(names_of(cluster, "alice"))
+    assert 0 < count < 60 and f": {count} of 60 are set." in sentence
+    time.sleep(1)
+    assert len(names_of(cluster, "alice")) == count
+
+
+def test_answer_is_waited_for_though_the_form_is_left(cluster, page, canary):
+    page.get_by_role("link", name="Workspaces").click()
+    page.get_by_role("link", name="Your Secrets").click()
+    open_new(page, "TOKEN")
+    page.get_by_label("Value", exact=True).fill(canary())
+    with cluster.agent_frozen():
+        submit(page, "Set")
+        page.wait_for_timeout(300)
+        page.keyboard.press("Escape")
+        assert page.get_by_role("button", name="Cancel").is_disabled()
+        page.go_back()
+        assert page.get_by_role("dialog").count() == 0
+    await_text(page, "TOKEN is set.")
+    assert names_of(cluster, "alice") == ["TOKEN"]
+
+
+def test_empty_file_is_named_beside_its_field(cluster, page, folder):
+    (folder / "empty").write_text("")
+    open_new(page, "TOKEN")
+    page.get_by_label("Or a file, byte for byte").set_input_files(folder / "empty")
+    submit(page, "Set")
+    await_text(page, "The file is empty.")
+    assert error_of(page, "Or a file, byte for byte") == "The file is empty."
     submit(page, "Cancel")
 
 

@@ -21,11 +21,13 @@ AS_USER = Path(__file__).resolve().parent / "chromium-as-user"
 class WebProcess:
     """`secretctl web` of a user; its lines are the links that it shows."""
 
-    def __init__(self, cluster, user, *options, is_json=True):
+    def __init__(self, cluster, user, *options, is_json=True, env=None, before=()):
         self.cluster = cluster
-        command = [BUILD / "secretctl", "--socket", cluster.control_socket, *(["--json"] if is_json else []),
-                   "web", "--no-browser", *options]
-        self.process = subprocess.Popen(cluster.command(user, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command = [*before, BUILD / "secretctl", "--socket", cluster.control_socket, *(["--json"] if is_json else []),
+                   "web", *options]
+        if env is None:
+            command.append("--no-browser")
+        self.process = subprocess.Popen(cluster.command(user, command, env=env), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, start_new_session=True)
 
     def __enter__(self):
@@ -46,7 +48,9 @@ class WebProcess:
     def __exit__(self, *_):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.communicate(timeout=10)
+        self.process.wait(10)
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
 
     def next_url(self):
         """Returns the link that is shown after one was opened."""

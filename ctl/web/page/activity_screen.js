@@ -33,15 +33,17 @@ export class Activity {
 
   async load() {
     await this.look();
-    this.timer ??= setInterval(() => this.poll(), PAUSE);
+    if (!this.isStopped) this.timer ??= setInterval(() => this.poll(), PAUSE);
   }
 
+  /** Ends the questions: another screen is shown. */
   stop() {
+    this.isStopped = true;
     clearInterval(this.timer);
   }
 
   async poll() {
-    if (this.isPaused || document.hidden || this.isAsking) return;
+    if (this.isPaused || document.hidden) return;
     try {
       await this.look();
       this.problem.hidden = true;
@@ -52,6 +54,7 @@ export class Activity {
   }
 
   async look() {
+    if (this.isAsking) return;  // two answers to one question would show each event twice
     this.isAsking = true;
     try {
       let answer = await ask("GET", `/v1/events?after=${this.next}`);

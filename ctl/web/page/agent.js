@@ -12,11 +12,45 @@ export class Problem extends Error {
 const NO_ANSWER = "secretctl web does not answer: it has ended, or the connection to it is cut; start it again, and "
   + "open the link that it shows";
 
+const OTHER_PROCESS = "the secretctl web that this page came from has ended, so that nothing was sent; start it again, and "
+  + "open the link that it shows";
+
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Returns the keyed hash that only the process which served this page knows, too. */
+async function proofOf(word) {
+  const key = document.querySelector("meta[name=key]").content;
+  const encoder = new TextEncoder();
+  const imported = await crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  return hex(new Uint8Array(await crypto.subtle.sign("HMAC", imported, encoder.encode(word))));
+}
+
+/**
+ * Checks that the process which served this page still listens: after it has ended another user of the host may listen
+ * at its port, and would get what is sent. Throws a Problem if not.
+ */
+async function checkProcess() {
+  // Missing in a page of plain HTTP at another name than this host's own: a portal's, which has no such port.
+  if (crypto.subtle === undefined) return;
+  const word = hex(crypto.getRandomValues(new Uint8Array(16)));
+  let answer;
+  try {
+    answer = await fetch(`api/proof?word=${word}`, { cache: "no-store", redirect: "error" });
+  } catch {
+    throw new Problem(0, NO_ANSWER);
+  }
+  const { proof } = await answer.json().catch(() => ({}));
+  if (proof !== await proofOf(word)) throw new Problem(0, OTHER_PROCESS);
+}
+
 /**
  * Sends a request and returns the answer's object; null if it has none. `generation`: only if the secret or run is
  * still this one, so that an old tab overwrites no change of a newer one; 0: only if there is none.
  */
 export async function ask(method, path, { body, generation } = {}) {
+  if (body !== undefined) await checkProcess();
   const headers = {};
   if (generation === 0) headers["If-None-Match"] = "*";
   else if (generation !== undefined) headers["If-Match"] = `"${generation}"`;

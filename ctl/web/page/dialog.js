@@ -33,44 +33,56 @@ export class FieldProblem extends Error {
 
 /**
  * Shows a form and returns when it was closed: the result of `submit`, or undefined if it was cancelled. `submit`
- * throws a FieldProblem, or any other error for the form as a whole; the form then stays as it is.
+ * throws a FieldProblem, or any other error for the form as a whole; the form then stays as it is. What was sent
+ * cannot be taken back: until it is answered the form can only be closed by leaving the screen, and its result is
+ * waited for. A `submit` that sends many requests stops when `isClosed()` is true, and may be cancelled.
  */
-export function openForm({ title, content, action, submit, kind = "primary" }) {
+export function openForm({ title, content, action, submit, kind = "primary", canStop = false }) {
   const heading = element("h2", { id: newId("title") }, title);
   const problem = element("p", { class: "error", role: "alert" });
   const send = element("button", { type: "submit", class: kind }, action);
   const form = element("form", { novalidate: true, autocomplete: "off" }, heading, ...content, problem);
   const dialog = element("dialog", { "aria-labelledby": heading.id }, form);
-  form.append(element("p", { class: "actions" }, button("Cancel", () => dialog.close()), send));
+  const cancel = button("Cancel", () => dialog.close());
+  form.append(element("p", { class: "actions" }, cancel, send));
   document.body.append(dialog);
   let result;
+  let sending = Promise.resolve();
 
   async function run() {
     problem.textContent = "";
     send.disabled = true;
+    cancel.disabled = !canStop;
     try {
-      result = await submit();
+      result = await submit(() => !dialog.open);
       dialog.close();
     } catch (error) {
+      send.disabled = false;
       if (error instanceof FieldProblem) {
         error.field.setError(error.message);
         error.field.control.focus();
       } else {
         problem.textContent = error.message;
+        send.focus();
       }
     } finally {
       send.disabled = false;
+      cancel.disabled = false;
     }
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!send.disabled) run();
+    if (!send.disabled) sending = run();
+  });
+  dialog.addEventListener("cancel", (event) => {
+    if (cancel.disabled) event.preventDefault();
   });
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    dialog.addEventListener("close", async () => {
       dialog.remove();  // and with it every value that was typed
+      await sending;
       resolve(result);
     });
   });

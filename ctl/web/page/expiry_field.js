@@ -4,6 +4,7 @@
 import { Field, FieldProblem } from "./dialog.js";
 import { element } from "./elements.js";
 
+const MOST_DAYS = 3650;
 const CHOICES = [["", "Never"], ["7d", "After 7 days"], ["30d", "After 30 days"], ["90d", "After 90 days"],
   ["365d", "After a year"], ["date", "At the end of a day …"]];
 
@@ -28,6 +29,7 @@ export class ExpiryField {
     const seconds = Math.floor((end.getTime() - Date.now()) / 1000);
     if (Number.isNaN(seconds)) throw new FieldProblem(this.date, "Choose a day.");
     if (seconds < 1) throw new FieldProblem(this.date, "The day has passed; choose a later one.");
+    if (seconds > MOST_DAYS * 24 * 60 * 60) throw new FieldProblem(this.date, `Choose a day within ${MOST_DAYS} days.`);
     return `${seconds}s`;
   }
 }

@@ -3,9 +3,10 @@
 
 import { ask } from "./agent.js";
 import { Field, FieldProblem, openForm } from "./dialog.js";
-import { announce, element, newId, table } from "./elements.js";
+import { element, table } from "./elements.js";
 import { ExpiryField } from "./expiry_field.js";
 import { counted } from "./format.js";
+import { contentOf } from "./value_field.js";
 
 const HINT = "A .env file, export NAME=value lines, or Nextflow's store.json. The text is read, and never run.";
 
@@ -15,13 +16,18 @@ class SourceField {
       rows: 4, spellcheck: "false", autocomplete: "off", autocapitalize: "off", class: "concealed",
     });
     this.field = new Field("Text", this.area, HINT);
-    this.file = element("input", { type: "file", id: newId("file") });
-    this.element = element("div", {},
-      element("div", { class: "field" }, element("label", { for: this.file.id }, "File"), this.file), this.field.element);
+    this.file = element("input", { type: "file" });
+    this.fileField = new Field("File", this.file);
+    this.element = element("div", {}, this.fileField.element, this.field.element);
     this.file.addEventListener("change", () => {
       this.area.disabled = this.file.files.length > 0;
       this.field.setError("");
     });
+  }
+
+  /** Returns the field that the text is from. */
+  origin() {
+    return this.area.disabled ? this.fileField : this.field;
   }
 
   name() {
@@ -30,7 +36,7 @@ class SourceField {
 
   async text() {
     const file = this.file.files[0];
-    const text = file ? await file.arrayBuffer() : this.area.value;
+    const text = file ? await contentOf(file, this.fileField) : this.area.value;
     if (!file && text.trim() === "") throw new FieldProblem(this.field, "Choose a file, or paste its text.");
     return text;
   }
@@ -42,7 +48,7 @@ async function preview(source) {
   try {
     return { body, ...await ask("POST", `/import?source=${encodeURIComponent(source.name())}`, { body }) };
   } catch (error) {
-    throw error.status === 400 || error.status === 413 ? new FieldProblem(source.field, error.message) : error;
+    throw error.status === 400 || error.status === 413 ? new FieldProblem(source.origin(), error.message) : error;
   }
 }
 
@@ -58,21 +64,26 @@ async function openSource(place) {
   });
 }
 
-/** Sets the chosen ones. Throws at the first that the agent rejects, and says which are set. */
-async function setAll(place, found, chosen, generations, ttl) {
+/**
+ * Sets the chosen ones, one by one, until `isClosed()`. Returns how many are set. Throws at the first that the agent
+ * rejects, and says how many are.
+ */
+async function setAll(place, found, chosen, generations, { ttl, isClosed }) {
   const query = `source=${encodeURIComponent(found.source)}${ttl ? `&expires=${ttl}` : ""}`;
   const folder = place.workspace === undefined ? "" : `${encodeURIComponent(place.workspace)}/`;
   let done = 0;
   for (const { name } of chosen) {
+    if (isClosed()) break;
     const path = `/import/${folder}${encodeURIComponent(name)}?${query}`;
     try {
-      await ask("PUT", path, { body: found.body, generation: generations.get(name) ?? 0 });
+      const { generation } = await ask("PUT", path, { body: found.body, generation: generations.get(name) ?? 0 });
+      generations.set(name, generation);
     } catch (error) {
       throw new Error(`${name}: ${error.message}. ${done} of ${chosen.length} are set.`);
     }
-    generations.delete(name);
     done += 1;
   }
+  return done;
 }
 
 /** `existing`: the secrets that are set now. Returns a sentence if something was set. */
@@ -93,13 +104,14 @@ export async function openImport(place, existing) {
     title: `Import from ${found.source}`,
     content: [...found.notes.map((note) => element("p", { class: "note" }, `Note: ${note}.`)), rows, expires.element],
     action: "Import",
-    async submit() {
+    canStop: true,
+    async submit(isClosed) {
       const chosen = found.secrets.filter(({ name }) => boxes.get(name).checked);
       if (chosen.length === 0) throw new Error("Choose at least one.");
-      await setAll(place, found, chosen, generations, expires.duration());
-      return `${counted(chosen.length, "secret")} ${chosen.length === 1 ? "is" : "are"} set.`;
+      const done = await setAll(place, found, chosen, generations, { ttl: expires.duration(), isClosed });
+      if (done < chosen.length) return `The import was cancelled: ${done} of ${chosen.length} are set.`;
+      return `${counted(done, "secret")} ${done === 1 ? "is" : "are"} set.`;
     },
   });
-  if (sentence) announce(sentence);
   return sentence;
 }

@@ -5,6 +5,8 @@ import { ask, pathOfSecrets } from "./agent.js";
 import { element, table } from "./elements.js";
 import { SecretList } from "./secret_list.js";
 
+const UNAVAILABLE = 503;
+
 export class YourSecrets {
   title = "Your Secrets";
 
@@ -54,8 +56,7 @@ export class OneWorkspace {
   }
 
   async load() {
-    const { workspaces } = await ask("GET", "/v1/workspaces");
-    const found = workspaces.find(({ workspace }) => workspace === this.workspace);
+    const found = (await this.workspaces()).find(({ workspace }) => workspace === this.workspace);
     if (found === undefined) await ask("GET", pathOfSecrets(this.workspace));  // the agent says what is wrong
     const isAdmin = found?.role === "admin";
     if (this.list?.canChange !== isAdmin) {
@@ -65,5 +66,15 @@ export class OneWorkspace {
       this.content.replaceChildren(element("p", {}, sentence), this.list.element);
     }
     await this.list.load();
+  }
+
+  /** Returns the user's workspaces; none while the agent cannot tell of one of them if the user is in it. */
+  async workspaces() {
+    try {
+      return (await ask("GET", "/v1/workspaces")).workspaces;
+    } catch (error) {
+      if (error.status === UNAVAILABLE) return [];
+      throw error;
+    }
   }
 }

@@ -14,19 +14,31 @@ function base64(bytes) {
   return btoa(text);
 }
 
+/** Reads a file. Throws a FieldProblem if it has gone since it was chosen. */
+export async function contentOf(file, field) {
+  try {
+    return await file.arrayBuffer();
+  } catch {
+    throw new FieldProblem(field, "The file cannot be read; choose it again.");
+  }
+}
+
+const LAST_NEWLINE = /(\r\n|\r|\n)$/;
+
 export class ValueField {
   constructor() {
     this.area = element("textarea", {
       rows: 3, spellcheck: "false", autocomplete: "off", autocapitalize: "off", class: "concealed",
     });
     this.field = new Field("Value", this.area);
-    this.file = element("input", { type: "file", id: newId("file") });
+    this.file = element("input", { type: "file" });
+    this.fileField = new Field("Or a file, byte for byte", this.file);
     this.show = element("input", { type: "checkbox", id: newId("show") });
     this.cut = button("Remove the newline at its end", () => this.cutNewline());
     this.pasted = "";
     this.element = element("div", {}, this.field.element, element("p", { class: "options" },
       element("label", { for: this.show.id }, this.show, " Show what is typed"), this.cut),
-    element("div", { class: "field" }, element("label", { for: this.file.id }, "Or a file, byte for byte"), this.file));
+    this.fileField.element);
     this.area.addEventListener("input", () => this.describe());
     this.area.addEventListener("paste", (event) => this.remember(event));
     this.file.addEventListener("change", () => this.describe());
@@ -46,8 +58,9 @@ export class ValueField {
   }
 
   cutNewline() {
-    this.area.value = this.text().replace(/\r?\n$/, "");
-    this.pasted = "";
+    const text = this.text().replace(LAST_NEWLINE, "");
+    this.area.value = text;
+    this.pasted = text;
     this.describe();
     this.area.focus();
   }
@@ -57,32 +70,33 @@ export class ValueField {
     const file = this.file.files[0];
     const text = this.text();
     this.area.disabled = file !== undefined;
-    this.cut.hidden = file !== undefined || !/[^\n]\r?\n$/.test(text);
+    this.cut.hidden = file !== undefined || !/[^\r\n](\r\n|\r|\n)$/.test(text);
     this.field.setError("");
+    this.fileField.hint.textContent = "";
     if (file) {
-      this.field.hint.textContent = `The file ${file.name}: ${counted(file.size, "byte")}.`;
+      this.field.hint.textContent = "";
+      this.fileField.hint.textContent = `The file ${file.name}: ${counted(file.size, "byte")}.`;
       return;
     }
     const bytes = new TextEncoder().encode(text).length;
     const words = [counted(bytes, "byte")];
-    if (text.includes("\n")) words.push(counted(text.replace(/\r?\n$/, "").split("\n").length, "line"));
+    if (text.includes("\n")) words.push(counted(text.replace(LAST_NEWLINE, "").split("\n").length, "line"));
     if (text.includes("\r\n")) words.push("lines end with CR LF, which stays");
-    if (/\n$/.test(text)) words.push("ends with a newline, which stays");
+    if (/[\r\n]$/.test(text)) words.push("ends with a newline, which stays");
     this.field.hint.textContent = bytes === 0 ? "" : `${words.join(", ")}.`;
   }
 
   /** Returns the bytes as base64. Throws a FieldProblem if there is no value. */
   async base64() {
     const file = this.file.files[0];
-    let bytes;
-    try {
-      bytes = file ? new Uint8Array(await file.arrayBuffer()) : new TextEncoder().encode(this.text());
-    } catch {
-      throw new FieldProblem(this.field, "The file cannot be read; choose it again.");
+    const field = file ? this.fileField : this.field;
+    if (!file && this.text().isWellFormed?.() === false) {
+      throw new FieldProblem(field, "The text has half a character, which has no bytes; use a file.");
     }
-    if (bytes.length === 0) throw new FieldProblem(this.field, "A value is needed.");
+    const bytes = file ? new Uint8Array(await contentOf(file, field)) : new TextEncoder().encode(this.text());
+    if (bytes.length === 0) throw new FieldProblem(field, file ? "The file is empty." : "A value is needed.");
     if (bytes.length > MOST_BYTES) {
-      throw new FieldProblem(this.field, `The value has ${bytes.length} bytes; at most ${MOST_BYTES} are accepted.`);
+      throw new FieldProblem(field, `The value has ${bytes.length} bytes; at most ${MOST_BYTES} are accepted.`);
     }
     return base64(bytes);
   }
