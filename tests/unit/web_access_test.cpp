@@ -63,6 +63,12 @@ RequestSource fetched(std::string_view site, std::string_view mode, std::string_
     return source;
 }
 
+std::string joined(std::initializer_list<std::string_view> parts) {
+    std::string text;
+    for (const std::string_view part : parts) text += part;
+    return text;
+}
+
 TEST_CASE("Web access: serves only names of this host at the loopback entrance") {
     const std::vector<Row> rows{
         {"address", from_host("127.0.0.1:8080"), kAlways},
@@ -261,8 +267,9 @@ TEST_CASE("Web access: accepts only its exact cookie") {
     other_end.back() = other_end.back() == '0' ? '1' : '0';
     for (const std::string& wrong :
          {std::string(), name, name + "=", name + "=;", value, "=" + value, name + value,
-          name + "==" + value, name + "= " + value, name + "=\"" + value + "\"", cookie + "0",
-          cookie + "=", cookie.substr(0, cookie.size() - 1), other_end, "x" + cookie, "x=" + cookie,
+          joined({name, "==", value}), joined({name, "= ", value}),
+          joined({name, "=\"", value, "\""}), cookie + "0", cookie + "=",
+          cookie.substr(0, cookie.size() - 1), other_end, "x" + cookie, "x=" + cookie,
           "X" + cookie.substr(1), name + "=" + access.token(),
           // Another port's page has another name, which may begin with this one.
           "slurm-secrets-80=" + value, "slurm-secrets-80801=" + value,
@@ -277,9 +284,9 @@ TEST_CASE("Web access: finds its cookie among others") {
     const std::string cookie = sent_cookie(access);
     const std::string other = sent_cookie(Access(8081));
     for (const std::string& cookies :
-         {"a=b; " + cookie, cookie + "; a=b", "a=b; " + cookie + "; " + other, "a=b;" + cookie,
-          ";;  ; " + cookie + " ;", "a; " + cookie, "slurm-secrets-8080=; " + cookie,
-          "slurm-secrets-8080=old; " + cookie}) {
+         {"a=b; " + cookie, cookie + "; a=b", joined({"a=b; ", cookie, "; ", other}),
+          "a=b;" + cookie, ";;  ; " + cookie + " ;", "a; " + cookie,
+          "slurm-secrets-8080=; " + cookie, "slurm-secrets-8080=old; " + cookie}) {
         CAPTURE(cookies);
         CHECK(access.has_cookie(cookies));
     }

@@ -88,20 +88,20 @@ TEST_CASE("Web routes: find no row by another method") {
 TEST_CASE("Web routes: find no row by a path that has a part more, less, empty or different") {
     for (const Row& row : rows()) {
         CAPTURE(row.method, row.target);
-        CHECK(row_of(row.method, row.target + "/") == "");
-        CHECK(row_of(row.method, "/" + row.target) == "");
-        CHECK(row_of(row.method, row.target.substr(1)) == "");
-        CHECK(row_of(row.method, "x" + row.target) == "");
-        CHECK(row_of(row.method, row.target + "/B/C/D") == "");
-        CHECK(row_of(row.method, "/api" + row.target) == "");
-        CHECK(row_of(row.method, "/v2" + row.target.substr(3)) == "");
-        CHECK(row_of(row.method, row.target + "/?limit=1") == "");
+        CHECK(row_of(row.method, row.target + "/").empty());
+        CHECK(row_of(row.method, "/" + row.target).empty());
+        CHECK(row_of(row.method, row.target.substr(1)).empty());
+        CHECK(row_of(row.method, "x" + row.target).empty());
+        CHECK(row_of(row.method, row.target + "/B/C/D").empty());
+        CHECK(row_of(row.method, "/api" + row.target).empty());
+        CHECK(row_of(row.method, "/v2" + row.target.substr(3)).empty());
+        CHECK(row_of(row.method, row.target + "/?limit=1").empty());
         // Any of its slashes twice: an empty part.
         for (std::size_t at = row.target.find('/'); at != std::string::npos;
              at = row.target.find('/', at + 1)) {
             std::string doubled = row.target;
             doubled.insert(at, "/");
-            CHECK(row_of(row.method, doubled) == "");
+            CHECK(row_of(row.method, doubled).empty());
         }
     }
     for (const char* target : {"",
@@ -134,17 +134,17 @@ TEST_CASE("Web routes: find no row by a path that has a part more, less, empty o
                                "/{}",
                                "/v1/{}/x"}) {
         CAPTURE(target);
-        CHECK(row_of("GET", target) == "");
+        CHECK(row_of("GET", target).empty());
     }
-    CHECK(row_of("PUT", "/v1/secrets") == "");
-    CHECK(row_of("PUT", "/v1/secrets/") == "");
-    CHECK(row_of("PUT", "/v1/runs/r") == "");
-    CHECK(row_of("DELETE", "/v1/secrets") == "");
-    CHECK(row_of("PUT", "/import") == "");
-    CHECK(row_of("PUT", "/import/") == "");
-    CHECK(row_of("PUT", "/import//A") == "");
-    CHECK(row_of("PUT", "/import/lab/") == "");
-    CHECK(row_of("PUT", "/import/lab/A/B") == "");
+    CHECK(row_of("PUT", "/v1/secrets").empty());
+    CHECK(row_of("PUT", "/v1/secrets/").empty());
+    CHECK(row_of("PUT", "/v1/runs/r").empty());
+    CHECK(row_of("DELETE", "/v1/secrets").empty());
+    CHECK(row_of("PUT", "/import").empty());
+    CHECK(row_of("PUT", "/import/").empty());
+    CHECK(row_of("PUT", "/import//A").empty());
+    CHECK(row_of("PUT", "/import/lab/").empty());
+    CHECK(row_of("PUT", "/import/lab/A/B").empty());
 }
 
 TEST_CASE("Web routes: find a row whatever a part of its path is") {
@@ -184,11 +184,11 @@ TEST_CASE("Web routes: find no row by a query with an unknown parameter") {
                                "/v1/runs/r?limit=1",
                                "/v1/workspaces?after=1"}) {
         CAPTURE(target);
-        CHECK(row_of("GET", target) == "");
+        CHECK(row_of("GET", target).empty());
     }
-    CHECK(row_of("POST", "/import?expires=30d") == "");
-    CHECK(row_of("PUT", "/v1/secrets/A?expires=30d") == "");
-    CHECK(row_of("PUT", "/import/A?workspace=lab") == "");
+    CHECK(row_of("POST", "/import?expires=30d").empty());
+    CHECK(row_of("PUT", "/v1/secrets/A?expires=30d").empty());
+    CHECK(row_of("PUT", "/import/A?workspace=lab").empty());
 }
 
 TEST_CASE("Web routes: decode a parameter of a query") {
@@ -250,7 +250,7 @@ struct Import {
         const ApiRequest request{method, target};
         const ApiRoute* route = find_route(request);
         REQUIRE(route != nullptr);
-        const SiteAnswer answer =
+        SiteAnswer answer =
             web::answer(*route, agent, request, SecretView(std::as_bytes(std::span(text))));
         CHECK(answer.body.find(kValueInText) == std::string::npos);
         CHECK(answer.cookie.empty());
@@ -272,7 +272,7 @@ struct Import {
         CHECK(answer.content_type == "application/problem+json");
         const json::object object = json::parse(answer.body).as_object();
         CHECK(object.at("status").as_int64() == status);
-        const std::string detail = object.at("detail").as_string().c_str();
+        std::string detail = object.at("detail").as_string().c_str();
         CHECK(detail.find("--") == std::string::npos);
         return detail;
     }
