@@ -89,8 +89,9 @@ asan-e2e: setup
 	@cmake --build $(BUILD)-asan --target product kv_driver faults namespace_plugin
 	ctest --test-dir $(BUILD)-asan --output-on-failure --no-tests=error --parallel 3 -R '$(E2E_TESTS)'
 
-# Threads: slurm-secrets-view asks Slurm on some, the agent encodes and decodes munge's credentials on one.
-with_threads = ^(slurm/view|hosts/hub_munge)$$
+# Threads: slurm-secrets-view asks Slurm on some, the agent encodes and decodes munge's credentials on one, and secretctl
+# web waits for the agent on some.
+with_threads = ^(slurm/view|hosts/hub_munge|web/access)$$
 tsan:
 	@cmake -S . -B $(BUILD)-tsan -G Ninja -DSANITIZE=thread -DCMAKE_BUILD_TYPE=Debug $(CMAKE_FLAGS) >/dev/null
 	@cmake --build $(BUILD)-tsan --target $(unit_tests) product

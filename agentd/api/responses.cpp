@@ -174,7 +174,9 @@ std::string secrets_json(std::string_view whose, const std::string& name,
         list.push_back(secrets.names_only ? json::object{{"name", secret.name}}
                                           : object_of(secret));
     }
-    return line({{std::string(whose), name}, {"secrets", std::move(list)}});
+    json::object answer{{std::string(whose), name}, {"secrets", std::move(list)}};
+    if (whose == "workspace") answer["role"] = secrets.names_only ? "member" : "admin";
+    return line(answer);
 }
 
 std::string workspaces_json(const std::vector<service::WorkspaceInfo>& workspaces) {

@@ -36,7 +36,7 @@ enum class Permission {
     manage_own,        ///< list, set, rename and remove the secrets of that user
     use_own,           ///< resolve a job's secret spec from them
     list_workspace,    ///< list the names of its secrets
-    manage_workspace,  ///< see more of its secrets; set, rename and remove them
+    manage_workspace,  ///< list them with sizes and times; set, rename and remove them
     use_workspace,     ///< resolve a job's secret spec from it
 };
 

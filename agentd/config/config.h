@@ -45,7 +45,7 @@ struct Accounts {
 struct Workspace {
     std::string name;
     Accounts admins;   ///< may list, set and remove its secrets, and use them
-    Accounts members;  ///< may use them
+    Accounts members;  ///< may list the names of its secrets, and use them
 };
 
 /// A workflow platform: a local account that may act for others.

@@ -64,6 +64,8 @@ struct SecretService::Access {
     bool manages = false;
 };
 
+/// Returns what the caller may do with the secrets that a request names; else why it may not even
+/// list them.
 StatusOr<SecretService::Access> SecretService::access_of(const auth::Principal& caller,
                                                          const SecretScope& scope) const {
     if (!context_.why_store_closed.empty()) {
@@ -104,8 +106,9 @@ StatusOr<store::Owner> SecretService::owner_at(const auth::Principal& caller,
     if (!access.ok()) return access.status();
     if (access->manages) return access->owner;
     return Status(StatusCode::permission_denied,
-                  "only the admins of workspace " + *scope.workspace + " may change its secrets; " +
-                      caller.name() + " may list their names and use them in jobs");
+                  "only the admins of workspace " + *scope.workspace +
+                      " may change its secrets, and see more of them than names; " + caller.name() +
+                      " may list their names and use them in jobs");
 }
 
 /// Returns the owner of the secret that a change names, unless `wrong_name` says what is wrong with

@@ -32,7 +32,7 @@ struct PutSecretResult {
 
 struct SecretList {
     std::vector<store::SecretHead> secrets;  ///< sorted by name
-    /// Whether the caller, a member of a workspace, may see nothing of them but their names.
+    /// Whether the caller is a member of the workspace and no admin: only names may be shown.
     bool names_only = false;
 };
 

@@ -27,7 +27,8 @@ struct Answer {
 };
 
 /// Talks HTTP/1.1 with the agent at `socket_path`, with a new connection for each request. An agent
-/// that passes requests on to a hub gets a munge credential with each of them.
+/// that passes requests on to a hub gets a munge credential with each of them. Thread-safe: each
+/// request has its own connection.
 class Client {
   public:
     /// `timeout` bounds the wait for a slot in the agent's queue, and then the whole exchange.

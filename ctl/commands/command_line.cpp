@@ -60,7 +60,7 @@ constexpr const char* kWebFooter =
 only, after the link that is printed was opened. Values are set there, and never
 shown. On a cluster, from your computer:
 
-  ssh -L 8123:127.0.0.1:8123 login.example.org secretctl web --port 8123
+  ssh -t -L 8123:127.0.0.1:8123 login.example.org secretctl web --port 8123
 
 and open the link there.
 
@@ -172,8 +172,8 @@ void add_workspace(CLI::App* command, CommandLine& line) {
 }
 
 void describe_secrets(CLI::App& app, CommandLine& line) {
-    CLI::App* set = add_command(app, kYours, "set",
-                                "Set a secret for your jobs, or replace it", kSetFooter);
+    CLI::App* set =
+        add_command(app, kYours, "set", "Set a secret for your jobs, or replace it", kSetFooter);
     add_name(set, "NAME", line.set.name, "The secret's name");
     set->add_option("--file", line.set.source.file, "Read the value from a file, byte for byte")
         ->option_text("PATH");
@@ -216,7 +216,8 @@ void describe_secrets(CLI::App& app, CommandLine& line) {
     add_command(app, kYours, "workspaces", "List the workspaces that you are in",
                 kWorkspacesFooter);
 
-    CLI::App* web = add_command(app, kYours, "web", "Show all of this in your browser", kWebFooter);
+    CLI::App* web =
+        add_command(app, kYours, "web", "Show your secrets and runs in your browser", kWebFooter);
     CLI::Option* port =
         web->add_option("--port", line.web.port, "Serve it at this port; a free one if omitted")
             ->option_text("PORT");

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "ctl/web/proof.h"
+#include "ctl/web/random_word.h"
 
 namespace secrets::ctl::web {
 namespace {

@@ -9,6 +9,7 @@
 // cookie shows that the browser has opened the link, which is printed at the user's terminal and
 // opens once.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,7 +27,7 @@ struct RequestSource {
     std::string_view cookie;
 };
 
-/// What a browser may reach the page through.
+/// Names the way by which a browser reaches the page.
 enum class Entrance {
     loopback,     ///< a port of 127.0.0.1, and a link
     unix_socket,  ///< a Unix socket, to which a proxy of the user's connects

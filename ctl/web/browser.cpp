@@ -19,8 +19,8 @@ bool is_set(const char* variable) {
 
 }  // namespace
 
-bool open_browser(const std::string& url) {
-    if (is_set("SSH_CONNECTION") || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))) return false;
+void open_browser(const std::string& url) {
+    if (is_set("SSH_CONNECTION") || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))) return;
     std::string program = "xdg-open";
     std::string argument = url;
     const std::array<char*, 3> words{program.data(), argument.data(), nullptr};
@@ -42,11 +42,10 @@ bool open_browser(const std::string& url) {
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
     ::signal(SIGCHLD, SIG_IGN);  // nobody waits for it
     pid_t child = 0;
-    const int error =
-        ::posix_spawnp(&child, program.c_str(), &files, &attributes, words.data(), environ);
+    // Without such a program the user opens the link that is printed.
+    ::posix_spawnp(&child, program.c_str(), &files, &attributes, words.data(), environ);
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&files);
-    return error == 0;
 }
 
 }  // namespace secrets::ctl::web

@@ -6,7 +6,7 @@
 namespace secrets::ctl::web {
 
 /// Opens the user's browser, if this process runs on the user's own desktop: a display is there,
-/// and the terminal is not one of ssh. Returns whether a program was started for that.
-bool open_browser(const std::string& url);
+/// and the terminal is not one of ssh.
+void open_browser(const std::string& url);
 
 }  // namespace secrets::ctl::web

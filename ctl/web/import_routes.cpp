@@ -61,10 +61,9 @@ SiteAnswer import_secret(const ApiCall& call) {
     const ImportedSecrets found = read(call, {.only = {name}, .skip = {}});
     const SecretText body = body_of_secret(found.value_of(found.entries().front()),
                                            parameter(call.request.target, "expires"));
-    const Answer answer =
+    return from_agent(
         call.agent.send({Method::put, path_of_secrets(workspace) + "/" + percent_encoded(name),
-                         body.view(), call.request.if_new, call.request.if_match});
-    return {answer.status, "application/json", answer.body};
+                         body.view(), call.request.if_new, call.request.if_match}));
 }
 
 }  // namespace secrets::ctl::web

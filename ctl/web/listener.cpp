@@ -38,7 +38,7 @@ std::string error_words() {
 }
 
 /// Throws CommandError unless nothing listens at a Unix socket.
-void check_is_left(const std::string& path) {
+void check_nothing_listens(const std::string& path) {
     asio::io_context loop(1);
     Local::socket probe(loop, Local());
     probe.non_blocking(true);  // a program that does not accept would block it
@@ -51,11 +51,12 @@ void check_is_left(const std::string& path) {
 }
 
 /// Removes a socket that an ended process left. Throws CommandError if the path is anything else.
-void remove_left_socket(const std::string& path) {
+void remove_stale_socket(const std::string& path) {
     struct stat found {};
     if (::lstat(path.c_str(), &found) != 0) return;
-    if (!S_ISSOCK(found.st_mode)) throw cannot_listen(path, "it exists and is no socket");
-    check_is_left(path);
+    if (!S_ISSOCK(found.st_mode))
+        throw cannot_listen(path, "it is not a socket; choose another path");
+    check_nothing_listens(path);
     if (::unlink(path.c_str()) != 0) throw cannot_listen(path, error_words());
 }
 
@@ -73,9 +74,13 @@ UniqueFd lock_folder_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
     UniqueFd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!lock) throw cannot_listen(path, "cannot open its folder: " + error_words());
+    if (!lock)
+        throw cannot_listen(path,
+                            "cannot open its folder: " + error_words() + "; choose another path");
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        throw cannot_listen(path, "another program has locked its folder; try again");
+        throw cannot_listen(
+            path,
+            "another program has locked its folder; try again, or choose a folder of your own");
     }
     return lock;
 }
@@ -86,7 +91,7 @@ ino_t inode_of(const std::string& path) {
     return ::lstat(path.c_str(), &found) == 0 ? found.st_ino : 0;
 }
 
-std::optional<Uid> user_of(const Socket& socket) {
+std::optional<Uid> user_of(Socket& socket) {
     boost::system::error_code error;
     const auto own = as_tcp(socket.local_endpoint(error));
     if (error) return std::nullopt;
@@ -96,8 +101,8 @@ std::optional<Uid> user_of(const Socket& socket) {
     }
     ucred peer{};
     socklen_t size = sizeof peer;
-    const int fd = const_cast<Socket&>(socket).native_handle();
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return std::nullopt;
     return Uid{peer.uid};
 }
 
@@ -126,14 +131,14 @@ Listener Listener::on_unix_socket(asio::io_context& loop, const std::string& pat
         throw cannot_listen(path, "the path is longer than a socket's may be (107 bytes)");
     }
     const UniqueFd lock = lock_folder_of(path);
-    remove_left_socket(path);
+    remove_stale_socket(path);
     const mode_t mask = ::umask(0177);
     boost::system::error_code error;
     Acceptor acceptor(loop, stream_protocol(AF_UNIX, 0));
     acceptor.bind(Local::endpoint(path), error);
     ::umask(mask);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) throw cannot_listen(path, error.message());
+    if (error) throw cannot_listen(path, error.message() + "; choose another path");
     Listener listener(std::move(acceptor));
     listener.path_ = path;
     listener.inode_ = inode_of(path);
@@ -158,7 +163,7 @@ std::uint16_t Listener::port() const {
     return at ? at->port() : std::uint16_t{0};
 }
 
-Status check_peer(const Socket& socket) {
+Status check_peer(Socket& socket) {
     const auto user = user_of(socket);
     // root could do it anyway.
     if (user && (user->value == ::geteuid() || user->value == 0)) return Status();

@@ -49,6 +49,6 @@ class Listener {
 
 /// Returns success if the process at the other end of a connection is this user's or root's; else
 /// what is wrong.
-Status check_peer(const Socket& socket);
+Status check_peer(Socket& socket);
 
 }  // namespace secrets::ctl::web

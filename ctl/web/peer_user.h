@@ -11,7 +11,7 @@
 
 namespace secrets::ctl::web {
 
-/// Both ends of a TCP connection over IPv4, as the process at `peer` sees it.
+/// Both ends of a TCP connection over IPv4: `peer` is the other process's, `own` this one's.
 struct Connection {
     boost::asio::ip::tcp::endpoint peer;
     boost::asio::ip::tcp::endpoint own;

@@ -3,13 +3,12 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sys/random.h>
 
 #include <array>
 #include <span>
+#include <utility>
 
 #include "common/base/text_encoding.h"
-#include "ctl/io/exit_codes.h"
 
 namespace secrets::ctl::web {
 namespace {
@@ -17,21 +16,20 @@ namespace {
 /// Stands for the key in index.html.
 constexpr std::string_view kPlaceOfKey = "KEY-OF-THIS-PROCESS";
 
-}  // namespace
-
-std::string random_word() {
-    std::array<std::byte, 32> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-        throw CommandError(ExitCode::bad_input,
-                           "cannot make a link: the kernel gives no random bytes (getrandom)");
-    }
-    return to_hex(bytes);
+std::string with(std::string html, std::string_view key) {
+    const std::size_t place = html.find(kPlaceOfKey);
+    if (place != html.npos) html.replace(place, kPlaceOfKey.size(), key);
+    return html;
 }
 
+}  // namespace
+
 std::string Proof::with_key(std::string html) const {
-    const std::size_t place = html.find(kPlaceOfKey);
-    if (place != html.npos) html.replace(place, kPlaceOfKey.size(), key_);
-    return html;
+    return with(std::move(html), key_);
+}
+
+std::string Proof::without_key(std::string html) {
+    return with(std::move(html), "");
 }
 
 std::string Proof::of(std::string_view word) const {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What shows the page that it still talks with the process that served it. After that has ended
+// Proves to the page that the process which served it still listens. After that process has ended
 // another user may listen at its port, and would get the next value that is set.
 
 #include <string>
 #include <string_view>
 
-namespace secrets::ctl::web {
+#include "ctl/web/random_word.h"
 
-/// Returns 256 random bits as hexadecimal digits. Throws CommandError if the kernel gives none.
-std::string random_word();
+namespace secrets::ctl::web {
 
 /// A key that the page has from its HTML. Before the page sends a text, it sends a word of its own
 /// and compares the answer. Not thread-safe.
@@ -19,6 +18,9 @@ class Proof {
 
     /// Returns the HTML of the page with the key in its place.
     std::string with_key(std::string html) const;
+
+    /// Returns the HTML of a page that needs no proof: at a Unix socket, in a folder of the user's.
+    static std::string without_key(std::string html);
 
     /// Returns the keyed hash (HMAC-SHA256, as hexadecimal digits) of the word.
     std::string of(std::string_view word) const;

@@ -27,38 +27,33 @@ Method method_of(std::string_view name) {
 }
 
 /// Passes the request on to the agent, whose API has the same path, and the answer back.
-SiteAnswer pass_on(const ApiCall& call) {
-    const Answer answer = call.agent.send({method_of(call.request.method), call.request.target,
-                                           call.body, call.request.if_new, call.request.if_match});
-    return {answer.status, answer.body.empty() ? "" : "application/json", answer.body};
+SiteAnswer forward(const ApiCall& call) {
+    return from_agent(call.agent.send({method_of(call.request.method), call.request.target,
+                                       call.body, call.request.if_new, call.request.if_match}));
 }
 
 // clang-format off
 constexpr auto kRoutes = std::to_array<ApiRoute>({
     // method  path                             query           longest body   handle
-    {"GET",    "/v1/secrets",                   "",             0,             pass_on},
-    {"PUT",    "/v1/secrets/{}",                "",             kLongestValue, pass_on},
-    {"PATCH",  "/v1/secrets/{}",                "",             kLongestName,  pass_on},
-    {"DELETE", "/v1/secrets/{}",                "",             0,             pass_on},
-    {"GET",    "/v1/workspaces",                "",             0,             pass_on},
-    {"GET",    "/v1/workspaces/{}/secrets",     "",             0,             pass_on},
-    {"PUT",    "/v1/workspaces/{}/secrets/{}",  "",             kLongestValue, pass_on},
-    {"PATCH",  "/v1/workspaces/{}/secrets/{}",  "",             kLongestName,  pass_on},
-    {"DELETE", "/v1/workspaces/{}/secrets/{}",  "",             0,             pass_on},
-    {"GET",    "/v1/runs",                      "limit cursor", 0,             pass_on},
-    {"GET",    "/v1/runs/{}",                   "",             0,             pass_on},
-    {"DELETE", "/v1/runs/{}",                   "",             0,             pass_on},
-    {"GET",    "/v1/events",                    "after",        0,             pass_on, true},
+    {"GET",    "/v1/secrets",                   "",             0,             forward},
+    {"PUT",    "/v1/secrets/{}",                "",             kLongestValue, forward},
+    {"PATCH",  "/v1/secrets/{}",                "",             kLongestName,  forward},
+    {"DELETE", "/v1/secrets/{}",                "",             0,             forward},
+    {"GET",    "/v1/workspaces",                "",             0,             forward},
+    {"GET",    "/v1/workspaces/{}/secrets",     "",             0,             forward},
+    {"PUT",    "/v1/workspaces/{}/secrets/{}",  "",             kLongestValue, forward},
+    {"PATCH",  "/v1/workspaces/{}/secrets/{}",  "",             kLongestName,  forward},
+    {"DELETE", "/v1/workspaces/{}/secrets/{}",  "",             0,             forward},
+    {"GET",    "/v1/runs",                      "limit cursor", 0,             forward},
+    {"GET",    "/v1/runs/{}",                   "",             0,             forward},
+    {"DELETE", "/v1/runs/{}",                   "",             0,             forward},
+    {"GET",    "/v1/events",                    "after",        0,             forward, true},
     // Of the text of a file; the agent gets what is chosen of it.
     {"POST",   "/import",                       "source",       kLongestImport, preview_import},
     {"PUT",    "/import/{}",                    "source expires", kLongestImport, import_secret},
     {"PUT",    "/import/{}/{}",                 "source expires", kLongestImport, import_secret},
 });
 // clang-format on
-
-std::string_view path_of(std::string_view target) {
-    return target.substr(0, target.find('?'));
-}
 
 /// Removes the first part of a path, which begins with a slash, and returns it.
 std::string_view take_part(std::string_view& path) {
@@ -111,6 +106,10 @@ bool accepts_query(const ApiRoute& route, std::string_view target) {
 }
 
 }  // namespace
+
+std::string_view path_of(std::string_view target) {
+    return target.substr(0, target.find('?'));
+}
 
 const ApiRoute* find_route(const ApiRequest& request) {
     const auto found = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const ApiRoute& route) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the page's code may ask: one table.
+// The requests of the page's code that need the agent, or read a text: one table.
 
 #include <cstddef>
 #include <optional>
@@ -48,6 +48,9 @@ const ApiRoute* find_route(const ApiRequest& request);
 /// Answers a request that has a route. Never throws because of the agent or of the body.
 SiteAnswer answer(const ApiRoute& route, const Client& agent, const ApiRequest& request,
                   SecretView body);
+
+/// Returns a target without its query.
+std::string_view path_of(std::string_view target);
 
 /// Returns a parameter of a query, decoded; nothing if it is absent or malformed.
 std::optional<std::string> parameter(std::string_view target, std::string_view name);

@@ -37,7 +37,7 @@ constexpr Limits kOfOthers{8, std::chrono::seconds(5)};
 /// Counts the open sessions: each has a copy.
 using SessionCount = std::shared_ptr<void>;
 
-/// What the browser may do with the page: nothing but what its own files do.
+/// Limits the browser to the page's own files.
 void set_policy(Response& response) {
     response.set("Content-Security-Policy",
                  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -65,6 +65,7 @@ Response to_http(SiteAnswer answer, bool keep_alive) {
     if (!answer.content_type.empty()) {
         response.set(http::field::content_type, answer.content_type);
     }
+    if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
     if (!answer.cookie.empty()) response.set(http::field::set_cookie, answer.cookie);
     response.keep_alive(keep_alive);
     response.body() = std::move(answer.body);
@@ -119,7 +120,8 @@ class Session {
         auto decision = context_.site.decide(head, peer_);
         if (auto* answer = std::get_if<SiteAnswer>(&decision)) {
             const bool has_body = head.content_length > 0 || head.is_chunked;
-            co_return co_await write(std::move(*answer), parser.keep_alive() && !has_body);
+            co_return co_await write(std::move(*answer),
+                                     peer_.ok() && parser.keep_alive() && !has_body);
         }
         const bool keep_alive = parser.keep_alive();
         SiteAnswer reply = co_await ask(std::get<AgentRequest>(std::move(decision)), parser);
@@ -136,10 +138,14 @@ class Session {
         stream_.expires_never();  // the client of the agent has a limit
         const std::string& text = body.get().body();
         const SecretView view(std::as_bytes(std::span(text)));
-        const auto work = [&]() -> asio::awaitable<SiteAnswer> {
-            co_return answer(*wanted.route, context_.agent, wanted.request, view);
-        };
-        co_return co_await asio::co_spawn(context_.threads, work, asio::use_awaitable);
+        co_return co_await asio::co_spawn(context_.threads, ask_agent(context_.agent, wanted, view),
+                                          asio::use_awaitable);
+    }
+
+    /// Waits for the agent. What is passed must outlive the wait.
+    static asio::awaitable<SiteAnswer> ask_agent(const Client& agent, const AgentRequest& wanted,
+                                                 SecretView body) {
+        co_return answer(*wanted.route, agent, wanted.request, body);
     }
 
     asio::awaitable<bool> write(SiteAnswer answer, bool keep_alive) {

@@ -11,8 +11,8 @@
 
 namespace secrets::ctl::web {
 
-/// What all sessions use. Must outlive the event loop, and `threads` must end before the loop is
-/// destroyed.
+/// Has what all sessions use. All of it must outlive the run of the event loop, and `threads` must
+/// end before the loop is destroyed.
 struct ServerContext {
     Site& site;
     const Client& agent;

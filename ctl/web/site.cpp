@@ -10,10 +10,6 @@ constexpr std::string_view kToken = "token";
 constexpr std::string_view kProofPath = "/api/proof";
 constexpr std::size_t kLongestWord = 64;
 
-std::string_view path_of(std::string_view target) {
-    return target.substr(0, target.find('?'));
-}
-
 bool is_api(std::string_view path) {
     return path.starts_with(kApiPath) && path.substr(kApiPath.size()).starts_with('/');
 }
@@ -48,7 +44,11 @@ Site::Decision Site::decide(const RequestHead& head, const Status& peer) {
     if (!foreign.ok()) return refused(path, 403, foreign.message());
     if (is_read && path == kProofPath) return prove(head);
     if (is_api(path)) return decide_api(head, head.target.substr(kApiPath.size()));
-    if (!is_read) return plain(405, "only GET is accepted at this path");
+    if (!is_read) {
+        SiteAnswer answer = plain(405, "only GET is accepted at this path");
+        answer.allow = "GET";
+        return answer;
+    }
     if (path == "/") return page(head);
     return path.starts_with('/') ? file(path) : plain(400, "the request's path is malformed");
 }
@@ -57,7 +57,7 @@ Site::Decision Site::decide(const RequestHead& head, const Status& peer) {
 SiteAnswer Site::prove(const RequestHead& head) const {
     const auto word = parameter(head.target, "word");
     if (!is_open_to(head) || !word || word->size() > kLongestWord) {
-        return problem(400, "there is nothing to prove");
+        return problem(400, "invalid parameter word");
     }
     return {200, "application/json", "{\"proof\":\"" + proof_.of(*word) + "\"}"};
 }
@@ -73,7 +73,7 @@ Site::Decision Site::decide_api(const RequestHead& head, std::string_view target
     const ApiRoute* route = find_route(request);
     if (route == nullptr) return problem(404, "secretctl web does not offer this request");
     if (!head.if_none_match.empty() && head.if_none_match != "*") {
-        return problem(400, "the field If-None-Match is not *");
+        return problem(400, "invalid If-None-Match; only * is accepted");
     }
     if (head.is_chunked) return problem(411, "the request has no Content-Length");
     if (head.content_length > 0 && route->longest_body == 0) {
@@ -100,7 +100,8 @@ SiteAnswer Site::page(const RequestHead& head) {
     last_use_ = Clock::now();
     // A used link, by reload or from the history, leads to the page without it.
     SiteAnswer answer = page_file(token ? "opened.html" : "index.html");
-    answer.body = proof_.with_key(std::move(answer.body));
+    answer.body = entrance_ == Entrance::loopback ? proof_.with_key(std::move(answer.body))
+                                                  : Proof::without_key(std::move(answer.body));
     return answer;
 }
 

@@ -37,7 +37,7 @@ class Site {
     using Clock = std::chrono::steady_clock;
     using Decision = std::variant<SiteAnswer, AgentRequest>;
 
-    /// `opened`: called each time a browser has opened the link, which is another one then.
+    /// `opened`: called after a browser has opened the link; link() then returns the next one.
     Site(Entrance entrance, std::uint16_t port, std::function<void()> opened);
 
     /// Returns the answer, or what to ask the agent. `peer`: whether the connection is the user's.
@@ -46,7 +46,8 @@ class Site {
     /// Returns the path and query of the link that opens the page now; for a Unix socket just "/".
     std::string link() const;
 
-    /// Returns when the page was last used. The questions that it asks by itself are no use.
+    /// Returns when the page was last used. Requests that the page sends by itself
+    /// do not count.
     Clock::time_point last_use() const { return last_use_; }
 
   private:

@@ -44,7 +44,8 @@ std::uint16_t port_of(const Options& options) {
 
 std::chrono::seconds idle_of(const Options& options) {
     const auto idle = parse_duration(options.idle);
-    if (!idle.ok()) throw CommandError(ExitCode::bad_input, "--idle: " + idle.status().message());
+    if (!idle.ok())
+        throw CommandError(ExitCode::bad_input, "invalid --idle: " + idle.status().message());
     return *idle;
 }
 
@@ -87,9 +88,14 @@ class Announcer {
     void say_next(const std::string& link) const {
         const std::string line =
             is_json_ ? json_of(link) : "Opened in a browser. For another browser: " + url(link);
-        std::thread([text = line + "\n"] {
+        const auto write = [text = line + "\n"] {
             [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
-        }).detach();
+        };
+        try {
+            std::thread(write).detach();
+        } catch (const std::system_error&) {  // no further thread
+            write();
+        }
     }
 
   private:
@@ -124,7 +130,7 @@ asio::awaitable<void> end_when_idle(asio::io_context& loop, const Site& site,
 }
 
 /// Ends the loop with the exception, if there is one: the page cannot be served any longer.
-void pass_on(const std::exception_ptr& end) {
+void rethrow(const std::exception_ptr& end) {
     if (end != nullptr) std::rethrow_exception(end);
 }
 
@@ -155,11 +161,12 @@ ExitCode serve_page(const Session& agent, const Options& options) {
     Site site(entrance, listener.port(), [&] { announcer.say_next(site.link()); });
     // Ends before the loop is destroyed: a thread that has an answer gives it to the loop.
     asio::thread_pool threads(kThreads);
+    const ServerContext context{site, agent.client(), threads};
     asio::signal_set signals(loop);
     add_end_signals(signals);
     signals.async_wait([&](const boost::system::error_code&, int) { loop.stop(); });
-    asio::co_spawn(loop, serve(listener, {site, agent.client(), threads}), pass_on);
-    asio::co_spawn(loop, end_when_idle(loop, site, idle), pass_on);
+    asio::co_spawn(loop, serve(listener, context), rethrow);
+    asio::co_spawn(loop, end_when_idle(loop, site, idle), rethrow);
     announcer.say_begin(site.link());
     if (!options.no_browser && !options.unix_socket) open_browser(announcer.url(site.link()));
     loop.run();

@@ -133,7 +133,10 @@ def body_of(environ):
         raise Problem(400, "the field Content-Length is malformed")
     if int(length) > LONGEST_BODY:
         raise Problem(413, "the text is too long; at most {} bytes are accepted".format(LONGEST_BODY))
-    body = environ["wsgi.input"].read(int(length)) if int(length) > 0 else b""
+    try:
+        body = environ["wsgi.input"].read(int(length)) if int(length) > 0 else b""
+    except OSError:
+        raise Problem(400, "cannot read the request's body")
     if len(body) != int(length):
         raise Problem(400, "the request's body is shorter than its Content-Length")
     return body

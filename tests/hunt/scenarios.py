@@ -4,6 +4,7 @@
 import fcntl
 import json
 import struct
+import subprocess
 import termios
 from concurrent.futures import ThreadPoolExecutor
 
@@ -339,6 +340,31 @@ def stored_secret(case):
     case.stages.release(stage)
     case.site.await_end(job)
     yield COMPLETED, {case.canary: []}
+    assert case.site.secretctl("rm", "TOK", user="alice").code == 0
+    yield COMPLETED, {case.canary: []}
+
+
+@scenario()
+def page(case):
+    """A user's own secret that is set on the page, at a Unix socket: nothing of it is left with the page's process."""
+    socket = case.site.out / "web.sock"
+    case.site.out.chmod(0o1777)
+    command = [BUILD / "secretctl", "--socket", case.site.control_socket, "web", "--unix-socket", socket, "--idle", "60s"]
+    process = subprocess.Popen(case.site.command("alice", command), stdout=subprocess.PIPE, text=True)
+    try:
+        assert "Unix socket" in process.stdout.readline()
+        body = json.dumps({"value": case.canary.value})
+        done = case.site.as_user("alice", ["curl", "-sS", "--fail", "--unix-socket", socket, "-X", "PUT", "--data-binary", "@-",
+                                           "http://localhost/api/v1/secrets/TOK"], input=body)
+        assert done.code == 0, done.err
+        yield COMPLETED, {case.canary: []}
+        done = case.site.as_user("alice", ["curl", "-sS", "--fail", "--unix-socket", socket, "-X", "PUT", "--data-binary", "@-",
+                                           "http://localhost/api/import/TOK"], input=f"TOK={case.canary.value}\n")
+        assert done.code == 0, done.err
+        yield COMPLETED, {case.canary: []}
+    finally:
+        process.terminate()
+        process.wait()
     assert case.site.secretctl("rm", "TOK", user="alice").code == 0
     yield COMPLETED, {case.canary: []}
 

@@ -60,6 +60,8 @@ class FullAnswers:
         schema = followed(schema)
         if "const" in schema or "enum" in schema:
             return schema.get("const", schema.get("enum", [None])[0])
+        if "anyOf" in schema:
+            return self.of(schema["anyOf"][0], name)
         kind = schema["type"]
         if kind == "object":
             return {field: self.of(each, field) for field, each in schema.get("properties", {}).items()}

@@ -24,7 +24,7 @@ COMMANDS = [
      # The store's trouble is shown of a closed one; this one is open.
      {"store.bytes", "store.trouble"} | {f"name_service.{what}" for what in ("answered", "failed", "slow", "waiting", "missing")}),
     (["ls"], "GET /v1/secrets", {"owner", "secrets.generation"}),
-    (["ls", "--workspace", "lab"], "GET /v1/workspaces/{workspace}/secrets", {"workspace", "secrets.generation"}),
+    (["ls", "--workspace", "lab"], "GET /v1/workspaces/{workspace}/secrets", {"workspace", "role", "secrets.generation"}),
     (["set", "A"], "PUT /v1/secrets/{name}", {"generation", "set", "used.job", "used.at", "damaged"}),
     (["set", "A", "--workspace", "lab"], "PUT /v1/workspaces/{workspace}/secrets/{name}",
      {"generation", "set", "used.job", "used.at", "damaged"}),

@@ -83,7 +83,8 @@ def test_workspace_members_get_secrets_set_by_admin(cluster, set_secret, canary)
     listed = secretctl(cluster, "alice", "ls", "--workspace=lab")
     assert listed.out.split() == ["NAME", "DB_PASSWORD"], "a member sees names"
     listed = secretctl(cluster, "alice", "ls", "--workspace=lab", "--json")
-    assert json.loads(listed.out)["secrets"] == [{"name": "DB_PASSWORD"}]
+    assert json.loads(listed.out)== {
+        "workspace": "lab", "secrets": [{"name": "DB_PASSWORD"}], "role": "member"}
     assert "only the admins" in secretctl(cluster, "alice", "rm", "DB_PASSWORD", "--workspace=lab").err
     wrong = cluster.srun("--secret=DB_PASSWORD", "--workspace=other", "true")
     assert wrong.code != 0 and "there is no workspace other that alice is in" in wrong.err

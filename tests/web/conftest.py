@@ -4,12 +4,13 @@
 import shutil
 import site
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "slurm"))
-pytest.register_assert_rewrite("evidence", "web_page", "browsing")
+pytest.register_assert_rewrite("evidence", "web_page")
 pytest_plugins = ["evidence"]
 # What only PyPI has (tests/setup).
 for packages in Path("/var/cache/slurm-secrets-tests/web").glob("lib/python3*/site-packages"):
@@ -73,9 +74,9 @@ def nothing_left(request, canaries):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder():
     """Makes a folder with files that alice may choose in her browser."""
-    folder = Path("/var/tmp") / f"slurm-secrets-web-{tmp_path.name}"
-    folder.mkdir(mode=0o755)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-secrets-web-", dir="/var/tmp"))
+    folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Promise: the app in etc/ondemand shows a portal's user their page, starts one `secretctl web`, forwards no cookie."""
 
+import ast
 import concurrent.futures
 import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -74,8 +76,14 @@ def web_processes(folder):
 def end(pid, number=signal.SIGTERM):
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    poll(lambda: not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", 5,
-         "the end of secretctl web")
+    poll(lambda: has_ended(pid), 5, "the end of secretctl web")
+
+
+def has_ended(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 @pytest.fixture
@@ -253,3 +261,12 @@ def test_socket_is_in_a_private_folder_of_the_user(cluster, folder, secretctl):
         assert portal.request("/")[0] == 200
         assert (place.stat().st_uid, place.stat().st_mode & 0o777) == (ALICE, 0o700)
         assert len(web_processes(place)) == 1
+
+
+def test_manifest_has_the_form_of_open_ondemand_and_app_runs_on_old_python():
+    lines = [line for line in (APP / "manifest.yml").read_text().splitlines() if re.match("[a-z_]+:", line)]
+    manifest = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    assert {"name", "category", "subcategory", "description"} <= set(manifest) <= {
+        "name", "category", "subcategory", "description", "icon", "url", "new_window", "metadata"}  # no role: a Passenger app
+    assert manifest["new_window"] == "true" and manifest["icon"].startswith("fas://")
+    ast.parse((APP / "passenger_wsgi.py").read_text(), feature_version=(3, 6))

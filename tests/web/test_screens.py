@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import poll
-from web_page import await_text, set_secret
+from web_page import await_text, go, set_secret
 
 DESKTOP = {"width": 1100, "height": 700}
 PHONE = {"width": 360, "height": 740}
@@ -27,16 +27,12 @@ def filled(cluster, canary):
     set_secret(cluster, "bob", "REGISTRY_TOKEN", canary(), "--workspace=lab")
     assert cluster.srun("-n1", "--secret=HF_TOKEN,LICENSE", "true").code == 0
     cluster.push("rnaseq-4711", user={"HF_TOKEN": canary(), "NGC_KEY": canary()}, workspace={"DB": canary()})
-    job = cluster.sbatch("#!/bin/sh\n#SBATCH --secrets-run=rnaseq-4711\n#SBATCH --secret=HF_TOKEN\nsleep 60\n")
+    job = cluster.sbatch("#!/bin/sh\n#SBATCH --secrets-run=rnaseq-4711\n#SBATCH --secret=HF_TOKEN\nsleep 600\n")
     try:
         poll(lambda: cluster.run("rnaseq-4711")["holds"], 15, "the job's hold")
         yield
     finally:
         cluster.as_user("alice", ["scancel", job])
-
-
-def go(page, hash):
-    page.evaluate("hash => { location.hash = hash; }", hash)
 
 
 def open_import(page):
@@ -61,6 +57,14 @@ def open_question(page):
     await_text(page, "Remove HF_TOKEN?")
 
 
+def open_other(button, text, address="#/secrets"):
+    def open_it(page):
+        go(page, address)
+        page.get_by_role("button", name=button, exact=True).click()
+        await_text(page, text)
+    return open_it
+
+
 def visit(address, text):
     def open_it(page):
         go(page, address)
@@ -73,16 +77,21 @@ SCREENS = {
     "new-secret": open_form,
     "remove": open_question,
     "import": open_import,
-    "workspaces": visit("#/workspaces", "member"),
+    "workspaces": visit("#/workspaces", "lab"),
     "workspace": visit("#/workspaces/lab", "REGISTRY_TOKEN"),
     "runs": visit("#/runs", "rnaseq-4711"),
     "run": visit("#/runs/rnaseq-4711", "NGC_KEY"),
     "activity": visit("#/activity", "was pushed"),
+    "replace": open_other("Replace HF_TOKEN", "The old one is lost"),
+    "rename": open_other("Rename HF_TOKEN", "no longer find it"),
+    "import-source": open_other("Import", "and never run"),
+    "complete": open_other("Complete", "This cannot be undone", "#/runs/rnaseq-4711"),
 }
 
 
 def overflows(page):
-    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return page.evaluate("[document.documentElement, ...document.querySelectorAll('dialog')]"
+                         ".some(each => each.scrollWidth > each.clientWidth)")
 
 
 def violations(page):
@@ -107,6 +116,12 @@ def test_screens_have_no_accessibility_violations_in_any_size_and_colour(cluster
                     wrong.append((name, size, "is wider than the window"))
                 if size != "zoomed" or colours == "light":
                     wrong += [(name, size, colours, *each) for each in violations(page)]
-                if size == "desktop" or (size == "phone" and colours == "light"):
+                is_pictured = name in ("secrets", "new-secret", "remove", "import", "workspaces", "workspace", "runs", "run",
+                                       "activity")
+                if is_pictured and (size == "desktop" or (size == "phone" and colours == "light")):
                     page.screenshot(path=folder / f"{name}-{size}-{colours}.png")
+    page.set_viewport_size(PHONE)
+    page.context.clear_cookies()
+    assert page.goto(address).status == 403
+    wrong += [("closed", *each) for each in violations(page)]
     assert not wrong, wrong

@@ -5,10 +5,12 @@ import atexit
 import functools
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.parse
 from pathlib import Path
 
@@ -27,18 +29,26 @@ class WebProcess:
                    "web", *options]
         if env is None:
             command.append("--no-browser")
-        self.process = subprocess.Popen(cluster.command(user, command, env=env), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, start_new_session=True)
+        self.command = cluster.command(user, command, env=env)
+        self.unread = b""
 
     def __enter__(self):
-        line = self.process.stdout.readline()
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                                        start_new_session=True)
+        try:
+            return self.begun()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def begun(self):
+        line = self.line()
         if line.startswith("{"):
             self.first = json.loads(line)
             self.url = self.first.get("url")
         else:
             self.first = line
             self.url = line.split()[-1] if "http" in line else None
-        assert line, self.process.stderr.read()
         if self.url:
             parts = urllib.parse.urlsplit(self.url)
             self.port = parts.port
@@ -54,7 +64,19 @@ class WebProcess:
 
     def next_url(self):
         """Returns the link that is shown after one was opened."""
-        return json.loads(self.process.stdout.readline())["url"]
+        return json.loads(self.line())["url"]
+
+    def line(self):
+        """Reads a line of the output, for which it waits for at most 20 s."""
+        end = time.monotonic() + 20
+        while b"\n" not in self.unread:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+            assert ready, "secretctl web has shown nothing within 20 s"
+            part = os.read(self.process.stdout.fileno(), 4096)
+            assert part, self.process.stderr.read().decode()
+            self.unread += part
+        line, _, self.unread = self.unread.partition(b"\n")
+        return line.decode() + "\n"
 
     def is_running(self):
         return self.process.poll() is None
@@ -74,8 +96,8 @@ class WebProcess:
         os.kill(self.pid, signal.SIGINT)
 
     def wait(self, seconds=10):
-        out, err = self.process.communicate(timeout=seconds)
-        return self.process.returncode, out, err
+        _, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, err.decode()
 
 
 @functools.cache
@@ -90,22 +112,29 @@ def driver():
 class Browser:
     """Chromium as a user, with a profile of its own."""
 
-    def __init__(self, user, **options):
+    def __init__(self, user):
         self.user = user
-        self.options = options
 
     def __enter__(self):
         self.profile = tempfile.mkdtemp(prefix="slurm-secrets-browser-", dir="/var/tmp")
         shutil.chown(self.profile, self.user, self.user)
-        environment = {"PATH": os.environ["PATH"], "BROWSER_USER": self.user}
-        self.context = driver().chromium.launch_persistent_context(
-            self.profile, executable_path=AS_USER, env=environment, chromium_sandbox=False, timezone_id="UTC",
-            **self.options)
+        environment = {"PATH": os.environ["PATH"], "BROWSER_USER": self.user, "BROWSER_HOME": self.profile}
+        try:
+            self.context = driver().chromium.launch_persistent_context(
+                self.profile, executable_path=AS_USER, env=environment, chromium_sandbox=False, timezone_id="UTC")
+        except BaseException:
+            self.remove_profile()
+            raise
         self.context.set_default_timeout(10000)
         return self
 
     def __exit__(self, *_):
-        self.context.close()
+        try:
+            self.context.close()
+        finally:
+            self.remove_profile()
+
+    def remove_profile(self):
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def new_tab(self):
@@ -133,6 +162,11 @@ def request_as(cluster, user, url, *arguments):
     done = cluster.as_user(user, ["curl", "--silent", "--max-time", "10", "--write-out", "\n%{http_code}", *arguments, url])
     body, _, status = done.out.rpartition("\n")
     return int(status), body
+
+
+def go(page, address):
+    """Shows the screen of an address, as its link does."""
+    page.evaluate("address => { location.hash = address; }", address)
 
 
 def await_text(page, text):

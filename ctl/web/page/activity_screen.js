@@ -19,7 +19,7 @@ export class Activity {
     this.state = element("span", { class: "hint" }, "live");
     this.pause = button("Pause", () => this.togglePause());
     this.problem = element("p", { class: "problem", hidden: true });
-    this.empty = element("p", { class: "empty" }, "Nothing has happened since the agent started.");
+    this.empty = element("p", { class: "empty", hidden: true }, "Nothing has happened since the agent started.");
     this.element = element("div", {},
       element("p", {}, "Events of your secrets, runs and jobs on this host, the newest first."),
       element("p", { class: "tools" }, this.pause, this.state), this.problem, this.empty, this.log);
@@ -27,16 +27,16 @@ export class Activity {
 
   togglePause() {
     this.isPaused = !this.isPaused;
-    this.pause.textContent = this.isPaused ? "Go on" : "Pause";
+    this.pause.textContent = this.isPaused ? "Resume" : "Pause";
     this.state.textContent = this.isPaused ? "paused" : "live";
   }
 
   async load() {
-    await this.look();
+    if (!this.isPaused) await this.look();
     if (!this.isStopped) this.timer ??= setInterval(() => this.poll(), PAUSE);
   }
 
-  /** Ends the questions: another screen is shown. */
+  /** Stops polling, when another screen is shown. */
   stop() {
     this.isStopped = true;
     clearInterval(this.timer);

@@ -12,18 +12,25 @@ export class Problem extends Error {
 const NO_ANSWER = "secretctl web does not answer: it has ended, or the connection to it is cut; start it again, and "
   + "open the link that it shows";
 
+const NO_PORTAL = "the portal does not answer: your login to it may have ended, or the connection is cut; reload the page";
 const OTHER_PROCESS = "the secretctl web that this page came from has ended, so that nothing was sent; start it again, and "
   + "open the link that it shows";
+
+function noAnswer() {
+  return KEY === "" ? NO_PORTAL : NO_ANSWER;
+}
 
 function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Empty in a page of a portal, whose process listens in a folder that only the user can open. */
+const KEY = document.querySelector("meta[name=key]").content;
+
 /** Returns the keyed hash that only the process which served this page knows, too. */
 async function proofOf(word) {
-  const key = document.querySelector("meta[name=key]").content;
   const encoder = new TextEncoder();
-  const imported = await crypto.subtle.importKey("raw", encoder.encode(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const imported = await crypto.subtle.importKey("raw", encoder.encode(KEY), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return hex(new Uint8Array(await crypto.subtle.sign("HMAC", imported, encoder.encode(word))));
 }
 
@@ -32,16 +39,16 @@ async function proofOf(word) {
  * at its port, and would get what is sent. Throws a Problem if not.
  */
 async function checkProcess() {
-  // Missing in a page of plain HTTP at another name than this host's own: a portal's, which has no such port.
-  if (crypto.subtle === undefined) return;
+  if (KEY === "") return;
   const word = hex(crypto.getRandomValues(new Uint8Array(16)));
   let answer;
   try {
     answer = await fetch(`api/proof?word=${word}`, { cache: "no-store", redirect: "error" });
   } catch {
-    throw new Problem(0, NO_ANSWER);
+    throw new Problem(0, noAnswer());
   }
-  const { proof } = await answer.json().catch(() => ({}));
+  const { proof, detail } = await answer.json().catch(() => ({}));
+  if (!answer.ok && detail) throw new Problem(answer.status, detail);
   if (proof !== await proofOf(word)) throw new Problem(0, OTHER_PROCESS);
 }
 
@@ -60,13 +67,14 @@ export async function ask(method, path, { body, generation } = {}) {
     response = await fetch(`api${path}`, { method, headers, body, cache: "no-store", redirect: "error" });
     text = await response.text();
   } catch {
-    throw new Problem(0, NO_ANSWER);
+    throw new Problem(0, noAnswer());
   }
   let answer = null;
   try {
     answer = text === "" ? null : JSON.parse(text);
   } catch {
-    throw new Problem(response.status, `the answer is not JSON (HTTP status ${response.status})`);
+    const isSentence = response.headers.get("content-type")?.startsWith("text/plain");
+    throw new Problem(response.status, isSentence ? text.trim() : `the answer is not JSON (HTTP status ${response.status})`);
   }
   if (response.ok) return answer;
   throw new Problem(response.status, answer?.detail ?? `the answer has HTTP status ${response.status} and no reason`);

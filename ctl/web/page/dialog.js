@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forms and questions, each a dialog over the page.
 
-import { button, element, newId } from "./elements.js";
+import { announce, button, element, newId } from "./elements.js";
 
 /** A control with its label, a hint, and a place for what is wrong with it. */
 export class Field {
@@ -23,7 +23,7 @@ export class Field {
   }
 }
 
-/** What is wrong with one field of a form. */
+/** An error of one field of a form. */
 export class FieldProblem extends Error {
   constructor(field, sentence) {
     super(sentence);
@@ -58,17 +58,17 @@ export function openForm({ title, content, action, submit, kind = "primary", can
       dialog.close();
     } catch (error) {
       send.disabled = false;
-      if (error instanceof FieldProblem) {
+      if (!dialog.open) {
+        announce(`${action} failed: ${error.message}`);
+      } else if (error instanceof FieldProblem) {
         error.field.setError(error.message);
         error.field.control.focus();
       } else {
         problem.textContent = error.message;
         send.focus();
       }
-    } finally {
-      send.disabled = false;
-      cancel.disabled = false;
     }
+    cancel.disabled = false;
   }
 
   form.addEventListener("submit", (event) => {

@@ -8,6 +8,7 @@ import { ExpiryField } from "./expiry_field.js";
 import { counted } from "./format.js";
 import { contentOf } from "./value_field.js";
 
+const MOST_BYTES = 1024 * 1024;
 const HINT = "A .env file, export NAME=value lines, or Nextflow's store.json. The text is read, and never run.";
 
 class SourceField {
@@ -36,6 +37,9 @@ class SourceField {
 
   async text() {
     const file = this.file.files[0];
+    if (file?.size > MOST_BYTES) {
+      throw new FieldProblem(this.fileField, `The file has ${file.size} bytes; at most ${MOST_BYTES} are accepted.`);
+    }
     const text = file ? await contentOf(file, this.fileField) : this.area.value;
     if (!file && text.trim() === "") throw new FieldProblem(this.field, "Choose a file, or paste its text.");
     return text;
@@ -86,7 +90,7 @@ async function setAll(place, found, chosen, generations, { ttl, isClosed }) {
   return done;
 }
 
-/** `existing`: the secrets that are set now. Returns a sentence if something was set. */
+/** `existing`: the secrets that are set now. Returns a sentence about what was set. */
 export async function openImport(place, existing) {
   const found = await openSource(place);
   if (found === undefined) return undefined;
@@ -100,7 +104,7 @@ export async function openImport(place, existing) {
     { title: "Becomes", cell: ({ name }) => generations.has(name) ? element("strong", { class: "soon" }, "replaced") : "set" },
     { title: "From", cell: ({ place: where }) => where },
   ], found.secrets);
-  const sentence = await openForm({
+  return openForm({
     title: `Import from ${found.source}`,
     content: [...found.notes.map((note) => element("p", { class: "note" }, `Note: ${note}.`)), rows, expires.element],
     action: "Import",
@@ -109,9 +113,9 @@ export async function openImport(place, existing) {
       const chosen = found.secrets.filter(({ name }) => boxes.get(name).checked);
       if (chosen.length === 0) throw new Error("Choose at least one.");
       const done = await setAll(place, found, chosen, generations, { ttl: expires.duration(), isClosed });
+      if (done === 0) return undefined;
       if (done < chosen.length) return `The import was cancelled: ${done} of ${chosen.length} are set.`;
       return `${counted(done, "secret")} ${done === 1 ? "is" : "are"} set.`;
     },
   });
-  return sentence;
 }

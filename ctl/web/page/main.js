@@ -40,7 +40,7 @@ async function load(shown, problem) {
   } catch (error) {
     if (screen !== shown) return;
     problem.replaceChildren(element("p", { class: "problem" }, error.message),
-      element("p", {}, button("Try again", () => load(shown, problem))));
+      element("p", {}, button("Try again", () => load(shown, problem).then(() => main.focus()))));
   }
 }
 
@@ -53,7 +53,7 @@ async function show() {
   document.title = `${shown.title} – slurm-secrets`;
   const problem = element("div", { role: "alert" });
   main.replaceChildren(element("h1", {}, shown.title), problem, shown.element);
-  shown.problem_place = problem;
+  shown.problemPlace = problem;
   markCurrent();
   if (!isFirst) main.focus();
   await load(shown, problem);
@@ -62,7 +62,7 @@ async function show() {
 /** Reads anew what is shown when the user comes back to this tab: another one may have changed it. */
 function lookAgain() {
   if (document.hidden || document.querySelector("dialog")) return;
-  load(screen, screen.problem_place);
+  load(screen, screen.problemPlace);
 }
 
 window.addEventListener("hashchange", show);

@@ -17,7 +17,7 @@ export class Runs {
     this.more = button("Show more", () => this.showMore());
     this.more.hidden = true;
     this.element = element("div", {},
-      element("p", {}, "What a platform pushed for a pipeline of yours, until the pipeline completes."), this.rows,
+      element("p", {}, "Secrets that a platform or you pushed for one pipeline. They are wiped when it completes."), this.rows,
       element("p", {}, this.more));
   }
 
@@ -83,12 +83,12 @@ export class OneRun {
 
   /** Shows jobs of this host, and of the nodes of a hub. */
   holders({ holds, nodes = [] }) {
-    const rows = [...holds.map(({ job, since }) => ({ job, words: ["this host"], since })),
-      ...nodes.flatMap(({ node, jobs, seen, lost }) => jobs.map((job) => ({ job, words: [node], seen, lost })))];
+    const rows = [...holds.map(({ job, since }) => ({ job, node: "this host", since })),
+      ...nodes.flatMap(({ node, jobs, seen, lost }) => jobs.map((job) => ({ job, node, seen, lost })))];
     if (rows.length === 0) return element("p", { class: "empty" }, "No job holds it now.");
     return table("Jobs that hold the run", [
       { title: "Job", cell: ({ job }) => String(job) },
-      { title: "Node", cell: ({ words }) => words.join(" ") },
+      { title: "Node", cell: ({ node }) => node },
       {
         title: "Since",
         cell: ({ since, seen, lost }) => since ? time(since)
@@ -100,13 +100,16 @@ export class OneRun {
   async complete(run) {
     const isDone = await openQuestion({
       title: `Complete run ${run.run}?`,
-      sentences: [`Its ${counted(run.secrets.length, "secret")} are wiped, on every node, too. Jobs of this run that `
-        + "start later get none. This cannot be taken back."],
+      sentences: [`Its ${counted(run.secrets.length, "secret")} are wiped on all nodes. Jobs of this run that start `
+        + "later get none. This cannot be undone."],
       action: "Complete",
       act: () => ask("DELETE", this.path(), { generation: run.generation }),
     });
-    if (!isDone) return;
+    if (!isDone) {  // the run may have been pushed again
+      await this.load().catch((error) => announce(error.message));
+      return;
+    }
     announce(`Run ${run.run} is complete.`);
-    location.hash = "#/runs";
+    if (this.element.isConnected) location.hash = "#/runs";
   }
 }

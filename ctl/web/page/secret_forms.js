@@ -13,16 +13,16 @@ const CHANGED = 412;
 
 function nameField(label, value = "") {
   const control = element("input", {
-    type: "text", maxlength: 64, spellcheck: "false", autocomplete: "off", autocapitalize: "off", value,
+    type: "text", spellcheck: "false", autocomplete: "off", autocapitalize: "off", value,
   });
   return new Field(label, control, NAME_HINT);
 }
 
 function checkedName(field) {
   const name = field.control.value.trim();
-  if (name === "") throw new FieldProblem(field, "A name is needed.");
-  if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) {
-    throw new FieldProblem(field, "Only letters, digits, _ and - are allowed, and no digit or - at the beginning.");
+  if (name === "") throw new FieldProblem(field, "Enter a name.");
+  if (!/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/.test(name)) {
+    throw new FieldProblem(field, "Only letters, digits, _ and - are allowed, at most 64, and no digit or - at the beginning.");
   }
   return name;
 }
@@ -41,7 +41,7 @@ async function put(place, name, generation, fields) {
     if (error.status === CHANGED && fields.name) {
       throw new FieldProblem(fields.name, `${name} is set already; replace it in the list, or choose another name.`);
     }
-    if (error.status === TOO_LARGE) throw new FieldProblem(fields.value.field, error.message);
+    if (error.status === TOO_LARGE) throw new FieldProblem(fields.value.origin(), error.message);
     if (error.message.includes('"ttl"')) throw new FieldProblem(fields.expires.field, error.message);
     if (fields.name && (error.status === 400 || error.status === 409)) throw new FieldProblem(fields.name, error.message);
     throw error;
@@ -84,7 +84,7 @@ export function openRename(place, secret) {
     action: "Rename",
     async submit() {
       const name = checkedName(field);
-      if (name === secret.name) throw new FieldProblem(field, "This is its name already.");
+      if (name === secret.name) throw new FieldProblem(field, "The secret already has this name.");
       const body = JSON.stringify({ name });
       try {
         await ask("PATCH", pathOf(place, secret.name), { body, generation: secret.generation });
@@ -100,7 +100,8 @@ export function openRename(place, secret) {
 export async function openRemove(place, secret) {
   const isRemoved = await openQuestion({
     title: `Remove ${secret.name}?`,
-    sentences: [`Jobs that ask for ${secret.name} then fail to start. Its value is lost.`],
+    sentences: [`Jobs that ask for ${secret.name} no longer get this value: they fail to start, unless it is optional for them `
+      + "or another scope has the name. The value is lost."],
     action: "Remove",
     act: () => ask("DELETE", pathOf(place, secret.name), { generation: secret.generation }),
   });

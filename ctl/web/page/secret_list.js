@@ -28,7 +28,7 @@ export class SecretList {
     this.rows = element("div", {});
     this.filter = element("input", { type: "search", id: newId("filter"), oninput: () => this.showRows() });
     this.filterField = element("p", { class: "filter" },
-      element("label", { for: this.filter.id }, "Show names with "), this.filter);
+      element("label", { for: this.filter.id }, "Filter by name "), this.filter);
     const tools = element("p", { class: "tools" },
       button("New secret", () => this.change(openNewSecret(place)), "primary"),
       button("Import", () => this.change(openImport(place, this.secrets))));
@@ -38,22 +38,24 @@ export class SecretList {
   async load() {
     const answer = await ask("GET", pathOfSecrets(this.place.workspace));
     this.secrets = answer.secrets;
+    const focused = document.activeElement.getAttribute("aria-label");
     this.showRows();
+    this.focusAgain(focused);
     return answer;
   }
 
   /** Waits for a form, and shows what it changed. */
   async change(form) {
     const sentence = await form;
-    const focused = document.activeElement.getAttribute("aria-label");
     try {
       await this.load();
     } catch (error) {
-      this.rows.replaceChildren(element("p", { class: "problem" }, error.message));
+      this.rows.replaceChildren(element("p", { class: "problem", role: "alert" }, error.message),
+        element("p", {}, button("Try again", () => this.change(Promise.resolve()))));
     }
-    if (!sentence) return this.focusAgain(focused);
+    if (!sentence) return undefined;
     announce(sentence);
-    document.getElementById("main").focus();
+    if (this.element.isConnected) document.getElementById("main").focus();
     return undefined;
   }
 
@@ -92,6 +94,6 @@ export class SecretList {
       { title: "", cell: (secret) => this.actions(secret) },
     ] : [name];
     this.rows.replaceChildren(shown.length > 0 ? table(`Secrets of ${this.place.words}`, columns, shown)
-      : element("p", { class: "empty" }, "No name has that."));
+      : element("p", { class: "empty" }, "No name matches."));
   }
 }

@@ -13,7 +13,7 @@ export class YourSecrets {
   constructor() {
     this.list = new SecretList({ words: "your own" }, true);
     this.element = element("div", {},
-      element("p", {}, "Jobs of yours get what they ask for by name. Nobody can read a value here, and neither can you."),
+      element("p", {}, "Jobs of yours get what they ask for by name. No one can read a value here, not even you."),
       this.list.element);
   }
 
@@ -57,8 +57,9 @@ export class OneWorkspace {
 
   async load() {
     const found = (await this.workspaces()).find(({ workspace }) => workspace === this.workspace);
-    if (found === undefined) await ask("GET", pathOfSecrets(this.workspace));  // the agent says what is wrong
-    const isAdmin = found?.role === "admin";
+    // If it is not among them, the agent says of this one what is wrong.
+    const listed = found ?? await ask("GET", pathOfSecrets(this.workspace));
+    const isAdmin = listed.role === "admin";
     if (this.list?.canChange !== isAdmin) {
       this.list = new SecretList({ workspace: this.workspace, words: `workspace ${this.workspace}` }, isAdmin);
       const sentence = isAdmin ? "You are an admin of this workspace."

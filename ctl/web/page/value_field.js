@@ -34,7 +34,7 @@ export class ValueField {
     this.file = element("input", { type: "file" });
     this.fileField = new Field("Or a file, byte for byte", this.file);
     this.show = element("input", { type: "checkbox", id: newId("show") });
-    this.cut = button("Remove the newline at its end", () => this.cutNewline());
+    this.cut = button("Remove the last newline", () => this.cutNewline());
     this.pasted = "";
     this.element = element("div", {}, this.field.element, element("p", { class: "options" },
       element("label", { for: this.show.id }, this.show, " Show what is typed"), this.cut),
@@ -44,6 +44,11 @@ export class ValueField {
     this.file.addEventListener("change", () => this.describe());
     this.show.addEventListener("change", () => this.area.classList.toggle("concealed", !this.show.checked));
     this.describe();
+  }
+
+  /** Returns the field that the value is from. */
+  origin() {
+    return this.file.files[0] ? this.fileField : this.field;
   }
 
   /** Remembers a paste that is the whole value: a text area makes each CR LF of it a LF. */
@@ -89,12 +94,12 @@ export class ValueField {
   /** Returns the bytes as base64. Throws a FieldProblem if there is no value. */
   async base64() {
     const file = this.file.files[0];
-    const field = file ? this.fileField : this.field;
+    const field = this.origin();
     if (!file && this.text().isWellFormed?.() === false) {
-      throw new FieldProblem(field, "The text has half a character, which has no bytes; use a file.");
+      throw new FieldProblem(field, "The text has an incomplete character; paste it again, or choose a file.");
     }
     const bytes = file ? new Uint8Array(await contentOf(file, field)) : new TextEncoder().encode(this.text());
-    if (bytes.length === 0) throw new FieldProblem(field, file ? "The file is empty." : "A value is needed.");
+    if (bytes.length === 0) throw new FieldProblem(field, file ? "The file is empty." : "Enter a value, or choose a file.");
     if (bytes.length > MOST_BYTES) {
       throw new FieldProblem(field, `The value has ${bytes.length} bytes; at most ${MOST_BYTES} are accepted.`);
     }
