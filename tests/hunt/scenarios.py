@@ -359,7 +359,7 @@ def page(case):
         assert done.code == 0, done.err
         yield COMPLETED, {case.canary: []}
         done = case.site.as_user("alice", ["curl", "-sS", "--fail", "--unix-socket", socket, "-X", "PUT", "--data-binary", "@-",
-                                           "http://localhost/api/import/TOK"], input=f"TOK={case.canary.value}\n")
+                                           "http://localhost/api/import/TOK"], input=json.dumps([{"name": "TOK", "value": case.canary.value}]))
         assert done.code == 0, done.err
         yield COMPLETED, {case.canary: []}
     finally:
