@@ -242,7 +242,8 @@ TEST_CASE("SecretService: renames and removes a secret whose variable is not all
     for (const char* name : {"LUA_INIT", "LD-PRELOAD"}) {
         store::SecretHead head;
         head.name = name;
-        REQUIRE(here.store->put(owner, std::move(head), buffer_of("v").view()).ok());
+        const Status stored = here.store->put(owner, std::move(head), buffer_of("v").view());
+        REQUIRE(stored.ok());
     }
     auto& secrets = here.services.secrets;
     CHECK(secrets.read_secret(here.alice, kOwn, "LUA_INIT")->name == "LUA_INIT");
