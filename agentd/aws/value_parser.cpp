@@ -39,8 +39,6 @@ class RequestHandler {
 
     ParsedRequest take() {
         result_.fields = stack_.release().as_object();
-        result_.fields.erase(kString);
-        result_.fields.erase(kBinary);
         return std::move(result_);
     }
 
@@ -129,7 +127,7 @@ class RequestHandler {
 
   private:
     /// Whether the parser is at the text of SecretString or SecretBinary.
-    bool is_value() const { return depth_ == 1 && (is_field(kString) || is_field(kBinary)); }
+    bool is_value() const { return is_field(kString) || is_field(kBinary); }
     bool is_field(string_view name) const { return string_view(field_) == name; }
 
     /// Whether a list, a number or a Boolean may stand at the parser's place.

@@ -12,7 +12,7 @@
 namespace secrets::aws {
 
 struct ParsedRequest {
-    boost::json::object fields;  ///< without SecretString and SecretBinary
+    boost::json::object fields;  ///< SecretString and SecretBinary are null in them
     std::optional<SecretBuffer> string{};
     std::optional<SecretBuffer> binary{};  ///< decoded
     Status wrong_value{};  ///< what is invalid in a value: its length, or its base64

@@ -192,6 +192,14 @@ TEST_CASE("AWS request: filters have a known key and values") {
           "Invalid filter values for key: name");
     CHECK(wrong(R"([{"Key":"name","Values":[7]}])").message() ==
           "Invalid filter values for key: name");
+    CHECK_FALSE(wrong("[{\"Key\":\"name\",\"Values\":[\"" + std::string(513, 'v') + "\"]}]").ok());
+    const auto times = [](int count, const std::string& text) {
+        std::string list = "[" + text;
+        for (int i = 1; i < count; ++i) list += "," + text;
+        return list + "]";
+    };
+    CHECK_FALSE(wrong(R"([{"Key":"name","Values":)" + times(11, "\"v\"") + "}]").ok());
+    CHECK_FALSE(wrong(times(11, R"({"Key":"name","Values":["v"]})")).ok());
     const Status unknown = wrong(R"([{"Key":"name","Values":["a"]},{"Key":"x","Values":["a"]}])");
     CHECK(unknown.code() == StatusCode::failed_precondition);
     CHECK(unknown.message() ==
