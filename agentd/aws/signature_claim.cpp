@@ -96,7 +96,7 @@ std::optional<Error> read_signed_fields(std::string_view text, SignatureClaim& c
     const bool is_sorted = std::is_sorted(names.begin(), names.end()) &&
                            std::adjacent_find(names.begin(), names.end()) == names.end();
     const bool is_small = std::all_of(names.begin(), names.end(), [](const std::string& name) {
-        return !name.empty() && name == in_small_letters(name);
+        return name == in_small_letters(name);
     });
     if (!names.empty() && names.size() <= kMaxHeaderFields && is_sorted && is_small)
         return std::nullopt;
