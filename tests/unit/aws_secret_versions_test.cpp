@@ -90,7 +90,8 @@ TEST_CASE("Secret versions: only the labels of the request are attached") {
     SecretVersions versions("arn");
     Version first = version("a", "first");
     first.stages = {"OTHER"};
-    REQUIRE(versions.put(std::move(first), {"AWSCURRENT"}).ok());
+    const bool is_put = versions.put(std::move(first), {"AWSCURRENT"}).ok();
+    REQUIRE(is_put);
     CHECK(versions.all().front().stages == Stages{"AWSCURRENT"});
 }
 
@@ -140,11 +141,12 @@ TEST_CASE("Secret versions: what is malformed is refused, and nothing has change
           StatusCode::invalid_argument);
     Version small = version("b", "second");
     small.id = std::string(31, 'b');
-    CHECK(secret.versions.put(std::move(small), {"AWSCURRENT"}).status().message() ==
-          "ClientRequestToken must be 32-64 characters long.");
+    const auto too_small = secret.versions.put(std::move(small), {"AWSCURRENT"});
+    CHECK(too_small.status().message() == "ClientRequestToken must be 32-64 characters long.");
     Version large = version("b", "second");
     large.id = std::string(65, 'b');
-    CHECK_FALSE(secret.versions.put(std::move(large), {"AWSCURRENT"}).ok());
+    const auto too_large = secret.versions.put(std::move(large), {"AWSCURRENT"});
+    CHECK_FALSE(too_large.ok());
     CHECK(secret.stages() == Expected{{"a", {"AWSCURRENT"}}});
 }
 

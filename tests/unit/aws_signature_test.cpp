@@ -52,10 +52,16 @@ struct Request {
         value.replace(place, old.size(), other);
     }
 
+    /// Returns views of the fields, valid until these change.
+    std::vector<HeaderField> all_fields() const {
+        std::vector<HeaderField> views;
+        views.reserve(fields.size());
+        for (const auto& [name, value] : fields) views.push_back({name, value});
+        return views;
+    }
     /// Returns the type of the error, and the sentence; "good" if there is none.
     std::string check(bool has_key = true) const {
-        std::vector<HeaderField> views;
-        for (const auto& [name, value] : fields) views.push_back({name, value});
+        const std::vector<HeaderField> views = all_fields();
         const RequestHeadView head{method, target, views};
         const auto claim = read_claim(head, now);
         if (const auto* wrong = std::get_if<Error>(&claim)) return words(*wrong);
@@ -89,8 +95,7 @@ TEST_CASE("AWS signature: what each client signed is accepted") {
 
 TEST_CASE("AWS signature: a claim has all that the credential says") {
     const Request request = example("Java SDK 2: Put");
-    std::vector<HeaderField> views;
-    for (const auto& [name, value] : request.fields) views.push_back({name, value});
+    const std::vector<HeaderField> views = request.all_fields();
     const auto claim = read_claim({request.method, request.target, views}, request.now);
     REQUIRE(std::holds_alternative<SignatureClaim>(claim));
     const auto& read = std::get<SignatureClaim>(claim);
