@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The errors of AWS's API: a type that clients compare, and a sentence. The codes of a Status do not
-// tell the errors of signatures apart: so what reads a signature returns an Error.
+// The errors of AWS's API: a type that clients compare, and a sentence. The codes of a Status do
+// not tell the errors of signatures apart: so what reads a signature returns an Error.
 
 #include <string>
 #include <string_view>
